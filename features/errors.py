@@ -1,0 +1,89 @@
+"""The one error base class: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class HealthError(Exception):
+    """A fault the user can mend: bad input, bad configuration, a refused model.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, in one sentence.
+    where : str
+        The file, table, column or option it concerns; empty where there is none.
+    fix : str
+        What the user can do about it.
+    exit_code : int
+        The command line's exit code: 2 for bad input, 3 for a gate that failed.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", exit_code: int = 2) -> None:
+        self.what = what
+        self.where = where
+        self.fix = fix
+        self.exit_code = exit_code
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n  remedy: {self.fix}" if self.fix else head
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found in a table.
+
+    Attributes
+    ----------
+    level : str
+        ``"error"`` (nothing is computed) or ``"warning"`` (said, and work goes on).
+    code : str
+        Stable short name of the kind of finding, e.g. ``"duplicate_key"``.
+    source : str
+        The file, query or database table the rows came from.
+    table, column : str
+        Canonical table and column; the column is empty where the table as a whole is meant.
+    what : str
+        The finding in words.
+    rows : int
+        How many rows are affected; 0 where the table or column itself is missing.
+    total : int
+        How many rows the table has.
+    example : str
+        One offending value or key, as text.
+    fix : str
+        The remedy.
+    """
+
+    level: str
+    code: str
+    source: str
+    table: str
+    column: str
+    what: str
+    rows: int = 0
+    total: int = 0
+    example: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        text = f"{place} ({self.source}): {self.what}"
+        if self.rows:
+            text += f"; {self.rows:,} of {self.total:,} rows" if self.total else f"; {self.rows:,}"
+        if self.example:
+            text += f"; e.g. {self.example}"
+        return f"{text}; remedy: {self.fix}" if self.fix else text
+
+
+class InputError(HealthError):
+    """All violations of the input tables, reported at once."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        super().__init__(f"{len(self.findings)} problem(s) in the input tables\n{lines}")

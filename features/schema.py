@@ -1,0 +1,210 @@
+"""The input tables: their columns, kinds, keys, and what each one means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "time", "number", "flag"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an input table.
+
+    Attributes
+    ----------
+    name : str
+        Canonical name.
+    kind : str
+        ``text`` (String), ``time`` (UTC, naive, microseconds), ``number`` (Float64)
+        or ``flag`` (Boolean).
+    required : bool
+        The table cannot be read without the column.
+    nullable : bool
+        A null value is allowed in a row.
+    minimum : float or None
+        Smallest value a number may take.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    nullable: bool = True
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One input table: its columns, its key and the column that dates a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    dated_by: str = ""
+    required: bool = False
+
+    def column(self, name: str) -> Column:
+        """Return the column called `name`; KeyError where the table has none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        known = ", ".join(column.name for column in self.columns)
+        raise KeyError(f"table {self.name} has no column {name!r}; it has {known}")
+
+
+def _text(name: str, **options: bool) -> Column:
+    return Column(name, "text", **options)
+
+
+def _time(name: str, **options: bool) -> Column:
+    return Column(name, "time", **options)
+
+
+def _number(name: str, minimum: float | None = None, **options: bool) -> Column:
+    return Column(name, "number", minimum=minimum, **options)
+
+
+_KEY = {"required": True, "nullable": False}
+_ACCOUNT = _text("account_id", **_KEY)
+# When the row reached the warehouse: a row counts from the later of its time and this one.
+_KNOWN = _time("known_at")
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "accounts",
+            (
+                _ACCOUNT,
+                _time("created_at", **_KEY),
+                _text("name"),
+                _text("csm"),
+                _text("segment"),
+                _text("industry"),
+                _text("region"),
+                _text("parent_id"),
+                _KNOWN,
+            ),
+            key=("account_id",),
+            dated_by="created_at",
+            required=True,
+        ),
+        Table(
+            "subscriptions",
+            (
+                _ACCOUNT,
+                _text("product", **_KEY),
+                _time("started_at", **_KEY),
+                _time("ended_at", required=True),
+                _number("mrr", 0.0, **_KEY),
+                _text("subscription_id"),
+                _text("plan"),
+                _number("seats", 0.0),
+                _number("quota", 0.0),
+                _text("quota_event"),
+                _time("renews_at"),
+                _time("notice_at"),
+                _text("currency"),
+                _KNOWN,
+            ),
+            dated_by="started_at",
+            required=True,
+        ),
+        Table(
+            "usage",
+            (
+                _ACCOUNT,
+                _text("event", **_KEY),
+                _time("occurred_at", **_KEY),
+                _text("user_id"),
+                _number("quantity", 0.0),
+                _number("duration_s", 0.0),
+                _number("errors", 0.0),
+                # Distinct users behind a row that was summed up before it reached us.
+                _number("active_users", 0.0),
+                # Only read by the checks: duplicate rows, use outside the paid dates.
+                _text("usage_id"),
+                _text("subscription_id"),
+                _KNOWN,
+            ),
+            dated_by="occurred_at",
+        ),
+        Table(
+            "tickets",
+            (
+                _ACCOUNT,
+                _text("ticket_id", **_KEY),
+                _time("opened_at", **_KEY),
+                _text("requester_id"),
+                _time("first_replied_at"),
+                _time("solved_at"),
+                _time("reopened_at"),
+                _time("closed_at"),
+                _text("priority"),
+                _text("channel"),
+                Column("escalated", "flag"),
+                _number("csat"),
+                _time("csat_at"),
+                _KNOWN,
+            ),
+            key=("ticket_id",),
+            dated_by="opened_at",
+        ),
+        Table(
+            "surveys",
+            (
+                _ACCOUNT,
+                _text("kind", **_KEY),
+                _time("answered_at", required=True),
+                _time("sent_at"),
+                _number("score"),
+                _text("scale"),
+                _text("respondent_id"),
+                _text("role"),
+                _number("expected"),
+                _text("comment"),
+                _KNOWN,
+            ),
+            dated_by="answered_at",
+        ),
+        Table(
+            "orders",
+            (
+                _ACCOUNT,
+                _time("ordered_at", **_KEY),
+                _number("amount", **_KEY),
+                _text("product"),
+                _KNOWN,
+            ),
+            dated_by="ordered_at",
+        ),
+        Table(
+            "interventions",
+            (
+                _ACCOUNT,
+                _time("occurred_at", **_KEY),
+                _text("kind", **_KEY),
+                _text("csm"),
+                _text("flag"),
+                _text("arm"),
+                _KNOWN,
+            ),
+            dated_by="occurred_at",
+        ),
+        Table(
+            "overrides",
+            (
+                _ACCOUNT,
+                _text("measure", **_KEY),
+                _number("value", **_KEY),
+                _text("author", **_KEY),
+                _text("reason", **_KEY),
+                _time("created_at", **_KEY),
+                _time("expires_at", required=True),
+                _KNOWN,
+            ),
+            dated_by="created_at",
+        ),
+    )
+}

@@ -1,0 +1,87 @@
+"""The input tables as lazy frames with canonical names and types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import narwhals as nw
+
+from features.schema import TABLES, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The type a column of each kind has once a table is open.
+DTYPES: dict[Kind, Any] = {
+    "text": nw.String(),
+    "time": nw.Datetime("us"),
+    "number": nw.Float64(),
+    "flag": nw.Boolean(),
+}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The input tables of one company, opened on one engine.
+
+    Attributes
+    ----------
+    frames : mapping of str to narwhals.LazyFrame
+        One lazy frame a table, by canonical name, holding only canonical columns in the types
+        of `DTYPES`. A table or an optional column that was not given is not there.
+    observed_until : datetime
+        The data ends here (exclusive): nothing is known of this moment or later.
+    keep_alive : object
+        The engine's connection, held so that the frames stay readable.
+    """
+
+    frames: Mapping[str, nw.LazyFrame[Any]]
+    observed_until: datetime
+    keep_alive: Any = field(default=None, repr=False, compare=False)
+
+    def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
+        """Return the lazy frame of `table`; KeyError where it was not given."""
+        try:
+            return self.frames[table]
+        except KeyError:
+            raise KeyError(f"no table {table!r}; there are {', '.join(self.frames)}") from None
+
+    def has(self, table: str, column: str | None = None) -> bool:
+        """Tell whether `table`, or that column of it, was given."""
+        if table not in self.frames:
+            return False
+        return column is None or column in self.frames[table].collect_schema().names()
+
+    @classmethod
+    def from_pandas(
+        cls, frames: Mapping[str, pd.DataFrame], *, observed_until: datetime
+    ) -> Tables:
+        """Open pandas frames with canonical columns on an in-process DuckDB.
+
+        Columns that the schema does not know are left out; the others are cast to their
+        canonical types, and a value that cannot be cast raises.
+        """
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        opened: dict[str, nw.LazyFrame[Any]] = {}
+        for name, frame in frames.items():
+            known = [c for c in TABLES[name].columns if c.name in frame.columns]
+            connection.register(f"{name}_input", frame)
+            casts = ", ".join(f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in known)
+            connection.execute(f'CREATE TABLE "{name}" AS SELECT {casts} FROM "{name}_input"')
+            connection.unregister(f"{name}_input")
+            opened[name] = nw.from_native(connection.table(name))
+        return cls(opened, observed_until, connection)
+
+
+#: SQL names of the types in `DTYPES`.
+SQL_TYPES: dict[Kind, str] = {
+    "text": "VARCHAR",
+    "time": "TIMESTAMP",
+    "number": "DOUBLE",
+    "flag": "BOOLEAN",
+}
