@@ -1,0 +1,163 @@
+"""What every estimator here accepts: a frame or an array, floats with NaN, text as nominal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+
+from features.errors import HealthError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class ModelInputError(HealthError, ValueError):
+    """Data that a model cannot be fitted on or applied to.
+
+    It is a ``ValueError`` as well, which is what scikit-learn's tools expect of estimators.
+    """
+
+
+def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
+    """Return `X` as a frame of float and text columns, checked against the fitted one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` and, from a frame, ``feature_names_in_`` where `reset`.
+    X : pandas.DataFrame or array-like, shape = (n_samples, n_features)
+        Numeric and boolean columns become float64, in which NaN means not measured; all others
+        become text (object), in which None means not measured.
+    reset : bool
+        True in ``fit``.
+
+    Raises
+    ------
+    ValueError
+        Where columns differ from those in ``fit``, or a value is infinite or no number or text.
+    """
+    if not isinstance(X, pd.DataFrame):
+        values = validate_data(
+            estimator, X, reset=reset, dtype="float64", ensure_all_finite="allow-nan"
+        )
+        names = [f"x{i}" for i in range(values.shape[1])]
+        if hasattr(estimator, "feature_names_in_"):
+            names = [str(name) for name in estimator.feature_names_in_]
+        return pd.DataFrame(values, columns=names)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if not len(X) or not X.shape[1]:
+        # The wording is scikit-learn's own, which its tools look for.
+        raise ModelInputError(
+            f"found an array with 0 sample(s) or 0 feature(s) (shape={X.shape}) "
+            "while a minimum of 1 is required",
+            fix="give at least one row and one feature",
+        )
+    return feature_frame(X)
+
+
+def feature_frame(X: pd.DataFrame) -> pd.DataFrame:
+    """Return `X` with numbers and flags as float64 and all else as text, None where missing."""
+    columns = {str(name): _column(X[name]) for name in X.columns}
+    _refuse_infinite(columns)
+    return pd.DataFrame(columns, index=X.index)
+
+
+def _column(values: pd.Series[Any]) -> pd.Series[Any]:
+    if is_bool_dtype(values.dtype) or is_numeric_dtype(values.dtype):
+        numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+        return pd.Series(numbers, index=values.index)
+    text = values.astype(object)
+    missing = text.isna().to_numpy()
+    labels = np.array([str(value) for value in text], dtype=object)
+    labels[missing] = None
+    return pd.Series(labels, index=values.index, dtype=object)
+
+
+def _refuse_infinite(columns: dict[str, pd.Series[Any]]) -> None:
+    infinite = [
+        name
+        for name, values in columns.items()
+        if values.dtype.kind == "f" and np.isinf(values.to_numpy(dtype="float64")).any()
+    ]
+    if infinite:
+        raise ModelInputError(
+            "infinite values in " + ", ".join(infinite),
+            where="features",
+            fix="leave a value that cannot be computed null",
+        )
+
+
+def numeric_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the names of the float columns of a `model_frame`."""
+    return [str(name) for name in frame.columns if frame[name].dtype.kind == "f"]
+
+
+def binary_target(
+    y: Any, n_rows: int, *, one_class: bool = False
+) -> tuple[npt.NDArray[Any], IntArray]:
+    """Return the two classes and `y` coded 0 and 1; the event is the class that sorts last.
+
+    Parameters
+    ----------
+    y : array-like, shape = (n_rows,)
+        Two classes.
+    n_rows : int
+        How many rows there are features of.
+    one_class : bool
+        Accept 0 alone or 1 alone: what nobody did yet can still be counted.
+
+    Raises
+    ------
+    ModelInputError
+        Where `y` does not hold two classes.
+    """
+    values = column_or_1d(y, warn=True)
+    check_consistent_length(values, np.empty(n_rows))
+    check_classification_targets(values)
+    classes, codes = np.unique(values, return_inverse=True)
+    if one_class and len(classes) == 1 and classes[0] in (0, 1):
+        return np.array([0, 1]), values.astype(np.int64)
+    if len(classes) > 2:
+        raise ModelInputError(
+            f"Only binary classification is supported. The target has {len(classes)} classes",
+            fix="code the event as 1 and everything else as 0",
+        )
+    if len(classes) < 2:
+        raise ModelInputError(
+            f"the target has one class only: {classes.tolist()}",
+            where="y",
+            fix="fit on rows both with and without the event",
+        )
+    return classes, codes.astype(np.int64)
+
+
+def group_codes(groups: Any, n_rows: int) -> IntArray:
+    """Return 0, 1, 2, … per distinct group in order of appearance; every row its own if None."""
+    if groups is None:
+        return np.arange(n_rows, dtype=np.int64)
+    labels = np.asarray(groups)
+    check_consistent_length(labels, np.empty(n_rows))
+    codes = pd.factorize(labels)[0]
+    if (codes < 0).any():
+        raise ModelInputError(
+            f"{int((codes < 0).sum())} rows have no group",
+            where="groups",
+            fix="name the account of every row",
+        )
+    return codes.astype(np.int64)
+
+
+def as_floats(values: Any, name: str, n_rows: int | None = None) -> FloatArray:
+    """Return one-dimensional float64 `values`, refusing another shape with its `name`."""
+    result = np.asarray(values, dtype="float64")
+    if result.ndim != 1 or (n_rows is not None and len(result) != n_rows):
+        expected = "one dimension" if n_rows is None else f"shape ({n_rows},)"
+        raise ModelInputError(f"has shape {result.shape}, not {expected}", where=name)
+    return result

@@ -1,0 +1,251 @@
+"""From labelled rows to honest probabilities: choose, test in time, calibrate, refit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from models.calibration import Calibration
+from models.evaluation import Evaluation
+from models.glass_box import GlassBoxClassifier
+from models.inputs import FloatArray, ModelInputError, binary_target, group_codes, model_frame
+from models.leakage import leakage_suspects
+from models.small_data import (
+    FEWEST_EVENTS,
+    GLASS_BOX_EVENTS,
+    BaseRateClassifier,
+    FewFeatureClassifier,
+    model_kind,
+)
+from models.time_test import LabelledRows, TimeTest, try_in_time
+
+
+class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Probability that an account does something within the horizon, with exact reasons.
+
+    ``fit`` counts the accounts with the event and chooses: a glass box from 50, a small
+    regularised model from 10, no probability below. It then tests that choice on later
+    dates, calibrates it there, and fits it again on everything. Where the test does not tell
+    the model from chance, the base rate is published instead.
+
+    Parameters
+    ----------
+    horizon_days : int
+        The event counts if it happens within so many days of as_of.
+    grace_days : int
+        Further days until a label is known: the embargo is horizon + grace.
+    n_splits : int
+        Later blocks of dates to test on.
+    capacity : int
+        Accounts that a list has room for.
+    peer_column : str, optional
+        The feature that names the peer group, whose base rate stands in for a model.
+    few_features : sequence of str, optional
+        Candidates for the small model, best first.
+    leakage_auc : float
+        A feature that alone reaches this AUC is reported in ``leakage_``.
+    estimator : GlassBoxClassifier, optional
+        Used in place of the default one.
+    seed : int
+        Seed of every draw.
+    n_jobs : int
+        Threads; the result does not depend on them.
+
+    Attributes
+    ----------
+    basis_ : str
+        ``"model"``, ``"few-feature model"``, ``"base rate"`` or ``"none"``.
+    has_signal_ : bool
+        Whether the 95 % interval of the AUC on later dates lies above 0.5.
+    model_ : estimator
+        What predicts.
+    evaluation_ : Evaluation or None
+        On later dates; of the model that was tried even where the base rate replaced it.
+    calibration_ : Calibration
+        As applied.
+    leakage_ : tuple of LeakageSuspect
+        Features too good to be true.
+    reasons_ : tuple of str
+        Why this basis, in sentences.
+    rows_, events_, accounts_, event_accounts_ : int
+        Rows with a known label, those with the event, and the accounts behind them.
+    classes_, n_features_in_, feature_names_in_
+        As scikit-learn has them.
+    """
+
+    #: What the accounts did, for the sentences of ``reasons_``.
+    outcome: ClassVar[str] = "had the event"
+
+    def __init__(
+        self,
+        horizon_days: int = 90,
+        *,
+        grace_days: int = 30,
+        n_splits: int = 2,
+        capacity: int = 20,
+        peer_column: str | None = None,
+        few_features: Sequence[str] | None = None,
+        leakage_auc: float = 0.95,
+        estimator: GlassBoxClassifier | None = None,
+        seed: int = 0,
+        n_jobs: int = 2,
+    ) -> None:
+        self.horizon_days = horizon_days
+        self.grace_days = grace_days
+        self.n_splits = n_splits
+        self.capacity = capacity
+        self.peer_column = peer_column
+        self.few_features = few_features
+        self.leakage_auc = leakage_auc
+        self.estimator = estimator
+        self.seed = seed
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, times: Any = None) -> Self:
+        """Choose, test, calibrate and fit.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like, shape = (n_samples, n_features)
+            Features as of a date; floats with NaN, text as nominal.
+        y : array-like, shape = (n_samples,)
+            1 or True where the event came within the horizon. Rows whose label is not known
+            yet (missing) are left out; where none is known the basis is ``"none"``.
+        groups : array-like, shape = (n_samples,), optional
+            The account of every row; every row its own if missing.
+        times : array-like, shape = (n_samples,), optional
+            The as_of of every row. Without it, or with too short a history, the test leaves
+            out accounts instead of later dates, and ``reasons_`` says so.
+
+        Raises
+        ------
+        ModelInputError
+            Where lengths differ, or features or labels cannot be used.
+        """
+        validate_data(self, X, y, skip_check_array=True)
+        frame = model_frame(self, X, reset=True)
+        rows = self._labelled(frame, y, groups, times)
+        self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
+        self.accounts_ = len(np.unique(rows.codes))
+        self.event_accounts_ = len(np.unique(rows.codes[rows.target == 1]))
+        both = 0 < self.events_ < self.rows_
+        self.leakage_ = leakage_suspects(rows.frame, rows.target, self.leakage_auc) if both else ()
+        kind = model_kind(self.event_accounts_) if both else "none"
+        test = self._try(kind, rows)
+        self.evaluation_: Evaluation | None = test.evaluation
+        self.has_signal_ = test.has_signal
+        self.basis_ = kind if test.has_signal or kind == "none" else "base rate"
+        self.reasons_ = (self._counts(kind), *test.sentences)
+        self._settle(rows if self.rows_ else _unlabelled(frame), test.calibration)
+        return self
+
+    def _labelled(self, frame: pd.DataFrame, y: Any, groups: Any, times: Any) -> LabelledRows:
+        labels = column_or_1d(y, warn=True)
+        check_consistent_length(*(v for v in (frame, labels, groups, times) if v is not None))
+        if labels.dtype.kind == "f" and np.isinf(labels).any():
+            raise ModelInputError(
+                "Input y contains infinity or a value too large for dtype('float64').",
+                fix="use 0 and 1",
+            )
+        known = ~np.asarray(pd.isna(labels), dtype=bool)
+        self.classes_ = np.array([0, 1])
+        target = np.empty(0, dtype=np.int64)
+        if known.any():
+            # Labels with gaps arrive as objects; what is left of them are numbers or texts.
+            values = pd.Series(labels[known]).infer_objects().to_numpy()
+            self.classes_, target = binary_target(values, int(known.sum()), one_class=True)
+        codes = group_codes(groups, len(frame))[known]
+        dates = None if times is None else np.asarray(times)[known]
+        return LabelledRows(frame[known], target, codes, dates)
+
+    def _try(self, kind: str, rows: LabelledRows) -> TimeTest:
+        if kind == "none":
+            return TimeTest(None, Calibration(), has_signal=False, sentences=())
+        return try_in_time(
+            self._estimator(kind),
+            rows,
+            n_splits=self.n_splits,
+            embargo_days=self.horizon_days + self.grace_days,
+            capacity=self.capacity,
+            seed=self.seed,
+        )
+
+    def _estimator(self, basis: str) -> Any:
+        if basis == "model":
+            own = GlassBoxClassifier(seed=self.seed, n_jobs=self.n_jobs)
+            return own if self.estimator is None else clone(self.estimator)
+        if basis == "few-feature model":
+            return FewFeatureClassifier(features=self.few_features)
+        return BaseRateClassifier(peer_column=self.peer_column, publish=basis == "base rate")
+
+    def _settle(self, rows: LabelledRows, calibration: Calibration) -> None:
+        self.calibration_ = Calibration()
+        self.model_ = self._estimator(self.basis_).fit(rows.frame, rows.target, groups=rows.codes)
+        if self.has_signal_:
+            self.calibration_ = self.model_.calibration_ = calibration
+
+    def _counts(self, kind: str) -> str:
+        counted = (
+            f"{self.event_accounts_:,} of {self.accounts_:,} accounts {self.outcome} "
+            f"({self.rows_:,} rows with a known outcome)"
+        )
+        if kind == "model":
+            return f"{counted}: enough for a full model"
+        if kind == "few-feature model":
+            return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model on few features"
+        return f"{counted}: at least {FEWEST_EVENTS} are needed, so no probability is published"
+
+    def _frame(self, X: Any) -> pd.DataFrame:
+        check_is_fitted(self)
+        return model_frame(self, X, reset=False)
+
+    def decision_function(self, X: Any) -> FloatArray:
+        """Return the calibrated log-odds of the event, shape = (n_samples,)."""
+        frame = self._frame(X)
+        return np.asarray(self.model_.decision_function(frame), dtype="float64")
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return the probabilities of both classes, shape = (n_samples, 2).
+
+        NaN where ``basis_`` is ``"none"``.
+        """
+        frame = self._frame(X)
+        return np.asarray(self.model_.predict_proba(frame), dtype="float64")
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the likelier class, shape = (n_samples,); no event where nothing is known."""
+        likely = (np.nan_to_num(self.decision_function(X)) > 0).astype(int)
+        return np.asarray(self.classes_[likely])
+
+    def contributions(self, X: Any) -> pd.DataFrame:
+        """Return what each term adds to the log-odds, shape = (n_samples, n_terms + 1).
+
+        Row sums are `decision_function`; the last column is ``baseline``.
+        """
+        frame = self._frame(X)
+        result: pd.DataFrame = self.model_.contributions(frame)
+        return result
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def _unlabelled(frame: pd.DataFrame) -> LabelledRows:
+    """Stand in where no outcome is known yet: the features' names are all that is learnt."""
+    nothing = np.zeros(len(frame), dtype=np.int64)
+    return LabelledRows(frame, nothing, nothing)

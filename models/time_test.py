@@ -1,0 +1,162 @@
+"""The test every model must pass: predict later dates from earlier ones, then calibrate there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedGroupKFold
+
+from models.calibration import Calibration, fit_calibration
+from models.evaluation import Evaluation, Interval, evaluate
+from models.inputs import FloatArray, IntArray, ModelInputError
+from models.splits import TimeSplit
+
+#: Accounts with the event without which an interval means nothing.
+FEWEST_TESTED = 5
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Features with a known outcome.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame, shape = (n_samples, n_features)
+    target : array, shape = (n_samples,)
+        0 or 1.
+    codes : array, shape = (n_samples,)
+        The account of every row, as a number.
+    dates : array, shape = (n_samples,), or None
+        The as_of of every row.
+    """
+
+    frame: pd.DataFrame
+    target: IntArray
+    codes: IntArray
+    dates: Any = None
+
+
+@dataclass(frozen=True)
+class TimeTest:
+    """What a model did on rows later than those it had seen.
+
+    Attributes
+    ----------
+    evaluation : Evaluation or None
+        None where no later row could be tested on.
+    calibration : Calibration
+        To be applied to the model fitted on everything.
+    has_signal : bool
+        The 95 % interval of the AUC lies above 0.5.
+    sentences : tuple of str
+        How it was tested and what came out.
+    """
+
+    evaluation: Evaluation | None
+    calibration: Calibration
+    has_signal: bool
+    sentences: tuple[str, ...]
+
+
+def try_in_time(
+    candidate: Any,
+    rows: LabelledRows,
+    *,
+    n_splits: int,
+    embargo_days: float,
+    capacity: int = 20,
+    seed: int = 0,
+) -> TimeTest:
+    """Fit clones of `candidate` on earlier rows, and measure and calibrate on the later ones.
+
+    Parameters
+    ----------
+    candidate : estimator
+        Has ``fit(X, y, groups)`` and ``decision_function``.
+    rows : LabelledRows
+        Without dates, or where the history is shorter than the embargo, accounts are left out
+        instead of later dates.
+    n_splits : int
+        Later blocks of dates; fewer where the history is short.
+    embargo_days : float
+        Horizon + grace.
+    capacity : int
+        Accounts that a list has room for.
+    seed : int
+        Seed of folds and resamples.
+    """
+    splits, how = _splits(rows, n_splits, embargo_days, seed)
+    tested, logit = _held_out(candidate, rows, splits)
+    target, groups = rows.target[tested], rows.codes[tested]
+    event_accounts = len(np.unique(groups[target == 1]))
+    if event_accounts < FEWEST_TESTED or target.all():
+        sentence = f"{how}: {event_accounts} accounts with the event, too few to judge a model by"
+        return TimeTest(None, Calibration(), False, (sentence,))
+    fitted = fit_calibration(logit, target, groups=groups, seed=seed)
+    evaluation = evaluate(
+        target,
+        expit(fitted.held_out_logit),
+        # Calibration turns no ranking round; its folds' small differences would.
+        rank_by=logit,
+        groups=groups,
+        times=None if rows.dates is None else rows.dates[tested],
+        capacity=capacity,
+        seed=seed,
+    )
+    has_signal = bool(evaluation.auc.low > 0.5)
+    sentences = (how, _signal_sentence(evaluation.auc, has_signal))
+    return TimeTest(evaluation, fitted.calibration, has_signal, sentences)
+
+
+def _splits(
+    rows: LabelledRows, n_splits: int, embargo_days: float, seed: int
+) -> tuple[list[tuple[IntArray, IntArray]], str]:
+    if rows.dates is not None:
+        for n in range(n_splits, 0, -1):
+            splitter = TimeSplit(n, embargo_days=embargo_days, times=rows.dates)
+            try:
+                splits = list(splitter.split(rows.frame))
+            except ModelInputError:
+                continue
+            return splits, f"tested on {n} later block(s) of dates, {embargo_days:.0f} days apart"
+    why = "no dates were given" if rows.dates is None else "the history is too short"
+    how = f"tested on accounts left out, not on later dates, for {why}"
+    n_folds = min(3, *np.bincount(rows.target, minlength=2), len(np.unique(rows.codes)))
+    if n_folds < 2:
+        return [], how
+    folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    return list(folds.split(rows.frame, rows.target, rows.codes)), how
+
+
+def _held_out(
+    candidate: Any, rows: LabelledRows, splits: list[tuple[IntArray, IntArray]]
+) -> tuple[IntArray, FloatArray]:
+    tested = [np.empty(0, dtype=np.int64)]
+    logits = [np.empty(0)]
+    for train, test in _usable(rows, splits):
+        model = clone(candidate)
+        model.fit(rows.frame.iloc[train], rows.target[train], groups=rows.codes[train])
+        tested.append(test)
+        logits.append(model.decision_function(rows.frame.iloc[test]))
+    return np.concatenate(tested), np.concatenate(logits)
+
+
+def _usable(
+    rows: LabelledRows, splits: list[tuple[IntArray, IntArray]]
+) -> Iterator[tuple[IntArray, IntArray]]:
+    for train, test in splits:
+        if len(test) and 0 < rows.target[train].sum() < len(train):
+            yield train, test
+
+
+def _signal_sentence(auc: Interval, has_signal: bool) -> str:
+    figure = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
+    if has_signal:
+        return f"{figure}: better than chance"
+    return f"{figure} does not rule out chance: the base rate is published instead"
