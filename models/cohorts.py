@@ -64,7 +64,7 @@ class ShiftedBetaGeometric(BaseEstimator):  # type: ignore[misc]
         return survival(self.alpha_, self.beta_, periods)
 
     def retention_rate(self, periods: Any) -> FloatArray:
-        """Return S(t) ⁄ S(t − 1) = (β + t − 1) ⁄ (α + β + t − 1) for t = 1, 2, …"""
+        """Return S(t) ⁄ S(t − 1) = (β + t − 1) ⁄ (α + β + t − 1), t from 1 on."""
         check_is_fitted(self)
         t = as_floats(periods, "periods")
         return (self.beta_ + t - 1) / (self.alpha_ + self.beta_ + t - 1)

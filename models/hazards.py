@@ -86,25 +86,28 @@ class Curve:
     def at(self, age: FloatArray) -> FloatArray:
         """Return the cumulative hazard at an age in days, of any shape."""
         beyond = np.maximum(age - self.days[-1], 0.0)
-        return np.interp(age, self.days, self.hazard) + self.tail_rate * beyond
+        return np.asarray(np.interp(age, self.days, self.hazard) + self.tail_rate * beyond)
 
-    def ahead(self, tenure: FloatArray, ahead: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return cumulative hazard and its variance from `tenure` to `ahead` days later.
+    def hazard_ahead(self, tenure: FloatArray, ahead: FloatArray) -> FloatArray:
+        """Return the cumulative hazard from `tenure` to `ahead` days later.
 
         Returns
         -------
-        tuple of two arrays, shape = (n_accounts, n_times)
+        array, shape = (n_accounts, n_times)
         """
+        return self.at(tenure[:, None] + ahead[None, :]) - self.at(tenure)[:, None]
+
+    def variance_ahead(self, tenure: FloatArray, ahead: FloatArray) -> FloatArray:
+        """Return the variance of `hazard_ahead`, of the same shape."""
         end = tenure[:, None] + ahead[None, :]
-        hazard = self.at(end) - self.at(tenure)[:, None]
         inside = np.interp(end, self.days, self.variance)
         inside -= np.interp(tenure, self.days, self.variance)[:, None]
         last = self.days[-1]
         tail = self.tail_rate * (
             np.maximum(end - last, 0.0) - np.maximum(tenure - last, 0.0)[:, None]
         )
-        variance = inside + (tail * self.tail_spread) ** 2 + (hazard * self.ratio_spread) ** 2
-        return hazard, variance
+        common = self.hazard_ahead(tenure, ahead) * self.ratio_spread
+        return np.asarray(inside + (tail * self.tail_spread) ** 2 + common**2)
 
 
 def kaplan_meier_curve(lives: Lives, least_at_risk: int, prior: Curve | None = None) -> Curve:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -93,10 +94,12 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         self.dropped_ = int((~seen).sum())
         lives = Lives(time[seen], died[seen], entry[seen])
         self.pooled_ = self._pooled(lives)
-        names = np.asarray(groups)[seen].astype(str) if groups is not None else np.empty(0, str)
-        self.curves_ = {
-            str(name): self._of_group(lives.where(names == name)) for name in np.unique(names)
-        }
+        self.curves_ = {}
+        if groups is not None:
+            names = np.array([str(name) for name in np.asarray(groups)[seen]], dtype=object)
+            self.curves_ = {
+                name: self._of_group(lives.where(names == name)) for name in sorted(set(names))
+            }
         return self
 
     def _pooled(self, lives: Lives) -> Curve:
@@ -132,7 +135,7 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         array, shape = (n_accounts, n_times)
             In 0-1, falling along each row.
         """
-        return np.exp(-self._conditional_hazard(tenure_days, groups, at_days)[0])
+        return np.exp(-self._by_group(Curve.hazard_ahead, tenure_days, groups, at_days))
 
     def log_hazard_sd(self, tenure_days: Any, groups: Any, window_days: float) -> FloatArray:
         """Return the standard error of the log hazard of the window, shape = (n_accounts,).
@@ -140,12 +143,18 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         Greenwood's variance of the cumulative hazard between today and `window_days` from now,
         by the delta method; where all at risk are few it is that of the last hazards.
         """
-        hazard, variance = self._conditional_hazard(tenure_days, groups, [window_days])
-        return np.sqrt(variance[:, 0]) / np.maximum(hazard[:, 0], 1e-12)
+        window = [window_days]
+        variance = self._by_group(Curve.variance_ahead, tenure_days, groups, window)[:, 0]
+        hazard = self._by_group(Curve.hazard_ahead, tenure_days, groups, window)[:, 0]
+        return np.sqrt(variance) / np.maximum(hazard, 1e-12)
 
-    def _conditional_hazard(
-        self, tenure_days: Any, groups: Any, at_days: Any
-    ) -> tuple[FloatArray, FloatArray]:
+    def _by_group(
+        self,
+        measure: Callable[[Curve, FloatArray, FloatArray], FloatArray],
+        tenure_days: Any,
+        groups: Any,
+        at_days: Any,
+    ) -> FloatArray:
         check_is_fitted(self)
         tenure = np.maximum(as_floats(tenure_days, "tenure_days"), 0.0)
         ahead = as_floats(at_days, "at_days")
@@ -155,14 +164,14 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
                 where="tenure_days, at_days",
                 fix="give days since the start and days from today",
             )
-        hazard = np.empty((len(tenure), len(ahead)))
-        variance = np.empty_like(hazard)
-        names = np.full(len(tenure), "") if groups is None else np.asarray(groups).astype(str)
-        for name in np.unique(names):
-            rows = np.flatnonzero(names == name)
+        result = np.empty((len(tenure), len(ahead)))
+        labels = np.full(len(tenure), "") if groups is None else np.asarray(groups)
+        codes, names = pd.factorize(labels, use_na_sentinel=False)
+        for code, name in enumerate(names):
+            rows = np.flatnonzero(codes == code)
             curve = self.curves_.get(str(name), self.pooled_)
-            hazard[rows], variance[rows] = curve.ahead(tenure[rows], ahead)
-        return hazard, variance
+            result[rows] = measure(curve, tenure[rows], ahead)
+        return result
 
     def account_survival(
         self,
@@ -245,7 +254,8 @@ def retention_curve(curve: Curve, days: Any) -> tuple[RetentionPoint, ...]:
         Days since the start.
     """
     times = as_floats(days, "days")
-    hazard, variance = (values[0] for values in curve.ahead(np.zeros(1), times))
+    hazard = curve.hazard_ahead(np.zeros(1), times)[0]
+    variance = curve.variance_ahead(np.zeros(1), times)[0]
     spread = norm.ppf(0.975) * np.sqrt(variance) / np.maximum(hazard, 1e-12)
     low, high = np.exp(-hazard * np.exp(spread)), np.exp(-hazard * np.exp(-spread))
     return tuple(
