@@ -1,0 +1,17 @@
+"""The catalogue: every feature there is, by name."""
+
+from __future__ import annotations
+
+from features import commercial, surveys, tickets, usage
+from features.feature import Feature
+
+CATALOGUE: dict[str, Feature] = {
+    feature.name: feature
+    for family in (usage, tickets, surveys, commercial)
+    for feature in family.FEATURES
+}
+
+
+def describe(name: str, value: float | None) -> str:
+    """Return the sentence of a feature's value for CSMs; KeyError for an unknown feature."""
+    return CATALOGUE[name].describe(value)

@@ -1,0 +1,77 @@
+"""What a feature declares of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["count", "days", "hours", "share", "ratio", "points", "money", "flag"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature of the catalogue.
+
+    Attributes
+    ----------
+    name : str
+        Its column, with its parameters in it.
+    family : str
+        ``usage``, ``tickets``, ``surveys`` or ``commercial``.
+    table : str
+        The input table it is made from.
+    window_days : int or None
+        How far back it looks; None where the whole history counts.
+    unit : str
+        What it is counted in; ``ratio`` is a natural logarithm of one level over another.
+    direction : int
+        1 where higher is healthier, −1 where lower is, 0 where neither.
+    null_means, zero_means : str
+        What an absent value and a zero say.
+    sentence : str
+        For CSMs, with ``{value}`` where the number goes.
+    """
+
+    name: str
+    family: str
+    table: str
+    window_days: int | None
+    unit: Unit
+    direction: int
+    null_means: str
+    zero_means: str
+    sentence: str
+
+    def describe(self, value: float | None) -> str:
+        """Return the sentence with the value in it; what null means where it is NaN."""
+        if value is None or value != value:
+            return _capital(self.null_means)
+        if self.unit == "ratio":
+            return self.sentence.format(value=_change(value))
+        if self.unit == "flag":
+            return self.sentence if value > 0 else _capital(self.zero_means)
+        return self.sentence.format(value=_number(value, self.unit))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _number(value: float, unit: Unit) -> str:
+    if unit == "share":
+        return f"{value:.0%}".replace("%", " %")
+    if unit in {"days", "money"} or abs(value) >= 100 or value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}"
+
+
+def _change(value: float) -> str:
+    """Say a logarithm of a ratio as a change in per cent."""
+    import math
+
+    change = math.expm1(value)
+    if abs(change) < 0.005:
+        return "unchanged"
+    if change > 2:
+        return f"up to {change + 1:.1f} times"
+    return f"{'up' if change > 0 else 'down'} {abs(change):.0%}".replace("%", " %")

@@ -1,0 +1,61 @@
+"""What was known before a date: the one place that says so, for every table."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+
+from features.schema import TABLES
+from features.tables import Tables
+
+Frame = nw.LazyFrame[Any]
+
+
+def known_rows(tables: Tables, table: str, as_of: datetime, *, dated_by: str = "") -> Frame:
+    """Return the rows of a table that were known before `as_of`, strictly.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    table : str
+        Which one; it must be there.
+    as_of : datetime
+        A row counts from the later of its time and `known_at` (where the table has it).
+    dated_by : str, optional
+        Another column than the table's own to date a row by.
+    """
+    frame = tables[table].filter(nw.col(dated_by or TABLES[table].dated_by) < as_of)
+    if tables.has(table, "known_at"):
+        frame = frame.filter(nw.col("known_at").is_null() | (nw.col("known_at") < as_of))
+    return frame
+
+
+def seen(column: str, as_of: datetime) -> nw.Expr:
+    """Return a time column as it stood at `as_of`: null where it is filled in later."""
+    return nw.when(nw.col(column) < as_of).then(nw.col(column)).alias(column)
+
+
+def running(tables: Tables, as_of: datetime) -> Frame:
+    """Return the subscription rows that run at `as_of`: begun, and not known to have ended."""
+    rows = known_rows(tables, "subscriptions", as_of)
+    return rows.filter(nw.col("ended_at").is_null() | (nw.col("ended_at") >= as_of))
+
+
+def within(column: str, as_of: datetime, days: float, *, until_days: float = 0) -> nw.Expr:
+    """Tell whether a time lies in [as_of − days, as_of − until_days)."""
+    start, end = as_of - timedelta(days=days), as_of - timedelta(days=until_days)
+    return (nw.col(column) >= start) & (nw.col(column) < end)
+
+
+def sum_where(condition: nw.Expr, value: nw.Expr | None = None) -> nw.Expr:
+    """Return the sum of `value` (1 if not given) over the rows where `condition` holds."""
+    one: nw.Expr = nw.lit(1.0) if value is None else value
+    return nw.when(condition).then(one).otherwise(nw.lit(0.0)).sum()
+
+
+def collect(frame: Frame) -> Any:
+    """Run a lazy frame and return it in pandas, in no particular order."""
+    return frame.collect("pandas").to_native()

@@ -1,0 +1,154 @@
+"""Support: how much is open, how fast it is answered, how it is rated."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+from features.feature import Feature, Unit
+from features.point_in_time import collect, known_rows, seen
+from features.tables import Tables
+
+#: A rating without a time of its own is taken as known so many days after the ticket opened.
+_RATED_AFTER = timedelta(days=30)
+#: Of 1-5, these and higher are satisfied (top-2-box).
+_SATISFIED = 4.0
+_NONE = "no tickets are recorded"
+
+
+def _ticket(
+    name: str,
+    window: int | None,
+    unit: Unit,
+    sentence: str,
+    *,
+    direction: int = -1,
+    null: str = _NONE,
+    zero: str = "none",
+) -> Feature:
+    return Feature(
+        f"tickets_{name}", "tickets", "tickets", window, unit, direction, null, zero, sentence
+    )
+
+
+FEATURES = (
+    _ticket("opened_28d", 28, "count", "{value} tickets opened in 28 days", direction=0),
+    _ticket("opened_90d", 90, "count", "{value} tickets opened in 90 days", direction=0),
+    _ticket("backlog", None, "count", "{value} tickets are open"),
+    _ticket("backlog_oldest_days", None, "days", "The oldest open ticket waits for {value} days"),
+    _ticket("urgent_open", None, "count", "{value} urgent tickets are open"),
+    _ticket("urgent_oldest_days", None, "days", "An urgent ticket has been open for {value} days"),
+    _ticket(
+        "first_reply_hours_median_90d", 90, "hours", "First reply after {value} hours",
+        null="no ticket was answered in 90 days", zero="answered at once",
+    ),
+    _ticket(
+        "resolution_hours_median_90d", 90, "hours", "Tickets are solved after {value} hours",
+        null="no ticket was solved in 90 days", zero="solved at once",
+    ),
+    _ticket(
+        "reopen_rate_90d", 90, "share", "{value} of the solved tickets were reopened",
+        null="no ticket was solved in 90 days",
+    ),
+    _ticket("escalated_90d", 90, "count", "{value} tickets escalated in 90 days"),
+    _ticket(
+        "csat_180d", 180, "share", "{value} of the rated tickets were satisfying", direction=1,
+        null="no ticket was rated in 180 days", zero="no rating was satisfying",
+    ),
+    _ticket(
+        "per_active_user_90d", 90, "count", "{value} tickets for each active user in 90 days",
+        null="nobody was active in 90 days",
+    ),
+)
+_OPTIONAL = ("first_replied_at", "solved_at", "reopened_at", "closed_at", "csat_at")
+
+
+def build(
+    tables: Tables, as_of: datetime, accounts: pd.DataFrame, active_users_90d: pd.Series[float]
+) -> pd.DataFrame:
+    """Return the ticket features as of a date; parameters and result as in `usage.build`."""
+    tickets = _tickets(tables, as_of)
+    day = pd.Timestamp(as_of)
+    recent = {w: tickets["opened_at"] >= day - timedelta(days=w) for w in (28, 90)}
+    out = pd.DataFrame(index=accounts.index)
+    for window in (28, 90):
+        out[f"tickets_opened_{window}d"] = _count(tickets[recent[window]], out.index)
+    open_now = tickets[tickets["solved_at"].isna()]
+    urgent = open_now[open_now["priority"].str.lower() == "urgent"]
+    out["tickets_backlog"] = _count(open_now, out.index)
+    out["tickets_backlog_oldest_days"] = _oldest(open_now, day, out.index)
+    out["tickets_urgent_open"] = _count(urgent, out.index)
+    out["tickets_urgent_oldest_days"] = _oldest(urgent, day, out.index)
+    replied = tickets[tickets["first_replied_at"] >= day - timedelta(days=90)]
+    out["tickets_first_reply_hours_median_90d"] = _median_hours(replied, "first_replied_at")
+    solved = tickets[tickets["solved_at"] >= day - timedelta(days=90)]
+    out["tickets_resolution_hours_median_90d"] = _median_hours(solved, "solved_at")
+    reopened = solved["reopened_at"].notna().groupby(solved["account_id"]).mean()
+    out["tickets_reopen_rate_90d"] = reopened.reindex(out.index)
+    escalated = tickets[recent[90] & (tickets["escalated"] == True)]  # noqa: E712
+    out["tickets_escalated_90d"] = _count(escalated, out.index)
+    rated = tickets[tickets["csat"].notna() & (tickets["rated_at"] >= day - timedelta(days=180))]
+    share = (rated["csat"] >= _SATISFIED).groupby(rated["account_id"]).mean()
+    out["tickets_csat_180d"] = share.reindex(out.index)
+    users = active_users_90d.where(active_users_90d > 0)
+    out["tickets_per_active_user_90d"] = out["tickets_opened_90d"] / users
+    return out[[feature.name for feature in FEATURES]].astype(float)
+
+
+def negative_ratings(tables: Tables, as_of: datetime, *, days: int) -> pd.DataFrame:
+    """Return account_id and rated_at of tickets rated 1 or 2 within `days` before the date."""
+    tickets = _tickets(tables, as_of)
+    bad = tickets["csat"].le(2) & (tickets["rated_at"] >= pd.Timestamp(as_of) - timedelta(days=days))
+    return tickets.loc[bad, ["account_id", "rated_at"]]
+
+
+def _tickets(tables: Tables, as_of: datetime) -> pd.DataFrame:
+    """Return the tickets that can still matter, each as it stood at the date."""
+    rows = known_rows(tables, "tickets", as_of)
+    there = [c for c in _OPTIONAL if tables.has("tickets", c)]
+    times = [seen(c, as_of) for c in there]
+    absent = [nw.lit(None, dtype=nw.Datetime("us")).alias(c) for c in _OPTIONAL if c not in there]
+    plain = [
+        nw.col(c) if tables.has("tickets", c) else nw.lit(None, dtype=t).alias(c)
+        for c, t in (("priority", nw.String), ("escalated", nw.Boolean), ("csat", nw.Float64))
+    ]
+    rows = rows.select("account_id", "opened_at", *times, *absent, *plain)
+    # Closed without ever being marked solved is solved too.
+    rows = rows.with_columns(solved_at=nw.coalesce("solved_at", "closed_at"))
+    rows = rows.with_columns(rated_at=_rated_at(there))
+    known = nw.col("rated_at") < as_of
+    rows = rows.with_columns(
+        csat=nw.when(known).then(nw.col("csat")), rated_at=nw.when(known).then(nw.col("rated_at"))
+    )
+    old = as_of - timedelta(days=180)
+    alive = (
+        nw.col("solved_at").is_null() | (nw.col("solved_at") >= old) | (nw.col("opened_at") >= old)
+        | (nw.col("rated_at") >= old)
+    )
+    return collect(rows.filter(alive))
+
+
+def _rated_at(there: list[str]) -> Any:
+    """Return when a rating became known, from the best column there is."""
+    if "csat_at" in there:
+        return nw.col("csat_at")
+    if "solved_at" in there or "closed_at" in there:
+        return nw.col("solved_at")
+    return nw.col("opened_at") + _RATED_AFTER
+
+
+def _count(tickets: pd.DataFrame, index: pd.Index[str]) -> pd.Series[float]:
+    return tickets.groupby("account_id").size().reindex(index).fillna(0.0)
+
+
+def _oldest(tickets: pd.DataFrame, day: pd.Timestamp, index: pd.Index[str]) -> pd.Series[float]:
+    first = tickets.groupby("account_id")["opened_at"].min().reindex(index)
+    return ((day - first).dt.total_seconds() / 86_400).fillna(0.0)
+
+
+def _median_hours(tickets: pd.DataFrame, end: str) -> pd.Series[float]:
+    hours = (tickets[end] - tickets["opened_at"]).dt.total_seconds() / 3600
+    return hours.clip(lower=0).groupby(tickets["account_id"]).median()

@@ -1,0 +1,314 @@
+"""Use: who used what, how often, and whether that is more or less than it used to be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.feature import Feature, Unit
+from features.point_in_time import collect, known_rows, sum_where, within
+from features.tables import Tables
+
+#: The account's own baseline: weeks from BASELINE_DAYS to BUFFER_DAYS before the date. The week
+#: between is a buffer, so that a slow fall does not hide itself in its own baseline.
+RECENT_DAYS, BUFFER_DAYS, BASELINE_DAYS = 28, 35, 126
+#: A regular is a user who was active on so many days of the last 28.
+REGULAR_DAYS = 4
+_CHAMPIONS = 3
+_NEVER = "no use was ever recorded"
+_YOUNG = "too young for a baseline of its own"
+
+
+def _usage(
+    name: str,
+    window: int | None,
+    unit: Unit,
+    direction: int,
+    sentence: str,
+    *,
+    null: str = _NEVER,
+    zero: str = "use has stopped",
+) -> Feature:
+    return Feature(f"usage_{name}", "usage", "usage", window, unit, direction, null, zero, sentence)
+
+
+FEATURES = (
+    *(
+        _usage(f"active_users_{w}d", w, "count", 1, f"{{value}} active users in the last {w} days")
+        for w in (7, 28, 90)
+    ),
+    *(
+        _usage(f"active_days_{w}d", w, "count", 1, f"Used on {{value}} of the last {w} days")
+        for w in (28, 90)
+    ),
+    *(
+        _usage(f"events_{w}d", w, "count", 1, f"{{value}} actions in the last {w} days")
+        for w in (7, 28, 90)
+    ),
+    _usage("distinct_events_28d", 28, "count", 1, "{value} different features used in 28 days"),
+    _usage(
+        "breadth_share_28d", 28, "share", 1, "Uses {value} of the features that others use"
+    ),
+    _usage(
+        "events_trend", 126, "ratio", 1, "Use is {value} against its own baseline",
+        null=_YOUNG, zero="use is as it was",
+    ),
+    _usage(
+        "users_trend", 126, "ratio", 1, "Active users are {value} against the months before",
+        null=_YOUNG, zero="as many users as before",
+    ),
+    _usage(
+        "active_days_trend", 126, "ratio", 1, "Days of use are {value} against the months before",
+        null=_YOUNG, zero="as many days of use as before",
+    ),
+    _usage(
+        "events_vs_fleet_trend", 126, "ratio", 1, "Use is {value} against the trend of all accounts",
+        null=_YOUNG, zero="moves with all accounts",
+    ),
+    _usage(
+        "recency_days", None, "days", -1, "Last used {value} days ago", zero="used on the day before"
+    ),
+    _usage(
+        "seat_utilisation_28d", 28, "share", 1, "{value} of the seats were in use in 28 days",
+        null="no seats, or never used", zero="no seat is in use",
+    ),
+    _usage(
+        "quota_use_30d", 30, "share", 0, "{value} of a month's quota was used",
+        null="no product with a quota", zero="nothing of the quota was used",
+    ),
+    _usage(
+        "errors_per_100_events_28d", 28, "count", -1, "{value} errors in 100 actions",
+        null="no use in 28 days, or errors are not recorded", zero="no errors",
+    ),
+    _usage(
+        "top_user_share_28d", 28, "share", -1, "One user does {value} of all actions",
+        null="no use in 28 days, or users are not recorded", zero="no user stands out",
+    ),
+    _usage(
+        "champions_silent", 118, "share", -1, "{value} of the most active users have gone quiet",
+        null="nobody was active in the quarter before", zero="the most active users are still there",
+    ),
+    _usage(
+        "new_users_28d", 28, "count", 1, "{value} new users in 28 days", zero="no new users",
+    ),
+    _usage(
+        "regular_share_28d", 28, "share", 1, "{value} of the active users are regulars",
+        null="no use in 28 days, or users are not recorded", zero="no active user is a regular",
+    ),
+)
+
+
+def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
+    """Return the usage features as of a date.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs usage.
+    as_of : datetime
+        Only what was known before it counts.
+    accounts : pd.DataFrame
+        Indexed by account_id, with created_at and seats.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts, n_features)
+        The index of `accounts`; a column per feature.
+    """
+    rows = _rows(tables, as_of)
+    level = collect(_levels(rows, as_of)).set_index("account_id").reindex(accounts.index)
+    ever = level["last_used"].notna()
+    days = _active_days(rows, as_of).reindex(accounts.index).fillna(0.0)
+    old = accounts["created_at"] <= as_of - timedelta(days=BASELINE_DAYS)
+    out = pd.DataFrame(index=accounts.index)
+    users, user_out = _users(rows, tables, as_of, level, accounts.index)
+    for window in (7, 28, 90):
+        out[f"usage_active_users_{window}d"] = users[window]
+        out[f"usage_events_{window}d"] = level[f"events_{window}d"]
+    for window in (28, 90):
+        out[f"usage_active_days_{window}d"] = days[f"days_{window}d"].where(ever)
+    out["usage_events_trend"] = _trend(level["events_28d"] / 4, level["baseline"] / 13, 1.0)
+    out["usage_users_trend"] = _trend(users[28], users["before"], 1.0)
+    out["usage_active_days_trend"] = _trend(days["days_28d"] / 4, days["baseline"] / 13, 0.5)
+    trends = ["usage_events_trend", "usage_users_trend", "usage_active_days_trend"]
+    out[trends] = out[trends].where(ever & old, axis=0)
+    fleet = out["usage_events_trend"].median()
+    out["usage_events_vs_fleet_trend"] = out["usage_events_trend"] - fleet
+    since = pd.Timestamp(as_of) - pd.to_datetime(level["last_used"])
+    out["usage_recency_days"] = np.floor(since.dt.total_seconds() / 86_400)
+    seats = accounts["seats"].where(accounts["seats"] > 0)
+    out["usage_seat_utilisation_28d"] = users[28] / seats
+    out["usage_errors_per_100_events_28d"] = _share(level["errors_28d"], level["events_28d"]) * 100
+    events = _events(rows, as_of)
+    breadth = events[events["events_28d"] > 0].groupby("account_id").size()
+    fleet_events = events.loc[events["events_28d"] > 0, "event"].nunique()
+    out["usage_distinct_events_28d"] = breadth.reindex(out.index).fillna(0.0).where(ever)
+    out["usage_breadth_share_28d"] = out["usage_distinct_events_28d"] / max(fleet_events, 1)
+    out["usage_quota_use_30d"] = _quota_use(tables, as_of, events).reindex(out.index)
+    return out.join(user_out)[[feature.name for feature in FEATURES]].astype(float)
+
+
+def _rows(tables: Tables, as_of: datetime) -> nw.LazyFrame[Any]:
+    """Return the usage known before the date, with every optional column present."""
+    rows = known_rows(tables, "usage", as_of)
+    defaults = {"quantity": 1.0, "errors": None, "active_users": None}
+    columns = [
+        nw.col(name).fill_null(1.0) if name == "quantity" else nw.col(name)
+        for name in defaults
+        if tables.has("usage", name)
+    ]
+    absent = [
+        nw.lit(value, dtype=nw.Float64).alias(name)
+        for name, value in defaults.items()
+        if not tables.has("usage", name)
+    ]
+    user = nw.col("user_id") if tables.has("usage", "user_id") else nw.lit(None, dtype=nw.String)
+    return rows.select("account_id", "event", "occurred_at", user.alias("user_id"), *columns, *absent)
+
+
+def _levels(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
+    """Sum up per account: one scan for every level."""
+    quantity, recent = nw.col("quantity"), within("occurred_at", as_of, RECENT_DAYS)
+    return rows.group_by("account_id").agg(
+        nw.col("occurred_at").max().alias("last_used"),
+        *(
+            sum_where(within("occurred_at", as_of, w), quantity).alias(f"events_{w}d")
+            for w in (7, 28, 90)
+        ),
+        sum_where(
+            within("occurred_at", as_of, BASELINE_DAYS, until_days=BUFFER_DAYS), quantity
+        ).alias("baseline"),
+        nw.when(recent).then(nw.col("errors")).sum().alias("errors_28d"),
+        nw.when(recent).then(nw.col("errors")).count().alias("errors_known"),
+        *(
+            nw.when(within("occurred_at", as_of, w)).then(nw.col("active_users")).max()
+            .alias(f"peak_users_{w}d")
+            for w in (7, 28, 90)
+        ),
+        nw.when(within("occurred_at", as_of, 63, until_days=BUFFER_DAYS))
+        .then(nw.col("active_users")).max().alias("peak_users_before"),
+    )
+
+
+def _active_days(rows: nw.LazyFrame[Any], as_of: datetime) -> pd.DataFrame:
+    windowed = rows.filter(within("occurred_at", as_of, BASELINE_DAYS))
+    daily = windowed.select("account_id", nw.col("occurred_at").dt.truncate("1d").alias("day"))
+    counted = daily.unique(["account_id", "day"]).group_by("account_id").agg(
+        sum_where(within("day", as_of, 28)).alias("days_28d"),
+        sum_where(within("day", as_of, 90)).alias("days_90d"),
+        sum_where(within("day", as_of, BASELINE_DAYS, until_days=BUFFER_DAYS)).alias("baseline"),
+    )
+    return collect(counted).set_index("account_id")
+
+
+def _events(rows: nw.LazyFrame[Any], as_of: datetime) -> pd.DataFrame:
+    windowed = rows.filter(within("occurred_at", as_of, 30))
+    return collect(
+        windowed.group_by("account_id", "event").agg(
+            sum_where(within("occurred_at", as_of, 28), nw.col("quantity")).alias("events_28d"),
+            nw.col("quantity").sum().alias("events_30d"),
+        )
+    )
+
+
+def _users(
+    rows: nw.LazyFrame[Any],
+    tables: Tables,
+    as_of: datetime,
+    level: pd.DataFrame,
+    index: pd.Index[str],
+) -> tuple[dict[Any, pd.Series[float]], pd.DataFrame]:
+    """Return active users by window and what is told from users one by one."""
+    ever = level["last_used"].notna()
+    names = ["top_user_share_28d", "champions_silent", "new_users_28d", "regular_share_28d"]
+    if not tables.has("usage", "user_id"):
+        # Rows summed up before they reached us: the busiest day's users are a lower bound.
+        known = level["peak_users_90d"].notna() | level["peak_users_28d"].notna()
+        peaks = {w: level[f"peak_users_{w}d"].fillna(0.0).where(ever & known) for w in (7, 28, 90)}
+        peaks |= {"before": level["peak_users_before"].fillna(0.0).where(ever)}  # type: ignore[dict-item]
+        if not tables.has("usage", "active_users"):
+            peaks = {key: value * np.nan for key, value in peaks.items()}
+        return peaks, pd.DataFrame(np.nan, index=index, columns=[f"usage_{n}" for n in names])
+    one = collect(_per_user(rows, as_of))
+    grouped = one.groupby("account_id")
+    counts = grouped[["in_7d", "in_28d", "in_90d", "before"]].sum().reindex(index)
+    users: dict[Any, pd.Series[float]] = {w: counts[f"in_{w}d"] for w in (7, 28, 90)}
+    users["before"] = counts["before"]
+    out = pd.DataFrame(index=index)
+    active = users[28].where(users[28] > 0)
+    out["usage_top_user_share_28d"] = _share(
+        grouped["events_28d"].max().reindex(index), level["events_28d"]
+    )
+    out["usage_champions_silent"] = _champions_silent(one).reindex(index)
+    out["usage_new_users_28d"] = grouped["is_new"].sum().reindex(index)
+    out["usage_regular_share_28d"] = grouped["regular"].sum().reindex(index) / active
+    return users, out
+
+
+def _per_user(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
+    """Sum up per account, user and day first, then per account and user."""
+    daily = (
+        rows.filter(~nw.col("user_id").is_null())
+        .with_columns(nw.col("occurred_at").dt.truncate("1d").alias("day"))
+        .group_by("account_id", "user_id", "day")
+        .agg(nw.col("quantity").sum())
+    )
+    recent, quantity = within("day", as_of, RECENT_DAYS), nw.col("quantity")
+    per_user = daily.group_by("account_id", "user_id").agg(
+        nw.col("day").min().alias("first_day"),
+        *(sum_where(within("day", as_of, w)).alias(f"days_{w}d") for w in (7, 28, 90)),
+        sum_where(within("day", as_of, 63, until_days=BUFFER_DAYS)).alias("days_before"),
+        sum_where(recent, quantity).alias("events_28d"),
+        sum_where(within("day", as_of, 118, until_days=28), quantity).alias("quarter"),
+    )
+    flag = lambda condition: nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0))  # noqa: E731
+    return per_user.select(
+        "account_id",
+        "user_id",
+        "events_28d",
+        "quarter",
+        *(flag(nw.col(f"days_{w}d") > 0).alias(f"in_{w}d") for w in (7, 28, 90)),
+        flag(nw.col("days_before") > 0).alias("before"),
+        flag(within("first_day", as_of, RECENT_DAYS)).alias("is_new"),
+        flag(nw.col("days_28d") >= REGULAR_DAYS).alias("regular"),
+    )
+
+
+def _champions_silent(users: pd.DataFrame) -> pd.Series[float]:
+    """Return the share of the three most active users of the quarter who have gone quiet."""
+    active = users[users["quarter"] > 0]
+    ordered = active.sort_values(["account_id", "quarter", "user_id"], ascending=[True, False, True])
+    champions = ordered.groupby("account_id").head(_CHAMPIONS)
+    return (champions["in_28d"] == 0).groupby(champions["account_id"]).mean()
+
+
+def _quota_use(tables: Tables, as_of: datetime, events: pd.DataFrame) -> pd.Series[float]:
+    """Return the fullest quota of each account: use of its event in 30 days over the quota."""
+    from features.point_in_time import running
+
+    if not (tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")):
+        return pd.Series(dtype=float)
+    limits = collect(
+        running(tables, as_of)
+        .filter((nw.col("quota") > 0) & ~nw.col("quota_event").is_null())
+        .group_by("account_id", "quota_event")
+        .agg(nw.col("quota").sum())
+    )
+    used = limits.merge(
+        events.rename(columns={"event": "quota_event"}), on=["account_id", "quota_event"], how="left"
+    )
+    used["share"] = used["events_30d"].fillna(0.0) / used["quota"]
+    return used.groupby("account_id")["share"].max()
+
+
+def _trend(now: pd.Series[float], before: pd.Series[float], smoothing: float) -> pd.Series[float]:
+    """Return the logarithm of a level over the one before, smoothed so that zero is defined."""
+    return np.log((now + smoothing) / (before + smoothing))
+
+
+def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:
+    return part / whole.where(whole > 0)
