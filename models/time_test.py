@@ -124,7 +124,10 @@ def _splits(
                 splits = list(splitter.split(rows.frame))
             except ModelInputError:
                 continue
-            return splits, f"tested on {n} later block(s) of dates, {embargo_days:.0f} days apart"
+            return (
+                splits,
+                f"tested on {n} later block(s) of dates after an embargo of {embargo_days:.0f} days",
+            )
     why = "no dates were given" if rows.dates is None else "the history is too short"
     how = f"tested on accounts left out, not on later dates, for {why}"
     n_folds = min(3, *np.bincount(rows.target, minlength=2), len(np.unique(rows.codes)))
