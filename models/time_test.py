@@ -126,7 +126,7 @@ def _splits(
                 continue
             return (
                 splits,
-                f"tested on {n} later block(s) of dates after an embargo of {embargo_days:.0f} days",
+                f"tested on {n} later block(s) of dates, {embargo_days:.0f} days of embargo",
             )
     why = "no dates were given" if rows.dates is None else "the history is too short"
     how = f"tested on accounts left out, not on later dates, for {why}"
