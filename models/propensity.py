@@ -72,6 +72,9 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         What predicts.
     evaluation_ : Evaluation or None
         On later dates; of the model that was tried even where the base rate replaced it.
+    held_out_ : pandas.DataFrame, shape = (n_tested, 2)
+        target and uncalibrated logit of the rows tested on later dates, indexed by their
+        position in `X`.
     calibration_ : Calibration
         As applied.
     leakage_ : tuple of LeakageSuspect
@@ -145,6 +148,9 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         test = self._try(kind, rows)
         self.evaluation_: Evaluation | None = test.evaluation
         self.has_signal_ = test.has_signal
+        self.held_out_ = test.held_out.set_axis(
+            np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
+        )
         self.basis_ = kind if test.has_signal or kind == "none" else "base rate"
         self.reasons_ = (self._counts(kind), *test.sentences)
         self._settle(rows if self.rows_ else _unlabelled(frame), test.calibration)

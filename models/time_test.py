@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,17 @@ class TimeTest:
         The 95 % interval of the AUC lies above 0.5.
     sentences : tuple of str
         How it was tested and what came out.
+    held_out : pandas.DataFrame, shape = (n_tested, 2)
+        target and uncalibrated logit of the tested rows, indexed by their position.
     """
 
     evaluation: Evaluation | None
     calibration: Calibration
     has_signal: bool
     sentences: tuple[str, ...]
+    held_out: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({"target": [], "logit": []})
+    )
 
 
 def try_in_time(
@@ -111,7 +116,8 @@ def try_in_time(
     )
     has_signal = bool(evaluation.auc.low > 0.5)
     sentences = (how, _signal_sentence(evaluation.auc, has_signal))
-    return TimeTest(evaluation, fitted.calibration, has_signal, sentences)
+    held_out = pd.DataFrame({"target": target, "logit": logit}, index=tested)
+    return TimeTest(evaluation, fitted.calibration, has_signal, sentences, held_out)
 
 
 def _splits(

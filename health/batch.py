@@ -1,0 +1,280 @@
+"""The commands' work: open a company's tables, write features, train, score and publish."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.build import build_features
+from features.catalogue import CATALOGUE
+from features.errors import HealthError
+from features.source import OpenedTables, open_tables
+from health import registry
+from health.config import Config
+from health.gates import Gate, check_gates
+from health.report import render_report
+from health.run_directory import PublishedRun, publish, refuse_second, run_before
+from health.scoring import ScoredRun, score_accounts
+from health.training import build_training_set, evaluation_of, fit_models
+from health.workbook import write_workbook
+
+
+@dataclass(frozen=True)
+class Company:
+    """A configuration and the tables it names, opened and checked."""
+
+    config: Config
+    opened: OpenedTables
+
+    @property
+    def data_end(self) -> datetime:
+        """The midnight at or after the data's end: the last date that can be scored."""
+        end = self.opened.tables.observed_until
+        midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight if midnight == end else midnight + timedelta(days=1)
+
+    @property
+    def data_start(self) -> datetime:
+        """The first time seen in any dated table."""
+        return min(s.first for s in self.opened.summaries if s.first is not None)
+
+
+@dataclass
+class _Timings:
+    """Seconds each step took, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A published run and what it holds."""
+
+    published: PublishedRun
+    scored: ScoredRun
+    info: Mapping[str, Any]
+
+
+def open_company(config: Config) -> Company:
+    """Open and validate the tables; InputError with every violation where one is wrong."""
+    opened = open_tables(
+        config.tables,
+        base=config.base,
+        url=config.data.url,
+        observed_until=config.observed_until,
+        allow=config.checks.allow,
+    )
+    return Company(config, opened)
+
+
+def resolve_as_of(company: Company, as_of: datetime | None, *, today: datetime) -> datetime:
+    """Return the date to score: the one asked for, else the last as_of_weekday there is data for.
+
+    Raises
+    ------
+    HealthError
+        The date lies outside the data.
+    """
+    end = company.data_end
+    if as_of is None:
+        last = min(end, today.replace(hour=0, minute=0, second=0, microsecond=0))
+        return last - timedelta(days=(last.weekday() - company.config.weekday) % 7)
+    if not company.data_start < as_of <= end:
+        raise HealthError(
+            f"{as_of.date()} is outside the data, which runs from "
+            f"{company.data_start.date()} to {end.date()}",
+            where="--as-of",
+            fix=f"give a date after {company.data_start.date()} and up to {end.date()}",
+        )
+    return as_of
+
+
+def write_features(
+    config: Config, as_of: datetime | None, output: Path, *, today: datetime
+) -> int:
+    """Write the feature table as of a date to a Parquet or CSV file; return its row count."""
+    if output.suffix not in {".parquet", ".csv"}:
+        raise HealthError(
+            f"cannot write {output.suffix or 'a file without an ending'}",
+            where=str(output),
+            fix="end the name in .parquet or .csv",
+        )
+    company = open_company(config)
+    features = _features(company, resolve_as_of(company, as_of, today=today))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        if output.suffix == ".csv":
+            features.to_csv(temporary, index=False)
+        else:
+            features.to_parquet(temporary, index=False)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(features)
+
+
+def train_version(
+    config: Config, *, until: datetime | None = None, promoted: bool = True
+) -> registry.Version:
+    """Train on past dates and leave a version in `models_dir`; promote it where asked.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    until : datetime, optional
+        Learn only from what was known before this date.
+    promoted : bool
+        Make the new version the champion.
+    """
+    company = open_company(config)
+    training = build_training_set(company.opened.tables, config, until=until)
+    models = fit_models(training, config)
+    manifest = {
+        "config_hash": config.hash,
+        "seed": config.training.seed,
+        "trained_until": str((until or company.data_end).date()),
+        "training_dates": [str(day.date()) for day in training.dates],
+        "features": list(CATALOGUE),
+        "rows": {
+            "accounts_and_dates": len(training.accounts),
+            "accounts": int(training.accounts["account_id"].nunique()),
+            "offers": len(training.products),
+        },
+        "tables": {s.table: s.rows for s in company.opened.summaries},
+        "evaluation": evaluation_of(models),
+    }
+    version = registry.save_version(
+        config.models_dir, models, manifest, until=manifest["trained_until"]
+    )
+    if promoted:
+        registry.promote(config.models_dir, version.name)
+    return version
+
+
+def score_run(
+    config: Config, as_of: datetime | None, *, replace: bool, today: datetime
+) -> RunResult:
+    """Score every paying account as of a date and publish the run.
+
+    Raises
+    ------
+    HealthError
+        Bad input, no trained version, a date that was scored before (without `replace`), or,
+        with exit code 3, a gate that failed: then nothing is published.
+    """
+    timings = _Timings()
+    with timings.step("read and check"):
+        company = open_company(config)
+    day = resolve_as_of(company, as_of, today=today)
+    refuse_second(config.runs_dir, day.date(), replace=replace)
+    version = _champion(config)
+    with timings.step("features"):
+        features = _features(company, day)
+    before = run_before(config.runs_dir, day.date())
+    with timings.step("score"):
+        scored = score_accounts(
+            features, company.opened.tables, version.artefacts, config, previous=before
+        )
+    gates = check_gates(scored)
+    info = _run_info(company, version, day, scored, gates, timings, today)
+    _stop_at(gates)
+
+    def write(folder: Path) -> None:
+        for name, table in scored.tables().items():
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+        parts = (scored.scores, scored.reasons, scored.flags, info)
+        write_workbook(folder / "flags.xlsx", *parts)
+        (folder / "report.html").write_text(render_report(*parts), encoding="utf-8")
+        info["finished"] = _later(today, timings)
+        content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
+        (folder / "run.json").write_text(content + "\n", encoding="utf-8")
+
+    published = publish(config.runs_dir, day.date(), write, replace=replace)
+    return RunResult(published, scored, info)
+
+
+def _features(company: Company, day: datetime) -> pd.DataFrame:
+    features = build_features(company.opened.tables, [day])
+    if features.empty:
+        raise HealthError(
+            f"no account pays on {day.date()}",
+            where="subscriptions",
+            fix="give a date on which subscriptions run (mrr above 0), or check started_at, "
+            "ended_at and mrr",
+        )
+    return features
+
+
+def _champion(config: Config) -> registry.Version:
+    name = registry.champion(config.models_dir)
+    if name is None:
+        raise HealthError(
+            "no model has been trained yet",
+            where=str(config.models_dir),
+            fix=f"run `health train {config.file}` first",
+        )
+    return registry.load_version(config.models_dir, name)
+
+
+def _run_info(
+    company: Company,
+    version: registry.Version,
+    day: datetime,
+    scored: ScoredRun,
+    gates: list[Gate],
+    timings: _Timings,
+    today: datetime,
+) -> dict[str, Any]:
+    config, opened = company.config, company.opened
+    return {
+        "as_of": str(day.date()),
+        "started": today.isoformat(timespec="seconds"),
+        "finished": _later(today, timings),
+        "company": config.company,
+        "currency": config.currency,
+        "config_hash": config.hash,
+        "model_version": version.name,
+        "engine": config.data.url,
+        "horizon_days": config.labels.horizon_days,
+        "row_counts": {s.table: s.rows for s in opened.summaries},
+        "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
+        "skipped": scored.skipped,
+        "warnings": [str(finding) for finding in opened.findings] + scored.warnings,
+        "gates": [gate.to_dict() for gate in gates],
+        "timings": timings.seconds,
+        "evaluation": version.manifest["evaluation"],
+        "clv": {**config.clv.model_dump(), "currency": config.currency},
+    }
+
+
+def _later(today: datetime, timings: _Timings) -> str:
+    elapsed = timedelta(seconds=sum(timings.seconds.values()))
+    return (today + elapsed).isoformat(timespec="seconds")
+
+
+def _stop_at(gates: list[Gate]) -> None:
+    failed = [gate for gate in gates if not gate.passed]
+    if failed:
+        raise HealthError(
+            "nothing was published, a gate failed\n"
+            + "\n".join(f"  {gate.name}: {gate.what}" for gate in failed),
+            where="gates",
+            fix="look at the figures above; the runs before stay as they are",
+            exit_code=3,
+        )

@@ -1,0 +1,202 @@
+"""The `health` command: arguments in, exit codes out; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from features.errors import HealthError
+from health import console as show
+
+app = typer.Typer(
+    help="Customer health: score, churn risk, lifetime value and expansion lists.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A health.toml.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        metavar="DATE",
+        help="Score this date with what was known before it. Default: the last as_of_weekday "
+        "that the data reaches.",
+    ),
+]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path(
+        "demo"
+    ),
+    accounts: Annotated[
+        int, typer.Option(min=100, max=100_000, help="Size of the demo company.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another company.")] = 7,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make the folder's demo company anew.")
+    ] = False,
+) -> None:
+    """Make a demo company, train, score, and tell where the report is."""
+    from health.demo_run import run_demo
+
+    run_demo(
+        folder, accounts=accounts, seed=seed, replace=replace, console=_console(), today=_now()
+    )
+
+
+@app.command()
+def check(config: ConfigPath) -> None:
+    """Read and validate the tables; exit 2 and every violation where one is wrong."""
+    from health.batch import open_company
+    from health.config import load_config
+
+    show.check_report(_console(), open_company(load_config(config)))
+
+
+@app.command()
+def features(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="A health.toml.")
+    ] = None,
+    as_of: AsOf = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .parquet or .csv file."),
+    ] = None,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="Print the catalogue of features instead.")
+    ] = False,
+) -> None:
+    """Write the feature table as of a date."""
+    from health.batch import write_features
+    from health.config import load_config
+
+    if list_all:
+        show.catalogue(_console())
+        return
+    if config is None or output is None:
+        raise HealthError(
+            "needs a configuration and an output file",
+            where="health features",
+            fix="health features CONFIG --as-of DATE -o features.parquet, or --list",
+        )
+    rows = write_features(load_config(config), as_of, output, today=_now())
+    show.say(_console(), f"{rows:,} accounts written to {output}")
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Learn only from what was known before."
+        ),
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option(help="Make the new version the one that scores.")
+    ] = True,
+) -> None:
+    """Train on past dates, evaluate on later ones, and leave a model version."""
+    from health.batch import train_version
+    from health.config import load_config
+
+    loaded = load_config(config)
+    version = train_version(loaded, until=until, promoted=promote)
+    show.training(_console(), version, promoted=promote)
+
+
+@app.command()
+def score(
+    config: ConfigPath,
+    as_of: AsOf = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Score a date again; the old run is kept.")
+    ] = False,
+) -> None:
+    """Score every paying account and publish the run: the weekly batch."""
+    from health.batch import score_run
+    from health.config import load_config
+
+    run = score_run(load_config(config), as_of, replace=replace, today=_now())
+    show.run_summary(_console(), run)
+
+
+@app.command()
+def explain(
+    config: ConfigPath,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account_id.")],
+    as_of: AsOf = None,
+) -> None:
+    """Explain one account from the last run: score, reasons, change, history."""
+    from health.config import load_config
+    from health.explain import explain_account
+
+    found = explain_account(load_config(config), account, as_of)
+    show.explanation(_console(), found)
+
+
+@app.command()
+def models(
+    config: ConfigPath,
+    action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+) -> None:
+    """List the model versions with their evaluation, or promote one."""
+    from health import registry
+    from health.config import load_config
+
+    loaded = load_config(config)
+    if action is not None:
+        if action != "promote" or version is None:
+            raise HealthError(
+                f"cannot {action!r}",
+                where="health models",
+                fix="health models CONFIG, or health models CONFIG promote VERSION",
+            )
+        registry.promote(loaded.models_dir, version)
+    show.versions(
+        _console(), registry.list_versions(loaded.models_dir), registry.champion(loaded.models_dir)
+    )
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 a fault of ours, 2 bad input, 3 a gate failed."""
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app()
+    except HealthError as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:
+        errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""The configuration: one typed object, read once from one TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.errors import HealthError
+from features.schema import TABLES
+from features.source import TableSource
+from health.scorecard_config import Scorecard
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Where the tables are: an in-process DuckDB unless the URL names a database file."""
+
+    url: str = "duckdb://"
+
+
+class ChecksConfig(_Section):
+    """Codes of violations that are reported as warnings instead of stopping the run."""
+
+    allow: tuple[str, ...] = ()
+
+
+class LabelsConfig(_Section):
+    """What counts as churn and as an upsell, and how far ahead we look.
+
+    Attributes
+    ----------
+    horizon_days : int
+        Days within which an event counts.
+    grace_days : int
+        Days that MRR must stay at zero before it is churn; a shorter gap between renewal
+        rows is none.
+    upsell_step : float
+        Smallest relative rise of MRR or seats that is an upsell.
+    """
+
+    horizon_days: PositiveInt = 90
+    grace_days: PositiveInt = 30
+    upsell_step: Annotated[float, Field(gt=0)] = 0.05
+
+
+class TrainingConfig(_Section):
+    """Which past dates a model learns from, and the seed of everything random."""
+
+    every_days: PositiveInt = 28
+    first: date | None = None
+    seed: int = 0
+
+
+class ClvConfig(_Section):
+    """The terms of the lifetime value; stamped on every output that shows one."""
+
+    horizon_months: Annotated[int, Field(gt=0, le=240)] = 36
+    margin: Share = 0.8
+    discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.10
+
+
+class StageConfig(_Section):
+    """The limits, in days, of the lifecycle stages."""
+
+    onboarding_days: PositiveInt = 90
+    renewal_days: PositiveInt = 90
+    adoption_days: PositiveInt = 365
+
+
+class FlagsConfig(_Section):
+    """When an account is flagged, and how many fit a CSM's week.
+
+    Attributes
+    ----------
+    capacity_per_csm : int
+        Most accounts of one kind of flag on one CSM's list.
+    at_risk_lift : float
+        An account is at risk where its churn probability is at least this many times the
+        base rate of its peer group, or where its health is red.
+    expansion_lift : float
+        The same for upsell and cross-sell.
+    silent_days : int
+        Days without any use, after there was some, that make an account silent.
+    advocate_nps : float
+        Lowest latest NPS answer (0-10) of an advocate.
+    """
+
+    capacity_per_csm: PositiveInt = 15
+    at_risk_lift: Annotated[float, Field(gt=0)] = 2.0
+    expansion_lift: Annotated[float, Field(gt=0)] = 1.5
+    silent_days: PositiveInt = 28
+    advocate_nps: Annotated[float, Field(ge=0, le=10)] = 9.0
+
+
+class ExpansionConfig(_Section):
+    """What a further product costs, and who may be offered it.
+
+    Attributes
+    ----------
+    prices : dict of str to float
+        List price per month by product; the median first price peers paid where absent.
+    not_offered : tuple of str
+        Products that are no longer sold.
+    minimum_purchases : int
+        Fewer past purchases than this and the offers rest on rules, not on a model.
+    """
+
+    prices: dict[str, Annotated[float, Field(ge=0)]] = {}
+    not_offered: tuple[str, ...] = ()
+    minimum_purchases: PositiveInt = 50
+
+
+#: The suggested play by kind of flag; `[plays]` in the configuration replaces any of them.
+DEFAULT_PLAYS = {
+    "at_risk": "Call the sponsor this week, agree one goal for the next 30 days",
+    "upsell": "Offer the next plan or more seats, with their own usage as the argument",
+    "cross_sell": "Show the product in a 30-minute session with the team that would use it",
+    "advocate": "Ask for a reference, a review or a case story",
+    "leaving": "Exit interview; agree what would have to change for them to stay",
+    "silent": "Find out who left or what broke; a login check and a call to the main contact",
+}
+
+
+class Config(_Section):
+    """Everything a run is told, read from one TOML file.
+
+    Attributes
+    ----------
+    base : Path
+        Folder of the file; every relative path starts here.
+    file : Path
+        The file itself.
+    """
+
+    company: str = ""
+    currency: str = "USD"
+    as_of_weekday: Weekday = "sunday"
+    observed_until: datetime | None = None
+    peer_group: Literal["segment", "industry", "region"] = "segment"
+    models_dir: Path = Path("models")
+    runs_dir: Path = Path("runs")
+    data: DataConfig = DataConfig()
+    tables: dict[str, TableSource]
+    checks: ChecksConfig = ChecksConfig()
+    labels: LabelsConfig = LabelsConfig()
+    training: TrainingConfig = TrainingConfig()
+    clv: ClvConfig = ClvConfig()
+    stages: StageConfig = StageConfig()
+    scorecard: Scorecard = Scorecard()
+    flags: FlagsConfig = FlagsConfig()
+    expansion: ExpansionConfig = ExpansionConfig()
+    plays: dict[str, str] = {}
+
+    base: Path = Field(default=Path(), exclude=True)
+    file: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+        for name in tables:
+            if name not in TABLES:
+                raise ValueError(f"no table is called {name!r}{_closest(name, TABLES)}")
+        return tables
+
+    @field_validator("plays")
+    @classmethod
+    def _known_flags(cls, plays: dict[str, str]) -> dict[str, str]:
+        for name in plays:
+            if name not in DEFAULT_PLAYS:
+                raise ValueError(f"no flag is called {name!r}{_closest(name, DEFAULT_PLAYS)}")
+        return plays
+
+    @field_validator("observed_until", mode="before")
+    @classmethod
+    def _date_is_midnight(cls, value: Any) -> Any:
+        return datetime(value.year, value.month, value.day) if type(value) is date else value
+
+    @field_validator("observed_until")
+    @classmethod
+    def _naive_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is not None:
+            return value.astimezone(UTC).replace(tzinfo=None)
+        return value
+
+    @model_validator(mode="after")
+    def _absolute_folders(self) -> Config:
+        object.__setattr__(self, "models_dir", self.base / self.models_dir)
+        object.__setattr__(self, "runs_dir", self.base / self.runs_dir)
+        return self
+
+    @property
+    def weekday(self) -> int:
+        """The weekday of as_of dates, 0 = Monday."""
+        return WEEKDAYS.index(self.as_of_weekday)
+
+    @property
+    def hash(self) -> str:
+        """Hash of every setting that can change a figure; folders do not count."""
+        settings = self.model_dump(mode="json", exclude={"models_dir", "runs_dir"})
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def play(self, flag: str) -> str:
+        """Return the suggested play for a kind of flag."""
+        return self.plays.get(flag, DEFAULT_PLAYS[flag])
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+
+    Raises
+    ------
+    HealthError
+        The file is missing, is no TOML, or holds unknown keys or wrong values; all problems
+        are listed at once.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = tomllib.load(stream)
+    except FileNotFoundError:
+        raise HealthError(
+            "there is no such configuration file",
+            where=str(path),
+            fix="give the path of a health.toml; `health demo` writes one to start from",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HealthError(
+            f"not valid TOML: {error}", where=str(path), fix="mend the line that is named"
+        ) from None
+    except OSError as error:
+        raise HealthError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="check path and permissions"
+        ) from None
+    try:
+        return Config.model_validate({**content, "base": path.resolve().parent, "file": path})
+    except ValidationError as error:
+        raise HealthError(
+            "the configuration is not valid\n" + "\n".join(_problems(error)),
+            where=str(path),
+            fix="correct the keys and values named above; the README lists every key",
+        ) from None
+
+
+def _problems(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            siblings = _siblings(problem["loc"][:-1])
+            message = f"unknown key{_closest(str(problem['loc'][-1]), siblings)}"
+        elif problem["type"] == "missing":
+            message = "required, and missing"
+        else:
+            value = problem.get("input")
+            shown = "" if isinstance(value, dict | Config) else f" (got {value!r})"
+            message = problem["msg"].removeprefix("Value error, ") + shown
+        lines.append(f"  {key}: {message}")
+    return lines
+
+
+def _siblings(loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys known where an unknown one was found."""
+    model: Any = Config
+    for part in loc:
+        if isinstance(part, int) or model is None:
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(
+            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model
+        )
+    return [name for name in model.model_fields if name not in {"base", "file"}]
+
+
+def _closest(name: str, known: Any) -> str:
+    options = sorted(known)
+    match = difflib.get_close_matches(name, options, n=1)
+    return f"; did you mean {match[0]!r}?" if match else f"; known are {', '.join(options)}"

@@ -1,0 +1,236 @@
+"""What the commands print: tables and sentences on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from features.catalogue import CATALOGUE
+from health.wording import money, percent
+
+if TYPE_CHECKING:
+    from health.batch import Company, RunResult
+    from health.explain import Explanation
+    from health.registry import Version
+
+_BANDS = {"red": "red", "yellow": "yellow", "green": "green"}
+_LISTS = {"at_risk": "At risk", "upsell": "Upsell", "cross_sell": "Cross-sell"}
+
+
+def say(console: Console, text: str) -> None:
+    """Print one plain line."""
+    console.print(escape(text), highlight=False)
+
+
+def check_report(console: Console, company: Company) -> None:
+    """Print rows, date ranges and everything found in the tables."""
+    table = Table(title=escape(company.config.company or str(company.config.file)), box=None)
+    for column, side in (("table", "left"), ("rows", "right"), ("from", "left"), ("to", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    table.add_column("source", overflow="fold")
+    for s in company.opened.summaries:
+        dates = [str(t.date()) if t is not None else "" for t in (s.first, s.last)]
+        table.add_row(s.table, f"{s.rows:,}", *dates, escape(s.source))
+    console.print(table)
+    say(console, f"The data ends at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
+    findings = company.opened.findings
+    for finding in findings:
+        console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)
+    say(console, f"{len(findings)} warning(s), no error: the tables can be scored.")
+
+
+def catalogue(console: Console) -> None:
+    """Print every feature with what it means."""
+    table = Table("feature", "unit", "window", "null means", "0 means", box=None)
+    for feature in CATALOGUE.values():
+        window = f"{feature.window_days} d" if feature.window_days else ""
+        table.add_row(feature.name, feature.unit, window, feature.null_means, feature.zero_means)
+    console.print(table)
+
+
+def training(console: Console, version: Version, *, promoted: bool) -> None:
+    """Print what was trained and how well it did on later dates."""
+    rows = version.manifest["rows"]
+    dates = version.manifest["training_dates"]
+    say(
+        console,
+        f"Model version {version.name}: {rows['accounts']:,} accounts on {len(dates)} dates, "
+        f"{dates[0]} to {dates[-1]}{'' if promoted else ' (not promoted)'}",
+    )
+    for target, evaluation in version.manifest["evaluation"].items():
+        say(console, f"  {target.replace('_', '-')}: {evaluation_line(evaluation)}")
+
+
+def evaluation_line(evaluation: dict[str, Any]) -> str:
+    """Say in one line how a model was judged."""
+    auc = evaluation.get("auc")
+    parts = [evaluation["basis"]]
+    if auc:
+        parts.append(f"AUC {auc['value']:.3f} (95 % {auc['low']:.3f}-{auc['high']:.3f})")
+    if evaluation.get("oracle_auc"):
+        parts.append(f"oracle {evaluation['oracle_auc']:.3f}")
+    if evaluation.get("base_rate") is not None:
+        parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
+    if evaluation.get("note"):
+        parts.append(evaluation["note"])
+    return "; ".join(parts)
+
+
+def versions(console: Console, found: Sequence[Version], champion: str | None) -> None:
+    """Print the model versions, oldest first, the champion marked."""
+    if not found:
+        say(console, "No model version yet; run `health train`.")
+    for version in found:
+        mark = "*" if version.name == champion else " "
+        say(console, f"{mark} {version.name}")
+        for target, evaluation in version.manifest["evaluation"].items():
+            say(console, f"    {target.replace('_', '-')}: {evaluation_line(evaluation)}")
+
+
+def run_summary(console: Console, run: RunResult) -> None:
+    """Print what a run found: counts, money, the top five of each list, where to read on."""
+    scores, flags, info = run.scored.scores, run.scored.flags, run.info
+    currency = info["currency"]
+    bands = scores["health_band"].value_counts()
+    shown = ", ".join(f"[{c}]{bands.get(b, 0):,} {b}[/]" for b, c in _BANDS.items())
+    unscored = int(scores["health_band"].isna().sum())
+    title = f"{info['company'] or 'Customer health'} as of {info['as_of']}"
+    console.print(f"\n[bold]{escape(title)}[/]", highlight=False)
+    console.print(
+        f"{len(scores):,} accounts scored: {shown}"
+        + (f", {unscored:,} not scored (too little data)" if unscored else ""),
+        highlight=False,
+    )
+    at_risk = flags[flags["flag"] == "at_risk"]
+    say(
+        console,
+        f"Money at risk: {money(scores['expected_loss'].sum(), currency)} expected loss over all "
+        f"accounts, {money(at_risk['value'].sum(), currency)} of it on {len(at_risk):,} "
+        "flagged accounts",
+    )
+    for flag in ("upsell", "cross_sell"):
+        own = flags[flags["flag"] == flag]
+        say(
+            console,
+            f"{_LISTS[flag]} candidates: {len(own):,}, worth "
+            f"{money(own['value'].sum(), currency)} expected in a year",
+        )
+    for warning in info["warnings"]:
+        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False)
+    for flag, name in _LISTS.items():
+        _top_five(console, name, flags[flags["flag"] == flag], currency)
+    for target, evaluation in info["evaluation"].items():
+        say(console, f"Model, {target.replace('_', '-')}: {evaluation_line(evaluation)}")
+    folder = run.published.folder
+    say(console, f"Report:   {folder / 'report.html'}")
+    say(console, f"Workbook: {folder / 'flags.xlsx'}")
+
+
+def _top_five(console: Console, title: str, flags: pd.DataFrame, currency: str) -> None:
+    top = flags.sort_values(["value", "account_id"], ascending=[False, True]).head(5)
+    if top.empty:
+        say(console, f"\n{title}: none")
+        return
+    table = Table(title=f"\n{title}: the top {len(top)} by value", title_justify="left", box=None)
+    table.add_column("account", max_width=28)
+    table.add_column("CSM", max_width=16)
+    table.add_column("value", justify="right")
+    table.add_column("chance", justify="right")
+    table.add_column("reasons", overflow="fold")
+    for row in top.itertuples():
+        name = row.name if isinstance(row.name, str) else ""
+        product = f" → {row.product}" if isinstance(row.product, str) else ""
+        table.add_row(
+            escape(f"{name or row.account_id}{product}"),
+            escape(row.csm if isinstance(row.csm, str) else ""),
+            money(float(row.value), currency),  # type: ignore[arg-type]
+            percent(float(row.probability)),  # type: ignore[arg-type]
+            escape(str(row.reasons)),
+        )
+    console.print(table)
+
+
+def explanation(console: Console, found: Explanation) -> None:
+    """Print one account: figures, reasons of each output, change, history."""
+    row, currency = found.scores, found.currency
+    name = row["name"] if isinstance(row["name"], str) else row["account_id"]
+    console.print(f"\n[bold]{escape(name)}[/] ({escape(row['account_id'])})", highlight=False)
+    say(console, f"Stage {row['stage']}; MRR {money(row['mrr'], currency)}")
+    if pd.notna(row["health_score"]):
+        change = row["health_change"]
+        moved = f", {change:+.1f} since the run before" if pd.notna(change) else ""
+        say(
+            console,
+            f"Health {row['health_score']:.1f} of 100 ({row['health_band']}){moved}; "
+            f"{percent(row['health_coverage'])} of the measures had data",
+        )
+    else:
+        say(console, f"Health: not scored, {row['not_scored_reason']}")
+    _probability_line(console, row)
+    say(
+        console,
+        f"Lifetime value {money(row['clv'], currency)} "
+        f"({money(row['clv_low'], currency)} to {money(row['clv_high'], currency)}); "
+        f"expected loss {money(row['expected_loss'], currency)}",
+    )
+    for flag in found.flags.itertuples():
+        say(console, f"Flag {flag.flag} since {flag.since:%Y-%m-%d}: {flag.suggested_play}")
+    for output, own in found.reasons.groupby("output", sort=False):
+        _reason_table(console, str(output), own)
+    if len(found.change):
+        table = Table(title="\nWhat changed", title_justify="left", box=None)
+        for column in ("points", "measure now"):
+            table.add_column(column)
+        for moved_row in found.change.itertuples():
+            table.add_row(f"{moved_row.change:+.2f}", escape(str(moved_row.text)))
+        console.print(table)
+    if len(found.history) > 1:
+        table = Table("as of", "health", "band", "churn", title="\nHistory", box=None)
+        for past in found.history.itertuples():
+            score = f"{past.health_score:.1f}" if pd.notna(past.health_score) else "-"
+            chance = percent(float(past.churn_probability))  # type: ignore[arg-type]
+            table.add_row(f"{past.as_of:%Y-%m-%d}", score, str(past.health_band or "-"), chance)
+        console.print(table)
+
+
+def _probability_line(console: Console, row: pd.Series) -> None:
+    if pd.isna(row["churn_probability"]):
+        say(console, "Churn: no probability is published; too few accounts have churned so far")
+        return
+    say(
+        console,
+        f"Churn: {percent(row['churn_probability'], 1)} within the horizon; accounts like this: "
+        f"{percent(row['churn_base_rate'], 1)}",
+    )
+    if isinstance(row["cross_sell_product"], str):
+        say(
+            console,
+            f"Upsell: {percent(row['upsell_probability'], 1)}; cross-sell of "
+            f"{row['cross_sell_product']}: {percent(row['cross_sell_probability'], 1)}",
+        )
+    else:
+        say(console, f"Upsell: {percent(row['upsell_probability'], 1)}; no product left to offer")
+
+
+def _reason_table(console: Console, output: str, reasons: pd.DataFrame) -> None:
+    unit = "points" if output == "health" else "log-odds"
+    title = f"\n{output.replace('_', '-').capitalize()}: contributions in {unit}"
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column(unit, justify="right")
+    if output == "health":
+        table.add_column("missing", justify="right")
+    table.add_column("reason", overflow="fold")
+    by = "missing" if output == "health" else "contribution"
+    order = reasons[by].abs().sort_values(ascending=False, kind="stable").index
+    for row in reasons.loc[order].itertuples():
+        extra = [f"{row.missing:.2f}"] if output == "health" else []
+        sign = "" if output == "health" else "+"
+        table.add_row(f"{row.contribution:{sign}.2f}", *extra, escape(str(row.text)))
+    table.add_row(f"{reasons['contribution'].sum():.2f}", *([""] if output == "health" else []),
+                  "sum: the published figure")
+    console.print(table)

@@ -1,0 +1,104 @@
+"""Reasons: every measure and model term of every account, with its sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import CATALOGUE, describe
+
+BASELINE = "baseline"
+COLUMNS = ("account_id", "output", "term", "value", "contribution", "missing", "text")
+
+
+def reason_rows(
+    output: str,
+    contributions: pd.DataFrame,
+    inputs: pd.DataFrame,
+    *,
+    baseline_text: str = "",
+    missing: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Turn a contribution per account and term into one row each.
+
+    Parameters
+    ----------
+    output : str
+        ``health``, ``churn``, ``upsell`` or ``cross_sell``.
+    contributions : pd.DataFrame, shape = (n_accounts, n_terms)
+        Points for health, log-odds for a probability; a row sums to the published figure.
+    inputs : pd.DataFrame, shape = (n_accounts, n_columns)
+        What was put in, on the same index; holds account_id and a column per term.
+    baseline_text : str
+        The sentence of the term ``baseline``.
+    missing : pd.DataFrame, optional
+        Points each measure fell short of, shaped like `contributions`.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts × n_terms, 7)
+        Columns `COLUMNS`; the value is NaN for a term that is no number.
+    """
+    terms = list(contributions.columns)
+    count = len(contributions)
+    values, texts = zip(*(_value_and_text(t, inputs, baseline_text) for t in terms), strict=True)
+    return pd.DataFrame(
+        {
+            "account_id": np.tile(inputs["account_id"].to_numpy(dtype=object), len(terms)),
+            "output": output,
+            "term": np.repeat(np.array(terms, dtype=object), count),
+            "value": np.concatenate(values),
+            "contribution": contributions.to_numpy(dtype=float).ravel(order="F"),
+            "missing": (
+                np.full(count * len(terms), np.nan)
+                if missing is None
+                else missing.to_numpy(dtype=float).ravel(order="F")
+            ),
+            "text": np.concatenate(texts),
+        }
+    )
+
+
+def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.Series[str]:
+    """Join the sentences of the strongest reasons of each account.
+
+    Parameters
+    ----------
+    reasons : pd.DataFrame
+        Rows as from `reason_rows`.
+    output : str
+        Which output's reasons.
+    by : str
+        ``contribution`` (what raised the figure) or ``missing`` (points fallen short of).
+    most : int
+        Most sentences of an account.
+
+    Returns
+    -------
+    pd.Series of str
+        Sentences joined by "; ", indexed by account_id; only values above zero count, so an
+        account may be absent.
+    """
+    chosen = reasons[
+        (reasons["output"] == output) & (reasons["term"] != BASELINE) & (reasons[by] > 1e-9)
+    ]
+    chosen = chosen.sort_values(["account_id", by, "term"], ascending=[True, False, True])
+    return chosen.groupby("account_id").head(most).groupby("account_id")["text"].agg("; ".join)
+
+
+def _value_and_text(
+    term: str, inputs: pd.DataFrame, baseline_text: str
+) -> tuple[np.ndarray, np.ndarray]:
+    if term == BASELINE:
+        texts = np.full(len(inputs), baseline_text, dtype=object)
+        return np.full(len(inputs), np.nan), texts
+    column = inputs[term]
+    if term in CATALOGUE:
+        numbers = column.to_numpy(dtype=float)
+        # Few values are distinct: a sentence is worded once and handed out.
+        codes, distinct = pd.factorize(numbers, use_na_sentinel=False)
+        sentences = np.array([describe(term, float(value)) for value in distinct], dtype=object)
+        return numbers, sentences[codes]
+    title = term.replace("_", " ").capitalize()
+    texts = (title + ": " + column.fillna("unknown").astype(str)).to_numpy(dtype=object)
+    return np.full(len(inputs), np.nan), texts

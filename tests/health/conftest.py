@@ -1,0 +1,65 @@
+"""One small demo company, made once by a real `health demo` process."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left: exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_health(*arguments: str | Path, cwd: Path | None = None) -> Finished:
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "health.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=300,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo folder and what the command that made it printed."""
+
+    folder: Path
+    printed: str
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "health.toml"
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted((self.folder / "runs").glob("as_of=*"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("demo") / "company"
+    done = run_health("demo", folder, "--accounts", "250")
+    assert done.code == 0, done.err
+    return Demo(folder, done.out)
+
+
+@pytest.fixture
+def own_tables(demo: Demo, tmp_path: Path) -> Path:
+    """A copy of the demo's configuration and tables that a test may spoil."""
+    shutil.copytree(demo.folder / "tables", tmp_path / "tables")
+    shutil.copy(demo.config, tmp_path / "health.toml")
+    return tmp_path

@@ -1,0 +1,152 @@
+"""The commands on good and bad input: exit codes, messages, nothing half written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.health.conftest import Demo, run_health
+
+
+def test_check_prints_rows_and_dates(demo: Demo) -> None:
+    done = run_health("check", demo.config)
+    assert done.code == 0, done.err
+    for table in ("accounts", "subscriptions", "usage", "tickets", "surveys"):
+        assert table in done.out
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_features_to_a_file(demo: Demo, tmp_path: Path, ending: str) -> None:
+    output = tmp_path / f"features.{ending}"
+    done = run_health("features", demo.config, "--as-of", "2026-06-07", "-o", output)
+    assert done.code == 0, done.err
+    read = pd.read_parquet if ending == "parquet" else pd.read_csv
+    frame = read(output)
+    assert frame["account_id"].is_unique
+    assert "usage_active_users_28d" in frame.columns
+    assert [p.name for p in tmp_path.iterdir()] == [output.name]
+
+
+def test_features_list_needs_no_company() -> None:
+    done = run_health("features", "--list")
+    assert done.code == 0
+    assert "usage_events_trend" in done.out
+
+
+def test_score_runs_from_another_folder(demo: Demo, tmp_path: Path) -> None:
+    done = run_health("score", demo.config, "--as-of", "2026-09-06", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert list(tmp_path.iterdir()) == []
+    shutil.rmtree(demo.folder / "runs" / "as_of=2026-09-06")
+
+
+def test_a_scored_date_is_refused_without_replace(demo: Demo) -> None:
+    before = {p.name: p.stat().st_mtime_ns for p in demo.runs[-1].iterdir()}
+    done = run_health("score", demo.config)
+    assert done.code == 2
+    assert "--replace" in done.err
+    assert before == {p.name: p.stat().st_mtime_ns for p in demo.runs[-1].iterdir()}
+
+
+def test_explain_tells_score_reasons_and_change(demo: Demo) -> None:
+    account = pd.read_parquet(demo.runs[-1] / "flags.parquet")["account_id"].iloc[0]
+    done = run_health("explain", demo.config, account)
+    assert done.code == 0, done.err
+    for part in (account, "Health", "Churn", "Lifetime value", "contributions", "History"):
+        assert part in done.out, part
+
+
+def test_explain_an_account_that_is_not_there(demo: Demo) -> None:
+    done = run_health("explain", demo.config, "ACC-9")
+    assert done.code == 2
+    assert "is not in the run" in done.err
+
+
+def test_models_lists_and_promotes(demo: Demo) -> None:
+    done = run_health("models", demo.config)
+    assert done.code == 0, done.err
+    assert "* " in done.out
+    refused = run_health("models", demo.config, "promote", "none")
+    assert refused.code == 2
+    assert "choose one of" in refused.err
+
+
+def test_a_tampered_model_is_refused(demo: Demo, tmp_path: Path) -> None:
+    company = tmp_path / "company"
+    shutil.copytree(demo.folder, company)
+    artefact = next((company / "models").glob("*/churn.joblib"))
+    artefact.write_bytes(artefact.read_bytes() + b" ")
+    done = run_health("score", company / "health.toml", "--as-of", "2026-09-06")
+    assert done.code == 2
+    assert "checksum" in done.err
+    assert not (company / "runs" / "as_of=2026-09-06").exists()
+
+
+def test_score_before_train(own_tables: Path) -> None:
+    done = run_health("score", own_tables / "health.toml")
+    assert done.code == 2
+    assert "health train" in done.err
+
+
+@pytest.mark.parametrize("day", ["2019-01-06", "2031-01-05"])
+def test_a_date_outside_the_data(demo: Demo, day: str) -> None:
+    done = run_health("score", demo.config, "--as-of", day)
+    assert done.code == 2
+    assert "outside the data" in done.err
+
+
+def test_every_violation_in_one_go_and_nothing_written(own_tables: Path) -> None:
+    accounts = pd.read_csv(own_tables / "tables" / "accounts.csv", dtype=str)
+    accounts.loc[1, "account_id"] = accounts.loc[0, "account_id"]
+    accounts.loc[2, "created_at"] = "31/31/2025"
+    accounts.to_csv(own_tables / "tables" / "accounts.csv", index=False)
+    subscriptions = pd.read_csv(own_tables / "tables" / "subscriptions.csv", dtype=str)
+    subscriptions.loc[0, "mrr"] = "-5"
+    subscriptions.loc[1, "mrr"] = "a lot"
+    subscriptions.to_csv(own_tables / "tables" / "subscriptions.csv", index=False)
+    (own_tables / "tables" / "tickets.csv").unlink()
+    done = run_health("score", own_tables / "health.toml")
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    for part in (
+        "accounts.csv",
+        "accounts.account_id",
+        "31/31/2025",
+        "subscriptions.mrr",
+        "-5",
+        "a lot",
+        "tickets.csv",
+        "remedy",
+    ):
+        assert part in done.err, part
+    assert not (own_tables / "runs").exists()
+
+
+def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
+    tickets = pd.read_csv(own_tables / "tables" / "tickets.csv", dtype=str)
+    tickets.loc[:2, "account_id"] = "NOBODY"
+    tickets.to_csv(own_tables / "tables" / "tickets.csv", index=False)
+    done = run_health("check", own_tables / "health.toml")
+    assert done.code == 2
+    assert "tickets.account_id" in done.err
+    assert "NOBODY" in done.err
+
+
+def test_an_unknown_key_and_a_missing_file(own_tables: Path) -> None:
+    config = own_tables / "health.toml"
+    config.write_text("curency = 'EUR'\n" + config.read_text())
+    done = run_health("check", config)
+    assert done.code == 2
+    assert "did you mean 'currency'?" in done.err
+    absent = run_health("check", own_tables / "absent.toml")
+    assert absent.code == 2
+    assert "no such configuration file" in absent.err
+
+
+def test_a_second_demo_in_the_same_folder_is_refused(demo: Demo) -> None:
+    done = run_health("demo", demo.folder)
+    assert done.code == 2
+    assert "--replace" in done.err
