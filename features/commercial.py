@@ -32,32 +32,58 @@ FEATURES = (
     _deal("tenure_days", "days", 1, "A customer for {value} days", table="accounts", zero="new"),
     _deal("mrr", "money", 0, "Pays {value} a month", zero="pays nothing"),
     _deal(
-        "mrr_change_90d", "share", 1, "MRR changed by {value} in 90 days", window=90,
-        null="did not pay 90 days ago", zero="MRR is as it was 90 days ago",
+        "mrr_change_90d",
+        "share",
+        1,
+        "MRR changed by {value} in 90 days",
+        window=90,
+        null="did not pay 90 days ago",
+        zero="MRR is as it was 90 days ago",
     ),
     _deal("seats", "count", 0, "{value} seats", null="no seats in the contract", zero="no seats"),
     _deal(
-        "seats_change_180d", "share", 1, "Seats changed by {value} in 180 days", window=180,
-        null="had no seats 180 days ago", zero="seats are as they were 180 days ago",
+        "seats_change_180d",
+        "share",
+        1,
+        "Seats changed by {value} in 180 days",
+        window=180,
+        null="had no seats 180 days ago",
+        zero="seats are as they were 180 days ago",
     ),
     _deal("products_held", "count", 1, "Holds {value} products", zero="holds no product"),
     _deal(
-        "days_to_renewal", "days", 0, "The term ends in {value} days", null="no end of term is known",
+        "days_to_renewal",
+        "days",
+        0,
+        "The term ends in {value} days",
+        null="no end of term is known",
         zero="the term ends today",
     ),
     _deal(
-        "contract_days", "days", 1, "A term of {value} days", null="no end of term is known",
+        "contract_days",
+        "days",
+        1,
+        "A term of {value} days",
+        null="no end of term is known",
         zero="no term",
     ),
     _deal(
-        "price_per_seat", "money", 0, "Pays {value} a seat and month", null="no seats in the contract",
+        "price_per_seat",
+        "money",
+        0,
+        "Pays {value} a seat and month",
+        null="no seats in the contract",
         zero="pays nothing",
     ),
     _deal("expansions_180d", "count", 1, "{value} expansions in 180 days", window=180),
     _deal("contractions_180d", "count", -1, "{value} contractions in 180 days", window=180),
     _deal("notice_given", "flag", -1, "Has given notice", zero="no notice was given"),
     _deal(
-        "days_since_notice", "days", 0, "Gave notice {value} days ago", null="no notice was given",
+        "days_since_notice",
+        "days",
+        0,
+        "Gave notice {value} days ago",
+        null="no notice was given",
         zero="gave notice today",
     ),
 )
@@ -115,8 +141,11 @@ def _holdings(tables: Tables, as_of: datetime) -> nw.LazyFrame[Any]:
         nw.when(renews >= as_of).then(renews).alias("renews_at"),
         nw.when(notice < as_of).then(notice).alias("notice_at"),
     )
-    products = rows.select("account_id", "product").unique().group_by("account_id").agg(
-        nw.len().alias("products")
+    products = (
+        rows.select("account_id", "product")
+        .unique()
+        .group_by("account_id")
+        .agg(nw.len().alias("products"))
     )
     summed = rows.group_by("account_id").agg(
         nw.col("mrr").sum(),
@@ -176,4 +205,5 @@ def _longest_term(tables: Tables, as_of: datetime) -> pd.Series[float]:
 
 
 def _days(duration: pd.Series[Any]) -> pd.Series[float]:
-    return duration.dt.total_seconds() / 86_400
+    days: pd.Series[float] = duration.dt.total_seconds() / 86_400
+    return days

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +45,7 @@ class Feature:
 
     def describe(self, value: float | None) -> str:
         """Return the sentence with the value in it; what null means where it is NaN."""
-        if value is None or value != value:
+        if value is None or math.isnan(value):
             return _capital(self.null_means)
         if self.unit == "ratio":
             return self.sentence.format(value=_change(value))
@@ -67,8 +68,6 @@ def _number(value: float, unit: Unit) -> str:
 
 def _change(value: float) -> str:
     """Say a logarithm of a ratio as a change in per cent."""
-    import math
-
     change = math.expm1(value)
     if abs(change) < 0.005:
         return "unchanged"

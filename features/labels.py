@@ -115,7 +115,11 @@ def cross_sell_labels(
         for day in spine["as_of"].unique()
     ]
     columns = ["account_id", "as_of", "product", "bought", "step_mrr"]
-    frame = pd.concat([pd.DataFrame(columns=columns), *offers])[columns] if not offers else pd.concat(offers)
+    frame = (
+        pd.concat([pd.DataFrame(columns=columns), *offers])[columns]
+        if not offers
+        else pd.concat(offers)
+    )
     known = frame["as_of"] + horizon <= pd.Timestamp(tables.observed_until)
     frame["bought"] = frame["bought"].where(known)
     return frame[columns].reset_index(drop=True)
@@ -139,7 +143,7 @@ def tenure_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
     reach = pd.Timestamp(tables.observed_until)
     # An end whose grace has not passed yet may still turn out a late renewal.
     sure = spells["ended_at"] + pd.Timedelta(days=grace_days) <= reach
-    last = spells["ended_at"].where(sure, spells["ended_at"].fillna(reach)).clip(upper=reach)
+    last = spells["ended_at"].fillna(reach)
     out = pd.DataFrame(
         {
             "account_id": spells["account_id"],
@@ -186,8 +190,10 @@ def _levels(tables: Tables) -> pd.DataFrame:
     ends = rows.filter(nw.col("ended_at") < tables.observed_until).select(
         *keys, nw.col("ended_at").alias("at"), -nw.col("mrr"), -nw.col("seats")
     )
-    netted = nw.concat([starts, ends], how="vertical").group_by(*keys, "at").agg(
-        nw.col("mrr").sum(), nw.col("seats").sum()
+    netted = (
+        nw.concat([starts, ends], how="vertical")
+        .group_by(*keys, "at")
+        .agg(nw.col("mrr").sum(), nw.col("seats").sum())
     )
     steps = collect(netted).sort_values([*keys, "at"]).reset_index(drop=True)
     levels = steps.groupby(keys)[["mrr", "seats"]].cumsum()
@@ -202,7 +208,9 @@ def _rises(
     """Return accounts × dates on which a product held rose enough within the horizon."""
     levels = _levels(tables)
     found = [
-        _rises_after(levels, labels.loc[labels["as_of"] == day, "account_id"], day, horizon, upsell_step)
+        _rises_after(
+            levels, labels.loc[labels["as_of"] == day, "account_id"], day, horizon, upsell_step
+        )
         for day in labels["as_of"].unique()
     ]
     return pd.concat(found, ignore_index=True)
@@ -235,9 +243,11 @@ def _open_offers(
     levels: pd.DataFrame, accounts: pd.Series[str], day: pd.Timestamp, horizon: pd.Timedelta
 ) -> pd.DataFrame:
     products = np.sort(levels.loc[(levels["at"] < day) & (levels["mrr"] > 0), "product"].unique())
-    offers = pd.MultiIndex.from_product([accounts, products], names=["account_id", "product"])
+    offers = pd.MultiIndex.from_product(
+        [list(accounts), list(products)], names=["account_id", "product"]
+    )
     held = _level_at(levels, day)
-    offers = offers.difference(held[held["mrr"] > 0].index, sort=False)
+    offers = offers[~offers.isin(held[held["mrr"] > 0].index)]
     ahead = levels[(levels["at"] >= day) & (levels["at"] < day + horizon) & (levels["mrr"] > 0)]
     first = ahead.drop_duplicates(["account_id", "product"]).set_index(["account_id", "product"])
     frame = pd.DataFrame({"as_of": day, "step_mrr": first["mrr"].reindex(offers)}, index=offers)
@@ -250,5 +260,3 @@ def _level_at(levels: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     before = levels[levels["at"] < day]
     last = before.drop_duplicates(["account_id", "product"], keep="last")
     return last.set_index(["account_id", "product"])[["mrr", "seats"]]
-
-

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import narwhals as nw
+import pandas as pd
 
 from features.schema import TABLES
 from features.tables import Tables
@@ -56,6 +57,7 @@ def sum_where(condition: nw.Expr, value: nw.Expr | None = None) -> nw.Expr:
     return nw.when(condition).then(one).otherwise(nw.lit(0.0)).sum()
 
 
-def collect(frame: Frame) -> Any:
+def collect(frame: Frame) -> pd.DataFrame:
     """Run a lazy frame and return it in pandas, in no particular order."""
-    return frame.collect("pandas").to_native()
+    result: pd.DataFrame = frame.collect("pandas").to_native()
+    return result

@@ -72,6 +72,8 @@ def training_dates(
 
 def _data_start(tables: Tables) -> datetime:
     """Return when the records begin: the first use, else the first subscription."""
-    table, column = ("usage", "occurred_at") if tables.has("usage") else ("subscriptions", "started_at")
+    table, column = (
+        ("usage", "occurred_at") if tables.has("usage") else ("subscriptions", "started_at")
+    )
     first = tables[table].select(nw.col(column).min()).collect("pandas").item()
     return pd.Timestamp(first).to_pydatetime()

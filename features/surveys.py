@@ -33,32 +33,66 @@ def _survey(
 
 FEATURES = (
     _survey(
-        "nps_latest", 365, "points", 1, "Would recommend us: {value} of 10 in the latest answer",
-        null="no NPS answer in a year", zero="would not recommend us at all",
+        "nps_latest",
+        365,
+        "points",
+        1,
+        "Would recommend us: {value} of 10 in the latest answer",
+        null="no NPS answer in a year",
+        zero="would not recommend us at all",
     ),
     _survey(
-        "nps_180d", 180, "points", 1, "NPS of {value} over 180 days", null="no NPS answer in 180 days",
+        "nps_180d",
+        180,
+        "points",
+        1,
+        "NPS of {value} over 180 days",
+        null="no NPS answer in 180 days",
         zero="as many promoters as detractors",
     ),
     _survey(
-        "csat_180d", 180, "share", 1, "{value} satisfied in surveys over 180 days",
-        null="no CSAT answer in 180 days", zero="nobody was satisfied",
+        "csat_180d",
+        180,
+        "share",
+        1,
+        "{value} satisfied in surveys over 180 days",
+        null="no CSAT answer in 180 days",
+        zero="nobody was satisfied",
     ),
     _survey(
-        "ces_180d", 180, "points", 1, "Ease rated {value} of 7 over 180 days",
-        null="no effort answer in 180 days", zero="no ease at all",
+        "ces_180d",
+        180,
+        "points",
+        1,
+        "Ease rated {value} of 7 over 180 days",
+        null="no effort answer in 180 days",
+        zero="no ease at all",
     ),
     _survey(
-        "days_since_answer", None, "days", -1, "Last answered a survey {value} days ago",
+        "days_since_answer",
+        None,
+        "days",
+        -1,
+        "Last answered a survey {value} days ago",
         zero="answered on the day before",
     ),
     _survey(
-        "response_rate_180d", 180, "share", 1, "{value} of our surveys were answered",
-        null="no survey was sent in 180 days", zero="no survey was answered",
+        "response_rate_180d",
+        180,
+        "share",
+        1,
+        "{value} of our surveys were answered",
+        null="no survey was sent in 180 days",
+        zero="no survey was answered",
     ),
     _survey(
-        "negative_90d", 90, "count", -1, "{value} bad experiences in 90 days (2 stands for more too)",
-        null="neither surveys nor ratings are recorded", zero="no bad experience in 90 days",
+        "negative_90d",
+        90,
+        "count",
+        -1,
+        "{value} bad experiences in 90 days (2 stands for more too)",
+        null="neither surveys nor ratings are recorded",
+        zero="no bad experience in 90 days",
     ),
 )
 
@@ -73,7 +107,9 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
     answered = sent[sent["answered_at"].notna() & sent["score"].notna()]
     age = (day - answered["answered_at"]).dt.total_seconds() / 86_400
     nps = answered[answered["kind"] == "nps"]
-    latest = nps[age.loc[nps.index] <= 365].sort_values(["answered_at", "score"], ascending=[True, False])
+    latest = nps[age.loc[nps.index] <= 365].sort_values(
+        ["answered_at", "score"], ascending=[True, False]
+    )
     out["surveys_nps_latest"] = latest.groupby("account_id")["score"].last()
     half_year = answered[age <= 180]
     for kind, column, metric in (
@@ -85,7 +121,9 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
         if metric is None:
             out[column] = _satisfied(own).groupby(own["account_id"]).mean()
         else:
-            out[column] = own.groupby("account_id")["score"].agg(lambda s, m=metric: m(s.to_numpy()))
+            out[column] = own.groupby("account_id")["score"].agg(
+                lambda s, m=metric: m(s.to_numpy())
+            )
     last = answered.groupby("account_id")["answered_at"].max().reindex(out.index)
     out["surveys_days_since_answer"] = np.floor((day - last).dt.total_seconds() / 86_400)
     if tables.has("surveys", "sent_at"):
@@ -138,4 +176,4 @@ def _negative(
     if tables.has("tickets"):
         rated = tickets.negative_ratings(tables, as_of, days=90)
         accounts = pd.concat([accounts, rated["account_id"]])
-    return accounts.value_counts().reindex(index).fillna(0.0).clip(upper=2)
+    return accounts.value_counts().astype(float).reindex(index).fillna(0.0).clip(upper=2)

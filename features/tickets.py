@@ -42,24 +42,43 @@ FEATURES = (
     _ticket("urgent_open", None, "count", "{value} urgent tickets are open"),
     _ticket("urgent_oldest_days", None, "days", "An urgent ticket has been open for {value} days"),
     _ticket(
-        "first_reply_hours_median_90d", 90, "hours", "First reply after {value} hours",
-        null="no ticket was answered in 90 days", zero="answered at once",
+        "first_reply_hours_median_90d",
+        90,
+        "hours",
+        "First reply after {value} hours",
+        null="no ticket was answered in 90 days",
+        zero="answered at once",
     ),
     _ticket(
-        "resolution_hours_median_90d", 90, "hours", "Tickets are solved after {value} hours",
-        null="no ticket was solved in 90 days", zero="solved at once",
+        "resolution_hours_median_90d",
+        90,
+        "hours",
+        "Tickets are solved after {value} hours",
+        null="no ticket was solved in 90 days",
+        zero="solved at once",
     ),
     _ticket(
-        "reopen_rate_90d", 90, "share", "{value} of the solved tickets were reopened",
+        "reopen_rate_90d",
+        90,
+        "share",
+        "{value} of the solved tickets were reopened",
         null="no ticket was solved in 90 days",
     ),
     _ticket("escalated_90d", 90, "count", "{value} tickets escalated in 90 days"),
     _ticket(
-        "csat_180d", 180, "share", "{value} of the rated tickets were satisfying", direction=1,
-        null="no ticket was rated in 180 days", zero="no rating was satisfying",
+        "csat_180d",
+        180,
+        "share",
+        "{value} of the rated tickets were satisfying",
+        direction=1,
+        null="no ticket was rated in 180 days",
+        zero="no rating was satisfying",
     ),
     _ticket(
-        "per_active_user_90d", 90, "count", "{value} tickets for each active user in 90 days",
+        "per_active_user_90d",
+        90,
+        "count",
+        "{value} tickets for each active user in 90 days",
         null="nobody was active in 90 days",
     ),
 )
@@ -101,7 +120,9 @@ def build(
 def negative_ratings(tables: Tables, as_of: datetime, *, days: int) -> pd.DataFrame:
     """Return account_id and rated_at of tickets rated 1 or 2 within `days` before the date."""
     tickets = _tickets(tables, as_of)
-    bad = tickets["csat"].le(2) & (tickets["rated_at"] >= pd.Timestamp(as_of) - timedelta(days=days))
+    bad = tickets["csat"].le(2) & (
+        tickets["rated_at"] >= pd.Timestamp(as_of) - timedelta(days=days)
+    )
     return tickets.loc[bad, ["account_id", "rated_at"]]
 
 
@@ -125,7 +146,9 @@ def _tickets(tables: Tables, as_of: datetime) -> pd.DataFrame:
     )
     old = as_of - timedelta(days=180)
     alive = (
-        nw.col("solved_at").is_null() | (nw.col("solved_at") >= old) | (nw.col("opened_at") >= old)
+        nw.col("solved_at").is_null()
+        | (nw.col("solved_at") >= old)
+        | (nw.col("opened_at") >= old)
         | (nw.col("rated_at") >= old)
     )
     return collect(rows.filter(alive))
@@ -141,7 +164,7 @@ def _rated_at(there: list[str]) -> Any:
 
 
 def _count(tickets: pd.DataFrame, index: pd.Index[str]) -> pd.Series[float]:
-    return tickets.groupby("account_id").size().reindex(index).fillna(0.0)
+    return tickets.groupby("account_id").size().astype(float).reindex(index).fillna(0.0)
 
 
 def _oldest(tickets: pd.DataFrame, day: pd.Timestamp, index: pd.Index[str]) -> pd.Series[float]:
@@ -151,4 +174,5 @@ def _oldest(tickets: pd.DataFrame, day: pd.Timestamp, index: pd.Index[str]) -> p
 
 def _median_hours(tickets: pd.DataFrame, end: str) -> pd.Series[float]:
     hours = (tickets[end] - tickets["opened_at"]).dt.total_seconds() / 3600
-    return hours.clip(lower=0).groupby(tickets["account_id"]).median()
+    median: pd.Series[float] = hours.clip(lower=0).groupby(tickets["account_id"]).median()
+    return median

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.feature import Feature, Unit
-from features.point_in_time import collect, known_rows, sum_where, within
+from features.point_in_time import collect, known_rows, running, sum_where, within
 from features.tables import Tables
 
 #: The account's own baseline: weeks from BASELINE_DAYS to BUFFER_DAYS before the date. The week
@@ -50,54 +50,112 @@ FEATURES = (
         for w in (7, 28, 90)
     ),
     _usage("distinct_events_28d", 28, "count", 1, "{value} different features used in 28 days"),
+    _usage("breadth_share_28d", 28, "share", 1, "Uses {value} of the features that others use"),
     _usage(
-        "breadth_share_28d", 28, "share", 1, "Uses {value} of the features that others use"
+        "events_trend",
+        126,
+        "ratio",
+        1,
+        "Use is {value} against its own baseline",
+        null=_YOUNG,
+        zero="use is as it was",
     ),
     _usage(
-        "events_trend", 126, "ratio", 1, "Use is {value} against its own baseline",
-        null=_YOUNG, zero="use is as it was",
+        "users_trend",
+        126,
+        "ratio",
+        1,
+        "Active users are {value} against the months before",
+        null=_YOUNG,
+        zero="as many users as before",
     ),
     _usage(
-        "users_trend", 126, "ratio", 1, "Active users are {value} against the months before",
-        null=_YOUNG, zero="as many users as before",
+        "active_days_trend",
+        126,
+        "ratio",
+        1,
+        "Days of use are {value} against the months before",
+        null=_YOUNG,
+        zero="as many days of use as before",
     ),
     _usage(
-        "active_days_trend", 126, "ratio", 1, "Days of use are {value} against the months before",
-        null=_YOUNG, zero="as many days of use as before",
+        "events_vs_fleet_trend",
+        126,
+        "ratio",
+        1,
+        "Use is {value} against the trend of all accounts",
+        null=_YOUNG,
+        zero="moves with all accounts",
     ),
     _usage(
-        "events_vs_fleet_trend", 126, "ratio", 1, "Use is {value} against the trend of all accounts",
-        null=_YOUNG, zero="moves with all accounts",
+        "recency_days",
+        None,
+        "days",
+        -1,
+        "Last used {value} days ago",
+        zero="used on the day before",
     ),
     _usage(
-        "recency_days", None, "days", -1, "Last used {value} days ago", zero="used on the day before"
+        "seat_utilisation_28d",
+        28,
+        "share",
+        1,
+        "{value} of the seats were in use in 28 days",
+        null="no seats, or never used",
+        zero="no seat is in use",
     ),
     _usage(
-        "seat_utilisation_28d", 28, "share", 1, "{value} of the seats were in use in 28 days",
-        null="no seats, or never used", zero="no seat is in use",
+        "quota_use_30d",
+        30,
+        "share",
+        0,
+        "{value} of a month's quota was used",
+        null="no product with a quota",
+        zero="nothing of the quota was used",
     ),
     _usage(
-        "quota_use_30d", 30, "share", 0, "{value} of a month's quota was used",
-        null="no product with a quota", zero="nothing of the quota was used",
+        "errors_per_100_events_28d",
+        28,
+        "count",
+        -1,
+        "{value} errors in 100 actions",
+        null="no use in 28 days, or errors are not recorded",
+        zero="no errors",
     ),
     _usage(
-        "errors_per_100_events_28d", 28, "count", -1, "{value} errors in 100 actions",
-        null="no use in 28 days, or errors are not recorded", zero="no errors",
+        "top_user_share_28d",
+        28,
+        "share",
+        -1,
+        "One user does {value} of all actions",
+        null="no use in 28 days, or users are not recorded",
+        zero="no user stands out",
     ),
     _usage(
-        "top_user_share_28d", 28, "share", -1, "One user does {value} of all actions",
-        null="no use in 28 days, or users are not recorded", zero="no user stands out",
+        "champions_silent",
+        118,
+        "share",
+        -1,
+        "{value} of the most active users have gone quiet",
+        null="nobody was active in the quarter before",
+        zero="the most active users are still there",
     ),
     _usage(
-        "champions_silent", 118, "share", -1, "{value} of the most active users have gone quiet",
-        null="nobody was active in the quarter before", zero="the most active users are still there",
+        "new_users_28d",
+        28,
+        "count",
+        1,
+        "{value} new users in 28 days",
+        zero="no new users",
     ),
     _usage(
-        "new_users_28d", 28, "count", 1, "{value} new users in 28 days", zero="no new users",
-    ),
-    _usage(
-        "regular_share_28d", 28, "share", 1, "{value} of the active users are regulars",
-        null="no use in 28 days, or users are not recorded", zero="no active user is a regular",
+        "regular_share_28d",
+        28,
+        "share",
+        1,
+        "{value} of the active users are regulars",
+        null="no use in 28 days, or users are not recorded",
+        zero="no active user is a regular",
     ),
 )
 
@@ -142,7 +200,8 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
     out["usage_recency_days"] = np.floor(since.dt.total_seconds() / 86_400)
     seats = accounts["seats"].where(accounts["seats"] > 0)
     out["usage_seat_utilisation_28d"] = users[28] / seats
-    out["usage_errors_per_100_events_28d"] = _share(level["errors_28d"], level["events_28d"]) * 100
+    errors = level["errors_28d"].where(level["errors_known"] > 0)
+    out["usage_errors_per_100_events_28d"] = _share(errors, level["events_28d"]) * 100
     events = _events(rows, as_of)
     breadth = events[events["events_28d"] > 0].groupby("account_id").size()
     fleet_events = events.loc[events["events_28d"] > 0, "event"].nunique()
@@ -167,7 +226,9 @@ def _rows(tables: Tables, as_of: datetime) -> nw.LazyFrame[Any]:
         if not tables.has("usage", name)
     ]
     user = nw.col("user_id") if tables.has("usage", "user_id") else nw.lit(None, dtype=nw.String)
-    return rows.select("account_id", "event", "occurred_at", user.alias("user_id"), *columns, *absent)
+    return rows.select(
+        "account_id", "event", "occurred_at", user.alias("user_id"), *columns, *absent
+    )
 
 
 def _levels(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
@@ -185,22 +246,32 @@ def _levels(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
         nw.when(recent).then(nw.col("errors")).sum().alias("errors_28d"),
         nw.when(recent).then(nw.col("errors")).count().alias("errors_known"),
         *(
-            nw.when(within("occurred_at", as_of, w)).then(nw.col("active_users")).max()
+            nw.when(within("occurred_at", as_of, w))
+            .then(nw.col("active_users"))
+            .max()
             .alias(f"peak_users_{w}d")
             for w in (7, 28, 90)
         ),
         nw.when(within("occurred_at", as_of, 63, until_days=BUFFER_DAYS))
-        .then(nw.col("active_users")).max().alias("peak_users_before"),
+        .then(nw.col("active_users"))
+        .max()
+        .alias("peak_users_before"),
     )
 
 
 def _active_days(rows: nw.LazyFrame[Any], as_of: datetime) -> pd.DataFrame:
     windowed = rows.filter(within("occurred_at", as_of, BASELINE_DAYS))
     daily = windowed.select("account_id", nw.col("occurred_at").dt.truncate("1d").alias("day"))
-    counted = daily.unique(["account_id", "day"]).group_by("account_id").agg(
-        sum_where(within("day", as_of, 28)).alias("days_28d"),
-        sum_where(within("day", as_of, 90)).alias("days_90d"),
-        sum_where(within("day", as_of, BASELINE_DAYS, until_days=BUFFER_DAYS)).alias("baseline"),
+    counted = (
+        daily.unique(["account_id", "day"])
+        .group_by("account_id")
+        .agg(
+            sum_where(within("day", as_of, 28)).alias("days_28d"),
+            sum_where(within("day", as_of, 90)).alias("days_90d"),
+            sum_where(within("day", as_of, BASELINE_DAYS, until_days=BUFFER_DAYS)).alias(
+                "baseline"
+            ),
+        )
     )
     return collect(counted).set_index("account_id")
 
@@ -265,31 +336,35 @@ def _per_user(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
         sum_where(recent, quantity).alias("events_28d"),
         sum_where(within("day", as_of, 118, until_days=28), quantity).alias("quarter"),
     )
-    flag = lambda condition: nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0))  # noqa: E731
     return per_user.select(
         "account_id",
         "user_id",
         "events_28d",
         "quarter",
-        *(flag(nw.col(f"days_{w}d") > 0).alias(f"in_{w}d") for w in (7, 28, 90)),
-        flag(nw.col("days_before") > 0).alias("before"),
-        flag(within("first_day", as_of, RECENT_DAYS)).alias("is_new"),
-        flag(nw.col("days_28d") >= REGULAR_DAYS).alias("regular"),
+        *(_flag(nw.col(f"days_{w}d") > 0).alias(f"in_{w}d") for w in (7, 28, 90)),
+        _flag(nw.col("days_before") > 0).alias("before"),
+        _flag(within("first_day", as_of, RECENT_DAYS)).alias("is_new"),
+        _flag(nw.col("days_28d") >= REGULAR_DAYS).alias("regular"),
     )
+
+
+def _flag(condition: nw.Expr) -> nw.Expr:
+    return nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
 
 
 def _champions_silent(users: pd.DataFrame) -> pd.Series[float]:
     """Return the share of the three most active users of the quarter who have gone quiet."""
     active = users[users["quarter"] > 0]
-    ordered = active.sort_values(["account_id", "quarter", "user_id"], ascending=[True, False, True])
+    ordered = active.sort_values(
+        ["account_id", "quarter", "user_id"], ascending=[True, False, True]
+    )
     champions = ordered.groupby("account_id").head(_CHAMPIONS)
-    return (champions["in_28d"] == 0).groupby(champions["account_id"]).mean()
+    silent = (champions["in_28d"] == 0).astype(float)
+    return silent.groupby(champions["account_id"]).mean()
 
 
 def _quota_use(tables: Tables, as_of: datetime, events: pd.DataFrame) -> pd.Series[float]:
     """Return the fullest quota of each account: use of its event in 30 days over the quota."""
-    from features.point_in_time import running
-
     if not (tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")):
         return pd.Series(dtype=float)
     limits = collect(
@@ -299,15 +374,19 @@ def _quota_use(tables: Tables, as_of: datetime, events: pd.DataFrame) -> pd.Seri
         .agg(nw.col("quota").sum())
     )
     used = limits.merge(
-        events.rename(columns={"event": "quota_event"}), on=["account_id", "quota_event"], how="left"
+        events.rename(columns={"event": "quota_event"}),
+        on=["account_id", "quota_event"],
+        how="left",
     )
     used["share"] = used["events_30d"].fillna(0.0) / used["quota"]
-    return used.groupby("account_id")["share"].max()
+    fullest: pd.Series[float] = used.groupby("account_id")["share"].max()
+    return fullest
 
 
 def _trend(now: pd.Series[float], before: pd.Series[float], smoothing: float) -> pd.Series[float]:
     """Return the logarithm of a level over the one before, smoothed so that zero is defined."""
-    return np.log((now + smoothing) / (before + smoothing))
+    ratio = (now + smoothing) / (before + smoothing)
+    return pd.Series(np.log(ratio), index=ratio.index)
 
 
 def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:
