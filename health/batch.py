@@ -37,7 +37,7 @@ class Company:
     @property
     def data_end(self) -> datetime:
         """The midnight at or after the data's end: the last date that can be scored."""
-        end = self.opened.tables.observed_until
+        end: datetime = self.opened.tables.observed_until
         midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight if midnight == end else midnight + timedelta(days=1)
 
@@ -103,9 +103,7 @@ def resolve_as_of(company: Company, as_of: datetime | None, *, today: datetime) 
     return as_of
 
 
-def write_features(
-    config: Config, as_of: datetime | None, output: Path, *, today: datetime
-) -> int:
+def write_features(config: Config, as_of: datetime | None, output: Path, *, today: datetime) -> int:
     """Write the feature table as of a date to a Parquet or CSV file; return its row count."""
     if output.suffix not in {".parquet", ".csv"}:
         raise HealthError(
@@ -145,10 +143,11 @@ def train_version(
     company = open_company(config)
     training = build_training_set(company.opened.tables, config, until=until)
     models = fit_models(training, config)
+    known_until = str((until or company.data_end).date())
     manifest = {
         "config_hash": config.hash,
         "seed": config.training.seed,
-        "trained_until": str((until or company.data_end).date()),
+        "trained_until": known_until,
         "training_dates": [str(day.date()) for day in training.dates],
         "features": list(CATALOGUE),
         "rows": {
@@ -159,9 +158,7 @@ def train_version(
         "tables": {s.table: s.rows for s in company.opened.summaries},
         "evaluation": evaluation_of(models),
     }
-    version = registry.save_version(
-        config.models_dir, models, manifest, until=manifest["trained_until"]
-    )
+    version = registry.save_version(config.models_dir, models, manifest, until=known_until)
     if promoted:
         registry.promote(config.models_dir, version.name)
     return version

@@ -67,9 +67,7 @@ def check(config: ConfigPath) -> None:
 
 @app.command()
 def features(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG", help="A health.toml.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A health.toml.")] = None,
     as_of: AsOf = None,
     output: Annotated[
         Path | None,
@@ -105,9 +103,7 @@ def train(
             formats=["%Y-%m-%d"], metavar="DATE", help="Learn only from what was known before."
         ),
     ] = None,
-    promote: Annotated[
-        bool, typer.Option(help="Make the new version the one that scores.")
-    ] = True,
+    promote: Annotated[bool, typer.Option(help="Make the new version the one that scores.")] = True,
 ) -> None:
     """Train on past dates, evaluate on later ones, and leave a model version."""
     from health.batch import train_version

@@ -231,6 +231,9 @@ def _reason_table(console: Console, output: str, reasons: pd.DataFrame) -> None:
         extra = [f"{row.missing:.2f}"] if output == "health" else []
         sign = "" if output == "health" else "+"
         table.add_row(f"{row.contribution:{sign}.2f}", *extra, escape(str(row.text)))
-    table.add_row(f"{reasons['contribution'].sum():.2f}", *([""] if output == "health" else []),
-                  "sum: the published figure")
+    table.add_row(
+        f"{reasons['contribution'].sum():.2f}",
+        *([""] if output == "health" else []),
+        "sum: the published figure",
+    )
     console.print(table)

@@ -56,7 +56,9 @@ def run_demo(
     show.say(
         console,
         f"Demo company of {accounts:,} accounts in {folder}/tables: "
-        + ", ".join(f"{len(t):,} {name}" for name, t in company.tables.items() if name != "accounts"),
+        + ", ".join(
+            f"{len(t):,} {name}" for name, t in company.tables.items() if name != "accounts"
+        ),
     )
     with console.status("Training on past dates"):
         version = train_version(config)

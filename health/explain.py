@@ -104,9 +104,7 @@ def _change(reasons: pd.DataFrame, before: PublishedRun | None, account: str) ->
     now = reasons[reasons["output"] == "health"].set_index("term")
     if then.empty or now.empty:
         return pd.DataFrame(columns=columns)
-    both = now[["contribution", "text"]].join(
-        then["contribution"].rename("then"), how="outer"
-    )
+    both = now[["contribution", "text"]].join(then["contribution"].rename("then"), how="outer")
     both["text"] = both["text"].fillna(then["text"])
     moved = pd.DataFrame(
         {

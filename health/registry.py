@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -101,7 +100,7 @@ def promote(models_dir: Path, version: str) -> None:
         )
     temporary = models_dir / f".{_CHAMPION}"
     temporary.write_text(json.dumps({"version": version}) + "\n")
-    os.replace(temporary, models_dir / _CHAMPION)
+    temporary.replace(models_dir / _CHAMPION)
 
 
 def champion(models_dir: Path) -> str | None:

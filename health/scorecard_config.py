@@ -41,9 +41,7 @@ class Measure(BaseModel):
 
     @field_validator("curve")
     @classmethod
-    def _rising(
-        cls, curve: tuple[tuple[float, float], ...]
-    ) -> tuple[tuple[float, float], ...]:
+    def _rising(cls, curve: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         if len(curve) < 2 or any(a[0] >= b[0] for a, b in pairwise(curve)):
             raise ValueError("a curve needs two corners or more, by rising value")
         return curve

@@ -13,7 +13,7 @@ import pandas as pd
 from features.labels import cross_sell_labels
 from features.tables import Tables
 from health.config import Config
-from health.expansion import StepPrices, peer_groups
+from health.expansion import peer_groups
 from health.flags import Scored, raise_flags
 from health.lifetime import lifetime_columns
 from health.reasons import BASELINE, reason_rows
@@ -106,9 +106,7 @@ def score_accounts(
         as_of=day.date(),
         previous=previous.table("flags") if previous else None,
     )
-    return ScoredRun(
-        scores, all_reasons, flags, _skipped(scores, tables, day), _warnings(models)
-    )
+    return ScoredRun(scores, all_reasons, flags, _skipped(scores, tables, day), _warnings(models))
 
 
 def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -137,7 +135,7 @@ def _health_columns(
         "health_band": band(health.score, config.scorecard),
         "health_coverage": health.coverage,
         "health_change": health.score - before,
-        "not_scored_reason": reason.where(health.score.isna(), None),
+        "not_scored_reason": reason.where(health.score.isna(), other=None),
         "config_hash": config.hash,
     }
 
@@ -213,7 +211,7 @@ _OFFER_COLUMNS = (
 
 
 def _stays(scores: pd.DataFrame) -> pd.Series[float]:
-    """The probability that the account stays; 1 where no churn probability is published."""
+    """Return the probability that the account stays; 1 where no churn probability is published."""
     return 1.0 - scores["churn_probability"].fillna(0.0)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from features.build import build_features
@@ -175,9 +174,7 @@ def _fit(
         peer_column=_peer_column(inputs, config),
         seed=config.training.seed,
     )
-    return model.fit(
-        rows[inputs], rows[label], groups=rows["account_id"], times=rows["as_of"]
-    )
+    return model.fit(rows[inputs], rows[label], groups=rows["account_id"], times=rows["as_of"])
 
 
 def _fit_base(

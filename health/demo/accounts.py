@@ -87,7 +87,7 @@ def draw_traits(accounts: int, first_day: int, weeks: int, rng: Generator) -> Tr
     start_day = _start_days(accounts, first_day, weeks, rng)
     years_before = np.maximum(first_day - start_day, 0) / 365.0
     # Who is still there after years is more content than who has just come.
-    mean = 0.25 + 0.75 * rng.standard_normal(accounts) + 0.18 * np.log1p(years_before)
+    mean = 0.30 + 0.75 * rng.standard_normal(accounts) + 0.18 * np.log1p(years_before)
     demand, seats = _sizes(segment, rng)
     discount = np.round(np.clip(rng.normal([0.04, 0.10, 0.17], 0.06, (accounts, 3)), 0, 0.35), 2)
     discount = discount[np.arange(accounts), segment]
@@ -110,7 +110,7 @@ def draw_traits(accounts: int, first_day: int, weeks: int, rng: Generator) -> Tr
         demand=demand,
         seats=seats,
         api_per_user=rng.lognormal(np.log(1100.0), 0.5, accounts),
-        habit=0.20 * rng.standard_normal(accounts),
+        habit=0.12 * rng.standard_normal(accounts),
         ramp=np.clip(7.0 - 3.0 * mean + rng.normal(0, 2.0, accounts), 2.0, 16.0),
         champions=np.maximum(1, np.round(0.2 * users)).astype(np.int64),
         notice_weeks=rng.integers(4, 10, accounts),

@@ -16,20 +16,20 @@ Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.integer[Any]]
 
-#: Share of last week's distance to its mean that satisfaction keeps (half-life 11 weeks).
-PERSISTENCE = 0.94
-NOISE = 0.17
+#: Share of last week's distance to its mean that satisfaction keeps (half-life 15 weeks).
+PERSISTENCE = 0.955
+NOISE = 0.14
 #: Mood is satisfaction averaged over about four weeks; decisions follow mood.
 MOOD_WEIGHT = 0.28
-BAD_SUPPORT_DROP = 0.40
-CHAMPION_DROP = 0.70
+BAD_SUPPORT_DROP = 0.35
+CHAMPION_DROP = 0.60
 CHAMPION_RATE = 0.005
 OUTAGE_DROP = 0.12
 OUTAGE_RATE = 1 / 30
 #: An unhappy customer opens more tickets, and so meets more bad ones.
 TICKETS_BY_SATISFACTION = -0.35
 
-MOOD_RISK = -1.15
+MOOD_RISK = -1.35
 YOUNG_RISK = 0.7
 YOUNG_WEEKS = 30.0
 #: Weekly intensity of leaving a contract that can be left any week.

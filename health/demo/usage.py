@@ -63,9 +63,9 @@ def season(first_day: int, weeks: int) -> Floats:
     days = np.asarray(first_day + 7 * np.arange(weeks) + 3)
     dates = days.astype("datetime64[D]")
     of_year = (dates - dates.astype("datetime64[Y]")).astype(int)
-    factor = np.where((of_year > 352) | (of_year < 4), 0.5, 1.0)
-    factor = np.where((of_year > 205) & (of_year < 235), 0.88, factor)
-    return np.asarray(np.where((of_year > 343) & (of_year <= 352), 0.8, factor))
+    factor = np.where((of_year > 352) | (of_year < 4), 0.65, 1.0)
+    factor = np.where((of_year > 205) & (of_year < 235), 0.92, factor)
+    return np.asarray(np.where((of_year > 343) & (of_year <= 352), 0.85, factor))
 
 
 def usage_levels(life: Life, traits: Traits, rng: Generator) -> Levels:
@@ -77,13 +77,13 @@ def usage_levels(life: Life, traits: Traits, rng: Generator) -> Levels:
     def noise(scale: float) -> Floats:
         return scale * rng.standard_normal(shape, dtype=np.float32)
 
-    factor = season(life.first_day, weeks) * np.where(life.outage, 0.5, 1.0)
+    factor = season(life.first_day, weeks) * np.where(life.outage, 0.6, 1.0)
     habit = traits.habit[:, None] - 0.8 * life.leaving[:, :weeks]
-    active = -0.35 + 0.55 * mood + 0.25 * feeling + habit + 1.2 * np.log(factor) + noise(0.20)
-    days = 0.42 * np.exp(0.22 * mood + 0.08 * traits.habit[:, None] + noise(0.10)) * factor
+    active = -0.50 + 1.10 * mood + 0.20 * feeling + habit + 1.2 * np.log(factor) + noise(0.15)
+    days = 0.42 * np.exp(0.36 * mood + 0.08 * traits.habit[:, None] + noise(0.10)) * factor
     # Breadth follows with two to six weeks' delay, errors come before the mood.
-    breadth = np.exp(0.28 * (lagged(mood, 2) + lagged(mood, 6)) / 2 + noise(0.12))
-    errors = 0.05 * np.exp(-0.45 * feeling + noise(0.3)) * np.where(life.outage, 4.0, 1.0)
+    breadth = np.exp(0.36 * (lagged(mood, 2) + lagged(mood, 6)) / 2 + noise(0.12))
+    errors = 0.05 * np.exp(-0.65 * feeling + noise(0.3)) * np.where(life.outage, 4.0, 1.0)
     return Levels(*(v.astype(np.float32) for v in (active, days, breadth, errors)))
 
 

@@ -95,8 +95,11 @@ def test_without_signal_only_health_puts_an_account_at_risk() -> None:
 
 def test_leaving_is_never_at_risk_and_never_offered() -> None:
     scored = _scored(
-        stage=["leaving"] * 4, churn_probability=0.9, upsell_probability=0.9,
-        cross_sell_probability=0.9, usage_recency_days=60.0,
+        stage=["leaving"] * 4,
+        churn_probability=0.9,
+        upsell_probability=0.9,
+        cross_sell_probability=0.9,
+        usage_recency_days=60.0,
     )
     flags = raise_flags(scored, _config(), as_of=DAY)
     assert set(flags["flag"]) == {"leaving"}

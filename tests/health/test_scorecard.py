@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.catalogue import CATALOGUE
 from health.scorecard import band, score_health, weighted_mean
 from health.scorecard_config import Component, Measure, Scorecard
 
@@ -28,9 +29,13 @@ def _card(minimum_coverage: float = 0.0) -> Scorecard:
     return Scorecard(
         minimum_coverage=minimum_coverage,
         components=(
-            Component(name="use", weight=60, measures=(_measure(FEATURES[0], 2), _measure(FEATURES[1]))),
+            Component(
+                name="use", weight=60, measures=(_measure(FEATURES[0], 2), _measure(FEATURES[1]))
+            ),
             Component(name="support", weight=30, measures=(_measure(FEATURES[2]),)),
-            Component(name="voice", weight=10, measures=(_measure(FEATURES[3]), _measure(FEATURES[4]))),
+            Component(
+                name="voice", weight=10, measures=(_measure(FEATURES[3]), _measure(FEATURES[4]))
+            ),
         ),
     )
 
@@ -101,8 +106,6 @@ def test_contributions_sum_to_the_score(rows: list[tuple[float, ...]]) -> None:
 
 
 def test_the_default_scorecard_rewards_the_better_account() -> None:
-    from features.catalogue import CATALOGUE
-
     frame = pd.DataFrame(np.nan, index=[0, 1], columns=list(CATALOGUE))
     for component in Scorecard().components:
         for measure in component.measures:
