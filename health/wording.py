@@ -1,208 +1,304 @@
-"""Words and figures for readers: money, shares, chances, bands and how good a model is."""
+"""Words and number formats that report, workbook and console share."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-#: What stands where a figure is not known.
-UNKNOWN = "-"
-#: The lists of flags, in the order they are read.
-LIST_TITLES = {
-    "at_risk": "At risk",
-    "upsell": "Upsell",
-    "cross_sell": "Cross-sell",
-    "advocate": "Advocates",
-    "leaving": "Leaving",
-    "silent": "Silent",
-}
-#: What each list is for, in a sentence.
-LIST_PURPOSES = {
-    "at_risk": "Accounts that may leave, those with the most money at stake first.",
-    "upsell": "Accounts likely to take more of what they have, the most valuable first.",
-    "cross_sell": "Accounts likely to take a product they do not have, the most valuable first.",
-    "advocate": "Content, active accounts that would speak for you, the largest first.",
-    "leaving": "Accounts that gave notice, the largest first.",
-    "silent": "Accounts that used to be active and stopped, the largest first.",
-}
-#: What the money of each list means.
-VALUE_TITLES = {
-    "at_risk": "Money at stake",
-    "upsell": "Worth in a year",
-    "cross_sell": "Worth in a year",
-    "advocate": "MRR",
-    "leaving": "MRR",
-    "silent": "MRR",
-}
-#: What each probability foretells, as a verb of the account.
-_EVENTS = {"churn": "left", "upsell": "bought more", "cross_sell": "bought another product"}
-_NON_EVENTS = {"churn": "stayed", "upsell": "did not", "cross_sell": "did not"}
+import pandas as pd
+
+#: Stands where there is no figure.
+NONE = "–"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+#: From this many days on, a span is said in weeks, then months, then years.
+_WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 21, 90, 730
 
 
-def is_known(value: object) -> bool:
-    """Tell whether a value is there at all: not None, NaN, NaT or infinite."""
-    if value is None or value != value:  # noqa: PLR0124  NaN and NaT differ from themselves
-        return False
-    return not (isinstance(value, float) and math.isinf(value))
+@dataclass(frozen=True)
+class Band:
+    """How a band of the health score is shown, so that colour never speaks alone.
 
-
-def text(value: object) -> str:
-    """Return a value as text, empty where it is not known."""
-    return str(value) if is_known(value) else ""
-
-
-def number(value: float | None, decimals: int = 0) -> str:
-    """Return a number with thousands separators.
-
-    >>> number(1234.5, 1)
-    '1,234.5'
-    >>> number(float("nan"))
-    '-'
+    Attributes
+    ----------
+    name : str
+        The band in scores.parquet; empty for an account that is not scored.
+    letter, mark : str
+        A letter and a shape to stand beside the colour.
+    title : str
+        The band in words.
     """
-    if value is None or not is_known(float(value)):
-        return UNKNOWN
-    shown = f"{value:,.{decimals}f}"
-    return shown.removeprefix("-") if not any(c in "123456789" for c in shown) else shown
+
+    name: str
+    letter: str
+    mark: str
+    title: str
 
 
-def signed(value: float | None, decimals: int = 1) -> str:
-    """Return a change with its sign.
+BANDS = (
+    Band("red", "R", "■", "Red"),
+    Band("yellow", "Y", "▲", "Yellow"),
+    Band("green", "G", "●", "Green"),
+    Band("", "–", "○", "Not scored"),
+)
 
-    >>> signed(-2.61), signed(3.0), signed(0.01)
-    ('-2.6', '+3.0', '0.0')
-    """
-    shown = number(value, decimals)
-    rises = value is not None and shown != UNKNOWN and float(shown.replace(",", "")) > 0
-    return f"+{shown}" if rises else shown
+
+def band_of(name: Any) -> Band:
+    """Return how a band is shown; the one for "not scored" where there is none."""
+    return next((band for band in BANDS if band.name == name), BANDS[-1])
 
 
 def money(value: float | None, currency: str) -> str:
-    """Return an amount with its currency, without cents.
+    """Say an amount in whole units of its currency.
 
-    >>> money(1234.4, "USD")
-    'USD 1,234'
+    Examples
+    --------
+    >>> money(12345.6, "USD"), money(float("nan"), "USD")
+    ('USD 12,346', '–')
     """
-    shown = number(value)
-    return shown if shown == UNKNOWN else f"{currency} {shown}".strip()
+    number = _number(value)
+    if math.isnan(number):
+        return NONE
+    return f"{currency} {_whole(number):,d}".strip()
 
 
-def money_range(value: float | None, low: float | None, high: float | None, currency: str) -> str:
-    """Return an amount with its range.
+def money_short(value: float | None, currency: str) -> str:
+    """Say a large amount in thousands or millions, three figures long.
 
-    >>> money_range(900, 700, 1200, "USD")
-    'USD 900 (700 to 1,200)'
+    Examples
+    --------
+    >>> money_short(1234567, "USD"), money_short(48200, "EUR"), money_short(980, "USD")
+    ('USD 1.23 M', 'EUR 48.2 k', 'USD 980')
     """
-    shown = money(value, currency)
-    if shown == UNKNOWN or number(low) == UNKNOWN or number(high) == UNKNOWN:
-        return shown
-    return f"{shown} ({number(low)} to {number(high)})"
+    number = _number(value)
+    if math.isnan(number):
+        return NONE
+    for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
+        # 999,950 would be said as "1,000 k": the next unit takes it.
+        if abs(number) >= size * 0.99995:
+            return f"{currency} {_three_figures(number / size)} {unit}".strip()
+    return money(number, currency)
 
 
-def percent(share: float | None, decimals: int = 0) -> str:
-    """Return a share in percent.
+def percent(value: float | None, digits: int = 0) -> str:
+    """Say a share in per cent; never 0 or 100 for what is not exactly so.
 
-    >>> percent(0.314)
-    '31 %'
+    Examples
+    --------
+    >>> percent(0.314), percent(0.0004), percent(0.9999), percent(0.0533, 1)
+    ('31 %', '<1 %', '>99 %', '5.3 %')
     """
-    shown = UNKNOWN if share is None else number(share * 100, decimals)
-    return shown if shown == UNKNOWN else f"{shown} %"
+    number = _number(value)
+    if math.isnan(number):
+        return NONE
+    step = 10.0**-digits
+    shown = round(number * 100, digits)
+    if number > 0 and shown <= 0:
+        return f"<{step:.{digits}f} %"
+    if number < 1 and shown >= 100:
+        return f">{100 - step:.{digits}f} %"
+    return f"{shown + 0.0:.{digits}f} %"
 
 
 def chance(probability: float | None, base_rate: float | None, horizon_days: int) -> str:
-    """Say a probability beside the share among comparable accounts.
+    """Say a probability beside the rate of accounts like this one.
 
-    A decimal is shown only where it is needed: below 1 %, or to tell the two apart.
-
+    Examples
+    --------
     >>> chance(0.31, 0.06, 90)
     '31 % in 90 days; accounts like this: 6 %'
     """
-    if percent(probability) == UNKNOWN:
+    if math.isnan(_number(probability)):
         return "no probability is published"
-    shares = [s for s in (probability, base_rate) if s is not None and is_known(s)]
-    alike = len(shares) == 2 and percent(shares[0]) == percent(shares[1])
-    decimals = 1 if alike or min(shares) < 0.01 else 0
-    said = f"{percent(probability, decimals)} in {horizon_days} days"
-    if percent(base_rate) == UNKNOWN:
-        return said
-    return f"{said}; accounts like this: {percent(base_rate, decimals)}"
+    text = f"{percent(probability)} in {horizon_days} days"
+    if math.isnan(_number(base_rate)):
+        return text
+    return f"{text}; accounts like this: {percent(base_rate)}"
 
 
-def times_as_likely(probability: float | None, base_rate: float | None) -> str:
-    """Compare a probability with its base rate; empty where either is not known.
+def one_in(probability: float | None) -> str:
+    """Say a probability as a count of accounts.
 
-    >>> times_as_likely(0.31, 0.06)
-    'about 5 times as likely as accounts like this'
+    Examples
+    --------
+    >>> one_in(0.31), one_in(0.66), one_in(0.004), one_in(0.97)
+    ('about 1 in 3', 'about 7 in 10', 'under 1 in 100', 'nearly certain')
     """
-    if percent(probability) == UNKNOWN or percent(base_rate) == UNKNOWN or not base_rate:
+    p = _number(probability)
+    if math.isnan(p):
         return ""
-    ratio = float(probability or 0.0) / base_rate
-    if ratio >= 1.75:
-        return f"about {ratio:.0f} times as likely as accounts like this"
-    if ratio >= 1.15:
-        return "somewhat more likely than accounts like this"
-    if ratio > 0.85:
-        return "about as likely as accounts like this"
-    return "less likely than accounts like this"
+    if p < 0.01:
+        return "under 1 in 100"
+    if p > 0.95:
+        return "nearly certain"
+    if p >= 0.45:
+        return f"about {round(p * 10)} in 10"
+    return f"about 1 in {round(1 / p)}"
 
 
-def band_letter(band: object) -> str:
-    """Return the letter that stands beside a band's colour: R, Y, G, or a dash."""
-    return str(band)[0].upper() if band in {"red", "yellow", "green"} else UNKNOWN
+def against_usual(probability: float | None, base_rate: float | None) -> str:
+    """Compare a probability with the rate of accounts like this one.
+
+    Examples
+    --------
+    >>> against_usual(0.31, 0.06), against_usual(0.061, 0.06), against_usual(0.02, 0.06)
+    ('5 times the usual', 'about the usual', 'below the usual')
+    """
+    p, base = _number(probability), _number(base_rate)
+    if math.isnan(p) or math.isnan(base) or base <= 0:
+        return ""
+    times = p / base
+    if times < 0.8:
+        return "below the usual"
+    if times <= 1.25:
+        return "about the usual"
+    figure = f"{times:.1f}".removesuffix(".0") if times < 3 else f"{round(times):,d}"
+    return f"{figure} times the usual"
+
+
+def points(value: float | None, *, signed: bool = False) -> str:
+    """Say points of the health score with one decimal; NONE for NaN."""
+    number = _number(value)
+    if math.isnan(number):
+        return NONE
+    shown = round(number, 1) + 0.0
+    text = f"{shown:+.1f}" if signed and shown else f"{shown:.1f}"
+    return text.replace("-", "−")
+
+
+def score(value: float | None) -> str:
+    """Say a health score as a whole number of points; NONE where the account is not scored."""
+    number = _number(value)
+    return NONE if math.isnan(number) else str(_whole(number))
+
+
+def count(number: float, noun: str = "", plural: str = "") -> str:
+    """Count things.
+
+    Examples
+    --------
+    >>> count(1, "account"), count(1200, "account"), count(2, "company", "companies")
+    ('1 account', '1,200 accounts', '2 companies')
+    """
+    whole = int(number)
+    if not noun:
+        return f"{whole:,d}"
+    return f"{whole:,d} {noun if whole == 1 else plural or noun + 's'}"
+
+
+def day(value: Any) -> str:
+    """Write a date the same way in every country.
+
+    Examples
+    --------
+    >>> day("2026-11-01")
+    '1 Nov 2026'
+    """
+    moment = _date(value)
+    return NONE if moment is None else f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+def span(days: float | None) -> str:
+    """Say a number of days in the largest unit that still tells enough.
+
+    Examples
+    --------
+    >>> span(1), span(20), span(45), span(400), span(900)
+    ('1 day', '20 days', '6 weeks', '13 months', '2.5 years')
+    """
+    number = _number(days)
+    if math.isnan(number):
+        return NONE
+    if number < _WEEKS_FROM:
+        return count(round(number), "day")
+    if number < _MONTHS_FROM:
+        return count(round(number / 7), "week")
+    if number < _YEARS_FROM:
+        return count(round(number / 30.4375), "month")
+    years = f"{number / 365.25:.1f}".removesuffix(".0")
+    return f"{years} years"
 
 
 def renewal(days: float | None) -> str:
-    """Say when the term ends.
+    """Say when the running term ends.
 
-    >>> renewal(1.0), renewal(None)
-    ('in 1 day', 'no date known')
+    Examples
+    --------
+    >>> renewal(12), renewal(0), renewal(-3), renewal(float("nan"))
+    ('in 12 days', 'today', '3 days ago', '–')
     """
-    if number(days) == UNKNOWN or days is None:
-        return "no date known"
-    whole = round(days)
-    if whole < 0:
-        return f"{-whole:,} days ago"
-    return "today" if whole == 0 else f"in {whole:,} day{'' if whole == 1 else 's'}"
+    number = _number(days)
+    if math.isnan(number):
+        return NONE
+    whole = round(number)
+    if whole == 0:
+        return "today"
+    return f"in {span(whole)}" if whole > 0 else f"{span(-whole)} ago"
 
 
-def auc_in_words(target: str, auc: Mapping[str, Any] | None) -> str:
-    """Say an AUC with its 95 % interval in plain words.
+def since(start: Any, as_of: Any) -> str:
+    """Say since when a flag stands.
 
-    An AUC is the probability that an account with the event stands above one without it
-    (Hanley and McNeil, 1982).
-
-    Parameters
-    ----------
-    target : str
-        ``churn``, ``upsell`` or ``cross_sell``.
-    auc : mapping, optional
-        ``value``, ``low`` and ``high``, each 0-1.
+    Examples
+    --------
+    >>> since("2026-10-04", "2026-11-01"), since("2026-11-01", "2026-11-01")
+    ('4 weeks', 'new')
     """
-    value = (auc or {}).get("value")
-    if value is None or not is_known(value):
-        return "Not tested on later dates: nobody can say yet how well it ranks."
-    low, high = (auc or {}).get("low"), (auc or {}).get("high")
-    said = (
-        f"Of two accounts, one that {_EVENTS.get(target, 'did')} and one that "
-        f"{_NON_EVENTS.get(target, 'did not')}, it ranks the first higher "
-        f"{value * 100:.0f} times out of 100; a coin would 50 times."
+    first, today = _date(start), _date(as_of)
+    if first is None or today is None:
+        return NONE
+    return span((today - first).days) if first < today else "new"
+
+
+def auc_in_words(auc: Mapping[str, float]) -> str:
+    """Say what an AUC and its 95 % interval mean.
+
+    Examples
+    --------
+    >>> auc_in_words({"value": 0.76, "low": 0.7, "high": 0.82})
+    'right 76 times in 100 (95 % interval 70 to 82); tossing a coin is right 50 times'
+    """
+    value, low, high = (round(100 * float(auc[key])) for key in ("value", "low", "high"))
+    return (
+        f"right {value} times in 100 (95 % interval {low} to {high}); "
+        "tossing a coin is right 50 times"
     )
-    if low is None or high is None or not (is_known(low) and is_known(high)):
-        return said
-    said += f" With 95 % certainty between {low * 100:.0f} and {high * 100:.0f}."
-    return f"{said} That cannot be told from chance." if low <= 0.5 else said
 
 
-def basis_in_words(evaluation: Mapping[str, Any]) -> str:
-    """Say what stands behind the published figures, and plainly where nothing does.
+def title_of(name: str) -> str:
+    """Turn a name of the data into a heading: ``cross_sell`` into "Cross-sell"."""
+    return {"cross_sell": "Cross-sell"}.get(name, name.replace("_", " ").capitalize())
 
-    >>> basis_in_words({"basis": "none", "has_signal": False})
-    'No probability is published'
-    """
-    if evaluation.get("basis") in {None, "none"}:
-        return "No probability is published"
-    if not evaluation.get("has_signal"):
-        return "No signal found: every account is shown the base rate, none is ranked by it"
-    if evaluation["basis"] == "few-feature model":
-        return "A model of few measures, because few such events are known so far"
-    return "A model, tested on later dates than it learned from"
+
+def text_of(value: Any) -> str:
+    """Return a text cell; empty where the value is missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+        return ""
+    return str(value)
+
+
+def _number(value: Any) -> float:
+    if value is None or value is pd.NA:
+        return math.nan
+    number = float(value)
+    return number if math.isfinite(number) else math.nan
+
+
+def _whole(number: float) -> int:
+    """Round half away from zero, as people do."""
+    return int(math.copysign(math.floor(abs(number) + 0.5), number))
+
+
+def _three_figures(number: float) -> str:
+    size = abs(number)
+    digits = 2 if size < 9.995 else 1 if size < 99.95 else 0
+    return f"{number:,.{digits}f}"
+
+
+def _date(value: Any) -> date | None:
+    if value is None or value is pd.NaT:
+        return None
+    moment = pd.Timestamp(value)
+    return None if pd.isna(moment) else moment.date()
