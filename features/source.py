@@ -201,7 +201,7 @@ def _open(
     mapped, found = _map_columns(table, source, there)
     if found:
         return None, found
-    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted(table.name)}"
+    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted('input_' + table.name)}"
     renames = ", ".join(f"{quoted(there_)} AS {quoted(c.name)}" for c, there_ in mapped.items())
     connection.execute(f"CREATE TEMP VIEW {raw} AS SELECT {renames} FROM {everything}")
     types = {column.name: there[name] for column, name in mapped.items()}
@@ -227,12 +227,20 @@ def _relation_sql(source: TableSource, base: Path) -> str:
     if endings == {".parquet"}:
         return f"read_parquet({listed}, union_by_name = true)"
     if endings <= {".csv", ".txt", ".tsv"}:
-        # As text, so that every bad value can be counted; the cast is ours.
-        options = "all_varchar = true, header = true, skip = 0, union_by_name = true"
-        return f"read_csv({listed}, {options})"
+        # As text, so that every bad value can be counted; and nothing guessed, so that a row
+        # with too many or too few values is told instead of bent into shape.
+        options = "all_varchar = true, header = true, skip = 0, quote = '\"', union_by_name = true"
+        return f"read_csv({listed}, delim = {literal(_delimiter(files[0]))}, {options})"
     raise HealthError(
         f"holds {', '.join(sorted(endings))}", fix="give CSV or Parquet, not a mixture of endings"
     )
+
+
+def _delimiter(file: Path) -> str:
+    """Return what separates the names in a CSV file's first line; a comma where nothing does."""
+    with file.open("rb") as stream:
+        header = stream.readline(100_000)
+    return max(",;\t|", key=lambda sign: header.count(sign.encode()))
 
 
 def _files(path: Path) -> list[Path]:

@@ -127,7 +127,11 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
 
 
 def train_version(
-    config: Config, *, until: datetime | None = None, promoted: bool = True
+    config: Config,
+    *,
+    until: datetime | None = None,
+    promoted: bool = True,
+    truth: pd.DataFrame | None = None,
 ) -> registry.Version:
     """Train on past dates and leave a version in `models_dir`; promote it where asked.
 
@@ -139,6 +143,8 @@ def train_version(
         Learn only from what was known before this date.
     promoted : bool
         Make the new version the champion.
+    truth : pd.DataFrame, optional
+        The true probabilities of a simulated company, as `evaluation_of` takes them.
     """
     company = open_company(config)
     training = build_training_set(company.opened.tables, config, until=until)
@@ -156,7 +162,7 @@ def train_version(
             "offers": len(training.products),
         },
         "tables": {s.table: s.rows for s in company.opened.summaries},
-        "evaluation": evaluation_of(models),
+        "evaluation": evaluation_of(models, training, truth),
     }
     version = registry.save_version(config.models_dir, models, manifest, until=known_until)
     if promoted:

@@ -67,16 +67,21 @@ def training(console: Console, version: Version, *, promoted: bool) -> None:
 
 
 def evaluation_line(evaluation: dict[str, Any]) -> str:
-    """Say in one line how a model was judged."""
-    auc = evaluation.get("auc")
-    parts = [evaluation["basis"]]
+    """Say in one line how a model was judged, and why where no model is used."""
+    auc, oracle = evaluation.get("auc"), evaluation.get("oracle_auc")
+    parts = [f"basis: {evaluation['basis']}"]
     if auc:
-        parts.append(f"AUC {auc['value']:.3f} (95 % {auc['low']:.3f}-{auc['high']:.3f})")
-    if evaluation.get("oracle_auc"):
-        parts.append(f"oracle {evaluation['oracle_auc']:.3f}")
+        low, high = auc.get("low") or float("nan"), auc.get("high") or float("nan")
+        parts.append(f"AUC {auc['value']:.3f} on later dates (95 % {low:.3f} to {high:.3f})")
+    if oracle:
+        own = evaluation["auc_beside_oracle"]
+        parts.append(
+            f"the oracle, who knows the true chances, {oracle:.3f}: "
+            f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
+        )
     if evaluation.get("base_rate") is not None:
         parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
-    if evaluation.get("note"):
+    if not evaluation.get("has_signal") and evaluation.get("note"):
         parts.append(evaluation["note"])
     return "; ".join(parts)
 
@@ -124,8 +129,6 @@ def run_summary(console: Console, run: RunResult) -> None:
         console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False)
     for flag, name in _LISTS.items():
         _top_five(console, name, flags[flags["flag"] == flag], currency)
-    for target, evaluation in info["evaluation"].items():
-        say(console, f"Model, {target.replace('_', '-')}: {evaluation_line(evaluation)}")
     folder = run.published.folder
     say(console, f"Report:   {folder / 'report.html'}")
     say(console, f"Workbook: {folder / 'flags.xlsx'}")
@@ -179,7 +182,8 @@ def explanation(console: Console, found: Explanation) -> None:
         f"expected loss {money(row['expected_loss'], currency)}",
     )
     for flag in found.flags.itertuples():
-        say(console, f"Flag {flag.flag} since {flag.since:%Y-%m-%d}: {flag.suggested_play}")
+        since = pd.Timestamp(flag.since).strftime("%Y-%m-%d")  # type: ignore[arg-type]
+        say(console, f"Flag {flag.flag} since {since}: {flag.suggested_play}")
     for output, own in found.reasons.groupby("output", sort=False):
         _reason_table(console, str(output), own)
     if len(found.change):
@@ -194,7 +198,8 @@ def explanation(console: Console, found: Explanation) -> None:
         for past in found.history.itertuples():
             score = f"{past.health_score:.1f}" if pd.notna(past.health_score) else "-"
             chance = percent(float(past.churn_probability))  # type: ignore[arg-type]
-            table.add_row(f"{past.as_of:%Y-%m-%d}", score, str(past.health_band or "-"), chance)
+            day = pd.Timestamp(past.as_of).strftime("%Y-%m-%d")  # type: ignore[arg-type]
+            table.add_row(day, score, str(past.health_band or "-"), chance)
         console.print(table)
 
 

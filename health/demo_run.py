@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from features.errors import HealthError
 from health import console as show
 from health.batch import score_run, train_version
-from health.config import load_config
-from health.demo import simulate_company, write_company
+from health.config import Config, load_config
+from health.demo import DemoCompany, simulate_company, write_company
 
 #: The demo company's last day; fixed, so that the same seed gives the same company for ever.
 _MADE = ("tables", "models", "runs", "health.toml", "truth.parquet")
@@ -61,7 +62,7 @@ def run_demo(
         ),
     )
     with console.status("Training on past dates"):
-        version = train_version(config)
+        version = train_version(config, truth=_true_probabilities(company, config))
     show.training(console, version, promoted=True)
     # The week before comes first, so that the last run can say what changed.
     with console.status("Scoring two weeks"):
@@ -69,6 +70,13 @@ def run_demo(
         run = score_run(config, last, replace=False, today=today)
     show.run_summary(console, run)
     show.say(console, f"Next: health explain {folder / 'health.toml'} ACCOUNT")
+
+
+def _true_probabilities(company: DemoCompany, config: Config) -> pd.DataFrame:
+    """Return the simulator's own probabilities under the names of the models' targets."""
+    days = config.labels.horizon_days
+    names = {f"{target}_probability_{days}d": target for target in ("churn", "upsell")}
+    return company.truth[["account_id", "as_of", *names]].rename(columns=names)
 
 
 def _clear(folder: Path, *, replace: bool) -> None:

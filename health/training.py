@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 from features.build import build_features
 from features.catalogue import CATALOGUE
@@ -22,6 +23,17 @@ from models.small_data import BaseRateClassifier
 
 #: What a probability is published of.
 TARGETS = ("churn", "upsell", "cross_sell")
+#: What a small model may use, best first, by what is known of churn and not by the data at hand:
+#: so few churned accounts cannot choose among many features.
+FEW_FEATURES = (
+    "days_to_renewal",
+    "usage_active_days_28d",
+    "usage_events_trend",
+    "surveys_negative_90d",
+    "usage_seat_utilisation_28d",
+    "tickets_backlog_oldest_days",
+    "mrr_change_90d",
+)
 #: The feature that names the product of an offer.
 PRODUCT = "product"
 #: Days of history that a training date should have before it.
@@ -135,9 +147,47 @@ def with_features(
     return products.merge(accounts[[*keys, *columns]], on=keys, how="inner")
 
 
-def evaluation_of(models: dict[str, Any]) -> dict[str, Any]:
-    """Return how each model was judged, for manifest and run.json."""
-    return {target: _judged(models[target]) for target in TARGETS}
+def evaluation_of(
+    models: dict[str, Any], training: TrainingSet, truth: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Return how each model was judged, for manifest and run.json.
+
+    Parameters
+    ----------
+    models : dict of str to object
+        As from `fit_models`.
+    training : TrainingSet
+        What they were fitted on.
+    truth : pd.DataFrame, optional
+        account_id, as_of, churn and upsell: the true probabilities, where a simulator knows
+        them. The AUC they reach on the rows a model was tested on, the oracle's, is the best
+        that any model could.
+    """
+    judged = {target: _judged(models[target]) for target in TARGETS}
+    if truth is not None:
+        for target in ("churn", "upsell"):
+            judged[target] |= _against_oracle(models[target], target, training, truth)
+    return judged
+
+
+def _against_oracle(
+    model: PropensityModel | None, target: str, training: TrainingSet, truth: pd.DataFrame
+) -> dict[str, float]:
+    """Return the oracle's AUC and the model's on the same later rows; nothing if untested."""
+    if model is None or model.evaluation_ is None:
+        return {}
+    keys = ["account_id", "as_of"]
+    tested = training.accounts.loc[model.held_out_.index, keys].assign(
+        happened=model.held_out_["target"], logit=model.held_out_["logit"]
+    )
+    both = tested.merge(truth[[*keys, target]].dropna(), on=keys)
+    if both["happened"].nunique() < 2:
+        return {}
+    return {
+        "oracle_auc": float(roc_auc_score(both["happened"], both[target])),
+        "auc_beside_oracle": float(roc_auc_score(both["happened"], both["logit"])),
+        "oracle_rows": len(both),
+    }
 
 
 def _judged(model: PropensityModel | None) -> dict[str, Any]:
@@ -172,6 +222,7 @@ def _fit(
         config.labels.horizon_days,
         grace_days=config.labels.grace_days,
         peer_column=_peer_column(inputs, config),
+        few_features=FEW_FEATURES,
         seed=config.training.seed,
     )
     return model.fit(rows[inputs], rows[label], groups=rows["account_id"], times=rows["as_of"])
