@@ -13,78 +13,109 @@ from features.feature import Feature, Unit
 from features.point_in_time import collect, known_rows, running
 from features.tables import Tables
 
+_SEATLESS = "no seats in the contract"
+_ENDLESS = "no renewal date is known"
+
 
 def _deal(
     name: str,
     unit: Unit,
     direction: int,
     sentence: str,
+    zero: str,
     *,
     window: int | None = None,
-    null: str = "not recorded",
-    zero: str = "none",
+    null: str = "no contract is recorded",
     table: str = "subscriptions",
+    size: bool = False,
 ) -> Feature:
-    return Feature(name, "commercial", table, window, unit, direction, null, zero, sentence)
+    return Feature(name, "commercial", table, window, unit, direction, null, zero, sentence, size)
 
 
 FEATURES = (
-    _deal("tenure_days", "days", 1, "A customer for {value} days", table="accounts", zero="new"),
-    _deal("mrr", "money", 0, "Pays {value} a month", zero="pays nothing"),
+    _deal(
+        "tenure_days",
+        "days",
+        1,
+        "Days as a customer: {value}",
+        "became a customer on the day before",
+        table="accounts",
+        null="no start is recorded",
+        size=True,
+    ),
+    _deal("mrr", "money", 0, "Pays {value} a month", "pays nothing", size=True),
     _deal(
         "mrr_change_90d",
-        "share",
+        "change",
         1,
-        "MRR changed by {value} in 90 days",
+        "What it pays a month is {value} against 90 days ago",
+        "what it pays a month is unchanged against 90 days ago",
         window=90,
         null="did not pay 90 days ago",
-        zero="MRR is as it was 90 days ago",
     ),
-    _deal("seats", "count", 0, "{value} seats", null="no seats in the contract", zero="no seats"),
+    _deal(
+        "seats", "count", 0, "Seats in the contract: {value}", _SEATLESS, null=_SEATLESS, size=True
+    ),
     _deal(
         "seats_change_180d",
-        "share",
+        "change",
         1,
-        "Seats changed by {value} in 180 days",
+        "The number of seats is {value} against 180 days ago",
+        "the number of seats is unchanged against 180 days ago",
         window=180,
         null="had no seats 180 days ago",
-        zero="seats are as they were 180 days ago",
     ),
-    _deal("products_held", "count", 1, "Holds {value} products", zero="holds no product"),
+    _deal("products_held", "count", 1, "Products held: {value}", "holds no product", size=True),
     _deal(
         "days_to_renewal",
         "days",
         0,
-        "The term ends in {value} days",
-        null="no end of term is known",
-        zero="the term ends today",
+        "Days until the contract renews: {value}",
+        "the contract renews today",
+        null=_ENDLESS,
     ),
     _deal(
         "contract_days",
         "days",
         1,
-        "A term of {value} days",
-        null="no end of term is known",
-        zero="no term",
+        "Length of the contract in days: {value}",
+        "the contract has no length",
+        null=_ENDLESS,
+        size=True,
     ),
     _deal(
         "price_per_seat",
         "money",
         0,
-        "Pays {value} a seat and month",
-        null="no seats in the contract",
-        zero="pays nothing",
+        "Pays {value} for each seat and month",
+        "pays nothing",
+        null=_SEATLESS,
+        size=True,
     ),
-    _deal("expansions_180d", "count", 1, "{value} expansions in 180 days", window=180),
-    _deal("contractions_180d", "count", -1, "{value} contractions in 180 days", window=180),
-    _deal("notice_given", "flag", -1, "Has given notice", zero="no notice was given"),
+    _deal(
+        "expansions_180d",
+        "count",
+        1,
+        "Times it began to pay more in 180 days: {value}",
+        "did not begin to pay more in 180 days",
+        window=180,
+    ),
+    _deal(
+        "contractions_180d",
+        "count",
+        -1,
+        "Times it began to pay less in 180 days: {value}",
+        "did not begin to pay less in 180 days",
+        window=180,
+    ),
+    _deal("notice_given", "flag", -1, "Has given notice of cancellation", "no notice was given"),
     _deal(
         "days_since_notice",
         "days",
         0,
-        "Gave notice {value} days ago",
+        "Days since notice was given: {value}",
+        "gave notice today",
         null="no notice was given",
-        zero="gave notice today",
     ),
 )
 
@@ -159,8 +190,8 @@ def _holdings(tables: Tables, as_of: datetime) -> nw.LazyFrame[Any]:
 
 
 def _steps(tables: Tables, as_of: datetime) -> pd.DataFrame:
-    """Return every movement before the date: MRR and seats netted per account and moment."""
-    rows = known_rows(tables, "subscriptions", as_of)
+    """Return every movement of what is paid for: MRR and seats netted per account and moment."""
+    rows = known_rows(tables, "subscriptions", as_of).filter(nw.col("mrr") > 0)
     seats = nw.col("seats").fill_null(0.0) if tables.has("subscriptions", "seats") else nw.lit(0.0)
     rows = rows.with_columns(seats=seats)
     starts = rows.select("account_id", nw.col("started_at").alias("at"), "mrr", "seats")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["count", "days", "hours", "share", "ratio", "points", "money", "flag"]
+Unit = Literal["count", "days", "hours", "share", "ratio", "change", "points", "money", "flag"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,17 @@ class Feature:
     window_days : int or None
         How far back it looks; None where the whole history counts.
     unit : str
-        What it is counted in; ``ratio`` is a natural logarithm of one level over another.
+        What it is counted in; ``ratio`` is a natural logarithm of one level over another,
+        ``change`` a share by which a level rose (or fell, below 0).
     direction : int
         1 where higher is healthier, −1 where lower is, 0 where neither.
     null_means, zero_means : str
-        What an absent value and a zero say.
+        What an absent value and a zero say, each readable as a sentence of its own.
     sentence : str
-        For CSMs, with ``{value}`` where the number goes.
+        For CSMs, with ``{value}`` where the number goes; reads well for one and for many.
+    size : bool
+        It tells how large the account is or how it pays, not how it fares: named as a reason
+        only where nothing else stands out.
     """
 
     name: str
@@ -42,15 +46,28 @@ class Feature:
     null_means: str
     zero_means: str
     sentence: str
+    size: bool = False
 
     def describe(self, value: float | None) -> str:
-        """Return the sentence with the value in it; what null means where it is NaN."""
+        """Return the value in words: its sentence, or what null (NaN) or zero means.
+
+        Examples
+        --------
+        >>> sentence = "Use is {value}"
+        >>> trend = Feature("t", "usage", "usage", 28, "ratio", 1, "too young", "", sentence)
+        >>> trend.describe(math.log(0.7))
+        'Use is down 30 %'
+        >>> trend.describe(math.nan)
+        'Too young'
+        """
         if value is None or math.isnan(value):
             return _capital(self.null_means)
         if self.unit == "ratio":
+            return self.sentence.format(value=_change(math.expm1(value)))
+        if self.unit == "change":
             return self.sentence.format(value=_change(value))
-        if self.unit == "flag":
-            return self.sentence if value > 0 else _capital(self.zero_means)
+        if value == 0:
+            return _capital(self.zero_means)
         return self.sentence.format(value=_number(value, self.unit))
 
 
@@ -66,11 +83,10 @@ def _number(value: float, unit: Unit) -> str:
     return f"{value:,.1f}"
 
 
-def _change(value: float) -> str:
-    """Say a logarithm of a ratio as a change in per cent."""
-    change = math.expm1(value)
+def _change(change: float) -> str:
+    """Say a relative change in words."""
     if abs(change) < 0.005:
         return "unchanged"
     if change > 2:
-        return f"up to {change + 1:.1f} times"
+        return f"up {change + 1:.1f}-fold"
     return f"{'up' if change > 0 else 'down'} {abs(change):.0%}".replace("%", " %")

@@ -11,6 +11,8 @@ Numbers = Sequence[float] | npt.NDArray[np.float64]
 
 #: Lowest satisfied answer by scale of a CSAT question.
 SATISFIED_FROM = {"1-5": 4.0, "1-3": 3.0, "good/bad": 1.0}
+#: Highest dissatisfied answer; what lies between is neutral.
+DISSATISFIED_TO = {"1-5": 2.0, "1-3": 1.0, "good/bad": 0.0}
 
 
 def nps(scores: Numbers) -> float:

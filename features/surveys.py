@@ -13,8 +13,6 @@ from features.feature import Feature, Unit
 from features.point_in_time import collect
 from features.tables import Tables
 
-_NO_ANSWER = "nobody has answered"
-
 
 def _survey(
     name: str,
@@ -22,9 +20,9 @@ def _survey(
     unit: Unit,
     direction: int,
     sentence: str,
-    *,
-    null: str = _NO_ANSWER,
     zero: str,
+    *,
+    null: str,
 ) -> Feature:
     return Feature(
         f"surveys_{name}", "surveys", "surveys", window, unit, direction, null, zero, sentence
@@ -37,62 +35,63 @@ FEATURES = (
         365,
         "points",
         1,
-        "Would recommend us: {value} of 10 in the latest answer",
-        null="no NPS answer in a year",
-        zero="would not recommend us at all",
+        "The latest answer to whether they would recommend us: {value} of 10",
+        "the latest answer to whether they would recommend us is 0 of 10",
+        null="no answer in a year to whether they would recommend us (NPS)",
     ),
     _survey(
         "nps_180d",
         180,
         "points",
         1,
-        "NPS of {value} over 180 days",
+        "NPS over 180 days: {value} (from −100 to 100)",
+        "NPS over 180 days: 0, as many promoters as detractors",
         null="no NPS answer in 180 days",
-        zero="as many promoters as detractors",
     ),
     _survey(
         "csat_180d",
         180,
         "share",
         1,
-        "{value} satisfied in surveys over 180 days",
-        null="no CSAT answer in 180 days",
-        zero="nobody was satisfied",
+        "{value} of the satisfaction answers (CSAT) in 180 days were satisfied",
+        "none of the satisfaction answers (CSAT) in 180 days was satisfied",
+        null="no satisfaction answer (CSAT) in 180 days",
     ),
     _survey(
         "ces_180d",
         180,
         "points",
         1,
-        "Ease rated {value} of 7 over 180 days",
-        null="no effort answer in 180 days",
-        zero="no ease at all",
+        "Ease of working with us (CES) over 180 days: {value} of 7",
+        "ease of working with us (CES) over 180 days: 0 of 7",
+        null="no answer on ease (CES) in 180 days",
     ),
     _survey(
         "days_since_answer",
         None,
         "days",
         -1,
-        "Last answered a survey {value} days ago",
-        zero="answered on the day before",
+        "Days without an answer to a survey: {value}",
+        "answered a survey on the day before",
+        null="nobody has ever answered a survey",
     ),
     _survey(
         "response_rate_180d",
         180,
         "share",
         1,
-        "{value} of our surveys were answered",
+        "{value} of the surveys sent in 180 days were answered",
+        "none of the surveys sent in 180 days was answered",
         null="no survey was sent in 180 days",
-        zero="no survey was answered",
     ),
     _survey(
         "negative_90d",
         90,
         "count",
         -1,
-        "{value} bad experiences in 90 days (2 stands for more too)",
+        "Bad answers and ratings in 90 days: {value} (2 stands for more, too)",
+        "no bad answer or rating in 90 days",
         null="neither surveys nor ratings are recorded",
-        zero="no bad experience in 90 days",
     ),
 )
 
@@ -101,6 +100,8 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
     """Return the survey features as of a date; parameters and result as in `usage.build`."""
     out = pd.DataFrame(np.nan, index=accounts.index, columns=[f.name for f in FEATURES])
     if not tables.has("surveys"):
+        if tables.has("tickets", "csat"):
+            out["surveys_negative_90d"] = _count(_bad_ratings(tables, as_of), out.index)
         return out
     sent = _surveys(tables, as_of)
     day = pd.Timestamp(as_of)
@@ -124,14 +125,16 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
             out[column] = own.groupby("account_id")["score"].agg(
                 lambda s, m=metric: m(s.to_numpy())
             )
-    last = answered.groupby("account_id")["answered_at"].max().reindex(out.index)
-    out["surveys_days_since_answer"] = np.floor((day - last).dt.total_seconds() / 86_400)
+    # An answer in words alone is an answer too.
+    last = sent.groupby("account_id")["answered_at"].max().reindex(out.index)
+    out["surveys_days_since_answer"] = np.ceil((day - last).dt.total_seconds() / 86_400) - 1
     if tables.has("surveys", "sent_at"):
-        asked = sent[sent["sent_at"] >= day - timedelta(days=180)]
+        asked = sent[sent["sent_at"].between(day - timedelta(days=180), day, inclusive="left")]
         out["surveys_response_rate_180d"] = (
             asked["answered_at"].notna().groupby(asked["account_id"]).mean()
         )
-    out["surveys_negative_90d"] = _negative(tables, as_of, answered[age <= 90], out.index)
+    bad = pd.concat([_bad_answers(answered[age <= 90]), _bad_ratings(tables, as_of)])
+    out["surveys_negative_90d"] = _count(bad, out.index)
     return out.astype(float)
 
 
@@ -165,15 +168,24 @@ def _satisfied(answers: pd.DataFrame) -> pd.Series[float]:
     return (answers["score"] >= least).astype(float)
 
 
-def _negative(
-    tables: Tables, as_of: datetime, answered: pd.DataFrame, index: pd.Index[str]
-) -> pd.Series[float]:
-    """Count bad experiences, 2 at the most: detractors, dissatisfied, hard effort, bad ratings."""
-    kind, score = answered["kind"], answered["score"]
-    dissatisfied = (kind == "csat") & (_satisfied(answered) == 0) & (score <= 2)
-    bad = ((kind == "nps") & (score <= 6)) | dissatisfied | ((kind == "ces") & (score <= 3))
-    accounts = answered.loc[bad, "account_id"]
-    if tables.has("tickets"):
-        rated = tickets.negative_ratings(tables, as_of, days=90)
-        accounts = pd.concat([accounts, rated["account_id"]])
+def _bad_answers(answers: pd.DataFrame) -> pd.Series[str]:
+    """Return the account of each detractor, dissatisfied answer and hard effort."""
+    kind, score = answers["kind"], answers["score"]
+    most = answers["scale"].map(metrics.DISSATISFIED_TO).astype(float).fillna(2.0)
+    bad = (
+        ((kind == "nps") & (score <= 6))
+        | ((kind == "csat") & (score <= most))
+        | ((kind == "ces") & (score <= 3))
+    )
+    return answers.loc[bad, "account_id"]
+
+
+def _bad_ratings(tables: Tables, as_of: datetime) -> pd.Series[str]:
+    if not tables.has("tickets"):
+        return pd.Series(dtype=object)
+    return tickets.negative_ratings(tables, as_of, days=90)["account_id"]
+
+
+def _count(accounts: pd.Series[str], index: pd.Index[str]) -> pd.Series[float]:
+    """Count bad experiences, 2 at the most: a third says nothing new."""
     return accounts.value_counts().astype(float).reindex(index).fillna(0.0).clip(upper=2)

@@ -24,10 +24,10 @@ def _ticket(
     window: int | None,
     unit: Unit,
     sentence: str,
+    zero: str,
     *,
     direction: int = -1,
     null: str = _NONE,
-    zero: str = "none",
 ) -> Feature:
     return Feature(
         f"tickets_{name}", "tickets", "tickets", window, unit, direction, null, zero, sentence
@@ -35,51 +35,82 @@ def _ticket(
 
 
 FEATURES = (
-    _ticket("opened_28d", 28, "count", "{value} tickets opened in 28 days", direction=0),
-    _ticket("opened_90d", 90, "count", "{value} tickets opened in 90 days", direction=0),
-    _ticket("backlog", None, "count", "{value} tickets are open"),
-    _ticket("backlog_oldest_days", None, "days", "The oldest open ticket waits for {value} days"),
-    _ticket("urgent_open", None, "count", "{value} urgent tickets are open"),
-    _ticket("urgent_oldest_days", None, "days", "An urgent ticket has been open for {value} days"),
+    *(
+        _ticket(
+            f"opened_{w}d",
+            w,
+            "count",
+            f"Tickets opened in the last {w} days: {{value}}",
+            f"no ticket was opened in the last {w} days",
+            direction=0,
+        )
+        for w in (28, 90)
+    ),
+    _ticket("backlog", None, "count", "Open tickets: {value}", "no ticket is open"),
+    _ticket(
+        "backlog_oldest_days",
+        None,
+        "days",
+        "Age of the oldest open ticket in days: {value}",
+        "no ticket is open",
+    ),
+    _ticket(
+        "urgent_open", None, "count", "Urgent tickets open: {value}", "no urgent ticket is open"
+    ),
+    _ticket(
+        "urgent_oldest_days",
+        None,
+        "days",
+        "Age of the oldest open urgent ticket in days: {value}",
+        "no urgent ticket is open",
+    ),
     _ticket(
         "first_reply_hours_median_90d",
         90,
         "hours",
-        "First reply after {value} hours",
+        "Typical hours to a first reply: {value}",
+        "tickets are answered at once",
         null="no ticket was answered in 90 days",
-        zero="answered at once",
     ),
     _ticket(
         "resolution_hours_median_90d",
         90,
         "hours",
-        "Tickets are solved after {value} hours",
+        "Typical hours until a ticket is solved: {value}",
+        "tickets are solved at once",
         null="no ticket was solved in 90 days",
-        zero="solved at once",
     ),
     _ticket(
         "reopen_rate_90d",
         90,
         "share",
-        "{value} of the solved tickets were reopened",
+        "{value} of the tickets solved in 90 days were reopened",
+        "no solved ticket was reopened in 90 days",
         null="no ticket was solved in 90 days",
     ),
-    _ticket("escalated_90d", 90, "count", "{value} tickets escalated in 90 days"),
+    _ticket(
+        "escalated_90d",
+        90,
+        "count",
+        "Escalated tickets in 90 days: {value}",
+        "no ticket of the last 90 days was escalated",
+    ),
     _ticket(
         "csat_180d",
         180,
         "share",
-        "{value} of the rated tickets were satisfying",
+        "{value} of the tickets rated in 180 days left the customer satisfied",
+        "none of the tickets rated in 180 days left the customer satisfied",
         direction=1,
         null="no ticket was rated in 180 days",
-        zero="no rating was satisfying",
     ),
     _ticket(
         "per_active_user_90d",
         90,
         "count",
-        "{value} tickets for each active user in 90 days",
-        null="nobody was active in 90 days",
+        "Tickets for each active user in 90 days: {value}",
+        "no ticket was opened in 90 days",
+        null="nobody was active in 90 days, or users are not recorded",
     ),
 )
 _OPTIONAL = ("first_replied_at", "solved_at", "reopened_at", "closed_at", "csat_at")
@@ -95,7 +126,7 @@ def build(
     out = pd.DataFrame(index=accounts.index)
     for window in (28, 90):
         out[f"tickets_opened_{window}d"] = _count(tickets[recent[window]], out.index)
-    open_now = tickets[tickets["solved_at"].isna()]
+    open_now = tickets[tickets["is_open"]]
     urgent = open_now[open_now["priority"].str.lower() == "urgent"]
     out["tickets_backlog"] = _count(open_now, out.index)
     out["tickets_backlog_oldest_days"] = _oldest(open_now, day, out.index)
@@ -137,8 +168,10 @@ def _tickets(tables: Tables, as_of: datetime) -> pd.DataFrame:
         for c, t in (("priority", nw.String), ("escalated", nw.Boolean), ("csat", nw.Float64))
     ]
     rows = rows.select("account_id", "opened_at", *times, *absent, *plain)
-    # Closed without ever being marked solved is solved too.
+    # Closed without ever being marked solved is solved too; reopened after that is open again.
     rows = rows.with_columns(solved_at=nw.coalesce("solved_at", "closed_at"))
+    back = nw.col("reopened_at") >= nw.max_horizontal("solved_at", "closed_at")
+    rows = rows.with_columns(is_open=nw.col("solved_at").is_null() | back.fill_null(False))
     rows = rows.with_columns(rated_at=_rated_at(there))
     known = nw.col("rated_at") < as_of
     rows = rows.with_columns(
@@ -146,7 +179,7 @@ def _tickets(tables: Tables, as_of: datetime) -> pd.DataFrame:
     )
     old = as_of - timedelta(days=180)
     alive = (
-        nw.col("solved_at").is_null()
+        nw.col("is_open")
         | (nw.col("solved_at") >= old)
         | (nw.col("opened_at") >= old)
         | (nw.col("rated_at") >= old)

@@ -20,142 +20,155 @@ RECENT_DAYS, BUFFER_DAYS, BASELINE_DAYS = 28, 35, 126
 REGULAR_DAYS = 4
 _CHAMPIONS = 3
 _NEVER = "no use was ever recorded"
-_YOUNG = "too young for a baseline of its own"
 
 
 def _usage(
     name: str,
     window: int | None,
     unit: Unit,
-    direction: int,
     sentence: str,
+    zero: str,
     *,
+    direction: int = 1,
     null: str = _NEVER,
-    zero: str = "use has stopped",
+    size: bool = False,
 ) -> Feature:
-    return Feature(f"usage_{name}", "usage", "usage", window, unit, direction, null, zero, sentence)
+    return Feature(
+        f"usage_{name}", "usage", "usage", window, unit, direction, null, zero, sentence, size
+    )
 
 
 FEATURES = (
     *(
-        _usage(f"active_users_{w}d", w, "count", 1, f"{{value}} active users in the last {w} days")
+        _usage(
+            f"active_users_{w}d",
+            w,
+            "count",
+            f"Active users in the last {w} days: {{value}}",
+            f"nobody was active in the last {w} days",
+            null="no user was ever recorded",
+            size=True,
+        )
         for w in (7, 28, 90)
     ),
     *(
-        _usage(f"active_days_{w}d", w, "count", 1, f"Used on {{value}} of the last {w} days")
+        _usage(
+            f"active_days_{w}d",
+            w,
+            "count",
+            f"Days with use in the last {w}: {{value}}",
+            f"no use on any of the last {w} days",
+        )
         for w in (28, 90)
     ),
     *(
-        _usage(f"events_{w}d", w, "count", 1, f"{{value}} actions in the last {w} days")
+        _usage(
+            f"events_{w}d",
+            w,
+            "count",
+            f"Actions in the last {w} days: {{value}}",
+            f"no use in the last {w} days",
+            size=True,
+        )
         for w in (7, 28, 90)
     ),
-    _usage("distinct_events_28d", 28, "count", 1, "{value} different features used in 28 days"),
-    _usage("breadth_share_28d", 28, "share", 1, "Uses {value} of the features that others use"),
     _usage(
-        "events_trend",
-        126,
-        "ratio",
-        1,
-        "Use is {value} against its own baseline",
-        null=_YOUNG,
-        zero="use is as it was",
+        "distinct_events_28d",
+        28,
+        "count",
+        "Different features used in 28 days: {value}",
+        "no feature was used in 28 days",
     ),
     _usage(
-        "users_trend",
-        126,
-        "ratio",
-        1,
-        "Active users are {value} against the months before",
-        null=_YOUNG,
-        zero="as many users as before",
+        "breadth_share_28d",
+        28,
+        "share",
+        "Uses {value} of the features that customers use",
+        "no feature was used in 28 days",
     ),
-    _usage(
-        "active_days_trend",
-        126,
-        "ratio",
-        1,
-        "Days of use are {value} against the months before",
-        null=_YOUNG,
-        zero="as many days of use as before",
-    ),
-    _usage(
-        "events_vs_fleet_trend",
-        126,
-        "ratio",
-        1,
-        "Use is {value} against the trend of all accounts",
-        null=_YOUNG,
-        zero="moves with all accounts",
+    *(
+        _usage(
+            name,
+            126,
+            "ratio",
+            f"{subject} {{value}} against {against}",
+            f"{subject} unchanged against {against}",
+            null="too young for a baseline of its own, or never used",
+        )
+        for name, subject, against in (
+            ("events_trend", "Use is", "its own baseline"),
+            ("users_trend", "The number of active users is", "two months ago"),
+            ("active_days_trend", "The number of days with use is", "its own baseline"),
+            ("events_vs_fleet_trend", "Use is", "the trend of all accounts"),
+        )
     ),
     _usage(
         "recency_days",
         None,
         "days",
-        -1,
-        "Last used {value} days ago",
-        zero="used on the day before",
+        "Days without use: {value}",
+        "used on the day before",
+        direction=-1,
     ),
     _usage(
         "seat_utilisation_28d",
         28,
         "share",
-        1,
-        "{value} of the seats were in use in 28 days",
-        null="no seats, or never used",
-        zero="no seat is in use",
+        "Active users in 28 days make up {value} of the seats",
+        "no seat was in use in 28 days",
+        null="no seats in the contract, or never used",
     ),
     _usage(
         "quota_use_30d",
         30,
         "share",
-        0,
-        "{value} of a month's quota was used",
+        "{value} of the fullest monthly quota was used",
+        "nothing of the quota was used in 30 days",
+        direction=0,
         null="no product with a quota",
-        zero="nothing of the quota was used",
     ),
     _usage(
         "errors_per_100_events_28d",
         28,
         "count",
-        -1,
-        "{value} errors in 100 actions",
+        "Errors per 100 actions in 28 days: {value}",
+        "no errors in 28 days",
+        direction=-1,
         null="no use in 28 days, or errors are not recorded",
-        zero="no errors",
     ),
     _usage(
         "top_user_share_28d",
         28,
         "share",
-        -1,
-        "One user does {value} of all actions",
+        "The busiest user does {value} of all actions",
+        "no user stands out",
+        direction=-1,
         null="no use in 28 days, or users are not recorded",
-        zero="no user stands out",
     ),
     _usage(
         "champions_silent",
         118,
         "share",
-        -1,
-        "{value} of the most active users have gone quiet",
-        null="nobody was active in the quarter before",
-        zero="the most active users are still there",
+        "{value} of the most active users of the quarter before have gone quiet",
+        "the most active users are still there",
+        direction=-1,
+        null="nobody was active in the quarter before, or users are not recorded",
     ),
     _usage(
         "new_users_28d",
         28,
         "count",
-        1,
-        "{value} new users in 28 days",
-        zero="no new users",
+        "New users in 28 days: {value}",
+        "no new user in 28 days",
+        null="no user was ever recorded",
     ),
     _usage(
         "regular_share_28d",
         28,
         "share",
-        1,
-        "{value} of the active users are regulars",
-        null="no use in 28 days, or users are not recorded",
-        zero="no active user is a regular",
+        "{value} of the active users are regulars (on 4 of 28 days or more)",
+        "none of the active users is a regular (on 4 of 28 days or more)",
+        null="nobody was active in 28 days, or users are not recorded",
     ),
 )
 
@@ -197,7 +210,7 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
     fleet = out["usage_events_trend"].median()
     out["usage_events_vs_fleet_trend"] = out["usage_events_trend"] - fleet
     since = pd.Timestamp(as_of) - pd.to_datetime(level["last_used"])
-    out["usage_recency_days"] = np.floor(since.dt.total_seconds() / 86_400)
+    out["usage_recency_days"] = np.ceil(since.dt.total_seconds() / 86_400) - 1
     seats = accounts["seats"].where(accounts["seats"] > 0)
     out["usage_seat_utilisation_28d"] = users[28] / seats
     errors = level["errors_28d"].where(level["errors_known"] > 0)
@@ -256,6 +269,7 @@ def _levels(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
         .then(nw.col("active_users"))
         .max()
         .alias("peak_users_before"),
+        nw.col("active_users").count().alias("users_counted"),
     )
 
 
@@ -294,15 +308,14 @@ def _users(
     index: pd.Index[str],
 ) -> tuple[dict[Any, pd.Series[float]], pd.DataFrame]:
     """Return active users by window and what is told from users one by one."""
-    ever = level["last_used"].notna()
     names = ["top_user_share_28d", "champions_silent", "new_users_28d", "regular_share_28d"]
     if not tables.has("usage", "user_id"):
         # Rows summed up before they reached us: the busiest day's users are a lower bound.
-        known = level["peak_users_90d"].notna() | level["peak_users_28d"].notna()
-        peaks = {w: level[f"peak_users_{w}d"].fillna(0.0).where(ever & known) for w in (7, 28, 90)}
-        peaks |= {"before": level["peak_users_before"].fillna(0.0).where(ever)}  # type: ignore[dict-item]
-        if not tables.has("usage", "active_users"):
-            peaks = {key: value * np.nan for key, value in peaks.items()}
+        counted = level["users_counted"] > 0
+        ends = {7: "7d", 28: "28d", 90: "90d", "before": "before"}
+        peaks = {
+            key: level[f"peak_users_{end}"].fillna(0.0).where(counted) for key, end in ends.items()
+        }
         return peaks, pd.DataFrame(np.nan, index=index, columns=[f"usage_{n}" for n in names])
     one = collect(_per_user(rows, as_of))
     grouped = one.groupby("account_id")
@@ -341,15 +354,11 @@ def _per_user(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
         "user_id",
         "events_28d",
         "quarter",
-        *(_flag(nw.col(f"days_{w}d") > 0).alias(f"in_{w}d") for w in (7, 28, 90)),
-        _flag(nw.col("days_before") > 0).alias("before"),
-        _flag(within("first_day", as_of, RECENT_DAYS)).alias("is_new"),
-        _flag(nw.col("days_28d") >= REGULAR_DAYS).alias("regular"),
+        *((nw.col(f"days_{w}d") > 0).cast(nw.Float64).alias(f"in_{w}d") for w in (7, 28, 90)),
+        (nw.col("days_before") > 0).cast(nw.Float64).alias("before"),
+        within("first_day", as_of, RECENT_DAYS).cast(nw.Float64).alias("is_new"),
+        (nw.col("days_28d") >= REGULAR_DAYS).cast(nw.Float64).alias("regular"),
     )
-
-
-def _flag(condition: nw.Expr) -> nw.Expr:
-    return nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
 
 
 def _champions_silent(users: pd.DataFrame) -> pd.Series[float]:

@@ -1,0 +1,298 @@
+"""A small hand-made company with every table, every column and the awkward cases."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from features import Tables
+from features.schema import TABLES
+
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]
+
+#: A Sunday; the company's story is told in days before it (negative: after it).
+DAY = datetime(2025, 6, 29)
+UNTIL = datetime(2025, 9, 1)
+
+
+def ago(days: float, hours: float = 0) -> datetime:
+    """Return a time so many days and hours before the date."""
+    return DAY - timedelta(days=days, hours=hours)
+
+
+def frame(table: str, rows: list[Row]) -> pd.DataFrame:
+    """Return rows as a frame with every column of the table, absent values null."""
+    out = {}
+    for column in TABLES[table].columns:
+        values = [row.get(column.name) for row in rows]
+        if column.kind == "time":
+            out[column.name] = pd.Series(values, dtype="datetime64[us]")
+        elif column.kind == "number":
+            out[column.name] = pd.Series(values, dtype="float64")
+        elif column.kind == "flag":
+            out[column.name] = pd.Series(values, dtype="boolean")
+        else:
+            out[column.name] = pd.Series(values, dtype="object")
+    return pd.DataFrame(out)
+
+
+def open_tables(
+    rows: Rows, *, until: datetime = UNTIL, without: dict[str, set[str]] | None = None
+) -> Tables:
+    """Open rows as tables; `without` names columns that were not given."""
+    frames = {
+        name: frame(name, listed).drop(columns=list((without or {}).get(name, ())))
+        for name, listed in rows.items()
+    }
+    return Tables.from_pandas(frames, observed_until=until)
+
+
+def accounts() -> list[Row]:
+    """Name the accounts by what is awkward about them."""
+    base = {"csm": "Ada", "segment": "mid", "industry": "x", "region": "eu"}
+    return [
+        {"account_id": "busy", "created_at": ago(400), "name": "Busy", **base},
+        {"account_id": "young", "created_at": ago(40), "name": "Young", **base},
+        {"account_id": "never", "created_at": ago(300), "name": "Never", **base},
+        {"account_id": "silent", "created_at": ago(500, 7), "name": "Silent", **base},
+        {"account_id": "gone", "created_at": ago(500), "name": "Gone", **base},
+        {"account_id": "late", "created_at": ago(200), "known_at": ago(-3), **base},
+        {"account_id": "future", "created_at": ago(0), "name": "Future", **base},
+    ]
+
+
+def subscriptions() -> list[Row]:
+    """Return contracts: upgrades, a pause, renewals as rows, notices, ends that lie ahead."""
+
+    def sub(account: str, product: str, start: datetime, mrr: float, **rest: Any) -> Row:
+        return {
+            "account_id": account,
+            "product": product,
+            "started_at": start,
+            "ended_at": None,
+            "mrr": mrr,
+            **rest,
+        }
+
+    quota = {"quota": 40.0, "quota_event": "export"}
+    return [
+        # An upgrade 120 days ago, a second product, a downgrade 20 days ago, a free product.
+        sub("busy", "core", ago(390), 100.0, ended_at=ago(120), seats=10.0),
+        sub(
+            "busy",
+            "core",
+            ago(120),
+            150.0,
+            seats=15.0,
+            renews_at=ago(-30),
+            notice_at=ago(3),
+            **quota,
+        ),
+        sub("busy", "addon", ago(100), 50.0, ended_at=ago(20), quota=5.0, quota_event="report"),
+        sub("busy", "addon", ago(20), 40.0, renews_at=ago(-300), quota=4.0, quota_event="report"),
+        sub("busy", "free", ago(50), 0.0, seats=99.0),
+        # Bought at the date itself, and one the warehouse learnt of later.
+        sub("busy", "extra", ago(0), 70.0, seats=5.0),
+        sub("busy", "hidden", ago(60), 500.0, seats=50.0, known_at=ago(0)),
+        # Began 40 days ago; ends at the date exactly, so it still runs; notice at the date.
+        sub(
+            "young",
+            "core",
+            ago(40),
+            80.0,
+            ended_at=ago(0),
+            seats=4.0,
+            renews_at=ago(0),
+            notice_at=ago(0),
+        ),
+        # Renewals as rows, the last one late by ten days; notice known; the end lies ahead.
+        sub("never", "core", ago(300), 60.0, ended_at=ago(200)),
+        sub("never", "core", ago(200), 60.0, ended_at=ago(110)),
+        sub(
+            "never",
+            "core",
+            ago(100),
+            60.0,
+            ended_at=ago(-15),
+            renews_at=ago(-15),
+            notice_at=ago(12, 5),
+        ),
+        # Paused and came back; seats fell; a renewal date gone by.
+        sub("silent", "core", ago(450), 200.0, ended_at=ago(260), seats=20.0),
+        sub("silent", "core", ago(200), 200.0, ended_at=ago(90), seats=20.0),
+        sub("silent", "core", ago(90), 120.0, seats=12.0, renews_at=ago(5)),
+        sub("gone", "core", ago(500), 90.0, ended_at=ago(10), seats=3.0),
+        sub("late", "core", ago(200), 90.0, seats=3.0),
+        sub("future", "core", ago(0), 90.0, seats=3.0),
+    ]
+
+
+def usage() -> list[Row]:
+    """Return use with every edge of every window, nameless users and rows that came late."""
+
+    def use(account: str, event: str, at: datetime, user: str | None, **rest: Any) -> Row:
+        return {"account_id": account, "event": event, "occurred_at": at, "user_id": user, **rest}
+
+    rows = []
+    for day in range(1, 200):
+        for number in range(1 + day % 3):
+            rows.append(
+                use(
+                    "busy",
+                    ("view", "export", "report")[(day + number) % 3],
+                    ago(day, -(number + 1) * 5),
+                    f"u{(day * 7 + number) % 6}",
+                    quantity=float(1 + (day + number) % 4),
+                    errors=float(day % 9 == 0),
+                )
+            )
+    edges = (0, 7, 28, 30, 35, 63, 90, 118, 126)
+    rows += [use("busy", "edge", ago(day), "edgar", quantity=2.0) for day in edges]
+    rows += [
+        use("busy", "view", ago(-1), "u1", quantity=1000.0),
+        use("busy", "view", ago(3), "u1", quantity=1000.0, known_at=ago(-2)),
+        use("busy", "view", ago(2), None, quantity=7.0, active_users=3.0),
+        use("busy", "export", ago(4, 3), "new", errors=2.0),
+        use("busy", "old_feature", ago(150), "u9"),
+        # The quarter's most active user has gone quiet.
+        *(use("busy", "view", ago(day), "star", quantity=90.0) for day in (31, 45, 60)),
+        *(use("young", "view", ago(day, 2), "y1", quantity=3.0) for day in (1, 2, 3, 5, 8, 29)),
+        use("young", "export", ago(3), "y2", quantity=0.0),
+        # Dates without a time of day, all long ago.
+        *(use("silent", "view", ago(day), "s1", quantity=2.0) for day in range(99, 140, 4)),
+        use("silent", "report", ago(110), "s2"),
+        use("gone", "rare", ago(12), "g1"),
+        use("late", "view", ago(5), "l1"),
+    ]
+    return rows
+
+
+def tickets() -> list[Row]:
+    """Return tickets that were open then, reopened, rated late, or closed without being solved."""
+
+    def ticket(account: str, number: int, opened: datetime, **rest: Any) -> Row:
+        return {"account_id": account, "ticket_id": f"t{number}", "opened_at": opened, **rest}
+
+    quick = {"priority": "low", "escalated": False}
+    return [
+        ticket(
+            "busy",
+            1,
+            ago(50),
+            first_replied_at=ago(50, -2),
+            solved_at=ago(48),
+            closed_at=ago(45),
+            csat=5.0,
+            csat_at=ago(44),
+            **quick,
+        ),
+        # Solved, and open again since.
+        ticket(
+            "busy",
+            2,
+            ago(40),
+            first_replied_at=ago(39),
+            solved_at=ago(38),
+            reopened_at=ago(30),
+            priority="Urgent",
+            escalated=True,
+        ),
+        # Reopened and solved after that.
+        ticket(
+            "busy",
+            3,
+            ago(95),
+            first_replied_at=ago(91),
+            reopened_at=ago(80),
+            solved_at=ago(60),
+            closed_at=ago(58),
+            csat=2.0,
+            csat_at=ago(59),
+        ),
+        # Solved, rated and reopened only after the date.
+        ticket(
+            "busy",
+            4,
+            ago(10),
+            first_replied_at=ago(0),
+            solved_at=ago(-1),
+            reopened_at=ago(-2),
+            csat=1.0,
+            csat_at=ago(-1),
+            priority="urgent",
+        ),
+        ticket("busy", 5, ago(0), priority="urgent", escalated=True),
+        ticket("busy", 6, ago(5), priority="urgent", known_at=ago(0)),
+        # Closed without being solved; a rating whose time is not known.
+        ticket("busy", 7, ago(28), closed_at=ago(27, -12), csat=5.0, **quick),
+        # Reopened after it was solved, then closed for good.
+        ticket("busy", 8, ago(35), solved_at=ago(34), reopened_at=ago(33), closed_at=ago(31)),
+        # Half a year old, still open, and an old one rated lately.
+        ticket("young", 9, ago(38, 6), first_replied_at=ago(37), priority="urgent"),
+        ticket("young", 10, ago(1), solved_at=ago(0), csat=4.0, csat_at=ago(0), escalated=True),
+        ticket("silent", 11, ago(200), solved_at=ago(190), csat=3.0, csat_at=ago(170)),
+        ticket("silent", 12, ago(260), solved_at=ago(250), csat=4.0, csat_at=ago(180)),
+        ticket("silent", 13, ago(300), priority=None),
+        ticket("silent", 14, ago(310), solved_at=ago(305), reopened_at=ago(2)),
+        ticket("gone", 15, ago(20)),
+    ]
+
+
+def surveys() -> list[Row]:
+    """Return questions on every scale, late answers, no answers, answers in words alone."""
+
+    def ask(
+        account: str, kind: str, sent: float | None, answered: float | None, **rest: Any
+    ) -> Row:
+        return {
+            "account_id": account,
+            "kind": kind,
+            "sent_at": None if sent is None else ago(sent),
+            "answered_at": None if answered is None else ago(answered),
+            **rest,
+        }
+
+    return [
+        ask("busy", "nps", 20, 19, score=9.0),
+        ask("busy", "NPS", 20, 18.5, score=3.0),
+        ask("busy", "nps", 60, 59, score=10.0),
+        ask("busy", "nps", 181, 180, score=8.0),
+        ask("busy", "nps", 300, 299, score=0.0),
+        ask("busy", "nps", 5, None),
+        ask("busy", "nps", 4, 0, score=0.0),
+        ask("busy", "nps", 4, -3, score=0.0),
+        ask("busy", "nps", 4, 2, score=0.0, known_at=ago(0)),
+        ask("busy", "csat", 70, 70, score=3.0, scale="1-3"),
+        ask("busy", "csat", 70, 70, score=2.0, scale="1-3"),
+        ask("busy", "csat", 90, 90, score=1.0, scale="1-3"),
+        ask("busy", "csat", 100, 99, score=0.0, scale="good/bad"),
+        ask("busy", "csat", 100, 98, score=1.0, scale="good/bad"),
+        ask("busy", "csat", None, 97, score=4.0),
+        ask("busy", "csat", None, 96, score=3.0, scale="1-5"),
+        ask("busy", "ces", 30, 30, score=6.0),
+        ask("busy", "ces", 30, 29, score=5.0),
+        ask("busy", "nps", 3, 1, comment="in words alone"),
+        ask("young", "ces", 10, 9, score=3.0),
+        ask("young", "csat", 10, 9, score=2.0, scale="1-5"),
+        ask("young", "nps", 10, 9, score=6.0),
+        # Sent after the date, yet answered before it: a fault of the data.
+        ask("young", "nps", -5, 8, score=10.0),
+        ask("silent", "nps", 370, 366, score=10.0),
+        ask("silent", "nps", 364, 363, score=7.0),
+        ask("silent", "csat", 180, None),
+        ask("never", "nps", 0, None),
+    ]
+
+
+def company() -> Rows:
+    """Return every table of the company that features are made from."""
+    return {
+        "accounts": accounts(),
+        "subscriptions": subscriptions(),
+        "usage": usage(),
+        "tickets": tickets(),
+        "surveys": surveys(),
+    }
