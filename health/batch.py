@@ -258,7 +258,8 @@ def _run_info(
         "row_counts": {s.table: s.rows for s in opened.summaries},
         "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
         "skipped": scored.skipped,
-        "warnings": [str(finding) for finding in opened.findings] + scored.warnings,
+        "warnings": [str(f) for f in opened.findings if f.code != "missing_table"]
+        + scored.warnings,
         "gates": [gate.to_dict() for gate in gates],
         "timings": timings.seconds,
         "evaluation": version.manifest["evaluation"],

@@ -38,7 +38,10 @@ def check_report(console: Console, company: Company) -> None:
         table.add_row(s.table, f"{s.rows:,}", *dates, escape(s.source))
     console.print(table)
     say(console, f"The data ends at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
-    findings = company.opened.findings
+    missing = [f.table for f in company.opened.findings if f.code == "missing_table"]
+    if missing:
+        say(console, f"Not given, so nothing is made from them: {', '.join(missing)}.")
+    findings = [f for f in company.opened.findings if f.code != "missing_table"]
     for finding in findings:
         console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)
     say(console, f"{len(findings)} warning(s), no error: the tables can be scored.")
