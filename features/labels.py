@@ -115,11 +115,10 @@ def cross_sell_labels(
         for day in spine["as_of"].unique()
     ]
     columns = ["account_id", "as_of", "product", "bought", "step_mrr"]
-    frame = (
-        pd.concat([pd.DataFrame(columns=columns), *offers])[columns]
-        if not offers
-        else pd.concat(offers)
-    )
+    if not offers:
+        none = spine[["account_id", "as_of"]]
+        return none.assign(product="", bought=np.nan, step_mrr=np.nan)[columns]
+    frame = pd.concat(offers)
     known = frame["as_of"] + horizon <= pd.Timestamp(tables.observed_until)
     frame["bought"] = frame["bought"].where(known)
     return frame[columns].reset_index(drop=True)
@@ -206,6 +205,8 @@ def _rises(
     tables: Tables, labels: pd.DataFrame, horizon: pd.Timedelta, upsell_step: float
 ) -> pd.DataFrame:
     """Return accounts × dates on which a product held rose enough within the horizon."""
+    if labels.empty:
+        return labels[_KEYS].assign(upsold=np.nan, upsell_step_mrr=np.nan)
     levels = _levels(tables)
     found = [
         _rises_after(
