@@ -77,13 +77,20 @@ def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.
     -------
     pd.Series of str
         Sentences joined by "; ", indexed by account_id; only values above zero count, so an
-        account may be absent.
+        account may be absent. How large an account is comes last: nobody can act on it.
     """
     chosen = reasons[
         (reasons["output"] == output) & (reasons["term"] != BASELINE) & (reasons[by] > 1e-9)
     ]
-    chosen = chosen.sort_values(["account_id", by, "term"], ascending=[True, False, True])
+    chosen = chosen.assign(size=chosen["term"].map(_is_size))
+    order = ["account_id", "size", by, "term"]
+    chosen = chosen.sort_values(order, ascending=[True, True, False, True])
     return chosen.groupby("account_id").head(most).groupby("account_id")["text"].agg("; ".join)
+
+
+def _is_size(term: str) -> bool:
+    """Tell whether a term says how large or of what kind an account is, not how it fares."""
+    return CATALOGUE[term].size if term in CATALOGUE else True
 
 
 def _value_and_text(

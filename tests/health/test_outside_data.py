@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from health.batch import RunResult, open_company, score_run, train_version
+from health.batch import RunResult, open_company, score_run, train_version, write_features
 from health.config import Config, load_config
 from health.explain import explain_account
 
@@ -22,9 +22,7 @@ def _config(name: str, data: str, folder: Path) -> Config:
     if not (SHARED / data).is_dir():
         pytest.skip(f"shared/data/{data} is not beside the project")
     config = load_config(PROJECT / "notebooks" / "configs" / f"{name}.toml")
-    return config.model_copy(
-        update={"models_dir": folder / "models", "runs_dir": folder / "runs"}
-    )
+    return config.model_copy(update={"models_dir": folder / "models", "runs_dir": folder / "runs"})
 
 
 def _run(config: Config) -> RunResult:
@@ -81,8 +79,6 @@ def test_churnsim_scores_end_to_end(tmp_path: Path, company: str) -> None:
 def test_a_renewal_written_as_a_new_row_is_no_churn(tmp_path: Path) -> None:
     config = _config("churnsim_dev_a", "churnsim/dev_a", tmp_path)
     features = tmp_path / "features.parquet"
-    from health.batch import write_features
-
     write_features(config, datetime(2023, 6, 4), features, today=NOW)
     frame = pd.read_parquet(features)
     assert frame["days_to_renewal"].notna().all()
