@@ -9,6 +9,10 @@ _NUMBERS = {
     "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE",
 }  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
+# Blank, tab, line ends and the no-break space that spreadsheets leave.
+_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+# Python has no year beyond these; 'infinity' is no date either.
+_FIRST, _LAST = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 
 
 def quoted(name: str) -> str:
@@ -26,11 +30,16 @@ def is_number(source_type: str) -> bool:
     return source_type in _NUMBERS or source_type.startswith("DECIMAL")
 
 
+def is_time(source_type: str) -> bool:
+    """Tell whether a source column's SQL type holds dates or times."""
+    return source_type.startswith(("TIMESTAMP", "DATE"))
+
+
 def cast_sql(column: Column, source_type: str) -> str:
     """Return the SQL that turns a raw column into its canonical kind; NULL where it cannot.
 
-    Times with an offset become UTC, texts lose surrounding blanks, empty texts are NULL, an
-    identifier stored as a float keeps no ``.0``.
+    Times with an offset become UTC, texts lose surrounding blanks, empty texts are NULL, a
+    whole number that serves as an identifier keeps no ``.0``.
     """
     name = quoted(column.name)
     if column.kind == "text":
@@ -52,23 +61,31 @@ def present_sql(column: Column, source_type: str) -> str:
 
 
 def _trimmed(name: str, source_type: str) -> str:
-    return f"NULLIF(TRIM({name}), '')" if source_type == "VARCHAR" else name
+    return f"NULLIF(TRIM({name}, {_BLANKS}), '')" if source_type == "VARCHAR" else name
 
 
 def _text_sql(name: str, source_type: str) -> str:
-    if source_type in _FLOATS:
-        whole = f"CAST(CAST({name} AS BIGINT) AS VARCHAR)"
-        small = f"abs({name}) < 9e15 AND {name} = floor({name})"
-        text = f"CAST({name} AS VARCHAR)"
-        return f"CASE WHEN isnan({name}) THEN NULL WHEN {small} THEN {whole} ELSE {text} END"
-    return f"NULLIF(TRIM(CAST({name} AS VARCHAR)), '')"
+    if source_type == "VARCHAR":
+        return _trimmed(name, source_type)
+    text = f"CAST({name} AS VARCHAR)"
+    if source_type in _FLOATS or source_type.startswith("DECIMAL"):
+        # Nullable integers reach Parquet as floats: account 7 is "7", not "7.0".
+        nan = f"WHEN isnan({name}) THEN NULL " if source_type in _FLOATS else ""
+        whole = f"abs({name}) < 9e15 AND {name} = floor({name})"
+        short = f"CAST(TRY_CAST({name} AS BIGINT) AS VARCHAR)"
+        return f"CASE {nan}WHEN {whole} THEN {short} ELSE {text} END"
+    if is_number(source_type):
+        return text
+    return f"NULLIF(TRIM({text}, {_BLANKS}), '')"
 
 
 def _time_sql(name: str, source_type: str) -> str:
     if source_type == "VARCHAR":
         # Through a time with zone: the connection's zone is UTC, so an offset is honoured.
-        return f"CAST(TRY_CAST({_trimmed(name, source_type)} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    if source_type.startswith(("TIMESTAMP", "DATE")):
-        return f"CAST({name} AS TIMESTAMP)"
-    # A number is no date: which unit and which epoch, only the user knows.
-    return "CAST(NULL AS TIMESTAMP)"
+        time = f"CAST(TRY_CAST({_trimmed(name, source_type)} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    elif is_time(source_type):
+        time = f"CAST({name} AS TIMESTAMP)"
+    else:
+        # A number is no date: which unit and which epoch, only the user knows.
+        return "CAST(NULL AS TIMESTAMP)"
+    return f"CASE WHEN {time} BETWEEN {_FIRST} AND {_LAST} THEN {time} END"

@@ -1,8 +1,8 @@
-"""What must hold of the input tables, and what is merely odd; every finding with its count."""
+"""What must hold of one input table by itself; every finding with its count and an example."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,13 @@ from features.casting import cast_sql, is_number, literal, present_sql, quoted
 from features.errors import Finding
 from features.schema import Column, Table
 
-#: Errors that a configuration may turn into warnings: the rows do harm only to themselves.
+Connection = duckdb.DuckDBPyConnection
+
+#: Errors that a configuration may turn into warnings: such rows harm none but themselves.
 ALLOWABLE = frozenset(
     {"unknown_account", "negative_value", "ended_before_started", "date_outside_data",
-     "score_outside_scale", "unknown_kind"}
+     "score_outside_scale", "unknown_kind", "unknown_scale"}
 )  # fmt: skip
-_SCALES = {("nps", ""): (0, 10), ("csat", ""): (0, 5), ("ces", ""): (1, 7)}
 #: Times that may lie ahead: the end of a term is known before it comes.
 _AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at"}
 
@@ -37,10 +38,8 @@ class OpenTable:
         SQL names of the rows as they came, under canonical names, and of the cast ones.
     is_copy : bool
         Whether the rows were copied into the engine, or are read where they lie.
-    columns : tuple of Column
-        The canonical columns that are there.
     types : dict of str to str
-        SQL type of each as it came.
+        SQL type, as it came, of each canonical column that is there.
     """
 
     schema: Table
@@ -48,323 +47,223 @@ class OpenTable:
     raw: str
     view: str
     is_copy: bool
-    columns: tuple[Column, ...]
     types: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The canonical columns that are there."""
+        return tuple(column for column in self.schema.columns if column.name in self.types)
 
     def has(self, *names: str) -> bool:
         """Tell whether all these columns are there."""
         return all(name in self.types for name in names)
 
 
-Connection = duckdb.DuckDBPyConnection
+@dataclass(frozen=True)
+class Rule:
+    """Something no row should be.
+
+    Attributes
+    ----------
+    code, column, what, fix : str
+        As in `Finding`.
+    where : str
+        SQL condition that holds for the rows it concerns.
+    example : str
+        SQL expression that shows one of them.
+    level : str
+        ``error`` or ``warning``.
+    """
+
+    code: str
+    column: str
+    where: str
+    example: str
+    what: str
+    fix: str
+    level: str = "error"
 
 
-def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
-    """Check a table by itself: emptiness, types, dates, nulls, ranges, keys."""
-    total = _one(connection, f"SELECT count(*) FROM {table.view}")[0]
-    if not total:
-        fix = "give a file with rows, or remove the table from the configuration"
-        return [_finding("empty_table", table, "", "has no rows", (0, 0, ""), fix)]
-    found = [
-        finding
-        for column in table.columns
-        for finding in _check_column(connection, table, column, total)
-    ]
-    if table.schema.key:
-        found += _duplicates(connection, table, table.schema.key[0], "duplicate_key", total)
-    return found
-
-
-def _check_column(
-    connection: Connection, table: OpenTable, column: Column, total: int
-) -> Iterator[Finding]:
-    name, source_type = quoted(column.name), table.types[column.name]
-    present = present_sql(column, source_type)
-    if column.kind != "text":
-        lost = f"{present} AND ({cast_sql(column, source_type)}) IS NULL"
-        counted = _count(connection, table.raw, lost, name, total)
-        if counted[0]:
-            yield _uncastable(table, column, source_type, counted)
-    if not column.nullable:
-        counted = _count(connection, table.raw, f"NOT {present}", "rowid_text", total)
-        if counted[0]:
-            fix = "fill the column, or leave these rows out with sql"
-            yield _finding("null_key", table, column.name, "is null", counted, fix)
-    if column.minimum is not None:
-        below = f"{name} < {column.minimum}"
-        counted = _count(connection, table.view, below, name, total)
-        if counted[0]:
-            what = f"is below {column.minimum:g}"
-            fix = "correct the values; refunds and credits are no MRR"
-            yield _finding("negative_value", table, column.name, what, counted, fix)
-
-
-def _uncastable(
-    table: OpenTable, column: Column, source_type: str, counted: tuple[int, int, str]
-) -> Finding:
-    if column.kind == "time" and is_number(source_type):
-        what, fix = "numbers where a date is due", "use sql with to_timestamp(…)"
-        return _finding("wrong_type", table, column.name, what, counted, fix)
-    if column.kind == "time":
-        fix = "write dates as 2026-01-31, or use sql with strptime(column, '%d/%m/%Y')"
-        what = "cannot be read as a date"
-        return _finding("unparsable_date", table, column.name, what, counted, fix)
-    due = "a number" if column.kind == "number" else "true or false"
-    fix = "correct the values, or convert them with sql"
-    return _finding("wrong_type", table, column.name, f"is not {due}", counted, fix)
-
-
-def check_content(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
+def evaluate(
+    connection: Connection, table: OpenTable, rules: Sequence[Rule], *, raw: bool = False
 ) -> list[Finding]:
-    """Check the tables against each other and against the end of the data.
+    """Count the rows that each rule concerns, all rules in one scan.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Where the tables are open.
-    tables : mapping of str to OpenTable
-        The tables, each right by itself.
-    observed_until : datetime
-        The end of the data.
+        Where the table is open.
+    table : OpenTable
+        The table.
+    rules : sequence of Rule
+        What no row should be.
+    raw : bool
+        Look at the rows as they came rather than at the cast ones.
     """
-    rules = (
-        _unknown_accounts,
-        _dates,
-        _subscriptions,
-        _surveys,
-        _duplicate_ids,
-        _before_signup,
-        _usage_outside,
-        _solved_before_opened,
+    if not rules:
+        return []
+    probes = ", ".join(
+        f"count(CASE WHEN {r.where} THEN 1 END), "
+        f"min(CASE WHEN {r.where} THEN CAST({r.example} AS VARCHAR) END)"
+        for r in rules
     )
-    return [f for rule in rules for f in rule(connection, tables, observed_until)]
+    row = one_row(connection, f"SELECT count(*), {probes} FROM {table.raw if raw else table.view}")
+    total, counts, examples = row[0], row[1::2], row[2::2]
+    return [
+        finding(rule.code, table, rule.column, rule.what, (count, total, example), rule.fix,
+                level=rule.level)
+        for rule, count, example in zip(rules, counts, examples, strict=True)
+        if count
+    ]  # fmt: skip
 
 
-def _unknown_accounts(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    for name, table in tables.items():
-        if name == "accounts":
-            continue
-        row = _one(
-            connection,
-            f"SELECT count(*), count(DISTINCT account_id), min(account_id), "
-            f"(SELECT count(*) FROM {table.view}), (SELECT min(account_id) FROM "
-            f"{tables['accounts'].view}) FROM {table.view} WHERE account_id NOT IN "
-            f"(SELECT account_id FROM {tables['accounts'].view})",
-        )
-        if row[0]:
-            what = f"{row[1]:,} ids that accounts does not know"
-            fix = (
-                f"add them to accounts, leave them out with sql, or mend the format of the key "
-                f"(accounts has ids like {row[4]!r})"
+def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
+    """Check that a table has rows, and that each value is there and of its kind."""
+    if not one_row(connection, f"SELECT count(*) FROM {table.raw}")[0]:
+        fix = "give a file with rows, or remove the table from the configuration"
+        return [finding("empty_table", table, "", "has no rows", (0, 0, ""), fix)]
+    as_they_came = [rule for column in table.columns for rule in _value_rules(table, column)]
+    found = evaluate(connection, table, as_they_came, raw=True)
+    found += evaluate(connection, table, [*_minimum_rules(table), *_order_rules(table)])
+    if table.schema.key:
+        found += duplicates(connection, table, table.schema.key[0], "duplicate_key", "error")
+    return found
+
+
+def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
+    source_type = table.types[column.name]
+    present = present_sql(column, source_type)
+    if column.kind != "text":
+        lost = f"{present} AND ({cast_sql(column, source_type)}) IS NULL"
+        yield _kind_rule(column, source_type, lost)
+    if not column.nullable:
+        shown = _label_sql(table, column)
+        fix = "fill the column, or leave these rows out with sql"
+        yield Rule("null_key", column.name, f"NOT {present}", shown, "is empty", fix)
+
+
+def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
+    name = quoted(column.name)
+    if column.kind == "time" and source_type == "VARCHAR":
+        fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%Y')"
+        return Rule("unparsable_date", column.name, lost, name, "cannot be read as a date", fix)
+    if column.kind == "time":
+        held = "numbers" if is_number(source_type) else source_type.lower()
+        what = f"holds {held} where a date is due"
+        fix = f"use sql with to_timestamp({column.name}) for seconds since 1970, or make_date(…)"
+        return Rule("wrong_type", column.name, lost, name, what, fix)
+    if column.kind == "number":
+        fix = f"write 1234.5, or use sql with replace({column.name}, ',', '.') and the like"
+        return Rule("wrong_type", column.name, lost, name, "is not a number", fix)
+    fix = "write true or false, or convert with sql"
+    return Rule("wrong_type", column.name, lost, name, "is neither true nor false", fix)
+
+
+def _label_sql(table: OpenTable, column: Column) -> str:
+    """Return SQL that tells a row by another column of it."""
+    others = [c.name for c in table.columns if c is not column]
+    ids = [name for name in others if name.endswith("_id")]
+    other = next(iter([*ids, *others]), column.name)
+    return f"{literal(other + ' ')} || CAST({quoted(other)} AS VARCHAR)"
+
+
+def _minimum_rules(table: OpenTable) -> Iterator[Rule]:
+    for column in table.columns:
+        if column.minimum is not None:
+            name = quoted(column.name)
+            yield Rule(
+                "negative_value", column.name, f"{name} < {column.minimum}", name,
+                f"is below {column.minimum:g}",
+                "correct the values; refunds and credits belong into no such column",
+            )  # fmt: skip
+
+
+def _order_rules(table: OpenTable) -> Iterator[Rule]:
+    """Tell what ended before it began."""
+    if table.schema.name == "subscriptions" and table.has("ended_at", "started_at"):
+        yield Rule(
+            "ended_before_started", "ended_at", "ended_at < started_at",
+            "account_id || ' ' || started_at || ' to ' || ended_at", "ends before it starts",
+            "correct the dates; an open end is empty",
+        )  # fmt: skip
+    if table.schema.name == "tickets" and table.has("solved_at", "opened_at"):
+        yield Rule(
+            "solved_before_opened", "solved_at", "solved_at < opened_at", "ticket_id",
+            "lies before the ticket was opened", "check the dates; the row counts as it is",
+            "warning",
+        )  # fmt: skip
+
+
+def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list[Finding]:
+    """Tell absurd dates, and rows past the end of the data.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the table is open.
+    table : OpenTable
+        The table.
+    end : datetime
+        `observed_until`: the end of the data, exclusive.
+    """
+    limit = f"TIMESTAMP {literal(str(end))}"
+    rules = []
+    for column in (c for c in table.columns if c.kind == "time"):
+        name = quoted(column.name)
+        absurd = f"({name} < TIMESTAMP '1970-01-01' OR {name} > {limit} + INTERVAL 10 YEAR)"
+        what = f"lies before 1970 or over ten years past the end of the data ({end:%Y-%m-%d})"
+        fix = "correct the dates; leave an unknown or open date empty, e.g. with nullif in sql"
+        rules.append(Rule("date_outside_data", column.name, absurd, name, what, fix))
+        if column.name not in _AHEAD:
+            late = f"({name} >= {limit} AND NOT {absurd})"
+            what = f"lies past the end of the data ({end:%Y-%m-%d %H:%M}) and is not seen"
+            fix = "set observed_until later if the data is complete until then"
+            rules.append(
+                Rule("after_observed_until", column.name, late, name, what, fix, "warning")
             )
-            yield _finding(
-                "unknown_account", table, "account_id", what, (row[0], row[3], row[2]), fix
-            )
+    return evaluate(connection, table, rules)
 
 
-def _dates(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    """Tell of absurd dates, and of rows past the end of the data."""
-    for table in tables.values():
-        total = _one(connection, f"SELECT count(*) FROM {table.view}")[0]
-        for column in table.columns:
-            if column.kind != "time":
-                continue
-            name, end = quoted(column.name), literal(str(observed_until))
-            absurd = f"({name} < '1970-01-01' OR {name} > TIMESTAMP {end} + INTERVAL 10 YEAR)"
-            counted = _count(connection, table.view, absurd, name, total)
-            if counted[0]:
-                what = (
-                    f"lies before 1970 or ten years past the data's end ({observed_until:%Y-%m-%d})"
-                )
-                fix = "correct the dates; leave an unknown date empty"
-                yield _finding("date_outside_data", table, column.name, what, counted, fix)
-            if column.name in _AHEAD:
-                continue
-            late = f"{name} >= TIMESTAMP {end} AND NOT {absurd}"
-            counted = _count(connection, table.view, late, name, total)
-            if counted[0]:
-                what = f"lies past the end of the data ({observed_until:%Y-%m-%d}) and is not seen"
-                fix = "set observed_until later if the data reaches further"
-                yield _warning("after_observed_until", table, column.name, what, counted, fix)
-
-
-def _subscriptions(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    table = tables["subscriptions"]
-    total = _one(connection, f"SELECT count(*) FROM {table.view}")[0]
-    counted = _count(connection, table.view, "ended_at < started_at", "account_id", total)
-    if counted[0]:
-        fix = "correct the dates; an open end is empty"
-        yield _finding(
-            "ended_before_started", table, "ended_at", "ends before it starts", counted, fix
-        )
-    if table.has("currency"):
-        row = _one(
-            connection,
-            "SELECT count(DISTINCT currency), string_agg(DISTINCT currency, ', ') "
-            f"FROM {table.view}",
-        )
-        if row[0] > 1:
-            fix = "convert mrr to one currency with sql"
-            counted = (total, total, str(row[1]))
-            yield _finding(
-                "mixed_currency", table, "currency", "more than one currency", counted, fix
-            )
-
-
-def _surveys(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    if "surveys" not in tables:
-        return
-    table = tables["surveys"]
-    total = _one(connection, f"SELECT count(*) FROM {table.view}")[0]
-    unknown = "lower(kind) NOT IN ('nps', 'csat', 'ces')"
-    counted = _count(connection, table.view, unknown, "kind", total)
-    if counted[0]:
-        fix = "map the kinds to nps, csat and ces with sql"
-        yield _finding("unknown_kind", table, "kind", "is no kind of survey", counted, fix)
-    if not table.has("score"):
-        return
-    outside = " OR ".join(
-        f"(lower(kind) = '{kind}' AND score NOT BETWEEN {low} AND {high})"
-        for (kind, _), (low, high) in _SCALES.items()
-    )
-    counted = _count(connection, table.view, outside, "kind || ' ' || score", total)
-    if counted[0]:
-        what = "lies outside its scale (nps 0-10, csat up to 5, ces 1-7)"
-        fix = "bring the answers to these scales with sql"
-        yield _finding("score_outside_scale", table, "score", what, counted, fix)
-
-
-def _duplicate_ids(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    if "usage" in tables and tables["usage"].has("usage_id"):
-        table = tables["usage"]
-        total = _one(connection, f"SELECT count(*) FROM {table.view}")[0]
-        yield from _duplicates(connection, table, "usage_id", "duplicate_id", total)
-
-
-def _before_signup(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    dated = {"usage": "occurred_at", "tickets": "opened_at", "subscriptions": "started_at"}
-    for name, column in dated.items():
-        if name not in tables:
-            continue
-        table = tables[name]
-        row = _one(
-            connection,
-            f"SELECT count(*) FILTER (t.{column} < date_trunc('day', a.created_at)), count(*), "
-            f"min(t.account_id) FILTER (t.{column} < date_trunc('day', a.created_at)) "
-            f"FROM {table.view} t JOIN {tables['accounts'].view} a USING (account_id)",
-        )
-        if row[0]:
-            fix = "check accounts.created_at; the rows count as they are dated"
-            what = "lies before the account was created"
-            yield _warning(f"{name}_before_signup", table, column, what, row, fix)
-
-
-def _usage_outside(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    """Tell of use outside its subscription's dates, or outside any paid date of the account."""
-    if "usage" not in tables:
-        return
-    usage, paid = tables["usage"], tables["subscriptions"]
-    key, what = "account_id", "lies outside every subscription of the account"
-    if usage.has("subscription_id") and paid.has("subscription_id"):
-        key, what = "subscription_id", "lies outside the dates of its subscription"
-    # Per key and day, so that many events of a day are compared once.
-    row = _one(
-        connection,
-        f"WITH days AS (SELECT {key} AS key, date_trunc('day', occurred_at) AS day, count(*) AS n "
-        f"FROM {usage.view} GROUP BY ALL), inside AS (SELECT DISTINCT d.key, d.day FROM days d "
-        f"JOIN {paid.view} s ON s.{key} = d.key AND d.day >= date_trunc('day', s.started_at) "
-        f"AND (s.ended_at IS NULL OR d.day <= s.ended_at)) "
-        f"SELECT coalesce(sum(n) FILTER (i.key IS NULL), 0), sum(n), min(d.key) FILTER (i.key IS "
-        f"NULL) FROM days d LEFT JOIN inside i ON i.key = d.key AND i.day = d.day",
-    )
-    if row[0]:
-        counted = (int(row[0]), int(row[1]), f"{key} {row[2]}")
-        fix = "check the dates; the rows count as use of the account"
-        yield _warning("usage_outside_subscription", usage, "occurred_at", what, counted, fix)
-
-
-def _solved_before_opened(
-    connection: Connection, tables: Mapping[str, OpenTable], observed_until: datetime
-) -> Iterator[Finding]:
-    if "tickets" in tables and tables["tickets"].has("solved_at"):
-        table = tables["tickets"]
-        total = _one(connection, f"SELECT count(*) FROM {table.view}")[0]
-        counted = _count(connection, table.view, "solved_at < opened_at", "ticket_id", total)
-        if counted[0]:
-            fix = "check the dates; the time to solve counts as zero"
-            what = "lies before the ticket was opened"
-            yield _warning("solved_before_opened", table, "solved_at", what, counted, fix)
-
-
-def _duplicates(
-    connection: Connection, table: OpenTable, column: str, code: str, total: int
+def duplicates(
+    connection: Connection, table: OpenTable, column: str, code: str, level: str
 ) -> list[Finding]:
-    row = _one(
+    """Tell identifiers that stand in more than one row; the first row of each is none."""
+    name = quoted(column)
+    row = one_row(
         connection,
-        f"SELECT coalesce(sum(n - 1), 0), min(key) FROM (SELECT {quoted(column)} AS key, count(*) "
-        f"AS n FROM {table.view} WHERE {quoted(column)} IS NOT NULL GROUP BY 1 HAVING n > 1)",
+        f"SELECT coalesce(sum(n - 1), 0), min(key), count(*), (SELECT count(*) FROM {table.view}) "
+        f"FROM (SELECT {name} AS key, count(*) AS n FROM {table.view} WHERE {name} IS NOT NULL "
+        "GROUP BY 1 HAVING count(*) > 1)",
     )
     if not row[0]:
         return []
-    make = _finding if code == "duplicate_key" else _warning
-    fix = "keep one row for each, e.g. select distinct on (…) in sql"
-    return [
-        make(code, table, column, "stands in more than one row", (int(row[0]), total, row[1]), fix)
-    ]
+    what = f"repeats {row[2]:,} of its values, which should each stand in one row"
+    fix = f"keep one row for each, e.g. select distinct on ({column}) * in sql"
+    counted = (int(row[0]), row[3], row[1])
+    return [finding(code, table, column, what, counted, fix, level=level)]
 
 
-def _count(
-    connection: Connection, relation: str, condition: str, example: str, total: int
-) -> tuple[int, int, str]:
-    """Return how many rows meet a condition, out of how many, and one of them."""
-    shown = "''" if example == "rowid_text" else f"min(CAST({example} AS VARCHAR))"
-    row = _one(connection, f"SELECT count(*), {shown} FROM {relation} WHERE {condition}")
-    return int(row[0]), total, str(row[1] or "")
-
-
-def _one(connection: Connection, query: str) -> tuple[Any, ...]:
+def one_row(connection: Connection, query: str) -> tuple[Any, ...]:
+    """Return the only row of a query."""
     # All rows are fetched, so that the connection is free for the next query.
     row: tuple[Any, ...] = connection.execute(query).fetchall()[0]
     return row
 
 
-def _finding(
-    code: str, table: OpenTable, column: str, what: str, counted: tuple[int, int, str], fix: str
+def finding(
+    code: str,
+    table: OpenTable,
+    column: str,
+    what: str,
+    counted: tuple[int, int, Any],
+    fix: str,
+    *,
+    level: str = "error",
 ) -> Finding:
+    """Make a finding on a table; `counted` is rows, total and example."""
     rows, total, example = counted
+    shown = "" if example is None else str(example)
+    shown = shown if len(shown) <= 80 else shown[:77] + "…"
     return Finding(
-        "error", code, table.source, table.schema.name, column, what, rows, total, str(example), fix
-    )
-
-
-def _warning(
-    code: str, table: OpenTable, column: str, what: str, counted: tuple[int, int, str], fix: str
-) -> Finding:
-    rows, total, example = counted
-    return Finding(
-        "warning",
-        code,
-        table.source,
-        table.schema.name,
-        column,
-        what,
-        rows,
-        total,
-        str(example),
-        fix,
+        level, code, table.source, table.schema.name, column, what, rows, total, shown, fix
     )

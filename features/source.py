@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import narwhals as nw
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from features import checks
+from features import check_rules, checks
 from features.casting import cast_sql, literal, quoted
+from features.data_end import observed_end
 from features.errors import Finding, HealthError, InputError
+from features.relations import (
+    EmptyFileError,
+    Relation,
+    closest,
+    file_relation,
+    query_relation,
+    table_relation,
+)
 from features.schema import TABLES, Column, Table
 from features.tables import Tables
-
-#: Times by which the end of the data is told where the configuration does not.
-_LAST_SEEN = {
-    "usage": ("occurred_at",),
-    "tickets": ("opened_at",),
-    "surveys": ("sent_at", "answered_at"),
-}
-
-
-#: Tables that are opened and checked, though nothing is made from them so far.
-_UNUSED = ("orders", "interventions", "overrides")
 
 
 class TableSource(BaseModel):
@@ -54,7 +51,7 @@ class TableSource(BaseModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> TableSource:
-        if sum(v is not None for v in (self.path, self.sql, self.table)) != 1:
+        if sum(bool(value) for value in (self.path, self.sql, self.table)) != 1:
             raise ValueError("give exactly one of path, sql and table")
         return self
 
@@ -105,9 +102,7 @@ def open_tables(
     url : str
         ``duckdb://`` (in memory) or ``duckdb:///file.duckdb`` (opened for reading only).
     observed_until : datetime, optional
-        The data ends here (exclusive). Else at the last time seen in usage, tickets and
-        surveys (without these: the last start of a subscription): the moment after it, or the
-        day after where it is a plain date.
+        The data ends here (exclusive); otherwise as `data_end.observed_end` tells.
     allow : collection of str
         Codes of errors to report as warnings (`checks.ALLOWABLE`).
 
@@ -119,165 +114,148 @@ def open_tables(
         The URL or a code in `allow` is not known.
     """
     _refuse_unknown_codes(allow)
+    base = base.resolve()
     connection = _connect(url, base)
-    findings = [
-        _missing_table(name) for name in TABLES if name not in sources and name not in _UNUSED
-    ]
-    findings += [_unused_table(name, sources[name]) for name in _UNUSED if name in sources]
+    try:
+        return _opened(connection, sources, base, observed_until, allow)
+    except Exception:
+        connection.close()
+        raise
+
+
+def _opened(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, TableSource],
+    base: Path,
+    observed_until: datetime | None,
+    allow: Collection[str],
+) -> OpenedTables:
+    findings = [_missing_table(name) for name in TABLES if name not in sources]
     opened: dict[str, checks.OpenTable] = {}
     for name, source in sources.items():
+        if name not in TABLES:
+            findings.append(_unknown_table(name, source))
+            continue
         table, found = _open(connection, TABLES[name], source, base)
         findings += found
         if table is not None:
             opened[name] = table
-    end = observed_until or _last_seen(connection, opened)
-    if not any(finding.level == "error" for finding in findings):
-        findings += checks.check_content(connection, opened, end)
+    filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
+    end = observed_until
+    if end is None:
+        end, doubt = observed_end(connection, filled)
+        findings += doubt
+    findings += check_rules.check_content(connection, filled, end)
     findings = [_allowed(finding, allow) for finding in findings]
     errors = [finding for finding in findings if finding.level == "error"]
-    if errors:
+    if errors or end is None:
         raise InputError(errors)
-    for name, table in opened.items():
-        if table.is_copy:
-            connection.execute(f"DROP VIEW {table.raw}")
-            connection.execute(f"DROP TABLE {_everything(name)}")
     frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
     summaries = tuple(_summary(connection, table) for table in opened.values())
     return OpenedTables(Tables(frames, end, connection), tuple(findings), summaries)
 
 
 def _connect(url: str, base: Path) -> duckdb.DuckDBPyConnection:
-    scheme, _, rest = url.partition("://")
-    if scheme != "duckdb":
+    scheme, separator, rest = url.partition("://")
+    if scheme != "duckdb" or not separator:
         raise HealthError(
             f"cannot connect to {url!r}",
             where="data.url",
             fix="use duckdb:// (in memory) or duckdb:///file.duckdb",
         )
-    connection = duckdb.connect()
+    # No extension is fetched from the network behind the user's back.
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET file_search_path = {literal(str(base))}")
-    if rest.strip("/"):
-        file = base / rest.removeprefix("/")
-        file = file if file.exists() else Path(rest)
-        if not file.is_file():
-            raise HealthError(
-                "there is no such database file",
-                where=f"data.url {url}",
-                fix=f"give a path from {base}, or an absolute one after duckdb://",
-            )
-        try:
-            connection.execute(f"ATTACH {literal(str(file))} AS company (READ_ONLY)")
-            connection.execute("USE company")
-        except duckdb.Error as error:
-            raise HealthError(
-                f"not a readable DuckDB file: {_first_line(error)}",
-                where=str(file),
-                fix="check the file, and that no other process writes to it",
-            ) from None
+    if not rest.strip("/"):
+        return connection
+    file = _database_file(url, rest, base)
+    try:
+        connection.execute(f"ATTACH {literal(str(file))} AS company (READ_ONLY)")
+        connection.execute("USE company")
+    except duckdb.Error as error:
+        connection.close()
+        raise HealthError(
+            f"not a readable DuckDB file: {_first_line(error)}",
+            where=str(file),
+            fix="check the file, and that no other process writes to it",
+        ) from None
     return connection
+
+
+def _database_file(url: str, rest: str, base: Path) -> Path:
+    beside, absolute = base / rest.removeprefix("/"), Path(rest)
+    file = beside if beside.exists() else absolute
+    if not file.is_file():
+        raise HealthError(
+            "there is no such database file",
+            where=f"data.url {url}",
+            fix=f"give a path that starts at {base}, or an absolute one after duckdb://",
+        )
+    return file
 
 
 def _open(
     connection: duckdb.DuckDBPyConnection, table: Table, source: TableSource, base: Path
 ) -> tuple[checks.OpenTable | None, list[Finding]]:
     """Open one table: the raw rows under canonical names, and the cast ones."""
-
-    def failed(code: str, what: str, fix: str, column: str = "") -> Finding:
-        return Finding("error", code, source.label, table.name, column, what, fix=fix)
-
     try:
-        relation = _relation_sql(source, base)
+        relation = _relation(source, base)
     except HealthError as error:
-        return None, [failed("file_missing", error.what, error.fix)]
-    kind = "VIEW" if _is_lazy(source, relation) else "TABLE"
-    everything = _everything(table.name)
+        code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
+        return None, [
+            Finding("error", code, source.label, table.name, "", error.what, fix=error.fix)
+        ]
     try:
-        connection.execute(f"CREATE TEMP {kind} {everything} AS SELECT * FROM {relation}")
-        there = {
-            str(row[0]): str(row[1])
-            for row in connection.execute(f"DESCRIBE {everything}").fetchall()
-        }
+        described = connection.execute(f"DESCRIBE SELECT * FROM {relation.sql}").fetchall()
+        there = {str(row[0]): str(row[1]) for row in described}
+        mapped, found = _map_columns(table, source, relation.label, there)
+        if found:
+            return None, found
+        return _read(connection, table, relation, mapped, there)
     except duckdb.Error as error:
-        fix = (
-            "check the query"
-            if source.sql
-            else "check that the file is a whole UTF-8 CSV or Parquet"
-        )
-        return None, [failed("unreadable", f"cannot be read: {_first_line(error)}", fix)]
-    mapped, found = _map_columns(table, source, there)
-    if found:
-        return None, found
-    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted('input_' + table.name)}"
-    renames = ", ".join(f"{quoted(there_)} AS {quoted(c.name)}" for c, there_ in mapped.items())
-    connection.execute(f"CREATE TEMP VIEW {raw} AS SELECT {renames} FROM {everything}")
+        return None, [_unreadable(connection, table, source, relation, error)]
+
+
+def _relation(source: TableSource, base: Path) -> Relation:
+    if source.path is not None:
+        return file_relation(source.path, base)
+    if source.sql is not None:
+        return query_relation(source.sql, base)
+    return table_relation(str(source.table))
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    mapped: Mapping[Column, str],
+    there: Mapping[str, str],
+) -> tuple[checks.OpenTable, list[Finding]]:
+    kind = "VIEW" if relation.is_lazy else "TABLE"
+    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted(table.name)}"
+    renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
+    connection.execute(f"CREATE TEMP {kind} {raw} AS SELECT {renamed} FROM {relation.sql}")
     types = {column.name: there[name] for column, name in mapped.items()}
     casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
     connection.execute(f"CREATE TEMP {kind} {view} AS SELECT {casts} FROM {raw}")
-    opened = checks.OpenTable(table, source.label, raw, view, kind == "TABLE", tuple(mapped), types)
-    return opened, checks.check_values(connection, opened)
-
-
-def _everything(name: str) -> str:
-    """Name the rows of a table with all the columns they came with."""
-    return f"temp.{quoted('all_' + name)}"
-
-
-def _relation_sql(source: TableSource, base: Path) -> str:
-    if source.sql is not None:
-        return f"({source.sql.strip().rstrip(';')})"
-    if source.table is not None:
-        return ".".join(quoted(part) for part in source.table.split("."))
-    files = _files(base / str(source.path))
-    endings = {file.suffix.lower() for file in files}
-    listed = "[" + ", ".join(literal(str(file)) for file in files) + "]"
-    if endings == {".parquet"}:
-        return f"read_parquet({listed}, union_by_name = true)"
-    if endings <= {".csv", ".txt", ".tsv"}:
-        # As text, so that every bad value can be counted; and nothing guessed, so that a row
-        # with too many or too few values is told instead of bent into shape.
-        options = "all_varchar = true, header = true, skip = 0, quote = '\"', union_by_name = true"
-        return f"read_csv({listed}, delim = {literal(_delimiter(files[0]))}, {options})"
-    raise HealthError(
-        f"holds {', '.join(sorted(endings))}", fix="give CSV or Parquet, not a mixture of endings"
-    )
-
-
-def _delimiter(file: Path) -> str:
-    """Return what separates the names in a CSV file's first line; a comma where nothing does."""
-    with file.open("rb") as stream:
-        header = stream.readline(100_000)
-    return max(",;\t|", key=lambda sign: header.count(sign.encode()))
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise HealthError(
-            "there is no such file or folder",
-            fix=f"give the path from {path.parent}, or remove the table from the configuration",
-        )
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in {".csv", ".parquet"})
-    if not files:
-        raise HealthError("the folder holds no CSV and no Parquet file", fix="name another folder")
-    return files
-
-
-def _is_lazy(source: TableSource, relation: str) -> bool:
-    """Parquet and database tables are scanned where they are; text would be parsed each time."""
-    return source.sql is None and not relation.startswith("read_csv")
+    opened = checks.OpenTable(table, relation.label, raw, view, not relation.is_lazy, types)
+    found = checks.check_values(connection, opened)
+    if opened.is_copy:
+        # The cast rows are all that is needed from here on.
+        connection.execute(f"DROP TABLE {raw}")
+    return opened, found
 
 
 def _map_columns(
-    table: Table, source: TableSource, there: Mapping[str, str]
+    table: Table, source: TableSource, label: str, there: Mapping[str, str]
 ) -> tuple[dict[Column, str], list[Finding]]:
     """Match canonical columns with the source's; tell every one that is missing or unknown."""
     known = [column.name for column in table.columns]
     found = [
         Finding(
-            "error", "unknown_column", source.label, table.name, name,
-            "the table has no such column", fix=_closest(name, known),
+            "error", "unknown_column", label, table.name, name,
+            f"the table {table.name} has no such column",
+            fix=closest(name, known, noun="known are"),
         )
         for name in source.columns
         if name not in known
@@ -288,56 +266,50 @@ def _map_columns(
         if name in there:
             mapped[column] = name
         elif column.required or column.name in source.columns:
-            what = f"there is no column {name!r}"
-            fix = f"map it in tables.{table.name}.columns; {_closest(name, there)}"
+            what = f"the source has no column {name!r}"
+            fix = f"map it in tables.{table.name}.columns; {closest(name, there)}"
             found.append(
-                Finding(
-                    "error", "column_missing", source.label, table.name, column.name, what, fix=fix
-                )
+                Finding("error", "column_missing", label, table.name, column.name, what, fix=fix)
             )
     return mapped, found
 
 
-def _closest(name: str, options: Iterable[str]) -> str:
-    listed = list(options)
-    close = difflib.get_close_matches(name, listed, n=1)
-    there = f"there are {', '.join(listed)}"
-    return f"did you mean {close[0]!r}? {there}" if close else there
+def _unreadable(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    source: TableSource,
+    relation: Relation,
+    error: duckdb.Error,
+) -> Finding:
+    """Turn the engine's own words into a finding."""
+    said = str(error)
+
+    def found(code: str, what: str, fix: str) -> Finding:
+        return Finding("error", code, relation.label, table.name, "", what, fix=fix)
+
+    if "not utf-8" in said:
+        line = said.splitlines()[0].rpartition("Line: ")[2]
+        fix = "save it as UTF-8, or read it by sql with read_csv(…, encoding = 'latin-1')"
+        return found("not_utf8", f"is not UTF-8 text (line {line})", fix)
+    if source.table is not None and isinstance(error, duckdb.CatalogException):
+        names = [str(row[0]) for row in connection.execute("SHOW TABLES").fetchall()]
+        fix = closest(source.table, names, noun="the database of data.url holds")
+        return found("file_missing", "there is no such table in the database", fix)
+    fix = "check that the file is whole, with the same number of values in each line"
+    fix = "mend the query" if source.sql else fix
+    return found("unreadable", f"cannot be read: {_first_line(error)}", fix)
 
 
-def _last_seen(
-    connection: duckdb.DuckDBPyConnection, opened: Mapping[str, checks.OpenTable]
-) -> datetime:
-    columns = [
-        (opened[name], column)
-        for name, candidates in _LAST_SEEN.items()
-        if name in opened
-        for column in candidates
-        if column in opened[name].types
-    ]
-    if not columns and "subscriptions" in opened:
-        columns = [(opened["subscriptions"], "started_at")]
-    times = [t for table, column in columns if (t := _max(connection, table, column)) is not None]
-    if not times:
-        return datetime(1970, 1, 1)
-    last = max(times)
-    plain_date = last.hour == last.minute == last.second == last.microsecond == 0
-    return last + (timedelta(days=1) if plain_date else timedelta(microseconds=1))
-
-
-def _max(
-    connection: duckdb.DuckDBPyConnection, table: checks.OpenTable, column: str
-) -> datetime | None:
-    rows = connection.execute(f"SELECT max({quoted(column)}) FROM {table.view}").fetchall()
-    last: datetime | None = rows[0][0]
-    return last
+def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> bool:
+    rows = connection.execute(f"SELECT 1 FROM {table.view} LIMIT 1").fetchall()
+    return bool(rows)
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> TableSummary:
     dated_by = quoted(table.schema.dated_by)
-    count, first, last = connection.execute(
-        f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
-    ).fetchall()[0]
+    count, first, last = checks.one_row(
+        connection, f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
+    )
     there = tuple(column.name for column in table.columns)
     absent = tuple(c.name for c in table.schema.columns if c.name not in there)
     return TableSummary(table.schema.name, table.source, int(count), first, last, there, absent)
@@ -355,11 +327,11 @@ def _missing_table(name: str) -> Finding:
     )  # fmt: skip
 
 
-def _unused_table(name: str, source: TableSource) -> Finding:
+def _unknown_table(name: str, source: TableSource) -> Finding:
+    fix = closest(name, TABLES, noun="known are")
     return Finding(
-        "warning", "unused_table", source.label, name, "",
-        "is checked, but nothing is made from it in this version",
-    )  # fmt: skip
+        "error", "unknown_table", source.label, name, "", "there is no such input table", fix=fix
+    )
 
 
 def _refuse_unknown_codes(allow: Collection[str]) -> None:
@@ -373,10 +345,12 @@ def _refuse_unknown_codes(allow: Collection[str]) -> None:
 
 
 def _allowed(finding: Finding, allow: Collection[str]) -> Finding:
-    if finding.level != "error" or finding.code not in allow:
-        return finding
-    return Finding(**{**finding.__dict__, "level": "warning"})
+    demoted = finding.level == "error" and finding.code in allow
+    return replace(finding, level="warning") if demoted else finding
 
 
 def _first_line(error: duckdb.Error) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
+    """Return the start of what the engine said, without its advice on its own options."""
+    lines = [line.strip() for line in str(error).splitlines()[:3]]
+    told = [line for line in lines if line and not line.startswith(("Possible", "LINE", "*"))]
+    return " ".join(told)[:300]

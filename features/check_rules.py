@@ -1,0 +1,239 @@
+"""What must hold of the input tables against each other, and of surveys and subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from features.casting import literal
+from features.checks import (
+    Connection,
+    OpenTable,
+    Rule,
+    check_dates,
+    duplicates,
+    evaluate,
+    finding,
+    one_row,
+)
+from features.errors import Finding
+
+#: Lowest and highest answer by kind of survey and scale; the first is what no scale means.
+SCALES = {
+    "nps": {"0-10": (0, 10)},
+    "csat": {"1-5": (1, 5), "1-3": (1, 3), "good/bad": (0, 1)},
+    "ces": {"1-7": (1, 7)},
+}
+_AFTER_SIGNUP = {
+    "usage": ("usage_before_signup", "occurred_at"),
+    "tickets": ("ticket_before_signup", "opened_at"),
+    "subscriptions": ("subscription_before_signup", "started_at"),
+}
+
+
+def check_content(
+    connection: Connection, tables: Mapping[str, OpenTable], end: datetime | None
+) -> list[Finding]:
+    """Check the tables against each other and against the end of the data.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are open.
+    tables : mapping of str to OpenTable
+        The tables that could be opened; a rule whose tables are not among them is left out.
+    end : datetime or None
+        `observed_until`; without it no date is held against it.
+    """
+    found: list[Finding] = []
+    for table in tables.values():
+        if end is not None:
+            found += check_dates(connection, table, end)
+        found += _unknown_accounts(connection, table, tables)
+    found += _ratings(connection, tables)
+    found += _currencies(connection, tables)
+    found += _duplicate_ids(connection, tables)
+    for name in _AFTER_SIGNUP:
+        found += _before_signup(connection, name, tables)
+    return found + list(_usage_outside(connection, tables))
+
+
+def _unknown_accounts(
+    connection: Connection, table: OpenTable, tables: Mapping[str, OpenTable]
+) -> Iterator[Finding]:
+    """Tell rows of accounts that accounts does not know: a join would silently drop them."""
+    accounts = tables.get("accounts")
+    if accounts is None or table is accounts:
+        return
+    # Cases, signs and leading zeros are how two systems write one key differently.
+    bare = "regexp_replace(regexp_replace(lower({0}), '[^a-z0-9]', '', 'g'), '0*([0-9]+)', '\\1')"
+    row = one_row(
+        connection,
+        f"WITH known AS (SELECT DISTINCT account_id AS key FROM {accounts.view}), "
+        f"held AS (SELECT account_id AS key, count(*) AS n FROM {table.view} GROUP BY 1), "
+        "unknown AS (SELECT h.key, h.n FROM held h LEFT JOIN known k ON k.key = h.key "
+        "WHERE k.key IS NULL AND h.key IS NOT NULL), "
+        f"alike AS (SELECT count(DISTINCT u.key) AS n FROM unknown u JOIN known k "
+        f"ON {bare.format('k.key')} = {bare.format('u.key')}) "
+        "SELECT coalesce(sum(n), 0), count(*), min(key), (SELECT sum(n) FROM held), "
+        "(SELECT min(key) FROM known), (SELECT n FROM alike) FROM unknown",
+    )
+    rows, ids, example, total, known, alike = row
+    if rows and known is not None:
+        what = f"{ids:,} ids that accounts does not know"
+        fix = f"accounts has ids like {known!r}: "
+        if alike:
+            fix += (
+                f"{alike:,} of the {ids:,} match but for case, signs or leading zeros, so bring "
+                "both to one format with sql"
+            )
+        else:
+            fix += "add them there, leave them out with sql, or mend the format of the key"
+        yield finding(
+            "unknown_account", table, "account_id", what, (int(rows), int(total), example), fix
+        )
+
+
+def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
+    """Tell survey kinds, scales and scores that no measure would understand."""
+    found: list[Finding] = []
+    surveys, tickets = tables.get("surveys"), tables.get("tickets")
+    if tickets is not None and tickets.has("csat"):
+        what, fix = "lies outside its scale (1-5)", "bring the ratings to 1-5 with sql"
+        where = "csat NOT BETWEEN 1 AND 5"
+        found += evaluate(
+            connection, tickets, [Rule("score_outside_scale", "csat", where, "csat", what, fix)]
+        )
+    if surveys is None or not surveys.has("kind"):
+        return found
+    fix = "map the kinds to nps, csat and ces with sql"
+    unknown = "lower(kind) NOT IN ('nps', 'csat', 'ces')"
+    rules = [Rule("unknown_kind", "kind", unknown, "kind", "is no kind of survey", fix)]
+    if surveys.has("scale"):
+        rules.append(_scale_rule())
+    rules += [
+        _score_rule(column, surveys.has("scale"))
+        for column in ("score", "expected")
+        if surveys.has(column)
+    ]
+    return found + evaluate(connection, surveys, rules)
+
+
+def _scale_rule() -> Rule:
+    fitting = " OR ".join(
+        f"(lower(kind) = {literal(kind)} AND scale IN ({', '.join(map(literal, scales))}))"
+        for kind, scales in SCALES.items()
+    )
+    where = f"(scale IS NOT NULL AND lower(kind) IN ('nps', 'csat', 'ces') AND NOT ({fitting}))"
+    understood = "; ".join(f"{kind} {', '.join(scales)}" for kind, scales in SCALES.items())
+    what = f"is no scale that is understood ({understood})"
+    fix = "bring the answers to one of these scales with sql"
+    return Rule("unknown_scale", "scale", where, "kind || ' ' || scale", what, fix)
+
+
+def _score_rule(column: str, has_scale: bool) -> Rule:
+    outside = []
+    for kind, scales in SCALES.items():
+        for index, (scale, (low, high)) in enumerate(scales.items()):
+            on_it = f"lower(kind) = {literal(kind)}"
+            if has_scale:
+                default = " OR scale IS NULL" if index == 0 else ""
+                on_it += f" AND (scale = {literal(scale)}{default})"
+            elif index:
+                continue
+            outside.append(f"({on_it} AND {column} NOT BETWEEN {low} AND {high})")
+    what = "lies outside its scale (nps 0-10, csat 1-5 and ces 1-7 where no scale is given)"
+    fix = "name the scale in a column, or bring the answers to these scales with sql"
+    example = f"kind || ' ' || {column}"
+    return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
+
+
+def _currencies(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    """Refuse money in several currencies: the sums that everything rests on would mean nothing."""
+    table = tables.get("subscriptions")
+    if table is None or not table.has("currency"):
+        return
+    rows = connection.execute(
+        f"SELECT upper(currency), count(*) FROM {table.view} WHERE currency IS NOT NULL "
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    if len(rows) > 1:
+        total = sum(count for _, count in rows)
+        example = ", ".join(f"{currency} {count:,}" for currency, count in rows[:5])
+        counted = (total - rows[0][1], total, example)
+        what = f"holds {len(rows)} currencies"
+        fix = "convert mrr to one currency with sql, and leave currency out or give that one"
+        yield finding("mixed_currency", table, "currency", what, counted, fix)
+
+
+def _duplicate_ids(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    usage, subscriptions = tables.get("usage"), tables.get("subscriptions")
+    if usage is not None and usage.has("usage_id"):
+        yield from duplicates(connection, usage, "usage_id", "duplicate_id", "warning")
+    if subscriptions is None or not subscriptions.has("subscription_id"):
+        return
+    # A change of price is a new row with the same id; the very same row twice is a mistake.
+    row = one_row(
+        connection,
+        f"SELECT sum(n - 1), (SELECT count(*) FROM {subscriptions.view}), min(subscription_id) "
+        f"FROM (SELECT *, count(*) AS n FROM {subscriptions.view} GROUP BY ALL "
+        "HAVING count(*) > 1 AND subscription_id IS NOT NULL)",
+    )
+    if row[0]:
+        what, fix = (
+            "the same row stands there again, and its MRR counts twice",
+            "use select distinct",
+        )
+        counted = (int(row[0]), int(row[1]), row[2])
+        yield finding(
+            "duplicate_id", subscriptions, "subscription_id", what, counted, fix, level="warning"
+        )
+
+
+def _before_signup(
+    connection: Connection, name: str, tables: Mapping[str, OpenTable]
+) -> Iterator[Finding]:
+    """Tell rows dated before the day on which their account was created."""
+    table, accounts = tables.get(name), tables.get("accounts")
+    if table is None or accounts is None:
+        return
+    code, column = _AFTER_SIGNUP[name]
+    row = one_row(
+        connection,
+        "WITH first AS (SELECT account_id, min(date_trunc('day', created_at)) AS day FROM "
+        f"{accounts.view} GROUP BY 1) SELECT count(CASE WHEN t.{column} < f.day THEN 1 END), "
+        f"count(*), min(CASE WHEN t.{column} < f.day THEN t.account_id END), "
+        f"count(DISTINCT CASE WHEN t.{column} < f.day THEN t.account_id END) "
+        f"FROM {table.view} t LEFT JOIN first f ON f.account_id = t.account_id",
+    )
+    if row[0]:
+        what = f"lies before the account was created, for {row[3]:,} accounts"
+        fix = "check accounts.created_at; the rows count as they are dated"
+        yield finding(code, table, column, what, row[:3], fix, level="warning")
+
+
+def _usage_outside(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    """Tell use outside its subscription's dates, or outside every paid date of the account."""
+    usage, held = tables.get("usage"), tables.get("subscriptions")
+    if usage is None or held is None:
+        return
+    key, paid, what = "account_id", "s.mrr > 0", "lies outside every paid date of its account"
+    if usage.has("subscription_id") and held.has("subscription_id"):
+        key, paid, what = "subscription_id", "true", "lies outside the dates of its subscription"
+    # Per key and day, so that the many events of a day are compared once.
+    row = one_row(
+        connection,
+        f"WITH days AS (SELECT {key} AS key, date_trunc('day', occurred_at) AS day, count(*) AS n "
+        f"FROM {usage.view} WHERE {key} IS NOT NULL AND occurred_at IS NOT NULL GROUP BY 1, 2), "
+        f"inside AS (SELECT DISTINCT d.key, d.day FROM days d JOIN {held.view} s "
+        f"ON s.{key} = d.key AND d.day >= date_trunc('day', s.started_at) "
+        f"AND (s.ended_at IS NULL OR d.day <= s.ended_at) WHERE {paid}) "
+        "SELECT sum(CASE WHEN i.key IS NULL THEN d.n ELSE 0 END), sum(d.n), "
+        "min(CASE WHEN i.key IS NULL THEN d.key END) "
+        "FROM days d LEFT JOIN inside i ON i.key = d.key AND i.day = d.day",
+    )
+    if row[0]:
+        counted = (int(row[0]), int(row[1]), f"{key} {row[2]}")
+        fix = "check the dates; the rows count as use of the account"
+        code = "usage_outside_subscription"
+        yield finding(code, usage, "occurred_at", what, counted, fix, level="warning")
