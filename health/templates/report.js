@@ -1,0 +1,262 @@
+(() => {
+"use strict";
+const $ = (id) => document.getElementById(id);
+const make = (tag, cls, text) => {
+  const node = document.createElement(tag);
+  if (cls) node.className = cls;
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+const SVG = "http://www.w3.org/2000/svg";
+const draw = (tag, attributes) => {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+};
+document.documentElement.classList.add("js");
+
+// ---- details of an account, drawn when its row is opened ----
+let held = null;
+const details = () => (held ??= JSON.parse($("details").textContent));
+const say = (value, digits) => value.toFixed(digits).replace("-", "−");
+
+const bar = (parts) => {
+  const svg = draw("svg", { "aria-hidden": "true" });
+  for (const [tag, attributes] of parts) svg.append(draw(tag, attributes));
+  return svg;
+};
+const term = (text, picture, figure, cls) => {
+  const row = make("tr", cls);
+  const middle = make("td");
+  if (picture) middle.append(picture);
+  row.append(make("td", "", text), middle, make("td", "", figure));
+  return row;
+};
+const block = (title, rows, hint) => {
+  const part = make("div"), table = make("table", "terms"), body = make("tbody");
+  body.append(...rows);
+  table.append(body);
+  part.append(make("h4", "", title), table);
+  if (hint) part.append(make("p", "hint", hint));
+  return part;
+};
+
+const factsBlock = (account) => {
+  const part = make("div"), list = make("dl", "facts");
+  details().facts.forEach((name, i) => {
+    if (account.f[i]) list.append(make("dt", "", name), make("dd", "", account.f[i]));
+  });
+  part.append(make("h4", "", "In figures"), list);
+  return part;
+};
+
+const healthBlock = (numbers) => {
+  const texts = details().texts, rows = [];
+  let most = 0, sum = 0;
+  for (let i = 0; i < numbers.length; i += 3) most = Math.max(most, numbers[i + 1] + numbers[i + 2]);
+  for (let i = 0; i < numbers.length; i += 3) {
+    const [text, earned, missing] = numbers.slice(i, i + 3);
+    const full = 96 / (most || 1);
+    sum += earned;
+    rows.push(term(texts[text], bar([
+      ["rect", { class: "missing", x: `${earned * full}%`, y: 1, width: `${missing * full}%`, height: 10 }],
+      ["rect", { class: "earned", x: 0, y: 1, width: `${earned * full}%`, height: 10 }],
+    ]), `${say(earned, 1)} of ${say(earned + missing, 1)}`));
+  }
+  rows.push(term("Health score", null, say(sum, 1), "sum"));
+  return block("Health: points earned and missing", rows, "Full bar: points earned. Dashed: points missing.");
+};
+
+const TITLES = {
+  churn: ["What makes leaving more or less likely", "Chance of leaving"],
+  upsell: ["What makes growing more or less likely", "Chance of growing"],
+  cross_sell: ["What makes buying more or less likely", "Chance of buying"],
+};
+const percent = (logit) => {
+  const share = 100 / (1 + Math.exp(-logit));
+  return share > 0 && share < 0.5 ? "<1 %" : share > 99.5 && share < 100 ? ">99 %" : `${share.toFixed(0)} %`;
+};
+const times = (logit) => `× ${Math.exp(logit).toFixed(2)}`;
+const modelBlock = (output, model) => {
+  const texts = details().texts, rows = [], all = [];
+  for (let i = 0; i < model.r.length; i += 2) all.push([texts[model.r[i]], model.r[i + 1]]);
+  if (model.n) all.push([`${model.n} weaker ${model.n === 1 ? "reason" : "reasons"} together`, model.s]);
+  const most = Math.max(...all.map((pair) => Math.abs(pair[1])), 1e-9);
+  const [title, end] = TITLES[output];
+  rows.push(term("Where every account starts from", null, percent(model.b)));
+  let sum = model.b;
+  for (const [text, value] of all) {
+    const width = 48 * Math.abs(value) / most;
+    sum += value;
+    rows.push(term(text, bar([
+      ["rect", { class: value > 0 ? "raise" : "lower", x: `${value > 0 ? 50 : 50 - width}%`, y: 1, width: `${width}%`, height: 10 }],
+      ["line", { class: "mid", x1: "50%", x2: "50%", y1: 0, y2: 12 }],
+    ]), `${value > 0 ? "↑" : "↓"} ${times(value)}`));
+  }
+  rows.push(term(end, null, percent(sum), "sum"));
+  return block(title, rows, "↑ to the right raises the odds, ↓ to the left lowers them; × 2 doubles them.");
+};
+
+const changeBlock = (numbers) => {
+  const texts = details().texts, rows = [];
+  let most = 0;
+  for (let i = 0; i < numbers.length; i += 2) most = Math.max(most, Math.abs(numbers[i + 1]));
+  for (let i = 0; i < numbers.length; i += 2) {
+    const value = numbers[i + 1], width = 48 * Math.abs(value) / (most || 1);
+    rows.push(term(texts[numbers[i]], bar([
+      ["rect", { class: value > 0 ? "lower" : "raise", x: `${value > 0 ? 50 : 50 - width}%`, y: 1, width: `${width}%`, height: 10 }],
+      ["line", { class: "mid", x1: "50%", x2: "50%", y1: 0, y2: 12 }],
+    ]), `${value > 0 ? "+" : ""}${say(value, 1)}`));
+  }
+  return block("What changed since the run before, in points", rows);
+};
+
+const openBody = (body, columns) => {
+  const account = details().accounts[Number(body.dataset.i)];
+  const row = make("tr", "x"), cell = make("td"), box = make("div", "open");
+  cell.colSpan = columns;
+  box.append(factsBlock(account));
+  if (account.d) box.append(changeBlock(account.d));
+  if (account.h) box.append(healthBlock(account.h));
+  for (const [output, model] of Object.entries(account.m || {})) box.append(modelBlock(output, model));
+  cell.append(box);
+  row.append(cell);
+  body.append(row);
+  return row;
+};
+const toggle = (button) => {
+  const body = button.closest("tbody");
+  const isOpen = button.getAttribute("aria-expanded") === "true";
+  const row = body.querySelector("tr.x") || openBody(body, body.rows[0].cells.length);
+  row.hidden = isOpen;
+  button.setAttribute("aria-expanded", String(!isOpen));
+};
+for (const button of document.querySelectorAll(".o")) button.setAttribute("aria-expanded", "false");
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".o");
+  if (button) toggle(button);
+});
+
+// ---- sorting: a table's bodies are moved whole, so that an open row stays with its account ----
+const key = (body, column) => {
+  const cell = body.rows[0].cells[column];
+  if (cell.dataset.s === undefined) return cell.textContent.trim().toLocaleLowerCase();
+  return cell.dataset.s === "" ? null : Number(cell.dataset.s);
+};
+const sortTable = (table, column, direction) => {
+  const bodies = [...table.tBodies].map((body) => [key(body, column), body]);
+  bodies.sort(([a], [b]) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    const order = typeof a === "number" ? a - b : a.localeCompare(b);
+    return direction === "ascending" ? order : -order;
+  });
+  table.append(...bodies.map((pair) => pair[1]));
+  for (const head of table.tHead.rows[0].cells) head.removeAttribute("aria-sort");
+  table.tHead.rows[0].cells[column].setAttribute("aria-sort", direction);
+};
+for (const table of document.querySelectorAll("table.sortable")) {
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    if (head.classList.contains("fixed")) return;
+    const button = make("button", "", head.textContent);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      const text = table.tBodies[0].rows[0].cells[column].dataset.s === undefined;
+      const now = head.getAttribute("aria-sort");
+      const next = now ? (now === "ascending" ? "descending" : "ascending") : text ? "ascending" : "descending";
+      sortTable(table, column, next);
+    });
+    head.replaceChildren(button);
+  });
+}
+
+// ---- tabs, filter, search; the choice is kept in the address, so that a CSM can bookmark it ----
+const tabs = [...document.querySelectorAll("[role=tab]")];
+const panels = tabs.map((tab) => $(tab.getAttribute("aria-controls")));
+const csm = $("csm"), search = $("search"), sort = $("sort");
+const found = new Map();
+const haystack = (body) => {
+  if (!found.has(body)) found.set(body, body.rows[0].textContent.toLocaleLowerCase());
+  return found.get(body);
+};
+let chosen = Math.max(0, panels.findIndex((panel) => panel.querySelector("tbody")));
+
+const remember = () => {
+  const parts = [`list=${tabs[chosen].id.slice(4)}`];
+  const option = csm.selectedOptions[0];
+  if (csm.value !== "") parts.unshift(`csm=${encodeURIComponent(option.dataset.name)}`);
+  try { history.replaceState(null, "", `#${parts.join("&")}`); } catch { /* some viewers forbid it */ }
+};
+const select = (index, focus) => {
+  chosen = index;
+  tabs.forEach((tab, i) => {
+    tab.setAttribute("aria-selected", String(i === index));
+    tab.tabIndex = i === index ? 0 : -1;
+    panels[i].hidden = i !== index;
+  });
+  if (focus) tabs[index].focus();
+  sort.replaceChildren(new Option("the list's own order", ""));
+  const table = panels[index].querySelector("table");
+  if (!table) return;
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    if (!head.classList.contains("fixed")) sort.add(new Option(head.textContent.trim(), column));
+  });
+};
+const filter = () => {
+  const words = search.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  panels.forEach((panel, i) => {
+    let count = 0;
+    const bodies = panel.querySelectorAll("table.list>tbody");
+    for (const body of bodies) {
+      const fits = (csm.value === "" || body.dataset.c === csm.value) && words.every((word) => haystack(body).includes(word));
+      body.hidden = !fits;
+      count += fits;
+    }
+    tabs[i].querySelector(".pill").textContent = count;
+    const table = panel.querySelector("table.list");
+    if (table) {
+      table.hidden = count === 0;
+      table.nextElementSibling.hidden = count > 0;
+    }
+    if (i === chosen) $("said").textContent = `${count} of ${bodies.length} rows`;
+  });
+};
+const recall = () => {
+  const hash = location.hash.slice(1);
+  if (!/(^|&)(csm|list)=/.test(hash)) return;
+  const wanted = new URLSearchParams(hash.replace(/\+/g, "%2B"));
+  if (wanted.has("csm")) {
+    const option = [...csm.options].find((o) => o.dataset.name === wanted.get("csm"));
+    csm.value = option ? option.value : "";
+    filter();
+    $("lists").scrollIntoView();
+  }
+  const index = tabs.findIndex((tab) => tab.id === `tab-${wanted.get("list")}`);
+  if (index >= 0) select(index);
+};
+tabs.forEach((tab, i) => {
+  tab.addEventListener("click", () => { select(i); filter(); remember(); });
+  tab.addEventListener("keydown", (event) => {
+    const last = tabs.length - 1;
+    const to = { ArrowRight: i === last ? 0 : i + 1, ArrowLeft: i === 0 ? last : i - 1, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    select(to, true);
+    filter();
+    remember();
+  });
+});
+csm.addEventListener("change", () => { filter(); remember(); });
+search.addEventListener("input", filter);
+sort.addEventListener("change", () => {
+  if (sort.value === "") return;
+  const table = panels[chosen].querySelector("table"), column = Number(sort.value);
+  const text = table.tBodies[0].rows[0].cells[column].dataset.s === undefined;
+  sortTable(table, column, text ? "ascending" : "descending");
+});
+window.addEventListener("hashchange", recall);
+$("tools").hidden = false;
+$("tabs").hidden = false;
+select(chosen);
+filter();
+recall();
+})();
