@@ -207,7 +207,8 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
     out["usage_active_days_trend"] = _trend(days["days_28d"] / 4, days["baseline"] / 13, 0.5)
     trends = ["usage_events_trend", "usage_users_trend", "usage_active_days_trend"]
     out[trends] = out[trends].where(ever & old, axis=0)
-    fleet = out["usage_events_trend"].median()
+    measured = out["usage_events_trend"].dropna()
+    fleet = measured.median() if len(measured) else np.nan
     out["usage_events_vs_fleet_trend"] = out["usage_events_trend"] - fleet
     since = pd.Timestamp(as_of) - pd.to_datetime(level["last_used"])
     out["usage_recency_days"] = np.ceil(since.dt.total_seconds() / 86_400) - 1
