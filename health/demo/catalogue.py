@@ -5,7 +5,7 @@ from __future__ import annotations
 SEGMENTS = ("SMB", "Mid-market", "Enterprise")
 SEGMENT_SHARE = (0.55, 0.33, 0.12)
 #: Median seats of a new account, by segment.
-SEGMENT_SEATS = (5.0, 11.0, 28.0)
+SEGMENT_SEATS = (5.0, 10.0, 22.0)
 #: Share of accounts on a yearly contract, by segment; the others can leave any week.
 SEGMENT_ANNUAL = (0.30, 0.60, 0.88)
 #: Price index by segment: larger customers pay less a seat.
@@ -29,11 +29,11 @@ ADD_ON_SEAT = (6.0, 9.0, 5.0)
 
 #: Core features and the chance that a user touches one on a day of use.
 CORE_EVENTS = {
-    "view_dashboard": 0.70,
-    "create_report": 0.26,
-    "edit_report": 0.20,
-    "comment": 0.14,
-    "share_report": 0.10,
+    "view_dashboard": 0.60,
+    "create_report": 0.22,
+    "edit_report": 0.16,
+    "comment": 0.11,
+    "share_report": 0.08,
     "import_data": 0.07,
     "schedule_export": 0.05,
 }

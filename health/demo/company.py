@@ -33,8 +33,9 @@ class DemoCompany:
     truth : pandas.DataFrame
         One row an account and Sunday: account_id, as_of, satisfaction, churn_hazard (the true
         chance of ending within the week), paying, leaving (has given notice), and, for paying
-        accounts at every fourth Sunday counted back from the last, churn_probability_90d,
-        upsell_probability_90d and cross_sell_probability_90d (missing elsewhere).
+        accounts at every fourth Sunday (one of them 13 weeks before the end) and on the last,
+        churn_probability_90d, upsell_probability_90d and cross_sell_probability_90d (missing
+        elsewhere).
     observed_until : datetime
         Midnight after the last simulated day; nothing in the tables is of this moment or later,
         but for `renews_at`.

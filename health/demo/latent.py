@@ -19,8 +19,8 @@ Ints = NDArray[np.integer[Any]]
 #: Share of last week's distance to its mean that satisfaction keeps (half-life 15 weeks).
 PERSISTENCE = 0.955
 NOISE = 0.14
-#: Mood is satisfaction averaged over about four weeks; decisions follow mood.
-MOOD_WEIGHT = 0.28
+#: Mood is satisfaction averaged over about six weeks; decisions follow mood.
+MOOD_WEIGHT = 0.18
 BAD_SUPPORT_DROP = 0.35
 CHAMPION_DROP = 0.60
 CHAMPION_RATE = 0.005
@@ -29,14 +29,14 @@ OUTAGE_RATE = 1 / 30
 #: An unhappy customer opens more tickets, and so meets more bad ones.
 TICKETS_BY_SATISFACTION = -0.35
 
-MOOD_RISK = -1.35
-YOUNG_RISK = 0.7
+MOOD_RISK = -1.5
+YOUNG_RISK = 0.5
 YOUNG_WEEKS = 30.0
 #: Weekly intensity of leaving a contract that can be left any week.
-MONTHLY_RISK = 0.0046
+MONTHLY_RISK = 0.0050
 #: The same between the renewals of a yearly contract, and at the renewal itself.
 BETWEEN_RISK = 0.0008
-RENEWAL_RISK = 0.140
+RENEWAL_RISK = 0.155
 #: Share of decisions to leave that are announced.
 ANNOUNCED = 0.37
 #: Weeks between the notice and the end of a monthly contract.

@@ -13,7 +13,7 @@ from health.demo.accounts import TERM_DAYS, Traits
 from health.demo.latent import Flags, Floats, Ints
 from health.demo.state import NEVER, State, core_price, quota
 
-CURRENCY = "EUR"
+CURRENCY = "USD"
 _QUOTA_EVENTS = np.array([None, catalogue.QUOTA_EVENT], dtype=object)
 _PRODUCTS = np.array([catalogue.CORE, *catalogue.ADD_ONS], dtype=object)
 

@@ -45,8 +45,13 @@ class _Chances:
 
 
 def known_weeks(weeks: int) -> set[int]:
-    """Return the week starts whose probabilities are worked out; the last one is among them."""
-    return set(range(weeks, -1, -EVERY_WEEKS))
+    """Return the week starts whose probabilities are worked out.
+
+    Every fourth, counted both ways from the last one whose horizon lies inside the data: the
+    dates that a model of the same spacing is tested on. And the last of all, which is scored.
+    """
+    last = weeks - HORIZON_WEEKS
+    return {week for week in range(weeks) if (week - last) % EVERY_WEEKS == 0} | {weeks}
 
 
 def truth_table(life: Life, traits: Traits, ids: Ints, rng: Generator) -> pd.DataFrame:
@@ -54,7 +59,7 @@ def truth_table(life: Life, traits: Traits, ids: Ints, rng: Generator) -> pd.Dat
 
     Columns: account_id, as_of, satisfaction, churn_hazard (the chance that the account ends
     in the week), paying, leaving, and the three `*_probability_90d`, which are there for
-    paying accounts at every fourth week start and missing elsewhere.
+    paying accounts at the week starts of `known_weeks` and missing elsewhere.
     """
     days = life.first_day + 7 * np.arange(life.weeks + 1)
     known = traits.start_day[:, None] <= days[None, :]

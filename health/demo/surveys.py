@@ -99,10 +99,10 @@ def _sent_at(life: Life, week: Ints, rng: Generator) -> Floats:
 
 def _nps(life: Life, traits: Traits, rng: Generator) -> Sent:
     account, week = _due(life, _NPS_EVERY, rng)
-    people = np.array([1, 2, 3])[traits.segment[account]]
+    people = np.array([2, 3, 5])[traits.segment[account]]
     account, week = np.repeat(account, people), np.repeat(week, people)
     feeling = life.satisfaction[account, week]
-    perceived = 7.3 + 1.6 * feeling + rng.normal(0.0, 1.2, len(account))
+    perceived = 7.3 + 1.6 * feeling + rng.normal(0.0, 1.1, len(account))
     return Sent("nps", account, week, _sent_at(life, week, rng), perceived, 0, 10)
 
 

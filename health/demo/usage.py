@@ -10,12 +10,12 @@ from numpy.random import Generator
 
 from health.demo import catalogue
 from health.demo.accounts import Traits
-from health.demo.latent import Floats, Ints
+from health.demo.latent import Flags, Floats, Ints
 from health.demo.life import Life
 from health.demo.users import Users
 
 #: Accounts whose rows are made at once; bounds the memory, not the result's size.
-_BLOCK = 500
+_BLOCK = 100
 #: Chance of use by day, from Sunday on, against a working day.
 WEEKDAY = np.array([0.05, 1.0, 1.05, 1.0, 1.0, 0.85, 0.08], dtype=np.float32)
 #: Share of accounts with a few rows after their end, for so many days.
@@ -63,7 +63,7 @@ def season(first_day: int, weeks: int) -> Floats:
     days = np.asarray(first_day + 7 * np.arange(weeks) + 3)
     dates = days.astype("datetime64[D]")
     of_year = (dates - dates.astype("datetime64[Y]")).astype(int)
-    factor = np.where((of_year > 352) | (of_year < 4), 0.65, 1.0)
+    factor = np.where((of_year > 352) | (of_year < 4), 0.7, 1.0)
     factor = np.where((of_year > 205) & (of_year < 235), 0.92, factor)
     return np.asarray(np.where((of_year > 343) & (of_year <= 352), 0.85, factor))
 
@@ -77,13 +77,17 @@ def usage_levels(life: Life, traits: Traits, rng: Generator) -> Levels:
     def noise(scale: float) -> Floats:
         return scale * rng.standard_normal(shape, dtype=np.float32)
 
-    factor = season(life.first_day, weeks) * np.where(life.outage, 0.6, 1.0)
+    factor = season(life.first_day, weeks) * np.where(life.outage, 0.7, 1.0)
     habit = traits.habit[:, None] - 0.8 * life.leaving[:, :weeks]
-    active = -0.50 + 1.10 * mood + 0.20 * feeling + habit + 1.2 * np.log(factor) + noise(0.15)
-    days = 0.42 * np.exp(0.36 * mood + 0.08 * traits.habit[:, None] + noise(0.10)) * factor
+    active = -0.50 + 0.55 * mood + 0.75 * feeling + habit + 1.2 * np.log(factor) + noise(0.10)
+    days = (
+        0.42
+        * np.exp(0.16 * mood + 0.20 * feeling + 0.08 * traits.habit[:, None] + noise(0.06))
+        * factor
+    )
     # Breadth follows with two to six weeks' delay, errors come before the mood.
     breadth = np.exp(0.36 * (lagged(mood, 2) + lagged(mood, 6)) / 2 + noise(0.12))
-    errors = 0.05 * np.exp(-0.65 * feeling + noise(0.3)) * np.where(life.outage, 4.0, 1.0)
+    errors = 0.08 * np.exp(-0.65 * feeling + noise(0.3)) * np.where(life.outage, 4.0, 1.0)
     return Levels(*(v.astype(np.float32) for v in (active, days, breadth, errors)))
 
 
@@ -118,9 +122,11 @@ def _user_rows(source: _Source, rows: Ints, rng: Generator) -> pd.DataFrame:
     life, users, levels, closes = source.life, source.users, source.levels, source.closes
     account, week, place = _people_at_work(life, users, levels, rows, rng)
     day_chance = np.minimum(levels.days[account, week], 0.95)[:, None] * WEEKDAY
+    # People are regular: the days of a week are spread evenly, not drawn one by one.
+    turns = day_chance.cumsum(axis=1) + rng.random((len(account), 1), dtype=np.float32)
     day = np.arange(7)
     paid = (day >= life.opens[account, week][:, None]) & (day < closes[account, week][:, None])
-    seen, on_day = np.nonzero((rng.random(day_chance.shape, dtype=np.float32) < day_chance) & paid)
+    seen, on_day = np.nonzero(_passed(turns, turns - day_chance) & paid)
     chance = feature_chances(life, levels, rows)[account[seen] - rows[0], week[seen]]
     use, event = np.nonzero(rng.random(chance.shape, dtype=np.float32) < chance)
     person = seen[use]
@@ -146,14 +152,22 @@ def _people_at_work(
     """Draw who works with the product in which week: account, week and place of each."""
     weeks = life.weeks
     paid = (life.opens[rows] < 7) & (life.closes[rows] > 0)
-    count = np.where(paid, life.users[rows, :weeks], 0).ravel()
-    cell = np.repeat(np.arange(len(count)), count)
-    place = np.arange(len(cell)) - np.repeat(count.cumsum() - count, count)
-    account, week = rows[cell // weeks], cell % weeks
-    odds = levels.active[account, week] + users.zeal[account, place]
-    works = rng.random(len(cell), dtype=np.float32) < 1 / (1 + np.exp(-odds))
-    works &= ~(users.empty[account, week] & (place < users.champions[account]))
-    return account[works], week[works], place[works]
+    count = np.where(paid, life.users[rows, :weeks], 0)
+    places = np.arange(count.max())
+    there = places < count[:, :, None]
+    there &= ~(users.empty[rows, :, None] & (places < users.champions[rows, None, None]))
+    odds = levels.active[rows, :, None] + users.zeal[rows, None, : len(places)]
+    chance = np.where(there, 1 / (1 + np.exp(-odds)), np.float32(0))
+    start = rng.random((len(rows), 1, len(places)), dtype=np.float32)
+    # Here too: who works in half of the weeks comes about every second one.
+    turns = chance.cumsum(axis=1, dtype=np.float32) + start
+    at, week, place = np.nonzero(_passed(turns, turns - chance) & there)
+    return rows[at], week, place
+
+
+def _passed(now: Floats, before: Floats) -> Flags:
+    """Tell where a growing count has reached a new whole number."""
+    return np.asarray(np.floor(now) > np.floor(before))
 
 
 def feature_chances(life: Life, levels: Levels, rows: Ints) -> Floats:

@@ -57,8 +57,8 @@ class Users:
 def people(life: Life, traits: Traits, ids: Ints, rng: Generator) -> Users:
     """Draw the people of every account."""
     places = int(life.users.max())
-    zeal = 0.35 * rng.standard_normal((len(traits), places), dtype=np.float32)
-    zeal[np.arange(places) < traits.champions[:, None]] += 0.9
+    zeal = 0.18 * rng.standard_normal((len(traits), places), dtype=np.float32)
+    zeal[np.arange(places) < traits.champions[:, None]] += 0.7
     left = life.champion_left.cumsum(axis=1)
     # The place empties the week after, and is filled again some weeks later.
     gone, back = _later(left, 1), _later(left, 1 + EMPTY_WEEKS)
