@@ -16,7 +16,8 @@ from health import wording
 from health.report_book import build_book
 from health.report_details import details_json
 from health.report_history import History
-from health.report_lists import LISTS, ListKind, Lists, build_lists
+from health.report_lists import Lists, build_lists
+from health.wording import LISTS, ListKind
 
 #: Columns that a report reads and a run may lack; they count as not known.
 _SCORE_COLUMNS = (

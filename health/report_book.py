@@ -192,7 +192,7 @@ def _movers(
 
 
 def _mover(
-    row: Mapping[str, Any], causes: Mapping[str, list[str]], run: Mapping[str, Any]
+    row: Mapping[Any, Any], causes: Mapping[str, list[str]], run: Mapping[str, Any]
 ) -> Mover:
     under = (wording.text_of(row["csm"]), wording.text_of(row["segment"]))
     return Mover(

@@ -176,7 +176,7 @@ def _facts(
     return {str(row["account_id"]): _fact_texts(row, run) for row in rows.to_dict("records")}
 
 
-def _fact_texts(row: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+def _fact_texts(row: Mapping[Any, Any], run: Mapping[str, Any]) -> list[str]:
     days, currency, months = run["horizon_days"], run["currency"], run["clv"]["horizon_months"]
     product = wording.text_of(row["cross_sell_product"])
     low, high = (wording.money(row[key], "") for key in ("clv_low", "clv_high"))
@@ -195,14 +195,14 @@ def _fact_texts(row: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _chance(row: Mapping[str, Any], output: str, days: int) -> str:
+def _chance(row: Mapping[Any, Any], output: str, days: int) -> str:
     p, base = row[f"{output}_probability"], row[f"{output}_base_rate"]
     text = wording.chance(p, base, days)
     against = wording.against_usual(p, base)
     return f"{text} ({against})" if against else text
 
 
-def _health_fact(row: Mapping[str, Any]) -> str:
+def _health_fact(row: Mapping[Any, Any]) -> str:
     band, coverage = wording.band_of(row["health_band"]), wording.percent(row["health_coverage"])
     if not band.name:
         return f"not scored: {wording.text_of(row['not_scored_reason']) or 'too little data'}"

@@ -79,7 +79,9 @@ def score_changes(
         without those that moved nothing to speak of.
     """
     if history.reasons.empty or reasons.empty:
-        return pd.DataFrame(columns=["account_id", "term", "change", "text"]).astype({"change": float})
+        return pd.DataFrame(columns=["account_id", "term", "change", "text"]).astype(
+            {"change": float}
+        )
     now, then = (
         frame[(frame["output"] == "health") & frame["account_id"].isin(accounts)]
         for frame in (reasons, history.reasons)

@@ -13,63 +13,10 @@ from markupsafe import Markup
 from health import wording
 from health.charts import sparkline
 from health.report_history import History
+from health.wording import LISTS, ListKind
 
 #: Most rows of all lists together; what has the lowest rank stays, the workbook holds them all.
 MOST_ROWS = 4000
-
-
-@dataclass(frozen=True)
-class ListKind:
-    """How a kind of flag is shown.
-
-    Attributes
-    ----------
-    flag, title, about : str
-        Its name, heading and one sentence on what it holds.
-    chance, value : str
-        Headings of the probability and of the money; empty where the list has none.
-    output : str
-        The output whose base rate stands beside the probability.
-    """
-
-    flag: str
-    title: str
-    about: str
-    chance: str = ""
-    value: str = ""
-    output: str = ""
-
-
-LISTS = (
-    ListKind(
-        "at_risk",
-        "At risk",
-        "Accounts that may leave, the largest expected loss first: "
-        "chance of leaving × a year of MRR.",
-        "Chance of leaving",
-        "Expected loss",
-        "churn",
-    ),
-    ListKind(
-        "upsell",
-        "Upsell",
-        "Accounts likely to take more of what they have, the largest expected gain first.",
-        "Chance of growing",
-        "Expected gain",
-        "upsell",
-    ),
-    ListKind(
-        "cross_sell",
-        "Cross-sell",
-        "The product each account is most worth offering, the largest expected gain first.",
-        "Chance of buying",
-        "Expected gain",
-        "cross_sell",
-    ),
-    ListKind("advocate", "Advocates", "Healthy accounts that would recommend us."),
-    ListKind("leaving", "Leaving", "Accounts that gave notice."),
-    ListKind("silent", "Silent", "Accounts that used the product and stopped."),
-)
 
 
 @dataclass(frozen=True)
@@ -182,7 +129,7 @@ def _note(kind: ListKind, run: Mapping[str, Any]) -> str:
     )
 
 
-def _row(kind: ListKind, row: Mapping[str, Any], context: _Context, common_play: str) -> Row:
+def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play: str) -> Row:
     run, account = context.run, row["account_id"]
     name, csm = wording.text_of(row["name"]), wording.text_of(row["csm"])
     under = [account if name else "", csm, wording.text_of(row["segment"])]

@@ -45,6 +45,60 @@ BANDS = (
 )
 
 
+@dataclass(frozen=True)
+class ListKind:
+    """How a kind of flag is shown.
+
+    Attributes
+    ----------
+    flag, title, about : str
+        Its name, heading and one sentence on what it holds.
+    chance, value : str
+        Headings of the probability and of the money; empty where the list has none.
+    output : str
+        The output whose base rate stands beside the probability.
+    """
+
+    flag: str
+    title: str
+    about: str
+    chance: str = ""
+    value: str = ""
+    output: str = ""
+
+
+LISTS = (
+    ListKind(
+        "at_risk",
+        "At risk",
+        "Accounts that may leave, the largest expected loss first: "
+        "chance of leaving × a year of MRR.",
+        "Chance of leaving",
+        "Expected loss",
+        "churn",
+    ),
+    ListKind(
+        "upsell",
+        "Upsell",
+        "Accounts likely to take more of what they have, the largest expected gain first.",
+        "Chance of growing",
+        "Expected gain",
+        "upsell",
+    ),
+    ListKind(
+        "cross_sell",
+        "Cross-sell",
+        "The product each account is most worth offering, the largest expected gain first.",
+        "Chance of buying",
+        "Expected gain",
+        "cross_sell",
+    ),
+    ListKind("advocate", "Advocates", "Healthy accounts that would recommend us."),
+    ListKind("leaving", "Leaving", "Accounts that gave notice."),
+    ListKind("silent", "Silent", "Accounts that used the product and stopped."),
+)
+
+
 def band_of(name: Any) -> Band:
     """Return how a band is shown; the one for "not scored" where there is none."""
     return next((band for band in BANDS if band.name == name), BANDS[-1])

@@ -11,7 +11,7 @@ import pandas as pd
 import xlsxwriter
 
 from health import wording
-from health.wording import LISTS, ListKind
+from health.wording import LISTS
 from health.workbook_cells import BAND_COLOURS, make_formats, write_cell
 from health.workbook_columns import OUTCOMES, Column, list_columns
 from health.workbook_summary import write_summary
@@ -24,7 +24,9 @@ _OPTIONS = {
     "strings_to_numbers": False,
     "nan_inf_to_errors": False,
 }
-_NOTE_ROW, _HEAD_ROW = 0, 1
+
+#: Stands alone on the sheet of an empty list.
+EMPTY = "No account is on this list this week."
 
 
 def write_workbook(
@@ -57,7 +59,7 @@ def write_workbook(
         sheet = book.add_worksheet(kind.title)
         own = rows[rows["flag"] == kind.flag]
         columns = list_columns(kind, run)
-        _write_list(sheet, kind, own, columns, formats)
+        _write_list(sheet, own, columns, formats)
     book.close()
 
 
@@ -88,44 +90,40 @@ def _band_text(name: object) -> str:
 
 def _write_list(
     sheet: Any,
-    kind: ListKind,
     rows: pd.DataFrame,
     columns: list[Column],
     formats: Mapping[str, Any],
 ) -> None:
-    sheet.write_string(_NOTE_ROW, 0, kind.about, formats["about"])
     if rows.empty:
-        sheet.write_string(_HEAD_ROW, 0, "Nobody is on this list this week.", formats["text"])
+        sheet.write_string(0, 0, EMPTY, formats["text"])
         return
-    first, last = _HEAD_ROW + 1, _HEAD_ROW + len(rows)
+    last = len(rows)
     for place, column in enumerate(columns):
         sheet.set_column(place, place, column.width)
-        sheet.write_string(_HEAD_ROW, place, column.title, formats["header"])
+        sheet.write_string(0, place, column.title, formats["header"])
         values = rows[column.source] if column.source in rows else [None] * len(rows)
-        for row, value in enumerate(values, start=first):
+        for row, value in enumerate(values, start=1):
             write_cell(sheet, row, place, value, formats, column.style)
-    sheet.set_row(_HEAD_ROW, 32)
-    sheet.freeze_panes(first, _place(columns, "name") + 1)
-    sheet.autofilter(_HEAD_ROW, 0, last, len(columns) - 1)
-    _mark(sheet, columns, first, last, formats)
+    sheet.set_row(0, 32)
+    sheet.freeze_panes(1, _place(columns, "name") + 1)
+    sheet.autofilter(0, 0, last, len(columns) - 1)
+    _mark(sheet, columns, last, formats)
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 0)
-    sheet.repeat_rows(_HEAD_ROW)
+    sheet.repeat_rows(0)
 
 
-def _mark(
-    sheet: Any, columns: list[Column], first: int, last: int, formats: Mapping[str, Any]
-) -> None:
+def _mark(sheet: Any, columns: list[Column], last: int, formats: Mapping[str, Any]) -> None:
     """Colour the bands, draw bars on the money, allow only known outcomes."""
     band, value, outcome = (_place(columns, s) for s in ("band", "value", "outcome"))
     for name in BAND_COLOURS:
         rule = {"type": "cell", "criteria": "==", "value": f'"{_band_text(name)}"'}
-        sheet.conditional_format(first, band, last, band, {**rule, "format": formats[name]})
-    bar = {"type": "data_bar", "bar_color": "#9DB8DC", "bar_solid": True, "min_type": "num"}
-    sheet.conditional_format(first, value, last, value, {**bar, "min_value": 0})
+        sheet.conditional_format(1, band, last, band, {**rule, "format": formats[name]})
+    bar = {"type": "data_bar", "bar_color": "#9DB8DC", "min_type": "num"}
+    sheet.conditional_format(1, value, last, value, {**bar, "min_value": 0})
     sheet.data_validation(
-        first,
+        1,
         outcome,
         last,
         outcome,
