@@ -26,8 +26,8 @@ SCALES = {
 }
 _AFTER_SIGNUP = {
     "usage": ("usage_before_signup", "occurred_at"),
-    "tickets": ("ticket_before_signup", "opened_at"),
-    "subscriptions": ("subscription_before_signup", "started_at"),
+    "tickets": ("tickets_before_signup", "opened_at"),
+    "subscriptions": ("subscriptions_before_signup", "started_at"),
 }
 
 
@@ -217,23 +217,44 @@ def _usage_outside(connection: Connection, tables: Mapping[str, OpenTable]) -> I
     usage, held = tables.get("usage"), tables.get("subscriptions")
     if usage is None or held is None:
         return
-    key, paid, what = "account_id", "s.mrr > 0", "lies outside every paid date of its account"
+    key, paid, what = "account_id", "mrr > 0", "lies outside every paid date of its account"
     if usage.has("subscription_id") and held.has("subscription_id"):
         key, paid, what = "subscription_id", "true", "lies outside the dates of its subscription"
-    # Per key and day, so that the many events of a day are compared once.
+    # Held times that do not overlap: an event lies in one of them at most, so that events need
+    # no more than counting.
     row = one_row(
         connection,
-        f"WITH days AS (SELECT {key} AS key, date_trunc('day', occurred_at) AS day, count(*) AS n "
-        f"FROM {usage.view} WHERE {key} IS NOT NULL AND occurred_at IS NOT NULL GROUP BY 1, 2), "
-        f"inside AS (SELECT DISTINCT d.key, d.day FROM days d JOIN {held.view} s "
-        f"ON s.{key} = d.key AND d.day >= date_trunc('day', s.started_at) "
-        f"AND (s.ended_at IS NULL OR d.day <= s.ended_at) WHERE {paid}) "
-        "SELECT sum(CASE WHEN i.key IS NULL THEN d.n ELSE 0 END), sum(d.n), "
-        "min(CASE WHEN i.key IS NULL THEN d.key END) "
-        "FROM days d LEFT JOIN inside i ON i.key = d.key AND i.day = d.day",
+        f"WITH {_disjoint(held, key, paid)}, "
+        f"used AS (SELECT {key} AS key, occurred_at AS at FROM {usage.view} "
+        f"WHERE {key} IS NOT NULL AND occurred_at IS NOT NULL), "
+        "inside AS (SELECT u.key, count(*) AS n FROM used u JOIN disjoint d ON d.key = u.key "
+        "AND u.at >= d.first AND u.at < d.past GROUP BY 1), "
+        "every AS (SELECT key, count(*) AS n FROM used GROUP BY 1) "
+        "SELECT sum(e.n - coalesce(i.n, 0)), sum(e.n), "
+        "min(CASE WHEN e.n > coalesce(i.n, 0) THEN e.key END) "
+        "FROM every e LEFT JOIN inside i ON i.key = e.key",
     )
     if row[0]:
         counted = (int(row[0]), int(row[1]), f"{key} {row[2]}")
         fix = "check the dates; the rows count as use of the account"
         code = "usage_outside_subscription"
         yield finding(code, usage, "occurred_at", what, counted, fix, level="warning")
+
+
+def _disjoint(held: OpenTable, key: str, paid: str) -> str:
+    """Return SQL of the days on which each key was held, overlapping rows made one.
+
+    From the day of the start to the day of the end, both included: columns key, first, past.
+    """
+    return (
+        f"days AS (SELECT {key} AS key, date_trunc('day', started_at) AS first, "
+        "coalesce(date_trunc('day', ended_at) + INTERVAL 1 DAY, TIMESTAMP '9999-12-31') AS past "
+        f"FROM {held.view} WHERE {key} IS NOT NULL AND started_at IS NOT NULL AND {paid}), "
+        "reached AS (SELECT key, first, past, max(past) OVER (PARTITION BY key ORDER BY first, "
+        "past ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM days), "
+        "numbered AS (SELECT key, first, past, sum(CASE WHEN before >= first THEN 0 ELSE 1 END) "
+        "OVER (PARTITION BY key ORDER BY first, past ROWS UNBOUNDED PRECEDING) AS spell "
+        "FROM reached), "
+        "disjoint AS (SELECT key, min(first) AS first, max(past) AS past FROM numbered "
+        "GROUP BY key, spell)"
+    )

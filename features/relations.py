@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gzip
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import duckdb
 from features.casting import literal, quoted
 from features.errors import HealthError
 
+_HEAD_BYTES = 100_000
 _TEXT = {".csv", ".tsv", ".txt"}
 #: Parquet up to this size is read once, into the engine; what is larger stays where it is.
 LAZY_FROM_BYTES = 64 * 2**20
-# Nothing but the delimiter is guessed. A guessed comment sign drops rows and a guessed absence
-# of quotes keeps them in the values; all columns are text, so that bad values can be counted.
+# Nothing is guessed. A guessed delimiter bends ragged rows into shape, a guessed comment sign
+# drops rows, and a guessed absence of quotes keeps them in the values. All columns are text, so
+# that every bad value can be counted; the cast is ours.
 _CSV_OPTIONS = (
     "all_varchar = true, header = true, skip = 0, union_by_name = true, "
     "quote = '\"', escape = '\"', comment = ''"
@@ -58,7 +61,8 @@ def file_relation(path: str, base: Path) -> Relation:
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
         raise HealthError(
-            f"the folder mixes {' and '.join(sorted(kinds))}", fix="keep one kind of file in it"
+            f"holds a mixture of {' and '.join(sorted(kinds))}",
+            fix="keep one kind of file in the folder",
         )
     listed = "[" + ", ".join(literal(_no_glob(file)) for file in files) + "]"
     size = sum(file.stat().st_size for file in files)
@@ -67,7 +71,8 @@ def file_relation(path: str, base: Path) -> Relation:
         return Relation(f"read_parquet({listed}, union_by_name = true)", path, lazy)
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
-    return Relation(f"read_csv({listed}, {_CSV_OPTIONS})", path, False)
+    delimiter = literal(_delimiter(next(file for file in files if _has_text(file))))
+    return Relation(f"read_csv({listed}, delim = {delimiter}, {_CSV_OPTIONS})", path, False)
 
 
 class EmptyFileError(HealthError):
@@ -130,15 +135,28 @@ def _is_hidden(file: Path, folder: Path) -> bool:
 
 def _kind(file: Path) -> str:
     endings = [ending.lower() for ending in file.suffixes]
-    if endings and endings[-1] in {".gz", ".zst"}:
+    if endings and endings[-1] == ".gz":
         endings.pop()
     ending = endings[-1] if endings else ""
     return "Parquet" if ending in {".parquet", ".pq"} else "CSV" if ending in _TEXT else "other"
 
 
 def _has_text(file: Path) -> bool:
+    return bool(_head(file).removeprefix(b"\xef\xbb\xbf").strip())
+
+
+def _delimiter(file: Path) -> str:
+    """Return what separates the names in a CSV file's first line; a comma where nothing does."""
+    names = re.sub(rb'"[^"]*"', b"", _head(file).lstrip().partition(b"\n")[0])
+    return max(",;\t|", key=lambda sign: names.count(sign.encode()))
+
+
+def _head(file: Path) -> bytes:
+    if file.suffix.lower() == ".gz":
+        with gzip.open(file) as stream:
+            return stream.read(_HEAD_BYTES)
     with file.open("rb") as stream:
-        return bool(stream.read(4096).removeprefix(b"\xef\xbb\xbf").strip())
+        return stream.read(_HEAD_BYTES)
 
 
 def _no_glob(file: Path) -> str:

@@ -26,6 +26,9 @@ from features.relations import (
 from features.schema import TABLES, Column, Table
 from features.tables import Tables
 
+#: Tables that are opened and checked, though nothing is made from them so far.
+_UNUSED = ("orders", "interventions", "overrides")
+
 
 class TableSource(BaseModel):
     """Where a table is: exactly one of `path`, `sql` and `table`.
@@ -130,7 +133,10 @@ def _opened(
     observed_until: datetime | None,
     allow: Collection[str],
 ) -> OpenedTables:
-    findings = [_missing_table(name) for name in TABLES if name not in sources]
+    findings = [
+        _missing_table(name) for name in TABLES if name not in sources and name not in _UNUSED
+    ]
+    findings += [_unused_table(name, sources[name]) for name in _UNUSED if name in sources]
     opened: dict[str, checks.OpenTable] = {}
     for name, source in sources.items():
         if name not in TABLES:
@@ -232,7 +238,8 @@ def _read(
     there: Mapping[str, str],
 ) -> tuple[checks.OpenTable, list[Finding]]:
     kind = "VIEW" if relation.is_lazy else "TABLE"
-    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted(table.name)}"
+    # Not under the table's own name: it would hide the database's table from later queries.
+    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted('input_' + table.name)}"
     renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
     connection.execute(f"CREATE TEMP {kind} {raw} AS SELECT {renamed} FROM {relation.sql}")
     types = {column.name: there[name] for column, name in mapped.items()}
@@ -284,20 +291,20 @@ def _unreadable(
     """Turn the engine's own words into a finding."""
     said = str(error)
 
-    def found(code: str, what: str, fix: str) -> Finding:
+    def found(what: str, fix: str, code: str = "unreadable") -> Finding:
         return Finding("error", code, relation.label, table.name, "", what, fix=fix)
 
     if "not utf-8" in said:
         line = said.splitlines()[0].rpartition("Line: ")[2]
         fix = "save it as UTF-8, or read it by sql with read_csv(…, encoding = 'latin-1')"
-        return found("not_utf8", f"is not UTF-8 text (line {line})", fix)
+        return found(f"is not UTF-8 text (line {line})", fix)
     if source.table is not None and isinstance(error, duckdb.CatalogException):
         names = [str(row[0]) for row in connection.execute("SHOW TABLES").fetchall()]
         fix = closest(source.table, names, noun="the database of data.url holds")
-        return found("file_missing", "there is no such table in the database", fix)
+        return found("there is no such table in the database", fix, "file_missing")
     fix = "check that the file is whole, with the same number of values in each line"
     fix = "mend the query" if source.sql else fix
-    return found("unreadable", f"cannot be read: {_first_line(error)}", fix)
+    return found(f"cannot be read: {_first_line(error)}", fix)
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> bool:
@@ -324,6 +331,13 @@ def _missing_table(name: str) -> Finding:
     return Finding(
         "warning", "missing_table", "configuration", name, "",
         "not given; what is made from it stays empty",
+    )  # fmt: skip
+
+
+def _unused_table(name: str, source: TableSource) -> Finding:
+    return Finding(
+        "warning", "unused_table", source.label, name, "",
+        "is checked, but nothing is made from it in this version",
     )  # fmt: skip
 
 

@@ -108,7 +108,9 @@ def test_all_problems_in_one_go(tmp_path: Path) -> None:
         tickets=("T2", "T1"),
     )
     assert {"duplicate_key", "unparsable_date", "negative_value"} <= {f.code for f in found}
-    assert {f.table for f in found} == {"accounts", "subscriptions", "tickets"}
+    assert {f.table for f in found} >= {"accounts", "subscriptions", "tickets"}
+    # The tables are held against each other in the same go: nobody knows account B now.
+    assert {f.table for f in found if f.code == "unknown_account"} >= {"usage", "surveys"}
 
 
 def test_an_allowed_error_is_a_warning(tmp_path: Path) -> None:

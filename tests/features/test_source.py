@@ -173,7 +173,7 @@ def _refusal(folder: Path, sources: dict[str, TableSource]) -> InputError:
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", "column_missing"),
+        (b"", "empty_table"),
         ("account_id,created_at\n", "empty_table"),
         ("account_id,created_at\n001,caf\xe9\n".encode("latin-1"), "unreadable"),
         ("account_id,created_at\n001,2024-01-01\n002,2024-01-01\n003,2024-01-01,x\n", "unreadable"),
