@@ -202,7 +202,8 @@ def _count(tickets: pd.DataFrame, index: pd.Index[str]) -> pd.Series[float]:
 
 def _oldest(tickets: pd.DataFrame, day: pd.Timestamp, index: pd.Index[str]) -> pd.Series[float]:
     first = tickets.groupby("account_id")["opened_at"].min().reindex(index)
-    return ((day - first).dt.total_seconds() / 86_400).fillna(0.0)
+    days: pd.Series[float] = (day - first).dt.total_seconds() / 86_400
+    return days.fillna(0.0)
 
 
 def _median_hours(tickets: pd.DataFrame, end: str) -> pd.Series[float]:

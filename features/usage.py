@@ -202,11 +202,7 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
         out[f"usage_events_{window}d"] = level[f"events_{window}d"]
     for window in (28, 90):
         out[f"usage_active_days_{window}d"] = days[f"days_{window}d"].where(ever)
-    out["usage_events_trend"] = _trend(level["events_28d"] / 4, level["baseline"] / 13, 1.0)
-    out["usage_users_trend"] = _trend(users[28], users["before"], 1.0)
-    out["usage_active_days_trend"] = _trend(days["days_28d"] / 4, days["baseline"] / 13, 0.5)
-    trends = ["usage_events_trend", "usage_users_trend", "usage_active_days_trend"]
-    out[trends] = out[trends].where(ever & old, axis=0)
+    out = out.join(_trends(level, users, days).where(ever & old, axis=0))
     measured = out["usage_events_trend"].dropna()
     fleet = measured.median() if len(measured) else np.nan
     out["usage_events_vs_fleet_trend"] = out["usage_events_trend"] - fleet
@@ -228,21 +224,13 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
 def _rows(tables: Tables, as_of: datetime) -> nw.LazyFrame[Any]:
     """Return the usage known before the date, with every optional column present."""
     rows = known_rows(tables, "usage", as_of)
-    defaults = {"quantity": 1.0, "errors": None, "active_users": None}
+    kinds = {"user_id": nw.String, "quantity": nw.Float64, "errors": nw.Float64}
     columns = [
-        nw.col(name).fill_null(1.0) if name == "quantity" else nw.col(name)
-        for name in defaults
-        if tables.has("usage", name)
+        nw.col(name) if tables.has("usage", name) else nw.lit(None, dtype=kind).alias(name)
+        for name, kind in (kinds | {"active_users": nw.Float64}).items()
     ]
-    absent = [
-        nw.lit(value, dtype=nw.Float64).alias(name)
-        for name, value in defaults.items()
-        if not tables.has("usage", name)
-    ]
-    user = nw.col("user_id") if tables.has("usage", "user_id") else nw.lit(None, dtype=nw.String)
-    return rows.select(
-        "account_id", "event", "occurred_at", user.alias("user_id"), *columns, *absent
-    )
+    rows = rows.select("account_id", "event", "occurred_at", *columns)
+    return rows.with_columns(nw.col("quantity").fill_null(1.0))
 
 
 def _levels(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
@@ -391,6 +379,19 @@ def _quota_use(tables: Tables, as_of: datetime, events: pd.DataFrame) -> pd.Seri
     used["share"] = used["events_30d"].fillna(0.0) / used["quota"]
     fullest: pd.Series[float] = used.groupby("account_id")["share"].max()
     return fullest
+
+
+def _trends(
+    level: pd.DataFrame, users: dict[Any, pd.Series[float]], days: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the trends, before it is asked who is old enough to have one."""
+    return pd.DataFrame(
+        {
+            "usage_events_trend": _trend(level["events_28d"] / 4, level["baseline"] / 13, 1.0),
+            "usage_users_trend": _trend(users[28], users["before"], 1.0),
+            "usage_active_days_trend": _trend(days["days_28d"] / 4, days["baseline"] / 13, 0.5),
+        }
+    )
 
 
 def _trend(now: pd.Series[float], before: pd.Series[float], smoothing: float) -> pd.Series[float]:

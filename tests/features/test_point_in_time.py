@@ -361,3 +361,16 @@ def test_a_table_that_is_not_there_leaves_its_features_null() -> None:
             own.remove("surveys_negative_90d")
             assert built["surveys_negative_90d"].notna().all()
         assert built[own].isna().all(axis=None)
+
+
+def test_required_columns_are_enough() -> None:
+    without = {
+        name: {c.name for c in table.columns if not c.required} for name, table in TABLES.items()
+    }
+    built = features(company(), without=without)
+    told = built.notna().any()
+    assert told["usage_events_28d"]
+    assert told["tickets_opened_90d"]
+    assert told["mrr"]
+    assert not told["usage_active_users_28d"]
+    assert not told["seats"]
