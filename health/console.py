@@ -150,7 +150,7 @@ def _top_five(console: Console, title: str, flags: pd.DataFrame, currency: str) 
     table.add_column("reasons", overflow="fold")
     for row in top.itertuples():
         name = row.name if isinstance(row.name, str) else ""
-        product = f" → {row.product}" if isinstance(row.product, str) else ""
+        product = " → " + row.product if isinstance(row.product, str) else ""
         table.add_row(
             escape(f"{name or row.account_id}{product}"),
             escape(row.csm if isinstance(row.csm, str) else ""),

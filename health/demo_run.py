@@ -16,7 +16,7 @@ from health.batch import score_run, train_version
 from health.config import Config, load_config
 from health.demo import DemoCompany, simulate_company, write_company
 
-#: The demo company's last day; fixed, so that the same seed gives the same company for ever.
+#: What a demo leaves in its folder.
 _MADE = ("tables", "models", "runs", "health.toml", "truth.parquet")
 
 
@@ -50,6 +50,7 @@ def run_demo(
         company = simulate_company(accounts, seed=seed)
         write_company(company, folder)
         text = files("health").joinpath("templates/demo.toml").read_text(encoding="utf-8")
+        text = text.replace("OBSERVED_UNTIL", str(company.observed_until.date()))
         (folder / "health.toml").write_text(text, encoding="utf-8")
     config = load_config(folder / "health.toml")
     end = company.observed_until

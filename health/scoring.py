@@ -135,7 +135,7 @@ def _health_columns(
         "health_band": band(health.score, config.scorecard),
         "health_coverage": health.coverage,
         "health_change": health.score - before,
-        "not_scored_reason": reason.where(health.score.isna(), other=None),
+        "not_scored_reason": reason.mask(health.score.notna()),
         "config_hash": config.hash,
     }
 
