@@ -18,8 +18,6 @@ from features.tables import Tables
 RECENT_DAYS, BUFFER_DAYS, BASELINE_DAYS = 28, 35, 126
 #: A regular is a user who was active on so many days of the last 28.
 REGULAR_DAYS = 4
-_CHAMPIONS = 3
-_NEVER = "no use was ever recorded"
 
 
 def _usage(
@@ -30,7 +28,7 @@ def _usage(
     zero: str,
     *,
     direction: int = 1,
-    null: str = _NEVER,
+    null: str = "no use was ever recorded",
     size: bool = False,
 ) -> Feature:
     return Feature(
@@ -280,13 +278,10 @@ def _active_days(rows: nw.LazyFrame[Any], as_of: datetime) -> pd.DataFrame:
 
 
 def _events(rows: nw.LazyFrame[Any], as_of: datetime) -> pd.DataFrame:
-    windowed = rows.filter(within("occurred_at", as_of, 30))
-    return collect(
-        windowed.group_by("account_id", "event").agg(
-            sum_where(within("occurred_at", as_of, 28), nw.col("quantity")).alias("events_28d"),
-            nw.col("quantity").sum().alias("events_30d"),
-        )
-    )
+    month = rows.filter(within("occurred_at", as_of, 30)).group_by("account_id", "event")
+    recent = sum_where(within("occurred_at", as_of, 28), nw.col("quantity"))
+    both = month.agg(recent.alias("events_28d"), nw.col("quantity").sum().alias("events_30d"))
+    return collect(both)
 
 
 def _users(
@@ -352,11 +347,10 @@ def _per_user(rows: nw.LazyFrame[Any], as_of: datetime) -> nw.LazyFrame[Any]:
 
 def _champions_silent(users: pd.DataFrame) -> pd.Series[float]:
     """Return the share of the three most active users of the quarter who have gone quiet."""
-    active = users[users["quarter"] > 0]
-    ordered = active.sort_values(
+    ordered = users[users["quarter"] > 0].sort_values(
         ["account_id", "quarter", "user_id"], ascending=[True, False, True]
     )
-    champions = ordered.groupby("account_id").head(_CHAMPIONS)
+    champions = ordered.groupby("account_id").head(3)
     silent = (champions["in_28d"] == 0).astype(float)
     return silent.groupby(champions["account_id"]).mean()
 
