@@ -99,8 +99,9 @@ def subscriptions_table(
     key = book["account"] * 4 + book["product"]
     follows = key.eq(key.shift(-1))
     book["ended"] = book["day"].shift(-1).where(follows)
-    book = book[book["mrr"].notna()].copy()
-    book["ended"] = book["ended"].where(book["ended"] <= observed_until_day)
+    # A renewal on the last midnight is not known yet, nor is the end of the row before it.
+    book = book[book["mrr"].notna() & (book["day"] < observed_until_day)].copy()
+    book["ended"] = book["ended"].where(book["ended"] < observed_until_day)
     book["notice"] = _notices(book, ledger)
     order = np.lexsort((rng.random(len(book)), book["day"].to_numpy()))
     return _named(book.iloc[order], ids)

@@ -153,7 +153,9 @@ def test_hazards_are_probabilities(company):
 
 
 def test_truth_agrees_with_the_contracts(company):
-    truth = company.truth[["account_id", "as_of", "paying"]]
+    # An end on the last midnight is in the truth, and not known to the tables yet.
+    past = company.truth["as_of"] < pd.Timestamp(company.observed_until)
+    truth = company.truth.loc[past, ["account_id", "as_of", "paying"]]
     rows = company.tables["subscriptions"]
     core = rows[rows["product"] == "Platform"]
     pairs = truth.merge(core, on="account_id")
