@@ -222,7 +222,7 @@ def build(tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFra
 def _rows(tables: Tables, as_of: datetime) -> nw.LazyFrame[Any]:
     """Return the usage known before the date, with every optional column present."""
     rows = known_rows(tables, "usage", as_of)
-    kinds = {"user_id": nw.String, "quantity": nw.Float64, "errors": nw.Float64}
+    kinds: dict[str, Any] = {"user_id": nw.String, "quantity": nw.Float64, "errors": nw.Float64}
     columns = [
         nw.col(name) if tables.has("usage", name) else nw.lit(None, dtype=kind).alias(name)
         for name, kind in (kinds | {"active_users": nw.Float64}).items()
