@@ -57,9 +57,7 @@ class Tables:
         return column is None or column in self.frames[table].collect_schema().names()
 
     @classmethod
-    def from_pandas(
-        cls, frames: Mapping[str, pd.DataFrame], *, observed_until: datetime
-    ) -> Tables:
+    def from_pandas(cls, frames: Mapping[str, pd.DataFrame], *, observed_until: datetime) -> Tables:
         """Open pandas frames with canonical columns on an in-process DuckDB.
 
         Columns that the schema does not know are left out; the others are cast to their
@@ -71,7 +69,9 @@ class Tables:
         for name, frame in frames.items():
             known = [c for c in TABLES[name].columns if c.name in frame.columns]
             connection.register(f"{name}_input", frame)
-            casts = ", ".join(f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in known)
+            casts = ", ".join(
+                f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in known
+            )
             connection.execute(f'CREATE TABLE "{name}" AS SELECT {casts} FROM "{name}_input"')
             connection.unregister(f"{name}_input")
             opened[name] = nw.from_native(connection.table(name))

@@ -138,7 +138,7 @@ FEATURES = (
         "top_user_share_28d",
         28,
         "share",
-        "The busiest user does {value} of all actions",
+        "The busiest user does {value} of what people did in 28 days",
         "no user stands out",
         direction=-1,
         null="no use in 28 days, or users are not recorded",
@@ -308,9 +308,9 @@ def _users(
     users["before"] = counts["before"]
     out = pd.DataFrame(index=index)
     active = users[28].where(users[28] > 0)
-    out["usage_top_user_share_28d"] = _share(
-        grouped["events_28d"].max().reindex(index), level["events_28d"]
-    )
+    # Of what people did: machines that call an interface are nobody's colleagues.
+    by_people = grouped["events_28d"]
+    out["usage_top_user_share_28d"] = _share(by_people.max(), by_people.sum()).reindex(index)
     out["usage_champions_silent"] = _champions_silent(one).reindex(index)
     out["usage_new_users_28d"] = grouped["is_new"].sum().reindex(index)
     out["usage_regular_share_28d"] = grouped["regular"].sum().reindex(index) / active

@@ -152,7 +152,7 @@ def _top_five(console: Console, title: str, flags: pd.DataFrame, currency: str) 
         name = row.name if isinstance(row.name, str) else ""
         product = " → " + row.product if isinstance(row.product, str) else ""
         table.add_row(
-            escape(f"{name or row.account_id}{product}"),
+            escape(str(name or row.account_id) + product),
             escape(row.csm if isinstance(row.csm, str) else ""),
             money(float(row.value), currency),  # type: ignore[arg-type]
             percent(float(row.probability)),  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ def explanation(console: Console, found: Explanation) -> None:
     if len(found.history) > 1:
         table = Table("as of", "health", "band", "churn", title="\nHistory", box=None)
         for past in found.history.itertuples():
-            score = f"{past.health_score:.1f}" if pd.notna(past.health_score) else "-"
+            score = format(past.health_score, ".1f") if pd.notna(past.health_score) else "-"
             chance = percent(float(past.churn_probability))  # type: ignore[arg-type]
             day = pd.Timestamp(past.as_of).strftime("%Y-%m-%d")  # type: ignore[arg-type]
             table.add_row(day, score, str(past.health_band or "-"), chance)
