@@ -42,11 +42,17 @@ class Relation:
         The source as messages name it.
     is_lazy : bool
         Whether it is scanned where it lies at each query, rather than read once.
+    csv : tuple of Path
+        The CSV files it reads, if any.
+    delimiter : str
+        What separates their values.
     """
 
     sql: str
     label: str
     is_lazy: bool
+    csv: tuple[Path, ...] = ()
+    delimiter: str = ","
 
 
 def file_relation(path: str, base: Path) -> Relation:
@@ -71,8 +77,9 @@ def file_relation(path: str, base: Path) -> Relation:
         return Relation(f"read_parquet({listed}, union_by_name = true)", path, lazy)
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
-    delimiter = literal(_delimiter(next(file for file in files if _has_text(file))))
-    return Relation(f"read_csv({listed}, delim = {delimiter}, {_CSV_OPTIONS})", path, False)
+    sign = _delimiter(next(file for file in files if _has_text(file)))
+    sql = f"read_csv({listed}, delim = {literal(sign)}, {_CSV_OPTIONS})"
+    return Relation(sql, path, False, tuple(files), sign)
 
 
 class EmptyFileError(HealthError):

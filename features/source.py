@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from features import check_rules, checks
 from features.casting import cast_sql, literal, quoted
+from features.csv_faults import csv_fault
 from features.data_end import observed_end
 from features.errors import Finding, HealthError, InputError
 from features.relations import (
@@ -289,21 +290,22 @@ def _unreadable(
     error: duckdb.Error,
 ) -> Finding:
     """Turn the engine's own words into a finding."""
-    said = str(error)
 
     def found(what: str, fix: str, code: str = "unreadable") -> Finding:
         return Finding("error", code, relation.label, table.name, "", what, fix=fix)
 
-    if "not utf-8" in said:
-        line = said.splitlines()[0].rpartition("Line: ")[2]
+    fault = csv_fault(relation.csv, relation.delimiter)
+    if "UTF-8" in fault:
         fix = "save it as UTF-8, or read it by sql with read_csv(…, encoding = 'latin-1')"
-        return found(f"is not UTF-8 text (line {line})", fix)
+        return found(fault, fix)
+    if fault:
+        fix = "mend the line; a value that holds the separator stands in double quotes"
+        return found(fault, fix)
     if source.table is not None and isinstance(error, duckdb.CatalogException):
         names = [str(row[0]) for row in connection.execute("SHOW TABLES").fetchall()]
         fix = closest(source.table, names, noun="the database of data.url holds")
         return found("there is no such table in the database", fix, "file_missing")
-    fix = "check that the file is whole, with the same number of values in each line"
-    fix = "mend the query" if source.sql else fix
+    fix = "mend the query" if source.sql else "check that the file is whole"
     return found(f"cannot be read: {_first_line(error)}", fix)
 
 
