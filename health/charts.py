@@ -23,7 +23,7 @@ _ROOM = 4.0
 
 
 def stacked_bar(parts: Mapping[str, float], title: str) -> Markup:
-    """Draw one bar of the bands' shares, best band first, each with its letter.
+    """Draw one bar of the bands' shares, best first, each with its letter.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def stacked_bar(parts: Mapping[str, float], title: str) -> Markup:
     """
     total = sum(parts.values()) or 1.0
     drawn, left = [], 0.0
-    for band in reversed(BANDS):
+    for band in BANDS:
         width = 100 * parts.get(band.name, 0.0) / total
         if width <= 0:
             continue
@@ -85,7 +85,7 @@ def _column(index: int, table: pd.DataFrame, highest: int) -> list[str]:
         return []
     bottom, drawn = float(_TOP + _PLOT), []
     says = f"{index * step} to {(index + 1) * step} points: {count(total, 'account')}"
-    for band in BANDS:
+    for band in reversed(BANDS):
         own = int(table.loc[index].get(band.name, 0))
         height = _PLOT * own / highest
         if own:
@@ -100,18 +100,17 @@ def _column(index: int, table: pd.DataFrame, highest: int) -> list[str]:
     return drawn
 
 
-def sparkline(values: Sequence[float], label: str) -> Markup:
-    """Draw a line of scores between 0 and 100; nothing where fewer than two are known."""
+def sparkline(values: Sequence[float]) -> Markup:
+    """Draw a line of scores between 0 and 100; nothing where fewer than two are known.
+
+    It is hidden from readers who do not see it: the score and its change stand beside it.
+    """
     points = [(i, v) for i, v in enumerate(values) if not math.isnan(v)]
     if len(points) < 2:
         return Markup("")
     step = 60 / max(len(values) - 1, 1)
     path = " ".join(f"{2 + i * step:.0f},{18 - 0.16 * v:.0f}" for i, v in points)
-    x, y = path.rsplit(" ", 1)[-1].split(",")
-    return Markup(
-        '<svg class="k" viewBox="0 0 64 20" role="img" aria-label="{}"><polyline points="{}"/>'
-        '<circle cx="{}" cy="{}" r="2"/></svg>'
-    ).format(label, path, x, y)
+    return Markup('<svg class="k" aria-hidden="true"><polyline points="{}"/></svg>').format(path)
 
 
 def _fill(band: str) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from health import wording
 from health.report_book import build_book
-from health.report_details import details_json
+from health.report_details import packed_details
 from health.report_history import History
 from health.report_lists import Lists, build_lists
 from health.wording import LISTS, ListKind
@@ -69,7 +69,7 @@ def render_report(
         run=run,
         book=build_book(scores, reasons, flags, run, history),
         lists=lists,
-        details=details_json(lists.accounts, scores, reasons, flags, run, history),
+        details=packed_details(lists.accounts, scores, reasons, flags, run, history),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),

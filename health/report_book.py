@@ -171,7 +171,7 @@ def _band_rows(
             wording.money_short(float(mrr.get(band.name, 0.0)), run["currency"]),
             wording.percent(float(mrr.get(band.name, 0.0)) / all_mrr),
         )
-        for band in reversed(wording.BANDS)
+        for band in wording.BANDS
         if band.name or counts.get("", 0) or then.get("", 0)
     ]
 
@@ -286,8 +286,7 @@ def _verdict(name: str, scores: pd.DataFrame, run: Mapping[str, Any]) -> Verdict
     if not published or auc is None:
         sentences = ["No chance is published." if not published else "Not tested.", usual]
         return Verdict(title, "Not published", False, [s for s in sentences if s], note)
-    says = wording.auc_in_words(auc)
-    test = f"Of two accounts, it says which one will: {says}."
+    test = f"Shown {_PAIRS.get(name, _PAIRS[''])}, it picks the first: {wording.auc_in_words(auc)}."
     if not judged.get("has_signal", auc["low"] > 0.5):
         return Verdict(title, "No signal", False, [*_NO_SIGNAL, test, usual], note)
     sentences = [test, _best(judged), _lift(judged), usual]
@@ -295,6 +294,12 @@ def _verdict(name: str, scores: pd.DataFrame, run: Mapping[str, Any]) -> Verdict
     return Verdict(title, chip, True, [s for s in sentences if s], note)
 
 
+#: Whom a model has to tell apart; its AUC is how often it does.
+_PAIRS = {
+    "churn": "an account that left and one that stayed",
+    "upsell": "an account that grew and one that did not",
+    "": "an account that bought and one that did not",
+}
 _NO_SIGNAL = (
     "The past cannot be told from chance, so every account shows the usual rate of its group "
     "and no list rests on this model.",

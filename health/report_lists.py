@@ -136,7 +136,7 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
     base = row.get(f"{kind.output}_base_rate") if kind.output else None
     play = wording.text_of(row["suggested_play"])
     past = context.lines.get(account, [])
-    line = sparkline([*past, row["health_score"]], "Health over the last runs") if past else ""
+    line = sparkline([*past, row["health_score"]]) if past else ""
     return Row(
         account=context.accounts[account],
         csm=context.csms[csm],

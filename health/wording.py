@@ -13,6 +13,11 @@ import pandas as pd
 #: Stands where there is no figure.
 NONE = "–"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+#: Shares that people picture at once.
+_SIMPLE = (
+    *((1, n) for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 100)),
+    *((2, 3), (2, 5), (3, 4), (3, 5), (4, 5), (9, 10)),
+)
 #: From this many days on, a span is said in weeks, then months, then years.
 _WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 21, 90, 730
 
@@ -37,10 +42,11 @@ class Band:
     title: str
 
 
+#: Best first, not scored last: the order in which a reader meets them.
 BANDS = (
-    Band("red", "R", "■", "Red"),
-    Band("yellow", "Y", "▲", "Yellow"),
     Band("green", "G", "●", "Green"),
+    Band("yellow", "Y", "▲", "Yellow"),
+    Band("red", "R", "■", "Red"),
     Band("", "–", "○", "Not scored"),
 )
 
@@ -173,12 +179,12 @@ def chance(probability: float | None, base_rate: float | None, horizon_days: int
 
 
 def one_in(probability: float | None) -> str:
-    """Say a probability as a count of accounts.
+    """Say a probability as a count of accounts, the nearest simple one.
 
     Examples
     --------
-    >>> one_in(0.31), one_in(0.66), one_in(0.004), one_in(0.97)
-    ('about 1 in 3', 'about 7 in 10', 'under 1 in 100', 'nearly certain')
+    >>> one_in(0.31), one_in(0.66), one_in(0.4), one_in(0.004), one_in(0.97)
+    ('about 1 in 3', 'about 2 in 3', 'about 2 in 5', 'under 1 in 100', 'nearly certain')
     """
     p = _number(probability)
     if math.isnan(p):
@@ -187,9 +193,8 @@ def one_in(probability: float | None) -> str:
         return "under 1 in 100"
     if p > 0.95:
         return "nearly certain"
-    if p >= 0.45:
-        return f"about {round(p * 10)} in 10"
-    return f"about 1 in {round(1 / p)}"
+    part, whole = min(_SIMPLE, key=lambda pair: abs(pair[0] / pair[1] - p))
+    return f"about {part} in {whole}"
 
 
 def against_usual(probability: float | None, base_rate: float | None) -> str:

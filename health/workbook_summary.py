@@ -75,7 +75,7 @@ def _write_block(sheet: Any, at: int, block: _Block, formats: Mapping[str, Any])
 def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     unit = f" ({run['currency']})" if run["currency"] else ""
     bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
-    parts = [(f"{b.letter}  {b.title}", scores[bands == b.name]) for b in reversed(BANDS)]
+    parts = [(f"{b.letter}  {b.title}", scores[bands == b.name]) for b in BANDS]
     rows = [
         (title, len(own), own["mrr"].sum(), own["expected_loss"].sum(min_count=1))
         for title, own in [*parts, ("All accounts", scores)]

@@ -16,8 +16,15 @@ const draw = (tag, attributes) => {
 document.documentElement.classList.add("js");
 
 // ---- details of an account, drawn when its row is opened ----
-let held = null;
-const details = () => (held ??= JSON.parse($("details").textContent));
+// They are zipped in the page, and unzipped once, by what the browser itself brings.
+let details = null;
+const load = async () => {
+  const bytes = Uint8Array.from(atob($("details").textContent), (sign) => sign.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+};
+let loading = null;
+const whenLoaded = () => (loading ??= load().then((held) => { details = held; }));
 const say = (value, digits) => value.toFixed(digits).replace("-", "−");
 
 const bar = (parts) => {
@@ -43,7 +50,7 @@ const block = (title, rows, hint) => {
 
 const factsBlock = (account) => {
   const part = make("div"), list = make("dl", "facts");
-  details().facts.forEach((name, i) => {
+  details.facts.forEach((name, i) => {
     if (account.f[i]) list.append(make("dt", "", name), make("dd", "", account.f[i]));
   });
   part.append(make("h4", "", "In figures"), list);
@@ -51,7 +58,7 @@ const factsBlock = (account) => {
 };
 
 const healthBlock = (numbers) => {
-  const texts = details().texts, rows = [];
+  const texts = details.texts, rows = [];
   let most = 0, sum = 0;
   for (let i = 0; i < numbers.length; i += 3) most = Math.max(most, numbers[i + 1] + numbers[i + 2]);
   for (let i = 0; i < numbers.length; i += 3) {
@@ -78,7 +85,7 @@ const percent = (logit) => {
 };
 const times = (logit) => `× ${Math.exp(logit).toFixed(2)}`;
 const modelBlock = (output, model) => {
-  const texts = details().texts, rows = [], all = [];
+  const texts = details.texts, rows = [], all = [];
   for (let i = 0; i < model.r.length; i += 2) all.push([texts[model.r[i]], model.r[i + 1]]);
   if (model.n) all.push([`${model.n} weaker ${model.n === 1 ? "reason" : "reasons"} together`, model.s]);
   const most = Math.max(...all.map((pair) => Math.abs(pair[1])), 1e-9);
@@ -98,7 +105,7 @@ const modelBlock = (output, model) => {
 };
 
 const changeBlock = (numbers) => {
-  const texts = details().texts, rows = [];
+  const texts = details.texts, rows = [];
   let most = 0;
   for (let i = 0; i < numbers.length; i += 2) most = Math.max(most, Math.abs(numbers[i + 1]));
   for (let i = 0; i < numbers.length; i += 2) {
@@ -111,25 +118,31 @@ const changeBlock = (numbers) => {
   return block("What changed since the run before, in points", rows);
 };
 
-const openBody = (body, columns) => {
-  const account = details().accounts[Number(body.dataset.i)];
-  const row = make("tr", "x"), cell = make("td"), box = make("div", "open");
-  cell.colSpan = columns;
+const openWith = (body, content) => {
+  if (body.querySelector("tr.x")) return;
+  const row = make("tr", "x"), cell = make("td");
+  cell.colSpan = body.rows[0].cells.length;
+  cell.append(content);
+  row.append(cell);
+  row.hidden = body.querySelector(".o").getAttribute("aria-expanded") !== "true";
+  body.append(row);
+};
+const openBody = (body) => {
+  const account = details.accounts[Number(body.dataset.i)];
+  const box = make("div", "open");
   box.append(factsBlock(account));
   if (account.d) box.append(changeBlock(account.d));
   if (account.h) box.append(healthBlock(account.h));
   for (const [output, model] of Object.entries(account.m || {})) box.append(modelBlock(output, model));
-  cell.append(box);
-  row.append(cell);
-  body.append(row);
-  return row;
+  openWith(body, box);
 };
 const toggle = (button) => {
   const body = button.closest("tbody");
   const isOpen = button.getAttribute("aria-expanded") === "true";
-  const row = body.querySelector("tr.x") || openBody(body, body.rows[0].cells.length);
-  row.hidden = isOpen;
   button.setAttribute("aria-expanded", String(!isOpen));
+  const drawn = body.querySelector("tr.x");
+  if (drawn) drawn.hidden = isOpen;
+  else whenLoaded().then(() => openBody(body), () => openWith(body, make("p", "none", "This browser is too old to open the details.")));
 };
 for (const button of document.querySelectorAll(".o")) button.setAttribute("aria-expanded", "false");
 document.addEventListener("click", (event) => {
@@ -142,6 +155,11 @@ const key = (body, column) => {
   const cell = body.rows[0].cells[column];
   if (cell.dataset.s === undefined) return cell.textContent.trim().toLocaleLowerCase();
   return cell.dataset.s === "" ? null : Number(cell.dataset.s);
+};
+const firstWay = (table, column) => {
+  const text = table.tBodies[0].rows[0].cells[column].dataset.s === undefined;
+  const soon = table.tHead.rows[0].cells[column].classList.contains("soon");
+  return text || soon ? "ascending" : "descending";
 };
 const sortTable = (table, column, direction) => {
   const bodies = [...table.tBodies].map((body) => [key(body, column), body]);
@@ -160,10 +178,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const button = make("button", "", head.textContent);
     button.type = "button";
     button.addEventListener("click", () => {
-      const text = table.tBodies[0].rows[0].cells[column].dataset.s === undefined;
       const now = head.getAttribute("aria-sort");
-      const next = now ? (now === "ascending" ? "descending" : "ascending") : text ? "ascending" : "descending";
-      sortTable(table, column, next);
+      const turned = now === "ascending" ? "descending" : "ascending";
+      sortTable(table, column, now ? turned : firstWay(table, column));
     });
     head.replaceChildren(button);
   });
@@ -250,8 +267,7 @@ search.addEventListener("input", filter);
 sort.addEventListener("change", () => {
   if (sort.value === "") return;
   const table = panels[chosen].querySelector("table"), column = Number(sort.value);
-  const text = table.tBodies[0].rows[0].cells[column].dataset.s === undefined;
-  sortTable(table, column, text ? "ascending" : "descending");
+  sortTable(table, column, firstWay(table, column));
 });
 window.addEventListener("hashchange", recall);
 $("tools").hidden = false;
