@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,10 @@ _OPTIONS = {
     "nan_inf_to_errors": False,
 }
 
+#: Styles of cells that are set to the left.
+_LEFT = {"text", "wrapped", "entry", "date"}
+#: Height of a line of text, in points.
+_LINE = 15
 #: Stands alone on the sheet of an empty list.
 EMPTY = "No account is on this list this week."
 
@@ -70,7 +75,7 @@ def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame, shape = (n_flags, n_columns)
         The flags by CSM and rank, with the figures of the account, `band` as letter and word,
-        and `base_rate` of the list's own probability.
+        a reason a line, and `base_rate` of the list's own probability.
     """
     brought = scores.drop(columns=["name", "csm", "as_of"], errors="ignore")
     rows = flags.merge(brought.drop_duplicates("account_id"), on="account_id", how="left")
@@ -79,7 +84,9 @@ def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
         column = f"{kind.output}_base_rate"
         if kind.output and column in rows:
             base = base.where(rows["flag"] != kind.flag, rows[column].astype(float))
-    rows = rows.assign(band=rows["health_band"].map(_band_text), base_rate=base)
+    lines = rows["reasons"].map(lambda text: wording.text_of(text).replace("; ", "\n"))
+    bands = rows["health_band"].map(_band_text)
+    rows = rows.assign(band=bands, base_rate=base, reasons=lines)
     return rows.sort_values(["csm", "rank", "account_id"], na_position="last")
 
 
@@ -100,10 +107,13 @@ def _write_list(
     last = len(rows)
     for place, column in enumerate(columns):
         sheet.set_column(place, place, column.width)
-        sheet.write_string(0, place, column.title, formats["header"])
+        head = "header" if column.style in _LEFT else "header_right"
+        sheet.write_string(0, place, column.title, formats[head])
         values = rows[column.source] if column.source in rows else [None] * len(rows)
         for row, value in enumerate(values, start=1):
             write_cell(sheet, row, place, value, formats, column.style)
+    for row, height in enumerate(_heights(rows, columns), start=1):
+        sheet.set_row(row, height)
     sheet.set_row(0, 32)
     sheet.freeze_panes(1, _place(columns, "name") + 1)
     sheet.autofilter(0, 0, last, len(columns) - 1)
@@ -112,6 +122,20 @@ def _write_list(
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
+
+
+def _heights(rows: pd.DataFrame, columns: list[Column]) -> list[int]:
+    """Return the height of each row in points: not every program fits wrapped text by itself."""
+    wrapped = [column for column in columns if column.style == "wrapped"]
+    texts = [rows[column.source].map(wording.text_of) for column in wrapped]
+    return [
+        _LINE * max(_lines(text, column.width) for text, column in zip(row, wrapped, strict=True))
+        for row in zip(*texts, strict=True)
+    ]
+
+
+def _lines(text: str, width: int) -> int:
+    return sum(max(1, math.ceil(len(line) / width)) for line in text.split("\n"))
 
 
 def _mark(sheet: Any, columns: list[Column], last: int, formats: Mapping[str, Any]) -> None:

@@ -16,10 +16,14 @@ BAND_COLOURS = {
 }
 #: The longest text a cell holds.
 _MOST_CHARACTERS = 32767
-_TOP = {"valign": "top"}
+_TOP = {"valign": "top", "bottom": 4, "bottom_color": "#C9D1DA"}
+_HEADER = {"bold": True, "text_wrap": True, "valign": "vcenter"} | {
+    "bg_color": "#1F3A5F",
+    "font_color": "#FFFFFF",
+}
 _STYLES: dict[str, dict[str, Any]] = {
-    "text": {**_TOP, "num_format": "@"},
-    "wrapped": {**_TOP, "text_wrap": True},
+    "text": {**_TOP, "num_format": "@", "align": "left", "indent": 1},
+    "wrapped": {**_TOP, "text_wrap": True, "align": "left", "indent": 1},
     "entry": {**_TOP, "text_wrap": True, "bg_color": "#F4F6FA", "border": 1}
     | {"border_color": "#D5DBE3"},
     "whole": {**_TOP, "num_format": "#,##0"},
@@ -27,13 +31,13 @@ _STYLES: dict[str, dict[str, Any]] = {
     "change": {**_TOP, "num_format": "+0.0;-0.0;0.0"},
     "money": {**_TOP, "num_format": "#,##0"},
     "share": {**_TOP, "num_format": "0.0%"},
-    "date": {**_TOP, "num_format": "yyyy-mm-dd", "align": "left"},
+    "date": {**_TOP, "num_format": "yyyy-mm-dd", "align": "left", "indent": 1},
     "title": {"bold": True, "font_size": 16},
     "about": {"font_color": "#52606D"},
-    "heading": {"bold": True, "font_color": "#1F3A5F", "bottom": 1},
+    "heading": {"bold": True, "font_color": "#1F3A5F", "bottom": 1, "align": "left", "indent": 1},
     "heading_right": {"bold": True, "font_color": "#1F3A5F", "bottom": 1, "align": "right"},
-    "header": {"bold": True, "text_wrap": True, "valign": "vcenter"}
-    | {"bg_color": "#1F3A5F", "font_color": "#FFFFFF"},
+    "header": {**_HEADER, "align": "left", "indent": 1},
+    "header_right": {**_HEADER, "align": "right"},
 }
 
 

@@ -13,8 +13,6 @@ from health.wording import BANDS, LISTS
 from health.workbook_cells import write_cell
 from health.workbook_columns import list_columns
 
-_NUMBERS = {"whole", "money", "share", "score", "change"}
-
 
 @dataclass(frozen=True)
 class _Block:
@@ -47,7 +45,8 @@ def write_summary(
     """
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 30)
-    sheet.set_column(1, 3, 16)
+    sheet.set_column(1, 2, 16)
+    sheet.set_column(3, 3, 22)
     sheet.set_column(4, 4, 90)
     title = wording.text_of(run["company"]) or "Customer health"
     sheet.write_string(0, 0, title, formats["title"])
@@ -64,7 +63,7 @@ def write_summary(
 
 def _write_block(sheet: Any, at: int, block: _Block, formats: Mapping[str, Any]) -> int:
     for place, (title, style) in enumerate(zip(block.head, block.styles, strict=True)):
-        heading = "heading_right" if style in _NUMBERS else "heading"
+        heading = "heading" if style == "text" else "heading_right"
         sheet.write_string(at, place, title, formats[heading])
     for row, values in enumerate(block.rows, start=at + 1):
         for place, (value, style) in enumerate(zip(values, block.styles, strict=True)):
