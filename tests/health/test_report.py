@@ -9,6 +9,7 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import pytest
 from health.report import render_report
 from health.report_history import History, score_changes
 from health.report_lists import MOST_ROWS
+from health.run_directory import PublishedRun
 from health.wording import LISTS
 from tests.health.sample_run import HOSTILE, SampleRun, sample_run
 
@@ -245,3 +247,20 @@ def _luminance(colour: str) -> float:
     shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_history_is_read_from_earlier_runs(sample: SampleRun, tmp_path: Path) -> None:
+    runs = []
+    for day, scores in sample.past_scores.groupby("as_of"):
+        folder = tmp_path / f"as_of={day.date()}"
+        folder.mkdir()
+        scores.to_parquet(folder / "scores.parquet")
+        sample.past_reasons.to_parquet(folder / "reasons.parquet")
+        runs.append(PublishedRun(day.date(), folder))
+    history = History.of_runs(runs, most=3)
+    assert history.scores["as_of"].nunique() == 3
+    assert len(history.last) == len(sample.scores)
+    account = sample.scores["account_id"].iloc[0]
+    assert len(history.lines(pd.Series([account]))[account]) == 3
+    assert render_report(*sample.parts, history=history).count('<svg class="k"') > 50
+    assert History.of_runs([]).last.empty
