@@ -59,7 +59,7 @@ def demo(
 @app.command()
 def check(config: ConfigPath) -> None:
     """Read and validate the tables; exit 2 and every violation where one is wrong."""
-    from health.batch import open_company
+    from health.company import open_company
     from health.config import load_config
 
     show.check_report(_console(), open_company(load_config(config)))
@@ -78,7 +78,7 @@ def features(
     ] = False,
 ) -> None:
     """Write the feature table as of a date."""
-    from health.batch import write_features
+    from health.company import write_features
     from health.config import load_config
 
     if list_all:

@@ -14,7 +14,8 @@ from features.catalogue import CATALOGUE
 from health.wording import money, percent
 
 if TYPE_CHECKING:
-    from health.batch import Company, RunResult
+    from health.batch import RunResult
+    from health.company import Company
     from health.explain import Explanation
     from health.registry import Version
 

@@ -7,6 +7,7 @@ from datetime import date
 
 import pandas as pd
 
+from features.catalogue import describe
 from health.config import Config
 from health.reasons import strongest
 
@@ -149,7 +150,7 @@ def _upsell(scored: Scored, config: Config) -> pd.DataFrame:
     )
     chosen = _offer_allowed(scored) & (lifted | near_limit) & (scores["upsell_value"] > 0)
     picked = _pick(scored, chosen, value="upsell_value", probability="upsell_probability")
-    return _with_reasons(picked, strongest(scored.reasons, "upsell", "contribution"))
+    return _with_reasons(picked, *_offer_reasons(scored, "upsell"))
 
 
 def _cross_sell(scored: Scored, config: Config) -> pd.DataFrame:
@@ -169,7 +170,13 @@ def _cross_sell(scored: Scored, config: Config) -> pd.DataFrame:
         probability="cross_sell_probability",
         product="cross_sell_product",
     )
-    return _with_reasons(picked, strongest(scored.reasons, "cross_sell", "contribution"))
+    return _with_reasons(picked, *_offer_reasons(scored, "cross_sell"))
+
+
+def _offer_reasons(scored: Scored, output: str) -> tuple[pd.Series[str], ...]:
+    """Return what speaks for an offer, or where no model speaks, what the account does well."""
+    well = strongest(scored.reasons, "health", "contribution")
+    return strongest(scored.reasons, output, "contribution"), well
 
 
 def _advocate(scored: Scored, config: Config) -> pd.DataFrame:
@@ -186,9 +193,14 @@ def _advocate(scored: Scored, config: Config) -> pd.DataFrame:
 
 def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
     picked = _pick(scored, ~_paying_on(scored), value="mrr")
-    health = strongest(scored.reasons, "health", "missing", most=2)
-    picked = _with_reasons(picked, health)
-    picked["reasons"] = ("Gave notice; " + picked["reasons"]).str.removesuffix("; ")
+    reasons = scored.reasons[scored.reasons["term"] != "notice_given"]
+    picked = _with_reasons(picked, strongest(reasons, "health", "missing", most=2))
+    days = scored.features.loc[picked.index, "days_since_notice"]
+    texts = zip(days, picked["reasons"], strict=True)
+    picked["reasons"] = [
+        "; ".join(filter(None, (describe("days_since_notice", since), others)))
+        for since, others in texts
+    ]
     return picked
 
 

@@ -149,7 +149,7 @@ class Scorecard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     components: Annotated[tuple[Component, ...], Field(min_length=1)] = DEFAULT_COMPONENTS
-    minimum_coverage: Annotated[float, Field(ge=0, le=1)] = 0.4
+    minimum_coverage: Annotated[float, Field(ge=0, le=1)] = 0.3
     bands: Bands = Bands()
 
     @model_validator(mode="after")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from lifelines import WeibullFitter
-from lifelines.exceptions import ConvergenceError
+from lifelines.exceptions import ConvergenceError, StatisticalWarning
 from lifelines.utils import survival_table_from_events
 
 from models.inputs import BoolArray, FloatArray
@@ -175,8 +176,11 @@ def weibull_curve(lives: Lives) -> Curve | None:
     if lives.n_events < _FEWEST_FOR_WEIBULL:
         return None
     try:
-        fitted = WeibullFitter().fit(lives.time, lives.died, entry=lives.entry)
-    except (ConvergenceError, ValueError):
+        with warnings.catch_warnings():
+            # lifelines warns of a fit that is not to be trusted: then it is not.
+            warnings.simplefilter("error", StatisticalWarning)
+            fitted = WeibullFitter().fit(lives.time, lives.died, entry=lives.entry)
+    except (ConvergenceError, StatisticalWarning, ValueError):
         return None
     shape, scale = float(fitted.rho_), float(fitted.lambda_)
     if not _SHAPES[0] <= shape <= _SHAPES[1]:

@@ -1,0 +1,104 @@
+"""A company's tables, opened and checked, and the features of a date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from features.build import build_features
+from features.errors import HealthError
+from features.source import OpenedTables, open_tables
+from health.config import Config
+
+
+@dataclass(frozen=True)
+class Company:
+    """A configuration and the tables it names, opened and checked."""
+
+    config: Config
+    opened: OpenedTables
+
+    @property
+    def data_end(self) -> datetime:
+        """The midnight at or after the data's end: the last date that can be scored."""
+        end: datetime = self.opened.tables.observed_until
+        midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight if midnight == end else midnight + timedelta(days=1)
+
+    @property
+    def data_start(self) -> datetime:
+        """The first time seen in any dated table."""
+        return min(s.first for s in self.opened.summaries if s.first is not None)
+
+
+def open_company(config: Config) -> Company:
+    """Open and validate the tables; InputError with every violation where one is wrong."""
+    opened = open_tables(
+        config.tables,
+        base=config.base,
+        url=config.data.url,
+        observed_until=config.observed_until,
+        allow=config.checks.allow,
+    )
+    return Company(config, opened)
+
+
+def resolve_as_of(company: Company, as_of: datetime | None, *, today: datetime) -> datetime:
+    """Return the date to score: the one asked for, else the last as_of_weekday there is data for.
+
+    Raises
+    ------
+    HealthError
+        The date lies outside the data.
+    """
+    end = company.data_end
+    if as_of is None:
+        last = min(end, today.replace(hour=0, minute=0, second=0, microsecond=0))
+        return last - timedelta(days=(last.weekday() - company.config.weekday) % 7)
+    if not company.data_start < as_of <= end:
+        raise HealthError(
+            f"{as_of.date()} is outside the data, which runs from "
+            f"{company.data_start.date()} to {end.date()}",
+            where="--as-of",
+            fix=f"give a date after {company.data_start.date()} and up to {end.date()}",
+        )
+    return as_of
+
+
+def write_features(config: Config, as_of: datetime | None, output: Path, *, today: datetime) -> int:
+    """Write the feature table as of a date to a Parquet or CSV file; return its row count."""
+    if output.suffix not in {".parquet", ".csv"}:
+        raise HealthError(
+            f"cannot write {output.suffix or 'a file without an ending'}",
+            where=str(output),
+            fix="end the name in .parquet or .csv",
+        )
+    company = open_company(config)
+    features = features_of(company, resolve_as_of(company, as_of, today=today))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        if output.suffix == ".csv":
+            features.to_csv(temporary, index=False)
+        else:
+            features.to_parquet(temporary, index=False)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(features)
+
+
+def features_of(company: Company, day: datetime) -> pd.DataFrame:
+    """Build the features of every paying account as of a date; HealthError where none pays."""
+    features = build_features(company.opened.tables, [day])
+    if features.empty:
+        raise HealthError(
+            f"no account pays on {day.date()}",
+            where="subscriptions",
+            fix="give a date on which subscriptions run (mrr above 0), or check started_at, "
+            "ended_at and mrr",
+        )
+    return features
