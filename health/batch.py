@@ -20,7 +20,8 @@ from health.company import Company, features_of, open_company, resolve_as_of
 from health.config import Config
 from health.gates import Gate, check_gates
 from health.report import render_report
-from health.run_directory import PublishedRun, publish, refuse_second, run_before
+from health.report_history import History
+from health.run_directory import PublishedRun, publish, refuse_second, runs_before
 from health.scoring import ScoredRun, score_accounts
 from health.training import build_training_set, evaluation_of, fit_models
 from health.workbook import write_workbook
@@ -111,7 +112,9 @@ def score_run(
     version = _champion(config)
     with timings.step("features"):
         features = features_of(company, day)
-    before = run_before(config.runs_dir, day.date())
+    earlier = runs_before(config.runs_dir, day.date())
+    before = earlier[-1] if earlier else None
+    history = History.of_runs(earlier)
     with timings.step("score"):
         scored = score_accounts(
             features, company.opened.tables, version.artefacts, config, previous=before
@@ -125,7 +128,8 @@ def score_run(
             table.to_parquet(folder / f"{name}.parquet", index=False)
         parts = (scored.scores, scored.reasons, scored.flags, info)
         write_workbook(folder / "flags.xlsx", *parts)
-        (folder / "report.html").write_text(render_report(*parts), encoding="utf-8")
+        html = render_report(*parts, history=history)
+        (folder / "report.html").write_text(html, encoding="utf-8")
         info["finished"] = _later(today, timings)
         content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
         (folder / "run.json").write_text(content + "\n", encoding="utf-8")

@@ -64,10 +64,9 @@ def list_runs(runs_dir: Path) -> list[PublishedRun]:
     return sorted(runs, key=lambda run: run.as_of)
 
 
-def run_before(runs_dir: Path, as_of: date) -> PublishedRun | None:
-    """Return the last run that scored an earlier date, or None."""
-    earlier = [run for run in list_runs(runs_dir) if run.as_of < as_of]
-    return earlier[-1] if earlier else None
+def runs_before(runs_dir: Path, as_of: date) -> list[PublishedRun]:
+    """Return the runs that scored an earlier date, oldest first."""
+    return [run for run in list_runs(runs_dir) if run.as_of < as_of]
 
 
 def refuse_second(runs_dir: Path, as_of: date, *, replace: bool) -> None:

@@ -1,4 +1,7 @@
-"""The commands on good and bad input: exit codes, messages, nothing half written."""
+"""The commands on good and bad input: exit codes, messages, nothing half written.
+
+Four run as processes of their own, as an operator runs them; the others call the same entry point.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.health.conftest import Demo, run_health
+from tests.health.conftest import Demo, call_health, run_health
 
 
 def test_check_prints_rows_and_dates(demo: Demo) -> None:
@@ -21,7 +24,7 @@ def test_check_prints_rows_and_dates(demo: Demo) -> None:
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_features_to_a_file(demo: Demo, tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"features.{ending}"
-    done = run_health("features", demo.config, "--as-of", "2026-06-07", "-o", output)
+    done = call_health("features", demo.config, "--as-of", "2026-06-07", "-o", output)
     assert done.code == 0, done.err
     read = pd.read_parquet if ending == "parquet" else pd.read_csv
     frame = read(output)
@@ -31,7 +34,7 @@ def test_features_to_a_file(demo: Demo, tmp_path: Path, ending: str) -> None:
 
 
 def test_features_list_needs_no_company() -> None:
-    done = run_health("features", "--list")
+    done = call_health("features", "--list")
     assert done.code == 0
     assert "usage_events_trend" in done.out
 
@@ -45,7 +48,7 @@ def test_score_runs_from_another_folder(demo: Demo, tmp_path: Path) -> None:
 
 def test_a_scored_date_is_refused_without_replace(demo: Demo) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in demo.runs[-1].iterdir()}
-    done = run_health("score", demo.config)
+    done = call_health("score", demo.config)
     assert done.code == 2
     assert "--replace" in done.err
     assert before == {p.name: p.stat().st_mtime_ns for p in demo.runs[-1].iterdir()}
@@ -60,16 +63,16 @@ def test_explain_tells_score_reasons_and_change(demo: Demo) -> None:
 
 
 def test_explain_an_account_that_is_not_there(demo: Demo) -> None:
-    done = run_health("explain", demo.config, "ACC-9")
+    done = call_health("explain", demo.config, "ACC-9")
     assert done.code == 2
     assert "is not in the run" in done.err
 
 
 def test_models_lists_and_promotes(demo: Demo) -> None:
-    done = run_health("models", demo.config)
+    done = call_health("models", demo.config)
     assert done.code == 0, done.err
     assert "* " in done.out
-    refused = run_health("models", demo.config, "promote", "none")
+    refused = call_health("models", demo.config, "promote", "none")
     assert refused.code == 2
     assert "choose one of" in refused.err
 
@@ -79,21 +82,21 @@ def test_a_tampered_model_is_refused(demo: Demo, tmp_path: Path) -> None:
     shutil.copytree(demo.folder, company)
     artefact = next((company / "models").glob("*/churn.joblib"))
     artefact.write_bytes(artefact.read_bytes() + b" ")
-    done = run_health("score", company / "health.toml", "--as-of", "2026-09-06")
+    done = call_health("score", company / "health.toml", "--as-of", "2026-09-06")
     assert done.code == 2
     assert "checksum" in done.err
     assert not (company / "runs" / "as_of=2026-09-06").exists()
 
 
 def test_score_before_train(own_tables: Path) -> None:
-    done = run_health("score", own_tables / "health.toml")
+    done = call_health("score", own_tables / "health.toml")
     assert done.code == 2
     assert "health train" in done.err
 
 
 @pytest.mark.parametrize("day", ["1999-01-03", "2031-01-05"])
 def test_a_date_outside_the_data(demo: Demo, day: str) -> None:
-    done = run_health("score", demo.config, "--as-of", day)
+    done = call_health("score", demo.config, "--as-of", day)
     assert done.code == 2
     assert "outside the data" in done.err
 
@@ -129,7 +132,7 @@ def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
     tickets = pd.read_csv(own_tables / "tables" / "tickets.csv", dtype=str)
     tickets.loc[:2, "account_id"] = "NOBODY"
     tickets.to_csv(own_tables / "tables" / "tickets.csv", index=False)
-    done = run_health("check", own_tables / "health.toml")
+    done = call_health("check", own_tables / "health.toml")
     assert done.code == 2
     assert "tickets.account_id" in done.err
     assert "NOBODY" in done.err
@@ -138,15 +141,15 @@ def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
 def test_an_unknown_key_and_a_missing_file(own_tables: Path) -> None:
     config = own_tables / "health.toml"
     config.write_text("curency = 'EUR'\n" + config.read_text())
-    done = run_health("check", config)
+    done = call_health("check", config)
     assert done.code == 2
     assert "did you mean 'currency'?" in done.err
-    absent = run_health("check", own_tables / "absent.toml")
+    absent = call_health("check", own_tables / "absent.toml")
     assert absent.code == 2
     assert "no such configuration file" in absent.err
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(demo: Demo) -> None:
-    done = run_health("demo", demo.folder)
+    done = call_health("demo", demo.folder)
     assert done.code == 2
     assert "--replace" in done.err

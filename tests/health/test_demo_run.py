@@ -114,7 +114,7 @@ def test_contributions_sum_to_the_published_figure(
 
 
 def test_flags_fit_a_week_and_rank_by_money(flags: pd.DataFrame) -> None:
-    assert {"at_risk", "upsell", "cross_sell"} <= set(flags["flag"])
+    assert {"at_risk", "upsell"} <= set(flags["flag"])
     for _, own in flags.groupby(["flag", "csm"]):
         ordered = own.sort_values("rank")
         assert ordered["rank"].tolist() == list(range(1, len(own) + 1))
@@ -148,7 +148,7 @@ def test_a_flag_that_stood_last_week_keeps_its_since(demo: Demo, flags: pd.DataF
 def test_run_json_tells_the_run(run: Path, scores: pd.DataFrame) -> None:
     info = json.loads((run / "run.json").read_text())
     assert info["as_of"] == run.name.removeprefix("as_of=")
-    assert info["row_counts"]["accounts"] == 250
+    assert info["row_counts"]["accounts"] == 200
     assert all(gate["passed"] for gate in info["gates"])
     assert info["clv"]["horizon_months"] == 36
     assert set(info["evaluation"]) == {"churn", "upsell", "cross_sell"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import HealthError
-from health.run_directory import list_runs, publish, run_before
+from health.run_directory import list_runs, publish, runs_before
 
 DAY = date(2026, 1, 4)
 
@@ -49,10 +49,9 @@ def test_a_date_is_scored_twice_only_when_asked(tmp_path: Path) -> None:
     assert [run.as_of for run in list_runs(tmp_path)] == [DAY]
 
 
-def test_the_run_before(tmp_path: Path) -> None:
-    for day in (date(2025, 12, 28), DAY):
+def test_the_runs_before(tmp_path: Path) -> None:
+    first = date(2025, 12, 28)
+    for day in (first, DAY):
         publish(tmp_path, day, _write("1"), replace=False)
-    before = run_before(tmp_path, DAY)
-    assert before is not None
-    assert before.as_of == date(2025, 12, 28)
-    assert run_before(tmp_path, date(2025, 12, 28)) is None
+    assert [run.as_of for run in runs_before(tmp_path, DAY)] == [first]
+    assert runs_before(tmp_path, first) == []
