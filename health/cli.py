@@ -49,7 +49,7 @@ def demo(
     ] = False,
 ) -> None:
     """Make a demo company, train, score, and tell where the report is."""
-    from health.demo_run import run_demo
+    from health.demo.run import run_demo
 
     run_demo(
         folder, accounts=accounts, seed=seed, replace=replace, console=_console(), today=_now()
@@ -106,8 +106,8 @@ def train(
     promote: Annotated[bool, typer.Option(help="Make the new version the one that scores.")] = True,
 ) -> None:
     """Train on past dates, evaluate on later ones, and leave a model version."""
-    from health.batch import train_version
     from health.config import load_config
+    from health.weekly.batch import train_version
 
     loaded = load_config(config)
     version = train_version(loaded, until=until, promoted=promote)
@@ -123,8 +123,8 @@ def score(
     ] = False,
 ) -> None:
     """Score every paying account and publish the run: the weekly batch."""
-    from health.batch import score_run
     from health.config import load_config
+    from health.weekly.batch import score_run
 
     run = score_run(load_config(config), as_of, replace=replace, today=_now())
     show.run_summary(_console(), run)
@@ -138,7 +138,7 @@ def explain(
 ) -> None:
     """Explain one account from the last run: score, reasons, change, history."""
     from health.config import load_config
-    from health.explain import explain_account
+    from health.scoring.explain import explain_account
 
     found = explain_account(load_config(config), account, as_of)
     show.explanation(_console(), found)
@@ -151,8 +151,8 @@ def models(
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
 ) -> None:
     """List the model versions with their evaluation, or promote one."""
-    from health import registry
     from health.config import load_config
+    from health.training import registry
 
     loaded = load_config(config)
     if action is not None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from features.errors import HealthError
 from features.schema import TABLES
 from features.source import TableSource
-from health.scorecard_config import Scorecard
+from health.scorecard.config import Scorecard
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 

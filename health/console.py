@@ -14,10 +14,10 @@ from features.catalogue import CATALOGUE
 from health.wording import money, percent
 
 if TYPE_CHECKING:
-    from health.batch import RunResult
     from health.company import Company
-    from health.explain import Explanation
-    from health.registry import Version
+    from health.scoring.explain import Explanation
+    from health.training.registry import Version
+    from health.weekly.batch import RunResult
 
 _BANDS = {"red": "red", "yellow": "yellow", "green": "green"}
 _LISTS = {"at_risk": "At risk", "upsell": "Upsell", "cross_sell": "Cross-sell"}

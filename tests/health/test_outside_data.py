@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from health.batch import RunResult, score_run, train_version
 from health.company import open_company, write_features
 from health.config import Config, load_config
-from health.explain import explain_account
+from health.scoring.explain import explain_account
+from health.weekly.batch import RunResult, score_run, train_version
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data"

@@ -1,0 +1,1 @@
+"""Expansion: what an account could buy next, and what that is worth."""

@@ -1,0 +1,1 @@
+"""Flags: which accounts somebody should look at this week."""

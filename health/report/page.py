@@ -1,0 +1,168 @@
+"""The weekly report: one HTML file that needs no network, for CSMs and their heads."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from health import wording
+from health.report.book import build_book
+from health.report.details import packed_details
+from health.report.history import History
+from health.report.lists import Lists, build_lists
+from health.wording import LISTS, ListKind
+
+#: Columns that a report reads and a run may lack; they count as not known.
+_SCORE_COLUMNS = (
+    *("name", "csm", "segment", "industry", "region", "stage", "mrr", "tenure_days"),
+    *("health_score", "health_band", "health_coverage", "health_change", "not_scored_reason"),
+    *("churn_probability", "churn_base_rate", "expected_loss", "clv", "clv_low", "clv_high"),
+    *("upsell_probability", "upsell_base_rate", "upsell_value", "cross_sell_product"),
+    *("cross_sell_probability", "cross_sell_base_rate", "cross_sell_value", "days_to_renewal"),
+)
+_TEXTS = {
+    *("name", "csm", "segment", "industry", "region", "stage", "health_band"),
+    *("not_scored_reason", "cross_sell_product"),
+}
+_FLAG_COLUMNS = ("probability", "product")
+
+
+def render_report(
+    scores: pd.DataFrame,
+    reasons: pd.DataFrame,
+    flags: pd.DataFrame,
+    run: Mapping[str, Any],
+    *,
+    history: History | None = None,
+) -> str:
+    """Render a run as one self-contained HTML page.
+
+    Parameters
+    ----------
+    scores, reasons, flags : pd.DataFrame
+        The tables of the run directory.
+    run : mapping
+        Content of run.json.
+    history : History, optional
+        Earlier runs: adds last week's bands, lines of the score, and what changed.
+
+    Returns
+    -------
+    str
+        HTML without any reference to a network; its Content-Security-Policy allows nothing
+        but the page's own style and script, by their hashes.
+    """
+    scores, flags = _complete(scores, _SCORE_COLUMNS), _complete(flags, _FLAG_COLUMNS)
+    history = history or History()
+    lists = build_lists(scores, flags, run, history)
+    environment = _environment()
+    style = _source(environment, "report.css") + _phone_labels(LISTS)
+    script = _source(environment, "report.js")
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        book=build_book(scores, reasons, flags, run, history),
+        lists=lists,
+        details=packed_details(lists.accounts, scores, reasons, flags, run, history),
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        footnotes=_footnotes(run, lists),
+    )
+
+
+def _complete(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Add the columns that are missing, as unknown."""
+    absent = [column for column in columns if column not in frame.columns]
+    return frame.assign(**{c: None if c in _TEXTS else float("nan") for c in absent})
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("health.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=wording.count,
+        day=wording.day,
+        money=wording.money,
+        percent=wording.percent,
+        title_of=wording.title_of,
+        sort_key=_sort_key,
+    )
+    return environment
+
+
+def _sort_key(value: float) -> str:
+    """Write a number that a column is sorted by; empty where there is none."""
+    return "" if math.isnan(value) else f"{float(value):.5g}"
+
+
+def _source(environment: Environment, name: str) -> str:
+    if environment.loader is None:  # pragma: no cover - the environment above has one
+        raise RuntimeError("no templates")
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _phone_labels(kinds: tuple[ListKind, ...]) -> str:
+    """Name the cells of each list on a narrow page, where the headings are out of sight."""
+    rules = []
+    for kind in kinds:
+        titles = column_titles(kind)
+        rules += [
+            f'#list-{kind.flag} td:nth-child({place})::before{{content:"{title}"}}'
+            for place, title in enumerate(titles, 1)
+            if place > 1
+        ]
+    return "@media screen and (max-width:760px){" + "".join(rules) + "}\n"
+
+
+def column_titles(kind: ListKind) -> list[str]:
+    """Return the headings of a list's columns, in order."""
+    money = [title for title in (kind.chance, kind.value) if title]
+    return ["Account", "MRR", "Health", *money, "Why", "Renewal", "Since"]
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(source: str) -> str:
+    digest = hashlib.sha256(source.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
+    clv, days = run["clv"], run["horizon_days"]
+    notes = [
+        f"A chance is the share of accounts like this one that did it within {days} days; "
+        "the usual rate of accounts like it stands beside.",
+        "Expected loss is the chance of leaving × a year of MRR. Expected gain is the chance × "
+        "a year of the step's price × the chance that the account stays.",
+        f"Lifetime value: {clv['horizon_months']} months ahead, margin "
+        f"{wording.percent(clv['margin'])}, discounted at "
+        f"{wording.percent(clv['discount_rate'])} a year, in {clv['currency']}. Likely range: "
+        "95 %.",
+        "The health score runs from 0 to 100, higher is better. A measure without data gives its "
+        "weight to the others; with too little data an account is not scored.",
+        f"All amounts are in {run['currency']}. All dates are UTC; data up to "
+        f"{wording.day(run['as_of'])}, that day not included.",
+    ]
+    if lists.left_out:
+        notes.append(
+            f"{wording.count(lists.left_out, 'row')} of low rank have no room on this page and "
+            "stand in the workbook."
+        )
+    return notes

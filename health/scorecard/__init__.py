@@ -1,0 +1,1 @@
+"""The scorecard: measures, curves and bands that make a health score."""

@@ -1,0 +1,1 @@
+"""Scoring: figures and reasons of every account on one date."""

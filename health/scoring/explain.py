@@ -1,0 +1,127 @@
+"""One account, explained from published runs: figures, reasons, what changed, history."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from features.errors import HealthError
+from health.config import Config
+from health.weekly.run_directory import PublishedRun, list_runs
+
+#: Most past runs shown as history.
+_HISTORY = 12
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of one account in one run.
+
+    Attributes
+    ----------
+    scores : pd.Series
+        Its row of scores.parquet.
+    reasons : pd.DataFrame
+        Its rows of reasons.parquet.
+    flags : pd.DataFrame
+        Its rows of flags.parquet.
+    change : pd.DataFrame
+        term, before, now, change (points of health), text: what moved since the run before;
+        empty where there is none.
+    history : pd.DataFrame
+        as_of, health_score, health_band, churn_probability, mrr of the last runs.
+    currency : str
+        Of every amount.
+    """
+
+    scores: pd.Series
+    reasons: pd.DataFrame
+    flags: pd.DataFrame
+    change: pd.DataFrame
+    history: pd.DataFrame
+    currency: str
+
+
+def explain_account(config: Config, account: str, as_of: datetime | None = None) -> Explanation:
+    """Explain an account from the run of a date, or from the last one.
+
+    Raises
+    ------
+    HealthError
+        There is no run, or the run does not hold the account.
+    """
+    runs = list_runs(config.runs_dir)
+    if as_of is not None:
+        runs = [run for run in runs if run.as_of <= as_of.date()]
+    if not runs or (as_of is not None and runs[-1].as_of != as_of.date()):
+        raise HealthError(
+            f"no run of {as_of.date()}" if as_of else "nothing has been scored yet",
+            where=str(config.runs_dir),
+            fix=f"run `health score {config.file}` first",
+        )
+    run, before = runs[-1], runs[-2] if len(runs) > 1 else None
+    scores = run.table("scores")
+    _require(scores, account, run)
+    reasons = _own(run, "reasons", account)
+    return Explanation(
+        scores[scores["account_id"] == account].iloc[0],
+        reasons,
+        _own(run, "flags", account),
+        _change(reasons, before, account),
+        _history(runs[-_HISTORY:], account),
+        config.currency,
+    )
+
+
+def _require(scores: pd.DataFrame, account: str, run: PublishedRun) -> None:
+    if (scores["account_id"] == account).any():
+        return
+    close = difflib.get_close_matches(account, scores["account_id"].tolist(), n=3)
+    raise HealthError(
+        f"account {account!r} is not in the run of {run.as_of}; only paying accounts are scored",
+        where=str(run.folder),
+        fix=f"did you mean {', '.join(close)}?" if close else "check the account_id",
+    )
+
+
+def _own(run: PublishedRun, table: str, account: str) -> pd.DataFrame:
+    frame = pd.read_parquet(
+        run.folder / f"{table}.parquet", filters=[("account_id", "==", account)]
+    )
+    return frame.reset_index(drop=True)
+
+
+def _change(reasons: pd.DataFrame, before: PublishedRun | None, account: str) -> pd.DataFrame:
+    """Compare the points of every measure with the run before."""
+    columns = ["term", "before", "now", "change", "text"]
+    if before is None:
+        return pd.DataFrame(columns=columns)
+    then = _own(before, "reasons", account)
+    then = then[then["output"] == "health"].set_index("term")
+    now = reasons[reasons["output"] == "health"].set_index("term")
+    if then.empty or now.empty:
+        return pd.DataFrame(columns=columns)
+    both = now[["contribution", "text"]].join(then["contribution"].rename("then"), how="outer")
+    both["text"] = both["text"].fillna(then["text"])
+    moved = pd.DataFrame(
+        {
+            "term": both.index,
+            "before": both["then"].fillna(0.0),
+            "now": both["contribution"].fillna(0.0),
+            "text": both["text"],
+        }
+    ).reset_index(drop=True)
+    moved["change"] = moved["now"] - moved["before"]
+    moved = moved[moved["change"].abs() > 1e-9]
+    order = moved["change"].abs().sort_values(ascending=False).index
+    return moved.loc[order, columns].reset_index(drop=True)
+
+
+def _history(runs: list[PublishedRun], account: str) -> pd.DataFrame:
+    columns = ["account_id", "as_of", "health_score", "health_band", "churn_probability", "mrr"]
+    rows = [run.table("scores", columns) for run in runs]
+    history = pd.concat([row[row["account_id"] == account] for row in rows])
+    return history.drop(columns="account_id").reset_index(drop=True)

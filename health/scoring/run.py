@@ -1,0 +1,235 @@
+"""From features and models to everything a run publishes, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.labels import cross_sell_labels
+from features.tables import Tables
+from health.config import Config
+from health.expansion.prices import peer_groups
+from health.flags.rules import Scored, raise_flags
+from health.scorecard.score import HealthScores, band, score_health
+from health.scorecard.stage import lifecycle_stage
+from health.scoring.lifetime import lifetime_columns
+from health.scoring.reasons import BASELINE, reason_rows
+from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.training.fit import TARGETS
+from health.weekly.run_directory import PublishedRun
+from models import expected_loss
+
+#: The sentence of the term that every account starts from.
+BASELINE_TEXT = "Where every account starts from"
+#: Attributes of an account that a run carries along, in this order.
+ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """Everything a run publishes.
+
+    Attributes
+    ----------
+    scores, reasons, flags : pd.DataFrame
+        The tables of the run directory.
+    skipped : dict of str to int
+        Accounts left out, by reason.
+    warnings : list of str
+        What a reader of the lists must know.
+    """
+
+    scores: pd.DataFrame
+    reasons: pd.DataFrame
+    flags: pd.DataFrame
+    skipped: dict[str, int]
+    warnings: list[str]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables by file name."""
+        return {"scores": self.scores, "reasons": self.reasons, "flags": self.flags}
+
+
+def score_accounts(
+    features: pd.DataFrame,
+    tables: Tables,
+    models: Mapping[str, Any],
+    config: Config,
+    *,
+    previous: PublishedRun | None = None,
+) -> ScoredRun:
+    """Score every account of a feature table.
+
+    Parameters
+    ----------
+    features : pd.DataFrame
+        One row per paying account as of one date.
+    tables : Tables
+        The input tables, for the products held.
+    models : mapping of str to object
+        The artefacts of a trained version.
+    config : Config
+        Scorecard, flags, CLV and expansion settings.
+    previous : PublishedRun, optional
+        The run before: gives `health_change` and keeps a flag's `since`.
+    """
+    features = features.reset_index(drop=True)
+    day = pd.Timestamp(features["as_of"].iloc[0])
+    health = score_health(features, config.scorecard)
+    scores = _identity(features, config)
+    scores = scores.assign(**_health_columns(features, health, config, previous))
+    reasons = [_health_reasons(features, health)]
+    for target in ("churn", "upsell"):
+        figures, rows = _probability(models, target, features)
+        scores = scores.assign(**figures)
+        reasons.append(rows)
+    groups = peer_groups(features, config)
+    scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
+    scores = scores.assign(
+        **lifetime_columns(scores, groups, models["survival"], models["churn"], config)
+    )
+    offers, rows = _best_offers(features, scores, tables, models, config)
+    scores = scores.join(offers)
+    reasons.append(rows)
+    step = models["steps"].upsell_step(scores["mrr"], groups)
+    scores["upsell_value"] = scores["upsell_probability"] * step * 12 * _stays(scores)
+    all_reasons = pd.concat([r for r in reasons if len(r)], ignore_index=True)
+    supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
+    flags = raise_flags(
+        Scored(scores, features, all_reasons, supports),
+        config,
+        as_of=day.date(),
+        previous=previous.table("flags") if previous else None,
+    )
+    return ScoredRun(scores, all_reasons, flags, _skipped(scores, tables, day), _warnings(models))
+
+
+def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:
+    scores = features[["account_id", "as_of"]].copy()
+    for column in ATTRIBUTES:
+        scores[column] = features[column] if column in features.columns else None
+    scores["stage"] = lifecycle_stage(features, config.stages)
+    for column in ("mrr", "tenure_days", "days_to_renewal", "products_held", "seats"):
+        scores[column] = features[column]
+    return scores
+
+
+def _health_columns(
+    features: pd.DataFrame, health: HealthScores, config: Config, previous: PublishedRun | None
+) -> dict[str, Any]:
+    before = pd.Series(np.nan, index=features.index)
+    if previous is not None:
+        then = previous.table("scores", ["account_id", "health_score"])
+        before = features["account_id"].map(then.set_index("account_id")["health_score"])
+    least = config.scorecard.minimum_coverage
+    reason = health.coverage.map(
+        lambda c: f"{c:.0%} of the measures have data, {least:.0%} are needed"
+    )
+    return {
+        "health_score": health.score,
+        "health_band": band(health.score, config.scorecard),
+        "health_coverage": health.coverage,
+        "health_change": health.score - before,
+        "not_scored_reason": reason.mask(health.score.notna()),
+        "config_hash": config.hash,
+    }
+
+
+def _health_reasons(features: pd.DataFrame, health: HealthScores) -> pd.DataFrame:
+    rows = reason_rows("health", health.contributions, features, missing=health.missing)
+    weighed = health.weights.to_numpy().ravel(order="F") > 0
+    return rows[weighed].reset_index(drop=True)
+
+
+def _probability(
+    models: Mapping[str, Any], target: str, inputs: pd.DataFrame
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return probability and base rate of a target, and the reasons for it."""
+    model, base = models[target], models[f"{target}_base"]
+    unknown = pd.Series(np.nan, index=inputs.index)
+    if model is None:
+        return {f"{target}_probability": unknown, f"{target}_base_rate": unknown}, _no_reasons()
+    columns = list(model.feature_names_in_)
+    probability = pd.Series(model.predict_proba(inputs[columns])[:, 1], index=inputs.index)
+    rate = pd.Series(base.predict_proba(inputs[columns])[:, 1], index=inputs.index)
+    figures = {
+        f"{target}_probability": probability,
+        f"{target}_base_rate": rate.where(probability.notna()),
+    }
+    return figures, _model_reasons(model, target, inputs)
+
+
+def _model_reasons(model: Any, target: str, inputs: pd.DataFrame) -> pd.DataFrame:
+    contributions = model.contributions(inputs[list(model.feature_names_in_)])
+    if contributions[BASELINE].isna().any():
+        return _no_reasons()
+    rows = reason_rows(target, contributions, inputs, baseline_text=BASELINE_TEXT)
+    spoke = (rows["contribution"] != 0) | (rows["term"] == BASELINE)
+    return rows[spoke].reset_index(drop=True)
+
+
+def _no_reasons() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(REASON_COLUMNS))
+
+
+def _best_offers(
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    tables: Tables,
+    models: Mapping[str, Any],
+    config: Config,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return each account's most valuable product not held, and the reasons for it."""
+    spine = features[["account_id", "as_of"]]
+    held_not = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
+    held_not = held_not[~held_not["product"].isin(config.expansion.not_offered)]
+    own = features.assign(row=features.index, stays=_stays(scores))
+    offers = held_not[["account_id", "product"]].merge(own, on="account_id")
+    figures, _ = _probability(models, "cross_sell", offers)
+    offers = offers.assign(**figures)
+    step = models["steps"].price(offers["product"], peer_groups(offers, config))
+    offers["cross_sell_value"] = offers["cross_sell_probability"] * step * 12 * offers["stays"]
+    by = ["row", "cross_sell_value", "cross_sell_probability", "product"]
+    ordered = offers.sort_values(by, ascending=[True, False, False, True])
+    best = ordered.drop_duplicates("row").set_index("row").sort_index()
+    _, reasons = _probability(models, "cross_sell", best)
+    chosen = best.assign(cross_sell_product=best["product"])
+    return chosen[list(_OFFER_COLUMNS)], reasons
+
+
+_OFFER_COLUMNS = (
+    "cross_sell_product",
+    "cross_sell_probability",
+    "cross_sell_base_rate",
+    "cross_sell_value",
+)
+
+
+def _stays(scores: pd.DataFrame) -> pd.Series[float]:
+    """Return the probability that the account stays; 1 where no churn probability is published."""
+    return 1.0 - scores["churn_probability"].fillna(0.0)
+
+
+def _skipped(scores: pd.DataFrame, tables: Tables, day: pd.Timestamp) -> dict[str, int]:
+    created = tables["accounts"].filter(nw.col("created_at") < day.to_pydatetime())
+    known = int(created.select(nw.len()).collect("pandas").item())
+    unscored = int(scores["health_score"].isna().sum())
+    skipped = {
+        "not paying on the date": known - len(scores),
+        "too little data for a health score": unscored,
+    }
+    return {why: count for why, count in skipped.items() if count > 0}
+
+
+def _warnings(models: Mapping[str, Any]) -> list[str]:
+    """Say of each output that no model stands behind why that is so."""
+    return [
+        f"{target.replace('_', '-')}: " + "; ".join(models[target].reasons_)
+        for target in TARGETS
+        if models[target] is not None and not models[target].has_signal_
+    ]

@@ -1,0 +1,1 @@
+"""Training: models fitted on past dates, and the versions they are kept in."""

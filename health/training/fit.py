@@ -1,0 +1,261 @@
+"""Training: past dates, what was known on them, what followed, and the models fitted on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from features.build import build_features
+from features.catalogue import CATALOGUE
+from features.errors import HealthError
+from features.labels import build_labels, cross_sell_labels, tenure_spells
+from features.spine import training_dates
+from features.tables import Tables
+from health.config import Config
+from health.expansion.prices import StepPrices, peer_groups
+from models import ChurnModel, ExpansionModel, PeerSurvival, PropensityModel
+from models.evaluation import plain
+from models.small_data import BaseRateClassifier
+
+#: What a probability is published of.
+TARGETS = ("churn", "upsell", "cross_sell")
+#: What a small model may use, best first, by what is known of churn and not by the data at hand:
+#: so few churned accounts cannot choose among many features.
+FEW_FEATURES = (
+    "days_to_renewal",
+    "usage_active_days_28d",
+    "usage_events_trend",
+    "surveys_negative_90d",
+    "usage_seat_utilisation_28d",
+    "tickets_backlog_oldest_days",
+    "mrr_change_90d",
+)
+#: The feature that names the product of an offer.
+PRODUCT = "product"
+#: Days of history that a training date should have before it.
+WARM_UP_DAYS = 126
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Accounts × past dates with their features and what followed.
+
+    Attributes
+    ----------
+    accounts : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, attributes, features, and the labels churned and upsold (1, 0, or
+        NaN where the outcome was not known yet).
+    products : pd.DataFrame, shape = (n_offers, n_columns)
+        account_id, as_of, product, bought, step_mrr: one row per product not held.
+    durations : pd.DataFrame, shape = (n_spells, 5)
+        account_id, entry_days, duration_days, churned, group.
+    dates : tuple of datetime
+        The dates.
+    """
+
+    accounts: pd.DataFrame
+    products: pd.DataFrame
+    durations: pd.DataFrame
+    dates: tuple[datetime, ...]
+
+
+def model_columns(frame: pd.DataFrame, config: Config) -> list[str]:
+    """Return the columns models learn from: the catalogue and the peer group."""
+    peer = [config.peer_group] if config.peer_group in frame.columns else []
+    return [*CATALOGUE, *peer]
+
+
+def build_training_set(
+    tables: Tables, config: Config, *, until: datetime | None = None
+) -> TrainingSet:
+    """Collect past dates, features as of each, and labels.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    config : Config
+        Labels, training dates and peer group.
+    until : datetime, optional
+        Pretend that the data ends here.
+
+    Raises
+    ------
+    HealthError
+        The history is too short for a single date with a known outcome.
+    """
+    if until is not None and until < tables.observed_until:
+        tables = replace(tables, observed_until=until)
+    first = config.training.first
+    dates = training_dates(
+        tables,
+        every_days=config.training.every_days,
+        first=datetime(first.year, first.month, first.day) if first else None,
+        weekday=config.weekday,
+        warm_up_days=WARM_UP_DAYS,
+        horizon_days=config.labels.horizon_days,
+    )
+    if not dates:
+        raise HealthError(
+            f"no past date has {WARM_UP_DAYS} days before it and "
+            f"{config.labels.horizon_days} days after it",
+            where=str(config.file),
+            fix="give more history, a shorter labels.horizon_days, or an earlier training.first",
+        )
+    features = build_features(tables, dates)
+    spine = features[["account_id", "as_of"]]
+    options = {
+        "horizon_days": config.labels.horizon_days,
+        "grace_days": config.labels.grace_days,
+    }
+    labels = build_labels(tables, spine, upsell_step=config.labels.upsell_step, **options)
+    accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
+    # Who has given notice is known to leave: a model would only learn to read the notice.
+    accounts = accounts[accounts["notice_given"] == 0].reset_index(drop=True)
+    products = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
+    return TrainingSet(accounts, products, _durations(tables, config), tuple(dates))
+
+
+def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
+    """Fit churn, upsell, cross-sell and the peer curves; return them by artefact name."""
+    columns = model_columns(training.accounts, config)
+    offers = with_features(training.products, training.accounts, columns)
+    targets = {
+        "churn": (ChurnModel, training.accounts, "churned", columns),
+        "upsell": (ExpansionModel, training.accounts, "upsold", columns),
+        "cross_sell": (ExpansionModel, offers, "bought", [*columns, PRODUCT]),
+    }
+    models: dict[str, Any] = {
+        "survival": _fit_survival(training.durations),
+        "steps": StepPrices.from_history(training.accounts, training.products, config),
+    }
+    for name, (kind, rows, label, inputs) in targets.items():
+        models[name] = _fit(kind, rows, label, inputs, config)
+        models[f"{name}_base"] = _fit_base(rows, label, inputs, config)
+    return models
+
+
+def with_features(
+    products: pd.DataFrame, accounts: pd.DataFrame, columns: list[str]
+) -> pd.DataFrame:
+    """Join each open product of an account with the account's features on that date."""
+    keys = ["account_id", "as_of"]
+    return products.merge(accounts[[*keys, *columns]], on=keys, how="inner")
+
+
+def evaluation_of(
+    models: dict[str, Any], training: TrainingSet, truth: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Return how each model was judged, for manifest and run.json.
+
+    Parameters
+    ----------
+    models : dict of str to object
+        As from `fit_models`.
+    training : TrainingSet
+        What they were fitted on.
+    truth : pd.DataFrame, optional
+        account_id, as_of, churn and upsell: the true probabilities, where a simulator knows
+        them. The AUC they reach on the rows a model was tested on, the oracle's, is the best
+        that any model could.
+    """
+    judged = {target: _judged(models[target]) for target in TARGETS}
+    if truth is not None:
+        for target in ("churn", "upsell"):
+            judged[target] |= _against_oracle(models[target], target, training, truth)
+    return judged
+
+
+def _against_oracle(
+    model: PropensityModel | None, target: str, training: TrainingSet, truth: pd.DataFrame
+) -> dict[str, float]:
+    """Return the oracle's AUC and the model's on the same later rows; nothing if untested."""
+    if model is None or model.evaluation_ is None:
+        return {}
+    keys = ["account_id", "as_of"]
+    tested = training.accounts.loc[model.held_out_.index, keys].assign(
+        happened=model.held_out_["target"], logit=model.held_out_["logit"]
+    )
+    both = tested.merge(truth[[*keys, target]].dropna(), on=keys)
+    if both["happened"].nunique() < 2:
+        return {}
+    return {
+        "oracle_auc": float(roc_auc_score(both["happened"], both[target])),
+        "auc_beside_oracle": float(roc_auc_score(both["happened"], both["logit"])),
+        "oracle_rows": len(both),
+    }
+
+
+def _judged(model: PropensityModel | None) -> dict[str, Any]:
+    if model is None:
+        return {"basis": "none", "has_signal": False, "note": "no product is left to sell"}
+    figures = model.evaluation_.to_dict() if model.evaluation_ is not None else {}
+    rate = model.events_ / model.rows_ if model.rows_ else None
+    judged = {
+        "basis": model.basis_,
+        "has_signal": bool(model.has_signal_),
+        "accounts": model.accounts_,
+        "event_accounts": model.event_accounts_,
+        "base_rate": rate,
+        "note": "; ".join(model.reasons_),
+        **{key: value for key, value in figures.items() if key not in _OWN},
+        "calibration": model.calibration_.to_dict(),
+        "leakage": [str(suspect) for suspect in model.leakage_],
+    }
+    return dict(plain(judged))
+
+
+_OWN = ("accounts", "event_accounts", "base_rate")
+
+
+def _fit(
+    kind: type[PropensityModel], rows: pd.DataFrame, label: str, inputs: list[str], config: Config
+) -> PropensityModel | None:
+    """Fit one model; None where there was never anything to decide."""
+    if rows.empty:
+        return None
+    model = kind(
+        config.labels.horizon_days,
+        grace_days=config.labels.grace_days,
+        peer_column=_peer_column(inputs, config),
+        few_features=FEW_FEATURES,
+        seed=config.training.seed,
+    )
+    return model.fit(rows[inputs], rows[label], groups=rows["account_id"], times=rows["as_of"])
+
+
+def _fit_base(
+    rows: pd.DataFrame, label: str, inputs: list[str], config: Config
+) -> BaseRateClassifier | None:
+    """Fit the rate that a probability is shown beside; None without a known outcome."""
+    known = rows[rows[label].notna()]
+    if known.empty:
+        return None
+    base = BaseRateClassifier(peer_column=_peer_column(inputs, config))
+    return base.fit(known[inputs], known[label])
+
+
+def _peer_column(inputs: list[str], config: Config) -> str | None:
+    return config.peer_group if config.peer_group in inputs else None
+
+
+def _durations(tables: Tables, config: Config) -> pd.DataFrame:
+    """Return the paid spells with the peer group of their account."""
+    spells = tenure_spells(tables, grace_days=config.labels.grace_days)
+    peer = [config.peer_group] if tables.has("accounts", config.peer_group) else []
+    accounts = tables["accounts"].select("account_id", *peer).collect("pandas").to_native()
+    spells = spells.merge(accounts, on="account_id", how="left")
+    return spells.assign(group=peer_groups(spells, config))
+
+
+def _fit_survival(durations: pd.DataFrame) -> PeerSurvival:
+    return PeerSurvival().fit(
+        durations["duration_days"],
+        durations["churned"],
+        entry_days=durations["entry_days"],
+        groups=durations["group"],
+    )

@@ -1,0 +1,1 @@
+"""The weekly batch: a run from the tables to a published directory."""

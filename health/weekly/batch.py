@@ -1,0 +1,198 @@
+"""The batch: train a version, score a date and publish the run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.catalogue import CATALOGUE
+from features.errors import HealthError
+from health.company import Company, features_of, open_company, resolve_as_of
+from health.config import Config
+from health.report.history import History
+from health.report.page import render_report
+from health.scoring.run import ScoredRun, score_accounts
+from health.training import registry
+from health.training.fit import build_training_set, evaluation_of, fit_models
+from health.weekly.gates import Gate, check_gates
+from health.weekly.run_directory import PublishedRun, publish, refuse_second, runs_before
+from health.workbook.book import write_workbook
+
+
+@dataclass
+class _Timings:
+    """Seconds each step took, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A published run and what it holds."""
+
+    published: PublishedRun
+    scored: ScoredRun
+    info: Mapping[str, Any]
+
+
+def train_version(
+    config: Config,
+    *,
+    until: datetime | None = None,
+    promoted: bool = True,
+    truth: pd.DataFrame | None = None,
+) -> registry.Version:
+    """Train on past dates and leave a version in `models_dir`; promote it where asked.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    until : datetime, optional
+        Learn only from what was known before this date.
+    promoted : bool
+        Make the new version the champion.
+    truth : pd.DataFrame, optional
+        The true probabilities of a simulated company, as `evaluation_of` takes them.
+    """
+    company = open_company(config)
+    training = build_training_set(company.opened.tables, config, until=until)
+    models = fit_models(training, config)
+    known_until = str((until or company.data_end).date())
+    manifest = {
+        "config_hash": config.hash,
+        "seed": config.training.seed,
+        "trained_until": known_until,
+        "training_dates": [str(day.date()) for day in training.dates],
+        "features": list(CATALOGUE),
+        "rows": {
+            "accounts_and_dates": len(training.accounts),
+            "accounts": int(training.accounts["account_id"].nunique()),
+            "offers": len(training.products),
+        },
+        "tables": {s.table: s.rows for s in company.opened.summaries},
+        "evaluation": evaluation_of(models, training, truth),
+    }
+    version = registry.save_version(config.models_dir, models, manifest, until=known_until)
+    if promoted:
+        registry.promote(config.models_dir, version.name)
+    return version
+
+
+def score_run(
+    config: Config, as_of: datetime | None, *, replace: bool, today: datetime
+) -> RunResult:
+    """Score every paying account as of a date and publish the run.
+
+    Raises
+    ------
+    HealthError
+        Bad input, no trained version, a date that was scored before (without `replace`), or,
+        with exit code 3, a gate that failed: then nothing is published.
+    """
+    timings = _Timings()
+    with timings.step("read and check"):
+        company = open_company(config)
+    day = resolve_as_of(company, as_of, today=today)
+    refuse_second(config.runs_dir, day.date(), replace=replace)
+    version = _champion(config)
+    with timings.step("features"):
+        features = features_of(company, day)
+    earlier = runs_before(config.runs_dir, day.date())
+    before = earlier[-1] if earlier else None
+    history = History.of_runs(earlier)
+    with timings.step("score"):
+        scored = score_accounts(
+            features, company.opened.tables, version.artefacts, config, previous=before
+        )
+    gates = check_gates(scored)
+    info = _run_info(company, version, day, scored, gates, timings, today)
+    _stop_at(gates)
+
+    def write(folder: Path) -> None:
+        for name, table in scored.tables().items():
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+        parts = (scored.scores, scored.reasons, scored.flags, info)
+        write_workbook(folder / "flags.xlsx", *parts)
+        html = render_report(*parts, history=history)
+        (folder / "report.html").write_text(html, encoding="utf-8")
+        info["finished"] = _later(today, timings)
+        content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
+        (folder / "run.json").write_text(content + "\n", encoding="utf-8")
+
+    published = publish(config.runs_dir, day.date(), write, replace=replace)
+    return RunResult(published, scored, info)
+
+
+def _champion(config: Config) -> registry.Version:
+    name = registry.champion(config.models_dir)
+    if name is None:
+        raise HealthError(
+            "no model has been trained yet",
+            where=str(config.models_dir),
+            fix=f"run `health train {config.file}` first",
+        )
+    return registry.load_version(config.models_dir, name)
+
+
+def _run_info(
+    company: Company,
+    version: registry.Version,
+    day: datetime,
+    scored: ScoredRun,
+    gates: list[Gate],
+    timings: _Timings,
+    today: datetime,
+) -> dict[str, Any]:
+    config, opened = company.config, company.opened
+    return {
+        "as_of": str(day.date()),
+        "started": today.isoformat(timespec="seconds"),
+        "finished": _later(today, timings),
+        "company": config.company,
+        "currency": config.currency,
+        "config_hash": config.hash,
+        "model_version": version.name,
+        "engine": config.data.url,
+        "horizon_days": config.labels.horizon_days,
+        "row_counts": {s.table: s.rows for s in opened.summaries},
+        "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
+        "skipped": scored.skipped,
+        "warnings": [str(f) for f in opened.findings if f.code != "missing_table"]
+        + scored.warnings,
+        "gates": [gate.to_dict() for gate in gates],
+        "timings": timings.seconds,
+        "evaluation": version.manifest["evaluation"],
+        "clv": {**config.clv.model_dump(), "currency": config.currency},
+    }
+
+
+def _later(today: datetime, timings: _Timings) -> str:
+    elapsed = timedelta(seconds=sum(timings.seconds.values()))
+    return (today + elapsed).isoformat(timespec="seconds")
+
+
+def _stop_at(gates: list[Gate]) -> None:
+    failed = [gate for gate in gates if not gate.passed]
+    if failed:
+        raise HealthError(
+            "nothing was published, a gate failed\n"
+            + "\n".join(f"  {gate.name}: {gate.what}" for gate in failed),
+            where="gates",
+            fix="look at the figures above; the runs before stay as they are",
+            exit_code=3,
+        )

@@ -1,0 +1,1 @@
+"""The weekly workbook: a sheet a list."""

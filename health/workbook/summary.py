@@ -1,0 +1,115 @@
+"""The first sheet of the workbook: the book, the lists and the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from health import wording
+from health.wording import BANDS, LISTS
+from health.workbook.cells import write_cell
+from health.workbook.columns import list_columns
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A small table: a heading row, then rows of values; a style a column."""
+
+    head: Sequence[str]
+    styles: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def write_summary(
+    sheet: Any,
+    formats: Mapping[str, Any],
+    scores: pd.DataFrame,
+    rows: pd.DataFrame,
+    run: Mapping[str, Any],
+) -> None:
+    """Write the summary and legend.
+
+    Parameters
+    ----------
+    sheet : xlsxwriter worksheet
+        An empty sheet.
+    formats : mapping of str to xlsxwriter format
+        The cell formats by style.
+    scores, rows : pd.DataFrame
+        The accounts, and the flags joined with them.
+    run : mapping
+        Content of run.json.
+    """
+    sheet.hide_gridlines(2)
+    sheet.set_column(0, 0, 30)
+    sheet.set_column(1, 2, 16)
+    sheet.set_column(3, 3, 22)
+    sheet.set_column(4, 4, 90)
+    title = wording.text_of(run["company"]) or "Customer health"
+    sheet.write_string(0, 0, title, formats["title"])
+    days = run["horizon_days"]
+    about = f"As of {wording.day(run['as_of'])}, looking {days} days ahead."
+    sheet.write_string(1, 0, about, formats["about"])
+    at = 3
+    for block in (_book(scores, run), _lists(rows, run), _legend(run), _terms(run)):
+        at = _write_block(sheet, at, block, formats) + 1
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
+
+
+def _write_block(sheet: Any, at: int, block: _Block, formats: Mapping[str, Any]) -> int:
+    for place, (title, style) in enumerate(zip(block.head, block.styles, strict=True)):
+        heading = "heading" if style == "text" else "heading_right"
+        sheet.write_string(at, place, title, formats[heading])
+    for row, values in enumerate(block.rows, start=at + 1):
+        for place, (value, style) in enumerate(zip(values, block.styles, strict=True)):
+            write_cell(sheet, row, place, value, formats, style)
+    return at + len(block.rows) + 1
+
+
+def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
+    unit = f" ({run['currency']})" if run["currency"] else ""
+    bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
+    parts = [(f"{b.letter}  {b.title}", scores[bands == b.name]) for b in BANDS]
+    rows = [
+        (title, len(own), own["mrr"].sum(), own["expected_loss"].sum(min_count=1))
+        for title, own in [*parts, ("All accounts", scores)]
+    ]
+    head = ("Accounts by band", "Accounts", f"MRR{unit}", f"Expected loss{unit}")
+    return _Block(head, ("text", "whole", "money", "money"), rows)
+
+
+def _lists(rows: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
+    unit = f" ({run['currency']})" if run["currency"] else ""
+    own = {kind.flag: rows[rows["flag"] == kind.flag] for kind in LISTS}
+    made = [
+        (k.title, len(own[k.flag]), own[k.flag]["value"].sum(), k.value or "MRR", k.about)
+        for k in LISTS
+    ]
+    head = ("Lists", "Accounts", f"Money{unit}", "which is", "What the list holds")
+    return _Block(head, ("text", "whole", "money", "text", "text"), made)
+
+
+def _legend(run: Mapping[str, Any]) -> _Block:
+    meanings: dict[str, str] = {}
+    for kind in LISTS:
+        for column in list_columns(kind, run):
+            meanings.setdefault(column.title, column.meaning)
+    return _Block(("Column", "Meaning"), ("text", "text"), list(meanings.items()))
+
+
+def _terms(run: Mapping[str, Any]) -> _Block:
+    clv = run["clv"]
+    rows = [
+        ("Lifetime value: horizon", f"{clv['horizon_months']} months"),
+        ("Lifetime value: margin", wording.percent(clv["margin"])),
+        ("Lifetime value: discount rate", f"{wording.percent(clv['discount_rate'])} a year"),
+        ("Currency", clv["currency"]),
+        ("Model version", wording.text_of(run["model_version"])),
+        ("Configuration", wording.text_of(run["config_hash"])),
+    ]
+    return _Block(("Terms of this run", ""), ("text", "text"), rows)

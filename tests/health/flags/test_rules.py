@@ -1,0 +1,176 @@
+"""Flags: who is listed, in what order, and who must not be."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.catalogue import CATALOGUE
+from health.config import Config, FlagsConfig, StageConfig
+from health.flags.rules import COLUMNS, Scored, raise_flags
+from health.scorecard.stage import lifecycle_stage
+from health.scoring.reasons import reason_rows
+
+DAY = date(2026, 11, 1)
+SUPPORTED = {"churn": True, "upsell": True, "cross_sell": True}
+
+
+def _config(**flags: float) -> Config:
+    return Config(tables={}, flags=FlagsConfig(**flags))
+
+
+def _scored(count: int = 4, supports: dict[str, bool] | None = None, **columns: object) -> Scored:
+    """Accounts that raise no flag unless a column says otherwise."""
+    scores = pd.DataFrame(
+        {
+            "account_id": [f"A{i}" for i in range(count)],
+            "name": [f"Name {i}" for i in range(count)],
+            "csm": "Ann",
+            "stage": "retention",
+            "mrr": 100.0,
+            "health_band": "yellow",
+            "churn_probability": 0.05,
+            "churn_base_rate": 0.05,
+            "expected_loss": 60.0,
+            "upsell_probability": 0.05,
+            "upsell_base_rate": 0.05,
+            "upsell_value": 10.0,
+            "cross_sell_product": "Insights",
+            "cross_sell_probability": 0.05,
+            "cross_sell_base_rate": 0.05,
+            "cross_sell_value": 10.0,
+        }
+    )
+    features = pd.DataFrame(np.nan, index=scores.index, columns=list(CATALOGUE))
+    for name, values in columns.items():
+        (features if name in CATALOGUE else scores)[name] = values
+    inputs = features.assign(account_id=scores["account_id"])
+    terms = pd.DataFrame({"usage_recency_days": 0.5, "baseline": -3.0}, index=scores.index)
+    points = pd.DataFrame({"usage_recency_days": 20.0}, index=scores.index)
+    reasons = pd.concat(
+        [
+            *(reason_rows(output, terms, inputs) for output in ("churn", "upsell", "cross_sell")),
+            reason_rows("health", points, inputs, missing=points),
+        ]
+    )
+    return Scored(scores, features, reasons, supports or SUPPORTED)
+
+
+def _flagged(scored: Scored, flag: str, config: Config | None = None) -> list[str]:
+    flags = raise_flags(scored, config or _config(), as_of=DAY)
+    return flags.loc[flags["flag"] == flag, "account_id"].tolist()
+
+
+def test_nobody_is_flagged_without_cause() -> None:
+    flags = raise_flags(_scored(), _config(), as_of=DAY)
+    assert flags.empty
+    assert list(flags.columns) == list(COLUMNS)
+
+
+def test_at_risk_by_probability_or_by_red_ranked_by_loss() -> None:
+    scored = _scored(
+        churn_probability=[0.2, 0.2, 0.05, 0.05],
+        expected_loss=[10.0, 90.0, 50.0, 1000.0],
+        health_band=["green", "yellow", "red", "green"],
+    )
+    assert _flagged(scored, "at_risk") == ["A1", "A2", "A0"]
+
+
+def test_without_signal_only_health_puts_an_account_at_risk() -> None:
+    scored = _scored(
+        supports={**SUPPORTED, "churn": False},
+        churn_probability=np.nan,
+        churn_base_rate=np.nan,
+        expected_loss=np.nan,
+        health_band=["red", "yellow", "green", "green"],
+    )
+    flags = raise_flags(scored, _config(), as_of=DAY)
+    at_risk = flags[flags["flag"] == "at_risk"]
+    assert at_risk["account_id"].tolist() == ["A0"]
+    assert at_risk["value"].tolist() == [1200.0]
+
+
+def test_leaving_is_never_at_risk_and_never_offered() -> None:
+    scored = _scored(
+        stage=["leaving"] * 4,
+        churn_probability=0.9,
+        upsell_probability=0.9,
+        cross_sell_probability=0.9,
+        usage_recency_days=60.0,
+        days_since_notice=12.0,
+    )
+    flags = raise_flags(scored, _config(), as_of=DAY)
+    assert set(flags["flag"]) == {"leaving"}
+    assert flags["reasons"].str.contains("12").all()
+
+
+@pytest.mark.parametrize(
+    "gate", [{"health_band": "red"}, {"stage": "onboarding"}, {"tickets_urgent_open": 1.0}]
+)
+def test_no_offer_behind_a_gate(gate: dict[str, object]) -> None:
+    likely = {"upsell_probability": 0.5, "cross_sell_probability": 0.5}
+    assert _flagged(_scored(**likely), "upsell")
+    assert _flagged(_scored(**likely), "cross_sell")
+    gated = _scored(**likely, **gate)
+    assert not _flagged(gated, "upsell")
+    assert not _flagged(gated, "cross_sell")
+
+
+def test_a_list_fits_the_capacity_of_each_csm() -> None:
+    scored = _scored(
+        count=10,
+        churn_probability=0.5,
+        expected_loss=[float(i) for i in range(10)],
+        csm=["Ann"] * 6 + [None] * 4,
+    )
+    flags = raise_flags(scored, _config(capacity_per_csm=3), as_of=DAY)
+    ann = flags[flags["csm"] == "Ann"]
+    assert ann["account_id"].tolist() == ["A5", "A4", "A3"]
+    assert ann["rank"].tolist() == [1, 2, 3]
+    assert flags[flags["csm"].isna()]["account_id"].tolist() == ["A9", "A8", "A7"]
+
+
+def test_silent_is_stopped_not_never_used() -> None:
+    scored = _scored(usage_recency_days=[60.0, np.nan, 3.0, 28.0])
+    assert _flagged(scored, "silent") == ["A0", "A3"]
+
+
+def test_advocates_are_green_promoters_without_open_trouble() -> None:
+    scored = _scored(
+        health_band=["green", "green", "yellow", "green"],
+        surveys_nps_latest=[9.0, 8.0, 10.0, 10.0],
+        tickets_urgent_open=[0.0, 0.0, 0.0, 1.0],
+    )
+    assert _flagged(scored, "advocate") == ["A0"]
+
+
+def test_since_is_kept_for_the_same_account_flag_and_product() -> None:
+    scored = _scored(count=2, churn_probability=0.5, cross_sell_probability=0.5)
+    first = raise_flags(scored, _config(), as_of=date(2026, 10, 25))
+    first.loc[first["flag"] == "cross_sell", "product"] = "Another"
+    second = raise_flags(scored, _config(), as_of=DAY, previous=first)
+    since = second.set_index(["flag", "account_id"])["since"]
+    assert since["at_risk", "A0"] == pd.Timestamp(2026, 10, 25)
+    assert since["cross_sell", "A0"] == pd.Timestamp(DAY)
+
+
+def test_the_first_stage_that_holds_applies() -> None:
+    features = pd.DataFrame(
+        {
+            "notice_given": [1.0, 0, 0, 0, 0, 0],
+            "tenure_days": [10.0, 89, 400, 400, 200, 400],
+            "days_to_renewal": [10.0, 10, 90, np.nan, np.nan, 91],
+            "expansions_180d": [1.0, 1, 1, 1, 0, 0],
+        }
+    )
+    assert lifecycle_stage(features, StageConfig()).tolist() == [
+        "leaving",
+        "onboarding",
+        "renewal",
+        "expansion",
+        "adoption",
+        "retention",
+    ]

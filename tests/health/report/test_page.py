@@ -1,0 +1,266 @@
+"""The report: everything in it, nothing in it that runs, and no way out to a network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from health.report.history import History, score_changes
+from health.report.lists import MOST_ROWS
+from health.report.page import render_report
+from health.weekly.run_directory import PublishedRun
+from health.wording import LISTS
+from tests.health.sample_run import HOSTILE, SampleRun, sample_run
+
+# A namespace is a name, not an address that anything is fetched from.
+ADDRESS = re.compile(r"(?:https?:)?//[\w.]+", re.IGNORECASE)
+NAMES = {"http://www.w3.org"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, text by element, and whole scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.blocks: list[tuple[str, dict[str, str | None], str]] = []
+        self.texts: list[str] = []
+        self._open: tuple[str, dict[str, str | None]] | None = None
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open = (tag, dict(attrs)) if tag in {"script", "style"} else None
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.blocks.append((*self._open, data))
+        else:
+            self.texts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = None
+
+    @property
+    def policy(self) -> str:
+        return next(a["content"] or "" for t, a in self.tags if a.get("http-equiv"))
+
+    @property
+    def details(self) -> dict:
+        packed = next(b for t, a, b in self.blocks if a.get("id") == "details")
+        return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+@pytest.fixture(scope="module")
+def sample() -> SampleRun:
+    return sample_run()
+
+
+@pytest.fixture(scope="module")
+def html(sample: SampleRun) -> str:
+    return render_report(*sample.parts, history=History(sample.past_scores, sample.past_reasons))
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_hostile_names_are_text_and_nothing_else(page: Page) -> None:
+    text = "\n".join(page.texts)
+    for name in HOSTILE:
+        assert name in text
+    assert not [tag for tag, _ in page.tags if tag in {"img", "iframe", "link", "object", "base"}]
+    assert len(page.blocks) == 3
+    attributes = {name for _, attrs in page.tags for name in attrs}
+    assert not [name for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_nothing_is_fetched(page: Page) -> None:
+    targets = [attrs[key] for _, attrs in page.tags for key in ("href", "src") if key in attrs]
+    assert targets
+    assert all(target and target.startswith("#") for target in targets)
+    for tag, attrs, block in page.blocks:
+        if attrs.get("id") != "details":
+            assert {m.group() for m in ADDRESS.finditer(block)} <= NAMES, tag
+            assert "@import" not in block
+            assert "url(" not in block
+
+
+def test_the_policy_allows_just_what_is_there(page: Page) -> None:
+    own = {t: b for t, a, b in page.blocks if a.get("id") != "details"}
+    assert "default-src 'none'" in page.policy
+    assert "unsafe" not in page.policy
+    for tag, directive in (("style", "style-src"), ("script", "script-src")):
+        digest = hashlib.sha256(own[tag].encode()).digest()
+        assert f"{directive} 'sha256-{base64.b64encode(digest).decode()}'" in page.policy
+
+
+def test_every_flagged_account_has_its_row_and_its_details(page: Page, sample: SampleRun) -> None:
+    rows = [attrs for tag, attrs in page.tags if tag == "tbody" and "data-i" in attrs]
+    assert len(rows) == len(sample.flags)
+    accounts = page.details["accounts"]
+    assert {int(a["data-i"] or -1) for a in rows} == set(range(len(accounts)))
+    assert len(accounts) == sample.flags["account_id"].nunique()
+    text = "\n".join(page.texts)
+    assert all(account in text for account in sample.flags["account_id"])
+
+
+def test_details_sum_to_the_published_figures(page: Page, sample: SampleRun) -> None:
+    order = _accounts_in_page_order(sample)
+    scores = sample.scores.set_index("account_id")
+    for account, detail in zip(order, page.details["accounts"], strict=True):
+        row = scores.loc[account]
+        if "h" in detail:
+            assert sum(detail["h"][1::3]) == pytest.approx(row["health_score"], abs=0.2)
+        model = detail["m"]["churn"]
+        logit = model["b"] + sum(model["r"][1::2]) + model["s"]
+        assert 1 / (1 + math.exp(-logit)) == pytest.approx(row["churn_probability"], abs=0.005)
+
+
+def _accounts_in_page_order(sample: SampleRun) -> list[str]:
+    ranked = sample.flags.sort_values("rank", kind="stable")
+    return list(ranked["account_id"].drop_duplicates())
+
+
+def test_colour_never_speaks_alone(html: str, page: Page) -> None:
+    text = "".join(page.texts)
+    for shape in ("■ Red", "▲ Yellow", "● Green"):
+        assert shape in text
+    badges = re.findall(r'class="badge b-(\w+)"><b>(.)</b>[^<]*<span class="\w+"> ([\w ]+)<', html)
+    assert html.count("badge b-") == len(badges)
+    assert set(badges) == {
+        ("green", "G", "green"),
+        ("yellow", "Y", "yellow"),
+        ("red", "R", "red"),
+        ("none", "–", "not scored"),
+    }
+
+
+def test_terms_of_the_figures_are_said(page: Page) -> None:
+    text = "".join(page.texts)
+    for said in ("36 months", "margin 80 %", "10 % a year", "in USD", "within 90 days"):
+        assert said in text
+    for said in ("No table of orders", "40 accounts skipped", "3 accounts are <unknown>"):
+        assert said in text
+    assert "right 76 times in 100 (95 % interval 72 to 80)" in text
+    assert "on this made-up company is 81 times" in text
+    assert "No model stands behind this list" in text
+
+
+def test_a_book_of_two_thousand_flagged_accounts_stays_under_three_megabytes() -> None:
+    sample = sample_run(2000, everyone=True)
+    assert sample.flags["account_id"].nunique() == 2000
+    history = History(sample.past_scores, sample.past_reasons)
+    html = render_report(*sample.parts, history=history)
+    rows = min(len(sample.flags), MOST_ROWS)
+    assert html.count("<tbody data-i=") == rows
+    assert len(html.encode()) < 3_000_000
+
+
+def test_more_rows_than_the_page_holds_are_counted(
+    sample: SampleRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("health.report.lists.MOST_ROWS", 30)
+    html = render_report(*sample.parts)
+    assert html.count("<tbody data-i=") == 30
+    assert f"{len(sample.flags) - 30} rows of low rank" in html
+
+
+def test_a_run_without_models_names_or_lists_renders(sample: SampleRun) -> None:
+    scores = sample.scores.drop(columns=["segment", "industry", "upsell_base_rate"]).assign(
+        name=None,
+        csm=None,
+        health_change=np.nan,
+        churn_probability=np.nan,
+        churn_base_rate=np.nan,
+        expected_loss=np.nan,
+        days_to_renewal=np.nan,
+    )
+    reasons = sample.reasons[sample.reasons["output"] == "health"].drop(columns="missing")
+    nothing = {"basis": "none", "has_signal": False, "note": "9 accounts churned, 10 are needed"}
+    run = {**sample.run, "evaluation": {"churn": nothing}, "company": ""}
+    for flags in (sample.flags.iloc[:0], sample.flags.assign(name=None, csm=None, product=None)):
+        page = Page(render_report(scores, reasons, flags, run))
+        text = "".join(page.texts)
+        assert "No chance is published." in text
+        assert "9 accounts churned, 10 are needed" in text
+        assert (
+            text.count("Nobody is on this list this week.") == len(LISTS) - flags["flag"].nunique()
+        )
+
+
+def test_the_same_run_gives_the_same_page(sample: SampleRun) -> None:
+    assert render_report(*sample.parts) == render_report(*sample.parts)
+
+
+def test_changes_sum_to_the_change_of_the_score(sample: SampleRun) -> None:
+    history = History(sample.past_scores, sample.past_reasons)
+    accounts = sample.scores.loc[sample.scores["health_score"].notna(), "account_id"]
+    changes = score_changes(sample.reasons, history, accounts)
+    by_account = changes.groupby("account_id")["change"].sum()
+    published = sample.scores.set_index("account_id")["health_change"]
+    # Twenty measures, each left out below 0.05 points.
+    gap = (by_account - published.loc[by_account.index]).abs()
+    assert gap.max() < 1.0
+    assert gap.median() < 0.1
+
+
+def test_a_measure_that_is_gone_counts_in_full(sample: SampleRun) -> None:
+    account = sample.past_reasons["account_id"].iloc[0]
+    then = sample.past_reasons[sample.past_reasons["account_id"] == account]
+    now = then.iloc[1:].assign(text="as before")
+    changes = score_changes(now, History(sample.past_scores, then), pd.Series([account]))
+    assert list(changes["term"]) == [then["term"].iloc[0]]
+    assert changes["change"].iloc[0] == pytest.approx(-then["contribution"].iloc[0])
+    assert changes["text"].iloc[0].startswith("No longer measured")
+
+
+def test_movers_come_with_what_moved_them(page: Page, sample: SampleRun) -> None:
+    moved = sample.scores.loc[sample.scores["health_change"].idxmin()]
+    text = "".join(page.texts)
+    assert moved["name"] in text
+    assert "The causes are the measures that moved the score" in text
+
+
+def test_contrast_of_words_and_ground() -> None:
+    pairs = [("#17212b", "#f4f6f8"), ("#52606d", "#f4f6f8"), ("#1a5a96", "#e8f0f8")]
+    pairs += [("#14532d", "#e3f4e9"), ("#634600", "#fdf3d1"), ("#8a1c12", "#fde6e3")]
+    pairs += [("#ffffff", "#27794b"), ("#ffffff", "#c53b30"), ("#17212b", "#e0a800")]
+    for ink, ground in pairs:
+        light, dark = sorted((_luminance(ink), _luminance(ground)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
+def _luminance(colour: str) -> float:
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_history_is_read_from_earlier_runs(sample: SampleRun, tmp_path: Path) -> None:
+    runs = []
+    for day, scores in sample.past_scores.groupby("as_of"):
+        folder = tmp_path / f"as_of={day.date()}"
+        folder.mkdir()
+        scores.to_parquet(folder / "scores.parquet")
+        sample.past_reasons.to_parquet(folder / "reasons.parquet")
+        runs.append(PublishedRun(day.date(), folder))
+    history = History.of_runs(runs, most=3)
+    assert history.scores["as_of"].nunique() == 3
+    assert len(history.last) == len(sample.scores)
+    account = sample.scores["account_id"].iloc[0]
+    assert len(history.lines(pd.Series([account]))[account]) == 3
+    assert render_report(*sample.parts, history=history).count('<svg class="k"') > 50
+    assert History.of_runs([]).last.empty

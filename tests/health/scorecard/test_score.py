@@ -1,0 +1,117 @@
+"""The health score: golden values, sums, coverage, what a missing measure does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.catalogue import CATALOGUE
+from health.scorecard.config import Component, Measure, Scorecard
+from health.scorecard.score import band, score_health, weighted_mean
+
+FEATURES = (
+    "usage_events_trend",
+    "usage_recency_days",
+    "tickets_csat_180d",
+    "surveys_nps_latest",
+    "mrr_change_90d",
+)
+
+
+def _measure(feature: str, weight: float = 1.0) -> Measure:
+    return Measure(feature=feature, weight=weight, curve=((0, 0), (100, 100)))
+
+
+def _card(minimum_coverage: float = 0.0) -> Scorecard:
+    return Scorecard(
+        minimum_coverage=minimum_coverage,
+        components=(
+            Component(
+                name="use", weight=60, measures=(_measure(FEATURES[0], 2), _measure(FEATURES[1]))
+            ),
+            Component(name="support", weight=30, measures=(_measure(FEATURES[2]),)),
+            Component(
+                name="voice", weight=10, measures=(_measure(FEATURES[3]), _measure(FEATURES[4]))
+            ),
+        ),
+    )
+
+
+def _frame(*rows: tuple[float, ...]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(FEATURES), dtype=float)
+
+
+def test_golden_weighted_mean() -> None:
+    assert weighted_mean([83, 71, 78, 54], [7, 5, 8, 3]) == pytest.approx(74.87, abs=0.005)
+
+
+def test_golden_weighted_mean_through_a_scorecard() -> None:
+    card = Scorecard(
+        components=tuple(
+            Component(name=f, weight=w, measures=(_measure(f),))
+            for f, w in zip(FEATURES, (7, 5, 8, 3), strict=False)
+        )
+    )
+    frame = pd.DataFrame([dict(zip(FEATURES, (83.0, 71.0, 78.0, 54.0), strict=False))])
+    assert score_health(frame, card).score[0] == pytest.approx(74.87, abs=0.005)
+
+
+def test_golden_portfolio() -> None:
+    assert weighted_mean([100, 60, 40], [5, 3, 2]) == pytest.approx(76)
+
+
+def test_a_missing_measure_gives_its_weight_to_its_siblings() -> None:
+    scores = score_health(_frame((80, np.nan, 50, 20, 20)), _card())
+    assert scores.score[0] == pytest.approx(0.6 * 80 + 0.3 * 50 + 0.1 * 20)
+    assert scores.coverage[0] == pytest.approx(0.6 * 2 / 3 + 0.3 + 0.1)
+
+
+def test_a_missing_component_gives_its_weight_to_the_others() -> None:
+    scores = score_health(_frame((80, 80, np.nan, 20, 20)), _card())
+    assert scores.score[0] == pytest.approx((60 * 80 + 10 * 20) / 70)
+    assert scores.coverage[0] == pytest.approx(0.7)
+
+
+def test_too_little_coverage_is_not_scored() -> None:
+    scores = score_health(_frame((np.nan, np.nan, np.nan, 20, 20)), _card(minimum_coverage=0.4))
+    assert np.isnan(scores.score[0])
+    assert (scores.contributions.loc[0] == 0).all()
+    assert band(scores.score, _card())[0] is None
+
+
+def test_bands_begin_exactly_at_their_limit() -> None:
+    bands = band(pd.Series([49.999, 50.0, 74.999, 75.0]), _card())
+    assert bands.tolist() == ["red", "yellow", "yellow", "green"]
+
+
+value = st.one_of(st.just(float("nan")), st.floats(-1000, 1000))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(*[value] * 5), min_size=1, max_size=8))
+def test_contributions_sum_to_the_score(rows: list[tuple[float, ...]]) -> None:
+    scores = score_health(_frame(*rows), _card())
+    held = scores.score.notna()
+    assert scores.score[held].between(0, 100).all()
+    assert scores.coverage.between(0, 1 + 1e-12).all()
+    np.testing.assert_allclose(
+        scores.contributions.sum(axis=1)[held], scores.score[held], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        scores.missing.sum(axis=1)[held], 100 - scores.score[held], atol=1e-9
+    )
+
+
+def test_the_default_scorecard_rewards_the_better_account() -> None:
+    frame = pd.DataFrame(np.nan, index=[0, 1], columns=list(CATALOGUE))
+    for component in Scorecard().components:
+        for measure in component.measures:
+            worst = min(measure.curve, key=lambda corner: corner[1])[0]
+            best = max(measure.curve, key=lambda corner: corner[1])[0]
+            frame.loc[0, measure.feature], frame.loc[1, measure.feature] = worst, best
+    scores = score_health(frame, Scorecard()).score
+    assert scores[0] < 10
+    assert scores[1] > 90

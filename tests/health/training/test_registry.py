@@ -1,0 +1,76 @@
+"""Model versions: written whole, opened only when every byte is vouched for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from features.errors import HealthError
+from health.training.registry import champion, list_versions, load_version, promote, save_version
+
+
+def _save(folder: Path, value: int = 1) -> str:
+    manifest = {"evaluation": {}, "rows": {}}
+    return save_version(folder, {"churn": {"value": value}}, manifest, until="2026-01-04").name
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    assert name.startswith("2026-01-04-")
+    loaded = load_version(tmp_path, name)
+    assert loaded.artefacts == {"churn": {"value": 1}}
+    assert "scikit-learn" in loaded.manifest["libraries"]
+
+
+def test_the_same_artefacts_make_the_same_version(tmp_path: Path) -> None:
+    assert _save(tmp_path / "a") == _save(tmp_path / "b")
+    assert _save(tmp_path / "a", 1) != _save(tmp_path / "a", 2)
+
+
+def test_a_changed_byte_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    artefact = tmp_path / name / "churn.joblib"
+    # Were this opened, it would be no joblib file at all.
+    artefact.write_bytes(b"not a model")
+    with pytest.raises(HealthError, match="checksum is not the manifest's"):
+        load_version(tmp_path, name)
+
+
+def test_a_missing_artefact_and_a_broken_manifest(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    (tmp_path / name / "churn.joblib").unlink()
+    with pytest.raises(HealthError, match="cannot be read"):
+        load_version(tmp_path, name)
+    (tmp_path / name / "manifest.json").write_text("{")
+    with pytest.raises(HealthError, match="not a readable manifest"):
+        load_version(tmp_path, name)
+
+
+def test_another_major_version_of_a_library_is_refused(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    path = tmp_path / name / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["libraries"]["scikit-learn"] = "0.24.1"
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(HealthError, match=r"scikit-learn .* \(trained with 0\.24\.1\)"):
+        load_version(tmp_path, name)
+
+
+def test_promotion(tmp_path: Path) -> None:
+    assert champion(tmp_path) is None
+    first, second = _save(tmp_path, 1), _save(tmp_path, 2)
+    promote(tmp_path, first)
+    promote(tmp_path, second)
+    assert champion(tmp_path) == second
+    assert {v.name for v in list_versions(tmp_path)} == {first, second}
+    with pytest.raises(HealthError, match="choose one of"):
+        promote(tmp_path, "2020-01-01-00000000")
+    assert champion(tmp_path) == second
+
+
+def test_a_version_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Out of range float"):
+        save_version(tmp_path, {}, {"evaluation": float("nan")}, until="2026-01-04")
+    assert list(tmp_path.iterdir()) == []
