@@ -8,138 +8,39 @@ import json
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from features.errors import HealthError
 from features.schema import TABLES
 from features.source import TableSource
+from health.expansion.config import ExpansionConfig
+from health.flags.config import DEFAULT_PLAYS, FlagsConfig
 from health.scorecard.config import Scorecard
+from health.scorecard.stage_config import StageConfig
+from health.scoring.config import ClvConfig
+from health.section import Section
+from health.training.config import LabelsConfig, TrainingConfig
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(gt=0)]
 
 
-class _Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the tables are: an in-process DuckDB unless the URL names a database file."""
 
     url: str = "duckdb://"
 
 
-class ChecksConfig(_Section):
+class ChecksConfig(Section):
     """Codes of violations that are reported as warnings instead of stopping the run."""
 
     allow: tuple[str, ...] = ()
 
 
-class LabelsConfig(_Section):
-    """What counts as churn and as an upsell, and how far ahead we look.
-
-    Attributes
-    ----------
-    horizon_days : int
-        Days within which an event counts.
-    grace_days : int
-        Days that MRR must stay at zero before it is churn; a shorter gap between renewal
-        rows is none.
-    upsell_step : float
-        Smallest relative rise of MRR or seats that is an upsell.
-    """
-
-    horizon_days: PositiveInt = 90
-    grace_days: PositiveInt = 30
-    upsell_step: Annotated[float, Field(gt=0)] = 0.05
-
-
-class TrainingConfig(_Section):
-    """Which past dates a model learns from, and the seed of everything random."""
-
-    every_days: PositiveInt = 28
-    first: date | None = None
-    seed: int = 0
-
-
-class ClvConfig(_Section):
-    """The terms of the lifetime value; stamped on every output that shows one."""
-
-    horizon_months: Annotated[int, Field(gt=0, le=240)] = 36
-    margin: Share = 0.8
-    discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.10
-
-
-class StageConfig(_Section):
-    """The limits, in days, of the lifecycle stages."""
-
-    onboarding_days: PositiveInt = 90
-    renewal_days: PositiveInt = 90
-    adoption_days: PositiveInt = 365
-
-
-class FlagsConfig(_Section):
-    """When an account is flagged, and how many fit a CSM's week.
-
-    Attributes
-    ----------
-    capacity_per_csm : int
-        Most accounts of one kind of flag on one CSM's list.
-    at_risk_lift : float
-        An account is at risk where its churn probability is at least this many times the
-        base rate of its peer group, or where its health is red.
-    expansion_lift : float
-        The same for upsell and cross-sell.
-    silent_days : int
-        Days without any use, after there was some, that make an account silent.
-    advocate_nps : float
-        Lowest latest NPS answer (0-10) of an advocate.
-    """
-
-    capacity_per_csm: PositiveInt = 15
-    at_risk_lift: Annotated[float, Field(gt=0)] = 2.0
-    expansion_lift: Annotated[float, Field(gt=0)] = 1.5
-    silent_days: PositiveInt = 28
-    advocate_nps: Annotated[float, Field(ge=0, le=10)] = 9.0
-
-
-class ExpansionConfig(_Section):
-    """What a further product costs, and who may be offered it.
-
-    Attributes
-    ----------
-    prices : dict of str to float
-        List price per month by product; the median first price peers paid where absent.
-    not_offered : tuple of str
-        Products that are no longer sold.
-    minimum_purchases : int
-        Fewer past purchases than this and the offers rest on rules, not on a model.
-    """
-
-    prices: dict[str, Annotated[float, Field(ge=0)]] = {}
-    not_offered: tuple[str, ...] = ()
-    minimum_purchases: PositiveInt = 50
-
-
-#: The suggested play by kind of flag; `[plays]` in the configuration replaces any of them.
-DEFAULT_PLAYS = {
-    "at_risk": "Call the sponsor this week, agree one goal for the next 30 days",
-    "upsell": "Offer the next plan or more seats, with their own usage as the argument",
-    "cross_sell": "Show the product in a 30-minute session with the team that would use it",
-    "advocate": "Ask for a reference, a review or a case story",
-    "leaving": "Exit interview; agree what would have to change for them to stay",
-    "silent": "Find out who left or what broke; a login check and a call to the main contact",
-}
-
-
-class Config(_Section):
+class Config(Section):
     """Everything a run is told, read from one TOML file.
 
     Attributes
@@ -167,7 +68,7 @@ class Config(_Section):
     scorecard: Scorecard = Scorecard()
     flags: FlagsConfig = FlagsConfig()
     expansion: ExpansionConfig = ExpansionConfig()
-    plays: dict[str, str] = {}
+    plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)
     file: Path = Field(default=Path(), exclude=True)

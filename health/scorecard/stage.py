@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from health.config import StageConfig
+from health.scorecard.stage_config import StageConfig
 
 STAGES = ("leaving", "onboarding", "renewal", "expansion", "adoption", "retention")
 

@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import pytest
 
-from health.config import Config, ExpansionConfig
+from health.config import Config
+from health.expansion.config import ExpansionConfig
 from health.expansion.prices import StepPrices, peer_groups
 
 CONFIG = Config(tables={})

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE
-from health.config import Config, FlagsConfig, StageConfig
+from health.config import Config
+from health.flags.config import FlagsConfig
 from health.flags.rules import COLUMNS, Scored, raise_flags
 from health.scorecard.stage import lifecycle_stage
+from health.scorecard.stage_config import StageConfig
 from health.scoring.reasons import reason_rows
 
 DAY = date(2026, 11, 1)

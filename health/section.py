@@ -1,0 +1,18 @@
+"""What every section of the configuration has in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+#: A number from 0 to 1.
+Share = Annotated[float, Field(ge=0, le=1)]
+#: A whole number above 0.
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
