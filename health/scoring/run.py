@@ -14,7 +14,8 @@ from features.labels import cross_sell_labels
 from features.tables import Tables
 from health.config import Config
 from health.expansion.prices import peer_groups
-from health.flags.rules import Scored, raise_flags
+from health.flags.rules import raise_flags
+from health.flags.scored import Scored
 from health.scorecard.score import HealthScores, band, score_health
 from health.scorecard.stage import lifecycle_stage
 from health.scoring.lifetime import lifetime_columns

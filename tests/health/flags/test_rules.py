@@ -11,7 +11,8 @@ import pytest
 from features.catalogue import CATALOGUE
 from health.config import Config
 from health.flags.config import FlagsConfig
-from health.flags.rules import COLUMNS, Scored, raise_flags
+from health.flags.rules import COLUMNS, raise_flags
+from health.flags.scored import Scored
 from health.scorecard.stage import lifecycle_stage
 from health.scorecard.stage_config import StageConfig
 from health.scoring.reasons import reason_rows

@@ -1,0 +1,59 @@
+"""What flags are raised from, and how rows are picked from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What flags are raised from.
+
+    Attributes
+    ----------
+    scores : pd.DataFrame
+        One row per account as in scores.parquet.
+    features : pd.DataFrame
+        The features they were made from, in the same order.
+    reasons : pd.DataFrame
+        Rows as in reasons.parquet.
+    model_supports : dict of str to bool
+        For churn, upsell and cross_sell: whether a model with signal stands behind them.
+    """
+
+    scores: pd.DataFrame
+    features: pd.DataFrame
+    reasons: pd.DataFrame
+    model_supports: dict[str, bool]
+
+
+def pick(
+    scored: Scored, chosen: pd.Series[bool], *, value: str, probability: str = "", product: str = ""
+) -> pd.DataFrame:
+    """Take the chosen accounts with the columns that hold their value, probability and product."""
+    scores = scored.scores.loc[chosen.to_numpy(dtype=bool)]
+    return pd.DataFrame(
+        {
+            "account_id": scores["account_id"],
+            "name": scores["name"],
+            "csm": scores["csm"],
+            "value": scores[value],
+            "probability": scores[probability] if probability else float("nan"),
+            "product": scores[product] if product else None,
+        }
+    )
+
+
+def with_reasons(picked: pd.DataFrame, *sources: pd.Series[str]) -> pd.DataFrame:
+    """Take each account's sentences from the first source that has any."""
+    texts = pd.Series("", index=picked.index, dtype=object)
+    for source in sources:
+        texts = texts.where(texts != "", picked["account_id"].map(source).fillna(""))
+    return picked.assign(reasons=texts)
+
+
+def paying_on(scored: Scored) -> pd.Series[bool]:
+    """Accounts that stay as far as anybody knows: no notice was given."""
+    return scored.scores["stage"] != "leaving"
