@@ -1,0 +1,23 @@
+"""Every plot of the project: functions that draw on matplotlib axes and return them.
+
+None of them touches pyplot's global state: without `ax` a figure of its own is made, which
+``axes.figure`` has. In a notebook, ``axes.figure`` as the last line of a cell shows it.
+"""
+
+from health.plots.explanation import contributions_waterfall, shape_function
+from health.plots.inline import image_tag, svg_of
+from health.plots.intervals import figures_with_intervals, rates
+from health.plots.quality import calibration, lift
+from health.plots.retention import retention
+
+__all__ = [
+    "calibration",
+    "contributions_waterfall",
+    "figures_with_intervals",
+    "image_tag",
+    "lift",
+    "rates",
+    "retention",
+    "shape_function",
+    "svg_of",
+]
