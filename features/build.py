@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
 
 from features import commercial, surveys, tickets, usage
 from features.catalogue import CATALOGUE
-from features.spine import ATTRIBUTES, paying_accounts
+from features.spine import ATTRIBUTES, build_spine
 from features.tables import Tables
+
+Family = Callable[[Tables, pd.DataFrame], pd.DataFrame]
+FamilyOfOneDate = Callable[[Tables, datetime, pd.DataFrame], pd.DataFrame]
 
 
 def build_features(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
@@ -30,26 +32,49 @@ def build_features(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
         account_id, as_of, the attributes that accounts has, and a float64 column per feature
         of the catalogue; ordered by as_of and account_id.
     """
-    frames = [_as_of(tables, day) for day in dates]
-    filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled or frames[:1], ignore_index=True)
+    spine = build_spine(tables, dates)
+    known = spine
+    for build in _FAMILIES:
+        # A family may read what the ones before it made: seats, active users.
+        known = known.join(build(tables, known))
+    features = known.reindex(columns=list(CATALOGUE)).astype(float)
+    there = [column for column in ATTRIBUTES if column in spine.columns]
+    return spine[["account_id", "as_of", *there]].join(features)
 
 
-def _as_of(tables: Tables, day: datetime) -> pd.DataFrame:
-    accounts = paying_accounts(tables, day)
-    deal = commercial.build(tables, day, accounts)
-    known = accounts.join(deal["seats"])
-    families = [deal]
-    users = pd.Series(np.nan, index=accounts.index)
-    if tables.has("usage"):
-        used = usage.build(tables, day, known)
-        users = used["usage_active_users_90d"]
-        families.append(used)
-    if tables.has("tickets"):
-        families.append(tickets.build(tables, day, accounts, users))
-    families.append(surveys.build(tables, day, accounts))
-    features = pd.concat(families, axis=1).reindex(columns=list(CATALOGUE)).astype(float)
-    there = [column for column in ATTRIBUTES if column in accounts.columns]
-    frame = accounts[there].join(features).reset_index()
-    frame.insert(1, "as_of", pd.Timestamp(day).as_unit("us"))
-    return frame
+def _date_by_date(build: FamilyOfOneDate) -> Family:
+    """Let a family that knows one date build many, each by itself."""
+
+    def of_all(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
+        built = []
+        for day in spine["as_of"].drop_duplicates():
+            rows = spine[spine["as_of"] == day]
+            frame = build(tables, day.to_pydatetime(), rows.set_index("account_id"))
+            built.append(frame.set_axis(rows.index))
+        return pd.concat(built) if built else pd.DataFrame(index=spine.index)
+
+    return of_all
+
+
+def _usage(tables: Tables, day: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
+    if not tables.has("usage"):
+        return pd.DataFrame(index=accounts.index)
+    return usage.build(tables, day, accounts)
+
+
+def _tickets(tables: Tables, day: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
+    if not tables.has("tickets"):
+        return pd.DataFrame(index=accounts.index)
+    users = accounts.reindex(columns=["usage_active_users_90d"])
+    return tickets.build(tables, day, accounts, users["usage_active_users_90d"])
+
+
+#: In the order in which they are built. A family takes the tables and the spine (with the
+#: features of the families before it as further columns), and returns a frame with the spine's
+#: index and a float column per feature, for all dates at once.
+_FAMILIES: tuple[Family, ...] = (
+    _date_by_date(commercial.build),
+    _date_by_date(_usage),
+    _date_by_date(_tickets),
+    _date_by_date(surveys.build),
+)

@@ -1,16 +1,41 @@
-"""The spine: which accounts pay on a date, and which past dates to learn from."""
+"""The spine: which accounts pay on which dates, and which past dates to learn from."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
 import pandas as pd
 
-from features.point_in_time import collect, known_rows, running
+from features.point_in_time import collect
 from features.tables import Tables
 
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
+
+
+def build_spine(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
+    """Return the accounts that pay on each date, as far as was known before it.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs accounts and subscriptions.
+    dates : sequence of datetime
+        The dates; one that stands twice counts once.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
+        account_id, as_of, created_at and the attributes that are there; a row per account that
+        pays on the date; ordered by as_of and account_id, with a plain index from 0.
+    """
+    accounts, paid = _accounts(tables), _paid(tables)
+    parts = [_paying_on(accounts, paid, pd.Timestamp(day)) for day in sorted(set(dates))]
+    columns = [c for c in accounts.columns if c not in {"account_id", "known_at"}]
+    if not parts:
+        return _paying_on(accounts, paid, pd.Timestamp.min)[["account_id", "as_of", *columns]]
+    return pd.concat(parts, ignore_index=True)[["account_id", "as_of", *columns]]
 
 
 def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
@@ -21,11 +46,34 @@ def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
     pd.DataFrame, shape = (n_accounts, n_columns)
         Indexed by account_id in order, with created_at and the attributes that are there.
     """
-    paying = running(tables, as_of).filter(nw.col("mrr") > 0).select("account_id").unique()
+    return build_spine(tables, [as_of]).drop(columns="as_of").set_index("account_id")
+
+
+def _accounts(tables: Tables) -> pd.DataFrame:
+    known = ("known_at",) if tables.has("accounts", "known_at") else ()
     there = [column for column in ATTRIBUTES if tables.has("accounts", column)]
-    accounts = known_rows(tables, "accounts", as_of).select("account_id", "created_at", *there)
-    joined = collect(accounts.join(paying, on="account_id", how="inner"))
-    return joined.set_index("account_id").sort_index()
+    rows = tables["accounts"].select("account_id", "created_at", *there, *known)
+    return collect(rows).sort_values("account_id", ignore_index=True)
+
+
+def _paid(tables: Tables) -> pd.DataFrame:
+    """Return from when to when each account was paid for, as rows of its contracts tell it."""
+    known = ("known_at",) if tables.has("subscriptions", "known_at") else ()
+    rows = tables["subscriptions"].filter(nw.col("mrr") > 0)
+    return collect(rows.select("account_id", "started_at", "ended_at", *known))
+
+
+def _paying_on(accounts: pd.DataFrame, paid: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    running = _known(paid, "started_at", day) & ~(paid["ended_at"] < day)
+    there = _known(accounts, "created_at", day)
+    pays = accounts["account_id"].isin(paid.loc[running, "account_id"].unique())
+    return accounts[there & pays].assign(as_of=day.as_unit("us"))
+
+
+def _known(rows: pd.DataFrame, dated_by: str, day: pd.Timestamp) -> pd.Series[bool]:
+    """Tell which rows had happened, and had reached the warehouse, before the date."""
+    known = rows[dated_by] < day
+    return known & ~(rows["known_at"] >= day) if "known_at" in rows else known
 
 
 def training_dates(

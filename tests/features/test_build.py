@@ -1,0 +1,45 @@
+"""Many dates at once are each date by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+
+from features import CATALOGUE, build_features
+from features.spine import build_spine
+from tests.features.company import DAY, ago, company, open_tables
+
+DATES = [DAY - timedelta(days=7 * week) for week in range(12)]
+
+
+def test_many_dates_are_each_date_by_itself() -> None:
+    tables = open_tables(company())
+    together = build_features(tables, DATES)
+    alone = pd.concat([build_features(tables, [day]) for day in sorted(DATES)], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, rtol=1e-9)
+    assert together["as_of"].nunique() == len(DATES)
+
+
+def test_a_date_that_stands_twice_counts_once() -> None:
+    tables = open_tables(company())
+    once = build_features(tables, [DAY])
+    pd.testing.assert_frame_equal(build_features(tables, [DAY, DAY]), once)
+
+
+def test_without_dates_and_without_accounts_the_table_has_its_columns_and_no_row() -> None:
+    tables = open_tables(company())
+    whole = build_features(tables, [DAY])
+    for dates in ([], [ago(2000)]):
+        nothing = build_features(tables, dates)
+        assert nothing.empty
+        assert list(nothing.columns) == list(whole.columns)
+        assert (nothing[list(CATALOGUE)].dtypes == "float64").all()
+
+
+def test_the_spine_has_a_row_per_paying_account_and_date() -> None:
+    spine = build_spine(open_tables(company()), [DAY, DATES[5]])
+    assert list(spine.columns[:3]) == ["account_id", "as_of", "created_at"]
+    assert list(spine.index) == list(range(len(spine)))
+    assert not spine.duplicated(["account_id", "as_of"]).any()
+    assert spine["as_of"].is_monotonic_increasing
