@@ -145,7 +145,7 @@ def test_tabs_answer_to_the_arrow_keys(wide: Page) -> None:
 
 def test_hostile_names_are_shown_as_text(wide: Page) -> None:
     shown = wide.locator("#list-at_risk .o bdi").all_text_contents()
-    assert set(HOSTILE) <= {text.strip() for text in shown} | {text for text in shown}
+    assert set(HOSTILE) <= {text.strip() for text in shown} | set(shown)
 
 
 def test_nothing_is_wider_than_the_page(page: Page) -> None:
