@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from models.inputs import FloatArray, IntArray, ModelInputError, as_floats, group_codes
+from models.ranking import Interval, RankingMeasures, Ties, resampled_weights
 
-#: Cells of one resampled weight matrix: 32 MB.
-_CHUNK_CELLS = 4_000_000
+__all__ = ["Evaluation", "Interval", "ReliabilityBin", "evaluate", "plain"]
+
 _N_BINS = 10
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure and the 95 % interval about it; NaN where it is not defined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -135,9 +126,9 @@ def evaluate(
     score = p if rank_by is None else as_floats(rank_by, "rank_by", len(target))
     measure = _Measures(target, p, score, dates, capacity)
     point = {name: float(v[0]) for name, v in measure(np.ones((1, len(target)))).items()}
-    drawn = [measure(weights) for weights in _resamples(codes, n_resamples, seed)]
+    drawn = [measure(weights) for weights in resampled_weights(codes, n_resamples, seed)]
     intervals = {
-        name: _interval(value, np.concatenate([d[name] for d in drawn]) if drawn else None)
+        name: Interval.of(value, np.concatenate([d[name] for d in drawn]) if drawn else None)
         for name, value in point.items()
     }
     return Evaluation(
@@ -170,48 +161,8 @@ def _date_codes(times: Any) -> IntArray:
     return np.unique(np.asarray(times), return_inverse=True)[1].astype(np.int64)
 
 
-def _resamples(codes: IntArray, n_resamples: int, seed: int) -> Iterator[FloatArray]:
-    rng = np.random.default_rng(seed)
-    n_groups = int(codes.max()) + 1
-    step = max(1, _CHUNK_CELLS // len(codes))
-    for start in range(0, n_resamples, step):
-        size = min(step, n_resamples - start)
-        drawn = rng.multinomial(n_groups, np.full(n_groups, 1.0 / n_groups), size=size)
-        yield drawn.astype("float64")[:, codes]
-
-
-def _interval(value: float, drawn: FloatArray | None) -> Interval:
-    known = np.empty(0) if drawn is None else drawn[np.isfinite(drawn)]
-    if not len(known):
-        return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
-
-
-@dataclass(frozen=True)
-class _Ties:
-    """Rows in falling order of probability, cut where it (or the date) changes."""
-
-    order: IntArray
-    starts: IntArray
-
-    @classmethod
-    def of(cls, p: FloatArray, dates: IntArray) -> _Ties:
-        order = np.lexsort((-p, dates))
-        same = (np.diff(p[order]) == 0) & (np.diff(dates[order]) == 0)
-        return cls(order, np.flatnonzero(np.r_[True, ~same]))
-
-    def sums(self, weights: FloatArray) -> FloatArray:
-        """Sum each row of `weights` (n_resamples, n_samples) over the ties."""
-        return np.asarray(np.add.reduceat(weights[:, self.order], self.starts, axis=1))
-
-
 class _Measures:
-    """All figures for a matrix of row weights, (n_resamples, n_samples), at once.
-
-    Rows with the same probability are one block, of which a list takes a share, so that no
-    figure hangs on the order of the rows.
-    """
+    """All figures for a matrix of row weights, (n_resamples, n_samples), at once."""
 
     def __init__(
         self,
@@ -221,31 +172,21 @@ class _Measures:
         dates: IntArray,
         capacity: int,
     ) -> None:
-        self.target, self.p, self.capacity = target, p, capacity
-        self.pooled = _Ties.of(score, np.zeros_like(dates))
-        self.by_date = _Ties.of(score, dates)
-        self.by_p = _Ties.of(p, np.zeros_like(dates))
+        self.target, self.p = target, p
+        self.ranking = RankingMeasures(target, score, dates, capacity)
+        self.by_p = Ties.of(p, np.zeros_like(dates))
         self.tie_p = p[self.by_p.order][self.by_p.starts]
-        tie_dates = dates[self.by_date.order][self.by_date.starts]
-        self.first_of_date = np.searchsorted(tie_dates, tie_dates)
         sure = np.clip(p, 1e-15, 1 - 1e-15)
         self.row_log_loss = -np.log(np.where(target == 1, sure, 1 - sure))
         self.row_brier = (p - target) ** 2
 
     def __call__(self, weights: FloatArray) -> dict[str, FloatArray]:
-        rows = self.pooled.sums(weights)
-        events = self.pooled.sums(weights * self.target)
         total = weights.sum(axis=1)
-        precision, recall = self._at_capacity(weights)
         return {
-            "auc": _auc(rows, events),
-            "average_precision": _average_precision(rows, events),
+            **self.ranking(weights),
             "brier": weights @ self.row_brier / total,
             "log_loss": weights @ self.row_log_loss / total,
             "calibration_error": self._calibration_error(weights),
-            "lift_top_decile": _lift(rows, events, share=0.1),
-            "precision_at_capacity": precision,
-            "recall_at_capacity": recall,
         }
 
     def bins(self, rows: FloatArray) -> IntArray:
@@ -264,46 +205,6 @@ class _Measures:
             cell.ravel(), weights=surplus.ravel(), minlength=_N_BINS * n_resamples
         ).reshape(n_resamples, _N_BINS)
         return np.asarray(np.abs(summed).sum(axis=1) / rows.sum(axis=1))
-
-    def _at_capacity(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        rows = self.by_date.sums(weights)
-        events = self.by_date.sums(weights * self.target)
-        above = np.cumsum(rows, axis=1) - rows
-        above = above - above[:, self.first_of_date]
-        taken = np.clip(self.capacity - above, 0.0, rows)
-        hits = _ratio(events * taken, rows).sum(axis=1)
-        nothing = np.where(events.sum(axis=1) > 0, 0.0, np.nan)
-        return (
-            _ratio(hits, taken.sum(axis=1)),
-            _ratio(hits, events.sum(axis=1)) + nothing,
-        )
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Divide; 0 where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
-
-
-def _auc(rows: FloatArray, events: FloatArray) -> FloatArray:
-    others = rows - events
-    below = others.sum(axis=1, keepdims=True) - np.cumsum(others, axis=1)
-    wins = (events * (below + others / 2)).sum(axis=1)
-    pairs = events.sum(axis=1) * others.sum(axis=1)
-    return np.where(pairs > 0, _ratio(wins, pairs), np.nan)
-
-
-def _average_precision(rows: FloatArray, events: FloatArray) -> FloatArray:
-    precision = _ratio(np.cumsum(events, axis=1), np.cumsum(rows, axis=1))
-    total = events.sum(axis=1)
-    return np.where(total > 0, _ratio((events * precision).sum(axis=1), total), np.nan)
-
-
-def _lift(rows: FloatArray, events: FloatArray, *, share: float) -> FloatArray:
-    total, n_events = rows.sum(axis=1), events.sum(axis=1)
-    above = np.cumsum(rows, axis=1) - rows
-    taken = np.clip(share * total[:, None] - above, 0.0, rows)
-    hits = _ratio(events * taken, rows).sum(axis=1)
-    return np.where(n_events > 0, _ratio(hits, share * n_events), np.nan)
 
 
 def _reliability(measure: _Measures) -> tuple[ReliabilityBin, ...]:
