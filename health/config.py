@@ -18,7 +18,7 @@ from features.source import TableSource
 from health.expansion.config import ExpansionConfig
 from health.flags.config import DEFAULT_PLAYS, FlagsConfig
 from health.scorecard.config import Scorecard
-from health.scorecard.stage_config import StageConfig
+from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
 from health.scoring.config import ClvConfig
 from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
@@ -64,7 +64,7 @@ class Config(Section):
     labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     clv: ClvConfig = ClvConfig()
-    stages: StageConfig = StageConfig()
+    stages: StageConfig = DEFAULT_STAGE_CONFIG
     scorecard: Scorecard = Scorecard()
     flags: FlagsConfig = FlagsConfig()
     expansion: ExpansionConfig = ExpansionConfig()

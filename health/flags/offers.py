@@ -14,7 +14,8 @@ def _offer_allowed(scored: Scored) -> pd.Series[bool]:
     scores = scored.scores
     return (
         (scores["health_band"] != "red")
-        & ~scores["stage"].isin(["leaving", "onboarding"])
+        & paying_on(scored)
+        & (scores["stage"] != "onboarding")
         & ~(scored.features["tickets_urgent_open"] > 0)
     )
 

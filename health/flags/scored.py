@@ -56,4 +56,4 @@ def with_reasons(picked: pd.DataFrame, *sources: pd.Series[str]) -> pd.DataFrame
 
 def paying_on(scored: Scored) -> pd.Series[bool]:
     """Accounts that stay as far as anybody knows: no notice was given."""
-    return scored.scores["stage"] != "leaving"
+    return ~(scored.features["notice_given"] > 0)

@@ -1,13 +1,29 @@
-"""Settings of the lifecycle stages."""
+"""Settings of the lifecycle stages: the rules, held against the catalogue."""
 
 from __future__ import annotations
 
-from health.section import PositiveInt, Section
+from pydantic import model_validator
+
+from features.catalogue import CATALOGUE
+from features.journey_stage import DEFAULT_STAGES, StageRules
 
 
-class StageConfig(Section):
-    """The limits, in days, of the lifecycle stages."""
+class StageConfig(StageRules):
+    """Ordered rules of which the first that holds names the stage, and a required default.
 
-    onboarding_days: PositiveInt = 90
-    renewal_days: PositiveInt = 90
-    adoption_days: PositiveInt = 365
+    The lists of flags know one of the names: who is *onboarding* gets no offer.
+    """
+
+    @model_validator(mode="after")
+    def _in_catalogue(self) -> StageConfig:
+        named = {c.feature for rule in self.rules for c in rule.when}
+        unknown = sorted(named - CATALOGUE.keys())
+        if unknown:
+            raise ValueError(
+                f"no feature is called {', '.join(map(repr, unknown))}; "
+                "`health features --list` has all"
+            )
+        return self
+
+
+DEFAULT_STAGE_CONFIG = StageConfig(rules=DEFAULT_STAGES.rules, default=DEFAULT_STAGES.default)

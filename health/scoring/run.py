@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from features.journey_stage import lifecycle_stage
 from features.labels import cross_sell_labels
 from features.tables import Tables
 from health.config import Config
@@ -17,7 +18,6 @@ from health.expansion.prices import peer_groups
 from health.flags.rules import raise_flags
 from health.flags.scored import Scored
 from health.scorecard.score import HealthScores, band, score_health
-from health.scorecard.stage import lifecycle_stage
 from health.scoring.lifetime import lifetime_columns
 from health.scoring.reasons import BASELINE, reason_rows
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS

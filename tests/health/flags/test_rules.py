@@ -13,8 +13,6 @@ from health.config import Config
 from health.flags.config import FlagsConfig
 from health.flags.rules import COLUMNS, raise_flags
 from health.flags.scored import Scored
-from health.scorecard.stage import lifecycle_stage
-from health.scorecard.stage_config import StageConfig
 from health.scoring.reasons import reason_rows
 
 DAY = date(2026, 11, 1)
@@ -98,7 +96,7 @@ def test_without_signal_only_health_puts_an_account_at_risk() -> None:
 
 def test_leaving_is_never_at_risk_and_never_offered() -> None:
     scored = _scored(
-        stage=["leaving"] * 4,
+        notice_given=1.0,
         churn_probability=0.9,
         upsell_probability=0.9,
         cross_sell_probability=0.9,
@@ -158,22 +156,3 @@ def test_since_is_kept_for_the_same_account_flag_and_product() -> None:
     since = second.set_index(["flag", "account_id"])["since"]
     assert since["at_risk", "A0"] == pd.Timestamp(2026, 10, 25)
     assert since["cross_sell", "A0"] == pd.Timestamp(DAY)
-
-
-def test_the_first_stage_that_holds_applies() -> None:
-    features = pd.DataFrame(
-        {
-            "notice_given": [1.0, 0, 0, 0, 0, 0],
-            "tenure_days": [10.0, 89, 400, 400, 200, 400],
-            "days_to_renewal": [10.0, 10, 90, np.nan, np.nan, 91],
-            "expansions_180d": [1.0, 1, 1, 1, 0, 0],
-        }
-    )
-    assert lifecycle_stage(features, StageConfig()).tolist() == [
-        "leaving",
-        "onboarding",
-        "renewal",
-        "expansion",
-        "adoption",
-        "retention",
-    ]
