@@ -17,13 +17,8 @@ from features.checks import (
     one_row,
 )
 from features.errors import Finding
+from features.survey_scales import SCALES, understood_scales
 
-#: Lowest and highest answer by kind of survey and scale; the first is what no scale means.
-SCALES = {
-    "nps": {"0-10": (0, 10)},
-    "csat": {"1-5": (1, 5), "1-3": (1, 3), "good/bad": (0, 1)},
-    "ces": {"1-7": (1, 7)},
-}
 _AFTER_SIGNUP = {
     "usage": ("usage_before_signup", "occurred_at"),
     "tickets": ("tickets_before_signup", "opened_at"),
@@ -125,8 +120,7 @@ def _scale_rule() -> Rule:
         for kind, scales in SCALES.items()
     )
     where = f"(scale IS NOT NULL AND lower(kind) IN ('nps', 'csat', 'ces') AND NOT ({fitting}))"
-    understood = "; ".join(f"{kind} {', '.join(scales)}" for kind, scales in SCALES.items())
-    what = f"is no scale that is understood ({understood})"
+    what = f"is no scale that is understood ({understood_scales()})"
     fix = "bring the answers to one of these scales with sql"
     return Rule("unknown_scale", "scale", where, "kind || ' ' || scale", what, fix)
 
@@ -134,14 +128,14 @@ def _scale_rule() -> Rule:
 def _score_rule(column: str, has_scale: bool) -> Rule:
     outside = []
     for kind, scales in SCALES.items():
-        for index, (scale, (low, high)) in enumerate(scales.items()):
+        for index, (scale, ends) in enumerate(scales.items()):
             on_it = f"lower(kind) = {literal(kind)}"
             if has_scale:
                 default = " OR scale IS NULL" if index == 0 else ""
                 on_it += f" AND (scale = {literal(scale)}{default})"
             elif index:
                 continue
-            outside.append(f"({on_it} AND {column} NOT BETWEEN {low} AND {high})")
+            outside.append(f"({on_it} AND {column} NOT BETWEEN {ends.low} AND {ends.high})")
     what = "lies outside its scale (nps 0-10, csat 1-5 and ces 1-7 where no scale is given)"
     fix = "name the scale in a column, or bring the answers to these scales with sql"
     example = f"kind || ' ' || {column}"

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+
+from features.survey_scales import SCALES
 
 Numbers = Sequence[float] | npt.NDArray[np.float64]
+#: Standard errors to either side of a 95 % interval.
+Z_95 = 1.959963984540054
 
-#: Lowest satisfied answer by scale of a CSAT question.
-SATISFIED_FROM = {"1-5": 4.0, "1-3": 3.0, "good/bad": 1.0}
-#: Highest dissatisfied answer; what lies between is neutral.
-DISSATISFIED_TO = {"1-5": 2.0, "1-3": 1.0, "good/bad": 0.0}
+
+@dataclass(frozen=True)
+class Interval:
+    """The lower and the upper end of an interval for each account."""
+
+    low: pd.Series[float]
+    high: pd.Series[float]
 
 
 def nps(scores: Numbers) -> float:
@@ -43,6 +52,55 @@ def nps_variance(promoters: float, detractors: float) -> float:
     return promoters + detractors - (promoters - detractors) ** 2
 
 
+def nps_standard_error(
+    promoters: pd.Series[float], detractors: pd.Series[float], answers: pd.Series[float]
+) -> pd.Series[float]:
+    """Return the standard error of an NPS as a fraction: √(variance ÷ answers).
+
+    Parameters
+    ----------
+    promoters, detractors : pd.Series, shape = (n_accounts,)
+        Shares of the answers, 0-1.
+    answers : pd.Series, shape = (n_accounts,)
+        How many there were, above 0.
+    """
+    variance = promoters + detractors - (promoters - detractors) ** 2
+    return (variance / answers) ** 0.5
+
+
+def wilson_interval(satisfied: pd.Series[float], answers: pd.Series[float]) -> Interval:
+    """Return the 95 % interval of a share (Wilson 1927): honest for few answers, too.
+
+    Parameters
+    ----------
+    satisfied, answers : pd.Series, shape = (n_accounts,)
+        Counts; without an answer both ends are NaN.
+
+    Examples
+    --------
+    >>> ends = wilson_interval(pd.Series([3.0]), pd.Series([5.0]))
+    >>> round(ends.low[0], 3), round(ends.high[0], 3)
+    (0.231, 0.882)
+    """
+    given = answers.where(answers > 0)
+    share, spread = satisfied / given, Z_95**2 / given
+    middle = (share + spread / 2) / (1 + spread)
+    reach = np.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
+    return Interval((middle - reach).clip(lower=0), (middle + reach).clip(upper=1))
+
+
+def expectation_gap(perceived: Numbers, expected: Numbers) -> float:
+    """Return the mean of perceived less expected, both on one scale; NaN without an answer.
+
+    Examples
+    --------
+    >>> expectation_gap([6], [8])
+    -2.0
+    """
+    gap = np.asarray(perceived, dtype=float) - np.asarray(expected, dtype=float)
+    return float(gap.mean()) if len(gap) else float("nan")
+
+
 def csat(scores: Numbers, scale: str = "1-5") -> float:
     """Return the share of satisfied answers, 0-1; NaN without an answer.
 
@@ -51,7 +109,8 @@ def csat(scores: Numbers, scale: str = "1-5") -> float:
     scores : sequence of float
         Answers; on ``good/bad`` 1 is good.
     scale : str
-        ``1-5`` (4 and 5 are satisfied), ``1-3`` (only 3) or ``good/bad``.
+        A CSAT scale of `survey_scales.SCALES`: on ``1-5`` 4 and 5 are satisfied, on ``1-3``
+        only 3, on ``good/bad`` good.
 
     Examples
     --------
@@ -59,7 +118,8 @@ def csat(scores: Numbers, scale: str = "1-5") -> float:
     0.6
     """
     answers = np.asarray(scores, dtype=float)
-    return float(np.mean(answers >= SATISFIED_FROM[scale])) if len(answers) else float("nan")
+    least = SCALES["csat"][scale].good_from
+    return float(np.mean(answers >= least)) if len(answers) else float("nan")
 
 
 def ces(scores: Numbers) -> float:

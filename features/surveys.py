@@ -11,6 +11,7 @@ import pandas as pd
 from features import metrics, tickets
 from features.feature import Feature, Unit
 from features.point_in_time import collect
+from features.survey_scales import SCALES
 from features.tables import Tables
 
 
@@ -164,14 +165,14 @@ def _surveys(tables: Tables, as_of: datetime) -> pd.DataFrame:
 
 def _satisfied(answers: pd.DataFrame) -> pd.Series[float]:
     """Return 1 where a CSAT answer is satisfied on its own scale, else 0."""
-    least = answers["scale"].map(metrics.SATISFIED_FROM).astype(float).fillna(4.0)
+    least = answers["scale"].map({n: s.good_from for n, s in SCALES["csat"].items()}).fillna(4.0)
     return (answers["score"] >= least).astype(float)
 
 
 def _bad_answers(answers: pd.DataFrame) -> pd.Series[str]:
     """Return the account of each detractor, dissatisfied answer and hard effort."""
     kind, score = answers["kind"], answers["score"]
-    most = answers["scale"].map(metrics.DISSATISFIED_TO).astype(float).fillna(2.0)
+    most = answers["scale"].map({n: s.bad_to for n, s in SCALES["csat"].items()}).fillna(2.0)
     bad = (
         ((kind == "nps") & (score <= 6))
         | ((kind == "csat") & (score <= most))

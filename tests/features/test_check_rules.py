@@ -143,7 +143,9 @@ def test_currencies(tmp_path: Path) -> None:
         ("001,csat,2025-05-05,4,1-3", "score_outside_scale", "score"),
         ("001,csat,2025-05-05,0,", "score_outside_scale", "score"),
         ("001,CES,2025-05-05,8,1-7", "score_outside_scale", "score"),
-        ("001,csat,2025-05-05,80,0-100", "unknown_scale", "scale"),
+        ("001,csat,2025-05-05,80,0-100%", "unknown_scale", "scale"),
+        ("001,nps,2025-05-05,80,0-100", "unknown_scale", "scale"),
+        ("001,csat,2025-05-05,101,0-100", "score_outside_scale", "score"),
         ("001,mood,2025-05-05,1,", "unknown_kind", "kind"),
     ],
 )
