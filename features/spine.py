@@ -11,6 +11,8 @@ import pandas as pd
 from features.point_in_time import collect
 from features.tables import Tables
 
+#: Where the grid of training dates begins.
+_FIRST_MONDAY = datetime(1900, 1, 1)
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
 
@@ -85,7 +87,7 @@ def training_dates(
     horizon_days: int,
     first: datetime | None = None,
 ) -> list[datetime]:
-    """Return past dates whose outcome is known, from the last one backwards.
+    """Return past dates of a fixed grid whose outcome is known.
 
     Parameters
     ----------
@@ -110,7 +112,9 @@ def training_dates(
     earliest = max(_data_start(tables) + timedelta(days=warm_up_days), first or datetime.min)
     last = tables.observed_until - timedelta(days=horizon_days)
     day = last.replace(hour=0, minute=0, second=0, microsecond=0)
-    day -= timedelta(days=(day.weekday() - weekday) % 7)
+    # One fixed grid: the dates of a later training are those of this one and some more, so that
+    # two models can be compared on the very same rows.
+    day -= timedelta(days=(day - (_FIRST_MONDAY + timedelta(days=weekday))).days % every_days)
     dates = []
     while day >= earliest:
         dates.append(day)

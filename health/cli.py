@@ -107,7 +107,7 @@ def train(
 ) -> None:
     """Train on past dates, evaluate on later ones, and leave a model version."""
     from health.config import load_config
-    from health.weekly.batch import train_version
+    from health.training.train import train_version
 
     loaded = load_config(config)
     version = train_version(loaded, until=until, promoted=promote)

@@ -14,7 +14,8 @@ from features.errors import HealthError
 from health import console as show
 from health.config import Config, load_config
 from health.demo import DemoCompany, simulate_company, write_company
-from health.weekly.batch import score_run, train_version
+from health.training.train import train_version
+from health.weekly.batch import score_run
 
 #: What a demo leaves in its folder.
 _MADE = ("tables", "models", "runs", "health.toml", "truth.parquet")

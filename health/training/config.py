@@ -30,8 +30,28 @@ class LabelsConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Which past dates a model learns from, and the seed of everything random."""
+    """Which past dates a model learns from, and what a version must pass to be promoted.
+
+    Attributes
+    ----------
+    every_days : int
+        Days between two training dates.
+    first : date, optional
+        No earlier date is learnt from.
+    seed : int
+        Seed of everything random.
+    leakage_auc : float
+        A feature that alone reaches this AUC stops promotion, for it knows the answer.
+    cohort_days : int
+        Two versions are compared on the labelled dates of the last so many days.
+    auc_tolerance : float
+        A challenger whose AUC on the cohort lies further below the champion's is refused, even
+        where chance could explain it.
+    """
 
     every_days: PositiveInt = 28
     first: date | None = None
     seed: int = 0
+    leakage_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
+    cohort_days: PositiveInt = 364
+    auc_tolerance: Annotated[float, Field(ge=0, lt=0.5)] = 0.01

@@ -120,23 +120,54 @@ def build_training_set(
     return TrainingSet(accounts, products, _durations(tables, config), tuple(dates))
 
 
-def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
-    """Fit churn, upsell, cross-sell and the peer curves; return them by artefact name."""
+@dataclass(frozen=True)
+class TargetRows:
+    """The rows that one model learns from.
+
+    Attributes
+    ----------
+    frame : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, the inputs, the label, and product where a row is an offer.
+    label : str
+        The column that says what happened: 1, 0, or NaN where it is not known yet.
+    inputs : list of str
+        The columns the model sees.
+    """
+
+    frame: pd.DataFrame
+    label: str
+    inputs: list[str]
+
+
+def target_rows(training: TrainingSet, config: Config) -> dict[str, TargetRows]:
+    """Return what each model learns from, by target."""
     columns = model_columns(training.accounts, config)
     offers = with_features(training.products, training.accounts, columns)
-    targets = {
-        "churn": (ChurnModel, training.accounts, "churned", columns),
-        "upsell": (ExpansionModel, training.accounts, "upsold", columns),
-        "cross_sell": (ExpansionModel, offers, "bought", [*columns, PRODUCT]),
+    return {
+        "churn": TargetRows(training.accounts, "churned", columns),
+        "upsell": TargetRows(training.accounts, "upsold", columns),
+        "cross_sell": TargetRows(offers, "bought", [*columns, PRODUCT]),
     }
+
+
+def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
+    """Fit churn, upsell, cross-sell and the peer curves; return them by artefact name."""
     models: dict[str, Any] = {
         "survival": _fit_survival(training.durations),
         "steps": StepPrices.from_history(training.accounts, training.products, config),
     }
-    for name, (kind, rows, label, inputs) in targets.items():
-        models[name] = _fit(kind, rows, label, inputs, config)
-        models[f"{name}_base"] = _fit_base(rows, label, inputs, config)
+    for name, rows in target_rows(training, config).items():
+        models[name] = _fit(_KINDS[name], rows, config)
+        models[f"{name}_base"] = _fit_base(rows, config)
     return models
+
+
+#: The estimator of each target.
+_KINDS: dict[str, type[PropensityModel]] = {
+    "churn": ChurnModel,
+    "upsell": ExpansionModel,
+    "cross_sell": ExpansionModel,
+}
 
 
 def with_features(
@@ -212,31 +243,30 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
 _OWN = ("accounts", "event_accounts", "base_rate")
 
 
-def _fit(
-    kind: type[PropensityModel], rows: pd.DataFrame, label: str, inputs: list[str], config: Config
-) -> PropensityModel | None:
+def _fit(kind: type[PropensityModel], rows: TargetRows, config: Config) -> PropensityModel | None:
     """Fit one model; None where there was never anything to decide."""
-    if rows.empty:
+    frame = rows.frame
+    if frame.empty:
         return None
     model = kind(
         config.labels.horizon_days,
         grace_days=config.labels.grace_days,
-        peer_column=_peer_column(inputs, config),
+        peer_column=_peer_column(rows.inputs, config),
         few_features=FEW_FEATURES,
+        leakage_auc=config.training.leakage_auc,
         seed=config.training.seed,
     )
-    return model.fit(rows[inputs], rows[label], groups=rows["account_id"], times=rows["as_of"])
+    labels = frame[rows.label]
+    return model.fit(frame[rows.inputs], labels, groups=frame["account_id"], times=frame["as_of"])
 
 
-def _fit_base(
-    rows: pd.DataFrame, label: str, inputs: list[str], config: Config
-) -> BaseRateClassifier | None:
+def _fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
     """Fit the rate that a probability is shown beside; None without a known outcome."""
-    known = rows[rows[label].notna()]
+    known = rows.frame[rows.frame[rows.label].notna()]
     if known.empty:
         return None
-    base = BaseRateClassifier(peer_column=_peer_column(inputs, config))
-    return base.fit(known[inputs], known[label])
+    base = BaseRateClassifier(peer_column=_peer_column(rows.inputs, config))
+    return base.fit(known[rows.inputs], known[rows.label])
 
 
 def _peer_column(inputs: list[str], config: Config) -> str | None:

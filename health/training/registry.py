@@ -18,6 +18,7 @@ import joblib
 from features.errors import HealthError
 
 MANIFEST = "manifest.json"
+PROMOTIONS = "promotions.jsonl"
 _CHAMPION = "champion.json"
 #: Libraries whose objects are inside the artefacts; another major version cannot read them.
 _LIBRARIES = ("scikit-learn", "interpret-core", "lifelines", "pandas", "numpy", "joblib")
@@ -43,7 +44,13 @@ class Version:
 
 
 def save_version(
-    models_dir: Path, artefacts: Mapping[str, Any], manifest: Mapping[str, Any], *, until: str
+    models_dir: Path,
+    artefacts: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    *,
+    until: str,
+    tables: Mapping[str, bytes] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Version:
     """Write a version: all of it or nothing.
 
@@ -57,28 +64,51 @@ def save_version(
         What is to be told of the version; checksums and library versions are added.
     until : str
         The last date the version knew, as text; the name begins with it.
+    tables : mapping of str to bytes, optional
+        Further files by name, which the manifest vouches for.
+    notes : mapping of str to str, optional
+        Files for people, which nothing reads back: they may tell the time.
     """
     files = {f"{name}.joblib": _dump(value) for name, value in sorted(artefacts.items())}
+    files |= tables or {}
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    seal = hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:8]
-    version = f"{until}-{seal}"
-    full = {"version": version, **manifest, "libraries": libraries, "checksums": checksums}
+    full = {**manifest, "libraries": libraries, "checksums": checksums}
+    version = f"{until}-{seal(full)}"
+    full = {"version": version, **full}
     models_dir.mkdir(parents=True, exist_ok=True)
-    target = models_dir / version
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=models_dir))
     try:
         for name, content in files.items():
             (temporary / name).write_bytes(content)
         (temporary / MANIFEST).write_text(json.dumps(full, indent=2, allow_nan=False) + "\n")
+        for name, text in (notes or {}).items():
+            (temporary / name).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+        _put_in_place(temporary, models_dir / version)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return Version(version, full, artefacts)
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """Return what a version's name ends in: twelve digits of the hash of its manifest."""
+    content = {key: value for key, value in manifest.items() if key != "version"}
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _put_in_place(made: Path, target: Path) -> None:
+    """Rename a folder to its name; one that has it already is the same, or was damaged."""
+    if target.exists():
+        old = target.with_name(f".old-{target.name}")
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+        made.rename(target)
+        shutil.rmtree(old)
+    else:
+        made.rename(target)
 
 
 def list_versions(models_dir: Path) -> list[Version]:
@@ -89,18 +119,46 @@ def list_versions(models_dir: Path) -> list[Version]:
     return [Version(p.name, _read_manifest(p), {}) for p in folders if p.name[0] != "."]
 
 
-def promote(models_dir: Path, version: str) -> None:
-    """Make `version` the champion, the one that scores; HealthError where there is none."""
-    known = [v.name for v in list_versions(models_dir)]
-    if version not in known:
-        raise HealthError(
-            f"there is no model version {version!r}",
-            where=str(models_dir),
-            fix=f"choose one of: {', '.join(known) or 'none; run `health train` first'}",
-        )
+def require_version(models_dir: Path, version: str) -> Version:
+    """Return a version's manifest; HealthError that lists the versions where there is none."""
+    folder = models_dir / version
+    if version and (folder / MANIFEST).is_file():
+        return Version(version, _read_manifest(folder), {})
+    known = sorted(p.parent.name for p in models_dir.glob(f"[!.]*/{MANIFEST}"))
+    raise HealthError(
+        f"there is no model version {version!r}",
+        where=str(models_dir),
+        fix=f"choose one of: {', '.join(known) or 'none; run `health train` first'}",
+    )
+
+
+def promote(models_dir: Path, version: str, record: Mapping[str, Any] | None = None) -> None:
+    """Make `version` the champion, the one that scores, whatever it is worth.
+
+    Parameters
+    ----------
+    models_dir : Path
+        Folder of the versions.
+    version : str
+        Its name; HealthError where there is none.
+    record : mapping, optional
+        Who promoted it, when and why: a line of promotions.jsonl, written before the change.
+    """
+    require_version(models_dir, version)
+    line = {"version": version, "before": champion(models_dir), **(record or {})}
+    with (models_dir / PROMOTIONS).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line, allow_nan=False) + "\n")
     temporary = models_dir / f".{_CHAMPION}"
     temporary.write_text(json.dumps({"version": version}) + "\n")
     temporary.replace(models_dir / _CHAMPION)
+
+
+def promotions(models_dir: Path) -> list[dict[str, Any]]:
+    """Return every promotion, oldest first, as `promote` recorded it."""
+    path = models_dir / PROMOTIONS
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def champion(models_dir: Path) -> str | None:
@@ -124,23 +182,32 @@ def load_version(models_dir: Path, version: str) -> Version:
     Raises
     ------
     HealthError
-        The version or a file is missing, a checksum does not match, or a library has another
-        major version than the one the version was trained with.
+        The version or a file is missing, the manifest or a checksum does not match, or a library
+        has another major version than the one the version was trained with.
     """
+    manifest = require_version(models_dir, version).manifest
     folder = models_dir / version
-    if not (folder / MANIFEST).is_file():
+    if not version.endswith(f"-{seal(manifest)}"):
         raise HealthError(
-            f"there is no model version {version!r}",
-            where=str(models_dir),
-            fix="run `health train CONFIG`, or promote another version",
+            "the manifest is not the one the version is named after; it was changed later",
+            where=str(folder / MANIFEST),
+            fix="do not use this version: restore the folder from a backup, or train again",
         )
-    manifest = _read_manifest(folder)
     _check_libraries(folder, manifest["libraries"])
+    # Every file first: none is opened where one of them was changed.
+    files = {name: _checked(folder / name, sha) for name, sha in manifest["checksums"].items()}
     artefacts = {
-        name.removesuffix(".joblib"): joblib.load(io.BytesIO(_checked(folder / name, checksum)))
-        for name, checksum in manifest["checksums"].items()
+        name.removesuffix(".joblib"): joblib.load(io.BytesIO(content))
+        for name, content in files.items()
+        if name.endswith(".joblib")
     }
     return Version(version, manifest, artefacts)
+
+
+def read_file(models_dir: Path, version: Version, name: str) -> bytes | None:
+    """Return a further file of a version once its checksum held; None where it has none."""
+    checksum = version.manifest["checksums"].get(name)
+    return None if checksum is None else _checked(models_dir / version.name / name, checksum)
 
 
 def _dump(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""The batch: train a version, score a date and publish the run."""
+"""The batch: score a date and publish the run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from features.catalogue import CATALOGUE
 from features.errors import HealthError
 from health.company import Company, features_of, open_company, resolve_as_of
 from health.config import Config
@@ -21,7 +18,7 @@ from health.report.history import History
 from health.report.page import render_report
 from health.scoring.run import ScoredRun, score_accounts
 from health.training import registry
-from health.training.fit import build_training_set, evaluation_of, fit_models
+from health.training.champion import load_champion
 from health.weekly.gates import Gate, check_gates
 from health.weekly.run_directory import PublishedRun, publish, refuse_second, runs_before
 from health.workbook.book import write_workbook
@@ -49,50 +46,6 @@ class RunResult:
     info: Mapping[str, Any]
 
 
-def train_version(
-    config: Config,
-    *,
-    until: datetime | None = None,
-    promoted: bool = True,
-    truth: pd.DataFrame | None = None,
-) -> registry.Version:
-    """Train on past dates and leave a version in `models_dir`; promote it where asked.
-
-    Parameters
-    ----------
-    config : Config
-        The configuration.
-    until : datetime, optional
-        Learn only from what was known before this date.
-    promoted : bool
-        Make the new version the champion.
-    truth : pd.DataFrame, optional
-        The true probabilities of a simulated company, as `evaluation_of` takes them.
-    """
-    company = open_company(config)
-    training = build_training_set(company.opened.tables, config, until=until)
-    models = fit_models(training, config)
-    known_until = str((until or company.data_end).date())
-    manifest = {
-        "config_hash": config.hash,
-        "seed": config.training.seed,
-        "trained_until": known_until,
-        "training_dates": [str(day.date()) for day in training.dates],
-        "features": list(CATALOGUE),
-        "rows": {
-            "accounts_and_dates": len(training.accounts),
-            "accounts": int(training.accounts["account_id"].nunique()),
-            "offers": len(training.products),
-        },
-        "tables": {s.table: s.rows for s in company.opened.summaries},
-        "evaluation": evaluation_of(models, training, truth),
-    }
-    version = registry.save_version(config.models_dir, models, manifest, until=known_until)
-    if promoted:
-        registry.promote(config.models_dir, version.name)
-    return version
-
-
 def score_run(
     config: Config, as_of: datetime | None, *, replace: bool, today: datetime
 ) -> RunResult:
@@ -109,7 +62,7 @@ def score_run(
         company = open_company(config)
     day = resolve_as_of(company, as_of, today=today)
     refuse_second(config.runs_dir, day.date(), replace=replace)
-    version = _champion(config)
+    version = load_champion(config)
     with timings.step("features"):
         features = features_of(company, day)
     earlier = runs_before(config.runs_dir, day.date())
@@ -136,17 +89,6 @@ def score_run(
 
     published = publish(config.runs_dir, day.date(), write, replace=replace)
     return RunResult(published, scored, info)
-
-
-def _champion(config: Config) -> registry.Version:
-    name = registry.champion(config.models_dir)
-    if name is None:
-        raise HealthError(
-            "no model has been trained yet",
-            where=str(config.models_dir),
-            fix=f"run `health train {config.file}` first",
-        )
-    return registry.load_version(config.models_dir, name)
 
 
 def _run_info(

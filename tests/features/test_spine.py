@@ -82,9 +82,17 @@ def test_training_dates_are_spaced_on_a_weekday_with_history_and_outcome() -> No
     assert {day.weekday() for day in dates} == {6}
     assert {b - a for a, b in pairwise(dates)} == {timedelta(days=28)}
     last, first = datetime(2025, 1, 1) - timedelta(days=120), datetime(2024, 4, 10)
-    assert last - timedelta(days=7) < dates[-1] <= last
+    assert last - timedelta(days=28) < dates[-1] <= last
     assert dates[0] >= first + timedelta(days=60) > dates[0] - timedelta(days=28)
     assert all(day.hour == 0 for day in dates)
+
+
+def test_later_data_adds_dates_and_moves_none() -> None:
+    options = {"every_days": 28, "weekday": 6, "warm_up_days": 60, "horizon_days": 120}
+    earlier = training_dates(_records(datetime(2024, 1, 1), datetime(2025, 1, 1)), **options)
+    later = training_dates(_records(datetime(2024, 1, 1), datetime(2025, 2, 5)), **options)
+    assert later[: len(earlier)] == earlier
+    assert len(later) == len(earlier) + 1
 
 
 def test_training_dates_begin_no_earlier_than_told() -> None:

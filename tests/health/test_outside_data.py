@@ -12,7 +12,8 @@ import pytest
 from health.company import open_company, write_features
 from health.config import Config, load_config
 from health.scoring.explain import explain_account
-from health.weekly.batch import RunResult, score_run, train_version
+from health.training.train import train_version
+from health.weekly.batch import RunResult, score_run
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data"

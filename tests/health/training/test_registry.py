@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from features.errors import HealthError
-from health.training.registry import champion, list_versions, load_version, promote, save_version
+from health.training.registry import (
+    champion,
+    list_versions,
+    load_version,
+    promote,
+    promotions,
+    read_file,
+    save_version,
+    seal,
+)
 
 
 def _save(folder: Path, value: int = 1) -> str:
@@ -48,22 +57,63 @@ def test_a_missing_artefact_and_a_broken_manifest(tmp_path: Path) -> None:
         load_version(tmp_path, name)
 
 
-def test_another_major_version_of_a_library_is_refused(tmp_path: Path) -> None:
+def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     name = _save(tmp_path)
     path = tmp_path / name / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["libraries"]["scikit-learn"] = "0.24.1"
+    manifest["evaluation"] = {"churn": {"auc": 0.99}}
     path.write_text(json.dumps(manifest))
-    with pytest.raises(HealthError, match=r"scikit-learn .* \(trained with 0\.24\.1\)"):
+    with pytest.raises(HealthError, match="not the one the version is named after"):
         load_version(tmp_path, name)
+
+
+def test_another_major_version_of_a_library_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / _save(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["libraries"]["scikit-learn"] = "0.24.1"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    renamed = f"2026-01-04-{seal(manifest)}"
+    folder.rename(tmp_path / renamed)
+    with pytest.raises(HealthError, match=r"scikit-learn .* \(trained with 0\.24\.1\)"):
+        load_version(tmp_path, renamed)
+
+
+def test_further_files_are_vouched_for(tmp_path: Path) -> None:
+    version = save_version(
+        tmp_path,
+        {},
+        {"evaluation": {}},
+        until="2026-01-04",
+        tables={"rows.bin": b"rows"},
+        notes={"when.json": "{}"},
+    )
+    assert read_file(tmp_path, version, "rows.bin") == b"rows"
+    assert read_file(tmp_path, version, "absent.bin") is None
+    (tmp_path / version.name / "when.json").write_text("another time")
+    assert load_version(tmp_path, version.name).artefacts == {}
+    (tmp_path / version.name / "rows.bin").write_bytes(b"other")
+    with pytest.raises(HealthError, match="checksum"):
+        read_file(tmp_path, version, "rows.bin")
+
+
+def test_saving_again_mends_a_damaged_version(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    (tmp_path / name / "churn.joblib").write_bytes(b"damaged")
+    assert _save(tmp_path) == name
+    assert load_version(tmp_path, name).artefacts == {"churn": {"value": 1}}
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_promotion(tmp_path: Path) -> None:
     assert champion(tmp_path) is None
     first, second = _save(tmp_path, 1), _save(tmp_path, 2)
     promote(tmp_path, first)
-    promote(tmp_path, second)
+    promote(tmp_path, second, {"by": "ada", "reason": "fresher"})
     assert champion(tmp_path) == second
+    assert promotions(tmp_path) == [
+        {"version": first, "before": None},
+        {"version": second, "before": first, "by": "ada", "reason": "fresher"},
+    ]
     assert {v.name for v in list_versions(tmp_path)} == {first, second}
     with pytest.raises(HealthError, match="choose one of"):
         promote(tmp_path, "2020-01-01-00000000")

@@ -1,0 +1,72 @@
+"""The champion, opened for scoring: whole, of these libraries, and of these features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from features.definitions import definition_hashes
+from features.errors import HealthError
+from health.config import Config
+from health.training import registry
+
+
+def load_champion(config: Config) -> registry.Version:
+    """Open the version that scores.
+
+    Raises
+    ------
+    HealthError
+        No version was promoted yet, or `open_version` refuses it.
+    """
+    name = registry.champion(config.models_dir)
+    if name is not None:
+        return open_version(config, name)
+    waiting = [version.name for version in registry.list_versions(config.models_dir)]
+    if waiting:
+        raise HealthError(
+            "no model version has been promoted yet",
+            where=str(config.models_dir),
+            fix=f"`health models {config.file}` lists them; promote one, e.g. "
+            f"`health models {config.file} promote {waiting[-1]}`",
+        )
+    raise HealthError(
+        "no model has been trained yet",
+        where=str(config.models_dir),
+        fix=f"run `health train {config.file}` first",
+    )
+
+
+def open_version(config: Config, name: str) -> registry.Version:
+    """Open a version's artefacts once nothing speaks against it.
+
+    Raises
+    ------
+    HealthError
+        As `registry.load_version`; or the version was trained on a feature that is not there
+        any more, or that means something else by now.
+    """
+    manifest = registry.require_version(config.models_dir, name).manifest
+    where = str(config.models_dir / name / registry.MANIFEST)
+    _check_features(manifest, where, f"train again: `health train {config.file}`")
+    return registry.load_version(config.models_dir, name)
+
+
+def _check_features(manifest: Mapping[str, Any], where: str, fix: str) -> None:
+    trained: Mapping[str, str] = manifest.get("feature_definitions", {})
+    now = definition_hashes()
+    unknown = sorted(set(trained) - set(now))
+    if unknown:
+        raise HealthError(
+            f"trained on features that are not in the catalogue: {', '.join(unknown)}",
+            where=where,
+            fix=fix,
+        )
+    changed = sorted(name for name, definition in trained.items() if now[name] != definition)
+    if changed:
+        raise HealthError(
+            "features have another meaning than when the version was trained: "
+            + ", ".join(changed),
+            where=where,
+            fix=fix,
+        )

@@ -1,0 +1,107 @@
+"""What a version said of rows that it had not been trained on, kept for later comparisons."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from health.training.fit import TargetRows
+from models import PropensityModel
+from models.calibration import fit_calibration
+from models.inputs import FloatArray
+from models.small_data import BaseRateClassifier
+
+KEYS = ["target", "account_id", "as_of", "product"]
+COLUMNS = [*KEYS, "happened", "logit", "probability"]
+FILE = "held_out.parquet"
+
+
+def held_out_predictions(
+    models: Mapping[str, Any], rows: Mapping[str, TargetRows], embargo_days: int
+) -> pd.DataFrame:
+    """Collect the predictions of every row a model was tested on.
+
+    Parameters
+    ----------
+    models : mapping of str to PropensityModel or None
+        The fitted model of each target.
+    rows : mapping of str to TargetRows
+        What each was fitted on.
+    embargo_days : int
+        Horizon + grace.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_tested, 7)
+        target, account_id, as_of, product (empty where the row is no offer), happened, logit
+        (uncalibrated) and probability: what would have been published, each made without the
+        row's own outcome.
+    """
+    parts = [
+        _of_one(target, models[target], rows[target], embargo_days)
+        for target in rows
+        if models[target] is not None and len(models[target].held_out_)
+    ]
+    if not parts:
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.concat(parts, ignore_index=True).sort_values(KEYS, ignore_index=True)
+
+
+def _of_one(
+    target: str, model: PropensityModel, rows: TargetRows, embargo_days: int
+) -> pd.DataFrame:
+    held_out = model.held_out_.reset_index(names="row")
+    tested = rows.frame.iloc[held_out["row"].to_numpy(dtype=int)].reset_index(drop=True)
+    happened = held_out["target"].to_numpy(dtype="float64")
+    logit = held_out["logit"].to_numpy(dtype="float64")
+    if model.has_signal_:
+        fitted = fit_calibration(logit, happened, groups=tested["account_id"], seed=model.seed)
+        probability = expit(fitted.held_out_logit)
+    else:
+        probability = _earlier_rates(model, rows, tested, embargo_days)
+    return pd.DataFrame(
+        {
+            "target": target,
+            "account_id": tested["account_id"].astype(str),
+            "as_of": tested["as_of"],
+            "product": tested["product"].astype(str) if "product" in tested else "",
+            "happened": happened,
+            "logit": logit,
+            "probability": probability,
+        }
+    )
+
+
+def _earlier_rates(
+    model: PropensityModel, rows: TargetRows, tested: pd.DataFrame, embargo_days: int
+) -> FloatArray:
+    """Return the base rate that stands in for the model, from outcomes known by each date."""
+    # A rate hangs on the peer group alone, if on anything.
+    inputs = [model.peer_column or str(model.feature_names_in_[0])]
+    labelled = rows.frame[rows.frame[rows.label].notna()]
+    rates = np.full(len(tested), np.nan)
+    for day in tested["as_of"].unique():
+        known = labelled[labelled["as_of"] <= day - pd.Timedelta(days=embargo_days)]
+        now = (tested["as_of"] == day).to_numpy()
+        if len(known):
+            base = BaseRateClassifier(peer_column=model.peer_column)
+            base.fit(known[inputs], known[rows.label])
+            rates[now] = base.predict_proba(tested.loc[now, inputs])[:, 1]
+    return rates
+
+
+def to_parquet(held_out: pd.DataFrame) -> bytes:
+    """Return the table as bytes, the same for the same table."""
+    buffer = io.BytesIO()
+    held_out.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def from_parquet(content: bytes) -> pd.DataFrame:
+    """Read what `to_parquet` made."""
+    return pd.read_parquet(io.BytesIO(content))

@@ -1,0 +1,102 @@
+"""What is told of a version: where it comes from, what it means, how good it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from features.definitions import definition_hashes
+from health.company import Company
+from health.training.fit import (
+    TARGETS,
+    TargetRows,
+    TrainingSet,
+    evaluation_of,
+    model_columns,
+)
+from health.training.reference import reference_ranges
+
+
+def build_manifest(
+    company: Company,
+    training: TrainingSet,
+    rows: Mapping[str, TargetRows],
+    models: Mapping[str, Any],
+    *,
+    known_until: datetime,
+    truth: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Describe a version; nothing in it hangs on the clock or the machine.
+
+    Parameters
+    ----------
+    company : Company
+        Configuration and tables.
+    training : TrainingSet
+        What was learnt from.
+    rows : mapping of str to TargetRows
+        The same by target.
+    models : mapping of str to object
+        The fitted artefacts.
+    known_until : datetime
+        Nothing of this moment or later was known.
+    truth : pd.DataFrame, optional
+        As `evaluation_of` takes it.
+    """
+    config = company.config
+    columns = model_columns(training.accounts, config)
+    hashes = definition_hashes()
+    definitions = {name: hashes[name] for name in columns if name in hashes}
+    return {
+        "config_hash": config.hash,
+        "seed": config.training.seed,
+        "trained_until": str(known_until.date()),
+        "training_dates": [str(day.date()) for day in training.dates],
+        "horizon_days": config.labels.horizon_days,
+        "grace_days": config.labels.grace_days,
+        "features": list(definitions),
+        "feature_definitions": definitions,
+        "features_hash": _hash(definitions),
+        "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
+        "rows": {
+            "accounts_and_dates": len(training.accounts),
+            "accounts": int(training.accounts["account_id"].nunique()),
+            "offers": len(training.products),
+        },
+        "tables": {s.table: s.rows for s in company.opened.summaries},
+        "targets": {target: _counts(rows[target]) for target in TARGETS},
+        "evaluation": evaluation_of(dict(models), training, truth),
+        "feature_ranges": reference_ranges(training.accounts[columns]),
+        "score_ranges": _score_ranges(models, training),
+    }
+
+
+def _counts(rows: TargetRows) -> dict[str, int]:
+    """Count rows and events, and what the data does not reach yet."""
+    labels = rows.frame[rows.label]
+    happened = rows.frame[labels == 1]
+    return {
+        "rows": int(labels.notna().sum()),
+        "events": len(happened),
+        "accounts": int(rows.frame.loc[labels.notna(), "account_id"].nunique()),
+        "event_accounts": int(happened["account_id"].nunique()),
+        "outcome_not_known_yet": int(labels.isna().sum()),
+    }
+
+
+def _score_ranges(models: Mapping[str, Any], training: TrainingSet) -> dict[str, dict[str, Any]]:
+    """Return the spread of the probabilities over the accounts of every training date."""
+    found = {}
+    for target in ("churn", "upsell"):
+        inputs = training.accounts[list(models[target].feature_names_in_)]
+        found[target] = pd.Series(models[target].predict_proba(inputs)[:, 1])
+    return reference_ranges(pd.DataFrame(found))
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
