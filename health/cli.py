@@ -121,13 +121,24 @@ def score(
     replace: Annotated[
         bool, typer.Option("--replace", help="Score a date again; the old run is kept.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait where another run is at work; default: leave.")
+    ] = False,
 ) -> None:
     """Score every paying account and publish the run: the weekly batch."""
     from health.config import load_config
     from health.weekly.batch import score_run
 
-    run = score_run(load_config(config), as_of, replace=replace, today=_now())
-    show.run_summary(_console(), run)
+    console = _console()
+    run = score_run(
+        load_config(config),
+        as_of,
+        replace=replace,
+        today=_now(),
+        wait=wait,
+        tell=lambda text: show.say(console, text),
+    )
+    show.run_summary(console, run)
 
 
 @app.command()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from xlsxwriter.exceptions import XlsxWriterException
 
 from features.errors import HealthError
 from health.company import Company, features_of, open_company, resolve_as_of
@@ -20,6 +22,8 @@ from health.scoring.run import ScoredRun, score_accounts
 from health.training import registry
 from health.training.champion import load_champion
 from health.weekly.gates import Gate, check_gates
+from health.weekly.leftovers import clean_up
+from health.weekly.lock import only_run
 from health.weekly.run_directory import PublishedRun, publish, refuse_second, runs_before
 from health.workbook.book import write_workbook
 
@@ -47,9 +51,30 @@ class RunResult:
 
 
 def score_run(
-    config: Config, as_of: datetime | None, *, replace: bool, today: datetime
+    config: Config,
+    as_of: datetime | None,
+    *,
+    replace: bool,
+    today: datetime,
+    wait: bool = False,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> RunResult:
     """Score every paying account as of a date and publish the run.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    as_of : datetime, optional
+        The date to score; by default the last as_of_weekday that the data reaches.
+    replace : bool
+        Score a date again; the old run is kept.
+    today : datetime
+        The time of the run, UTC.
+    wait : bool
+        Where another run is at work, wait for its end instead of leaving.
+    tell : callable
+        Is told in words what happens.
 
     Raises
     ------
@@ -57,6 +82,15 @@ def score_run(
         Bad input, no trained version, a date that was scored before (without `replace`), or,
         with exit code 3, a gate that failed: then nothing is published.
     """
+    with only_run(config.runs_dir, wait=wait, waiting=tell):
+        for text in clean_up(config.runs_dir):
+            tell(text)
+        return _score_locked(config, as_of, replace=replace, today=today)
+
+
+def _score_locked(
+    config: Config, as_of: datetime | None, *, replace: bool, today: datetime
+) -> RunResult:
     timings = _Timings()
     with timings.step("read and check"):
         company = open_company(config)
@@ -80,7 +114,7 @@ def score_run(
         for name, table in scored.tables().items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
         parts = (scored.scores, scored.reasons, scored.flags, info)
-        write_workbook(folder / "flags.xlsx", *parts)
+        _write_workbook(folder / "flags.xlsx", *parts)
         html = render_report(*parts, history=history)
         (folder / "report.html").write_text(html, encoding="utf-8")
         info["finished"] = _later(today, timings)
@@ -89,6 +123,15 @@ def score_run(
 
     published = publish(config.runs_dir, day.date(), write, replace=replace)
     return RunResult(published, scored, info)
+
+
+def _write_workbook(path: Path, *parts: Any) -> None:
+    try:
+        write_workbook(path, *parts)
+    except XlsxWriterException as error:
+        # The library wraps what the disk said.
+        cause = error.args[0] if error.args else None
+        raise cause if isinstance(cause, OSError) else error from None
 
 
 def _run_info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from features.errors import HealthError
+from health.weekly.durable import point_at, swap, sync_folder, sync_tree
 
 #: What a complete run leaves.
 FILES = (
@@ -24,7 +27,19 @@ FILES = (
     "report.html",
     "run.json",
 )
-_PREFIX = "as_of="
+RUN = "as_of="
+#: A link to the newest run, moved last.
+LATEST = "latest"
+#: Where runs are kept that another one of the same date has replaced.
+REPLACED = "replaced"
+#: A run while it is written.
+UNFINISHED = ".unfinished-"
+#: A whole run about to take another's place, or the other just after it.
+REPLACING = ".replacing-"
+#: Marks the new one of the two.
+NEW = ".new"
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -42,13 +57,23 @@ class PublishedRun:
     as_of: date
     folder: Path
 
-    def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """Read one of its tables (``scores``, ``reasons``, ``flags``)."""
-        return pd.read_parquet(self.folder / f"{name}.parquet", columns=columns)
+    def table(
+        self, name: str, columns: list[str] | None = None, *, filters: Any = None
+    ) -> pd.DataFrame:
+        """Read one of its tables, as `pandas.read_parquet` does; HealthError where it cannot."""
+        path = self.folder / f"{name}.parquet"
+        try:
+            return pd.read_parquet(path, columns=columns, filters=filters)
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from None
 
     def info(self) -> dict[str, Any]:
-        """Read its run.json."""
-        content: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
+        """Read its run.json; HealthError where it cannot be read."""
+        path = self.folder / "run.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
         return content
 
 
@@ -57,8 +82,8 @@ def list_runs(runs_dir: Path) -> list[PublishedRun]:
     if not runs_dir.is_dir():
         return []
     runs = [
-        PublishedRun(date.fromisoformat(folder.name.removeprefix(_PREFIX)), folder)
-        for folder in runs_dir.glob(f"{_PREFIX}????-??-??")
+        PublishedRun(date.fromisoformat(folder.name.removeprefix(RUN)), folder)
+        for folder in runs_dir.glob(f"{RUN}????-??-??")
         if (folder / "run.json").is_file()
     ]
     return sorted(runs, key=lambda run: run.as_of)
@@ -71,13 +96,13 @@ def runs_before(runs_dir: Path, as_of: date) -> list[PublishedRun]:
 
 def refuse_second(runs_dir: Path, as_of: date, *, replace: bool) -> None:
     """Raise HealthError where the date has a run already and `replace` is not given."""
-    target = runs_dir / f"{_PREFIX}{as_of}"
+    target = runs_dir / f"{RUN}{as_of}"
     if target.exists() and not replace:
         raise HealthError(
             f"{as_of} was scored before; its run stays as it is",
             where=str(target),
             fix="give --replace to score the date again (the old run is kept), "
-            "or another date with --as-of",
+            "or another date with --as-of; if newer data should be there, it has not arrived",
         )
 
 
@@ -85,6 +110,9 @@ def publish(
     runs_dir: Path, as_of: date, write: Callable[[Path], None], *, replace: bool
 ) -> PublishedRun:
     """Write a run beside the others and rename it into place: whole, or not at all.
+
+    Everything is on the disk before the run gets its name, and `latest` moves last. What a kill
+    at any moment leaves behind, `leftovers.clean_up` puts right.
 
     Parameters
     ----------
@@ -95,27 +123,107 @@ def publish(
     write : callable
         Writes every file of the run into the folder it is given.
     replace : bool
-        A run of the same date is moved to ``replaced/`` first instead of being refused.
+        A run of the same date is moved to ``replaced/`` instead of being refused.
+
+    Raises
+    ------
+    HealthError
+        The date has a run and `replace` is not given, or the disk refuses; nothing half
+        written stays.
     """
     refuse_second(runs_dir, as_of, replace=replace)
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    target = runs_dir / f"{_PREFIX}{as_of}"
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=runs_dir))
+    name = f"{RUN}{as_of}"
+    target = runs_dir / name
     try:
-        write(temporary)
-        temporary.chmod(0o755)
-        if target.exists():
-            target.rename(_free_name(runs_dir / "replaced", target.name))
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}+", dir=runs_dir))
+        try:
+            write(temporary)
+            temporary.chmod(0o755)
+            if target.exists():
+                _replace(temporary, target)
+            else:
+                sync_tree(temporary)
+                temporary.rename(target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(runs_dir)
+        move_latest(runs_dir)
+    except OSError as error:
+        raise _cannot_write(runs_dir, error) from error
     return PublishedRun(as_of, target)
 
 
-def _free_name(folder: Path, name: str) -> Path:
-    folder.mkdir(exist_ok=True)
+def move_latest(runs_dir: Path) -> bool:
+    """Let `latest` point at the newest run; False where it does, or where there is none."""
+    runs, link = list_runs(runs_dir), runs_dir / LATEST
+    if not runs or (link.is_symlink() and str(link.readlink()) == runs[-1].folder.name):
+        return False
+    if link.exists() and not link.is_symlink():
+        # A copy of the folder made by a program that follows links: nothing of it is lost.
+        keep_replaced(runs_dir, link, LATEST)
+    point_at(link, runs[-1].folder.name)
+    return True
+
+
+def keep_replaced(runs_dir: Path, folder: Path, name: str) -> Path:
+    """Move an old run to ``replaced/`` under its name and the next free number."""
+    kept = runs_dir / REPLACED
+    kept.mkdir(exist_ok=True)
     number = 1
-    while (folder / f"{name}.{number}").exists():
+    while (kept / f"{name}.{number}").exists():
         number += 1
-    return folder / f"{name}.{number}"
+    target = kept / f"{name}.{number}"
+    folder.rename(target)
+    sync_folder(kept)
+    sync_folder(runs_dir)
+    return target
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    runs_dir, name = target.parent, target.name
+    # The mark tells the new run from the old one should we be stopped around the swap.
+    (temporary / NEW).touch()
+    sync_tree(temporary)
+    suffix = temporary.name.removeprefix(UNFINISHED)
+    coming = temporary.rename(runs_dir / f"{REPLACING}{suffix}")
+    try:
+        swapped = swap(coming, target)
+    except BaseException:
+        if (coming / NEW).exists():
+            shutil.rmtree(coming, ignore_errors=True)
+        raise
+    if swapped:
+        sync_folder(runs_dir)
+        keep_replaced(runs_dir, coming, name)
+    else:
+        keep_replaced(runs_dir, target, name)
+        coming.rename(target)
+    (target / NEW).unlink()
+
+
+def _unreadable(path: Path, error: Exception) -> HealthError:
+    said = str(getattr(error, "strerror", None) or error).strip().splitlines()
+    return HealthError(
+        f"a file of an earlier run cannot be read: {said[0] if said else 'it is broken'}",
+        where=str(path),
+        fix="restore the file from a backup, or move the run's folder away",
+    )
+
+
+def _cannot_write(runs_dir: Path, error: OSError) -> HealthError:
+    if error.errno in _NO_SPACE:
+        what = "there is no room for the run on the disk (or a limit on file sizes stands)"
+        fix = f"make room: {_free(runs_dir)} are free; old runs may be moved away"
+    else:
+        what = f"the run cannot be written: {error.strerror or error}"
+        fix = "check the folder and its permissions"
+    return HealthError(f"{what}; nothing was published", where=str(runs_dir), fix=fix)
+
+
+def _free(runs_dir: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(runs_dir).free / 1e6:,.0f} MB"
+    except OSError:
+        return "an unknown number of MB"

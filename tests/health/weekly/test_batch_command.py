@@ -1,0 +1,129 @@
+"""The weekly command as cron starts it: real processes, real faults of the machine."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from health.weekly.run_directory import FILES, REPLACED, list_runs
+from tests.health.conftest import Demo, Finished, call_health
+
+KILLS = 2
+_DATED = {"run.json", "report.html"}
+
+
+@pytest.fixture
+def company(demo: Demo, tmp_path: Path) -> Path:
+    """A copy of the demo company with its model and its first run only."""
+    folder = tmp_path / "company"
+    shutil.copytree(demo.folder, folder, symlinks=True)
+    shutil.rmtree(demo_last(folder))
+    return folder / "health.toml"
+
+
+def demo_last(folder: Path) -> Path:
+    return sorted((folder / "runs").glob("as_of=*"))[-1]
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    """Return every table of a run; run.json and the report say when it was made."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name not in _DATED}
+
+
+def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
+    demo: Demo, company: Path
+) -> None:
+    runs = company.parent / "runs"
+    for arguments in ([], ["--replace"]):
+        done = call_health("score", company, *arguments)
+        assert done.code == 0, done.err
+    target = demo_last(company.parent)
+    kept = runs / REPLACED / f"{target.name}.1"
+    first = _bytes(demo_last(demo.folder))
+    assert set(first) == set(FILES) - _DATED
+    for folder in (target, kept):
+        again = _bytes(folder)
+        assert [name for name in first if first[name] != again[name]] == []
+    refused = call_health("score", company)
+    assert refused.code == 2
+    assert "--replace" in refused.err
+
+
+def test_killed_as_cron_would_see_it(company: Path) -> None:
+    chance = random.Random(3)
+    before = list_runs(company.parent / "runs")[0]
+    whole = _bytes(before.folder)
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "health.cli", "score", company],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(0.5, 3.0))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+        assert _bytes(before.folder) == whole
+    done = call_health("score", company, "--replace")
+    assert done.code == 0, done.err
+    left = [p.name for p in (company.parent / "runs").iterdir() if p.name.startswith(".")]
+    assert left == [".lock"]
+    assert (company.parent / "runs" / "latest").resolve() == demo_last(company.parent)
+
+
+def _score_within(company: Path, most_bytes: int) -> Finished:
+    """Score in a process that may write no file larger than some size."""
+    done = subprocess.run(
+        [sys.executable, "-m", "health.cli", "score", company],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes)),
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_disk_that_takes_no_more(company: Path) -> None:
+    done = _score_within(company, 30_000)
+    assert done.code == 2, done.err
+    assert "no room" in done.err
+    assert "remedy" in done.err
+    assert "Traceback" not in done.err
+    names = sorted(p.name for p in (company.parent / "runs").iterdir())
+    assert names == [".lock", list_runs(company.parent / "runs")[0].folder.name, "latest"]
+
+
+def test_an_earlier_run_that_is_broken_is_named(company: Path) -> None:
+    before = list_runs(company.parent / "runs")[0]
+    (before.folder / "flags.parquet").write_bytes(b"PAR1")
+    done = call_health("score", company)
+    assert done.code == 2, done.err
+    assert "flags.parquet" in done.err
+
+
+def test_a_table_that_is_broken_is_named(company: Path) -> None:
+    usage = next((company.parent / "tables").glob("usage*"))
+    if usage.is_dir():
+        usage = next(usage.rglob("*.parquet"))
+    usage.write_bytes(usage.read_bytes()[: usage.stat().st_size // 2])
+    done = call_health("score", company)
+    assert done.code == 2, done.err
+    assert "usage" in done.err
+    assert "Traceback" not in done.err
+    assert len(list_runs(company.parent / "runs")) == 1
+
+
+def test_latest_can_be_read_as_a_run(demo: Demo) -> None:
+    latest = demo.folder / "runs" / "latest"
+    assert len(pd.read_parquet(latest / "scores.parquet")) > 0
+    assert latest.resolve() == demo_last(demo.folder)
