@@ -227,6 +227,18 @@ def points(value: float | None, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def ratio(value: float | None) -> str:
+    """Say how many times one amount is another; NONE for NaN.
+
+    Examples
+    --------
+    >>> ratio(2.0909), ratio(float("nan"))
+    ('2.1', '–')
+    """
+    number = _number(value)
+    return NONE if math.isnan(number) else f"{number:,.1f}"
+
+
 def score(value: float | None) -> str:
     """Say a health score as a whole number of points; NONE where the account is not scored."""
     number = _number(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from health import wording
 from health.report import charts
+from health.report.background import Background, Voice
 from health.report.history import History, score_changes
 
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
@@ -89,6 +90,8 @@ class Book:
     renewals: list[list[str]]
     loads: list[Load]
     verdicts: list[Verdict]
+    revenue: list[list[str]]
+    voices: list[list[str]]
 
 
 def build_book(
@@ -97,6 +100,7 @@ def build_book(
     flags: pd.DataFrame,
     run: Mapping[str, Any],
     history: History,
+    background: Background,
 ) -> Book:
     """Sum the book up."""
     bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
@@ -113,7 +117,39 @@ def build_book(
         renewals=_renewals(scores, run),
         loads=_loads(scores, flags, run),
         verdicts=[_verdict(name, scores, run) for name in run.get("evaluation", {})],
+        revenue=_revenue(background),
+        voices=[_voice_row(voice) for voice in background.voice],
     )
+
+
+def _revenue(background: Background) -> list[list[str]]:
+    """Word what became of the revenue of each period's start."""
+    return [
+        [
+            f"over {words}",
+            wording.percent(moved.nrr),
+            wording.percent(moved.grr),
+            wording.percent(moved.logo_churn, 1),
+            wording.ratio(moved.quick_ratio),
+        ]
+        for words, moved in background.revenue.items()
+    ]
+
+
+def _voice_row(voice: Voice) -> list[str]:
+    words: dict[str, tuple[str, Callable[[float], str]]] = {
+        "nps": ("Would recommend (NPS, −100 to 100)", wording.points),
+        "csat": ("Satisfied (CSAT)", wording.percent),
+        "ces": ("Easy to work with (CES, 1 to 7)", wording.points),
+    }
+    title, say = words[voice.kind]
+    return [
+        title,
+        say(voice.value),
+        f"{say(voice.low)} to {say(voice.high)}",
+        wording.count(voice.answers),
+        wording.percent(voice.response_rate),
+    ]
 
 
 def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:

@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from health import wording
+from health.report.background import Background
 from health.report.history import History, score_changes
 from health.scoring.reasons import BASELINE
 
@@ -29,6 +30,7 @@ FACTS = (
     "End of term",
     "Customer for",
     "Who they are",
+    "Holds",
 )
 
 
@@ -52,6 +54,7 @@ def packed_details(
     flags: pd.DataFrame,
     run: Mapping[str, Any],
     history: History,
+    background: Background,
 ) -> Markup:
     """Return the details of some accounts as zipped JSON in base64.
 
@@ -65,6 +68,8 @@ def packed_details(
         Content of run.json.
     history : History
         The runs before.
+    background : Background
+        Products held, tickets and answers.
     """
     texts = _Texts()
     own = reasons[reasons["account_id"].isin(accounts)]
@@ -72,7 +77,8 @@ def packed_details(
     models = {output: _model(own, output, texts) for output in ("churn", "upsell", "cross_sell")}
     wanted = _wanted(flags)
     changes = _changes(score_changes(own, history, accounts), texts)
-    facts = _facts(accounts, scores, run)
+    facts = _facts(accounts, scores, run, background)
+    events = _events(background.events)
     rows = []
     for account in accounts:
         row: dict[str, Any] = {"f": facts.get(account, [])}
@@ -83,6 +89,8 @@ def packed_details(
             row["m"] = {output: models[output][account] for output in outputs}
         if account in changes:
             row["d"] = changes[account]
+        if account in events:
+            row["e"] = events[account]
         rows.append(row)
     content = {"facts": FACTS, "texts": list(texts.held), "accounts": rows}
     return _pack(content)
@@ -171,11 +179,27 @@ def _short(value: float) -> float:
 
 
 def _facts(
-    accounts: pd.Series[str], scores: pd.DataFrame, run: Mapping[str, Any]
+    accounts: pd.Series[str],
+    scores: pd.DataFrame,
+    run: Mapping[str, Any],
+    background: Background,
 ) -> dict[str, list[str]]:
     """Word the figures of each account in the order of `FACTS`."""
     rows = scores[scores["account_id"].isin(accounts)].drop_duplicates("account_id")
-    return {str(row["account_id"]): _fact_texts(row, run) for row in rows.to_dict("records")}
+    facts = {str(row["account_id"]): _fact_texts(row, run) for row in rows.to_dict("records")}
+    return {
+        account: [*texts, ", ".join(background.held.get(account, []))]
+        for account, texts in facts.items()
+    }
+
+
+def _events(events: pd.DataFrame) -> dict[str, list[str]]:
+    """Return day and text of each account's tickets and answers, one after another."""
+    days = events["at"].map(wording.day)
+    flat: dict[str, list[str]] = {}
+    for account, day, text in zip(events["account_id"], days, events["text"], strict=True):
+        flat.setdefault(str(account), []).extend((day, str(text)))
+    return flat
 
 
 def _fact_texts(row: Mapping[Any, Any], run: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from health import wording
+from health.report.background import Background
 from health.report.book import build_book
 from health.report.details import packed_details
 from health.report.history import History
@@ -41,6 +42,7 @@ def render_report(
     run: Mapping[str, Any],
     *,
     history: History | None = None,
+    background: Background | None = None,
 ) -> str:
     """Render a run as one self-contained HTML page.
 
@@ -52,6 +54,8 @@ def render_report(
         Content of run.json.
     history : History, optional
         Earlier runs: adds last week's bands, lines of the score, and what changed.
+    background : Background, optional
+        What the tables tell beside: revenue, surveys, products, tickets and answers.
 
     Returns
     -------
@@ -60,16 +64,16 @@ def render_report(
         but the page's own style and script, by their hashes.
     """
     scores, flags = _complete(scores, _SCORE_COLUMNS), _complete(flags, _FLAG_COLUMNS)
-    history = history or History()
+    history, background = history or History(), background or Background()
     lists = build_lists(scores, flags, run, history)
     environment = _environment()
     style = _source(environment, "report.css") + _phone_labels(LISTS)
     script = _source(environment, "report.js")
     return environment.get_template("report.html.j2").render(
         run=run,
-        book=build_book(scores, reasons, flags, run, history),
+        book=build_book(scores, reasons, flags, run, history, background),
         lists=lists,
-        details=packed_details(lists.accounts, scores, reasons, flags, run, history),
+        details=packed_details(lists.accounts, scores, reasons, flags, run, history, background),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),

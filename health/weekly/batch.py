@@ -16,6 +16,7 @@ from xlsxwriter.exceptions import XlsxWriterException
 from features.errors import HealthError
 from health.company import Company, features_of, open_company, resolve_as_of
 from health.config import Config
+from health.report.background import build_background
 from health.report.history import History
 from health.report.page import render_report
 from health.scoring.run import ScoredRun, score_accounts
@@ -115,7 +116,13 @@ def _score_locked(
             table.to_parquet(folder / f"{name}.parquet", index=False)
         parts = (scored.scores, scored.reasons, scored.flags, info)
         _write_workbook(folder / "flags.xlsx", *parts)
-        html = render_report(*parts, history=history)
+        background = build_background(
+            company.opened.tables,
+            day,
+            scored.flags["account_id"].unique(),
+            grace_days=config.labels.grace_days,
+        )
+        html = render_report(*parts, history=history, background=background)
         (folder / "report.html").write_text(html, encoding="utf-8")
         info["finished"] = _later(today, timings)
         content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)

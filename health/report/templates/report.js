@@ -57,6 +57,17 @@ const factsBlock = (account) => {
   return part;
 };
 
+const eventsBlock = (pairs) => {
+  const part = make("div"), list = make("dl", "facts");
+  for (let i = 0; i < pairs.length; i += 2) {
+    const text = make("dd"), inner = make("bdi", "", pairs[i + 1]);
+    text.append(inner);
+    list.append(make("dt", "", pairs[i]), text);
+  }
+  part.append(make("h4", "", "Tickets and answers of the last 90 days"), list);
+  return part;
+};
+
 const healthBlock = (numbers) => {
   const texts = details.texts, rows = [];
   let most = 0, sum = 0;
@@ -131,6 +142,7 @@ const openBody = (body) => {
   const account = details.accounts[Number(body.dataset.i)];
   const box = make("div", "open");
   box.append(factsBlock(account));
+  if (account.e) box.append(eventsBlock(account.e));
   if (account.d) box.append(changeBlock(account.d));
   if (account.h) box.append(healthBlock(account.h));
   for (const [output, model] of Object.entries(account.m || {})) box.append(modelBlock(output, model));

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from features.revenue import RevenueMovements
+from health.report.background import Background, Voice
 from health.report.history import History
 from health.report.page import render_report
-from tests.health.sample_run import HOSTILE, sample_run
+from tests.health.sample_run import AS_OF, HOSTILE, sample_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -41,7 +44,18 @@ class Watch:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     sample = sample_run()
-    html = render_report(*sample.parts, history=History(sample.past_scores, sample.past_reasons))
+    accounts = sample.flags["account_id"].unique()
+    events = pd.DataFrame({"account_id": accounts, "at": AS_OF, "text": HOSTILE[0]})
+    html = render_report(
+        *sample.parts,
+        history=History(sample.past_scores, sample.past_reasons),
+        background=Background(
+            revenue={"the last 90 days": RevenueMovements(100, churn=10, accounts_start=9)},
+            voice=(Voice("nps", 30.0, -18.0, 78.0, 10, 0.9),),
+            held={account: ["Platform", HOSTILE[0]] for account in accounts},
+            events=events,
+        ),
+    )
     file = tmp_path_factory.mktemp("report") / "report.html"
     file.write_text(html, encoding="utf-8")
     return file.as_uri()
@@ -131,6 +145,7 @@ def test_a_row_opens_by_keyboard_and_shows_what_stands_behind_it(page: Page) -> 
     assert button.get_attribute("aria-expanded") == "true"
     assert "Health: points earned and missing" in details.inner_text()
     assert details.locator("svg rect").count() > 5
+    assert HOSTILE[0] in details.inner_text()
     page.keyboard.press("Enter")
     assert not details.is_visible()
 

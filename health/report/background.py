@@ -1,0 +1,263 @@
+"""What the report tells beside the run's tables: revenue, the voice of all, who holds what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.metrics import Z_95, ces, nps, nps_standard_error, wilson_interval
+from features.point_in_time import collect, known_rows, running, seen
+from features.revenue import RevenueMovements, revenue_movements
+from features.survey_scales import SCALES, default_scale
+from features.tables import Tables
+from health import wording
+
+#: Periods over which revenue is compared, in days; a longer one than the data reaches is left out.
+PERIODS = {"the last 12 months": 365, "the last 90 days": 90}
+#: Answers are summed over so many days, tickets and answers of one account shown over so many.
+VOICE_DAYS, EVENT_DAYS = 180, 90
+#: Tickets and answers of one account shown at most.
+MOST_EVENTS = 6
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One survey metric over all accounts, with its 95 % interval.
+
+    Attributes
+    ----------
+    kind : str
+        nps (−100 to 100), csat (share satisfied, 0-1) or ces (mean on 1-7).
+    value, low, high : float
+    answers : int
+    response_rate : float
+        Answered ÷ sent among those sent in the window; NaN where sending is not recorded.
+    """
+
+    kind: str
+    value: float
+    low: float
+    high: float
+    answers: int
+    response_rate: float
+
+
+@dataclass(frozen=True)
+class Background:
+    """What the report shows that no table of the run holds.
+
+    Attributes
+    ----------
+    revenue : dict of str to RevenueMovements
+        By period in words.
+    voice : tuple of Voice
+        The survey metrics that were asked.
+    held : dict of str to list of str
+        Products by account_id.
+    events : pd.DataFrame
+        account_id, at, text: tickets and answers, the newest first within an account.
+    """
+
+    revenue: dict[str, RevenueMovements] = field(default_factory=dict)
+    voice: tuple[Voice, ...] = ()
+    held: dict[str, list[str]] = field(default_factory=dict)
+    events: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["account_id", "at", "text"])
+    )
+
+
+def build_background(
+    tables: Tables, day: datetime, accounts: Collection[str], *, grace_days: int = 30
+) -> Background:
+    """Gather the background of a run from the input tables, as known before its date.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    day : datetime
+        The date of the run.
+    accounts : collection of str
+        Accounts whose products, tickets and answers are wanted.
+    grace_days : int
+        See `revenue_movements`.
+    """
+    events = [_tickets(tables, day), _answers(tables, day)]
+    return Background(
+        revenue=_revenue(tables, day, grace_days),
+        voice=_voices(tables, day),
+        held=_held(tables, day, accounts),
+        events=_newest(pd.concat(events, ignore_index=True), accounts),
+    )
+
+
+def _revenue(tables: Tables, day: datetime, grace_days: int) -> dict[str, RevenueMovements]:
+    if not tables.has("subscriptions"):
+        return {}
+    first = tables["subscriptions"].select(nw.col("started_at").min()).collect("pandas").item()
+    return {
+        words: revenue_movements(tables, day - timedelta(days=days), day, grace_days=grace_days)
+        for words, days in PERIODS.items()
+        if pd.Timestamp(first) <= pd.Timestamp(day - timedelta(days=days))
+    }
+
+
+def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:
+    if not tables.has("surveys"):
+        return ()
+    asked = _asked(tables, day)
+    start = pd.Timestamp(day - timedelta(days=VOICE_DAYS))
+    recent = asked[asked["answered_at"].ge(start) & asked["score"].notna()]
+    return tuple(
+        _voice(kind, recent[recent["kind"] == kind], _response(asked, kind, start))
+        for kind in SCALES
+        if (recent["kind"] == kind).any()
+    )
+
+
+def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
+    """Return the questions asked before a date; an answer is seen from its own time on."""
+    rows = tables["surveys"]
+    if tables.has("surveys", "known_at"):
+        rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < day))
+    before = nw.col("answered_at") < day
+    sent = nw.lit(None, dtype=nw.Datetime("us")).alias("sent_at")
+    if tables.has("surveys", "sent_at"):
+        before, sent = before | (nw.col("sent_at") < day), nw.col("sent_at")
+    frame = collect(
+        rows.filter(before).select(
+            "account_id",
+            nw.col("kind").str.to_lowercase().alias("kind"),
+            seen("answered_at", day),
+            sent,
+            _or_null(tables, "surveys", "score", nw.Float64),
+            _or_null(tables, "surveys", "scale", nw.String),
+            _or_null(tables, "surveys", "comment", nw.String),
+        )
+    )
+    return frame.assign(scale=frame["scale"].fillna(frame["kind"].map(_own_scale)))
+
+
+def _own_scale(kind: str) -> str:
+    return default_scale(kind) if kind in SCALES else ""
+
+
+def _response(asked: pd.DataFrame, kind: str, start: pd.Timestamp) -> float:
+    sent = asked[(asked["kind"] == kind) & asked["sent_at"].ge(start)]
+    return float(sent["answered_at"].notna().mean()) if len(sent) else float("nan")
+
+
+def _voice(kind: str, answers: pd.DataFrame, response_rate: float) -> Voice:
+    scores, count = answers["score"].to_numpy(dtype=float), len(answers)
+    if kind == "nps":
+        shares = (
+            pd.Series([float((scores >= 9).mean())]),
+            pd.Series([float((scores <= 6).mean())]),
+        )
+        reach = 100 * Z_95 * float(nps_standard_error(*shares, pd.Series([float(count)])).iloc[0])
+        value = nps(scores)
+        return Voice(kind, value, value - reach, value + reach, count, response_rate)
+    if kind == "csat":
+        good = float(_is_good(answers).sum())
+        ends = wilson_interval(pd.Series([good]), pd.Series([float(count)]))
+        low, high = float(ends.low.iloc[0]), float(ends.high.iloc[0])
+        return Voice(kind, good / count, low, high, count, response_rate)
+    usual = answers[answers["scale"] == default_scale(kind)]["score"].to_numpy(dtype=float)
+    value, spread = ces(usual), float(np.std(usual, ddof=1)) if len(usual) > 1 else float("nan")
+    reach = Z_95 * spread / max(len(usual), 1) ** 0.5
+    return Voice(kind, value, value - reach, value + reach, len(usual), response_rate)
+
+
+def _is_good(answers: pd.DataFrame) -> pd.Series[bool]:
+    least = {name: scale.good_from for scales in SCALES.values() for name, scale in scales.items()}
+    by_kind = [
+        SCALES[kind][scale].good_from if scale in SCALES.get(kind, {}) else least.get(scale, np.nan)
+        for kind, scale in zip(answers["kind"], answers["scale"], strict=True)
+    ]
+    return answers["score"] >= pd.Series(by_kind, index=answers.index, dtype=float)
+
+
+def _held(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, list[str]]:
+    if not tables.has("subscriptions"):
+        return {}
+    rows = running(tables, day).filter(nw.col("mrr") > 0).select("account_id", "product").unique()
+    own = _only(collect(rows), accounts).sort_values(["account_id", "product"])
+    return {str(name): list(part) for name, part in own.groupby("account_id")["product"]}
+
+
+def _tickets(tables: Tables, day: datetime) -> pd.DataFrame:
+    """Word the tickets opened in the last days, each as it stood on the date."""
+    if not tables.has("tickets"):
+        return _no_events()
+    rows = known_rows(tables, "tickets", day)
+    rows = rows.filter(nw.col("opened_at") >= day - timedelta(days=EVENT_DAYS))
+    solved = "solved_at" if tables.has("tickets", "solved_at") else "closed_at"
+    has_end = tables.has("tickets", solved)
+    end = seen(solved, day).alias("solved_at") if has_end else _null("solved_at", nw.Datetime("us"))
+    priority = _or_null(tables, "tickets", "priority", nw.String)
+    frame = collect(rows.select("account_id", "ticket_id", "opened_at", end, priority))
+    texts = [_ticket_text(row, has_end) for row in frame.to_dict("records")]
+    return pd.DataFrame(
+        {"account_id": frame["account_id"], "at": frame["opened_at"], "text": texts}
+    )
+
+
+def _ticket_text(row: Mapping[Any, Any], has_end: bool) -> str:
+    priority = wording.text_of(row["priority"]).lower()
+    name = f"Ticket {row['ticket_id']}" + (f" ({priority})" if priority else "")
+    if not has_end:
+        return name
+    if pd.isna(row["solved_at"]):
+        return f"{name}: still open"
+    days = (row["solved_at"] - row["opened_at"]).total_seconds() / 86_400
+    return f"{name}: solved after {wording.span(max(days, 0.0)) if days >= 1 else 'hours'}"
+
+
+def _answers(tables: Tables, day: datetime) -> pd.DataFrame:
+    """Word the survey answers of the last days."""
+    if not tables.has("surveys"):
+        return _no_events()
+    asked = _asked(tables, day)
+    recent = asked[asked["answered_at"] >= pd.Timestamp(day - timedelta(days=EVENT_DAYS))]
+    texts = [_answer_text(row) for row in recent.to_dict("records")]
+    return pd.DataFrame(
+        {"account_id": recent["account_id"], "at": recent["answered_at"], "text": texts}
+    )
+
+
+def _answer_text(row: Mapping[Any, Any]) -> str:
+    title = str(row["kind"]).upper()
+    comment = wording.text_of(row["comment"])
+    quoted = f" “{comment}”" if comment else ""
+    score = float(row["score"])
+    if np.isnan(score):
+        return f"{title} answer in words:{quoted or ' none'}"
+    return f"{title} answer {score:g} on {row['scale']}{quoted}"
+
+
+def _newest(events: pd.DataFrame, accounts: Collection[str]) -> pd.DataFrame:
+    own = _only(events, accounts)
+    ordered = own.sort_values(["account_id", "at", "text"], ascending=[True, False, True])
+    return ordered.groupby("account_id").head(MOST_EVENTS).reset_index(drop=True)
+
+
+def _only(frame: pd.DataFrame, accounts: Collection[str]) -> pd.DataFrame:
+    return frame[frame["account_id"].isin(list(accounts))]
+
+
+def _no_events() -> pd.DataFrame:
+    return pd.DataFrame({"account_id": [], "at": pd.Series(dtype="datetime64[us]"), "text": []})
+
+
+def _or_null(tables: Tables, table: str, column: str, kind: type) -> nw.Expr:
+    return nw.col(column) if tables.has(table, column) else _null(column, kind)
+
+
+def _null(column: str, kind: object) -> nw.Expr:
+    return nw.lit(None, dtype=kind).alias(column)  # type: ignore[arg-type]

@@ -1,0 +1,95 @@
+"""What the report tells beside the run: only what was known then, worded as text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.tables import Tables
+from health.report.background import Background, build_background
+
+DAY = datetime(2026, 6, 7)
+
+
+def company() -> Tables:
+    accounts = pd.DataFrame({"account_id": ["a", "b"], "created_at": "2025-01-01"})
+    subscriptions = pd.DataFrame(
+        {
+            "account_id": ["a", "a", "b"],
+            "product": ["core", "extra", "core"],
+            "started_at": ["2025-01-01", "2025-02-01", "2025-01-01"],
+            "ended_at": [None, "2026-05-01", None],
+            "mrr": [100.0, 20.0, 50.0],
+        }
+    )
+    tickets = pd.DataFrame(
+        {
+            "account_id": ["a", "a", "b"],
+            "ticket_id": ["t1", "t2", "t3"],
+            "opened_at": ["2026-06-01", "2026-06-02", "2026-06-07"],
+            "solved_at": ["2026-06-04", "2026-06-08", None],
+            "priority": ["Urgent", None, "low"],
+        }
+    )
+    answers = [10, 9, 9, 10, 9, 7, 8, 8, 2, 6]
+    surveys = pd.DataFrame(
+        {
+            "account_id": ["b"] * 10 + ["a", "a"],
+            "kind": ["nps"] * 11 + ["csat"],
+            "sent_at": ["2026-05-01"] * 12,
+            "answered_at": ["2026-05-02"] * 10 + [None, "2026-06-07"],
+            "score": [*answers, None, 1.0],
+            "comment": ["<b>fine</b>"] + [None] * 11,
+        }
+    )
+    tables = {
+        "accounts": accounts,
+        "subscriptions": subscriptions,
+        "tickets": tickets,
+        "surveys": surveys,
+    }
+    return Tables.from_pandas(tables, observed_until=datetime(2026, 7, 1))
+
+
+@pytest.fixture(scope="module")
+def background() -> Background:
+    return build_background(company(), DAY, ["a", "b"])
+
+
+def test_products_are_those_held_on_the_date(background: Background) -> None:
+    assert background.held == {"a": ["core"], "b": ["core"]}
+
+
+def test_revenue_counts_the_product_that_ended_as_contraction(background: Background) -> None:
+    moved = background.revenue["the last 90 days"]
+    assert (moved.start, moved.contraction, moved.churn) == (170.0, 20.0, 0.0)
+
+
+def test_the_golden_nps_and_its_interval(background: Background) -> None:
+    (nps,) = background.voice
+    assert (nps.kind, nps.value, nps.answers) == ("nps", 30.0, 10)
+    reach = 100 * 1.959963984540054 * np.sqrt((0.5 + 0.2 - 0.3**2) / 10)
+    assert nps.high - nps.value == pytest.approx(reach)
+    assert nps.response_rate == pytest.approx(10 / 11)
+
+
+def test_what_happens_on_the_date_or_later_is_not_told(background: Background) -> None:
+    own = background.events[background.events["account_id"] == "a"]
+    assert own["text"].tolist() == [
+        "Ticket t2: still open",
+        "Ticket t1 (urgent): solved after 3 days",
+    ]
+    others = background.events.loc[background.events["account_id"] == "b", "text"]
+    assert not others.str.contains("t3").any()
+    assert "NPS answer 10 on 0-10 “<b>fine</b>”" in set(others)
+
+
+def test_a_company_without_tickets_and_surveys_has_a_background_too() -> None:
+    tables = company()
+    kept = {name: tables[name] for name in ("accounts", "subscriptions")}
+    background = build_background(Tables(kept, tables.observed_until), DAY, ["a"])
+    assert background.voice == ()
+    assert background.events.empty
