@@ -6,49 +6,9 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-
-class Condition(BaseModel):
-    """Bounds on one feature; every bound that is given must hold.
-
-    An absent value (NaN) keeps no bound: what is not known puts no account into a stage.
-
-    Attributes
-    ----------
-    feature : str
-        Name of a feature of the catalogue.
-    above, at_least, at_most, below : float, optional
-        The bounds, in the feature's unit; one at least.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    feature: str
-    above: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    below: float | None = None
-
-    @model_validator(mode="after")
-    def _some_bound(self) -> Condition:
-        if all(b is None for b in (self.above, self.at_least, self.at_most, self.below)):
-            raise ValueError("give one of above, at_least, at_most and below")
-        return self
-
-    def holds(self, features: pd.DataFrame) -> pd.Series[bool]:
-        """Tell for each account whether its value keeps every bound."""
-        value = features[self.feature]
-        kept = value.notna()
-        if self.above is not None:
-            kept &= value > self.above
-        if self.at_least is not None:
-            kept &= value >= self.at_least
-        if self.at_most is not None:
-            kept &= value <= self.at_most
-        if self.below is not None:
-            kept &= value < self.below
-        return kept
+from features.condition import Condition, all_hold
 
 
 class StageRule(BaseModel):
@@ -61,10 +21,7 @@ class StageRule(BaseModel):
 
     def holds(self, features: pd.DataFrame) -> pd.Series[bool]:
         """Tell for each account whether all conditions hold."""
-        kept = pd.Series(True, index=features.index)
-        for condition in self.when:
-            kept &= condition.holds(features)
-        return kept
+        return all_hold(self.when, features)
 
 
 class StageRules(BaseModel):

@@ -10,8 +10,10 @@ import pandas as pd
 
 from features.build import build_features
 from features.errors import HealthError
+from features.point_in_time import collect
 from features.source import OpenedTables, open_tables
 from health.config import Config
+from health.scorecard.profile import require_known_segments
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,19 @@ def open_company(config: Config) -> Company:
         observed_until=config.observed_until,
         allow=config.checks.allow,
     )
+    _check_profiles(config, opened)
     return Company(config, opened)
+
+
+def _check_profiles(config: Config, opened: OpenedTables) -> None:
+    """Hold the segments that profiles name against those that accounts have."""
+    if not any(profile.segment for profile in config.scorecard.profiles):
+        return
+    segments: set[str] = set()
+    if opened.tables.has("accounts", "segment"):
+        found = collect(opened.tables["accounts"].select("segment").unique())
+        segments = set(found["segment"].dropna())
+    require_known_segments(config.scorecard, segments, where=str(config.file))
 
 
 def resolve_as_of(company: Company, as_of: datetime | None, *, today: datetime) -> datetime:

@@ -18,6 +18,8 @@ from features.source import TableSource
 from health.expansion.config import ExpansionConfig
 from health.flags.config import DEFAULT_PLAYS, FlagsConfig
 from health.scorecard.config import Scorecard
+from health.scorecard.profile import unknown_stages
+from health.scorecard.settings import PeerGroup, ScoreSettings
 from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
 from health.scoring.config import ClvConfig
 from health.section import Section
@@ -55,7 +57,7 @@ class Config(Section):
     currency: str = "USD"
     as_of_weekday: Weekday = "sunday"
     observed_until: datetime | None = None
-    peer_group: Literal["segment", "industry", "region"] = "segment"
+    peer_group: PeerGroup = "segment"
     models_dir: Path = Path("models")
     runs_dir: Path = Path("runs")
     data: DataConfig = DataConfig()
@@ -107,10 +109,24 @@ class Config(Section):
         object.__setattr__(self, "runs_dir", self.base / self.runs_dir)
         return self
 
+    @model_validator(mode="after")
+    def _known_stages(self) -> Config:
+        wrong = unknown_stages(self.scorecard, self.stages)
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
     @property
     def weekday(self) -> int:
         """The weekday of as_of dates, 0 = Monday."""
         return WEEKDAYS.index(self.as_of_weekday)
+
+    @property
+    def score_settings(self) -> ScoreSettings:
+        """What decides the health score."""
+        return ScoreSettings(
+            scorecard=self.scorecard, stages=self.stages, peer_group=self.peer_group
+        )
 
     @property
     def hash(self) -> str:
@@ -177,7 +193,7 @@ def _problems(error: ValidationError) -> list[str]:
             value = problem.get("input")
             shown = "" if isinstance(value, dict | Config) else f" (got {value!r})"
             message = problem["msg"].removeprefix("Value error, ") + shown
-        lines.append(f"  {key}: {message}")
+        lines.append(f"  {key}: {message}" if key else f"  {message}")
     return lines
 
 

@@ -1,69 +1,43 @@
-"""What a scorecard is made of: components, measures, curves, bands; and the default one."""
+"""What a scorecard is made of: components, rules and bands, and a profile for each kind of account.
+
+`[scorecard]` alone is the default profile; `[[scorecard.profiles]]` are asked before it, in
+their order, and the first whose criteria all hold applies.
+"""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from features.catalogue import CATALOGUE
+from health.scorecard.default import DEFAULT_COMPONENTS
+from health.scorecard.measure import Component, Measure, Points
+from health.scorecard.rule import Conditions, Rule
+from health.section import Section, Share
 
-Weight = Annotated[float, Field(gt=0)]
-Points = Annotated[float, Field(ge=0, le=100)]
+#: The profile of every account that no other applies to.
+DEFAULT_PROFILE = "default"
+
+Components = Annotated[tuple[Component, ...], Field(min_length=1)]
 
 
-class Measure(BaseModel):
-    """One feature turned into 0-100 points by a piecewise-linear curve.
+class Bands(Section):
+    """Where yellow and green begin, and how far a score must cross to change its band.
 
     Attributes
     ----------
-    feature : str
-        Name of a feature of the catalogue.
-    weight : float
-        Weight within the component.
-    curve : tuple of (value, points)
-        Corners of the curve, by rising value; outside of them the outermost points hold.
+    yellow, green : float
+        A score below `yellow` is red, one of exactly `yellow` is yellow; likewise for `green`.
+    margin : float
+        A band changes at once where the score lies this many points or more beyond the limit
+        (at `limit − margin` or lower, at `limit + margin` or higher); nearer to it, only where
+        the score of the run before lay across the same limit too. 0 turns this off.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    feature: str
-    weight: Weight = 1.0
-    curve: tuple[tuple[float, Points], ...]
-
-    @field_validator("feature")
-    @classmethod
-    def _in_catalogue(cls, feature: str) -> str:
-        if feature not in CATALOGUE:
-            raise ValueError(f"no feature is called {feature!r}; `health features --list` has all")
-        return feature
-
-    @field_validator("curve")
-    @classmethod
-    def _rising(cls, curve: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        if len(curve) < 2 or any(a[0] >= b[0] for a, b in pairwise(curve)):
-            raise ValueError("a curve needs two corners or more, by rising value")
-        return curve
-
-
-class Component(BaseModel):
-    """A part of the journey: measures that speak of the same thing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    weight: Weight
-    measures: Annotated[tuple[Measure, ...], Field(min_length=1)]
-
-
-class Bands(BaseModel):
-    """Where yellow and green begin; a score below `yellow` is red."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     yellow: Points = 50.0
     green: Points = 75.0
+    margin: Points = 2.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Bands:
@@ -72,90 +46,143 @@ class Bands(BaseModel):
         return self
 
 
-def _measure(feature: str, weight: float, *curve: tuple[float, float]) -> Measure:
-    return Measure(feature=feature, weight=weight, curve=curve)
+def _measures_once(components: tuple[Component, ...] | None) -> tuple[Component, ...] | None:
+    features = [m.feature for c in components or () for m in c.measures]
+    _refuse_twice(features, "a feature stands in two measures")
+    _refuse_twice([c.name for c in components or ()], "two components have one name")
+    return components
 
 
-#: Satisfaction, effort and the absence of trouble set the floor: their curves end at 80 points, so
-#: being content alone makes nobody green. Promoters, use and growth set the ceiling: theirs end
-#: at 100.
-DEFAULT_COMPONENTS = (
-    Component(
-        name="adoption",
-        weight=30,
-        measures=(
-            _measure("usage_seat_utilisation_28d", 3, (0.1, 0), (0.5, 45), (0.95, 100)),
-            _measure("usage_active_days_28d", 2, (0, 0), (12, 45), (24, 100)),
-            _measure("usage_breadth_share_28d", 2, (0.05, 0), (0.4, 50), (0.8, 100)),
-            _measure("usage_regular_share_28d", 2, (0.1, 0), (0.5, 50), (0.95, 100)),
-        ),
-    ),
-    Component(
-        name="engagement trend",
-        weight=25,
-        measures=(
-            _measure("usage_events_trend", 3, (-0.9, 0), (0, 70), (0.4, 100)),
-            _measure("usage_users_trend", 2, (-0.7, 0), (0, 70), (0.4, 100)),
-            _measure("usage_recency_days", 2, (1, 90), (7, 50), (28, 0)),
-            _measure("usage_champions_silent", 2, (0, 90), (0.34, 50), (1, 0)),
-        ),
-    ),
-    Component(
-        name="support",
-        weight=15,
-        measures=(
-            _measure("tickets_csat_180d", 2, (0.4, 0), (0.95, 80)),
-            _measure("tickets_backlog_oldest_days", 1, (0, 80), (5, 50), (30, 0)),
-            _measure("tickets_urgent_oldest_days", 2, (0, 80), (7, 0)),
-            _measure("tickets_resolution_hours_median_90d", 1, (12, 80), (72, 50), (240, 0)),
-            _measure("tickets_reopen_rate_90d", 1, (0, 80), (0.5, 0)),
-        ),
-    ),
-    Component(
-        name="sentiment",
-        weight=15,
-        measures=(
-            _measure("surveys_nps_latest", 3, (0, 0), (6, 30), (8, 65), (10, 100)),
-            _measure("surveys_csat_180d", 1, (0.3, 0), (0.95, 80)),
-            _measure("surveys_ces_180d", 1, (2, 0), (6.5, 80)),
-            _measure("surveys_negative_90d", 2, (0, 80), (1, 35), (2, 0)),
-        ),
-    ),
-    Component(
-        name="relationship",
-        weight=15,
-        measures=(
-            _measure("mrr_change_90d", 2, (-0.3, 0), (0, 70), (0.2, 100)),
-            _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
-            _measure("notice_given", 3, (0, 80), (1, 0)),
-        ),
-    ),
-)
+def _rules_once(rules: tuple[Rule, ...] | None) -> tuple[Rule, ...] | None:
+    _refuse_twice([rule.name for rule in rules or ()], "two rules have one name")
+    return rules
 
 
-class Scorecard(BaseModel):
+def _refuse_twice(names: list[str], what: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what}: {', '.join(twice)}")
+
+
+class Profile(Section):
+    """A scorecard of its own for the accounts that meet its criteria.
+
+    Attributes
+    ----------
+    name : str
+        Published with every score it makes.
+    segment : tuple of str
+        Segments it is for; empty for any.
+    stage : tuple of str
+        Lifecycle stages it is for; empty for any.
+    when : tuple of Condition
+        Further criteria over features.
+    components, rules, minimum_coverage : optional
+        As in `Scorecard`, whose own hold where they are left out.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    segment: tuple[str, ...] = ()
+    stage: tuple[str, ...] = ()
+    when: Conditions = ()
+    components: Components | None = None
+    rules: tuple[Rule, ...] | None = None
+    minimum_coverage: Share | None = None
+
+    _once = field_validator("components")(_measures_once)
+    _named = field_validator("rules")(_rules_once)
+
+    @field_validator("name")
+    @classmethod
+    def _not_the_default(cls, name: str) -> str:
+        if name == DEFAULT_PROFILE:
+            raise ValueError(f"{DEFAULT_PROFILE!r} is the profile that [scorecard] itself is")
+        return name
+
+    @model_validator(mode="after")
+    def _has_criteria(self) -> Profile:
+        if not (self.segment or self.stage or self.when):
+            raise ValueError(
+                "a profile needs segment, stage or when: without criteria it would apply to "
+                "everyone, which is what [scorecard] itself does"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Card:
+    """What scores the accounts of one profile, with everything it took from the default."""
+
+    profile: str
+    components: tuple[Component, ...]
+    rules: tuple[Rule, ...]
+    minimum_coverage: float
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every measure, in order."""
+        return tuple(m for component in self.components for m in component.measures)
+
+
+class Scorecard(Section):
     """A health score: the weighted mean of components, each the weighted mean of measures.
 
     Attributes
     ----------
     components : tuple of Component
         The parts, with weights of any scale.
+    rules : tuple of Rule
+        Caps and floors.
     minimum_coverage : float
         Share of the weight that must be present; an account with less is not scored.
     bands : Bands
-        Where yellow and green begin.
+        Where yellow and green begin; the same for every profile, so that a colour means one
+        thing.
+    profiles : tuple of Profile
+        Asked in order; accounts that meet none are scored by the parts above.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    components: Annotated[tuple[Component, ...], Field(min_length=1)] = DEFAULT_COMPONENTS
-    minimum_coverage: Annotated[float, Field(ge=0, le=1)] = 0.3
+    components: Components = DEFAULT_COMPONENTS
+    rules: tuple[Rule, ...] = ()
+    minimum_coverage: Share = 0.3
     bands: Bands = Bands()
+    profiles: tuple[Profile, ...] = ()
 
-    @model_validator(mode="after")
-    def _each_measure_once(self) -> Scorecard:
-        features = [m.feature for c in self.components for m in c.measures]
-        twice = sorted({f for f in features if features.count(f) > 1})
-        if twice:
-            raise ValueError(f"a feature stands in two measures: {', '.join(twice)}")
-        return self
+    _once = field_validator("components")(_measures_once)
+    _named = field_validator("rules")(_rules_once)
+
+    @field_validator("profiles")
+    @classmethod
+    def _one_name_each(cls, profiles: tuple[Profile, ...]) -> tuple[Profile, ...]:
+        _refuse_twice([profile.name for profile in profiles], "two profiles have one name")
+        return profiles
+
+    def card(self, profile: str = DEFAULT_PROFILE) -> Card:
+        """Return what scores the accounts of a profile; KeyError for an unknown one."""
+        if profile == DEFAULT_PROFILE:
+            return Card(profile, self.components, self.rules, self.minimum_coverage)
+        own = {p.name: p for p in self.profiles}[profile]
+        least = own.minimum_coverage
+        return Card(
+            profile,
+            own.components or self.components,
+            self.rules if own.rules is None else own.rules,
+            self.minimum_coverage if least is None else least,
+        )
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The card of every profile in the order they are asked; the default comes last."""
+        names = (*(p.name for p in self.profiles), DEFAULT_PROFILE)
+        return tuple(self.card(name) for name in names)
+
+    def profiles_with(self, measure: str) -> tuple[str, ...]:
+        """Return the profiles that measure a feature."""
+        return tuple(
+            card.profile for card in self.cards if any(m.feature == measure for m in card.measures)
+        )
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The features that some profile measures, each once."""
+        return tuple(dict.fromkeys(m.feature for card in self.cards for m in card.measures))

@@ -1,124 +1,239 @@
-"""The health score: points from a scorecard, with contributions that sum to it exactly."""
+"""The health score of a feature table: points, rules and overrides that sum to it exactly.
+
+In this order, and each step is a term of its own:
+
+1. every measure earns its points, by the weights that are left when missing ones are passed on;
+2. a person's override of a measure replaces its points;
+3. floors that hold lift the score, in the order they are written;
+4. caps that hold bring it down, so that a cap wins over a floor;
+5. a person's override of the whole score replaces it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
-from health.scorecard.config import Scorecard
+from features.condition import all_hold
+from health.scorecard.config import Card, Scorecard
+from health.scorecard.overrides import HEALTH, override_term, override_values
+from health.scorecard.points import card_points, read_values
+from health.scorecard.profile import applied_profile
+from health.scorecard.rule import Rule
+from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
+from health.scorecard.weights import Weighed, weigh
+
+#: Coverage is a sum of weights: a hair below the minimum is the minimum.
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class HealthScores:
-    """Scores of a set of accounts and what each measure gave.
+    """Scores of the rows of a feature table and what each term gave.
 
-    All frames share the index of the features they were made from.
+    All share the index of the features they were made from; a column of a measure, rule or
+    override that a row's profile has not is NaN among points and 0 elsewhere.
 
     Attributes
     ----------
-    score : pd.Series, shape = (n_accounts,)
-        0-100, higher is better; NaN where the account is not scored.
-    coverage : pd.Series, shape = (n_accounts,)
-        Weight of the measures present over all weight, 0-1.
-    points : pd.DataFrame, shape = (n_accounts, n_measures)
-        Points of each measure, 0-100; NaN where it is missing.
-    weights : pd.DataFrame, shape = (n_accounts, n_measures)
+    score : pd.Series of float
+        What is published: 0-100, higher is better; NaN where the row is not scored.
+    machine_score : pd.Series of float
+        The score without any person's override.
+    coverage : pd.Series of float
+        Weight of the measures that had data over all weight, 0-1; a measure that a person gave
+        a value counts as having data.
+    profile : pd.Series of str
+        The profile that applied.
+    minimum_coverage : pd.Series of float
+        What that profile asks for.
+    points : pd.DataFrame, shape = (n_rows, n_measures)
+        The machine's points of each measure, 0-100; NaN where its value is missing.
+    weights : pd.DataFrame, shape = (n_rows, n_measures)
         Effective weights after missing ones were passed on; a row sums to 1 or is all 0.
+    contributions : pd.DataFrame, shape = (n_rows, n_terms)
+        Points of the score by measure, ``override:MEASURE``, ``rule:NAME`` and
+        ``override:health``; a row sums to `score`, or is all 0 where not scored.
+    missing : pd.DataFrame, shape = (n_rows, n_terms)
+        Points fallen short of; a row sums to 100 − `score`.
+    rules : pd.DataFrame of bool, shape = (n_rows, n_rules)
+        Which rules hold, whether or not they moved the score.
     """
 
     score: pd.Series[float]
+    machine_score: pd.Series[float]
     coverage: pd.Series[float]
+    profile: pd.Series[str]
+    minimum_coverage: pd.Series[float]
     points: pd.DataFrame
     weights: pd.DataFrame
-
-    @property
-    def contributions(self) -> pd.DataFrame:
-        """Points earned by each measure; a row sums to the score."""
-        return self.weights * self.points.fillna(0.0)
-
-    @property
-    def missing(self) -> pd.DataFrame:
-        """Points each measure fell short of; a row sums to 100 minus the score."""
-        return self.weights * (100.0 - self.points.fillna(100.0))
+    contributions: pd.DataFrame
+    missing: pd.DataFrame
+    rules: pd.DataFrame
 
 
-def weighted_mean(scores: list[float], weights: list[float]) -> float:
-    """Return the weighted mean of scores; NaN scores pass their weight to the others.
-
-    Examples
-    --------
-    >>> round(weighted_mean([83, 71, 78, 54], [7, 5, 8, 3]), 2)
-    74.87
-    """
-    values, weight = np.asarray(scores, dtype=float), np.asarray(weights, dtype=float)
-    present = ~np.isnan(values)
-    if not present.any():
-        return float("nan")
-    return float(np.average(values[present], weights=weight[present]))
-
-
-def score_health(features: pd.DataFrame, scorecard: Scorecard) -> HealthScores:
-    """Score accounts by a scorecard.
-
-    A missing measure gives its weight to its siblings, a missing component to the other
-    components. Coverage is the weight that was present over all weight.
+def score_health(
+    features: pd.DataFrame,
+    scorecard: Scorecard,
+    *,
+    stages: StageConfig | None = None,
+    peer_group: str = "segment",
+    overrides: pd.DataFrame | None = None,
+    profile: pd.Series[str] | None = None,
+) -> HealthScores:
+    """Score accounts of one date or of many by a scorecard.
 
     Parameters
     ----------
-    features : pd.DataFrame, shape = (n_accounts, n_features)
-        One row per account with the features that the scorecard names.
+    features : pd.DataFrame, shape = (n_rows, n_columns)
+        A row per account and date with the features that the scorecard names, and account_id,
+        as_of and segment where it or the overrides need them.
     scorecard : Scorecard
-        Components, measures and curves.
+        Components, measures, curves, rules and profiles.
+    stages : StageConfig, optional
+        Rules of the lifecycle stages that profiles ask for.
+    peer_group : str
+        Column of the groups in which a percentile is read; without it all are peers.
+    overrides : pd.DataFrame, optional
+        account_id, measure, value of the overrides that hold, and as_of where there are many
+        dates; as `active_overrides` gives them.
+    profile : pd.Series of str, optional
+        The profile of each row, instead of the one that its criteria give.
+
+    Returns
+    -------
+    HealthScores
+        On the index of `features`.
     """
-    points = pd.DataFrame(
-        {
-            m.feature: _points(features[m.feature], m.curve)
-            for c in scorecard.components
-            for m in c.measures
-        },
-        index=features.index,
+    index, features = features.index, features.reset_index(drop=True)
+    if profile is None:
+        profile = applied_profile(features, scorecard, stages or DEFAULT_STAGE_CONFIG)
+    profile = profile.reset_index(drop=True)
+    read = read_values(features, scorecard, peers(features, peer_group))
+    given = override_values(features, overrides)
+    parts: list[HealthScores] = []
+    for card in scorecard.cards:
+        rows = np.flatnonzero(profile == card.profile)
+        if len(rows) or (features.empty and not parts):
+            own = {name: frame.iloc[rows] for name, frame in read.items()}
+            parts.append(_score_card(features.iloc[rows], card, own, given.iloc[rows]))
+    return _together(parts, index)
+
+
+def peers(features: pd.DataFrame, peer_group: str) -> pd.Series[str]:
+    """Return the peer group of each row; "all" where the attribute is not there."""
+    if peer_group not in features.columns:
+        return pd.Series("all", index=features.index, dtype=object)
+    return features[peer_group].fillna("unknown").astype(object)
+
+
+class _Terms:
+    """The terms of a score as they are added, each with what it earned and fell short of."""
+
+    def __init__(self) -> None:
+        self.earned: dict[str, np.ndarray] = {}
+        self.short: dict[str, np.ndarray] = {}
+
+    def add(self, term: str, earned: np.ndarray, short: np.ndarray) -> None:
+        self.earned[term], self.short[term] = earned, short
+
+    def frames(self, index: pd.Index) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return pd.DataFrame(self.earned, index=index), pd.DataFrame(self.short, index=index)
+
+
+def _score_card(
+    features: pd.DataFrame, card: Card, read: dict[str, pd.DataFrame], given: pd.DataFrame
+) -> HealthScores:
+    """Score the rows of one profile."""
+    index = features.index
+    points = card_points(read, card)
+    machine = weigh(points.to_numpy(), card)
+    terms = _Terms()
+    for place, measure in enumerate(points.columns):
+        terms.add(measure, machine.earned[:, place], machine.missing[:, place])
+    weighed = _with_overrides(points, machine, card, given, terms)
+    holding = {rule: all_hold(rule.when, features).to_numpy() for rule in _in_order(card)}
+    score = _bounded(weighed.score, holding, terms)
+    scored = _enough(weighed, card)
+    earned, short = terms.frames(index)
+    earned, short = earned.mul(scored, axis=0), short.mul(scored, axis=0)
+    published = np.where(scored, score, np.nan)
+    if HEALTH in given:
+        own = given[HEALTH].to_numpy()
+        theirs, term = ~np.isnan(own), override_term(HEALTH)
+        published = np.where(theirs, own, published)
+        # Where the machine gave no score, the person's stands for all of it.
+        earned[term] = np.where(theirs, own - earned.sum(axis=1), 0.0)
+        short[term] = np.where(theirs, 100.0 - own - short.sum(axis=1), 0.0)
+    machine_score = _bounded(machine.score, holding, _Terms())
+    weights = pd.DataFrame(machine.weights, index=index, columns=points.columns)
+    return HealthScores(
+        score=pd.Series(published, index=index),
+        machine_score=pd.Series(machine_score, index=index).where(_enough(machine, card)),
+        coverage=pd.Series(weighed.coverage, index=index),
+        profile=pd.Series(card.profile, index=index, dtype=object),
+        minimum_coverage=pd.Series(card.minimum_coverage, index=index),
+        points=points,
+        weights=weights.mul(scored, axis=0),
+        contributions=earned,
+        missing=short,
+        rules=pd.DataFrame({r.term: held for r, held in holding.items()}, index=index, dtype=bool),
     )
-    weights, coverage = _effective_weights(points.notna(), scorecard)
-    scored = (coverage >= scorecard.minimum_coverage) & (coverage > 0)
-    weights = weights.where(scored, 0.0)
-    score = (weights * points.fillna(0.0)).sum(axis=1).where(scored)
-    return HealthScores(score, coverage, points, weights)
 
 
-def band(score: pd.Series[float], scorecard: Scorecard) -> pd.Series[str]:
-    """Name the band of each score: red < yellow ≤ yellow < green ≤ green; null if not scored."""
-    names = np.select(
-        [score.isna(), score < scorecard.bands.yellow, score < scorecard.bands.green],
-        ["", "red", "yellow"],
-        default="green",
-    )
-    return pd.Series(names, index=score.index, dtype=object).replace("", None)
+def _with_overrides(
+    points: pd.DataFrame, machine: Weighed, card: Card, given: pd.DataFrame, terms: _Terms
+) -> Weighed:
+    """Replace the points of overridden measures one after the other, each a term."""
+    values, weighed = points.to_numpy(copy=True), machine
+    for place, measure in enumerate(points.columns):
+        if measure not in given or given[measure].isna().all():
+            continue
+        own, before = given[measure].to_numpy(), weighed
+        values[:, place] = np.where(np.isnan(own), values[:, place], own)
+        weighed = weigh(values, card)
+        short = weighed.missing.sum(axis=1) - before.missing.sum(axis=1)
+        terms.add(override_term(measure), weighed.score - before.score, short)
+    return weighed
 
 
-def _points(values: pd.Series[float], curve: tuple[tuple[float, float], ...]) -> np.ndarray:
-    corners, heights = zip(*curve, strict=True)
-    known = values.to_numpy(dtype=float)
-    return np.where(np.isnan(known), np.nan, np.interp(known, corners, heights))
+def _bounded(score: np.ndarray, holding: dict[Rule, np.ndarray], terms: _Terms) -> np.ndarray:
+    """Let every rule that holds bound the score, each a term."""
+    for rule, held in holding.items():
+        bounded = np.where(held, rule.bounded(score), score)
+        terms.add(rule.term, bounded - score, score - bounded)
+        score = bounded
+    return score
 
 
-def _effective_weights(
-    present: pd.DataFrame, scorecard: Scorecard
-) -> tuple[pd.DataFrame, pd.Series[float]]:
-    """Pass the weight of what is missing on: within its component, then between components."""
-    full = sum(c.weight for c in scorecard.components)
-    weights = pd.DataFrame(0.0, index=present.index, columns=present.columns)
-    coverage = pd.Series(0.0, index=present.index)
-    component_weight = pd.Series(0.0, index=present.index)
-    for component in scorecard.components:
-        columns = [m.feature for m in component.measures]
-        own = np.array([m.weight for m in component.measures])
-        held = present[columns].to_numpy() * own
-        held_total = held.sum(axis=1)
-        share = held / np.where(held_total > 0, held_total, 1.0)[:, None]
-        weights[columns] = share * component.weight
-        component_weight += np.where(held_total > 0, component.weight, 0.0)
-        coverage += component.weight / full * held_total / own.sum()
-    divisor = component_weight.where(component_weight > 0, 1.0)
-    return weights.div(divisor, axis=0), coverage
+def _in_order(card: Card) -> list[Rule]:
+    """Return the floors, then the caps, each as they are written."""
+    return sorted(card.rules, key=lambda rule: rule.cap is not None)
+
+
+def _enough(weighed: Weighed, card: Card) -> np.ndarray:
+    """Tell which rows have the data that a score needs."""
+    enough = weighed.coverage >= card.minimum_coverage - _TOLERANCE
+    return enough & (weighed.coverage > 0)
+
+
+def _together(parts: list[HealthScores], index: pd.Index) -> HealthScores:
+    """Put the rows of all profiles in their order again, under the index they came with."""
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(HealthScores)}
+    whole = {name: own[0] if len(own) == 1 else pd.concat(own) for name, own in columns.items()}
+    for name in ("weights", "contributions", "missing"):
+        whole[name] = whole[name].fillna(0.0)
+    whole["rules"] = whole["rules"].eq(True)
+    return HealthScores(**{n: v.sort_index().set_axis(index, axis=0) for n, v in whole.items()})
+
+
+def not_scored_reason(scores: HealthScores) -> pd.Series[str]:
+    """Say of each row that is not scored why that is so; null for the others."""
+    said = [
+        f"{coverage:.0%} of the measures have data, {least:.0%} are needed"
+        for coverage, least in zip(scores.coverage, scores.minimum_coverage, strict=True)
+    ]
+    reasons = pd.Series(said, index=scores.score.index, dtype=object)
+    return reasons.mask(scores.score.notna(), None)

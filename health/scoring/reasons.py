@@ -8,7 +8,18 @@ import pandas as pd
 from features.catalogue import CATALOGUE, describe
 
 BASELINE = "baseline"
-COLUMNS = ("account_id", "output", "term", "value", "contribution", "missing", "text")
+COLUMNS = (
+    "account_id",
+    "output",
+    "term",
+    "value",
+    "contribution",
+    "missing",
+    "text",
+    "points",
+    "weight",
+    "policy",
+)
 
 
 def reason_rows(
@@ -36,8 +47,9 @@ def reason_rows(
 
     Returns
     -------
-    pd.DataFrame, shape = (n_accounts × n_terms, 7)
-        Columns `COLUMNS`; the value is NaN for a term that is no number.
+    pd.DataFrame, shape = (n_accounts × n_terms, 10)
+        Columns `COLUMNS`; the value is NaN for a term that is no number. Points (0-100), weight
+        and policy are for whoever weighs measures, and empty here.
     """
     terms = list(contributions.columns)
     count = len(contributions)
@@ -55,6 +67,9 @@ def reason_rows(
                 else missing.to_numpy(dtype=float).ravel(order="F")
             ),
             "text": np.concatenate(texts),
+            "points": np.nan,
+            "weight": np.nan,
+            "policy": None,
         }
     )
 

@@ -17,7 +17,9 @@ from health.config import Config
 from health.expansion.prices import peer_groups
 from health.flags.rules import raise_flags
 from health.flags.scored import Scored
-from health.scorecard.score import HealthScores, band, score_health
+from health.scorecard.overrides import active_overrides
+from health.scoring.health_columns import health_columns
+from health.scoring.health_reasons import health_reasons
 from health.scoring.lifetime import lifetime_columns
 from health.scoring.reasons import BASELINE, reason_rows
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
@@ -81,10 +83,12 @@ def score_accounts(
     """
     features = features.reset_index(drop=True)
     day = pd.Timestamp(features["as_of"].iloc[0])
-    health = score_health(features, config.scorecard)
+    overrides = active_overrides(tables, [day.to_pydatetime()])
+    overrides = overrides[overrides["account_id"].isin(features["account_id"])]
+    health = config.score_settings.score(features, overrides)
     scores = _identity(features, config)
-    scores = scores.assign(**_health_columns(features, health, config, previous))
-    reasons = [_health_reasons(features, health)]
+    scores = scores.assign(**health_columns(features, health, overrides, config, previous))
+    reasons = [health_reasons(features, health, config.scorecard, overrides)]
     for target in ("churn", "upsell"):
         figures, rows = _probability(models, target, features)
         scores = scores.assign(**figures)
@@ -118,33 +122,6 @@ def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:
     for column in ("mrr", "tenure_days", "days_to_renewal", "products_held", "seats"):
         scores[column] = features[column]
     return scores
-
-
-def _health_columns(
-    features: pd.DataFrame, health: HealthScores, config: Config, previous: PublishedRun | None
-) -> dict[str, Any]:
-    before = pd.Series(np.nan, index=features.index)
-    if previous is not None:
-        then = previous.table("scores", ["account_id", "health_score"])
-        before = features["account_id"].map(then.set_index("account_id")["health_score"])
-    least = config.scorecard.minimum_coverage
-    reason = health.coverage.map(
-        lambda c: f"{c:.0%} of the measures have data, {least:.0%} are needed"
-    )
-    return {
-        "health_score": health.score,
-        "health_band": band(health.score, config.scorecard),
-        "health_coverage": health.coverage,
-        "health_change": health.score - before,
-        "not_scored_reason": reason.mask(health.score.notna()),
-        "config_hash": config.hash,
-    }
-
-
-def _health_reasons(features: pd.DataFrame, health: HealthScores) -> pd.DataFrame:
-    rows = reason_rows("health", health.contributions, features, missing=health.missing)
-    weighed = health.weights.to_numpy().ravel(order="F") > 0
-    return rows[weighed].reset_index(drop=True)
 
 
 def _probability(

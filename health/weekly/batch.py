@@ -158,6 +158,8 @@ def _run_info(
         "company": config.company,
         "currency": config.currency,
         "config_hash": config.hash,
+        "scorecard_hash": config.score_settings.hash,
+        "score_settings": config.score_settings.model_dump(mode="json"),
         "model_version": version.name,
         "engine": config.data.url,
         "horizon_days": config.labels.horizon_days,

@@ -6,11 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE
-from health.scorecard.config import Component, Measure, Scorecard
-from health.scorecard.score import band, score_health, weighted_mean
+from health.scorecard.bands import band
+from health.scorecard.config import Bands, Scorecard
+from health.scorecard.measure import Component, Measure
+from health.scorecard.score import score_health
+from health.scorecard.settings import ScoreSettings
+from health.scorecard.weights import weighted_mean
+from health.scoring.health_reasons import health_reasons
+from tests.health.scorecard.random_cards import Inputs, close, inputs, score_settings
 
 FEATURES = (
     "usage_events_trend",
@@ -79,30 +84,41 @@ def test_too_little_coverage_is_not_scored() -> None:
     scores = score_health(_frame((np.nan, np.nan, np.nan, 20, 20)), _card(minimum_coverage=0.4))
     assert np.isnan(scores.score[0])
     assert (scores.contributions.loc[0] == 0).all()
-    assert band(scores.score, _card())[0] is None
+    assert band(scores.score, Bands())[0] is None
 
 
 def test_bands_begin_exactly_at_their_limit() -> None:
-    bands = band(pd.Series([49.999, 50.0, 74.999, 75.0]), _card())
+    bands = band(pd.Series([49.999, 50.0, 74.999, 75.0]), Bands())
     assert bands.tolist() == ["red", "yellow", "yellow", "green"]
 
 
-value = st.one_of(st.just(float("nan")), st.floats(-1000, 1000))
-
-
-@settings(deadline=None, max_examples=150)
-@given(st.lists(st.tuples(*[value] * 5), min_size=1, max_size=8))
-def test_contributions_sum_to_the_score(rows: list[tuple[float, ...]]) -> None:
-    scores = score_health(_frame(*rows), _card())
+@settings(deadline=None, max_examples=120)
+@given(score_settings(), inputs())
+def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
+    scores = card.score(data.features, data.overrides)
     held = scores.score.notna()
     assert scores.score[held].between(0, 100).all()
+    assert scores.machine_score.dropna().between(0, 100).all()
     assert scores.coverage.between(0, 1 + 1e-12).all()
-    np.testing.assert_allclose(
-        scores.contributions.sum(axis=1)[held], scores.score[held], atol=1e-9
-    )
-    np.testing.assert_allclose(
-        scores.missing.sum(axis=1)[held], 100 - scores.score[held], atol=1e-9
-    )
+    close(scores.contributions.sum(axis=1), scores.score.fillna(0.0))
+    close(scores.missing.sum(axis=1)[held], 100 - scores.score[held])
+    reasons = health_reasons(data.features, scores, card.scorecard, data.overrides)
+    sums = reasons.groupby("account_id")[["contribution", "missing"]].sum()
+    sums = sums.reindex(data.features["account_id"][held])
+    close(sums["contribution"], scores.score[held])
+    close(sums["missing"], 100 - scores.score[held])
+    assert (reasons["text"] != "").all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(score_settings(), inputs())
+def test_dates_scored_together_are_scored_as_apart(card: ScoreSettings, data: Inputs) -> None:
+    days = [pd.Timestamp("2026-06-07"), pd.Timestamp("2026-06-14")]
+    later = data.features.assign(usage_recency_days=data.features["usage_recency_days"] * 0.5)
+    apart = [card.score(f).score.tolist() for f in (data.features, later)]
+    both = pd.concat([data.features.assign(as_of=days[0]), later.assign(as_of=days[1])])
+    together = card.score(both.set_index("account_id", drop=False)).score
+    close(together, [*apart[0], *apart[1]])
 
 
 def test_the_default_scorecard_rewards_the_better_account() -> None:

@@ -1,0 +1,85 @@
+"""Bands: red, yellow and green, and when an account changes from one to another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from health.scorecard.config import Bands
+
+BANDS = ("red", "yellow", "green")
+
+
+def band(score: pd.Series[float], bands: Bands) -> pd.Series[str]:
+    """Name the band each score lies in, without a memory; null where not scored.
+
+    red < `yellow` ≤ yellow < `green` ≤ green.
+    """
+    return _names(_level(score.to_numpy(dtype=float), bands), score)
+
+
+def settled_band(
+    score: pd.Series[float],
+    bands: Bands,
+    *,
+    previous_score: pd.Series[float],
+    previous_band: pd.Series[str],
+) -> pd.Series[str]:
+    """Name the band of each account, which it leaves only for good reason.
+
+    An account leaves the band of the run before where its score lies `margin` points or more
+    beyond the limit, or where it lies across the limit by less for the second run in a row.
+    Without a band before (a new account, or one that was not scored) the score's own holds.
+
+    Parameters
+    ----------
+    score : pd.Series of float
+        This run's; NaN where not scored.
+    bands : Bands
+        Limits and margin.
+    previous_score, previous_band : pd.Series
+        Published by the run before, on the index of `score`; missing where there is none.
+    """
+    now = score.to_numpy(dtype=float)
+    before = previous_score.to_numpy(dtype=float)
+    stood = previous_band.map({name: place for place, name in enumerate(BANDS)})
+    stood_at = stood.to_numpy(dtype=float)
+    level = _level(now, bands)
+    known = ~np.isnan(stood_at) & ~np.isnan(now)
+    held = np.where(known, stood_at, level)
+    # Without a score before, nothing lay across a limit then.
+    lay = np.where(np.isnan(before), held, _level(np.nan_to_num(before), bands))
+    fallen = np.minimum(_fallen_level(now, bands), np.maximum(level, lay))
+    risen = np.maximum(_risen_level(now, bands), np.minimum(level, lay))
+    settled = np.where(
+        level < held,
+        np.minimum(held, fallen),
+        np.where(level > held, np.maximum(held, risen), held),
+    )
+    return _names(np.where(np.isnan(now), np.nan, settled), score)
+
+
+def _level(score: np.ndarray, bands: Bands) -> np.ndarray:
+    """Return 0 for red, 1 for yellow, 2 for green; NaN where not scored."""
+    level = (score >= bands.yellow).astype(float) + (score >= bands.green)
+    return np.where(np.isnan(score), np.nan, level)
+
+
+def _fallen_level(score: np.ndarray, bands: Bands) -> np.ndarray:
+    """Return the level a falling score reaches at once: limits it lies beyond by the margin."""
+    above = [
+        (score > limit - bands.margin) | (score >= limit) for limit in (bands.yellow, bands.green)
+    ]
+    return above[0].astype(float) + above[1]
+
+
+def _risen_level(score: np.ndarray, bands: Bands) -> np.ndarray:
+    """Return the level a rising score reaches at once."""
+    yellow: np.ndarray = score >= bands.yellow + bands.margin
+    return yellow.astype(float) + (score >= bands.green + bands.margin)
+
+
+def _names(level: np.ndarray, score: pd.Series[float]) -> pd.Series[str]:
+    names = np.array([*BANDS, None], dtype=object)
+    places = np.where(np.isnan(level), len(BANDS), np.nan_to_num(level)).astype(int)
+    return pd.Series(names[places], index=score.index, dtype=object)

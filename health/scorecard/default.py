@@ -1,0 +1,66 @@
+"""The scorecard that holds where the configuration has none."""
+
+from __future__ import annotations
+
+from health.scorecard.measure import Component, Measure
+
+
+def _measure(feature: str, weight: float, *curve: tuple[float, float]) -> Measure:
+    return Measure(feature=feature, weight=weight, curve=curve)
+
+
+#: Satisfaction, effort and the absence of trouble set the floor: their curves end at 80 points, so
+#: being content alone makes nobody green. Promoters, use and growth set the ceiling: theirs end
+#: at 100.
+DEFAULT_COMPONENTS = (
+    Component(
+        name="adoption",
+        weight=30,
+        measures=(
+            _measure("usage_seat_utilisation_28d", 3, (0.1, 0), (0.5, 45), (0.95, 100)),
+            _measure("usage_active_days_28d", 2, (0, 0), (12, 45), (24, 100)),
+            _measure("usage_breadth_share_28d", 2, (0.05, 0), (0.4, 50), (0.8, 100)),
+            _measure("usage_regular_share_28d", 2, (0.1, 0), (0.5, 50), (0.95, 100)),
+        ),
+    ),
+    Component(
+        name="engagement trend",
+        weight=25,
+        measures=(
+            _measure("usage_events_trend", 3, (-0.9, 0), (0, 70), (0.4, 100)),
+            _measure("usage_users_trend", 2, (-0.7, 0), (0, 70), (0.4, 100)),
+            _measure("usage_recency_days", 2, (1, 90), (7, 50), (28, 0)),
+            _measure("usage_champions_silent", 2, (0, 90), (0.34, 50), (1, 0)),
+        ),
+    ),
+    Component(
+        name="support",
+        weight=15,
+        measures=(
+            _measure("tickets_csat_180d", 2, (0.4, 0), (0.95, 80)),
+            _measure("tickets_backlog_oldest_days", 1, (0, 80), (5, 50), (30, 0)),
+            _measure("tickets_urgent_oldest_days", 2, (0, 80), (7, 0)),
+            _measure("tickets_resolution_hours_median_90d", 1, (12, 80), (72, 50), (240, 0)),
+            _measure("tickets_reopen_rate_90d", 1, (0, 80), (0.5, 0)),
+        ),
+    ),
+    Component(
+        name="sentiment",
+        weight=15,
+        measures=(
+            _measure("surveys_nps_latest", 3, (0, 0), (6, 30), (8, 65), (10, 100)),
+            _measure("surveys_csat_180d", 1, (0.3, 0), (0.95, 80)),
+            _measure("surveys_ces_180d", 1, (2, 0), (6.5, 80)),
+            _measure("surveys_negative_90d", 2, (0, 80), (1, 35), (2, 0)),
+        ),
+    ),
+    Component(
+        name="relationship",
+        weight=15,
+        measures=(
+            _measure("mrr_change_90d", 2, (-0.3, 0), (0, 70), (0.2, 100)),
+            _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
+            _measure("notice_given", 3, (0, 80), (1, 0)),
+        ),
+    ),
+)

@@ -1,0 +1,89 @@
+"""Points: what the curve of each measure makes of the values of some accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from health.scorecard.config import Card, Scorecard
+from health.scorecard.measure import Measure
+
+#: A peer group with fewer known values than this is read against all accounts of the date.
+FEWEST_PEERS = 5
+
+
+def read_values(
+    features: pd.DataFrame, scorecard: Scorecard, groups: pd.Series[str]
+) -> dict[str, pd.DataFrame]:
+    """Return what the measures of a scorecard read: values, and percentiles among peers.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_rows, n_features)
+        Features of any dates; with `as_of`, peers are those of the same date only.
+    scorecard : Scorecard
+        Which features are measured.
+    groups : pd.Series of str, shape = (n_rows,)
+        Peer group of each row.
+
+    Returns
+    -------
+    dict of str to pd.DataFrame
+        ``values`` and ``percentiles`` (0-100), a column per measure that reads such.
+    """
+    measures = [m for card in scorecard.cards for m in card.measures]
+    plain = dict.fromkeys(m.feature for m in measures if not m.percentile)
+    ranked = dict.fromkeys(m.feature for m in measures if m.percentile)
+    return {
+        "values": features[list(plain)].astype(float),
+        "percentiles": _percentiles(features, ranked, groups),
+    }
+
+
+def card_points(read: dict[str, pd.DataFrame], card: Card) -> pd.DataFrame:
+    """Return the points of each measure of a card, NaN where the value is missing.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_rows, n_measures)
+        0-100, higher better.
+    """
+    columns = {}
+    for m in card.measures:
+        values = read["percentiles" if m.percentile else "values"][m.feature]
+        columns[m.feature] = curve_points(values.to_numpy(dtype=float), m)
+    return pd.DataFrame(columns, index=read["values"].index)
+
+
+def curve_points(values: np.ndarray, measure: Measure) -> np.ndarray:
+    """Return the points of some values (of some percentiles, where the measure reads those)."""
+    at, points = (np.array(column) for column in zip(*measure.corners, strict=True))
+    if measure.bands is not None:
+        place = np.searchsorted(at, values, side="right") - 1
+        earned = points[np.clip(place, 0, None)]
+    else:
+        earned = np.interp(values, at, points)
+    return np.where(np.isnan(values), np.nan, earned)
+
+
+def _percentiles(
+    features: pd.DataFrame, names: Iterable[str], groups: pd.Series[str]
+) -> pd.DataFrame:
+    date = features["as_of"] if "as_of" in features.columns else pd.Series(0, features.index)
+    columns = {}
+    for name in names:
+        values = features[name].astype(float)
+        few = values.groupby([date, groups]).transform("count") < FEWEST_PEERS
+        among_peers = _percentile(values, [date, groups])
+        columns[name] = among_peers.where(~few, _percentile(values, [date]))
+    return pd.DataFrame(columns, index=features.index, dtype=float)
+
+
+def _percentile(values: pd.Series[float], by: list[pd.Series]) -> pd.Series[float]:
+    """Return (rank − 1) ÷ (n − 1) × 100 within groups, ties at their mean rank; 50 for n = 1."""
+    grouped = values.groupby(by)
+    others = grouped.transform("count") - 1
+    rank = (grouped.rank(method="average") - 1) / others.where(others > 0) * 100
+    return rank.where((others > 0) | values.isna(), 50.0)

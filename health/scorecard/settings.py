@@ -1,0 +1,56 @@
+"""Everything that decides a health score, in one object with a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+import pandas as pd
+
+from health.scorecard.config import Scorecard
+from health.scorecard.score import HealthScores, score_health
+from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
+from health.section import Section
+
+PeerGroup = Literal["segment", "industry", "region"]
+
+
+class ScoreSettings(Section):
+    """What turns features into health scores; a run keeps it, so that it can be used again.
+
+    Attributes
+    ----------
+    scorecard : Scorecard
+        Measures, rules, bands, profiles.
+    stages : StageConfig
+        Rules of the lifecycle stages that profiles ask for.
+    peer_group : str
+        Attribute whose groups a percentile is read in.
+    """
+
+    scorecard: Scorecard = Scorecard()
+    stages: StageConfig = DEFAULT_STAGE_CONFIG
+    peer_group: PeerGroup = "segment"
+
+    @property
+    def hash(self) -> str:
+        """Hash of all of it; every published score carries it as `scorecard_hash`."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def score(
+        self,
+        features: pd.DataFrame,
+        overrides: pd.DataFrame | None = None,
+        profile: pd.Series[str] | None = None,
+    ) -> HealthScores:
+        """Score a feature table; the parameters are those of `score_health`."""
+        return score_health(
+            features,
+            self.scorecard,
+            stages=self.stages,
+            peer_group=self.peer_group,
+            overrides=overrides,
+            profile=profile,
+        )

@@ -1,0 +1,108 @@
+"""Effective weights: who gets the weight of what is missing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from health.scorecard.config import Card
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The weighted mean of some accounts' points and how it came about.
+
+    Attributes
+    ----------
+    score : np.ndarray, shape = (n_rows,)
+        0-100; 0 where nothing is there to weigh.
+    weights : np.ndarray, shape = (n_rows, n_measures)
+        Effective weights; a row sums to 1, or to 0 where nothing is there to weigh.
+    points : np.ndarray, shape = (n_rows, n_measures)
+        Points with missing ones filled as their measure says; 0 where they carry no weight.
+    coverage : np.ndarray, shape = (n_rows,)
+        Weight of the measures that had data over all weight, 0-1.
+    """
+
+    score: np.ndarray
+    weights: np.ndarray
+    points: np.ndarray
+    coverage: np.ndarray
+
+    @property
+    def earned(self) -> np.ndarray:
+        """Points of the score that each measure gave."""
+        earned: np.ndarray = self.weights * self.points
+        return earned
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Points of the score that each measure fell short of."""
+        short: np.ndarray = self.weights * (100.0 - self.points)
+        return short
+
+
+def weigh(points: np.ndarray, card: Card) -> Weighed:
+    """Return the weighted mean of points in components, and of components in the score.
+
+    A missing measure gives its weight to its siblings, a missing component to the other
+    components; a measure whose policy is another keeps its weight and counts as the policy
+    says, but never as covered.
+
+    Parameters
+    ----------
+    points : np.ndarray, shape = (n_rows, n_measures)
+        In the order of the card's measures; NaN where a value is missing.
+    card : Card
+        Weights and policies.
+    """
+    present = ~np.isnan(points)
+    fills = np.array([np.nan if m.fill is None else m.fill for m in card.measures])
+    filled = np.where(present, points, fills)
+    weights = _passed_on(~np.isnan(filled), card)
+    filled = np.nan_to_num(filled)
+    coverage = present @ _full_weights(card)
+    return Weighed((weights * filled).sum(axis=1), weights, filled, coverage)
+
+
+def weighted_mean(scores: list[float], weights: list[float]) -> float:
+    """Return the weighted mean of scores; NaN scores pass their weight to the others.
+
+    Examples
+    --------
+    >>> round(weighted_mean([83, 71, 78, 54], [7, 5, 8, 3]), 2)
+    74.87
+    """
+    pairs = [(s, w) for s, w in zip(scores, weights, strict=True) if not math.isnan(s)]
+    total = math.fsum(weight for _, weight in pairs)
+    if total <= 0:
+        return math.nan
+    return math.fsum(score * weight for score, weight in pairs) / total
+
+
+def _full_weights(card: Card) -> np.ndarray:
+    """Return each measure's share of all weight where nothing is missing; sums to 1."""
+    full = sum(component.weight for component in card.components)
+    shares = []
+    for component in card.components:
+        own = np.array([m.weight for m in component.measures])
+        shares.append(component.weight / full * own / own.sum())
+    return np.concatenate(shares)
+
+
+def _passed_on(held: np.ndarray, card: Card) -> np.ndarray:
+    """Pass the weight of what is not held on: within its component, then between components."""
+    weights = np.zeros(held.shape)
+    total = np.zeros(len(held))
+    start = 0
+    for component in card.components:
+        columns = slice(start, start + len(component.measures))
+        start = columns.stop
+        own = held[:, columns] * np.array([m.weight for m in component.measures])
+        sums = own.sum(axis=1)
+        divisor = np.where(sums > 0, sums, 1.0)[:, None]
+        weights[:, columns] = own / divisor * component.weight
+        total += np.where(sums > 0, component.weight, 0.0)
+    return weights / np.where(total > 0, total, 1.0)[:, None]

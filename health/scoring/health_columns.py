@@ -1,0 +1,77 @@
+"""The columns of scores.parquet that the health score fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from health.config import Config
+from health.scorecard.bands import band, settled_band
+from health.scorecard.overrides import HEALTH
+from health.scorecard.score import HealthScores, not_scored_reason
+from health.weekly.run_directory import PublishedRun
+
+_BEFORE = ["account_id", "health_score", "health_band"]
+
+
+def health_columns(
+    features: pd.DataFrame,
+    health: HealthScores,
+    overrides: pd.DataFrame,
+    config: Config,
+    previous: PublishedRun | None,
+) -> dict[str, Any]:
+    """Return score, band and what belongs to them, by column of scores.parquet.
+
+    Parameters
+    ----------
+    features : pd.DataFrame
+        What was scored, on the index of `health`.
+    health : HealthScores
+        The scores.
+    overrides : pd.DataFrame
+        The overrides that held, of one date.
+    config : Config
+        Bands, and what the hashes are of.
+    previous : PublishedRun or None
+        The run before: its bands are left only for good reason.
+    """
+    before = _before(features, previous)
+    bands = config.scorecard.bands
+    settled = settled_band(
+        health.score,
+        bands,
+        previous_score=before["health_score"],
+        previous_band=before["health_band"],
+    )
+    # Where a person set the score, the band is the one they meant.
+    whole = overrides[overrides["measure"] == HEALTH].set_index("account_id")
+    set_by_hand = features["account_id"].isin(whole.index)
+    return {
+        "health_score": health.score,
+        "machine_health_score": health.machine_score,
+        "health_band": settled.where(~set_by_hand, band(health.score, bands)),
+        "health_coverage": health.coverage,
+        "health_change": health.score - before["health_score"],
+        "not_scored_reason": not_scored_reason(health),
+        "health_profile": health.profile,
+        "overridden_by": features["account_id"].map(_authors(overrides)),
+        "scorecard_hash": config.score_settings.hash,
+        "config_hash": config.hash,
+    }
+
+
+def _before(features: pd.DataFrame, previous: PublishedRun | None) -> pd.DataFrame:
+    """Return score and band of the run before, on the index of `features`."""
+    if previous is None:
+        none = {"health_score": float("nan"), "health_band": None}
+        return pd.DataFrame(none, index=features.index)
+    then = previous.table("scores", _BEFORE).set_index("account_id")
+    return then.reindex(features["account_id"]).set_axis(features.index, axis=0)
+
+
+def _authors(overrides: pd.DataFrame) -> pd.Series[str]:
+    """Return who overrode the score of each account, or a measure of it."""
+    by_account = overrides.sort_values(["author"]).groupby("account_id")["author"]
+    return by_account.agg(lambda names: ", ".join(dict.fromkeys(names)))

@@ -1,0 +1,138 @@
+"""The reasons of a health score: a row for each measure, rule and override, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from health.change_wording import measure_title
+from health.scorecard.config import Scorecard
+from health.scorecard.overrides import HEALTH, override_term
+from health.scorecard.score import HealthScores
+from health.scoring.reasons import COLUMNS, reason_rows
+from health.wording import day
+
+
+def health_reasons(
+    features: pd.DataFrame, health: HealthScores, scorecard: Scorecard, overrides: pd.DataFrame
+) -> pd.DataFrame:
+    """Return every term of every score: contributions sum to it, missing to 100 minus it.
+
+    Parameters
+    ----------
+    features : pd.DataFrame
+        What was scored, on the index of `health`.
+    health : HealthScores
+        The scores.
+    scorecard : Scorecard
+        What made them.
+    overrides : pd.DataFrame
+        The overrides that held; as `active_overrides` gives them for one date.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `COLUMNS` of `health.scoring.reasons`: a measure that carries weight, with its
+        value, points, effective weight and, where the value was missing, its policy; a rule
+        that holds, even where it moved nothing; an override.
+    """
+    parts = [
+        _of_measures(features, health, scorecard),
+        *_of_rules(features, health, scorecard),
+        *_of_overrides(features, health, scorecard, overrides),
+    ]
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled or parts[:1], ignore_index=True)
+
+
+def override_text(override: pd.Series) -> str:
+    """Say who set what, why, and until when."""
+    measure = override["measure"]
+    what = "the health score" if measure == HEALTH else measure_title(measure)
+    ends = override["expires_at"]
+    until = "" if pd.isna(ends) else f" until {day(ends)}"
+    return f"{override['author']} set {what} to {override['value']:g}{until}: {override['reason']}"
+
+
+def _of_measures(
+    features: pd.DataFrame, health: HealthScores, scorecard: Scorecard
+) -> pd.DataFrame:
+    measures = list(health.points.columns)
+    rows = reason_rows(
+        "health", health.contributions[measures], features, missing=health.missing[measures]
+    )
+    rows["points"] = health.points.to_numpy().ravel(order="F")
+    rows["weight"] = health.weights.to_numpy().ravel(order="F")
+    rows["profile"] = np.tile(health.profile.to_numpy(), len(measures))
+    rows = rows[rows["weight"] > 0].reset_index(drop=True)
+    return _with_fills(rows, scorecard)[list(COLUMNS)]
+
+
+def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
+    """Say of the missing values that carry weight what they counted as."""
+    rows["policy"] = None
+    gaps = rows["points"].isna()
+    for card in scorecard.cards:
+        for measure in card.measures:
+            if measure.fill is None:
+                continue
+            own = gaps & (rows["profile"] == card.profile) & (rows["term"] == measure.feature)
+            rows.loc[own, "points"] = measure.fill
+            rows.loc[own, "policy"] = measure.missing
+            rows.loc[own, "text"] += f" (counted as {measure.fill:g} points)"
+    return rows
+
+
+def _of_rules(
+    features: pd.DataFrame, health: HealthScores, scorecard: Scorecard
+) -> list[pd.DataFrame]:
+    texts = {(c.profile, r.term): r.text for c in scorecard.cards for r in c.rules}
+    parts = []
+    for term in health.rules.columns:
+        held = health.rules[term] & health.score.notna()
+        said = [texts[profile, term] for profile in health.profile[held]]
+        parts.append(_term_rows(features, health, str(term), held, said))
+    return parts
+
+
+def _of_overrides(
+    features: pd.DataFrame, health: HealthScores, scorecard: Scorecard, overrides: pd.DataFrame
+) -> list[pd.DataFrame]:
+    parts = []
+    for measure, own in overrides.groupby("measure", sort=True):
+        term = override_term(str(measure))
+        if term not in health.contributions.columns:
+            continue
+        said = {row["account_id"]: override_text(row) for _, row in own.iterrows()}
+        texts = features["account_id"].map(said)
+        held = texts.notna() & health.score.notna()
+        if measure != HEALTH:
+            held &= health.profile.isin(scorecard.profiles_with(str(measure)))
+        rows = _term_rows(features, health, term, held, texts[held].tolist())
+        given = own.set_index("account_id")["value"]
+        parts.append(rows.assign(value=rows["account_id"].map(given).astype(float)))
+    return parts
+
+
+def _term_rows(
+    features: pd.DataFrame,
+    health: HealthScores,
+    term: str,
+    held: pd.Series[bool],
+    texts: list[str],
+) -> pd.DataFrame:
+    rows = pd.DataFrame(
+        {
+            "account_id": features.loc[held, "account_id"],
+            "output": "health",
+            "term": term,
+            "value": np.nan,
+            "contribution": health.contributions.loc[held, term],
+            "missing": health.missing.loc[held, term],
+            "text": texts,
+            "points": np.nan,
+            "weight": np.nan,
+            "policy": None,
+        }
+    )
+    return rows[list(COLUMNS)]
