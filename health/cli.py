@@ -141,6 +141,29 @@ def score(
     show.run_summary(console, run)
 
 
+@app.command("list")
+def show_list(
+    config: ConfigPath,
+    flag: Annotated[
+        str,
+        typer.Option(
+            help="at_risk, upsell, cross_sell, renewal, advocate, leaving or silent.",
+            metavar="FLAG",
+        ),
+    ] = "at_risk",
+    csm: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only the accounts of this CSM.")
+    ] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Print one list of the last run, or of a date's."""
+    from health.config import load_config
+    from health.console_list import print_list
+    from health.flags.listing import read_list
+
+    print_list(_console(), read_list(load_config(config), flag, csm, as_of))
+
+
 @app.command()
 def explain(
     config: ConfigPath,

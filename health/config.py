@@ -17,6 +17,7 @@ from features.schema import TABLES
 from features.source import TableSource
 from health.expansion.config import ExpansionConfig
 from health.flags.config import DEFAULT_PLAYS, FlagsConfig
+from health.report.config import ReportConfig
 from health.scorecard.config import Scorecard
 from health.scorecard.profile import unknown_stages
 from health.scorecard.settings import PeerGroup, ScoreSettings
@@ -70,6 +71,7 @@ class Config(Section):
     scorecard: Scorecard = Scorecard()
     flags: FlagsConfig = FlagsConfig()
     expansion: ExpansionConfig = ExpansionConfig()
+    report: ReportConfig = ReportConfig()
     plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)

@@ -17,6 +17,7 @@ from features.errors import HealthError
 from health.company import Company, features_of, open_company, resolve_as_of
 from health.config import Config
 from health.report.background import build_background
+from health.report.files import write_csm_reports, write_list_files
 from health.report.history import History
 from health.report.page import render_report
 from health.scoring.run import ScoredRun, score_accounts
@@ -124,6 +125,9 @@ def _score_locked(
         )
         html = render_report(*parts, history=history, background=background)
         (folder / "report.html").write_text(html, encoding="utf-8")
+        write_list_files(folder, scored.flags)
+        if config.report.file_per_csm:
+            write_csm_reports(folder, parts[:3], info, history=history, background=background)
         info["finished"] = _later(today, timings)
         content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
         (folder / "run.json").write_text(content + "\n", encoding="utf-8")

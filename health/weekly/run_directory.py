@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,20 @@ def list_runs(runs_dir: Path) -> list[PublishedRun]:
 def runs_before(runs_dir: Path, as_of: date) -> list[PublishedRun]:
     """Return the runs that scored an earlier date, oldest first."""
     return [run for run in list_runs(runs_dir) if run.as_of < as_of]
+
+
+def find_run(runs_dir: Path, as_of: datetime | None, config_file: Path) -> PublishedRun:
+    """Return the run of a date, or the last one; HealthError where there is none."""
+    runs = list_runs(runs_dir)
+    if as_of is not None:
+        runs = [run for run in runs if run.as_of == as_of.date()]
+    if not runs:
+        raise HealthError(
+            f"no run of {as_of.date()}" if as_of else "nothing has been scored yet",
+            where=str(runs_dir),
+            fix=f"run `health score {config_file}` first",
+        )
+    return runs[-1]
 
 
 def refuse_second(runs_dir: Path, as_of: date, *, replace: bool) -> None:

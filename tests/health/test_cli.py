@@ -153,3 +153,33 @@ def test_a_second_demo_in_the_same_folder_is_refused(demo: Demo) -> None:
     done = call_health("demo", demo.folder)
     assert done.code == 2
     assert "--replace" in done.err
+
+
+def test_a_list_is_printed_for_a_csm(demo: Demo) -> None:
+    flags = pd.read_parquet(demo.runs[-1] / "flags.parquet")
+    own = flags[flags["flag"] == "at_risk"]
+    csm = own["csm"].iloc[0]
+    done = call_health("list", demo.config, "--flag", "at_risk", "--csm", csm.lower())
+    assert done.code == 0
+    assert f"At risk of {csm}" in done.out
+    theirs = own.loc[own["csm"] == csm, "name"]
+    assert all(name.split()[0] in done.out for name in theirs)
+    everybody = call_health("list", demo.config)
+    assert f"{len(own)} row" in everybody.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--flag", "nobody"), "no list is called 'nobody'"),
+        (("--csm", "Nobody At All"), "no account has the CSM"),
+        (("--as-of", "2001-01-07"), "no run of 2001-01-07"),
+    ],
+)
+def test_a_list_that_is_not_there_is_said_to_be_so(
+    demo: Demo, arguments: tuple[str, ...], said: str
+) -> None:
+    done = call_health("list", demo.config, *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert "remedy" in done.err
