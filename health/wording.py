@@ -99,6 +99,15 @@ LISTS = (
         "Expected gain",
         "cross_sell",
     ),
+    ListKind(
+        "renewal",
+        "Renewals",
+        "Accounts whose term ends soon, the largest expected loss first: "
+        "chance of leaving × a year of MRR.",
+        "Chance of leaving",
+        "Expected loss",
+        "churn",
+    ),
     ListKind("advocate", "Advocates", "Healthy accounts that would recommend us."),
     ListKind("leaving", "Leaving", "Accounts that gave notice."),
     ListKind("silent", "Silent", "Accounts that used the product and stopped."),

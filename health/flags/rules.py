@@ -12,7 +12,7 @@ from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.scored import Scored, paying_on, pick, with_reasons
 from health.scoring.reasons import strongest
 
-FLAGS = ("at_risk", "upsell", "cross_sell", "advocate", "leaving", "silent")
+FLAGS = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 COLUMNS = (
     "account_id",
     "name",
@@ -56,6 +56,7 @@ def raise_flags(
         "advocate": advocate,
         "leaving": _leaving,
         "silent": _silent,
+        "renewal": _renewal,
     }
     lists = [_finish(builders[flag](scored, config), flag, config) for flag in FLAGS]
     flags = pd.concat([f for f in lists if len(f)] or lists[:1], ignore_index=True)
@@ -70,14 +71,35 @@ def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:
         scores["churn_probability"] >= config.flags.at_risk_lift * scores["churn_base_rate"]
     ) & scored.model_supports["churn"]
     chosen = paying_on(scored) & (red | likely)
+    return with_reasons(_at_stake(scored, chosen), *_worries(scored))
+
+
+def _renewal(scored: Scored, config: Config) -> pd.DataFrame:
+    days = scored.scores["days_to_renewal"]
+    chosen = paying_on(scored) & days.between(0, config.flags.renewal_days)
+    picked = with_reasons(_at_stake(scored, chosen), *_worries(scored, most=2))
+    ends = days.loc[picked.index].map(lambda left: describe("days_to_renewal", left))
+    others = (
+        picked["reasons"]
+        .str.split("; ")
+        .map(lambda texts: [text for text in texts if text and text not in set(ends)])
+    )
+    reasons = ["; ".join([end, *texts]) for end, texts in zip(ends, others, strict=True)]
+    return picked.assign(reasons=reasons)
+
+
+def _at_stake(scored: Scored, chosen: pd.Series[bool]) -> pd.DataFrame:
+    """Pick accounts with what may be lost: without a published probability, a year of MRR."""
     picked = pick(scored, chosen, value="expected_loss", probability="churn_probability")
-    # Without a published probability the money at stake is a year of the account's MRR.
-    a_year = scores.loc[picked.index, "mrr"] * 12
-    picked["value"] = picked["value"].fillna(a_year)
-    health = strongest(scored.reasons, "health", "missing")
-    churn = strongest(scored.reasons, "churn", "contribution")
-    sources = (churn, health) if scored.model_supports["churn"] else (health,)
-    return with_reasons(picked, *sources)
+    a_year = scored.scores.loc[picked.index, "mrr"] * 12
+    return picked.assign(value=picked["value"].fillna(a_year))
+
+
+def _worries(scored: Scored, most: int = 3) -> tuple[pd.Series[str], ...]:
+    """Return what speaks for leaving, from the model where one stands behind it."""
+    health = strongest(scored.reasons, "health", "missing", most)
+    churn = strongest(scored.reasons, "churn", "contribution", most)
+    return (churn, health) if scored.model_supports["churn"] else (health,)
 
 
 def _leaving(scored: Scored, config: Config) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from health.report.history import History, score_changes
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
 MOST_MOVERS = 8
 LEAST_MOVE = 3.0
-_COUNTED = ("at_risk", "upsell", "cross_sell", "advocate", "leaving", "silent")
+_COUNTED = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Book:
     renewals: list[list[str]]
     loads: list[Load]
     verdicts: list[Verdict]
+    stages: list[list[str]]
     revenue: list[list[str]]
     voices: list[list[str]]
 
@@ -117,9 +118,32 @@ def build_book(
         renewals=_renewals(scores, run),
         loads=_loads(scores, flags, run),
         verdicts=[_verdict(name, scores, run) for name in run.get("evaluation", {})],
+        stages=_stages(scores, run),
         revenue=_revenue(background),
         voices=[_voice_row(voice) for voice in background.voice],
     )
+
+
+def _stages(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
+    """Count the accounts of each lifecycle stage, youngest first and leaving last."""
+    stage = scores["stage"].map(wording.text_of)
+    tenure = scores["tenure_days"].groupby(stage).median().sort_values(kind="stable")
+    order = [name for name in tenure.index if name and name != "leaving"]
+    order += ["leaving"] if (stage == "leaving").any() else []
+    return [_stage_row(name, scores[stage == name], scores, run) for name in order]
+
+
+def _stage_row(
+    name: str, own: pd.DataFrame, scores: pd.DataFrame, run: Mapping[str, Any]
+) -> list[str]:
+    return [
+        wording.title_of(name),
+        wording.count(len(own)),
+        wording.percent(len(own) / len(scores)),
+        wording.money_short(own["mrr"].sum(), run["currency"]),
+        wording.score(own["health_score"].median()),
+        wording.count(int((own["health_band"] == "red").sum())),
+    ]
 
 
 def _revenue(background: Background) -> list[list[str]]:

@@ -6,7 +6,6 @@ shrinking.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -98,19 +97,6 @@ def _column(index: int, table: pd.DataFrame, highest: int) -> list[str]:
         f'<text x="{(index + 0.5) * step}%" y="{bottom - 5:.1f}" class="n">{total:,}</text>'
     )
     return drawn
-
-
-def sparkline(values: Sequence[float]) -> Markup:
-    """Draw a line of scores between 0 and 100; nothing where fewer than two are known.
-
-    It is hidden from readers who do not see it: the score and its change stand beside it.
-    """
-    points = [(i, v) for i, v in enumerate(values) if not math.isnan(v)]
-    if len(points) < 2:
-        return Markup("")
-    step = 60 / max(len(values) - 1, 1)
-    path = " ".join(f"{2 + i * step:.0f},{18 - 0.16 * v:.0f}" for i, v in points)
-    return Markup('<svg class="k" aria-hidden="true"><polyline points="{}"/></svg>').format(path)
 
 
 def _fill(band: str) -> str:

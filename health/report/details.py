@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,7 @@ def packed_details(
     changes = _changes(score_changes(own, history, accounts), texts)
     facts = _facts(accounts, scores, run, background)
     events = _events(background.events)
+    lines = _lines(accounts, scores, history)
     rows = []
     for account in accounts:
         row: dict[str, Any] = {"f": facts.get(account, [])}
@@ -89,6 +91,8 @@ def packed_details(
             row["m"] = {output: models[output][account] for output in outputs}
         if account in changes:
             row["d"] = changes[account]
+        if account in lines:
+            row["l"] = lines[account]
         if account in events:
             row["e"] = events[account]
         rows.append(row)
@@ -190,6 +194,19 @@ def _facts(
     return {
         account: [*texts, ", ".join(background.held.get(account, []))]
         for account, texts in facts.items()
+    }
+
+
+def _lines(
+    accounts: pd.Series[str], scores: pd.DataFrame, history: History
+) -> dict[str, list[int | None]]:
+    """Return each account's scores of the last runs and now, in whole points; None: not scored."""
+    past = history.lines(accounts)
+    now = scores.drop_duplicates("account_id").set_index("account_id")["health_score"]
+    lines = {account: [*before, float(now[account])] for account, before in past.items()}
+    return {
+        account: [None if math.isnan(score) else round(score) for score in line]
+        for account, line in lines.items()
     }
 
 

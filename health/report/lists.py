@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from health import wording
-from health.report.charts import sparkline
-from health.report.history import History
 from health.wording import LISTS, ListKind
 
 #: Most rows of all lists together; what has the lowest rank stays, the workbook holds them all.
@@ -33,7 +30,6 @@ class Row:
     score: str
     score_sort: float
     change: str
-    line: Markup
     chance: str
     chance_sort: float
     usual: str
@@ -80,9 +76,7 @@ class Lists:
     left_out: int
 
 
-def build_lists(
-    scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any], history: History
-) -> Lists:
+def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Lists:
     """Word the rows of every list."""
     shown = flags.sort_values("rank", kind="stable").head(MOST_ROWS)
     own = scores.drop(columns=["name", "csm"]).drop_duplicates("account_id")
@@ -93,7 +87,6 @@ def build_lists(
         run,
         {account: number for number, account in enumerate(accounts)},
         {csm: number for number, csm in enumerate(csms)},
-        history.lines(accounts),
     )
     lists = [_list(kind, rows[rows["flag"] == kind.flag], flags, context) for kind in LISTS]
     return Lists(lists, csms, accounts, len(flags) - len(rows))
@@ -106,7 +99,6 @@ class _Context:
     run: Mapping[str, Any]
     accounts: Mapping[str, int]
     csms: Mapping[str, int]
-    lines: Mapping[str, list[float]]
 
 
 def _list(kind: ListKind, rows: pd.DataFrame, flags: pd.DataFrame, context: _Context) -> FlagList:
@@ -135,8 +127,6 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
     under = [account if name else "", csm, wording.text_of(row["segment"])]
     base = row.get(f"{kind.output}_base_rate") if kind.output else None
     play = wording.text_of(row["suggested_play"])
-    past = context.lines.get(account, [])
-    line = sparkline([*past, row["health_score"]]) if past else ""
     return Row(
         account=context.accounts[account],
         csm=context.csms[csm],
@@ -148,7 +138,6 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
         score=wording.score(row["health_score"]),
         score_sort=row["health_score"],
         change=_moved(row["health_change"]),
-        line=Markup(line),
         chance=wording.percent(row["probability"]),
         chance_sort=row["probability"],
         usual=wording.percent(base),

@@ -65,7 +65,7 @@ def render_report(
     """
     scores, flags = _complete(scores, _SCORE_COLUMNS), _complete(flags, _FLAG_COLUMNS)
     history, background = history or History(), background or Background()
-    lists = build_lists(scores, flags, run, history)
+    lists = build_lists(scores, flags, run)
     environment = _environment()
     style = _source(environment, "report.css") + _phone_labels(LISTS)
     script = _source(environment, "report.js")

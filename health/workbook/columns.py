@@ -90,7 +90,7 @@ def _money(kind: ListKind, unit: str, days: int) -> list[Column]:
         return [Column("Value" + unit, "value", "money", 14, "MRR: what the list is ranked by.")]
     about = (
         "Chance of leaving × a year of MRR; a year of MRR where no chance is published."
-        if kind.flag == "at_risk"
+        if kind.output == "churn"
         else "Chance × a year of the step's price × the chance that the account stays."
     )
     return [

@@ -30,6 +30,7 @@ PLAYS = {
     "upsell": "Offer the next plan or more seats, with their own usage as the argument",
     "cross_sell": "Show the product in a 30-minute session with the team that would use it",
     "advocate": "Ask for a reference, a review or a case story",
+    "renewal": "Agree the terms before the notice date",
     "leaving": "Exit interview; agree what would have to change for them to stay",
     "silent": "Find out who left or what broke; a login check and a call",
 }
@@ -175,6 +176,12 @@ def _flags(scores: pd.DataFrame, reasons: pd.DataFrame, everyone: bool) -> pd.Da
             "cross_sell",
         ),
         "advocate": (scores.index[scores["health_score"] > 85], "mrr", "", "health"),
+        "renewal": (
+            scores.index[scores["days_to_renewal"] <= 90],
+            "expected_loss",
+            "churn_probability",
+            "churn",
+        ),
         "leaving": (scores.index[3 : 3 + max(1, count // 60)], "mrr", "", "health"),
     }
     lists = [

@@ -138,6 +138,22 @@ const openWith = (body, content) => {
   row.hidden = body.querySelector(".o").getAttribute("aria-expanded") !== "true";
   body.append(row);
 };
+// ---- the line of an account's last scores, from 0 to 100; score and change stand beside it ----
+const sparkline = (scores) => {
+  const step = 60 / Math.max(scores.length - 1, 1);
+  const points = scores.flatMap((score, i) => score === null ? [] : [`${(2 + i * step).toFixed(0)},${(18 - 0.16 * score).toFixed(0)}`]);
+  if (points.length < 2) return null;
+  const svg = draw("svg", { class: "k", "aria-hidden": "true" });
+  svg.append(draw("polyline", { points: points.join(" ") }));
+  return svg;
+};
+const drawLines = () => {
+  for (const body of document.querySelectorAll("tbody[data-i]")) {
+    const scores = details.accounts[Number(body.dataset.i)].l;
+    const line = scores && sparkline(scores);
+    if (line) body.rows[0].cells[2].firstElementChild.append(line);
+  }
+};
 const openBody = (body) => {
   const account = details.accounts[Number(body.dataset.i)];
   const box = make("div", "open");
@@ -287,4 +303,5 @@ $("tabs").hidden = false;
 select(chosen);
 filter();
 recall();
+whenLoaded().then(drawLines, () => {});
 })();

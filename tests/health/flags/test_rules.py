@@ -48,6 +48,7 @@ def _scored(count: int = 4, supports: dict[str, bool] | None = None, **columns: 
     features = pd.DataFrame(np.nan, index=scores.index, columns=list(CATALOGUE))
     for name, values in columns.items():
         (features if name in CATALOGUE else scores)[name] = values
+    scores["days_to_renewal"] = features["days_to_renewal"]
     inputs = features.assign(account_id=scores["account_id"])
     terms = pd.DataFrame({"usage_recency_days": 0.5, "baseline": -3.0}, index=scores.index)
     points = pd.DataFrame({"usage_recency_days": 20.0}, index=scores.index)
@@ -137,6 +138,18 @@ def test_a_list_fits_the_capacity_of_each_csm() -> None:
 def test_silent_is_stopped_not_never_used() -> None:
     scored = _scored(usage_recency_days=[60.0, np.nan, 3.0, 28.0])
     assert _flagged(scored, "silent") == ["A0", "A3"]
+
+
+def test_renewals_are_terms_that_end_soon_by_what_may_be_lost() -> None:
+    scored = _scored(
+        days_to_renewal=[12.0, 90.0, 91.0, np.nan],
+        stage=["renewal", "renewal", "retention", "retention"],
+        expected_loss=[10.0, 500.0, 900.0, 900.0],
+    )
+    flags = raise_flags(scored, _config(), as_of=DAY)
+    own = flags[flags["flag"] == "renewal"].sort_values("rank")
+    assert own["account_id"].tolist() == ["A1", "A0"]
+    assert own["reasons"].iloc[1].startswith("Days until the contract renews: 12")
 
 
 def test_advocates_are_green_promoters_without_open_trouble() -> None:

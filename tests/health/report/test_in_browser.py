@@ -150,6 +150,13 @@ def test_a_row_opens_by_keyboard_and_shows_what_stands_behind_it(page: Page) -> 
     assert not details.is_visible()
 
 
+def test_every_scored_row_has_its_line_of_scores(wide: Page) -> None:
+    rows = wide.locator("#list-at_risk tbody[data-i]:has(.badge:not(.b-none))").count()
+    assert rows > 10
+    wide.wait_for_selector("#list-at_risk svg.k")
+    assert wide.locator("#list-at_risk svg.k polyline").count() == rows
+
+
 def test_tabs_answer_to_the_arrow_keys(wide: Page) -> None:
     wide.locator("#tab-at_risk").focus()
     wide.keyboard.press("ArrowRight")
