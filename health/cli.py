@@ -124,6 +124,10 @@ def score(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait where another run is at work; default: leave.")
     ] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GATE", help="Publish though this gate fails; may be repeated."),
+    ] = None,
 ) -> None:
     """Score every paying account and publish the run: the weekly batch."""
     from health.config import load_config
@@ -136,6 +140,7 @@ def score(
         replace=replace,
         today=_now(),
         wait=wait,
+        accepted=accept or (),
         tell=lambda text: show.say(console, text),
     )
     show.run_summary(console, run)

@@ -25,6 +25,7 @@ from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
 from health.scoring.config import ClvConfig
 from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
+from health.weekly.config import GatesConfig
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -70,6 +71,7 @@ class Config(Section):
     stages: StageConfig = DEFAULT_STAGE_CONFIG
     scorecard: Scorecard = Scorecard()
     flags: FlagsConfig = FlagsConfig()
+    gates: GatesConfig = GatesConfig()
     expansion: ExpansionConfig = ExpansionConfig()
     report: ReportConfig = ReportConfig()
     plays: dict[str, str] = Field(default_factory=dict)
@@ -132,8 +134,8 @@ class Config(Section):
 
     @property
     def hash(self) -> str:
-        """Hash of every setting that can change a figure; folders do not count."""
-        settings = self.model_dump(mode="json", exclude={"models_dir", "runs_dir"})
+        """Hash of every setting that can change a figure; folders and gates do not count."""
+        settings = self.model_dump(mode="json", exclude={"models_dir", "runs_dir", "gates"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def play(self, flag: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +13,6 @@ from typing import Any
 
 from xlsxwriter.exceptions import XlsxWriterException
 
-from features.errors import HealthError
 from health.company import Company, features_of, open_company, resolve_as_of
 from health.config import Config
 from health.report.background import build_background
@@ -23,9 +22,11 @@ from health.report.page import render_report
 from health.scoring.run import ScoredRun, score_accounts
 from health.training import registry
 from health.training.champion import load_champion
-from health.weekly.gates import Gate, check_gates
+from health.weekly.gates import refuse_unknown_gates
+from health.weekly.inspection import Inspection, counted, inspect_run, scorecard_hash
 from health.weekly.leftovers import clean_up
 from health.weekly.lock import only_run
+from health.weekly.refusal import refusal, write_refusal
 from health.weekly.run_directory import PublishedRun, publish, refuse_second, runs_before
 from health.workbook.book import write_workbook
 
@@ -59,6 +60,7 @@ def score_run(
     replace: bool,
     today: datetime,
     wait: bool = False,
+    accepted: Sequence[str] = (),
     tell: Callable[[str], object] = lambda text: None,
 ) -> RunResult:
     """Score every paying account as of a date and publish the run.
@@ -75,6 +77,8 @@ def score_run(
         The time of the run, UTC.
     wait : bool
         Where another run is at work, wait for its end instead of leaving.
+    accepted : sequence of str
+        Codes of gates that may fail: somebody has looked at their figures.
     tell : callable
         Is told in words what happens.
 
@@ -84,14 +88,20 @@ def score_run(
         Bad input, no trained version, a date that was scored before (without `replace`), or,
         with exit code 3, a gate that failed: then nothing is published.
     """
+    refuse_unknown_gates(accepted)
     with only_run(config.runs_dir, wait=wait, waiting=tell):
         for text in clean_up(config.runs_dir):
             tell(text)
-        return _score_locked(config, as_of, replace=replace, today=today)
+        return _score_locked(config, as_of, replace=replace, today=today, accepted=accepted)
 
 
 def _score_locked(
-    config: Config, as_of: datetime | None, *, replace: bool, today: datetime
+    config: Config,
+    as_of: datetime | None,
+    *,
+    replace: bool,
+    today: datetime,
+    accepted: Sequence[str],
 ) -> RunResult:
     timings = _Timings()
     with timings.step("read and check"):
@@ -108,12 +118,16 @@ def _score_locked(
         scored = score_accounts(
             features, company.opened.tables, version.artefacts, config, previous=before
         )
-    gates = check_gates(scored)
-    info = _run_info(company, version, day, scored, gates, timings, today)
-    _stop_at(gates)
+    found = inspect_run(
+        company, day, features, scored, version.manifest, earlier, accepted=accepted
+    )
+    info = _run_info(company, version, day, scored, found, timings, today)
+    if not all(gate.passed for gate in found.gates):
+        folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
+        raise refusal(found.gates, folder)
 
     def write(folder: Path) -> None:
-        for name, table in scored.tables().items():
+        for name, table in {**scored.tables(), "drift": found.drift}.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
         parts = (scored.scores, scored.reasons, scored.flags, info)
         _write_workbook(folder / "flags.xlsx", *parts)
@@ -150,7 +164,7 @@ def _run_info(
     version: registry.Version,
     day: datetime,
     scored: ScoredRun,
-    gates: list[Gate],
+    found: Inspection,
     timings: _Timings,
     today: datetime,
 ) -> dict[str, Any]:
@@ -167,12 +181,14 @@ def _run_info(
         "model_version": version.name,
         "engine": config.data.url,
         "horizon_days": config.labels.horizon_days,
-        "row_counts": {s.table: s.rows for s in opened.summaries},
+        "scorecard_hash": scorecard_hash(config),
+        "row_counts": counted(company, scored),
         "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
         "skipped": scored.skipped,
         "warnings": [str(f) for f in opened.findings if f.code != "missing_table"]
-        + scored.warnings,
-        "gates": [gate.to_dict() for gate in gates],
+        + scored.warnings
+        + found.warnings,
+        "gates": [gate.to_dict() for gate in found.gates],
         "timings": timings.seconds,
         "evaluation": version.manifest["evaluation"],
         "clv": {**config.clv.model_dump(), "currency": config.currency},
@@ -182,15 +198,3 @@ def _run_info(
 def _later(today: datetime, timings: _Timings) -> str:
     elapsed = timedelta(seconds=sum(timings.seconds.values()))
     return (today + elapsed).isoformat(timespec="seconds")
-
-
-def _stop_at(gates: list[Gate]) -> None:
-    failed = [gate for gate in gates if not gate.passed]
-    if failed:
-        raise HealthError(
-            "nothing was published, a gate failed\n"
-            + "\n".join(f"  {gate.name}: {gate.what}" for gate in failed),
-            where="gates",
-            fix="look at the figures above; the runs before stay as they are",
-            exit_code=3,
-        )

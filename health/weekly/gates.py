@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from features.errors import HealthError
 from health.scoring.run import ScoredRun
 
 #: Largest difference between a published figure and the sum of its contributions.
 TOLERANCE = 1e-6
+#: Gates that only a fault of ours fails: no run passes them by being accepted.
+STRICT = ("unique", "range", "sums")
+#: Gates whose figures somebody may look at and accept.
+ACCEPTABLE = (
+    "rows",
+    "freshness",
+    "unscored",
+    "coverage",
+    "feature_drift",
+    "score_drift",
+    "bands_moved",
+    "fleet_shift",
+)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One condition: its name, whether it held, and the figures in words."""
+    """One condition: its name, whether it held, and the figures in words.
 
+    Attributes
+    ----------
+    code : str
+        One of `STRICT` or `ACCEPTABLE`.
+    name : str
+        What is looked at.
+    passed : bool
+        Whether it held, or was accepted.
+    what : str
+        The figures in words.
+    accepted : bool
+        It did not hold, and somebody said that the run is to be published all the same.
+    figures : mapping of str to float
+        What was measured, and the limit.
+    """
+
+    code: str
     name: str
     passed: bool
     what: str
+    accepted: bool = False
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the gate as plain values for run.json."""
         return asdict(self)
 
 
-def check_gates(scored: ScoredRun) -> list[Gate]:
-    """Check a scored run; every gate is reported, passed or not."""
+def refuse_unknown_gates(codes: Sequence[str]) -> None:
+    """Raise HealthError where a gate to be accepted is none."""
+    unknown = [code for code in codes if code not in ACCEPTABLE]
+    if unknown:
+        raise HealthError(
+            f"no gate that can be accepted is called {', '.join(unknown)}",
+            where="--accept",
+            fix=f"known are {', '.join(ACCEPTABLE)}",
+        )
+
+
+def accept(gates: Sequence[Gate], codes: Sequence[str]) -> list[Gate]:
+    """Let the gates pass that did not hold and that somebody has accepted."""
+    return [
+        replace(gate, passed=True, accepted=True)
+        if not gate.passed and gate.code in codes
+        else gate
+        for gate in gates
+    ]
+
+
+def check_figures(scored: ScoredRun) -> list[Gate]:
+    """Check that the tables say nothing impossible; every gate is reported, passed or not."""
     return [
         _one_row_per_account(scored.scores),
-        _some_scored(scored.scores),
         _within_range(scored.scores),
         *(_sums_to(scored, output, column) for output, column in _PUBLISHED.items()),
     ]
@@ -47,12 +101,8 @@ _PUBLISHED = {
 
 def _one_row_per_account(scores: pd.DataFrame) -> Gate:
     twice = int(scores["account_id"].duplicated().sum())
-    return Gate("one row per account", twice == 0, f"{len(scores):,} rows, {twice:,} repeated")
-
-
-def _some_scored(scores: pd.DataFrame) -> Gate:
-    count = int(scores["health_score"].notna().sum())
-    return Gate("accounts are scored", count > 0, f"{count:,} of {len(scores):,} have a score")
+    what = f"{len(scores):,} rows, {twice:,} repeated"
+    return Gate("unique", "one row per account", twice == 0, what)
 
 
 def _within_range(scores: pd.DataFrame) -> Gate:
@@ -62,7 +112,7 @@ def _within_range(scores: pd.DataFrame) -> Gate:
         int(((scores[column] < -1e-9) | (scores[column] > limit + 1e-9)).sum())
         for column, limit in limits.items()
     )
-    return Gate("figures within their range", outside == 0, f"{outside:,} outside")
+    return Gate("range", "figures within their range", outside == 0, f"{outside:,} outside")
 
 
 def _sums_to(scored: ScoredRun, output: str, column: str) -> Gate:
@@ -70,7 +120,8 @@ def _sums_to(scored: ScoredRun, output: str, column: str) -> Gate:
     if column.endswith("probability"):
         published = np.log(published) - np.log1p(-published)
     own = scored.reasons[scored.reasons["output"] == output]
-    sums = own.groupby("account_id")["contribution"].sum().reindex(published.index)
+    sums = own.groupby("account_id", observed=True)["contribution"].sum()
+    sums = sums.reindex(published.index)
     worst = float((sums - published).abs().max()) if len(published) else 0.0
     held = bool(worst <= TOLERANCE) and not sums.isna().any()
-    return Gate(f"{output} contributions sum", held, f"largest difference {worst:.1e}")
+    return Gate("sums", f"{output} contributions sum", held, f"largest difference {worst:.1e}")

@@ -23,6 +23,7 @@ FILES = (
     "scores.parquet",
     "reasons.parquet",
     "flags.parquet",
+    "drift.parquet",
     "flags.xlsx",
     "report.html",
     "run.json",
@@ -66,6 +67,10 @@ class PublishedRun:
             return pd.read_parquet(path, columns=columns, filters=filters)
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(path, error) from None
+
+    def has(self, name: str) -> bool:
+        """Tell whether it has such a table: an older version may not have written it."""
+        return (self.folder / f"{name}.parquet").is_file()
 
     def info(self) -> dict[str, Any]:
         """Read its run.json; HealthError where it cannot be read."""

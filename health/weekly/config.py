@@ -1,0 +1,68 @@
+"""Settings of the weekly batch: what stops a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from features.schema import TABLES
+from health.section import PositiveInt, Section, Share
+
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class GatesConfig(Section):
+    """What must hold before anybody may read a run.
+
+    Attributes
+    ----------
+    rows_fall, rows_rise : float
+        A table may not have lost, or gained, more than this share of its rows against the
+        median of the last four runs.
+    freshness_days : dict of str to int
+        By table: most days between its last row and the date scored. Of usage and tickets
+        otherwise 7 days or twenty times the usual gap between rows, whichever is more; other
+        tables may rest as long as they like.
+    unscored : float
+        Largest share of accounts without a health score.
+    coverage_fall : float
+        Most that the mean coverage may have fallen since the run before.
+    feature_psi : float
+        Population stability index from which a feature counts as drifted. What chance alone
+        gives with so few accounts is added.
+    features_drifted : float
+        Largest share of features that have drifted from training and changed since the run
+        before. A slow drift is only warned of.
+    features_drifted_first : float
+        The same where there is no run before to compare with.
+    score_psi : float
+        Population stability index from which the spread of a score counts as drifted.
+    bands_moved : float
+        Largest share of accounts whose band changed at once.
+    fleet_shift : float
+        Most points of health that half of all accounts may have gained, or lost, at once.
+    compare_days : int
+        A run before that is older than this is not compared with.
+    """
+
+    rows_fall: Share = 0.1
+    rows_rise: _Positive = 1.0
+    freshness_days: dict[str, PositiveInt] = Field(default_factory=dict)
+    unscored: Share = 0.5
+    coverage_fall: Share = 0.1
+    feature_psi: _Positive = 0.25
+    features_drifted: Share = 0.1
+    features_drifted_first: Share = 0.4
+    score_psi: _Positive = 0.25
+    bands_moved: Share = 0.25
+    fleet_shift: _Positive = 5.0
+    compare_days: PositiveInt = 35
+
+    @field_validator("freshness_days")
+    @classmethod
+    def _known_tables(cls, days: dict[str, int]) -> dict[str, int]:
+        unknown = sorted(set(days) - set(TABLES))
+        if unknown:
+            raise ValueError(f"no table is called {', '.join(unknown)}")
+        return days

@@ -1,0 +1,122 @@
+"""All gates of one run together, against training and against the runs before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from health.company import Company
+from health.config import Config
+from health.scoring.run import ScoredRun
+from health.weekly.gates import Gate, accept, check_figures
+from health.weekly.run_directory import PublishedRun
+from health.weekly.shift_gates import BEFORE, Before, drift_of, drift_warnings, shift_gates
+from health.weekly.table_gates import RUNS, freshness_gates, row_gates
+
+#: The name under which scored accounts are counted among the tables.
+SCORED = "scored accounts"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What looking at a run found.
+
+    Attributes
+    ----------
+    gates : list of Gate
+        All of them, passed or not.
+    drift : pd.DataFrame
+        drift.parquet: a row per feature and score, as `measure_drift` returns.
+    warnings : list of str
+        What stops nothing and is to be said.
+    """
+
+    gates: list[Gate]
+    drift: pd.DataFrame
+    warnings: list[str]
+
+
+def scorecard_hash(config: Config) -> str:
+    """Return the hash of what turns features into health, the built-in default included."""
+    settings = [config.scorecard.model_dump(mode="json"), config.stages.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def counted(company: Company, scored: ScoredRun) -> dict[str, int]:
+    """Return the rows of each table, and the accounts that were scored."""
+    rows = {summary.table: summary.rows for summary in company.opened.summaries}
+    return {**rows, SCORED: len(scored.scores)}
+
+
+def inspect_run(
+    company: Company,
+    day: datetime,
+    features: pd.DataFrame,
+    scored: ScoredRun,
+    manifest: Mapping[str, Any],
+    earlier: Sequence[PublishedRun],
+    *,
+    accepted: Sequence[str] = (),
+) -> Inspection:
+    """Check a scored run.
+
+    Parameters
+    ----------
+    company : Company
+        Tables and limits.
+    day : datetime
+        The date that was scored.
+    features : pd.DataFrame
+        What it was scored from, in the order of the scores.
+    scored : ScoredRun
+        The run.
+    manifest : mapping
+        The manifest of the model version.
+    earlier : sequence of PublishedRun
+        The runs before, oldest first.
+    accepted : sequence of str
+        Codes of gates that may fail.
+    """
+    config = company.config.gates
+    infos = [run.info() for run in earlier[-RUNS:]]
+    before = _before(earlier, infos, company.config, manifest, day)
+    drift = drift_of(features, scored.scores, manifest, config, before)
+    gates = [
+        *check_figures(scored),
+        *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),
+        *freshness_gates(company.opened.summaries, day, config),
+        *shift_gates(scored.scores, drift, config, before),
+    ]
+    told = accept(gates, accepted)
+    warnings = [f"published though {g.name}: {g.what}" for g in told if g.accepted]
+    return Inspection(told, drift, [*warnings, *drift_warnings(drift)])
+
+
+def _before(
+    earlier: Sequence[PublishedRun],
+    infos: Sequence[Mapping[str, Any]],
+    config: Config,
+    manifest: Mapping[str, Any],
+    day: datetime,
+) -> Before | None:
+    if not earlier:
+        return None
+    run, info = earlier[-1], infos[-1]
+    days = (day.date() - run.as_of).days
+    note = ""
+    if days > config.gates.compare_days:
+        note = f"not compared: the run before is {days} days old"
+    elif info.get("scorecard_hash", "") != scorecard_hash(config):
+        note = "not compared: the scorecard has changed since the run before"
+    same_model = info.get("model_version") == manifest.get("version")
+    there = (run.folder / "drift.parquet").is_file()
+    drift = (
+        run.table("drift") if same_model and there and days <= config.gates.compare_days else None
+    )
+    return Before(run.table("scores", BEFORE), drift, note)

@@ -1,0 +1,70 @@
+"""The report of gates that failed: written beside the runs, never among them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.errors import HealthError
+from health.weekly.gates import STRICT, Gate
+from health.weekly.run_directory import RUN, UNFINISHED
+
+REFUSED = "refused"
+
+
+def write_refusal(
+    runs_dir: Path,
+    as_of: date,
+    gates: Sequence[Gate],
+    info: Mapping[str, Any],
+    drift: pd.DataFrame,
+) -> Path:
+    """Write gates.txt, gates.json and drift.parquet of a run that is not published.
+
+    Returns
+    -------
+    Path
+        Their folder, ``refused/as_of=…``; an earlier one of the same date is replaced.
+    """
+    target = runs_dir / REFUSED / f"{RUN}{as_of}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=runs_dir))
+    content = {**info, "gates": [gate.to_dict() for gate in gates]}
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / "gates.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "gates.txt").write_text(_page(as_of, gates), encoding="utf-8")
+    drift.to_parquet(folder / "drift.parquet", index=False)
+    folder.chmod(0o755)
+    shutil.rmtree(target, ignore_errors=True)
+    return folder.rename(target)
+
+
+def refusal(gates: Sequence[Gate], folder: Path) -> HealthError:
+    """Return the error that tells of the gates that failed, with exit code 3."""
+    failed = [gate for gate in gates if not gate.passed]
+    codes = sorted({gate.code for gate in failed if gate.code not in STRICT})
+    accepting = " ".join(f"--accept {code}" for code in codes)
+    faulty = any(gate.code in STRICT for gate in failed)
+    return HealthError(
+        "nothing was published, a gate failed\n"
+        + "\n".join(f"  {gate.name}: {gate.what}" for gate in failed),
+        where="gates",
+        fix=f"look at {folder / 'gates.txt'} and at the tables; the runs before stay as they are"
+        + ("" if faulty else f". If the figures are right, score again with {accepting}"),
+        exit_code=3,
+    )
+
+
+def _page(as_of: date, gates: Sequence[Gate]) -> str:
+    lines = [f"Gates of the run as of {as_of}, which was not published", ""]
+    for gate in sorted(gates, key=lambda gate: gate.passed):
+        mark = "accepted" if gate.accepted else "held" if gate.passed else "FAILED"
+        lines.append(f"{mark:9} {gate.name} [{gate.code}]: {gate.what}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,230 @@
+"""Gates on a whole run: coverage, drift, and a fleet that moves all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.schema import TABLES
+from health.training.reference import bin_shares, reference_ranges
+from health.weekly.config import GatesConfig
+from health.weekly.gates import Gate
+from health.weekly.stability import chance_index, measure_drift, stability_index
+
+#: What is read of the run before.
+BEFORE = ["account_id", "health_score", "health_band", "health_coverage"]
+#: Fewer accounts than these moving are no fleet.
+_LEAST_MOVED = 5
+#: A move is the fleet's where so many of those that moved went the same way.
+_SAME_WAY = 0.75
+_BANDS = {"red": 0, "yellow": 1, "green": 2}
+
+
+@dataclass(frozen=True)
+class Before:
+    """The run before, as far as gates compare with it.
+
+    Attributes
+    ----------
+    scores : pd.DataFrame
+        Columns `BEFORE`.
+    drift : pd.DataFrame, optional
+        Its drift.parquet, where it was scored by the same model version.
+    note : str
+        Why it is not compared with; empty where it is.
+    """
+
+    scores: pd.DataFrame
+    drift: pd.DataFrame | None = None
+    note: str = ""
+
+
+def drift_of(
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    config: GatesConfig,
+    before: Before | None,
+) -> pd.DataFrame:
+    """Measure the drift of every feature and of the probabilities, as `measure_drift` does.
+
+    Who has given notice is left out, as in training.
+    """
+    stays = (scores["stage"] != "leaving").to_numpy()
+    earlier = before.drift if before is not None else None
+    trained = int(manifest.get("rows", {}).get("accounts", 0))
+    parts = {
+        "feature": (features[stays], manifest.get("feature_ranges", {}), config.feature_psi),
+        "score": (
+            scores[stays].rename(columns=lambda name: name.removesuffix("_probability")),
+            manifest.get("score_ranges", {}),
+            config.score_psi,
+        ),
+    }
+    return pd.concat(
+        [
+            measure_drift(
+                frame,
+                ranges,
+                kind=kind,
+                trained_accounts=trained,
+                threshold=threshold,
+                before=None if earlier is None else earlier[earlier["kind"] == kind],
+            )
+            for kind, (frame, ranges, threshold) in parts.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def shift_gates(
+    scores: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig, before: Before | None
+) -> list[Gate]:
+    """Check coverage, drift, and moves of the whole fleet."""
+    gates = [_unscored(scores, config), _feature_drift(drift, config), *_score_drift(drift)]
+    if before is None:
+        return gates
+    if before.note:
+        return [*gates, Gate("bands_moved", "change since the run before", True, before.note)]
+    both = scores[BEFORE].merge(before.scores, on="account_id", suffixes=("", "_then"))
+    return [
+        *gates,
+        _coverage(scores, before.scores, config),
+        _health_drift(scores, before.scores, config),
+        _bands_moved(both, drift, config),
+        _fleet_shift(both, drift, config),
+    ]
+
+
+def drift_warnings(drift: pd.DataFrame, most: int = 5) -> list[str]:
+    """Say which columns lie far from what the model learnt from, the farthest first."""
+    far = drift[drift["psi_training"] > drift["limit"]]
+    if far.empty:
+        return []
+    far = far.sort_values(["psi_training", "column"], ascending=[False, True])
+    named = ", ".join(f"{r.column} (PSI {r.psi_training:.2f})" for r in far.head(most).itertuples())
+    more = f" and {len(far) - most} more" if len(far) > most else ""
+    return [
+        f"{len(far)} of {len(drift)} features and scores lie outside what the model learnt from: "
+        f"{named}{more}; if it stays so, retrain"
+    ]
+
+
+def _unscored(scores: pd.DataFrame, config: GatesConfig) -> Gate:
+    missing = int(scores["health_score"].isna().sum())
+    share = missing / max(len(scores), 1)
+    held = share <= config.unscored and missing < len(scores)
+    what = (
+        f"{missing:,} of {len(scores):,} accounts have no health score ({share:.0%}); "
+        f"at most {config.unscored:.0%} may"
+    )
+    figures = {"share": share, "limit": config.unscored}
+    return Gate("unscored", "accounts are scored", held, what, figures=figures)
+
+
+def _coverage(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig) -> Gate:
+    now, past = (float(frame["health_coverage"].mean()) for frame in (scores, then))
+    held = not past - now > config.coverage_fall
+    what = (
+        f"{now:.0%} of the measures have data on average, {past:.0%} in the run before; "
+        f"it may fall by {config.coverage_fall:.0%} of all measures"
+    )
+    figures = {"coverage": now, "before": past, "limit": config.coverage_fall}
+    return Gate("coverage", "coverage", held, what, figures=figures)
+
+
+def _feature_drift(drift: pd.DataFrame, config: GatesConfig) -> Gate:
+    features = drift[drift["kind"] == "feature"]
+    far = features[features["psi_training"] > features["limit"]]
+    compared = features["psi_before"].notna().any()
+    most = config.features_drifted if compared else config.features_drifted_first
+    sudden = far[far["psi_before"].isna() | (far["psi_before"] > far["limit"])]
+    share = len(sudden) / max(len(features), 1)
+    since = " and changed since the run before" if compared else ""
+    what = (
+        f"{len(sudden)} of {len(features)} features lie outside what the model learnt from"
+        f"{since}{_named(sudden)}; at most {most:.0%} may"
+    )
+    figures = {"share": share, "limit": most}
+    return Gate("feature_drift", "drift of features", share <= most, what, figures=figures)
+
+
+def _score_drift(drift: pd.DataFrame) -> list[Gate]:
+    gates = []
+    for row in drift[(drift["kind"] == "score") & (drift["missing"] < 1)].itertuples():
+        index, since, limit = (float(v) for v in (row.psi_training, row.psi_before, row.limit))  # type: ignore[arg-type]
+        # Far from training yet as in the run before is a slow drift, which is warned of.
+        held = index <= limit or since <= limit
+        known = "" if np.isnan(since) else f", {since:.2f} against the run before"
+        what = f"PSI {index:.2f} against training{known}; the limit is {limit:.2f}"
+        name = f"drift of the {str(row.column).replace('_', '-')} probability"
+        figures = {"psi_training": index, "limit": limit}
+        gates.append(Gate("score_drift", name, held, what, figures=figures))
+    return gates
+
+
+def _health_drift(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig) -> Gate:
+    reference = reference_ranges(then[["health_score"]])["health_score"]
+    shares, missing = bin_shares(scores["health_score"], reference)
+    now, past = [*shares, missing], [*reference["shares"], reference["missing"]]
+    index = stability_index(now, past, least=0.5 / max(len(scores), 1))
+    limit = config.score_psi + chance_index(len(now), len(scores), len(then))
+    what = f"PSI {index:.2f} against the run before; the limit is {limit:.2f}"
+    figures = {"psi_before": index, "limit": limit}
+    return Gate("score_drift", "drift of the health score", index <= limit, what, figures=figures)
+
+
+def _bands_moved(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -> Gate:
+    now, then = both["health_band"].map(_BANDS), both["health_band_then"].map(_BANDS)
+    known = now.notna() & then.notna()
+    steps = (now - then)[known]
+    moved, down = int((steps != 0).sum()), int((steps < 0).sum())
+    share = moved / max(int(known.sum()), 1)
+    held = share <= config.bands_moved or moved < _LEAST_MOVED
+    one_way = max(down, moved - down) >= _SAME_WAY * moved
+    kind = f"; a fleet-wide shift{_causes(drift)}" if not held and one_way else ""
+    what = (
+        f"{moved:,} of {int(known.sum()):,} accounts changed their band ({share:.0%}), "
+        f"{down:,} of them for the worse; at most {config.bands_moved:.0%} may{kind}"
+    )
+    figures = {"share": share, "down": float(down), "limit": config.bands_moved}
+    return Gate("bands_moved", "bands that moved", held, what, figures=figures)
+
+
+def _fleet_shift(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -> Gate:
+    change = (both["health_score"] - both["health_score_then"]).dropna()
+    middle = float(change.median()) if len(change) else 0.0
+    held = abs(middle) <= config.fleet_shift
+    kind = f"; a fleet-wide shift, not one of single accounts{_causes(drift)}" if not held else ""
+    what = (
+        f"half of the accounts changed by {middle:+.1f} points of health or more; at most "
+        f"{config.fleet_shift:g} are taken for news{kind}"
+    )
+    figures = {"median_change": middle, "limit": config.fleet_shift}
+    return Gate("fleet_shift", "shift of the whole fleet", held, what, figures=figures)
+
+
+def _causes(drift: pd.DataFrame) -> str:
+    """Name the features that changed most since the run before."""
+    moved = drift[(drift["kind"] == "feature") & (drift["psi_before"] > drift["limit"])]
+    moved = moved.sort_values(["psi_before", "column"], ascending=[False, True])
+    families = sorted({_family(str(name)) for name in moved["column"]})
+    return f", in {', '.join(families)}{_named(moved, by='psi_before')}" if len(moved) else ""
+
+
+def _named(rows: pd.DataFrame, most: int = 5, by: str = "psi_training") -> str:
+    if rows.empty:
+        return ""
+    first = rows.sort_values([by, "column"], ascending=[False, True]).head(most)
+    figures = zip(first["column"], first[by], strict=True)
+    named = ", ".join(f"{column} PSI {value:.2f}" for column, value in figures)
+    return f" ({named}{', …' if len(rows) > most else ''})"
+
+
+def _family(feature: str) -> str:
+    family = feature.partition("_")[0]
+    return family if family in TABLES else "terms"

@@ -1,0 +1,84 @@
+"""Gates on the input tables: have they lost rows, and have they stopped growing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from features.source import TableSummary
+from health.weekly.config import GatesConfig
+from health.weekly.gates import Gate
+
+#: Runs whose row counts are compared with.
+RUNS = 4
+#: Tables that fall silent only when something is broken.
+_STEADY = ("usage", "tickets")
+_LEAST_DAYS = 7
+#: A silence of so many usual gaps comes by chance once in e²⁰ gaps.
+_GAPS = 20
+
+
+def row_gates(
+    counts: Mapping[str, int], earlier: Sequence[Mapping[str, int]], config: GatesConfig
+) -> list[Gate]:
+    """Compare the rows of each table with the median of the last runs.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Rows by table.
+    earlier : sequence of mapping
+        The same of earlier runs, oldest first.
+    config : GatesConfig
+        Limits.
+    """
+    recent = earlier[-RUNS:]
+    tables = sorted(set(counts) | {table for run in recent for table in run})
+    gates = []
+    for table in tables:
+        known = [run[table] for run in recent if run.get(table)]
+        if not known:
+            continue
+        usual, now = median(known), counts.get(table, 0)
+        change = now / usual - 1.0
+        held = -config.rows_fall <= change <= config.rows_rise
+        limit = config.rows_fall if change < 0 else config.rows_rise
+        way = "fewer" if change < 0 else "more"
+        what = (
+            f"{now:,} rows, {abs(change):.0%} {way} than the {usual:,.0f} of the last "
+            f"{len(known)} run(s); at most {limit:.0%} {way} may be"
+            if table in counts
+            else f"is not given any more; the last {len(known)} run(s) had {usual:,.0f} rows"
+        )
+        figures = {"rows": float(now), "usual": float(usual), "limit": limit}
+        gates.append(Gate("rows", f"rows of {table}", held, what, figures=figures))
+    return gates
+
+
+def freshness_gates(
+    summaries: Sequence[TableSummary], as_of: datetime, config: GatesConfig
+) -> list[Gate]:
+    """Check how long each table has been silent on the date that is scored."""
+    gates = []
+    for table in summaries:
+        limit = _limit(table, config)
+        if limit is None or table.last is None:
+            continue
+        age = max((as_of - table.last) / timedelta(days=1), 0.0)
+        what = f"its last row is {age:.1f} days old; at most {limit:.0f} may be"
+        figures = {"age_days": age, "limit": limit}
+        gates.append(
+            Gate("freshness", f"freshness of {table.table}", age <= limit, what, figures=figures)
+        )
+    return gates
+
+
+def _limit(table: TableSummary, config: GatesConfig) -> float | None:
+    """Return the days a table may be silent; None where nothing is asked of it."""
+    if table.table in config.freshness_days:
+        return float(config.freshness_days[table.table])
+    if table.table not in _STEADY or table.first is None or table.last is None:
+        return None
+    usual_gap = (table.last - table.first) / timedelta(days=1) / max(table.rows - 1, 1)
+    return max(float(_LEAST_DAYS), _GAPS * usual_gap)
