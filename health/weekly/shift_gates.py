@@ -85,7 +85,7 @@ def shift_gates(
     scores: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig, before: Before | None
 ) -> list[Gate]:
     """Check coverage, drift, and moves of the whole fleet."""
-    gates = [_unscored(scores, config), _feature_drift(drift, config), *_score_drift(drift)]
+    gates = [_unscored(scores, config), _feature_drift(drift, config), *_score_drift(drift, config)]
     if before is None:
         return gates
     if before.note:
@@ -144,22 +144,38 @@ def _feature_drift(drift: pd.DataFrame, config: GatesConfig) -> Gate:
     most = config.features_drifted if compared else config.features_drifted_first
     sudden = far[far["psi_before"].isna() | (far["psi_before"] > far["limit"])]
     share = len(sudden) / max(len(features), 1)
+    alone = sudden[_broken(sudden, config)] if compared else sudden.head(0)
     since = " and changed since the run before" if compared else ""
     what = (
         f"{len(sudden)} of {len(features)} features lie outside what the model learnt from"
         f"{since}{_named(sudden)}; at most {most:.0%} may"
     )
-    figures = {"share": share, "limit": most}
-    return Gate("feature_drift", "drift of features", share <= most, what, figures=figures)
+    if len(alone):
+        what += f", and none of usage or tickets by a PSI of {config.feature_psi_alone:g}"
+    held = share <= most and alone.empty
+    figures = {"share": share, "limit": most, "alone": float(len(alone))}
+    return Gate("feature_drift", "drift of features", held, what, figures=figures)
 
 
-def _score_drift(drift: pd.DataFrame) -> list[Gate]:
+def _broken(sudden: pd.DataFrame, config: GatesConfig) -> pd.Series[bool]:
+    """Tell which features moved farther than any week of customers moves them.
+
+    Terms and surveys may: all contracts may end on one day, a survey may go to everybody.
+    """
+    least = sudden[["psi_training", "psi_before"]].min(axis=1)
+    events = sudden["column"].map(_family).isin(["usage", "tickets"])
+    return events & (least > config.feature_psi_alone + sudden["limit"] - config.feature_psi)
+
+
+def _score_drift(drift: pd.DataFrame, config: GatesConfig) -> list[Gate]:
     gates = []
     for row in drift[(drift["kind"] == "score") & (drift["missing"] < 1)].itertuples():
         index, since, limit = (float(v) for v in (row.psi_training, row.psi_before, row.limit))  # type: ignore[arg-type]
+        known = "" if np.isnan(since) else f", {since:.2f} against the run before"
+        if not known:
+            limit += config.score_psi_first - config.score_psi
         # Far from training yet as in the run before is a slow drift, which is warned of.
         held = index <= limit or since <= limit
-        known = "" if np.isnan(since) else f", {since:.2f} against the run before"
         what = f"PSI {index:.2f} against training{known}; the limit is {limit:.2f}"
         name = f"drift of the {str(row.column).replace('_', '-')} probability"
         figures = {"psi_training": index, "limit": limit}

@@ -9,11 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.errors import HealthError
+from features.source import TableSource
 from health.company import open_company, write_features
 from health.config import Config, load_config
 from health.scoring.explain import explain_account
 from health.training.train import train_version
 from health.weekly.batch import RunResult, score_run
+from health.weekly.run_directory import list_runs
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data"
@@ -25,6 +28,14 @@ def _config(name: str, data: str, folder: Path) -> Config:
         pytest.skip(f"shared/data/{data} is not beside the project")
     config = load_config(PROJECT / "notebooks" / "configs" / f"{name}.toml")
     return config.model_copy(update={"models_dir": folder / "models", "runs_dir": folder / "runs"})
+
+
+@pytest.fixture(scope="module")
+def ravenstack(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """RavenStack with a model; a test takes runs_dir for its own."""
+    config = _config("ravenstack", "ravenstack", tmp_path_factory.mktemp("ravenstack"))
+    train_version(config)
+    return config
 
 
 def _run(config: Config) -> RunResult:
@@ -43,9 +54,11 @@ def test_ravenstack_defects_are_counted_and_work_goes_on(tmp_path: Path) -> None
     assert early.rows / early.total == pytest.approx(0.54, abs=0.005)
 
 
-def test_ravenstack_has_too_few_churned_accounts_for_a_probability(tmp_path: Path) -> None:
-    config = _config("ravenstack", "ravenstack", tmp_path)
-    run = _run(config)
+def test_ravenstack_has_too_few_churned_accounts_for_a_probability(
+    ravenstack: Config, tmp_path: Path
+) -> None:
+    config = ravenstack.model_copy(update={"runs_dir": tmp_path})
+    run = score_run(config, None, replace=False, today=NOW)
     scores, flags = run.scored.scores, run.scored.flags
     assert len(scores) > 400
     assert scores["health_score"].notna().mean() > 0.9
@@ -57,6 +70,32 @@ def test_ravenstack_has_too_few_churned_accounts_for_a_probability(tmp_path: Pat
     red = set(scores.loc[scores["health_band"] == "red", "account_id"])
     assert set(at_risk["account_id"]) <= red
     json.loads((run.published.folder / "run.json").read_text())
+
+
+def _with_sql(config: Config, table: str, add: str, old: str = "", new: str = "") -> Config:
+    """Doctor a table: another query over the same files."""
+    sql = str(config.tables[table].sql).replace(old, new) if old else config.tables[table].sql
+    tables = {**config.tables, table: TableSource(sql=f"{sql} {add}")}
+    return config.model_copy(update={"tables": tables})
+
+
+def test_gates_stop_a_doctored_ravenstack_week(ravenstack: Config, tmp_path: Path) -> None:
+    config = ravenstack.model_copy(update={"runs_dir": tmp_path})
+    good, bad = datetime(2024, 12, 22), datetime(2024, 12, 29)
+    score_run(config, good, replace=False, today=NOW)
+    doctored = {
+        "freshness of usage": _with_sql(config, "usage", "where u.usage_date < '2024-11-20'"),
+        "rows of tickets": _with_sql(config, "tickets", "where hash(ticket_id) % 3 > 0"),
+        "drift of features": _with_sql(config, "usage", "", "u.error_count", "30 * u.error_count"),
+    }
+    for gate, week in doctored.items():
+        with pytest.raises(HealthError) as stopped:
+            score_run(week, bad, replace=False, today=NOW)
+        assert stopped.value.exit_code == 3
+        assert gate in stopped.value.what
+        assert ("a fleet-wide shift" in stopped.value.what) == (gate == "freshness of usage")
+    assert [run.as_of for run in list_runs(tmp_path)] == [good.date()]
+    assert score_run(config, bad, replace=False, today=NOW).published.as_of == bad.date()
 
 
 @pytest.mark.parametrize("company", ["dev_a", "dev_b"])
