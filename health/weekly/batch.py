@@ -23,7 +23,7 @@ from health.scoring.run import ScoredRun, score_accounts
 from health.training import registry
 from health.training.champion import load_champion
 from health.weekly.gates import refuse_unknown_gates
-from health.weekly.inspection import Inspection, counted, inspect_run, scorecard_hash
+from health.weekly.inspection import Inspection, counted, inspect_run
 from health.weekly.leftovers import clean_up
 from health.weekly.lock import only_run
 from health.weekly.refusal import refusal, write_refusal
@@ -181,7 +181,6 @@ def _run_info(
         "model_version": version.name,
         "engine": config.data.url,
         "horizon_days": config.labels.horizon_days,
-        "scorecard_hash": scorecard_hash(config),
         "row_counts": counted(company, scored),
         "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
         "skipped": scored.skipped,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,12 +38,6 @@ class Inspection:
     gates: list[Gate]
     drift: pd.DataFrame
     warnings: list[str]
-
-
-def scorecard_hash(config: Config) -> str:
-    """Return the hash of what turns features into health, the built-in default included."""
-    settings = [config.scorecard.model_dump(mode="json"), config.stages.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def counted(company: Company, scored: ScoredRun) -> dict[str, int]:
@@ -86,7 +78,9 @@ def inspect_run(
     config = company.config.gates
     infos = [run.info() for run in earlier[-RUNS:]]
     before = _before(earlier, infos, company.config, manifest, day)
-    drift = drift_of(features, scored.scores, manifest, config, before)
+    drift = drift_of(
+        features, scored.scores, manifest, config, before, learnt=features["notice_given"] == 0
+    )
     gates = [
         *check_figures(scored),
         *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),
@@ -112,7 +106,7 @@ def _before(
     note = ""
     if days > config.gates.compare_days:
         note = f"not compared: the run before is {days} days old"
-    elif info.get("scorecard_hash", "") != scorecard_hash(config):
+    elif info.get("scorecard_hash", "") != config.score_settings.hash:
         note = "not compared: the scorecard has changed since the run before"
     same_model = info.get("model_version") == manifest.get("version")
     there = (run.folder / "drift.parquet").is_file()

@@ -49,12 +49,14 @@ def drift_of(
     manifest: Mapping[str, Any],
     config: GatesConfig,
     before: Before | None,
+    *,
+    learnt: pd.Series[bool],
 ) -> pd.DataFrame:
     """Measure the drift of every feature and of the probabilities, as `measure_drift` does.
 
-    Who has given notice is left out, as in training.
+    `learnt` marks the accounts of the kind that training has seen: not those that gave notice.
     """
-    stays = (scores["stage"] != "leaving").to_numpy()
+    stays = learnt.to_numpy()
     earlier = before.drift if before is not None else None
     trained = int(manifest.get("rows", {}).get("accounts", 0))
     parts = {

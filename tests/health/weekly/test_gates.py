@@ -113,7 +113,6 @@ def _week(count: int = 400, seed: int = 0, shift: float = 0.0) -> tuple[pd.DataF
     scores = pd.DataFrame(
         {
             "account_id": [f"A{i}" for i in range(count)],
-            "stage": "retention",
             "health_score": health,
             "health_band": pd.cut(health, [-1, 50, 75, 101], right=False, labels=False),
             "health_coverage": 0.9,
@@ -133,13 +132,18 @@ def _manifest() -> dict[str, object]:
     }
 
 
+def _drift(week: tuple[pd.DataFrame, pd.DataFrame], before: Before | None) -> pd.DataFrame:
+    everyone = pd.Series(True, index=week[0].index)
+    return drift_of(*week, _manifest(), CONFIG, before, learnt=everyone)
+
+
 def _gates(now: tuple[pd.DataFrame, pd.DataFrame], before: Before | None) -> list[Gate]:
-    drift = drift_of(*now, _manifest(), CONFIG, before)
+    drift = _drift(now, before)
     return shift_gates(now[1], drift, CONFIG, before)
 
 
 def _before(week: tuple[pd.DataFrame, pd.DataFrame]) -> Before:
-    return Before(week[1], drift_of(*week, _manifest(), CONFIG, None))
+    return Before(week[1], _drift(week, None))
 
 
 def test_a_week_like_the_others_passes() -> None:
@@ -166,7 +170,7 @@ def test_a_slow_drift_from_training_is_said_and_stops_nothing() -> None:
     first, now = _week(shift=1.5), _week(shift=1.55)
     gates = _gates(now, _before(first))
     assert not _failed(gates)
-    drift = drift_of(*now, _manifest(), CONFIG, _before(first))
+    drift = _drift(now, _before(first))
     assert "retrain" in drift_warnings(drift)[0]
     assert "usage_" in drift_warnings(drift)[0]
 
