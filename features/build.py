@@ -56,12 +56,6 @@ def _date_by_date(build: FamilyOfOneDate) -> Family:
     return of_all
 
 
-def _usage(tables: Tables, day: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
-    if not tables.has("usage"):
-        return pd.DataFrame(index=accounts.index)
-    return usage.build(tables, day, accounts)
-
-
 def _tickets(tables: Tables, day: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
     if not tables.has("tickets"):
         return pd.DataFrame(index=accounts.index)
@@ -74,7 +68,7 @@ def _tickets(tables: Tables, day: datetime, accounts: pd.DataFrame) -> pd.DataFr
 #: index and a float column per feature, for all dates at once.
 _FAMILIES: tuple[Family, ...] = (
     _date_by_date(commercial.build),
-    _date_by_date(_usage),
+    usage.build,
     _date_by_date(_tickets),
     _date_by_date(surveys.build),
 )

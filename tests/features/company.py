@@ -166,6 +166,8 @@ def usage() -> list[Row]:
         use("silent", "report", ago(110), "s2"),
         use("gone", "rare", ago(12), "g1"),
         use("late", "view", ago(5), "l1"),
+        # With it, three accounts came back for the same feature.
+        use("late", "view", ago(40), "l1"),
     ]
     return rows
 

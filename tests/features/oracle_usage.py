@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import mean, median
 
 from tests.features.company import Row
@@ -40,6 +40,10 @@ def _windowed(window: int) -> None:
     def days(then: Then, account: str) -> Value:
         return _days(then.uses(account, window)) if then.of("usage", account) else None
 
+    @oracle(f"usage_records_{window}d")
+    def records(then: Then, account: str) -> Value:
+        return len(then.uses(account, window)) if then.of("usage", account) else None
+
     @oracle(f"usage_events_{window}d")
     def events(then: Then, account: str) -> Value:
         return _quantity(then.uses(account, window)) if then.of("usage", account) else None
@@ -47,7 +51,6 @@ def _windowed(window: int) -> None:
 
 for _window in (7, 28, 90):
     _windowed(_window)
-del ORACLES["usage_active_days_7d"]
 
 
 def _different(rows: Iterable[Row]) -> set[str]:
@@ -71,6 +74,30 @@ def breadth(then: Then, account: str) -> Value:
     return None if own is None else own / max(len(features), 1)
 
 
+@oracle("usage_sticky_share_28d")
+def sticky(then: Then, account: str) -> Value:
+    everybody = {r["account_id"] for r in then.usage}
+    before = {a: _different(then.uses(a, 56, 28)) for a in everybody}
+    now = {a: _different(then.uses(a, 28)) for a in everybody}
+    least = max(3, 0.05 * sum(bool(events) for events in before.values()))
+    held = set()
+    for event in set().union(*before.values()):
+        users = [a for a in everybody if event in before[a]]
+        if len(users) >= least and sum(event in now[a] for a in users) >= 0.5 * len(users):
+            held.add(event)
+    if account not in everybody or not held:
+        return None
+    return len(now[account] & held) / len(held)
+
+
+def _typical_week(
+    then: Then, account: str, first: int, weeks: int, level: Callable[[list[Row]], float]
+) -> float:
+    """Return the median of a level over weeks that begin `first` days back and go further."""
+    starts = range(first, first + 7 * weeks, 7)
+    return median(level(then.uses(account, start + 7, start)) for start in starts)
+
+
 def _trend(then: Then, account: str, now: float, before: float, smoothing: float) -> Value:
     if then.days_since(then.created[account]) < 126 or not then.of("usage", account):
         return None
@@ -79,8 +106,9 @@ def _trend(then: Then, account: str, now: float, before: float, smoothing: float
 
 @oracle("usage_events_trend")
 def events_trend(then: Then, account: str) -> Value:
-    now, before = then.uses(account, 28), then.uses(account, 126, 35)
-    return _trend(then, account, _quantity(now) / 4, _quantity(before) / 13, 1.0)
+    now = _typical_week(then, account, 0, 4, _quantity)
+    before = _typical_week(then, account, 35, 13, _quantity)
+    return _trend(then, account, now, before, 1.0)
 
 
 @oracle("usage_users_trend")
@@ -93,8 +121,21 @@ def users_trend(then: Then, account: str) -> Value:
 
 @oracle("usage_active_days_trend")
 def active_days_trend(then: Then, account: str) -> Value:
-    now, before = then.uses(account, 28), then.uses(account, 126, 35)
-    return _trend(then, account, _days(now) / 4, _days(before) / 13, 0.5)
+    now = _typical_week(then, account, 0, 4, _days)
+    before = _typical_week(then, account, 35, 13, _days)
+    return _trend(then, account, now, before, 0.5)
+
+
+@oracle("usage_weekend_share_change")
+def weekend_change(then: Then, account: str) -> Value:
+    if then.days_since(then.created[account]) < 126:
+        return None
+    shares = []
+    for rows in (then.uses(account, 28), then.uses(account, 126, 35)):
+        weekend = [r for r in rows if r["occurred_at"].strftime("%a") in {"Sat", "Sun"}]
+        shares.append(_share(_quantity(weekend), _quantity(rows)))
+    now, before = shares
+    return None if now is None or before is None else now - before
 
 
 @oracle("usage_events_vs_fleet_trend")
@@ -119,17 +160,43 @@ def utilisation(then: Then, account: str) -> Value:
     return None if users is None or contracted is None else users / contracted
 
 
-@oracle("usage_quota_use_30d")
-def quota_use(then: Then, account: str) -> Value:
+def _quotas(then: Then, account: str) -> dict[str, float]:
     limits: defaultdict[str, float] = defaultdict(float)
     for row in then.of("all_running", account):
         if row.get("quota") and row.get("quota_event"):
             limits[row["quota_event"]] += row["quota"]
-    month = then.uses(account, 30)
-    return max(
-        (_quantity(r for r in month if r["event"] == e) / q for e, q in limits.items()),
-        default=None,
-    )
+    return limits
+
+
+def _used(then: Then, account: str, event: str, days: int, until: int = 0) -> float:
+    return _quantity(r for r in then.uses(account, days, until) if r["event"] == event)
+
+
+@oracle("usage_quota_use_30d")
+def quota_use(then: Then, account: str) -> Value:
+    limits = _quotas(then, account)
+    return max((_used(then, account, e, 30) / q for e, q in limits.items()), default=None)
+
+
+@oracle("usage_quotas_near_limit")
+def near_limit(then: Then, account: str) -> Value:
+    limits = _quotas(then, account)
+    full = {e for e, q in limits.items() if _used(then, account, e, 30) >= 0.8 * q}
+    held = {(r["product"], r.get("quota_event")) for r in then.of("all_running", account)}
+    return sum(event in full for _, event in held) if limits else None
+
+
+@oracle("usage_quota_days_to_limit")
+def days_to_limit(then: Then, account: str) -> Value:
+    days = []
+    for event, limit in _quotas(then, account).items():
+        left = limit - _used(then, account, event, 30)
+        pace = median(_used(then, account, event, w + 7, w) for w in (0, 7, 14, 21)) / 7
+        if left <= 0:
+            days.append(0.0)
+        elif pace > 0:
+            days.append(left / pace)
+    return min(days, default=None)
 
 
 @oracle("usage_errors_per_100_events_28d")

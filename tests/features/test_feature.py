@@ -80,8 +80,11 @@ def test_a_flag_is_said_as_it_is() -> None:
     assert describe("notice_given", 0.0) == "No notice was given"
 
 
+_SIZES = ("events", "records", "active_users")
+
+
 def test_size_is_marked() -> None:
-    levels = {f"usage_{what}_{w}d" for what in ("events", "active_users") for w in (7, 28, 90)}
+    levels = {f"usage_{what}_{w}d" for what in _SIZES for w in (7, 28, 90)}
     deal = {"mrr", "seats", "price_per_seat", "products_held", "tenure_days", "contract_days"}
     assert {name for name, feature in CATALOGUE.items() if feature.size} == levels | deal
 

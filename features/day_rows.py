@@ -1,0 +1,128 @@
+"""Rows rolled up by day, in memory and in order of day, so that a window is a slice of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Codes = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+#: Rows of a window: a slice, or their numbers where some of it was not known yet.
+Rows = slice | npt.NDArray[np.intp]
+
+_DAY = np.timedelta64(1, "D")
+
+
+def day_number(time: Any) -> int:
+    """Return the days from 1970-01-01 to the midnight before (or at) a time."""
+    return int(pd.Timestamp(time).to_datetime64().astype("datetime64[D]").astype(np.int64))
+
+
+def day_of(number: int) -> pd.Timestamp:
+    """Return the midnight with which a day begins; the reverse of `day_number`."""
+    return pd.Timestamp(np.datetime64(0, "D") + number * _DAY)
+
+
+@dataclass(frozen=True)
+class DayRows:
+    """Rows rolled up by day, in order of their day.
+
+    Attributes
+    ----------
+    account : array of int
+        Number of the account.
+    member : array of int
+        Number of the user or of the pair of account and event; −1 where there is none.
+    day : array of int
+        Days from 1970-01-01.
+    known : array of int or None
+        The day on which a row was known; None where every row was known on its own day.
+    values : mapping of str to array of float
+        What was summed up.
+    """
+
+    account: Codes
+    member: Codes
+    day: Codes
+    known: Codes | None
+    values: Mapping[str, Numbers]
+
+    @classmethod
+    def ordered(
+        cls,
+        account: Codes,
+        member: Codes,
+        day: Codes,
+        known: Codes | None,
+        values: Mapping[str, Numbers],
+    ) -> DayRows:
+        """Put rows in order of their day."""
+        order = np.argsort(day, kind="stable")
+        late = None if known is None else known[order]
+        sums = {name: value[order] for name, value in values.items()}
+        return cls(account[order], member[order], day[order], late, sums)
+
+    def within(self, as_of: int, days: int, until_days: int = 0) -> Rows:
+        """Return the rows of [as_of − days, as_of − until_days) that were known before as_of."""
+        first, past = np.searchsorted(self.day, [as_of - days, as_of - until_days])
+        if self.known is None:
+            return slice(int(first), int(past))
+        known: npt.NDArray[np.intp] = np.flatnonzero(self.known[first:past] < as_of)
+        return known + int(first)
+
+    def totals(self, rows: Rows, column: str, accounts: int) -> Numbers:
+        """Return the sum of a column per account."""
+        return summed(self.account[rows], accounts, self.values[column][rows])
+
+    def per_week(
+        self, rows: Rows, as_of: int, weeks: int, accounts: int, column: str = ""
+    ) -> npt.NDArray[np.float64]:
+        """Return sums (or counts of rows) per account and week, the week before as_of first.
+
+        A week without a row counts 0.
+        """
+        week = (as_of - 1 - self.day[rows]) // 7
+        weights = self.values[column][rows] if column else None
+        cells = summed(self.account[rows] * weeks + week, accounts * weeks, weights)
+        return cells.reshape(accounts, weeks)
+
+    @property
+    def seen_from(self) -> Codes:
+        """The day on which each row was known, at the earliest its own."""
+        return self.day if self.known is None else np.maximum(self.day, self.known)
+
+    def distinct_days(self, key: Codes) -> DayRows:
+        """Return one row per key and day, known from when the first of its rows was."""
+        if not len(key):
+            return DayRows(key, key, self.day[:0], self.known, {})
+        span = int(key.max()) + 1
+        codes, unique = pd.factorize(self.day * span + key)
+        day, member = unique // span, unique % span
+        known = None
+        if self.known is not None:
+            known = earliest(codes, len(unique), self.seen_from)
+        return DayRows.ordered(member, member, day, known, {})
+
+
+def summed(codes: Codes, count: int, weights: Numbers | None = None) -> Numbers:
+    """Return the sum of the weights (1 where none are given) of each code from 0 to count − 1."""
+    return np.bincount(codes, weights, count).astype(float)
+
+
+def earliest(codes: Codes, count: int, days: Codes) -> Codes:
+    """Return the first day of each code; a day that never comes where it has none."""
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, codes, days)
+    return first
+
+
+def latest(codes: Codes, count: int, values: Numbers) -> Numbers:
+    """Return the largest value of each code; NaN where it has none."""
+    most = np.full(count, -np.inf)
+    np.maximum.at(most, codes, values)
+    return np.where(np.isfinite(most), most, np.nan)

@@ -1,0 +1,249 @@
+"""Use rolled up by day on the engine, each raw row read once for all dates and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.day_rows import Codes, DayRows, day_number, day_of, earliest
+from features.tables import Tables
+
+#: Days before a date that a window may reach back, for sums and users, and for single features.
+REACH_DAYS, EVENT_REACH_DAYS = 126, 56
+#: So many days are rolled up at a time: memory stays small, and no row is read twice.
+_STEP_DAYS = 92
+_SUMS = ("quantity", "records", "errors", "errors_known", "users_counted")
+_Frame = nw.LazyFrame[Any]
+
+
+@dataclass(frozen=True)
+class DailyUse:
+    """The use of all accounts by day.
+
+    Attributes
+    ----------
+    accounts : pd.Index
+        Names of the accounts that ever used something, in order.
+    rows : DayRows
+        A row per account, user and day, numbered by user (−1: a nameless one), with the sums of
+        quantity, records, errors, errors_known, users_counted and the largest active_users. What
+        lies before every window stands as one row without sums per user, on its last day.
+    user_account : array of int
+        The account of each user; users are in order of account and name.
+    events : DayRows
+        A row per account, event and day, numbered by `pairs`, with the sum of quantity.
+    pairs : array of int, shape = (n_pairs, 2)
+        Account and event of each pair that occurs, in order.
+    event_names : pd.Index
+        Names of the events.
+    has_users : bool
+        Whether rows name their users.
+    """
+
+    accounts: pd.Index[str]
+    rows: DayRows
+    user_account: Codes
+    events: DayRows
+    pairs: Codes
+    event_names: pd.Index[str]
+    has_users: bool
+
+    @cached_property
+    def account_days(self) -> DayRows:
+        """A row per account and day with use."""
+        return self.rows.distinct_days(self.rows.account)
+
+    @cached_property
+    def user_days(self) -> DayRows:
+        """A row per user and day with use; without nameless users."""
+        rows = self.rows
+        named = np.flatnonzero(rows.member >= 0)
+        known = None if rows.known is None else rows.known[named]
+        plain = DayRows(rows.member[named], rows.member[named], rows.day[named], known, {})
+        # Without late rows there is one row per user and day already.
+        return plain if known is None else plain.distinct_days(plain.member)
+
+    @cached_property
+    def used_from(self) -> Codes:
+        """The day on which the first use of each account was known."""
+        return earliest(self.rows.account, len(self.accounts), self.rows.seen_from)
+
+    @cached_property
+    def named_from(self) -> Codes:
+        """The day on which the first use by a named user of each account was known."""
+        named = self.rows.member >= 0
+        return earliest(self.rows.account[named], len(self.accounts), self.rows.seen_from[named])
+
+
+def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
+    """Roll up the use that the features of these dates are made from.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs usage.
+    dates : pd.Series of datetime
+        The dates as of which features are made; not empty.
+    """
+    first, end = day_number(dates.min()), day_number(dates.max())
+    since = first - REACH_DAYS
+    raw = _known_use(tables, end)
+    users = [_collected(_older(raw, tables, since))]
+    users += [_collected(by_user(part, tables)) for part in _parts(raw, since, end)]
+    start = first - EVENT_REACH_DAYS
+    events = [_collected(by_event(part, tables)) for part in _parts(raw, start, end)]
+    return _assembled(pa.concat_tables(users), pa.concat_tables(events), tables)
+
+
+def _known_use(tables: Tables, end: int) -> _Frame:
+    """Return the raw rows before a day, with every column that is needed, absent ones null."""
+    kinds: dict[str, Any] = {
+        "user_id": nw.String,
+        "quantity": nw.Float64,
+        "errors": nw.Float64,
+        "active_users": nw.Float64,
+    }
+    columns = [
+        nw.col(name) if tables.has("usage", name) else nw.lit(None, dtype=kind).alias(name)
+        for name, kind in kinds.items()
+    ]
+    past = min(day_of(end).to_pydatetime(), tables.observed_until)
+    rows = tables["usage"].filter(nw.col("occurred_at") < past)
+    known = ["known_at"] if tables.has("usage", "known_at") else []
+    rows = rows.select("account_id", "event", "occurred_at", *columns, *known)
+    rows = rows.with_columns(nw.col("quantity").fill_null(1.0), day=nw.col("occurred_at").dt.date())
+    if known:
+        # Null where a row was known on its own day.
+        late = nw.col("known_at").dt.date()
+        rows = rows.with_columns(known=nw.when(late > nw.col("day")).then(late))
+    return rows
+
+
+def _keys(tables: Tables, *names: str) -> list[str]:
+    return [*names, "known"] if tables.has("usage", "known_at") else [*names]
+
+
+def by_user(rows: _Frame, tables: Tables) -> _Frame:
+    """Sum up per account, user and day."""
+    return rows.group_by(*_keys(tables, "account_id", "user_id", "day")).agg(
+        nw.col("quantity").sum(),
+        nw.len().cast(nw.Float64).alias("records"),
+        nw.col("errors").sum(),
+        nw.col("errors").count().cast(nw.Float64).alias("errors_known"),
+        nw.col("active_users").max().alias("active_users"),
+        nw.col("active_users").count().cast(nw.Float64).alias("users_counted"),
+    )
+
+
+def by_event(rows: _Frame, tables: Tables) -> _Frame:
+    """Sum up per account, event and day."""
+    keys = _keys(tables, "account_id", "event", "day")
+    return rows.group_by(*keys).agg(nw.col("quantity").sum())
+
+
+def _older(rows: _Frame, tables: Tables, since: int) -> _Frame:
+    """Return one row per user for the time before every window: its last day."""
+    start = day_of(since).to_pydatetime()
+    rows = rows.filter(nw.col("occurred_at") < start)
+    if tables.has("usage", "known_at"):
+        late = nw.col("known_at") >= start
+        rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
+    nothing = nw.lit(0.0)
+    last = rows.group_by(*_keys(tables, "account_id", "user_id")).agg(
+        nw.col("day").max(),
+        nw.col("active_users").count().cast(nw.Float64).alias("users_counted"),
+    )
+    return last.with_columns(
+        quantity=nothing, records=nothing, errors=nothing, errors_known=nothing,
+        active_users=nw.lit(None, dtype=nw.Float64),
+    )  # fmt: skip
+
+
+def _parts(rows: _Frame, start: int, end: int) -> Iterator[_Frame]:
+    """Cut the rows from one day to another into parts that are rolled up by themselves."""
+    edges = [*range(start, end, _STEP_DAYS), end]
+    for first, past in pairwise(edges):
+        at = nw.col("occurred_at")
+        begin, stop = day_of(first).to_pydatetime(), day_of(past).to_pydatetime()
+        yield rows.filter((at >= begin) & (at < stop))
+
+
+def _collected(frame: _Frame) -> pa.Table:
+    """Run a roll-up; names become codes at once, which is a tenth of the memory."""
+    table: pa.Table = frame.collect("pyarrow").to_native()
+    columns = {}
+    for name in sorted(table.column_names):
+        column = table[name]
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            columns[name] = column.cast(pa.string()).dictionary_encode()
+        elif name in {"day", "known"}:
+            columns[name] = column.cast(pa.date32()).cast(pa.int32())
+        else:
+            columns[name] = column.cast(pa.float64())
+    return pa.table(columns)
+
+
+def _assembled(users: pa.Table, events: pa.Table, tables: Tables) -> DailyUse:
+    names = pd.Index(sorted({*_names(users["account_id"]), *_names(events["account_id"])}))
+    of_user, of_event = _codes(users["account_id"], names), _codes(events["account_id"], names)
+    user_names = pd.Index(sorted(_names(users["user_id"])))
+    user_code = _codes(users["user_id"], user_names)
+    event_names = pd.Index(sorted(_names(events["event"])))
+    user, user_pairs = _numbered(of_user, user_code, len(user_names))
+    pair, pairs = _numbered(of_event, _codes(events["event"], event_names), len(event_names))
+    values = {name: _numbers(users[name]) for name in (*_SUMS, "active_users")}
+    values["errors"] = np.nan_to_num(values["errors"])
+    rows = DayRows.ordered(of_user, user, _days(users, "day"), _known(users), values)
+    quantity = {"quantity": _numbers(events["quantity"])}
+    by_event = DayRows.ordered(of_event, pair, _days(events, "day"), _known(events), quantity)
+    has_users = tables.has("usage", "user_id")
+    return DailyUse(names, rows, user_pairs[:, 0], by_event, pairs, event_names, has_users)
+
+
+def _names(column: pa.ChunkedArray) -> set[str]:
+    return {name for chunk in column.chunks for name in chunk.dictionary.to_pylist()}
+
+
+def _codes(column: pa.ChunkedArray, names: pd.Index[str]) -> Codes:
+    """Return the place of each value in `names`; −1 for none."""
+    parts = [np.empty(0, dtype=np.int64)]
+    for chunk in column.chunks:
+        places = names.get_indexer(pd.Index(chunk.dictionary.to_pylist(), dtype=object))
+        codes = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
+        parts.append(np.append(places, -1)[codes].astype(np.int64))
+    return np.concatenate(parts)
+
+
+def _numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
+    """Return each row's pair of account and code by number (−1 without one), and the pairs."""
+    there = code >= 0
+    found, unique = pd.factorize(account[there] * max(count, 1) + code[there], sort=True)
+    number = np.full(len(code), -1, dtype=np.int64)
+    number[there] = found
+    unique = np.asarray(unique, dtype=np.int64)
+    return number, np.stack([unique // max(count, 1), unique % max(count, 1)], axis=1)
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.asarray(column.to_numpy(), dtype=float)
+
+
+def _days(table: pa.Table, name: str) -> Codes:
+    return np.asarray(table[name].to_numpy(), dtype=np.int64)
+
+
+def _known(table: pa.Table) -> Codes | None:
+    """Return the day on which each row was known; None where no row was late."""
+    if "known" not in table.column_names or table["known"].null_count == len(table):
+        return None
+    late = np.asarray(pc.fill_null(table["known"], 0).to_numpy(), dtype=np.int64)
+    return np.maximum(late, _days(table, "day"))

@@ -1,0 +1,102 @@
+"""Who used it: how many, how regularly, how unevenly, and whether the busiest are still there."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from features.day_rows import Codes, Numbers, earliest, summed
+from features.usage_levels import WINDOWS, Columns, share
+from features.usage_rollup import DailyUse
+
+#: A regular is a user who was active on so many days of the last 28.
+REGULAR_DAYS = 4
+#: So many of the quarter's most active users are its champions.
+CHAMPIONS = 3
+#: Told from users one by one: absent where they are not named.
+FROM_USERS = (
+    "usage_top_user_share_28d",
+    "usage_champions_silent",
+    "usage_new_users_28d",
+    "usage_regular_share_28d",
+)
+
+
+class Users:
+    """The users of a company, looked at as of one day after another."""
+
+    def __init__(self, use: DailyUse) -> None:
+        self._use = use
+        self._account = use.user_account
+        self._count = len(use.user_account)
+        rows = use.rows
+        named = np.flatnonzero(rows.member >= 0)
+        # A user is no newcomer from the day on which use before the last 28 days was known.
+        settled = np.maximum(rows.day[named] + 28, rows.seen_from[named])
+        self._settled_from = earliest(rows.member[named], self._count, settled)
+
+    def active(self, as_of: int) -> Columns:
+        """Return active users per account by window, and ``before``: two months ago.
+
+        NaN where no user of the account was ever named.
+        """
+        windows = {str(window): (window, 0) for window in WINDOWS} | {"before": (63, 35)}
+        named = self._use.named_from < as_of
+        return {
+            name: np.where(named, self._per_account(self._days(as_of, days, until) > 0), np.nan)
+            for name, (days, until) in windows.items()
+        }
+
+    def columns(self, as_of: int) -> Columns:
+        """Return the features that are told from users one by one."""
+        days = self._days(as_of, 28)
+        here, named = days > 0, self._use.named_from < as_of
+        # Of what people did: machines that call an interface are nobody's colleagues.
+        done = self._quantity(as_of, 28)
+        new = here & (self._settled_from >= as_of)
+        regular = self._per_account(days >= REGULAR_DAYS)
+        return {
+            "usage_top_user_share_28d": share(self._largest(done), self._per_account(done)),
+            "usage_champions_silent": self._champions_silent(self._quantity(as_of, 118, 28), here),
+            "usage_new_users_28d": np.where(named, self._per_account(new), np.nan),
+            "usage_regular_share_28d": share(regular, self._per_account(here)),
+        }
+
+    def _days(self, as_of: int, days: int, until: int = 0) -> Numbers:
+        rows = self._use.user_days
+        return summed(rows.member[rows.within(as_of, days, until)], self._count)
+
+    def _quantity(self, as_of: int, days: int, until: int = 0) -> Numbers:
+        rows = self._use.rows
+        window = rows.within(as_of, days, until)
+        # The nameless stand in front, at 0, and are left out.
+        done = summed(rows.member[window] + 1, self._count + 1, rows.values["quantity"][window])
+        return done[1:]
+
+    def _per_account(self, values: npt.NDArray[np.generic]) -> Numbers:
+        return summed(self._account, len(self._use.accounts), values.astype(float))
+
+    def _largest(self, values: Numbers) -> Numbers:
+        largest = np.zeros(len(self._use.accounts))
+        if self._count:
+            starts = _starts(self._account)
+            largest[self._account[starts]] = np.maximum.reduceat(values, starts)
+        return largest
+
+    def _champions_silent(self, quarter: Numbers, here: npt.NDArray[np.bool_]) -> Numbers:
+        """Return the share of the most active users of the quarter who have gone quiet."""
+        left = quarter.copy()
+        champions = np.zeros(self._count, dtype=bool)
+        for _ in range(CHAMPIONS):
+            most = self._largest(left)[self._account]
+            found = np.flatnonzero((left == most) & (left > 0))
+            # Of equals the first by name: users are in that order.
+            first = found[np.unique(self._account[found], return_index=True)[1]]
+            champions[first] = True
+            left[first] = 0.0
+        return share(self._per_account(champions & ~here), self._per_account(champions))
+
+
+def _starts(account: Codes) -> npt.NDArray[np.intp]:
+    """Return where each account's users begin."""
+    return np.flatnonzero(np.append(True, account[1:] != account[:-1]))
