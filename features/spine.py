@@ -109,7 +109,7 @@ def training_dates(
     list of datetime
         In order; empty where the history is too short.
     """
-    earliest = max(_data_start(tables) + timedelta(days=warm_up_days), first or datetime.min)
+    earliest = max(data_start(tables) + timedelta(days=warm_up_days), first or datetime.min)
     last = tables.observed_until - timedelta(days=horizon_days)
     day = last.replace(hour=0, minute=0, second=0, microsecond=0)
     # One fixed grid: the dates of a later training are those of this one and some more, so that
@@ -122,7 +122,7 @@ def training_dates(
     return dates[::-1]
 
 
-def _data_start(tables: Tables) -> datetime:
+def data_start(tables: Tables) -> datetime:
     """Return when the records begin: the first use, else the first subscription."""
     table, column = (
         ("usage", "occurred_at") if tables.has("usage") else ("subscriptions", "started_at")

@@ -103,15 +103,22 @@ def train(
             formats=["%Y-%m-%d"], metavar="DATE", help="Learn only from what was known before."
         ),
     ] = None,
-    promote: Annotated[bool, typer.Option(help="Make the new version the one that scores.")] = True,
+    promote: Annotated[
+        bool,
+        typer.Option(help="Let the version score, unless it leaks or is worse than the champion."),
+    ] = True,
 ) -> None:
     """Train on past dates, evaluate on later ones, and leave a model version."""
     from health.config import load_config
+    from health.training.console import training
     from health.training.train import train_version
 
-    loaded = load_config(config)
-    version = train_version(loaded, until=until, promoted=promote)
-    show.training(_console(), version, promoted=promote)
+    console, loaded = _console(), load_config(config)
+    at, by = _signed()
+    trained = train_version(
+        loaded, until=until, promoted=promote, at=at, by=by, say=lambda t: show.say(console, t)
+    )
+    training(console, trained, loaded)
 
 
 @app.command()
@@ -188,10 +195,16 @@ def models(
     config: ConfigPath,
     action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote it whatever speaks against it.")
+    ] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with name and time.")
+    ] = "",
 ) -> None:
     """List the model versions with their evaluation, or promote one."""
     from health.config import load_config
-    from health.training import registry
+    from health.training import console, registry
 
     loaded = load_config(config)
     if action is not None:
@@ -201,10 +214,14 @@ def models(
                 where="health models",
                 fix="health models CONFIG, or health models CONFIG promote VERSION",
             )
-        registry.promote(loaded.models_dir, version)
-    show.versions(
-        _console(), registry.list_versions(loaded.models_dir), registry.champion(loaded.models_dir)
-    )
+        from health.training.promotion import promote_version, require_reason, weigh
+
+        require_reason(force=force, reason=reason)
+        decision = weigh(loaded, version)
+        console.compared(_console(), decision)
+        at, by = _signed()
+        promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
+    console.versions(_console(), loaded.models_dir, registry.champion(loaded.models_dir))
 
 
 def main() -> None:
@@ -223,6 +240,17 @@ def main() -> None:
         errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
         traceback.print_exc()
         sys.exit(1)
+
+
+def _signed() -> tuple[str, str]:
+    """Return the time and the person, for the records."""
+    import getpass
+
+    try:
+        by = getpass.getuser()
+    except (KeyError, OSError):
+        by = "unknown"
+    return _now().isoformat(timespec="seconds"), by
 
 
 def _now() -> datetime:

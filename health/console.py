@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
@@ -16,7 +15,6 @@ from health.wording import money, percent
 if TYPE_CHECKING:
     from health.company import Company
     from health.scoring.explain import Explanation
-    from health.training.registry import Version
     from health.weekly.batch import RunResult
 
 _BANDS = {"red": "red", "yellow": "yellow", "green": "green"}
@@ -55,50 +53,6 @@ def catalogue(console: Console) -> None:
         window = f"{feature.window_days} d" if feature.window_days else ""
         table.add_row(feature.name, feature.unit, window, feature.null_means, feature.zero_means)
     console.print(table)
-
-
-def training(console: Console, version: Version, *, promoted: bool) -> None:
-    """Print what was trained and how well it did on later dates."""
-    rows = version.manifest["rows"]
-    dates = version.manifest["training_dates"]
-    say(
-        console,
-        f"Model version {version.name}: {rows['accounts']:,} accounts on {len(dates)} dates, "
-        f"{dates[0]} to {dates[-1]}{'' if promoted else ' (not promoted)'}",
-    )
-    for target, evaluation in version.manifest["evaluation"].items():
-        say(console, f"  {target.replace('_', '-')}: {evaluation_line(evaluation)}")
-
-
-def evaluation_line(evaluation: dict[str, Any]) -> str:
-    """Say in one line how a model was judged, and why where no model is used."""
-    auc, oracle = evaluation.get("auc"), evaluation.get("oracle_auc")
-    parts = [f"basis: {evaluation['basis']}"]
-    if auc:
-        low, high = auc.get("low") or float("nan"), auc.get("high") or float("nan")
-        parts.append(f"AUC {auc['value']:.3f} on later dates (95 % {low:.3f} to {high:.3f})")
-    if oracle:
-        own = evaluation["auc_beside_oracle"]
-        parts.append(
-            f"the oracle, who knows the true chances, {oracle:.3f}: "
-            f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
-        )
-    if evaluation.get("base_rate") is not None:
-        parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
-    if not evaluation.get("has_signal") and evaluation.get("note"):
-        parts.append(evaluation["note"])
-    return "; ".join(parts)
-
-
-def versions(console: Console, found: Sequence[Version], champion: str | None) -> None:
-    """Print the model versions, oldest first, the champion marked."""
-    if not found:
-        say(console, "No model version yet; run `health train`.")
-    for version in found:
-        mark = "*" if version.name == champion else " "
-        say(console, f"{mark} {version.name}")
-        for target, evaluation in version.manifest["evaluation"].items():
-            say(console, f"    {target.replace('_', '-')}: {evaluation_line(evaluation)}")
 
 
 def run_summary(console: Console, run: RunResult) -> None:

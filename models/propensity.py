@@ -72,9 +72,9 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         What predicts.
     evaluation_ : Evaluation or None
         On later dates; of the model that was tried even where the base rate replaced it.
-    held_out_ : pandas.DataFrame, shape = (n_tested, 2)
+    held_out_ : pandas.DataFrame, shape = (n_tested, 3)
         target and uncalibrated logit of the rows tested on later dates, indexed by their
-        position in `X`.
+        position in `X`, and learnt_until: the last date their model was fitted on.
     calibration_ : Calibration
         As applied.
     leakage_ : tuple of LeakageSuspect

@@ -56,8 +56,9 @@ class TimeTest:
         The 95 % interval of the AUC lies above 0.5.
     sentences : tuple of str
         How it was tested and what came out.
-    held_out : pandas.DataFrame, shape = (n_tested, 2)
-        target and uncalibrated logit of the tested rows, indexed by their position.
+    held_out : pandas.DataFrame, shape = (n_tested, 3)
+        target and uncalibrated logit of the tested rows, indexed by their position, and
+        learnt_until: the last date their model was fitted on (NaT where dates do not part them).
     """
 
     evaluation: Evaluation | None
@@ -65,7 +66,7 @@ class TimeTest:
     has_signal: bool
     sentences: tuple[str, ...]
     held_out: pd.DataFrame = field(
-        default_factory=lambda: pd.DataFrame({"target": [], "logit": []})
+        default_factory=lambda: pd.DataFrame({"target": [], "logit": [], "learnt_until": []})
     )
 
 
@@ -97,7 +98,7 @@ def try_in_time(
         Seed of folds and resamples.
     """
     splits, how = _splits(rows, n_splits, embargo_days, seed)
-    tested, logit = _held_out(candidate, rows, splits)
+    tested, logit, learnt_until = _held_out(candidate, rows, splits)
     target, groups = rows.target[tested], rows.codes[tested]
     event_accounts = len(np.unique(groups[target == 1]))
     if event_accounts < FEWEST_TESTED or target.all():
@@ -116,7 +117,9 @@ def try_in_time(
     )
     has_signal = bool(evaluation.auc.low > 0.5)
     sentences = (how, _signal_sentence(evaluation.auc, has_signal))
-    held_out = pd.DataFrame({"target": target, "logit": logit}, index=tested)
+    held_out = pd.DataFrame(
+        {"target": target, "logit": logit, "learnt_until": learnt_until}, index=tested
+    )
     return TimeTest(evaluation, fitted.calibration, has_signal, sentences, held_out)
 
 
@@ -145,15 +148,26 @@ def _splits(
 
 def _held_out(
     candidate: Any, rows: LabelledRows, splits: list[tuple[IntArray, IntArray]]
-) -> tuple[IntArray, FloatArray]:
+) -> tuple[IntArray, FloatArray, pd.DatetimeIndex]:
     tested = [np.empty(0, dtype=np.int64)]
     logits = [np.empty(0)]
+    learnt_until: list[Any] = []
     for train, test in _usable(rows, splits):
         model = clone(candidate)
         model.fit(rows.frame.iloc[train], rows.target[train], groups=rows.codes[train])
         tested.append(test)
         logits.append(model.decision_function(rows.frame.iloc[test]))
-    return np.concatenate(tested), np.concatenate(logits)
+        learnt_until += [_last_before(rows.dates, train, test)] * len(test)
+    until = pd.DatetimeIndex(learnt_until).as_unit("us")
+    return np.concatenate(tested), np.concatenate(logits), until
+
+
+def _last_before(dates: Any, train: IntArray, test: IntArray) -> Any:
+    """Return the last training date where it lies before every test date, else NaT."""
+    if dates is None:
+        return pd.NaT
+    last = pd.Timestamp(dates[train].max())
+    return last if last < pd.Timestamp(dates[test].min()) else pd.NaT
 
 
 def _usable(

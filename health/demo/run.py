@@ -14,6 +14,7 @@ from features.errors import HealthError
 from health import console as show
 from health.config import Config, load_config
 from health.demo import DemoCompany, simulate_company, write_company
+from health.training.console import training
 from health.training.train import train_version
 from health.weekly.batch import score_run
 
@@ -64,8 +65,13 @@ def run_demo(
         ),
     )
     with console.status("Training on past dates"):
-        version = train_version(config, truth=_true_probabilities(company, config))
-    show.training(console, version, promoted=True)
+        trained = train_version(
+            config,
+            truth=_true_probabilities(company, config),
+            at=today.isoformat(timespec="seconds"),
+            by="health demo",
+        )
+    training(console, trained, config)
     # The week before comes first, so that the last run can say what changed.
     with console.status("Scoring two weeks"):
         score_run(config, last - timedelta(days=7), replace=False, today=today)

@@ -54,4 +54,4 @@ class TrainingConfig(Section):
     seed: int = 0
     leakage_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     cohort_days: PositiveInt = 364
-    auc_tolerance: Annotated[float, Field(ge=0, lt=0.5)] = 0.01
+    auc_tolerance: Annotated[float, Field(ge=0, lt=0.5)] = 0.02

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.errors import HealthError
 from features.labels import build_labels, cross_sell_labels, tenure_spells
-from features.spine import training_dates
+from features.spine import data_start, training_dates
 from features.tables import Tables
 from health.config import Config
 from health.expansion.prices import StepPrices, peer_groups
@@ -70,7 +71,11 @@ def model_columns(frame: pd.DataFrame, config: Config) -> list[str]:
 
 
 def build_training_set(
-    tables: Tables, config: Config, *, until: datetime | None = None
+    tables: Tables,
+    config: Config,
+    *,
+    until: datetime | None = None,
+    dates: Sequence[datetime] | None = None,
 ) -> TrainingSet:
     """Collect past dates, features as of each, and labels.
 
@@ -82,6 +87,8 @@ def build_training_set(
         Labels, training dates and peer group.
     until : datetime, optional
         Pretend that the data ends here.
+    dates : sequence of datetime, optional
+        Take these dates instead of those of the configuration.
 
     Raises
     ------
@@ -90,22 +97,7 @@ def build_training_set(
     """
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
-    first = config.training.first
-    dates = training_dates(
-        tables,
-        every_days=config.training.every_days,
-        first=datetime(first.year, first.month, first.day) if first else None,
-        weekday=config.weekday,
-        warm_up_days=WARM_UP_DAYS,
-        horizon_days=config.labels.horizon_days,
-    )
-    if not dates:
-        raise HealthError(
-            f"no past date has {WARM_UP_DAYS} days before it and "
-            f"{config.labels.horizon_days} days after it",
-            where=str(config.file),
-            fix="give more history, a shorter labels.horizon_days, or an earlier training.first",
-        )
+    dates = _configured_dates(tables, config) if dates is None else dates
     features = build_features(tables, dates)
     spine = features[["account_id", "as_of"]]
     options = {
@@ -118,6 +110,30 @@ def build_training_set(
     accounts = accounts[accounts["notice_given"] == 0].reset_index(drop=True)
     products = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
     return TrainingSet(accounts, products, _durations(tables, config), tuple(dates))
+
+
+def _configured_dates(tables: Tables, config: Config) -> list[datetime]:
+    first = config.training.first
+    dates = training_dates(
+        tables,
+        every_days=config.training.every_days,
+        first=datetime(first.year, first.month, first.day) if first else None,
+        weekday=config.weekday,
+        warm_up_days=WARM_UP_DAYS,
+        horizon_days=config.labels.horizon_days,
+    )
+    if dates:
+        return dates
+    begin, end = data_start(tables), tables.observed_until
+    since = f" from {first} on" if first else ""
+    raise HealthError(
+        f"too little history: the records run for {(end - begin).days} days, {begin:%Y-%m-%d} to "
+        f"{end:%Y-%m-%d}, and a date to learn from{since} needs {WARM_UP_DAYS} days before it and "
+        f"{config.labels.horizon_days} days after it, every {config.training.every_days} days",
+        where=str(config.file),
+        fix="give more history, a shorter labels.horizon_days, a smaller training.every_days or "
+        "an earlier training.first; `health score` needs a model, so it waits as well",
+    )
 
 
 @dataclass(frozen=True)
@@ -235,7 +251,7 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "note": "; ".join(model.reasons_),
         **{key: value for key, value in figures.items() if key not in _OWN},
         "calibration": model.calibration_.to_dict(),
-        "leakage": [str(suspect) for suspect in model.leakage_],
+        "leakage": [suspect.feature for suspect in model.leakage_],
     }
     return dict(plain(judged))
 

@@ -17,7 +17,7 @@ from models.inputs import FloatArray
 from models.small_data import BaseRateClassifier
 
 KEYS = ["target", "account_id", "as_of", "product"]
-COLUMNS = [*KEYS, "happened", "logit", "probability"]
+COLUMNS = [*KEYS, "happened", "logit", "probability", "learnt_until"]
 FILE = "held_out.parquet"
 
 
@@ -37,10 +37,10 @@ def held_out_predictions(
 
     Returns
     -------
-    pd.DataFrame, shape = (n_tested, 7)
+    pd.DataFrame, shape = (n_tested, 8)
         target, account_id, as_of, product (empty where the row is no offer), happened, logit
-        (uncalibrated) and probability: what would have been published, each made without the
-        row's own outcome.
+        (uncalibrated), probability (what would have been published) and learnt_until, the last
+        date the row's model was fitted on; nothing of it knew the row's own outcome.
     """
     parts = [
         _of_one(target, models[target], rows[target], embargo_days)
@@ -73,6 +73,7 @@ def _of_one(
             "happened": happened,
             "logit": logit,
             "probability": probability,
+            "learnt_until": held_out["learnt_until"].astype("datetime64[us]"),
         }
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from health.training.fit import (
     evaluation_of,
     model_columns,
 )
+from health.training.leakage import Leak
 from health.training.reference import reference_ranges
 
 
@@ -27,6 +29,7 @@ def build_manifest(
     training: TrainingSet,
     rows: Mapping[str, TargetRows],
     models: Mapping[str, Any],
+    leaks: Sequence[Leak],
     *,
     known_until: datetime,
     truth: pd.DataFrame | None = None,
@@ -43,6 +46,8 @@ def build_manifest(
         The same by target.
     models : mapping of str to object
         The fitted artefacts.
+    leaks : sequence of Leak
+        Features that stop promotion.
     known_until : datetime
         Nothing of this moment or later was known.
     truth : pd.DataFrame, optional
@@ -70,6 +75,7 @@ def build_manifest(
         },
         "tables": {s.table: s.rows for s in company.opened.summaries},
         "targets": {target: _counts(rows[target]) for target in TARGETS},
+        "leaks": [asdict(leak) for leak in leaks],
         "evaluation": evaluation_of(dict(models), training, truth),
         "feature_ranges": reference_ranges(training.accounts[columns]),
         "score_ranges": _score_ranges(models, training),

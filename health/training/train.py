@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
 
+from features.catalogue import CATALOGUE
 from health.company import open_company
 from health.config import Config
 from health.training import registry
-from health.training.fit import build_training_set, fit_models, target_rows
+from health.training.fit import TARGETS, build_training_set, fit_models, target_rows
 from health.training.held_out import FILE, held_out_predictions, to_parquet
+from health.training.leakage import known_late, strong_alone
 from health.training.manifest import build_manifest
+from health.training.promotion import Decision, promote_version, weigh
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A version that was trained, and whether it scores from now on."""
+
+    version: registry.Version
+    decision: Decision
+    promoted: bool
 
 
 def train_version(
@@ -20,8 +35,11 @@ def train_version(
     until: datetime | None = None,
     promoted: bool = True,
     truth: pd.DataFrame | None = None,
-) -> registry.Version:
-    """Train on past dates and leave a version in `models_dir`; promote it where asked.
+    at: str = "",
+    by: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train on past dates, leave a version in `models_dir`, and promote it where it may score.
 
     Parameters
     ----------
@@ -30,25 +48,60 @@ def train_version(
     until : datetime, optional
         Learn only from what was known before this date.
     promoted : bool
-        Make the new version the champion.
+        Make the version the champion, unless a feature leaks or it is worse than the champion.
     truth : pd.DataFrame, optional
         The true probabilities of a simulated company, as `evaluation_of` takes them.
+    at, by : str
+        Time and person, for the records.
+    say : callable
+        Told what is being done.
+
+    Raises
+    ------
+    HealthError
+        Bad input, or too little history to learn from.
     """
+    say("Reading and checking the tables")
     company = open_company(config)
+    tables = company.opened.tables
     known_until = min(until or company.data_end, company.data_end)
-    training = build_training_set(company.opened.tables, config, until=until)
-    models = fit_models(training, config)
+    if until is not None and until < tables.observed_until:
+        tables = replace(tables, observed_until=until)
+    say("Building features and labels of past dates")
+    training = build_training_set(tables, config)
     rows = target_rows(training, config)
+    say(_learns_from(training.accounts, len(training.dates)))
+    models = fit_models(training, config)
+    say("Looking for features that know the answer")
+    leaks = [
+        *strong_alone(models, TARGETS, config.training.leakage_auc),
+        *known_late(tables, training.accounts, training.dates, CATALOGUE),
+    ]
     embargo = config.labels.horizon_days + config.labels.grace_days
     held_out = held_out_predictions(models, rows, embargo)
-    manifest = build_manifest(company, training, rows, models, known_until=known_until, truth=truth)
+    manifest = build_manifest(
+        company, training, rows, models, leaks, known_until=known_until, truth=truth
+    )
     version = registry.save_version(
         config.models_dir,
         models,
         manifest,
         until=str(known_until.date()),
         tables={FILE: to_parquet(held_out)},
+        notes={"trained.json": json.dumps({"at": at, "by": by}) + "\n"},
     )
-    if promoted:
-        registry.promote(config.models_dir, version.name)
-    return version
+    say("Comparing it with the champion")
+    decision = weigh(config, version.name, training)
+    promoted = promoted and decision.passes
+    if promoted and decision.champion != version.name:
+        promote_version(config, decision, at=at, by=by, reason="trained")
+    return Trained(version, decision, promoted)
+
+
+def _learns_from(accounts: pd.DataFrame, n_dates: int) -> str:
+    """Say how much there is to learn from."""
+    churned = accounts[accounts["churned"] == 1]
+    return (
+        f"Fitting on {len(accounts):,} rows: {accounts['account_id'].nunique():,} accounts on "
+        f"{n_dates} dates, {churned['account_id'].nunique():,} of which churned"
+    )

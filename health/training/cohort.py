@@ -1,0 +1,190 @@
+"""The rows two versions are compared on, each with predictions made without knowing the row.
+
+The cohort is what the later trained version held out, so it was fixed when that was trained.
+There the later version is judged by its held-out predictions. For the earlier one there are three
+ways, and the best that the data allow is taken:
+
+1. it is asked as it stands, on dates later than everything it knew;
+2. its own held-out predictions, where its models had learnt from the same dates;
+3. its way of modelling (estimator, parameters, features) is fitted again on exactly the dates
+   that the later version's model of the row had learnt from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from scipy.special import logit as log_odds
+from sklearn.base import clone
+
+from health.training.fit import TargetRows
+from health.training.held_out import KEYS
+from health.training.registry import Version
+from models.calibration import fit_calibration
+from models.small_data import BaseRateClassifier
+from models.time_test import FEWEST_TESTED
+
+AS_IT_STANDS = "asked as it stands on dates later than all it knew"
+HELD_OUT = "both held out the same rows from the same training dates"
+REFITTED = "fitted again on the same earlier dates"
+_TOLD = [*KEYS, "logit", "probability"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a comparison knows of a version.
+
+    Attributes
+    ----------
+    version : Version
+        With its artefacts.
+    held_out : pd.DataFrame
+        As from `held_out_predictions`.
+    """
+
+    version: Version
+    held_out: pd.DataFrame
+
+    @property
+    def until(self) -> pd.Timestamp:
+        """The date from which on the version knew nothing."""
+        return pd.Timestamp(str(self.version.manifest["trained_until"]))
+
+    def of(self, target: str) -> pd.DataFrame:
+        """Return its held-out rows of a target."""
+        return self.held_out[self.held_out["target"] == target]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Rows with an honest prediction of both versions.
+
+    Attributes
+    ----------
+    frame : pd.DataFrame, shape = (n_rows, n_columns)
+        target, account_id, as_of, product, happened, and logit and probability of the version
+        trained later (``_newer``) and of the other (``_older``).
+    how : str
+        Where the older one's predictions come from.
+    """
+
+    frame: pd.DataFrame
+    how: str
+
+    @property
+    def event_accounts(self) -> int:
+        """How many accounts had the event."""
+        return int(self.frame.loc[self.frame["happened"] == 1, "account_id"].nunique())
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are enough events, and rows without, to compare on."""
+        return self.event_accounts >= FEWEST_TESTED and not self.frame["happened"].all()
+
+
+def choose_cohort(
+    target: str, newer: Candidate, older: Candidate, rows: TargetRows | None, cohort_days: int
+) -> Cohort:
+    """Take the best of the three ways that has enough events.
+
+    Parameters
+    ----------
+    target : str
+        What is predicted.
+    newer, older : Candidate
+        By how late they were trained.
+    rows : TargetRows or None
+        The labelled past as the newer one learnt it; without it only the second way is open.
+    cohort_days : int
+        The cohort's span, back from its newest date.
+    """
+    held_out = newer.of(target)
+    held_out = held_out[
+        held_out["as_of"] > held_out["as_of"].max() - pd.Timedelta(cohort_days, "D")
+    ]
+    own = older.of(target)
+    same = held_out.merge(own[[*KEYS, "learnt_until"]], on=[*KEYS, "learnt_until"])
+    stored = _joined(same, own[_TOLD], HELD_OUT)
+    if rows is None:
+        return stored
+    later = held_out[held_out["as_of"] >= older.until]
+    cohort = _joined(later, _as_it_stands(target, older, later, rows), AS_IT_STANDS)
+    if cohort.tells:
+        return cohort
+    if len(stored.frame) < len(held_out):
+        cohort = _joined(held_out, _refitted(target, older, held_out, rows), REFITTED)
+    return cohort if cohort.tells else stored
+
+
+def needs_rows(target: str, newer: Candidate, older: Candidate) -> bool:
+    """Tell whether the stored predictions alone do not do."""
+    keys = [*KEYS, "learnt_until"]
+    held_out = newer.of(target)
+    return len(held_out.merge(older.of(target)[keys], on=keys)) < len(held_out)
+
+
+def _joined(held_out: pd.DataFrame, told: pd.DataFrame, how: str) -> Cohort:
+    own = held_out.drop(columns="learnt_until").astype({"as_of": "datetime64[us]"})
+    told = told.astype({"as_of": "datetime64[us]"})
+    both = own.merge(told, on=KEYS, suffixes=("_newer", "_older"))
+    both = both.dropna(subset=["probability_newer", "probability_older"])
+    return Cohort(both.sort_values(KEYS, ignore_index=True), how)
+
+
+def _as_it_stands(
+    target: str, older: Candidate, held_out: pd.DataFrame, rows: TargetRows
+) -> pd.DataFrame:
+    wanted = _with_inputs(target, held_out, rows)
+    if wanted.empty:
+        return pd.DataFrame(columns=_TOLD)
+    model = older.version.artefacts[target]
+    probability = model.predict_proba(wanted[list(model.feature_names_in_)])[:, 1]
+    return wanted[KEYS].assign(logit=log_odds(probability), probability=probability)
+
+
+def _refitted(
+    target: str, older: Candidate, held_out: pd.DataFrame, rows: TargetRows
+) -> pd.DataFrame:
+    """Fit the older version's way of modelling once for each model of the newer one."""
+    model = older.version.artefacts[target]
+    inputs = list(model.feature_names_in_)
+    labelled = rows.frame[rows.frame[rows.label].notna()]
+    parts = []
+    for learnt_until, block in held_out.groupby("learnt_until"):
+        earlier = labelled[labelled["as_of"] <= learnt_until]
+        asked = _with_inputs(target, block, rows)
+        if not len(asked) or earlier[rows.label].nunique() < 2:
+            continue
+        again = clone(model.model_)
+        again.fit(earlier[inputs], earlier[rows.label].astype(int), groups=earlier["account_id"])
+        parts.append(
+            asked[[*KEYS, "happened"]].assign(logit=again.decision_function(asked[inputs]))
+        )
+    if not parts:
+        return pd.DataFrame(columns=_TOLD)
+    told = pd.concat(parts, ignore_index=True)
+    told["probability"] = expit(told["logit"])
+    if not isinstance(model.model_, BaseRateClassifier):
+        # Calibrated as the newer one's were: each row without its own account.
+        groups, seed = told["account_id"], older.version.manifest["seed"]
+        fitted = fit_calibration(
+            told["logit"].to_numpy(), told["happened"].to_numpy(), groups=groups, seed=seed
+        )
+        told["probability"] = expit(fitted.held_out_logit)
+    return told[_TOLD]
+
+
+def _with_inputs(target: str, held_out: pd.DataFrame, rows: TargetRows) -> pd.DataFrame:
+    """Join held-out rows with what the models see of them."""
+    frame = rows.frame
+    # A row's key names the product, and so may an input.
+    offered = frame["product"].astype(str) if "product" in frame else np.full(len(frame), "")
+    keyed = frame.assign(
+        target=target, offered=offered, as_of=frame["as_of"].astype("datetime64[us]")
+    )
+    wanted = held_out[[*KEYS, "happened"]].rename(columns={"product": "offered"})
+    joined = keyed.merge(wanted, on=["target", "account_id", "as_of", "offered"])
+    return joined.assign(product=joined["offered"])

@@ -1,0 +1,167 @@
+"""Champion against challenger on one later cohort that neither was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from health.training.cohort import Candidate, Cohort, choose_cohort
+from health.training.fit import TargetRows
+from health.training.held_out import KEYS
+from models.evaluation import plain
+from models.paired import PairedEvaluation, evaluate_paired
+from models.time_test import FEWEST_TESTED
+
+BETTER, NO_WORSE, WORSE, UNKNOWN = "better", "no worse", "worse", "not comparable"
+
+
+@dataclass(frozen=True)
+class TargetComparison:
+    """Two versions' models of one target.
+
+    Attributes
+    ----------
+    target : str
+    verdict : str
+        ``"better"``, ``"no worse"``, ``"worse"`` or ``"not comparable"``: of the challenger.
+    why : str
+        The figures behind it in a sentence.
+    how : str
+        Where the predictions of the version trained earlier come from.
+    dates : tuple of str
+        The first and last date of the cohort; empty where there is none.
+    cohort_hash : str
+        Of the accounts, dates and outcomes.
+    figures : PairedEvaluation or None
+        First the champion, second the challenger.
+    """
+
+    target: str
+    verdict: str
+    why: str
+    how: str = ""
+    dates: tuple[str, ...] = ()
+    cohort_hash: str = ""
+    figures: PairedEvaluation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested dictionaries for JSON."""
+        return dict(plain(asdict(self)))
+
+
+def compare_versions(
+    champion: Candidate,
+    challenger: Candidate,
+    targets: Sequence[str],
+    *,
+    rows: Mapping[str, TargetRows] | None = None,
+    cohort_days: int = 364,
+    auc_tolerance: float = 0.02,
+    seed: int = 0,
+) -> list[TargetComparison]:
+    """Compare two versions, each by predictions of rows that it did not know.
+
+    Parameters
+    ----------
+    champion, challenger : Candidate
+        The versions.
+    targets : sequence of str
+        What to compare.
+    rows : mapping of str to TargetRows, optional
+        The labelled past as the version trained later learnt it; without it only stored
+        predictions are compared.
+    cohort_days : int
+        The cohort's span, back from its newest date.
+    auc_tolerance : float
+        A challenger further below the champion is worse even where chance could explain it.
+    seed : int
+        Seed of the resampling.
+    """
+    found = []
+    for target in targets:
+        settled = _without_cohort(target, champion, challenger)
+        if settled is None:
+            newer_first = challenger.until >= champion.until
+            newer, older = (challenger, champion) if newer_first else (champion, challenger)
+            known = None if rows is None else rows[target]
+            cohort = choose_cohort(target, newer, older, known, cohort_days)
+            names = ("older", "newer") if newer_first else ("newer", "older")
+            settled = _judged(target, cohort, names, auc_tolerance, seed)
+        found.append(settled)
+    return found
+
+
+def _without_cohort(
+    target: str, champion: Candidate, challenger: Candidate
+) -> TargetComparison | None:
+    """Settle what needs no cohort: another question, or no probability to compare."""
+    ours, theirs = (c.version.manifest for c in (champion, challenger))
+    spans = [(m.get("horizon_days"), m.get("grace_days")) for m in (ours, theirs)]
+    if spans[0] != spans[1]:
+        why = (
+            "they answer different questions: horizon and grace of "
+            f"{spans[0]} days against {spans[1]}"
+        )
+        return TargetComparison(target, UNKNOWN, why)
+    judged = [m["evaluation"].get(target, {}) for m in (ours, theirs)]
+    speaks = [evaluation.get("basis", "none") != "none" for evaluation in judged]
+    if not speaks[0]:
+        return TargetComparison(target, NO_WORSE, "the champion publishes no probability")
+    if not speaks[1]:
+        why = f"publishes no probability any more: {judged[1].get('note', '')}"
+        return TargetComparison(target, WORSE, why)
+    return None
+
+
+def _judged(
+    target: str, cohort: Cohort, names: tuple[str, str], auc_tolerance: float, seed: int
+) -> TargetComparison:
+    frame = cohort.frame
+    if not cohort.tells:
+        why = (
+            f"{cohort.event_accounts} accounts with the event on {len(frame):,} rows that neither "
+            f"knew; {FEWEST_TESTED} are needed, and rows without it"
+        )
+        return TargetComparison(target, UNKNOWN, why)
+    ours, theirs = names
+    figures = evaluate_paired(
+        frame["happened"],
+        frame[f"probability_{ours}"],
+        frame[f"probability_{theirs}"],
+        rank_first=frame[f"logit_{ours}"],
+        rank_second=frame[f"logit_{theirs}"],
+        groups=frame["account_id"],
+        seed=seed,
+    )
+    dates = (str(frame["as_of"].min().date()), str(frame["as_of"].max().date()))
+    content = frame[[*KEYS, "happened"]].to_csv(index=False).encode()
+    return TargetComparison(
+        target,
+        _verdict(figures, auc_tolerance),
+        f"{_sentence(figures, dates)}; the one trained earlier: {cohort.how}",
+        cohort.how,
+        dates,
+        hashlib.sha256(content).hexdigest()[:12],
+        figures,
+    )
+
+
+def _verdict(figures: PairedEvaluation, auc_tolerance: float) -> str:
+    auc, loss = figures.auc.difference, figures.log_loss.difference
+    surely_worse = auc.high < 0 or loss.low > 0
+    if surely_worse or auc.value < -auc_tolerance:
+        return WORSE
+    return BETTER if auc.low > 0 or loss.high < 0 else NO_WORSE
+
+
+def _sentence(figures: PairedEvaluation, dates: tuple[str, str]) -> str:
+    auc, loss = figures.auc, figures.log_loss
+    return (
+        f"AUC {auc.second:.3f} against {auc.first:.3f} (difference {auc.difference.value:+.3f}, "
+        f"95 % {auc.difference.low:+.3f} to {auc.difference.high:+.3f}), log loss "
+        f"{loss.second:.4f} against {loss.first:.4f} (95 % {loss.difference.low:+.4f} to "
+        f"{loss.difference.high:+.4f}), on {figures.rows:,} rows of {figures.accounts:,} accounts, "
+        f"{figures.event_accounts:,} with the event, {dates[0]} to {dates[1]}"
+    )

@@ -1,0 +1,100 @@
+"""Features that know the answer: alone too good to be true, or known only after the date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.build import build_features
+from features.tables import Tables
+from features.truncation import as_known
+
+#: Training dates whose features are made a second time, from what was known then alone.
+_DATES_CHECKED = 2
+_RELATIVE = 1e-6
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature that promotion stops at.
+
+    Attributes
+    ----------
+    feature : str
+    why : str
+        What speaks against it, in words, with figures.
+    """
+
+    feature: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.feature}: {self.why}"
+
+
+def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float) -> list[Leak]:
+    """Return the features that alone tell who did it from who did not, worst first.
+
+    Parameters
+    ----------
+    models : mapping of str to PropensityModel or None
+        Fitted with ``leakage_auc=least``.
+    targets : sequence of str
+        Whose models to ask.
+    least : float
+        The AUC from which on a feature is a suspect.
+    """
+    return [
+        Leak(
+            suspect.feature,
+            f"alone reaches an AUC of {suspect.auc:.3f} on {target.replace('_', '-')} "
+            f"(the gate is {least:.2f})",
+        )
+        for target in targets
+        if models[target] is not None
+        for suspect in models[target].leakage_
+    ]
+
+
+def known_late(
+    tables: Tables, trained: pd.DataFrame, dates: Sequence[datetime], features: Iterable[str]
+) -> list[Leak]:
+    """Return the features that change once everything after their date is taken away.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    trained : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of and the features as a model learnt them.
+    dates : sequence of datetime
+        The training dates; the middle and the last one are checked.
+    features : iterable of str
+        Which columns to compare.
+    """
+    checked = sorted({dates[len(dates) // 2], dates[-1]})[-_DATES_CHECKED:]
+    found: dict[str, Leak] = {}
+    for day in checked:
+        then = build_features(as_known(tables, day), [day]).set_index("account_id")
+        learnt = trained[trained["as_of"] == pd.Timestamp(day)].set_index("account_id")
+        both = learnt.index.intersection(then.index)
+        for name in features:
+            differ = _differ(learnt.loc[both, name], then.loc[both, name])
+            if differ.any():
+                what = (
+                    f"known only after the date: on {day.date()} it differs for "
+                    f"{int(differ.sum()):,} of {len(both):,} accounts, e.g. "
+                    f"{both[differ][0]}, once later rows are taken away"
+                )
+                found.setdefault(name, Leak(name, what))
+    return list(found.values())
+
+
+def _differ(first: pd.Series[float], second: pd.Series[float]) -> np.ndarray:
+    a, b = first.to_numpy(dtype="float64"), second.to_numpy(dtype="float64")
+    return ~np.isclose(a, b, rtol=_RELATIVE, atol=1e-9, equal_nan=True)

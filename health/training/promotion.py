@@ -1,0 +1,170 @@
+"""The gate before a version scores: no leak, and no worse than the champion; or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from features.errors import HealthError
+from health.company import open_company
+from health.config import Config
+from health.training import registry
+from health.training.champion import open_version
+from health.training.cohort import Candidate, needs_rows
+from health.training.compare import UNKNOWN, WORSE, TargetComparison, compare_versions
+from health.training.fit import TARGETS, TrainingSet, build_training_set, target_rows
+from health.training.held_out import COLUMNS, FILE, from_parquet
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a version may score, and why.
+
+    Attributes
+    ----------
+    version : str
+    champion : str or None
+        What scored before.
+    stops : tuple of str
+        What speaks against it; empty where nothing does.
+    compared : tuple of TargetComparison
+        Empty where there was no other champion.
+    note : str
+        What else is to be said.
+    """
+
+    version: str
+    champion: str | None
+    stops: tuple[str, ...]
+    compared: tuple[TargetComparison, ...] = ()
+    note: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.stops
+
+
+def weigh(config: Config, name: str, training: TrainingSet | None = None) -> Decision:
+    """Hold a version against leakage and against the champion.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    name : str
+        The version.
+    training : TrainingSet, optional
+        The rows of the present data, where they are at hand; else the dates that are needed
+        are built.
+
+    Raises
+    ------
+    HealthError
+        The version is not there or cannot be opened.
+    """
+    challenger = open_version(config, name)
+    leaks = tuple(f"{leak['feature']}: {leak['why']}" for leak in _leaks(challenger))
+    before = registry.champion(config.models_dir)
+    if before is None or before == name:
+        return Decision(name, before, leaks)
+    try:
+        champion = open_version(config, before)
+    except HealthError as error:
+        return Decision(name, before, leaks, note=f"the champion cannot score any more: {error}")
+    compared = _compared(config, champion, challenger, training)
+    return Decision(name, before, (*leaks, *_worse(compared)), tuple(compared))
+
+
+def promote_version(
+    config: Config, decision: Decision, *, at: str, by: str, force: bool = False, reason: str = ""
+) -> None:
+    """Make a weighed version the champion, and record who did it, when and why.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    decision : Decision
+        As from `weigh`.
+    at, by : str
+        The time and the person.
+    force : bool
+        Promote it whatever speaks against it; needs a reason.
+    reason : str
+        Recorded beside what spoke against it.
+
+    Raises
+    ------
+    HealthError
+        With exit code 3 where something speaks against it and it is not forced.
+    """
+    require_reason(force=force, reason=reason)
+    if decision.stops and not force:
+        raise HealthError(
+            f"version {decision.version} is not promoted\n"
+            + "\n".join(f"  {stop}" for stop in decision.stops),
+            where=str(config.models_dir),
+            fix=f"mend what is named and train again; or, knowing better, `health models "
+            f'{config.file} promote {decision.version} --force --reason "…"`',
+            exit_code=3,
+        )
+    record: dict[str, Any] = {"at": at, "by": by, "forced": bool(decision.stops), "reason": reason}
+    record |= {"stops": list(decision.stops), "note": decision.note}
+    record["compared"] = [comparison.to_dict() for comparison in decision.compared]
+    registry.promote(config.models_dir, decision.version, record)
+
+
+def require_reason(*, force: bool, reason: str) -> None:
+    """Refuse to force without a reason."""
+    if force and not reason.strip():
+        raise HealthError(
+            "--force needs a reason", where="--reason", fix='add --reason "why it is right"'
+        )
+
+
+def _leaks(version: registry.Version) -> list[Mapping[str, str]]:
+    leaks: list[Mapping[str, str]] = version.manifest.get("leaks", [])
+    return leaks
+
+
+def _worse(compared: list[TargetComparison]) -> list[str]:
+    """Say what is worse; and that nothing is known where not even churn could be compared."""
+    worse = [
+        f"worse on {c.target.replace('_', '-')}: {c.why}" for c in compared if c.verdict == WORSE
+    ]
+    churn = next(c for c in compared if c.target == "churn")
+    if churn.verdict == UNKNOWN:
+        worse.append(f"cannot be compared with the champion on churn: {churn.why}")
+    return worse
+
+
+def _compared(
+    config: Config,
+    champion: registry.Version,
+    challenger: registry.Version,
+    training: TrainingSet | None,
+) -> list[TargetComparison]:
+    ours, theirs = (_candidate(config, version) for version in (champion, challenger))
+    older, newer = sorted((ours, theirs), key=lambda candidate: candidate.until)
+    if training is None and any(needs_rows(target, newer, older) for target in TARGETS):
+        tables = open_company(config).opened.tables
+        training = build_training_set(tables, config, until=newer.until.to_pydatetime())
+    return compare_versions(
+        ours,
+        theirs,
+        TARGETS,
+        rows=None if training is None else target_rows(training, config),
+        cohort_days=config.training.cohort_days,
+        auc_tolerance=config.training.auc_tolerance,
+        seed=config.training.seed,
+    )
+
+
+def _candidate(config: Config, version: registry.Version) -> Candidate:
+    content = registry.read_file(config.models_dir, version, FILE)
+    held_out = pd.DataFrame(columns=COLUMNS) if content is None else from_parquet(content)
+    return Candidate(version, held_out)
