@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from features.errors import HealthError
 from health.weekly.durable import point_at, swap, sync_folder, sync_tree
+from health.wording import LISTS
 
 #: What a complete run leaves.
 FILES = (
@@ -27,6 +28,7 @@ FILES = (
     "flags.xlsx",
     "report.html",
     "run.json",
+    *(f"lists/{kind.flag}.csv" for kind in LISTS),
 )
 RUN = "as_of="
 #: A link to the newest run, moved last.

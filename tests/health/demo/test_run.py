@@ -77,7 +77,8 @@ def test_the_summary_says_what_a_reader_needs(demo: Demo) -> None:
 def test_two_weeks_were_published_whole(demo: Demo) -> None:
     assert len(demo.runs) == 2
     for folder in demo.runs:
-        assert sorted(p.name for p in folder.iterdir()) == sorted(FILES)
+        files = [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()]
+        assert sorted(files) == sorted(FILES)
 
 
 def test_every_output_is_there_per_account(scores: pd.DataFrame) -> None:

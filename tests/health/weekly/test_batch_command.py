@@ -37,7 +37,8 @@ def demo_last(folder: Path) -> Path:
 
 def _bytes(folder: Path) -> dict[str, bytes]:
     """Return every table of a run; run.json and the report say when it was made."""
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name not in _DATED}
+    files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+    return {name: file.read_bytes() for name, file in files.items() if name not in _DATED}
 
 
 def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
