@@ -82,6 +82,7 @@ def score_health(
     peer_group: str = "segment",
     overrides: pd.DataFrame | None = None,
     profile: pd.Series[str] | None = None,
+    whatever_coverage: bool = False,
 ) -> HealthScores:
     """Score accounts of one date or of many by a scorecard.
 
@@ -101,6 +102,8 @@ def score_health(
         dates; as `active_overrides` gives them.
     profile : pd.Series of str, optional
         The profile of each row, instead of the one that its criteria give.
+    whatever_coverage : bool
+        Score every row, however little is known of it: 0 points where nothing is.
 
     Returns
     -------
@@ -118,7 +121,8 @@ def score_health(
         rows = np.flatnonzero(profile == card.profile)
         if len(rows) or (features.empty and not parts):
             own = {name: frame.iloc[rows] for name, frame in read.items()}
-            parts.append(_score_card(features.iloc[rows], card, own, given.iloc[rows]))
+            some, theirs = features.iloc[rows], given.iloc[rows]
+            parts.append(_score_card(some, card, own, theirs, whatever_coverage))
     return _together(parts, index)
 
 
@@ -144,7 +148,11 @@ class _Terms:
 
 
 def _score_card(
-    features: pd.DataFrame, card: Card, read: dict[str, pd.DataFrame], given: pd.DataFrame
+    features: pd.DataFrame,
+    card: Card,
+    read: dict[str, pd.DataFrame],
+    given: pd.DataFrame,
+    whatever_coverage: bool,
 ) -> HealthScores:
     """Score the rows of one profile."""
     index = features.index
@@ -156,7 +164,7 @@ def _score_card(
     weighed = _with_overrides(points, machine, card, given, terms)
     holding = {rule: all_hold(rule.when, features).to_numpy() for rule in _in_order(card)}
     score = _bounded(weighed.score, holding, terms)
-    scored = _enough(weighed, card)
+    scored = _enough(weighed, card) | whatever_coverage
     earned, short = terms.frames(index)
     earned, short = earned.mul(scored, axis=0), short.mul(scored, axis=0)
     published = np.where(scored, score, np.nan)
@@ -214,9 +222,9 @@ def _in_order(card: Card) -> list[Rule]:
 
 
 def _enough(weighed: Weighed, card: Card) -> np.ndarray:
-    """Tell which rows have the data that a score needs."""
+    """Tell which rows have the data that a score needs; something must be known of each."""
     enough = weighed.coverage >= card.minimum_coverage - _TOLERANCE
-    return enough & (weighed.coverage > 0)
+    return enough & (weighed.coverage > _TOLERANCE)
 
 
 def _together(parts: list[HealthScores], index: pd.Index) -> HealthScores:

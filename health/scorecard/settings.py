@@ -44,6 +44,8 @@ class ScoreSettings(Section):
         features: pd.DataFrame,
         overrides: pd.DataFrame | None = None,
         profile: pd.Series[str] | None = None,
+        *,
+        whatever_coverage: bool = False,
     ) -> HealthScores:
         """Score a feature table; the parameters are those of `score_health`."""
         return score_health(
@@ -53,4 +55,17 @@ class ScoreSettings(Section):
             peer_group=self.peer_group,
             overrides=overrides,
             profile=profile,
+            whatever_coverage=whatever_coverage,
         )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every feature and attribute that a score needs."""
+        card = self.scorecard
+        rules = [rule for one in card.cards for rule in one.rules]
+        asked = [c for rule in rules for c in rule.when]
+        asked += [c for profile in card.profiles for c in profile.when]
+        if any(profile.stage for profile in card.profiles):
+            asked += [c for rule in self.stages.rules for c in rule.when]
+        attributes = (self.peer_group, "segment")
+        return tuple(dict.fromkeys([*card.measures, *(c.feature for c in asked), *attributes]))

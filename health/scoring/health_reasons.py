@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -45,7 +48,7 @@ def health_reasons(
     return pd.concat(filled or parts[:1], ignore_index=True)
 
 
-def override_text(override: pd.Series) -> str:
+def override_text(override: Mapping[Any, Any]) -> str:
     """Say who set what, why, and until when."""
     measure = override["measure"]
     what = "the health score" if measure == HEALTH else measure_title(measure)
@@ -103,7 +106,7 @@ def _of_overrides(
         term = override_term(str(measure))
         if term not in health.contributions.columns:
             continue
-        said = {row["account_id"]: override_text(row) for _, row in own.iterrows()}
+        said = {row["account_id"]: override_text(row) for row in own.to_dict("records")}
         texts = features["account_id"].map(said)
         held = texts.notna() & health.score.notna()
         if measure != HEALTH:

@@ -17,9 +17,8 @@ from health.config import Config
 from health.expansion.prices import peer_groups
 from health.flags.rules import raise_flags
 from health.flags.scored import Scored
-from health.scorecard.overrides import active_overrides
-from health.scoring.health_columns import health_columns
-from health.scoring.health_reasons import health_reasons
+from health.scorecard.portfolio import roll_up
+from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import lifetime_columns
 from health.scoring.reasons import BASELINE, reason_rows
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
@@ -39,8 +38,12 @@ class ScoredRun:
 
     Attributes
     ----------
-    scores, reasons, flags : pd.DataFrame
+    scores, reasons, flags, portfolio : pd.DataFrame
         The tables of the run directory.
+    features : pd.DataFrame
+        What everything was scored from.
+    health : HealthPart
+        What the scorecard gave: changes and overrides are tables, too.
     skipped : dict of str to int
         Accounts left out, by reason.
     warnings : list of str
@@ -50,12 +53,23 @@ class ScoredRun:
     scores: pd.DataFrame
     reasons: pd.DataFrame
     flags: pd.DataFrame
+    portfolio: pd.DataFrame
+    features: pd.DataFrame
+    health: HealthPart
     skipped: dict[str, int]
     warnings: list[str]
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by file name."""
-        return {"scores": self.scores, "reasons": self.reasons, "flags": self.flags}
+        return {
+            "scores": self.scores,
+            "reasons": self.reasons,
+            "changes": self.health.changes,
+            "flags": self.flags,
+            "portfolio": self.portfolio,
+            "features": self.features,
+            "overrides": self.health.overrides,
+        }
 
 
 def score_accounts(
@@ -83,12 +97,9 @@ def score_accounts(
     """
     features = features.reset_index(drop=True)
     day = pd.Timestamp(features["as_of"].iloc[0])
-    overrides = active_overrides(tables, [day.to_pydatetime()])
-    overrides = overrides[overrides["account_id"].isin(features["account_id"])]
-    health = config.score_settings.score(features, overrides)
-    scores = _identity(features, config)
-    scores = scores.assign(**health_columns(features, health, overrides, config, previous))
-    reasons = [health_reasons(features, health, config.scorecard, overrides)]
+    health = score_health_part(features, tables, config, previous)
+    scores = _identity(features, config).assign(**health.columns)
+    reasons = [health.reasons]
     for target in ("churn", "upsell"):
         figures, rows = _probability(models, target, features)
         scores = scores.assign(**figures)
@@ -111,7 +122,17 @@ def score_accounts(
         as_of=day.date(),
         previous=previous.table("flags") if previous else None,
     )
-    return ScoredRun(scores, all_reasons, flags, _skipped(scores, tables, day), _warnings(models))
+    then = previous.table("portfolio") if previous and previous.has("portfolio") else None
+    return ScoredRun(
+        scores,
+        all_reasons,
+        flags,
+        roll_up(scores, then),
+        features,
+        health,
+        _skipped(scores, tables, day),
+        _warnings(models) + health.warnings,
+    )
 
 
 def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.errors import HealthError
 from health.weekly.durable import point_at, swap, sync_folder, sync_tree
@@ -23,8 +24,12 @@ from health.wording import LISTS
 FILES = (
     "scores.parquet",
     "reasons.parquet",
+    "changes.parquet",
     "flags.parquet",
     "drift.parquet",
+    "portfolio.parquet",
+    "features.parquet",
+    "overrides.parquet",
     "flags.xlsx",
     "report.html",
     "run.json",
@@ -73,6 +78,14 @@ class PublishedRun:
     def has(self, name: str) -> bool:
         """Tell whether it has such a table: an older version may not have written it."""
         return (self.folder / f"{name}.parquet").is_file()
+
+    def columns(self, name: str) -> list[str]:
+        """Return the columns of one of its tables; HealthError where it cannot be read."""
+        path = self.folder / f"{name}.parquet"
+        try:
+            return list(pq.read_schema(path).names)
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from None
 
     def info(self) -> dict[str, Any]:
         """Read its run.json; HealthError where it cannot be read."""

@@ -92,7 +92,7 @@ def test_bands_begin_exactly_at_their_limit() -> None:
     assert bands.tolist() == ["red", "yellow", "yellow", "green"]
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(score_settings(), inputs())
 def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
     scores = card.score(data.features, data.overrides)
@@ -110,7 +110,7 @@ def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
     assert (reasons["text"] != "").all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(score_settings(), inputs())
 def test_dates_scored_together_are_scored_as_apart(card: ScoreSettings, data: Inputs) -> None:
     days = [pd.Timestamp("2026-06-07"), pd.Timestamp("2026-06-14")]

@@ -1,0 +1,184 @@
+"""The change of a health score between two runs, split exactly into what changed it.
+
+The score of the run before is turned into the score of this run by changing one thing after
+the other, always in this order; what each step does to the score is what it is said to do:
+
+1. *measure* — each measure that had data in both runs takes its new points, under the weights
+   of the run before (so this step needs no order among measures);
+2. *missing* and *returned* — each measure whose data went or came back, in the order of the
+   scorecard: what it does itself and what passing its weight on does are one figure;
+3. *override* and *rule* — what overrides of measures, floors, caps and overrides of the whole
+   score add or take now, less what they added or took before. A cap that binds in both runs so
+   gives back what a falling measure took, as the reasons of the two runs say;
+4. *profile* — the account is scored by another profile of the same scorecard;
+5. *configuration* — this run's scorecard instead of the one before's, on this run's data.
+
+The steps telescope: they sum to the difference of the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from health.scorecard.config import Card
+from health.scorecard.score import HealthScores
+from health.scorecard.settings import ScoreSettings
+from health.scorecard.weights import weigh
+
+COLUMNS = ("account_id", "term", "kind", "before", "now", "change")
+KINDS = ("measure", "missing", "returned", "override", "rule", "profile", "configuration")
+#: A step that moves the score by less than this, in points, is not told.
+LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class ScoreInputs:
+    """What the scores of one run are made from.
+
+    Attributes
+    ----------
+    features : pd.DataFrame
+        account_id and what the scorecard needs, one row per account of one date.
+    overrides : pd.DataFrame
+        account_id, measure, value of those that held.
+    settings : ScoreSettings
+        The scorecard.
+    """
+
+    features: pd.DataFrame
+    overrides: pd.DataFrame
+    settings: ScoreSettings
+
+    def score(
+        self, settings: ScoreSettings | None = None, profile: pd.Series[str] | None = None
+    ) -> HealthScores:
+        """Score by account_id, whatever the coverage; by other settings where given."""
+        return (settings or self.settings).score(
+            self.features.set_index("account_id", drop=False),
+            self.overrides,
+            profile,
+            whatever_coverage=True,
+        )
+
+
+def split_changes(before: ScoreInputs, now: ScoreInputs) -> pd.DataFrame:
+    """Split the change of every account that is in both runs, scored or not.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `COLUMNS`: a row for each step that moved the score; `change` in points,
+        `before` and `now` the measure's values, or the points a rule or override gave.
+    """
+    old = before.settings
+    then = before.score()
+    under_old = now.score(old)
+    held = then.profile.reindex(under_old.profile.index).fillna(under_old.profile)
+    moved = (held != under_old.profile).any()
+    same_profile = now.score(old, held) if moved else under_old
+    final = under_old if now.settings.hash == old.hash else now.score()
+    accounts = then.score.index.intersection(final.score.index)
+    pair = _Pair(then, same_profile, before.features, now.features)
+    parts = [
+        *_measure_steps(pair, old, accounts),
+        *_layer_steps(pair, old, accounts),
+        _whole_step("profile", same_profile, under_old, accounts),
+        _whole_step("configuration", under_old, final, accounts),
+    ]
+    steps = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return steps[list(COLUMNS)]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The scores of two runs under one scorecard and profile, and the values behind them."""
+
+    then: HealthScores
+    now: HealthScores
+    values_then: pd.DataFrame
+    values_now: pd.DataFrame
+
+    def values(self, measure: str, accounts: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values of a measure in both runs."""
+        both = (self.values_then, self.values_now)
+        then, now = (f.set_index("account_id")[measure].reindex(accounts) for f in both)
+        return then.to_numpy(dtype=float), now.to_numpy(dtype=float)
+
+
+def _measure_steps(
+    pair: _Pair, settings: ScoreSettings, accounts: pd.Index
+) -> Iterator[pd.DataFrame]:
+    profiles = pair.then.profile.reindex(accounts)
+    for card in settings.scorecard.cards:
+        own = accounts[(profiles == card.profile).to_numpy()]
+        if len(own):
+            yield from _card_steps(pair, card, own)
+
+
+def _card_steps(pair: _Pair, card: Card, accounts: pd.Index) -> Iterator[pd.DataFrame]:
+    names = [m.feature for m in card.measures]
+    then = pair.then.points.loc[accounts, names].to_numpy()
+    now = pair.now.points.loc[accounts, names].to_numpy()
+    had, has = ~np.isnan(then), ~np.isnan(now)
+    weights = weigh(then, card).weights
+    points = np.where(had & has, now, then)
+    for place, name in enumerate(names):
+        both = had[:, place] & has[:, place]
+        change = np.where(both, weights[:, place] * np.nan_to_num(points - then)[:, place], 0.0)
+        yield _steps(name, "measure", accounts, change, pair.values(name, accounts))
+    for place, name in enumerate(names):
+        turned = had[:, place] != has[:, place]
+        if not turned.any():
+            continue
+        rows = points[turned]
+        after = rows.copy()
+        after[:, place] = now[turned, place]
+        change = weigh(after, card).score - weigh(rows, card).score
+        points[turned] = after
+        kind = np.where(has[turned, place], "returned", "missing")
+        who = accounts[turned]
+        yield _steps(name, kind, who, change, pair.values(name, who))
+
+
+def _layer_steps(
+    pair: _Pair, settings: ScoreSettings, accounts: pd.Index
+) -> Iterator[pd.DataFrame]:
+    """Hold what rules and overrides gave against what they gave before."""
+    measures = set(settings.scorecard.measures)
+    both = (pair.then.contributions, pair.now.contributions)
+    terms = dict.fromkeys(term for frame in both for term in frame.columns)
+    for term in terms:
+        if term in measures:
+            continue
+        then, now = (_column(frame, term, accounts) for frame in both)
+        yield _steps(term, term.partition(":")[0], accounts, now - then, (then, now))
+
+
+def _whole_step(
+    kind: str, before: HealthScores, after: HealthScores, accounts: pd.Index
+) -> pd.DataFrame:
+    totals = [scores.score.reindex(accounts).to_numpy() for scores in (before, after)]
+    return _steps(kind, kind, accounts, totals[1] - totals[0], (totals[0], totals[1]))
+
+
+def _column(frame: pd.DataFrame, term: str, accounts: pd.Index) -> np.ndarray:
+    if term not in frame.columns:
+        return np.zeros(len(accounts))
+    return frame[term].reindex(accounts).to_numpy(dtype=float)
+
+
+def _steps(
+    term: str,
+    kind: str | np.ndarray,
+    accounts: pd.Index,
+    change: np.ndarray,
+    values: tuple[np.ndarray, np.ndarray],
+) -> pd.DataFrame:
+    columns = {"account_id": accounts, "term": term, "kind": kind}
+    frame = pd.DataFrame({**columns, "before": values[0], "now": values[1], "change": change})
+    moved: pd.DataFrame = frame[frame["change"].abs() > LEAST]
+    return moved

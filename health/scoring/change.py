@@ -1,0 +1,161 @@
+"""Why each account's health score is another one than in the run before, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from health.change_wording import measure_title, moved
+from health.scorecard.change import COLUMNS as STEP_COLUMNS
+from health.scorecard.change import LEAST, ScoreInputs, split_changes
+from health.scorecard.config import DEFAULT_PROFILE
+from health.scorecard.overrides import HEALTH
+from health.scorecard.settings import ScoreSettings
+from health.scoring.health_reasons import override_text
+from health.weekly.run_directory import PublishedRun
+from health.wording import points
+
+#: The tables of a run that its scores can be made from again.
+FEATURES, OVERRIDES = "features", "overrides"
+COLUMNS = (*STEP_COLUMNS, "text")
+_NUMBERS = ("before", "now", "change")
+
+
+def change_rows(
+    now: ScoreInputs, scores: pd.DataFrame, previous: PublishedRun | None
+) -> pd.DataFrame:
+    """Split each account's change since the run before; the parts sum to `health_change`.
+
+    Parameters
+    ----------
+    now : ScoreInputs
+        What this run's scores are made from.
+    scores : pd.DataFrame
+        account_id, health_score, health_profile of this run.
+    previous : PublishedRun or None
+        The run before, with the features, overrides and settings it kept.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `COLUMNS`: a row for each step of each account that was scored in both runs;
+        empty where the run before did not keep what its scores were made from.
+    """
+    before = inputs_of(previous)
+    if previous is None or before is None:
+        return pd.DataFrame(columns=list(COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
+    then = previous.table("scores", ["account_id", "health_score", "health_profile"])
+    both = then.merge(scores, on="account_id", suffixes=("_then", ""))
+    both = both[both["health_score"].notna() & both["health_score_then"].notna()]
+    steps = split_changes(before, now)
+    steps = steps[steps["account_id"].isin(both["account_id"])]
+    steps = _with_rest(steps, both)
+    steps["text"] = _Wording(before, now, both).texts(steps)
+    steps["size"] = steps["change"].abs()
+    by = ["account_id", "size", "term"]
+    ordered = steps.sort_values(by, ascending=[True, False, True])
+    return ordered[list(COLUMNS)].reset_index(drop=True)
+
+
+def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
+    """Return what a run's scores were made from; None where it did not keep it."""
+    if run is None or not run.has(FEATURES) or not run.has(OVERRIDES):
+        return None
+    try:
+        settings = ScoreSettings.model_validate(run.info()["score_settings"])
+    except (KeyError, ValidationError):
+        # Written by another version, whose scorecard this one cannot follow.
+        return None
+    held = run.columns(FEATURES)
+    wanted = [c for c in ("account_id", *settings.columns) if c in held]
+    return ScoreInputs(run.table(FEATURES, wanted), run.table(OVERRIDES), settings)
+
+
+def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
+    """Let the configuration's step be whatever the others leave of the published change.
+
+    That is the step itself, to rounding; it also takes what another version of this software,
+    or a scorecard that reads a feature the run before did not keep, makes of the same data.
+    """
+    others = steps[steps["kind"] != "configuration"]
+    indexed = both.set_index("account_id")
+    then, now = indexed["health_score_then"], indexed["health_score"]
+    told = others.groupby("account_id")["change"].sum().reindex(indexed.index, fill_value=0.0)
+    rest = (now - then - told).rename("change").reset_index()
+    rest = rest[rest["change"].abs() > LEAST]
+    if rest.empty:
+        return others.reset_index(drop=True)
+    named = rest.assign(term="configuration", kind="configuration", before=None, now=None)
+    named = named.astype(dict.fromkeys(_NUMBERS, float))
+    return pd.concat([others, named] if len(others) else [named], ignore_index=True)
+
+
+class _Wording:
+    """The sentences of the steps of one run."""
+
+    def __init__(self, before: ScoreInputs, now: ScoreInputs, both: pd.DataFrame) -> None:
+        cards = before.settings.scorecard.cards
+        self.rules = {(c.profile, rule.term): rule for c in cards for rule in c.rules}
+        self.given = {"before": _by_key(before.overrides), "now": _by_key(now.overrides)}
+        columns = both.set_index("account_id")
+        self.profile_then = columns["health_profile_then"].to_dict()
+        self.profile = columns["health_profile"].to_dict()
+
+    def texts(self, steps: pd.DataFrame) -> pd.Series[str]:
+        """Return the sentence of each step."""
+        texts = pd.Series("The scorecard was changed", index=steps.index, dtype=object)
+        values = steps["kind"].isin(["measure", "missing", "returned"])
+        keys = ["term", "before", "now"]
+        distinct = steps.loc[values, keys].drop_duplicates()
+        # Few pairs of values are distinct: a sentence is worded once and handed out.
+        said = [moved(*row) for row in distinct.itertuples(index=False, name=None)]
+        worded = steps.loc[values, keys].merge(distinct.assign(text=said), on=keys, how="left")
+        texts[values] = worded["text"].to_numpy()
+        for kind, say in (
+            ("rule", self.rule),
+            ("override", self.override),
+            ("profile", self.profiles),
+        ):
+            chosen = steps[steps["kind"] == kind]
+            said = [say(row) for row in chosen.itertuples(index=False)]
+            texts.loc[chosen.index] = pd.Series(said, index=chosen.index, dtype=object)
+        return texts
+
+    def rule(self, step: Any) -> str:
+        """Say what a cap or a floor does now that it did not do before."""
+        rule = self.rules[self.profile_then[step.account_id], step.term]
+        if abs(step.before) <= LEAST:
+            return rule.text
+        if abs(step.now) <= LEAST:
+            return f"No longer held back or up: {rule.name}"
+        now, then = points(step.now, signed=True), points(step.before, signed=True)
+        return f"{rule.text} ({now} points, before {then})"
+
+    def override(self, step: Any) -> str:
+        """Say who set or lifted an override."""
+        key = (step.account_id, step.term.partition(":")[2])
+        then, now = self.given["before"].get(key), self.given["now"].get(key)
+        if now is not None and (then is None or then["value"] != now["value"]):
+            return override_text(now)
+        if now is not None:
+            return f"{override_text(now)} (the measures moved beneath it)"
+        if then is None:
+            return "An override no longer holds"
+        what = "the health score" if key[1] == HEALTH else measure_title(key[1])
+        return f"{then['author']}'s override of {what} to {then['value']:g} no longer holds"
+
+    def profiles(self, step: Any) -> str:
+        """Say by which profile the account is scored now."""
+        then, now = self.profile_then[step.account_id], self.profile[step.account_id]
+        return f"Scored as {_profile_name(now)}, before as {_profile_name(then)}"
+
+
+def _profile_name(name: str) -> str:
+    return "any account" if name == DEFAULT_PROFILE else f"{name!r}"
+
+
+def _by_key(overrides: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    rows = overrides.to_dict("records")
+    return {(str(row["account_id"]), str(row["measure"])): row for row in rows}

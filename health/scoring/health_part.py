@@ -1,0 +1,95 @@
+"""The health score's part of a run: columns, reasons, changes, and what they were made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from features.tables import Tables
+from health.config import Config
+from health.scorecard.change import ScoreInputs
+from health.scorecard.overrides import HEALTH, active_overrides
+from health.scoring.change import change_rows
+from health.scoring.health_columns import health_columns
+from health.scoring.health_reasons import health_reasons
+from health.weekly.run_directory import PublishedRun
+
+
+@dataclass(frozen=True)
+class HealthPart:
+    """What the scorecard gives to a run.
+
+    Attributes
+    ----------
+    columns : dict of str to pd.Series
+        For scores.parquet, on the index of the features.
+    reasons : pd.DataFrame
+        Rows of reasons.parquet.
+    changes : pd.DataFrame
+        Rows of changes.parquet.
+    overrides : pd.DataFrame
+        The overrides that held.
+    warnings : list of str
+        What a reader must know of it.
+    """
+
+    columns: dict[str, Any]
+    reasons: pd.DataFrame
+    changes: pd.DataFrame
+    overrides: pd.DataFrame
+    warnings: list[str]
+
+
+def score_health_part(
+    features: pd.DataFrame, tables: Tables, config: Config, previous: PublishedRun | None
+) -> HealthPart:
+    """Score the health of every account of a feature table of one date.
+
+    Parameters
+    ----------
+    features : pd.DataFrame
+        One row per account as of one date, with a range as index.
+    tables : Tables
+        For the overrides.
+    config : Config
+        The scorecard.
+    previous : PublishedRun or None
+        The run before, for bands and changes.
+    """
+    settings = config.score_settings
+    day = pd.Timestamp(features["as_of"].iloc[0])
+    overrides = active_overrides(tables, [day.to_pydatetime()])
+    known = overrides["account_id"].isin(features["account_id"])
+    overrides = overrides[known].reset_index(drop=True)
+    health = settings.score(features, overrides)
+    columns = health_columns(features, health, overrides, config, previous)
+    published = pd.DataFrame({"account_id": features["account_id"], **columns})
+    return HealthPart(
+        columns,
+        health_reasons(features, health, config.scorecard, overrides),
+        change_rows(ScoreInputs(features, overrides, settings), published, previous),
+        overrides,
+        _without_effect(overrides, published, config),
+    )
+
+
+def _without_effect(overrides: pd.DataFrame, published: pd.DataFrame, config: Config) -> list[str]:
+    """Say of overrides whose measure is not in their account's profile that they do nothing."""
+    profiles = overrides["account_id"].map(published.set_index("account_id")["health_profile"])
+    within = {m: config.scorecard.profiles_with(m) for m in overrides["measure"].unique()}
+    idle = [
+        f"{account} ({measure})"
+        for account, measure, profile in zip(
+            overrides["account_id"], overrides["measure"], profiles, strict=True
+        )
+        if measure != HEALTH and profile not in within[measure]
+    ]
+    if not idle:
+        return []
+    return [
+        f"overrides.measure: {len(idle)} overrides change nothing, for the scorecard of their "
+        f"account does not measure that, e.g. {', '.join(idle[:3])}; override a measure that it "
+        "has, or the whole score (health)"
+    ]
