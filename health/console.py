@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.catalogue import CATALOGUE
-from health.wording import money, percent
+from health.wording import day, money, percent, points
 
 if TYPE_CHECKING:
     from health.company import Company
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from health.weekly.batch import RunResult
 
 _BANDS = {"red": "red", "yellow": "yellow", "green": "green"}
+#: Terms of a model shown one by one; the others are summed in one line.
+MOST_TERMS = 10
 _LISTS = {"at_risk": "At risk", "upsell": "Upsell", "cross_sell": "Cross-sell"}
 
 
@@ -130,6 +132,12 @@ def explanation(console: Console, found: Explanation) -> None:
             f"Health {row['health_score']:.1f} of 100 ({row['health_band']}){moved}; "
             f"{percent(row['health_coverage'])} of the measures had data",
         )
+        if isinstance(row.get("overridden_by"), str):
+            say(
+                console,
+                f"  {row['overridden_by']} had a say in it; the machine's own score is "
+                f"{points(row['machine_health_score'])}",
+            )
     else:
         say(console, f"Health: not scored, {row['not_scored_reason']}")
     _probability_line(console, row)
@@ -144,21 +152,29 @@ def explanation(console: Console, found: Explanation) -> None:
         say(console, f"Flag {flag.flag} since {since}: {flag.suggested_play}")
     for output, own in found.reasons.groupby("output", sort=False):
         _reason_table(console, str(output), own)
-    if len(found.change):
-        table = Table(title="\nWhat changed", title_justify="left", box=None)
-        for column in ("points", "measure now"):
-            table.add_column(column)
-        for moved_row in found.change.itertuples():
-            table.add_row(f"{moved_row.change:+.2f}", escape(str(moved_row.text)))
-        console.print(table)
+        if output == "health" and len(found.change):
+            _change_table(console, found)
     if len(found.history) > 1:
         table = Table("as of", "health", "band", "churn", title="\nHistory", box=None)
         for past in found.history.itertuples():
             score = format(past.health_score, ".1f") if pd.notna(past.health_score) else "-"
             chance = percent(float(past.churn_probability))  # type: ignore[arg-type]
-            day = pd.Timestamp(past.as_of).strftime("%Y-%m-%d")  # type: ignore[arg-type]
-            table.add_row(day, score, str(past.health_band or "-"), chance)
+            table.add_row(day(past.as_of), score, str(past.health_band or "-"), chance)
         console.print(table)
+
+
+def _change_table(console: Console, found: Explanation) -> None:
+    """Print what moved the health score since the run before, and that it sums to the change."""
+    last = found.history["as_of"].iloc[-2] if len(found.history) > 1 else None
+    table = Table(title=f"\nWhat changed since {day(last)}", title_justify="left", box=None)
+    table.add_column("points", justify="right")
+    table.add_column("what moved", overflow="fold")
+    for row in found.change.itertuples():
+        moved = points(float(row.change), signed=True)  # type: ignore[arg-type]
+        table.add_row(moved, escape(str(row.text)))
+    total = points(found.change["change"].sum(), signed=True)
+    table.add_row(total, "sum: the change of the health score")
+    console.print(table)
 
 
 def _probability_line(console: Console, row: pd.Series) -> None:
@@ -190,10 +206,14 @@ def _reason_table(console: Console, output: str, reasons: pd.DataFrame) -> None:
     table.add_column("reason", overflow="fold")
     by = "missing" if output == "health" else "contribution"
     order = reasons[by].abs().sort_values(ascending=False, kind="stable").index
-    for row in reasons.loc[order].itertuples():
+    shown = len(order) if output == "health" else MOST_TERMS
+    for row in reasons.loc[order[:shown]].itertuples():
         extra = [f"{row.missing:.2f}"] if output == "health" else []
         sign = "" if output == "health" else "+"
         table.add_row(f"{row.contribution:{sign}.2f}", *extra, escape(str(row.text)))
+    rest = reasons.loc[order[shown:], "contribution"]
+    if len(rest):
+        table.add_row(f"{rest.sum():+.2f}", f"{len(rest)} others together")
     table.add_row(
         f"{reasons['contribution'].sum():.2f}",
         *([""] if output == "health" else []),

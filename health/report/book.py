@@ -114,7 +114,7 @@ def build_book(
         has_before=not history.last.empty,
         up=_movers(scores, reasons, run, history, rising=True),
         down=_movers(scores, reasons, run, history, rising=False),
-        causes_known=not history.reasons.empty,
+        causes_known=not history.changes.empty,
         renewals=_renewals(scores, run),
         loads=_loads(scores, flags, run),
         verdicts=[_verdict(name, scores, run) for name in run.get("evaluation", {})],
@@ -272,8 +272,8 @@ def _causes(
 ) -> dict[str, list[str]]:
     """Name what moved each account most; without an earlier run, what weighs most now."""
     sign = 1 if rising else -1
-    if not history.reasons.empty:
-        moves = score_changes(reasons, history, accounts)
+    if not history.changes.empty:
+        moves = score_changes(history, accounts)
         moves = moves[moves["change"] * sign > 0]
         figures = moves["change"].map(lambda change: wording.points(change, signed=True))
         texts = moves["text"] + " (" + figures + ")"

@@ -77,7 +77,7 @@ def packed_details(
     health = _health(own, texts)
     models = {output: _model(own, output, texts) for output in ("churn", "upsell", "cross_sell")}
     wanted = _wanted(flags)
-    changes = _changes(score_changes(own, history, accounts), texts)
+    changes = _changes(score_changes(history, accounts), texts)
     facts = _facts(accounts, scores, run, background)
     events = _events(background.events)
     lines = _lines(accounts, scores, history)

@@ -95,13 +95,13 @@ def write_csm_reports(
         own = scores[owner == csm]
         ids = own["account_id"]
         past = history.scores[history.scores["account_id"].isin(ids)]
-        before = history.reasons[history.reasons["account_id"].isin(ids)]
+        moved = history.changes[history.changes["account_id"].isin(ids)]
         html = render_report(
             own,
             reasons[reasons["account_id"].isin(ids)],
             flags[flags["account_id"].isin(ids)],
             {**run, "company": f"{csm or 'No CSM named'}, {run['company']}".rstrip(", ")},
-            history=replace(history, scores=past, reasons=before),
+            history=replace(history, scores=past, changes=moved),
             background=replace(background, revenue={}, voice=()),
         )
         names[csm] = file_name(csm) + ".html"

@@ -10,9 +10,14 @@ import pandas as pd
 from health.weekly.run_directory import PublishedRun
 
 _SCORES = ["account_id", "as_of", "health_score", "health_band", "mrr"]
-_REASONS = ["account_id", "output", "term", "contribution"]
+_CHANGES = ["account_id", "term", "change", "text"]
 #: A measure that moved the score by less than this is not named as a cause, in points.
 _LEAST_MOVE = 0.05
+
+
+def no_changes() -> pd.DataFrame:
+    """Return a table of changes without any."""
+    return pd.DataFrame(columns=_CHANGES).astype({"change": float})
 
 
 @dataclass(frozen=True)
@@ -23,20 +28,23 @@ class History:
     ----------
     scores : pd.DataFrame
         account_id, as_of, health_score, health_band, mrr: one row per account and earlier run.
-    reasons : pd.DataFrame
-        account_id, output, term, contribution of the run just before this one.
+    changes : pd.DataFrame
+        account_id, term, change, text: what moved each score since the run just before.
     """
 
     scores: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_SCORES))
-    reasons: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_REASONS))
+    changes: pd.DataFrame = field(default_factory=no_changes)
 
     @classmethod
-    def of_runs(cls, runs: Sequence[PublishedRun], *, most: int = 11) -> History:
+    def of_runs(
+        cls, runs: Sequence[PublishedRun], changes: pd.DataFrame | None = None, *, most: int = 11
+    ) -> History:
         """Read the last `most` of some earlier runs, oldest first; empty where there is none."""
         if not runs:
             return cls()
         scores = pd.concat([run.table("scores", _SCORES) for run in runs[-most:]])
-        return cls(scores.reset_index(drop=True), runs[-1].table("reasons", _REASONS))
+        moved = no_changes() if changes is None else changes[_CHANGES]
+        return cls(scores.reset_index(drop=True), moved)
 
     @property
     def last(self) -> pd.DataFrame:
@@ -58,17 +66,13 @@ class History:
         return dict(zip(wide.index, table.tolist(), strict=True))
 
 
-def score_changes(
-    reasons: pd.DataFrame, history: History, accounts: pd.Series[str]
-) -> pd.DataFrame:
-    """Split the change of the health score since the run before by measure, exactly.
+def score_changes(history: History, accounts: pd.Series[str]) -> pd.DataFrame:
+    """Return what moved the health score of some accounts since the run before.
 
     Parameters
     ----------
-    reasons : pd.DataFrame
-        Rows of reasons.parquet of this run.
     history : History
-        The runs before.
+        Its changes are split exactly, measure by measure.
     accounts : pd.Series of str
         Accounts to explain; those not scored in both runs are left out.
 
@@ -78,25 +82,8 @@ def score_changes(
         account_id, term, change (points), text: the largest moves first within an account,
         without those that moved nothing to speak of.
     """
-    if history.reasons.empty or reasons.empty:
-        return pd.DataFrame(columns=["account_id", "term", "change", "text"]).astype(
-            {"change": float}
-        )
-    now, then = (
-        frame[(frame["output"] == "health") & frame["account_id"].isin(accounts)]
-        for frame in (reasons, history.reasons)
-    )
-    both = set(now["account_id"]) & set(then["account_id"])
-    keys = ["account_id", "term"]
-    moved = now[now["account_id"].isin(both)].merge(
-        then.loc[then["account_id"].isin(both), [*keys, "contribution"]],
-        on=keys,
-        how="outer",
-        suffixes=("", "_then"),
-    )
-    change = moved["contribution"].fillna(0.0) - moved["contribution_then"].fillna(0.0)
-    gone = "No longer measured: " + moved["term"].astype(str).str.replace("_", " ")
-    moved = moved.assign(change=change, text=moved["text"].fillna(gone), size=change.abs())
+    own = history.changes[history.changes["account_id"].isin(accounts)]
+    moved = own.assign(size=own["change"].abs())
     moved = moved[moved["size"] >= _LEAST_MOVE]
     ordered = moved.sort_values(["account_id", "size", "term"], ascending=[True, False, True])
-    return ordered[[*keys, "change", "text"]].reset_index(drop=True)
+    return ordered[_CHANGES].reset_index(drop=True)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.errors import HealthError
 from health.config import Config
+from health.scoring.change import COLUMNS
 from health.weekly.run_directory import PublishedRun, list_runs
 
 #: Most past runs shown as history.
@@ -29,8 +30,8 @@ class Explanation:
     flags : pd.DataFrame
         Its rows of flags.parquet.
     change : pd.DataFrame
-        term, before, now, change (points of health), text: what moved since the run before;
-        empty where there is none.
+        Its rows of changes.parquet: what moved the health score since the run before, the
+        largest first, summing to the score's change; empty where there is none.
     history : pd.DataFrame
         as_of, health_score, health_band, churn_probability, mrr of the last runs.
     currency : str
@@ -62,15 +63,16 @@ def explain_account(config: Config, account: str, as_of: datetime | None = None)
             where=str(config.runs_dir),
             fix=f"run `health score {config.file}` first",
         )
-    run, before = runs[-1], runs[-2] if len(runs) > 1 else None
+    run = runs[-1]
     scores = run.table("scores")
     _require(scores, account, run)
-    reasons = _own(run, "reasons", account)
     return Explanation(
         scores[scores["account_id"] == account].iloc[0],
-        reasons,
+        _own(run, "reasons", account),
         _own(run, "flags", account),
-        _change(reasons, before, account),
+        _own(run, "changes", account)
+        if run.has("changes")
+        else pd.DataFrame(columns=list(COLUMNS)),
         _history(runs[-_HISTORY:], account),
         config.currency,
     )
@@ -94,30 +96,10 @@ def _own(run: PublishedRun, table: str, account: str) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _change(reasons: pd.DataFrame, before: PublishedRun | None, account: str) -> pd.DataFrame:
-    """Compare the points of every measure with the run before."""
-    columns = ["term", "before", "now", "change", "text"]
-    if before is None:
-        return pd.DataFrame(columns=columns)
-    then = _own(before, "reasons", account)
-    then = then[then["output"] == "health"].set_index("term")
-    now = reasons[reasons["output"] == "health"].set_index("term")
-    if then.empty or now.empty:
-        return pd.DataFrame(columns=columns)
-    both = now[["contribution", "text"]].join(then["contribution"].rename("then"), how="outer")
-    both["text"] = both["text"].fillna(then["text"])
-    moved = pd.DataFrame(
-        {
-            "term": both.index,
-            "before": both["then"].fillna(0.0),
-            "now": both["contribution"].fillna(0.0),
-            "text": both["text"],
-        }
-    ).reset_index(drop=True)
-    moved["change"] = moved["now"] - moved["before"]
-    moved = moved[moved["change"].abs() > 1e-9]
-    order = moved["change"].abs().sort_values(ascending=False).index
-    return moved.loc[order, columns].reset_index(drop=True)
+def _changes(run: PublishedRun, account: str) -> pd.DataFrame:
+    if not run.has("changes"):
+        return pd.DataFrame(columns=list(COLUMNS))
+    return _own(run, "changes", account)
 
 
 def _history(runs: list[PublishedRun], account: str) -> pd.DataFrame:

@@ -113,7 +113,6 @@ def _score_locked(
         features = features_of(company, day)
     earlier = runs_before(config.runs_dir, day.date())
     before = earlier[-1] if earlier else None
-    history = History.of_runs(earlier)
     with timings.step("score"):
         scored = score_accounts(
             features, company.opened.tables, version.artefacts, config, previous=before
@@ -125,6 +124,7 @@ def _score_locked(
     if not all(gate.passed for gate in found.gates):
         folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
         raise refusal(found.gates, folder)
+    history = History.of_runs(earlier, scored.health.changes)
 
     def write(folder: Path) -> None:
         for name, table in {**scored.tables(), "drift": found.drift}.items():

@@ -46,7 +46,7 @@ class SampleRun:
     flags: pd.DataFrame
     run: dict[str, Any]
     past_scores: pd.DataFrame = field(default_factory=pd.DataFrame)
-    past_reasons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def parts(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -81,8 +81,13 @@ def sample_run(
     rows = pd.concat(reasons, ignore_index=True)
     rows = rows[~((rows["output"] == "health") & rows["account_id"].isin(unscored))]
     flags = _flags(scores, rows, everyone)
-    past = reason_rows("health", before, inputs, missing=missing)
-    return SampleRun(scores, rows, flags, _run(scores), _past(scores, weeks, rng), past)
+    changes = _changes(health - before, inputs)
+    return SampleRun(scores, rows, flags, _run(scores), _past(scores, weeks, rng), changes)
+
+
+def _changes(moved: pd.DataFrame, inputs: pd.DataFrame) -> pd.DataFrame:
+    rows = reason_rows("health", moved, inputs).rename(columns={"contribution": "change"})
+    return rows.loc[rows["change"] != 0, ["account_id", "term", "change", "text"]]
 
 
 def _inputs(count: int, rng: np.random.Generator) -> pd.DataFrame:

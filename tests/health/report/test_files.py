@@ -36,7 +36,7 @@ def test_each_list_is_a_file_whose_text_stays_text(sample: SampleRun, tmp_path: 
 
 def test_a_report_of_a_csm_holds_their_accounts_alone(sample: SampleRun, tmp_path: Path) -> None:
     scores, reasons, flags, run = sample.parts
-    history = History(sample.past_scores, sample.past_reasons)
+    history = History(sample.past_scores, sample.changes)
     names = write_csm_reports(
         tmp_path, (scores, reasons, flags), run, history=history, background=Background()
     )

@@ -48,7 +48,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     events = pd.DataFrame({"account_id": accounts, "at": AS_OF, "text": HOSTILE[0]})
     html = render_report(
         *sample.parts,
-        history=History(sample.past_scores, sample.past_reasons),
+        history=History(sample.past_scores, sample.changes),
         background=Background(
             revenue={"the last 90 days": RevenueMovements(100, churn=10, accounts_start=9)},
             voice=(Voice("nps", 30.0, -18.0, 78.0, 10, 0.9),),

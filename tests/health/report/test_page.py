@@ -69,7 +69,7 @@ def sample() -> SampleRun:
 
 @pytest.fixture(scope="module")
 def html(sample: SampleRun) -> str:
-    return render_report(*sample.parts, history=History(sample.past_scores, sample.past_reasons))
+    return render_report(*sample.parts, history=History(sample.past_scores, sample.changes))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_terms_of_the_figures_are_said(page: Page) -> None:
 def test_a_book_of_two_thousand_flagged_accounts_stays_under_three_megabytes() -> None:
     sample = sample_run(2000, everyone=True)
     assert sample.flags["account_id"].nunique() == 2000
-    history = History(sample.past_scores, sample.past_reasons)
+    history = History(sample.past_scores, sample.changes)
     html = render_report(*sample.parts, history=history)
     rows = min(len(sample.flags), MOST_ROWS)
     assert html.count("<tbody data-i=") == rows
@@ -206,25 +206,15 @@ def test_the_same_run_gives_the_same_page(sample: SampleRun) -> None:
 
 
 def test_changes_sum_to_the_change_of_the_score(sample: SampleRun) -> None:
-    history = History(sample.past_scores, sample.past_reasons)
+    history = History(sample.past_scores, sample.changes)
     accounts = sample.scores.loc[sample.scores["health_score"].notna(), "account_id"]
-    changes = score_changes(sample.reasons, history, accounts)
+    changes = score_changes(history, accounts)
     by_account = changes.groupby("account_id")["change"].sum()
     published = sample.scores.set_index("account_id")["health_change"]
     # Twenty measures, each left out below 0.05 points.
     gap = (by_account - published.loc[by_account.index]).abs()
     assert gap.max() < 1.0
     assert gap.median() < 0.1
-
-
-def test_a_measure_that_is_gone_counts_in_full(sample: SampleRun) -> None:
-    account = sample.past_reasons["account_id"].iloc[0]
-    then = sample.past_reasons[sample.past_reasons["account_id"] == account]
-    now = then.iloc[1:].assign(text="as before")
-    changes = score_changes(now, History(sample.past_scores, then), pd.Series([account]))
-    assert list(changes["term"]) == [then["term"].iloc[0]]
-    assert changes["change"].iloc[0] == pytest.approx(-then["contribution"].iloc[0])
-    assert changes["text"].iloc[0].startswith("No longer measured")
 
 
 def test_movers_come_with_what_moved_them(page: Page, sample: SampleRun) -> None:
@@ -255,9 +245,8 @@ def test_history_is_read_from_earlier_runs(sample: SampleRun, tmp_path: Path) ->
         folder = tmp_path / f"as_of={day.date()}"
         folder.mkdir()
         scores.to_parquet(folder / "scores.parquet")
-        sample.past_reasons.to_parquet(folder / "reasons.parquet")
         runs.append(PublishedRun(day.date(), folder))
-    history = History.of_runs(runs, most=3)
+    history = History.of_runs(runs, sample.changes, most=3)
     assert history.scores["as_of"].nunique() == 3
     assert len(history.last) == len(sample.scores)
     account = sample.scores["account_id"].iloc[0]
