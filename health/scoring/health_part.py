@@ -15,6 +15,7 @@ from health.scoring.change import change_rows
 from health.scoring.health_columns import health_columns
 from health.scoring.health_reasons import health_reasons
 from health.weekly.run_directory import PublishedRun
+from health.wording import count
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _without_effect(overrides: pd.DataFrame, published: pd.DataFrame, config: Co
     if not idle:
         return []
     return [
-        f"overrides.measure: {len(idle)} overrides change nothing, for the scorecard of their "
-        f"account does not measure that, e.g. {', '.join(idle[:3])}; override a measure that it "
-        "has, or the whole score (health)"
+        f"overrides.measure: {count(len(idle), 'override')} without effect, for the scorecard of "
+        f"the account does not measure that, e.g. {', '.join(idle[:3])}; remedy: override a "
+        "measure that it has, or the whole score (health)"
     ]

@@ -170,3 +170,23 @@ def test_the_truth_is_no_table_of_the_company(demo: Demo) -> None:
     truth = pd.read_parquet(demo.folder / "truth.parquet")
     assert truth["churn_hazard"].between(0, 1).all()
     assert "truth" not in demo.config.read_text()
+
+
+def test_changes_of_the_score_sum_to_it(run: Path, scores: pd.DataFrame) -> None:
+    changes = pd.read_parquet(run / "changes.parquet")
+    sums = changes.groupby("account_id")["change"].sum()
+    published = scores.set_index("account_id")["health_change"].dropna()
+    gaps = sums.reindex(published.index, fill_value=0.0) - published
+    assert gaps.abs().max() < 1e-6
+    assert set(changes["account_id"]) <= set(published.index)
+    assert not (changes["kind"] == "configuration").any()
+    assert (changes["text"] != "").all()
+
+
+def test_the_portfolio_holds_the_whole_book(run: Path, scores: pd.DataFrame) -> None:
+    portfolio = pd.read_parquet(run / "portfolio.parquet")
+    whole = portfolio[portfolio["grouping"] == "all"].iloc[0]
+    assert whole["accounts"] == len(scores)
+    assert whole["health_by_account"] == pytest.approx(scores["health_score"].mean())
+    assert whole["change_by_account"] == whole["change_by_account"]
+    assert {"csm", "segment"} <= set(portfolio["grouping"])
