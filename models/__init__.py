@@ -9,6 +9,7 @@ from models.glass_box import GlassBoxClassifier
 from models.inputs import ModelInputError
 from models.leakage import leakage_suspects
 from models.propensity import PropensityModel
+from models.purchases import PurchaseModel, SpendModel, order_value, purchase_history
 from models.splits import TimeSplit
 from models.survival import PeerSurvival, tilt
 
@@ -20,12 +21,16 @@ __all__ = [
     "ModelInputError",
     "PeerSurvival",
     "PropensityModel",
+    "PurchaseModel",
     "ShiftedBetaGeometric",
+    "SpendModel",
     "TimeSplit",
     "evaluate",
     "expected_loss",
     "leakage_suspects",
     "lifetime_value",
     "lifetime_value_interval",
+    "order_value",
+    "purchase_history",
     "tilt",
 ]
