@@ -38,8 +38,8 @@ def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
     -------
     pd.DataFrame, shape = (n_customers, 5)
         Indexed by account_id: repeats (days with a purchase after the first), recency_weeks
-        (first to last purchase), age_weeks (first purchase to the last day seen), mean_spend (of a repeat
-        day; NaN without one) and spent (in all).
+        (first to last purchase), age_weeks (first purchase to the last day seen), mean_spend
+        (of a repeat day; NaN without one) and spent (in all).
     """
     seen = orders[orders["ordered_at"] < pd.Timestamp(until)]
     if seen.empty:
