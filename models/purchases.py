@@ -51,12 +51,11 @@ def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
     repeat = days[days.duplicated("account_id")]
     by_account = days.groupby("account_id")
     first, last = by_account["day"].min(), by_account["day"].max()
-    week = pd.Timedelta(days=DAYS_PER_WEEK)
     return pd.DataFrame(
         {
             "repeats": by_account.size() - 1,
-            "recency_weeks": (last - first) / week,
-            "age_weeks": (_last_day_before(until) - first) / week,
+            "recency_weeks": (last - first).dt.days / DAYS_PER_WEEK,
+            "age_weeks": (_last_day_before(until) - first).dt.days / DAYS_PER_WEEK,
             "mean_spend": repeat.groupby("account_id")["amount"].mean(),
             "spent": by_account["amount"].sum(),
         }
