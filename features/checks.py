@@ -20,8 +20,9 @@ ALLOWABLE = frozenset(
     {"unknown_account", "negative_value", "ended_before_started", "date_outside_data",
      "score_outside_scale", "unknown_kind", "unknown_scale"}
 )  # fmt: skip
-#: Times that may lie ahead: the end of a term is known before it comes.
-_AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at"}
+#: Times that may lie ahead: the end of a term is known before it comes, and people go on acting
+#: after the tables were written.
+_AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at", "at", "until"}
 
 
 @dataclass(frozen=True)

@@ -206,5 +206,21 @@ TABLES: dict[str, Table] = {
             ),
             dated_by="created_at",
         ),
+        Table(
+            "actions",
+            (
+                _ACCOUNT,
+                _text("action", **_KEY),
+                _time("at", **_KEY),
+                # Empty: meant for every flag of the account.
+                _text("flag"),
+                _text("product"),
+                _time("until"),
+                _text("reason"),
+                _text("author"),
+                _KNOWN,
+            ),
+            dated_by="at",
+        ),
     )
 }

@@ -28,7 +28,9 @@ from features.schema import TABLES, Column, Table
 from features.tables import Tables
 
 #: Tables that are opened and checked, though nothing is made from them so far.
-_UNUSED = ("orders", "interventions", "overrides")
+_UNUSED = ("orders",)
+#: Tables whose absence is nothing to speak of.
+_BY_CHOICE = (*_UNUSED, "interventions", "overrides", "actions")
 
 
 class TableSource(BaseModel):
@@ -135,7 +137,7 @@ def _opened(
     allow: Collection[str],
 ) -> OpenedTables:
     findings = [
-        _missing_table(name) for name in TABLES if name not in sources and name not in _UNUSED
+        _missing_table(name) for name in TABLES if name not in sources and name not in _BY_CHOICE
     ]
     findings += [_unused_table(name, sources[name]) for name in _UNUSED if name in sources]
     opened: dict[str, checks.OpenTable] = {}

@@ -11,9 +11,12 @@ import pandas as pd
 from features.build import build_features
 from features.errors import HealthError
 from features.point_in_time import collect
-from features.source import OpenedTables, open_tables
+from features.source import OpenedTables, TableSource, open_tables
 from health.config import Config
 from health.scorecard.profile import require_known_segments
+
+#: Where people write what they did about flags, unless the configuration says otherwise.
+ACTIONS_FILE = "actions.csv"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Company:
 def open_company(config: Config) -> Company:
     """Open and validate the tables; InputError with every violation where one is wrong."""
     opened = open_tables(
-        config.tables,
+        {**config.tables, **_actions_beside(config)},
         base=config.base,
         url=config.data.url,
         observed_until=config.observed_until,
@@ -47,6 +50,13 @@ def open_company(config: Config) -> Company:
     )
     _check_profiles(config, opened)
     return Company(config, opened)
+
+
+def _actions_beside(config: Config) -> dict[str, TableSource]:
+    """Return `actions.csv` beside the configuration, where it is there and not configured."""
+    if "actions" in config.tables or not (config.base / ACTIONS_FILE).is_file():
+        return {}
+    return {"actions": TableSource(path=ACTIONS_FILE)}
 
 
 def _check_profiles(config: Config, opened: OpenedTables) -> None:

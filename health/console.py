@@ -72,12 +72,7 @@ def run_summary(console: Console, run: RunResult) -> None:
         highlight=False,
     )
     at_risk = flags[flags["flag"] == "at_risk"]
-    say(
-        console,
-        f"Money at risk: {money(scores['expected_loss'].sum(), currency)} expected loss over all "
-        f"accounts, {money(at_risk['value'].sum(), currency)} of it on {len(at_risk):,} "
-        "flagged accounts",
-    )
+    say(console, money_at_risk(scores, at_risk, currency))
     for flag in ("upsell", "cross_sell"):
         own = flags[flags["flag"] == flag]
         say(
@@ -92,6 +87,19 @@ def run_summary(console: Console, run: RunResult) -> None:
     folder = run.published.folder
     say(console, f"Report:   {folder / 'report.html'}")
     say(console, f"Workbook: {folder / 'flags.xlsx'}")
+
+
+def money_at_risk(scores: pd.DataFrame, at_risk: pd.DataFrame, currency: str) -> str:
+    """Say what is at stake: expected loss where there is a probability, else what they pay."""
+    flagged = f"{len(at_risk):,} flagged account{'s' if len(at_risk) != 1 else ''}"
+    value = money(at_risk["value"].sum(), currency)
+    if scores["churn_probability"].isna().all():
+        return (
+            f"Money at risk: the {flagged} pay {value} a year; no churn probability is "
+            "published, so no loss is expected of anybody"
+        )
+    total = money(scores["expected_loss"].sum(), currency)
+    return f"Money at risk: {total} expected loss over all accounts, {value} of it on {flagged}"
 
 
 def _top_five(console: Console, title: str, flags: pd.DataFrame, currency: str) -> None:

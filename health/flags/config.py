@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from health.section import PositiveInt, Section
+
+NaturalInt = Annotated[int, Field(ge=0)]
 
 
 class FlagsConfig(Section):
@@ -27,6 +30,27 @@ class FlagsConfig(Section):
         A term that ends within so many days puts the account on the list of renewals.
     advocate_nps : float
         Lowest latest NPS answer (0-10) of an advocate.
+    capacity : dict of str to int
+        By CSM, where it is another than `capacity_per_csm`.
+    unassigned_csms : int, optional
+        People who share the accounts that have no CSM; their list is as long as all of theirs.
+    accounts_per_csm : int
+        Where `unassigned_csms` is not given, one person is counted for so many accounts.
+    hold_days : dict of str to int
+        By flag, days its condition must have held before it is shown; 0 otherwise.
+    stays : float
+        Hysteresis: a flag that stands stays while its condition reaches this share of the limit
+        for a new one.
+    snooze_days : int
+        Days that a snoozed flag rests where no date was given.
+    outcome_rests_days : int
+        Days that a flag rests after its case was closed (saved, lost, bought, false alarm), as
+        long as the condition has not ended before.
+    hold_out : float
+        Share of accounts that are left off the lists by lot, so that what lists do can be
+        measured; the lot hangs on the account's identifier and falls the same every week.
+    hold_out_flags : tuple of str
+        The lists it concerns.
     """
 
     capacity_per_csm: PositiveInt = 15
@@ -35,6 +59,37 @@ class FlagsConfig(Section):
     silent_days: PositiveInt = 28
     renewal_days: PositiveInt = 90
     advocate_nps: Annotated[float, Field(ge=0, le=10)] = 9.0
+    capacity: dict[str, PositiveInt] = Field(default_factory=dict)
+    unassigned_csms: PositiveInt | None = None
+    accounts_per_csm: PositiveInt = 100
+    hold_days: dict[str, NaturalInt] = Field(default_factory=dict)
+    stays: Annotated[float, Field(gt=0, le=1)] = 0.85
+    snooze_days: PositiveInt = 28
+    outcome_rests_days: PositiveInt = 90
+    hold_out: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    hold_out_flags: tuple[str, ...] = ("at_risk", "upsell", "cross_sell", "silent")
+
+    @field_validator("hold_days", "hold_out_flags")
+    @classmethod
+    def _known_flags(cls, named: Iterable[str]) -> Iterable[str]:
+        unknown = sorted(set(named) - set(DEFAULT_PLAYS))
+        if unknown:
+            known = ", ".join(DEFAULT_PLAYS)
+            raise ValueError(f"no flag is called {', '.join(unknown)}; known are {known}")
+        return named
+
+    def hold(self, flag: str) -> int:
+        """Return the days a flag's condition must have held before it is shown."""
+        return self.hold_days.get(flag, 0)
+
+    def relaxed(self) -> FlagsConfig:
+        """Return the limits for a flag that stands already."""
+        return self.model_copy(
+            update={
+                "at_risk_lift": self.at_risk_lift * self.stays,
+                "expansion_lift": self.expansion_lift * self.stays,
+            }
+        )
 
 
 #: The suggested play by kind of flag; `[plays]` in the configuration replaces any of them.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pandas as pd
 
 from features.catalogue import describe
 from health.config import Config
+from health.flags.actions import no_actions
+from health.flags.capacity import LISTED, fit_lists, unassigned_warning
+from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
 from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.scored import Scored, paying_on, pick, with_reasons
 from health.scoring.reasons import strongest
@@ -25,12 +30,61 @@ COLUMNS = (
     "product",
     "reasons",
     "suggested_play",
+    "last_action",
+    "last_action_at",
+    "note",
+)
+EPISODE_COLUMNS = (
+    *KEYS,
+    "csm",
+    "since",
+    "state",
+    "until",
+    "value",
+    "probability",
+    "last_action",
+    "last_action_at",
+    "note",
 )
 
 
+@dataclass(frozen=True)
+class Raised:
+    """The flags of a week.
+
+    Attributes
+    ----------
+    flags : pd.DataFrame
+        Columns `COLUMNS`: what the lists show, ordered by flag, CSM and rank.
+    episodes : pd.DataFrame
+        Columns `EPISODE_COLUMNS`: a row per condition that holds, shown or not, and why not:
+        state is listed, waiting (no room), held_out, pending (too young), snoozed or closed.
+    cleared : pd.DataFrame
+        Episodes of the run before whose condition has ended.
+    warnings : list of str
+        What a reader of the lists must know.
+    """
+
+    flags: pd.DataFrame
+    episodes: pd.DataFrame
+    cleared: pd.DataFrame
+    warnings: list[str]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many conditions are in each state, and how many ended."""
+        states = self.episodes["state"].value_counts().sort_index()
+        return {**{str(k): int(v) for k, v in states.items()}, "cleared": len(self.cleared)}
+
+
 def raise_flags(
-    scored: Scored, config: Config, *, as_of: date, previous: pd.DataFrame | None = None
-) -> pd.DataFrame:
+    scored: Scored,
+    config: Config,
+    *,
+    as_of: date,
+    previous: pd.DataFrame | None = None,
+    actions: pd.DataFrame | None = None,
+) -> Raised:
     """Raise every flag, rank each CSM's lists by money and cut them to the CSM's capacity.
 
     Parameters
@@ -42,26 +96,77 @@ def raise_flags(
     as_of : date
         The date of the run.
     previous : pd.DataFrame, optional
-        The flags of the run before: a flag that stood there keeps its `since`.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns `COLUMNS`, one row per flag, ordered by flag, CSM and rank.
+        The episodes of the run before: a condition that held there goes on, and stays under an
+        easier limit.
+    actions : pd.DataFrame, optional
+        What people did about flags, as `read_actions` returns it.
     """
-    builders = {
-        "at_risk": _at_risk,
-        "upsell": upsell,
-        "cross_sell": cross_sell,
-        "advocate": advocate,
-        "leaving": _leaving,
-        "silent": _silent,
-        "renewal": _renewal,
-    }
-    lists = [_finish(builders[flag](scored, config), flag, config) for flag in FLAGS]
-    flags = pd.concat([f for f in lists if len(f)] or lists[:1], ignore_index=True)
-    flags["since"] = _since(flags, as_of, previous)
-    return flags[list(COLUMNS)]
+    raised = list_flags(scored, config, as_of=as_of, previous=previous, actions=actions)
+    return replace(raised, flags=word_flags(raised.flags, scored, config))
+
+
+def list_flags(
+    scored: Scored,
+    config: Config,
+    *,
+    as_of: date,
+    previous: pd.DataFrame | None = None,
+    actions: pd.DataFrame | None = None,
+) -> Raised:
+    """Do what `raise_flags` does, without the sentences; `scored.reasons` is not read."""
+    silent = replace(scored, reasons=scored.reasons.head(0))
+    relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
+    strict, easy = _candidates(silent, config), _candidates(silent, relaxed)
+    episodes = begin_or_go_on(strict, easy, previous, as_of)
+    done = no_actions() if actions is None else actions
+    episodes = settle(episodes, done, config.flags, as_of)
+    csms = scored.scores["csm"]
+    fitted = fit_lists(episodes[episodes["state"] == OPEN], csms, config.flags)
+    rest = episodes[episodes["state"] != OPEN]
+    episodes = pd.concat([f for f in (fitted, rest) if len(f)] or [fitted], ignore_index=True)
+    listed = fitted[fitted["state"] == LISTED]
+    flags = listed.assign(
+        reasons="", suggested_play=listed["flag"].map(config.play), rank=listed["rank"].astype(int)
+    )
+    return Raised(
+        _in_order(flags)[list(COLUMNS)],
+        _in_order(episodes)[list(EPISODE_COLUMNS)],
+        cleared(episodes, previous),
+        unassigned_warning(csms, config.flags),
+    )
+
+
+def word_flags(flags: pd.DataFrame, scored: Scored, config: Config) -> pd.DataFrame:
+    """Give each flag its sentences.
+
+    Parameters
+    ----------
+    flags : pd.DataFrame
+        Columns `COLUMNS`.
+    scored : Scored
+        Scores, features and reasons of the flagged accounts at least.
+    config : Config
+        Limits.
+    """
+    own = scored.of_accounts(flags["account_id"])
+    relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
+    worded = _candidates(own, relaxed)[[*KEYS, "reasons"]].drop_duplicates(KEYS)
+    both = flags.drop(columns="reasons").merge(worded, on=KEYS, how="left")
+    return both.assign(reasons=both["reasons"].fillna(""))[list(COLUMNS)]
+
+
+def _candidates(scored: Scored, config: Config) -> pd.DataFrame:
+    """Return everybody for whom a flag's condition holds, with no regard to room."""
+    lists = [build(scored, config).assign(flag=flag) for flag, build in _BUILDERS.items()]
+    return pd.concat([f for f in lists if len(f)] or lists[:1], ignore_index=True)
+
+
+def _in_order(flags: pd.DataFrame) -> pd.DataFrame:
+    places = flags["flag"].map({flag: place for place, flag in enumerate(FLAGS)})
+    keyed = flags.assign(place=places)
+    by = ["place", "csm", *(["rank"] if "rank" in flags else []), "account_id"]
+    ordered = keyed.sort_values(by, na_position="last", kind="stable")
+    return ordered.drop(columns="place").reset_index(drop=True)
 
 
 def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:
@@ -123,20 +228,12 @@ def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     return picked.assign(reasons="No use for " + days + " days, after there had been some")
 
 
-def _finish(picked: pd.DataFrame, flag: str, config: Config) -> pd.DataFrame:
-    ordered = picked.sort_values(["value", "account_id"], ascending=[False, True])
-    by_csm = ordered.groupby("csm", dropna=False, sort=False)
-    ranked = ordered.assign(rank=by_csm.cumcount() + 1, flag=flag)
-    ranked = ranked[ranked["rank"] <= config.flags.capacity_per_csm]
-    ranked["suggested_play"] = config.play(flag)
-    return ranked.sort_values(["csm", "rank"], na_position="last")
-
-
-def _since(flags: pd.DataFrame, as_of: date, previous: pd.DataFrame | None) -> pd.Series:
-    today = pd.Series(pd.Timestamp(as_of), index=flags.index)
-    if previous is None or previous.empty:
-        return today
-    keys = ["account_id", "flag", "product"]
-    stood = previous[[*keys, "since"]].drop_duplicates(keys)
-    merged = flags[keys].merge(stood, on=keys, how="left")
-    return pd.to_datetime(merged["since"]).set_axis(flags.index).fillna(today)
+_BUILDERS: dict[str, Callable[[Scored, Config], pd.DataFrame]] = {
+    "at_risk": _at_risk,
+    "upsell": upsell,
+    "cross_sell": cross_sell,
+    "renewal": _renewal,
+    "advocate": advocate,
+    "leaving": _leaving,
+    "silent": _silent,
+}

@@ -28,6 +28,12 @@ class Scored:
     reasons: pd.DataFrame
     model_supports: dict[str, bool]
 
+    def of_accounts(self, accounts: pd.Series[str]) -> Scored:
+        """Return the part of it that is about some accounts."""
+        own = self.scores["account_id"].isin(accounts)
+        reasons = self.reasons[self.reasons["account_id"].isin(accounts)]
+        return Scored(self.scores[own], self.features[own], reasons, self.model_supports)
+
 
 def pick(
     scored: Scored, chosen: pd.Series[bool], *, value: str, probability: str = "", product: str = ""

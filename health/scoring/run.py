@@ -15,7 +15,8 @@ from features.labels import cross_sell_labels
 from features.tables import Tables
 from health.config import Config
 from health.expansion.prices import peer_groups
-from health.flags.rules import raise_flags
+from health.flags.actions import read_actions
+from health.flags.rules import Raised, raise_flags
 from health.flags.scored import Scored
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
@@ -38,8 +39,10 @@ class ScoredRun:
 
     Attributes
     ----------
-    scores, reasons, flags, portfolio : pd.DataFrame
-        The tables of the run directory.
+    scores, reasons, portfolio : pd.DataFrame
+        Tables of the run directory.
+    raised : Raised
+        The flags of the week, and the conditions behind them.
     features : pd.DataFrame
         What everything was scored from.
     health : HealthPart
@@ -52,7 +55,7 @@ class ScoredRun:
 
     scores: pd.DataFrame
     reasons: pd.DataFrame
-    flags: pd.DataFrame
+    raised: Raised
     portfolio: pd.DataFrame
     features: pd.DataFrame
     health: HealthPart
@@ -66,10 +69,16 @@ class ScoredRun:
             "reasons": self.reasons,
             "changes": self.health.changes,
             "flags": self.flags,
+            "episodes": self.raised.episodes,
             "portfolio": self.portfolio,
             "features": self.features,
             "overrides": self.health.overrides,
         }
+
+    @property
+    def flags(self) -> pd.DataFrame:
+        """What the lists show."""
+        return self.raised.flags
 
 
 def score_accounts(
@@ -116,23 +125,31 @@ def score_accounts(
     scores["upsell_value"] = scores["upsell_probability"] * step * 12 * _stays(scores)
     all_reasons = pd.concat([r for r in reasons if len(r)], ignore_index=True)
     supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
-    flags = raise_flags(
+    raised = raise_flags(
         Scored(scores, features, all_reasons, supports),
         config,
         as_of=day.date(),
-        previous=previous.table("flags") if previous else None,
+        previous=_episodes(previous),
+        actions=read_actions(tables, day.to_pydatetime()),
     )
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
     return ScoredRun(
         scores,
         all_reasons,
-        flags,
+        raised,
         roll_up(scores, then),
         features,
         health,
         _skipped(scores, tables, day),
-        _warnings(models) + health.warnings,
+        [*_warnings(models), *health.warnings, *raised.warnings],
     )
+
+
+def _episodes(previous: PublishedRun | None) -> pd.DataFrame | None:
+    """Return the episodes of flags of the run before; of an older version's, its flags."""
+    if previous is None:
+        return None
+    return previous.table("episodes" if previous.has("episodes") else "flags")
 
 
 def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:

@@ -184,6 +184,7 @@ def _run_info(
         "row_counts": counted(company, scored),
         "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
         "skipped": scored.skipped,
+        "flags": scored.raised.counts,
         "warnings": [str(f) for f in opened.findings if f.code != "missing_table"]
         + scored.warnings
         + found.warnings,

@@ -26,6 +26,7 @@ FILES = (
     "reasons.parquet",
     "changes.parquet",
     "flags.parquet",
+    "episodes.parquet",
     "drift.parquet",
     "portfolio.parquet",
     "features.parquet",

@@ -61,13 +61,17 @@ def _scored(count: int = 4, supports: dict[str, bool] | None = None, **columns: 
     return Scored(scores, features, reasons, supports or SUPPORTED)
 
 
+def _raise(scored: Scored, config: Config | None = None) -> pd.DataFrame:
+    return raise_flags(scored, config or _config(), as_of=DAY).flags
+
+
 def _flagged(scored: Scored, flag: str, config: Config | None = None) -> list[str]:
-    flags = raise_flags(scored, config or _config(), as_of=DAY)
+    flags = _raise(scored, config)
     return flags.loc[flags["flag"] == flag, "account_id"].tolist()
 
 
 def test_nobody_is_flagged_without_cause() -> None:
-    flags = raise_flags(_scored(), _config(), as_of=DAY)
+    flags = _raise(_scored())
     assert flags.empty
     assert list(flags.columns) == list(COLUMNS)
 
@@ -89,7 +93,7 @@ def test_without_signal_only_health_puts_an_account_at_risk() -> None:
         expected_loss=np.nan,
         health_band=["red", "yellow", "green", "green"],
     )
-    flags = raise_flags(scored, _config(), as_of=DAY)
+    flags = _raise(scored)
     at_risk = flags[flags["flag"] == "at_risk"]
     assert at_risk["account_id"].tolist() == ["A0"]
     assert at_risk["value"].tolist() == [1200.0]
@@ -104,7 +108,7 @@ def test_leaving_is_never_at_risk_and_never_offered() -> None:
         usage_recency_days=60.0,
         days_since_notice=12.0,
     )
-    flags = raise_flags(scored, _config(), as_of=DAY)
+    flags = _raise(scored)
     assert set(flags["flag"]) == {"leaving"}
     assert flags["reasons"].str.contains("12").all()
 
@@ -128,7 +132,7 @@ def test_a_list_fits_the_capacity_of_each_csm() -> None:
         expected_loss=[float(i) for i in range(10)],
         csm=["Ann"] * 6 + [None] * 4,
     )
-    flags = raise_flags(scored, _config(capacity_per_csm=3), as_of=DAY)
+    flags = _raise(scored, _config(capacity_per_csm=3))
     ann = flags[flags["csm"] == "Ann"]
     assert ann["account_id"].tolist() == ["A5", "A4", "A3"]
     assert ann["rank"].tolist() == [1, 2, 3]
@@ -146,7 +150,7 @@ def test_renewals_are_terms_that_end_soon_by_what_may_be_lost() -> None:
         stage=["renewal", "renewal", "retention", "retention"],
         expected_loss=[10.0, 500.0, 900.0, 900.0],
     )
-    flags = raise_flags(scored, _config(), as_of=DAY)
+    flags = _raise(scored)
     own = flags[flags["flag"] == "renewal"].sort_values("rank")
     assert own["account_id"].tolist() == ["A1", "A0"]
     assert own["reasons"].iloc[1].startswith("Days until the contract renews: 12")
@@ -163,9 +167,9 @@ def test_advocates_are_green_promoters_without_open_trouble() -> None:
 
 def test_since_is_kept_for_the_same_account_flag_and_product() -> None:
     scored = _scored(count=2, churn_probability=0.5, cross_sell_probability=0.5)
-    first = raise_flags(scored, _config(), as_of=date(2026, 10, 25))
+    first = raise_flags(scored, _config(), as_of=date(2026, 10, 25)).episodes
     first.loc[first["flag"] == "cross_sell", "product"] = "Another"
     second = raise_flags(scored, _config(), as_of=DAY, previous=first)
-    since = second.set_index(["flag", "account_id"])["since"]
+    since = second.flags.set_index(["flag", "account_id"])["since"]
     assert since["at_risk", "A0"] == pd.Timestamp(2026, 10, 25)
     assert since["cross_sell", "A0"] == pd.Timestamp(DAY)

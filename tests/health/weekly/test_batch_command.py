@@ -60,6 +60,24 @@ def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
     assert "--replace" in refused.err
 
 
+def test_actions_beside_the_configuration_put_a_flag_to_rest(demo: Demo, company: Path) -> None:
+    flags = pd.read_parquet(demo_last(demo.folder) / "flags.parquet")
+    first = flags[flags["flag"] == "at_risk"].iloc[0]
+    day = pd.Timestamp(demo_last(demo.folder).name.removeprefix("as_of="))
+    row = {"account_id": first["account_id"], "flag": "at risk", "action": "snooze"}
+    row |= {"at": day - pd.Timedelta(days=2), "until": day + pd.Timedelta(days=9)}
+    pd.DataFrame([{**row, "reason": "on leave"}]).to_csv(company.parent / "actions.csv")
+    done = call_health("score", company)
+    assert done.code == 0, done.err
+    now = pd.read_parquet(demo_last(company.parent) / "flags.parquet")
+    keys = ["account_id", "flag"]
+    assert (first["account_id"], "at_risk") not in set(now[keys].itertuples(index=False, name=None))
+    episodes = pd.read_parquet(demo_last(company.parent) / "episodes.parquet")
+    resting = episodes[episodes["state"] == "snoozed"]
+    assert resting["account_id"].tolist() == [first["account_id"]]
+    assert resting["note"].tolist() == ["on leave"]
+
+
 def test_killed_as_cron_would_see_it(company: Path) -> None:
     chance = random.Random(3)
     before = list_runs(company.parent / "runs")[0]
