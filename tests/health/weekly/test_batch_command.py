@@ -124,10 +124,10 @@ def test_a_disk_that_takes_no_more(company: Path) -> None:
 
 def test_an_earlier_run_that_is_broken_is_named(company: Path) -> None:
     before = list_runs(company.parent / "runs")[0]
-    (before.folder / "flags.parquet").write_bytes(b"PAR1")
+    (before.folder / "episodes.parquet").write_bytes(b"PAR1")
     done = call_health("score", company)
     assert done.code == 2, done.err
-    assert "flags.parquet" in done.err
+    assert "episodes.parquet" in done.err
 
 
 def test_a_table_that_is_broken_is_named(company: Path) -> None:
