@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from features.errors import HealthError
-from health.scoring.run import ScoredRun
 
 #: Largest difference between a published figure and the sum of its contributions.
 TOLERANCE = 1e-6
@@ -82,13 +81,21 @@ def accept(gates: Sequence[Gate], codes: Sequence[str]) -> list[Gate]:
     ]
 
 
-def check_figures(scored: ScoredRun) -> list[Gate]:
+def check_figures(scores: pd.DataFrame, reasons: pd.DataFrame) -> list[Gate]:
     """Check that the tables say nothing impossible; every gate is reported, passed or not."""
+    sums = contribution_sums(reasons)
     return [
-        _one_row_per_account(scored.scores),
-        _within_range(scored.scores),
-        *(_sums_to(scored, output, column) for output, column in _PUBLISHED.items()),
+        _one_row_per_account(scores),
+        _within_range(scores),
+        *(_sums_to(scores, sums, output, column) for output, column in _PUBLISHED.items()),
     ]
+
+
+def contribution_sums(reasons: pd.DataFrame) -> pd.Series[float]:
+    """Add the contributions of each account and output."""
+    return reasons.groupby(["output", "account_id"], observed=True, sort=False)[
+        "contribution"
+    ].sum()
 
 
 _PUBLISHED = {
@@ -115,13 +122,12 @@ def _within_range(scores: pd.DataFrame) -> Gate:
     return Gate("range", "figures within their range", outside == 0, f"{outside:,} outside")
 
 
-def _sums_to(scored: ScoredRun, output: str, column: str) -> Gate:
-    published = scored.scores.set_index("account_id")[column].dropna()
+def _sums_to(scores: pd.DataFrame, sums: pd.Series[float], output: str, column: str) -> Gate:
+    published = scores.set_index("account_id")[column].dropna()
     if column.endswith("probability"):
         published = np.log(published) - np.log1p(-published)
-    own = scored.reasons[scored.reasons["output"] == output]
-    sums = own.groupby("account_id", observed=True)["contribution"].sum()
-    sums = sums.reindex(published.index)
-    worst = float((sums - published).abs().max()) if len(published) else 0.0
-    held = bool(worst <= TOLERANCE) and not sums.isna().any()
+    own = sums[sums.index.get_level_values("output") == output].droplevel("output")
+    off = (own.reindex(published.index) - published).abs()
+    worst = float(off.max()) if len(off) else 0.0
+    held = bool(worst <= TOLERANCE) and not off.isna().any()
     return Gate("sums", f"{output} contributions sum", held, f"largest difference {worst:.1e}")

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from features.errors import HealthError
 from features.source import TableSummary
-from health.scoring.run import ScoredRun
 from health.training.reference import reference_ranges
 from health.weekly.config import GatesConfig
 from health.weekly.gates import Gate, accept, check_figures, refuse_unknown_gates
@@ -226,7 +225,7 @@ def test_contributions_that_do_not_sum_fail_whatever_is_accepted() -> None:
     reasons = pd.DataFrame(
         {"account_id": ["A", "B"], "output": "health", "contribution": [60.0, 39.0]}
     )
-    gates = check_figures(ScoredRun(scores, reasons, pd.DataFrame(), {}, []))
+    gates = check_figures(scores, reasons)
     assert _failed(gates) == ["health contributions sum"]
     assert _failed(accept(gates, ["fleet_shift"])) == ["health contributions sum"]
 
