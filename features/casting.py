@@ -10,9 +10,23 @@ _NUMBERS = {
 }  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
 # Blank, tab, line ends and the no-break space that spreadsheets leave.
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 # Python has no year beyond these; 'infinity' is no date either.
-_FIRST, _LAST = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
+FIRST_TIME, LAST_TIME = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
+
+
+#: Marks the SQL type of a column whose values need no mending.
+_CLEAN = "clean "
+
+
+def clean(source_type: str) -> str:
+    """Mark a source column's SQL type: no value of the column needs mending."""
+    return _CLEAN + source_type
+
+
+def is_clean(source_type: str) -> bool:
+    """Tell whether a source column's SQL type is marked by `clean`."""
+    return source_type.startswith(_CLEAN)
 
 
 def quoted(name: str) -> str:
@@ -42,6 +56,8 @@ def cast_sql(column: Column, source_type: str) -> str:
     whole number that serves as an identifier keeps no ``.0``.
     """
     name = quoted(column.name)
+    if is_clean(source_type):
+        return f"CAST({name} AS DOUBLE)" if column.kind == "number" else name
     if column.kind == "text":
         return _text_sql(name, source_type)
     if column.kind == "time":
@@ -61,7 +77,7 @@ def present_sql(column: Column, source_type: str) -> str:
 
 
 def _trimmed(name: str, source_type: str) -> str:
-    return f"NULLIF(TRIM({name}, {_BLANKS}), '')" if source_type == "VARCHAR" else name
+    return f"NULLIF(TRIM({name}, {BLANKS}), '')" if source_type == "VARCHAR" else name
 
 
 def _text_sql(name: str, source_type: str) -> str:
@@ -76,7 +92,7 @@ def _text_sql(name: str, source_type: str) -> str:
         return f"CASE {nan}WHEN {whole} THEN {short} ELSE {text} END"
     if is_number(source_type):
         return text
-    return f"NULLIF(TRIM({text}, {_BLANKS}), '')"
+    return f"NULLIF(TRIM({text}, {BLANKS}), '')"
 
 
 def _time_sql(name: str, source_type: str) -> str:
@@ -88,4 +104,4 @@ def _time_sql(name: str, source_type: str) -> str:
     else:
         # A number is no date: which unit and which epoch, only the user knows.
         return "CAST(NULL AS TIMESTAMP)"
-    return f"CASE WHEN {time} BETWEEN {_FIRST} AND {_LAST} THEN {time} END"
+    return f"CASE WHEN {time} BETWEEN {FIRST_TIME} AND {LAST_TIME} THEN {time} END"

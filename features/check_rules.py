@@ -65,7 +65,7 @@ def _unknown_accounts(
     row = one_row(
         connection,
         f"WITH known AS (SELECT DISTINCT account_id AS key FROM {accounts.view}), "
-        f"held AS (SELECT account_id AS key, count(*) AS n FROM {table.view} GROUP BY 1), "
+        f"held AS (SELECT account_id AS key, sum(n) AS n FROM {table.dated} GROUP BY 1), "
         "unknown AS (SELECT h.key, h.n FROM held h LEFT JOIN known k ON k.key = h.key "
         "WHERE k.key IS NULL AND h.key IS NOT NULL), "
         f"alike AS (SELECT count(DISTINCT u.key) AS n FROM unknown u JOIN known k "
@@ -195,15 +195,16 @@ def _before_signup(
     row = one_row(
         connection,
         "WITH first AS (SELECT account_id, min(date_trunc('day', created_at)) AS day FROM "
-        f"{accounts.view} GROUP BY 1) SELECT count(CASE WHEN t.{column} < f.day THEN 1 END), "
-        f"count(*), min(CASE WHEN t.{column} < f.day THEN t.account_id END), "
-        f"count(DISTINCT CASE WHEN t.{column} < f.day THEN t.account_id END) "
-        f"FROM {table.view} t LEFT JOIN first f ON f.account_id = t.account_id",
+        f"{accounts.view} GROUP BY 1) SELECT sum(CASE WHEN t.moment < f.day THEN n END), "
+        "sum(n), min(CASE WHEN t.moment < f.day THEN t.account_id END), "
+        "count(DISTINCT CASE WHEN t.moment < f.day THEN t.account_id END) "
+        f"FROM {table.dated} t LEFT JOIN first f ON f.account_id = t.account_id",
     )
     if row[0]:
         what = f"lies before the account was created, for {row[3]:,} accounts"
         fix = "check accounts.created_at; the rows count as they are dated"
-        yield finding(code, table, column, what, row[:3], fix, level="warning")
+        counted = (int(row[0]), int(row[1]), row[2])
+        yield finding(code, table, column, what, counted, fix, level="warning")
 
 
 def _usage_outside(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
@@ -212,18 +213,20 @@ def _usage_outside(connection: Connection, tables: Mapping[str, OpenTable]) -> I
     if usage is None or held is None:
         return
     key, paid, what = "account_id", "mrr > 0", "lies outside every paid date of its account"
+    rows = usage.dated
     if usage.has("subscription_id") and held.has("subscription_id"):
         key, paid, what = "subscription_id", "true", "lies outside the dates of its subscription"
+        rows = f"(SELECT subscription_id, occurred_at AS moment, 1 AS n FROM {usage.view})"
     # Held times that do not overlap: an event lies in one of them at most, so that events need
     # no more than counting.
     row = one_row(
         connection,
         f"WITH {_disjoint(held, key, paid)}, "
-        f"used AS (SELECT {key} AS key, occurred_at AS at FROM {usage.view} "
-        f"WHERE {key} IS NOT NULL AND occurred_at IS NOT NULL), "
-        "inside AS (SELECT u.key, count(*) AS n FROM used u JOIN disjoint d ON d.key = u.key "
-        "AND u.at >= d.first AND u.at < d.past GROUP BY 1), "
-        "every AS (SELECT key, count(*) AS n FROM used GROUP BY 1) "
+        f"used AS (SELECT {key} AS key, moment, n FROM {rows} "
+        f"WHERE {key} IS NOT NULL AND moment IS NOT NULL), "
+        "inside AS (SELECT u.key, sum(u.n) AS n FROM used u JOIN disjoint d ON d.key = u.key "
+        "AND u.moment >= d.first AND u.moment < d.past GROUP BY 1), "
+        "every AS (SELECT key, sum(n) AS n FROM used GROUP BY 1) "
         "SELECT sum(e.n - coalesce(i.n, 0)), sum(e.n), "
         "min(CASE WHEN e.n > coalesce(i.n, 0) THEN e.key END) "
         "FROM every e LEFT JOIN inside i ON i.key = e.key",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
-from features.casting import cast_sql, is_number, literal, present_sql, quoted
+from features.casting import cast_sql, is_clean, is_number, literal, present_sql, quoted
 from features.errors import Finding
+from features.relations import PlainFiles
 from features.schema import Column, Table
 
 Connection = duckdb.DuckDBPyConnection
@@ -41,6 +42,11 @@ class OpenTable:
         Whether the rows were copied into the engine, or are read where they lie.
     types : dict of str to str
         SQL type, as it came, of each canonical column that is there.
+    plain : PlainFiles, optional
+        Its files, where they are read where they lie and no value of them needs mending.
+    days : str
+        SQL name of the rows counted by account and day, where there are too many to look at each
+        of them once a rule.
     """
 
     schema: Table
@@ -49,6 +55,16 @@ class OpenTable:
     view: str
     is_copy: bool
     types: Mapping[str, str] = field(default_factory=dict)
+    plain: PlainFiles | None = None
+    days: str = ""
+
+    @property
+    def dated(self) -> str:
+        """SQL of the rows as account_id, moment (the day, where counted by it) and n."""
+        rows = (
+            f"SELECT account_id, {quoted(self.schema.dated_by)} AS moment, 1 AS n FROM {self.view}"
+        )
+        return self.days or f"({rows})"
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -118,6 +134,17 @@ def evaluate(
     ]  # fmt: skip
 
 
+def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
+    """Count a table's rows by account and day, once for all rules that ask no more of them."""
+    days = f"temp.{quoted('days_' + table.schema.name)}"
+    at = quoted(table.schema.dated_by)
+    connection.execute(
+        f"CREATE TEMP TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
+        f"count(*) AS n, min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
+    )
+    return replace(table, days=days)
+
+
 def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
     """Check that a table has rows, and that each value is there and of its kind."""
     if not one_row(connection, f"SELECT count(*) FROM {table.raw}")[0]:
@@ -134,7 +161,7 @@ def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
 def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
     source_type = table.types[column.name]
     present = present_sql(column, source_type)
-    if column.kind != "text":
+    if column.kind != "text" and not is_clean(source_type):
         lost = f"{present} AND ({cast_sql(column, source_type)}) IS NULL"
         yield _kind_rule(column, source_type, lost)
     if not column.nullable:

@@ -55,6 +55,20 @@ def observed_end(
     return last + (timedelta(days=1) if is_date else timedelta(microseconds=1)), doubt
 
 
+def _by_day(table: OpenTable, column: str) -> str:
+    """Return SQL of the rows and the last time of each day."""
+    if table.days and column == table.schema.dated_by:
+        return (
+            f"SELECT moment AS day, max(last) AS last, sum(n) AS n FROM {table.days} "
+            "WHERE moment IS NOT NULL GROUP BY 1"
+        )
+    name = quoted(column)
+    return (
+        f"SELECT date_trunc('day', {name}) AS day, max({name}) AS last, count(*) AS n "
+        f"FROM {table.view} WHERE {name} IS NOT NULL GROUP BY 1"
+    )
+
+
 def _last(
     connection: Connection,
     tables: Mapping[str, OpenTable],
@@ -62,8 +76,7 @@ def _last(
 ) -> datetime | None:
     """Return the last time that is not a stray one."""
     days = [
-        f"SELECT date_trunc('day', {quoted(column)}) AS day, max({quoted(column)}) AS last, "
-        f"count(*) AS n FROM {tables[name].view} WHERE {quoted(column)} IS NOT NULL GROUP BY 1"
+        _by_day(tables[name], column)
         for name, columns in candidates.items()
         if name in tables
         for column in columns

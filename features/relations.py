@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +46,8 @@ class Relation:
         The CSV files it reads, if any.
     delimiter : str
         What separates their values.
+    parquet : tuple of Path
+        The Parquet files it scans where they lie, if any.
     """
 
     sql: str
@@ -53,6 +55,15 @@ class Relation:
     is_lazy: bool
     csv: tuple[Path, ...] = ()
     delimiter: str = ","
+    parquet: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlainFiles:
+    """Parquet files whose values need no mending, and the source's name of each column."""
+
+    files: tuple[Path, ...]
+    columns: Mapping[str, str]
 
 
 def file_relation(path: str, base: Path) -> Relation:
@@ -74,7 +85,10 @@ def file_relation(path: str, base: Path) -> Relation:
     size = sum(file.stat().st_size for file in files)
     if kinds == {"Parquet"}:
         lazy = size > LAZY_FROM_BYTES
-        return Relation(f"read_parquet({listed}, union_by_name = true)", path, lazy)
+        scanned = tuple(files) if lazy else ()
+        return Relation(
+            f"read_parquet({listed}, union_by_name = true)", path, lazy, parquet=scanned
+        )
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
     sign = _delimiter(next(file for file in files if _has_text(file)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,13 +11,16 @@ import duckdb
 import narwhals as nw
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from features import check_rules, checks
-from features.casting import cast_sql, literal, quoted
+from features import check_rules, checks, spark
+from features.casting import cast_sql, is_clean, quoted
+from features.clean_columns import clean_types
+from features.connection import MEMORY_LIMIT, connect, first_line
 from features.csv_faults import csv_fault
 from features.data_end import observed_end
 from features.errors import Finding, HealthError, InputError
 from features.relations import (
     EmptyFileError,
+    PlainFiles,
     Relation,
     closest,
     file_relation,
@@ -82,11 +85,16 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class OpenedTables:
-    """Tables that passed every check, the warnings, and a summary of each table."""
+    """Tables that passed every check, the warnings, and a summary of each table.
+
+    `plain` names the files of tables whose values need no mending, so that another engine may
+    read them by itself.
+    """
 
     tables: Tables
     findings: tuple[Finding, ...]
     summaries: tuple[TableSummary, ...]
+    plain: Mapping[str, PlainFiles] = field(default_factory=dict, repr=False)
 
 
 def open_tables(
@@ -96,6 +104,7 @@ def open_tables(
     url: str = "duckdb://",
     observed_until: datetime | None = None,
     allow: Collection[str] = (),
+    memory_limit: str = MEMORY_LIMIT,
 ) -> OpenedTables:
     """Open, cast and check the input tables.
 
@@ -106,11 +115,14 @@ def open_tables(
     base : Path
         Relative paths start here, in SQL too.
     url : str
-        ``duckdb://`` (in memory) or ``duckdb:///file.duckdb`` (opened for reading only).
+        ``duckdb://`` (in memory), ``duckdb:///file.duckdb`` (opened for reading only),
+        ``spark+local`` or ``spark://host:port``: checked here, and then features run on Spark.
     observed_until : datetime, optional
         The data ends here (exclusive); otherwise as `data_end.observed_end` tells.
     allow : collection of str
         Codes of errors to report as warnings (`checks.ALLOWABLE`).
+    memory_limit : str
+        What the engine may hold in memory; what is larger goes to the system's temporary folder.
 
     Raises
     ------
@@ -121,9 +133,13 @@ def open_tables(
     """
     _refuse_unknown_codes(allow)
     base = base.resolve()
-    connection = _connect(url, base)
+    spark_session = spark.session(url) if spark.is_spark(url) else None
+    connection = connect("duckdb://" if spark_session else url, base, memory_limit)
     try:
-        return _opened(connection, sources, base, observed_until, allow)
+        opened = _opened(connection, sources, base, observed_until, allow)
+        if spark_session is None:
+            return opened
+        return replace(opened, tables=spark.on_spark(opened.tables, spark_session, opened.plain))
     except Exception:
         connection.close()
         raise
@@ -149,6 +165,8 @@ def _opened(
         findings += found
         if table is not None:
             opened[name] = table
+    if "usage" in opened:
+        opened["usage"] = checks.counted_by_day(connection, opened["usage"])
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
@@ -161,46 +179,10 @@ def _opened(
         raise InputError(errors)
     frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
     summaries = tuple(_summary(connection, table) for table in opened.values())
-    return OpenedTables(Tables(frames, end, connection), tuple(findings), summaries)
-
-
-def _connect(url: str, base: Path) -> duckdb.DuckDBPyConnection:
-    scheme, separator, rest = url.partition("://")
-    if scheme != "duckdb" or not separator:
-        raise HealthError(
-            f"cannot connect to {url!r}",
-            where="data.url",
-            fix="use duckdb:// (in memory) or duckdb:///file.duckdb",
-        )
-    # No extension is fetched from the network behind the user's back.
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute("SET TimeZone = 'UTC'")
-    if not rest.strip("/"):
-        return connection
-    file = _database_file(url, rest, base)
-    try:
-        connection.execute(f"ATTACH {literal(str(file))} AS company (READ_ONLY)")
-        connection.execute("USE company")
-    except duckdb.Error as error:
-        connection.close()
-        raise HealthError(
-            f"not a readable DuckDB file: {_first_line(error)}",
-            where=str(file),
-            fix="check the file, and that no other process writes to it",
-        ) from None
-    return connection
-
-
-def _database_file(url: str, rest: str, base: Path) -> Path:
-    beside, absolute = base / rest.removeprefix("/"), Path(rest)
-    file = beside if beside.exists() else absolute
-    if not file.is_file():
-        raise HealthError(
-            "there is no such database file",
-            where=f"data.url {url}",
-            fix=f"give a path that starts at {base}, or an absolute one after duckdb://",
-        )
-    return file
+    if "usage" in opened:
+        connection.execute(f"DROP TABLE {opened['usage'].days}")
+    plain = {name: table.plain for name, table in opened.items() if table.plain is not None}
+    return OpenedTables(Tables(frames, end, connection), tuple(findings), summaries, plain)
 
 
 def _open(
@@ -246,14 +228,26 @@ def _read(
     renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
     connection.execute(f"CREATE TEMP {kind} {raw} AS SELECT {renamed} FROM {relation.sql}")
     types = {column.name: there[name] for column, name in mapped.items()}
+    if relation.is_lazy:
+        types = clean_types(connection, raw, {c: there[name] for c, name in mapped.items()})
     casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
     connection.execute(f"CREATE TEMP {kind} {view} AS SELECT {casts} FROM {raw}")
-    opened = checks.OpenTable(table, relation.label, raw, view, not relation.is_lazy, types)
+    plain = _plain(relation, mapped, types)
+    opened = checks.OpenTable(table, relation.label, raw, view, not relation.is_lazy, types, plain)
     found = checks.check_values(connection, opened)
     if opened.is_copy:
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP TABLE {raw}")
     return opened, found
+
+
+def _plain(
+    relation: Relation, mapped: Mapping[Column, str], types: Mapping[str, str]
+) -> PlainFiles | None:
+    """Return the files where no value needs mending, so that any engine may read them."""
+    sound = all(is_clean(kind) or kind == "BOOLEAN" for kind in types.values())
+    names = {column.name: name for column, name in mapped.items()}
+    return PlainFiles(relation.parquet, names) if relation.parquet and sound else None
 
 
 def _map_columns(
@@ -308,7 +302,7 @@ def _unreadable(
         fix = closest(source.table, names, noun="the database of data.url holds")
         return found("there is no such table in the database", fix, "file_missing")
     fix = "mend the query" if source.sql else "check that the file is whole"
-    return found(f"cannot be read: {_first_line(error)}", fix)
+    return found(f"cannot be read: {first_line(error)}", fix)
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> bool:
@@ -318,9 +312,10 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) ->
 
 def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> TableSummary:
     dated_by = quoted(table.schema.dated_by)
-    count, first, last = checks.one_row(
-        connection, f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
-    )
+    query = f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
+    if table.days:
+        query = f"SELECT coalesce(sum(n), 0), min(first), max(last) FROM {table.days}"
+    count, first, last = checks.one_row(connection, query)
     there = tuple(column.name for column in table.columns)
     absent = tuple(c.name for c in table.schema.columns if c.name not in there)
     return TableSummary(table.schema.name, table.source, int(count), first, last, there, absent)
@@ -365,10 +360,3 @@ def _refuse_unknown_codes(allow: Collection[str]) -> None:
 def _allowed(finding: Finding, allow: Collection[str]) -> Finding:
     demoted = finding.level == "error" and finding.code in allow
     return replace(finding, level="warning") if demoted else finding
-
-
-def _first_line(error: duckdb.Error) -> str:
-    """Return the start of what the engine said, without its advice on its own options."""
-    lines = [line.strip() for line in str(error).splitlines()[:3]]
-    told = [line for line in lines if line and not line.startswith(("Possible", "LINE", "*"))]
-    return " ".join(told)[:300]

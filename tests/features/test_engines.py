@@ -1,0 +1,94 @@
+"""The same features on every engine: one test body, the same figures to 1e-9."""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from features import CATALOGUE, build_features, build_labels
+from features.errors import HealthError
+from features.source import TableSource, open_tables
+from features.spark import has_java, is_spark, on_spark, session
+from features.tables import Tables
+from tests.features.company import DAY, company
+from tests.features.company import open_tables as open_rows
+
+DATES = [DAY - timedelta(days=35), DAY, DAY + timedelta(days=14)]
+_MISSING = [
+    what
+    for what, there in (
+        ("pyspark (the extra `spark`)", importlib.util.find_spec("pyspark") is not None),
+        ("Java", has_java()),
+    )
+    if not there
+]
+needs_spark = pytest.mark.skipif(bool(_MISSING), reason=f"needs {' and '.join(_MISSING)}")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def spark() -> Any:
+    running = session("spark+local")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=needs_spark)])
+def tables(request: pytest.FixtureRequest) -> Tables:
+    opened = open_rows(company())
+    if request.param == "spark":
+        return on_spark(opened, request.getfixturevalue("spark"))
+    return opened
+
+
+@pytest.fixture(scope="module")
+def expected() -> pd.DataFrame:
+    return build_features(open_rows(company()), DATES)
+
+
+def test_every_feature_is_the_same(tables: Tables, expected: pd.DataFrame) -> None:
+    built = build_features(tables, DATES)
+    pd.testing.assert_frame_equal(built, expected, check_dtype=False, rtol=1e-9, atol=1e-9)
+    assert expected[list(CATALOGUE)].notna().any().all()
+
+
+def test_every_label_is_the_same(tables: Tables) -> None:
+    spine = pd.DataFrame({"account_id": ["busy", "young", "silent"], "as_of": DAY})
+    wanted = build_labels(open_rows(company()), spine)
+    pd.testing.assert_frame_equal(build_labels(tables, spine), wanted, check_dtype=False)
+
+
+@needs_spark
+@pytest.mark.usefixtures("spark")
+def test_tables_in_files_are_opened_on_spark(tmp_path: Path) -> None:
+    rows = open_rows(company())
+    for name in rows.frames:
+        rows[name].sink_parquet(tmp_path / f"{name}.parquet")
+    sources = {name: TableSource(path=f"{name}.parquet") for name in rows.frames}
+    options: dict[str, Any] = {"base": tmp_path, "observed_until": rows.observed_until}
+    allow = ["score_outside_scale"]
+    there = open_tables(sources, url="spark+local", allow=allow, **options)
+    here = open_tables(sources, allow=allow, **options)
+    assert there.findings == here.findings
+    assert there.tables["usage"].implementation.is_pyspark()
+    built = build_features(there.tables, [DAY])
+    wanted = build_features(here.tables, [DAY])
+    pd.testing.assert_frame_equal(built, wanted, check_dtype=False, rtol=1e-9, atol=1e-9)
+
+
+def test_what_names_spark() -> None:
+    assert is_spark("spark+local")
+    assert is_spark("spark://master:7077")
+    assert not is_spark("duckdb://")
+
+
+def test_spark_without_java_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.spark.has_java", lambda: False)
+    pytest.importorskip("pyspark", reason="pyspark (the extra `spark`) is absent")
+    with pytest.raises(HealthError, match="Java"):
+        session("spark+local")
