@@ -56,19 +56,12 @@ def _date_by_date(build: FamilyOfOneDate) -> Family:
     return of_all
 
 
-def _tickets(tables: Tables, day: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
-    if not tables.has("tickets"):
-        return pd.DataFrame(index=accounts.index)
-    users = accounts.reindex(columns=["usage_active_users_90d"])
-    return tickets.build(tables, day, accounts, users["usage_active_users_90d"])
-
-
 #: In the order in which they are built. A family takes the tables and the spine (with the
 #: features of the families before it as further columns), and returns a frame with the spine's
 #: index and a float column per feature, for all dates at once.
 _FAMILIES: tuple[Family, ...] = (
     _date_by_date(commercial.build),
     usage.build,
-    _date_by_date(_tickets),
-    _date_by_date(surveys.build),
+    tickets.build,
+    surveys.build,
 )

@@ -106,6 +106,10 @@ TABLES: dict[str, Table] = {
                 _time("renews_at"),
                 _time("notice_at"),
                 _text("currency"),
+                # What the row would cost a month without a discount.
+                _number("list_mrr", 0.0),
+                # Months that one invoice covers.
+                _number("billing_months", 0.0),
                 _KNOWN,
             ),
             dated_by="started_at",
@@ -138,12 +142,18 @@ TABLES: dict[str, Table] = {
                 _time("opened_at", **_KEY),
                 _text("requester_id"),
                 _time("first_replied_at"),
+                # The first solution, where solved_at is overwritten by a later one.
+                _time("first_solved_at"),
                 _time("solved_at"),
                 _time("reopened_at"),
                 _time("closed_at"),
                 _text("priority"),
+                # What the priority was before it was set to the present one, at priority_at.
+                _text("first_priority"),
+                _time("priority_at"),
                 _text("channel"),
                 Column("escalated", "flag"),
+                _time("escalated_at"),
                 _number("csat"),
                 _time("csat_at"),
                 _KNOWN,

@@ -57,9 +57,9 @@ def accounts() -> list[Row]:
         {"account_id": "busy", "created_at": ago(400), "name": "Busy", **base},
         {"account_id": "young", "created_at": ago(40), "name": "Young", **base},
         {"account_id": "never", "created_at": ago(300), "name": "Never", **base},
-        {"account_id": "silent", "created_at": ago(500, 7), "name": "Silent", **base},
+        {"account_id": "silent", "created_at": ago(500, 7), **base, "segment": "large"},
         {"account_id": "gone", "created_at": ago(500), "name": "Gone", **base},
-        {"account_id": "late", "created_at": ago(200), "known_at": ago(-3), **base},
+        {"account_id": "late", "created_at": ago(200), "known_at": ago(-3), "segment": None},
         {"account_id": "future", "created_at": ago(0), "name": "Future", **base},
     ]
 
@@ -178,7 +178,7 @@ def tickets() -> list[Row]:
     def ticket(account: str, number: int, opened: datetime, **rest: Any) -> Row:
         return {"account_id": account, "ticket_id": f"t{number}", "opened_at": opened, **rest}
 
-    quick = {"priority": "low", "escalated": False}
+    quick = {"priority": "low", "escalated": False, "channel": "Email", "requester_id": "u1"}
     return [
         ticket(
             "busy",
@@ -201,6 +201,8 @@ def tickets() -> list[Row]:
             reopened_at=ago(30),
             priority="Urgent",
             escalated=True,
+            channel="phone",
+            requester_id="u1",
         ),
         # Reopened and solved after that.
         ticket(
@@ -225,6 +227,8 @@ def tickets() -> list[Row]:
             csat=1.0,
             csat_at=ago(-1),
             priority="urgent",
+            channel="email",
+            requester_id="u2",
         ),
         ticket("busy", 5, ago(0), priority="urgent", escalated=True),
         ticket("busy", 6, ago(5), priority="urgent", known_at=ago(0)),
@@ -240,6 +244,48 @@ def tickets() -> list[Row]:
         ticket("silent", 13, ago(300), priority=None),
         ticket("silent", 14, ago(310), solved_at=ago(305), reopened_at=ago(2)),
         ticket("gone", 15, ago(20)),
+        # The same person again after exactly seven days, and after more; escalated and made
+        # urgent only after the date, or before it.
+        ticket(
+            "busy",
+            16,
+            ago(17),
+            requester_id="u2",
+            channel="chat",
+            escalated=True,
+            escalated_at=ago(-2),
+            priority="urgent",
+            first_priority="low",
+            priority_at=ago(0),
+        ),
+        ticket(
+            "busy",
+            17,
+            ago(16, 2),
+            requester_id="u1",
+            channel="web",
+            escalated=True,
+            escalated_at=ago(15),
+            priority="low",
+            first_priority="urgent",
+            priority_at=ago(15),
+        ),
+        # First solved, reopened, solved again later: with and without a word of the first time.
+        ticket(
+            "busy",
+            18,
+            ago(70),
+            first_replied_at=ago(69),
+            first_solved_at=ago(66),
+            reopened_at=ago(50),
+            solved_at=ago(-4),
+            closed_at=ago(-20),
+        ),
+        ticket("young", 19, ago(30), reopened_at=ago(25), solved_at=ago(21, 3), channel="voice"),
+        ticket("late", 20, ago(150), first_replied_at=ago(149), solved_at=ago(140)),
+        ticket("late", 21, ago(220), first_replied_at=ago(219), solved_at=ago(200)),
+        ticket("late", 22, ago(60), first_replied_at=ago(60, -4), solved_at=ago(50)),
+        ticket("late", 23, ago(54), first_replied_at=ago(54, -1), solved_at=ago(53, -11.5)),
     ]
 
 
@@ -286,6 +332,20 @@ def surveys() -> list[Row]:
         ask("silent", "nps", 364, 363, score=7.0),
         ask("silent", "csat", 180, None),
         ask("never", "nps", 0, None),
+        # The same people again, in their roles; what was expected; every scale.
+        ask("silent", "nps", 91, 90, score=2.0, respondent_id="p1", role="Executive"),
+        ask("silent", "nps", 51, 50, score=9.0, respondent_id="p1", role="Executive"),
+        ask("silent", "nps", 51, 49, score=5.0, respondent_id="p2", role="owner"),
+        ask("silent", "nps", 51, 48, score=6.0, respondent_id="p3", role="user"),
+        ask("silent", "nps", 221, 220, score=10.0, respondent_id="p3", role="user"),
+        ask("late", "nps", 41, 40, score=10.0, expected=8.0),
+        ask("late", "csat", 41, 40, score=3.0, expected=5.0, scale="1-5"),
+        ask("late", "csat", 240, 239, score=5.0),
+        ask("late", "csat", 31, 30, score=6.0, scale="1-7"),
+        ask("late", "csat", 31, 29, score=7.0, scale="0-10"),
+        ask("late", "csat", 31, 29, score=85.0, scale="0-100"),
+        ask("late", "ces", 31, 29, score=4.0, scale="1-5"),
+        ask("late", "ces", 231, 229, score=2.0, expected=6.0),
     ]
 
 

@@ -35,6 +35,7 @@ class Then:
         self.created = {
             r["account_id"]: r["created_at"] for r in self._dated("accounts", "created_at")
         }
+        self.segments = {r["account_id"]: r.get("segment") for r in rows["accounts"]}
         self.all_running = [
             r for r in self._dated("subscriptions", "started_at") if self._runs(r, day)
         ]
@@ -55,10 +56,14 @@ class Then:
         return {**row, time: None, **dict.fromkeys(others)}
 
     def _ticket(self, row: Row) -> Row:
-        for column in ("first_replied_at", "solved_at", "reopened_at", "closed_at"):
+        if row.get("escalated_at") is not None:
+            row = {**row, "escalated": row["escalated_at"] < self.day}
+        if row.get("priority_at") is not None and row["priority_at"] >= self.day:
+            row = {**row, "priority": row.get("first_priority")}
+        for column in ("first_replied_at", "first_solved_at", "solved_at", "reopened_at"):
             row = self.blank(row, column)
-        row = self.blank(row, "csat_at", "csat")
-        return {**row, "solved_at": row["solved_at"] or row["closed_at"]}
+        row = self.blank(self.blank(row, "closed_at"), "csat_at", "csat")
+        return {**row, "solved_at": row["solved_at"] or row["closed_at"] or row["first_solved_at"]}
 
     def _survey(self, row: Row) -> Row:
         row = self.blank(self.blank(row, "answered_at", "score"), "sent_at")

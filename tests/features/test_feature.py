@@ -12,7 +12,7 @@ from features.feature import Feature
 from features.schema import TABLES
 
 ALL = [f for family in (usage, tickets, surveys, commercial) for f in family.FEATURES]
-_WITHOUT_NUMBER = {"notice_given"}
+_WITHOUT_NUMBER = {"notice_given", "tickets_silent_90d"}
 
 
 def test_names_are_unique() -> None:
@@ -35,7 +35,9 @@ def test_every_feature_declares_itself(feature: Feature) -> None:
 
 def test_null_and_zero_are_sentences_of_their_own() -> None:
     assert describe("tickets_backlog", 0.0) == "No ticket is open"
-    assert describe("tickets_backlog", None) == "No tickets are recorded"
+    assert (
+        describe("tickets_backlog", None) == "No tickets are recorded, or not when they are solved"
+    )
     assert describe("usage_events_28d", 0.0) == "No use in the last 28 days"
     assert describe("usage_events_28d", math.nan) == "No use was ever recorded"
 
