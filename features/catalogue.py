@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from features import commercial, surveys, tickets, usage
+from features import commercial, journey, orders, surveys, tickets, usage
 from features.feature import Feature
 
 CATALOGUE: dict[str, Feature] = {
     feature.name: feature
-    for family in (usage, tickets, surveys, commercial)
+    for family in (usage, tickets, surveys, commercial, journey, orders)
     for feature in family.FEATURES
 }
 

@@ -18,7 +18,7 @@ class Feature:
     name : str
         Its column, with its parameters in it.
     family : str
-        ``usage``, ``tickets``, ``surveys`` or ``commercial``.
+        ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey`` or ``orders``.
     table : str
         The input table it is made from.
     window_days : int or None

@@ -17,9 +17,7 @@ from features.tables import Tables
 _UNUSED = "use is not recorded"
 
 
-def _step(
-    name: str, unit: Unit, direction: int, sentence: str, zero: str, *, null: str
-) -> Feature:
+def _step(name: str, unit: Unit, direction: int, sentence: str, zero: str, *, null: str) -> Feature:
     return Feature(name, "journey", "usage", None, unit, direction, null, zero, sentence)
 
 
@@ -122,7 +120,10 @@ def _reached(tables: Tables, steps: Sequence[tuple[tuple[str, ...], int]]) -> pd
     ]
     daily = rows.group_by("account_id", "known", "day").agg(*uses)
     daily = daily.with_columns(
-        nw.col(column).cum_sum().over("account_id", order_by=["known", "day"]).alias(f"all_{column}")
+        nw.col(column)
+        .cum_sum()
+        .over("account_id", order_by=["known", "day"])
+        .alias(f"all_{column}")
         for column in events.values()
     )
     found = []

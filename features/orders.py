@@ -180,7 +180,9 @@ def _habit(rows: Frame) -> Frame:
     return (
         days.with_columns(interval=interval)
         .group_by(*KEYS)
-        .agg(nw.col("interval").median().alias("median"), nw.col("before").count().alias("intervals"))
+        .agg(
+            nw.col("interval").median().alias("median"), nw.col("before").count().alias("intervals")
+        )
     )
 
 

@@ -113,7 +113,6 @@ TABLES: dict[str, Table] = {
                 _KNOWN,
             ),
             dated_by="started_at",
-            required=True,
         ),
         Table(
             "usage",

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.journey_stage import DEFAULT_STAGES, StageRules
+
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -60,6 +62,8 @@ class FeatureSettings(BaseModel):
         The steps; by default the 1st, 10th, 100th and 1,000th use.
     active_order_days : int
         Without subscriptions an account is active for so many days after an order.
+    stages : StageRules
+        The rules that name the lifecycle stage.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +83,7 @@ class FeatureSettings(BaseModel):
     first_value: FirstValue = FirstValue()
     milestones: tuple[Milestone, ...] = tuple(Milestone(times=n) for n in (1, 10, 100, 1_000))
     active_order_days: PositiveInt = 365
+    stages: StageRules = DEFAULT_STAGES
 
 
 DEFAULT_SETTINGS = FeatureSettings()

@@ -30,10 +30,10 @@ from features.relations import (
 from features.schema import TABLES, Column, Table
 from features.tables import Tables
 
-#: Tables that are opened and checked, though nothing is made from them so far.
-_UNUSED = ("orders",)
 #: Tables whose absence is nothing to speak of.
-_BY_CHOICE = (*_UNUSED, "interventions", "overrides", "actions")
+_BY_CHOICE = ("interventions", "overrides", "actions")
+#: What an account pays by: one of them must be there, and the other is not missed.
+_PAID_BY = ("subscriptions", "orders")
 
 
 class TableSource(BaseModel):
@@ -152,10 +152,7 @@ def _opened(
     observed_until: datetime | None,
     allow: Collection[str],
 ) -> OpenedTables:
-    findings = [
-        _missing_table(name) for name in TABLES if name not in sources and name not in _BY_CHOICE
-    ]
-    findings += [_unused_table(name, sources[name]) for name in _UNUSED if name in sources]
+    findings = _missing_tables(sources)
     opened: dict[str, checks.OpenTable] = {}
     for name, source in sources.items():
         if name not in TABLES:
@@ -321,6 +318,22 @@ def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> 
     return TableSummary(table.schema.name, table.source, int(count), first, last, there, absent)
 
 
+def _missing_tables(sources: Mapping[str, TableSource]) -> list[Finding]:
+    known = {*sources, *_BY_CHOICE, *_PAID_BY}
+    findings = [_missing_table(name) for name in TABLES if name not in known]
+    if not any(name in sources for name in _PAID_BY):
+        findings.append(_nothing_paid())
+    return findings
+
+
+def _nothing_paid() -> Finding:
+    return Finding(
+        "error", "table_missing", "configuration", "subscriptions", "",
+        "neither subscriptions nor orders is given, and one of them is required",
+        fix="add [tables.subscriptions] or [tables.orders] with path, sql or table",
+    )  # fmt: skip
+
+
 def _missing_table(name: str) -> Finding:
     if TABLES[name].required:
         return Finding(
@@ -330,13 +343,6 @@ def _missing_table(name: str) -> Finding:
     return Finding(
         "warning", "missing_table", "configuration", name, "",
         "not given; what is made from it stays empty",
-    )  # fmt: skip
-
-
-def _unused_table(name: str, source: TableSource) -> Finding:
-    return Finding(
-        "warning", "unused_table", source.label, name, "",
-        "is checked, but nothing is made from it in this version",
     )  # fmt: skip
 
 

@@ -16,15 +16,20 @@ _FIRST_MONDAY = datetime(1900, 1, 1)
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
 
-def build_spine(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
+def build_spine(
+    tables: Tables, dates: Sequence[datetime], *, active_order_days: int = 365
+) -> pd.DataFrame:
     """Return the accounts that pay on each date, as far as was known before it.
 
     Parameters
     ----------
     tables : Tables
-        Needs accounts and subscriptions.
+        Needs accounts and subscriptions, or orders where there are no subscriptions.
     dates : sequence of datetime
         The dates; one that stands twice counts once.
+    active_order_days : int
+        Without subscriptions an account pays on a date where it ordered within so many days
+        before it.
 
     Returns
     -------
@@ -32,7 +37,7 @@ def build_spine(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
         account_id, as_of, created_at and the attributes that are there; a row per account that
         pays on the date; ordered by as_of and account_id, with a plain index from 0.
     """
-    accounts, paid = _accounts(tables), _paid(tables)
+    accounts, paid = _accounts(tables), _paid(tables, active_order_days)
     parts = [_paying_on(accounts, paid, pd.Timestamp(day)) for day in sorted(set(dates))]
     columns = [c for c in accounts.columns if c not in {"account_id", "known_at"}]
     if not parts:
@@ -58,11 +63,21 @@ def _accounts(tables: Tables) -> pd.DataFrame:
     return collect(rows).sort_values("account_id", ignore_index=True)
 
 
-def _paid(tables: Tables) -> pd.DataFrame:
+def _paid(tables: Tables, active_order_days: int) -> pd.DataFrame:
     """Return from when to when each account was paid for, as rows of its contracts tell it."""
+    if not tables.has("subscriptions"):
+        return _ordering(tables, active_order_days)
     known = ("known_at",) if tables.has("subscriptions", "known_at") else ()
     rows = tables["subscriptions"].filter(nw.col("mrr") > 0)
     return collect(rows.select("account_id", "started_at", "ended_at", *known))
+
+
+def _ordering(tables: Tables, active_order_days: int) -> pd.DataFrame:
+    """Return how long each day with an order keeps its account active."""
+    day = nw.col("ordered_at").dt.truncate("1d").alias("started_at")
+    known = ("known_at",) if tables.has("orders", "known_at") else ()
+    days = collect(tables["orders"].select("account_id", day, *known).unique())
+    return days.assign(ended_at=days["started_at"] + timedelta(days=active_order_days))
 
 
 def _paying_on(accounts: pd.DataFrame, paid: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
@@ -123,9 +138,8 @@ def training_dates(
 
 
 def data_start(tables: Tables) -> datetime:
-    """Return when the records begin: the first use, else the first subscription."""
-    table, column = (
-        ("usage", "occurred_at") if tables.has("usage") else ("subscriptions", "started_at")
-    )
+    """Return when the records begin: the first use, else the first subscription or order."""
+    begins = {"usage": "occurred_at", "subscriptions": "started_at", "orders": "ordered_at"}
+    table, column = next((t, c) for t, c in begins.items() if tables.has(t))
     first = tables[table].select(nw.col(column).min()).collect("pandas").item()
     return pd.Timestamp(first).to_pydatetime()

@@ -89,7 +89,8 @@ def _number(condition: nw.Expr) -> nw.Expr:
 
 def _priority() -> nw.Expr:
     changed_later = (nw.col("priority_at") >= nw.col("as_of")).fill_null(False)
-    held = nw.when(changed_later).then(nw.col("first_priority")).otherwise(nw.col("priority"))
+    now = nw.coalesce("priority", "first_priority")
+    held = nw.when(changed_later).then(nw.col("first_priority")).otherwise(now)
     return held.alias("priority")
 
 

@@ -121,8 +121,8 @@ def features_of(company: Company, day: datetime) -> pd.DataFrame:
     if features.empty:
         raise HealthError(
             f"no account pays on {day.date()}",
-            where="subscriptions",
-            fix="give a date on which subscriptions run (mrr above 0), or check started_at, "
-            "ended_at and mrr",
+            where="subscriptions or orders",
+            fix="give a date on which subscriptions run (mrr above 0), or before which something "
+            "was ordered, or check started_at, ended_at and mrr",
         )
     return features

@@ -61,6 +61,7 @@ def accounts() -> list[Row]:
         {"account_id": "gone", "created_at": ago(500), "name": "Gone", **base},
         {"account_id": "late", "created_at": ago(200), "known_at": ago(-3), "segment": None},
         {"account_id": "future", "created_at": ago(0), "name": "Future", **base},
+        {"account_id": "steady", "created_at": ago(600), "name": "Steady", **base},
     ]
 
 
@@ -127,6 +128,23 @@ def subscriptions() -> list[Row]:
         sub("gone", "core", ago(500), 90.0, ended_at=ago(10), seats=3.0),
         sub("late", "core", ago(200), 90.0, seats=3.0),
         sub("future", "core", ago(0), 90.0, seats=3.0),
+        # With a list price and a billing period: came late and dearer, left for two months and
+        # came back, changed its plan and its billing, and never paid what the list says.
+        sub("steady", "core", ago(420), 50.0, ended_at=ago(170), seats=5.0, list_mrr=60.0),
+        sub("steady", "core", ago(150), 65.0, ended_at=ago(110), seats=5.0, billing_months=1.0),
+        sub(
+            "steady",
+            "core",
+            ago(45),
+            55.0,
+            ended_at=ago(25),
+            seats=5.0,
+            plan="basic",
+            list_mrr=100.0,
+            billing_months=1.0,
+        ),
+        sub("steady", "core", ago(25), 55.0, seats=5.0, list_mrr=100.0, billing_months=12.0),
+        sub("steady", "addon", ago(9), 11.0, seats=1.0, list_mrr=10.0, billing_months=3.0),
     ]
 
 
@@ -349,6 +367,25 @@ def surveys() -> list[Row]:
     ]
 
 
+def orders() -> list[Row]:
+    """Return orders with a habit, without one, twice a day, at the date, and late ones."""
+
+    def order(account: str, at: datetime, amount: float, **rest: Any) -> Row:
+        return {"account_id": account, "ordered_at": at, "amount": amount, **rest}
+
+    return [
+        *(order("busy", ago(day, 3), 10.0 + day) for day in (1, 15, 29, 61, 90, 200, 365, 731)),
+        order("busy", ago(1, 2), 7.0, product="pen"),
+        order("busy", ago(0), 1000.0),
+        order("busy", ago(-4), 1000.0),
+        order("busy", ago(20), 500.0, known_at=ago(0)),
+        *(order("silent", ago(day), 50.0) for day in (150, 160, 180, 181, 240)),
+        order("young", ago(5), 30.0),
+        order("late", ago(12), 0.0),
+        order("gone", ago(3), 9.0),
+    ]
+
+
 def company() -> Rows:
     """Return every table of the company that features are made from."""
     return {
@@ -357,4 +394,5 @@ def company() -> Rows:
         "usage": usage(),
         "tickets": tickets(),
         "surveys": surveys(),
+        "orders": orders(),
     }

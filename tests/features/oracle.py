@@ -31,6 +31,7 @@ class Then:
         self.usage = self._dated("usage", "occurred_at")
         self.tickets = [self._ticket(r) for r in self._dated("tickets", "opened_at")]
         self.surveys = [self._survey(r) for r in self.rows["surveys"]]
+        self.orders = self._dated("orders", "ordered_at")
         self.paid = [r for r in self._dated("subscriptions", "started_at") if r["mrr"] > 0]
         self.created = {
             r["account_id"]: r["created_at"] for r in self._dated("accounts", "created_at")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import datetime, timedelta
+from statistics import median
 
 from tests.features.company import Row
 from tests.features.oracle import Then, Value, oracle
+
+_INSTANT = timedelta(microseconds=1)
 
 
 def _level(then: Then, account: str, column: str, at: datetime) -> float:
@@ -23,19 +27,78 @@ def _change(then: Then, account: str, column: str, days: int) -> Value:
     return _level(then, account, column, then.day) / before - 1 if before else None
 
 
-def _moves(then: Then, account: str) -> list[float]:
-    """Return how much more or less was paid at each moment, while paying before and after."""
+def _moments(then: Then, account: str) -> list[tuple[datetime, float, float]]:
+    """Return each moment at which MRR changed, with what was paid before and after it."""
     rows = then.of("paid", account)
     times = {r["started_at"] for r in rows} | {r["ended_at"] for r in rows if r["ended_at"]}
-    moves = []
-    for at in times:
-        if not then.day - timedelta(days=180) <= at < then.day:
-            continue
-        after = at + timedelta(microseconds=1)
-        before, since = (_level(then, account, "mrr", t) for t in (at, after))
-        if before and since:
-            moves.append(since - before)
-    return moves
+    found = []
+    for at in sorted(t for t in times if t < then.day):
+        before, after = (_level(then, account, "mrr", t) for t in (at, at + _INSTANT))
+        if before != after:
+            found.append((at, before, after))
+    return found
+
+
+def _movements(then: Then, account: str, kind: str) -> list[float]:
+    """Return the amounts of one kind of movement in 180 days; a pause under 30 days is none."""
+    moments, amounts = _moments(then, account), []
+    paid = 0.0
+    ever = False
+    for number, (at, _, after) in enumerate(moments):
+        if after == 0:
+            again = moments[number + 1][0] if number + 1 < len(moments) else None
+            if again is not None and again - at < timedelta(days=30):
+                continue
+            found, amount, paid = "churn", paid, 0.0
+        elif paid == 0:
+            found, amount, paid = "reactivation" if ever else "new", after, after
+        else:
+            found = "expansion" if after > paid else "contraction" if after < paid else ""
+            amount, paid = abs(after - paid), after
+        ever = True
+        if found == kind and then.days_since(at) <= 180:
+            amounts.append(amount)
+    return amounts
+
+
+def _moved(kind: str) -> None:
+    @oracle(f"mrr_{kind}_180d")
+    def amount(then: Then, account: str) -> Value:
+        return sum(_movements(then, account, kind))
+
+
+for _kind in ("new", "expansion", "contraction", "churn", "reactivation"):
+    _moved(_kind)
+
+
+@oracle("expansions_180d")
+def expansions(then: Then, account: str) -> Value:
+    return len(_movements(then, account, "expansion"))
+
+
+@oracle("contractions_180d")
+def contractions(then: Then, account: str) -> Value:
+    return len(_movements(then, account, "contraction"))
+
+
+@oracle("billing_changes_365d")
+def billing_changes(then: Then, account: str) -> Value:
+    rows = then.of("paid", account)
+
+    def held(at: datetime) -> list[tuple[object, ...]]:
+        """Return what is held just before a moment, alike rows summed up."""
+        sums: Counter[tuple[object, ...]] = Counter()
+        for r in rows:
+            if r["started_at"] < at and (r["ended_at"] is None or r["ended_at"] >= at):
+                terms = (r["product"], r.get("plan"), r.get("billing_months"))
+                for what, value in (("mrr", r["mrr"]), ("seats", r.get("seats") or 0.0), ("n", 1)):
+                    sums[*terms, what] += value
+        return sorted(sums.items(), key=str)
+
+    times = {r["started_at"] for r in rows} | {r["ended_at"] for r in rows if r["ended_at"]}
+    recent = [t for t in times if t < then.day and then.days_since(t) <= 365]
+    pairs = [(held(t), held(t + _INSTANT)) for t in recent]
+    return sum(bool(before) and bool(after) and before != after for before, after in pairs)
 
 
 @oracle("tenure_days")
@@ -84,8 +147,9 @@ def contract(then: Then, account: str) -> Value:
     rows = _ahead(then, account)
     if not rows:
         return None
-    largest = max(rows, key=lambda r: r["mrr"])
-    return (largest["renews_at"] - largest["started_at"]) / timedelta(days=1)
+    most = max(r["mrr"] for r in rows)
+    terms = [r["renews_at"] - r["started_at"] for r in rows if r["mrr"] == most]
+    return min(terms) / timedelta(days=1)
 
 
 @oracle("price_per_seat")
@@ -94,14 +158,47 @@ def price(then: Then, account: str) -> Value:
     return paid / contracted if contracted and paid is not None else None
 
 
-@oracle("expansions_180d")
-def expansions(then: Then, account: str) -> Value:
-    return sum(move > 0 for move in _moves(then, account))
+@oracle("price_per_seat_change_365d")
+def price_change(then: Then, account: str) -> Value:
+    a_year_ago = then.day - timedelta(days=365)
+    paid, held = (_level(then, account, c, a_year_ago) for c in ("mrr", "seats"))
+    now = price(then, account)
+    return now / (paid / held) - 1 if now is not None and paid and held else None
 
 
-@oracle("contractions_180d")
-def contractions(then: Then, account: str) -> Value:
-    return sum(move < 0 for move in _moves(then, account))
+def _unit_prices(then: Then) -> dict[tuple[object, object], dict[str, tuple[float, float]]]:
+    """Return by product and plan what each account pays, and for how many seats."""
+    found: dict[tuple[object, object], dict[str, tuple[float, float]]] = {}
+    for row in then.running:
+        if row.get("seats"):
+            deal = found.setdefault((row["product"], row.get("plan")), {})
+            paid, held = deal.get(row["account_id"], (0.0, 0.0))
+            deal[row["account_id"]] = (paid + row["mrr"], held + row["seats"])
+    return found
+
+
+@oracle("price_vs_peers")
+def price_vs_peers(then: Then, account: str) -> Value:
+    paid = usual = 0.0
+    for accounts in _unit_prices(then).values():
+        if account in accounts and len(accounts) >= 5:
+            middle = median(mrr / seats for mrr, seats in accounts.values())
+            paid += accounts[account][0]
+            usual += accounts[account][1] * middle
+    return paid / usual - 1 if usual else None
+
+
+@oracle("discount_share")
+def discount(then: Then, account: str) -> Value:
+    rows = [r for r in then.of("running", account) if r.get("list_mrr")]
+    return 1 - sum(r["mrr"] for r in rows) / sum(r["list_mrr"] for r in rows) if rows else None
+
+
+@oracle("billing_months")
+def billing_months(then: Then, account: str) -> Value:
+    rows = [r for r in then.of("running", account) if r.get("billing_months")]
+    paid = sum(r["mrr"] for r in rows)
+    return sum(r["mrr"] * r["billing_months"] for r in rows) / paid if rows else None
 
 
 def _notices(then: Then, account: str) -> list[datetime]:

@@ -9,12 +9,26 @@ import pandas as pd
 import pytest
 
 from features import CATALOGUE, build_features
-from tests.features import oracle_commercial, oracle_surveys, oracle_tickets, oracle_usage
+from tests.features import (
+    oracle_commercial,
+    oracle_journey,
+    oracle_orders,
+    oracle_surveys,
+    oracle_tickets,
+    oracle_usage,
+)
 from tests.features.company import DAY, company, open_tables
 from tests.features.oracle import ORACLES, Then
 
 #: Importing them files their oracles.
-FAMILIES = (oracle_commercial, oracle_surveys, oracle_tickets, oracle_usage)
+FAMILIES = (
+    oracle_commercial,
+    oracle_journey,
+    oracle_orders,
+    oracle_surveys,
+    oracle_tickets,
+    oracle_usage,
+)
 #: Two dates before the story's own, and one after the rows that came late.
 DATES = [DAY - timedelta(days=35), DAY - timedelta(days=7), DAY, DAY + timedelta(days=14)]
 
