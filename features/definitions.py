@@ -95,7 +95,17 @@ def _subscriptions() -> pd.DataFrame:
         now = {"mrr": 90.0 + 20 * i, "seats": 4.0 + 2 * i, "quota": 30.0, "quota_event": "export"}
         notice = _ago(5) if i == 4 else None
         rows.append(
-            _contract(i, "core", _ago(40 + 7 * i), renews_at=_ago(-20 * i), notice_at=notice, **now)
+            # One left for a month and a half, and came back.
+            _contract(
+                i,
+                "core",
+                _ago(40 + 7 * i - (45 if i == 6 else 0)),
+                renews_at=_ago(-20 * i),
+                notice_at=notice,
+                list_mrr=150.0 + 10 * i,
+                billing_months=(1.0, 12.0)[i % 2],
+                **now,
+            )
         )
         if i % 2:
             rows.append(_contract(i, "addon", _ago(70 + i), mrr=25.0, seats=2.0))
@@ -104,7 +114,7 @@ def _subscriptions() -> pd.DataFrame:
 
 def _contract(i: int, product: str, start: datetime, **rest: object) -> dict[str, object]:
     own = {"account_id": f"a{i}", "product": product, "started_at": start, "ended_at": None}
-    return {**own, "plan": ("basic", "plus")[i % 2], "currency": "USD", **rest}
+    return {**own, "plan": "plus" if i == 7 else "basic", "currency": "USD", **rest}
 
 
 def _usage() -> pd.DataFrame:
@@ -156,8 +166,8 @@ def _tickets() -> pd.DataFrame:
 def _surveys() -> pd.DataFrame:
     rows = []
     for i in range(1, _ACCOUNTS):
-        for n in range(4):
-            sent, kind = 12 + 40 * n + i, ("nps", "csat", "ces", "nps")[n]
+        for n in range(10):
+            sent, kind = 12 + 40 * n + i, ("nps", "csat", "ces", "nps", "ces")[n % 5]
             answered = None if (i + n) % 3 == 0 else _ago(sent - 2)
             top = {"nps": 11, "csat": 5, "ces": 7}[kind]
             rows.append(
@@ -169,7 +179,8 @@ def _surveys() -> pd.DataFrame:
                     "score": None if answered is None else float((3 * i + n) % top + (top < 11)),
                     "scale": {"nps": "0-10", "csat": "1-5", "ces": "1-7"}[kind],
                     "respondent_id": f"u{i}-{n % 2}",
-                    "role": ("user", "champion", "buyer")[n % 3],
+                    "role": ("user", "champion", "buyer")[(n + i) % 3],
+                    "expected": float(1 + (n + i) % 5) if n == 1 else None,
                     "comment": "slow" if n == 0 else None,
                 }
             )

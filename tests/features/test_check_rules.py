@@ -208,9 +208,11 @@ def test_absurd_dates_and_dates_ahead(tmp_path: Path) -> None:
 
 
 def test_tables_that_are_read_for_nothing_are_named(tmp_path: Path) -> None:
-    sources = write(tmp_path, orders="account_id,ordered_at,amount\n001,2025-05-01,5\n")
+    calls = "account_id,occurred_at,kind\n001,2025-05-01,call\n"
+    orders = "account_id,ordered_at,amount\n001,2025-05-01,5\n"
+    sources = write(tmp_path, interventions=calls, orders=orders)
     found = opened(tmp_path, sources, observed_until=datetime(2026, 1, 1)).findings
-    assert [(f.code, f.table) for f in found] == [("unused_table", "orders")]
+    assert [(f.code, f.table) for f in found] == [("unused_table", "interventions")]
 
 
 def test_customer360_keys_fit_and_its_tables_open() -> None:

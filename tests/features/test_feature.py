@@ -7,12 +7,13 @@ import string
 
 import pytest
 
-from features import CATALOGUE, commercial, describe, surveys, tickets, usage
+from features import CATALOGUE, commercial, describe, journey, orders, surveys, tickets, usage
+from features.commercial_movements import MOVEMENTS
 from features.feature import Feature
 from features.schema import TABLES
 
-ALL = [f for family in (usage, tickets, surveys, commercial) for f in family.FEATURES]
-_WITHOUT_NUMBER = {"notice_given", "tickets_silent_90d"}
+FAMILIES = (usage, tickets, surveys, commercial, journey, orders)
+ALL = [f for family in FAMILIES for f in family.FEATURES]
 
 
 def test_names_are_unique() -> None:
@@ -24,7 +25,7 @@ def test_every_feature_declares_itself(feature: Feature) -> None:
     assert feature.table in TABLES
     assert feature.direction in {-1, 0, 1}
     fields = [field for _, field, _, _ in string.Formatter().parse(feature.sentence) if field]
-    assert fields == ([] if feature.name in _WITHOUT_NUMBER else ["value"])
+    assert fields == ([] if feature.unit == "flag" else ["value"])
     for value in (None, math.nan, 0.0, 0.004, 1.0, 2.5, 12.5, -0.5):
         text = feature.describe(value)
         assert text[0].isupper() or text[0].isdigit() or text[0] == "-"
@@ -88,7 +89,11 @@ _SIZES = ("events", "records", "active_users")
 def test_size_is_marked() -> None:
     levels = {f"usage_{what}_{w}d" for what in _SIZES for w in (7, 28, 90)}
     deal = {"mrr", "seats", "price_per_seat", "products_held", "tenure_days", "contract_days"}
-    assert {name for name, feature in CATALOGUE.items() if feature.size} == levels | deal
+    movements = {f"mrr_{kind}_180d" for kind in MOVEMENTS}
+    orders = {f"orders_{what}_{w}d" for what in ("count", "amount") for w in (90, 365)}
+    habit = {"billing_months", "orders_mean_amount_365d", "orders_interval_days_median"}
+    sizes = {name for name, feature in CATALOGUE.items() if feature.size}
+    assert sizes == levels | deal | movements | orders | habit
 
 
 def test_an_unknown_feature_is_refused() -> None:

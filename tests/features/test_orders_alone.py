@@ -1,0 +1,69 @@
+"""A business without contracts: orders tell who is a customer, and how it fares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from features import CATALOGUE, build_features
+from features.settings import FeatureSettings
+from features.spine import build_spine, training_dates
+from tests.features.company import DAY, Row, Rows, ago, open_tables
+from tests.features.small_company import FILES, opened, refused, write
+
+
+def _order(account: str, day: float, **rest: object) -> Row:
+    return {"account_id": account, "ordered_at": ago(day), "amount": 10.0, **rest}
+
+
+def _shop(*orders: Row) -> Rows:
+    accounts = [{"account_id": a, "created_at": ago(800), "segment": "x"} for a in "abc"]
+    return {"accounts": accounts, "orders": list(orders)}
+
+
+def test_an_account_is_active_for_a_year_after_an_order() -> None:
+    rows = _shop(_order("a", 365), _order("b", 366), _order("c", 0))
+    spine = build_spine(open_tables(rows), [DAY])
+    assert list(spine["account_id"]) == ["a"]
+    short = build_spine(open_tables(rows), [DAY], active_order_days=100)
+    assert short.empty
+
+
+def test_an_order_counts_from_when_it_reached_us() -> None:
+    rows = _shop(_order("a", 5, known_at=ago(0)), _order("b", 5, known_at=ago(1)))
+    assert list(build_spine(open_tables(rows), [DAY])["account_id"]) == ["b"]
+
+
+def test_features_are_made_from_orders_and_what_hangs_on_contracts_is_null() -> None:
+    rows = _shop(*(_order("a", day) for day in (5, 35, 65, 95)))
+    rows["tickets"] = [{"account_id": "a", "ticket_id": "t", "opened_at": ago(3)}]
+    built = build_features(open_tables(rows), [DAY], FeatureSettings(active_order_days=30))
+    (row,) = built.to_dict("records")
+    assert row["orders_interval_days_median"] == 30
+    assert row["orders_count_90d"] == 3
+    assert row["contacts_per_order_90d"] == pytest.approx(1 / 3)
+    assert row["tenure_days"] == 800
+    contract = [f.name for f in CATALOGUE.values() if f.table == "subscriptions"]
+    assert built[contract].isna().all(axis=None)
+
+
+def test_the_first_order_begins_the_records() -> None:
+    rows = _shop(_order("a", 300))
+    dates = training_dates(
+        open_tables(rows, until=DAY), every_days=7, weekday=6, warm_up_days=14, horizon_days=90
+    )
+    assert dates
+    assert dates[0] >= ago(300 - 14)
+
+
+def test_either_subscriptions_or_orders_must_be_given(tmp_path: Path) -> None:
+    sources = write(tmp_path, orders="account_id,ordered_at,amount\n001,2025-05-01,5\n")
+    without = {name: source for name, source in sources.items() if name != "subscriptions"}
+    until = datetime(2026, 1, 1)
+    assert opened(tmp_path, without, observed_until=until).findings == ()
+    neither = {name: sources[name] for name in FILES if name != "subscriptions"}
+    (finding,) = refused(tmp_path, neither, observed_until=until)
+    assert (finding.code, finding.table) == ("table_missing", "subscriptions")
+    assert "orders" in finding.fix
