@@ -92,7 +92,7 @@ def _subscriptions() -> pd.DataFrame:
     for i in range(_ACCOUNTS):
         change = {"ended_at": _ago(40 + 7 * i), "mrr": 100.0 + 10 * i, "seats": 5.0 + i}
         rows.append(_contract(i, "core", _ago(480 - 60 * i), renews_at=_ago(40 + 7 * i), **change))
-        now = {"mrr": 90.0 + 20 * i, "seats": 4.0 + 2 * i, "quota": 30.0, "quota_event": "export"}
+        now = {"mrr": 90.0 + 20 * i, "seats": 4.0 + 2 * i, "quota": 22.0, "quota_event": "export"}
         notice = _ago(5) if i == 4 else None
         rows.append(
             # One left for a month and a half, and came back.

@@ -117,7 +117,7 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
 
 def features_of(company: Company, day: datetime) -> pd.DataFrame:
     """Build the features of every paying account as of a date; HealthError where none pays."""
-    features = build_features(company.opened.tables, [day])
+    features = build_features(company.opened.tables, [day], company.config.feature_settings)
     if features.empty:
         raise HealthError(
             f"no account pays on {day.date()}",

@@ -14,8 +14,10 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from features.errors import HealthError
 from features.schema import TABLES
+from features.settings import FeatureSettings
 from features.source import TableSource
 from health.expansion.config import ExpansionConfig
+from health.feature_config import FeatureConfig
 from health.flags.config import DEFAULT_PLAYS, FlagsConfig
 from health.report.config import ReportConfig
 from health.scorecard.config import Scorecard
@@ -68,6 +70,7 @@ class Config(Section):
     labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     clv: ClvConfig = ClvConfig()
+    features: FeatureConfig = FeatureConfig()
     stages: StageConfig = DEFAULT_STAGE_CONFIG
     scorecard: Scorecard = Scorecard()
     flags: FlagsConfig = FlagsConfig()
@@ -124,6 +127,16 @@ class Config(Section):
     def weekday(self) -> int:
         """The weekday of as_of dates, 0 = Monday."""
         return WEEKDAYS.index(self.as_of_weekday)
+
+    @property
+    def feature_settings(self) -> FeatureSettings:
+        """What decides the features."""
+        return FeatureSettings(
+            peer_group=self.peer_group,
+            grace_days=self.labels.grace_days,
+            stages=self.stages,
+            **dict(self.features),
+        )
 
     @property
     def score_settings(self) -> ScoreSettings:

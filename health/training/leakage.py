@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.build import build_features
+from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables import Tables
 from features.truncation import as_known
 
@@ -62,7 +63,11 @@ def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float
 
 
 def known_late(
-    tables: Tables, trained: pd.DataFrame, dates: Sequence[datetime], features: Iterable[str]
+    tables: Tables,
+    trained: pd.DataFrame,
+    dates: Sequence[datetime],
+    features: Iterable[str],
+    settings: FeatureSettings = DEFAULT_SETTINGS,
 ) -> list[Leak]:
     """Return the features that change once everything after their date is taken away.
 
@@ -76,11 +81,13 @@ def known_late(
         The training dates; the middle and the last one are checked.
     features : iterable of str
         Which columns to compare.
+    settings : FeatureSettings
+        The settings with which `trained` was made.
     """
     checked = sorted({dates[len(dates) // 2], dates[-1]})[-_DATES_CHECKED:]
     found: dict[str, Leak] = {}
     for day in checked:
-        then = build_features(as_known(tables, day), [day]).set_index("account_id")
+        then = build_features(as_known(tables, day), [day], settings).set_index("account_id")
         learnt = trained[trained["as_of"] == pd.Timestamp(day)].set_index("account_id")
         both = learnt.index.intersection(then.index)
         for name in features:

@@ -75,7 +75,7 @@ def train_version(
     say("Looking for features that know the answer")
     leaks = [
         *strong_alone(models, TARGETS, config.training.leakage_auc),
-        *known_late(tables, training.accounts, training.dates, CATALOGUE),
+        *known_late(tables, training.accounts, training.dates, CATALOGUE, config.feature_settings),
     ]
     embargo = config.labels.horizon_days + config.labels.grace_days
     held_out = held_out_predictions(models, rows, embargo)

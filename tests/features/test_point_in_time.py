@@ -19,10 +19,13 @@ LATE = {
     "subscriptions": {"ended_at": (), "notice_at": ()},
     "tickets": {
         "first_replied_at": (),
+        "first_solved_at": (),
         "solved_at": (),
         "reopened_at": (),
         "closed_at": (),
         "csat_at": ("csat",),
+        "escalated_at": ("escalated",),
+        "priority_at": ("priority",),
     },
     "surveys": {"answered_at": ("score", "comment")},
 }
