@@ -207,12 +207,11 @@ def test_absurd_dates_and_dates_ahead(tmp_path: Path) -> None:
     assert warned(tmp_path, subscriptions=later) == {}
 
 
-def test_tables_that_are_read_for_nothing_are_named(tmp_path: Path) -> None:
+def test_no_table_is_read_for_nothing(tmp_path: Path) -> None:
     calls = "account_id,occurred_at,kind\n001,2025-05-01,call\n"
     orders = "account_id,ordered_at,amount\n001,2025-05-01,5\n"
     sources = write(tmp_path, interventions=calls, orders=orders)
-    found = opened(tmp_path, sources, observed_until=datetime(2026, 1, 1)).findings
-    assert [(f.code, f.table) for f in found] == [("unused_table", "interventions")]
+    assert opened(tmp_path, sources, observed_until=datetime(2026, 1, 1)).findings == ()
 
 
 def test_customer360_keys_fit_and_its_tables_open() -> None:
