@@ -27,11 +27,14 @@ from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
 from health.scoring.config import ClvConfig
 from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
-from health.weekly.config import GatesConfig
+from health.weekly.config import AlertsConfig, GatesConfig, MonitorConfig
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+#: Settings that change no figure.
+_NO_FIGURE = {"models_dir", "runs_dir", "gates", "monitor", "alerts"}
 
 
 class DataConfig(Section):
@@ -75,6 +78,8 @@ class Config(Section):
     scorecard: Scorecard = Scorecard()
     flags: FlagsConfig = FlagsConfig()
     gates: GatesConfig = GatesConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    alerts: AlertsConfig = AlertsConfig()
     expansion: ExpansionConfig = ExpansionConfig()
     report: ReportConfig = ReportConfig()
     plays: dict[str, str] = Field(default_factory=dict)
@@ -148,7 +153,9 @@ class Config(Section):
     @property
     def hash(self) -> str:
         """Hash of every setting that can change a figure; folders and gates do not count."""
-        settings = self.model_dump(mode="json", exclude={"models_dir", "runs_dir", "gates"})
+        settings = self.model_dump(
+            mode="json", exclude={"models_dir", "runs_dir", "gates", "monitor"}
+        )
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def play(self, flag: str) -> str:

@@ -15,6 +15,7 @@ from xlsxwriter.exceptions import XlsxWriterException
 
 from health.company import Company, features_of, open_company, resolve_as_of
 from health.config import Config
+from health.flags.actions import read_actions
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
 from health.report.history import History
@@ -22,10 +23,12 @@ from health.report.page import render_report
 from health.scoring.run import ScoredRun, score_accounts
 from health.training import registry
 from health.training.champion import load_champion
+from health.weekly.alerts import send_alert
 from health.weekly.gates import refuse_unknown_gates
 from health.weekly.inspection import Inspection, counted, inspect_run
 from health.weekly.leftovers import clean_up
 from health.weekly.lock import only_run
+from health.weekly.monitor import look_back
 from health.weekly.refusal import refusal, write_refusal
 from health.weekly.run_directory import PublishedRun, publish, refuse_second, runs_before
 from health.workbook.book import write_workbook
@@ -92,7 +95,9 @@ def score_run(
     with only_run(config.runs_dir, wait=wait, waiting=tell):
         for text in clean_up(config.runs_dir):
             tell(text)
-        return _score_locked(config, as_of, replace=replace, today=today, accepted=accepted)
+        run = _score_locked(config, as_of, replace=replace, today=today, accepted=accepted)
+    send_alert(config.alerts, run.scored.scores, run.scored.flags, run.info, tell=tell)
+    return run
 
 
 def _score_locked(
@@ -120,14 +125,19 @@ def _score_locked(
     found = inspect_run(
         company, day, features, scored, version.manifest, earlier, accepted=accepted
     )
+    with timings.step("look back"):
+        actions = read_actions(company.opened.tables, day)
+        monitored = look_back(company.opened.tables, earlier, config, day, actions)
     info = _run_info(company, version, day, scored, found, timings, today)
+    info["warnings"] += monitored.warnings
     if not all(gate.passed for gate in found.gates):
         folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
         raise refusal(found.gates, folder)
+    tables = {**scored.tables(), "drift": found.drift, "monitor": monitored.table}
     history = History.of_runs(earlier, scored.health.changes)
 
     def write(folder: Path) -> None:
-        for name, table in {**scored.tables(), "drift": found.drift}.items():
+        for name, table in tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
         parts = (scored.scores, scored.reasons, scored.flags, info)
         _write_workbook(folder / "flags.xlsx", *parts)

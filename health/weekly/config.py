@@ -1,8 +1,8 @@
-"""Settings of the weekly batch: what stops a run."""
+"""Settings of the weekly batch: what stops a run, what is warned of, who is told."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -75,3 +75,39 @@ class GatesConfig(Section):
         if unknown:
             raise ValueError(f"no table is called {', '.join(unknown)}")
         return days
+
+
+class MonitorConfig(Section):
+    """From where on a warning asks to retrain; chance alone must not explain it either.
+
+    Attributes
+    ----------
+    calibration_ratio : float
+        Times that more, or fewer, accounts left than the probabilities add up to.
+    auc_drop : float
+        Points of AUC that a run may lie below what its model reached in training.
+    list_lift : float
+        Least churn among accounts listed at risk, in multiples of everybody's.
+    """
+
+    calibration_ratio: Annotated[float, Field(ge=1)] = 1.5
+    auc_drop: Share = 0.05
+    list_lift: _Positive = 1.0
+
+
+class AlertsConfig(Section):
+    """Who is told that a run was published; nobody by default.
+
+    Attributes
+    ----------
+    webhook : str
+        An address that takes a POST, or `$NAME` for one that stands in the environment.
+    shape : str
+        ``json`` or ``slack``.
+    timeout_s : float
+        Seconds to wait for an answer.
+    """
+
+    webhook: str = ""
+    shape: Literal["json", "slack"] = "json"
+    timeout_s: _Positive = 10.0

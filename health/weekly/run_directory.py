@@ -28,6 +28,7 @@ FILES = (
     "flags.parquet",
     "episodes.parquet",
     "drift.parquet",
+    "monitor.parquet",
     "portfolio.parquet",
     "features.parquet",
     "overrides.parquet",

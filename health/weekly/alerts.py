@@ -1,0 +1,143 @@
+"""A word to a webhook once a run is published; nothing is sent unless one is configured."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable, Mapping
+from http.client import HTTPException
+from typing import Any
+
+import pandas as pd
+
+from health.weekly.config import AlertsConfig
+from health.wording import money
+
+#: Movers told of, each way.
+_MOVERS = 5
+
+
+def send_alert(
+    config: AlertsConfig,
+    scores: pd.DataFrame,
+    flags: pd.DataFrame,
+    info: Mapping[str, Any],
+    *,
+    tell: Callable[[str], object],
+) -> bool:
+    """Post the counts and the biggest movers of a published run.
+
+    A run does not fail with its alert: what went wrong is told and that is all.
+
+    Parameters
+    ----------
+    config : AlertsConfig
+        Where to and in what shape; without a webhook nothing happens.
+    scores, flags : pd.DataFrame
+        Tables of the run.
+    info : mapping
+        Content of run.json.
+    tell : callable
+        Is told of a failure, in words.
+
+    Returns
+    -------
+    bool
+        Whether the other side took it.
+    """
+    if not config.webhook:
+        return False
+    try:
+        content = alert_content(scores, flags, info)
+        body = slack_message(content) if config.shape == "slack" else content
+        request = urllib.request.Request(
+            _address(config.webhook),
+            data=json.dumps(body, allow_nan=False).encode(),
+            headers={"Content-Type": "application/json", "User-Agent": "customer-health"},
+        )
+        with urllib.request.urlopen(request, timeout=config.timeout_s):
+            return True
+    except (OSError, ValueError, HTTPException) as error:
+        tell(f"warning: the alert was not sent ({error}); the run is published all the same")
+        return False
+
+
+def alert_content(
+    scores: pd.DataFrame, flags: pd.DataFrame, info: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what is told of a run, as plain values."""
+    bands = scores["health_band"].value_counts()
+    at_risk = flags.loc[flags["flag"] == "at_risk", "value"]
+    return {
+        "event": "run_published",
+        "company": info["company"],
+        "as_of": info["as_of"],
+        "currency": info["currency"],
+        "accounts": len(scores),
+        "bands": {band: int(bands.get(band, 0)) for band in ("red", "yellow", "green")},
+        "lists": {str(flag): int(n) for flag, n in flags["flag"].value_counts().items()},
+        "value_at_risk": float(at_risk.sum()),
+        "fell": _movers(scores, rising=False),
+        "rose": _movers(scores, rising=True),
+        "warnings": list(info["warnings"]),
+    }
+
+
+def slack_message(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same as one message in Slack's own shape; names from data stay plain text."""
+    bands, lists = content["bands"], content["lists"]
+    value = money(content["value_at_risk"], content["currency"])
+    lines = [
+        f"*{_plain(content['company'] or 'Customer health')} as of {content['as_of']}*",
+        f"{content['accounts']:,} accounts: "
+        + ", ".join(f"{count:,} {band}" for band, count in bands.items()),
+        f"Lists: {', '.join(f'{n:,} {flag}' for flag, n in sorted(lists.items())) or 'empty'}; "
+        f"{value} at risk",
+    ]
+    for word in ("fell", "rose"):
+        moved = [
+            f"{_plain(m['name'] or m['account_id'])} {m['health_change']:+.0f} to "
+            f"{m['health_score']:.0f}"
+            for m in content[word]
+        ]
+        if moved:
+            lines.append(f"{word.capitalize()} most: {', '.join(moved)}")
+    if content["warnings"]:
+        lines.append(f"{len(content['warnings'])} warning(s), in the report")
+    return {"text": "\n".join(lines)}
+
+
+def _movers(scores: pd.DataFrame, *, rising: bool) -> list[dict[str, Any]]:
+    change = scores["health_change"]
+    moved = scores[change > 0 if rising else change < 0]
+    order = ["health_change", "account_id"]
+    top = moved.sort_values(order, ascending=[not rising, True]).head(_MOVERS)
+    return [
+        {
+            "account_id": row["account_id"],
+            "name": row["name"] if isinstance(row["name"], str) else None,
+            "csm": row["csm"] if isinstance(row["csm"], str) else None,
+            "health_score": float(row["health_score"]),
+            "health_change": float(row["health_change"]),
+            "health_band": row["health_band"],
+        }
+        for row in top.to_dict("records")
+    ]
+
+
+def _plain(text: str) -> str:
+    """Escape the three characters that Slack gives a meaning."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _address(webhook: str) -> str:
+    """Return the address; `$NAME` is read from the environment, so that no file holds it."""
+    if webhook.startswith("$"):
+        name = webhook.removeprefix("$")
+        webhook = os.environ.get(name, "")
+        if not webhook:
+            raise ValueError(f"the environment has no {name}")
+    if not webhook.startswith(("https://", "http://")):
+        raise ValueError("a webhook begins with https:// or http://")
+    return webhook
