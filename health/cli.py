@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+actions_app = typer.Typer(help="What people did about flags.", no_args_is_help=True)
+app.add_typer(actions_app, name="actions")
+
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A health.toml.")]
 AsOf = Annotated[
     datetime | None,
@@ -174,6 +177,28 @@ def show_list(
     from health.flags.listing import read_list
 
     print_list(_console(), read_list(load_config(config), flag, csm, as_of))
+
+
+@actions_app.command("import")
+def import_actions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A filled-in flags.xlsx.")],
+    config: Annotated[Path, typer.Option(metavar="CONFIG", help="A health.toml.")] = Path(
+        "health.toml"
+    ),
+    author: Annotated[str, typer.Option(metavar="NAME", help="Who filled it in.")] = "",
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="When it was done. Default: now."),
+    ] = None,
+) -> None:
+    """Add the outcomes of a filled-in workbook to actions.csv; the same file twice adds nothing."""
+    from health.company import actions_file
+    from health.config import load_config
+    from health.workbook.outcomes import import_outcomes
+
+    target = actions_file(load_config(config))
+    done = import_outcomes(file, target, at=at or _now().replace(microsecond=0), author=author)
+    show.say(_console(), f"{done.added:,} added, {done.known:,} known before, in {done.file}")
 
 
 @app.command()

@@ -52,6 +52,27 @@ def open_company(config: Config) -> Company:
     return Company(config, opened)
 
 
+def actions_file(config: Config) -> Path:
+    """Return the CSV file that holds what people did about flags.
+
+    Raises
+    ------
+    HealthError
+        The table is configured as something that cannot be added to.
+    """
+    source = config.tables.get("actions")
+    if source is None:
+        return config.base / ACTIONS_FILE
+    if source.path is None or source.columns or not source.path.endswith(".csv"):
+        raise HealthError(
+            f"the table actions is {source.label}, which nothing can be added to",
+            where="tables.actions",
+            fix="give it the path of a CSV file without renamed columns, or add the outcomes "
+            "where the table comes from",
+        )
+    return config.base / source.path
+
+
 def _actions_beside(config: Config) -> dict[str, TableSource]:
     """Return `actions.csv` beside the configuration, where it is there and not configured."""
     if "actions" in config.tables or not (config.base / ACTIONS_FILE).is_file():

@@ -58,6 +58,8 @@ def write_workbook(
     # A fixed date of creation: what is written depends on the run alone.
     created = datetime.fromisoformat(str(run["as_of"]))
     book.set_properties({"title": title, "created": created})
+    # What an outcome that is read back answers to.
+    book.set_custom_property("as_of", str(run["as_of"]))
     formats = make_formats(book)
     write_summary(book.add_worksheet("Summary"), formats, scores, rows, run)
     for kind in LISTS:

@@ -26,6 +26,8 @@ _STYLES: dict[str, dict[str, Any]] = {
     "wrapped": {**_TOP, "text_wrap": True, "align": "left", "indent": 1},
     "entry": {**_TOP, "text_wrap": True, "bg_color": "#F4F6FA", "border": 1}
     | {"border_color": "#D5DBE3"},
+    "entry_date": {**_TOP, "num_format": "yyyy-mm-dd", "bg_color": "#F4F6FA", "border": 1}
+    | {"border_color": "#D5DBE3"},
     "whole": {**_TOP, "num_format": "#,##0"},
     "score": {**_TOP, "num_format": "0.0"},
     "change": {**_TOP, "num_format": "+0.0;-0.0;0.0"},

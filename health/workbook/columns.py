@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from health.flags.actions import SNOOZE
 from health.wording import ListKind
 
-#: What a CSM may answer in the outcome column.
-OUTCOMES = ("called", "saved", "false alarm", "bought", "not now")
+#: What a CSM may answer in the outcome column, and the action it stands for.
+OUTCOMES = {
+    "called": "called",
+    "saved": "saved",
+    "lost": "lost",
+    "bought": "bought",
+    "false alarm": "false_alarm",
+    "not now": SNOOZE,
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,13 @@ def list_columns(kind: ListKind, run: Mapping[str, Any]) -> list[Column]:
         Column("Renewal in (days)", "days_to_renewal", "whole", 11, "Days until the term ends."),
         Column("Since", "since", "date", 12, "First run of which the account is on the list."),
         Column("Outcome", "outcome", "entry", 13, f"Fill in one of: {', '.join(OUTCOMES)}."),
+        Column(
+            "Rest until",
+            "until",
+            "entry_date",
+            12,
+            "After not now: when to show it again.",
+        ),
         Column("Notes", "notes", "entry", 40, "Fill in whatever is worth keeping."),
         Column(
             "Lifetime value" + unit,

@@ -1,0 +1,130 @@
+"""Outcomes from the workbook to the table of actions and back into the lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from features.errors import HealthError
+from features.tables import Tables
+from health.flags.actions import read_actions
+from health.workbook.book import write_workbook
+from health.workbook.outcomes import import_outcomes
+from tests.health.conftest import Demo, call_health
+from tests.health.sample_run import SampleRun, sample_run
+
+AT = datetime(2026, 11, 3, 9)
+
+
+@pytest.fixture(scope="module")
+def sample() -> SampleRun:
+    return sample_run()
+
+
+@pytest.fixture
+def workbook(sample: SampleRun, tmp_path: Path) -> Path:
+    file = tmp_path / "flags.xlsx"
+    write_workbook(file, *sample.parts)
+    return file
+
+
+def fill(file: Path, sheet: str, row: int, **cells: object) -> str:
+    """Fill in a row as a CSM would, and return the account it is about."""
+    book = openpyxl.load_workbook(file)
+    own = book[sheet]
+    places = {cell.value: cell.column for cell in own[1]}
+    for title, value in cells.items():
+        own.cell(row, places[title.replace("_", " ")]).value = value
+    account = own.cell(row, places["Account id"]).value
+    book.save(file)
+    return str(account)
+
+
+def test_what_a_csm_fills_in_is_what_the_next_run_reads(workbook: Path, tmp_path: Path) -> None:
+    saved = fill(workbook, "At risk", 3, Outcome="saved", Notes="=they stay")
+    bought = fill(workbook, "Cross-sell", 2, Outcome="Bought")
+    later = fill(workbook, "Upsell", 2, Outcome="not now", Rest_until=datetime(2026, 12, 1))
+    file = tmp_path / "actions.csv"
+    done = import_outcomes(workbook, file, at=AT, author="Ana")
+    assert (done.added, done.known) == (3, 0)
+    actions = Tables.from_pandas({"actions": pd.read_csv(file)}, observed_until=AT)
+    read = read_actions(actions, datetime(2026, 11, 8)).set_index("flag")
+    assert read["action"].to_dict() == {
+        "at_risk": "saved",
+        "cross_sell": "bought",
+        "upsell": "snooze",
+    }
+    assert read["account_id"].to_dict() == {
+        "at_risk": saved,
+        "cross_sell": bought,
+        "upsell": later,
+    }
+    assert read.loc["upsell", "until"] == pd.Timestamp(2026, 12, 1)
+    assert read.loc["cross_sell", "product"]
+    assert set(read["author"]) == {"Ana"}
+
+
+def test_a_file_imported_twice_adds_what_is_new_alone(workbook: Path, tmp_path: Path) -> None:
+    file = tmp_path / "actions.csv"
+    fill(workbook, "At risk", 2, Outcome="called")
+    import_outcomes(workbook, file, at=AT)
+    fill(workbook, "At risk", 4, Outcome="false alarm")
+    again = import_outcomes(workbook, file, at=datetime(2026, 11, 4))
+    assert (again.added, again.known) == (1, 1)
+    assert pd.read_csv(file)["at"].tolist() == [str(AT), "2026-11-04 00:00:00"]
+
+
+def test_other_columns_and_rows_of_the_table_are_kept(workbook: Path, tmp_path: Path) -> None:
+    file = tmp_path / "actions.csv"
+    file.write_text("account_id,action,at,channel\n007,called,2026-10-01,phone\n")
+    fill(workbook, "At risk", 2, Outcome="called")
+    import_outcomes(workbook, file, at=AT)
+    kept = pd.read_csv(file, dtype=str).iloc[0]
+    assert (kept["account_id"], kept["channel"]) == ("007", "phone")
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"Outcome": "perhaps"}, "the outcome 'perhaps' is none"),
+        ({"Outcome": "called", "Account_id": None}, "an outcome without an account"),
+        ({"Outcome": "not now", "Rest_until": "soon"}, "'soon' is no date"),
+    ],
+)
+def test_a_wrong_cell_is_named_and_nothing_is_written(
+    workbook: Path, tmp_path: Path, cells: dict[str, object], said: str
+) -> None:
+    fill(workbook, "Advocates", 2, Outcome="called")
+    fill(workbook, "At risk", 3, **cells)
+    with pytest.raises(HealthError, match="sheet At risk, row 3") as raised:
+        import_outcomes(workbook, tmp_path / "actions.csv", at=AT)
+    assert said in str(raised.value)
+    assert not (tmp_path / "actions.csv").exists()
+
+
+def test_what_is_no_workbook_of_a_run_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "flags.xlsx"
+    with pytest.raises(HealthError, match="no such file"):
+        import_outcomes(file, tmp_path / "actions.csv", at=AT)
+    file.write_bytes(b"PK not a workbook")
+    with pytest.raises(HealthError, match="not a readable workbook"):
+        import_outcomes(file, tmp_path / "actions.csv", at=AT)
+    openpyxl.Workbook().save(file)
+    with pytest.raises(HealthError, match="none of the lists"):
+        import_outcomes(file, tmp_path / "actions.csv", at=AT)
+
+
+def test_the_command_adds_to_the_table_beside_the_configuration(
+    demo: Demo, own_tables: Path
+) -> None:
+    filled = own_tables / "filled.xlsx"
+    filled.write_bytes((demo.runs[-1] / "flags.xlsx").read_bytes())
+    account = fill(filled, "At risk", 2, Outcome="called")
+    done = call_health("actions", "import", filled, "--config", own_tables / "health.toml")
+    assert done.code == 0, done.err
+    assert "1 added" in done.out
+    assert account in (own_tables / "actions.csv").read_text()
