@@ -69,7 +69,12 @@ class CalibrationFit:
 
 def log_loss(y: FloatArray, logit: FloatArray) -> float:
     """Return the mean of −log P(y) for log-odds `logit`, finite for any finite log-odds."""
-    return float(np.mean(np.logaddexp(0.0, logit) - y * logit))
+    return float(row_log_loss(y, logit).mean())
+
+
+def row_log_loss(y: Any, logit: FloatArray) -> FloatArray:
+    """Return −log P(y) of every row."""
+    return np.asarray(np.logaddexp(0.0, logit) - y * logit)
 
 
 def fit_calibration(

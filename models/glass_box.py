@@ -1,20 +1,21 @@
-"""A glass-box classifier: an additive boosted model whose contributions are exact."""
+"""A glass-box classifier: a sum of curves, boosted, whose contributions are exact."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from models.calibration import BASELINE, Calibration, fit_calibration
+from models.additive import AdditiveTables, purified
+from models.binning import Codes, FeatureBins, binned, fit_bins
+from models.boosting import BoostedBags, BoostingOptions, boost_bags, silence_unseen
+from models.calibration import BASELINE, Calibration, fit_calibration, row_log_loss
 from models.inputs import (
     FloatArray,
     IntArray,
@@ -23,31 +24,41 @@ from models.inputs import (
     group_codes,
     model_frame,
 )
+from models.pairs import strongest_pairs
+
+#: Features that are tried in pairs.
+_PAIRED = 24
 
 
 class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Two-class explainable boosting machine (Nori et al. 2019, interpret-core).
+    """Two-class additive model: log-odds = baseline + one curve a feature + a few chosen pairs.
 
-    The log-odds are a sum of one curve a feature (and of chosen pairs), so that a row's
-    contributions are read off, not estimated. Rows of one account are not independent: with
-    `groups`, the rows that stop the boosting never share an account with those that feed it.
+    Scikit-learn's histogram boosting, in which a tree may not mix features (but for the pairs),
+    is fitted once a fold of accounts and averaged; being a sum, it is read off as tables, so
+    that a row's contributions are looked up, not estimated. The number of rounds and whether
+    the pairs stay is what the held-out accounts say.
 
     Parameters
     ----------
     interactions : int
-        How many pairs of features get a term of their own.
+        Most pairs of features that get a table of their own; 0 for none.
     max_bins : int
-        Bins of a numeric feature's curve.
+        Bins of a numeric feature's curve, 2-254.
     learning_rate : float
         Step of one boosting round.
     max_rounds : int
-        Most rounds over all features.
-    early_stopping_rounds : int
-        Rounds without gain on the validation rows after which boosting stops.
+        Most rounds.
+    max_leaf_nodes : int
+        Steps of one tree; trees with pairs have twice as many.
+    min_samples_leaf : int
+        Fewest rows of a step.
+    l2 : float
+        Penalty on the height of a step.
+    feature_share : float
+        Share of the features, drawn anew, among which a split is chosen: features that tell
+        the same share the credit.
     outer_bags : int
-        Models averaged, each with validation rows of its own.
-    validation_share : float
-        Share of the groups that a bag keeps for validation, 0-0.5.
+        Models averaged; each leaves out a fold of accounts.
     monotone : mapping of str to int, optional
         Direction of a feature's curve: 1 where the event may only grow more likely with the
         feature, −1 where only less.
@@ -64,6 +75,8 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         As scikit-learn has them; the names only where a frame was given.
     term_names_ : list of str
         The columns of `contributions` except the baseline.
+    rounds_ : int
+        Boosting rounds kept.
     calibration_ : Calibration
         Applied to the log-odds; none until `calibrate` finds one that helps.
     """
@@ -71,13 +84,15 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        interactions: int = 0,
+        interactions: int = 10,
         max_bins: int = 64,
-        learning_rate: float = 0.05,
-        max_rounds: int = 500,
-        early_stopping_rounds: int = 30,
-        outer_bags: int = 4,
-        validation_share: float = 0.15,
+        learning_rate: float = 0.1,
+        max_rounds: int = 150,
+        max_leaf_nodes: int = 4,
+        min_samples_leaf: int = 20,
+        l2: float = 2.0,
+        feature_share: float = 0.3,
+        outer_bags: int = 5,
         monotone: Mapping[str, int] | None = None,
         seed: int = 0,
         n_jobs: int = 2,
@@ -86,9 +101,11 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_bins = max_bins
         self.learning_rate = learning_rate
         self.max_rounds = max_rounds
-        self.early_stopping_rounds = early_stopping_rounds
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.l2 = l2
+        self.feature_share = feature_share
         self.outer_bags = outer_bags
-        self.validation_share = validation_share
         self.monotone = monotone
         self.seed = seed
         self.n_jobs = n_jobs
@@ -108,57 +125,78 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
         self.classes_, target = binary_target(y, len(frame))
-        bags = validation_bags(
-            target,
-            group_codes(groups, len(frame)),
-            n_bags=self.outer_bags,
-            share=self.validation_share,
-            seed=self.seed,
+        self._refuse_unknown_directions(list(frame.columns))
+        groups_of_rows = group_codes(groups, len(frame))
+        self.bins_ = fit_bins(frame, self.max_bins)
+        codes = binned(frame, self.bins_)
+        boosted = self._boost(codes, target, groups_of_rows)
+        self.rounds_ = 0 if boosted is None else boosted.rounds
+        self.tables_ = (
+            constant_tables(target, self.bins_)
+            if boosted is None
+            else purified(silence_unseen(boosted.tables(self.bins_), self.bins_), codes)
         )
-        booster = self._booster(frame)
-        # The boosting is native code that frees the interpreter: threads need no copies of the
-        # data and no start-up, which processes do.
-        with warnings.catch_warnings(), joblib.parallel_config(backend="threading"):
-            # interpret 0.7: its plots leave the bin of missing values out; contributions do not.
-            warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
-            # A feature that no account could be measured on gets a flat curve.
-            warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
-            booster.fit(frame, target, bags=bags)
-        self.booster_ = booster
-        self.term_names_ = [str(name) for name in booster.term_names_]
+        names = [feature.name for feature in self.bins_]
+        self.term_names_ = [*names, *(f"{names[a]} & {names[b]}" for a, b in self.tables_.pairs)]
         self.calibration_ = Calibration()
         return self
 
-    def _booster(self, frame: pd.DataFrame) -> Any:
-        # Slow to import, and needed by nothing but a fit.
-        from interpret.glassbox import ExplainableBoostingClassifier  # noqa: PLC0415
+    def _boost(self, codes: Codes, target: IntArray, groups: IntArray) -> BoostedBags | None:
+        """Boost single features, then with pairs, and keep what held-out accounts prefer."""
+        if not any(feature.varies for feature in self.bins_):
+            return None
+        folds = account_folds(target, groups, n_folds=self.outer_bags, seed=self.seed)
+        directions = None
+        if self.monotone:
+            directions = [self.monotone.get(feature.name, 0) for feature in self.bins_]
+        alone = boost_bags(
+            codes,
+            target,
+            folds,
+            self.bins_,
+            directions=directions,
+            options=self._options(self.max_leaf_nodes),
+        )
+        pairs = strongest_pairs(
+            codes,
+            target,
+            alone.held_out,
+            self.interactions,
+            among=strongest_features(alone.tables(self.bins_), codes),
+        )
+        if not pairs:
+            return alone
+        together = boost_bags(
+            codes,
+            target,
+            folds,
+            self.bins_,
+            pairs=pairs,
+            directions=directions,
+            options=self._options(2 * self.max_leaf_nodes),
+        )
+        return together if helps(alone.held_out, together.held_out, target, groups) else alone
 
-        kinds = ["continuous" if t.kind == "f" else "nominal" for t in frame.dtypes]
-        return ExplainableBoostingClassifier(
-            feature_names=list(frame.columns),
-            feature_types=kinds,
-            interactions=self.interactions,
-            max_bins=self.max_bins,
+    def _options(self, max_leaf_nodes: int) -> BoostingOptions:
+        return BoostingOptions(
             learning_rate=self.learning_rate,
             max_rounds=self.max_rounds,
-            early_stopping_rounds=self.early_stopping_rounds,
-            outer_bags=self.outer_bags,
-            monotone_constraints=self._directions(list(frame.columns)),
-            random_state=self.seed,
+            max_leaf_nodes=max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+            l2=self.l2,
+            feature_share=self.feature_share,
+            seed=self.seed,
             n_jobs=self.n_jobs,
         )
 
-    def _directions(self, names: list[str]) -> list[int] | None:
-        if not self.monotone:
-            return None
-        unknown = sorted(set(self.monotone) - set(names))
+    def _refuse_unknown_directions(self, names: list[str]) -> None:
+        unknown = sorted(set(self.monotone or {}) - set(names))
         if unknown:
             raise ModelInputError(
                 "a direction is given for unknown features: " + ", ".join(unknown),
                 where="monotone",
                 fix="the features are " + ", ".join(names),
             )
-        return [self.monotone.get(name, 0) for name in names]
 
     def calibrate(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Calibrate on rows of a later period, where that lowers their log loss.
@@ -178,7 +216,7 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _raw_logit(self, X: Any) -> FloatArray:
         frame = model_frame(self, X, reset=False)
-        return np.asarray(self.booster_.decision_function(frame), dtype="float64")
+        return self.tables_.decision(binned(frame, self.bins_))
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
@@ -206,9 +244,9 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        terms = np.asarray(self.booster_.eval_terms(frame), dtype="float64")
+        terms = self.tables_.terms(binned(frame, self.bins_))
         result = pd.DataFrame(terms, index=frame.index, columns=self.term_names_)
-        result[BASELINE] = float(np.ravel(self.booster_.intercept_)[0])
+        result[BASELINE] = self.tables_.intercept
         return self.calibration_.contributions(result)
 
     def __sklearn_tags__(self) -> Any:
@@ -219,36 +257,47 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def validation_bags(
-    target: IntArray, codes: IntArray, *, n_bags: int, share: float, seed: int
-) -> npt.NDArray[np.int8]:
-    """Choose each bag's validation rows by whole groups, with and without an event alike.
+def constant_tables(target: IntArray, bins: tuple[FeatureBins, ...]) -> AdditiveTables:
+    """Return tables of zeros over the log-odds of the event's share: nothing varies."""
+    share = (target.sum() + 0.5) / (len(target) + 1.0)
+    return AdditiveTables(float(logit(share)), tuple(np.zeros(b.size + 1) for b in bins), {})
+
+
+def strongest_features(tables: AdditiveTables, codes: Codes) -> IntArray:
+    """Return the features whose curves differ most among the rows, at most `_PAIRED`."""
+    spread = [table[codes[:, place]].std() for place, table in enumerate(tables.mains)]
+    return np.argsort(np.negative(spread), kind="stable")[:_PAIRED].astype(np.int64)
+
+
+def helps(before: FloatArray, after: FloatArray, target: IntArray, groups: IntArray) -> bool:
+    """Tell whether log-odds lower the log loss by more than a standard error over accounts."""
+    gain = row_log_loss(target, before) - row_log_loss(target, after)
+    by_account = np.bincount(groups, weights=gain)
+    return bool(by_account.sum() > np.sqrt((by_account**2).sum()))
+
+
+def account_folds(target: IntArray, codes: IntArray, *, n_folds: int, seed: int) -> IntArray:
+    """Put whole accounts into folds, those with and without an event evenly.
 
     Parameters
     ----------
     target : array, shape = (n_samples,)
         0 or 1.
     codes : array, shape = (n_samples,)
-        Group of every row, 0 … n_groups − 1.
-    n_bags : int
-        Number of bags.
-    share : float
-        Share of the groups to validate on.
+        Account of every row, 0 … n_accounts − 1.
+    n_folds : int
+        Number of folds.
     seed : int
         Seed of the draw.
 
     Returns
     -------
-    array of int8, shape = (n_samples, n_bags)
-        1 for a training row, −1 for a validation row.
+    array, shape = (n_samples,)
+        0 … n_folds − 1.
     """
     rng = np.random.default_rng(seed)
     has_event = np.bincount(codes, weights=target) > 0
-    bags = np.ones((len(codes), n_bags), dtype=np.int8)
-    for bag in range(n_bags):
-        chosen = np.zeros(len(has_event), dtype=bool)
-        for stratum in (np.flatnonzero(has_event), np.flatnonzero(~has_event)):
-            size = round(share * len(stratum))
-            chosen[rng.permutation(stratum)[:size]] = True
-        bags[chosen[codes], bag] = -1
-    return bags
+    fold = np.empty(len(has_event), dtype=np.int64)
+    for stratum in (np.flatnonzero(has_event), np.flatnonzero(~has_event)):
+        fold[rng.permutation(stratum)] = np.arange(len(stratum)) % n_folds
+    return np.asarray(fold[codes])

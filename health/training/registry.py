@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 PROMOTIONS = "promotions.jsonl"
 _CHAMPION = "champion.json"
 #: Libraries whose objects are inside the artefacts; another major version cannot read them.
-_LIBRARIES = ("scikit-learn", "interpret-core", "lifelines", "pandas", "numpy", "joblib")
+_LIBRARIES = ("scikit-learn", "lifelines", "pandas", "numpy", "joblib")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
 
+from models.additive import purified
+from models.binning import binned, fit_bins
+from models.boosting import BoostingOptions, boost_bags
 from models.churn import ChurnModel
-from models.glass_box import GlassBoxClassifier, validation_bags
-from models.inputs import ModelInputError
+from models.glass_box import GlassBoxClassifier, account_folds
+from models.inputs import ModelInputError, feature_frame
 from models.small_data import BaseRateClassifier, FewFeatureClassifier
 
 QUICK = {"outer_bags": 2, "max_rounds": 60}
+QUICKEST = {"outer_bags": 2, "max_rounds": 5, "interactions": 0, "learning_rate": 0.5}
 # scikit-learn's checks that do not apply, with the reason.
 EXEMPTED = {
     "check_classifiers_one_label": "an outcome that never varied is published as not known",
@@ -34,10 +38,10 @@ def fitted(rows: Any) -> GlassBoxClassifier:
 @pytest.mark.parametrize(
     ("estimator", "exempted"),
     [
-        (GlassBoxClassifier(**QUICK), {}),
+        (GlassBoxClassifier(**QUICKEST), {}),
         (FewFeatureClassifier(), {}),
         (BaseRateClassifier(), {}),
-        (ChurnModel(estimator=GlassBoxClassifier(**QUICK)), EXEMPTED),
+        (ChurnModel(estimator=GlassBoxClassifier(**QUICKEST)), EXEMPTED),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -58,11 +62,37 @@ def test_contributions_sum_to_the_log_odds(fitted: GlassBoxClassifier, rows: Any
     )
 
 
+def crossed(rows: Any) -> np.ndarray:
+    """An outcome that two features tell together only."""
+    return ((rows.X["noise"] > 0) != (rows.X["seats"] > 0.7)).to_numpy().astype(int)
+
+
 def test_contributions_with_pairs_sum_too(rows: Any) -> None:
-    model = GlassBoxClassifier(interactions=2, **QUICK).fit(rows.X, rows.y)
-    parts = model.contributions(rows.X)
-    assert parts.shape[1] == 5 + 2 + 1
+    y = crossed(rows)
+    model = GlassBoxClassifier(interactions=2, outer_bags=2, max_rounds=60, learning_rate=0.2)
+    parts = model.fit(rows.X, y).contributions(rows.X)
+    assert parts.columns[5] == "noise & seats"
+    assert model.score(rows.X, y) > 0.9
+    # What a feature tells alone is its own: the pair adds nothing on average.
+    assert abs(parts["noise & seats"].mean()) < 1e-9
     np.testing.assert_allclose(parts.sum(axis=1), model.decision_function(rows.X), atol=1e-9)
+
+
+def test_tables_are_what_the_boosters_say(rows: Any) -> None:
+    frame = feature_frame(rows.X)
+    bins = fit_bins(frame, 32)
+    codes, y = binned(frame, bins), crossed(rows)
+    folds = account_folds(y, rows.groups, n_folds=2, seed=0)
+    options = BoostingOptions(0.2, 40, 8, 20, 1.0, 0.5, seed=0, n_jobs=1)
+    boosted = boost_bags(codes, y, folds, bins, pairs=[(2, 3), (0, 4)], options=options)
+    tables = boosted.tables(bins)
+    numbers = codes.astype("float64")
+    for place, feature in enumerate(bins):
+        numbers[codes[:, place] == feature.size, place] = np.nan
+    last = [list(m.staged_decision_function(numbers[:, boosted.columns])) for m in boosted.models]
+    said = np.mean([stages[boosted.rounds - 1].ravel() for stages in last], axis=0)
+    np.testing.assert_allclose(tables.decision(codes), said, atol=1e-9)
+    np.testing.assert_allclose(purified(tables, codes).decision(codes), said, atol=1e-9)
 
 
 def test_it_finds_what_matters(fitted: GlassBoxClassifier, rows: Any) -> None:
@@ -151,13 +181,12 @@ def test_in_a_pipeline_and_pickled(rows: Any) -> None:
     np.testing.assert_array_equal(model.decision_function(rows.X), again.decision_function(rows.X))
 
 
-def test_bags_keep_accounts_whole() -> None:
+def test_folds_keep_accounts_whole_and_spread_the_events() -> None:
     codes = np.repeat(np.arange(40), 5)
     target = (codes % 4 == 0).astype(np.int64)
-    bags = validation_bags(target, codes, n_bags=3, share=0.2, seed=0)
-    assert bags.shape == (200, 3)
-    for bag in bags.T:
-        held = bag == -1
+    folds = account_folds(target, codes, n_folds=5, seed=0)
+    for fold in range(5):
+        held = folds == fold
         assert set(codes[held]).isdisjoint(codes[~held])
         assert held.sum() == 40
         assert target[held].sum() == 10

@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from models import ChurnModel, ExpansionModel, GlassBoxClassifier, ModelInputError
 
-QUICK = GlassBoxClassifier(outer_bags=2, max_rounds=100)
+QUICK = GlassBoxClassifier(outer_bags=2, max_rounds=60, interactions=0)
 
 
 def fit(rows: Any, y: Any, **options: Any) -> ChurnModel:
