@@ -26,6 +26,12 @@ _AFTER_SIGNUP = {
 }
 
 
+#: Codes of what no row tells by itself: it is held against another table.
+OF_SEVERAL_TABLES = frozenset(
+    {"unknown_account", "usage_before_signup", "usage_outside_subscription"}
+)
+
+
 def check_content(
     connection: Connection, tables: Mapping[str, OpenTable], end: datetime | None
 ) -> list[Finding]:

@@ -47,6 +47,9 @@ class OpenTable:
     days : str
         SQL name of the rows counted by account and day, where there are too many to look at each
         of them once a rule.
+    fresh : str, optional
+        SQL name of the rows that have not passed the rules on single rows in an earlier run;
+        empty where all have, None where nothing is known of earlier runs.
     """
 
     schema: Table
@@ -57,6 +60,7 @@ class OpenTable:
     types: Mapping[str, str] = field(default_factory=dict)
     plain: PlainFiles | None = None
     days: str = ""
+    fresh: str | None = None
 
     @property
     def dated(self) -> str:
@@ -134,14 +138,18 @@ def evaluate(
     ]  # fmt: skip
 
 
-def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
-    """Count a table's rows by account and day, once for all rules that ask no more of them."""
+def counted_by_day(connection: Connection, table: OpenTable, sql: str = "") -> OpenTable:
+    """Count a table's rows by account and day, once for all rules that ask no more of them.
+
+    `sql` returns the counts (account_id, moment, n, first, last) where they are known already.
+    """
     days = f"temp.{quoted('days_' + table.schema.name)}"
     at = quoted(table.schema.dated_by)
-    connection.execute(
-        f"CREATE TEMP TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
-        f"count(*) AS n, min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
+    counted = (
+        f"SELECT account_id, date_trunc('day', {at}) AS moment, count(*) AS n, "
+        f"min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
     )
+    connection.execute(f"CREATE TEMP TABLE {days} AS {sql or counted}")
     return replace(table, days=days)
 
 
@@ -234,6 +242,8 @@ def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list
     end : datetime
         `observed_until`: the end of the data, exclusive.
     """
+    if table.fresh == "":
+        return []
     limit = f"TIMESTAMP {literal(str(end))}"
     rules = []
     for column in (c for c in table.columns if c.kind == "time"):
@@ -249,7 +259,7 @@ def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list
             rules.append(
                 Rule("after_observed_until", column.name, late, name, what, fix, "warning")
             )
-    return evaluate(connection, table, rules)
+    return evaluate(connection, replace(table, view=table.fresh or table.view), rules)
 
 
 def duplicates(

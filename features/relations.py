@@ -81,19 +81,26 @@ def file_relation(path: str, base: Path) -> Relation:
             f"holds a mixture of {' and '.join(sorted(kinds))}",
             fix="keep one kind of file in the folder",
         )
-    listed = "[" + ", ".join(literal(_no_glob(file)) for file in files) + "]"
+    listed = _listed(files)
     size = sum(file.stat().st_size for file in files)
     if kinds == {"Parquet"}:
         lazy = size > LAZY_FROM_BYTES
         scanned = tuple(files) if lazy else ()
-        return Relation(
-            f"read_parquet({listed}, union_by_name = true)", path, lazy, parquet=scanned
-        )
+        return Relation(parquet_sql(files), path, lazy, parquet=scanned)
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
     sign = _delimiter(next(file for file in files if _has_text(file)))
     sql = f"read_csv({listed}, delim = {literal(sign)}, {_CSV_OPTIONS})"
     return Relation(sql, path, False, tuple(files), sign)
+
+
+def parquet_sql(files: Iterable[Path]) -> str:
+    """Return the SQL that reads Parquet files as one table."""
+    return f"read_parquet({_listed(files)}, union_by_name = true)"
+
+
+def _listed(files: Iterable[Path]) -> str:
+    return "[" + ", ".join(literal(_no_glob(file)) for file in files) + "]"
 
 
 class EmptyFileError(HealthError):

@@ -12,23 +12,18 @@ import narwhals as nw
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from features import check_rules, checks, spark
-from features.casting import cast_sql, is_clean, quoted
-from features.clean_columns import clean_types
-from features.connection import MEMORY_LIMIT, connect, first_line
-from features.csv_faults import csv_fault
+from features.casting import quoted
+from features.connection import MEMORY_LIMIT, connect
 from features.data_end import observed_end
 from features.errors import Finding, HealthError, InputError
 from features.relations import (
-    EmptyFileError,
     PlainFiles,
-    Relation,
     closest,
-    file_relation,
-    query_relation,
-    table_relation,
 )
-from features.schema import TABLES, Column, Table
+from features.schema import TABLES
+from features.table_reader import Kept, read_table
 from features.tables import Tables
+from features.usage_parts import UsageParts
 
 #: Tables whose absence is nothing to speak of.
 _BY_CHOICE = ("interventions", "overrides", "actions")
@@ -105,6 +100,7 @@ def open_tables(
     observed_until: datetime | None = None,
     allow: Collection[str] = (),
     memory_limit: str = MEMORY_LIMIT,
+    rollups: Path | None = None,
 ) -> OpenedTables:
     """Open, cast and check the input tables.
 
@@ -123,6 +119,8 @@ def open_tables(
         Codes of errors to report as warnings (`checks.ALLOWABLE`).
     memory_limit : str
         What the engine may hold in memory; what is larger goes to the system's temporary folder.
+    rollups : Path, optional
+        Folder in which roll-ups of large usage files are kept from run to run.
 
     Raises
     ------
@@ -136,7 +134,8 @@ def open_tables(
     spark_session = spark.session(url) if spark.is_spark(url) else None
     connection = connect("duckdb://" if spark_session else url, base, memory_limit)
     try:
-        opened = _opened(connection, sources, base, observed_until, allow)
+        kept = Kept(base / rollups, observed_until) if rollups and not spark_session else None
+        opened = _opened(connection, sources, base, kept, observed_until, allow)
         if spark_session is None:
             return opened
         return replace(opened, tables=spark.on_spark(opened.tables, spark_session, opened.plain))
@@ -149,21 +148,25 @@ def _opened(
     connection: duckdb.DuckDBPyConnection,
     sources: Mapping[str, TableSource],
     base: Path,
+    kept: Kept | None,
     observed_until: datetime | None,
     allow: Collection[str],
 ) -> OpenedTables:
     findings = _missing_tables(sources)
     opened: dict[str, checks.OpenTable] = {}
+    parts: UsageParts | None = None
     for name, source in sources.items():
         if name not in TABLES:
             findings.append(_unknown_table(name, source))
             continue
-        table, found = _open(connection, TABLES[name], source, base)
+        table, found, of_files = read_table(connection, TABLES[name], source, base, kept)
+        parts = of_files or parts
         findings += found
         if table is not None:
             opened[name] = table
     if "usage" in opened:
-        opened["usage"] = checks.counted_by_day(connection, opened["usage"])
+        days = parts.days_sql() if parts is not None else ""
+        opened["usage"] = checks.counted_by_day(connection, opened["usage"], days)
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
@@ -178,128 +181,24 @@ def _opened(
     summaries = tuple(_summary(connection, table) for table in opened.values())
     if "usage" in opened:
         connection.execute(f"DROP TABLE {opened['usage'].days}")
+    if parts is not None:
+        _note_checked(parts, opened["usage"], findings)
+        parts.forget_earlier()
     plain = {name: table.plain for name, table in opened.items() if table.plain is not None}
-    return OpenedTables(Tables(frames, end, connection), tuple(findings), summaries, plain)
+    return OpenedTables(Tables(frames, end, connection, parts), tuple(findings), summaries, plain)
 
 
-def _open(
-    connection: duckdb.DuckDBPyConnection, table: Table, source: TableSource, base: Path
-) -> tuple[checks.OpenTable | None, list[Finding]]:
-    """Open one table: the raw rows under canonical names, and the cast ones."""
-    try:
-        relation = _relation(source, base)
-    except HealthError as error:
-        code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
-        return None, [
-            Finding("error", code, source.label, table.name, "", error.what, fix=error.fix)
-        ]
-    try:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {relation.sql}").fetchall()
-        there = {str(row[0]): str(row[1]) for row in described}
-        mapped, found = _map_columns(table, source, relation.label, there)
-        if found:
-            return None, found
-        return _read(connection, table, relation, mapped, there)
-    except duckdb.Error as error:
-        return None, [_unreadable(connection, table, source, relation, error)]
-
-
-def _relation(source: TableSource, base: Path) -> Relation:
-    if source.path is not None:
-        return file_relation(source.path, base)
-    if source.sql is not None:
-        return query_relation(source.sql, base)
-    return table_relation(str(source.table))
-
-
-def _read(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    relation: Relation,
-    mapped: Mapping[Column, str],
-    there: Mapping[str, str],
-) -> tuple[checks.OpenTable, list[Finding]]:
-    kind = "VIEW" if relation.is_lazy else "TABLE"
-    # Not under the table's own name: it would hide the database's table from later queries.
-    raw, view = f"temp.{quoted('raw_' + table.name)}", f"temp.{quoted('input_' + table.name)}"
-    renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
-    connection.execute(f"CREATE TEMP {kind} {raw} AS SELECT {renamed} FROM {relation.sql}")
-    types = {column.name: there[name] for column, name in mapped.items()}
-    if relation.is_lazy:
-        types = clean_types(connection, raw, {c: there[name] for c, name in mapped.items()})
-    casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
-    connection.execute(f"CREATE TEMP {kind} {view} AS SELECT {casts} FROM {raw}")
-    plain = _plain(relation, mapped, types)
-    opened = checks.OpenTable(table, relation.label, raw, view, not relation.is_lazy, types, plain)
-    found = checks.check_values(connection, opened)
-    if opened.is_copy:
-        # The cast rows are all that is needed from here on.
-        connection.execute(f"DROP TABLE {raw}")
-    return opened, found
-
-
-def _plain(
-    relation: Relation, mapped: Mapping[Column, str], types: Mapping[str, str]
-) -> PlainFiles | None:
-    """Return the files where no value needs mending, so that any engine may read them."""
-    sound = all(is_clean(kind) or kind == "BOOLEAN" for kind in types.values())
-    names = {column.name: name for column, name in mapped.items()}
-    return PlainFiles(relation.parquet, names) if relation.parquet and sound else None
-
-
-def _map_columns(
-    table: Table, source: TableSource, label: str, there: Mapping[str, str]
-) -> tuple[dict[Column, str], list[Finding]]:
-    """Match canonical columns with the source's; tell every one that is missing or unknown."""
-    known = [column.name for column in table.columns]
-    found = [
-        Finding(
-            "error", "unknown_column", label, table.name, name,
-            f"the table {table.name} has no such column",
-            fix=closest(name, known, noun="known are"),
-        )
-        for name in source.columns
-        if name not in known
-    ]  # fmt: skip
-    mapped: dict[Column, str] = {}
-    for column in table.columns:
-        name = source.columns.get(column.name, column.name)
-        if name in there:
-            mapped[column] = name
-        elif column.required or column.name in source.columns:
-            what = f"the source has no column {name!r}"
-            fix = f"map it in tables.{table.name}.columns; {closest(name, there)}"
-            found.append(
-                Finding("error", "column_missing", label, table.name, column.name, what, fix=fix)
-            )
-    return mapped, found
-
-
-def _unreadable(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    source: TableSource,
-    relation: Relation,
-    error: duckdb.Error,
-) -> Finding:
-    """Turn the engine's own words into a finding."""
-
-    def found(what: str, fix: str, code: str = "unreadable") -> Finding:
-        return Finding("error", code, relation.label, table.name, "", what, fix=fix)
-
-    fault = csv_fault(relation.csv, relation.delimiter)
-    if "UTF-8" in fault:
-        fix = "save it as UTF-8, or read it by sql with read_csv(…, encoding = 'latin-1')"
-        return found(fault, fix)
-    if fault:
-        fix = "mend the line; a value that holds the separator stands in double quotes"
-        return found(fault, fix)
-    if source.table is not None and isinstance(error, duckdb.CatalogException):
-        names = [str(row[0]) for row in connection.execute("SHOW TABLES").fetchall()]
-        fix = closest(source.table, names, noun="the database of data.url holds")
-        return found("there is no such table in the database", fix, "file_missing")
-    fix = "mend the query" if source.sql else "check that the file is whole"
-    return found(f"cannot be read: {first_line(error)}", fix)
+def _note_checked(
+    parts: UsageParts,
+    usage: checks.OpenTable,
+    findings: Collection[Finding],
+) -> None:
+    """Note that no file of usage needs a second look, where the rules on single rows are met."""
+    found = {finding.code for finding in findings if finding.table == "usage"}
+    # A row past the end of the data is told in every run: its file is looked at again by its time.
+    told_anyway = check_rules.OF_SEVERAL_TABLES | {"after_observed_until"}
+    if usage.plain is not None and found <= told_anyway:
+        parts.note_checked()
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> bool:

@@ -15,6 +15,8 @@ from features.schema import TABLES, Kind
 if TYPE_CHECKING:
     import pandas as pd
 
+    from features.usage_parts import UsageParts
+
 #: The type a column of each kind has once a table is open.
 DTYPES: dict[Kind, Any] = {
     "text": nw.String(),
@@ -37,11 +39,14 @@ class Tables:
         The data ends here (exclusive): nothing is known of this moment or later.
     keep_alive : object
         The engine's connection, held so that the frames stay readable.
+    parts : UsageParts, optional
+        The files of usage and the roll-ups that are kept of them from run to run.
     """
 
     frames: Mapping[str, nw.LazyFrame[Any]]
     observed_until: datetime
     keep_alive: Any = field(default=None, repr=False, compare=False)
+    parts: UsageParts | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
         """Return the lazy frame of `table`; KeyError where it was not given."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 
 from features.day_rows import Codes, DayRows, day_number, day_of, earliest
 from features.tables import Tables
+
+if TYPE_CHECKING:
+    from features.usage_parts import UsageParts
 
 #: Days before a date that a window may reach back, for sums and users, and for single features.
 REACH_DAYS, EVENT_REACH_DAYS = 126, 56
@@ -95,46 +98,66 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
         The dates as of which features are made; not empty.
     """
     first, end = day_number(dates.min()), day_number(dates.max())
-    since = first - REACH_DAYS
-    raw = _known_use(tables, end)
-    users = [_collected(_older(raw, tables, since))]
-    users += [_collected(by_user(part, tables)) for part in _parts(raw, since, end)]
-    start = first - EVENT_REACH_DAYS
-    events = [_collected(by_event(part, tables)) for part in _parts(raw, start, end)]
-    return _assembled(pa.concat_tables(users), pa.concat_tables(events), tables)
+    since, start = first - REACH_DAYS, first - EVENT_REACH_DAYS
+    past = min(day_of(end).to_pydatetime(), tables.observed_until)
+    rows = prepared(tables["usage"]).filter(nw.col("occurred_at") < past)
+    users, events, finished = [], [], -(10**9)
+    if tables.parts is not None:
+        # Of the day on which the data ends only a part may be seen: it is read from the rows.
+        finished = min(end, day_number(tables.observed_until))
+        users = _kept(tables.parts, "users", by_user, -(10**9), finished)
+        events = _kept(tables.parts, "events", by_event, start, finished)
+    else:
+        users.append(collected(_older(rows, since)))
+    for first_day, name in ((max(since, finished), "users"), (max(start, finished), "events")):
+        roll, rolled = (by_user, users) if name == "users" else (by_event, events)
+        rolled += [collected(roll(part)) for part in _parts(rows, first_day, end)]
+    return _assembled(users, events, tables.has("usage", "user_id"))
 
 
-def _known_use(tables: Tables, end: int) -> _Frame:
-    """Return the raw rows before a day, with every column that is needed, absent ones null."""
+def _kept(
+    parts: UsageParts, name: str, roll: Callable[[_Frame], _Frame], start: int, end: int
+) -> list[pa.Table]:
+    """Return the roll-ups of the days of [start, end) file by file, made where none was kept."""
+    tables = []
+    for _, table in parts.rolled(name, lambda rows: collected(roll(prepared(rows)))):
+        day = table["day"]
+        tables.append(table.filter(pc.and_(pc.greater_equal(day, start), pc.less(day, end))))
+    return tables
+
+
+def prepared(rows: _Frame) -> _Frame:
+    """Return raw rows with every column that is needed, absent ones null, and their day.
+
+    Where rows tell when they reached us there is ``known``: the day, null if it was their own.
+    """
     kinds: dict[str, Any] = {
         "user_id": nw.String,
         "quantity": nw.Float64,
         "errors": nw.Float64,
         "active_users": nw.Float64,
     }
+    there = rows.collect_schema().names()
     columns = [
-        nw.col(name) if tables.has("usage", name) else nw.lit(None, dtype=kind).alias(name)
+        nw.col(name) if name in there else nw.lit(None, dtype=kind).alias(name)
         for name, kind in kinds.items()
     ]
-    past = min(day_of(end).to_pydatetime(), tables.observed_until)
-    rows = tables["usage"].filter(nw.col("occurred_at") < past)
-    known = ["known_at"] if tables.has("usage", "known_at") else []
+    known = ["known_at"] if "known_at" in there else []
     rows = rows.select("account_id", "event", "occurred_at", *columns, *known)
     rows = rows.with_columns(nw.col("quantity").fill_null(1.0), day=nw.col("occurred_at").dt.date())
     if known:
-        # Null where a row was known on its own day.
         late = nw.col("known_at").dt.date()
         rows = rows.with_columns(known=nw.when(late > nw.col("day")).then(late))
     return rows
 
 
-def _keys(tables: Tables, *names: str) -> list[str]:
-    return [*names, "known"] if tables.has("usage", "known_at") else [*names]
+def _keys(rows: _Frame, *names: str) -> list[str]:
+    return [*names, "known"] if "known" in rows.collect_schema().names() else [*names]
 
 
-def by_user(rows: _Frame, tables: Tables) -> _Frame:
-    """Sum up per account, user and day."""
-    return rows.group_by(*_keys(tables, "account_id", "user_id", "day")).agg(
+def by_user(rows: _Frame) -> _Frame:
+    """Sum up prepared rows per account, user and day."""
+    return rows.group_by(*_keys(rows, "account_id", "user_id", "day")).agg(
         nw.col("quantity").sum(),
         nw.len().cast(nw.Float64).alias("records"),
         nw.col("errors").sum(),
@@ -144,21 +167,27 @@ def by_user(rows: _Frame, tables: Tables) -> _Frame:
     )
 
 
-def by_event(rows: _Frame, tables: Tables) -> _Frame:
-    """Sum up per account, event and day."""
-    keys = _keys(tables, "account_id", "event", "day")
-    return rows.group_by(*keys).agg(nw.col("quantity").sum())
+def by_event(rows: _Frame) -> _Frame:
+    """Sum up prepared rows per account, event and day."""
+    return rows.group_by(*_keys(rows, "account_id", "event", "day")).agg(nw.col("quantity").sum())
 
 
-def _older(rows: _Frame, tables: Tables, since: int) -> _Frame:
+def by_account_day(rows: _Frame) -> _Frame:
+    """Count prepared rows per account and day, with the first and the last time."""
+    at = nw.col("occurred_at")
+    counted = (nw.len().alias("n"), at.min().alias("first"), at.max().alias("last"))
+    return rows.group_by("account_id", "day").agg(*counted)
+
+
+def _older(rows: _Frame, since: int) -> _Frame:
     """Return one row per user for the time before every window: its last day."""
     start = day_of(since).to_pydatetime()
     rows = rows.filter(nw.col("occurred_at") < start)
-    if tables.has("usage", "known_at"):
+    if "known" in rows.collect_schema().names():
         late = nw.col("known_at") >= start
         rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
     nothing = nw.lit(0.0)
-    last = rows.group_by(*_keys(tables, "account_id", "user_id")).agg(
+    last = rows.group_by(*_keys(rows, "account_id", "user_id")).agg(
         nw.col("day").max(),
         nw.col("active_users").count().cast(nw.Float64).alias("users_counted"),
     )
@@ -177,49 +206,75 @@ def _parts(rows: _Frame, start: int, end: int) -> Iterator[_Frame]:
         yield rows.filter((at >= begin) & (at < stop))
 
 
-def _collected(frame: _Frame) -> pa.Table:
+def collected(frame: _Frame) -> pa.Table:
     """Run a roll-up; names become codes at once, which is a tenth of the memory."""
     table: pa.Table = frame.collect("pyarrow").to_native()
     columns = {}
     for name in sorted(table.column_names):
         column = table[name]
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            columns[name] = column.cast(pa.string()).dictionary_encode()
+            column = column.cast(pa.string()).dictionary_encode().combine_chunks()
         elif name in {"day", "known"}:
-            columns[name] = column.cast(pa.date32()).cast(pa.int32())
-        else:
-            columns[name] = column.cast(pa.float64())
+            column = column.cast(pa.date32()).cast(pa.int32())
+        elif not pa.types.is_timestamp(column.type):
+            column = column.cast(pa.float64())
+        columns[name] = column
     return pa.table(columns)
 
 
-def _assembled(users: pa.Table, events: pa.Table, tables: Tables) -> DailyUse:
-    names = pd.Index(sorted({*_names(users["account_id"]), *_names(events["account_id"])}))
-    of_user, of_event = _codes(users["account_id"], names), _codes(events["account_id"], names)
-    user_names = pd.Index(sorted(_names(users["user_id"])))
-    user_code = _codes(users["user_id"], user_names)
-    event_names = pd.Index(sorted(_names(events["event"])))
+def _assembled(
+    user_parts: list[pa.Table], event_parts: list[pa.Table], has_users: bool
+) -> DailyUse:
+    users, events = _joined(user_parts, "user_id"), _joined(event_parts, "event")
+    accounts = _sorted_names(users["account_id"], events["account_id"])
+    user_names, event_names = _sorted_names(users["user_id"]), _sorted_names(events["event"])
+    of_user, of_event = (
+        _codes(users["account_id"], accounts),
+        _codes(events["account_id"], accounts),
+    )
+    user_code, event_code = (
+        _codes(users["user_id"], user_names),
+        _codes(events["event"], event_names),
+    )
     user, user_pairs = _numbered(of_user, user_code, len(user_names))
-    pair, pairs = _numbered(of_event, _codes(events["event"], event_names), len(event_names))
+    pair, pairs = _numbered(of_event, event_code, len(event_names))
     values = {name: _numbers(users[name]) for name in (*_SUMS, "active_users")}
     values["errors"] = np.nan_to_num(values["errors"])
     rows = DayRows.ordered(of_user, user, _days(users, "day"), _known(users), values)
     quantity = {"quantity": _numbers(events["quantity"])}
-    by_event = DayRows.ordered(of_event, pair, _days(events, "day"), _known(events), quantity)
-    has_users = tables.has("usage", "user_id")
-    return DailyUse(names, rows, user_pairs[:, 0], by_event, pairs, event_names, has_users)
+    event_rows = DayRows.ordered(of_event, pair, _days(events, "day"), _known(events), quantity)
+    named = (pd.Index(accounts.to_pylist(), dtype=object), rows, user_pairs[:, 0])
+    return DailyUse(
+        *named, event_rows, pairs, pd.Index(event_names.to_pylist(), dtype=object), has_users
+    )
 
 
-def _names(column: pa.ChunkedArray) -> set[str]:
-    return {name for chunk in column.chunks for name in chunk.dictionary.to_pylist()}
+def _joined(parts: list[pa.Table], member: str) -> pa.Table:
+    """Put parts one after another; an empty frame's names are of no kind, so they are cast."""
+    text = pa.dictionary(pa.int32(), pa.string())
+    texts = {"account_id", member}
+    cast = [
+        pa.table({n: part[n].cast(text) if n in texts else part[n] for n in part.column_names})
+        for part in parts
+    ]
+    return pa.concat_tables(cast).unify_dictionaries().combine_chunks()
 
 
-def _codes(column: pa.ChunkedArray, names: pd.Index[str]) -> Codes:
+def _sorted_names(*columns: pa.ChunkedArray) -> pa.Array:
+    names = pa.chunked_array(
+        [chunk.dictionary for column in columns for chunk in column.chunks], pa.string()
+    )
+    unique = pc.unique(names)
+    return unique.take(pc.sort_indices(unique))
+
+
+def _codes(column: pa.ChunkedArray, names: pa.Array) -> Codes:
     """Return the place of each value in `names`; −1 for none."""
     parts = [np.empty(0, dtype=np.int64)]
     for chunk in column.chunks:
-        places = names.get_indexer(pd.Index(chunk.dictionary.to_pylist(), dtype=object))
+        places = pc.index_in(chunk.dictionary, value_set=names).to_numpy(zero_copy_only=False)
         codes = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
-        parts.append(np.append(places, -1)[codes].astype(np.int64))
+        parts.append(np.append(places, -1).astype(np.int64)[codes])
     return np.concatenate(parts)
 
 

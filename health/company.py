@@ -47,6 +47,8 @@ def open_company(config: Config) -> Company:
         url=config.data.url,
         observed_until=config.observed_until,
         allow=config.checks.allow,
+        memory_limit=config.data.memory_limit,
+        rollups=config.rollups_dir,
     )
     _check_profiles(config, opened)
     return Company(config, opened)

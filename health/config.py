@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from features.connection import MEMORY_LIMIT
 from features.errors import HealthError
 from features.schema import TABLES
 from features.settings import FeatureSettings
@@ -29,18 +30,31 @@ from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
 from health.weekly.config import AlertsConfig, GatesConfig, MonitorConfig
 
+#: Settings that change no figure.
+_NO_FIGURE: Any = {
+    "models_dir": True,
+    "runs_dir": True,
+    "rollups_dir": True,
+    "gates": True,
+    "monitor": True,
+    "alerts": True,
+    "data": {"memory_limit": True},
+}
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
-#: Settings that change no figure.
-_NO_FIGURE = {"models_dir", "runs_dir", "gates", "monitor", "alerts"}
-
 
 class DataConfig(Section):
-    """Where the tables are: an in-process DuckDB unless the URL names a database file."""
+    """Where the tables are, and the engine that features run on.
+
+    An in-process DuckDB unless the URL names a database file or Spark. `memory_limit` is what
+    DuckDB may hold in memory; what is larger goes to the system's temporary folder.
+    """
 
     url: str = "duckdb://"
+    memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$")
 
 
 class ChecksConfig(Section):
@@ -67,6 +81,7 @@ class Config(Section):
     peer_group: PeerGroup = "segment"
     models_dir: Path = Path("models")
     runs_dir: Path = Path("runs")
+    rollups_dir: Path = Path("rollups")
     data: DataConfig = DataConfig()
     tables: dict[str, TableSource]
     checks: ChecksConfig = ChecksConfig()
@@ -119,6 +134,7 @@ class Config(Section):
     def _absolute_folders(self) -> Config:
         object.__setattr__(self, "models_dir", self.base / self.models_dir)
         object.__setattr__(self, "runs_dir", self.base / self.runs_dir)
+        object.__setattr__(self, "rollups_dir", self.base / self.rollups_dir)
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,155 @@
+"""Usage that lies in many files, rolled up file by file, and each file only once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features import usage_rollup
+from features.casting import cast_sql, literal, quoted
+from features.errors import HealthError
+from features.relations import Relation, parquet_sql
+from features.rollup_cache import RollupCache, content_key
+from features.schema import TABLES
+from features.usage_rollup import by_account_day, collected, prepared
+
+_CODE = Path(usage_rollup.__file__)
+
+
+@dataclass(frozen=True)
+class UsageParts:
+    """The files of the usage table and the roll-ups that were kept of them.
+
+    Attributes
+    ----------
+    cache : RollupCache
+        Where roll-ups are kept.
+    source : str
+        What the table's source is called.
+    keys : mapping of Path to str
+        Parquet files, and the key of each: its content, the source's name and type of each
+        canonical column, and the code that rolls up. A late row makes its file another one.
+    open : callable
+        Returns the rows of one file under canonical names and types.
+    """
+
+    cache: RollupCache
+    source: str
+    keys: Mapping[Path, str]
+    open: Callable[[Path], nw.LazyFrame[Any]]
+
+    def rolled(
+        self, name: str, roll: Callable[[nw.LazyFrame[Any]], pa.Table]
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield key and roll-up of each file, made by `roll` where none was kept."""
+        for file, key in self.keys.items():
+            table = self.cache.tables(key, name)
+            if table is None:
+                table = roll(self.open(file))
+                self._keep(key, {name: table}, {})
+            yield key, table
+
+    def days_sql(self) -> str:
+        """Return SQL of the rows counted by account and day: account_id, moment, n, first, last."""
+        rolled = self.rolled("days", _by_account_day)
+        files = [literal(str(self.cache.path(key, "days"))) for key, _ in rolled]
+        return (
+            "SELECT account_id, date_trunc('day', first) AS moment, CAST(n AS BIGINT) AS n, "
+            f"first, last FROM read_parquet([{', '.join(files)}])"
+        )
+
+    def unchecked(self, observed_until: datetime | None) -> list[Path]:
+        """Return the files whose rows have not passed every rule on single rows yet."""
+        return [file for file, key in self.keys.items() if not self._passed(key, observed_until)]
+
+    def note_checked(self) -> None:
+        """Note that every row passed, and the last time of each file."""
+        for key, days in self.rolled("days", _by_account_day):
+            if "checked_until" not in self.cache.note(key):
+                last = pc.max(days["last"]).as_py()
+                self._keep(key, {}, {"checked_until": str(last)})
+
+    def forget_earlier(self) -> None:
+        """Remove what was kept of earlier contents of these files."""
+        self.cache.forget(self.source, self.keys.values())
+
+    def _passed(self, key: str, observed_until: datetime | None) -> bool:
+        noted = self.cache.note(key).get("checked_until")
+        return noted is not None and (observed_until is None or noted < str(observed_until))
+
+    def _keep(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
+        try:
+            self.cache.write(key, tables, {"source": self.source, **note})
+        except OSError as error:
+            raise HealthError(
+                f"roll-ups cannot be kept: {error.strerror}",
+                where=str(self.cache.folder),
+                fix="name another folder in rollups_dir, or make room",
+            ) from None
+
+
+def _by_account_day(rows: nw.LazyFrame[Any]) -> pa.Table:
+    return collected(by_account_day(prepared(rows)))
+
+
+def parts_of(
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    names: Mapping[str, str],
+    types: Mapping[str, str],
+    folder: Path,
+) -> UsageParts | None:
+    """Return the parts of a usage table that is scanned where it lies.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the table is open.
+    relation : Relation
+        The files.
+    names, types : mapping of str to str
+        The source's name, and the SQL type, of each canonical column.
+    folder : Path
+        Where roll-ups are kept.
+
+    Returns
+    -------
+    UsageParts or None
+        None where the files do not all have the same columns: a file by itself would then not
+        be read as it is among the others.
+    """
+    schemas = [pq.read_schema(file) for file in relation.parquet]
+    if not schemas or any(schema != schemas[0] for schema in schemas):
+        return None
+    code = hashlib.sha256(_CODE.read_bytes()).hexdigest()
+    definition = json.dumps([code, *((name, names[name], types[name]) for name in sorted(names))])
+    keys = {file: content_key(file, definition) for file in relation.parquet}
+    cache = RollupCache(folder)
+    return UsageParts(cache, relation.label, keys, opener(connection, names, types))
+
+
+def opener(
+    connection: duckdb.DuckDBPyConnection, names: Mapping[str, str], types: Mapping[str, str]
+) -> Callable[[Path], nw.LazyFrame[Any]]:
+    """Return what opens one file; `types` may be marked where no value needs mending."""
+    casts = ", ".join(
+        f"{cast_sql(TABLES['usage'].column(name), types[name])} AS {quoted(name)}" for name in names
+    )
+    renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names.items())
+
+    def opened(file: Path) -> nw.LazyFrame[Any]:
+        sql = f"SELECT {casts} FROM (SELECT {renamed} FROM {parquet_sql([file])})"
+        return nw.from_native(connection.sql(sql))
+
+    return opened

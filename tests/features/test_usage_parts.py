@@ -1,0 +1,201 @@
+"""Roll-ups that are kept: read again where the content is the same, made anew where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features import relations as relations_module
+from features import usage
+from features.rollup_cache import RollupCache
+from features.source import OpenedTables, TableSource, open_tables
+from features.spine import build_spine
+from tests.features.company import DAY, company, frame
+
+DATES = [DAY - timedelta(days=14), DAY]
+UNTIL = DAY + timedelta(hours=6)
+
+
+@pytest.fixture(autouse=True)
+def _scanned_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", 0)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, TableSource]:
+    """Write the company with its use in a file a month."""
+    for name, rows in company().items():
+        table = frame(name, rows)
+        if name != "usage":
+            table.to_parquet(tmp_path / f"{name}.parquet", index=False)
+            continue
+        (tmp_path / "usage").mkdir()
+        for month, part in table.groupby(table["occurred_at"].dt.strftime("%Y-%m")):
+            _write(tmp_path / "usage" / f"{month}.parquet", part)
+    found = {name: TableSource(path=f"{name}.parquet") for name in company() if name != "usage"}
+    return found | {"usage": TableSource(path="usage")}
+
+
+def _write(file: Path, rows: pd.DataFrame) -> None:
+    schema = pa.Schema.from_pandas(frame("usage", company()["usage"]), preserve_index=False)
+    pq.write_table(pa.Table.from_pandas(rows, schema=schema, preserve_index=False), file)
+
+
+def _opened(folder: Path, sources: dict[str, TableSource], *, kept: bool = True) -> OpenedTables:
+    return open_tables(
+        sources,
+        base=folder,
+        observed_until=UNTIL,
+        rollups=Path("rollups") if kept else None,
+        allow=["score_outside_scale"],
+    )
+
+
+def _features(folder: Path, sources: dict[str, TableSource], *, kept: bool = True) -> pd.DataFrame:
+    return _built(_opened(folder, sources, kept=kept))
+
+
+def _built(opened: OpenedTables) -> pd.DataFrame:
+    spine = build_spine(opened.tables, DATES)
+    return spine.join(usage.build(opened.tables, spine))
+
+
+def _rolled(folder: Path) -> dict[str, int]:
+    """Return the kept files and when each was written."""
+    return {f.name: f.stat().st_mtime_ns for f in (folder / "rollups").glob("*.parquet")}
+
+
+def test_kept_roll_ups_change_no_figure(tmp_path: Path, sources: dict[str, TableSource]) -> None:
+    plain = _features(tmp_path, sources, kept=False)
+    assert not (tmp_path / "rollups").exists()
+    for _ in range(2):
+        pd.testing.assert_frame_equal(_features(tmp_path, sources), plain, rtol=1e-9)
+
+
+def test_a_second_run_reads_no_raw_row_of_the_same_files(
+    tmp_path: Path, sources: dict[str, TableSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, findings = _features(tmp_path, sources), _opened(tmp_path, sources).findings
+    written = _rolled(tmp_path)
+    monkeypatch.setattr("features.usage_parts.opener", _refuses_to_open)
+    monkeypatch.setattr("features.table_reader.opener", _refuses_to_open)
+    opened = _opened(tmp_path, sources)
+    assert opened.findings == findings
+    pd.testing.assert_frame_equal(_built(opened), first)
+    assert _rolled(tmp_path) == written
+
+
+def _refuses_to_open(*_: object) -> object:
+    def refuse(file: Path) -> None:
+        raise AssertionError(f"{file} was read again")
+
+    return refuse
+
+
+def _late_row(time: datetime) -> pd.DataFrame:
+    row = {"account_id": "busy", "event": "view", "occurred_at": time, "user_id": "late"}
+    return frame("usage", [row])
+
+
+@pytest.mark.parametrize("place", ["a file of its own", "the file of its month"])
+def test_a_late_row_of_an_old_day_is_counted(
+    tmp_path: Path, sources: dict[str, TableSource], place: str
+) -> None:
+    before = _features(tmp_path, sources)
+    written = _rolled(tmp_path)
+    late = _late_row(DAY - timedelta(days=45))
+    file = tmp_path / "usage" / f"{late['occurred_at'][0]:%Y-%m}.parquet"
+    if place == "a file of its own":
+        _write(tmp_path / "usage" / "late.parquet", late)
+    else:
+        _write(file, pd.concat([pd.read_parquet(file), late], ignore_index=True))
+    after = _features(tmp_path, sources)
+    pd.testing.assert_frame_equal(after, _features(tmp_path, sources, kept=False), rtol=1e-9)
+    busy = (after["account_id"] == "busy") & (after["as_of"] == DAY)
+    grown = after.loc[busy, "usage_records_90d"] - before.loc[busy, "usage_records_90d"]
+    assert list(grown) == [1]
+    same = {name for name, time in _rolled(tmp_path).items() if written.get(name) == time}
+    assert len(same) >= len(written) - 3
+
+
+def test_a_renamed_column_is_another_roll_up(
+    tmp_path: Path, sources: dict[str, TableSource]
+) -> None:
+    _features(tmp_path, sources)
+    weighed = TableSource(path="usage", columns={"quantity": "errors", "errors": "quantity"})
+    changed = {**sources, "usage": weighed}
+    built = _features(tmp_path, changed)
+    pd.testing.assert_frame_equal(built, _features(tmp_path, changed, kept=False), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("users", "cut short"), ("users", "another's"), ("events", "other bytes"), ("days", "gone")],
+)
+def test_a_broken_roll_up_is_made_anew(
+    tmp_path: Path, sources: dict[str, TableSource], damage: str, name: str
+) -> None:
+    whole = _features(tmp_path, sources)
+    first, second = sorted((tmp_path / "rollups").glob(f"*.{name}.parquet"))[:2]
+    content = first.read_bytes()
+    if damage == "gone":
+        first.unlink()
+    else:
+        broken = {
+            "cut short": content[: len(content) // 2],
+            "other bytes": content[:-9] + b"\0" + content[-8:],
+            "another's": second.read_bytes(),
+        }
+        first.write_bytes(broken[damage])
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
+    assert first.read_bytes() == content
+
+
+def test_a_broken_note_is_no_note(tmp_path: Path, sources: dict[str, TableSource]) -> None:
+    whole = _features(tmp_path, sources)
+    for note in (tmp_path / "rollups").glob("*.json"):
+        note.write_text(note.read_text().replace("checked_until", "checked_unti1"))
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
+
+
+def test_roll_ups_of_earlier_contents_are_removed(
+    tmp_path: Path, sources: dict[str, TableSource]
+) -> None:
+    _features(tmp_path, sources)
+    count = len(_rolled(tmp_path))
+    file = next(iter(sorted((tmp_path / "usage").glob("*.parquet"))))
+    rows = pd.read_parquet(file)
+    _write(file, pd.concat([rows, rows.head(1)], ignore_index=True))
+    _features(tmp_path, sources)
+    assert len(_rolled(tmp_path)) == count
+
+
+def test_a_fault_in_a_new_file_is_told_after_a_good_run(
+    tmp_path: Path, sources: dict[str, TableSource]
+) -> None:
+    _features(tmp_path, sources)
+    late = _late_row(UNTIL + timedelta(days=1))
+    _write(tmp_path / "usage" / "new.parquet", late)
+    codes = {finding.code for finding in _opened(tmp_path, sources).findings}
+    assert "after_observed_until" in codes
+    # It is told every time, not only when the file is new.
+    codes = {finding.code for finding in _opened(tmp_path, sources).findings}
+    assert "after_observed_until" in codes
+
+
+def test_what_was_never_written_is_absent(tmp_path: Path) -> None:
+    cache = RollupCache(tmp_path / "none")
+    assert cache.note("key") == {}
+    assert cache.tables("key", "users") is None
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert not list(tmp_path.rglob("rollups/.*"))
