@@ -168,10 +168,8 @@ class Config(Section):
 
     @property
     def hash(self) -> str:
-        """Hash of every setting that can change a figure; folders and gates do not count."""
-        settings = self.model_dump(
-            mode="json", exclude={"models_dir", "runs_dir", "gates", "monitor"}
-        )
+        """Hash of every setting that can change a figure; `_NO_FIGURE` names the others."""
+        settings = self.model_dump(mode="json", exclude=_NO_FIGURE)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def play(self, flag: str) -> str:
