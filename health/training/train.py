@@ -13,6 +13,7 @@ from features.catalogue import CATALOGUE
 from health.company import open_company
 from health.config import Config
 from health.training import registry
+from health.training.evaluation_page import render_evaluation
 from health.training.fit import TARGETS, build_training_set, fit_models, target_rows
 from health.training.held_out import FILE, held_out_predictions, to_parquet
 from health.training.leakage import known_late, strong_alone
@@ -82,13 +83,18 @@ def train_version(
     manifest = build_manifest(
         company, training, rows, models, leaks, known_until=known_until, truth=truth
     )
+    say("Drawing the evaluation")
+    page = render_evaluation(manifest, models, rows, held_out, company=config.company)
     version = registry.save_version(
         config.models_dir,
         models,
         manifest,
         until=str(known_until.date()),
         tables={FILE: to_parquet(held_out)},
-        notes={"trained.json": json.dumps({"at": at, "by": by}) + "\n"},
+        notes={
+            "trained.json": json.dumps({"at": at, "by": by}) + "\n",
+            "evaluation.html": page,
+        },
     )
     say("Comparing it with the champion")
     decision = weigh(config, version.name, training)

@@ -1,0 +1,228 @@
+"""evaluation.html: how good each model of a version is, on one page that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from scipy.special import expit
+
+from features.catalogue import CATALOGUE
+from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
+from health.training.fit import TargetRows
+from health.wording import percent
+from models.calibration import BASELINE
+from models.evaluation import evaluate
+from models.time_test import FEWEST_TESTED
+
+#: Figures of an evaluation in the page's table: key, name, what it says.
+_FIGURES = (
+    ("auc", "AUC", "chance that a row with the event ranks above one without; 0.5 is a coin"),
+    ("average_precision", "Average precision", "to be held against the base rate"),
+    ("lift_top_decile", "Lift of the top tenth", "times the base rate"),
+    ("precision_at_capacity", "Precision of the lists", "share of a full list that had the event"),
+    ("recall_at_capacity", "Recall of the lists", "share of the events that a full list holds"),
+    ("brier", "Brier score", "mean squared distance; lower is better"),
+    ("log_loss", "Log loss", "lower is better"),
+    ("calibration_error", "Calibration error", "mean distance of said and happened over tenths"),
+)
+_MOST_SHAPES = 6
+_SHAPE_ROWS = 4000
+_BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its interval, in words."""
+
+    name: str
+    value: str
+    interval: str
+    says: str
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """What the page shows of one model.
+
+    Attributes
+    ----------
+    name : str
+    evaluation : mapping
+        As in the manifest.
+    counts : mapping of str to int
+        As in the manifest's targets.
+    figures : tuple of Figure
+    plots : tuple of Markup
+        Images.
+    terms : tuple of (str, float)
+        The strongest terms with their mean absolute contribution, in log-odds.
+    """
+
+    name: str
+    evaluation: Mapping[str, Any]
+    counts: Mapping[str, int]
+    figures: tuple[Figure, ...]
+    plots: tuple[Markup, ...]
+    shapes: tuple[Markup, ...]
+    terms: tuple[tuple[str, float], ...]
+
+
+def render_evaluation(
+    manifest: Mapping[str, Any],
+    models: Mapping[str, Any],
+    rows: Mapping[str, TargetRows],
+    held_out: pd.DataFrame,
+    *,
+    company: str,
+) -> str:
+    """Render the evaluation of a version.
+
+    Parameters
+    ----------
+    manifest : mapping
+        As from `build_manifest`.
+    models : mapping of str to object
+        The fitted artefacts.
+    rows : mapping of str to TargetRows
+        What they were fitted on.
+    held_out : pd.DataFrame
+        As from `held_out_predictions`.
+    company : str
+        Its name, for the heading.
+
+    Returns
+    -------
+    str
+        One HTML page; its Content-Security-Policy lets it load nothing from anywhere.
+    """
+    environment = Environment(
+        loader=PackageLoader("health.training", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent)
+    style = _source(environment, "evaluation.css")
+    pages = [
+        _model_page(target, manifest, models[target], rows[target], held_out) for target in rows
+    ]
+    return environment.get_template("evaluation.html.j2").render(
+        manifest=manifest,
+        company=company,
+        pages=pages,
+        style=Markup(style),
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+    )
+
+
+def _model_page(
+    target: str,
+    manifest: Mapping[str, Any],
+    model: Any,
+    rows: TargetRows,
+    held_out: pd.DataFrame,
+) -> ModelPage:
+    evaluation = manifest["evaluation"][target]
+    own = held_out[held_out["target"] == target]
+    strength = pd.Series(dtype=float)
+    shapes: tuple[Markup, ...] = ()
+    if model is not None and model.basis_ != "none":
+        strength, shapes = _shapes(model, rows)
+    return ModelPage(
+        target.replace("_", "-").capitalize(),
+        evaluation,
+        manifest["targets"][target],
+        tuple(_figures(evaluation)),
+        tuple(_plots(evaluation, own, target)),
+        shapes,
+        tuple((title_of(str(term)), float(value)) for term, value in strength.items()),
+    )
+
+
+def _figures(evaluation: Mapping[str, Any]) -> list[Figure]:
+    found = []
+    for key, name, says in _FIGURES:
+        figure = evaluation.get(key)
+        if figure and figure["value"] is not None:
+            ends = [figure["low"], figure["high"]]
+            interval = "" if None in ends else f"{ends[0]:.3f} to {ends[1]:.3f}"
+            found.append(Figure(name, f"{figure['value']:.3f}", interval, says))
+    return found
+
+
+def _plots(evaluation: Mapping[str, Any], held_out: pd.DataFrame, target: str) -> list[Markup]:
+    if not evaluation.get("reliability"):
+        return []
+    name = target.replace("_", "-")
+    bins = pd.DataFrame(evaluation["reliability"])
+    drawn = [
+        (calibration(bins), f"Calibration of {name} in {len(bins)} bins"),
+        (lift(bins[::-1].reset_index(drop=True)), f"Lift of {name} by tenth"),
+    ]
+    blocks = _auc_by_block(held_out)
+    if len(blocks):
+        title = "AUC by block of dates"
+        plot = figures_with_intervals(blocks, title=title, unit="AUC", reference=0.5)
+        drawn.append((plot, f"AUC of {name} by block of later dates"))
+    return [image_tag(axes.figure, alternative) for axes, alternative in drawn]
+
+
+def _auc_by_block(held_out: pd.DataFrame) -> pd.DataFrame:
+    """Return the AUC, with its interval, of up to four blocks of the tested dates."""
+    dates = np.array(sorted(held_out["as_of"].unique()))
+    found = []
+    for block in np.array_split(dates, min(_BLOCKS, max(len(dates), 1))):
+        own = held_out[held_out["as_of"].isin(list(block))]
+        events = own.loc[own["happened"] == 1, "account_id"].nunique()
+        if events < FEWEST_TESTED or own["happened"].all():
+            continue
+        score = expit(own["logit"].to_numpy())
+        auc = evaluate(own["happened"], score, groups=own["account_id"]).auc
+        first, last = (pd.Timestamp(day).strftime("%Y-%m-%d") for day in (block[0], block[-1]))
+        name = f"{first} to {last} ({events} with the event)"
+        found.append({"name": name, "value": auc.value, "low": auc.low, "high": auc.high})
+    return pd.DataFrame(found)
+
+
+def _shapes(model: Any, rows: TargetRows) -> tuple[pd.Series[float], tuple[Markup, ...]]:
+    """Draw the strongest terms over a sample of the rows."""
+    frame = rows.frame[rows.inputs]
+    step = max(1, len(frame) // _SHAPE_ROWS)
+    sample = frame.iloc[::step]
+    contributions = model.contributions(sample).drop(columns=BASELINE)
+    strength = contributions.abs().mean().sort_values(ascending=False, kind="stable")
+    strength = strength[strength > 0].head(_MOST_SHAPES)
+    drawn = []
+    for term in strength.index:
+        title = title_of(str(term))
+        if term in sample:
+            plot = shape_function(sample[term], contributions[term], title=title, feature=title)
+            drawn.append(image_tag(plot.figure, f"What {title} adds to the log-odds"))
+    return strength, tuple(drawn)
+
+
+def title_of(term: str) -> str:
+    """Name a term of a model for people: its unit beside it where the catalogue has it."""
+    title = term.replace("_", " ").capitalize()
+    return f"{title} ({CATALOGUE[term].unit})" if term in CATALOGUE else title
+
+
+def _source(environment: Environment, name: str) -> str:
+    if environment.loader is None:  # pragma: no cover - the environment above has one
+        raise RuntimeError("no templates")
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _hash(source: str) -> str:
+    digest = hashlib.sha256(source.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
