@@ -3,17 +3,25 @@
 from features.build import build_features
 from features.catalogue import CATALOGUE, describe
 from features.errors import HealthError, InputError
+from features.feature import Feature
 from features.labels import build_labels, cross_sell_labels, tenure_spells
+from features.own import OwnFamily
+from features.point_in_time import known_rows
 from features.tables import Tables
+from features.truncation import as_known
 
 __all__ = [
     "CATALOGUE",
+    "Feature",
     "HealthError",
     "InputError",
+    "OwnFamily",
     "Tables",
+    "as_known",
     "build_features",
     "build_labels",
     "cross_sell_labels",
     "describe",
+    "known_rows",
     "tenure_spells",
 ]

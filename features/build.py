@@ -9,8 +9,8 @@ from functools import partial
 import pandas as pd
 
 from features import commercial, journey, orders, surveys, tickets, usage
-from features.catalogue import CATALOGUE
 from features.journey_stage import lifecycle_stage
+from features.own import OwnFamily, catalogue_with
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.spine import ATTRIBUTES, build_spine
 from features.tables import Tables
@@ -19,7 +19,11 @@ Family = Callable[[Tables, pd.DataFrame], pd.DataFrame]
 
 
 def build_features(
-    tables: Tables, dates: Sequence[datetime], settings: FeatureSettings = DEFAULT_SETTINGS
+    tables: Tables,
+    dates: Sequence[datetime],
+    settings: FeatureSettings = DEFAULT_SETTINGS,
+    *,
+    extra: Sequence[OwnFamily] = (),
 ) -> pd.DataFrame:
     """Build the features of every account that pays on each date, from what was known then.
 
@@ -31,19 +35,23 @@ def build_features(
         Each means its midnight; what happened at that moment or later is not seen.
     settings : FeatureSettings
         Peer group, first value, milestones, stages and the like.
+    extra : sequence of OwnFamily
+        Families beside those of the catalogue; they see the features of all others.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
         account_id, as_of, the attributes that accounts has, the lifecycle stage, and a float64
-        column per feature of the catalogue; ordered by as_of and account_id.
+        column per feature of the catalogue, then of `extra`; ordered by as_of and account_id.
     """
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
     known = spine
     for build in _families(settings):
         # A family may read what the ones before it made: seats, active users.
         known = known.join(build(tables, known))
-    features = known.reindex(columns=list(CATALOGUE)).astype(float)
+    for own in extra:
+        known = known.join(own.built(tables, known))
+    features = known.reindex(columns=list(catalogue_with(extra))).astype(float)
     there = [column for column in ATTRIBUTES if column in spine.columns]
     stage = lifecycle_stage(features, settings.stages).rename("stage")
     return spine[["account_id", "as_of", *there]].join(stage).join(features)

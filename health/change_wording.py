@@ -45,7 +45,7 @@ def moved(name: str, before: float, now: float) -> str:
     >>> moved("surveys_nps_latest", math.nan, 9)
     'New: the latest answer to whether they would recommend us: 9 of 10'
     """
-    feature = CATALOGUE[name]
+    feature = CATALOGUE.get(name) or _unknown(name)
     if math.isnan(now):
         return f"{feature.describe(now)} (before: {_short(feature, before)})"
     if math.isnan(before):
@@ -71,6 +71,22 @@ def _short(feature: Feature, value: float) -> str:
 def _bare(feature: Feature) -> Feature:
     zero = "0 %" if feature.unit == "share" else "0"
     return replace(feature, sentence="{value}", zero_means=zero, null_means="not known")
+
+
+def _unknown(name: str) -> Feature:
+    """Stand in for a feature of one's own, or one that the catalogue had in an older run."""
+    title = name.replace("_", " ").capitalize()
+    return Feature(
+        name=name,
+        family="own",
+        table="",
+        window_days=None,
+        unit="points",
+        direction=0,
+        null_means=f"{title}: not known",
+        zero_means=f"{title}: 0",
+        sentence=title + _VALUE,
+    )
 
 
 def _uncapital(text: str) -> str:

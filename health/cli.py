@@ -85,7 +85,11 @@ def features(
     from health.config import load_config
 
     if list_all:
-        show.catalogue(_console())
+        from features.catalogue import CATALOGUE
+        from health.own.families import catalogue_of
+
+        known = CATALOGUE if config is None else catalogue_of(load_config(config))
+        show.catalogue(_console(), known)
         return
     if config is None or output is None:
         raise HealthError(

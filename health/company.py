@@ -13,6 +13,7 @@ from features.errors import HealthError
 from features.point_in_time import collect
 from features.source import OpenedTables, TableSource, open_tables
 from health.config import Config
+from health.own.families import own_families
 from health.scorecard.profile import require_known_segments
 
 #: Where people write what they did about flags, unless the configuration says otherwise.
@@ -140,7 +141,10 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
 
 def features_of(company: Company, day: datetime) -> pd.DataFrame:
     """Build the features of every paying account as of a date; HealthError where none pays."""
-    features = build_features(company.opened.tables, [day], company.config.feature_settings)
+    config = company.config
+    features = build_features(
+        company.opened.tables, [day], config.feature_settings, extra=own_families(config)
+    )
     if features.empty:
         raise HealthError(
             f"no account pays on {day.date()}",

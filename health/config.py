@@ -20,8 +20,11 @@ from features.source import TableSource
 from health.expansion.config import ExpansionConfig
 from health.feature_config import FeatureConfig
 from health.flags.config import DEFAULT_PLAYS, FlagsConfig
+from health.own.config import OwnConfig
+from health.own.families import families_of
 from health.report.config import ReportConfig
 from health.scorecard.config import Scorecard
+from health.scorecard.measure import OWN_FEATURES
 from health.scorecard.profile import unknown_stages
 from health.scorecard.settings import PeerGroup, ScoreSettings
 from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
@@ -97,6 +100,7 @@ class Config(Section):
     alerts: AlertsConfig = AlertsConfig()
     expansion: ExpansionConfig = ExpansionConfig()
     report: ReportConfig = ReportConfig()
+    own: OwnConfig = OwnConfig()
     plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)
@@ -208,14 +212,24 @@ def load_config(path: Path) -> Config:
         raise HealthError(
             f"cannot be read: {error.strerror}", where=str(path), fix="check path and permissions"
         ) from None
+    base = path.resolve().parent
     try:
-        return Config.model_validate({**content, "base": path.resolve().parent, "file": path})
+        own = _own_features(content, base)
+        return Config.model_validate(
+            {**content, "base": base, "file": path}, context={OWN_FEATURES: own}
+        )
     except ValidationError as error:
         raise HealthError(
             "the configuration is not valid\n" + "\n".join(_problems(error)),
             where=str(path),
             fix="correct the keys and values named above; the README lists every key",
         ) from None
+
+
+def _own_features(content: dict[str, Any], base: Path) -> frozenset[str]:
+    """Return the names of the features of one's own, which the scorecard may use."""
+    named = OwnConfig.model_validate(content.get("own", {})).features
+    return frozenset(f.name for family in families_of(base, named) for f in family.features)
 
 
 def _problems(error: ValidationError) -> list[str]:

@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from features.catalogue import CATALOGUE
 from health.wording import day, money, percent, points
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.feature import Feature
     from health.company import Company
     from health.scoring.explain import Explanation
     from health.weekly.batch import RunResult
@@ -48,10 +50,10 @@ def check_report(console: Console, company: Company) -> None:
     say(console, f"{len(findings)} warning(s), no error: the tables can be scored.")
 
 
-def catalogue(console: Console) -> None:
+def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
     """Print every feature with what it means."""
     table = Table("feature", "unit", "window", "null means", "0 means", box=None)
-    for feature in CATALOGUE.values():
+    for feature in features.values():
         window = f"{feature.window_days} d" if feature.window_days else ""
         table.add_row(feature.name, feature.unit, window, feature.null_means, feature.zero_means)
     console.print(table)

@@ -1,5 +1,6 @@
 """Probabilities, curves and money from feature rows: pandas in and out, scikit-learn's habits."""
 
+from models.any_classifier import AnyClassifier
 from models.churn import ChurnModel
 from models.clv import expected_loss, lifetime_value, lifetime_value_interval
 from models.cohorts import ShiftedBetaGeometric
@@ -14,6 +15,7 @@ from models.splits import TimeSplit
 from models.survival import PeerSurvival, tilt
 
 __all__ = [
+    "AnyClassifier",
     "ChurnModel",
     "Evaluation",
     "ExpansionModel",

@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from models.any_classifier import AnyClassifier
 from models.calibration import Calibration
 from models.evaluation import Evaluation
 from models.glass_box import GlassBoxClassifier
@@ -55,7 +56,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Candidates for the small model, best first.
     leakage_auc : float
         A feature that alone reaches this AUC is reported in ``leakage_``.
-    estimator : GlassBoxClassifier, optional
+    estimator : GlassBoxClassifier or AnyClassifier, optional
         Used in place of the default one.
     seed : int
         Seed of every draw.
@@ -100,7 +101,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         peer_column: str | None = None,
         few_features: Sequence[str] | None = None,
         leakage_auc: float = 0.95,
-        estimator: GlassBoxClassifier | None = None,
+        estimator: GlassBoxClassifier | AnyClassifier | None = None,
         seed: int = 0,
         n_jobs: int = 2,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from features.catalogue import CATALOGUE
 from health.section import Section
@@ -20,9 +20,22 @@ NEUTRAL_POINTS = 50.0
 _SHAPES = "give one of: curve, worst with best, bands, percentile (alone or with curve or bands)"
 
 
-def known_feature(feature: str) -> str:
-    """Return the name of a feature as it is; ValueError where the catalogue has none such."""
-    if feature not in CATALOGUE:
+#: Where a validation context names the features of one's own: a collection of names.
+OWN_FEATURES = "own_features"
+
+
+def known_feature(feature: str, info: ValidationInfo | None = None) -> str:
+    """Return the name of a feature as it is; ValueError where there is none such.
+
+    Parameters
+    ----------
+    feature : str
+        The name.
+    info : ValidationInfo, optional
+        Its context may name features of one's own under `OWN_FEATURES`.
+    """
+    own = (info.context or {}).get(OWN_FEATURES, ()) if info is not None else ()
+    if feature not in CATALOGUE and feature not in own:
         raise ValueError(f"no feature is called {feature!r}; `health features --list` has all")
     return feature
 
@@ -64,8 +77,8 @@ class Measure(Section):
 
     @field_validator("feature")
     @classmethod
-    def _in_catalogue(cls, feature: str) -> str:
-        return known_feature(feature)
+    def _in_catalogue(cls, feature: str, info: ValidationInfo) -> str:
+        return known_feature(feature, info)
 
     @field_validator("curve", "bands")
     @classmethod
@@ -87,10 +100,10 @@ class Measure(Section):
             raise ValueError(_SHAPES)
         if self.percentile and self.worst is not None:
             raise ValueError("a percentile takes curve or bands, not worst and best")
-        if shapes == 0 and CATALOGUE[self.feature].direction == 0:
+        if shapes == 0 and not _direction(self.feature):
             raise ValueError(
-                "neither more nor less of this feature is healthier, so a percentile needs a "
-                "curve or bands over 0-100"
+                "neither more nor less of this feature is known to be healthier, so a percentile "
+                "needs a curve or bands over 0-100"
             )
         return self
 
@@ -101,7 +114,7 @@ class Measure(Section):
             ends = ((self.worst, 0.0), (self.best, 100.0))
             return ends if self.worst < self.best else ends[::-1]
         if self.curve is None and self.bands is None:
-            rising = CATALOGUE[self.feature].direction > 0
+            rising = _direction(self.feature) > 0
             return ((0.0, 0.0), (100.0, 100.0)) if rising else ((0.0, 100.0), (100.0, 0.0))
         return self.curve or self.bands or ()
 
@@ -113,6 +126,11 @@ class Measure(Section):
         if self.missing == "neutral":
             return NEUTRAL_POINTS
         return min(points for _, points in self.corners)
+
+
+def _direction(feature: str) -> int:
+    """Return which way is healthier; 0 for a feature of one's own, whose curve has to say."""
+    return CATALOGUE[feature].direction if feature in CATALOGUE else 0
 
 
 class Component(Section):

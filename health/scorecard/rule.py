@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from features.condition import Condition
 from health.scorecard.measure import Points, known_feature
 from health.section import Section
 
 
-def _in_catalogue(condition: Condition) -> Condition:
-    known_feature(condition.feature)
+def _in_catalogue(condition: Condition, info: ValidationInfo) -> Condition:
+    known_feature(condition.feature, info)
     return condition
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, model_validator
 
 from features.catalogue import CATALOGUE
 from features.journey_stage import DEFAULT_STAGES, StageRules
+from health.scorecard.measure import OWN_FEATURES
 
 
 class StageConfig(StageRules):
@@ -15,9 +16,10 @@ class StageConfig(StageRules):
     """
 
     @model_validator(mode="after")
-    def _in_catalogue(self) -> StageConfig:
+    def _in_catalogue(self, info: ValidationInfo) -> StageConfig:
         named = {c.feature for rule in self.rules for c in rule.when}
-        unknown = sorted(named - CATALOGUE.keys())
+        own = (info.context or {}).get(OWN_FEATURES, ())
+        unknown = sorted(named - CATALOGUE.keys() - set(own))
         if unknown:
             raise ValueError(
                 f"no feature is called {', '.join(map(repr, unknown))}; "

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from features.catalogue import CATALOGUE, describe
+from features.feature import Feature
+from features.spine import ATTRIBUTES
 
 BASELINE = "baseline"
 COLUMNS = (
@@ -103,9 +108,35 @@ def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.
     return chosen.groupby("account_id").head(most).groupby("account_id")["text"].agg("; ".join)
 
 
+def with_own_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.DataFrame:
+    """Word the reasons that rest on features beside those of our catalogue.
+
+    Parameters
+    ----------
+    reasons : pd.DataFrame
+        Rows as from `reason_rows`.
+    own : mapping of str to Feature
+        The features by name.
+    """
+    spoken = reasons["term"].isin(own.keys() - CATALOGUE.keys()) & reasons["policy"].isna()
+    if not spoken.any():
+        return reasons
+    rows = reasons.loc[spoken, ["term", "value"]]
+    said = [
+        own[term].describe(value) for term, value in zip(rows["term"], rows["value"], strict=True)
+    ]
+    texts = reasons["text"].astype(object).copy()
+    texts[spoken] = said
+    return reasons.assign(text=texts)
+
+
+#: Terms that say of what kind an account or an offer is.
+_KINDS = {*ATTRIBUTES, "product"}
+
+
 def _is_size(term: str) -> bool:
     """Tell whether a term says how large or of what kind an account is, not how it fares."""
-    return CATALOGUE[term].size if term in CATALOGUE else True
+    return CATALOGUE[term].size if term in CATALOGUE else term in _KINDS
 
 
 def _value_and_text(
@@ -122,5 +153,9 @@ def _value_and_text(
         sentences = np.array([describe(term, float(value)) for value in distinct], dtype=object)
         return numbers, sentences[codes]
     title = term.replace("_", " ").capitalize()
+    if is_numeric_dtype(column.dtype):
+        numbers = column.to_numpy(dtype=float)
+        said = ["not known" if np.isnan(value) else f"{value:.4g}" for value in numbers]
+        return numbers, np.array([f"{title}: {text}" for text in said], dtype=object)
     texts = (title + ": " + column.fillna("unknown").astype(str)).to_numpy(dtype=object)
     return np.full(len(inputs), np.nan), texts

@@ -18,10 +18,11 @@ from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, raise_flags
 from health.flags.scored import Scored
+from health.own.families import catalogue_of
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import lifetime_columns
-from health.scoring.reasons import BASELINE, reason_rows
+from health.scoring.reasons import BASELINE, reason_rows, with_own_sentences
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
 from health.training.fit import TARGETS
 from health.weekly.run_directory import PublishedRun
@@ -124,6 +125,7 @@ def score_accounts(
     step = models["steps"].upsell_step(scores["mrr"], groups)
     scores["upsell_value"] = scores["upsell_probability"] * step * 12 * _stays(scores)
     all_reasons = pd.concat([r for r in reasons if len(r)], ignore_index=True)
+    all_reasons = with_own_sentences(all_reasons, catalogue_of(config))
     supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
     raised = raise_flags(
         Scored(scores, features, all_reasons, supports),

@@ -7,7 +7,10 @@ from typing import Any
 
 from features.definitions import definition_hashes
 from features.errors import HealthError
+from features.feature import Feature
 from health.config import Config
+from health.own.estimators import load_own_modules, own_modules
+from health.own.families import catalogue_of
 from health.training import registry
 
 
@@ -44,17 +47,40 @@ def open_version(config: Config, name: str) -> registry.Version:
     ------
     HealthError
         As `registry.load_version`; or the version was trained on a feature that is not there
-        any more, or that means something else by now.
+        any more or means something else by now, or with an own module that has changed.
     """
     manifest = registry.require_version(config.models_dir, name).manifest
     where = str(config.models_dir / name / registry.MANIFEST)
-    _check_features(manifest, where, f"train again: `health train {config.file}`")
+    again = f"train again: `health train {config.file}`"
+    _check_features(manifest, catalogue_of(config), where, again)
+    _check_own_modules(manifest, config, where, again)
+    # A stored estimator of one's own is found by the name of its module.
+    load_own_modules(config)
     return registry.load_version(config.models_dir, name)
 
 
-def _check_features(manifest: Mapping[str, Any], where: str, fix: str) -> None:
+def _check_own_modules(manifest: Mapping[str, Any], config: Config, where: str, fix: str) -> None:
+    now = own_modules(config)
+    for name, code in manifest.get("own_modules", {}).items():
+        if name not in now:
+            raise HealthError(
+                f"trained with the own module {name!r}, which the configuration does not name",
+                where=where,
+                fix=f"name it in the section own of {config.file}, or {fix}",
+            )
+        if now[name] != code:
+            raise HealthError(
+                f"the own module {name}.py does something else than when the version was trained",
+                where=where,
+                fix=fix,
+            )
+
+
+def _check_features(
+    manifest: Mapping[str, Any], catalogue: Mapping[str, Feature], where: str, fix: str
+) -> None:
     trained: Mapping[str, str] = manifest.get("feature_definitions", {})
-    now = definition_hashes()
+    now = definition_hashes(catalogue)
     unknown = sorted(set(trained) - set(now))
     if unknown:
         raise HealthError(

@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from features.catalogue import CATALOGUE
 from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
+from health.plots.style import axes_or_new
 from health.training.fit import TargetRows
 from health.wording import percent
 from models.calibration import BASELINE
@@ -206,7 +207,13 @@ def _shapes(model: Any, rows: TargetRows) -> tuple[pd.Series[float], tuple[Marku
     for term in strength.index:
         title = title_of(str(term))
         if term in sample:
-            plot = shape_function(sample[term], contributions[term], title=title, feature=title)
+            plot = shape_function(
+                sample[term],
+                contributions[term],
+                ax=axes_or_new(None, width=5.4, height=3.4),
+                title=title,
+                feature=title,
+            )
             drawn.append(image_tag(plot.figure, f"What {title} adds to the log-odds"))
     return strength, tuple(drawn)
 

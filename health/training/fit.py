@@ -11,14 +11,15 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from features.build import build_features
-from features.catalogue import CATALOGUE
 from features.errors import HealthError
 from features.labels import build_labels, cross_sell_labels, tenure_spells
 from features.spine import data_start, training_dates
 from features.tables import Tables
 from health.config import Config
 from health.expansion.prices import StepPrices, peer_groups
-from models import ChurnModel, ExpansionModel, PeerSurvival, PropensityModel
+from health.own.estimators import own_estimator
+from health.own.families import catalogue_of, own_families
+from models import AnyClassifier, ChurnModel, ExpansionModel, PeerSurvival, PropensityModel
 from models.evaluation import plain
 from models.small_data import BaseRateClassifier
 
@@ -67,7 +68,7 @@ class TrainingSet:
 def model_columns(frame: pd.DataFrame, config: Config) -> list[str]:
     """Return the columns models learn from: the catalogue and the peer group."""
     peer = [config.peer_group] if config.peer_group in frame.columns else []
-    return [*CATALOGUE, *peer]
+    return [*catalogue_of(config), *peer]
 
 
 def build_training_set(
@@ -98,7 +99,9 @@ def build_training_set(
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates
-    features = build_features(tables, dates, config.feature_settings)
+    features = build_features(
+        tables, dates, config.feature_settings, extra=own_families(config)
+    )
     spine = features[["account_id", "as_of"]]
     options = {
         "horizon_days": config.labels.horizon_days,
@@ -173,7 +176,7 @@ def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
         "steps": StepPrices.from_history(training.accounts, training.products, config),
     }
     for name, rows in target_rows(training, config).items():
-        models[name] = _fit(_KINDS[name], rows, config)
+        models[name] = _fit(_KINDS[name], rows, config, own_estimator(config, name))
         models[f"{name}_base"] = _fit_base(rows, config)
     return models
 
@@ -249,6 +252,8 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "event_accounts": model.event_accounts_,
         "base_rate": rate,
         "note": "; ".join(model.reasons_),
+        "estimator": _estimator_name(model.model_),
+        "reasons_by": getattr(model.model_, "reasons_by_", "a sum of terms, exact"),
         **{key: value for key, value in figures.items() if key not in _OWN},
         "calibration": model.calibration_.to_dict(),
         "leakage": [suspect.feature for suspect in model.leakage_],
@@ -256,10 +261,20 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
     return dict(plain(judged))
 
 
+def _estimator_name(fitted: Any) -> str:
+    inner = getattr(fitted, "estimator_", fitted)
+    return type(inner).__name__
+
+
 _OWN = ("accounts", "event_accounts", "base_rate")
 
 
-def _fit(kind: type[PropensityModel], rows: TargetRows, config: Config) -> PropensityModel | None:
+def _fit(
+    kind: type[PropensityModel],
+    rows: TargetRows,
+    config: Config,
+    estimator: AnyClassifier | None = None,
+) -> PropensityModel | None:
     """Fit one model; None where there was never anything to decide."""
     frame = rows.frame
     if frame.empty:
@@ -270,6 +285,7 @@ def _fit(kind: type[PropensityModel], rows: TargetRows, config: Config) -> Prope
         peer_column=_peer_column(rows.inputs, config),
         few_features=FEW_FEATURES,
         leakage_auc=config.training.leakage_auc,
+        estimator=estimator,
         seed=config.training.seed,
     )
     labels = frame[rows.label]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.build import build_features
+from features.own import OwnFamily
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables import Tables
 from features.truncation import as_known
@@ -68,6 +69,8 @@ def known_late(
     dates: Sequence[datetime],
     features: Iterable[str],
     settings: FeatureSettings = DEFAULT_SETTINGS,
+    *,
+    extra: Sequence[OwnFamily] = (),
 ) -> list[Leak]:
     """Return the features that change once everything after their date is taken away.
 
@@ -83,11 +86,14 @@ def known_late(
         Which columns to compare.
     settings : FeatureSettings
         The settings with which `trained` was made.
+    extra : sequence of OwnFamily
+        As `build_features` took them.
     """
     checked = sorted({dates[len(dates) // 2], dates[-1]})[-_DATES_CHECKED:]
     found: dict[str, Leak] = {}
     for day in checked:
-        then = build_features(as_known(tables, day), [day], settings).set_index("account_id")
+        then = build_features(as_known(tables, day), [day], settings, extra=extra)
+        then = then.set_index("account_id")
         learnt = trained[trained["as_of"] == pd.Timestamp(day)].set_index("account_id")
         both = learnt.index.intersection(then.index)
         for name in features:

@@ -13,6 +13,8 @@ import pandas as pd
 
 from features.definitions import definition_hashes
 from health.company import Company
+from health.own.estimators import own_modules
+from health.own.families import catalogue_of
 from health.training.fit import (
     TARGETS,
     TargetRows,
@@ -55,7 +57,7 @@ def build_manifest(
     """
     config = company.config
     columns = model_columns(training.accounts, config)
-    hashes = definition_hashes()
+    hashes = definition_hashes(catalogue_of(config))
     definitions = {name: hashes[name] for name in columns if name in hashes}
     return {
         "config_hash": config.hash,
@@ -67,6 +69,7 @@ def build_manifest(
         "features": list(definitions),
         "feature_definitions": definitions,
         "features_hash": _hash(definitions),
+        "own_modules": own_modules(config),
         "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
         "rows": {
             "accounts_and_dates": len(training.accounts),

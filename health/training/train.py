@@ -9,9 +9,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from features.catalogue import CATALOGUE
 from health.company import open_company
 from health.config import Config
+from health.own.families import catalogue_of, own_families
 from health.training import registry
 from health.training.evaluation_page import render_evaluation
 from health.training.fit import TARGETS, build_training_set, fit_models, target_rows
@@ -76,7 +76,14 @@ def train_version(
     say("Looking for features that know the answer")
     leaks = [
         *strong_alone(models, TARGETS, config.training.leakage_auc),
-        *known_late(tables, training.accounts, training.dates, CATALOGUE, config.feature_settings),
+        *known_late(
+            tables,
+            training.accounts,
+            training.dates,
+            catalogue_of(config),
+            config.feature_settings,
+            extra=own_families(config),
+        ),
     ]
     embargo = config.labels.horizon_days + config.labels.grace_days
     held_out = held_out_predictions(models, rows, embargo)

@@ -1,0 +1,99 @@
+"""Modules beside the configuration: found in its folder and nowhere else, run once, hashed."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from features.errors import HealthError
+
+#: Set on a module that was loaded here: the hash of its source text.
+_MARK = "__health_own__"
+
+
+def load_module(folder: Path, name: str) -> ModuleType:
+    """Run a module of a folder, or return it where that was done and it has not changed.
+
+    It goes by its own name in ``sys.modules``, since a fitted estimator is stored under the name
+    of its module.
+
+    Parameters
+    ----------
+    folder : Path
+        The configuration's folder.
+    name : str
+        The module's name: its file without ``.py``.
+
+    Raises
+    ------
+    HealthError
+        There is no such file, its name is that of another module, or it fails.
+    """
+    path = module_file(folder, name)
+    mark = hashlib.sha256(f"{path}\n".encode() + path.read_bytes()).hexdigest()
+    there = sys.modules.get(name)
+    if there is not None and getattr(there, _MARK, "") == mark:
+        return there
+    if (there is not None and not hasattr(there, _MARK)) or _is_installed(name):
+        raise HealthError(
+            f"there is another module called {name!r} already",
+            where=str(path),
+            fix="give the file another name, e.g. one that begins with own_",
+        )
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:  # pragma: no cover - a .py file has a loader
+        raise HealthError("cannot be loaded", where=str(path), fix="check the file")
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, _MARK, mark)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise HealthError(
+            f"fails when it is loaded: {error!r}", where=str(path), fix="mend the module"
+        ) from error
+    return module
+
+
+def module_file(folder: Path, name: str) -> Path:
+    """Return the file of a module; HealthError where the folder has none of that name."""
+    path = folder / f"{name}.py"
+    if not name.isidentifier() or not path.is_file():
+        raise HealthError(
+            f"there is no module {name!r} beside the configuration",
+            where=str(path),
+            fix="put the file there, or correct the name in the section own; only modules of "
+            "that folder are loaded",
+        )
+    return path
+
+
+def module_hash(folder: Path, name: str) -> str:
+    """Return a hash of what a module does: comments and layout do not count."""
+    path = module_file(folder, name)
+    try:
+        tree = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+    except (SyntaxError, ValueError) as error:
+        raise HealthError(f"is no Python: {error}", where=str(path), fix="mend it") from None
+    return hashlib.sha256(tree.encode()).hexdigest()[:12]
+
+
+def _is_installed(name: str) -> bool:
+    """Tell whether a library or the standard library has a module of that name."""
+    if name in sys.stdlib_module_names:
+        return True
+    there = sys.modules.get(name)
+    if there is not None and hasattr(there, _MARK):
+        return False
+    return importlib.util.find_spec(name) is not None and _elsewhere(name)
+
+
+def _elsewhere(name: str) -> bool:
+    """Tell whether the module found on the path is an installed one."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None and "site-packages" in spec.origin
