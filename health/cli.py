@@ -249,7 +249,10 @@ def models(
         decision = weigh(loaded, version)
         console.compared(_console(), decision)
         at, by = _signed()
-        promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
+        if version == decision.champion:
+            show.say(_console(), f"{version} is the champion already.")
+        else:
+            promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
     console.versions(_console(), loaded.models_dir, registry.champion(loaded.models_dir))
 
 

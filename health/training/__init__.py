@@ -1,1 +1,73 @@
-"""Training: models fitted on past dates, and the versions they are kept in."""
+"""Training: models fitted on past dates, and the versions they are kept in.
+
+What a notebook needs, pandas in and out; importing it loads nothing until a name is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from health.training.champion import load_champion, open_version
+    from health.training.cohort import Candidate
+    from health.training.compare import compare_versions
+    from health.training.fit import (
+        TrainingSet,
+        build_training_set,
+        evaluation_of,
+        fit_models,
+        target_rows,
+    )
+    from health.training.held_out import held_out_predictions
+    from health.training.leakage import known_late, strong_alone
+    from health.training.promotion import promote_version, weigh
+    from health.training.registry import list_versions, save_version
+    from health.training.train import train_version
+
+#: Where each name lives: what a command does not use, it does not wait for.
+_HOMES = {
+    "Candidate": "cohort",
+    "TrainingSet": "fit",
+    "build_training_set": "fit",
+    "compare_versions": "compare",
+    "evaluation_of": "fit",
+    "fit_models": "fit",
+    "held_out_predictions": "held_out",
+    "known_late": "leakage",
+    "list_versions": "registry",
+    "load_champion": "champion",
+    "open_version": "champion",
+    "promote_version": "promotion",
+    "save_version": "registry",
+    "strong_alone": "leakage",
+    "target_rows": "fit",
+    "train_version": "train",
+    "weigh": "promotion",
+}
+
+__all__ = [
+    "Candidate",
+    "TrainingSet",
+    "build_training_set",
+    "compare_versions",
+    "evaluation_of",
+    "fit_models",
+    "held_out_predictions",
+    "known_late",
+    "list_versions",
+    "load_champion",
+    "open_version",
+    "promote_version",
+    "save_version",
+    "strong_alone",
+    "target_rows",
+    "train_version",
+    "weigh",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
