@@ -18,6 +18,7 @@ import pandas as pd
 from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.feature import Feature
+from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables import Tables
 
 #: What a feature says to people, which may be worded better without meaning something else.
@@ -28,7 +29,9 @@ _DAY = datetime(2025, 6, 29)
 _ACCOUNTS = 8
 
 
-def definition_hashes(catalogue: Mapping[str, Feature] = CATALOGUE) -> dict[str, str]:
+def definition_hashes(
+    catalogue: Mapping[str, Feature] = CATALOGUE, settings: FeatureSettings = DEFAULT_SETTINGS
+) -> dict[str, str]:
     """Return a hash per feature of what it declares and computes.
 
     Parameters
@@ -36,13 +39,15 @@ def definition_hashes(catalogue: Mapping[str, Feature] = CATALOGUE) -> dict[str,
     catalogue : mapping of str to Feature
         Features by name. One that `build_features` does not make by itself is hashed by what
         it declares.
+    settings : FeatureSettings
+        What a company says about how they are made.
 
     Returns
     -------
     dict of str to str
         Twelve hexadecimal digits by feature.
     """
-    computed = build_features(_fixed_company(), [_DAY, _DAY - timedelta(days=63)])
+    computed = build_features(_fixed_company(), [_DAY, _DAY - timedelta(days=63)], settings)
     return {name: _hash(feature, computed.get(name)) for name, feature in catalogue.items()}
 
 
@@ -140,8 +145,8 @@ def _usage() -> pd.DataFrame:
 def _tickets() -> pd.DataFrame:
     rows = []
     for i in range(0, _ACCOUNTS, 2):
-        for n in range(1 + i):
-            opened = 6 + 17 * n + i
+        for n in range(4 + 3 * i):
+            opened = 6 + 13 * n + i
             solved = None if n == 0 else _ago(opened - 1 - n % 3)
             rows.append(
                 {
@@ -196,7 +201,7 @@ def _orders() -> pd.DataFrame:
             "product": ("core", "addon")[n % 2],
         }
         for i in range(_ACCOUNTS)
-        for n in range(1 + i % 4)
+        for n in range(1 + 2 * (i % 4))
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from features.definitions import definition_hashes
 from features.errors import HealthError
-from features.feature import Feature
 from health.config import Config
 from health.own.estimators import load_own_modules, own_modules
 from health.own.families import catalogue_of
@@ -52,7 +51,8 @@ def open_version(config: Config, name: str) -> registry.Version:
     manifest = registry.require_version(config.models_dir, name).manifest
     where = str(config.models_dir / name / registry.MANIFEST)
     again = f"train again: `health train {config.file}`"
-    _check_features(manifest, catalogue_of(config), where, again)
+    now = definition_hashes(catalogue_of(config), config.feature_settings)
+    _check_features(manifest, now, where, again)
     _check_own_modules(manifest, config, where, again)
     # A stored estimator of one's own is found by the name of its module.
     load_own_modules(config)
@@ -77,10 +77,9 @@ def _check_own_modules(manifest: Mapping[str, Any], config: Config, where: str, 
 
 
 def _check_features(
-    manifest: Mapping[str, Any], catalogue: Mapping[str, Feature], where: str, fix: str
+    manifest: Mapping[str, Any], now: Mapping[str, str], where: str, fix: str
 ) -> None:
     trained: Mapping[str, str] = manifest.get("feature_definitions", {})
-    now = definition_hashes(catalogue)
     unknown = sorted(set(trained) - set(now))
     if unknown:
         raise HealthError(

@@ -99,9 +99,7 @@ def build_training_set(
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates
-    features = build_features(
-        tables, dates, config.feature_settings, extra=own_families(config)
-    )
+    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
     spine = features[["account_id", "as_of"]]
     options = {
         "horizon_days": config.labels.horizon_days,

@@ -57,7 +57,7 @@ def build_manifest(
     """
     config = company.config
     columns = model_columns(training.accounts, config)
-    hashes = definition_hashes(catalogue_of(config))
+    hashes = definition_hashes(catalogue_of(config), config.feature_settings)
     definitions = {name: hashes[name] for name in columns if name in hashes}
     return {
         "config_hash": config.hash,
