@@ -4,6 +4,7 @@ from features.build import build_features
 from features.catalogue import CATALOGUE, describe
 from features.errors import HealthError, InputError
 from features.feature import Feature
+from features.frames import tables_from_frames
 from features.labels import build_labels, cross_sell_labels, tenure_spells
 from features.own import OwnFamily
 from features.point_in_time import known_rows
@@ -23,5 +24,6 @@ __all__ = [
     "cross_sell_labels",
     "describe",
     "known_rows",
+    "tables_from_frames",
     "tenure_spells",
 ]

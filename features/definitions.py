@@ -18,6 +18,7 @@ import pandas as pd
 from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.feature import Feature
+from features.frames import tables_from_frames
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables import Tables
 
@@ -77,7 +78,7 @@ def _fixed_company() -> Tables:
         "orders": _orders(),
         "interventions": _interventions(),
     }
-    return Tables.from_pandas(frames, observed_until=_DAY + timedelta(days=1))
+    return tables_from_frames(frames, observed_until=_DAY + timedelta(days=1))
 
 
 def _accounts() -> pd.DataFrame:

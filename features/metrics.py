@@ -79,7 +79,7 @@ def wilson_interval(satisfied: pd.Series[float], answers: pd.Series[float]) -> I
     Examples
     --------
     >>> ends = wilson_interval(pd.Series([3.0]), pd.Series([5.0]))
-    >>> round(ends.low[0], 3), round(ends.high[0], 3)
+    >>> round(float(ends.low[0]), 3), round(float(ends.high[0]), 3)
     (0.231, 0.882)
     """
     given = answers.where(answers > 0)

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import narwhals as nw
 
-from features.schema import TABLES, Kind
+from features.schema import Kind
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from features.usage_parts import UsageParts
 
 #: The type a column of each kind has once a table is open.
@@ -26,7 +23,7 @@ DTYPES: dict[Kind, Any] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tables:
     """The input tables of one company, opened on one engine.
 
@@ -45,8 +42,8 @@ class Tables:
 
     frames: Mapping[str, nw.LazyFrame[Any]]
     observed_until: datetime
-    keep_alive: Any = field(default=None, repr=False, compare=False)
-    parts: UsageParts | None = field(default=None, repr=False, compare=False)
+    keep_alive: Any = field(default=None, compare=False)
+    parts: UsageParts | None = field(default=None, compare=False)
 
     def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
         """Return the lazy frame of `table`; KeyError where it was not given."""
@@ -62,25 +59,18 @@ class Tables:
         return column is None or column in self.frames[table].collect_schema().names()
 
     @classmethod
-    def from_pandas(cls, frames: Mapping[str, pd.DataFrame], *, observed_until: datetime) -> Tables:
-        """Open pandas frames with canonical columns on an in-process DuckDB.
+    def from_pandas(cls, frames: Mapping[str, Any], *, observed_until: datetime) -> Tables:
+        """Open frames; see `frames.tables_from_frames`."""
+        from features.frames import tables_from_frames  # noqa: PLC0415
 
-        Columns that the schema does not know are left out; the others are cast to their
-        canonical types, and a value that cannot be cast raises.
-        """
-        connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'UTC'")
-        opened: dict[str, nw.LazyFrame[Any]] = {}
-        for name, frame in frames.items():
-            known = [c for c in TABLES[name].columns if c.name in frame.columns]
-            connection.register(f"{name}_input", frame)
-            casts = ", ".join(
-                f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in known
-            )
-            connection.execute(f'CREATE TABLE "{name}" AS SELECT {casts} FROM "{name}_input"')
-            connection.unregister(f"{name}_input")
-            opened[name] = nw.from_native(connection.table(name))
-        return cls(opened, observed_until, connection)
+        return tables_from_frames(frames, observed_until=observed_until)
+
+    def __repr__(self) -> str:
+        held = ", ".join(
+            f"{name} ({len(frame.collect_schema().names())} columns)"
+            for name, frame in self.frames.items()
+        )
+        return f"Tables({held}; data until {self.observed_until:%Y-%m-%d})"
 
 
 #: SQL names of the types in `DTYPES`.

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features import Tables
+from features.frames import tables_from_frames
 from features.schema import TABLES
 
 Row = dict[str, Any]
@@ -47,7 +48,7 @@ def open_tables(
         name: frame(name, listed).drop(columns=list((without or {}).get(name, ())))
         for name, listed in rows.items()
     }
-    return Tables.from_pandas(frames, observed_until=until)
+    return tables_from_frames(frames, observed_until=until)
 
 
 def accounts() -> list[Row]:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.frames import tables_from_frames
 from features.revenue import RevenueMovements, revenue_movements
 from features.tables import Tables
 
@@ -23,7 +24,7 @@ def company(rows: list[tuple[str, str, str, str | None, float]]) -> Tables:
     accounts = pd.DataFrame({"account_id": subscriptions["account_id"].unique()})
     accounts["created_at"] = pd.Timestamp("2025-01-01")
     tables = {"accounts": accounts, "subscriptions": subscriptions}
-    return Tables.from_pandas(tables, observed_until=END)
+    return tables_from_frames(tables, observed_until=END)
 
 
 BOOK = [

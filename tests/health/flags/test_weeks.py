@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import HealthError
-from features.tables import Tables
+from features.frames import tables_from_frames
 from health.config import Config
 from health.flags.actions import read_actions
 from health.flags.capacity import fit_lists, lot
@@ -29,7 +29,7 @@ def _config(**flags: object) -> Config:
 
 def _actions(*rows: Mapping[str, object], as_of: date = DAY) -> pd.DataFrame:
     actions = pd.DataFrame([{"account_id": "A0", "flag": "at_risk", **row} for row in rows])
-    tables = Tables.from_pandas({"actions": actions}, observed_until=datetime(2027, 1, 1))
+    tables = tables_from_frames({"actions": actions}, observed_until=datetime(2027, 1, 1))
     return read_actions(tables, datetime.combine(as_of, datetime.min.time()))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.frames import tables_from_frames
 from features.tables import Tables
 from health.report.background import Background, build_background
 
@@ -51,7 +52,7 @@ def company() -> Tables:
         "tickets": tickets,
         "surveys": surveys,
     }
-    return Tables.from_pandas(tables, observed_until=datetime(2026, 7, 1))
+    return tables_from_frames(tables, observed_until=datetime(2026, 7, 1))
 
 
 @pytest.fixture(scope="module")

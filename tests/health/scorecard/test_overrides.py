@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
+from features.frames import tables_from_frames
 from features.tables import Tables
 from health.scorecard.config import Scorecard
 from health.scorecard.overrides import COLUMNS, active_overrides, override_values
@@ -40,7 +41,7 @@ def _tables(*rows: tuple[str, str, float, str, str | None, str | None]) -> Table
     for column in ("created_at", "expires_at", "known_at"):
         frame[column] = pd.to_datetime(frame[column])
     frame = frame.assign(author="Ana", reason="spoke to them")
-    return Tables.from_pandas({"overrides": frame}, observed_until=datetime(2027, 1, 1))
+    return tables_from_frames({"overrides": frame}, observed_until=datetime(2027, 1, 1))
 
 
 def _held(*rows: tuple[str, str, float, str, str | None, str | None]) -> list[float]:
@@ -73,7 +74,7 @@ def test_the_last_of_several_counts_and_a_lapsed_one_gives_way() -> None:
 
 
 def test_without_a_table_nobody_overrides() -> None:
-    empty = active_overrides(Tables.from_pandas({}, observed_until=DAY), [DAY])
+    empty = active_overrides(tables_from_frames({}, observed_until=DAY), [DAY])
     assert list(empty.columns) == list(COLUMNS)
     assert empty.empty
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE
+from features.frames import tables_from_frames
 from features.tables import Tables
 from health.config import Config
 from health.scoring.health_part import HealthPart, score_health_part
@@ -75,7 +76,7 @@ def _features(day: datetime, *rows: tuple[float, float, float, float]) -> pd.Dat
 
 
 def _tables() -> Tables:
-    return Tables.from_pandas({"overrides": OVERRIDES}, observed_until=datetime(2027, 1, 1))
+    return tables_from_frames({"overrides": OVERRIDES}, observed_until=datetime(2027, 1, 1))
 
 
 def _published(folder: Path, features: pd.DataFrame, part: HealthPart, config: Config) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.frames import tables_from_frames
 from features.tables import Tables
 from health.config import Config
 from health.flags.actions import read_actions
@@ -46,7 +47,7 @@ def _company(leavers: set[int]) -> Tables:
         }
     )
     tables = {"accounts": made, "subscriptions": subscriptions, "actions": actions}
-    return Tables.from_pandas(tables, observed_until=DAY)
+    return tables_from_frames(tables, observed_until=DAY)
 
 
 def _publish(runs_dir: Path, day: datetime, chances: np.ndarray, listed: int = 20) -> PublishedRun:

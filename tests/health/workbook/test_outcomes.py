@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.tables import Tables
+from features.frames import tables_from_frames
 from health.flags.actions import read_actions
 from health.workbook.book import write_workbook
 from health.workbook.outcomes import import_outcomes
@@ -51,7 +51,7 @@ def test_what_a_csm_fills_in_is_what_the_next_run_reads(workbook: Path, tmp_path
     file = tmp_path / "actions.csv"
     done = import_outcomes(workbook, file, at=AT, author="Ana")
     assert (done.added, done.known) == (3, 0)
-    actions = Tables.from_pandas({"actions": pd.read_csv(file)}, observed_until=AT)
+    actions = tables_from_frames({"actions": pd.read_csv(file)}, observed_until=AT)
     read = read_actions(actions, datetime(2026, 11, 8)).set_index("flag")
     assert read["action"].to_dict() == {
         "at_risk": "saved",
