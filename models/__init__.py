@@ -4,35 +4,46 @@ from models.any_classifier import AnyClassifier
 from models.churn import ChurnModel
 from models.clv import expected_loss, lifetime_value, lifetime_value_interval
 from models.cohorts import ShiftedBetaGeometric
+from models.cox import CoxSurvival
+from models.discrete_time import DiscreteTimeSurvival
 from models.evaluation import Evaluation, evaluate
 from models.expansion import ExpansionModel
 from models.glass_box import GlassBoxClassifier
+from models.growth import PeerGrowth
 from models.inputs import ModelInputError
 from models.leakage import leakage_suspects
 from models.propensity import PropensityModel
 from models.purchases import PurchaseModel, SpendModel, order_value, purchase_history
+from models.retention import retention_table
 from models.splits import TimeSplit
 from models.survival import PeerSurvival, tilt
+from models.survival_evaluation import concordance, integrated_brier_score
 
 __all__ = [
     "AnyClassifier",
     "ChurnModel",
+    "CoxSurvival",
+    "DiscreteTimeSurvival",
     "Evaluation",
     "ExpansionModel",
     "GlassBoxClassifier",
     "ModelInputError",
+    "PeerGrowth",
     "PeerSurvival",
     "PropensityModel",
     "PurchaseModel",
     "ShiftedBetaGeometric",
     "SpendModel",
     "TimeSplit",
+    "concordance",
     "evaluate",
     "expected_loss",
+    "integrated_brier_score",
     "leakage_suspects",
     "lifetime_value",
     "lifetime_value_interval",
     "order_value",
     "purchase_history",
+    "retention_table",
     "tilt",
 ]
