@@ -86,13 +86,15 @@ def lifetime_value_interval(
     margin: float,
     annual_discount_rate: float,
     growth: Any = None,
+    growth_sd: Any = 0.0,
     level: float = 0.95,
 ) -> LifetimeValue:
-    """Return the lifetime value and the interval that the uncertainty of its curve gives it.
+    """Return the lifetime value and the interval that the uncertainty of its inputs gives it.
 
     An account's hazard may be off by a common factor exp(ε), ε ~ N(0, sd²); its curve is then
-    S^exp(ε). The value falls as ε rises, so the quantiles of the value are the values at the
-    quantiles of ε: what resampling ε converges to, at the cost of two evaluations.
+    S^exp(ε). The value falls as ε rises, so its quantiles are the values at the quantiles of ε.
+    The monthly growth may be off by δ, independently; both distances add in quadrature on the
+    log scale. That is what resampling ε and δ gives, at the cost of four evaluations.
 
     Parameters
     ----------
@@ -100,21 +102,44 @@ def lifetime_value_interval(
         As in `lifetime_value`.
     log_hazard_sd : float or array-like, shape = (n_accounts,)
         sd, from `PeerSurvival.log_hazard_sd` and `probability_log_hazard_sd`.
+    growth_sd : float or array-like, shape = (n_accounts,)
+        Standard error of the monthly growth, from `PeerGrowth.net_sd`.
     level : float
         Probability inside the interval, 0-1.
     """
-    spread = norm.ppf(0.5 + level / 2) * np.asarray(log_hazard_sd, dtype="float64")
     curves = np.asarray(survival, dtype="float64")
-    factor = np.broadcast_to(np.exp(spread), curves.shape[:1])[:, None]
+    z = float(norm.ppf(0.5 + level / 2))
+    accounts = curves.shape[:1]
+    factor = np.exp(z * np.broadcast_to(np.asarray(log_hazard_sd, dtype="float64"), accounts))
+    drift = z * np.broadcast_to(np.asarray(growth_sd, dtype="float64"), accounts)
+    index = np.ones(curves.shape[1]) if growth is None else np.asarray(growth, dtype="float64")
 
-    def value(s: FloatArray) -> FloatArray:
+    def value(s: FloatArray, g: FloatArray) -> FloatArray:
         return lifetime_value(
-            mrr, s, margin=margin, annual_discount_rate=annual_discount_rate, growth=growth
+            mrr, s, margin=margin, annual_discount_rate=annual_discount_rate, growth=g
         )
 
-    return LifetimeValue(
-        value(curves), low=value(curves**factor), high=value(curves ** (1 / factor))
+    middle = value(curves, index)
+    by_hazard = (
+        value(curves ** factor[:, None], index),
+        value(curves ** (1 / factor[:, None]), index),
     )
+    if not drift.any():
+        return LifetimeValue(middle, *by_hazard)
+    months = np.arange(1, curves.shape[1] + 1)
+    by_growth = (
+        value(curves, index * np.exp(-drift[:, None] * months)),
+        value(curves, index * np.exp(drift[:, None] * months)),
+    )
+    low, high = (_in_quadrature(middle, *pair) for pair in zip(by_hazard, by_growth, strict=True))
+    return LifetimeValue(middle, low=middle / low, high=middle * high)
+
+
+def _in_quadrature(middle: FloatArray, one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the factor that two independent distances from the middle make together."""
+    safe = np.where(middle > 0, middle, 1.0)
+    ratios = [np.where(middle > 0, end, 1.0) / safe for end in (one, other)]
+    return np.asarray(np.exp(np.hypot(*(np.log(np.maximum(r, 1e-12)) for r in ratios))))
 
 
 def probability_log_hazard_sd(probability: Any, logit_sd: float) -> FloatArray:

@@ -78,4 +78,4 @@ def integrated_brier_score(durations: Any, events: Any, survival: Any, times: An
 
 def _still_observed(censored: Any, times: FloatArray) -> FloatArray:
     chance = censored.survival_function_at_times(times).to_numpy(dtype="float64")
-    return np.maximum(chance, 1e-6)
+    return np.asarray(np.maximum(chance, 1e-6))

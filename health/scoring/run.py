@@ -21,7 +21,7 @@ from health.flags.scored import Scored
 from health.own.families import catalogue_of
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
-from health.scoring.lifetime import lifetime_columns
+from health.scoring.lifetime import lifetime_columns, paid_so_far
 from health.scoring.reasons import BASELINE, reason_rows, with_own_sentences
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
 from health.training.fit import TARGETS
@@ -117,7 +117,15 @@ def score_accounts(
     groups = peer_groups(features, config)
     scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
     scores = scores.assign(
-        **lifetime_columns(scores, groups, models["survival"], models["churn"], config)
+        **lifetime_columns(
+            scores,
+            groups,
+            models["survival"],
+            models["churn"],
+            config,
+            growth=models.get("growth"),
+            past=paid_so_far(tables, day.to_pydatetime()),
+        )
     )
     offers, rows = _best_offers(features, scores, tables, models, config)
     scores = scores.join(offers)

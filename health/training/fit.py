@@ -19,8 +19,16 @@ from health.config import Config
 from health.expansion.prices import StepPrices, peer_groups
 from health.own.estimators import own_estimator
 from health.own.families import catalogue_of, own_families
-from models import AnyClassifier, ChurnModel, ExpansionModel, PeerSurvival, PropensityModel
+from models import (
+    AnyClassifier,
+    ChurnModel,
+    ExpansionModel,
+    PeerGrowth,
+    PeerSurvival,
+    PropensityModel,
+)
 from models.evaluation import plain
+from models.growth import surviving_pairs
 from models.small_data import BaseRateClassifier
 
 #: What a probability is published of.
@@ -171,6 +179,7 @@ def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
     """Fit churn, upsell, cross-sell and the peer curves; return them by artefact name."""
     models: dict[str, Any] = {
         "survival": _fit_survival(training.durations),
+        "growth": _fit_growth(training.accounts, config),
         "steps": StepPrices.from_history(training.accounts, training.products, config),
     }
     for name, rows in target_rows(training, config).items():
@@ -310,6 +319,21 @@ def _durations(tables: Tables, config: Config) -> pd.DataFrame:
     accounts = tables["accounts"].select("account_id", *peer).collect("pandas").to_native()
     spells = spells.merge(accounts, on="account_id", how="left")
     return spells.assign(group=peer_groups(spells, config))
+
+
+def _fit_growth(accounts: pd.DataFrame, config: Config) -> PeerGrowth | None:
+    """Fit how the MRR of those who stay moves; None where no account has two dates."""
+    history = accounts[["account_id", "as_of", "mrr"]].assign(group=peer_groups(accounts, config))
+    pairs = surviving_pairs(history)
+    if pairs.empty:
+        return None
+    return PeerGrowth(seed=config.training.seed).fit(
+        pairs["mrr_before"],
+        pairs["mrr_after"],
+        pairs["days_between"],
+        groups=pairs["group"],
+        accounts=pairs["account_id"],
+    )
 
 
 def _fit_survival(durations: pd.DataFrame) -> PeerSurvival:

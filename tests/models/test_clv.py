@@ -74,6 +74,22 @@ def test_the_interval_is_what_resampling_gives() -> None:
     assert (result.low[0], result.high[0]) == pytest.approx((low, high), rel=0.01)
 
 
+def test_the_interval_with_growth_is_what_resampling_gives() -> None:
+    curve, months = 0.97 ** np.arange(1, 37), np.arange(1, 37)
+    growth, sd = 1.004**months, 0.004
+    result = lifetime_value_interval(
+        [100.0], curve[None, :], 0.25, growth=growth, growth_sd=sd, **TERMS
+    )
+    rng = np.random.default_rng(0)
+    hazards = curve ** np.exp(0.25 * rng.normal(size=(20_000, 1)))
+    paths = growth * np.exp(sd * rng.normal(size=(20_000, 1)) * months)
+    drawn = lifetime_value(np.full(20_000, 100.0), hazards, growth=paths, **TERMS)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert (result.low[0], result.high[0]) == pytest.approx((low, high), rel=0.02)
+    plain = lifetime_value_interval([100.0], curve[None, :], 0.25, growth=growth, **TERMS)
+    assert result.low[0] < plain.low[0] and plain.high[0] < result.high[0]
+
+
 def test_a_spread_of_log_odds_becomes_one_of_log_hazard() -> None:
     p, step = 0.2, 1e-6
     z = np.log(p / (1 - p))

@@ -30,6 +30,8 @@ SCORES = {
     "clv",
     "clv_low",
     "clv_high",
+    "past_value",
+    "total_value",
     "upsell_probability",
     "upsell_value",
     "cross_sell_product",
@@ -89,6 +91,8 @@ def test_every_output_is_there_per_account(scores: pd.DataFrame) -> None:
     assert (scores["clv_low"] <= scores["clv"]).all()
     assert (scores["clv"] <= scores["clv_high"]).all()
     assert (scores["clv"] > 0).all()
+    assert (scores["past_value"] > 0).mean() > 0.95
+    assert np.allclose(scores["past_value"] + scores["clv"], scores["total_value"])
     assert scores["upsell_probability"].between(0, 1).all()
     assert scores["cross_sell_product"].notna().any()
     assert scores["health_change"].notna().mean() > 0.9
