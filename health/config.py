@@ -17,6 +17,7 @@ from features.errors import HealthError
 from features.schema import TABLES
 from features.settings import FeatureSettings
 from features.source import TableSource
+from health.backtest.config import BacktestConfig
 from health.expansion.config import ExpansionConfig
 from health.feature_config import FeatureConfig
 from health.flags.config import DEFAULT_PLAYS, FlagsConfig
@@ -31,6 +32,8 @@ from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
 from health.scoring.config import ClvConfig
 from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
+from health.tune.config import TuneConfig
+from health.weekly.config import GatesConfig
 from health.weekly.config import AlertsConfig, GatesConfig, MonitorConfig
 
 #: Settings that change no figure.
@@ -101,6 +104,8 @@ class Config(Section):
     expansion: ExpansionConfig = ExpansionConfig()
     report: ReportConfig = ReportConfig()
     own: OwnConfig = OwnConfig()
+    backtest: BacktestConfig = BacktestConfig()
+    tune: TuneConfig = TuneConfig()
     plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)

@@ -169,6 +169,20 @@ def _in_order(flags: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop(columns="place").reset_index(drop=True)
 
 
+def at_risk_list(scored: Scored, config: Config) -> pd.DataFrame:
+    """Return the at-risk lists of all CSMs, cut to their capacity.
+
+    Parameters
+    ----------
+    scored : Scored
+        Of the scores account_id, name, csm, mrr, health_band, churn_probability, churn_base_rate
+        and expected_loss; of the features notice_given.
+    config : Config
+        Limits and capacity.
+    """
+    return _finish(_at_risk(scored, config), "at_risk", config)
+
+
 def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:
     scores = scored.scores
     red = scores["health_band"] == "red"

@@ -183,8 +183,8 @@ def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
         "steps": StepPrices.from_history(training.accounts, training.products, config),
     }
     for name, rows in target_rows(training, config).items():
-        models[name] = _fit(_KINDS[name], rows, config, own_estimator(config, name))
-        models[f"{name}_base"] = _fit_base(rows, config)
+        models[name] = fit_target(name, rows, config)
+        models[f"{name}_base"] = fit_base(rows, config)
     return models
 
 
@@ -276,6 +276,11 @@ def _estimator_name(fitted: Any) -> str:
 _OWN = ("accounts", "event_accounts", "base_rate")
 
 
+def fit_target(target: str, rows: TargetRows, config: Config) -> PropensityModel | None:
+    """Fit the model of one target (churn, upsell, cross_sell), with the estimator configured."""
+    return _fit(_KINDS[target], rows, config, own_estimator(config, target))
+
+
 def _fit(
     kind: type[PropensityModel],
     rows: TargetRows,
@@ -299,7 +304,7 @@ def _fit(
     return model.fit(frame[rows.inputs], labels, groups=frame["account_id"], times=frame["as_of"])
 
 
-def _fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
+def fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
     """Fit the rate that a probability is shown beside; None without a known outcome."""
     known = rows.frame[rows.frame[rows.label].notna()]
     if known.empty:

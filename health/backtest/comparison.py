@@ -1,0 +1,149 @@
+"""Contenders side by side on the same rows: figures, and paired differences to the health score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from health.backtest.bootstrap import Drawn, Resampling, measured
+from models.inputs import group_codes
+from models.ranking import Interval, RankingMeasures
+
+#: Figures by name, in the order they are shown.
+FIGURES = (
+    "auc",
+    "average_precision",
+    "lift_top_decile",
+    "precision_at_capacity",
+    "recall_at_capacity",
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What figures were measured on."""
+
+    rows: int
+    events: int
+    accounts: int
+    churned_accounts: int
+    dates: int
+    first_date: str
+    last_date: str
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Counts:
+        """Count rows with a known outcome: account_id, as_of, churned."""
+        churned = rows["churned"] == 1
+        dates = rows["as_of"]
+        return cls(
+            rows=len(rows),
+            events=int(churned.sum()),
+            accounts=int(rows["account_id"].nunique()),
+            churned_accounts=int(rows.loc[churned, "account_id"].nunique()),
+            dates=int(dates.nunique()),
+            first_date=str(dates.min().date()) if len(rows) else "",
+            last_date=str(dates.max().date()) if len(rows) else "",
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one contender's figure is than another's, on the same resamples."""
+
+    better: str
+    worse: str
+    figure: str
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Contenders on the same rows.
+
+    Attributes
+    ----------
+    counts : Counts
+        The rows.
+    base_rate : float
+        Share of them that churned.
+    capacity : int
+        Accounts that a CSM's list of a date has room for.
+    lists : int
+        Lists there were, one a date and CSM.
+    figures : dict of str to dict of str to Interval
+        By contender, then figure.
+    differences : tuple of Difference
+        Between every two contenders, first minus second; where it is above zero, the first is
+        better.
+    """
+
+    counts: Counts
+    base_rate: float
+    capacity: int
+    lists: int
+    figures: dict[str, dict[str, Interval]]
+    differences: tuple[Difference, ...]
+
+    def difference(self, better: str, worse: str, figure: str) -> Interval | None:
+        """Return one of the differences; None where it was not measured."""
+        return next(
+            (
+                d.difference
+                for d in self.differences
+                if (d.better, d.worse, d.figure) == (better, worse, figure)
+            ),
+            None,
+        )
+
+
+def compare(
+    rows: pd.DataFrame, contenders: list[str], *, capacity: int, resampling: Resampling
+) -> Comparison:
+    """Measure contenders on rows that all of them rank.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        account_id, as_of, csm, churned (0 or 1), and a column of risk for each contender, higher
+        where an account is more likely to leave; nothing missing.
+    contenders : list of str
+        The columns, the one that others are held against first.
+    capacity : int
+        Accounts that a CSM's list of a date has room for.
+    resampling : Resampling
+        Draws and seed.
+    """
+    lists = rows.groupby(["as_of", "csm"], dropna=False).ngroup().to_numpy().astype(np.int64)
+    target = rows["churned"].to_numpy(dtype=float)
+    drawn = measured(
+        {
+            key: RankingMeasures(target, rows[key].to_numpy(dtype=float), lists, capacity)
+            for key in contenders
+        },
+        group_codes(rows["account_id"], len(rows)),
+        resampling,
+    )
+    return Comparison(
+        counts=Counts.of(rows),
+        base_rate=float(np.mean(target)),
+        capacity=capacity,
+        lists=int(lists.max()) + 1,
+        figures={
+            key: {figure: drawn[key][figure].interval for figure in FIGURES} for key in contenders
+        },
+        differences=_differences(drawn, contenders),
+    )
+
+
+def _differences(
+    drawn: dict[str, dict[str, Drawn]], contenders: list[str]
+) -> tuple[Difference, ...]:
+    return tuple(
+        Difference(second, first, figure, drawn[second][figure].minus(drawn[first][figure]))
+        for first, second in combinations(contenders, 2)
+        for figure in FIGURES
+    )

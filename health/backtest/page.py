@@ -1,0 +1,126 @@
+"""The backtest as one self-contained HTML page, and as the figures of backtest.json."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from health import wording
+from health.backtest.charts import charts
+from health.backtest.contenders import RULES
+from health.backtest.judge import Backtest
+from health.backtest.verdict import Verdict
+from models.evaluation import plain
+from models.ranking import Interval
+
+
+def to_json(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything as JSON can hold it; a figure that is not defined is None.
+
+    Parameters
+    ----------
+    backtest : Backtest
+        What was found.
+    verdict : Verdict
+        What it says.
+    about : mapping
+        Company, dates, settings and hashes.
+    """
+    frames = {
+        name: value.to_dict("records")
+        for name, value in vars(backtest).items()
+        if isinstance(value, pd.DataFrame)
+    }
+    figures = {name: value for name, value in asdict(backtest).items() if name not in frames}
+    result: dict[str, Any] = plain({**about, "verdict": asdict(verdict), **figures, **frames})
+    return result
+
+
+def render_page(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) -> str:
+    """Render the page; the parameters are those of `to_json`.
+
+    Returns
+    -------
+    str
+        HTML without any reference to a network; its Content-Security-Policy allows its own
+        style, by its hash, and images that the page itself holds.
+    """
+    environment = _environment()
+    if environment.loader is None:  # pragma: no cover - the environment has one
+        raise RuntimeError("no templates")
+    style = environment.loader.get_source(environment, "backtest.css")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return environment.get_template("backtest.html.j2").render(
+        b=backtest,
+        verdict=verdict,
+        about=about,
+        charts=charts(backtest, int(about["horizon_days"])),
+        rules=RULES,
+        style=Markup(style),
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("health.backtest", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=wording.count,
+        day=wording.day,
+        percent=wording.percent,
+        title_of=wording.title_of,
+        of100=_of_100,
+        times=_times,
+        figure=_figure,
+        days=_days,
+        sure=_sure,
+    )
+    return environment
+
+
+def _range(interval: Interval, digits: int, factor: float = 1.0) -> str:
+    if math.isnan(interval.value):
+        return wording.NONE
+    value = f"{factor * interval.value:.{digits}f}"
+    if math.isnan(interval.low):
+        return value
+    return f"{value} ({factor * interval.low:.{digits}f} to {factor * interval.high:.{digits}f})"
+
+
+def _of_100(interval: Interval, digits: int = 0) -> str:
+    return _range(interval, digits, 100.0)
+
+
+def _times(interval: Interval) -> str:
+    return _range(interval, 1)
+
+
+def _figure(interval: Interval) -> str:
+    return _range(interval, 3)
+
+
+def _days(interval: Interval) -> str:
+    return _range(interval, 0)
+
+
+def _sure(interval: Interval, chance: float) -> str:
+    """Say on which side of chance an interval lies."""
+    if math.isnan(interval.low):
+        return ""
+    if interval.low > chance:
+        return "better"
+    return "worse" if interval.high < chance else "not told apart"

@@ -1,0 +1,149 @@
+"""Past dates scored with what was known then, beside what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from features.labels import paid_spells
+from health.backtest.contenders import (
+    CONTENDERS,
+    LEARNT,
+    MODEL,
+    ORACLE,
+    PROPOSED,
+    RULES,
+    Contender,
+    baseline_risks,
+    oracle_risk,
+)
+from health.backtest.flagged import on_the_list
+from health.backtest.walk_forward import ModelFit, model_on_past
+from health.company import Company
+from health.config import Config
+from health.scorecard.bands import band
+from health.scorecard.score import HealthScores
+from health.scorecard.settings import ScoreSettings
+from health.training.fit import build_training_set, model_columns
+from health.tune.past import WeightFit, learnt_on_past
+
+
+@dataclass(frozen=True)
+class Past:
+    """Accounts × past dates, what was said of them then, and what happened.
+
+    Attributes
+    ----------
+    rows : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, csm, group (of the peers), churned (1, 0, or NaN where not known),
+        score (0-100 or NaN), band, flagged (on a CSM's at-risk list), and a column of risk for
+        each contender: higher where an account is more likely to leave, NaN where it said
+        nothing. Accounts that had given notice are not among them.
+    points : pd.DataFrame, shape = (n_rows, n_measures)
+        Points of each measure of the scorecard, NaN where its value is missing.
+    probability : pd.Series, shape = (n_rows,)
+        The churn model's, NaN where there was none.
+    churns : pd.DataFrame, shape = (n_accounts, 2)
+        account_id and churned_at of each account that left and whose grace has passed; its last
+        time, where it left twice.
+    contenders : tuple of Contender
+        Those with a column, in the order they are shown.
+    fits : tuple of ModelFit
+        How the churn model was fitted for each date.
+    weight_fits : tuple of WeightFit
+        How the weights were learnt for each date.
+    """
+
+    rows: pd.DataFrame
+    points: pd.DataFrame
+    probability: pd.Series[float]
+    churns: pd.DataFrame
+    contenders: tuple[Contender, ...]
+    fits: tuple[ModelFit, ...]
+    weight_fits: tuple[WeightFit, ...]
+
+
+def score_past(
+    company: Company,
+    *,
+    first: datetime | None = None,
+    proposed: ScoreSettings | None = None,
+    with_models: bool = True,
+) -> Past:
+    """Score past dates with what was known on each.
+
+    Parameters
+    ----------
+    company : Company
+        Configuration and tables.
+    first : datetime, optional
+        First date to score; models may learn from earlier ones.
+    proposed : ScoreSettings, optional
+        Another scorecard to hold against the configured one.
+    with_models : bool
+        Fit the churn model and the learnt weights for each date, too.
+    """
+    config = company.config
+    training = build_training_set(company.opened.tables, config)
+    features = training.accounts
+    health = config.score_settings.score(features)
+    rows = _identity(features, health, config)
+    risks = {RULES.key: -health.machine_score}
+    if proposed is not None:
+        risks[PROPOSED.key] = -proposed.score(features).machine_score
+    start = None if first is None else pd.Timestamp(first)
+    said = model_on_past(
+        features if with_models else features.head(0),
+        model_columns(features, config),
+        config,
+        start,
+    )
+    model = said.said.reindex(features.index)
+    weight_fits: tuple[WeightFit, ...] = ()
+    if with_models:
+        weights = learnt_on_past(features, config, start)
+        weight_fits = weights.fits
+        if any(fit.learnt for fit in weight_fits):
+            risks[LEARNT.key] = -weights.score
+        risks[MODEL.key] = model["logit"]
+    baselines = baseline_risks(features)
+    risks |= {str(key): baselines[key] for key in baselines}
+    truth = oracle_risk(features, config.base, config.labels.horizon_days)
+    if truth is not None:
+        risks[ORACLE.key] = truth
+    rows = rows.assign(**{key: risk for key, risk in risks.items() if risk.notna().any()})
+    rows["flagged"] = on_the_list(features, rows["band"], model, config)
+    kept = np.ones(len(rows), bool) if start is None else (rows["as_of"] >= start).to_numpy()
+    return Past(
+        rows=rows[kept].reset_index(drop=True),
+        points=health.points[kept].reset_index(drop=True),
+        probability=model.loc[kept, "probability"].reset_index(drop=True),
+        churns=_churns(company),
+        contenders=tuple(c for c in CONTENDERS if c.key in rows.columns),
+        fits=said.fits,
+        weight_fits=weight_fits,
+    )
+
+
+def _identity(features: pd.DataFrame, health: HealthScores, config: Config) -> pd.DataFrame:
+    """Return who and when, with the machine's score: what people overrode proves nothing of it."""
+    rows = features[["account_id", "as_of", "churned"]].copy()
+    for column, source in (("csm", "csm"), ("group", config.peer_group)):
+        there = source in features.columns
+        rows[column] = features[source].astype(object) if there else None
+    rows["score"] = health.machine_score
+    rows["band"] = band(health.machine_score, config.scorecard.bands)
+    return rows
+
+
+def _churns(company: Company) -> pd.DataFrame:
+    """Return when accounts left; an end whose grace has not passed may still be a late renewal."""
+    tables, grace = company.opened.tables, company.config.labels.grace_days
+    spells = paid_spells(tables, grace_days=grace)
+    ended = spells["ended_at"] + pd.Timedelta(days=grace) <= pd.Timestamp(tables.observed_until)
+    churns = spells[ended].rename(columns={"ended_at": "churned_at"})
+    last = churns.drop_duplicates("account_id", keep="last")
+    return last[["account_id", "churned_at"]].reset_index(drop=True)

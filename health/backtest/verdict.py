@@ -1,0 +1,154 @@
+"""What a backtest says, in the plain words of someone who has to act on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from health import wording
+from health.backtest.comparison import Comparison
+from health.backtest.contenders import LEARNT, MODEL, ORACLE, PROPOSED, RENEWAL, RULES, USAGE
+from health.backtest.judge import Backtest
+from health.backtest.lead_time import LeadTime
+from models.ranking import Interval
+
+#: Account churn is rarely foreseen so well: above it something may know the answer.
+TOO_GOOD_AUC = 0.9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer first, then what it rests on.
+
+    Attributes
+    ----------
+    kind : str
+        ``predicts``, ``chance`` (the interval includes it), ``backwards`` or ``too_few``.
+    headline : str
+        The answer in one sentence.
+    sentences : tuple of str
+        How sure it is, what it is worth, and what to mind.
+    """
+
+    kind: str
+    headline: str
+    sentences: tuple[str, ...]
+
+
+def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdict:
+    """Say whether the health score predicts who leaves, and how sure that is."""
+    counts = backtest.counts
+    basis = (
+        f"{wording.count(counts.churned_accounts, 'account')} of {counts.accounts:,} left within "
+        f"{horizon_days} days of one of {wording.count(counts.dates, 'past date')}"
+    )
+    if backtest.alone is None:
+        return Verdict(
+            "too_few",
+            "Too few accounts left to say whether the health score predicts",
+            (
+                f"{basis}, and at least {least_churned} that had a score are needed. "
+                "Any figure from so few would be an accident.",
+                "This is no verdict against the score: nobody can know yet.",
+            ),
+        )
+    auc = backtest.alone.figures[RULES.key]["auc"]
+    kind, headline = _answer(auc)
+    sentences = [f"{basis}. {_how_sure(auc)}", _red(backtest), _early(backtest.red, "was red")]
+    if backtest.together is not None:
+        sentences += _rivals(backtest.together)
+    if auc.value > TOO_GOOD_AUC:
+        sentences.append(
+            f"An AUC of {auc.value:.2f} is better than account churn is ever foreseen: look for a "
+            "measure that knows the answer before you believe it."
+        )
+    return Verdict(kind, headline, tuple(s for s in sentences if s))
+
+
+def _answer(auc: Interval) -> tuple[str, str]:
+    if auc.low > 0.5:
+        weak = ", but weakly" if auc.value < 0.6 else ""
+        return "predicts", f"The health score predicts who leaves{weak}"
+    if auc.high < 0.5:
+        return "backwards", "The health score points the wrong way: healthy accounts left more"
+    return "chance", "The health score does not predict who leaves, as far as this data tells"
+
+
+def _how_sure(auc: Interval) -> str:
+    said = (
+        "Of two accounts, one that left and one that stayed, the score puts the one that left "
+        f"lower in {100 * auc.value:.0f} of 100 cases (95 % interval {100 * auc.low:.0f} to "
+        f"{100 * auc.high:.0f}); tossing a coin does so in 50."
+    )
+    if auc.low <= 0.5 <= auc.high:
+        return f"{said} The interval includes the coin, so chance explains this as well."
+    return said
+
+
+def _red(backtest: Backtest) -> str:
+    bands = {str(row["name"]): row for row in backtest.bands.to_dict("records")}
+    red = bands.get("red")
+    if red is None or math.isnan(red["lift"]):
+        return "No account was red on any of the dates."
+    said = (
+        f"Red accounts left {wording.ratio(red['lift'])} times as often as all accounts "
+        f"({wording.ratio(red['lift_low'])} to {wording.ratio(red['lift_high'])}): "
+        f"{wording.percent(red['rate'], 1)} of them, {int(red['events']):,} of "
+        f"{int(red['rows']):,}."
+    )
+    if red["lift_low"] <= 1 <= red["lift_high"]:
+        said += " That is not told from no difference at all."
+    return said
+
+
+def _early(lead: LeadTime, what: str) -> str:
+    if not lead.churned_accounts:
+        return ""
+    if not lead.warned:
+        return f"None of the {lead.churned_accounts:,} accounts that left {what} before."
+    return (
+        f"{lead.warned:,} of {lead.churned_accounts:,} accounts that left "
+        f"({wording.percent(lead.share_warned.value)}) {what} before; the first time was a median "
+        f"of {lead.days.value:.0f} days before the end ({lead.days.low:.0f} to "
+        f"{lead.days.high:.0f}). At any time {wording.percent(lead.usual_share)} of all accounts "
+        "are."
+    )
+
+
+_RIVALS = {
+    PROPOSED.key: "the proposed scorecard",
+    LEARNT.key: "learnt weights",
+    MODEL.key: "the churn model",
+    RENEWAL.key: "days to renewal alone",
+    USAGE.key: "the use of 28 days alone",
+    ORACLE.key: "the simulator's own chances",
+}
+
+
+def _rivals(together: Comparison) -> list[str]:
+    better, worse, same = [], [], []
+    for key, name in _RIVALS.items():
+        gain = together.difference(key, RULES.key, "auc")
+        if gain is None or math.isnan(gain.low):
+            continue
+        said = f"{name} (by {abs(100 * gain.value):.0f} cases in 100)"
+        if gain.low > 0:
+            better.append(said)
+        elif gain.high < 0:
+            worse.append(said)
+        else:
+            same.append(name)
+    return [
+        f"{text}: {wording_list(names)}."
+        for text, names in (
+            ("Better than the health score at telling who leaves", better),
+            ("Worse than the health score", worse),
+            ("Neither better nor worse, as far as this data tells", same),
+        )
+        if names
+    ]
+
+
+def wording_list(names: list[str]) -> str:
+    """Join names as in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,140 @@
+"""Fitting again and again, each time on what was known by then: an expanding window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from health.config import Config
+from health.training.fit import TargetRows, fit_base, fit_target
+from models.inputs import BoolArray
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Dates that one fit scores, and what it may learn from.
+
+    Attributes
+    ----------
+    tested : pd.DatetimeIndex
+        The dates.
+    train : array of bool, shape = (n_rows,)
+        Rows whose outcome was known on the first of them.
+    """
+
+    tested: pd.DatetimeIndex
+    train: BoolArray
+
+
+@dataclass(frozen=True)
+class ModelFit:
+    """One fit of the churn model, as it would have been published then."""
+
+    first_date: str
+    learnt_until: str
+    rows: int
+    churned_accounts: int
+    basis: str
+    has_signal: bool
+
+
+@dataclass(frozen=True)
+class ModelPast:
+    """What the churn model said on past dates.
+
+    Attributes
+    ----------
+    said : pd.DataFrame, shape = (n_rows, 4)
+        logit, probability, base_rate (NaN before there was a model) and supported (whether the
+        model had signal on the dates it was tested on).
+    fits : tuple of ModelFit
+        Oldest first.
+    """
+
+    said: pd.DataFrame
+    fits: tuple[ModelFit, ...]
+
+
+def origins(
+    rows: pd.DataFrame, *, embargo_days: int, refit_days: int, first: pd.Timestamp | None = None
+) -> Iterator[Origin]:
+    """Yield the dates to score and the rows to learn from, oldest first.
+
+    A label looks horizon + grace ahead, so a row may be learnt from only where its date lies
+    that long before the first date it helps to score.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        as_of, churned (NaN where not known).
+    embargo_days : int
+        Horizon + grace.
+    refit_days : int
+        Least days from one fit to the next.
+    first : pd.Timestamp, optional
+        First date to score.
+    """
+    dates = pd.DatetimeIndex(np.sort(rows["as_of"].unique()))
+    left = dates if first is None else dates[dates >= first]
+    while len(left):
+        tested = left[left < left[0] + pd.Timedelta(days=refit_days)]
+        known = rows["as_of"] <= left[0] - pd.Timedelta(days=embargo_days)
+        yield Origin(tested, (known & rows["churned"].notna()).to_numpy())
+        left = left[len(tested) :]
+
+
+def model_on_past(
+    rows: pd.DataFrame, inputs: list[str], config: Config, first: pd.Timestamp | None = None
+) -> ModelPast:
+    """Fit the churn model for each date on what was known before it, and score the date.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        account_id, as_of, churned and the inputs, as in `TrainingSet.accounts`.
+    inputs : list of str
+        What the model sees.
+    config : Config
+        Labels, seed and how often to fit.
+    first : pd.Timestamp, optional
+        First date to score; earlier ones are only learnt from.
+    """
+    said = pd.DataFrame(
+        {"logit": np.nan, "probability": np.nan, "base_rate": np.nan, "supported": False},
+        index=rows.index,
+    )
+    whole, fits = TargetRows(rows, "churned", inputs), []
+    embargo = config.labels.horizon_days + config.labels.grace_days
+    for origin in origins(
+        rows, embargo_days=embargo, refit_days=config.backtest.refit_days, first=first
+    ):
+        known = rows[origin.train]
+        if known["churned"].nunique() < 2:
+            continue
+        model = fit_target("churn", replace(whole, frame=known), config)
+        base = fit_base(replace(whole, frame=known), config)
+        if model is None or base is None or model.basis_ == "none":
+            continue
+        tested = rows["as_of"].isin(origin.tested)
+        X = rows.loc[tested, inputs]
+        said.loc[tested, "logit"] = model.decision_function(X)
+        said.loc[tested, "probability"] = model.predict_proba(X)[:, 1]
+        said.loc[tested, "base_rate"] = base.predict_proba(X)[:, 1]
+        said.loc[tested, "supported"] = bool(model.has_signal_)
+        fits.append(_note(model, known, origin))
+    return ModelPast(said, tuple(fits))
+
+
+def _note(model: Any, known: pd.DataFrame, origin: Origin) -> ModelFit:
+    return ModelFit(
+        first_date=str(origin.tested[0].date()),
+        learnt_until=str(known["as_of"].max().date()),
+        rows=len(known),
+        churned_accounts=int(model.event_accounts_),
+        basis=str(model.basis_),
+        has_signal=bool(model.has_signal_),
+    )
