@@ -220,6 +220,58 @@ def explain(
 
 
 @app.command()
+def backtest(
+    config: ConfigPath,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="DATE", help="First past date to score."
+        ),
+    ] = None,
+    scorecard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Hold the [scorecard] of this TOML file against the configured."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where to write. Default: backtest/ in runs_dir."
+        ),
+    ] = None,
+) -> None:
+    """Score past dates with what was known then, and compare with what happened."""
+    from health.backtest.console import backtest_summary
+    from health.backtest.run import run_backtest
+    from health.config import load_config
+
+    finished = run_backtest(load_config(config), first=first, scorecard=scorecard, output=output)
+    backtest_summary(_console(), finished)
+
+
+@app.command()
+def tune(
+    config: ConfigPath,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The proposal. Default: backtest/scorecard_proposed.toml in runs_dir.",
+        ),
+    ] = None,
+) -> None:
+    """Learn the scorecard's weights from past outcomes; write a proposal, change nothing."""
+    from health.backtest.console import tuned
+    from health.config import load_config
+    from health.tune.run import tune as learn
+
+    tuned(_console(), learn(load_config(config), output=output), config)
+
+
+@app.command()
 def models(
     config: ConfigPath,
     action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,

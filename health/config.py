@@ -33,7 +33,6 @@ from health.scoring.config import ClvConfig
 from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
 from health.tune.config import TuneConfig
-from health.weekly.config import GatesConfig
 from health.weekly.config import AlertsConfig, GatesConfig, MonitorConfig
 
 #: Settings that change no figure.
@@ -44,6 +43,8 @@ _NO_FIGURE: Any = {
     "gates": True,
     "monitor": True,
     "alerts": True,
+    "backtest": True,
+    "tune": True,
     "data": {"memory_limit": True},
 }
 

@@ -89,16 +89,18 @@ class RankingMeasures:
         What rows are ranked by, highest first; no NaN.
     lists : array, shape = (n_samples,)
         The list each row may stand on, as a number: one a date, or one a date and CSM.
-    capacity : int
-        Rows each list has room for.
+    capacity : int or array, shape = (n_samples,)
+        Rows each list has room for; by row where lists differ.
     """
 
     def __init__(
-        self, target: FloatArray, score: FloatArray, lists: IntArray, capacity: int
+        self, target: FloatArray, score: FloatArray, lists: IntArray, capacity: int | FloatArray
     ) -> None:
-        self.target, self.capacity = target, capacity
+        self.target = target
         self.pooled = Ties.of(score, np.zeros_like(lists))
         self.by_list = Ties.of(score, lists)
+        room = np.broadcast_to(np.asarray(capacity, dtype=np.float64), len(target))
+        self.capacity = room[self.by_list.order][self.by_list.starts]
         tie_lists = lists[self.by_list.order][self.by_list.starts]
         self.first_of_list = np.searchsorted(tie_lists, tie_lists)
 

@@ -131,13 +131,16 @@ def _rate_row(
     empty = sums[:, 0] == 0
     rates = np.where(empty, np.nan, ratio(sums[:, 1], sums[:, 0]))
     lifts = np.where(usual > 0, ratio(rates, usual), np.nan)
-    rate = Interval.of(float(rates[0]), rates[1:])
+    accounts = int((cells[:, 0] > 0).sum())
+    rate = _open_ended(Interval.of(float(rates[0]), rates[1:]), accounts)
     lift = Interval.of(float(lifts[0]), lifts[1:])
+    if rate.value == 0 and usual[0] > 0:
+        lift = Interval(0.0, 0.0, rate.high / float(usual[0]))
     return {
         "name": name,
         "rows": int(sums[0, 0]),
         "events": int(sums[0, 1]),
-        "accounts": int((cells[:, 0] > 0).sum()),
+        "accounts": accounts,
         "event_accounts": int((cells[:, 1] > 0).sum()),
         "rate": rate.value,
         "low": rate.low,
@@ -163,4 +166,15 @@ def share_of(held: FloatArray, resampling: Resampling) -> Interval:
         return Interval(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(resampling.seed)
     draws = rng.integers(0, len(held), size=(resampling.resamples, len(held)))
-    return Interval.of(float(held.mean()), held[draws].mean(axis=1))
+    return _open_ended(Interval.of(float(held.mean()), held[draws].mean(axis=1)), len(held))
+
+
+def _open_ended(share: Interval, accounts: int) -> Interval:
+    """Widen the interval of a share of 0 or 1, which no resample moves.
+
+    To the exact one of Clopper & Pearson (1934) for so many accounts: 0 of 10 may be 31 %.
+    """
+    if not accounts or share.value not in (0.0, 1.0):
+        return share
+    reach = 1.0 - 0.025 ** (1.0 / accounts)
+    return Interval(share.value, max(0.0, share.value - reach), min(1.0, share.value + reach))

@@ -70,10 +70,10 @@ class Comparison:
         The rows.
     base_rate : float
         Share of them that churned.
-    capacity : int
-        Accounts that a CSM's list of a date has room for.
     lists : int
         Lists there were, one a date and CSM.
+    listed : int
+        Rows that fit on them.
     figures : dict of str to dict of str to Interval
         By contender, then figure.
     differences : tuple of Difference
@@ -83,8 +83,8 @@ class Comparison:
 
     counts: Counts
     base_rate: float
-    capacity: int
     lists: int
+    listed: int
     figures: dict[str, dict[str, Interval]]
     differences: tuple[Difference, ...]
 
@@ -100,28 +100,25 @@ class Comparison:
         )
 
 
-def compare(
-    rows: pd.DataFrame, contenders: list[str], *, capacity: int, resampling: Resampling
-) -> Comparison:
+def compare(rows: pd.DataFrame, contenders: list[str], *, resampling: Resampling) -> Comparison:
     """Measure contenders on rows that all of them rank.
 
     Parameters
     ----------
     rows : pd.DataFrame
-        account_id, as_of, csm, churned (0 or 1), and a column of risk for each contender, higher
-        where an account is more likely to leave; nothing missing.
+        account_id, as_of, csm, room, churned (0 or 1), and a column of risk for each contender,
+        higher where an account is more likely to leave; nothing missing.
     contenders : list of str
         The columns, the one that others are held against first.
-    capacity : int
-        Accounts that a CSM's list of a date has room for.
     resampling : Resampling
         Draws and seed.
     """
     lists = rows.groupby(["as_of", "csm"], dropna=False).ngroup().to_numpy().astype(np.int64)
+    room = rows["room"].to_numpy(dtype=float)
     target = rows["churned"].to_numpy(dtype=float)
     drawn = measured(
         {
-            key: RankingMeasures(target, rows[key].to_numpy(dtype=float), lists, capacity)
+            key: RankingMeasures(target, rows[key].to_numpy(dtype=float), lists, room)
             for key in contenders
         },
         group_codes(rows["account_id"], len(rows)),
@@ -130,8 +127,8 @@ def compare(
     return Comparison(
         counts=Counts.of(rows),
         base_rate=float(np.mean(target)),
-        capacity=capacity,
         lists=int(lists.max()) + 1,
+        listed=int(np.minimum(rows.groupby(lists)["room"].first(), np.bincount(lists)).sum()),
         figures={
             key: {figure: drawn[key][figure].interval for figure in FIGURES} for key in contenders
         },

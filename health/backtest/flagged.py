@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from health.config import Config
+from health.flags.capacity import capacities, unassigned
 from health.flags.rules import at_risk_list
 from health.flags.scored import Scored
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
@@ -49,3 +50,20 @@ def on_the_list(
         flagged = set(at_risk_list(scored, config)["account_id"])
         listed.loc[rows.index] = rows["account_id"].isin(flagged)
     return listed.astype(np.bool_)
+
+
+def room_for(rows: pd.DataFrame, config: Config) -> pd.Series[float]:
+    """Return how many accounts fit the list that each row may stand on, by CSM and date.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame, shape = (n_rows, n_columns)
+        as_of, csm.
+    config : Config
+        Capacities.
+    """
+    room = pd.Series(0.0, index=rows.index)
+    for _, own in rows.groupby("as_of"):
+        by_csm = own["csm"].map(capacities(own["csm"], config.flags)).astype(float)
+        room.loc[own.index] = by_csm.fillna(float(unassigned(own["csm"], config.flags)))
+    return room

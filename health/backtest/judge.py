@@ -105,7 +105,7 @@ def judge(past: Past, config: Config) -> Backtest:
     counts = Counts.of(known)
     churned = scored.loc[scored["churned"] == 1, "account_id"].nunique()
     enough = churned >= settings.least_churned and bool((scored["churned"] == 0).any())
-    capacity, days = config.flags.capacity_per_csm, settings.lead_days
+    days = settings.lead_days
     red = past.rows["band"] == "red"
     common = _common(scored, past.contenders, settings.least_churned) if enough else []
     together = scored.dropna(subset=common) if common else scored
@@ -116,12 +116,8 @@ def judge(past: Past, config: Config) -> Backtest:
         enough=enough,
         bands=_by_band(known, resampling),
         tenths=_by_tenth(scored, resampling),
-        alone=compare(scored, [RULES.key], capacity=capacity, resampling=resampling)
-        if enough
-        else None,
-        together=compare(together, common, capacity=capacity, resampling=resampling)
-        if len(common) > 1
-        else None,
+        alone=compare(scored, [RULES.key], resampling=resampling) if enough else None,
+        together=compare(together, common, resampling=resampling) if len(common) > 1 else None,
         reliability=_reliability(known, past.probability, resampling),
         red=lead_time(past.rows, red, past.churns, lead_days=days, resampling=resampling),
         flagged=lead_time(

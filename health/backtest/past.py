@@ -20,7 +20,7 @@ from health.backtest.contenders import (
     baseline_risks,
     oracle_risk,
 )
-from health.backtest.flagged import on_the_list
+from health.backtest.flagged import on_the_list, room_for
 from health.backtest.walk_forward import ModelFit, model_on_past
 from health.company import Company
 from health.config import Config
@@ -39,7 +39,8 @@ class Past:
     ----------
     rows : pd.DataFrame, shape = (n_rows, n_columns)
         account_id, as_of, csm, group (of the peers), churned (1, 0, or NaN where not known),
-        score (0-100 or NaN), band, flagged (on a CSM's at-risk list), and a column of risk for
+        score (0-100 or NaN), band, room (accounts that fit the list it may
+        stand on), flagged (on a CSM's at-risk list), and a column of risk for
         each contender: higher where an account is more likely to leave, NaN where it said
         nothing. Accounts that had given notice are not among them.
     points : pd.DataFrame, shape = (n_rows, n_measures)
@@ -115,6 +116,7 @@ def score_past(
     if truth is not None:
         risks[ORACLE.key] = truth
     rows = rows.assign(**{key: risk for key, risk in risks.items() if risk.notna().any()})
+    rows["room"] = room_for(rows, config)
     rows["flagged"] = on_the_list(features, rows["band"], model, config)
     kept = np.ones(len(rows), bool) if start is None else (rows["as_of"] >= start).to_numpy()
     return Past(

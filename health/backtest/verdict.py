@@ -54,7 +54,7 @@ def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdic
         )
     auc = backtest.alone.figures[RULES.key]["auc"]
     kind, headline = _answer(auc)
-    sentences = [f"{basis}. {_how_sure(auc)}", _red(backtest), _early(backtest.red, "was red")]
+    sentences = [f"{basis}. {_how_sure(auc)}", _red(backtest), _early(backtest.red, "had been red")]
     if backtest.together is not None:
         sentences += _rivals(backtest.together)
     if auc.value > TOO_GOOD_AUC:
@@ -90,6 +90,13 @@ def _red(backtest: Backtest) -> str:
     red = bands.get("red")
     if red is None or math.isnan(red["lift"]):
         return "No account was red on any of the dates."
+    if not red["events"]:
+        times = wording.count(red["rows"], "time")
+        few = red["lift_high"] > 1
+        return (
+            f"Of the {times} an account was red ({int(red['accounts']):,} accounts), none was "
+            f"followed by an end: {'too few to tell' if few else 'red does not mean risk here'}."
+        )
     said = (
         f"Red accounts left {wording.ratio(red['lift'])} times as often as all accounts "
         f"({wording.ratio(red['lift_low'])} to {wording.ratio(red['lift_high'])}): "
@@ -110,8 +117,8 @@ def _early(lead: LeadTime, what: str) -> str:
         f"{lead.warned:,} of {lead.churned_accounts:,} accounts that left "
         f"({wording.percent(lead.share_warned.value)}) {what} before; the first time was a median "
         f"of {lead.days.value:.0f} days before the end ({lead.days.low:.0f} to "
-        f"{lead.days.high:.0f}). At any time {wording.percent(lead.usual_share)} of all accounts "
-        "are."
+        f"{lead.days.high:.0f}). On any date {wording.percent(lead.usual_share)} of all accounts "
+        "are red."
     )
 
 

@@ -180,7 +180,9 @@ def at_risk_list(scored: Scored, config: Config) -> pd.DataFrame:
     config : Config
         Limits and capacity.
     """
-    return _finish(_at_risk(scored, config), "at_risk", config)
+    candidates = _at_risk(scored, config).assign(flag="at_risk")
+    fitted = fit_lists(candidates, scored.scores["csm"], config.flags)
+    return fitted[fitted["state"] == LISTED]
 
 
 def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from models.inputs import FloatArray, IntArray, ModelInputError
 from models.splits import TimeSplit
 
 #: From holding the hand-set weights fast to letting them go.
-STRENGTHS = (float("inf"), 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
+STRENGTHS = (float("inf"), 0.1, 0.03, 0.01, 0.003, 0.001)
 _BLOCKS = 3
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from health.scorecard.measure import Component
 from models.inputs import FloatArray, IntArray
@@ -151,9 +152,11 @@ def fit_weights(sets: Sequence[PointRows], churned: FloatArray, strength: float)
     begin = np.concatenate([[np.log(rate / (1 - rate)), 0.0], np.zeros(len(anchor) if free else 0)])
     bounds = [(None, None), (0.0, None), *[(-5.0, 5.0)] * (len(begin) - 2)]
     begin[1] = 0.1
-    found = minimize(
-        loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
-    ).x
+    # So few parameters: threads would spend their time waiting for each other.
+    with threadpool_limits(limits=1):
+        found = minimize(
+            loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
+        ).x
     moved = found[2:] if free else np.zeros(len(anchor))
     parts = [(anchor + moved)[low:high] for low, high in pairwise(sizes)]
     return Learnt(tuple(parts), float(found[0]), float(found[1]), float(strength))

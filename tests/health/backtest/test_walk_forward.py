@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from health.backtest.contenders import baseline_risks
+from health.backtest.walk_forward import origins
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=30),
+    st.integers(1, 200),
+    st.integers(1, 200),
+)
+def test_nothing_is_learnt_from_that_was_not_known(
+    weeks: list[int], embargo_days: int, refit_days: int
+) -> None:
+    days = [datetime(2025, 1, 5) + timedelta(weeks=week) for week in sorted(weeks)]
+    rows = pd.DataFrame({"as_of": days, "churned": np.arange(len(days)) % 3 / 2})
+    rows["churned"] = rows["churned"].where(rows["churned"] != 0.5)
+    tested: list[pd.Timestamp] = []
+    for origin in origins(rows, embargo_days=embargo_days, refit_days=refit_days):
+        learnt = rows[origin.train]
+        assert (learnt["as_of"] + timedelta(days=embargo_days) <= origin.tested.min()).all()
+        assert learnt["churned"].notna().all()
+        assert origin.tested.max() - origin.tested.min() < timedelta(days=refit_days)
+        tested += list(origin.tested)
+    assert tested == sorted(set(rows["as_of"]))
+
+
+def test_a_baseline_without_a_value_stands_in_the_middle_of_its_date() -> None:
+    day = pd.Timestamp("2026-01-04")
+    rows = pd.DataFrame(
+        {
+            "as_of": [day] * 3,
+            "days_to_renewal": [10.0, np.nan, 30.0],
+            "usage_events_28d": [np.nan] * 3,
+        }
+    )
+    risks = baseline_risks(rows)
+    # Nobody's use is known, so that is no contender.
+    assert list(risks.columns) == ["renewal"]
+    assert risks["renewal"].tolist() == [-10.0, -20.0, -30.0]
