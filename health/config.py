@@ -53,6 +53,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
+#: The keys that decide a health score.
+SCORE_KEYS = frozenset({"scorecard", "stages", "peer_group"})
+
+
 class DataConfig(Section):
     """Where the tables are, and the engine that features run on.
 
@@ -187,13 +191,16 @@ class Config(Section):
         return self.plays.get(flag, DEFAULT_PLAYS[flag])
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
     """Read and validate a configuration file.
 
     Parameters
     ----------
     path : Path
         A TOML file.
+    scorecard_of : Path, optional
+        Another one, of which the scorecard, the stages and the peer group are taken instead;
+        what it does not set has its default, and anything else in it is not read.
 
     Raises
     ------
@@ -201,9 +208,30 @@ def load_config(path: Path) -> Config:
         The file is missing, is no TOML, or holds unknown keys or wrong values; all problems
         are listed at once.
     """
+    content, named = _content(path), str(path)
+    if scorecard_of is not None:
+        other = _content(scorecard_of)
+        kept = {key: value for key, value in content.items() if key not in SCORE_KEYS}
+        content = kept | {key: value for key, value in other.items() if key in SCORE_KEYS}
+        named = f"{path} with the scorecard of {scorecard_of}"
+    base = path.resolve().parent
+    try:
+        own = _own_features(content, base)
+        return Config.model_validate(
+            {**content, "base": base, "file": path}, context={OWN_FEATURES: own}
+        )
+    except ValidationError as error:
+        raise HealthError(
+            "the configuration is not valid\n" + "\n".join(_problems(error)),
+            where=named,
+            fix="correct the keys and values named above; the README lists every key",
+        ) from None
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
-            content = tomllib.load(stream)
+            return tomllib.load(stream)
     except FileNotFoundError:
         raise HealthError(
             "there is no such configuration file",
@@ -217,18 +245,6 @@ def load_config(path: Path) -> Config:
     except OSError as error:
         raise HealthError(
             f"cannot be read: {error.strerror}", where=str(path), fix="check path and permissions"
-        ) from None
-    base = path.resolve().parent
-    try:
-        own = _own_features(content, base)
-        return Config.model_validate(
-            {**content, "base": base, "file": path}, context={OWN_FEATURES: own}
-        )
-    except ValidationError as error:
-        raise HealthError(
-            "the configuration is not valid\n" + "\n".join(_problems(error)),
-            where=str(path),
-            fix="correct the keys and values named above; the README lists every key",
         ) from None
 
 

@@ -6,21 +6,21 @@ from typing import Any
 
 import pandas as pd
 
-from health.config import Config
 from health.scorecard.bands import band, settled_band
 from health.scorecard.overrides import HEALTH
 from health.scorecard.score import HealthScores, not_scored_reason
-from health.weekly.run_directory import PublishedRun
+from health.scorecard.settings import ScoreSettings
 
-_BEFORE = ["account_id", "health_score", "health_band"]
+#: What of the run before the bands and the change need.
+BEFORE = ["account_id", "health_score", "health_band"]
 
 
 def health_columns(
     features: pd.DataFrame,
     health: HealthScores,
     overrides: pd.DataFrame,
-    config: Config,
-    previous: PublishedRun | None,
+    settings: ScoreSettings,
+    previous: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return score, band and what belongs to them, by column of scores.parquet.
 
@@ -32,13 +32,13 @@ def health_columns(
         The scores.
     overrides : pd.DataFrame
         The overrides that held, of one date.
-    config : Config
-        Bands, and what the hashes are of.
-    previous : PublishedRun or None
-        The run before: its bands are left only for good reason.
+    settings : ScoreSettings
+        Bands, and what the hash is of.
+    previous : pd.DataFrame, optional
+        Columns `BEFORE` of the run before: its bands are left only for good reason.
     """
     before = _before(features, previous)
-    bands = config.scorecard.bands
+    bands = settings.scorecard.bands
     settled = settled_band(
         health.score,
         bands,
@@ -57,17 +57,16 @@ def health_columns(
         "not_scored_reason": not_scored_reason(health),
         "health_profile": health.profile,
         "overridden_by": features["account_id"].map(_authors(overrides)),
-        "scorecard_hash": config.score_settings.hash,
-        "config_hash": config.hash,
+        "scorecard_hash": settings.hash,
     }
 
 
-def _before(features: pd.DataFrame, previous: PublishedRun | None) -> pd.DataFrame:
+def _before(features: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
     """Return score and band of the run before, on the index of `features`."""
     if previous is None:
         none = {"health_score": float("nan"), "health_band": None}
         return pd.DataFrame(none, index=features.index)
-    then = previous.table("scores", _BEFORE).set_index("account_id")
+    then = previous[BEFORE].set_index("account_id")
     return then.reindex(features["account_id"]).set_axis(features.index, axis=0)
 
 

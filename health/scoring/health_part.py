@@ -12,7 +12,7 @@ from health.config import Config
 from health.scorecard.change import ScoreInputs
 from health.scorecard.overrides import HEALTH, active_overrides
 from health.scoring.change import change_rows
-from health.scoring.health_columns import health_columns
+from health.scoring.health_columns import BEFORE, health_columns
 from health.scoring.health_reasons import health_reasons
 from health.weekly.run_directory import PublishedRun
 from health.wording import count
@@ -65,7 +65,9 @@ def score_health_part(
     known = overrides["account_id"].isin(features["account_id"])
     overrides = overrides[known].reset_index(drop=True)
     health = settings.score(features, overrides)
-    columns = health_columns(features, health, overrides, config, previous)
+    before = previous.table("scores", BEFORE) if previous else None
+    columns = health_columns(features, health, overrides, settings, before)
+    columns["config_hash"] = config.hash
     published = pd.DataFrame({"account_id": features["account_id"], **columns})
     return HealthPart(
         columns,

@@ -1,0 +1,124 @@
+"""How much of a change is behaviour, and how much is another scorecard."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+CHANGE_COLUMNS = (
+    "account_id",
+    "as_of",
+    "previous_as_of",
+    "published_change",
+    "behaviour_change",
+    "configuration_change",
+)
+BOOK_COLUMNS = (
+    "as_of",
+    "previous_as_of",
+    "weighting",
+    "accounts",
+    "published",
+    "restated",
+    "published_change",
+    "behaviour_change",
+    "configuration_change",
+    "mix_change",
+)
+_PARTS = ["published_change", "behaviour_change", "configuration_change"]
+
+
+def account_changes(restated: pd.DataFrame) -> pd.DataFrame:
+    """Split each account's published change between one run and the next.
+
+    Behaviour is the change under the one new scorecard; configuration is what the published
+    change has beyond it, and 0 where both runs were published under that scorecard.
+
+    Parameters
+    ----------
+    restated : pd.DataFrame
+        account_id, as_of, published_score, health_score: a row per account and date; NaN where
+        it is not scored.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `CHANGE_COLUMNS`, for the accounts that both scorecards score on both dates;
+        the two parts sum to the published change.
+    """
+    known = restated.dropna(subset=["published_score", "health_score"])
+    frames = []
+    for then, now in pairwise(sorted(restated["as_of"].unique())):
+        before, after = (
+            known[known["as_of"] == day].set_index("account_id") for day in (then, now)
+        )
+        both = after.join(before[["published_score", "health_score"]], rsuffix="_then", how="inner")
+        published = both["published_score"] - both["published_score_then"]
+        behaviour = both["health_score"] - both["health_score_then"]
+        frame = pd.DataFrame(
+            {
+                "as_of": now,
+                "previous_as_of": then,
+                "published_change": published,
+                "behaviour_change": behaviour,
+                "configuration_change": published - behaviour,
+            }
+        )
+        frames.append(frame.rename_axis("account_id").reset_index())
+    if not frames:
+        return pd.DataFrame(columns=list(CHANGE_COLUMNS)).astype(dict.fromkeys(_PARTS, float))
+    return pd.concat(frames, ignore_index=True)[list(CHANGE_COLUMNS)]
+
+
+def book_changes(restated: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """Split the change of the whole book's health between one run and the next.
+
+    Parameters
+    ----------
+    restated : pd.DataFrame
+        As for `account_changes`, and mrr.
+    changes : pd.DataFrame
+        What that gave.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `BOOK_COLUMNS`, a row per date and weighting (``mrr``, ``account``): the mean
+        score as published and as restated, and what changed the published one since the run
+        before. Behaviour and configuration are means over the accounts in both runs, weighted
+        by what they weigh now; mix is the rest: who came and went, and whose weight changed.
+    """
+    frames = [_book(restated, changes, weighting) for weighting in ("mrr", "account")]
+    book = pd.concat(frames, ignore_index=True)
+    return book.sort_values(["as_of", "weighting"]).reset_index(drop=True)[list(BOOK_COLUMNS)]
+
+
+def _book(restated: pd.DataFrame, changes: pd.DataFrame, weighting: str) -> pd.DataFrame:
+    weights = restated["mrr"] if weighting == "mrr" else pd.Series(1.0, index=restated.index)
+    weighed = restated.assign(weight=weights)
+    level = pd.DataFrame(
+        {
+            "accounts": weighed.groupby("as_of")["published_score"].count(),
+            "published": _means(weighed, "published_score"),
+            "restated": _means(weighed, "health_score"),
+        }
+    )
+    keys = ["account_id", "as_of"]
+    moved = changes.merge(weighed[[*keys, "weight"]], on=keys, how="left")
+    for part in ("behaviour_change", "configuration_change"):
+        level[part] = _means(moved, part)
+    level["published_change"] = level["published"].diff()
+    told = level["behaviour_change"] + level["configuration_change"]
+    level["mix_change"] = level["published_change"] - told
+    level["previous_as_of"] = pd.Series(level.index, index=level.index).shift()
+    return level.rename_axis("as_of").reset_index().assign(weighting=weighting)
+
+
+def _means(frame: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Return the weighted mean of a column by date; NaN where nothing is known."""
+    known = frame[frame[column].notna()]
+    sums = (known[column] * known["weight"]).groupby(known["as_of"]).sum()
+    weight = known["weight"].groupby(known["as_of"]).sum()
+    return sums / weight.where(weight > 0, np.nan)

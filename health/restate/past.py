@@ -1,0 +1,123 @@
+"""The published runs scored again, from what was known on their dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from functools import cache
+
+import pandas as pd
+
+from features.build import build_features
+from features.catalogue import CATALOGUE
+from health.company import Company, open_company
+from health.config import Config
+from health.restate.compare import account_changes, book_changes
+from health.scorecard.overrides import active_overrides
+from health.scorecard.settings import ScoreSettings
+from health.scoring.change import FEATURES, OVERRIDES
+from health.scoring.health_columns import health_columns
+from health.weekly.run_directory import PublishedRun
+
+_IDENTITY = ["account_id", "as_of", "csm", "segment", "mrr"]
+_PUBLISHED = {
+    "health_score": "published_score",
+    "health_band": "published_band",
+    "scorecard_hash": "published_scorecard_hash",
+}
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """History under one scorecard, beside what was published.
+
+    Attributes
+    ----------
+    settings : ScoreSettings
+        The scorecard.
+    scores : pd.DataFrame
+        A row per account and date: health_score, health_band and what belongs to them as
+        restated, published_score, published_band and published_scorecard_hash beside them.
+    changes : pd.DataFrame
+        As from `account_changes`.
+    book : pd.DataFrame
+        As from `book_changes`.
+    rebuilt : list of str
+        Dates whose features were built again from the tables, for their run kept none.
+    """
+
+    settings: ScoreSettings
+    scores: pd.DataFrame
+    changes: pd.DataFrame
+    book: pd.DataFrame
+    rebuilt: list[str]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables by file name."""
+        return {"scores": self.scores, "changes": self.changes, "book": self.book}
+
+
+def restate(config: Config, settings: ScoreSettings, runs: Sequence[PublishedRun]) -> Restatement:
+    """Score published dates again under one scorecard.
+
+    The features are those that a run kept: what was known when it was published. Where it kept
+    none, they are built again from the tables, as of its date; likewise the overrides.
+
+    Parameters
+    ----------
+    config : Config
+        The company.
+    settings : ScoreSettings
+        The scorecard to score by.
+    runs : sequence of PublishedRun
+        Oldest first, one or more.
+    """
+    company = cache(lambda: open_company(config))
+    frames: list[pd.DataFrame] = []
+    for run in runs:
+        inputs = _inputs(run, settings, company)
+        frames.append(_score(run, *inputs, settings, frames[-1] if frames else None))
+    scores = pd.concat(frames, ignore_index=True)
+    changes = account_changes(scores)
+    rebuilt = [str(run.as_of) for run in runs if not keeps_features(run, settings)]
+    return Restatement(settings, scores, changes, book_changes(scores, changes), rebuilt)
+
+
+def _inputs(
+    run: PublishedRun, settings: ScoreSettings, company: Callable[[], Company]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return features of the published accounts, and overrides, as known on the date of a run."""
+    day = datetime.combine(run.as_of, time())
+    if keeps_features(run, settings):
+        features = run.table(FEATURES)
+    else:
+        features = build_features(company().opened.tables, [day])
+    published = run.table("scores", ["account_id", "as_of"])
+    features = published.merge(features.drop(columns="as_of"), on="account_id", how="left")
+    if run.has(OVERRIDES):
+        return features, run.table(OVERRIDES)
+    return features, active_overrides(company().opened.tables, [day])
+
+
+def keeps_features(run: PublishedRun, settings: ScoreSettings) -> bool:
+    """Tell whether a run kept every feature that a scorecard reads."""
+    if not run.has(FEATURES):
+        return False
+    return set(settings.columns) & CATALOGUE.keys() <= set(run.columns(FEATURES))
+
+
+def _score(
+    run: PublishedRun,
+    features: pd.DataFrame,
+    overrides: pd.DataFrame,
+    settings: ScoreSettings,
+    before: pd.DataFrame | None,
+) -> pd.DataFrame:
+    published = run.table("scores")
+    health = settings.score(features, overrides)
+    made = health_columns(features, health, overrides, settings, before)
+    beside = {
+        new: published[old] if old in published.columns else None for old, new in _PUBLISHED.items()
+    }
+    return published[_IDENTITY].assign(**beside, **made)

@@ -1,0 +1,46 @@
+"""Restated history on the disk, beside the runs; the published ones are never touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from health.restate.past import Restatement
+from health.weekly.durable import swap, sync_tree
+
+#: Folder below `runs_dir`; one folder a scorecard, named by its hash.
+RESTATED = "restated"
+
+
+def write_restatement(runs_dir: Path, restated: Restatement) -> Path:
+    """Write scores, changes, book and the scorecard itself; return their folder.
+
+    What an earlier call wrote for the same scorecard is replaced whole.
+    """
+    parent = runs_dir / RESTATED
+    parent.mkdir(parents=True, exist_ok=True)
+    target = parent / restated.settings.hash
+    made = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
+    try:
+        for name, table in restated.tables().items():
+            table.to_parquet(made / f"{name}.parquet", index=False)
+        content = {
+            "scorecard_hash": restated.settings.hash,
+            "score_settings": restated.settings.model_dump(mode="json"),
+            "dates": [str(day.date()) for day in sorted(restated.scores["as_of"].unique())],
+            "rebuilt": restated.rebuilt,
+        }
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (made / "restated.json").write_text(text + "\n", encoding="utf-8")
+        made.chmod(0o755)
+        sync_tree(made)
+        if not target.exists():
+            made.rename(target)
+        elif not swap(made, target):
+            shutil.rmtree(target)
+            made.rename(target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return target
