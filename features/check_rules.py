@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from features.casting import literal
+from features.check_overrides import check_overrides
 from features.checks import (
     Connection,
     OpenTable,
@@ -54,6 +55,7 @@ def check_content(
     found += _ratings(connection, tables)
     found += _currencies(connection, tables)
     found += _duplicate_ids(connection, tables)
+    found += check_overrides(connection, tables)
     for name in _AFTER_SIGNUP:
         found += _before_signup(connection, name, tables)
     return found + list(_usage_outside(connection, tables))

@@ -14,6 +14,8 @@ from rich.markup import escape
 
 from features.errors import HealthError
 from health import console as show
+from health.arguments import AsOf, ConfigPath, RunOf
+from health.scorecard_commands import add_scorecard_commands
 
 app = typer.Typer(
     help="Customer health: score, churn risk, lifetime value and expansion lists.",
@@ -24,18 +26,6 @@ app = typer.Typer(
 
 actions_app = typer.Typer(help="What people did about flags.", no_args_is_help=True)
 app.add_typer(actions_app, name="actions")
-
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A health.toml.")]
-AsOf = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-of",
-        formats=["%Y-%m-%d"],
-        metavar="DATE",
-        help="Score this date with what was known before it. Default: the last as_of_weekday "
-        "that the data reaches.",
-    ),
-]
 
 
 @app.command()
@@ -173,7 +163,7 @@ def show_list(
     csm: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only the accounts of this CSM.")
     ] = None,
-    as_of: AsOf = None,
+    as_of: RunOf = None,
 ) -> None:
     """Print one list of the last run, or of a date's."""
     from health.config import load_config
@@ -209,7 +199,7 @@ def import_actions(
 def explain(
     config: ConfigPath,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account_id.")],
-    as_of: AsOf = None,
+    as_of: RunOf = None,
 ) -> None:
     """Explain one account from the last run: score, reasons, change, history."""
     from health.config import load_config
@@ -306,6 +296,9 @@ def models(
         else:
             promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
     console.versions(_console(), loaded.models_dir, registry.champion(loaded.models_dir))
+
+
+add_scorecard_commands(app)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ CHANGE_COLUMNS = (
     "as_of",
     "previous_as_of",
     "published_change",
+    "restated_change",
     "behaviour_change",
     "configuration_change",
 )
@@ -23,53 +24,66 @@ BOOK_COLUMNS = (
     "published",
     "restated",
     "published_change",
+    "restated_change",
     "behaviour_change",
     "configuration_change",
     "mix_change",
 )
-_PARTS = ["published_change", "behaviour_change", "configuration_change"]
+_PARTS = ["published_change", "restated_change", "behaviour_change", "configuration_change"]
 
 
 def account_changes(restated: pd.DataFrame) -> pd.DataFrame:
     """Split each account's published change between one run and the next.
 
-    Behaviour is the change under the one new scorecard; configuration is what the published
-    change has beyond it, and 0 where both runs were published under that scorecard.
+    Where both runs were published under one scorecard, the whole change is behaviour. Where
+    the scorecard changed between them, behaviour is the change under the one that history is
+    restated by, and configuration what the published change has beyond it.
 
     Parameters
     ----------
     restated : pd.DataFrame
-        account_id, as_of, published_score, health_score: a row per account and date; NaN where
-        it is not scored.
+        account_id, as_of, published_score, health_score (as restated) and
+        published_scorecard_hash: a row per account and date; NaN where it is not scored.
 
     Returns
     -------
     pd.DataFrame
-        Columns `CHANGE_COLUMNS`, for the accounts that both scorecards score on both dates;
-        the two parts sum to the published change.
+        Columns `CHANGE_COLUMNS`, for the accounts that have both scores on both dates;
+        behaviour and configuration sum to the published change.
     """
     known = restated.dropna(subset=["published_score", "health_score"])
-    frames = []
-    for then, now in pairwise(sorted(restated["as_of"].unique())):
-        before, after = (
-            known[known["as_of"] == day].set_index("account_id") for day in (then, now)
-        )
-        both = after.join(before[["published_score", "health_score"]], rsuffix="_then", how="inner")
-        published = both["published_score"] - both["published_score_then"]
-        behaviour = both["health_score"] - both["health_score_then"]
-        frame = pd.DataFrame(
-            {
-                "as_of": now,
-                "previous_as_of": then,
-                "published_change": published,
-                "behaviour_change": behaviour,
-                "configuration_change": published - behaviour,
-            }
-        )
-        frames.append(frame.rename_axis("account_id").reset_index())
+    days = sorted(restated["as_of"].unique())
+    frames = [_between(known, then, now) for then, now in pairwise(days)]
     if not frames:
         return pd.DataFrame(columns=list(CHANGE_COLUMNS)).astype(dict.fromkeys(_PARTS, float))
     return pd.concat(frames, ignore_index=True)[list(CHANGE_COLUMNS)]
+
+
+def _between(known: pd.DataFrame, then: pd.Timestamp, now: pd.Timestamp) -> pd.DataFrame:
+    columns = ["published_score", "health_score", "published_scorecard_hash"]
+    before = known[known["as_of"] == then].set_index("account_id")[columns]
+    both = (
+        known[known["as_of"] == now]
+        .set_index("account_id")
+        .join(before, rsuffix="_then", how="inner")
+    )
+    published = both["published_score"] - both["published_score_then"]
+    restated = both["health_score"] - both["health_score_then"]
+    hashes = both["published_scorecard_hash"], both["published_scorecard_hash_then"]
+    # Runs that do not tell their scorecard may have had any.
+    same = hashes[0].notna() & (hashes[0] == hashes[1])
+    behaviour = published.where(same, restated)
+    frame = pd.DataFrame(
+        {
+            "as_of": now,
+            "previous_as_of": then,
+            "published_change": published,
+            "restated_change": restated,
+            "behaviour_change": behaviour,
+            "configuration_change": published - behaviour,
+        }
+    )
+    return frame.rename_axis("account_id").reset_index()
 
 
 def book_changes(restated: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +123,8 @@ def _book(restated: pd.DataFrame, changes: pd.DataFrame, weighting: str) -> pd.D
     moved = changes.merge(weighed[[*keys, "weight"]], on=keys, how="left")
     for part in ("behaviour_change", "configuration_change"):
         level[part] = _means(moved, part)
-    level["published_change"] = level["published"].diff()
+    for score in ("published", "restated"):
+        level[f"{score}_change"] = level[score].diff()
     told = level["behaviour_change"] + level["configuration_change"]
     level["mix_change"] = level["published_change"] - told
     level["previous_as_of"] = pd.Series(level.index, index=level.index).shift()

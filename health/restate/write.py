@@ -5,13 +5,41 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
-from health.restate.past import Restatement
+from features.errors import HealthError
+from health.config import Config
+from health.restate.past import Restatement, restate
+from health.scorecard.settings import ScoreSettings
 from health.weekly.durable import swap, sync_tree
+from health.weekly.run_directory import list_runs
 
 #: Folder below `runs_dir`; one folder a scorecard, named by its hash.
 RESTATED = "restated"
+
+
+def restate_history(
+    config: Config, settings: ScoreSettings, since: datetime | None = None
+) -> tuple[Restatement, Path]:
+    """Restate the published runs and write them beside the runs; return both.
+
+    Raises
+    ------
+    HealthError
+        No run was published (since the date that is asked for).
+    """
+    runs = list_runs(config.runs_dir)
+    if since is not None:
+        runs = [run for run in runs if run.as_of >= since.date()]
+    if not runs:
+        raise HealthError(
+            f"no run since {since.date()}" if since else "nothing has been scored yet",
+            where=str(config.runs_dir),
+            fix=f"run `health score {config.file}` first",
+        )
+    restated = restate(config, settings, runs)
+    return restated, write_restatement(config.runs_dir, restated)
 
 
 def write_restatement(runs_dir: Path, restated: Restatement) -> Path:
