@@ -19,7 +19,7 @@ Connection = duckdb.DuckDBPyConnection
 #: Errors that a configuration may turn into warnings: such rows harm none but themselves.
 ALLOWABLE = frozenset(
     {"unknown_account", "negative_value", "ended_before_started", "date_outside_data",
-     "score_outside_scale", "unknown_kind", "unknown_scale", "unknown_measure"}
+     "score_outside_scale", "unknown_kind", "unknown_scale"}
 )  # fmt: skip
 #: Tables that people fill by hand: nobody need have decided anything yet.
 _MAY_BE_EMPTY = {"overrides", "interventions", "actions"}

@@ -9,9 +9,7 @@ from functools import cache
 
 import pandas as pd
 
-from features.build import build_features
-from features.catalogue import CATALOGUE
-from health.company import Company, open_company
+from health.company import Company, features_of, open_company
 from health.config import Config
 from health.restate.compare import account_changes, book_changes
 from health.scorecard.overrides import active_overrides
@@ -89,10 +87,8 @@ def _inputs(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return features of the published accounts, and overrides, as known on the date of a run."""
     day = datetime.combine(run.as_of, time())
-    if keeps_features(run, settings):
-        features = run.table(FEATURES)
-    else:
-        features = build_features(company().opened.tables, [day])
+    kept = keeps_features(run, settings)
+    features = run.table(FEATURES) if kept else features_of(company(), day)
     published = run.table("scores", ["account_id", "as_of"])
     features = published.merge(features.drop(columns="as_of"), on="account_id", how="left")
     if run.has(OVERRIDES):
@@ -104,7 +100,7 @@ def keeps_features(run: PublishedRun, settings: ScoreSettings) -> bool:
     """Tell whether a run kept every feature that a scorecard reads."""
     if not run.has(FEATURES):
         return False
-    return set(settings.columns) & CATALOGUE.keys() <= set(run.columns(FEATURES))
+    return set(settings.features) <= set(run.columns(FEATURES))
 
 
 def _score(

@@ -59,13 +59,17 @@ class ScoreSettings(Section):
         )
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Every feature and attribute that a score needs."""
+    def features(self) -> tuple[str, ...]:
+        """Every feature that a score needs."""
         card = self.scorecard
         rules = [rule for one in card.cards for rule in one.rules]
         asked = [c for rule in rules for c in rule.when]
         asked += [c for profile in card.profiles for c in profile.when]
         if any(profile.stage for profile in card.profiles):
             asked += [c for rule in self.stages.rules for c in rule.when]
-        attributes = (self.peer_group, "segment")
-        return tuple(dict.fromkeys([*card.measures, *(c.feature for c in asked), *attributes]))
+        return tuple(dict.fromkeys([*card.measures, *(c.feature for c in asked)]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every feature and attribute that a score needs."""
+        return tuple(dict.fromkeys([*self.features, self.peer_group, "segment"]))

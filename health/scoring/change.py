@@ -11,6 +11,7 @@ from health.change_wording import measure_title, moved
 from health.scorecard.change import COLUMNS as STEP_COLUMNS
 from health.scorecard.change import LEAST, ScoreInputs, split_changes
 from health.scorecard.config import DEFAULT_PROFILE
+from health.scorecard.measure import OWN_FEATURES
 from health.scorecard.overrides import HEALTH
 from health.scorecard.settings import ScoreSettings
 from health.scoring.health_reasons import override_text
@@ -63,12 +64,14 @@ def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
     """Return what a run's scores were made from; None where it did not keep it."""
     if run is None or not run.has(FEATURES) or not run.has(OVERRIDES):
         return None
+    held = run.columns(FEATURES)
     try:
-        settings = ScoreSettings.model_validate(run.info()["score_settings"])
+        kept = run.info()["score_settings"]
+        # Whatever features of one's own it read, the run kept them.
+        settings = ScoreSettings.model_validate(kept, context={OWN_FEATURES: frozenset(held)})
     except (KeyError, ValidationError):
         # Written by another version, whose scorecard this one cannot follow.
         return None
-    held = run.columns(FEATURES)
     wanted = [c for c in ("account_id", *settings.columns) if c in held]
     return ScoreInputs(run.table(FEATURES, wanted), run.table(OVERRIDES), settings)
 

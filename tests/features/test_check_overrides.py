@@ -15,7 +15,6 @@ GOOD = "001,health,40,Ana,spoke to them,2025-05-01,\n"
 @pytest.mark.parametrize(
     ("row", "code", "column"),
     [
-        ("001,sentiment,40,Ana,x,2025-05-01,", "unknown_measure", "measure"),
         ("001,health,101,Ana,x,2025-05-01,", "score_outside_scale", "value"),
         ("001,health,40,Ana,x,2025-05-01,2025-05-01", "ended_before_started", "expires_at"),
         ("009,health,40,Ana,x,2025-05-01,", "unknown_account", "account_id"),
