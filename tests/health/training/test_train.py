@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pandas as pd
 import pytest
 
 from features import CATALOGUE
 from health.training.held_out import COLUMNS
-from tests.health.conftest import Demo, call_health
+from tests.health.conftest import Demo, call_health, run_health
 
 
 def _manifest(models: Path) -> dict[str, Any]:
@@ -91,6 +92,33 @@ def test_the_evaluation_is_one_page_that_asks_nobody(again: Path) -> None:
     for part in ("Churn", "Upsell", "Cross-sell", "AUC", "Calibration table", "Basis:"):
         assert part in page, part
     assert page.count("data:image/svg+xml") >= 6
+
+
+class _Planted:
+    """What a forger would put in an artefact's place: opening it runs code."""
+
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.witness,)
+
+
+def test_a_planted_artefact_is_refused_unopened(again: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "company"
+    shutil.copytree(again, folder)
+    witness = tmp_path / "opened"
+    planted = next(folder.glob("models/*/churn.joblib"))
+    joblib.dump(_Planted(witness), planted)
+    done = run_health("score", folder / "health.toml")
+    assert done.code == 2
+    assert "the artefact's checksum is not the manifest's" in done.err
+    assert "remedy: do not use this version" in done.err
+    assert not witness.exists()
+    assert not (folder / "runs").exists() or not list((folder / "runs").glob("as_of=*"))
+    # The forgery works: only the checksum stood before it.
+    joblib.load(planted)
+    assert witness.exists()
 
 
 def test_training_again_changes_nothing(again: Path) -> None:

@@ -1,0 +1,84 @@
+"""The evaluation page: text from data stays text, and every basis has its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from health.training.evaluation_page import render_evaluation
+from health.training.fit import TargetRows
+from models import ChurnModel
+from tests.health.training.sample_versions import good, labelled_rows
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def _manifest(evaluation: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    counts = ("rows", "events", "accounts", "event_accounts", "outcome_not_known_yet")
+    return {
+        "trained_until": "2025-12-31",
+        "training_dates": ["2023-01-01", "2024-10-06"],
+        "leaks": [],
+        "evaluation": {"churn": evaluation},
+        "targets": {"churn": dict.fromkeys(counts, 1)},
+        "horizon_days": 90,
+        "grace_days": 30,
+        "data": {"from": "2023-01-01", "until": "2025-12-31"},
+        "tables": {"accounts": 160},
+        "features": ["logins"],
+        "features_hash": "0" * 16,
+        "config_hash": "1" * 16,
+        "seed": 0,
+        **rest,
+    }
+
+
+def _page(model: ChurnModel | None, evaluation: dict[str, Any], **rest: Any) -> str:
+    manifest = _manifest(evaluation, **rest)
+    rows = {"churn": labelled_rows()}
+    return render_evaluation(
+        manifest, {"churn": model}, rows, good().held_out, company=f"Acme {HOSTILE}"
+    )
+
+
+def _model() -> tuple[ChurnModel, dict[str, Any]]:
+    model = good().version.artefacts["churn"]
+    assert model.evaluation_ is not None
+    judged = {
+        "basis": model.basis_,
+        "note": HOSTILE,
+        "calibration": model.calibration_.to_dict(),
+        **model.evaluation_.to_dict(),
+    }
+    return model, judged
+
+
+def test_text_from_data_stays_text() -> None:
+    model, judged = _model()
+    page = _page(model, judged, leaks=[{"feature": HOSTILE, "why": HOSTILE}])
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 4
+    assert "Features that know the answer" in page
+
+
+def test_it_shows_calibration_lift_blocks_and_shapes() -> None:
+    model, judged = _model()
+    page = _page(model, judged)
+    for part in ("Calibration of churn in", "Lift of churn", "AUC of churn by block", "adds to"):
+        assert part in page, part
+    assert "Features that know the answer" not in page
+    assert _page(model, judged) == page
+
+
+def test_a_model_that_was_never_fitted_says_why() -> None:
+    page = _page(None, {"basis": "none", "note": "no product is left to sell"})
+    assert "no product is left to sell" in page
+    assert "Calibration table" not in page
+
+
+def test_a_target_without_enough_events_has_no_plots() -> None:
+    rows = labelled_rows()
+    few = TargetRows(rows.frame.assign(churned=0.0), "churned", rows.inputs)
+    model = ChurnModel().fit(few.frame[few.inputs], few.frame["churned"])
+    page = _page(model, {"basis": "none", "note": "; ".join(model.reasons_)})
+    assert "0 of" in page
+    assert "data:image" not in page
