@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 
 import pandas as pd
 
@@ -48,8 +49,13 @@ def definition_hashes(
     dict of str to str
         Twelve hexadecimal digits by feature.
     """
-    computed = build_features(_fixed_company(), [_DAY, _DAY - timedelta(days=63)], settings)
+    computed = _computed(settings)
     return {name: _hash(feature, computed.get(name)) for name, feature in catalogue.items()}
+
+
+@cache
+def _computed(settings: FeatureSettings) -> pd.DataFrame:
+    return build_features(_fixed_company(), [_DAY, _DAY - timedelta(days=63)], settings)
 
 
 def _hash(feature: Feature, values: pd.Series[float] | None) -> str:

@@ -15,6 +15,7 @@ from features.own import OwnFamily
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables import Tables
 from features.truncation import as_known
+from models.small_data import FEWEST_EVENTS
 
 #: Training dates whose features are made a second time, from what was known then alone.
 _DATES_CHECKED = 2
@@ -49,7 +50,8 @@ def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float
     targets : sequence of str
         Whose models to ask.
     least : float
-        The AUC from which on a feature is a suspect.
+        The AUC from which on a feature is a suspect. Where fewer than ten accounts had the
+        event, no probability is published, and chance alone makes suspects: there are none.
     """
     return [
         Leak(
@@ -58,7 +60,7 @@ def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float
             f"(the gate is {least:.2f})",
         )
         for target in targets
-        if models[target] is not None
+        if models[target] is not None and models[target].event_accounts_ >= FEWEST_EVENTS
         for suspect in models[target].leakage_
     ]
 

@@ -38,3 +38,16 @@ def test_a_feature_that_alone_tells_is_named_with_its_auc() -> None:
     found = strong_alone({"churn": model, "upsell": None}, ["churn", "upsell"], 0.9)
     assert found[0].feature == "cancelled"
     assert "AUC of 1.000 on churn" in found[0].why
+
+
+def test_a_handful_of_events_makes_no_suspects() -> None:
+    rows = labelled_rows()
+    first = rows.frame["account_id"].drop_duplicates().index[:9]
+    churned = rows.frame.index.isin(first).astype(float)
+    model = ChurnModel().fit(
+        pd.DataFrame({"cancelled": churned, "noise": rows.frame["noise"]}),
+        churned,
+        groups=rows.frame["account_id"],
+    )
+    assert model.leakage_
+    assert strong_alone({"churn": model}, ["churn"], 0.95) == []
