@@ -70,6 +70,7 @@ def build_manifest(
         "feature_definitions": definitions,
         "features_hash": _hash(definitions),
         "own_modules": own_modules(config),
+        "own_estimators": {t: named.use for t, named in sorted(config.own.estimators.items())},
         "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
         "rows": {
             "accounts_and_dates": len(training.accounts),

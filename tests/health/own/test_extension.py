@@ -17,7 +17,7 @@ MODULE = '''
 from datetime import timedelta
 
 import narwhals as nw
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
 
 from features import Feature, known_rows
 
@@ -29,7 +29,7 @@ FEATURES = (
 )
 
 
-class Line(LogisticRegression):
+class Woods(RandomForestClassifier):
     """A classifier of our own."""
 
 
@@ -50,8 +50,12 @@ SECTION = """
 [own]
 features = ["own_extension"]
 [own.estimators]
-upsell = { use = "own_extension:Line", parameters = { max_iter = 2000 } }
+upsell = { use = "own_extension:Woods", parameters = { n_estimators = 20, random_state = 0 } }
 cross_sell = { use = "sklearn.naive_bayes:GaussianNB" }
+[[scorecard.components]]
+name = "our own"
+weight = 1
+measures = [{ feature = "own_weekend_use_28d", curve = [[0, 0], [20, 100]] }]
 """
 
 
@@ -99,7 +103,9 @@ def test_the_batch_scores_with_the_extension_and_says_so(extended: Path) -> None
         own = reasons[reasons["output"] == output].groupby("account_id")["contribution"].sum()
         p = scores[f"{output}_probability"]
         np.testing.assert_allclose(own, np.log(p / (1 - p)).reindex(own.index), atol=1e-6)
-    said = reasons[reasons["term"] == "own_weekend_use_28d"]["text"]
+    health = reasons[(reasons["output"] == "health") & (reasons["term"] == "own_weekend_use_28d")]
+    said = health["text"]
+    assert len(said)
     assert said.str.contains("Weekend events in 28 days|Nobody worked on a weekend").all()
 
 
@@ -107,7 +113,11 @@ def test_the_manifest_names_module_estimators_and_how_they_reason(extended: Path
     manifest = json.loads((_version(extended) / "manifest.json").read_text())
     assert list(manifest["own_modules"]) == ["own_extension"]
     assert {"own_weekend_use_28d", "own_days_left"} <= set(manifest["features"])
-    assert "Shapley values sampled" in str(manifest["evaluation"])
+    assert manifest["own_estimators"] == {
+        "cross_sell": "sklearn.naive_bayes:GaussianNB",
+        "upsell": "own_extension:Woods",
+    }
+    assert all(judged["reasons_by"] for judged in manifest["evaluation"].values())
 
 
 def test_a_module_that_changed_is_refused_and_one_that_is_not_named_too(
