@@ -62,10 +62,20 @@ class DayRows:
         values: Mapping[str, Numbers],
     ) -> DayRows:
         """Put rows in order of their day."""
-        order = np.argsort(day, kind="stable")
+        if not len(day) or (day[1:] >= day[:-1]).all():
+            return cls(account, member, day, known, values)
+        # Small whole numbers are sorted by counting.
+        order = np.argsort((day - day.min()).astype(np.uint16), kind="stable")
         late = None if known is None else known[order]
         sums = {name: value[order] for name, value in values.items()}
-        return cls(account[order], member[order], day[order], late, sums)
+        owner = account[order]
+        return cls(owner, owner if member is account else member[order], day[order], late, sums)
+
+    def taken(self, rows: Codes, member: Codes) -> DayRows:
+        """Return some of the rows, in order, numbered anew."""
+        known = None if self.known is None else self.known[rows]
+        values = {name: value[rows] for name, value in self.values.items()}
+        return DayRows(member, member, self.day[rows], known, values)
 
     def within(self, as_of: int, days: int, until_days: int = 0) -> Rows:
         """Return the rows of [as_of − days, as_of − until_days) that were known before as_of."""

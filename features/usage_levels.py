@@ -21,10 +21,7 @@ Columns = dict[str, npt.NDArray[Any]]
 
 
 def levels(use: DailyUse, as_of: int) -> Columns:
-    """Return levels, trends and habits as of a day: a value per account of `use.accounts`.
-
-    Besides features there are ``ever`` (used something before the day) and ``users_counted``.
-    """
+    """Return levels, trends and habits as of a day: a value per account of `use.accounts`."""
     rows, count = use.rows, len(use.accounts)
     reach = rows.within(as_of, 7 * _WEEKS)
     quantity = rows.per_week(reach, as_of, _WEEKS, count, "quantity")
@@ -32,7 +29,6 @@ def levels(use: DailyUse, as_of: int) -> Columns:
     days = active.per_week(active.within(as_of, 7 * _WEEKS), as_of, _WEEKS, count)
     month, quarter = rows.within(as_of, 28), rows.within(as_of, 90)
     out: Columns = {
-        "ever": use.used_from < as_of,
         "usage_events_7d": quantity[:, 0],
         "usage_events_28d": quantity[:, _RECENT].sum(axis=1),
         "usage_events_90d": rows.totals(quarter, "quantity", count),

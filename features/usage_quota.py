@@ -8,64 +8,74 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.day_rows import day_number, summed
+from features.day_rows import DayRows, Numbers, day_number
 from features.point_in_time import collect
 from features.tables import Tables
 from features.usage_rollup import DailyUse
 
 #: A quota is near its limit from this share on.
 NEAR_LIMIT = 0.8
-_COLUMNS = ["account_id", "product", "quota_event", "quota", "used_30d", "share", "days_to_limit"]
+_TIMES = {"started_at": "datetime64[us]", "ended_at": "datetime64[us]"}
 
 
-def quotas(tables: Tables) -> pd.DataFrame:
-    """Return the subscription rows that hold a quota; empty where quotas are not recorded."""
-    names = ["account_id", "product", "quota", "quota_event", "started_at", "ended_at"]
-    if not (tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")):
-        return pd.DataFrame(columns=names)
-    names += ["known_at"] if tables.has("subscriptions", "known_at") else []
-    held = (nw.col("quota") > 0) & ~nw.col("quota_event").is_null()
-    return collect(tables["subscriptions"].filter(held).select(*names))
-
-
-def quota_use(held: pd.DataFrame, use: DailyUse, as_of: Any) -> pd.DataFrame:
-    """Return how full each product's quota is as of a date.
+class Quotas:
+    """The quotas of all contracts and the use of them.
 
     Parameters
     ----------
-    held : pd.DataFrame
-        As `quotas` returns it.
+    tables : Tables
+        Subscriptions with quota and quota_event; without these no account has a quota.
     use : DailyUse
         The use rolled up.
-    as_of : datetime
-        The date; the quotas that run then count.
-
-    Returns
-    -------
-    pd.DataFrame
-        A row per account and product with a quota: account_id, product, quota_event, quota (of
-        30 days, summed over the products that share the event), used_30d, share (used_30d over
-        quota) and days_to_limit: what is left of the quota over the use of a typical day, where
-        typical is the median of the last four weeks, so that one burst does not count; 0 where
-        nothing is left, NaN where the typical week is silent.
     """
-    day = pd.Timestamp(as_of)
-    running = (held["started_at"] < day) & ~(held["ended_at"] < day)
-    if "known_at" in held:
-        running &= ~(held["known_at"] >= day)
-    rows = held[running]
-    products = rows[["account_id", "product", "quota_event"]].drop_duplicates()
-    limits = rows.groupby(["account_id", "quota_event"])[["quota"]].sum().reset_index()
-    limits = limits.join(_used(limits, use, day_number(day)))
-    limits["share"] = limits["used_30d"] / limits["quota"]
-    left = (limits["quota"] - limits["used_30d"]).clip(lower=0.0)
-    pace = limits.pop("pace")
-    limits["days_to_limit"] = (left / pace.where(pace > 0)).where(left > 0, 0.0)
-    return products.merge(limits, on=["account_id", "quota_event"])[_COLUMNS]
+
+    def __init__(self, tables: Tables, use: DailyUse) -> None:
+        held = _held(tables)
+        keys = held[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
+        self._held = held.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
+        self._keys = keys
+        self._rows = _rows_of(keys, use)
+
+    def as_of(self, day: Any) -> pd.DataFrame:
+        """Return how full each product's quota is as of a date.
+
+        Returns
+        -------
+        pd.DataFrame
+            A row per account and product with a quota that runs on the date: account_id, product,
+            quota_event, quota (of 30 days, summed over the products that share the event),
+            used_30d, share (used_30d over quota) and days_to_limit: what is left of the quota
+            over the use of a typical day, where typical is the median of the last four weeks, so
+            that one burst does not count; 0 where nothing is left, NaN where the typical week is
+            silent.
+        """
+        date = pd.Timestamp(day)
+        running = (self._held["started_at"] < date) & ~(self._held["ended_at"] < date)
+        if "known_at" in self._held:
+            running &= ~(self._held["known_at"] >= date)
+        rows = self._held[running]
+        quota = np.bincount(rows["limit"], rows["quota"], len(self._keys))
+        used, pace = self._use(day_number(date))
+        left = np.maximum(quota - used, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lasts = np.where(pace > 0, left / pace, np.nan)
+            share = used / quota
+        lasts = np.where(left > 0, lasts, 0.0)
+        products = rows[["account_id", "product", "quota_event", "limit"]].drop_duplicates()
+        limit = products.pop("limit").to_numpy()
+        figures = {"quota": quota, "used_30d": used, "share": share, "days_to_limit": lasts}
+        return products.assign(**{name: value[limit] for name, value in figures.items()})
+
+    def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
+        """Return the use in 30 days and a day's typical use of each limit."""
+        count = len(self._keys)
+        used = self._rows.totals(self._rows.within(as_of, 30), "quantity", count)
+        weeks = self._rows.per_week(self._rows.within(as_of, 28), as_of, 4, count, "quantity")
+        return used, np.median(weeks, axis=1) / 7
 
 
 def fullest(quota: pd.DataFrame) -> pd.DataFrame:
-    """Return the quota features per account from `quota_use`."""
+    """Return the quota features per account from `Quotas.as_of`."""
     per_account = quota.assign(near=quota["share"] >= NEAR_LIMIT).groupby("account_id")
     return pd.DataFrame(
         {
@@ -76,27 +86,29 @@ def fullest(quota: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _used(limits: pd.DataFrame, use: DailyUse, as_of: int) -> pd.DataFrame:
-    """Return used_30d and pace (a day's typical use) of each account and event."""
-    account = use.accounts.get_indexer(pd.Index(limits["account_id"]))
-    event = use.event_names.get_indexer(pd.Index(limits["quota_event"]))
-    place = np.full(len(use.pairs), -1, dtype=np.int64)
+def _held(tables: Tables) -> pd.DataFrame:
+    """Return the subscription rows that hold a quota; empty where quotas are not recorded."""
+    names = ["account_id", "product", "quota", "quota_event", "started_at", "ended_at"]
+    if not (tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")):
+        return pd.DataFrame(columns=names).astype({"quota": float, **_TIMES})
+    names += ["known_at"] if tables.has("subscriptions", "known_at") else []
+    held = (nw.col("quota") > 0) & ~nw.col("quota_event").is_null()
+    return collect(tables["subscriptions"].filter(held).select(*names))
+
+
+def _rows_of(keys: pd.DataFrame, use: DailyUse) -> DayRows:
+    """Return the rows of use that count against a limit, numbered by limit."""
+    account = use.accounts.get_indexer(pd.Index(keys["account_id"]))
+    event = use.event_names.get_indexer(pd.Index(keys["quota_event"]))
     width = max(len(use.event_names), 1)
-    wanted = np.where((account >= 0) & (event >= 0), account * width + event, -1)
-    number = pd.Index(use.pairs[:, 0] * width + use.pairs[:, 1]).get_indexer(pd.Index(wanted))
-    there = np.flatnonzero(number >= 0)
-    place[number[there]] = there
-    rows, count = use.events, len(limits)
-
-    def of_limits(days: int) -> tuple[Any, Any, Any]:
-        window = rows.within(as_of, days)
-        mine = place[rows.member[window]]
-        kept = mine >= 0
-        return mine[kept], rows.values["quantity"][window][kept], rows.day[window][kept]
-
-    month, quantity, _ = of_limits(30)
-    used = summed(month, count, quantity)
-    weekly, quantity, day = of_limits(28)
-    weeks = summed(weekly * 4 + (as_of - 1 - day) // 7, count * 4, quantity).reshape(count, 4)
-    pace = np.median(weeks, axis=1) / 7
-    return pd.DataFrame({"used_30d": used, "pace": pace}, index=limits.index)
+    wanted = account * width + event
+    key = use.pairs[:, 0] * width + use.pairs[:, 1]
+    place = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
+    found = (account >= 0) & (event >= 0)
+    if len(key):
+        found &= key[place] == wanted
+    limit_of = np.full(len(key), -1, dtype=np.int64)
+    limit_of[place[found]] = np.flatnonzero(found)
+    limit = limit_of[use.events.member]
+    rows = np.flatnonzero(limit >= 0)
+    return use.events.taken(rows, limit[rows])

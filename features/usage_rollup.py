@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Days before a date that a window may reach back, for sums and users, and for single features.
 REACH_DAYS, EVENT_REACH_DAYS = 126, 56
 #: So many days are rolled up at a time: memory stays small, and no row is read twice.
-_STEP_DAYS = 92
+_STEP_DAYS = 56
 _SUMS = ("quantity", "records", "errors", "errors_known", "users_counted")
 _Frame = nw.LazyFrame[Any]
 
@@ -43,7 +43,8 @@ class DailyUse:
     user_account : array of int
         The account of each user; users are in order of account and name.
     events : DayRows
-        A row per account, event and day, numbered by `pairs`, with the sum of quantity.
+        A row per account, event and day, numbered by `pairs` (its account too), with the sum of
+        quantity.
     pairs : array of int, shape = (n_pairs, 2)
         Account and event of each pair that occurs, in order.
     event_names : pd.Index
@@ -242,7 +243,7 @@ def _assembled(
     values["errors"] = np.nan_to_num(values["errors"])
     rows = DayRows.ordered(of_user, user, _days(users, "day"), _known(users), values)
     quantity = {"quantity": _numbers(events["quantity"])}
-    event_rows = DayRows.ordered(of_event, pair, _days(events, "day"), _known(events), quantity)
+    event_rows = DayRows.ordered(pair, pair, _days(events, "day"), _known(events), quantity)
     named = (pd.Index(accounts.to_pylist(), dtype=object), rows, user_pairs[:, 0])
     return DailyUse(
         *named, event_rows, pairs, pd.Index(event_names.to_pylist(), dtype=object), has_users
@@ -257,7 +258,7 @@ def _joined(parts: list[pa.Table], member: str) -> pa.Table:
         pa.table({n: part[n].cast(text) if n in texts else part[n] for n in part.column_names})
         for part in parts
     ]
-    return pa.concat_tables(cast).unify_dictionaries().combine_chunks()
+    return pa.concat_tables(cast)
 
 
 def _sorted_names(*columns: pa.ChunkedArray) -> pa.Array:
@@ -279,13 +280,35 @@ def _codes(column: pa.ChunkedArray, names: pa.Array) -> Codes:
 
 
 def _numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
-    """Return each row's pair of account and code by number (−1 without one), and the pairs."""
+    """Return each row's pair of account and code by number (−1 without one), and the pairs.
+
+    Pairs are numbered in order of account and code. A number of its own for each of millions of
+    rows is found by counting where there is room for every pair, or where each code stands with
+    one account; else by hashing.
+    """
     there = code >= 0
-    found, unique = pd.factorize(account[there] * max(count, 1) + code[there], sort=True)
-    number = np.full(len(code), -1, dtype=np.int64)
-    number[there] = found
-    unique = np.asarray(unique, dtype=np.int64)
-    return number, np.stack([unique // max(count, 1), unique % max(count, 1)], axis=1)
+    width, accounts = max(count, 1), int(account.max(initial=0)) + 1
+    if not there.all():
+        number = np.full(len(code), -1, dtype=np.int64)
+        number[there], pairs = _numbered(account[there], code[there], count)
+        return number, pairs
+    owner = np.zeros(width, dtype=np.int64)
+    owner[code] = account
+    if accounts * width <= max(4 * len(code), 2**22):
+        key = account * width + code
+        occurs = np.zeros(accounts * width, dtype=bool)
+        occurs[key] = True
+        unique = np.flatnonzero(occurs)
+        number = (np.cumsum(occurs) - 1)[key]
+    elif len(code) and (owner[code] == account).all():
+        unique = np.sort(owner * width + np.arange(width))
+        place = np.empty(width, dtype=np.int64)
+        place[unique % width] = np.arange(width)
+        number = place[code]
+    else:
+        number, found = pd.factorize(account * width + code, sort=True)
+        unique = np.asarray(found, dtype=np.int64)
+    return number, np.stack([unique // width, unique % width], axis=1)
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -13,13 +13,6 @@ from features.usage_rollup import DailyUse
 REGULAR_DAYS = 4
 #: So many of the quarter's most active users are its champions.
 CHAMPIONS = 3
-#: Told from users one by one: absent where they are not named.
-FROM_USERS = (
-    "usage_top_user_share_28d",
-    "usage_champions_silent",
-    "usage_new_users_28d",
-    "usage_regular_share_28d",
-)
 
 
 class Users:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features import CATALOGUE, build_features
 from features.spine import build_spine
+from features.usage import quota_levels
 from tests.features.company import DAY, ago, company, open_tables
 
 DATES = [DAY - timedelta(days=7 * week) for week in range(12)]
@@ -43,3 +44,14 @@ def test_the_spine_has_a_row_per_paying_account_and_date() -> None:
     assert list(spine.index) == list(range(len(spine)))
     assert not spine.duplicated(["account_id", "as_of"]).any()
     assert spine["as_of"].is_monotonic_increasing
+
+
+def test_the_quota_of_each_product_is_told() -> None:
+    tables = open_tables(company())
+    told = quota_levels(tables, build_spine(tables, [DAY]))
+    busy = told[told["account_id"] == "busy"].set_index("product")
+    assert set(busy.index) == {"core", "addon"}
+    assert busy.loc["core", "quota"] == 40
+    built = build_features(tables, [DAY]).set_index("account_id").loc["busy"]
+    assert busy["share"].max() == built["usage_quota_use_30d"]
+    assert busy["days_to_limit"].min() == built["usage_quota_days_to_limit"]
