@@ -1,0 +1,235 @@
+"""Measures the feature engine, and what it is held against, in one run.
+
+    uv run --group benchmark python -m tests.benchmarks.features --rows 5e6
+
+prints a table: wall and processor seconds, peak memory, and the ratio of each line to the line it
+is compared with. Each line runs in a process of its own, so that its memory is its own. The data
+is made once and kept in `--data`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features import build_features
+from features.source import OpenedTables, TableSource, open_tables
+from features.spine import build_spine
+from features.usage_catalogue import FEATURES
+from tests.benchmarks.features_baselines import duckdb_sums, featuretools_usage, pandas_usage
+from tests.benchmarks.features_data import END, Size, company_folder
+
+#: Weekly dates of a training set.
+DATES = 26
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one step took."""
+
+    seconds: float
+    processor_seconds: float
+    peak_mb: float
+    cells: int = 0
+
+
+def _tables(folder: Path, rollups: Path | None = None) -> OpenedTables:
+    names = ("accounts", "subscriptions", "tickets", "surveys")
+    sources = {name: TableSource(path=f"{name}.parquet") for name in names}
+    sources["usage"] = TableSource(path="usage")
+    return open_tables(sources, base=folder, observed_until=END, rollups=rollups)
+
+
+def _timed(step: Callable[[], int]) -> Measured:
+    start, processor = time.perf_counter(), time.process_time()
+    cells = step()
+    seconds, used = time.perf_counter() - start, time.process_time() - processor
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Measured(seconds, used, peak, cells)
+
+
+def _features(folder: Path, dates: int) -> Measured:
+    """Build every feature of the last so many weeks; opening and checking is not counted."""
+    tables = _tables(folder).tables
+    days = [END - timedelta(weeks=week) for week in range(dates)]
+    return _timed(lambda: build_features(tables, days).size)
+
+
+def _usage(folder: Path) -> Measured:
+    """Build the features of use alone of the last date."""
+    from features import usage  # noqa: PLC0415
+
+    tables = _tables(folder).tables
+
+    def step() -> int:
+        spine = build_spine(tables, [END])
+        return usage.build(tables, spine).size
+
+    return _timed(step)
+
+
+def _pandas(folder: Path) -> Measured:
+    """Build the same features of use in plain pandas, and see that they are the same."""
+    tables = _tables(folder).tables
+    wanted = build_features(tables, [END]).set_index("account_id")
+    paying = build_spine(tables, [END])
+    paying["seats"] = wanted["seats"].to_numpy()
+    told: list[pd.DataFrame] = []
+
+    def step() -> int:
+        told.append(pandas_usage(folder, END, paying))
+        return told[0].size
+
+    measured = _timed(step)
+    names = [feature.name for feature in FEATURES]
+    built = told[0].set_index("account_id").reindex(wanted.index)
+    for name in names:
+        np.testing.assert_allclose(built[name], wanted[name], rtol=1e-9, atol=1e-9, err_msg=name)
+    return measured
+
+
+def _weekly(folder: Path, rollups: Path) -> Measured:
+    """Open, check and build the features of the last date, roll-ups kept."""
+
+    def step() -> int:
+        return build_features(_tables(folder, rollups).tables, [END]).size
+
+    return _timed(step)
+
+
+def _step(name: str, folder: Path, rollups: Path) -> Measured:
+    steps: dict[str, Callable[[], Measured]] = {
+        "one date": lambda: _features(folder, 1),
+        "dates": lambda: _features(folder, DATES),
+        "usage": lambda: _usage(folder),
+        "sums": lambda: _timed(lambda: duckdb_sums(folder, END)),
+        "pandas": lambda: _pandas(folder),
+        "weekly": lambda: _weekly(folder, rollups),
+        "featuretools": lambda: _timed(
+            lambda: featuretools_usage(folder, [END - timedelta(weeks=w) for w in range(DATES)])
+        ),
+    }
+    return steps[name]()
+
+
+def _run(name: str, folder: Path, rollups: Path | None = None) -> Measured:
+    """Run a step in a process of its own."""
+    arguments = ["--step", name, "--folder", str(folder), "--rollups", str(rollups or folder)]
+    command = [sys.executable, "-m", "tests.benchmarks.features", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr}")
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _line(label: str, measured: Measured, ratio: str = "") -> None:
+    print(
+        f"| {label} | {measured.seconds:.1f} | {measured.processor_seconds:.1f} "
+        f"| {measured.peak_mb:,.0f} | {ratio} |",
+        flush=True,
+    )
+
+
+def _against(measured: Measured, other: Measured, what: str) -> str:
+    wall = measured.seconds / other.seconds
+    processor = measured.processor_seconds / other.processor_seconds
+    return f"{wall:.1f} × {what} ({processor:.1f} × in processor time)"
+
+
+def _week_before(folder: Path, into: Path) -> None:
+    """Lay out the company as it was before the last week's file came."""
+    shutil.copytree(folder, into, copy_function=os.link)
+    sorted((into / "usage").glob("*.parquet"))[-1].unlink()
+
+
+def _sizes(rows: int, data: Path) -> None:
+    """Measure one date, many dates and a tenth of the rows against the scan limit."""
+    folder = company_folder(Size.of(rows), data)
+    sums = _run("sums", folder)
+    _line("DuckDB, sums alone", sums)
+    one = _run("one date", folder)
+    _line("one date, all features", one, _against(one, sums, "the sums"))
+    many = _run("dates", folder)
+    _line(f"{DATES} weekly dates, all features", many, _against(many, one, "one date"))
+    tenth = _run("one date", company_folder(Size.of(rows // 10), data))
+    _line(f"one date, {rows // 10:,} rows", tenth, f"{_against(one, tenth, 'this')} at {rows:,}")
+
+
+def _weekly_runs(folder: Path) -> None:
+    """Measure a run, and the run of the week after with one more file."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        lake, rollups = Path(scratch) / "lake", Path(scratch) / "rollups"
+        _week_before(folder, lake)
+        first = _run("weekly", lake, rollups)
+        _line("weekly run with checks, first", first)
+        last = sorted((folder / "usage").glob("*.parquet"))[-1]
+        os.link(last, lake / "usage" / last.name)
+        second = _run("weekly", lake, rollups)
+        _line("weekly run with checks, a week later", second, _against(first, second, "faster"))
+
+
+def _others(pandas_rows: int, small_rows: int, data: Path) -> None:
+    """Measure pandas and featuretools on what they can hold."""
+    folder = company_folder(Size.of(pandas_rows), data)
+    ours, theirs = _run("usage", folder), _run("pandas", folder)
+    _line(f"features of use, {pandas_rows:,} rows", ours)
+    _line("the same in pandas", theirs, _against(theirs, ours, "ours"))
+    if find_spec("featuretools") is None:
+        print("\nfeaturetools is not installed (uv sync --group benchmark): left out")
+        return
+    small = company_folder(Size.of(small_rows), data)
+    ours, theirs = _run("dates", small), _run("featuretools", small)
+    _line(f"{DATES} weekly dates, all features, {small_rows:,} rows", ours)
+    _line(
+        f"featuretools, {DATES} cutoffs, sums and counts of 3 windows",
+        theirs,
+        _against(theirs, ours, "ours"),
+    )
+
+
+def main() -> None:
+    """Measure, or run one step of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=float, default=5e6, help="rows of usage")
+    parser.add_argument("--pandas-rows", type=float, default=5e6, help="rows that pandas can hold")
+    parser.add_argument("--small-rows", type=float, default=1e6, help="rows for featuretools")
+    parts = ("sizes", "weekly", "others")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
+    data = Path(tempfile.gettempdir()) / "health-benchmark"
+    parser.add_argument("--data", type=Path, default=data, help="where the company is kept")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rollups", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        print(json.dumps(asdict(_step(options.step, options.folder, options.rollups))))
+        return
+    rows, size = int(options.rows), Size.of(int(options.rows))
+    print(f"{rows:,} rows of usage, {size.accounts:,} accounts, {size.tickets:,} tickets\n")
+    print("| step | seconds | processor seconds | peak MB | against |")
+    print("| --- | ---: | ---: | ---: | --- |", flush=True)
+    if "sizes" in options.parts:
+        _sizes(rows, options.data)
+    if "weekly" in options.parts:
+        _weekly_runs(company_folder(size, options.data))
+    if "others" in options.parts:
+        _others(int(options.pandas_rows), int(options.small_rows), options.data)
+
+
+if __name__ == "__main__":
+    main()
