@@ -24,7 +24,7 @@ from features.tables import Tables
 #: The habit is told by the intervals of so many days, and by so many of them at least.
 HABIT_DAYS, LEAST_INTERVALS = 730, 2
 _NEVER = "nothing was ever ordered"
-_NO_HABIT = "ordered on fewer than three days in two years: no habit to tell"
+_NO_HABIT = "insufficient history: ordered on fewer than three days in two years"
 
 
 def _order(
@@ -92,7 +92,7 @@ FEATURES = (
         1,
         "The amount ordered in 90 days is {value} against the three quarters before",
         "the amount ordered in 90 days is unchanged against the three quarters before",
-        null="nothing was ordered in the three quarters before",
+        null="insufficient history: nothing was ordered in the three quarters before",
     ),
     _order(
         "interval_days_median",

@@ -8,7 +8,7 @@ _NONE = "no tickets are recorded"
 _UNSOLVED = "no tickets are recorded, or not when they are solved"
 _NO_REPLY = "no ticket was answered in 90 days"
 _NO_SOLUTION = "no ticket was solved in 90 days"
-_NO_PAST = "too few answers now or in the three quarters before to compare"
+_NO_PAST = "insufficient history: no such ticket in 90 days or in the three quarters before"
 
 
 def _ticket(

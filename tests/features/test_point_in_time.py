@@ -7,165 +7,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from features import CATALOGUE, build_features
 from features.schema import TABLES
 from tests.features.company import DAY, UNTIL, Row, Rows, ago, company, open_tables
-
-#: Values that are filled in after their row, and what comes with them.
-LATE = {
-    "subscriptions": {"ended_at": (), "notice_at": ()},
-    "tickets": {
-        "first_replied_at": (),
-        "first_solved_at": (),
-        "solved_at": (),
-        "reopened_at": (),
-        "closed_at": (),
-        "csat_at": ("csat",),
-        "escalated_at": ("escalated",),
-        "priority_at": ("priority",),
-    },
-    "surveys": {"answered_at": ("score", "comment")},
-}
-
-
-def truncated(rows: Rows, day: datetime) -> Rows:
-    """Return the tables as they stood at a date: later rows gone, later values blank."""
-    return {
-        table: [_as_it_stood(table, row, day) for row in listed if _was_there(table, row, day)]
-        for table, listed in rows.items()
-    }
-
-
-def _was_there(table: str, row: Row, day: datetime) -> bool:
-    # A survey is there once it was sent, and where that is not recorded, once it was answered.
-    dated = row.get("sent_at") or row["answered_at"] if table == "surveys" else None
-    time = dated or row.get(TABLES[table].dated_by)
-    if table == "surveys" and row["answered_at"] is not None:
-        time = min(time, row["answered_at"])
-    return time is not None and time < day and not _later(row.get("known_at"), day)
-
-
-def _as_it_stood(table: str, row: Row, day: datetime) -> Row:
-    for column, others in LATE.get(table, {}).items():
-        if _later(row.get(column), day):
-            row = {**row, column: None, **dict.fromkeys(others)}
-    return row
-
-
-def _later(time: datetime | None, day: datetime) -> bool:
-    return time is not None and time >= day
+from tests.features.cut_by_hand import LATE, truncated
 
 
 def features(rows: Rows, day: datetime = DAY, **options: Any) -> pd.DataFrame:
     return build_features(open_tables(rows, **options), [day]).set_index("account_id")
-
-
-# ------------------------------------------------------------------------------ property
-
-_hours = st.integers(-40 * 24, 200 * 24)
-#: Often at a date exactly, and often at the date itself.
-_times = st.one_of(
-    st.just(DAY), st.integers(-30, 200).map(ago), _hours.map(lambda hours: ago(0, hours))
-)
-_known = st.one_of(st.none(), st.none(), _times)
-_accounts = st.sampled_from("abcdef")
-
-
-def _after(start: datetime) -> st.SearchStrategy[datetime | None]:
-    later = st.integers(0, 130).map(lambda days: start + timedelta(days=days))
-    return st.one_of(st.none(), later)
-
-
-@st.composite
-def _subscription(draw: st.DrawFn) -> Row:
-    start = draw(_times)
-    return {
-        "account_id": draw(_accounts),
-        "product": draw(st.sampled_from(["core", "addon"])),
-        "started_at": start,
-        "ended_at": draw(_after(start)),
-        "mrr": float(draw(st.sampled_from([0, 50, 100]))),
-        "seats": draw(st.sampled_from([None, 5.0, 10.0])),
-        "quota": 20.0,
-        "quota_event": "view",
-        "renews_at": draw(_after(start)),
-        "notice_at": draw(_after(start)),
-        "known_at": draw(_known),
-    }
-
-
-@st.composite
-def _use(draw: st.DrawFn) -> Row:
-    return {
-        "account_id": draw(_accounts),
-        "event": draw(st.sampled_from(["view", "export"])),
-        "occurred_at": draw(_times),
-        "user_id": draw(st.sampled_from([None, "u", "v", "w"])),
-        "quantity": draw(st.sampled_from([None, 1.0, 20.0])),
-        "errors": draw(st.sampled_from([None, 0.0, 1.0])),
-        "known_at": draw(_known),
-    }
-
-
-@st.composite
-def _ticket(draw: st.DrawFn) -> Row:
-    opened = draw(_times)
-    csat_at = draw(_after(opened))
-    return {
-        "account_id": draw(_accounts),
-        "ticket_id": "t",
-        "opened_at": opened,
-        **{
-            column: draw(_after(opened))
-            for column in ("first_replied_at", "solved_at", "reopened_at", "closed_at")
-        },
-        "priority": draw(st.sampled_from([None, "urgent"])),
-        "escalated": draw(st.booleans()),
-        "csat": draw(st.sampled_from([1.0, 5.0])) if csat_at else None,
-        "csat_at": csat_at,
-        "known_at": draw(_known),
-    }
-
-
-@st.composite
-def _survey(draw: st.DrawFn) -> Row:
-    sent = draw(_times)
-    answered = draw(_after(sent))
-    return {
-        "account_id": draw(_accounts),
-        "kind": draw(st.sampled_from(["nps", "csat", "ces"])),
-        "sent_at": sent,
-        "answered_at": answered,
-        "score": draw(st.sampled_from([1.0, 5.0, 10.0])) if answered else None,
-        "known_at": draw(_known),
-    }
-
-
-@st.composite
-def _companies(draw: st.DrawFn) -> Rows:
-    """Return a company all of whose accounts pay, so that there is much to compare."""
-    ages = dict(zip("abcdef", (400, 300, 200, 126, 100, 9), strict=True))
-    pays = [
-        {"account_id": a, "product": "core", "started_at": ago(days), "ended_at": None, "mrr": 80.0}
-        for a, days in ages.items()
-    ]
-    return {
-        "accounts": [{"account_id": a, "created_at": ago(days)} for a, days in ages.items()],
-        "subscriptions": [*pays, *draw(st.lists(_subscription(), max_size=12))],
-        "usage": draw(st.lists(_use(), max_size=30)),
-        "tickets": draw(st.lists(_ticket(), max_size=12)),
-        "surveys": draw(st.lists(_survey(), max_size=12)),
-    }
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(_companies())
-def test_truncating_every_table_at_the_date_changes_no_feature(rows: Rows) -> None:
-    full, known = features(rows), features(truncated(rows, DAY))
-    pd.testing.assert_frame_equal(full, known, check_dtype=False)
 
 
 @pytest.mark.parametrize("days", [-14, 0, 35])
@@ -180,9 +30,6 @@ def test_truncating_takes_something_away() -> None:
     rows, cut = company(), truncated(company(), DAY)
     assert all(len(cut[table]) < len(rows[table]) for table in rows)
     assert any(cut[table] != [r for r in rows[table] if r in cut[table]] for table in LATE)
-
-
-# ----------------------------------------------------------------------------- by hand
 
 
 Story = dict[str, list[Row]]
@@ -355,7 +202,7 @@ def test_use_on_the_day_before_is_recent_with_and_without_a_time_of_day() -> Non
 
 def test_a_table_that_is_not_there_leaves_its_features_null() -> None:
     rows = company()
-    for table in ("usage", "tickets", "surveys"):
+    for table in ("usage", "tickets", "surveys", "orders"):
         left = {name: listed for name, listed in rows.items() if name != table}
         built = features(left, until=UNTIL)
         own = [f.name for f in CATALOGUE.values() if f.family == table]

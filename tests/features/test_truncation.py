@@ -8,7 +8,7 @@ import pytest
 from features.point_in_time import collect
 from features.truncation import as_known
 from tests.features.company import DAY, ago, company, open_tables
-from tests.features.test_point_in_time import truncated
+from tests.features.cut_by_hand import truncated
 
 
 @pytest.mark.parametrize("days", [0, 3, 40, 200])

@@ -1,0 +1,53 @@
+"""Rows as they stood at a date, cut row by row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from features.schema import TABLES
+from tests.features.company import Row, Rows
+
+#: Values that are filled in after their row, and what comes with them.
+LATE: dict[str, dict[str, tuple[str, ...]]] = {
+    "subscriptions": {"ended_at": (), "notice_at": ()},
+    "tickets": {
+        "first_replied_at": (),
+        "first_solved_at": (),
+        "solved_at": (),
+        "reopened_at": (),
+        "closed_at": (),
+        "csat_at": ("csat",),
+        "escalated_at": ("escalated",),
+        "priority_at": ("priority",),
+    },
+    "surveys": {"answered_at": ("score", "comment")},
+}
+
+
+def truncated(rows: Rows, day: datetime) -> Rows:
+    """Return the tables as they stood at a date: later rows gone, later values blank."""
+    return {
+        table: [_as_it_stood(table, row, day) for row in listed if _was_there(table, row, day)]
+        for table, listed in rows.items()
+    }
+
+
+def _was_there(table: str, row: Row, day: datetime) -> bool:
+    # A survey is there once it was sent, and where that is not recorded, once it was answered.
+    dated = row.get("sent_at") or row["answered_at"] if table == "surveys" else None
+    time = dated or row.get(TABLES[table].dated_by)
+    if table == "surveys" and row["answered_at"] is not None:
+        time = min(time, row["answered_at"])
+    return time is not None and time < day and not is_later(row.get("known_at"), day)
+
+
+def _as_it_stood(table: str, row: Row, day: datetime) -> Row:
+    for column, others in LATE.get(table, {}).items():
+        if is_later(row.get(column), day):
+            row = {**row, column: None, **dict.fromkeys(others)}
+    return row
+
+
+def is_later(time: datetime | None, day: datetime) -> bool:
+    """Tell whether a time lies at the date or after it."""
+    return time is not None and time >= day

@@ -1,0 +1,140 @@
+"""Random companies: every table and column, often at the very edge of a window or of the date."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.features.company import DAY, Row, Rows, ago
+
+ACCOUNTS = tuple("abcdefghijkl")
+_EDGES = (0, 7, 28, 35, 63, 90, 97, 118, 126, 180, 360, 365, 730)
+_INSTANT = timedelta(microseconds=1)
+
+
+def random_company(seed: int) -> Rows:
+    """Return a company whose accounts all pay, so that there is much to compare."""
+    chance = Random(seed)
+    ages = [chance.choice((900, 700, 400, 200, 126, 40, 9)) for _ in ACCOUNTS]
+    accounts = [
+        {"account_id": a, "created_at": ago(age), "segment": chance.choice(("x", "y", None))}
+        for a, age in zip(ACCOUNTS, ages, strict=True)
+    ]
+    pays: list[Row] = [
+        {"account_id": a, "product": "core", "started_at": ago(age), "mrr": 80.0, "seats": 4.0}
+        for a, age in zip(ACCOUNTS, ages, strict=True)
+    ]
+    # The first two hold one contract alone, so that a notice is one of all they hold.
+    for contract in pays[:2]:
+        contract["notice_at"] = chance.choice((DAY, ago(-3), ago(1), ago(chance.uniform(2, 60))))
+    return {
+        "accounts": accounts,
+        "subscriptions": [*pays, *(_subscription(chance) for _ in range(60))],
+        "usage": [_use(chance) for _ in range(400)],
+        "tickets": [_ticket(chance, number) for number in range(150)],
+        "surveys": [_survey(chance) for _ in range(200)],
+        "orders": [_order(chance) for _ in range(100)],
+    }
+
+
+def _time(chance: Random) -> datetime:
+    """Return a time: at an edge of a window, an instant beside it, or anywhere."""
+    kind = chance.random()
+    if kind < 0.3:
+        return ago(chance.choice(_EDGES)) + chance.choice((-_INSTANT, 0 * _INSTANT, _INSTANT))
+    if kind < 0.5:
+        return ago(chance.randint(-40, 400))
+    return ago(chance.uniform(-40, 400))
+
+
+def _known(chance: Random) -> datetime | None:
+    return _time(chance) if chance.random() < 0.3 else None
+
+
+def _after(chance: Random, start: datetime) -> datetime | None:
+    if chance.random() < 0.3:
+        return None
+    if chance.random() < 0.15:
+        return max(start, DAY + chance.choice((-_INSTANT, 0 * _INSTANT, _INSTANT)))
+    return start + timedelta(days=chance.choice((0, 0.1, 1, 3, 20, 60, 130)) * chance.random())
+
+
+def _times(chance: Random, start: datetime, *columns: str) -> dict[str, Any]:
+    return {column: _after(chance, start) for column in columns}
+
+
+def _subscription(chance: Random) -> Row:
+    start = _time(chance)
+    return {
+        "account_id": chance.choice(ACCOUNTS[2:]),
+        "product": chance.choice(("core", "addon")),
+        "plan": chance.choice((None, "basic")),
+        "started_at": start,
+        "mrr": chance.choice((0.0, 50.0, 100.0)),
+        "seats": chance.choice((None, 5.0, 10.0)),
+        "list_mrr": chance.choice((None, 120.0)),
+        "billing_months": chance.choice((None, 1.0, 12.0)),
+        "quota": 20.0,
+        "quota_event": "view",
+        "known_at": _known(chance),
+        **_times(chance, start, "ended_at", "notice_at", "renews_at"),
+    }
+
+
+def _use(chance: Random) -> Row:
+    return {
+        "account_id": chance.choice(ACCOUNTS),
+        "event": chance.choice(("view", "export")),
+        "occurred_at": _time(chance),
+        "user_id": chance.choice((None, "u", "v", "w")),
+        "quantity": chance.choice((None, 1.0, 20.0)),
+        "errors": chance.choice((None, 0.0, 1.0)),
+        "known_at": _known(chance),
+    }
+
+
+def _ticket(chance: Random, number: int) -> Row:
+    opened = _time(chance)
+    return {
+        "account_id": chance.choice(ACCOUNTS),
+        "ticket_id": f"t{number}",
+        "opened_at": opened,
+        "requester_id": chance.choice((None, "u", "v")),
+        "channel": chance.choice((None, "Email", "chat", "phone")),
+        "priority": chance.choice((None, "low", "urgent")),
+        "first_priority": chance.choice((None, "low", "urgent")),
+        "escalated": chance.choice((None, True, False)),
+        "csat": chance.choice((1.0, 3.0, 5.0)),
+        "known_at": _known(chance),
+        **_times(chance, opened, "first_replied_at", "solved_at", "reopened_at", "closed_at"),
+        **_times(chance, opened, "first_solved_at", "csat_at", "escalated_at", "priority_at"),
+    }
+
+
+def _survey(chance: Random) -> Row:
+    sent = _time(chance)
+    kind, scale, top = chance.choice(
+        (("nps", None, 10), ("csat", "1-5", 5), ("csat", "0-100", 100), ("ces", "1-7", 7))
+    )
+    return {
+        "account_id": chance.choice(ACCOUNTS),
+        "kind": kind,
+        "scale": scale,
+        "sent_at": sent,
+        "answered_at": _after(chance, sent),
+        "score": float(chance.randint(1, top)),
+        "expected": chance.choice((None, float(top))),
+        "respondent_id": chance.choice((None, "u", "v", "w")),
+        "role": chance.choice((None, "user", "Owner")),
+        "known_at": _known(chance),
+    }
+
+
+def _order(chance: Random) -> Row:
+    return {
+        "account_id": chance.choice(ACCOUNTS),
+        "ordered_at": _time(chance),
+        "amount": chance.choice((0.0, 10.0, 25.5)),
+        "known_at": _known(chance),
+    }
