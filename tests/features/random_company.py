@@ -26,8 +26,8 @@ def random_company(seed: int) -> Rows:
         for a, age in zip(ACCOUNTS, ages, strict=True)
     ]
     # The first two hold one contract alone, so that a notice is one of all they hold.
-    for contract in pays[:2]:
-        contract["notice_at"] = chance.choice((DAY, ago(-3), ago(1), ago(chance.uniform(2, 60))))
+    pays[0]["notice_at"] = ago(chance.uniform(0, 60))
+    pays[1]["notice_at"] = chance.choice((DAY, ago(-3), ago(1)))
     return {
         "accounts": accounts,
         "subscriptions": [*pays, *(_subscription(chance) for _ in range(60))],
@@ -83,12 +83,15 @@ def _subscription(chance: Random) -> Row:
 
 
 def _use(chance: Random) -> Row:
+    # The first accounts use little, and the last one is busy of late.
+    (account,) = chance.choices(ACCOUNTS, range(len(ACCOUNTS)))
+    recent = account == ACCOUNTS[-1] and chance.random() < 0.5
     return {
-        "account_id": chance.choice(ACCOUNTS),
+        "account_id": account,
         "event": chance.choice(("view", "export")),
-        "occurred_at": _time(chance),
-        "user_id": chance.choice((None, "u", "v", "w")),
-        "quantity": chance.choice((None, 1.0, 20.0)),
+        "occurred_at": ago(chance.uniform(0, 28)) if recent else _time(chance),
+        "user_id": chance.choice((None, "u", "v", "w", f"rare{chance.randint(1, 9)}")),
+        "quantity": chance.choice((None, None, None, 1.0, 20.0)),
         "errors": chance.choice((None, 0.0, 1.0)),
         "known_at": _known(chance),
     }
@@ -97,7 +100,7 @@ def _use(chance: Random) -> Row:
 def _ticket(chance: Random, number: int) -> Row:
     opened = _time(chance)
     return {
-        "account_id": chance.choice(ACCOUNTS),
+        "account_id": chance.choice(ACCOUNTS[:-1]),
         "ticket_id": f"t{number}",
         "opened_at": opened,
         "requester_id": chance.choice((None, "u", "v")),
