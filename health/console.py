@@ -52,11 +52,18 @@ def check_report(console: Console, company: Company) -> None:
 
 def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
     """Print every feature with what it means."""
-    table = Table("feature", "unit", "window", "null means", "0 means", box=None)
-    for feature in features.values():
-        window = f"{feature.window_days} d" if feature.window_days else ""
-        table.add_row(feature.name, feature.unit, window, feature.null_means, feature.zero_means)
-    console.print(table)
+    from features.catalogue_page import BETTER, families, sentence, window
+
+    for family, listed in families(features).items():
+        table = Table("feature", "unit", "window", "better", "says", box=None, pad_edge=False)
+        table.columns[0].no_wrap = True
+        for feature in listed:
+            says = f"{sentence(feature)}\nnull: {feature.null_means}\n0: {feature.zero_means}"
+            better = BETTER[feature.direction]
+            table.add_row(feature.name, feature.unit, window(feature), better, escape(says))
+        console.rule(f"{family}, from {', '.join(sorted({f.table for f in listed}))}")
+        console.print(table)
+    say(console, f"{len(features)} features; null: nothing to measure, 0: it stopped")
 
 
 def run_summary(console: Console, run: RunResult) -> None:
