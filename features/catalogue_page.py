@@ -1,10 +1,9 @@
-"""The catalogue as a page: `python -m features.catalogue_page > features/CATALOGUE.md`."""
+"""The catalogue in words: as a page, and piece by piece for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from features.catalogue import CATALOGUE
 from features.feature import Feature
 
 #: What a direction means to a reader.
@@ -15,14 +14,14 @@ higher value is the healthier one, and what an absent value and a zero say. An a
 that there was nothing to measure; a zero, that it stopped. Units: a *ratio* is the natural
 logarithm of one level over another, a *change* the share by which a level rose, a *flag* 1 or 0.
 
-This page is made by `python -m features.catalogue_page` and kept in step by a test; `health
-features --list` prints the same. Beside the features the table has account_id, as_of, the
+This page is made by `python -m features > features/CATALOGUE.md` and kept in step by a
+test; `health features --list` prints the same. Beside the features the table has account_id, as_of, the
 attributes of the account, and stage (the lifecycle stage).
 """
 _HEAD = "| feature | table | window | unit | better | for CSMs | null means | 0 means |"
 
 
-def families(catalogue: Mapping[str, Feature] = CATALOGUE) -> dict[str, list[Feature]]:
+def families(catalogue: Mapping[str, Feature]) -> dict[str, list[Feature]]:
     """Return the features of a catalogue by family, in order."""
     found: dict[str, list[Feature]] = {}
     for feature in catalogue.values():
@@ -40,10 +39,10 @@ def sentence(feature: Feature) -> str:
     return feature.sentence.format(value="…")
 
 
-def catalogue_page() -> str:
+def catalogue_page(catalogue: Mapping[str, Feature]) -> str:
     """Return the catalogue in Markdown: a table a family."""
     parts = [_INTRODUCTION]
-    for family, features in families().items():
+    for family, features in families(catalogue).items():
         parts += [f"## {family.capitalize()} ({len(features)})", _HEAD, "| --- " * 8 + "|"]
         parts += [_row(_cells(feature)) for feature in features]
         parts.append("")
@@ -65,7 +64,3 @@ def _cells(feature: Feature) -> tuple[str, ...]:
 
 def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-if __name__ == "__main__":
-    print(catalogue_page(), end="")

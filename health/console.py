@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from features.catalogue_page import BETTER, families, sentence, window
 from health.wording import day, money, percent, points
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def check_report(console: Console, company: Company) -> None:
 
 def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
     """Print every feature with what it means."""
-    from features.catalogue_page import BETTER, families, sentence, window
-
     for family, listed in families(features).items():
         table = Table("feature", "unit", "window", "better", "says", box=None, pad_edge=False)
         table.columns[0].no_wrap = True
