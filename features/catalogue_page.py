@@ -15,8 +15,8 @@ that there was nothing to measure; a zero, that it stopped. Units: a *ratio* is 
 logarithm of one level over another, a *change* the share by which a level rose, a *flag* 1 or 0.
 
 This page is made by `python -m features > features/CATALOGUE.md` and kept in step by a
-test; `health features --list` prints the same. Beside the features the table has account_id, as_of, the
-attributes of the account, and stage (the lifecycle stage).
+test; `health features --list` prints the same. Beside the features the table has account_id,
+as_of, the attributes of the account, and stage (the lifecycle stage).
 """
 _HEAD = "| feature | table | window | unit | better | for CSMs | null means | 0 means |"
 
