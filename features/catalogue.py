@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features import commercial, journey, orders, surveys, tickets, usage
+from features import commercial, growth, journey, offers, orders, surveys, tickets, usage
 from features.feature import Feature
 
 CATALOGUE: dict[str, Feature] = {
@@ -11,7 +11,13 @@ CATALOGUE: dict[str, Feature] = {
     for feature in family.FEATURES
 }
 
+#: Beside the catalogue: what only the expansion models see, and what a row of theirs says.
+OFFERED: dict[str, Feature] = {
+    feature.name: feature for family in (growth, offers) for feature in family.FEATURES
+}
+DESCRIBED = CATALOGUE | OFFERED
+
 
 def describe(name: str, value: float | None) -> str:
     """Return the sentence of a feature's value for CSMs; KeyError for an unknown feature."""
-    return CATALOGUE[name].describe(value)
+    return DESCRIBED[name].describe(value)

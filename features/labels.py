@@ -90,11 +90,39 @@ def build_labels(
     censored = labels["as_of"] + horizon + pd.Timedelta(days=grace_days) > reach
     labels["churned"] = labels["churned"].mask(censored)
     rises = _rises(tables, labels, horizon, upsell_step)
-    labels = labels.merge(rises, on=_KEYS, how="left")
+    by_account = rises.groupby(_KEYS, as_index=False)[["upsold", "step_mrr"]].agg(
+        {"upsold": "max", "step_mrr": "sum"}
+    )
+    by_account = by_account.rename(columns={"step_mrr": "upsell_step_mrr"})
+    labels = labels.merge(by_account, on=_KEYS, how="left")
     known = labels["as_of"] + horizon <= reach
     for column in ("upsold", "upsell_step_mrr"):
         labels[column] = labels[column].fillna(0.0).where(known)
     return labels
+
+
+def upsell_labels(
+    tables: Tables, spine: pd.DataFrame, *, horizon_days: int = 90, upsell_step: float = 0.05
+) -> pd.DataFrame:
+    """Label each product that an account holds on a date with whether more of it was bought.
+
+    Parameters
+    ----------
+    tables, spine, horizon_days, upsell_step
+        As in `build_labels`, whose `upsold` is 1 where that of any product is.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_held, 6)
+        account_id, as_of, product, mrr (of the product on the date), upsold (1, 0 or NaN),
+        step_mrr (the rise of MRR at its highest; 0 without an upsell).
+    """
+    columns = [*_KEYS, "product", "mrr", "upsold", "step_mrr"]
+    frame = _rises(tables, spine[_KEYS], pd.Timedelta(days=horizon_days), upsell_step, every=True)
+    known = frame["as_of"] + pd.Timedelta(days=horizon_days) <= pd.Timestamp(tables.observed_until)
+    for column in ("upsold", "step_mrr"):
+        frame[column] = frame[column].where(known)
+    return frame[columns].reset_index(drop=True)
 
 
 def cross_sell_labels(
@@ -202,11 +230,17 @@ def _levels(tables: Tables) -> pd.DataFrame:
 
 
 def _rises(
-    tables: Tables, labels: pd.DataFrame, horizon: pd.Timedelta, upsell_step: float
+    tables: Tables,
+    labels: pd.DataFrame,
+    horizon: pd.Timedelta,
+    upsell_step: float,
+    *,
+    every: bool = False,
 ) -> pd.DataFrame:
-    """Return accounts × dates on which a product held rose enough within the horizon."""
+    """Return accounts × dates × products held that rose enough, or `every` one of them."""
+    columns = [*_KEYS, "product", "mrr", "upsold", "step_mrr"]
     if labels.empty:
-        return labels[_KEYS].assign(upsold=np.nan, upsell_step_mrr=np.nan)
+        return labels[_KEYS].reindex(columns=columns)
     levels = _levels(tables)
     found = [
         _rises_after(
@@ -214,7 +248,8 @@ def _rises(
         )
         for day in labels["as_of"].unique()
     ]
-    return pd.concat(found, ignore_index=True)
+    frame = pd.concat(found, ignore_index=True)
+    return frame if every else frame[frame["upsold"] == 1.0]
 
 
 def _rises_after(
@@ -230,14 +265,13 @@ def _rises_after(
     held = held[held["mrr"] > 0]
     ahead = own[(own["at"] >= day) & (own["at"] < day + horizon)]
     highest = ahead.groupby(keys)[["mrr", "seats"]].max()
-    both = held.join(highest, rsuffix="_then", how="inner")
+    both = held.join(highest, rsuffix="_then", how="left")
     enough = 1.0 + upsell_step - 1e-9
     more_seats = (both["seats"] > 0) & (both["seats_then"] >= enough * both["seats"])
-    rose = both[(both["mrr_then"] >= enough * both["mrr"]) | more_seats]
-    step = (rose["mrr_then"] - rose["mrr"]).clip(lower=0.0).groupby("account_id").sum()
-    return pd.DataFrame(
-        {"account_id": step.index, "as_of": day, "upsold": 1.0, "upsell_step_mrr": step.to_numpy()}
-    )
+    rose = (both["mrr_then"] >= enough * both["mrr"]) | more_seats
+    step = (both["mrr_then"] - both["mrr"]).clip(lower=0.0).where(rose, 0.0)
+    found = both[["mrr"]].assign(as_of=day, upsold=rose.astype(float), step_mrr=step)
+    return found.reset_index()
 
 
 def _open_offers(

@@ -151,6 +151,9 @@ TABLES: dict[str, Table] = {
                 _text("first_priority"),
                 _time("priority_at"),
                 _text("channel"),
+                # Only read for what was asked for: the first line, and a reason code.
+                _text("subject"),
+                _text("reason"),
                 Column("escalated", "flag"),
                 _time("escalated_at"),
                 _number("csat"),
@@ -173,6 +176,7 @@ TABLES: dict[str, Table] = {
                 _text("role"),
                 _number("expected"),
                 _text("comment"),
+                _text("reason"),
                 _KNOWN,
             ),
             dated_by="answered_at",

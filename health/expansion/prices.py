@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from health.config import Config
@@ -11,75 +13,95 @@ from health.config import Config
 #: A peer group with fewer past steps than this takes the median of all.
 _FEW = 5
 _ALL = ""
+#: How many rows the rate of all products weighs against a product's own.
+_PRIOR_ROWS = 50.0
 
 
 @dataclass(frozen=True)
 class StepPrices:
-    """Median steps of the past, by peer group, and list prices where the config has them.
+    """Median steps of the past, by product and peer group.
 
     Attributes
     ----------
-    upsell_shares : dict of str to float
-        Median rise of MRR at an upsell over the MRR before it; key "" for all accounts.
+    upsell_shares : dict of (str, str) to float
+        Median rise of a product's MRR at an upsell over its MRR before, by (product, group);
+        product "" for all products and group "" for all accounts.
     product_prices : dict of (str, str) to float
         Median first MRR of a product by (product, group); group "" for all accounts.
     purchases : dict of str to int
         Accounts seen to buy each product.
-    list_prices : dict of str to float
-        MRR by product as configured; goes before the medians.
+    upsell_rates : dict of str to float
+        Share of the dates on which an account held the product and bought more of it within the
+        horizon, shrunk to that of all products; key "" for all products.
     """
 
-    upsell_shares: dict[str, float] = field(default_factory=dict)
+    upsell_shares: dict[tuple[str, str], float] = field(default_factory=dict)
     product_prices: dict[tuple[str, str], float] = field(default_factory=dict)
     purchases: dict[str, int] = field(default_factory=dict)
-    list_prices: dict[str, float] = field(default_factory=dict)
+    upsell_rates: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_history(
-        cls, accounts: pd.DataFrame, products: pd.DataFrame, config: Config
+        cls, accounts: pd.DataFrame, products: pd.DataFrame, held: pd.DataFrame, config: Config
     ) -> StepPrices:
         """Take medians over the labelled past.
 
         Parameters
         ----------
         accounts : pd.DataFrame
-            account_id, as_of, mrr, upsold, upsell_step_mrr and the peer group's column.
+            account_id, as_of and the peer group's column.
         products : pd.DataFrame
-            account_id, as_of, product, bought, step_mrr.
+            account_id, as_of, product, bought, step_mrr: products not held.
+        held : pd.DataFrame
+            account_id, as_of, product, mrr, upsold, step_mrr: products held.
         config : Config
-            Peer group and list prices.
+            Names the peer group.
         """
-        groups = peer_groups(accounts, config)
-        rises = accounts[(accounts["upsold"] == 1) & (accounts["upsell_step_mrr"] > 0)]
-        shares = rises["upsell_step_mrr"] / rises["mrr"]
-        bought = products[(products["bought"] == 1) & (products["step_mrr"] > 0)]
         keys = ["account_id", "as_of"]
-        bought = bought.merge(accounts[keys].assign(group=groups), on=keys, how="left")
-        prices: dict[tuple[str, str], float] = {}
-        for product, own in bought.groupby("product"):
-            medians = _medians(own["step_mrr"], own["group"])
-            prices |= {(str(product), group): value for group, value in medians.items()}
+        groups = accounts[keys].assign(group=peer_groups(accounts, config))
+        bought = products[(products["bought"] == 1) & (products["step_mrr"] > 0)]
+        bought = bought.merge(groups, on=keys, how="left")
+        rises = held[(held["upsold"] == 1) & (held["step_mrr"] > 0) & (held["mrr"] > 0)]
+        rises = rises.merge(groups, on=keys, how="left")
+        rises["share"] = rises["step_mrr"] / rises["mrr"]
         counts = bought.groupby("product")["account_id"].nunique()
         return cls(
-            _medians(shares, groups.loc[rises.index]),
-            prices,
+            _medians(rises, "share") | _medians(rises.assign(product=_ALL), "share"),
+            _medians(bought, "step_mrr"),
             {str(product): int(count) for product, count in counts.items()},
-            dict(config.expansion.prices),
+            _rates(held[held["upsold"].notna()]),
         )
 
-    def upsell_step(self, mrr: pd.Series[float], groups: pd.Series[str]) -> pd.Series[float]:
-        """Return the MRR an upsell would add to each account; NaN without any past upsell."""
-        default = self.upsell_shares.get(_ALL, float("nan"))
-        return mrr * groups.map(self.upsell_shares).astype(float).fillna(default)
+    def upsell_step(
+        self, products: pd.Series[str], mrr: pd.Series[float], groups: pd.Series[str]
+    ) -> pd.Series[float]:
+        """Return the MRR an upsell would add to a product that pays `mrr`; NaN without a past."""
+        shares = [self._share(p, g) for p, g in zip(products, groups, strict=True)]
+        return mrr * pd.Series(shares, index=mrr.index, dtype=float)
 
-    def price(self, products: pd.Series[str], groups: pd.Series[str]) -> pd.Series[float]:
+    def _share(self, product: str, group: str) -> float:
+        for key in ((product, group), (product, _ALL), (_ALL, group), (_ALL, _ALL)):
+            if key in self.upsell_shares:
+                return self.upsell_shares[key]
+        return float("nan")
+
+    def upsell_weight(self, products: pd.Series[str], accounts: pd.Series[str]) -> pd.Series[float]:
+        """Return each held product's share of its account's chance of growing; they sum to 1."""
+        usual = self.upsell_rates.get(_ALL, 1.0)
+        rates = products.map(self.upsell_rates).astype(float).fillna(usual)
+        total = rates.groupby(accounts).transform("sum")
+        return rates / total.where(total > 0)
+
+    def price(
+        self, products: pd.Series[str], groups: pd.Series[str], listed: Mapping[str, float]
+    ) -> pd.Series[float]:
         """Return the MRR each product would add; NaN where neither list nor past tells."""
-        found = [self._price(p, g) for p, g in zip(products, groups, strict=True)]
+        found = [self._price(p, g, listed) for p, g in zip(products, groups, strict=True)]
         return pd.Series(found, index=products.index, dtype=float)
 
-    def _price(self, product: str, group: str) -> float:
-        if product in self.list_prices:
-            return self.list_prices[product]
+    def _price(self, product: str, group: str, listed: Mapping[str, float]) -> float:
+        if product in listed:
+            return listed[product]
         overall = self.product_prices.get((product, _ALL), float("nan"))
         return self.product_prices.get((product, group), overall)
 
@@ -91,9 +113,21 @@ def peer_groups(frame: pd.DataFrame, config: Config) -> pd.Series[str]:
     return frame[config.peer_group].fillna("unknown").astype(object)
 
 
-def _medians(values: pd.Series[float], groups: pd.Series[str]) -> dict[str, float]:
-    if values.empty:
+def _medians(steps: pd.DataFrame, value: str) -> dict[tuple[str, str], float]:
+    """Return the median by product and group, and of all groups under the group ""."""
+    found: dict[tuple[str, str], float] = {}
+    for product, own in steps.groupby("product"):
+        found[str(product), _ALL] = float(own[value].median())
+        by_group = own.groupby("group")[value].agg(["median", "size"])
+        enough = by_group[by_group["size"] >= _FEW]["median"]
+        found |= {(str(product), str(group)): float(m) for group, m in enough.items()}
+    return found
+
+
+def _rates(held: pd.DataFrame) -> dict[str, float]:
+    if held.empty:
         return {}
-    by_group = values.groupby(groups).agg(["median", "size"])
-    enough = by_group[by_group["size"] >= _FEW]["median"]
-    return {_ALL: float(values.median())} | {str(g): float(m) for g, m in enough.items()}
+    overall = float(np.clip(held["upsold"].mean(), 1e-6, None))
+    counts = held.groupby("product")["upsold"].agg(["sum", "count"])
+    rates = (counts["sum"] + _PRIOR_ROWS * overall) / (counts["count"] + _PRIOR_ROWS)
+    return {_ALL: overall} | {str(product): float(rate) for product, rate in rates.items()}

@@ -5,60 +5,30 @@ from __future__ import annotations
 import pandas as pd
 
 from health.config import Config
+from health.expansion.whitespace import worth_listing
 from health.flags.scored import Scored, paying_on, pick, with_reasons
 from health.scoring.reasons import strongest
 
 
-def _offer_allowed(scored: Scored) -> pd.Series[bool]:
-    """No offer to an account that is red, leaving, onboarding, or waits on an urgent ticket."""
-    scores = scored.scores
-    return (
-        (scores["health_band"] != "red")
-        & paying_on(scored)
-        & (scores["stage"] != "onboarding")
-        & ~(scored.features["tickets_urgent_open"] > 0)
-    )
-
-
 def upsell(scored: Scored, config: Config) -> pd.DataFrame:
-    """Accounts likely to take more of what they hold, or near the limit of it."""
-    scores = scored.scores
-    lifted = (
-        scores["upsell_probability"] >= config.flags.expansion_lift * scores["upsell_base_rate"]
-    ) & scored.model_supports["upsell"]
-    near_limit = (scored.features["usage_seat_utilisation_28d"] >= 0.9) | (
-        scored.features["usage_quota_use_30d"] >= 0.9
-    )
-    chosen = _offer_allowed(scored) & (lifted | near_limit) & (scores["upsell_value"] > 0)
-    picked = pick(scored, chosen, value="upsell_value", probability="upsell_probability")
-    return with_reasons(picked, *_offer_reasons(scored, "upsell"))
+    """Accounts that should take more of a product they hold."""
+    return _listed(scored, "upsell", config)
 
 
 def cross_sell(scored: Scored, config: Config) -> pd.DataFrame:
-    """Accounts with a product not held that is worth offering."""
-    scores = scored.scores
-    lifted = scores["cross_sell_probability"] >= (
-        config.flags.expansion_lift * scores["cross_sell_base_rate"]
-    )
-    chosen = (
-        _offer_allowed(scored)
-        & (lifted | ~pd.Series(scored.model_supports["cross_sell"], index=scores.index))
-        & (scores["cross_sell_value"] > 0)
-    )
-    picked = pick(
-        scored,
-        chosen,
-        value="cross_sell_value",
-        probability="cross_sell_probability",
-        product="cross_sell_product",
-    )
-    return with_reasons(picked, *_offer_reasons(scored, "cross_sell"))
+    """Products that an account does not hold and should be offered, a row each."""
+    return _listed(scored, "cross_sell", config)
 
 
-def _offer_reasons(scored: Scored, output: str) -> tuple[pd.Series[str], ...]:
-    """Return what speaks for an offer, or where no model speaks, what the account does well."""
+def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
+    """Take the rows worth a place; one without a price stands last on its list."""
+    rows = scored.whitespace
+    rows = rows[worth_listing(rows, config.flags.expansion_lift) & (rows["offer"] == offer)]
     well = strongest(scored.reasons, "health", "contribution")
-    return strongest(scored.reasons, output, "contribution"), well
+    picked = rows[["account_id", "name", "csm", "value", "probability", "product", "basis"]]
+    # Where neither signs nor a model speak, what the account does well has to.
+    reasons = rows["why"].where(rows["why"] != "", rows["account_id"].map(well).fillna(""))
+    return picked.assign(reasons=reasons)
 
 
 def advocate(scored: Scored, config: Config) -> pd.DataFrame:

@@ -26,6 +26,7 @@ COLUMNS = (
     "rank",
     "value",
     "probability",
+    "basis",
     "since",
     "product",
     "reasons",

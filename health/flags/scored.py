@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
+
+
+def _no_offers() -> pd.DataFrame:
+    return pd.DataFrame({"account_id": pd.Series(dtype=object)})
 
 
 @dataclass(frozen=True)
@@ -21,18 +25,23 @@ class Scored:
         Rows as in reasons.parquet.
     model_supports : dict of str to bool
         For churn, upsell and cross_sell: whether a model with signal stands behind them.
+    whitespace : pd.DataFrame
+        Rows as in whitespace.parquet; only the lists of offers read them.
     """
 
     scores: pd.DataFrame
     features: pd.DataFrame
     reasons: pd.DataFrame
     model_supports: dict[str, bool]
+    whitespace: pd.DataFrame = field(default_factory=_no_offers)
 
     def of_accounts(self, accounts: pd.Series[str]) -> Scored:
         """Return the part of it that is about some accounts."""
         own = self.scores["account_id"].isin(accounts)
         reasons = self.reasons[self.reasons["account_id"].isin(accounts)]
-        return Scored(self.scores[own], self.features[own], reasons, self.model_supports)
+        whitespace = self.whitespace[self.whitespace["account_id"].isin(accounts)]
+        features = self.features[own]
+        return Scored(self.scores[own], features, reasons, self.model_supports, whitespace)
 
 
 def pick(
@@ -47,6 +56,7 @@ def pick(
             "csm": scores["csm"],
             "value": scores[value],
             "probability": scores[probability] if probability else float("nan"),
+            "basis": None,
             "product": scores[product] if product else None,
         }
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from features.catalogue import CATALOGUE, describe
+from features.catalogue import CATALOGUE, DESCRIBED, describe
 from features.feature import Feature
 from features.spine import ATTRIBUTES
 
@@ -136,7 +136,7 @@ _KINDS = {*ATTRIBUTES, "product"}
 
 def _is_size(term: str) -> bool:
     """Tell whether a term says how large or of what kind an account is, not how it fares."""
-    return CATALOGUE[term].size if term in CATALOGUE else term in _KINDS
+    return DESCRIBED[term].size if term in DESCRIBED else term in _KINDS
 
 
 def _value_and_text(
@@ -146,7 +146,7 @@ def _value_and_text(
         texts = np.full(len(inputs), baseline_text, dtype=object)
         return np.full(len(inputs), np.nan), texts
     column = inputs[term]
-    if term in CATALOGUE:
+    if term in DESCRIBED:
         numbers = column.to_numpy(dtype=float)
         # Few values are distinct: a sentence is worded once and handed out.
         codes, distinct = pd.factorize(numbers, use_na_sentinel=False)

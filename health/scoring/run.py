@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
-import numpy as np
 import pandas as pd
 
 from features.journey_stage import lifecycle_stage
-from features.labels import cross_sell_labels
 from features.tables import Tables
 from health.config import Config
+from health.expansion.inputs import with_growth
+from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, raise_flags
@@ -22,14 +22,12 @@ from health.own.families import catalogue_of
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import lifetime_columns, paid_so_far
-from health.scoring.reasons import BASELINE, reason_rows, with_own_sentences
-from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.scoring.probability import probabilities, probability_reasons
+from health.scoring.reasons import with_own_sentences
 from health.training.fit import TARGETS
 from health.weekly.run_directory import PublishedRun
 from models import expected_loss
 
-#: The sentence of the term that every account starts from.
-BASELINE_TEXT = "Where every account starts from"
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
@@ -40,7 +38,7 @@ class ScoredRun:
 
     Attributes
     ----------
-    scores, reasons, portfolio : pd.DataFrame
+    scores, reasons, portfolio, whitespace : pd.DataFrame
         Tables of the run directory.
     raised : Raised
         The flags of the week, and the conditions behind them.
@@ -58,6 +56,7 @@ class ScoredRun:
     reasons: pd.DataFrame
     raised: Raised
     portfolio: pd.DataFrame
+    whitespace: pd.DataFrame
     features: pd.DataFrame
     health: HealthPart
     skipped: dict[str, int]
@@ -72,6 +71,7 @@ class ScoredRun:
             "flags": self.flags,
             "episodes": self.raised.episodes,
             "portfolio": self.portfolio,
+            "whitespace": self.whitespace,
             "features": self.features,
             "overrides": self.health.overrides,
         }
@@ -105,15 +105,15 @@ def score_accounts(
     previous : PublishedRun, optional
         The run before: gives `health_change` and keeps a flag's `since`.
     """
-    features = features.reset_index(drop=True)
+    features = with_growth(features.reset_index(drop=True), tables, config)
     day = pd.Timestamp(features["as_of"].iloc[0])
     health = score_health_part(features, tables, config, previous)
     scores = _identity(features, config).assign(**health.columns)
     reasons = [health.reasons]
     for target in ("churn", "upsell"):
-        figures, rows = _probability(models, target, features)
-        scores = scores.assign(**figures)
-        reasons.append(rows)
+        found = probabilities(models, target, features)
+        scores = scores.assign(**found.columns(target))
+        reasons.append(probability_reasons(models, target, features))
     groups = peer_groups(features, config)
     scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
     scores = scores.assign(
@@ -127,16 +127,14 @@ def score_accounts(
             past=paid_so_far(tables, day.to_pydatetime()),
         )
     )
-    offers, rows = _best_offers(features, scores, tables, models, config)
-    scores = scores.join(offers)
-    reasons.append(rows)
-    step = models["steps"].upsell_step(scores["mrr"], groups)
-    scores["upsell_value"] = scores["upsell_probability"] * step * 12 * _stays(scores)
+    offers = make_offers(features, scores, reasons[-1], tables, models, config)
+    scores = scores.join(offers.columns)
+    reasons.append(offers.reasons)
     all_reasons = pd.concat([r for r in reasons if len(r)], ignore_index=True)
     all_reasons = with_own_sentences(all_reasons, catalogue_of(config))
     supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
     raised = raise_flags(
-        Scored(scores, features, all_reasons, supports),
+        Scored(scores, features, all_reasons, supports, offers.whitespace),
         config,
         as_of=day.date(),
         previous=_episodes(previous),
@@ -148,10 +146,11 @@ def score_accounts(
         all_reasons,
         raised,
         roll_up(scores, then),
+        offers.whitespace,
         features,
         health,
         _skipped(scores, tables, day),
-        [*_warnings(models), *health.warnings, *raised.warnings],
+        [*_warnings(models), *health.warnings, *raised.warnings, *offers.gaps],
     )
 
 
@@ -170,75 +169,6 @@ def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:
     for column in ("mrr", "tenure_days", "days_to_renewal", "products_held", "seats"):
         scores[column] = features[column]
     return scores
-
-
-def _probability(
-    models: Mapping[str, Any], target: str, inputs: pd.DataFrame
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return probability and base rate of a target, and the reasons for it."""
-    model, base = models[target], models[f"{target}_base"]
-    unknown = pd.Series(np.nan, index=inputs.index)
-    if model is None:
-        return {f"{target}_probability": unknown, f"{target}_base_rate": unknown}, _no_reasons()
-    columns = list(model.feature_names_in_)
-    probability = pd.Series(model.predict_proba(inputs[columns])[:, 1], index=inputs.index)
-    rate = pd.Series(base.predict_proba(inputs[columns])[:, 1], index=inputs.index)
-    figures = {
-        f"{target}_probability": probability,
-        f"{target}_base_rate": rate.where(probability.notna()),
-    }
-    return figures, _model_reasons(model, target, inputs)
-
-
-def _model_reasons(model: Any, target: str, inputs: pd.DataFrame) -> pd.DataFrame:
-    contributions = model.contributions(inputs[list(model.feature_names_in_)])
-    if contributions[BASELINE].isna().any():
-        return _no_reasons()
-    rows = reason_rows(target, contributions, inputs, baseline_text=BASELINE_TEXT)
-    spoke = (rows["contribution"] != 0) | (rows["term"] == BASELINE)
-    return rows[spoke].reset_index(drop=True)
-
-
-def _no_reasons() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(REASON_COLUMNS))
-
-
-def _best_offers(
-    features: pd.DataFrame,
-    scores: pd.DataFrame,
-    tables: Tables,
-    models: Mapping[str, Any],
-    config: Config,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return each account's most valuable product not held, and the reasons for it."""
-    spine = features[["account_id", "as_of"]]
-    held_not = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
-    held_not = held_not[~held_not["product"].isin(config.expansion.not_offered)]
-    own = features.assign(row=features.index, stays=_stays(scores))
-    offers = held_not[["account_id", "product"]].merge(own, on="account_id")
-    figures, _ = _probability(models, "cross_sell", offers)
-    offers = offers.assign(**figures)
-    step = models["steps"].price(offers["product"], peer_groups(offers, config))
-    offers["cross_sell_value"] = offers["cross_sell_probability"] * step * 12 * offers["stays"]
-    by = ["row", "cross_sell_value", "cross_sell_probability", "product"]
-    ordered = offers.sort_values(by, ascending=[True, False, False, True])
-    best = ordered.drop_duplicates("row").set_index("row").sort_index()
-    _, reasons = _probability(models, "cross_sell", best)
-    chosen = best.assign(cross_sell_product=best["product"])
-    return chosen[list(_OFFER_COLUMNS)], reasons
-
-
-_OFFER_COLUMNS = (
-    "cross_sell_product",
-    "cross_sell_probability",
-    "cross_sell_base_rate",
-    "cross_sell_value",
-)
-
-
-def _stays(scores: pd.DataFrame) -> pd.Series[float]:
-    """Return the probability that the account stays; 1 where no churn probability is published."""
-    return 1.0 - scores["churn_probability"].fillna(0.0)
 
 
 def _skipped(scores: pd.DataFrame, tables: Tables, day: pd.Timestamp) -> dict[str, int]:

@@ -12,10 +12,13 @@ from sklearn.metrics import roc_auc_score
 
 from features.build import build_features
 from features.errors import HealthError
-from features.labels import build_labels, cross_sell_labels, tenure_spells
+from features.growth import NAMES as GROWTH
+from features.labels import build_labels, cross_sell_labels, tenure_spells, upsell_labels
+from features.offers import NAMES as OFFERS
 from features.spine import data_start, training_dates
 from features.tables import Tables
 from health.config import Config
+from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import StepPrices, peer_groups
 from health.own.estimators import own_estimator
 from health.own.families import catalogue_of, own_families
@@ -29,21 +32,38 @@ from models import (
 )
 from models.evaluation import plain
 from models.growth import surviving_pairs
+from models.pooled import PooledGlassBox
 from models.small_data import BaseRateClassifier
 
 #: What a probability is published of.
 TARGETS = ("churn", "upsell", "cross_sell")
-#: What a small model may use, best first, by what is known of churn and not by the data at hand:
-#: so few churned accounts cannot choose among many features.
-FEW_FEATURES = (
-    "days_to_renewal",
-    "usage_active_days_28d",
-    "usage_events_trend",
-    "surveys_negative_90d",
-    "usage_seat_utilisation_28d",
-    "tickets_backlog_oldest_days",
-    "mrr_change_90d",
-)
+#: What a small model may use, best first, by what is known of the target and not by the data at
+#: hand: so few accounts with the event cannot choose among many features.
+FEW_FEATURES = {
+    "churn": (
+        "days_to_renewal",
+        "usage_active_days_28d",
+        "usage_events_trend",
+        "surveys_negative_90d",
+        "usage_seat_utilisation_28d",
+        "tickets_backlog_oldest_days",
+        "mrr_change_90d",
+    ),
+    "upsell": (
+        "growth_seats_in_use_90d",
+        "usage_quota_use_30d",
+        "growth_higher_plan_tried_28d",
+        "usage_users_trend",
+        "usage_active_days_28d",
+    ),
+    "cross_sell": (
+        "offer_tried_28d",
+        "offer_bought_180d",
+        "offer_co_ownership",
+        "offer_peer_share",
+        "usage_active_days_28d",
+    ),
+}
 #: The feature that names the product of an offer.
 PRODUCT = "product"
 #: Days of history that a training date should have before it.
@@ -60,7 +80,10 @@ class TrainingSet:
         account_id, as_of, attributes, features, and the labels churned and upsold (1, 0, or
         NaN where the outcome was not known yet).
     products : pd.DataFrame, shape = (n_offers, n_columns)
-        account_id, as_of, product, bought, step_mrr: one row per product not held.
+        account_id, as_of, product, bought, step_mrr and the features of the offer: one row per
+        product not held.
+    held : pd.DataFrame, shape = (n_held, 6)
+        account_id, as_of, product, mrr, upsold, step_mrr: one row per product held.
     durations : pd.DataFrame, shape = (n_spells, 5)
         account_id, entry_days, duration_days, churned, group.
     dates : tuple of datetime
@@ -69,6 +92,7 @@ class TrainingSet:
 
     accounts: pd.DataFrame
     products: pd.DataFrame
+    held: pd.DataFrame
     durations: pd.DataFrame
     dates: tuple[datetime, ...]
 
@@ -117,8 +141,12 @@ def build_training_set(
     accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
     # Who has given notice is known to leave: a model would only learn to read the notice.
     accounts = accounts[accounts["notice_given"] == 0].reset_index(drop=True)
-    products = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
-    return TrainingSet(accounts, products, _durations(tables, config), tuple(dates))
+    accounts = with_growth(accounts, tables, config)
+    horizon = config.labels.horizon_days
+    products = cross_sell_labels(tables, spine, horizon_days=horizon)
+    products = with_offer_features(products, tables, config)
+    held = upsell_labels(tables, spine, horizon_days=horizon, upsell_step=config.labels.upsell_step)
+    return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
 
 
 def _configured_dates(tables: Tables, config: Config) -> list[datetime]:
@@ -170,8 +198,8 @@ def target_rows(training: TrainingSet, config: Config) -> dict[str, TargetRows]:
     offers = with_features(training.products, training.accounts, columns)
     return {
         "churn": TargetRows(training.accounts, "churned", columns),
-        "upsell": TargetRows(training.accounts, "upsold", columns),
-        "cross_sell": TargetRows(offers, "bought", [*columns, PRODUCT]),
+        "upsell": TargetRows(training.accounts, "upsold", [*columns, *GROWTH]),
+        "cross_sell": TargetRows(offers, "bought", [*columns, *OFFERS, PRODUCT]),
     }
 
 
@@ -180,7 +208,9 @@ def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
     models: dict[str, Any] = {
         "survival": _fit_survival(training.durations),
         "growth": _fit_growth(training.accounts, config),
-        "steps": StepPrices.from_history(training.accounts, training.products, config),
+        "steps": StepPrices.from_history(
+            training.accounts, training.products, training.held, config
+        ),
     }
     for name, rows in target_rows(training, config).items():
         models[name] = fit_target(name, rows, config)
@@ -278,11 +308,11 @@ _OWN = ("accounts", "event_accounts", "base_rate")
 
 def fit_target(target: str, rows: TargetRows, config: Config) -> PropensityModel | None:
     """Fit the model of one target (churn, upsell, cross_sell), with the estimator configured."""
-    return _fit(_KINDS[target], rows, config, own_estimator(config, target))
+    return _fit(target, rows, config, own_estimator(config, target))
 
 
 def _fit(
-    kind: type[PropensityModel],
+    target: str,
     rows: TargetRows,
     config: Config,
     estimator: AnyClassifier | None = None,
@@ -291,14 +321,18 @@ def _fit(
     frame = rows.frame
     if frame.empty:
         return None
-    model = kind(
+    seed = config.training.seed
+    if estimator is None and target == "cross_sell":
+        # Products share their curves, so that a rare one borrows from the others.
+        estimator = PooledGlassBox(seed=seed)
+    model = _KINDS[target](
         config.labels.horizon_days,
         grace_days=config.labels.grace_days,
         peer_column=_peer_column(rows.inputs, config),
-        few_features=FEW_FEATURES,
+        few_features=FEW_FEATURES[target],
         leakage_auc=config.training.leakage_auc,
         estimator=estimator,
-        seed=config.training.seed,
+        seed=seed,
     )
     labels = frame[rows.label]
     return model.fit(frame[rows.inputs], labels, groups=frame["account_id"], times=frame["as_of"])
@@ -314,6 +348,9 @@ def fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
 
 
 def _peer_column(inputs: list[str], config: Config) -> str | None:
+    """Return what a base rate is told by: the product of an offer, else the peer group."""
+    if PRODUCT in inputs:
+        return PRODUCT
     return config.peer_group if config.peer_group in inputs else None
 
 

@@ -30,6 +30,7 @@ FILES = (
     "drift.parquet",
     "monitor.parquet",
     "portfolio.parquet",
+    "whitespace.parquet",
     "features.parquet",
     "overrides.parquet",
     "flags.xlsx",

@@ -10,6 +10,7 @@ import pytest
 
 from features.catalogue import CATALOGUE
 from health.config import Config
+from health.expansion.eligibility import gate_reasons
 from health.flags.config import FlagsConfig
 from health.flags.rules import COLUMNS, raise_flags
 from health.flags.scored import Scored
@@ -58,7 +59,32 @@ def _scored(count: int = 4, supports: dict[str, bool] | None = None, **columns: 
             reason_rows("health", points, inputs, missing=points),
         ]
     )
-    return Scored(scores, features, reasons, supports or SUPPORTED)
+    whitespace = _whitespace(scores, features, supports or SUPPORTED)
+    return Scored(scores, features, reasons, supports or SUPPORTED, whitespace)
+
+
+def _whitespace(
+    scores: pd.DataFrame, features: pd.DataFrame, supports: dict[str, bool]
+) -> pd.DataFrame:
+    """One product held, one open, by the figures of the account."""
+    rows = []
+    for offer, status in (("upsell", "held"), ("cross_sell", "open")):
+        rows.append(
+            scores[["account_id", "name", "csm"]].assign(
+                product="Core" if offer == "upsell" else scores["cross_sell_product"],
+                status=status,
+                offer=offer,
+                gate=gate_reasons(scores, features),
+                basis="model" if supports[offer] else "rules",
+                probability=scores[f"{offer}_probability"],
+                base_rate=scores[f"{offer}_base_rate"],
+                value=scores[f"{offer}_value"],
+                asked="",
+                signs="",
+                why="A reason",
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
 
 
 def _raise(scored: Scored, config: Config | None = None) -> pd.DataFrame:

@@ -1,0 +1,118 @@
+"""Who asked for more: tickets and survey answers, quoted. Their text is never trusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import narwhals as nw
+import pandas as pd
+
+from features.point_in_time import collect, known_rows
+from features.tables import Tables
+from health.config import Config
+from health.wording import day as in_words
+
+COLUMNS = ("account_id", "product", "at", "text")
+#: Most characters quoted, and most quotes of one account and product.
+_QUOTED, _MOST = 100, 2
+_SOURCES = {"surveys": ("comment", "answer"), "tickets": ("subject", "ticket")}
+
+
+def asks(tables: Tables, as_of: datetime, config: Config) -> pd.DataFrame:
+    """Return the tickets and survey answers that asked for more, as known before a date.
+
+    Parameters
+    ----------
+    tables : Tables
+        Surveys count by comment and reason, tickets by subject and reason, where they have
+        them; an answer counts from when it was given.
+    as_of : datetime
+        The date.
+    config : Config
+        Words, reason codes, roles and days.
+
+    Returns
+    -------
+    pd.DataFrame
+        account_id, product (the one whose own words were used, else empty), at, and text: the
+        sentence with the quote. The newest two of each account and product.
+    """
+    parts = [_of_table(tables, name, as_of, config) for name in _SOURCES]
+    found = pd.concat([part for part in parts if len(part)] or [_nothing()], ignore_index=True)
+    order = ["account_id", "product", "at", "text"]
+    found = found.sort_values(order, ascending=[True, True, False, True])
+    found = found.drop_duplicates(["account_id", "product", "text"])
+    return found.groupby(["account_id", "product"]).head(_MOST).reset_index(drop=True)
+
+
+def _of_table(tables: Tables, name: str, as_of: datetime, config: Config) -> pd.DataFrame:
+    text, noun = _SOURCES[name]
+    there = [c for c in (text, "reason", "role") if tables.has(name, c)]
+    if not set(there) & {text, "reason"}:
+        return _nothing()
+    at = "answered_at" if name == "surveys" else "opened_at"
+    rows = known_rows(tables, name, as_of, dated_by=at).filter(
+        nw.col(at) >= as_of - timedelta(days=config.expansion.asks.days)
+    )
+    frame = collect(rows.select("account_id", at, *there)).rename(columns={at: "at"})
+    for column in (text, "reason", "role"):
+        frame[column] = frame[column].fillna("").astype(str) if column in frame else ""
+    roles = [role.casefold() for role in config.expansion.asks.roles]
+    if roles and "role" in there:
+        frame = frame[frame["role"].str.casefold().isin(roles)]
+    found = pd.concat([part for _, part in _matches(frame, text, config)], ignore_index=True)
+    return found.assign(text=_sentences(found, text, noun))[list(COLUMNS)]
+
+
+def _matches(frame: pd.DataFrame, text: str, config: Config) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Yield the rows that ask for each product by its own words, and for more in general."""
+    general = _any_word(frame[text], config.expansion.asks.words)
+    codes = [code.casefold() for code in config.expansion.asks.reasons]
+    general |= frame["reason"].str.casefold().isin(codes)
+    named = pd.Series(False, index=frame.index)
+    for product, rule in config.expansion.products.items():
+        own = _any_word(frame[text], rule.asked_words)
+        named |= own
+        yield product, frame[own].assign(product=product)
+    yield "", frame[general & ~named].assign(product="")
+
+
+def _any_word(texts: pd.Series[str], words: Iterable[str]) -> pd.Series[bool]:
+    """Tell which texts hold one of these words or phrases whole, in any case."""
+    alternatives = "|".join(re.escape(word) for word in words)
+    if not alternatives:
+        return pd.Series(False, index=texts.index)
+    return texts.str.contains(rf"(?<!\w)(?:{alternatives})(?!\w)", case=False, regex=True)
+
+
+def _sentences(found: pd.DataFrame, text: str, noun: str) -> list[str]:
+    rows = zip(found["at"], found[text], found["reason"], found["role"], strict=True)
+    return [_sentence(noun, at, said, reason, role) for at, said, reason, role in rows]
+
+
+def _sentence(noun: str, at: pd.Timestamp, said: str, reason: str, role: str) -> str:
+    who = f" of the {quoted(role, 40)}" if role else ""
+    article = "an" if noun == "answer" else "a"
+    head = f"Asked for more in {article} {noun}{who} on {in_words(at)}"
+    if said.strip():
+        return f"{head}: “{quoted(said)}”"
+    return f"{head} (reason: {quoted(reason, 40)})"
+
+
+def quoted(text: str, most: int = _QUOTED) -> str:
+    """Return a text from outside on one line, without control characters, cut to `most`.
+
+    Examples
+    --------
+    >>> quoted("two" + chr(10) + "lines" + chr(7)), quoted("x" * 200, 5)
+    ('two lines', 'xxxx…')
+    """
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(printable.split()).replace("“", "'").replace("”", "'").replace(";", ",")
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})

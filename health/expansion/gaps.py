@@ -1,0 +1,123 @@
+"""What the catalogue, the price list and the contracts leave open: named, and counted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import narwhals as nw
+import pandas as pd
+
+from features.point_in_time import collect, known_rows, running
+from features.tables import Tables
+from health.config import Config
+from health.expansion.config import ListPrice
+
+#: Most names in one sentence.
+_NAMED = 5
+
+
+def expansion_gaps(
+    tables: Tables, as_of: datetime, config: Config, whitespace: pd.DataFrame
+) -> list[str]:
+    """Say what is missing behind the offers of a date; such rows stay in the lists.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    as_of : datetime
+        The date.
+    config : Config
+        The catalogue and price list.
+    whitespace : pd.DataFrame
+        As from `build_whitespace`.
+    """
+    return [
+        *_not_in_catalogue(whitespace, config),
+        *_foreign_prices(config),
+        *_without_price(whitespace),
+        *_quotas_without_events(tables, as_of),
+    ]
+
+
+def _not_in_catalogue(whitespace: pd.DataFrame, config: Config) -> list[str]:
+    settings = config.expansion
+    known = settings.products.keys() | settings.prices.keys() | set(settings.not_offered)
+    if not known:
+        return []
+    held = whitespace[(whitespace["status"] == "held") & ~whitespace["product"].isin(known)]
+    unsold = sorted(known - set(whitespace["product"]))
+    found = []
+    if len(held):
+        found.append(
+            "expansion: products that subscriptions hold and the configuration's [expansion] "
+            f"does not name: {_counted(held['product'])}; no rule and no list price applies"
+        )
+    if unsold:
+        found.append(
+            f"expansion: the configuration names {', '.join(map(repr, unsold[:_NAMED]))}, which "
+            "no subscription has ever held; check the spelling"
+        )
+    return found
+
+
+def _foreign_prices(config: Config) -> list[str]:
+    foreign = {
+        product: price
+        for product, price in config.expansion.prices.items()
+        if isinstance(price, ListPrice) and price.currency.upper() != config.currency.upper()
+    }
+    if not foreign:
+        return []
+    listed = ", ".join(
+        f"{p} ({v.amount:g} {v.currency})" for p, v in list(foreign.items())[:_NAMED]
+    )
+    return [
+        f"expansion: {len(foreign)} list price(s) are not in {config.currency} and are not used: "
+        f"{listed}"
+    ]
+
+
+def _without_price(whitespace: pd.DataFrame) -> list[str]:
+    open_now = whitespace[(whitespace["status"] == "open") & whitespace["step_mrr"].isna()]
+    if open_now.empty:
+        return []
+    return [
+        "expansion: no list price, and no past purchase to take one from, so the offers have no "
+        f"value: {_counted(open_now['product'])}"
+    ]
+
+
+def _quotas_without_events(tables: Tables, as_of: datetime) -> list[str]:
+    """Tell quotas that nothing can be counted against."""
+    if not tables.has("subscriptions", "quota"):
+        return []
+    has_event = tables.has("subscriptions", "quota_event")
+    event = nw.col("quota_event") if has_event else nw.lit(None, dtype=nw.String)
+    rows = running(tables, as_of).filter(nw.col("quota") > 0)
+    quotas = collect(rows.select("account_id", "product", event.alias("event")))
+    unnamed = quotas[quotas["event"].isna()]
+    found = []
+    if len(unnamed):
+        found.append(
+            "expansion: quotas without a quota_event, so their use is not known: "
+            f"{_counted(unnamed['product'])}"
+        )
+    if not tables.has("usage"):
+        return found
+    seen = collect(known_rows(tables, "usage", as_of).select("event").unique())["event"]
+    unseen = quotas[quotas["event"].notna() & ~quotas["event"].isin(seen)]
+    if len(unseen):
+        found.append(
+            "expansion: quotas on events that usage has never seen: "
+            f"{_counted(unseen['event'])}; check quota_event"
+        )
+    return found
+
+
+def _counted(names: pd.Series[str]) -> str:
+    """Name the commonest with their rows, and say how many more there are."""
+    counts = names.value_counts()
+    listed = [f"{name!r} ({count:,} rows)" for name, count in counts.head(_NAMED).items()]
+    more = f" and {len(counts) - _NAMED:,} more" if len(counts) > _NAMED else ""
+    return ", ".join(listed) + more
