@@ -157,10 +157,10 @@ def tenure_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
 
     Returns
     -------
-    pd.DataFrame, shape = (n_spells, 4)
-        account_id, entry_days (tenure when the records begin; 0 where they cover the start),
-        duration_days (tenure at the end, or at the end of the data), churned (bool). Tenure
-        of the first spell counts from accounts.created_at where that is earlier.
+    pd.DataFrame, shape = (n_spells, 5)
+        account_id, began_at (what tenure counts from: for the first spell accounts.created_at
+        where that is earlier), entry_days (tenure when the records begin; 0 where they cover
+        the start), duration_days (tenure at the end, or at the end of the data), churned (bool).
     """
     spells = paid_spells(tables, grace_days=grace_days)
     created = collect(tables["accounts"].select("account_id", "created_at"))
@@ -174,6 +174,7 @@ def tenure_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
     out = pd.DataFrame(
         {
             "account_id": spells["account_id"],
+            "began_at": origin,
             "entry_days": (spells["started_at"] - origin).dt.total_seconds() / 86_400,
             "duration_days": (last - origin).dt.total_seconds() / 86_400,
             "churned": sure,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +11,14 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from features.labels import tenure_spells
 from features.metrics import Z_95, ces, nps, nps_standard_error, wilson_interval
 from features.point_in_time import collect, known_rows, running, seen
 from features.revenue import RevenueMovements, revenue_movements
 from features.survey_scales import SCALES, default_scale
 from features.tables import Tables
 from health import wording
+from models.retention import cohorts, retention_table
 
 #: Periods over which revenue is compared, in days; a longer one than the data reaches is left out.
 PERIODS = {"the last 12 months": 365, "the last 90 days": 90}
@@ -24,6 +26,8 @@ PERIODS = {"the last 12 months": 365, "the last 90 days": 90}
 VOICE_DAYS, EVENT_DAYS = 180, 90
 #: Tickets and answers of one account shown at most.
 MOST_EVENTS = 6
+#: Cohorts (by year) that are shown: the last ones with so many accounts.
+MOST_COHORTS, FEWEST_OF_COHORT = 4, 20
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Background:
         By period in words.
     voice : tuple of Voice
         The survey metrics that were asked.
+    retention : pd.DataFrame
+        As from `retention_table`: the share still there by the year in which it began.
     held : dict of str to list of str
         Products by account_id.
     events : pd.DataFrame
@@ -66,6 +72,7 @@ class Background:
 
     revenue: dict[str, RevenueMovements] = field(default_factory=dict)
     voice: tuple[Voice, ...] = ()
+    retention: pd.DataFrame = field(default_factory=pd.DataFrame)
     held: dict[str, list[str]] = field(default_factory=dict)
     events: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["account_id", "at", "text"])
@@ -92,6 +99,7 @@ def build_background(
     return Background(
         revenue=_revenue(tables, day, grace_days),
         voice=_voices(tables, day),
+        retention=_retention(tables, day, grace_days),
         held=_held(tables, day, accounts),
         events=_newest(pd.concat(events, ignore_index=True), accounts),
     )
@@ -106,6 +114,23 @@ def _revenue(tables: Tables, day: datetime, grace_days: int) -> dict[str, Revenu
         for words, days in PERIODS.items()
         if pd.Timestamp(first) <= pd.Timestamp(day - timedelta(days=days))
     }
+
+
+def _retention(tables: Tables, day: datetime, grace_days: int) -> pd.DataFrame:
+    """Return the retention of the last years' cohorts as far as it was known on a date."""
+    if not tables.has("subscriptions"):
+        return pd.DataFrame()
+    spells = tenure_spells(replace(tables, observed_until=day), grace_days=grace_days)
+    began = cohorts(spells["began_at"], "Y")
+    sizes = began.value_counts()
+    enough = sizes[sizes >= FEWEST_OF_COHORT].sort_index().index[-MOST_COHORTS:]
+    own = spells[began.isin(enough).to_numpy()]
+    if own.empty:
+        return pd.DataFrame()
+    days = np.arange(0, own["duration_days"].max() + 1, 30.0)
+    year = cohorts(own["began_at"], "Y")
+    entry = own["entry_days"]
+    return retention_table(own["duration_days"], own["churned"], year, days, entry_days=entry)
 
 
 def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:

@@ -93,6 +93,7 @@ class Book:
     stages: list[list[str]]
     revenue: list[list[str]]
     voices: list[list[str]]
+    retention: Markup
 
 
 def build_book(
@@ -121,6 +122,7 @@ def build_book(
         stages=_stages(scores, run),
         revenue=_revenue(background),
         voices=[_voice_row(voice) for voice in background.voice],
+        retention=_retention(background.retention),
     )
 
 
@@ -158,6 +160,24 @@ def _revenue(background: Background) -> list[list[str]]:
         ]
         for words, moved in background.revenue.items()
     ]
+
+
+def _retention(table: pd.DataFrame) -> Markup:
+    """Draw the cohorts' curves; nothing where no cohort is large enough."""
+    if table.empty:
+        return Markup("")
+    # Slow to import, and needed by the head's page alone.
+    from health.plots import image_tag, retention  # noqa: PLC0415
+
+    curves = {f"began {name}": own for name, own in table.groupby("group")}
+    axes = retention(curves, title="")
+    last = table.groupby("group").tail(1)
+    said = [
+        f"{row['group']}: {wording.percent(row['survival'])} after {wording.span(row['days'])}"
+        for row in last.to_dict("records")
+    ]
+    alternative = "Share of accounts still there. Began in " + "; ".join(said)
+    return image_tag(axes.figure, alternative)
 
 
 def _voice_row(voice: Voice) -> list[str]:

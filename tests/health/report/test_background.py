@@ -88,6 +88,27 @@ def test_what_happens_on_the_date_or_later_is_not_told(background: Background) -
     assert "NPS answer 10 on 0-10 “<b>fine</b>”" in set(others)
 
 
+def test_retention_knows_only_what_had_happened(background: Background) -> None:
+    assert background.retention.empty  # two accounts are no cohort
+    count = 30
+    accounts = pd.DataFrame({"account_id": [f"c{i}" for i in range(count)]})
+    subscriptions = accounts.assign(
+        product="core",
+        started_at="2025-03-01",
+        mrr=1.0,
+        ended_at=["2025-09-01"] * 10 + ["2026-06-20"] * 10 + [None] * 10,
+    )
+    tables = {
+        "accounts": accounts.assign(created_at="2025-03-01"),
+        "subscriptions": subscriptions,
+    }
+    own = tables_from_frames(tables, observed_until=datetime(2026, 12, 1))
+    curve = build_background(own, DAY, []).retention
+    assert set(curve["group"]) == {"2025"}
+    assert curve["survival"].iloc[-1] == pytest.approx(20 / 30)
+    assert curve["days"].max() <= (DAY - datetime(2025, 3, 1)).days
+
+
 def test_a_company_without_tickets_and_surveys_has_a_background_too() -> None:
     tables = company()
     kept = {name: tables[name] for name in ("accounts", "subscriptions")}

@@ -25,6 +25,10 @@ FLAGS = [
 ]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
+RETENTION = pd.DataFrame(
+    {"group": "2025", "days": [0.0, 30.0], "survival": [1.0, 0.9], "low": 0.8, "high": 1.0}
+)
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's chromium"),
@@ -52,6 +56,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         background=Background(
             revenue={"the last 90 days": RevenueMovements(100, churn=10, accounts_start=9)},
             voice=(Voice("nps", 30.0, -18.0, 78.0, 10, 0.9),),
+            retention=RETENTION,
             held={account: ["Platform", HOSTILE[0]] for account in accounts},
             events=events,
         ),
@@ -187,6 +192,12 @@ def test_accessibility_has_no_serious_finding(page: Page) -> None:
         if rule["impact"] in {"serious", "critical"}
     }
     assert serious == {}
+
+
+def test_plots_are_shown(wide: Page) -> None:
+    image = wide.locator("img.plot")
+    assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+    assert "Began in 2025: 90 % after" in (image.get_attribute("alt") or "")
 
 
 def test_it_prints(wide: Page, tmp_path: Path) -> None:
