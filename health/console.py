@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.catalogue_page import BETTER, families, sentence, window
+from health.scoring.families import family_reasons
 from health.wording import day, money, percent, points
 
 if TYPE_CHECKING:
@@ -163,10 +164,18 @@ def explanation(console: Console, found: Explanation) -> None:
         f"({money(row['clv_low'], currency)} to {money(row['clv_high'], currency)}); "
         f"expected loss {money(row['expected_loss'], currency)}",
     )
+    if pd.notna(row.get("total_value")):
+        say(
+            console,
+            f"Earned so far {money(row['past_value'], currency)}; "
+            f"in all {money(row['total_value'], currency)}",
+        )
     for flag in found.flags.itertuples():
         since = pd.Timestamp(flag.since).strftime("%Y-%m-%d")  # type: ignore[arg-type]
         say(console, f"Flag {flag.flag} since {since}: {flag.suggested_play}")
     for output, own in found.reasons.groupby("output", sort=False):
+        if output != "health":
+            _family_table(console, str(output), own)
         _reason_table(console, str(output), own)
         if output == "health" and len(found.change):
             _change_table(console, found)
@@ -210,6 +219,17 @@ def _probability_line(console: Console, row: pd.Series) -> None:
         )
     else:
         say(console, f"Upsell: {percent(row['upsell_probability'], 1)}; no product left to offer")
+
+
+def _family_table(console: Console, output: str, reasons: pd.DataFrame) -> None:
+    """Print what each family of features adds to a probability, in a sentence."""
+    title = f"\n{output.replace('_', '-').capitalize()}: by family, in log-odds"
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("log-odds", justify="right")
+    table.add_column("family", overflow="fold")
+    for row in family_reasons(reasons).itertuples():
+        table.add_row(f"{row.contribution:+.2f}", escape(str(row.text)))
+    console.print(table)
 
 
 def _reason_table(console: Console, output: str, reasons: pd.DataFrame) -> None:

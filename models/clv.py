@@ -126,11 +126,10 @@ def lifetime_value_interval(
     )
     if not drift.any():
         return LifetimeValue(middle, *by_hazard)
+    # A rate that is off by δ moves the value by δ times its mean time to come, in months.
     months = np.arange(1, curves.shape[1] + 1)
-    by_growth = (
-        value(curves, index * np.exp(-drift[:, None] * months)),
-        value(curves, index * np.exp(drift[:, None] * months)),
-    )
+    later = value(curves, index * months) / np.where(middle > 0, middle, 1.0)
+    by_growth = middle * np.exp(-drift * later), middle * np.exp(drift * later)
     low, high = (_in_quadrature(middle, *pair) for pair in zip(by_hazard, by_growth, strict=True))
     return LifetimeValue(middle, low=middle / low, high=middle * high)
 

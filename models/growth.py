@@ -132,8 +132,9 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         array, shape = (n_accounts, n_months)
             Expected MRR of a surviving account ÷ that of today.
         """
-        net = self._column("net", groups)
-        return np.exp(np.log1p(net)[:, None] * as_floats(months, "months")[None, :])
+        rates, place = np.unique(self._column("net", groups), return_inverse=True)
+        paths = np.exp(np.log1p(rates)[:, None] * as_floats(months, "months")[None, :])
+        return np.asarray(paths[place])
 
     def net_sd(self, groups: Any) -> FloatArray:
         """Return the standard error of each account's monthly net rate, shape = (n_accounts,)."""

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 from models.any_classifier import AnyClassifier
 from models.calibration import Calibration
 from models.evaluation import Evaluation
+from models.explanations import by_feature
 from models.glass_box import GlassBoxClassifier
 from models.inputs import FloatArray, ModelInputError, binary_target, group_codes, model_frame
 from models.leakage import leakage_suspects
@@ -236,13 +237,13 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[likely])
 
     def contributions(self, X: Any) -> pd.DataFrame:
-        """Return what each term adds to the log-odds, shape = (n_samples, n_terms + 1).
+        """Return what each feature adds to the log-odds, shape = (n_samples, n_features + 1).
 
-        Row sums are `decision_function`; the last column is ``baseline``.
+        Row sums are `decision_function`; the last column is ``baseline``. A pair of features
+        gives half of what it adds to each.
         """
         frame = self._frame(X)
-        result: pd.DataFrame = self.model_.contributions(frame)
-        return result
+        return by_feature(self.model_.contributions(frame))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

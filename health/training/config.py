@@ -40,6 +40,9 @@ class TrainingConfig(Section):
         No earlier date is learnt from.
     seed : int
         Seed of everything random.
+    monotone : bool
+        Hold the churn curves to the catalogue's directions: risk may only fall with a feature of
+        which more is healthier, and only rise with one of which less is.
     leakage_auc : float
         A feature that alone reaches this AUC stops promotion, for it knows the answer.
     cohort_days : int
@@ -52,6 +55,7 @@ class TrainingConfig(Section):
     every_days: PositiveInt = 28
     first: date | None = None
     seed: int = 0
+    monotone: bool = False
     leakage_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     cohort_days: PositiveInt = 364
     auc_tolerance: Annotated[float, Field(ge=0, lt=0.5)] = 0.02

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from features.build import build_features
+from features.catalogue import CATALOGUE
 from features.errors import HealthError
 from features.growth import NAMES as GROWTH
 from features.labels import build_labels, cross_sell_labels, tenure_spells, upsell_labels
@@ -26,6 +27,7 @@ from models import (
     AnyClassifier,
     ChurnModel,
     ExpansionModel,
+    GlassBoxClassifier,
     PeerGrowth,
     PeerSurvival,
     PropensityModel,
@@ -325,6 +327,8 @@ def _fit(
     if estimator is None and target == "cross_sell":
         # Products share their curves, so that a rare one borrows from the others.
         estimator = PooledGlassBox(seed=seed)
+    if estimator is None and config.training.monotone and target == "churn":
+        estimator = GlassBoxClassifier(monotone=churn_directions(rows.inputs), seed=seed)
     model = _KINDS[target](
         config.labels.horizon_days,
         grace_days=config.labels.grace_days,
@@ -336,6 +340,15 @@ def _fit(
     )
     labels = frame[rows.label]
     return model.fit(frame[rows.inputs], labels, groups=frame["account_id"], times=frame["as_of"])
+
+
+def churn_directions(inputs: list[str]) -> dict[str, int]:
+    """Return which way the risk of churn may move with each feature that has a direction."""
+    return {
+        name: -CATALOGUE[name].direction
+        for name in inputs
+        if name in CATALOGUE and CATALOGUE[name].direction
+    }
 
 
 def fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
