@@ -13,11 +13,11 @@ _EVENTS = {
     "usage": ("occurred_at",),
     "tickets": ("opened_at",),
     "surveys": ("sent_at", "answered_at"),
+    "orders": ("ordered_at",),
 }
 #: What is left without events. An end of a subscription may lie ahead, so it tells nothing.
 _STARTS = {
     "subscriptions": ("started_at",),
-    "orders": ("ordered_at",),
     "accounts": ("created_at",),
 }
 _STRAY = timedelta(days=5 * 365)
@@ -28,9 +28,9 @@ def observed_end(
 ) -> tuple[datetime | None, tuple[Finding, ...]]:
     """Return the first moment that the data tells nothing of, and what is doubtful about it.
 
-    It is the moment after the last time in usage, tickets and surveys; the day after where that
-    time is a plain date. Without these tables it is the last start of a subscription, order or
-    account, which may be too early, so a warning says so. The last hundredth of the times is
+    It is the moment after the last time in usage, tickets, surveys and orders; the day after
+    where that time is a plain date. Without these tables it is the last start of a subscription
+    or account, which may be too early, so a warning says so. The last hundredth of the times is
     left out where it lies more than five years past the others: one mistyped 2062 would make
     every account look silent.
 
@@ -46,7 +46,7 @@ def observed_end(
     if last is None:
         last = _last(connection, tables, _STARTS)
         if last is not None:
-            what = f"neither usage, tickets nor surveys tell the data's end; {last} is taken"
+            what = f"no usage, ticket, survey or order tells the data's end; {last} is taken"
             fix = "set observed_until in the configuration"
             doubt = (Finding("warning", "end_unsure", "configuration", "data", "", what, fix=fix),)
     if last is None:
