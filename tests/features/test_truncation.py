@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from features import truncation
 from features.point_in_time import collect
 from features.truncation import as_known
 from tests.features.company import DAY, ago, company, open_tables
-from tests.features.cut_by_hand import truncated
+from tests.features.cut_by_hand import LATE, truncated
 
 
 @pytest.mark.parametrize("days", [0, 3, 40, 200])
@@ -23,6 +24,10 @@ def test_tables_are_those_cut_by_hand(days: int) -> None:
         )
         pd.testing.assert_frame_equal(ours, theirs)
     assert known.observed_until == day
+
+
+def test_what_is_filled_in_later_is_what_the_features_are_tried_with() -> None:
+    assert truncation._FILLED_IN == LATE
 
 
 def test_columns_that_were_not_given_stay_away() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.health.conftest import Demo, run_health
+from tests.health.conftest import Demo, call_health, run_health
 
 MODULE = '''
 """Signals of our own."""
@@ -82,14 +82,14 @@ def test_a_feature_that_looks_ahead_stops_promotion_by_name(extended: Path) -> N
     assert "own_weekend_use_28d" not in printed
     assert "does not score yet" in printed
     assert not (extended / "models" / "champion.json").exists()
-    refused = run_health("models", extended / "health.toml", "promote", _version(extended).name)
+    refused = call_health("models", extended / "health.toml", "promote", _version(extended).name)
     assert refused.code == 3
     assert "own_days_left" in refused.err
 
 
 def test_the_batch_scores_with_the_extension_and_says_so(extended: Path) -> None:
     config, name = extended / "health.toml", _version(extended).name
-    forced = run_health(
+    forced = call_health(
         "models", config, "promote", name, "--force", "--reason", "a test of the batch"
     )
     assert forced.code == 0, forced.err
@@ -127,11 +127,11 @@ def test_a_module_that_changed_is_refused_and_one_that_is_not_named_too(
     shutil.copytree(extended, folder)
     name = _version(extended).name
     (folder / "own_extension.py").write_text(MODULE.replace("days=28", "days=29"))
-    done = run_health("models", folder / "health.toml", "promote", name)
+    done = call_health("models", folder / "health.toml", "promote", name)
     assert done.code == 2
     assert "does something else" in done.err
     text = (folder / "health.toml").read_text().replace(SECTION, "")
     (folder / "health.toml").write_text(text)
-    done = run_health("models", folder / "health.toml", "promote", name)
+    done = call_health("models", folder / "health.toml", "promote", name)
     assert done.code == 2
     assert "not in the catalogue: own_days_left, own_weekend_use_28d" in done.err
