@@ -26,7 +26,7 @@ def build_spine(
     tables : Tables
         Needs accounts and subscriptions, or orders where there are no subscriptions.
     dates : sequence of datetime
-        The dates; one that stands twice counts once.
+        Each means its midnight; one that stands twice counts once.
     active_order_days : int
         Without subscriptions an account pays on a date where it ordered within so many days
         before it.
@@ -38,7 +38,8 @@ def build_spine(
         pays on the date; ordered by as_of and account_id, with a plain index from 0.
     """
     accounts, paid = _accounts(tables), _paid(tables, active_order_days)
-    parts = [_paying_on(accounts, paid, pd.Timestamp(day)) for day in sorted(set(dates))]
+    days = sorted({pd.Timestamp(day).normalize() for day in dates})
+    parts = [_paying_on(accounts, paid, day) for day in days]
     columns = [c for c in accounts.columns if c not in {"account_id", "known_at"}]
     if not parts:
         return _paying_on(accounts, paid, pd.Timestamp.min)[["account_id", "as_of", *columns]]

@@ -51,7 +51,8 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
             full = fullest(quotas.as_of(as_of)).reindex(accounts)
             for number, name in enumerate(names):
                 if name in told:
-                    out[rows, number] = np.where(place >= 0, told[name][place], np.nan)
+                    # Whoever never used it stands at −1, the last.
+                    out[rows, number] = np.append(told[name], np.nan)[place]
                 elif name in full:
                     out[rows, number] = full[name]
     return _with_habits(pd.DataFrame(out, index=spine.index, columns=names), spine)
