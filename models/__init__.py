@@ -13,7 +13,14 @@ from models.growth import PeerGrowth
 from models.inputs import ModelInputError
 from models.leakage import leakage_suspects
 from models.propensity import PropensityModel
-from models.purchases import PurchaseModel, SpendModel, order_value, purchase_history
+from models.purchases import (
+    OrderLifetime,
+    PurchaseModel,
+    SpendModel,
+    order_lifetime,
+    order_value,
+    purchase_history,
+)
 from models.retention import retention_table
 from models.splits import TimeSplit
 from models.survival import PeerSurvival, tilt
@@ -28,6 +35,7 @@ __all__ = [
     "ExpansionModel",
     "GlassBoxClassifier",
     "ModelInputError",
+    "OrderLifetime",
     "PeerGrowth",
     "PeerSurvival",
     "PropensityModel",
@@ -42,6 +50,7 @@ __all__ = [
     "leakage_suspects",
     "lifetime_value",
     "lifetime_value_interval",
+    "order_lifetime",
     "order_value",
     "purchase_history",
     "retention_table",

@@ -10,6 +10,9 @@ from scipy.special import expit
 from models.binning import Codes
 from models.inputs import FloatArray, IntArray
 
+#: Standard errors above noise from which on a pair is worth a try: the best of some hundred pairs
+#: of noise reaches about three.
+_CLEAR = 4.0
 #: Coarse bins in which a pair is tried.
 _COARSE = 8
 
@@ -43,7 +46,7 @@ def strongest_pairs(
         for a, b in combinations(sorted(coarse), 2)
     }
     ranked = sorted(gains, key=lambda pair: (-gains[pair], pair))
-    return tuple(pair for pair in ranked[:most] if gains[pair] > 0)
+    return tuple(pair for pair in ranked[:most] if gains[pair] > _CLEAR)
 
 
 def _coarse(column: Codes) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from models.inputs import FloatArray, ModelInputError
+from models.survival import DAYS_PER_MONTH
 
 #: Customers who came back below which no heterogeneity can be read off.
 FEWEST_REPEATERS = 10
@@ -296,3 +298,65 @@ def _spend_log_likelihood(
         + total * np.log(x)
         - (total + q) * np.log(x * spend + v)
     )
+
+
+@dataclass(frozen=True)
+class OrderLifetime:
+    """Value of customers who buy without a contract.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame, shape = (n_customers, 7)
+        Indexed by account_id: repeats, alive_probability (NaN where no model tells),
+        expected_purchases and expected_spend within the horizon, clv (still to come,
+        discounted), past_value (margin earned so far) and total_value; in currency.
+    messages : tuple of str
+        Where a mean stands in for a model, and why.
+    """
+
+    table: pd.DataFrame
+    messages: tuple[str, ...]
+
+
+def order_lifetime(
+    orders: pd.DataFrame,
+    *,
+    until: Any,
+    horizon_months: int,
+    margin: float,
+    annual_discount_rate: float,
+) -> OrderLifetime:
+    """Fit both models on the orders before a date, and value every customer as of it.
+
+    Parameters
+    ----------
+    orders : pd.DataFrame, shape = (n_orders, n_columns)
+        account_id, ordered_at, amount.
+    until : datetime
+        What happened at this moment or later is not seen.
+    horizon_months : int
+        Months ahead that count.
+    margin : float
+        Gross margin, 0-1.
+    annual_discount_rate : float
+        d, per year.
+    """
+    history = purchase_history(orders, until=until)
+    purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    weeks = np.arange(1, horizon_months + 1) * DAYS_PER_MONTH / DAYS_PER_WEEK
+    expected, each = purchases.expected(history, weeks), spend.expected(history)
+    clv = order_value(expected, each, margin=margin, annual_discount_rate=annual_discount_rate)
+    past = history["spent"].to_numpy(dtype="float64") * margin
+    table = pd.DataFrame(
+        {
+            "repeats": history["repeats"],
+            "alive_probability": purchases.alive(history),
+            "expected_purchases": expected[:, -1],
+            "expected_spend": each,
+            "clv": clv,
+            "past_value": past,
+            "total_value": past + clv,
+        },
+        index=history.index,
+    )
+    return OrderLifetime(table, tuple(m for m in (purchases.message_, spend.message_) if m))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models import PurchaseModel, SpendModel, order_value, purchase_history
+from models import PurchaseModel, SpendModel, order_lifetime, order_value, purchase_history
 from models.inputs import ModelInputError
 from tests.models.conftest import shared
 
@@ -143,3 +143,31 @@ def test_history_counts_days_and_sees_nothing_later() -> None:
     )
     with pytest.raises(ModelInputError, match="no order before"):
         purchase_history(orders, until="2024-01-01")
+
+
+def test_order_lifetime_values_every_customer(cdnow: pd.DataFrame) -> None:
+    found = order_lifetime(
+        cdnow, until=CALIBRATED, horizon_months=12, margin=0.3, annual_discount_rate=0.1
+    )
+    assert found.messages == ()
+    table = found.table
+    assert len(table) == 2357 and table.notna().all(axis=None)
+    assert (table["total_value"] == table["past_value"] + table["clv"]).all()
+    # The undiscounted value is purchases times spend times margin; discounting takes a little.
+    most = table["expected_purchases"] * table["expected_spend"] * 0.3
+    assert (table["clv"] <= most).all() and (table["clv"] >= 0.9 * most).all()
+
+
+def test_order_lifetime_says_where_a_mean_stands_in() -> None:
+    orders = pd.DataFrame(
+        {
+            "account_id": ["A", "A", "B"],
+            "ordered_at": pd.to_datetime(["2025-01-01", "2025-02-01", "2025-01-10"]),
+            "amount": [10.0, 30.0, 20.0],
+        }
+    )
+    found = order_lifetime(
+        orders, until="2025-06-01", horizon_months=12, margin=0.5, annual_discount_rate=0.1
+    )
+    assert len(found.messages) == 2 and found.table["alive_probability"].isna().all()
+    assert (found.table["clv"] > 0).all()
