@@ -128,8 +128,16 @@ def build_training_set(
     Raises
     ------
     HealthError
-        The history is too short for a single date with a known outcome.
+        There are no subscriptions, or the history is too short for a single date with a known
+        outcome.
     """
+    if not tables.has("subscriptions"):
+        raise HealthError(
+            "there are orders but no subscriptions, so that no contract can end or grow",
+            where=str(config.file),
+            fix="give subscriptions to train on; what customers who order are worth is told by "
+            "models.order_lifetime, and their features by `health features`",
+        )
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates
