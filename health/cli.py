@@ -132,22 +132,28 @@ def score(
         list[str] | None,
         typer.Option(metavar="GATE", help="Publish though this gate fails; may be repeated."),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A feature table of the date, instead of building one."),
+    ] = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log JSON lines on standard error, and no summary.")
+    ] = False,
 ) -> None:
     """Score every paying account and publish the run: the weekly batch."""
-    from health.config import load_config
-    from health.weekly.batch import score_run
+    from health.weekly.command import run_score
 
-    console = _console()
-    run = score_run(
-        load_config(config),
+    run_score(
+        config,
         as_of,
         replace=replace,
-        today=_now(),
         wait=wait,
-        accepted=accept or (),
-        tell=lambda text: show.say(console, text),
+        accepted=tuple(accept or ()),
+        features=features,
+        log_json=log_json,
+        console=_console(),
+        clock=_now,
     )
-    show.run_summary(console, run)
 
 
 @app.command("list")

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from features.build import build_features
+from features.catalogue import CATALOGUE
 from features.errors import HealthError
 from features.point_in_time import collect
 from features.source import OpenedTables, TableSource, open_tables
@@ -151,5 +153,39 @@ def features_of(company: Company, day: datetime) -> pd.DataFrame:
             where="subscriptions or orders",
             fix="give a date on which subscriptions run (mrr above 0), or before which something "
             "was ordered, or check started_at, ended_at and mrr",
+        )
+    return features
+
+
+def read_features(file: Path, day: datetime) -> pd.DataFrame:
+    """Read a feature table of one date, as `write_features` leaves it.
+
+    Raises
+    ------
+    HealthError
+        The file cannot be read, is of another date, or a feature is missing.
+    """
+    try:
+        features = pd.read_parquet(file)
+    except (OSError, pa.ArrowException) as error:
+        raise HealthError(
+            f"not a readable feature table: {str(error).splitlines()[0]}",
+            where=str(file),
+            fix="give a .parquet file that `health features` wrote",
+        ) from None
+    missing = sorted({"account_id", "as_of", *CATALOGUE} - set(features.columns))
+    if missing:
+        raise HealthError(
+            f"has no column {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
+            where=str(file),
+            fix="write it again with `health features`",
+        )
+    dates = features["as_of"].unique()
+    if len(dates) != 1 or pd.Timestamp(dates[0]) != pd.Timestamp(day):
+        told = ", ".join(f"{pd.Timestamp(d):%Y-%m-%d}" for d in dates[:3]) or "no date"
+        raise HealthError(
+            f"is of {told}, not of {day.date()}",
+            where=str(file),
+            fix="give --as-of the date of the table",
         )
     return features

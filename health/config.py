@@ -29,7 +29,7 @@ from health.scorecard.measure import OWN_FEATURES
 from health.scorecard.profile import unknown_stages
 from health.scorecard.settings import PeerGroup, ScoreSettings
 from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
-from health.scoring.config import ClvConfig
+from health.scoring.config import ClvConfig, ReasonsConfig
 from health.section import Section
 from health.training.config import LabelsConfig, TrainingConfig
 from health.tune.config import TuneConfig
@@ -99,6 +99,7 @@ class Config(Section):
     labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     clv: ClvConfig = ClvConfig()
+    reasons: ReasonsConfig = ReasonsConfig()
     features: FeatureConfig = FeatureConfig()
     stages: StageConfig = DEFAULT_STAGE_CONFIG
     scorecard: Scorecard = Scorecard()

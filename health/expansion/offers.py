@@ -10,7 +10,6 @@ import pandas as pd
 
 from features.tables import Tables
 from health.config import Config
-from health.expansion.gaps import expansion_gaps
 from health.expansion.whitespace import (
     COLUMNS,
     CROSS_SELL,
@@ -42,14 +41,11 @@ class Offers:
         upsell_value, by account, on the index of the features.
     reasons : pd.DataFrame
         Rows as in reasons.parquet for the cross-sell product of each account.
-    gaps : list of str
-        What catalogue, price list and contracts leave open.
     """
 
     whitespace: pd.DataFrame
     columns: pd.DataFrame
     reasons: pd.DataFrame
-    gaps: list[str]
 
 
 def make_offers(
@@ -78,12 +74,10 @@ def make_offers(
     best = best_offer(rows, CROSS_SELL)
     inputs = best.reset_index()
     columns = _columns(rows, best, features["account_id"])
-    day = pd.Timestamp(features["as_of"].iloc[0]).to_pydatetime()
     return Offers(
         rows[list(PUBLISHED)],
         columns,
-        probability_reasons(models, CROSS_SELL, inputs),
-        expansion_gaps(tables, day, config, rows),
+        probability_reasons(models, CROSS_SELL, inputs, most=config.reasons.most),
     )
 
 

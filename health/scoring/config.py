@@ -1,4 +1,4 @@
-"""Settings of the lifetime value."""
+"""Settings of the lifetime value and of reasons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from health.section import Section, Share
+from health.section import PositiveInt, Section, Share
 
 
 class ClvConfig(Section):
@@ -15,3 +15,15 @@ class ClvConfig(Section):
     horizon_months: Annotated[int, Field(gt=0, le=240)] = 36
     margin: Share = 0.8
     discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.10
+
+
+class ReasonsConfig(Section):
+    """How much of a probability is told term by term.
+
+    Attributes
+    ----------
+    most : int
+        The strongest terms of an account and output; all others are told as one sum.
+    """
+
+    most: PositiveInt = 12

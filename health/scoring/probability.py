@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
-from health.scoring.reasons import BASELINE, reason_rows
+from health.scoring.reasons import BASELINE
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.scoring.spoken import spoken_rows
 
 #: The sentence of the term that every account starts from.
 BASELINE_TEXT = "Where every account starts from"
+
+#: Terms told of each row where nobody asks for more or fewer.
+MOST = 12
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,55 @@ def probabilities(models: Mapping[str, Any], target: str, inputs: pd.DataFrame) 
     return Probabilities(probability, rate.where(probability.notna()))
 
 
-def probability_reasons(
-    models: Mapping[str, Any], target: str, inputs: pd.DataFrame
-) -> pd.DataFrame:
-    """Return what each term adds to the log-odds, a row each; none where no model is behind."""
-    model = models[target]
-    none = pd.DataFrame(columns=list(REASON_COLUMNS))
+def explained_probabilities(
+    models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
+) -> tuple[Probabilities, pd.DataFrame]:
+    """Return what `probabilities` and `probability_reasons` do, at the price of one of them.
+
+    The contributions are exact, so the probability is their sum and need not be asked for.
+    """
+    model, base = models[target], models[f"{target}_base"]
     if model is None or inputs.empty:
-        return none
+        return probabilities(models, target, inputs), _no_reasons()
+    columns = inputs[list(model.feature_names_in_)]
+    contributions = model.contributions(columns)
+    logit = contributions.sum(axis=1, skipna=False)
+    probability = pd.Series(expit(logit.to_numpy(dtype=float)), index=inputs.index)
+    rate = pd.Series(base.predict_proba(columns)[:, 1], index=inputs.index)
+    found = Probabilities(probability, rate.where(probability.notna()))
+    return found, _spoken(target, contributions, inputs, most)
+
+
+def probability_reasons(
+    models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
+) -> pd.DataFrame:
+    """Return what moved the log-odds most, a row a term; none where no model is behind.
+
+    Parameters
+    ----------
+    models : mapping of str to object
+        The artefacts of a version.
+    target : str
+        ``churn``, ``upsell`` or ``cross_sell``.
+    inputs : pd.DataFrame
+        account_id and what the model was fitted on.
+    most : int
+        Terms told of each row; the others are one sum.
+    """
+    model = models[target]
+    if model is None or inputs.empty:
+        return _no_reasons()
     contributions = model.contributions(inputs[list(model.feature_names_in_)])
+    return _spoken(target, contributions, inputs, most)
+
+
+def _spoken(
+    target: str, contributions: pd.DataFrame, inputs: pd.DataFrame, most: int
+) -> pd.DataFrame:
     if contributions[BASELINE].isna().any():
-        return none
-    rows = reason_rows(target, contributions, inputs, baseline_text=BASELINE_TEXT)
-    spoke = (rows["contribution"] != 0) | (rows["term"] == BASELINE)
-    return rows[spoke].reset_index(drop=True)
+        return _no_reasons()
+    return spoken_rows(target, contributions, inputs, most=most, baseline_text=BASELINE_TEXT)
+
+
+def _no_reasons() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(REASON_COLUMNS))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from features.catalogue import CATALOGUE, DESCRIBED, describe
+from features.catalogue import CATALOGUE, DESCRIBED
 from features.feature import Feature
 from features.spine import ATTRIBUTES
+from health.scoring.wording_cache import sentences
 
 BASELINE = "baseline"
+#: The sum of what hardly moved a probability.
+OTHERS = "others"
 COLUMNS = (
     "account_id",
     "output",
@@ -58,7 +61,7 @@ def reason_rows(
     """
     terms = list(contributions.columns)
     count = len(contributions)
-    values, texts = zip(*(_value_and_text(t, inputs, baseline_text) for t in terms), strict=True)
+    values, texts = zip(*(value_and_text(t, inputs, baseline_text) for t in terms), strict=True)
     return pd.DataFrame(
         {
             "account_id": np.tile(inputs["account_id"].to_numpy(dtype=object), len(terms)),
@@ -100,7 +103,9 @@ def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.
         account may be absent. How large an account is comes last: nobody can act on it.
     """
     chosen = reasons[
-        (reasons["output"] == output) & (reasons["term"] != BASELINE) & (reasons[by] > 1e-9)
+        (reasons["output"] == output)
+        & ~reasons["term"].isin([BASELINE, OTHERS])
+        & (reasons[by] > 1e-9)
     ]
     chosen = chosen.assign(size=chosen["term"].map(_is_size))
     order = ["account_id", "size", by, "term"]
@@ -139,19 +144,17 @@ def _is_size(term: str) -> bool:
     return DESCRIBED[term].size if term in DESCRIBED else term in _KINDS
 
 
-def _value_and_text(
+def value_and_text(
     term: str, inputs: pd.DataFrame, baseline_text: str
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value of a term on each row, NaN where it is no number, and its sentence."""
     if term == BASELINE:
         texts = np.full(len(inputs), baseline_text, dtype=object)
         return np.full(len(inputs), np.nan), texts
     column = inputs[term]
     if term in DESCRIBED:
         numbers = column.to_numpy(dtype=float)
-        # Few values are distinct: a sentence is worded once and handed out.
-        codes, distinct = pd.factorize(numbers, use_na_sentinel=False)
-        sentences = np.array([describe(term, float(value)) for value in distinct], dtype=object)
-        return numbers, sentences[codes]
+        return numbers, sentences(term, numbers)
     title = term.replace("_", " ").capitalize()
     if is_numeric_dtype(column.dtype):
         numbers = column.to_numpy(dtype=float)
@@ -159,3 +162,27 @@ def _value_and_text(
         return numbers, np.array([f"{title}: {text}" for text in said], dtype=object)
     texts = (title + ": " + column.fillna("unknown").astype(str)).to_numpy(dtype=object)
     return np.full(len(inputs), np.nan), texts
+
+
+def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str]) -> pd.DataFrame:
+    """Add the contributions of each account by output.
+
+    Parameters
+    ----------
+    reasons : sequence of pd.DataFrame
+        Rows as from `reason_rows`, a frame an output.
+    accounts : pd.Series of str
+        The accounts, each once.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts, n_outputs)
+        On the index of `accounts`, a column per output; NaN where an account has no reason.
+    """
+    places, sums = pd.Index(accounts), {}
+    for rows in reasons:
+        at = places.get_indexer(pd.Index(rows["account_id"]))
+        count = np.bincount(at, minlength=len(accounts))
+        total = np.bincount(at, weights=rows["contribution"], minlength=len(accounts))
+        sums[str(rows["output"].iloc[0])] = np.where(count > 0, total, np.nan)
+    return pd.DataFrame(sums, index=accounts.index)

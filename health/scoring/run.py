@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
@@ -12,22 +12,26 @@ import pandas as pd
 from features.journey_stage import lifecycle_stage
 from features.tables import Tables
 from health.config import Config
+from health.expansion.gaps import expansion_gaps
 from health.expansion.inputs import with_growth
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
-from health.flags.rules import Raised, raise_flags
+from health.flags.rules import Raised, list_flags, word_flags
 from health.flags.scored import Scored
 from health.own.families import catalogue_of
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import lifetime_columns, paid_so_far
-from health.scoring.probability import probabilities, probability_reasons
-from health.scoring.reasons import with_own_sentences
+from health.scoring.probability import explained_probabilities
+from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.scoring.reasons import contribution_sums, with_own_sentences
 from health.training.fit import TARGETS
 from health.weekly.run_directory import PublishedRun
 from models import expected_loss
 
+#: Accounts that are scored at once: enough to be quick, few enough for memory.
+AT_ONCE = 50_000
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
@@ -38,8 +42,13 @@ class ScoredRun:
 
     Attributes
     ----------
-    scores, reasons, portfolio, whitespace : pd.DataFrame
+    scores, portfolio, whitespace : pd.DataFrame
         Tables of the run directory.
+    reasons : pd.DataFrame
+        Rows of reasons.parquet; of a large company only those of accounts that are on a list or
+        among those whose health moved most.
+    sums : pd.DataFrame
+        What the reasons add up to, in the order of the scores, a column per output.
     raised : Raised
         The flags of the week, and the conditions behind them.
     features : pd.DataFrame
@@ -54,6 +63,7 @@ class ScoredRun:
 
     scores: pd.DataFrame
     reasons: pd.DataFrame
+    sums: pd.DataFrame
     raised: Raised
     portfolio: pd.DataFrame
     whitespace: pd.DataFrame
@@ -63,10 +73,9 @@ class ScoredRun:
     warnings: list[str]
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the tables by file name."""
+        """Return the tables by file name, but for the reasons, which are written as they come."""
         return {
             "scores": self.scores,
-            "reasons": self.reasons,
             "changes": self.health.changes,
             "flags": self.flags,
             "episodes": self.raised.episodes,
@@ -82,6 +91,21 @@ class ScoredRun:
         return self.raised.flags
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some of the accounts, scored."""
+
+    scores: pd.DataFrame
+    reasons: tuple[pd.DataFrame, ...]
+    whitespace: pd.DataFrame
+    health: HealthPart
+
+    @property
+    def all_reasons(self) -> pd.DataFrame:
+        """The reasons of every output in one table."""
+        return pd.concat(self.reasons, ignore_index=True) if self.reasons else _no_reasons()
+
+
 def score_accounts(
     features: pd.DataFrame,
     tables: Tables,
@@ -89,6 +113,9 @@ def score_accounts(
     config: Config,
     *,
     previous: PublishedRun | None = None,
+    keep: Callable[[pd.DataFrame], object] = lambda reasons: None,
+    at_once: int = AT_ONCE,
+    progress: Callable[[float], object] = lambda share: None,
 ) -> ScoredRun:
     """Score every account of a feature table.
 
@@ -104,16 +131,78 @@ def score_accounts(
         Scorecard, flags, CLV and expansion settings.
     previous : PublishedRun, optional
         The run before: gives `health_change` and keeps a flag's `since`.
+    keep : callable
+        Is given the reasons of every account, part by part: those of a large company do not
+        fit in memory.
+    at_once : int
+        Accounts scored at once.
+    progress : callable
+        Is told the share that is done.
     """
     features = with_growth(features.reset_index(drop=True), tables, config)
     day = pd.Timestamp(features["as_of"].iloc[0])
-    health = score_health_part(features, tables, config, previous)
+    past = paid_so_far(tables, day.to_pydatetime())
+    sources = (tables, models, config, previous, past)
+    parts, sums = [], []
+    for begin in range(0, len(features), at_once):
+        part = _score_part(features.iloc[begin : begin + at_once], *sources)
+        for reasons in part.reasons:
+            keep(reasons)
+        sums.append(contribution_sums(part.reasons, part.scores["account_id"]))
+        parts.append(part if at_once >= len(features) else replace(part, reasons=()))
+        progress(min(1.0, (begin + at_once) / len(features)))
+    scores = pd.concat([part.scores for part in parts], ignore_index=True)
+    supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
+    whitespace = pd.concat([part.whitespace for part in parts], ignore_index=True)
+    scored = Scored(scores, features, _no_reasons(), supports, whitespace)
+    raised = list_flags(
+        scored,
+        config,
+        as_of=day.date(),
+        previous=_episodes(previous),
+        actions=read_actions(tables, day.to_pydatetime()),
+    )
+    told = parts[0]
+    if len(parts) > 1:
+        own = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
+        told = _score_part(features[own], *sources)
+    reasons = told.all_reasons
+    flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
+    health = _joined([part.health for part in parts])
+    gaps = expansion_gaps(tables, day.to_pydatetime(), config, whitespace)
+    then = previous.table("portfolio") if previous and previous.has("portfolio") else None
+    return ScoredRun(
+        scores,
+        reasons,
+        pd.concat(sums, ignore_index=True),
+        replace(raised, flags=flags),
+        roll_up(scores, then),
+        whitespace,
+        features,
+        health,
+        _skipped(scores, tables, day),
+        [*_warnings(models), *health.warnings, *raised.warnings, *gaps],
+    )
+
+
+def _score_part(
+    features: pd.DataFrame,
+    tables: Tables,
+    models: Mapping[str, Any],
+    config: Config,
+    previous: PublishedRun | None,
+    past: pd.Series[float],
+) -> _Part:
+    """Return the figures of some accounts and the reasons for them."""
+    features = features.reset_index(drop=True)
+    then = previous.within(features["account_id"]) if previous is not None else None
+    health = score_health_part(features, tables, config, then)
     scores = _identity(features, config).assign(**health.columns)
     reasons = [health.reasons]
     for target in ("churn", "upsell"):
-        found = probabilities(models, target, features)
+        found, rows = explained_probabilities(models, target, features, most=config.reasons.most)
         scores = scores.assign(**found.columns(target))
-        reasons.append(probability_reasons(models, target, features))
+        reasons.append(rows)
     groups = peer_groups(features, config)
     scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
     scores = scores.assign(
@@ -124,34 +213,35 @@ def score_accounts(
             models["churn"],
             config,
             growth=models.get("growth"),
-            past=paid_so_far(tables, day.to_pydatetime()),
+            past=past,
         )
     )
     offers = make_offers(features, scores, reasons[-1], tables, models, config)
     scores = scores.join(offers.columns)
     reasons.append(offers.reasons)
-    all_reasons = pd.concat([r for r in reasons if len(r)], ignore_index=True)
-    all_reasons = with_own_sentences(all_reasons, catalogue_of(config))
-    supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
-    raised = raise_flags(
-        Scored(scores, features, all_reasons, supports, offers.whitespace),
-        config,
-        as_of=day.date(),
-        previous=_episodes(previous),
-        actions=read_actions(tables, day.to_pydatetime()),
-    )
-    then = previous.table("portfolio") if previous and previous.has("portfolio") else None
-    return ScoredRun(
-        scores,
-        all_reasons,
-        raised,
-        roll_up(scores, then),
-        offers.whitespace,
-        features,
-        health,
-        _skipped(scores, tables, day),
-        [*_warnings(models), *health.warnings, *raised.warnings, *offers.gaps],
-    )
+    own = catalogue_of(config)
+    spoken = tuple(with_own_sentences(rows, own) for rows in reasons if len(rows))
+    health = replace(health, columns={}, reasons=_no_reasons())
+    return _Part(scores, spoken, offers.whitespace, health)
+
+
+def _joined(parts: Sequence[HealthPart]) -> HealthPart:
+    """Return the health part of all accounts, without what went elsewhere."""
+    if len(parts) == 1:
+        return parts[0]
+    tables = {
+        name: pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+        for name in ("changes", "overrides")
+    }
+    warnings = list(dict.fromkeys(warning for part in parts for warning in part.warnings))
+    return replace(parts[0], **tables, warnings=warnings)
+
+
+def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:
+    """Return the accounts whose health rose, or fell, most."""
+    ordered = scores.sort_values(["health_change", "account_id"])
+    ordered = ordered[ordered["health_change"].notna()]
+    return [*ordered["account_id"].head(most), *ordered["account_id"].tail(most)]
 
 
 def _episodes(previous: PublishedRun | None) -> pd.DataFrame | None:
@@ -169,6 +259,10 @@ def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:
     for column in ("mrr", "tenure_days", "days_to_renewal", "products_held", "seats"):
         scores[column] = features[column]
     return scores
+
+
+def _no_reasons() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(REASON_COLUMNS))
 
 
 def _skipped(scores: pd.DataFrame, tables: Tables, day: pd.Timestamp) -> dict[str, int]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from xlsxwriter.exceptions import XlsxWriterException
 
-from health.company import Company, features_of, open_company, resolve_as_of
+from health.company import Company, features_of, open_company, read_features, resolve_as_of
 from health.config import Config
 from health.flags.actions import read_actions
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
 from health.report.history import History
 from health.report.page import render_report
-from health.scoring.run import ScoredRun, score_accounts
+from health.scoring.reason_file import ReasonFile
+from health.scoring.run import AT_ONCE, ScoredRun, score_accounts
 from health.training import registry
 from health.training.champion import load_champion
 from health.weekly.alerts import send_alert
@@ -29,22 +30,20 @@ from health.weekly.inspection import Inspection, counted, inspect_run
 from health.weekly.leftovers import clean_up
 from health.weekly.lock import only_run
 from health.weekly.monitor import look_back
+from health.weekly.progress import Silence, Steps, Voice
 from health.weekly.refusal import refusal, write_refusal
-from health.weekly.run_directory import PublishedRun, publish, refuse_second, runs_before
+from health.weekly.run_directory import (
+    PublishedRun,
+    disk_faults_told,
+    publish,
+    refuse_second,
+    runs_before,
+    scratch_folder,
+)
 from health.workbook.book import write_workbook
 
-
-@dataclass
-class _Timings:
-    """Seconds each step took, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
+REASONS = "reasons.parquet"
+SILENCE: Voice = Silence()
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ def score_run(
     today: datetime,
     wait: bool = False,
     accepted: Sequence[str] = (),
-    tell: Callable[[str], object] = lambda text: None,
+    features: Path | None = None,
+    voice: Voice = SILENCE,
 ) -> RunResult:
     """Score every paying account as of a date and publish the run.
 
@@ -82,8 +82,10 @@ def score_run(
         Where another run is at work, wait for its end instead of leaving.
     accepted : sequence of str
         Codes of gates that may fail: somebody has looked at their figures.
-    tell : callable
-        Is told in words what happens.
+    features : Path, optional
+        A feature table of the date, as `health features` writes it, instead of building one.
+    voice : Voice
+        Says what happens.
 
     Raises
     ------
@@ -92,72 +94,117 @@ def score_run(
         with exit code 3, a gate that failed: then nothing is published.
     """
     refuse_unknown_gates(accepted)
-    with only_run(config.runs_dir, wait=wait, waiting=tell):
+    with only_run(config.runs_dir, wait=wait, waiting=partial(voice.event, "waiting")):
         for text in clean_up(config.runs_dir):
-            tell(text)
-        run = _score_locked(config, as_of, replace=replace, today=today, accepted=accepted)
-    send_alert(config.alerts, run.scored.scores, run.scored.flags, run.info, tell=tell)
+            voice.event("cleaned_up", text)
+        run = _Batch(config, Steps(voice), today, replace, tuple(accepted), features).score(as_of)
+    tables = run.scored.scores, run.scored.flags
+    send_alert(config.alerts, *tables, run.info, tell=partial(voice.event, "alert_failed"))
     return run
 
 
-def _score_locked(
-    config: Config,
-    as_of: datetime | None,
-    *,
-    replace: bool,
-    today: datetime,
-    accepted: Sequence[str],
-) -> RunResult:
-    timings = _Timings()
-    with timings.step("read and check"):
-        company = open_company(config)
-    day = resolve_as_of(company, as_of, today=today)
-    refuse_second(config.runs_dir, day.date(), replace=replace)
-    version = load_champion(config)
-    with timings.step("features"):
-        features = features_of(company, day)
-    earlier = runs_before(config.runs_dir, day.date())
-    before = earlier[-1] if earlier else None
-    with timings.step("score"):
-        scored = score_accounts(
-            features, company.opened.tables, version.artefacts, config, previous=before
-        )
-    found = inspect_run(
-        company, day, features, scored, version.manifest, earlier, accepted=accepted
-    )
-    with timings.step("look back"):
-        actions = read_actions(company.opened.tables, day)
-        monitored = look_back(company.opened.tables, earlier, config, day, actions)
-    info = _run_info(company, version, day, scored, found, timings, today)
-    info["warnings"] += monitored.warnings
-    if not all(gate.passed for gate in found.gates):
-        folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
-        raise refusal(found.gates, folder)
-    tables = {**scored.tables(), "drift": found.drift, "monitor": monitored.table}
+@dataclass(frozen=True)
+class _Batch:
+    """One run, by who holds the lock."""
+
+    config: Config
+    steps: Steps
+    today: datetime
+    replace: bool
+    accepted: tuple[str, ...]
+    features_file: Path | None
+
+    def score(self, as_of: datetime | None) -> RunResult:
+        config, steps = self.config, self.steps
+        with steps.step("read and check"):
+            company = open_company(config)
+        day = resolve_as_of(company, as_of, today=self.today)
+        refuse_second(config.runs_dir, day.date(), replace=self.replace)
+        version = load_champion(config)
+        with steps.step("features"):
+            features = self._features(company, day)
+        with disk_faults_told(config.runs_dir), scratch_folder(config.runs_dir) as scratch:
+            return self._score(company, day, version, features, scratch)
+
+    def _features(self, company: Company, day: datetime) -> pd.DataFrame:
+        if self.features_file is None:
+            return features_of(company, day)
+        return read_features(self.features_file, day)
+
+    def _score(
+        self,
+        company: Company,
+        day: datetime,
+        version: registry.Version,
+        features: pd.DataFrame,
+        scratch: Path,
+    ) -> RunResult:
+        config, tables = self.config, company.opened.tables
+        earlier = runs_before(config.runs_dir, day.date())
+        reasons = scratch / REASONS
+        with self.steps.step("score") as progress, ReasonFile(reasons) as file:
+            scored = score_accounts(
+                features,
+                tables,
+                version.artefacts,
+                config,
+                previous=earlier[-1] if earlier else None,
+                keep=file.add,
+                progress=progress,
+            )
+        with self.steps.step("gates"):
+            found = inspect_run(
+                company, day, features, scored, version.manifest, earlier, accepted=self.accepted
+            )
+        with self.steps.step("look back"):
+            actions = read_actions(tables, day)
+            monitored = look_back(tables, earlier, config, day, actions)
+        info = _run_info(company, version, day, scored, found, self.steps, self.today)
+        info["warnings"] += monitored.warnings
+        if not all(gate.passed for gate in found.gates):
+            folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
+            raise refusal(found.gates, folder)
+        looked = {"drift": found.drift, "monitor": monitored.table}
+
+        def write(folder: Path) -> None:
+            reasons.rename(folder / REASONS)
+            for name, table in {**scored.tables(), **looked}.items():
+                # A part of the accounts can be read without the others.
+                table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)
+            _write_pages(folder, company, day, scored, info, earlier)
+            info["finished"] = _later(self.today, self.steps)
+            content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
+            (folder / "run.json").write_text(content + "\n", encoding="utf-8")
+
+        with self.steps.step("write and publish"):
+            published = publish(config.runs_dir, day.date(), write, replace=self.replace)
+        return RunResult(published, scored, info)
+
+
+def _write_pages(
+    folder: Path,
+    company: Company,
+    day: datetime,
+    scored: ScoredRun,
+    info: Mapping[str, Any],
+    earlier: Sequence[PublishedRun],
+) -> None:
+    """Write what people read: workbook, report, lists."""
+    config = company.config
     history = History.of_runs(earlier, scored.health.changes)
-
-    def write(folder: Path) -> None:
-        for name, table in tables.items():
-            table.to_parquet(folder / f"{name}.parquet", index=False)
-        parts = (scored.scores, scored.reasons, scored.flags, info)
-        _write_workbook(folder / "flags.xlsx", *parts)
-        background = build_background(
-            company.opened.tables,
-            day,
-            scored.flags["account_id"].unique(),
-            grace_days=config.labels.grace_days,
-        )
-        html = render_report(*parts, history=history, background=background)
-        (folder / "report.html").write_text(html, encoding="utf-8")
-        write_list_files(folder, scored.flags)
-        if config.report.file_per_csm:
-            write_csm_reports(folder, parts[:3], info, history=history, background=background)
-        info["finished"] = _later(today, timings)
-        content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
-        (folder / "run.json").write_text(content + "\n", encoding="utf-8")
-
-    published = publish(config.runs_dir, day.date(), write, replace=replace)
-    return RunResult(published, scored, info)
+    parts = (scored.scores, scored.reasons, scored.flags, info)
+    _write_workbook(folder / "flags.xlsx", *parts)
+    background = build_background(
+        company.opened.tables,
+        day,
+        scored.flags["account_id"].unique(),
+        grace_days=config.labels.grace_days,
+    )
+    html = render_report(*parts, history=history, background=background)
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    write_list_files(folder, scored.flags)
+    if config.report.file_per_csm:
+        write_csm_reports(folder, parts[:3], info, history=history, background=background)
 
 
 def _write_workbook(path: Path, *parts: Any) -> None:
@@ -175,14 +222,14 @@ def _run_info(
     day: datetime,
     scored: ScoredRun,
     found: Inspection,
-    timings: _Timings,
+    steps: Steps,
     today: datetime,
 ) -> dict[str, Any]:
     config, opened = company.config, company.opened
     return {
         "as_of": str(day.date()),
         "started": today.isoformat(timespec="seconds"),
-        "finished": _later(today, timings),
+        "finished": _later(today, steps),
         "company": config.company,
         "currency": config.currency,
         "config_hash": config.hash,
@@ -199,12 +246,12 @@ def _run_info(
         + scored.warnings
         + found.warnings,
         "gates": [gate.to_dict() for gate in found.gates],
-        "timings": timings.seconds,
+        "timings": steps.seconds,
         "evaluation": version.manifest["evaluation"],
         "clv": {**config.clv.model_dump(), "currency": config.currency},
     }
 
 
-def _later(today: datetime, timings: _Timings) -> str:
-    elapsed = timedelta(seconds=sum(timings.seconds.values()))
+def _later(today: datetime, steps: Steps) -> str:
+    elapsed = timedelta(seconds=sum(steps.seconds.values()))
     return (today + elapsed).isoformat(timespec="seconds")

@@ -82,7 +82,7 @@ def inspect_run(
         features, scored.scores, manifest, config, before, learnt=features["notice_given"] == 0
     )
     gates = [
-        *check_figures(scored.scores, scored.reasons),
+        *check_figures(scored.scores, scored.sums),
         *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),
         *freshness_gates(company.opened.summaries, day, config),
         *shift_gates(scored.scores, drift, config, before),

@@ -6,8 +6,9 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -63,16 +64,26 @@ class PublishedRun:
         The date it scored.
     folder : Path
         Where it is.
+    between : tuple of str, optional
+        First and last account_id of the rows that its tables are read for.
     """
 
     as_of: date
     folder: Path
+    between: tuple[str, str] | None = None
+
+    def within(self, accounts: pd.Series[str]) -> PublishedRun:
+        """Return the run as far as it is about accounts from the first to the last of some."""
+        return replace(self, between=(accounts.min(), accounts.max()))
 
     def table(
         self, name: str, columns: list[str] | None = None, *, filters: Any = None
     ) -> pd.DataFrame:
         """Read one of its tables, as `pandas.read_parquet` does; HealthError where it cannot."""
         path = self.folder / f"{name}.parquet"
+        if self.between is not None and filters is None and "account_id" in self.columns(name):
+            low, high = self.between
+            filters = [("account_id", ">=", low), ("account_id", "<=", high)]
         try:
             return pd.read_parquet(path, columns=columns, filters=filters)
         except (OSError, pa.ArrowException) as error:
@@ -171,7 +182,7 @@ def publish(
     refuse_second(runs_dir, as_of, replace=replace)
     name = f"{RUN}{as_of}"
     target = runs_dir / name
-    try:
+    with disk_faults_told(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}+", dir=runs_dir))
         try:
@@ -187,9 +198,23 @@ def publish(
             raise
         sync_folder(runs_dir)
         move_latest(runs_dir)
+    return PublishedRun(as_of, target)
+
+
+@contextmanager
+def scratch_folder(runs_dir: Path) -> Iterator[Path]:
+    """Make a folder on the disk of the runs for what is written before it has its place."""
+    with tempfile.TemporaryDirectory(prefix=f"{UNFINISHED}scratch-", dir=runs_dir) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def disk_faults_told(runs_dir: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a HealthError that says what to do."""
+    try:
+        yield
     except OSError as error:
         raise _cannot_write(runs_dir, error) from error
-    return PublishedRun(as_of, target)
 
 
 def move_latest(runs_dir: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -76,6 +77,32 @@ def test_actions_beside_the_configuration_put_a_flag_to_rest(demo: Demo, company
     resting = episodes[episodes["state"] == "snoozed"]
     assert resting["account_id"].tolist() == [first["account_id"]]
     assert resting["note"].tolist() == ["on leave"]
+
+
+def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
+    demo: Demo, company: Path
+) -> None:
+    last = demo_last(demo.folder)
+    table = last / "features.parquet"
+    day = last.name.removeprefix("as_of=")
+    done = call_health("score", company, "--features", table, "--as-of", day, "--log-json")
+    assert done.code == 0, done.err
+    assert done.out == ""
+    events = [json.loads(line) for line in done.err.splitlines()]
+    assert [event["event"] for event in events].count("step_ended") >= 5
+    assert events[-1]["event"] == "published"
+    assert events[-1]["accounts"] == len(pd.read_parquet(table))
+    first, again = _bytes(last), _bytes(demo_last(company.parent))
+    assert [name for name in first if first[name] != again[name]] == []
+
+    other = call_health("score", company, "--features", table, "--as-of", "2026-09-06")
+    assert other.code == 2
+    assert f"is of {day}, not of 2026-09-06" in other.err
+    failed = call_health("score", company, "--features", company, "--log-json", "--replace")
+    assert failed.code == 2
+    told = json.loads(failed.err.splitlines()[-1])
+    assert (told["event"], told["exit_code"]) == ("failed", 2)
+    assert "feature table" in told["text"]
 
 
 def test_killed_as_cron_would_see_it(company: Path) -> None:

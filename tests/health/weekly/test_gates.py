@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from features.errors import HealthError
 from features.source import TableSummary
+from health.scoring.reasons import contribution_sums
 from health.training.reference import reference_ranges
 from health.weekly.config import GatesConfig
 from health.weekly.gates import Gate, accept, check_figures, refuse_unknown_gates
@@ -225,7 +226,7 @@ def test_contributions_that_do_not_sum_fail_whatever_is_accepted() -> None:
     reasons = pd.DataFrame(
         {"account_id": ["A", "B"], "output": "health", "contribution": [60.0, 39.0]}
     )
-    gates = check_figures(scores, reasons)
+    gates = check_figures(scores, contribution_sums([reasons], scores["account_id"]))
     assert _failed(gates) == ["health contributions sum"]
     assert _failed(accept(gates, ["fleet_shift"])) == ["health contributions sum"]
 

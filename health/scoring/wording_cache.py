@@ -1,0 +1,48 @@
+"""Sentences of many values at once: each that reads the same is worded once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.catalogue import DESCRIBED, describe
+
+#: Decimals that a sentence can show, and two more; shares are shown in per cent.
+_DECIMALS = {"share": 4, "ratio": 4, "change": 4}
+_OTHERWISE = 2
+#: Sentences kept of one feature; beyond that they are worded anew.
+_MOST_KEPT = 100_000
+_kept: dict[str, dict[float, str]] = {}
+
+
+def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+    """Return the sentence of each value of a feature, as `describe` words it.
+
+    Values that differ by less than any sentence shows are worded alike.
+
+    Parameters
+    ----------
+    feature : str
+        Name of a feature of the catalogue.
+    values : array of float, shape = (n_values,)
+        NaN where nothing was measured.
+    """
+    rounded = np.round(values, _DECIMALS.get(DESCRIBED[feature].unit, _OTHERWISE))
+    # Next to nothing is not nothing: zero has a sentence of its own.
+    rounded = np.where((rounded == 0) & (values != 0), values, rounded)
+    codes, distinct = pd.factorize(rounded, use_na_sentinel=False)
+    known = _kept.setdefault(feature, {})
+    if len(known) > _MOST_KEPT:
+        known.clear()
+    texts = [_worded(feature, float(value), known) for value in distinct]
+    said: npt.NDArray[np.object_] = np.array(texts, dtype=object)[codes]
+    return said
+
+
+def _worded(feature: str, value: float, known: dict[float, str]) -> str:
+    text = known.get(value)
+    if text is None:
+        text = describe(feature, value)
+        known[value] = text
+    return text

@@ -1,0 +1,133 @@
+"""What a run says while it works: bars on a terminal, timestamped lines or JSON elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+Clock = Callable[[], datetime]
+
+
+class Voice(Protocol):
+    """Says what happens."""
+
+    def event(self, name: str, text: str, **figures: Any) -> None:
+        """Say that something happened: a short name, words, and figures."""
+
+    def share(self, step: str, done: float) -> None:
+        """Say how much of a step is done, 0-1."""
+
+
+class Silence:
+    """Says nothing."""
+
+    def event(self, name: str, text: str, **figures: Any) -> None:
+        """Say nothing."""
+
+    def share(self, step: str, done: float) -> None:
+        """Say nothing."""
+
+
+class Lines:
+    """A line an event, with the time in UTC: for a log.
+
+    Parameters
+    ----------
+    stream : TextIO
+        Where the lines go.
+    clock : callable
+        The time.
+    as_json : bool
+        Each line is a JSON object with time, event, text and figures.
+    """
+
+    def __init__(self, stream: TextIO, clock: Clock, *, as_json: bool = False) -> None:
+        self._stream, self._clock, self._as_json = stream, clock, as_json
+
+    def event(self, name: str, text: str, **figures: Any) -> None:
+        """Write a line."""
+        when = self._clock().isoformat(timespec="seconds") + "Z"
+        line = f"{when} {text}"
+        if self._as_json:
+            content = {"time": when, "event": name, "text": text, **figures}
+            line = json.dumps(content, ensure_ascii=False, default=str)
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def share(self, step: str, done: float) -> None:
+        """Say nothing: a log needs no bar."""
+
+
+class Bars:
+    """A bar a step, on a terminal.
+
+    Parameters
+    ----------
+    console : Console
+        The terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def event(self, name: str, text: str, **figures: Any) -> None:
+        """Begin or end the bar of a step; print what is none."""
+        step = str(figures.get("step", ""))
+        if name == "step_begun":
+            self._tasks[step] = self._progress.add_task(step, total=None)
+        elif name == "step_ended":
+            self._progress.update(self._tasks[step], total=1.0, completed=1.0)
+        else:
+            self._progress.console.print(text, markup=False, highlight=False)
+
+    def share(self, step: str, done: float) -> None:
+        """Move a bar."""
+        self._progress.update(self._tasks[step], total=1.0, completed=done)
+
+
+class Steps:
+    """Times the steps of a run and says when they begin and end.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        What each step took, in order.
+    voice : Voice
+        Says it.
+    """
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Time a step; what it yields is told the share that is done."""
+        start = time.perf_counter()
+        self.voice.event("step_begun", f"{name} …", step=name)
+        yield lambda share: self.voice.share(name, share)
+        took = round(time.perf_counter() - start, 3)
+        self.seconds[name] = took
+        self.voice.event("step_ended", f"{name}: {took:.1f} s", step=name, seconds=took)
