@@ -268,6 +268,22 @@ def tune(
 
 
 @app.command()
+def experiment(
+    config: ConfigPath,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="With what was known before."),
+    ] = None,
+) -> None:
+    """Compare treated with control accounts: churn, health, MRR, with intervals and doubts."""
+    from health.config import load_config
+    from health.experiment.console import print_readouts
+    from health.experiment.readout import read_out
+
+    print_readouts(_console(), read_out(load_config(config), until=until))
+
+
+@app.command()
 def models(
     config: ConfigPath,
     action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,

@@ -1,0 +1,1 @@
+"""What CSMs' work did: treated against control."""

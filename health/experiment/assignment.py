@@ -1,0 +1,99 @@
+"""Who was treated and who was not: from a table of interventions, or from lists that hold out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import narwhals as nw
+import pandas as pd
+
+from features.errors import HealthError
+from features.point_in_time import collect
+from features.tables import Tables
+from health.flags.capacity import HELD_OUT, LISTED
+from health.weekly.run_directory import PublishedRun
+
+TREATED, CONTROL = "treated", "control"
+#: Experiment, account, date from which effects count, arm.
+COLUMNS = ["experiment", "account_id", "as_of", "arm"]
+_FROM_LISTS = {LISTED: TREATED, HELD_OUT: CONTROL}
+
+
+def assignments(tables: Tables, runs: Sequence[PublishedRun], until: datetime) -> pd.DataFrame:
+    """Collect every account's first assignment in each experiment.
+
+    Parameters
+    ----------
+    tables : Tables
+        With or without a table `interventions` that has arms.
+    runs : sequence of PublishedRun
+        Published runs, oldest first: an account that was listed is treated, one that was held
+        out of the same list is control.
+    until : datetime
+        Nothing of this moment or later is known.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `COLUMNS`. An account stays in the arm it was first in, whatever was done later:
+        only so are the arms alike.
+    """
+    found = [_from_interventions(tables, until), *_from_lists(runs)]
+    rows = pd.concat([rows for rows in found if len(rows)] or found[:1], ignore_index=True)
+    ordered = rows.sort_values(["experiment", "as_of", "account_id"], kind="stable")
+    first = ordered.drop_duplicates(["experiment", "account_id"])
+    return first[COLUMNS].reset_index(drop=True)
+
+
+def _from_interventions(tables: Tables, until: datetime) -> pd.DataFrame:
+    if not tables.has("interventions", "arm"):
+        return _none()
+    known = tables["interventions"].filter(nw.col("occurred_at") < until)
+    rows = collect(known.filter(~nw.col("arm").is_null()))
+    arm = rows["arm"].astype("string").str.strip().str.lower()
+    wrong = ~arm.isin([TREATED, CONTROL])
+    if wrong.any():
+        raise HealthError(
+            f"{int(wrong.sum()):,} of {len(rows):,} rows have another arm, "
+            f"e.g. {rows.loc[wrong, 'arm'].iloc[0]!r}",
+            where="interventions.arm",
+            fix=f"use {TREATED} or {CONTROL}, or leave it empty outside experiments",
+        )
+    named = rows["kind"].astype(str)
+    if "flag" in rows:
+        named = named + (" for " + rows["flag"]).fillna("")
+    return pd.DataFrame(
+        {
+            "experiment": named,
+            "account_id": rows["account_id"],
+            "as_of": rows["occurred_at"].dt.normalize(),
+            "arm": arm.astype(object),
+        }
+    )
+
+
+def _from_lists(runs: Sequence[PublishedRun]) -> list[pd.DataFrame]:
+    found = []
+    for run in runs:
+        if not run.has("episodes"):
+            continue
+        episodes = run.table("episodes", ["account_id", "flag", "state"])
+        # Where nobody is held out there is nothing to compare with.
+        flags = episodes.loc[episodes["state"] == HELD_OUT, "flag"].unique()
+        own = episodes[episodes["flag"].isin(flags) & episodes["state"].isin(list(_FROM_LISTS))]
+        found.append(
+            pd.DataFrame(
+                {
+                    "experiment": "list " + own["flag"].astype(str),
+                    "account_id": own["account_id"],
+                    "as_of": pd.Timestamp(run.as_of).as_unit("us"),
+                    "arm": own["state"].map(_FROM_LISTS),
+                }
+            )
+        )
+    return [rows for rows in found if len(rows)]
+
+
+def _none() -> pd.DataFrame:
+    return pd.DataFrame(columns=COLUMNS).astype({"as_of": "datetime64[us]"})

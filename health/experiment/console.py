@@ -1,0 +1,66 @@
+"""What `health experiment` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from health.experiment.effects import Effect
+from health.experiment.readout import Readout
+
+
+def print_readouts(console: Console, found: Sequence[Readout]) -> None:
+    """Print each experiment: arms, balance before, effects with intervals, doubts."""
+    for readout in found:
+        _print_readout(console, readout)
+
+
+def _print_readout(console: Console, readout: Readout) -> None:
+    console.print(f"\n[bold]{escape(readout.name)}[/]", highlight=False)
+    console.print(
+        f"{readout.treated:,} treated and {readout.control:,} control accounts, assigned "
+        f"{readout.first:%Y-%m-%d} to {readout.last:%Y-%m-%d}",
+        highlight=False,
+    )
+    before = Table(title="Before: are the arms alike?", title_justify="left", box=None)
+    for column in ("", "treated", "control", "apart (standard deviations)"):
+        before.add_column(column, justify="right" if column else "left")
+    for row in readout.balance.to_dict("records"):
+        mark = " not alike" if row["unlike"] else ""
+        figures = (_figure(row["treated"]), _figure(row["control"]))
+        name = str(row["measure"]).replace("_", " ")
+        before.add_row(escape(name), *figures, f"{row['difference']:+.2f}{mark}")
+    console.print(before)
+    after = Table(title="After: treated against control", title_justify="left", box=None)
+    for column in ("", "treated", "control", "difference", "95 % interval"):
+        after.add_column(column, justify="right" if column else "left")
+    for effect in readout.effects:
+        after.add_row(escape(effect.outcome), *_cells(effect))
+    console.print(after)
+    for doubt in readout.warnings:
+        console.print(f"[yellow]warning[/] {escape(doubt)}", highlight=False)
+
+
+def _cells(effect: Effect) -> tuple[str, str, str, str]:
+    share = effect.outcome.startswith("churn")
+    scale, unit = (100, " %") if share else (1, "")
+    values = (effect.treated, effect.control, effect.difference, effect.low, effect.high)
+    if any(math.isnan(value) for value in values[:3]):
+        return "-", "-", "-", "not known"
+    one, other, difference, low, high = (_figure(value * scale) for value in values)
+    sign = "+" if effect.difference > 0 else ""
+    interval = "not known" if math.isnan(effect.low) else f"{low} to {high}"
+    return (
+        f"{one}{unit} of {effect.n_treated:,}",
+        f"{other}{unit} of {effect.n_control:,}",
+        f"{sign}{difference}",
+        interval,
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"

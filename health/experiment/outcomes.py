@@ -1,0 +1,102 @@
+"""What became of accounts after their assignment, and how they stood before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from features.labels import build_labels
+from features.point_in_time import collect
+from features.tables import Tables
+from health.weekly.run_directory import PublishedRun
+
+#: Days around a date within which a run tells of it.
+_NEAR = pd.Timedelta(days=14)
+#: How accounts stood before, as far as it is known; the arms should be alike in each.
+BASELINE = ("mrr", "tenure_days", "health_score", "churn_probability")
+
+
+def with_outcomes(
+    assigned: pd.DataFrame,
+    tables: Tables,
+    runs: Sequence[PublishedRun],
+    until: datetime,
+    *,
+    horizon_days: int,
+    grace_days: int,
+) -> pd.DataFrame:
+    """Join what was known before the assignment and what followed within the horizon.
+
+    Parameters
+    ----------
+    assigned : pd.DataFrame
+        account_id, as_of, arm of one experiment.
+    tables : Tables
+        Subscriptions and accounts.
+    runs : sequence of PublishedRun
+        For health before and after; a run within 14 days before, or after, tells of a date.
+    until : datetime
+        Nothing of this moment or later is known.
+    horizon_days, grace_days : int
+        As of the churn label.
+
+    Returns
+    -------
+    pd.DataFrame
+        The rows whose account paid on the date, with `BASELINE`, churned (1, 0, NaN while it is
+        not known), mrr_change and health_change (NaN while, or where, not known).
+    """
+    known = replace(tables, observed_until=min(until, tables.observed_until))
+    rows = assigned.reset_index(drop=True)
+    subscriptions = collect(known["subscriptions"])
+    rows["mrr"] = _mrr(subscriptions, rows, pd.Timedelta(0))
+    rows = rows[rows["mrr"] > 0].reset_index(drop=True)
+    created = collect(known["accounts"].select("account_id", "created_at"))
+    born = rows["account_id"].map(created.set_index("account_id")["created_at"])
+    rows["tenure_days"] = (rows["as_of"] - born).dt.total_seconds() / 86_400
+    horizon = pd.Timedelta(days=horizon_days)
+    labels = build_labels(
+        known, rows[["account_id", "as_of"]], horizon_days=horizon_days, grace_days=grace_days
+    )
+    rows = rows.merge(labels[["account_id", "as_of", "churned"]], on=["account_id", "as_of"])
+    passed = rows["as_of"] + horizon <= pd.Timestamp(known.observed_until)
+    later = _mrr(subscriptions, rows, horizon)
+    rows["mrr_change"] = (later - rows["mrr"]).where(passed)
+    before = _of_runs(runs, rows, rows["as_of"], later=False)
+    after = _of_runs(runs, rows, rows["as_of"] + horizon, later=True)
+    rows["health_score"] = before["health_score"]
+    rows["churn_probability"] = before["churn_probability"]
+    rows["health_change"] = after["health_score"] - before["health_score"]
+    return rows
+
+
+def _mrr(subscriptions: pd.DataFrame, rows: pd.DataFrame, after: pd.Timedelta) -> pd.Series[float]:
+    """Return the MRR of each row's account some time after its date; 0 where it pays nothing."""
+    keyed = rows[["account_id", "as_of"]].rename_axis("row").reset_index()
+    both = keyed.merge(subscriptions, on="account_id")
+    when = both["as_of"] + after
+    runs = (both["started_at"] <= when) & (both["ended_at"].isna() | (both["ended_at"] > when))
+    paid = both[runs].groupby("row")["mrr"].sum()
+    return paid.reindex(rows.index, fill_value=0.0)
+
+
+def _of_runs(
+    runs: Sequence[PublishedRun], rows: pd.DataFrame, dates: pd.Series[pd.Timestamp], *, later: bool
+) -> pd.DataFrame:
+    """Return health and churn probability in the run nearest to each row's date, on one side."""
+    columns = ["health_score", "churn_probability"]
+    found = pd.DataFrame(np.nan, index=rows.index, columns=columns)
+    days = pd.Series([pd.Timestamp(run.as_of) for run in runs], dtype="datetime64[us]")
+    for date, own in rows.groupby(dates):
+        gaps = days - date if later else date - days
+        near = gaps[(gaps >= pd.Timedelta(0)) & (gaps <= _NEAR)]
+        if near.empty:
+            continue
+        run = runs[int(near.idxmin())]
+        scores = run.table("scores", ["account_id", *columns]).set_index("account_id")
+        found.loc[own.index] = scores.reindex(own["account_id"]).to_numpy()
+    return found
