@@ -110,7 +110,7 @@ def boost_bags(
         # Small fits gain nothing from threads of their own and lose much on a busy machine.
         with threadpool_limits(limits=1, user_api="openmp"):
             rows = ~held if 0 < target[~held].sum() < (~held).sum() else np.ones_like(held)
-            model = make(options.seed + bag).fit(numbers[rows], target[rows])
+            model = make(options.seed + bag).fit(_known_somewhere(numbers[rows]), target[rows])
             stages = np.stack([s.ravel() for s in model.staged_decision_function(numbers[held])])
         return model, stages
 
@@ -125,6 +125,12 @@ def boost_bags(
     for bag, (_, stages) in enumerate(fitted):
         held_out[folds == bag] = stages[rounds - 1]
     return BoostedBags(tuple(m for m, _ in fitted), columns, tuple(pairs), rounds, held_out)
+
+
+def _known_somewhere(numbers: FloatArray) -> FloatArray:
+    """Fill columns that no row of a bag knows: scikit-learn cannot bin them, nor split on one."""
+    unknown = np.isnan(numbers).all(axis=0)
+    return np.where(unknown, 0.0, numbers) if unknown.any() else numbers
 
 
 def _maker(
