@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+import duckdb
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.feature import Feature, Unit
-from features.many_dates import column_or_null
+from features.many_dates import Frame, column_or_null
 from features.point_in_time import collect
 from features.settings import DEFAULT_SETTINGS, FeatureSettings, Milestone
 from features.tables import Tables
+from features.usage_rollup import by_event, collected, prepared
+
+if TYPE_CHECKING:
+    from features.usage_parts import UsageParts
 
 _UNUSED = "use is not recorded"
 
@@ -103,22 +111,11 @@ def _events(milestone: Milestone) -> tuple[str, ...]:
 def _reached(tables: Tables, steps: Sequence[tuple[tuple[str, ...], int]]) -> pd.DataFrame:
     """Return for each account and step the day it was reached and when that was known."""
     events = {events: f"uses_{n}" for n, events in enumerate(dict.fromkeys(e for e, _ in steps))}
-    quantity = column_or_null(tables, "usage", "quantity", nw.Float64)
-    day = nw.col("occurred_at").dt.truncate("1d")
-    known = day
-    if tables.has("usage", "known_at"):
-        known = nw.max_horizontal(day, nw.col("known_at").dt.truncate("1d"))
-    rows = tables["usage"].select("account_id", "event", quantity, day=day, known=known)
-    rows = rows.with_columns(nw.col("quantity").fill_null(1.0))
-    uses = [
-        (nw.when(nw.col("event").is_in(names)).then(nw.col("quantity")).otherwise(nw.lit(0.0)))
-        .sum()
-        .alias(column)
-        if names
-        else nw.col("quantity").sum().alias(column)
-        for names, column in events.items()
-    ]
-    daily = rows.group_by("account_id", "known", "day").agg(*uses)
+    if tables.parts is None:
+        daily = _daily(tables, events)
+    else:
+        kept = _kept_daily(tables.parts, events)
+        daily = nw.from_native(duckdb.connect().from_arrow(kept))
     daily = daily.with_columns(
         nw.col(column)
         .cum_sum()
@@ -134,6 +131,52 @@ def _reached(tables: Tables, steps: Sequence[tuple[tuple[str, ...], int]]) -> pd
             nw.when(fills).then(nw.col(c)).min().alias(f"{c}_{number}") for c in ("day", "known")
         ]
     return collect(daily.group_by("account_id").agg(*found))
+
+
+def _daily(tables: Tables, events: Mapping[tuple[str, ...], str]) -> Frame:
+    """Sum up the uses of each set of events per account and day, and day on which it was known."""
+    quantity = column_or_null(tables, "usage", "quantity", nw.Float64)
+    day = nw.col("occurred_at").dt.truncate("1d")
+    known = day
+    if tables.has("usage", "known_at"):
+        known = nw.max_horizontal(day, nw.col("known_at").dt.truncate("1d"))
+    rows = tables["usage"].select("account_id", "event", quantity, day=day, known=known)
+    rows = rows.with_columns(nw.col("quantity").fill_null(1.0))
+    none = nw.lit(0.0)
+    uses = [
+        (nw.when(nw.col("event").is_in(names)).then(nw.col("quantity")).otherwise(none))
+        .sum()
+        .alias(column)
+        if names
+        else nw.col("quantity").sum().alias(column)
+        for names, column in events.items()
+    ]
+    return rows.group_by("account_id", "known", "day").agg(*uses)
+
+
+def _kept_daily(parts: UsageParts, events: Mapping[tuple[str, ...], str]) -> pa.Table:
+    """Return what `_daily` does, from the roll-ups that are kept from run to run."""
+    rolled = parts.rolled("events", lambda rows: collected(by_event(prepared(rows))))
+    return _summed(pa.concat_tables([_of_part(table, events) for _, table in rolled]))
+
+
+def _of_part(rolled: pa.Table, events: Mapping[tuple[str, ...], str]) -> pa.Table:
+    day, quantity = rolled["day"], rolled["quantity"]
+    known = pc.coalesce(rolled["known"], day) if "known" in rolled.column_names else day
+    columns = {"account_id": rolled["account_id"].cast(pa.string())}
+    for name, days in (("known", known), ("day", day)):
+        columns[name] = days.cast(pa.int32()).cast(pa.date32()).cast(pa.timestamp("us"))
+    for names, column in events.items():
+        among = pc.is_in(rolled["event"].cast(pa.string()), pa.array(names, pa.string()))
+        columns[column] = pc.if_else(among, quantity, 0.0) if names else quantity
+    return _summed(pa.table(columns))
+
+
+def _summed(uses: pa.Table) -> pa.Table:
+    keys = ["account_id", "known", "day"]
+    names = [name for name in uses.column_names if name not in keys]
+    summed = uses.group_by(keys).aggregate([(name, "sum") for name in names])
+    return summed.rename_columns([name.removesuffix("_sum") for name in summed.column_names])
 
 
 def _age(reached: pd.DataFrame, number: int, as_of: pd.Series[pd.Timestamp]) -> pd.Series[float]:

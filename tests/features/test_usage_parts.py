@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features import journey, usage
 from features import relations as relations_module
-from features import usage
 from features.rollup_cache import RollupCache
+from features.settings import FeatureSettings, FirstValue
 from features.source import OpenedTables, TableSource, open_tables
 from features.spine import build_spine
 from tests.features.company import DAY, company, frame
@@ -63,7 +64,9 @@ def _features(folder: Path, sources: dict[str, TableSource], *, kept: bool = Tru
 
 def _built(opened: OpenedTables) -> pd.DataFrame:
     spine = build_spine(opened.tables, DATES)
-    return spine.join(usage.build(opened.tables, spine))
+    own_event = FeatureSettings(first_value=FirstValue(events=("export",), times=3))
+    way = journey.build(opened.tables, spine.assign(tenure_days=900.0), settings=own_event)
+    return spine.join(usage.build(opened.tables, spine)).join(way)
 
 
 def _rolled(folder: Path) -> dict[str, int]:
