@@ -7,11 +7,11 @@ their order, and the first whose criteria all hold applies.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from health.scorecard.default import DEFAULT_COMPONENTS
+from health.scorecard.default import DEFAULT_COMPONENTS, DEFAULT_RULES
 from health.scorecard.measure import Component, Measure, Points
 from health.scorecard.rule import Conditions, Rule
 from health.section import Section, Share
@@ -132,7 +132,7 @@ class Scorecard(Section):
     components : tuple of Component
         The parts, with weights of any scale.
     rules : tuple of Rule
-        Caps and floors.
+        Caps and floors; those built in hold only with the components built in.
     minimum_coverage : float
         Share of the weight that must be present; an account with less is not scored.
     bands : Bands
@@ -150,6 +150,13 @@ class Scorecard(Section):
 
     _once = field_validator("components")(_measures_once)
     _named = field_validator("rules")(_rules_once)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _built_in_rules(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.keys() & {"components", "rules"}:
+            return {**given, "rules": DEFAULT_RULES}
+        return given
 
     @field_validator("profiles")
     @classmethod

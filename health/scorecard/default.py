@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from features.condition import Condition
 from health.scorecard.measure import Component, Measure
+from health.scorecard.rule import Rule
 
 
 def _measure(feature: str, weight: float, *curve: tuple[float, float]) -> Measure:
     return Measure(feature=feature, weight=weight, curve=curve)
+
+
+def _among_peers(feature: str, weight: float) -> Measure:
+    """Read a level against the peers: how much use is much depends on the product."""
+    curve = ((0, 15), (50, 65), (100, 100))
+    return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
 
 
 #: Satisfaction, effort and the absence of trouble set the floor: their curves end at 80 points, so
@@ -18,8 +26,8 @@ DEFAULT_COMPONENTS = (
         weight=30,
         measures=(
             _measure("usage_seat_utilisation_28d", 3, (0.1, 0), (0.5, 45), (0.95, 100)),
-            _measure("usage_active_days_28d", 2, (0, 0), (12, 45), (24, 100)),
-            _measure("usage_breadth_share_28d", 2, (0.05, 0), (0.4, 50), (0.8, 100)),
+            _among_peers("usage_active_days_28d", 2),
+            _among_peers("usage_breadth_share_28d", 2),
             _measure("usage_regular_share_28d", 2, (0.1, 0), (0.5, 50), (0.95, 100)),
         ),
     ),
@@ -62,5 +70,19 @@ DEFAULT_COMPONENTS = (
             _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
             _measure("notice_given", 3, (0, 80), (1, 0)),
         ),
+    ),
+)
+
+#: What no use and no satisfaction makes up for.
+DEFAULT_RULES = (
+    Rule(
+        name="Notice of cancellation was given",
+        cap=25,
+        when=(Condition(feature="notice_given", above=0),),
+    ),
+    Rule(
+        name="An urgent ticket has been open for 7 days",
+        cap=50,
+        when=(Condition(feature="tickets_urgent_oldest_days", at_least=7),),
     ),
 )
