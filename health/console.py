@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.catalogue_page import BETTER, families, sentence, window
+from health.console_whitespace import show_whitespace
 from health.scoring.families import family_reasons
 from health.wording import day, money, percent, points
 
@@ -179,6 +180,8 @@ def explanation(console: Console, found: Explanation) -> None:
         _reason_table(console, str(output), own)
         if output == "health" and len(found.change):
             _change_table(console, found)
+    if len(found.whitespace):
+        show_whitespace(console, found.whitespace, currency)
     if len(found.history) > 1:
         table = Table("as of", "health", "band", "churn", title="\nHistory", box=None)
         for past in found.history.itertuples():

@@ -34,6 +34,9 @@ class Explanation:
         largest first, summing to the score's change; empty where there is none.
     history : pd.DataFrame
         as_of, health_score, health_band, churn_probability, mrr of the last runs.
+    whitespace : pd.DataFrame
+        Its rows of whitespace.parquet: each product with what speaks for and against it; empty
+        for a run of an older version.
     currency : str
         Of every amount.
     """
@@ -43,6 +46,7 @@ class Explanation:
     flags: pd.DataFrame
     change: pd.DataFrame
     history: pd.DataFrame
+    whitespace: pd.DataFrame
     currency: str
 
 
@@ -74,6 +78,7 @@ def explain_account(config: Config, account: str, as_of: datetime | None = None)
         if run.has("changes")
         else pd.DataFrame(columns=list(COLUMNS)),
         _history(runs[-_HISTORY:], account),
+        _own(run, "whitespace", account) if run.has("whitespace") else pd.DataFrame(),
         config.currency,
     )
 

@@ -62,3 +62,15 @@ def test_without_a_product_nothing_can_be_pooled() -> None:
 def test_the_prior_is_wide_where_products_differ() -> None:
     assert prior_rows([5, 50, 95], [100, 100, 100]) < prior_rows([45, 50, 55], [100, 100, 100])
     assert prior_rows([0, 0], [10, 10]) == 1e5
+
+
+def test_a_feature_that_a_fold_alone_measured_is_no_fault(
+    offers: tuple[pd.DataFrame, np.ndarray],
+) -> None:
+    X, y = offers[0].head(300), offers[1][:300]
+    only_one = X.assign(seldom=np.where(np.arange(300) == 0, 1.0, np.nan))
+    only_one.loc[1, "seldom"] = 2.0
+    groups = np.r_[[0, 0], np.arange(298)]
+    model = PooledGlassBox(estimator=GlassBoxClassifier(max_rounds=5))
+    p = model.fit(only_one, y, groups=groups).predict_proba(only_one)[:, 1]
+    assert np.isfinite(p).all()
