@@ -16,6 +16,8 @@ Numbers = npt.NDArray[np.float64]
 Rows = slice | npt.NDArray[np.intp]
 
 _DAY = np.timedelta64(1, "D")
+#: Number of a day before all days.
+BEFORE_ALL_DAYS = -(10**9)
 
 
 def day_number(time: Any) -> int:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from features import usage_rollup
 from features.casting import cast_sql, literal, quoted
+from features.day_rows import BEFORE_ALL_DAYS
 from features.errors import HealthError
 from features.relations import Relation, parquet_sql
 from features.rollup_cache import RollupCache, content_key
@@ -50,14 +51,24 @@ class UsageParts:
     open: Callable[[Path], nw.LazyFrame[Any]]
 
     def rolled(
-        self, name: str, roll: Callable[[nw.LazyFrame[Any]], pa.Table]
+        self,
+        name: str,
+        roll: Callable[[nw.LazyFrame[Any]], pa.Table],
+        *,
+        since: int = BEFORE_ALL_DAYS,
     ) -> Iterator[tuple[str, pa.Table]]:
-        """Yield key and roll-up of each file, made by `roll` where none was kept."""
+        """Yield key and roll-up of each file, made by `roll` where none was kept.
+
+        A file that is known to end before the day `since` is passed over.
+        """
         for file, key in self.keys.items():
+            if self.cache.note(key).get("last_day", since) < since:
+                continue
             table = self.cache.tables(key, name)
             if table is None:
                 table = roll(self.open(file))
-                self._keep(key, {name: table}, {})
+                last = pc.max(table["day"]).as_py()
+                self._keep(key, {name: table}, {} if last is None else {"last_day": last})
             yield key, table
 
     def days_sql(self) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_rows import Codes, DayRows, day_number, day_of, earliest
+from features.day_rows import BEFORE_ALL_DAYS, Codes, DayRows, day_number, day_of, earliest
 from features.tables import Tables
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
     since, start = first - REACH_DAYS, first - EVENT_REACH_DAYS
     past = min(day_of(end).to_pydatetime(), tables.observed_until)
     rows = prepared(tables["usage"]).filter(nw.col("occurred_at") < past)
-    users, events, finished = [], [], -(10**9)
+    users, events, finished = [], [], BEFORE_ALL_DAYS
     if tables.parts is not None:
         # Of the day on which the data ends only a part may be seen: it is read from the rows.
         finished = min(end, day_number(tables.observed_until))
-        users = _kept(tables.parts, "users", by_user, -(10**9), finished)
+        users = _kept(tables.parts, "users", by_user, BEFORE_ALL_DAYS, finished)
         events = _kept(tables.parts, "events", by_event, start, finished)
     else:
         users.append(collected(_older(rows, since)))
@@ -121,7 +121,8 @@ def _kept(
 ) -> list[pa.Table]:
     """Return the roll-ups of the days of [start, end) file by file, made where none was kept."""
     tables = []
-    for _, table in parts.rolled(name, lambda rows: collected(roll(prepared(rows)))):
+    made = parts.rolled(name, lambda rows: collected(roll(prepared(rows))), since=start)
+    for _, table in made:
         day = table["day"]
         tables.append(table.filter(pc.and_(pc.greater_equal(day, start), pc.less(day, end))))
     return tables
