@@ -1,1 +1,65 @@
-"""health."""
+"""The customer health engine: scorecard, training, the weekly run, and what explains it.
+
+What a notebook needs; importing it loads nothing until a name is used.
+
+>>> from health import load_config, open_company, score_health
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from health.backtest.judge import judge
+    from health.backtest.past import score_past
+    from health.company import Company, features_of, open_company
+    from health.config import Config, load_config
+    from health.demo.ready import demo_config
+    from health.expansion.whitespace import build_whitespace
+    from health.scorecard.score import score_health
+    from health.scoring.explain import explain_account
+    from health.scoring.run import score_accounts
+    from health.training.train import train_version
+    from health.weekly.batch import score_run
+
+#: Where each name lives.
+_HOMES = {
+    "Company": "company",
+    "Config": "config",
+    "build_whitespace": "expansion.whitespace",
+    "demo_config": "demo.ready",
+    "explain_account": "scoring.explain",
+    "features_of": "company",
+    "judge": "backtest.judge",
+    "load_config": "config",
+    "open_company": "company",
+    "score_accounts": "scoring.run",
+    "score_health": "scorecard.score",
+    "score_past": "backtest.past",
+    "score_run": "weekly.batch",
+    "train_version": "training.train",
+}
+
+__all__ = [
+    "Company",
+    "Config",
+    "build_whitespace",
+    "demo_config",
+    "explain_account",
+    "features_of",
+    "judge",
+    "load_config",
+    "open_company",
+    "score_accounts",
+    "score_health",
+    "score_past",
+    "score_run",
+    "train_version",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

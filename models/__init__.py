@@ -4,8 +4,10 @@ from models.any_classifier import AnyClassifier
 from models.churn import ChurnModel
 from models.clv import expected_loss, lifetime_value, lifetime_value_interval
 from models.cohorts import ShiftedBetaGeometric
+from models.comparison import compare_in_time
 from models.cox import CoxSurvival
 from models.discrete_time import DiscreteTimeSurvival
+from models.drivers import drivers
 from models.evaluation import Evaluation, evaluate
 from models.expansion import ExpansionModel
 from models.glass_box import GlassBoxClassifier
@@ -43,7 +45,9 @@ __all__ = [
     "ShiftedBetaGeometric",
     "SpendModel",
     "TimeSplit",
+    "compare_in_time",
     "concordance",
+    "drivers",
     "evaluate",
     "expected_loss",
     "integrated_brier_score",

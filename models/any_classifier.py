@@ -108,7 +108,7 @@ class AnyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns: dict[str, Any] = {}
         for name, median in self.medians_.items():
             values = frame[name].to_numpy(dtype="float64")
-            if self.keeps_missing_:
+            if self.keeps_missing_ and not np.isnan(median):
                 columns[name] = values
             else:
                 known = ~np.isnan(values)
