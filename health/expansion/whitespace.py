@@ -210,7 +210,8 @@ def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
     )
     # Who asks for more without naming a product asks for more of what they hold.
     general = in_general.where(rows["offer"] == UPSELL)
-    return of_product.fillna(general).fillna("").astype(object)
+    said = of_product.where(of_product.notna(), general)
+    return said.where(said.notna(), "").astype(object)
 
 
 def best_offer(whitespace: pd.DataFrame, offer: str) -> pd.DataFrame:
