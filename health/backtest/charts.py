@@ -7,20 +7,19 @@ from markupsafe import Markup
 
 from health import plots
 from health.backtest.contenders import Contender
-from health.backtest.judge import Backtest
-from health.plots.style import label
+from health.backtest.judge import NOT_SCORED, Backtest
+from health.plots.style import BAND_LOOKS, label
 
 
 def charts(backtest: Backtest, horizon_days: int) -> dict[str, Markup]:
     """Draw every plot that the backtest has figures for, by name."""
     left = f"left within {horizon_days} days"
     drawn: dict[str, Markup] = {}
-    if len(backtest.bands):
+    bands = _scored(backtest.bands)
+    if len(bands):
         usual = backtest.counts.events / max(backtest.counts.rows, 1)
-        ax = plots.rates(backtest.bands, usual=usual, unit=left)
-        drawn["bands"] = plots.image_tag(
-            ax.figure, _said("Share that left by band", backtest.bands)
-        )
+        ax = plots.rates(bands, usual=usual, unit=left)
+        drawn["bands"] = plots.image_tag(ax.figure, _said("Share that left by band", bands))
     if len(backtest.tenths) and backtest.enough:
         ax = plots.lift(backtest.tenths, title="")
         label(ax, x="tenth of the accounts, lowest health score first")
@@ -34,8 +33,9 @@ def charts(backtest: Backtest, horizon_days: int) -> dict[str, Markup]:
         said = "; ".join(f"{row.name}: {row.value:.0f}" for row in table.itertuples(index=False))
         drawn["contenders"] = plots.image_tag(ax.figure, said)
     if len(backtest.approach) and backtest.enough:
-        ax = plots.rates(backtest.approach, usual=backtest.red.usual_share, unit="red", looks={})
-        label(ax, x="days before the account left (red, of rows)")
+        alike = dict.fromkeys(backtest.approach["name"], BAND_LOOKS["red"])
+        ax = plots.rates(backtest.approach, usual=backtest.red.usual_share, unit="red", looks=alike)
+        label(ax, x="days before the account left; red ones of all scored then")
         said = _said("Share red by days before the end", backtest.approach)
         drawn["approach"] = plots.image_tag(ax.figure, said)
     if len(backtest.reliability) > 1:
@@ -44,6 +44,11 @@ def charts(backtest: Backtest, horizon_days: int) -> dict[str, Markup]:
             ax.figure, "What the churn model said against what happened, by tenth"
         )
     return drawn
+
+
+def _scored(bands: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what had no score: few, with an interval that would dwarf the others."""
+    return bands if bands.empty else bands[bands["name"] != NOT_SCORED].reset_index(drop=True)
 
 
 def _aucs(backtest: Backtest, contenders: tuple[Contender, ...]) -> pd.DataFrame:

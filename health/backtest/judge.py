@@ -17,6 +17,7 @@ from health.backtest.walk_forward import ModelFit
 from health.config import Config
 from health.scorecard.bands import BANDS
 from health.tune.past import WeightFit
+from models.evaluation import Evaluation, evaluate
 from models.inputs import group_codes
 from models.ranking import Interval, RankingMeasures
 
@@ -50,6 +51,8 @@ class Backtest:
     reliability : pd.DataFrame
         Tenths of the model's probability: mean_probability, observed_rate, low, high, rows,
         events; empty without a model.
+    probability : Evaluation or None
+        Quality of the churn model's probability on every row it was given for; None without.
     red, flagged : LeadTime
         From the first red, and from the first time on a CSM's list.
     approach : pd.DataFrame
@@ -77,6 +80,7 @@ class Backtest:
     alone: Comparison | None
     together: Comparison | None
     reliability: pd.DataFrame
+    probability: Evaluation | None
     red: LeadTime
     flagged: LeadTime
     approach: pd.DataFrame
@@ -119,6 +123,7 @@ def judge(past: Past, config: Config) -> Backtest:
         alone=compare(scored, [RULES.key], resampling=resampling) if enough else None,
         together=compare(together, common, resampling=resampling) if len(common) > 1 else None,
         reliability=_reliability(known, past.probability, resampling),
+        probability=_quality(known, past.probability, resampling),
         red=lead_time(past.rows, red, past.churns, lead_days=days, resampling=resampling),
         flagged=lead_time(
             past.rows, past.rows["flagged"], past.churns, lead_days=days, resampling=resampling
@@ -195,6 +200,23 @@ def _reliability(
     means = said.groupby(tenths).mean().loc[order]
     frame = frame.rename(columns={"rate": "observed_rate"})
     return frame.assign(mean_probability=means.to_numpy())
+
+
+def _quality(
+    known: pd.DataFrame, probability: pd.Series[float], resampling: Resampling
+) -> Evaluation | None:
+    said = probability.loc[known.index].dropna()
+    rows = known.loc[said.index]
+    if rows["churned"].nunique() < 2:
+        return None
+    return evaluate(
+        rows["churned"],
+        said,
+        groups=rows["account_id"],
+        times=rows["as_of"],
+        n_resamples=resampling.resamples,
+        seed=resampling.seed,
+    )
 
 
 def _by_segment(scored: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:

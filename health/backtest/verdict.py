@@ -57,11 +57,7 @@ def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdic
     sentences = [f"{basis}. {_how_sure(auc)}", _red(backtest), _early(backtest.red, "had been red")]
     if backtest.together is not None:
         sentences += _rivals(backtest.together)
-    if auc.value > TOO_GOOD_AUC:
-        sentences.append(
-            f"An AUC of {auc.value:.2f} is better than account churn is ever foreseen: look for a "
-            "measure that knows the answer before you believe it."
-        )
+    sentences += _too_good({RULES.key: auc, **_aucs(backtest.together)})
     return Verdict(kind, headline, tuple(s for s in sentences if s))
 
 
@@ -83,6 +79,22 @@ def _how_sure(auc: Interval) -> str:
     if auc.low <= 0.5 <= auc.high:
         return f"{said} The interval includes the coin, so chance explains this as well."
     return said
+
+
+def _aucs(together: Comparison | None) -> dict[str, Interval]:
+    figures = {} if together is None else together.figures
+    return {key: own["auc"] for key, own in figures.items() if key != ORACLE.key}
+
+
+def _too_good(aucs: dict[str, Interval]) -> list[str]:
+    """Call for a hunt where something ranks better than account churn is ever foreseen."""
+    titles = {RULES.key: "the health score", **_RIVALS}
+    return [
+        f"An AUC of {auc.value:.2f}, by {titles[key]}, is better than account churn is ever "
+        "foreseen: look for a measure that knows the answer before you believe it."
+        for key, auc in aucs.items()
+        if auc.value > TOO_GOOD_AUC
+    ]
 
 
 def _red(backtest: Backtest) -> str:
@@ -128,7 +140,6 @@ _RIVALS = {
     MODEL.key: "the churn model",
     RENEWAL.key: "days to renewal alone",
     USAGE.key: "the use of 28 days alone",
-    ORACLE.key: "the simulator's own chances",
 }
 
 
@@ -138,14 +149,14 @@ def _rivals(together: Comparison) -> list[str]:
         gain = together.difference(key, RULES.key, "auc")
         if gain is None or math.isnan(gain.low):
             continue
-        said = f"{name} (by {abs(100 * gain.value):.0f} cases in 100)"
+        own = f"{name} (by {abs(100 * gain.value):.0f} cases in 100)"
         if gain.low > 0:
-            better.append(said)
+            better.append(own)
         elif gain.high < 0:
-            worse.append(said)
+            worse.append(own)
         else:
             same.append(name)
-    return [
+    said = [
         f"{text}: {wording_list(names)}."
         for text, names in (
             ("Better than the health score at telling who leaves", better),
@@ -154,6 +165,14 @@ def _rivals(together: Comparison) -> list[str]:
         )
         if names
     ]
+    if ORACLE.key in together.figures:
+        best = together.figures[ORACLE.key]["auc"]
+        said.append(
+            f"The best that anyone could do here, by the simulator's own chances, is "
+            f"{100 * best.value:.0f} of 100 cases ({100 * best.low:.0f} to {100 * best.high:.0f}): "
+            "much of who leaves is chance to everybody."
+        )
+    return said
 
 
 def wording_list(names: list[str]) -> str:

@@ -106,13 +106,13 @@ def learnt_on_past(
     ):
         train = origin.train & scored
         learnt = learn_weights(features, sets, train, config)
-        if learnt is not None:
+        card = config.scorecard if learnt is None else with_weights(config.scorecard, sets, learnt)
+        if card != config.scorecard:
             tested = features["as_of"].isin(origin.tested)
-            card = with_weights(config.scorecard, sets, learnt)
             settings = config.score_settings.model_copy(update={"scorecard": card})
             score[tested] = settings.score(features[tested]).machine_score
         churned = churned_accounts(features[train])
-        fits.append(WeightFit(str(origin.tested[0].date()), churned, learnt is not None))
+        fits.append(WeightFit(str(origin.tested[0].date()), churned, card != config.scorecard))
     return WeightPast(score, tuple(fits))
 
 

@@ -103,9 +103,9 @@ def tune(config: Config, *, output: Path | None = None) -> Tuned:
         "learnt_until": str(periods.learnt_until.date()),
         "tested_from": str(periods.tested_from.date()),
     }
-    if learnt is None:
+    card = config.scorecard if learnt is None else with_weights(config.scorecard, sets, learnt)
+    if learnt is None or card == config.scorecard:
         return Tuned(None, [], **dates, strength=float("inf"), backtest=None)
-    card = with_weights(config.scorecard, sets, learnt)
     folder = config.runs_dir / FOLDER if output is None else output.parent
     path = folder / FILE if output is None else output
     finished = _old_against_new(company, card, periods, folder)

@@ -21,6 +21,9 @@ from health.scorecard.measure import Component
 from models.inputs import FloatArray, IntArray
 
 _POINTS_PER_UNIT = 10.0
+#: Where the search begins. At a slope of 0 no weight matters, so a score that tells nothing yet
+#: would hold the weights where they are: one search begins steep.
+_FIRST_SLOPES = (0.1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -149,14 +152,20 @@ def fit_weights(sets: Sequence[PointRows], churned: FloatArray, strength: float)
         return value + strength * float(moved @ moved), np.concatenate([by_line, by_weight])
 
     rate = float(np.clip(churned.mean(), 1e-6, 1 - 1e-6))
-    begin = np.concatenate([[np.log(rate / (1 - rate)), 0.0], np.zeros(len(anchor) if free else 0)])
-    bounds = [(None, None), (0.0, None), *[(-5.0, 5.0)] * (len(begin) - 2)]
-    begin[1] = 0.1
+    bounds = [(None, None), (0.0, None), *[(-5.0, 5.0)] * (len(anchor) if free else 0)]
+    begins = [
+        np.r_[np.log(rate / (1 - rate)) + 7 * slope, slope, np.zeros(len(bounds) - 2)]
+        for slope in _FIRST_SLOPES
+    ]
     # So few parameters: threads would spend their time waiting for each other.
     with threadpool_limits(limits=1):
-        found = minimize(
-            loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
-        ).x
+        tries = [
+            minimize(
+                loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
+            )
+            for begin in begins
+        ]
+    found = min(tries, key=lambda one: float(one.fun)).x
     moved = found[2:] if free else np.zeros(len(anchor))
     parts = [(anchor + moved)[low:high] for low, high in pairwise(sizes)]
     return Learnt(tuple(parts), float(found[0]), float(found[1]), float(strength))

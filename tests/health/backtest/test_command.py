@@ -8,9 +8,33 @@ from pathlib import Path
 
 import pytest
 
+from health.backtest.run import load_scorecard
+from health.config import load_config
 from tests.health.conftest import Demo, call_health, run_health
 
-QUICK = "\n[backtest]\nresamples = 50\nrefit_days = 1000\nleast_churned = 3\n"
+QUICK = """
+[training]
+every_days = 56
+[backtest]
+resamples = 50
+refit_days = 1000
+least_churned = 3
+"""
+#: One measure that tells a lot beside one that tells nothing, weighed as if it were the reverse.
+ABSURD = """
+[tune]
+least_churned = 10
+least_held_out = 3
+held_out_share = 0.2
+[[scorecard.components]]
+name = "use"
+weight = 20
+measures = [{ feature = "usage_regular_share_28d", curve = [[0, 0], [1, 100]] }]
+[[scorecard.components]]
+name = "size"
+weight = 80
+measures = [{ feature = "usage_top_user_share_28d", curve = [[0, 0], [1, 100]] }]
+"""
 FROM = ("--from", "2026-02-01")
 
 
@@ -80,3 +104,22 @@ def test_tune_declines_with_the_counts_where_too_few_left(folder: Path) -> None:
     assert "at least 5,000 are needed" in refused.err
     assert not (folder / "runs" / "backtest" / "scorecard_proposed.toml").exists()
     assert (folder / "health.toml").read_bytes() == before
+
+
+def test_tune_proposes_what_told_better_and_changes_no_configuration(folder: Path) -> None:
+    config = folder / "absurd.toml"
+    dense = (folder / "health.toml").read_text().replace("every_days = 56", "every_days = 28")
+    config.write_text(dense + ABSURD)
+    before = config.read_bytes()
+    proposal = folder / "elsewhere" / "new.toml"
+    finished = call_health("tune", config, "-o", proposal)
+    assert finished.code == 0, finished.err
+    new = load_scorecard(proposal, load_config(config)).scorecard
+    use, size = new.components
+    assert use.weight > 25
+    assert size.weight < 75
+    assert config.read_bytes() == before
+    figures = json.loads((folder / "elsewhere" / "tune.json").read_text())["together"]["figures"]
+    assert {"rules", "proposed"} <= set(figures)
+    assert figures["proposed"]["auc"]["value"] > figures["rules"]["auc"]["value"]
+    assert "# AUC: " in proposal.read_text()
