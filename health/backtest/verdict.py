@@ -56,7 +56,7 @@ def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdic
     kind, headline = _answer(auc)
     sentences = [f"{basis}. {_how_sure(auc)}", _red(backtest), _early(backtest.red, "had been red")]
     if backtest.together is not None:
-        sentences += _rivals(backtest.together)
+        sentences += _rivals(backtest.together, _names(backtest))
     sentences += _too_good({RULES.key: auc, **_aucs(backtest.together)})
     return Verdict(kind, headline, tuple(s for s in sentences if s))
 
@@ -143,9 +143,17 @@ _RIVALS = {
 }
 
 
-def _rivals(together: Comparison) -> list[str]:
+def _names(backtest: Backtest) -> dict[str, str]:
+    """Return the rivals' names; a model that never told anything is named for what it gave."""
+    if backtest.fits and not any(fit.has_signal for fit in backtest.fits):
+        usual = "the usual rate of accounts alike, since the churn model told nothing of its own"
+        return {**_RIVALS, MODEL.key: usual}
+    return _RIVALS
+
+
+def _rivals(together: Comparison, rivals: dict[str, str]) -> list[str]:
     better, worse, same = [], [], []
-    for key, name in _RIVALS.items():
+    for key, name in rivals.items():
         gain = together.difference(key, RULES.key, "auc")
         if gain is None or math.isnan(gain.low):
             continue

@@ -190,3 +190,13 @@ def test_folds_keep_accounts_whole_and_spread_the_events() -> None:
         assert set(codes[held]).isdisjoint(codes[~held])
         assert held.sum() == 40
         assert target[held].sum() == 10
+
+
+def test_a_feature_known_to_one_account_alone_does_no_harm() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 4)
+    frame = pd.DataFrame({"use": rng.normal(size=240), "rare": np.nan})
+    frame.loc[:3, "rare"] = [1.0, 2.0, 3.0, 4.0]
+    target = (rng.random(240) < 1 / (1 + np.exp(frame["use"]))).astype(int)
+    model = GlassBoxClassifier().fit(frame, target, groups=groups)
+    assert np.isfinite(model.decision_function(frame)).all()
