@@ -33,7 +33,7 @@ def dates_frame(tables: Tables, spine: pd.DataFrame) -> Frame:
 
 
 def known_on_dates(
-    tables: Tables, table: str, spine: pd.DataFrame, *, dated_by: str | None = None
+    tables: Tables, table: str, spine: pd.DataFrame, rows: Frame | None = None
 ) -> Frame:
     """Return each row of a table once for every date of the spine on which it was known.
 
@@ -45,17 +45,17 @@ def known_on_dates(
         Which one; it must be there.
     spine : pd.DataFrame
         Needs as_of.
-    dated_by : str, optional
-        Another column than the table's own to date a row by. A row counts only after it and
-        after `known_at` (where the table has it), both strictly before the date.
+    rows : narwhals.LazyFrame, optional
+        The table with further columns: what does not hang on the date is worked out once.
 
     Returns
     -------
     narwhals.LazyFrame
-        The table's columns, and as_of.
+        The table's columns, and as_of. A row counts only after its time and after `known_at`
+        (where the table has it), both strictly before the date.
     """
-    rows = tables[table].join(dates_frame(tables, spine), how="cross")
-    rows = rows.filter(nw.col(dated_by or TABLES[table].dated_by) < _AS_OF)
+    rows = (tables[table] if rows is None else rows).join(dates_frame(tables, spine), how="cross")
+    rows = rows.filter(nw.col(TABLES[table].dated_by) < _AS_OF)
     if tables.has(table, "known_at"):
         rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < _AS_OF))
     return rows

@@ -17,6 +17,8 @@ _TIMES = (
     *("first_replied_at", "first_solved_at", "solved_at", "reopened_at", "closed_at"),
     *("csat_at", "escalated_at", "priority_at"),
 )
+#: Of these is the time at which a ticket was first solved, or solved for good.
+_ENDS = ("first_solved_at", "solved_at", "reopened_at", "closed_at")
 _OTHERS: dict[str, Any] = {
     "requester_id": nw.String,
     "channel": nw.String,
@@ -45,16 +47,8 @@ def tickets_on_dates(tables: Tables, spine: pd.DataFrame) -> Frame:
         A priority set at priority_at counts from then on, and first_priority before; without
         these columns a priority holds from the opening, and so does an escalation without a time.
     """
-    rows = known_on_dates(tables, "tickets", spine)
-    rows = rows.select(
-        "as_of",
-        "account_id",
-        "ticket_id",
-        "opened_at",
-        *(column_or_null(tables, "tickets", c, nw.Datetime("us")) for c in _TIMES),
-        *(column_or_null(tables, "tickets", c, kind) for c, kind in _OTHERS.items()),
-    )
-    rows = rows.with_columns(_priority(), _escalated(tables), nw.col("channel").str.to_lowercase())
+    rows = known_on_dates(tables, "tickets", spine, _with_hours(tables))
+    rows = rows.with_columns(_priority(), _escalated(tables))
     rows = rows.with_columns(*(seen(c) for c in _TIMES))
     solved = nw.coalesce("solved_at", "closed_at", "first_solved_at")
     rows = rows.with_columns(
@@ -77,9 +71,9 @@ def tickets_on_dates(tables: Tables, spine: pd.DataFrame) -> Frame:
     )
     return rows.with_columns(
         age_days=days_between("opened_at", "as_of"),
-        first_reply=_hours("first_replied_at"),
-        first_resolution=_hours("first_resolved_at"),
-        resolution=_hours("resolved_at"),
+        first_reply=_hours_until("first_replied_at", "first_replied_at"),
+        first_resolution=_hours_until("first_resolved_at", *_ENDS),
+        resolution=_hours_until("resolved_at", *_ENDS),
     )
 
 
@@ -120,7 +114,31 @@ def _rated_at(tables: Tables, solved: nw.Expr) -> nw.Expr:
     return nw.col("opened_at") + _RATED_AFTER
 
 
+def _with_hours(tables: Tables) -> Frame:
+    """Return tickets with every optional column, and the hours from opening to each time."""
+    known = ["known_at"] if tables.has("tickets", "known_at") else []
+    rows = tables["tickets"].select(
+        "account_id",
+        "ticket_id",
+        "opened_at",
+        *known,
+        *(column_or_null(tables, "tickets", c, nw.Datetime("us")) for c in _TIMES),
+        *(column_or_null(tables, "tickets", c, kind) for c, kind in _OTHERS.items()),
+    )
+    hours = {f"hours_{c}": _hours(c) for c in ("first_replied_at", *_ENDS)}
+    return rows.with_columns(nw.col("channel").str.to_lowercase(), **hours)
+
+
 def _hours(end: str) -> nw.Expr:
     """Return the hours from opening; 0 where the data has the end before it."""
     hours = days_between("opened_at", end) * 24
     return nw.when(hours < 0).then(nw.lit(0.0)).otherwise(hours)
+
+
+def _hours_until(end: str, *columns: str) -> nw.Expr:
+    """Return the hours of that one of the columns which the end was taken from."""
+    found: nw.Expr = nw.lit(None, dtype=nw.Float64)
+    for column in columns:
+        same = nw.col(end) == nw.col(column)
+        found = nw.when(same).then(nw.col(f"hours_{column}")).otherwise(found)
+    return found
