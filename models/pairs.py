@@ -10,9 +10,8 @@ from scipy.special import expit
 from models.binning import Codes
 from models.inputs import FloatArray, IntArray
 
-#: Standard errors above noise from which on a pair is worth a try: the best of some hundred pairs
-#: of noise reaches about three.
-_CLEAR = 4.0
+#: Standard errors above noise from which on a pair is worth a try; held-out accounts judge after.
+_CLEAR = 2.0
 #: Coarse bins in which a pair is tried.
 _COARSE = 8
 
