@@ -202,6 +202,7 @@ ON_FEATURES = {
         "HistGradientBoosting",
         "HistGradientBoosting, slower",
         "CatBoost",
+        "explainable boosting machine",
         "glass box",
         "glass box without pairs",
     )
