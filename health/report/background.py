@@ -66,6 +66,10 @@ class Background:
         As from `retention_table`: the share still there by the year in which it began.
     held : dict of str to list of str
         Products by account_id.
+    open : dict of str to list of str
+        Products that could be offered, the most valuable first, by account_id.
+    monitor : pd.DataFrame
+        As in monitor.parquet: what became of the lists of earlier runs.
     events : pd.DataFrame
         account_id, at, text: tickets and answers, the newest first within an account.
     """
@@ -74,13 +78,21 @@ class Background:
     voice: tuple[Voice, ...] = ()
     retention: pd.DataFrame = field(default_factory=pd.DataFrame)
     held: dict[str, list[str]] = field(default_factory=dict)
+    open: dict[str, list[str]] = field(default_factory=dict)
+    monitor: pd.DataFrame = field(default_factory=pd.DataFrame)
     events: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["account_id", "at", "text"])
     )
 
 
 def build_background(
-    tables: Tables, day: datetime, accounts: Collection[str], *, grace_days: int = 30
+    tables: Tables,
+    day: datetime,
+    accounts: Collection[str],
+    *,
+    grace_days: int = 30,
+    whitespace: pd.DataFrame | None = None,
+    monitor: pd.DataFrame | None = None,
 ) -> Background:
     """Gather the background of a run from the input tables, as known before its date.
 
@@ -94,6 +106,8 @@ def build_background(
         Accounts whose products, tickets and answers are wanted.
     grace_days : int
         See `revenue_movements`.
+    whitespace, monitor : pd.DataFrame, optional
+        As the run writes them.
     """
     events = [_tickets(tables, day), _answers(tables, day)]
     return Background(
@@ -101,6 +115,8 @@ def build_background(
         voice=_voices(tables, day),
         retention=_retention(tables, day, grace_days),
         held=_held(tables, day, accounts),
+        open=_open(whitespace, accounts),
+        monitor=pd.DataFrame() if monitor is None else monitor,
         events=_newest(pd.concat(events, ignore_index=True), accounts),
     )
 
@@ -214,6 +230,16 @@ def _held(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str,
     rows = running(tables, day).filter(nw.col("mrr") > 0).select("account_id", "product").unique()
     own = _only(collect(rows), accounts).sort_values(["account_id", "product"])
     return {str(name): list(part) for name, part in own.groupby("account_id")["product"]}
+
+
+def _open(whitespace: pd.DataFrame | None, accounts: Collection[str]) -> dict[str, list[str]]:
+    """Return the products that nothing stands against."""
+    if whitespace is None or whitespace.empty:
+        return {}
+    own = _only(whitespace, accounts)
+    own = own[(own["status"] == "open") & (own["gate"] == "")]
+    ordered = own.sort_values(["account_id", "value", "product"], ascending=[True, False, True])
+    return {str(name): list(part) for name, part in ordered.groupby("account_id")["product"]}
 
 
 def _tickets(tables: Tables, day: datetime) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from health import wording
 from health.report import charts
 from health.report.background import Background, Voice
+from health.report.hindsight import cause_rows, driver_rows, past_list_rows
 from health.report.history import History, score_changes
 
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
@@ -94,6 +95,9 @@ class Book:
     revenue: list[list[str]]
     voices: list[list[str]]
     retention: Markup
+    drivers: list[list[str]]
+    past_lists: list[list[str]]
+    causes: list[list[str]]
 
 
 def build_book(
@@ -123,6 +127,9 @@ def build_book(
         revenue=_revenue(background),
         voices=[_voice_row(voice) for voice in background.voice],
         retention=_retention(background.retention),
+        drivers=driver_rows(run),
+        past_lists=past_list_rows(background.monitor),
+        causes=cause_rows(history, len(scores)),
     )
 
 

@@ -32,6 +32,7 @@ FACTS = (
     "Customer for",
     "Who they are",
     "Holds",
+    "Could be offered",
 )
 
 
@@ -192,7 +193,11 @@ def _facts(
     rows = scores[scores["account_id"].isin(accounts)].drop_duplicates("account_id")
     facts = {str(row["account_id"]): _fact_texts(row, run) for row in rows.to_dict("records")}
     return {
-        account: [*texts, ", ".join(background.held.get(account, []))]
+        account: [
+            *texts,
+            ", ".join(background.held.get(account, [])),
+            ", ".join(background.open.get(account, [])),
+        ]
         for account, texts in facts.items()
     }
 

@@ -10,7 +10,7 @@ import pandas as pd
 from health.weekly.run_directory import PublishedRun
 
 _SCORES = ["account_id", "as_of", "health_score", "health_band", "mrr"]
-_CHANGES = ["account_id", "term", "change", "text"]
+_CHANGES = ["account_id", "term", "kind", "change", "text"]
 #: A measure that moved the score by less than this is not named as a cause, in points.
 _LEAST_MOVE = 0.05
 
@@ -29,7 +29,7 @@ class History:
     scores : pd.DataFrame
         account_id, as_of, health_score, health_band, mrr: one row per account and earlier run.
     changes : pd.DataFrame
-        account_id, term, change, text: what moved each score since the run just before.
+        account_id, term, kind, change, text: what moved each score since the run just before.
     """
 
     scores: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_SCORES))
@@ -79,7 +79,7 @@ def score_changes(history: History, accounts: pd.Series[str]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        account_id, term, change (points), text: the largest moves first within an account,
+        account_id, term, kind, change (points), text: the largest moves first within an account,
         without those that moved nothing to speak of.
     """
     own = history.changes[history.changes["account_id"].isin(accounts)]

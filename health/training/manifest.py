@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from features.definitions import definition_hashes
 from health.company import Company
@@ -24,6 +25,11 @@ from health.training.fit import (
 )
 from health.training.leakage import Leak
 from health.training.reference import reference_ranges
+from models import drivers
+from models.evaluation import plain
+
+#: Features kept as drivers, for the report.
+MOST_DRIVERS = 12
 
 
 def build_manifest(
@@ -81,9 +87,21 @@ def build_manifest(
         "targets": {target: _counts(rows[target]) for target in TARGETS},
         "leaks": [asdict(leak) for leak in leaks],
         "evaluation": evaluation_of(dict(models), training, truth),
+        "drivers": _drivers(training, columns),
         "feature_ranges": reference_ranges(training.accounts[columns]),
         "score_ranges": _score_ranges(models, training),
     }
+
+
+def _drivers(training: TrainingSet, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the features that alone separate best who left from who stayed."""
+    accounts = training.accounts
+    numbers = [name for name in columns if is_numeric_dtype(accounts[name])]
+    if not (accounts["churned"] == 1).any():
+        return []
+    table = drivers(accounts, numbers, "churned").head(MOST_DRIVERS)
+    found: list[dict[str, Any]] = plain(table.reset_index().to_dict("records"))
+    return found
 
 
 def _counts(rows: TargetRows) -> dict[str, int]:

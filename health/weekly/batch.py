@@ -171,7 +171,7 @@ class _Batch:
             for name, table in {**scored.tables(), **looked}.items():
                 # A part of the accounts can be read without the others.
                 table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)
-            _write_pages(folder, company, day, scored, info, earlier)
+            _write_pages(folder, company, day, scored, info, earlier, monitored.table)
             info["finished"] = _later(self.today, self.steps)
             content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(content + "\n", encoding="utf-8")
@@ -188,6 +188,7 @@ def _write_pages(
     scored: ScoredRun,
     info: Mapping[str, Any],
     earlier: Sequence[PublishedRun],
+    monitor: pd.DataFrame,
 ) -> None:
     """Write what people read: workbook, report, lists."""
     config = company.config
@@ -199,6 +200,8 @@ def _write_pages(
         day,
         scored.flags["account_id"].unique(),
         grace_days=config.labels.grace_days,
+        whitespace=scored.whitespace,
+        monitor=monitor,
     )
     html = render_report(*parts, history=history, background=background)
     (folder / "report.html").write_text(html, encoding="utf-8")
@@ -248,6 +251,7 @@ def _run_info(
         "gates": [gate.to_dict() for gate in found.gates],
         "timings": steps.seconds,
         "evaluation": version.manifest["evaluation"],
+        "drivers": version.manifest.get("drivers", []),
         "clv": {**config.clv.model_dump(), "currency": config.currency},
     }
 

@@ -87,7 +87,8 @@ def sample_run(
 
 def _changes(moved: pd.DataFrame, inputs: pd.DataFrame) -> pd.DataFrame:
     rows = reason_rows("health", moved, inputs).rename(columns={"contribution": "change"})
-    return rows.loc[rows["change"] != 0, ["account_id", "term", "change", "text"]]
+    moved_rows = rows[rows["change"] != 0].assign(kind="measure")
+    return moved_rows[["account_id", "term", "kind", "change", "text"]]
 
 
 def _inputs(count: int, rng: np.random.Generator) -> pd.DataFrame:

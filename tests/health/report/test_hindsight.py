@@ -1,0 +1,68 @@
+"""The book's hindsight: drivers, past lists, and why scores moved."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from health.report.hindsight import cause_rows, driver_rows, past_list_rows
+from health.report.history import History
+
+
+def test_behaviour_and_configuration_stand_apart_and_sum_to_the_change() -> None:
+    changes = pd.DataFrame(
+        {
+            "account_id": ["a", "a", "b", "b", "c"],
+            "term": "t",
+            "kind": ["measure", "returned", "profile", "configuration", "measure"],
+            "change": [-6.0, 2.0, 1.0, 3.0, -4.0],
+            "text": "",
+        }
+    )
+    rows = {row[0]: row[1:] for row in cause_rows(History(changes=changes), accounts=4)}
+    assert rows["Accounts behaved differently"] == ["2", "−2.5"]
+    assert rows["The scorecard was changed"] == ["1", "+1.0"]
+    assert rows["Data went missing or came back"] == ["1", "+0.5"]
+    figures = [float(row[-1].replace("−", "-")) for row in rows.values()]
+    assert sum(figures) == pytest.approx(changes["change"].sum() / 4)
+    assert cause_rows(History(), accounts=4) == []
+
+
+def test_drivers_are_said_in_the_catalogues_words() -> None:
+    driver = {
+        "feature": "usage_active_users_28d",
+        "auc": 0.714,
+        "direction": -1.0,
+        "with_event": 3.0,
+        "without": 12.0,
+        "missing_share": 0.0,
+    }
+    rows = driver_rows(
+        {"drivers": [driver, {**driver, "feature": "gone"}, {**driver, "auc": None}]}
+    )
+    assert rows == [
+        [
+            "Active users in the last 28 days: 3",
+            "Active users in the last 28 days: 12",
+            "71 times in 100",
+        ]
+    ]
+    assert driver_rows({}) == []
+
+
+def test_past_lists_come_newest_first() -> None:
+    monitor = pd.DataFrame(
+        {
+            "as_of": pd.to_datetime(["2026-01-04", "2026-01-11"]),
+            "listed": [40, 50],
+            "precision_at_capacity": [0.2, 0.3],
+            "precision_low": [0.1, 0.2],
+            "precision_high": [0.3, 0.4],
+            "base_rate": [0.05, 0.06],
+            "saved": [3, 4],
+            "false_alarms": [1, 2],
+        }
+    )
+    rows = past_list_rows(monitor)
+    assert rows[0] == ["11 Jan 2026", "50", "30 %", "20 % to 40 %", "6 %", "4", "2"]
+    assert past_list_rows(pd.DataFrame()) == []
