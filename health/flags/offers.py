@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from health.config import Config
 from health.expansion.whitespace import worth_listing
 from health.flags.scored import Scored, paying_on, pick, with_reasons
 from health.scoring.reasons import strongest
+
+#: Use a fifth below its own baseline falls; two weeks without any is no steady use.
+_FALLING, _AWAY_DAYS = math.log(0.8), 14
 
 
 def upsell(scored: Scored, config: Config) -> pd.DataFrame:
@@ -32,13 +37,15 @@ def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
 
 
 def advocate(scored: Scored, config: Config) -> pd.DataFrame:
-    """Healthy promoters without open trouble."""
+    """Healthy promoters who use it as steadily as ever, without open trouble."""
     features = scored.features
     chosen = (
         paying_on(scored)
         & (scored.scores["health_band"] == "green")
         & (features["surveys_nps_latest"] >= config.flags.advocate_nps)
         & ~(features["tickets_urgent_open"] > 0)
+        & ~(features["usage_events_trend"] < _FALLING)
+        & ~(features["usage_recency_days"] >= _AWAY_DAYS)
     )
     health = strongest(scored.reasons, "health", "contribution")
     return with_reasons(pick(scored, chosen, value="mrr"), health)

@@ -191,6 +191,16 @@ def test_advocates_are_green_promoters_without_open_trouble() -> None:
     assert _flagged(scored, "advocate") == ["A0"]
 
 
+def test_an_advocate_uses_it_as_steadily_as_ever() -> None:
+    scored = _scored(
+        health_band="green",
+        surveys_nps_latest=10.0,
+        usage_events_trend=[0.0, -0.3, np.nan, 0.1],
+        usage_recency_days=[0.0, 0.0, np.nan, 14.0],
+    )
+    assert _flagged(scored, "advocate") == ["A0", "A2"]
+
+
 def test_since_is_kept_for_the_same_account_flag_and_product() -> None:
     scored = _scored(count=2, churn_probability=0.5, cross_sell_probability=0.5)
     first = raise_flags(scored, _config(), as_of=date(2026, 10, 25)).episodes
