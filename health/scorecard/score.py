@@ -159,8 +159,10 @@ def _score_card(
     points = card_points(read, card)
     machine = weigh(points.to_numpy(), card)
     terms = _Terms()
-    for place, measure in enumerate(points.columns):
-        terms.add(measure, machine.earned[:, place], machine.missing[:, place])
+    for measure, earned_by, short_of in zip(
+        points.columns, machine.earned.T, machine.missing.T, strict=True
+    ):
+        terms.add(measure, earned_by, short_of)
     weighed = _with_overrides(points, machine, card, given, terms)
     holding = {rule: all_hold(rule.when, features).to_numpy() for rule in _in_order(card)}
     score = _bounded(weighed.score, holding, terms)
