@@ -32,6 +32,8 @@ from models import expected_loss
 
 #: Accounts that are scored at once: enough to be quick, few enough for memory.
 AT_ONCE = 50_000
+#: Rows of reasons that are written at once.
+_ROWS_AT_ONCE = 1_000_000
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
@@ -98,12 +100,6 @@ class _Part:
     scores: pd.DataFrame
     reasons: tuple[pd.DataFrame, ...]
     whitespace: pd.DataFrame
-    health: HealthPart
-
-    @property
-    def all_reasons(self) -> pd.DataFrame:
-        """The reasons of every output in one table."""
-        return pd.concat(self.reasons, ignore_index=True) if self.reasons else _no_reasons()
 
 
 def score_accounts(
@@ -142,10 +138,18 @@ def score_accounts(
     features = with_growth(features.reset_index(drop=True), tables, config)
     day = pd.Timestamp(features["as_of"].iloc[0])
     past = paid_so_far(tables, day.to_pydatetime())
-    sources = (tables, models, config, previous, past)
+    # Some measures are read against the account's peers, so all are scored together.
+    health = score_health_part(features, tables, config, previous)
+    scored_all = _identity(features, config).assign(**health.columns)
+    own = catalogue_of(config)
+    health_rows = with_own_sentences(health.reasons, own)
+    for begin in range(0, len(health_rows), _ROWS_AT_ONCE):
+        keep(health_rows.iloc[begin : begin + _ROWS_AT_ONCE])
+    sources = (tables, models, config, past)
     parts, sums = [], []
     for begin in range(0, len(features), at_once):
-        part = _score_part(features.iloc[begin : begin + at_once], *sources)
+        rows = slice(begin, begin + at_once)
+        part = _score_part(features.iloc[rows], scored_all.iloc[rows], *sources)
         for reasons in part.reasons:
             keep(reasons)
         sums.append(contribution_sums(part.reasons, part.scores["account_id"]))
@@ -164,17 +168,17 @@ def score_accounts(
     )
     told = parts[0]
     if len(parts) > 1:
-        own = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        told = _score_part(features[own], *sources)
-    reasons = told.all_reasons
+        chosen = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
+        told = _score_part(features[chosen], scored_all[chosen], *sources)
+    mine = health_rows["account_id"].isin(told.scores["account_id"])
+    reasons = pd.concat([health_rows[mine], *told.reasons], ignore_index=True)
     flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
-    health = _joined([part.health for part in parts])
     gaps = expansion_gaps(tables, day.to_pydatetime(), config, whitespace)
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
     return ScoredRun(
         scores,
         reasons,
-        pd.concat(sums, ignore_index=True),
+        pd.concat([contribution_sums([health_rows], scores["account_id"]), *_below(sums)], axis=1),
         replace(raised, flags=flags),
         roll_up(scores, then),
         whitespace,
@@ -187,18 +191,15 @@ def score_accounts(
 
 def _score_part(
     features: pd.DataFrame,
+    scores: pd.DataFrame,
     tables: Tables,
     models: Mapping[str, Any],
     config: Config,
-    previous: PublishedRun | None,
     past: pd.Series[float],
 ) -> _Part:
-    """Return the figures of some accounts and the reasons for them."""
-    features = features.reset_index(drop=True)
-    then = previous.within(features["account_id"]) if previous is not None else None
-    health = score_health_part(features, tables, config, then)
-    scores = _identity(features, config).assign(**health.columns)
-    reasons = [health.reasons]
+    """Add the probabilities, money and offers of some accounts, and the reasons for them."""
+    features, scores = features.reset_index(drop=True), scores.reset_index(drop=True)
+    reasons = []
     for target in ("churn", "upsell"):
         found, rows = explained_probabilities(models, target, features, most=config.reasons.most)
         scores = scores.assign(**found.columns(target))
@@ -221,20 +222,13 @@ def _score_part(
     reasons.append(offers.reasons)
     own = catalogue_of(config)
     spoken = tuple(with_own_sentences(rows, own) for rows in reasons if len(rows))
-    health = replace(health, columns={}, reasons=_no_reasons())
-    return _Part(scores, spoken, offers.whitespace, health)
+    return _Part(scores, spoken, offers.whitespace)
 
 
-def _joined(parts: Sequence[HealthPart]) -> HealthPart:
-    """Return the health part of all accounts, without what went elsewhere."""
-    if len(parts) == 1:
-        return parts[0]
-    tables = {
-        name: pd.concat([getattr(part, name) for part in parts], ignore_index=True)
-        for name in ("changes", "overrides")
-    }
-    warnings = list(dict.fromkeys(warning for part in parts for warning in part.warnings))
-    return replace(parts[0], **tables, warnings=warnings)
+def _below(sums: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Put the sums of the parts below each other; nothing where no model gave a reason."""
+    joined = pd.concat(sums, ignore_index=True)
+    return [joined] if joined.shape[1] else []
 
 
 def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:

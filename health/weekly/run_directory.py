@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -64,26 +64,16 @@ class PublishedRun:
         The date it scored.
     folder : Path
         Where it is.
-    between : tuple of str, optional
-        First and last account_id of the rows that its tables are read for.
     """
 
     as_of: date
     folder: Path
-    between: tuple[str, str] | None = None
-
-    def within(self, accounts: pd.Series[str]) -> PublishedRun:
-        """Return the run as far as it is about accounts from the first to the last of some."""
-        return replace(self, between=(accounts.min(), accounts.max()))
 
     def table(
         self, name: str, columns: list[str] | None = None, *, filters: Any = None
     ) -> pd.DataFrame:
         """Read one of its tables, as `pandas.read_parquet` does; HealthError where it cannot."""
         path = self.folder / f"{name}.parquet"
-        if self.between is not None and filters is None and "account_id" in self.columns(name):
-            low, high = self.between
-            filters = [("account_id", ">=", low), ("account_id", "<=", high)]
         try:
             return pd.read_parquet(path, columns=columns, filters=filters)
         except (OSError, pa.ArrowException) as error:

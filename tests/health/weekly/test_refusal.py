@@ -37,7 +37,7 @@ def test_lost_usage_stops_the_run_until_somebody_accepts(company: Path) -> None:
     config = company / "health.toml"
     done = call_health("score", config)
     assert done.code == 3, done.err
-    for part in ("freshness of usage", "drift of features", "a fleet-wide shift", "in usage"):
+    for part in ("freshness of usage", "drift of features", "a fleet-wide shift, ", "usage"):
         assert part in done.err, part
     assert len(list_runs(company / "runs")) == 1
     folder = next((company / "runs" / "refused").iterdir())
