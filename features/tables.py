@@ -58,13 +58,6 @@ class Tables:
             return False
         return column is None or column in self.frames[table].collect_schema().names()
 
-    @classmethod
-    def from_pandas(cls, frames: Mapping[str, Any], *, observed_until: datetime) -> Tables:
-        """Open frames; see `frames.tables_from_frames`."""
-        from features.frames import tables_from_frames  # noqa: PLC0415
-
-        return tables_from_frames(frames, observed_until=observed_until)
-
     def __repr__(self) -> str:
         held = ", ".join(
             f"{name} ({len(frame.collect_schema().names())} columns)"

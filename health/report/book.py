@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from health import wording
 from health.report import charts
-from health.report.background import Background, Voice
+from health.report.background import Background
 from health.report.hindsight import cause_rows, driver_rows, past_list_rows
 from health.report.history import History, score_changes
+from health.report.standing import retention_plot, revenue_rows, stage_rows, voice_row
 
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
 MOST_MOVERS = 8
@@ -123,84 +124,14 @@ def build_book(
         renewals=_renewals(scores, run),
         loads=_loads(scores, flags, run),
         verdicts=[_verdict(name, scores, run) for name in run.get("evaluation", {})],
-        stages=_stages(scores, run),
-        revenue=_revenue(background),
-        voices=[_voice_row(voice) for voice in background.voice],
-        retention=_retention(background.retention),
+        stages=stage_rows(scores, run),
+        revenue=revenue_rows(background),
+        voices=[voice_row(voice) for voice in background.voice],
+        retention=retention_plot(background.retention),
         drivers=driver_rows(run),
         past_lists=past_list_rows(background.monitor),
         causes=cause_rows(history, len(scores)),
     )
-
-
-def _stages(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
-    """Count the accounts of each lifecycle stage, youngest first and leaving last."""
-    stage = scores["stage"].map(wording.text_of)
-    tenure = scores["tenure_days"].groupby(stage).median().sort_values(kind="stable")
-    order = [name for name in tenure.index if name and name != "leaving"]
-    order += ["leaving"] if (stage == "leaving").any() else []
-    return [_stage_row(name, scores[stage == name], scores, run) for name in order]
-
-
-def _stage_row(
-    name: str, own: pd.DataFrame, scores: pd.DataFrame, run: Mapping[str, Any]
-) -> list[str]:
-    return [
-        wording.title_of(name),
-        wording.count(len(own)),
-        wording.percent(len(own) / len(scores)),
-        wording.money_short(own["mrr"].sum(), run["currency"]),
-        wording.score(own["health_score"].median()),
-        wording.count(int((own["health_band"] == "red").sum())),
-    ]
-
-
-def _revenue(background: Background) -> list[list[str]]:
-    """Word what became of the revenue of each period's start."""
-    return [
-        [
-            f"over {words}",
-            wording.percent(moved.nrr),
-            wording.percent(moved.grr),
-            wording.percent(moved.logo_churn, 1),
-            wording.ratio(moved.quick_ratio),
-        ]
-        for words, moved in background.revenue.items()
-    ]
-
-
-def _retention(table: pd.DataFrame) -> Markup:
-    """Draw the cohorts' curves; nothing where no cohort is large enough."""
-    if table.empty:
-        return Markup("")
-    # Slow to import, and needed by the head's page alone.
-    from health.plots import image_tag, retention  # noqa: PLC0415
-
-    curves = {f"began {name}": own for name, own in table.groupby("group")}
-    axes = retention(curves, title="")
-    last = table.groupby("group").tail(1)
-    said = [
-        f"{row['group']}: {wording.percent(row['survival'])} after {wording.span(row['days'])}"
-        for row in last.to_dict("records")
-    ]
-    alternative = "Share of accounts still there. Began in " + "; ".join(said)
-    return image_tag(axes.figure, alternative)
-
-
-def _voice_row(voice: Voice) -> list[str]:
-    words: dict[str, tuple[str, Callable[[float], str]]] = {
-        "nps": ("Would recommend (NPS, −100 to 100)", wording.points),
-        "csat": ("Satisfied (CSAT)", wording.percent),
-        "ces": ("Easy to work with (CES, 1 to 7)", wording.points),
-    }
-    title, say = words[voice.kind]
-    return [
-        title,
-        say(voice.value),
-        f"{say(voice.low)} to {say(voice.high)}",
-        wording.count(voice.answers),
-        wording.percent(voice.response_rate),
-    ]
 
 
 def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.tables import Tables
+from features.frames import tables_from_frames
 from health.config import Config, load_config
 from health.experiment.assignment import assignments
 from health.experiment.effects import mean_effect, share_effect
@@ -154,7 +154,7 @@ def test_an_arm_that_is_none_is_refused() -> None:
     rows = pd.DataFrame(
         {"account_id": ["A"], "occurred_at": START, "kind": "call", "arm": ["placebo"]}
     )
-    tables = Tables.from_pandas({"interventions": rows}, observed_until=END)
+    tables = tables_from_frames({"interventions": rows}, observed_until=END)
     with pytest.raises(HealthError, match="placebo"):
         assignments(tables, [], END)
 
