@@ -255,7 +255,10 @@ def worth_listing(rows: pd.DataFrame, lift: float) -> pd.Series[bool]:
         How many times the base rate a probability must be.
     """
     lifted = (rows["basis"] != RULES) & (rows["probability"] >= lift * rows["base_rate"])
-    speaks = lifted | (rows["signs"] != "") | (rows["asked"] != "")
+    # That others hold a product is no reason where the model finds this account unlikelier.
+    unlikely = (rows["offer"] == CROSS_SELL) & (rows["basis"] != RULES)
+    unlikely &= rows["probability"] < rows["base_rate"]
+    speaks = lifted | ((rows["signs"] != "") & ~unlikely) | (rows["asked"] != "")
     may = (rows["gate"] == "") & (rows["status"] != NOT_ELIGIBLE)
     chosen: pd.Series[bool] = speaks & may & (rows["value"].isna() | (rows["value"] > 0))
     best = best_offer(rows, UPSELL)["product"]

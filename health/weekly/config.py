@@ -63,7 +63,7 @@ class GatesConfig(Section):
     features_drifted_first: Share = 0.4
     feature_psi_alone: _Positive = 1.0
     score_psi: _Positive = 0.25
-    score_psi_first: _Positive = 1.0
+    score_psi_first: _Positive = 2.0
     bands_moved: Share = 0.4
     fleet_shift: _Positive = 5.0
     compare_days: PositiveInt = 35

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -69,10 +71,17 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    folder = tmp_path_factory.mktemp("demo") / "company"
-    done = run_health("demo", folder, "--accounts", "200")
-    assert done.code == 0, done.err
-    return Demo(folder, done.out)
+    """Made once for every process of the test run; a test that would spoil it takes a copy."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, printed = shared / "demo" / "company", shared / "demo.out"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            done = run_health("demo", folder, "--accounts", "200")
+            assert done.code == 0, done.err
+            printed.write_text(done.out, encoding="utf-8")
+    return Demo(folder, printed.read_text(encoding="utf-8"))
 
 
 @pytest.fixture

@@ -40,10 +40,13 @@ def test_features_list_needs_no_company() -> None:
 
 
 def test_score_runs_from_another_folder(demo: Demo, tmp_path: Path) -> None:
-    done = run_health("score", demo.config, "--as-of", "2026-09-06", cwd=tmp_path)
+    elsewhere, copy = tmp_path / "elsewhere", tmp_path / "company"
+    elsewhere.mkdir()
+    shutil.copytree(demo.folder, copy, symlinks=True)
+    config = copy / "health.toml"
+    done = run_health("score", config, "--as-of", "2026-09-06", cwd=elsewhere)
     assert done.code == 0, done.err
-    assert list(tmp_path.iterdir()) == []
-    shutil.rmtree(demo.folder / "runs" / "as_of=2026-09-06")
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_scored_date_is_refused_without_replace(demo: Demo) -> None:
