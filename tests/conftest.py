@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
+# Two processes share two cores: threads within each would only wait for one another.
+for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_library, "1")
+
 # A test's first example pays for imports and connections; a busy machine pays more.
-settings.register_profile("project", deadline=None)
+settings.register_profile("project", deadline=None, max_examples=25)
 settings.load_profile("project")
