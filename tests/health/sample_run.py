@@ -273,5 +273,16 @@ def _run(scores: pd.DataFrame) -> dict[str, Any]:
             "upsell": _evaluation(0.69),
             "cross_sell": _evaluation(0.52, signal=False),
         },
+        "drivers": [
+            {
+                "feature": name,
+                "auc": 0.71,
+                "direction": -1.0,
+                "with_event": 3.0,
+                "without": 12.0,
+                "missing_share": 0.1,
+            }
+            for name in HEALTH_TERMS[:4]
+        ],
         "clv": {"horizon_months": 36, "margin": 0.8, "discount_rate": 0.1, "currency": "USD"},
     }

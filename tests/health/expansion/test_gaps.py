@@ -1,0 +1,57 @@
+"""What stands behind no value is named and counted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from features.frames import tables_from_frames
+from features.tables import Tables
+from health.config import Config
+from health.expansion.gaps import expansion_gaps
+
+DAY = datetime(2026, 6, 7)
+CONFIG = Config(tables={})
+
+
+def company() -> Tables:
+    subscriptions = pd.DataFrame(
+        {
+            "account_id": ["a", "b", "c"],
+            "product": ["core", "core", "extra"],
+            "started_at": "2026-01-01",
+            "ended_at": None,
+            "mrr": 10.0,
+            "quota": [100.0, 100.0, 50.0],
+            "quota_event": ["calls", None, "misspelt"],
+        }
+    )
+    usage = pd.DataFrame(
+        {"account_id": ["a"], "event": ["calls"], "occurred_at": [datetime(2026, 6, 1)]}
+    )
+    tables = {
+        "accounts": pd.DataFrame({"account_id": ["a", "b", "c"], "created_at": "2026-01-01"}),
+        "subscriptions": subscriptions,
+        "usage": usage,
+    }
+    return tables_from_frames(tables, observed_until=datetime(2026, 7, 1))
+
+
+def rows(step_mrr: float | None) -> pd.DataFrame:
+    return pd.DataFrame({"product": ["extra"], "status": ["open"], "step_mrr": [step_mrr]}).astype(
+        {"step_mrr": float}
+    )
+
+
+def test_quotas_that_nothing_counts_against_are_named() -> None:
+    said = " | ".join(expansion_gaps(company(), DAY, CONFIG, rows(5.0)))
+    assert "quotas without a quota_event, so their use is not known: 'core' (1 rows)" in said
+    assert "events that usage has never seen: 'misspelt' (1 rows)" in said
+    assert "no list price" not in said
+
+
+def test_an_offer_without_a_price_is_told_with_its_product() -> None:
+    said = " | ".join(expansion_gaps(company(), DAY, CONFIG, rows(None)))
+    assert "no list price, and no past purchase to take one from" in said
+    assert "'extra' (1 rows)" in said
