@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from health import wording
@@ -18,6 +16,7 @@ from health.backtest.charts import charts
 from health.backtest.contenders import RULES
 from health.backtest.judge import Backtest
 from health.backtest.verdict import Verdict
+from health.html_page import content_policy, page_environment, source_of
 from models.evaluation import plain
 from models.ranking import Interval
 
@@ -54,10 +53,7 @@ def render_page(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) 
         style, by its hash, and images that the page itself holds.
     """
     environment = _environment()
-    if environment.loader is None:  # pragma: no cover - the environment has one
-        raise RuntimeError("no templates")
-    style = environment.loader.get_source(environment, "backtest.css")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    style = source_of(environment, "backtest.css")
     return environment.get_template("backtest.html.j2").render(
         b=backtest,
         verdict=verdict,
@@ -65,24 +61,13 @@ def render_page(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) 
         charts=charts(backtest, int(about["horizon_days"])),
         rules=RULES,
         style=Markup(style),
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
+        policy=content_policy(style),
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("health.backtest", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("health.backtest")
     environment.filters.update(
-        count=wording.count,
-        day=wording.day,
-        percent=wording.percent,
-        title_of=wording.title_of,
         of100=_of_100,
         times=_times,
         figure=_figure,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from health import wording
+from health.html_page import content_policy, page_environment, source_of
 from health.report.background import Background
 from health.report.book import build_book
 from health.report.details import packed_details
@@ -67,8 +66,8 @@ def render_report(
     history, background = history or History(), background or Background()
     lists = build_lists(scores, flags, run)
     environment = _environment()
-    style = _source(environment, "report.css") + _phone_labels(LISTS)
-    script = _source(environment, "report.js")
+    style = source_of(environment, "report.css") + _phone_labels(LISTS)
+    script = source_of(environment, "report.js")
     return environment.get_template("report.html.j2").render(
         run=run,
         book=build_book(scores, reasons, flags, run, history, background),
@@ -76,7 +75,7 @@ def render_report(
         details=packed_details(lists.accounts, scores, reasons, flags, run, history, background),
         style=Markup(style),
         script=Markup(script),
-        policy=_policy(style, script),
+        policy=content_policy(style, script),
         footnotes=_footnotes(run, lists),
     )
 
@@ -88,33 +87,14 @@ def _complete(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("health.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=wording.count,
-        day=wording.day,
-        money=wording.money,
-        percent=wording.percent,
-        title_of=wording.title_of,
-        sort_key=_sort_key,
-    )
+    environment = page_environment("health.report")
+    environment.filters.update(sort_key=_sort_key)
     return environment
 
 
 def _sort_key(value: float) -> str:
     """Write a number that a column is sorted by; empty where there is none."""
     return "" if math.isnan(value) else f"{float(value):.5g}"
-
-
-def _source(environment: Environment, name: str) -> str:
-    if environment.loader is None:  # pragma: no cover - the environment above has one
-        raise RuntimeError("no templates")
-    return environment.loader.get_source(environment, name)[0]
 
 
 def _phone_labels(kinds: tuple[ListKind, ...]) -> str:
@@ -134,18 +114,6 @@ def column_titles(kind: ListKind) -> list[str]:
     """Return the headings of a list's columns, in order."""
     money = [title for title in (kind.chance, kind.value) if title]
     return ["Account", "MRR", "Health", *money, "Why", "Renewal", "Since"]
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(source: str) -> str:
-    digest = hashlib.sha256(source.encode("utf-8")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.special import expit
 
 from features.catalogue import CATALOGUE
+from health.html_page import content_policy, page_environment, source_of
 from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
 from health.plots.style import axes_or_new
 from health.training.fit import TargetRows
-from health.wording import percent
 from models.calibration import BASELINE
 from models.evaluation import evaluate
 from models.time_test import FEWEST_TESTED
@@ -104,15 +101,8 @@ def render_evaluation(
     str
         One HTML page; its Content-Security-Policy lets it load nothing from anywhere.
     """
-    environment = Environment(
-        loader=PackageLoader("health.training", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent)
-    style = _source(environment, "evaluation.css")
+    environment = page_environment("health.training")
+    style = source_of(environment, "evaluation.css")
     pages = [
         _model_page(target, manifest, models[target], rows[target], held_out) for target in rows
     ]
@@ -121,8 +111,7 @@ def render_evaluation(
         company=company,
         pages=pages,
         style=Markup(style),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
+        policy=content_policy(style),
     )
 
 
@@ -222,14 +211,3 @@ def title_of(term: str) -> str:
     """Name a term of a model for people: its unit beside it where the catalogue has it."""
     title = term.replace("_", " ").capitalize()
     return f"{title} ({CATALOGUE[term].unit})" if term in CATALOGUE else title
-
-
-def _source(environment: Environment, name: str) -> str:
-    if environment.loader is None:  # pragma: no cover - the environment above has one
-        raise RuntimeError("no templates")
-    return environment.loader.get_source(environment, name)[0]
-
-
-def _hash(source: str) -> str:
-    digest = hashlib.sha256(source.encode("utf-8")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
