@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Two processes share two cores: threads within each would only wait for one another.
@@ -13,3 +14,8 @@ for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # A test's first example pays for imports and connections; a busy machine pays more.
 settings.register_profile("project", deadline=None, max_examples=25)
 settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with a file that needs the demo company: it is made while others are tested."""
+    items.sort(key=lambda item: item.path.name != "test_cli.py")

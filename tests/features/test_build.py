@@ -16,10 +16,11 @@ DATES = [DAY - timedelta(days=7 * week) for week in range(12)]
 
 def test_many_dates_are_each_date_by_itself() -> None:
     tables = open_tables(company())
-    together = build_features(tables, DATES)
-    alone = pd.concat([build_features(tables, [day]) for day in sorted(DATES)], ignore_index=True)
+    dates = [DATES[week] for week in (0, 1, 2, 5, 11)]
+    together = build_features(tables, dates)
+    alone = pd.concat([build_features(tables, [day]) for day in sorted(dates)], ignore_index=True)
     pd.testing.assert_frame_equal(together, alone, rtol=1e-9)
-    assert together["as_of"].nunique() == len(DATES)
+    assert together["as_of"].nunique() == len(dates)
 
 
 def test_a_date_that_stands_twice_counts_once() -> None:

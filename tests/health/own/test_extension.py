@@ -47,6 +47,8 @@ def build(tables, as_of, accounts):
     )
 '''
 SECTION = """
+[training]
+every_days = 56
 [own]
 features = ["own_extension"]
 [own.estimators]
