@@ -1,7 +1,7 @@
 """Time and memory of `health score --features` for a large company.
 
     uv run health demo demo
-    uv run python tests/benchmarks/weekly_scale.py demo --accounts 1000000
+    uv run python -m tests.benchmarks.weekly_scale demo --accounts 1000000
 
 The feature table is the demo company's last one, its accounts drawn with replacement and their
 continuous features shaken by two per cent, so that few values are alike. Everything is done that a
