@@ -30,6 +30,9 @@ __all__ = ["FEATURES", "build"]
 LEAST_PEERS = 5
 _AS_OF = nw.col("as_of")
 
+#: Decimals that figures of money are kept to.
+_DIGITS = 9
+
 
 def build(
     tables: Tables, spine: pd.DataFrame, *, settings: FeatureSettings = DEFAULT_SETTINGS
@@ -75,7 +78,9 @@ def build(
     out["contract_days"] = on_spine(_term(rows), spine)["term"]
     out["price_vs_peers"] = on_spine(_against_peers(rows), spine)["change"]
     moved = _moves(movements_before(tables, spine, grace_days=settings.grace_days), spine)
-    return out.assign(**{name: moved[name] for name in moved.columns})[names].astype(float)
+    whole = out.assign(**{name: moved[name] for name in moved.columns})[names].astype(float)
+    # Engines add prices up in any order: what that leaves in the last digits is no money.
+    return whole.round(_DIGITS)
 
 
 def _contracts(tables: Tables, spine: pd.DataFrame) -> Frame:
