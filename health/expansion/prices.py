@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from health.config import Config
+from health.scorecard.score import peers
 
 #: A peer group with fewer past steps than this takes the median of all.
 _FEW = 5
@@ -108,9 +109,7 @@ class StepPrices:
 
 def peer_groups(frame: pd.DataFrame, config: Config) -> pd.Series[str]:
     """Return the peer group of each row: the configured attribute, or "all" without it."""
-    if config.peer_group not in frame.columns:
-        return pd.Series("all", index=frame.index, dtype=object)
-    return frame[config.peer_group].fillna("unknown").astype(object)
+    return peers(frame, config.peer_group)
 
 
 def _medians(steps: pd.DataFrame, value: str) -> dict[tuple[str, str], float]:

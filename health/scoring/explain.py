@@ -11,7 +11,7 @@ import pandas as pd
 from features.errors import HealthError
 from health.config import Config
 from health.scoring.change import COLUMNS
-from health.weekly.run_directory import PublishedRun, list_runs
+from health.weekly.run_directory import PublishedRun, find_run, runs_before
 
 #: Most past runs shown as history.
 _HISTORY = 12
@@ -58,16 +58,8 @@ def explain_account(config: Config, account: str, as_of: datetime | None = None)
     HealthError
         There is no run, or the run does not hold the account.
     """
-    runs = list_runs(config.runs_dir)
-    if as_of is not None:
-        runs = [run for run in runs if run.as_of <= as_of.date()]
-    if not runs or (as_of is not None and runs[-1].as_of != as_of.date()):
-        raise HealthError(
-            f"no run of {as_of.date()}" if as_of else "nothing has been scored yet",
-            where=str(config.runs_dir),
-            fix=f"run `health score {config.file}` first",
-        )
-    run = runs[-1]
+    run = find_run(config.runs_dir, as_of, config.file)
+    runs = [*runs_before(config.runs_dir, run.as_of), run]
     scores = run.table("scores")
     _require(scores, account, run)
     return Explanation(
