@@ -12,6 +12,7 @@ import pytest
 
 from features import CATALOGUE, Feature, HealthError, OwnFamily, build_features
 from features.own import catalogue_with
+from features.spine import build_spine
 from health.config import Config, load_config
 from health.own.estimators import own_estimator
 from health.own.families import families_of
@@ -113,8 +114,9 @@ def _family(build: object) -> OwnFamily:
     ],
 )
 def test_what_build_returns_is_checked(build: object, message: str) -> None:
+    tables = open_tables(company())
     with pytest.raises(HealthError, match=message) as refused:
-        build_features(open_tables(company()), [DAY], extra=[_family(build)])
+        _family(build).built(tables, build_spine(tables, [DAY]))
     assert "mine" in str(refused.value)
 
 
@@ -122,7 +124,8 @@ def test_an_account_that_is_not_returned_was_not_measured() -> None:
     def one(_t: object, _d: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
         return accounts[[]].assign(own_x=2).iloc[:1]
 
-    table = build_features(open_tables(company()), [DAY], extra=[_family(one)])
+    tables = open_tables(company())
+    table = _family(one).built(tables, build_spine(tables, [DAY]))
     assert table["own_x"].notna().sum() == 1
 
 
