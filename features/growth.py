@@ -121,10 +121,8 @@ def growth_features(
     out["growth_seats_in_use_90d"] = features["usage_active_users_90d"] / seats
     out["growth_seats_days_to_limit"] = seats_days_to_limit(features)
     for when in pd.to_datetime(features["as_of"].unique()):
-        own = features[features["as_of"] == when]
-        found = _as_of(tables, when.to_pydatetime(), plans, plan_events or {}).reindex(
-            own["account_id"]
-        )
+        own = features.loc[features["as_of"] == when, "account_id"]
+        found = _as_of(tables, when.to_pydatetime(), plans, plan_events or {}).reindex(own)
         out.loc[own.index, list(found.columns)] = found.to_numpy()
     return out.astype(float)
 

@@ -278,17 +278,35 @@ def _rises_after(
 def _open_offers(
     levels: pd.DataFrame, accounts: pd.Series[str], day: pd.Timestamp, horizon: pd.Timedelta
 ) -> pd.DataFrame:
-    products = np.sort(levels.loc[(levels["at"] < day) & (levels["mrr"] > 0), "product"].unique())
-    offers = pd.MultiIndex.from_product(
-        [list(accounts), list(products)], names=["account_id", "product"]
-    )
-    held = _level_at(levels, day)
-    offers = offers[~offers.isin(held[held["mrr"] > 0].index)]
+    names = np.sort(levels.loc[(levels["at"] < day) & (levels["mrr"] > 0), "product"].unique())
+    ids, products = pd.Index(accounts), pd.Index(names)
+    now = _level_at(levels, day).reset_index()
+    held = _spread(now[now["mrr"] > 0], ids, products)
     ahead = levels[(levels["at"] >= day) & (levels["at"] < day + horizon) & (levels["mrr"] > 0)]
-    first = ahead.drop_duplicates(["account_id", "product"]).set_index(["account_id", "product"])
-    frame = pd.DataFrame({"as_of": day, "step_mrr": first["mrr"].reindex(offers)}, index=offers)
-    frame["bought"] = frame["step_mrr"].notna().astype(float)
-    return frame.reset_index()
+    first = _spread(ahead.drop_duplicates(["account_id", "product"]), ids, products)
+    row, column = np.nonzero(np.isnan(held))
+    step = first[row, column]
+    return pd.DataFrame(
+        {
+            "account_id": ids.to_numpy()[row],
+            "product": products.to_numpy()[column],
+            "as_of": day,
+            "step_mrr": step,
+            "bought": (~np.isnan(step)).astype(float),
+        }
+    )
+
+
+def _spread(rows: pd.DataFrame, accounts: pd.Index[str], products: pd.Index[str]) -> np.ndarray:
+    """Return the MRR of rows as accounts × products, NaN where there is none."""
+    spread = np.full((len(accounts), len(products)), np.nan)
+    row, column = (
+        accounts.get_indexer(pd.Index(rows["account_id"])),
+        products.get_indexer(pd.Index(rows["product"])),
+    )
+    known = (row >= 0) & (column >= 0)
+    spread[row[known], column[known]] = rows.loc[known, "mrr"]
+    return spread
 
 
 def _level_at(levels: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:

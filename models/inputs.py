@@ -66,18 +66,17 @@ def feature_frame(X: pd.DataFrame) -> pd.DataFrame:
     """Return `X` with numbers and flags as float64 and all else as text, None where missing."""
     columns = {str(name): _column(X[name]) for name in X.columns}
     _refuse_infinite(columns)
-    return pd.DataFrame(columns, index=X.index)
+    # Columns are shared with `X`: nobody writes into them.
+    return pd.DataFrame(columns, index=X.index, copy=False)
 
 
 def _column(values: pd.Series[Any]) -> pd.Series[Any]:
     if is_bool_dtype(values.dtype) or is_numeric_dtype(values.dtype):
         numbers = values.to_numpy(dtype="float64", na_value=np.nan)
         return pd.Series(numbers, index=values.index)
-    text = values.astype(object)
-    missing = text.isna().to_numpy()
-    labels = np.array([str(value) for value in text], dtype=object)
-    labels[missing] = None
-    return pd.Series(labels, index=values.index, dtype=object)
+    codes, distinct = pd.factorize(values.astype(object))
+    labels = np.array([*(str(value) for value in distinct), None], dtype=object)
+    return pd.Series(labels[codes], index=values.index, dtype=object)
 
 
 def _refuse_infinite(columns: dict[str, pd.Series[Any]]) -> None:

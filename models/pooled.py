@@ -99,7 +99,9 @@ class PooledGlassBox(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _with_rates(self, frame: pd.DataFrame) -> pd.DataFrame:
         rates = frame[self.product].astype(str).map(self.product_rates_).astype(float)
-        return frame.assign(**{self.product: logit(rates.fillna(self.rate_))})
+        numbered = frame.copy(deep=False)
+        numbered[self.product] = logit(rates.fillna(self.rate_))
+        return numbered
 
     def _numbered(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)

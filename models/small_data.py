@@ -217,12 +217,8 @@ class BaseRateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         frame = model_frame(self, X, reset=False)
         rates = np.full(len(frame), self.rate_ if self.publish else np.nan)
         if self.publish and self.peer_rates_:
-            known = (
-                frame[self.peer_column]
-                .astype(object)
-                .map(lambda name: self.peer_rates_.get(str(name), self.rate_))
-            )
-            rates = known.fillna(self.rate_).to_numpy(dtype="float64")
+            known = frame[self.peer_column].astype(str).map(self.peer_rates_)
+            rates = known.astype("float64").fillna(self.rate_).to_numpy()
         return np.asarray(logit(rates), dtype="float64")
 
     def predict_proba(self, X: Any) -> FloatArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -39,14 +38,18 @@ def gate_reasons(scores: pd.DataFrame, features: pd.DataFrame) -> pd.Series[str]
     return _joined(closed, scores.index)
 
 
-def ineligible_reasons(offers: pd.DataFrame, config: Config) -> pd.Series[str]:
+def ineligible_reasons(
+    offers: pd.DataFrame, held: pd.DataFrame, plans: pd.DataFrame, config: Config
+) -> pd.Series[str]:
     """Say of each open product why the account may not be offered it; empty where it may.
 
     Parameters
     ----------
     offers : pd.DataFrame
-        product, stage, held (the products held) and plans_held (the plans held) as sets, the
-        attributes of the account that are there, and its features.
+        place (of the account), product, stage, the attributes of the account that are there,
+        and its features.
+    held, plans : pd.DataFrame
+        place and product, place and plan: what accounts hold.
     config : Config
         The catalogue of products.
     """
@@ -55,11 +58,14 @@ def ineligible_reasons(offers: pd.DataFrame, config: Config) -> pd.Series[str]:
         if product in config.expansion.not_offered:
             reasons.loc[own.index] = "it is no longer sold"
         elif str(product) in config.expansion.products:
-            reasons.loc[own.index] = _broken(own, config.expansion.products[str(product)])
+            rule = config.expansion.products[str(product)]
+            reasons.loc[own.index] = _broken(own, rule, held, plans)
     return reasons
 
 
-def _broken(own: pd.DataFrame, rule: ProductRule) -> pd.Series[str]:
+def _broken(
+    own: pd.DataFrame, rule: ProductRule, held: pd.DataFrame, plans: pd.DataFrame
+) -> pd.Series[str]:
     """Say which bounds of a product's rule its rows do not keep."""
     broken: dict[str, pd.Series[bool]] = {}
     for column in ("segment", "region", "industry", "stage"):
@@ -67,19 +73,14 @@ def _broken(own: pd.DataFrame, rule: ProductRule) -> pd.Series[str]:
         if allowed:
             broken[f"only for {column} {_any_of(allowed)}"] = ~_column(own, column).isin(allowed)
     if rule.plans:
-        wanted = set(rule.plans)
-        broken[f"only on plan {_any_of(rule.plans)}"] = ~own["plans_held"].map(
-            lambda held: bool(wanted & held)
-        )
+        on_plan = plans.loc[plans["plan"].isin(rule.plans), "place"]
+        broken[f"only on plan {_any_of(rule.plans)}"] = ~own["place"].isin(on_plan)
     for product in rule.requires:
-        broken[f"needs {product} first"] = ~own["held"].map(partial(_holds, product))
+        holders = held.loc[held["product"] == product, "place"]
+        broken[f"needs {product} first"] = ~own["place"].isin(holders)
     for condition in rule.when:
         broken[_bounds(condition)] = ~condition.holds(own)
     return _joined(broken, own.index)
-
-
-def _holds(product: str, held: set[str]) -> bool:
-    return product in held
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series[str]:

@@ -2,12 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
+import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from features.growth import growth_features
+from features.labels import cross_sell_labels
 from features.offers import offer_features
+from features.point_in_time import collect, running
 from features.tables import Tables
 from health.config import Config
+from health.expansion.evidence import asks
+
+
+@dataclass(frozen=True)
+class OfferInputs:
+    """What the tables tell of the products of some accounts on a date.
+
+    An account is named by `place`: its row in the feature table, counted from 0.
+
+    Attributes
+    ----------
+    held : pd.DataFrame
+        place, product, held_mrr: a row per product held.
+    plans : pd.DataFrame
+        place, plan: the plans held.
+    open : pd.DataFrame
+        place, product and the features of the offer: a row per product not held, by place.
+    asked : pd.DataFrame
+        As from `asks`, of all accounts.
+    """
+
+    held: pd.DataFrame
+    plans: pd.DataFrame
+    open: pd.DataFrame
+    asked: pd.DataFrame
+
+    def part(self, places: np.ndarray) -> OfferInputs:
+        """Return what is told of the accounts of some places, which count anew from 0."""
+        held, plans = _of_places(self.held, places), _of_places(self.plans, places)
+        return OfferInputs(held, plans, _of_places(self.open, places), self.asked)
+
+
+def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) -> OfferInputs:
+    """Read what the tables tell of the products of the accounts of a feature table.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    features : pd.DataFrame
+        One row per paying account of one date.
+    config : Config
+        The catalogue of products.
+    """
+    day = pd.Timestamp(features["as_of"].iloc[0]).to_pydatetime()
+    accounts = pd.Index(features["account_id"])
+    spine = features[["account_id", "as_of"]]
+    labels = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
+    offers = with_offer_features(labels[["account_id", "as_of", "product"]], tables, config)
+    offers = offers.assign(place=accounts.get_indexer(pd.Index(offers["account_id"])))
+    held, plans = _held(tables, day, accounts)
+    return OfferInputs(
+        held, plans, offers.drop(columns=["account_id", "as_of"]), asks(tables, day, config)
+    )
 
 
 def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
@@ -16,7 +77,9 @@ def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Da
     growth = growth_features(
         tables, features, plans=settings.plans, plan_events=settings.plan_events
     )
-    return features.drop(columns=list(growth.columns), errors="ignore").join(growth)
+    columns = {name: features[name] for name in features.columns if name not in growth.columns}
+    columns |= {name: growth[name] for name in growth.columns}
+    return pd.DataFrame(columns, index=features.index, copy=False)
 
 
 def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
@@ -29,3 +92,46 @@ def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) ->
         tables, offers, events=config.expansion.events(), peer_column=config.peer_group
     )
     return offers.join(found)
+
+
+def beside_account(offers: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """Put what is known of its account beside each offer; what both have is the offer's.
+
+    Parameters
+    ----------
+    offers : pd.DataFrame
+        place and columns of its own.
+    accounts : pd.DataFrame
+        A row per account, in the order of the places.
+    """
+    place = offers["place"].to_numpy()
+    columns = {
+        name: accounts[name].to_numpy()[place]
+        for name in accounts.columns
+        if name not in offers.columns
+    }
+    columns |= {name: offers[name].to_numpy() for name in offers.columns}
+    return pd.DataFrame(columns, index=offers.index, copy=False)
+
+
+def _held(
+    tables: Tables, day: datetime, accounts: pd.Index[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return products and plans that the accounts hold."""
+    plan = nw.col("plan") if tables.has("subscriptions", "plan") else nw.lit(None, dtype=nw.String)
+    rows = running(tables, day).filter(nw.col("mrr") > 0)
+    frame = collect(rows.select("account_id", "product", "mrr", plan.alias("plan")))
+    frame["place"] = accounts.get_indexer(pd.Index(frame["account_id"]))
+    frame = frame[frame["place"] >= 0]
+    held = frame.groupby(["place", "product"])["mrr"].sum().rename("held_mrr").reset_index()
+    plans = frame.loc[frame["plan"].notna(), ["place", "plan"]].drop_duplicates()
+    return held, plans.reset_index(drop=True)
+
+
+def _of_places(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
+    before = frame["place"].to_numpy()
+    anew = np.full(max(places.max(initial=-1), before.max(initial=-1)) + 1, -1)
+    anew[places] = np.arange(len(places))
+    at = anew[before]
+    own: pd.DataFrame = frame[at >= 0].assign(place=at[at >= 0])
+    return own.reset_index(drop=True)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from features.tables import Tables
 from health.config import Config
+from health.expansion.inputs import OfferInputs, beside_account
 from health.expansion.whitespace import (
     COLUMNS,
     CROSS_SELL,
@@ -36,6 +37,8 @@ class Offers:
     whitespace : pd.DataFrame, shape = (n_accounts × n_products, 19)
         Columns `PUBLISHED`: those of `build_whitespace`, and listed (worth a place on a list),
         why (what speaks for it; filled where listed), why_not (what stands against it).
+    worth_listing : pd.DataFrame
+        The rows of it that are worth a place where they had one last week.
     columns : pd.DataFrame
         cross_sell_product, its probability, base rate and value, upsell_product and
         upsell_value, by account, on the index of the features.
@@ -44,6 +47,7 @@ class Offers:
     """
 
     whitespace: pd.DataFrame
+    worth_listing: pd.DataFrame
     columns: pd.DataFrame
     reasons: pd.DataFrame
 
@@ -52,7 +56,7 @@ def make_offers(
     features: pd.DataFrame,
     scores: pd.DataFrame,
     reasons: pd.DataFrame,
-    tables: Tables,
+    inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
 ) -> Offers:
@@ -60,25 +64,37 @@ def make_offers(
 
     Parameters
     ----------
-    features, scores, tables, models, config
+    features, scores, inputs, models, config
         As for `build_whitespace`.
     reasons : pd.DataFrame
         Rows as in reasons.parquet of the upsell probability.
     """
-    rows = build_whitespace(features, scores, tables, models, config)
-    rows["listed"] = worth_listing(rows, config.flags.expansion_lift)
-    rows["why_not"] = _why_not(rows)
+    rows = build_whitespace(features, scores, inputs, models, config)
     # What stood last week stays under an easier limit, and needs its reasons, too.
     worth = worth_listing(rows, config.flags.relaxed().expansion_lift)
-    rows["why"] = _why(rows[worth], reasons, models).reindex(rows.index).fillna("")
     best = best_offer(rows, CROSS_SELL)
-    inputs = best.reset_index()
-    columns = _columns(rows, best, features["account_id"])
+    open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
+    weighed = _weighed(inputs.open.iloc[open_rows[open_rows >= 0]], features, models, config)
+    rows["listed"] = worth_listing(rows, config.flags.expansion_lift)
+    rows["why_not"] = _why_not(rows)
+    rows["why"] = _why(rows[worth], reasons, weighed).reindex(rows.index).fillna("")
+    of_account = pd.Series(best.index, index=best["open_row"])
+    own = weighed[weighed["account_id"].isin(of_account.index)]
     return Offers(
         rows[list(PUBLISHED)],
-        columns,
-        probability_reasons(models, CROSS_SELL, inputs, most=config.reasons.most),
+        rows.loc[worth, list(PUBLISHED)],
+        _columns(rows, best, features["account_id"]),
+        own.assign(account_id=own["account_id"].map(of_account)).reset_index(drop=True),
     )
+
+
+def _weighed(
+    open_rows: pd.DataFrame, features: pd.DataFrame, models: Mapping[str, Any], config: Config
+) -> pd.DataFrame:
+    """Return the reasons of some open offers; account_id is the row of the offer, not a name."""
+    offers = beside_account(open_rows, features)
+    offers["account_id"] = offers.index
+    return probability_reasons(models, CROSS_SELL, offers, most=config.reasons.most)
 
 
 def _columns(rows: pd.DataFrame, best: pd.DataFrame, accounts: pd.Series[str]) -> pd.DataFrame:
@@ -110,26 +126,19 @@ def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
     return both.where((rule != "") & (gate != ""), rule + gate)
 
 
-def _why(listed: pd.DataFrame, reasons: pd.DataFrame, models: Mapping[str, Any]) -> pd.Series[str]:
+def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> pd.Series[str]:
     """Join what speaks for each listed row: who asked, signs in use, what the model weighed."""
-    found = pd.Series("", index=listed.index, dtype=object)
-    said = _of_models(listed, reasons, models)
-    for at, asked, signs, model in zip(
-        listed.index, listed["asked"], listed["signs"], said, strict=True
-    ):
-        parts = [part for text in (asked, signs, model) for part in text.split("; ") if part]
-        found[at] = "; ".join(list(dict.fromkeys(parts))[:_MOST])
-    return found
-
-
-def _of_models(
-    listed: pd.DataFrame, reasons: pd.DataFrame, models: Mapping[str, Any]
-) -> pd.Series[str]:
-    """Return the strongest sentences of the model behind each listed row."""
     upsell = listed["account_id"].map(strongest(reasons, UPSELL, "contribution"))
-    open_rows = listed[listed["offer"] == CROSS_SELL]
-    # A row of its own each: `strongest` tells rows apart by what stands in account_id.
-    inputs = open_rows.assign(account_id=open_rows.index)
-    own = strongest(probability_reasons(models, CROSS_SELL, inputs), CROSS_SELL, "contribution")
-    cross_sell = pd.Series(listed.index, index=listed.index).map(own)
-    return upsell.where(listed["offer"] == UPSELL, cross_sell).fillna("").astype(object)
+    cross_sell = listed["open_row"].map(strongest(weighed, CROSS_SELL, "contribution"))
+    model = upsell.where(listed["offer"] == UPSELL, cross_sell).fillna("")
+    said = [
+        _joined("; ".join(texts))
+        for texts in zip(listed["asked"], listed["signs"], model, strict=True)
+    ]
+    return pd.Series(said, index=listed.index, dtype=object)
+
+
+def _joined(text: str) -> str:
+    """Return the first sentences of a text, each once."""
+    parts = dict.fromkeys(part for part in text.split("; ") if part)
+    return "; ".join(list(parts)[:_MOST])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -77,8 +78,7 @@ class StepPrices:
         self, products: pd.Series[str], mrr: pd.Series[float], groups: pd.Series[str]
     ) -> pd.Series[float]:
         """Return the MRR an upsell would add to a product that pays `mrr`; NaN without a past."""
-        shares = [self._share(p, g) for p, g in zip(products, groups, strict=True)]
-        return mrr * pd.Series(shares, index=mrr.index, dtype=float)
+        return mrr * _by_pair(products, groups, self._share)
 
     def _share(self, product: str, group: str) -> float:
         for key in ((product, group), (product, _ALL), (_ALL, group), (_ALL, _ALL)):
@@ -97,8 +97,7 @@ class StepPrices:
         self, products: pd.Series[str], groups: pd.Series[str], listed: Mapping[str, float]
     ) -> pd.Series[float]:
         """Return the MRR each product would add; NaN where neither list nor past tells."""
-        found = [self._price(p, g, listed) for p, g in zip(products, groups, strict=True)]
-        return pd.Series(found, index=products.index, dtype=float)
+        return _by_pair(products, groups, partial(self._price, listed=listed))
 
     def _price(self, product: str, group: str, listed: Mapping[str, float]) -> float:
         if product in listed:
@@ -110,6 +109,19 @@ class StepPrices:
 def peer_groups(frame: pd.DataFrame, config: Config) -> pd.Series[str]:
     """Return the peer group of each row: the configured attribute, or "all" without it."""
     return peers(frame, config.peer_group)
+
+
+def _by_pair(
+    products: pd.Series[str], groups: pd.Series[str], figure: Callable[[str, str], float]
+) -> pd.Series[float]:
+    """Return the figure of each row's product and group; each pair is looked up once."""
+    (product, names), (group, kinds) = (
+        pd.factorize(products.to_numpy()),
+        pd.factorize(groups.to_numpy()),
+    )
+    pair, pairs = pd.factorize(product * max(len(kinds), 1) + group)
+    told = [figure(names[at // len(kinds)], kinds[at % len(kinds)]) for at in pairs.tolist()]
+    return pd.Series(np.array(told, dtype=float)[pair], index=products.index, dtype=float)
 
 
 def _medians(steps: pd.DataFrame, value: str) -> dict[tuple[str, str], float]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 
-from features.catalogue import describe
 from health.config import Config
+from health.scoring.wording_cache import sentences
 
 #: Seats or quota used to this share are at their limit.
 AT_LIMIT = 0.9
@@ -53,7 +51,7 @@ def _said(sources: dict[str, pd.Series[bool]], frame: pd.DataFrame) -> pd.Series
     text = pd.Series("", index=frame.index, dtype=object)
     for name, holds in sources.items():
         chosen = holds.to_numpy(dtype=bool)
-        sentences = frame.loc[chosen, name].map(partial(describe, name))
+        said = sentences(name, frame[name].to_numpy(dtype=float)[chosen])
         before = text[chosen]
-        text[chosen] = np.where(before == "", sentences, before + "; " + sentences)
+        text[chosen] = np.where(before == "", said, before + "; " + said)
     return text

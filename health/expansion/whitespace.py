@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from features.labels import cross_sell_labels
-from features.point_in_time import collect, running
-from features.tables import Tables
 from health.config import Config
 from health.expansion.eligibility import gate_reasons, ineligible_reasons
-from health.expansion.evidence import asks
-from health.expansion.inputs import with_offer_features
+from health.expansion.inputs import OfferInputs, beside_account
 from health.expansion.prices import peer_groups
 from health.expansion.signs import open_signs, upsell_signs
 from health.scoring.probability import probabilities
@@ -49,7 +45,7 @@ _MONTHS = 12
 def build_whitespace(
     features: pd.DataFrame,
     scores: pd.DataFrame,
-    tables: Tables,
+    inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
@@ -58,12 +54,12 @@ def build_whitespace(
     Parameters
     ----------
     features : pd.DataFrame
-        One row per paying account of one date, with the growth features.
+        One row per paying account of one date, with the growth features, on a range as index.
     scores : pd.DataFrame
         name, csm, stage, health_band, churn_probability, upsell_probability and
         upsell_base_rate, on the same index.
-    tables : Tables
-        The input tables.
+    inputs : OfferInputs
+        What the tables tell of these accounts' products.
     models : mapping of str to object
         The artefacts of a trained version.
     config : Config
@@ -72,122 +68,92 @@ def build_whitespace(
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_products, n_columns)
-        Columns `COLUMNS`, then those that the models saw of an open offer. `offer` is upsell
-        for a product held, else cross_sell; `gate` says why the account gets no offer now and
-        `not_eligible` why not this product, both empty where nothing stands against it.
-        `probability` is of buying within the horizon (of a product held: the account's chance
-        of growing, shared out over its products by how often each grew). `step_mrr` is the MRR
-        it would add, `value` = probability × step × 12 × the chance that the account stays;
-        both NaN where no price is known. `asked` and `signs` say what speaks for the offer.
+        Columns `COLUMNS`, then `place` (the account's row) and `open_row` (the row of
+        `inputs.open`, −1 for a product held), account by account and product by product.
+        `offer` is upsell for a product held, else cross_sell; `gate` says why the account gets
+        no offer now and `not_eligible` why not this product, both empty where nothing stands
+        against it. `probability` is of buying within the horizon (of a product held: the
+        account's chance of growing, shared out over its products by how often each grew).
+        `step_mrr` is the MRR it would add, `value` = probability × step × 12 × the chance that
+        the account stays; both NaN where no price is known. `asked` and `signs` say what speaks
+        for the offer.
     """
-    day = pd.Timestamp(features["as_of"].iloc[0])
-    own = features.assign(
-        row=features.index,
-        stage=scores["stage"],
-        stays=1.0 - scores["churn_probability"].fillna(0.0),
-        gate=gate_reasons(scores, features),
-    )
-    held = _held_products(tables, day, own["account_id"])
-    open_rows = _open_rows(own, held, tables, models, config)
-    held_rows = _held_rows(own, scores, held, models, config)
-    rows = pd.concat([f for f in (held_rows, open_rows) if len(f)] or [held_rows])
-    rows["value"] = rows["probability"] * rows["step_mrr"] * _MONTHS * rows["stays"]
-    identity = scores[["name", "csm"]].reindex(rows["row"])
-    rows = rows.assign(name=identity["name"].to_numpy(), csm=identity["csm"].to_numpy())
-    rows["asked"] = _asked(rows, asks(tables, day.to_pydatetime(), config))
-    rows = rows.sort_values(["account_id", "product"]).reset_index(drop=True)
-    return rows[[*COLUMNS, *(c for c in rows.columns if c not in COLUMNS)]]
-
-
-def _held_products(tables: Tables, day: pd.Timestamp, accounts: pd.Series[str]) -> pd.DataFrame:
-    """Return account_id, product, held_mrr and plans (a set) of what is held."""
-    plan = nw.col("plan") if tables.has("subscriptions", "plan") else nw.lit(None, dtype=nw.String)
-    rows = running(tables, day.to_pydatetime()).filter(nw.col("mrr") > 0)
-    frame = collect(rows.select("account_id", "product", "mrr", plan.alias("plan")))
-    frame = frame[frame["account_id"].isin(accounts)]
-    grouped = frame.groupby(["account_id", "product"])
-    held = grouped["mrr"].sum().rename("held_mrr").reset_index()
-    keys = pd.MultiIndex.from_frame(frame[["account_id", "product"]])
-    plans = _collected(frame["plan"], keys)
-    of_each = [
-        plans.get(key, set()) for key in zip(held["account_id"], held["product"], strict=True)
-    ]
-    return held.assign(plans=pd.Series(of_each, dtype=object))
-
-
-def _collected(values: Iterable[Any], keys: Iterable[Any]) -> dict[Any, set[Any]]:
-    """Collect the values of each key; quicker by far than a group for each of many keys."""
-    found: dict[Any, set[Any]] = {}
-    for key, value in zip(keys, values, strict=True):
-        own = found.setdefault(key, set())
-        if not pd.isna(value):
-            own.add(value)
-    return found
-
-
-def _sets(values: pd.Series[Any], accounts: pd.Series[str], of: pd.Series[str]) -> pd.Series[Any]:
-    """Return the set of values by account, empty where there are none."""
-    by_account = _collected(values, of)
-    return accounts.map(lambda account: by_account.get(account, set()))
+    held = _held_rows(features, scores, inputs.held, models, config)
+    opened = _open_rows(features, scores, inputs, models, config)
+    rows = pd.concat([f for f in (held, opened) if len(f)] or [held], ignore_index=True)
+    rows = rows.iloc[np.lexsort((pd.factorize(rows["product"], sort=True)[0], rows["place"]))]
+    place = rows["place"].to_numpy()
+    identity = {
+        "account_id": features["account_id"],
+        "as_of": features["as_of"],
+        "name": scores["name"],
+        "csm": scores["csm"],
+        "gate": gate_reasons(scores, features),
+    }
+    rows = rows.assign(**{name: of.to_numpy()[place] for name, of in identity.items()})
+    stays = 1.0 - scores["churn_probability"].fillna(0.0).to_numpy()[place]
+    rows["value"] = rows["probability"] * rows["step_mrr"] * _MONTHS * stays
+    rows["asked"] = _asked(rows, inputs.asked)
+    return rows[[*COLUMNS, "place", "open_row"]].reset_index(drop=True)
 
 
 def _open_rows(
-    own: pd.DataFrame,
-    held: pd.DataFrame,
-    tables: Tables,
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
-    spine = own[["account_id", "as_of"]]
-    labels = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
-    offers = with_offer_features(labels[["account_id", "as_of", "product"]], tables, config)
-    offers = offers.merge(own.drop(columns="as_of"), on="account_id")
-    plans = held.explode("plans")
-    offers["held"] = _sets(held["product"], offers["account_id"], held["account_id"])
-    offers["plans_held"] = _sets(plans["plans"], offers["account_id"], plans["account_id"])
-    offers["not_eligible"] = ineligible_reasons(offers, config)
+    offers = beside_account(inputs.open, features)
+    offers["stage"] = scores["stage"].to_numpy()[offers["place"]]
+    why_not = ineligible_reasons(offers, inputs.held, inputs.plans, config)
     found = probabilities(models, CROSS_SELL, offers)
-    groups = peer_groups(offers, config)
-    return offers.drop(columns=["held", "plans_held"]).assign(
-        status=np.where(offers["not_eligible"] == "", OPEN, NOT_ELIGIBLE),
-        offer=CROSS_SELL,
-        basis=basis_of(models, CROSS_SELL, offers["product"], config),
-        probability=found.probability,
-        base_rate=found.base_rate,
-        step_mrr=models["steps"].price(
-            offers["product"], groups, config.expansion.list_prices(config.currency)
-        ),
-        signs=open_signs(offers),
-        held_mrr=0.0,
+    listed = config.expansion.list_prices(config.currency)
+    step = models["steps"].price(offers["product"], peer_groups(offers, config), listed)
+    return pd.DataFrame(
+        {
+            "place": offers["place"],
+            "open_row": offers.index,
+            "product": offers["product"],
+            "status": np.where(why_not == "", OPEN, NOT_ELIGIBLE),
+            "offer": CROSS_SELL,
+            "held_mrr": 0.0,
+            "not_eligible": why_not,
+            "basis": basis_of(models, CROSS_SELL, offers["product"], config),
+            "probability": found.probability,
+            "base_rate": found.base_rate,
+            "step_mrr": step,
+            "signs": open_signs(offers),
+        }
     )
 
 
 def _held_rows(
-    own: pd.DataFrame,
+    features: pd.DataFrame,
     scores: pd.DataFrame,
     held: pd.DataFrame,
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
-    figures = own[["account_id"]].assign(
-        account_probability=scores["upsell_probability"],
-        base_rate=scores["upsell_base_rate"],
-        signs=upsell_signs(own, config),
-    )
-    columns = ["account_id", "as_of", "row", "stage", "stays", "gate"]
-    peer = [config.peer_group] if config.peer_group in own.columns else []
-    rows = held.drop(columns="plans").merge(own[[*columns, *peer]], on="account_id")
-    rows = rows.merge(figures, on="account_id")
+    place, product = held["place"].to_numpy(), held["product"]
     steps = models["steps"]
-    share = steps.upsell_weight(rows["product"], rows["account_id"])
-    return rows.drop(columns="account_probability").assign(
-        status=HELD,
-        offer=UPSELL,
-        not_eligible="",
-        basis=basis_of(models, UPSELL, rows["product"], config),
-        probability=rows["account_probability"] * share,
-        base_rate=rows["base_rate"] * share,
-        step_mrr=steps.upsell_step(rows["product"], rows["held_mrr"], peer_groups(rows, config)),
+    share = steps.upsell_weight(product, held["place"])
+    groups = pd.Series(peer_groups(features, config).to_numpy()[place], index=held.index)
+    return pd.DataFrame(
+        {
+            "place": place,
+            "open_row": -1,
+            "product": product,
+            "status": HELD,
+            "offer": UPSELL,
+            "held_mrr": held["held_mrr"],
+            "not_eligible": "",
+            "basis": basis_of(models, UPSELL, product, config),
+            "probability": scores["upsell_probability"].to_numpy()[place] * share,
+            "base_rate": scores["upsell_base_rate"].to_numpy()[place] * share,
+            "step_mrr": steps.upsell_step(product, held["held_mrr"], groups),
+            "signs": upsell_signs(features, config).to_numpy()[place],
+        }
     )
 
 
@@ -216,6 +182,8 @@ def basis_of(
 
 def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
     """Quote to each row who asked for it: for its product, or for more without naming one."""
+    if found.empty:
+        return pd.Series("", index=rows.index, dtype=object)
     quotes = found.groupby(["account_id", "product"])["text"].agg("; ".join)
     keys = pd.MultiIndex.from_frame(rows[["account_id", "product"]])
     of_product = pd.Series(quotes.reindex(keys).to_numpy(), index=rows.index, dtype=object)
@@ -234,10 +202,19 @@ def best_offer(whitespace: pd.DataFrame, offer: str) -> pd.DataFrame:
     What may not be offered for want of eligibility is left out; a gate closes for a while only,
     and does not count.
     """
-    rows = whitespace[(whitespace["offer"] == offer) & (whitespace["status"] != NOT_ELIGIBLE)]
-    by = ["account_id", "value", "probability", "product"]
-    ordered = rows.sort_values(by, ascending=[True, False, False, True])
-    return ordered.drop_duplicates("account_id").set_index("account_id")
+    return whitespace.iloc[_best_rows(whitespace, offer)].set_index("account_id")
+
+
+def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
+    """Return where each account's best row stands; of equal ones the first product's."""
+    may = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE)
+    own = np.flatnonzero(may.to_numpy(dtype=bool))
+    account = pd.factorize(rows["account_id"].iloc[own])[0]
+    product = pd.factorize(rows["product"].iloc[own], sort=True)[0]
+    # What is not known comes last.
+    figures = [-rows[name].to_numpy(dtype=float)[own] for name in ("probability", "value")]
+    order = np.lexsort((product, *(np.nan_to_num(f, nan=np.inf) for f in figures), account))
+    return own[order[np.flatnonzero(np.diff(account[order], prepend=-1))]]
 
 
 def worth_listing(rows: pd.DataFrame, lift: float) -> pd.Series[bool]:
@@ -261,6 +238,6 @@ def worth_listing(rows: pd.DataFrame, lift: float) -> pd.Series[bool]:
     speaks = lifted | ((rows["signs"] != "") & ~unlikely) | (rows["asked"] != "")
     may = (rows["gate"] == "") & (rows["status"] != NOT_ELIGIBLE)
     chosen: pd.Series[bool] = speaks & may & (rows["value"].isna() | (rows["value"] > 0))
-    best = best_offer(rows, UPSELL)["product"]
-    largest = rows["product"] == rows["account_id"].map(best)
+    largest = np.zeros(len(rows), dtype=bool)
+    largest[_best_rows(rows, UPSELL)] = True
     return chosen & ((rows["offer"] != UPSELL) | largest)

@@ -73,6 +73,12 @@ class HealthScores:
     missing: pd.DataFrame
     rules: pd.DataFrame
 
+    def rows(self, places: np.ndarray) -> HealthScores:
+        """Return the scores of the rows of some places, on a range as index."""
+        chosen = {f.name: getattr(self, f.name).iloc[places] for f in fields(self)}
+        index = pd.RangeIndex(len(places))
+        return HealthScores(**{name: own.set_axis(index, axis=0) for name, own in chosen.items()})
+
 
 def score_health(
     features: pd.DataFrame,
@@ -241,9 +247,12 @@ def _together(parts: list[HealthScores], index: pd.Index) -> HealthScores:
 
 def not_scored_reason(scores: HealthScores) -> pd.Series[str]:
     """Say of each row that is not scored why that is so; null for the others."""
-    said = [
+    reasons = pd.Series(None, index=scores.score.index, dtype=object)
+    lacking = scores.score.isna()
+    reasons[lacking] = [
         f"{coverage:.0%} of the measures have data, {least:.0%} are needed"
-        for coverage, least in zip(scores.coverage, scores.minimum_coverage, strict=True)
+        for coverage, least in zip(
+            scores.coverage[lacking], scores.minimum_coverage[lacking], strict=True
+        )
     ]
-    reasons = pd.Series(said, index=scores.score.index, dtype=object)
-    return reasons.mask(scores.score.notna(), None)
+    return reasons

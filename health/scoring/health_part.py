@@ -11,9 +11,9 @@ from features.tables import Tables
 from health.config import Config
 from health.scorecard.change import ScoreInputs
 from health.scorecard.overrides import HEALTH, active_overrides
+from health.scorecard.score import HealthScores
 from health.scoring.change import change_rows
 from health.scoring.health_columns import BEFORE, health_columns
-from health.scoring.health_reasons import health_reasons
 from health.weekly.run_directory import PublishedRun
 from health.wording import count
 
@@ -26,8 +26,8 @@ class HealthPart:
     ----------
     columns : dict of str to pd.Series
         For scores.parquet, on the index of the features.
-    reasons : pd.DataFrame
-        Rows of reasons.parquet.
+    scores : HealthScores
+        The points behind them.
     changes : pd.DataFrame
         Rows of changes.parquet.
     overrides : pd.DataFrame
@@ -37,7 +37,7 @@ class HealthPart:
     """
 
     columns: dict[str, Any]
-    reasons: pd.DataFrame
+    scores: HealthScores
     changes: pd.DataFrame
     overrides: pd.DataFrame
     warnings: list[str]
@@ -71,7 +71,7 @@ def score_health_part(
     published = pd.DataFrame({"account_id": features["account_id"], **columns})
     return HealthPart(
         columns,
-        health_reasons(features, health, config.scorecard, overrides),
+        health,
         change_rows(ScoreInputs(features, overrides, settings), published, previous),
         overrides,
         _without_effect(overrides, published, config),

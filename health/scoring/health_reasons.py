@@ -12,7 +12,7 @@ from health.change_wording import measure_title
 from health.scorecard.config import Scorecard
 from health.scorecard.overrides import HEALTH, override_term
 from health.scorecard.score import HealthScores
-from health.scoring.reasons import COLUMNS, reason_rows
+from health.scoring.reasons import COLUMNS, below_each_other, reason_rows
 from health.wording import day
 
 
@@ -45,7 +45,7 @@ def health_reasons(
         *_of_overrides(features, health, scorecard, overrides),
     ]
     filled = [part for part in parts if len(part)]
-    return pd.concat(filled or parts[:1], ignore_index=True)
+    return below_each_other(filled or parts[:1])
 
 
 def override_text(override: Mapping[Any, Any]) -> str:

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from features.journey_stage import lifecycle_stage
 from features.tables import Tables
 from health.config import Config
 from health.expansion.gaps import expansion_gaps
-from health.expansion.inputs import with_growth
-from health.expansion.offers import make_offers
-from health.expansion.prices import peer_groups
+from health.expansion.inputs import read_offer_inputs, with_growth
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, list_flags, word_flags
 from health.flags.scored import Scored
-from health.own.families import catalogue_of
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
-from health.scoring.lifetime import lifetime_columns, paid_so_far
-from health.scoring.probability import explained_probabilities
+from health.scoring.lifetime import paid_so_far
+from health.scoring.part import PartInputs, score_part
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
-from health.scoring.reasons import contribution_sums, with_own_sentences
 from health.training.fit import TARGETS
 from health.weekly.run_directory import PublishedRun
-from models import expected_loss
 
 #: Accounts that are scored at once: enough to be quick, few enough for memory.
 AT_ONCE = 50_000
-#: Rows of reasons that are written at once.
-_ROWS_AT_ONCE = 1_000_000
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
@@ -93,15 +87,6 @@ class ScoredRun:
         return self.raised.flags
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Some of the accounts, scored."""
-
-    scores: pd.DataFrame
-    reasons: tuple[pd.DataFrame, ...]
-    whitespace: pd.DataFrame
-
-
 def score_accounts(
     features: pd.DataFrame,
     tables: Tables,
@@ -135,30 +120,31 @@ def score_accounts(
     progress : callable
         Is told the share that is done.
     """
-    features = with_growth(features.reset_index(drop=True), tables, config)
+    features = with_growth(features, tables, config)
+    features.index = pd.RangeIndex(len(features))
     day = pd.Timestamp(features["as_of"].iloc[0])
-    past = paid_so_far(tables, day.to_pydatetime())
     # Some measures are read against the account's peers, so all are scored together.
     health = score_health_part(features, tables, config, previous)
-    scored_all = _identity(features, config).assign(**health.columns)
-    own = catalogue_of(config)
-    health_rows = with_own_sentences(health.reasons, own)
-    for begin in range(0, len(health_rows), _ROWS_AT_ONCE):
-        keep(health_rows.iloc[begin : begin + _ROWS_AT_ONCE])
-    sources = (tables, models, config, past)
-    parts, sums = [], []
+    inputs = PartInputs(
+        features,
+        _identity(features, config).assign(**health.columns),
+        health.scores,
+        paid_so_far(tables, day.to_pydatetime()).reindex(features["account_id"]),
+        read_offer_inputs(tables, features, config),
+        health.overrides,
+    )
+    parts = []
     for begin in range(0, len(features), at_once):
-        rows = slice(begin, begin + at_once)
-        part = _score_part(features.iloc[rows], scored_all.iloc[rows], *sources)
-        for reasons in part.reasons:
-            keep(reasons)
-        sums.append(contribution_sums(part.reasons, part.scores["account_id"]))
-        parts.append(part if at_once >= len(features) else replace(part, reasons=()))
-        progress(min(1.0, (begin + at_once) / len(features)))
+        end = min(begin + at_once, len(features))
+        part = score_part(inputs.part(np.arange(begin, end)), models, config)
+        keep(part.reasons)
+        parts.append(part if at_once >= len(features) else replace(part, reasons=_no_reasons()))
+        progress(end / len(features))
     scores = pd.concat([part.scores for part in parts], ignore_index=True)
-    supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
     whitespace = pd.concat([part.whitespace for part in parts], ignore_index=True)
-    scored = Scored(scores, features, _no_reasons(), supports, whitespace)
+    offered = pd.concat([part.offered for part in parts], ignore_index=True)
+    supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
+    scored = Scored(scores, features, _no_reasons(), supports, offered)
     raised = list_flags(
         scored,
         config,
@@ -166,19 +152,17 @@ def score_accounts(
         previous=_episodes(previous),
         actions=read_actions(tables, day.to_pydatetime()),
     )
-    told = parts[0]
+    told = parts[0].reasons
     if len(parts) > 1:
         chosen = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        told = _score_part(features[chosen], scored_all[chosen], *sources)
-    mine = health_rows["account_id"].isin(told.scores["account_id"])
-    reasons = pd.concat([health_rows[mine], *told.reasons], ignore_index=True)
-    flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
+        told = score_part(inputs.part(np.flatnonzero(chosen)), models, config).reasons
+    flags = word_flags(raised.flags, replace(scored, reasons=told), config)
     gaps = expansion_gaps(tables, day.to_pydatetime(), config, whitespace)
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
     return ScoredRun(
         scores,
-        reasons,
-        pd.concat([contribution_sums([health_rows], scores["account_id"]), *_below(sums)], axis=1),
+        told,
+        pd.concat([part.sums for part in parts], ignore_index=True),
         replace(raised, flags=flags),
         roll_up(scores, then),
         whitespace,
@@ -187,48 +171,6 @@ def score_accounts(
         _skipped(scores, tables, day),
         [*_warnings(models), *health.warnings, *raised.warnings, *gaps],
     )
-
-
-def _score_part(
-    features: pd.DataFrame,
-    scores: pd.DataFrame,
-    tables: Tables,
-    models: Mapping[str, Any],
-    config: Config,
-    past: pd.Series[float],
-) -> _Part:
-    """Add the probabilities, money and offers of some accounts, and the reasons for them."""
-    features, scores = features.reset_index(drop=True), scores.reset_index(drop=True)
-    reasons = []
-    for target in ("churn", "upsell"):
-        found, rows = explained_probabilities(models, target, features, most=config.reasons.most)
-        scores = scores.assign(**found.columns(target))
-        reasons.append(rows)
-    groups = peer_groups(features, config)
-    scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
-    scores = scores.assign(
-        **lifetime_columns(
-            scores,
-            groups,
-            models["survival"],
-            models["churn"],
-            config,
-            growth=models.get("growth"),
-            past=past,
-        )
-    )
-    offers = make_offers(features, scores, reasons[-1], tables, models, config)
-    scores = scores.join(offers.columns)
-    reasons.append(offers.reasons)
-    own = catalogue_of(config)
-    spoken = tuple(with_own_sentences(rows, own) for rows in reasons if len(rows))
-    return _Part(scores, spoken, offers.whitespace)
-
-
-def _below(sums: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Put the sums of the parts below each other; nothing where no model gave a reason."""
-    joined = pd.concat(sums, ignore_index=True)
-    return [joined] if joined.shape[1] else []
 
 
 def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:

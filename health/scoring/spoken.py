@@ -89,14 +89,12 @@ def _values_and_texts(
         where = order[ends[place] : ends[place + 1]]
         if not len(where):
             continue
-        told = value_and_text(term, inputs.iloc[where // top.shape[1]], "")
+        told = value_and_text(inputs[term].iloc[where // top.shape[1]])
         flat_values[where], flat_texts[where] = told
     return values, texts
 
 
 def _others_text(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    words = {
-        int(n): f"{n} smaller influence{'s' if n != 1 else ''} together" for n in np.unique(counts)
-    }
-    said: npt.NDArray[np.object_] = np.array([words[int(n)] for n in counts], dtype=object)
-    return said
+    distinct, codes = np.unique(counts, return_inverse=True)
+    words = [f"{n} smaller influence{'s' if n != 1 else ''} together" for n in distinct]
+    return np.array(words, dtype=object)[codes]

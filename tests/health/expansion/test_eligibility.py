@@ -43,8 +43,7 @@ def _offer(**given: Any) -> pd.DataFrame:
         "segment": "SMB",
         "region": "EU",
         "stage": "retention",
-        "held": {"Platform"},
-        "plans_held": {"Team"},
+        "place": 0,
         "seats": 10.0,
         **given,
     }
@@ -54,7 +53,10 @@ def _offer(**given: Any) -> pd.DataFrame:
 def _why_not(rule: ProductRule, offer: pd.DataFrame | None = None, **settings: Any) -> str:
     expansion = ExpansionConfig(products={"Connect": rule}, **settings)
     config = Config(tables={}, expansion=expansion)
-    return ineligible_reasons(_offer() if offer is None else offer, config).iloc[0]
+    held = pd.DataFrame({"place": [0, 1], "product": ["Platform", "Insights"]})
+    plans = pd.DataFrame({"place": [0, 1], "plan": ["Team", "Pro"]})
+    offers = _offer() if offer is None else offer
+    return ineligible_reasons(offers, held, plans, config).iloc[0]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from features.frames import tables_from_frames
 from features.tables import Tables
 from health.config import Config
 from health.scoring.health_part import HealthPart, score_health_part
+from health.scoring.health_reasons import health_reasons
 from health.weekly.run_directory import PublishedRun
 
 FIRST, SECOND = datetime(2026, 6, 7), datetime(2026, 6, 14)
@@ -131,14 +132,20 @@ def test_the_parts_sum_to_the_published_change(before: PublishedRun) -> None:
     np.testing.assert_allclose(sums, published, atol=1e-9)
 
 
+def _reasons(features: pd.DataFrame, part: HealthPart) -> pd.DataFrame:
+    return health_reasons(features, part.scores, _config().scorecard, part.overrides)
+
+
 def test_the_machine_keeps_its_score_beside_the_persons(before: PublishedRun) -> None:
-    part = score_health_part(_features(SECOND, *AFTER), _tables(), _config(), before)
+    features = _features(SECOND, *AFTER)
+    part = score_health_part(features, _tables(), _config(), before)
     assert part.columns["health_score"][2] == 20
     assert part.columns["machine_health_score"][2] == 100
     assert part.columns["health_band"][2] == "red"
     assert part.columns["overridden_by"].tolist()[2] == "Ana"
     assert "1 override without effect" in part.warnings[0]
-    own = part.reasons[part.reasons["account_id"] == "A2"].set_index("term")
+    reasons = _reasons(features, part)
+    own = reasons[reasons["account_id"] == "A2"].set_index("term")
     assert own.loc["override:health", "contribution"] == -80
     assert (
         own.loc["override:health", "text"] == "Ana set the health score to 20: their sponsor left"
@@ -154,8 +161,9 @@ def test_a_new_scorecard_is_told_apart_from_behaviour(before: PublishedRun) -> N
 
 
 def test_reasons_say_what_a_missing_value_counted_as(before: PublishedRun) -> None:
-    part = score_health_part(_features(FIRST, *BEFORE), _tables(), _config(), None)
-    rows = part.reasons.set_index(["account_id", "term"])
+    features = _features(FIRST, *BEFORE)
+    part = score_health_part(features, _tables(), _config(), None)
+    rows = _reasons(features, part).set_index(["account_id", "term"])
     row = rows.loc[("A4", "usage_recency_days")]
     assert (row["points"], row["weight"], row["policy"]) == (0, 0.5, "worst")
     assert row["text"] == "No use was ever recorded (counted as 0 points)"

@@ -1,0 +1,121 @@
+"""Some of the accounts, scored: probabilities, money, offers, and the reasons for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from health.config import Config
+from health.expansion.inputs import OfferInputs
+from health.expansion.offers import make_offers
+from health.expansion.prices import peer_groups
+from health.own.families import catalogue_of
+from health.scorecard.score import HealthScores
+from health.scoring.health_reasons import health_reasons
+from health.scoring.lifetime import lifetime_columns
+from health.scoring.probability import explained_probabilities
+from health.scoring.reasons import below_each_other, contribution_sums, with_own_sentences
+from models import expected_loss
+
+
+@dataclass(frozen=True)
+class PartInputs:
+    """What some accounts are scored from: no table is read again, and no other account needed.
+
+    Attributes
+    ----------
+    features : pd.DataFrame
+        One row per account, with the growth features.
+    scores : pd.DataFrame
+        Identity and health columns of scores.parquet, in the same order; like all below.
+    health : HealthScores
+        The points behind them.
+    past : pd.Series of float
+        Revenue so far by account_id.
+    offers : OfferInputs
+        What the tables tell of their products.
+    overrides : pd.DataFrame
+        The overrides that hold, of any account.
+    """
+
+    features: pd.DataFrame
+    scores: pd.DataFrame
+    health: HealthScores
+    past: pd.Series[float]
+    offers: OfferInputs
+    overrides: pd.DataFrame
+
+    def part(self, places: np.ndarray) -> PartInputs:
+        """Return what the accounts of some places are scored from, counted anew from 0."""
+        return PartInputs(
+            _counted_anew(self.features.iloc[places]),
+            _counted_anew(self.scores.iloc[places]),
+            self.health.rows(places),
+            self.past.iloc[places],
+            self.offers.part(places),
+            self.overrides,
+        )
+
+
+@dataclass(frozen=True)
+class ScoredPart:
+    """Some of the accounts, scored.
+
+    Attributes
+    ----------
+    scores : pd.DataFrame
+        All columns of scores.parquet.
+    reasons : pd.DataFrame
+        Rows of reasons.parquet.
+    sums : pd.DataFrame
+        What the reasons add up to, a column per output.
+    whitespace : pd.DataFrame
+        Rows of whitespace.parquet.
+    offered : pd.DataFrame
+        The rows of it that a list may show.
+    """
+
+    scores: pd.DataFrame
+    reasons: pd.DataFrame
+    sums: pd.DataFrame
+    whitespace: pd.DataFrame
+    offered: pd.DataFrame
+
+
+def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
+    """Add the probabilities, money and offers of some accounts, and the reasons for them."""
+    features, scores = inputs.features, inputs.scores
+    reasons = [health_reasons(features, inputs.health, config.scorecard, inputs.overrides)]
+    for target in ("churn", "upsell"):
+        found, rows = explained_probabilities(models, target, features, most=config.reasons.most)
+        scores = scores.assign(**found.columns(target))
+        reasons.append(rows)
+    scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
+    scores = scores.assign(
+        **lifetime_columns(
+            scores,
+            peer_groups(features, config),
+            models["survival"],
+            models["churn"],
+            config,
+            growth=models.get("growth"),
+            past=inputs.past,
+        )
+    )
+    offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config)
+    scores = scores.join(offers.columns)
+    reasons.append(offers.reasons)
+    spoken = [rows for rows in reasons if len(rows)] or reasons[:1]
+    sums = contribution_sums(spoken, scores["account_id"])
+    told = with_own_sentences(below_each_other(spoken), catalogue_of(config))
+    return ScoredPart(scores, told, sums, offers.whitespace, offers.worth_listing)
+
+
+def _counted_anew(frame: pd.DataFrame) -> pd.DataFrame:
+    renumbered = frame.copy(deep=False)
+    renumbered.index = pd.RangeIndex(len(frame))
+    return renumbered
