@@ -12,7 +12,15 @@ from features.condition import Condition, all_hold
 
 
 class StageRule(BaseModel):
-    """A stage and the conditions that must all hold for an account to be in it."""
+    """A stage and the conditions that must all hold for an account to be in it.
+
+    Attributes
+    ----------
+    name : str
+        As readers see it.
+    when : tuple of Condition
+        At least one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

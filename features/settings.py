@@ -34,7 +34,7 @@ class Milestone(BaseModel):
     Attributes
     ----------
     event : str or None
-        The event; None where any use counts.
+        The event; any use counts where it is not given.
     times : int
         So many uses (the sum of their quantity) reach it.
     """

@@ -60,8 +60,13 @@ SCORE_KEYS = frozenset({"scorecard", "stages", "peer_group"})
 class DataConfig(Section):
     """Where the tables are, and the engine that features run on.
 
-    An in-process DuckDB unless the URL names a database file or Spark. `memory_limit` is what
-    DuckDB may hold in memory; what is larger goes to the system's temporary folder.
+    Attributes
+    ----------
+    url : str
+        ``duckdb://`` (in this process), ``duckdb:///company.duckdb``, ``spark+local`` or
+        ``spark://host:port``.
+    memory_limit : str
+        What DuckDB may hold in memory; the rest goes to the system's temporary folder.
     """
 
     url: str = "duckdb://"
@@ -69,7 +74,13 @@ class DataConfig(Section):
 
 
 class ChecksConfig(Section):
-    """Codes of violations that are reported as warnings instead of stopping the run."""
+    """Which violations stop no run.
+
+    Attributes
+    ----------
+    allow : tuple of str
+        Codes of violations that are reported as warnings instead.
+    """
 
     allow: tuple[str, ...] = ()
 
@@ -79,6 +90,26 @@ class Config(Section):
 
     Attributes
     ----------
+    company : str
+        The name in the headings of reports.
+    currency : str
+        Of every amount; subscriptions in another one are refused.
+    as_of_weekday : str
+        The day on whose midnight (UTC) accounts are scored.
+    observed_until : datetime, optional
+        The data ends here; else at the last time seen in usage, tickets, surveys and orders.
+    peer_group : str
+        The attribute of accounts whose equals are peers.
+    models_dir, runs_dir, rollups_dir : Path
+        Where versions, runs and kept roll-ups are written, beside the configuration.
+    tables : dict of str to TableSource
+        By table, where its rows are.
+    plays : dict of str to str
+        By flag, the suggested play, where it is another than the one built in.
+    data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
+        Keys of their own.
+    gates, monitor, alerts, expansion, report, own, backtest, tune : Section
+        Keys of their own.
     base : Path
         Folder of the file; every relative path starts here.
     file : Path
@@ -225,7 +256,7 @@ def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
         raise HealthError(
             "the configuration is not valid\n" + "\n".join(_problems(error)),
             where=named,
-            fix="correct the keys and values named above; the README lists every key",
+            fix="correct the keys and values named above; health/SETTINGS.md lists every key",
         ) from None
 
 

@@ -32,7 +32,15 @@ Price = Annotated[float, Field(ge=0)]
 
 
 class ListPrice(Section):
-    """A list price a month in a currency of its own."""
+    """A list price a month in a currency of its own.
+
+    Attributes
+    ----------
+    amount : float
+        A month of one unit.
+    currency : str
+        As in the top level's.
+    """
 
     amount: Price
     currency: str

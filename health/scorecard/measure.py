@@ -134,7 +134,17 @@ def _direction(feature: str) -> int:
 
 
 class Component(Section):
-    """A part of the journey: measures that speak of the same thing."""
+    """A part of the journey: measures that speak of the same thing.
+
+    Attributes
+    ----------
+    name : str
+        As readers see it.
+    weight : float
+        Weight in the score, on any scale.
+    measures : tuple of Measure
+        At least one.
+    """
 
     name: str
     weight: Weight

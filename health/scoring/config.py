@@ -10,7 +10,17 @@ from health.section import PositiveInt, Section, Share
 
 
 class ClvConfig(Section):
-    """The terms of the lifetime value; stamped on every output that shows one."""
+    """The terms of the lifetime value; stamped on every output that shows one.
+
+    Attributes
+    ----------
+    horizon_months : int
+        Months ahead that are counted.
+    margin : float
+        Share of the revenue that is earned.
+    discount_rate : float
+        By which a year ahead is worth less.
+    """
 
     horizon_months: Annotated[int, Field(gt=0, le=240)] = 36
     margin: Share = 0.8
