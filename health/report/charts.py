@@ -17,8 +17,9 @@ from health.wording import BANDS, count
 #: Points of health in one bar of the histogram.
 BIN = 5
 _BAR, _PLOT, _TOP = 30, 132, 18
-#: A part narrower than this per cent of the bar has no room for its letter.
-_ROOM = 4.0
+#: A part narrower than these per cent of the bar has no room for its letter, or for its share
+#: beside it, on a phone.
+_LETTER_ROOM, _SHARE_ROOM = 4.0, 16.0
 
 
 def stacked_bar(parts: Mapping[str, float], title: str) -> Markup:
@@ -41,10 +42,11 @@ def stacked_bar(parts: Mapping[str, float], title: str) -> Markup:
             f'<rect x="{left:.2f}%" width="{width:.2f}%" height="{_BAR}" '
             f'class="{_fill(band.name)}"/>'
         )
-        if width >= _ROOM:
+        if width >= _LETTER_ROOM:
+            share = f" {width:.0f} %" if width >= _SHARE_ROOM else ""
             drawn.append(
                 f'<text x="{left + width / 2:.2f}%" y="{_BAR / 2 + 5:.0f}" '
-                f'class="on-{_fill(band.name)}">{band.letter} {width:.0f} %</text>'
+                f'class="on-{_fill(band.name)}">{band.letter}{share}</text>'
             )
         left += width
     return _svg(drawn, _BAR, title, "bar")
