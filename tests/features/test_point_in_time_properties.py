@@ -41,7 +41,7 @@ def test_the_random_companies_reach_every_feature() -> None:
     assert [name for name in CATALOGUE if built[name].nunique() < 2] == []
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6))
 def test_truncating_every_table_at_the_date_changes_no_feature(seed: int) -> None:
     rows = random_company(seed)

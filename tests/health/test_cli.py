@@ -1,6 +1,6 @@
 """The commands on good and bad input: exit codes, messages, nothing half written.
 
-Four run as processes of their own, as an operator runs them; the others call the same entry point.
+Two run as processes of their own, as an operator runs them; the others call the same entry point.
 """
 
 from __future__ import annotations
@@ -39,12 +39,15 @@ def test_features_list_needs_no_company() -> None:
     assert "usage_events_trend" in done.out
 
 
-def test_score_runs_from_another_folder(demo: Demo, tmp_path: Path) -> None:
+def test_score_runs_from_another_folder(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     elsewhere, copy = tmp_path / "elsewhere", tmp_path / "company"
     elsewhere.mkdir()
     shutil.copytree(demo.folder, copy, symlinks=True)
     config = copy / "health.toml"
-    done = run_health("score", config, "--as-of", "2026-09-06", cwd=elsewhere)
+    monkeypatch.chdir(elsewhere)
+    done = call_health("score", config, "--as-of", "2026-09-06")
     assert done.code == 0, done.err
     assert list(elsewhere.iterdir()) == []
 
@@ -114,7 +117,7 @@ def test_every_violation_in_one_go_and_nothing_written(own_tables: Path) -> None
     subscriptions.loc[1, "mrr"] = "a lot"
     subscriptions.to_csv(own_tables / "tables" / "subscriptions.csv", index=False)
     (own_tables / "tables" / "tickets.csv").unlink()
-    done = run_health("score", own_tables / "health.toml")
+    done = call_health("score", own_tables / "health.toml")
     assert done.code == 2
     assert "Traceback" not in done.err
     for part in (

@@ -17,7 +17,7 @@ import pytest
 
 from features import CATALOGUE
 from health.training.held_out import COLUMNS
-from tests.health.conftest import Demo, call_health, run_health
+from tests.health.conftest import Demo, call_health
 
 
 def _manifest(models: Path) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_a_planted_artefact_is_refused_unopened(again: Path, tmp_path: Path) -> 
     witness = tmp_path / "opened"
     planted = next(folder.glob("models/*/churn.joblib"))
     joblib.dump(_Planted(witness), planted)
-    done = run_health("score", folder / "health.toml")
+    done = call_health("score", folder / "health.toml")
     assert done.code == 2
     assert "the artefact's checksum is not the manifest's" in done.err
     assert "remedy: do not use this version" in done.err
