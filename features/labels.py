@@ -40,8 +40,8 @@ def paid_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
     frame = frame.sort_values(["account_id", "started_at", "ended_at"]).reset_index(drop=True)
     # As numbers, since pandas keeps no running maximum of times within groups.
     ends = frame["ended_at"].astype("datetime64[us]").astype("int64")
-    latest = ends.groupby(frame["account_id"]).cummax()
-    before = latest.groupby(frame["account_id"]).shift()
+    latest = ends.groupby(frame["account_id"], sort=False).cummax()
+    before = latest.groupby(frame["account_id"], sort=False).shift()
     starts = frame["started_at"].astype("datetime64[us]").astype("int64")
     grace = int(timedelta(days=grace_days) / timedelta(microseconds=1))
     broken = before.isna() | (starts - before >= grace)
@@ -224,7 +224,7 @@ def _levels(tables: Tables) -> pd.DataFrame:
         .agg(nw.col("mrr").sum(), nw.col("seats").sum())
     )
     steps = collect(netted).sort_values([*keys, "at"]).reset_index(drop=True)
-    levels = steps.groupby(keys)[["mrr", "seats"]].cumsum()
+    levels = steps.groupby(keys, sort=False)[["mrr", "seats"]].cumsum()
     # Sums of prices leave dust that is neither money nor a seat.
     steps[["mrr", "seats"]] = levels.mask(levels.abs() < 1e-6, 0.0)
     return steps

@@ -170,7 +170,7 @@ def _as_of(
 ) -> pd.DataFrame:
     held = holdings(tables, day)
     groups = _groups(tables, day, held.index, peer_column)
-    keys = pd.MultiIndex.from_frame(offers[_KEYS])
+    keys = offers[_KEYS]
     held = held.reindex(
         columns=held.columns.union(offers["product"].unique().tolist()), fill_value=0.0
     )
@@ -178,7 +178,7 @@ def _as_of(
         "offer_peer_share": _stacked(_group_share(held, groups), keys),
         "offer_co_ownership": _stacked(co_ownership(held), keys),
         "offer_bought_180d": offers["product"].map(_bought_share(tables, day, held)).to_numpy(),
-        "offer_days_since_held": _days_since_held(tables, day).reindex(keys).to_numpy(),
+        "offer_days_since_held": _stacked(_days_since_held(tables, day), keys),
     }
     if tables.has("usage"):
         columns |= _tried(tables, day, keys, held, groups, events)
@@ -245,10 +245,12 @@ def _group_share(flags: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
     return (summed + _PRIOR * overall).div(size + _PRIOR, axis=0)
 
 
-def _stacked(wide: pd.DataFrame, keys: pd.MultiIndex) -> np.ndarray:
+def _stacked(wide: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
     """Look up accounts × products in a wide frame; NaN where it lacks either."""
-    rows = wide.index.get_indexer(keys.get_level_values(0))
-    columns = wide.columns.get_indexer(keys.get_level_values(1))
+    if wide.empty:
+        return np.full(len(keys), np.nan)
+    rows = wide.index.get_indexer(pd.Index(keys["account_id"]))
+    columns = wide.columns.get_indexer(pd.Index(keys["product"]))
     found = wide.to_numpy(dtype=float)[rows, columns]
     return np.where((rows >= 0) & (columns >= 0), found, np.nan)
 
@@ -257,7 +259,7 @@ def _bought_share(tables: Tables, day: datetime, held: pd.DataFrame) -> pd.Serie
     """Return who began with a product after the account itself began ÷ who was without it."""
     rows = known_rows(tables, "subscriptions", day).filter(nw.col("mrr") > 0)
     first = collect(rows.group_by(*_KEYS).agg(nw.col("started_at").min().alias("first")))
-    begun = first.groupby("account_id")["first"].transform("min")
+    begun = first.groupby("account_id", sort=False)["first"].transform("min")
     since = pd.Timestamp(day) - timedelta(days=BOUGHT_DAYS)
     bought = first[(first["first"] >= since) & (first["first"] > begun)]
     count = bought.groupby("product").size().reindex(held.columns).fillna(0.0)
@@ -265,18 +267,19 @@ def _bought_share(tables: Tables, day: datetime, held: pd.DataFrame) -> pd.Serie
     return count / (open_now + count).where(open_now + count > 0)
 
 
-def _days_since_held(tables: Tables, day: datetime) -> pd.Series[float]:
+def _days_since_held(tables: Tables, day: datetime) -> pd.DataFrame:
+    """Return the days since each account gave each product back, accounts × products."""
     rows = known_rows(tables, "subscriptions", day).filter(nw.col("mrr") > 0)
     ended = rows.filter(nw.col("ended_at") < day).group_by(*_KEYS).agg(nw.col("ended_at").max())
     last = collect(ended).set_index(_KEYS)["ended_at"]
     days: pd.Series[float] = np.floor((pd.Timestamp(day) - last).dt.total_seconds() / 86_400)
-    return days
+    return days.unstack()
 
 
 def _tried(
     tables: Tables,
     day: datetime,
-    keys: pd.MultiIndex,
+    keys: pd.DataFrame,
     held: pd.DataFrame,
     groups: pd.Series[str],
     events: Mapping[str, Sequence[str]],
@@ -286,8 +289,8 @@ def _tried(
         return {}
     uses = _uses(tables, day, own)
     used = _wide(uses[uses["uses"] > 0].assign(one=1.0), "one", held)
-    found = uses.set_index(_KEYS).reindex(keys)
-    known = keys.get_level_values(1).isin(own["product"])
+    found = uses.set_index(_KEYS).reindex(pd.MultiIndex.from_frame(keys))
+    known = keys["product"].isin(own["product"]).to_numpy()
     return {
         "offer_tried_28d": np.where(known, found["uses"].fillna(0.0), np.nan),
         "offer_tried_users_28d": np.where(known, found["users"].fillna(0.0), np.nan),

@@ -11,13 +11,14 @@ from features.point_in_time import collect, known_rows, running
 from features.tables import Tables
 from health.config import Config
 from health.expansion.config import ListPrice
+from health.expansion.inputs import OfferInputs
 
 #: Most names in one sentence.
 _NAMED = 5
 
 
 def expansion_gaps(
-    tables: Tables, as_of: datetime, config: Config, whitespace: pd.DataFrame
+    tables: Tables, as_of: datetime, config: Config, inputs: OfferInputs, unpriced: pd.Series[int]
 ) -> list[str]:
     """Say what is missing behind the offers of a date; such rows stay in the lists.
 
@@ -29,29 +30,38 @@ def expansion_gaps(
         The date.
     config : Config
         The catalogue and price list.
-    whitespace : pd.DataFrame
-        As from `build_whitespace`.
+    inputs : OfferInputs
+        What every account holds, and what is open to it.
+    unpriced : pd.Series of int
+        As the function of that name counts.
     """
     return [
-        *_not_in_catalogue(whitespace, config),
+        *_not_in_catalogue(inputs, config),
         *_foreign_prices(config),
-        *_without_price(whitespace),
+        *_without_price(unpriced),
         *_quotas_without_events(tables, as_of),
     ]
 
 
-def _not_in_catalogue(whitespace: pd.DataFrame, config: Config) -> list[str]:
+def unpriced(whitespace: pd.DataFrame) -> pd.Series[int]:
+    """Count the open offers whose price is not known, by product."""
+    open_now = (whitespace["status"] == "open") & whitespace["step_mrr"].isna()
+    return whitespace.loc[open_now, "product"].value_counts()
+
+
+def _not_in_catalogue(inputs: OfferInputs, config: Config) -> list[str]:
     settings = config.expansion
     known = settings.products.keys() | settings.prices.keys() | set(settings.not_offered)
     if not known:
         return []
-    held = whitespace[(whitespace["status"] == "held") & ~whitespace["product"].isin(known)]
-    unsold = sorted(known - set(whitespace["product"]))
+    held = inputs.held["product"].value_counts()
+    unnamed = held[~held.index.isin(known)]
+    unsold = sorted(known - set(held.index) - set(inputs.open["product"]))
     found = []
-    if len(held):
+    if len(unnamed):
         found.append(
             "expansion: products that subscriptions hold and the configuration's [expansion] "
-            f"does not name: {_counted(held['product'])}; no rule and no list price applies"
+            f"does not name: {_counted(unnamed)}; no rule and no list price applies"
         )
     if unsold:
         found.append(
@@ -78,13 +88,12 @@ def _foreign_prices(config: Config) -> list[str]:
     ]
 
 
-def _without_price(whitespace: pd.DataFrame) -> list[str]:
-    open_now = whitespace[(whitespace["status"] == "open") & whitespace["step_mrr"].isna()]
-    if open_now.empty:
+def _without_price(unpriced: pd.Series[int]) -> list[str]:
+    if unpriced.empty:
         return []
     return [
         "expansion: no list price, and no past purchase to take one from, so the offers have no "
-        f"value: {_counted(open_now['product'])}"
+        f"value: {_counted(unpriced)}"
     ]
 
 
@@ -101,7 +110,7 @@ def _quotas_without_events(tables: Tables, as_of: datetime) -> list[str]:
     if len(unnamed):
         found.append(
             "expansion: quotas without a quota_event, so their use is not known: "
-            f"{_counted(unnamed['product'])}"
+            f"{_counted(unnamed['product'].value_counts())}"
         )
     if not tables.has("usage"):
         return found
@@ -110,14 +119,13 @@ def _quotas_without_events(tables: Tables, as_of: datetime) -> list[str]:
     if len(unseen):
         found.append(
             "expansion: quotas on events that usage has never seen: "
-            f"{_counted(unseen['event'])}; check quota_event"
+            f"{_counted(unseen['event'].value_counts())}; check quota_event"
         )
     return found
 
 
-def _counted(names: pd.Series[str]) -> str:
+def _counted(counts: pd.Series[int]) -> str:
     """Name the commonest with their rows, and say how many more there are."""
-    counts = names.value_counts()
     listed = [f"{name!r} ({count:,} rows)" for name, count in counts.head(_NAMED).items()]
     more = f" and {len(counts) - _NAMED:,} more" if len(counts) > _NAMED else ""
     return ", ".join(listed) + more

@@ -128,7 +128,8 @@ def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
 
 def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> pd.Series[str]:
     """Join what speaks for each listed row: who asked, signs in use, what the model weighed."""
-    upsell = listed["account_id"].map(strongest(reasons, UPSELL, "contribution"))
+    own = reasons[reasons["account_id"].isin(listed["account_id"])]
+    upsell = listed["account_id"].map(strongest(own, UPSELL, "contribution"))
     cross_sell = listed["open_row"].map(strongest(weighed, CROSS_SELL, "contribution"))
     model = upsell.where(listed["offer"] == UPSELL, cross_sell).fillna("")
     said = [

@@ -15,7 +15,8 @@ from health.flags.capacity import LISTED, fit_lists, unassigned_warning
 from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
 from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.scored import Scored, paying_on, pick, with_reasons
-from health.scoring.reasons import strongest
+from health.scoring.reasons import below_each_other, strongest
+from health.scoring.wording_cache import sentences
 
 FLAGS = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 COLUMNS = (
@@ -159,7 +160,7 @@ def word_flags(flags: pd.DataFrame, scored: Scored, config: Config) -> pd.DataFr
 def _candidates(scored: Scored, config: Config) -> pd.DataFrame:
     """Return everybody for whom a flag's condition holds, with no regard to room."""
     lists = [build(scored, config).assign(flag=flag) for flag, build in _BUILDERS.items()]
-    return pd.concat([f for f in lists if len(f)] or lists[:1], ignore_index=True)
+    return below_each_other([f for f in lists if len(f)] or lists[:1])
 
 
 def _in_order(flags: pd.DataFrame) -> pd.DataFrame:
@@ -200,14 +201,12 @@ def _renewal(scored: Scored, config: Config) -> pd.DataFrame:
     days = scored.scores["days_to_renewal"]
     chosen = paying_on(scored) & days.between(0, config.flags.renewal_days)
     picked = with_reasons(_at_stake(scored, chosen), *_worries(scored, most=2))
-    ends = days.loc[picked.index].map(lambda left: describe("days_to_renewal", left))
-    others = (
-        picked["reasons"]
-        .str.split("; ")
-        .map(lambda texts: [text for text in texts if text and text not in set(ends)])
-    )
-    reasons = ["; ".join([end, *texts]) for end, texts in zip(ends, others, strict=True)]
-    return picked.assign(reasons=reasons)
+    ends = sentences("days_to_renewal", days.loc[picked.index].to_numpy(dtype=float))
+    said = [
+        "; ".join(dict.fromkeys([end, *texts.split("; ")])) if texts else end
+        for end, texts in zip(ends, picked["reasons"], strict=True)
+    ]
+    return picked.assign(reasons=said)
 
 
 def _at_stake(scored: Scored, chosen: pd.Series[bool]) -> pd.DataFrame:

@@ -116,7 +116,10 @@ def score_health(
     HealthScores
         On the index of `features`.
     """
-    index, features = features.index, features.reset_index(drop=True)
+    index = features.index
+    # The frame is wide: its columns are not copied for the sake of another index.
+    features = features.copy(deep=False)
+    features.index = pd.RangeIndex(len(features))
     if profile is None:
         profile = applied_profile(features, scorecard, stages or DEFAULT_STAGE_CONFIG)
     profile = profile.reset_index(drop=True)
@@ -126,9 +129,10 @@ def score_health(
     for card in scorecard.cards:
         rows = np.flatnonzero(profile == card.profile)
         if len(rows) or (features.empty and not parts):
-            own = {name: frame.iloc[rows] for name, frame in read.items()}
-            some, theirs = features.iloc[rows], given.iloc[rows]
-            parts.append(_score_card(some, card, own, theirs, whatever_coverage))
+            every = len(rows) == len(features)
+            some = features if every else features.iloc[rows]
+            own = {name: frame if every else frame.iloc[rows] for name, frame in read.items()}
+            parts.append(_score_card(some, card, own, given.iloc[rows], whatever_coverage))
     return _together(parts, index)
 
 
@@ -242,7 +246,10 @@ def _together(parts: list[HealthScores], index: pd.Index) -> HealthScores:
     for name in ("weights", "contributions", "missing"):
         whole[name] = whole[name].fillna(0.0)
     whole["rules"] = whole["rules"].eq(True)
-    return HealthScores(**{n: v.sort_index().set_axis(index, axis=0) for n, v in whole.items()})
+    for name, values in whole.items():
+        whole[name] = values.copy(deep=False) if len(parts) == 1 else values.sort_index()
+        whole[name].index = index
+    return HealthScores(**whole)
 
 
 def not_scored_reason(scores: HealthScores) -> pd.Series[str]:

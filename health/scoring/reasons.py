@@ -173,9 +173,13 @@ def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put rows of reasons below each other; quicker by far than a concat that looks for types."""
+    """Put rows of the same columns below each other, on a range as index.
+
+    Quicker by far than a concat, which looks at every empty text for its type.
+    """
     columns = {
-        name: np.concatenate([frame[name].to_numpy() for frame in frames]) for name in COLUMNS
+        name: np.concatenate([frame[name].to_numpy() for frame in frames])
+        for name in frames[0].columns
     }
     return pd.DataFrame(columns, copy=False)
 

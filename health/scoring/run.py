@@ -22,12 +22,12 @@ from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import paid_so_far
 from health.scoring.part import PartInputs, score_part
+from health.scoring.part_files import decoded
+from health.scoring.parts import AT_ONCE, KeptPart, score_parts
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
 from health.training.fit import TARGETS
 from health.weekly.run_directory import PublishedRun
 
-#: Accounts that are scored at once: enough to be quick, few enough for memory.
-AT_ONCE = 50_000
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
@@ -38,11 +38,11 @@ class ScoredRun:
 
     Attributes
     ----------
-    scores, portfolio, whitespace : pd.DataFrame
+    scores, portfolio : pd.DataFrame
         Tables of the run directory.
-    reasons : pd.DataFrame
-        Rows of reasons.parquet; of a large company only those of accounts that are on a list or
-        among those whose health moved most.
+    reasons, whitespace : pd.DataFrame
+        Rows of reasons.parquet and whitespace.parquet; of a large company only those of accounts
+        that are on a list or among those whose health moved most.
     sums : pd.DataFrame
         What the reasons add up to, in the order of the scores, a column per output.
     raised : Raised
@@ -69,14 +69,16 @@ class ScoredRun:
     warnings: list[str]
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the tables by file name, but for the reasons, which are written as they come."""
+        """Return the tables by file name, but for reasons and whitespace.
+
+        Those of a large company are written as they come.
+        """
         return {
             "scores": self.scores,
             "changes": self.health.changes,
             "flags": self.flags,
             "episodes": self.raised.episodes,
             "portfolio": self.portfolio,
-            "whitespace": self.whitespace,
             "features": self.features,
             "overrides": self.health.overrides,
         }
@@ -94,8 +96,9 @@ def score_accounts(
     config: Config,
     *,
     previous: PublishedRun | None = None,
-    keep: Callable[[pd.DataFrame], object] = lambda reasons: None,
+    keep: Callable[[KeptPart], object] = lambda part: None,
     at_once: int = AT_ONCE,
+    processes: int = 1,
     progress: Callable[[float], object] = lambda share: None,
 ) -> ScoredRun:
     """Score every account of a feature table.
@@ -113,10 +116,10 @@ def score_accounts(
     previous : PublishedRun, optional
         The run before: gives `health_change` and keeps a flag's `since`.
     keep : callable
-        Is given the reasons of every account, part by part: those of a large company do not
-        fit in memory.
-    at_once : int
-        Accounts scored at once.
+        Is given every part of the accounts, with all of its reasons and offers: those of a large
+        company do not fit in memory.
+    at_once, processes : int
+        As for `score_parts`.
     progress : callable
         Is told the share that is done.
     """
@@ -134,14 +137,11 @@ def score_accounts(
         health.overrides,
     )
     parts = []
-    for begin in range(0, len(features), at_once):
-        end = min(begin + at_once, len(features))
-        part = score_part(inputs.part(np.arange(begin, end)), models, config)
-        keep(part.reasons)
-        parts.append(part if at_once >= len(features) else replace(part, reasons=_no_reasons()))
-        progress(end / len(features))
+    for part in score_parts(inputs, models, config, at_once=at_once, processes=processes):
+        keep(part)
+        parts.append(part if at_once >= len(features) else part.without_tables())
+        progress(min(1.0, len(parts) * at_once / len(features)))
     scores = pd.concat([part.scores for part in parts], ignore_index=True)
-    whitespace = pd.concat([part.whitespace for part in parts], ignore_index=True)
     offered = pd.concat([part.offered for part in parts], ignore_index=True)
     supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
     scored = Scored(scores, features, _no_reasons(), supports, offered)
@@ -152,20 +152,23 @@ def score_accounts(
         previous=_episodes(previous),
         actions=read_actions(tables, day.to_pydatetime()),
     )
-    told = parts[0].reasons
+    told = parts[0]
     if len(parts) > 1:
-        chosen = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        told = score_part(inputs.part(np.flatnonzero(chosen)), models, config).reasons
-    flags = word_flags(raised.flags, replace(scored, reasons=told), config)
-    gaps = expansion_gaps(tables, day.to_pydatetime(), config, whitespace)
+        listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
+        told = KeptPart.of(score_part(inputs.part(np.flatnonzero(listed)), models, config))
+    reasons = decoded(told.reasons)
+    flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
+    unpriced = pd.concat([part.unpriced for part in parts]).groupby(level=0).sum()
+    unpriced = unpriced.sort_values(ascending=False, kind="stable")
+    gaps = expansion_gaps(tables, day.to_pydatetime(), config, inputs.offers, unpriced)
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
     return ScoredRun(
         scores,
-        told,
+        reasons,
         pd.concat([part.sums for part in parts], ignore_index=True),
         replace(raised, flags=flags),
         roll_up(scores, then),
-        whitespace,
+        decoded(told.whitespace),
         features,
         health,
         _skipped(scores, tables, day),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from joblib import cpu_count
 from xlsxwriter.exceptions import XlsxWriterException
 
 from health.company import Company, features_of, open_company, read_features, resolve_as_of
@@ -20,8 +21,9 @@ from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
 from health.report.history import History
 from health.report.page import render_report
-from health.scoring.reason_file import ReasonFile
-from health.scoring.run import AT_ONCE, ScoredRun, score_accounts
+from health.scoring.part_files import PartFiles
+from health.scoring.parts import AT_ONCE
+from health.scoring.run import ScoredRun, score_accounts
 from health.training import registry
 from health.training.champion import load_champion
 from health.weekly.alerts import send_alert
@@ -42,7 +44,6 @@ from health.weekly.run_directory import (
 )
 from health.workbook.book import write_workbook
 
-REASONS = "reasons.parquet"
 SILENCE: Voice = Silence()
 
 
@@ -141,20 +142,20 @@ class _Batch:
     ) -> RunResult:
         config, tables = self.config, company.opened.tables
         earlier = runs_before(config.runs_dir, day.date())
-        reasons = scratch / REASONS
-        with self.steps.step("score") as progress, ReasonFile(reasons) as file:
+        with self.steps.step("score") as progress, PartFiles(scratch) as files:
             scored = score_accounts(
                 features,
                 tables,
                 version.artefacts,
                 config,
                 previous=earlier[-1] if earlier else None,
-                keep=file.add,
+                keep=lambda part: files.add(part.tables),
+                processes=cpu_count(),
                 progress=progress,
             )
         with self.steps.step("gates"):
             found = inspect_run(
-                company, day, features, scored, version.manifest, earlier, accepted=self.accepted
+                company, day, scored, version.manifest, earlier, accepted=self.accepted
             )
         with self.steps.step("look back"):
             actions = read_actions(tables, day)
@@ -167,7 +168,8 @@ class _Batch:
         looked = {"drift": found.drift, "monitor": monitored.table}
 
         def write(folder: Path) -> None:
-            reasons.rename(folder / REASONS)
+            for written in scratch.glob("*.parquet"):
+                written.rename(folder / written.name)
             for name, table in {**scored.tables(), **looked}.items():
                 # A part of the accounts can be read without the others.
                 table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)

@@ -49,7 +49,6 @@ def counted(company: Company, scored: ScoredRun) -> dict[str, int]:
 def inspect_run(
     company: Company,
     day: datetime,
-    features: pd.DataFrame,
     scored: ScoredRun,
     manifest: Mapping[str, Any],
     earlier: Sequence[PublishedRun],
@@ -64,8 +63,6 @@ def inspect_run(
         Tables and limits.
     day : datetime
         The date that was scored.
-    features : pd.DataFrame
-        What it was scored from, in the order of the scores.
     scored : ScoredRun
         The run.
     manifest : mapping
@@ -78,9 +75,8 @@ def inspect_run(
     config = company.config.gates
     infos = [run.info() for run in earlier[-RUNS:]]
     before = _before(earlier, infos, company.config, manifest, day)
-    drift = drift_of(
-        features, scored.scores, manifest, config, before, learnt=features["notice_given"] == 0
-    )
+    learnt = scored.features["notice_given"] == 0
+    drift = drift_of(scored.features, scored.scores, manifest, config, before, learnt=learnt)
     gates = [
         *check_figures(scored.scores, scored.sums),
         *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),

@@ -11,11 +11,8 @@ week's run does: scores, reasons, lists, gates, workbook, report, publishing.
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +20,7 @@ import pandas as pd
 
 from health.config import load_config
 from health.weekly.run_directory import list_runs
+from tests.benchmarks.measured import measured
 
 CONFIG = """
 company = "Large"
@@ -77,13 +75,7 @@ def main() -> None:
     as_of = make_company(arguments.demo, arguments.folder, arguments.accounts)
     command = [sys.executable, "-m", "health.cli", "score", str(arguments.folder / "health.toml")]
     command += ["--features", str(arguments.folder / "features.parquet"), "--as-of", as_of]
-    start = time.perf_counter()
-    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-    wall = time.perf_counter() - start
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"exit code {done.returncode}; {arguments.accounts:,} accounts")
-    print(f"wall clock {wall:.0f} s, processor {used.ru_utime + used.ru_stime:.0f} s")
-    print(f"largest memory {used.ru_maxrss / 1e6:.2f} GB")
+    print(f"{arguments.accounts:,} accounts: {measured(command)}")
     for run in list_runs(arguments.folder / "runs"):
         for file in sorted(run.folder.glob("*.*")):
             print(f"  {file.name}: {file.stat().st_size / 1e6:,.1f} MB")

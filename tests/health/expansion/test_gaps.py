@@ -9,7 +9,8 @@ import pandas as pd
 from features.frames import tables_from_frames
 from features.tables import Tables
 from health.config import Config
-from health.expansion.gaps import expansion_gaps
+from health.expansion.gaps import expansion_gaps, unpriced
+from health.expansion.inputs import read_offer_inputs
 
 DAY = datetime(2026, 6, 7)
 CONFIG = Config(tables={})
@@ -44,14 +45,21 @@ def rows(step_mrr: float | None) -> pd.DataFrame:
     )
 
 
+def _said(whitespace: pd.DataFrame) -> str:
+    features = pd.DataFrame({"account_id": ["a", "b", "c"], "as_of": pd.Timestamp(DAY)})
+    tables = company()
+    inputs = read_offer_inputs(tables, features, CONFIG)
+    return " | ".join(expansion_gaps(tables, DAY, CONFIG, inputs, unpriced(whitespace)))
+
+
 def test_quotas_that_nothing_counts_against_are_named() -> None:
-    said = " | ".join(expansion_gaps(company(), DAY, CONFIG, rows(5.0)))
+    said = _said(rows(5.0))
     assert "quotas without a quota_event, so their use is not known: 'core' (1 rows)" in said
     assert "events that usage has never seen: 'misspelt' (1 rows)" in said
     assert "no list price" not in said
 
 
 def test_an_offer_without_a_price_is_told_with_its_product() -> None:
-    said = " | ".join(expansion_gaps(company(), DAY, CONFIG, rows(None)))
+    said = _said(rows(None))
     assert "no list price, and no past purchase to take one from" in said
     assert "'extra' (1 rows)" in said

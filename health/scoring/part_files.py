@@ -1,0 +1,96 @@
+"""Tables that are written part by part: a large company's do not fit in memory at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def encoded(frame: pd.DataFrame) -> pa.Table:
+    """Return a frame as Arrow columns; texts are held once each, for few of them differ.
+
+    The index is left out. In the file, and to whoever reads it, they are plain texts.
+    """
+    return pa.table({str(name): _encoded(frame[name]) for name in frame.columns})
+
+
+def _encoded(values: pd.Series[Any]) -> pa.Array:
+    if values.dtype != object:
+        return pa.array(values.to_numpy(), from_pandas=True)
+    codes, distinct = pd.factorize(values)
+    texts = pa.array(distinct, type=pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), texts)
+
+
+def decoded(table: pa.Table) -> pd.DataFrame:
+    """Return what `encoded` was given, on a range as index."""
+    columns = {name: _decoded(table.column(name)) for name in table.column_names}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _decoded(column: pa.ChunkedArray) -> Any:
+    if not pa.types.is_dictionary(column.type):
+        return column.to_pandas()
+    whole = column.combine_chunks()
+    texts = np.array([*whole.dictionary.to_pylist(), None], dtype=object)
+    return texts[whole.indices.fill_null(len(texts) - 1).to_numpy()]
+
+
+class PartFiles:
+    """Parquet files that take the rows of one part of the accounts after the other.
+
+    One part is written while the next is made. What goes wrong is raised by the next call.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are; a file is there once a part was added.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._wait()
+        finally:
+            self._pool.shutdown()
+            for writer in self._writers.values():
+                writer.close()
+
+    def add(self, tables: Mapping[str, pa.Table]) -> None:
+        """Write rows of each table, as from `encoded`; OSError where the disk takes no more."""
+        self._wait()
+        self._last = self._pool.submit(self._write, tables)
+
+    def _write(self, tables: Mapping[str, pa.Table]) -> None:
+        for name, rows in tables.items():
+            if name not in self._writers:
+                path = self._folder / f"{name}.parquet"
+                self._writers[name] = pq.ParquetWriter(path, rows.schema, store_schema=False)
+            self._writers[name].write_table(rows)
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+            self._last = None

@@ -1,0 +1,145 @@
+"""All accounts, scored part by part, in processes of their own where there are many."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.errors import HealthError
+from health.config import Config
+from health.expansion.gaps import unpriced
+from health.own.estimators import load_own_modules
+from health.scoring.part import PartInputs, ScoredPart, score_part
+from health.scoring.part_files import encoded
+
+#: Accounts that are scored at once: enough to be quick, few enough for memory.
+AT_ONCE = 25_000
+#: Fewer parts than this are not worth the start of further processes.
+_FEWEST_PARTS = 4
+
+
+@dataclass(frozen=True)
+class KeptPart:
+    """What is kept of some scored accounts.
+
+    Attributes
+    ----------
+    scores, sums, offered : pd.DataFrame
+        As of `ScoredPart`.
+    unpriced : pd.Series of int
+        Open offers without a price, by product.
+    reasons, whitespace : pa.Table
+        As of `ScoredPart`, to be written.
+    """
+
+    scores: pd.DataFrame
+    sums: pd.DataFrame
+    offered: pd.DataFrame
+    unpriced: pd.Series[int]
+    reasons: pa.Table
+    whitespace: pa.Table
+
+    @classmethod
+    def of(cls, part: ScoredPart) -> KeptPart:
+        """Keep what a run needs of a part."""
+        return cls(
+            part.scores,
+            part.sums,
+            part.offered,
+            unpriced(part.whitespace),
+            encoded(part.reasons),
+            encoded(part.whitespace),
+        )
+
+    @property
+    def tables(self) -> dict[str, pa.Table]:
+        """Return what is to be written, by file name."""
+        return {"reasons": self.reasons, "whitespace": self.whitespace}
+
+    def without_tables(self) -> KeptPart:
+        """Return it without what was written and need not stay in memory."""
+        nothing = self.reasons.slice(0, 0), self.whitespace.slice(0, 0)
+        return KeptPart(self.scores, self.sums, self.offered, self.unpriced, *nothing)
+
+
+def score_parts(
+    inputs: PartInputs,
+    models: Mapping[str, Any],
+    config: Config,
+    *,
+    at_once: int = AT_ONCE,
+    processes: int = 1,
+) -> Iterator[KeptPart]:
+    """Score accounts part by part, in their order; what comes out hangs on `at_once` alone.
+
+    Parameters
+    ----------
+    inputs : PartInputs
+        Of all accounts.
+    models : mapping of str to object
+        The artefacts of a version.
+    config : Config
+        The configuration.
+    at_once : int
+        Accounts of a part.
+    processes : int
+        Parts at work at the same time; a few parts are not worth the start of processes.
+    """
+    count = len(inputs.features)
+    parts = [np.arange(b, min(b + at_once, count)) for b in range(0, count, at_once)]
+    if processes == 1 or len(parts) < _FEWEST_PARTS:
+        yield from (KeptPart.of(score_part(inputs.part(p), models, config)) for p in parts)
+        return
+    # Estimators of one's own can be read only where their modules were loaded.
+    packed = pickle.dumps(models)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_follow_parent)
+    try:
+        # No more than these are in memory, however slowly they are taken.
+        coming: deque[Future[KeptPart]] = deque()
+        for part in parts:
+            coming.append(pool.submit(_score_apart, inputs.part(part), packed, config))
+            if len(coming) > processes:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    except BrokenProcessPool:
+        raise HealthError(
+            "a process that scored a part of the accounts was ended from outside, most likely "
+            "for want of memory",
+            where="score",
+            fix="make memory free (the kernel's log says who was ended), then score again",
+            exit_code=1,
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """Leave an interruption to the parent, and end when it does, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
+
+
+def _score_apart(inputs: PartInputs, packed: bytes, config: Config) -> KeptPart:
+    load_own_modules(config)
+    return KeptPart.of(score_part(inputs, pickle.loads(packed), config))

@@ -1,0 +1,71 @@
+"""A command in a process of its own, with its time and the memory of all its processes."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Seconds between two looks at the memory.
+_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a command took.
+
+    Attributes
+    ----------
+    exit_code : int
+    wall_s, processor_s : float
+        Seconds, the second of all its processes.
+    memory_gb : float
+        The most that the process and those it started held at one moment, what they share
+        counted once (proportional set size, looked at once a second).
+    """
+
+    exit_code: int
+    wall_s: float
+    processor_s: float
+    memory_gb: float
+
+    def __str__(self) -> str:
+        return (
+            f"exit code {self.exit_code}; wall clock {self.wall_s:.0f} s, "
+            f"processor {self.processor_s:.0f} s, memory {self.memory_gb:.2f} GB"
+        )
+
+
+def measured(command: Sequence[str]) -> Measured:
+    """Run a command to its end and measure it; its standard output is dropped."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, most = time.perf_counter(), 0.0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            most = max(most, sum(_held_gb(pid) for pid in _family(process.pid)))
+            time.sleep(_EVERY_S)
+    wall = time.perf_counter() - start
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(process.returncode, wall, processor, most)
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all that it started, as far as they still run."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(own for child in children for own in _family(int(child)))]
+
+
+def _held_gb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    kilobytes = next((line.split()[1] for line in lines if line.startswith("Pss:")), "0")
+    return int(kilobytes) * 1024 / 1e9
