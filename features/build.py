@@ -46,15 +46,18 @@ def build_features(
     """
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
     known = spine
-    for build in _families(settings):
+    for build in (*_families(settings), *(own.built for own in extra)):
         # A family may read what the ones before it made: seats, active users.
-        known = known.join(build(tables, known))
-    for own in extra:
-        known = known.join(own.built(tables, known))
-    features = known.reindex(columns=list(catalogue_with(extra))).astype(float)
+        known = _beside(known, build(tables, known))
+    features = known[list(catalogue_with(extra))]
     there = [column for column in ATTRIBUTES if column in spine.columns]
     stage = lifecycle_stage(features, settings.stages).rename("stage")
-    return spine[["account_id", "as_of", *there]].join(stage).join(features)
+    return _beside(spine[["account_id", "as_of", *there]], stage.to_frame(), features)
+
+
+def _beside(*frames: pd.DataFrame) -> pd.DataFrame:
+    """Put frames of the same index beside each other; no number is moved."""
+    return pd.concat(frames, axis=1, copy=False)
 
 
 def _families(settings: FeatureSettings) -> tuple[Family, ...]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from features.day_rows import summed
 from features.many_dates import Frame, column_or_null, known_on_dates
 from features.point_in_time import collect
+from features.spine_dates import ByAccount
 from features.tables import Tables
 
 #: What a movement may be, for an account as a whole: ending one of several subscriptions is
@@ -50,10 +54,42 @@ def movements_before(tables: Tables, spine: pd.DataFrame, *, grace_days: int) ->
     return pd.concat(filled or parts[:1], ignore_index=True)
 
 
-def on_date(movements: pd.DataFrame, day: pd.Timestamp, days: int) -> pd.DataFrame:
-    """Return the movements in [day − days, day) that were known before the day."""
-    inside = (movements["at"] < day) & (movements["at"] >= day - timedelta(days=days))
-    return movements[inside & (movements["as_of"].isna() | (movements["as_of"] == day))]
+class Movements:
+    """The movements of a company's accounts, summed up as of one date after another."""
+
+    def __init__(
+        self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], *, grace_days: int
+    ) -> None:
+        moved = movements_before(tables, spine, grace_days=grace_days)
+        self._count = len(accounts)
+        account = accounts.get_indexer(pd.Index(moved["account_id"]))
+        moved = moved[account >= 0]
+        self._account = account[account >= 0]
+        self._at = moved["at"].to_numpy()
+        self._as_of = moved["as_of"].to_numpy()
+        self._always = moved["as_of"].isna().to_numpy()
+        self._kinds = {kind: (moved["kind"] == kind).to_numpy() for kind in MOVEMENTS}
+        self._amount = moved["amount"].fillna(0.0).to_numpy(dtype=float)
+        self._is_change = moved["is_change"].to_numpy(dtype=bool)
+
+    def as_of(self, day: pd.Timestamp) -> ByAccount:
+        """Return the features of every account as of a date: 0 where nothing moved."""
+        half_year, year = self._within(day, 180), self._within(day, 365)
+        out = {}
+        for kind, is_kind in self._kinds.items():
+            rows = half_year[is_kind[half_year]]
+            account = self._account[rows]
+            out[f"mrr_{kind}_180d"] = summed(account, self._count, self._amount[rows])
+            if kind in {"expansion", "contraction"}:
+                out[f"{kind}s_180d"] = summed(account, self._count)
+        changes = year[self._is_change[year]]
+        return out | {"billing_changes_365d": summed(self._account[changes], self._count)}
+
+    def _within(self, day: pd.Timestamp, days: int) -> npt.NDArray[np.intp]:
+        """Return the movements in [day − days, day) that were known before the day."""
+        end, start = day.to_datetime64(), (day - timedelta(days=days)).to_datetime64()
+        inside = (self._at < end) & (self._at >= start)
+        return np.flatnonzero(inside & (self._always | (self._as_of == end)))
 
 
 class _Steps:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.many_dates import KEYS, Frame, count_where, last_days, on_spine
 from features.metrics import Z_95, nps_standard_error, wilson_interval
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.shrinkage import shrink
-from features.surveys_answers import surveys_on_dates
+from features.spine_dates import SpineDates
+from features.surveys_answers import surveys_brought_in
 from features.surveys_catalogue import FEATURES
+from features.surveys_counts import COUNTS, KINDS, Answers
 from features.tables import Tables
 
 __all__ = ["FEATURES", "build"]
-
-_KINDS = ("nps", "csat", "ces")
-#: Answers of half a year, and of the half-year before.
-_NOW, _BEFORE = 180, 360
-_YEAR = 365
 
 
 def build(
@@ -54,109 +49,31 @@ def build(
         out = pd.DataFrame(np.nan, index=spine.index, columns=names)
         out["surveys_negative_90d"] = bad_ratings.clip(upper=2)
         return out
+    if spine.empty:
+        return pd.DataFrame(np.nan, index=spine.index, columns=names)
     deciding = tuple(role.lower() for role in settings.deciding_roles)
-    rows = surveys_on_dates(tables, spine, deciding=deciding)
-    summed = on_spine(_summed(rows), spine)
-    latest = on_spine(_latest(rows), spine)
-    people = on_spine(_people(rows), spine)
+    dates = SpineDates.of(spine)
+    answers = Answers(surveys_brought_in(tables, spine, dates.accounts, deciding=deciding))
+    summed = dates.told(COUNTS, answers.as_of)
     peers = spine.get(settings.peer_group, pd.Series(None, index=spine.index, dtype=object))
-    out = _answering(summed, spine)
+    out = _answering(summed)
     out = out.join(_nps(summed, spine["as_of"], peers)).join(_csat(summed, spine["as_of"], peers))
     out = out.join(_ces(summed, spine["as_of"], peers))
-    for kind in _KINDS:
-        out[f"surveys_{kind}_latest"] = latest[kind]
-    out["surveys_detractors_180d"] = people["detractors"]
-    out["surveys_deciding_detractors_180d"] = people["deciding_detractors"].where(
-        people["deciding"] > 0
-    )
+    for kind in KINDS:
+        out[f"surveys_{kind}_latest"] = summed[f"{kind}_latest"]
+    out["surveys_detractors_180d"] = summed["detractors"]
+    out["surveys_deciding_detractors_180d"] = summed["deciding_detractors"]
     # A third bad experience says nothing new.
     bad = summed["bad"].fillna(0.0) + bad_ratings.fillna(0.0)
     out["surveys_negative_90d"] = bad.clip(upper=2)
     return out[names].astype(float)
 
 
-def _summed(rows: Frame) -> Frame:
-    """Count answers by kind, half-year and how good they are, per date and account."""
-    scored = ~nw.col("score").is_null()
-    sent, gap = last_days("sent_at", _NOW), nw.when(last_days("answered_at", _NOW))
-    sums = []
-    for kind in _KINDS:
-        of_kind = scored & (nw.col("kind") == kind)
-        for when, within in (
-            ("now", last_days("answered_at", _NOW)),
-            ("before", last_days("answered_at", _BEFORE, until_days=_NOW)),
-        ):
-            sums += [
-                count_where(of_kind & within).alias(f"{kind}_{when}"),
-                count_where(of_kind & within & (nw.col("is_good") == 1.0)).alias(
-                    f"{kind}_good_{when}"
-                ),
-                count_where(of_kind & within & (nw.col("is_bad") == 1.0)).alias(
-                    f"{kind}_bad_{when}"
-                ),
-                nw.when(of_kind & within)
-                .then(nw.col("points"))
-                .mean()
-                .alias(f"{kind}_points_{when}"),
-            ]
-    known = nw.col("kind").is_in(_KINDS)
-    return rows.group_by("as_of", "account_id").agg(
-        *sums,
-        nw.col("answered_at").max().alias("answered_at"),
-        count_where(sent).alias("sent"),
-        count_where(sent & ~nw.col("answered_at").is_null()).alias("answered"),
-        gap.then(nw.col("gap")).mean().alias("gap"),
-        count_where(last_days("answered_at", 90) & known & (nw.col("is_bad") == 1.0)).alias("bad"),
-    )
-
-
-def _latest(rows: Frame) -> Frame:
-    """Return the points of the latest answer of each kind in a year; of two at once the worse."""
-    scored = rows.filter(~nw.col("score").is_null() & last_days("answered_at", _YEAR))
-    scored = scored.select(*KEYS, "kind", "answered_at", "points")
-    last = _last_answers(scored, "kind")
-    return last.group_by(*KEYS).agg(
-        *(nw.when(nw.col("kind") == k).then(nw.col("points")).min().alias(k) for k in _KINDS)
-    )
-
-
-def _people(rows: Frame) -> Frame:
-    """Count the people who answered NPS in half a year by their latest answer."""
-    scored = rows.filter(
-        ~nw.col("score").is_null() & (nw.col("kind") == "nps") & last_days("answered_at", _NOW)
-    )
-    # A person without an id is told from others by the moment of the answer.
-    scored = scored.with_columns(
-        who=nw.when(nw.col("anonymous_at").is_null())
-        .then(nw.col("person"))
-        .otherwise(nw.col("anonymous_at").cast(nw.String))
-    ).select(*KEYS, "who", "answered_at", "is_bad", "decides")
-    person = (
-        _last_answers(scored, "who")
-        .group_by(*KEYS, "who")
-        .agg(nw.col("is_bad").max(), nw.col("decides").max())
-    )
-    bad = nw.col("is_bad") == 1.0
-    return person.group_by(*KEYS).agg(
-        count_where(bad).alias("detractors"),
-        count_where(nw.col("decides") == 1.0).alias("deciding"),
-        count_where(bad & (nw.col("decides") == 1.0)).alias("deciding_detractors"),
-    )
-
-
-def _last_answers(rows: Frame, by: str) -> Frame:
-    """Return the rows of the latest moment of each date, account and `by`."""
-    keys = [*KEYS, by, "answered_at"]
-    last = rows.group_by(*KEYS, by).agg(nw.col("answered_at").max())
-    return rows.join(last, on=keys, how="inner")
-
-
-def _answering(summed: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
-    since = spine["as_of"] - pd.to_datetime(summed["answered_at"])
+def _answering(summed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             # An answer in words alone is an answer too; the day before is 0, whatever its hour.
-            "surveys_days_since_answer": np.ceil(since.dt.total_seconds() / 86_400) - 1,
+            "surveys_days_since_answer": np.ceil(summed["days_since"]) - 1,
             "surveys_response_rate_180d": summed["answered"] / _some(summed["sent"]),
             "surveys_expectation_gap_180d": summed["gap"],
         }

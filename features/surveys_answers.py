@@ -1,21 +1,25 @@
-"""Survey questions as they stood on each date, every answer read on its own scale."""
+"""Survey questions, every answer read on its own scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from features.errors import HealthError
-from features.many_dates import Frame, column_or_null, dates_frame, seen
+from features.many_dates import column_or_null
 from features.point_in_time import collect
 from features.survey_scales import SCALES, Scale, default_scale, understood_scales
+from features.table_columns import TableColumns, bring_in
 from features.tables import Tables
 
 
-def surveys_on_dates(tables: Tables, spine: pd.DataFrame, *, deciding: tuple[str, ...]) -> Frame:
-    """Return every question once for each date on which it had been sent or answered.
+def surveys_brought_in(
+    tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], *, deciding: tuple[str, ...]
+) -> TableColumns:
+    """Return the questions of the spine's accounts, in order of their answers.
 
     Parameters
     ----------
@@ -23,16 +27,18 @@ def surveys_on_dates(tables: Tables, spine: pd.DataFrame, *, deciding: tuple[str
         Needs surveys.
     spine : pd.DataFrame
         Needs as_of.
+    accounts : pd.Index
+        The spine's accounts.
     deciding : tuple of str
         Roles, in lower case, of those who decide on the contract.
 
     Returns
     -------
-    narwhals.LazyFrame
-        as_of, account_id, kind (lower case), sent_at, answered_at (null unless before the
-        date), score (null unless answered), person, anonymous_at, decides (1.0, 0.0 or null);
+    TableColumns
+        kind (lower case), sent_at, answered_at, score, respondent_id, decides (1.0, 0.0, NaN);
         is_good and is_bad (1.0 or 0.0; 0.0 without a score), points (the score on the kind's
-        default scale) and gap (perceived less expected, in points of a scale of ten).
+        default scale) and gap (perceived less expected, in points of a scale of ten). Of answers
+        at the same moment the worse one comes last.
 
     Raises
     ------
@@ -40,34 +46,28 @@ def surveys_on_dates(tables: Tables, spine: pd.DataFrame, *, deciding: tuple[str
         A scale is not understood.
     """
     _refuse_unknown_scales(tables, spine)
-    rows = tables["surveys"].join(dates_frame(tables, spine), how="cross")
-    if tables.has("surveys", "known_at"):
-        rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < nw.col("as_of")))
     texts = ("scale", "respondent_id", "role")
-    rows = rows.select(
-        "as_of",
+    rows = tables["surveys"].select(
         "account_id",
         nw.col("kind").str.to_lowercase().alias("kind"),
         "answered_at",
+        *(["known_at"] if tables.has("surveys", "known_at") else []),
         column_or_null(tables, "surveys", "sent_at", nw.Datetime("us")),
         *(column_or_null(tables, "surveys", c, nw.Float64) for c in ("score", "expected")),
         *(column_or_null(tables, "surveys", c, nw.String) for c in texts),
-    ).with_columns(seen("answered_at"), seen("sent_at"))
-    rows = rows.filter(~nw.col("answered_at").is_null() | ~nw.col("sent_at").is_null())
-    unanswered = nw.col("answered_at").is_null()
-    rows = rows.with_columns(score=nw.when(~unanswered).then(nw.col("score")))
-    return rows.with_columns(
+    )
+    rows = rows.with_columns(
         is_good=_by_scale(_good),
         is_bad=_by_scale(_bad),
         points=_by_scale(_points),
         gap=_by_scale(_gap),
-        # Without an id every answer is taken as another person's.
-        person=nw.coalesce(nw.col("respondent_id"), nw.lit("")),
-        anonymous_at=nw.when(nw.col("respondent_id").is_null()).then(nw.col("answered_at")),
         decides=nw.when(~nw.col("role").is_null()).then(
             _number(nw.col("role").str.to_lowercase().is_in(deciding))
         ),
     )
+    brought = bring_in(rows.drop("scale", "role", "expected"), accounts)
+    worst_last = -np.nan_to_num(brought["points"], nan=np.inf)
+    return brought.taken(np.lexsort([worst_last, brought["answered_at"]]))
 
 
 def _refuse_unknown_scales(tables: Tables, spine: pd.DataFrame) -> None:

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-import narwhals as nw
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from features.many_dates import Frame, count_where, days_between, last_days, on_spine
+from features.day_rows import Numbers, earliest, summed
+from features.spine_dates import ByAccount, SpineDates
+from features.table_columns import (
+    NEVER,
+    Ranked,
+    Times,
+    days_before,
+    days_from,
+    moment,
+    some,
+    within,
+)
 from features.tables import Tables
 from features.tickets_catalogue import FEATURES, NEEDS
-from features.tickets_history import tickets_on_dates
+from features.tickets_contacts import RECENT_DAYS as _RECENT
+from features.tickets_contacts import Contacts, opened_within
+from features.tickets_history import (
+    hours_until,
+    is_escalated,
+    is_urgent,
+    spells_of,
+    tickets_brought_in,
+)
 
 __all__ = ["FEATURES", "build"]
 
-#: A customer who comes again within so many days repeats themself.
-REPEAT_DAYS = 7
 #: Of 1-5: these and higher are satisfied (top-2-box), these and lower are bad.
 _SATISFIED, _BAD = 4.0, 2.0
 #: The account's own past: from a year to a quarter before the date.
-_RECENT, _PAST = 90, 365
-#: Channels on which somebody waits for an answer.
-_LIVE = ("call", "chat", "live chat", "phone", "telephone", "voice")
-#: What was timed, and when the timing ended.
-_TIMED = {
-    "first_reply": "first_replied_at",
-    "first_resolution": "first_resolved_at",
-    "resolution": "resolved_at",
-}
+_PAST = 365
+#: What was timed of a solution, and when the timing ended.
+_ENDED_AT = {"first_resolution": "first_resolved_at", "resolution": "resolved_at"}
 _PER = {
     "contacts_per_active_user_90d": "usage_active_users_90d",
     "contacts_per_seat_90d": "seats",
@@ -53,10 +66,10 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     names = [feature.name for feature in FEATURES]
     if not tables.has("tickets"):
         return pd.DataFrame(np.nan, index=spine.index, columns=names)
-    rows = tickets_on_dates(tables, spine)
-    summed = on_spine(_summed(rows), spine)
-    out = _levels(summed).join(_speed(summed))
-    out = out.join(_contacts(rows, spine))
+    dates = SpineDates.of(spine)
+    if spine.empty:
+        return pd.DataFrame(np.nan, index=spine.index, columns=names)
+    out = dates.told(names, _Tickets(tables, spine, dates.accounts).as_of)
     for name, denominator in _PER.items():
         known = spine.get(denominator, pd.Series(np.nan, index=spine.index))
         out[name] = out["tickets_opened_90d"] / known.where(known > 0)
@@ -69,123 +82,91 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     return out[names].astype(float)
 
 
-def _summed(rows: Frame) -> Frame:
-    """Sum up per date and account, over the tickets that can still matter."""
-    past = last_days("opened_at", _PAST)
-    for end in ("first_replied_at", "ended_at", "rated_at"):
-        past = past | last_days(end, _PAST)
-    rows = rows.filter((nw.col("is_open") == 1.0) | past)
-    is_open, urgent = nw.col("is_open") == 1.0, nw.col("is_urgent") == 1.0
-    quarter, ended = last_days("opened_at", _RECENT), last_days("ended_at", _RECENT)
-    rated, age = last_days("rated_at", 180) & ~nw.col("csat").is_null(), nw.col("age_days")
-    return rows.group_by("as_of", "account_id").agg(
-        count_where(last_days("opened_at", 28)).alias("opened_28d"),
-        count_where(quarter).alias("opened_90d"),
-        nw.when(last_days("opened_at", _PAST)).then(age).min().alias("youngest"),
-        count_where(is_open).alias("backlog"),
-        nw.when(is_open).then(age).max().alias("oldest"),
-        nw.when(is_open).then(age).mean().alias("mean_age"),
-        count_where(is_open & urgent).alias("urgent"),
-        nw.when(is_open & urgent).then(age).max().alias("oldest_urgent"),
-        count_where(quarter & nw.col("escalated")).alias("escalated"),
-        count_where(ended).alias("ended"),
-        count_where(ended & ~nw.col("reopened_at").is_null()).alias("reopened"),
-        count_where(rated).alias("rated"),
-        count_where(rated & (nw.col("csat") >= _SATISFIED)).alias("satisfied"),
-        count_where(last_days("rated_at", _RECENT) & (nw.col("csat") <= _BAD)).alias("bad"),
-        *(quantile for name, end in _TIMED.items() for quantile in _quantiles(name, end)),
-    )
+class _Tickets:
+    """The tickets of a company, looked at as of one date after another."""
 
+    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
+        self._rows = rows = tickets_brought_in(tables, spine, accounts, _PAST)
+        self._spells = spells = spells_of(tables, rows)
+        self._contacts = Contacts(rows)
+        self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
+        ever, every = np.full(len(rows), NEVER), np.arange(len(rows))
+        replied = rows["first_replied_at"]
+        self._timed = {"first_reply": self._ranked(every, replied, self._seen_from, ever)}
+        for name in ("first_resolution", "resolution"):
+            ended = getattr(spells, _ENDED_AT[name])
+            self._timed[name] = self._ranked(spells.ticket, ended, spells.since, spells.until)
 
-def _quantiles(name: str, end: str) -> tuple[nw.Expr, nw.Expr, nw.Expr]:
-    hours = nw.col(name)
-    recent = nw.when(last_days(end, _RECENT)).then(hours)
-    past = nw.when(last_days(end, _PAST, until_days=_RECENT)).then(hours)
-    return (
-        recent.median().alias(f"{name}_median"),
-        recent.quantile(0.9, "linear").alias(f"{name}_p90"),
-        past.median().alias(f"{name}_past"),
-    )
+    def as_of(self, day: pd.Timestamp) -> ByAccount:
+        """Return the features of every account as of a date."""
+        as_of = moment(day)
+        standing = np.flatnonzero(self._spells.as_of(as_of))
+        out = self._opened(as_of) | self._backlog(as_of, standing) | self._solved(as_of, standing)
+        for name, ranked in self._timed.items():
+            recent = ranked.within(as_of, _RECENT)
+            median = recent.of(0.5)
+            past = ranked.within(as_of, _PAST, _RECENT).of(0.5)
+            out[f"tickets_{name}_hours_median_90d"] = median
+            out[f"tickets_{name}_hours_p90_90d"] = recent.of(0.9)
+            # An hour on either side: minutes more or less are no trend.
+            out[f"tickets_{name}_trend"] = np.log((median + 1) / (past + 1))
+        return out | self._contacts.as_of(as_of)
 
+    def _ranked(
+        self, ticket: npt.NDArray[np.intp], end: Times, since: Times, until: Times
+    ) -> Ranked:
+        hours = hours_until(self._rows, ticket, end)
+        return Ranked(self._rows.account[ticket], self._count, hours, end, since, until)
 
-def _levels(summed: pd.DataFrame) -> pd.DataFrame:
-    count = summed[["opened_28d", "opened_90d", "backlog", "urgent", "escalated", "bad"]].fillna(0)
-    return pd.DataFrame(
-        {
-            "tickets_opened_28d": count["opened_28d"],
-            "tickets_opened_90d": count["opened_90d"],
+    def _per_account(self, tickets: npt.NDArray[Any], weights: Numbers | None = None) -> Numbers:
+        return summed(self._rows.account[tickets], self._count, weights)
+
+    def _opened(self, as_of: int) -> dict[str, Numbers]:
+        rows = opened_within(self._rows, as_of, _PAST)
+        opened = self._rows["opened_at"][rows]
+        month, quarter = (rows[opened >= days_before(as_of, days)] for days in (28, _RECENT))
+        last = np.full(self._count, NEVER)
+        # They come in order of opening: the last one written stays.
+        last[self._rows.account[rows]] = opened
+        escalated = is_escalated(self._rows.taken(quarter), as_of)
+        return {
+            "tickets_opened_28d": self._per_account(month),
+            "tickets_opened_90d": self._per_account(quarter),
             # The day before is 0, whatever its hour.
-            "tickets_days_since_opened": np.ceil(summed["youngest"]) - 1,
-            "tickets_backlog": count["backlog"],
-            "tickets_backlog_oldest_days": summed["oldest"].fillna(0.0),
-            "tickets_backlog_mean_days": summed["mean_age"].fillna(0.0),
-            "tickets_urgent_open": count["urgent"],
-            "tickets_urgent_oldest_days": summed["oldest_urgent"].fillna(0.0),
-            "tickets_reopen_rate_90d": summed["reopened"] / _some(summed["ended"]),
-            "tickets_escalated_90d": count["escalated"],
-            "tickets_csat_180d": summed["satisfied"] / _some(summed["rated"]),
-            "tickets_badly_rated_90d": count["bad"],
+            "tickets_days_since_opened": np.ceil(days_from(last, as_of)) - 1,
+            "tickets_escalated_90d": self._per_account(quarter[escalated]),
         }
-    )
 
-
-def _speed(summed: pd.DataFrame) -> pd.DataFrame:
-    out: dict[str, pd.Series[float]] = {}
-    for name in _TIMED:
-        median, past = summed[f"{name}_median"], summed[f"{name}_past"]
-        out[f"tickets_{name}_hours_median_90d"] = median
-        out[f"tickets_{name}_hours_p90_90d"] = summed[f"{name}_p90"]
-        # An hour on either side: minutes more or less are no trend.
-        out[f"tickets_{name}_trend"] = ((median + 1) / (past + 1)).map(np.log)
-    return pd.DataFrame(out)
-
-
-def _contacts(rows: Frame, spine: pd.DataFrame) -> pd.DataFrame:
-    """Return who came, by which channels, and how often somebody came again within days."""
-    recent = rows.filter(last_days("opened_at", _RECENT))
-    people = on_spine(_distinct(recent, "requester_id"), spine)
-    channels = on_spine(_distinct(recent, "channel"), spine)
-    again = on_spine(_repeated(rows), spine)
-    return pd.DataFrame(
-        {
-            "tickets_requesters_90d": people["distinct"].fillna(0.0),
-            "tickets_channels_90d": channels["distinct"].fillna(0.0),
-            "tickets_top_channel_share_90d": channels["most"] / channels["all"],
-            "tickets_live_channel_share_90d": channels["live"] / channels["all"],
-            "tickets_repeated_share_90d": again["repeated"] / _some(again["opened"]),
+    def _backlog(self, as_of: int, standing: npt.NDArray[np.intp]) -> dict[str, Numbers]:
+        waiting = self._spells.ticket[standing[self._spells.is_open[standing]]]
+        urgent = waiting[is_urgent(self._rows.taken(waiting), as_of)]
+        age = days_from(self._rows["opened_at"][waiting], as_of)
+        count = self._per_account(waiting)
+        return {
+            "tickets_backlog": count,
+            "tickets_backlog_oldest_days": self._oldest(waiting, as_of),
+            "tickets_backlog_mean_days": self._per_account(waiting, age) / np.maximum(count, 1.0),
+            "tickets_urgent_open": self._per_account(urgent),
+            "tickets_urgent_oldest_days": self._oldest(urgent, as_of),
         }
-    )
 
+    def _oldest(self, tickets: npt.NDArray[np.intp], as_of: int) -> Numbers:
+        first = earliest(self._rows.account[tickets], self._count, self._rows["opened_at"][tickets])
+        return np.nan_to_num(days_from(first, as_of))
 
-def _distinct(rows: Frame, column: str) -> Frame:
-    """Count the values of a column, and the tickets with the commonest and with any."""
-    named = rows.filter(~nw.col(column).is_null())
-    counted = named.group_by("as_of", "account_id", column).agg(nw.len().alias("n"))
-    return counted.group_by("as_of", "account_id").agg(
-        nw.len().alias("distinct"),
-        nw.col("n").max().alias("most"),
-        nw.col("n").sum().alias("all"),
-        nw.when(nw.col(column).is_in(_LIVE)).then(nw.col("n")).otherwise(0).sum().alias("live"),
-    )
+    def _solved(self, as_of: int, standing: npt.NDArray[np.intp]) -> dict[str, Numbers]:
+        spells = self._spells
+        ended = standing[within(spells.ended_at[standing], as_of, _RECENT)]
+        rated = standing[within(spells.rated_at[standing], as_of, 180)]
+        csat = self._rows["csat"][spells.ticket[rated]]
+        recent = within(spells.rated_at[rated], as_of, _RECENT)
 
+        def count(found: npt.NDArray[np.intp]) -> Numbers:
+            return self._per_account(spells.ticket[found])
 
-def _repeated(rows: Frame) -> Frame:
-    """Count tickets of a quarter, and those within days of the same requester's one before.
-
-    Where requesters are not recorded the account's one before counts.
-    """
-    rows = rows.filter(last_days("opened_at", _RECENT + REPEAT_DAYS))
-    rows = rows.with_columns(who=nw.coalesce(nw.col("requester_id"), nw.lit("")))
-    before = nw.col("opened_at").shift(1)
-    rows = rows.with_columns(
-        before=before.over("as_of", "account_id", "who", order_by=["opened_at", "ticket_id"])
-    )
-    near = last_days("opened_at", _RECENT) & (days_between("before", "opened_at") <= REPEAT_DAYS)
-    return rows.group_by("as_of", "account_id").agg(
-        count_where(last_days("opened_at", _RECENT)).alias("opened"),
-        count_where(near).alias("repeated"),
-    )
-
-
-def _some(count: pd.Series[float]) -> pd.Series[float]:
-    return count.where(count > 0)
+        return {
+            "tickets_reopen_rate_90d": count(ended[spells.is_reopened[ended]]) / some(count(ended)),
+            "tickets_csat_180d": count(rated[csat >= _SATISFIED])
+            / some(count(rated[~np.isnan(csat)])),
+            "tickets_badly_rated_90d": count(rated[(csat <= _BAD) & recent]),
+        }

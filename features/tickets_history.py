@@ -1,24 +1,28 @@
-"""Tickets as they stood on each date: what was filled in later is not seen yet."""
+"""Tickets as they stood from one change to the next: what was filled in later is not seen yet."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from features.many_dates import Frame, column_or_null, days_between, known_on_dates, seen
+from features.day_rows import Numbers
+from features.many_dates import Frame, column_or_null
+from features.table_columns import NEVER, Mask, TableColumns, Times, bring_in, days_from
 from features.tables import Tables
 
+#: Before every time there is.
+_BEGINNING = np.iinfo(np.int64).min
 #: A rating without a time of its own is taken as known so many days after the ticket opened.
 _RATED_AFTER = timedelta(days=30)
-_TIMES = (
-    *("first_replied_at", "first_solved_at", "solved_at", "reopened_at", "closed_at"),
-    *("csat_at", "escalated_at", "priority_at"),
-)
 #: Of these is the time at which a ticket was first solved, or solved for good.
 _ENDS = ("first_solved_at", "solved_at", "reopened_at", "closed_at")
+_TIMES = (*_ENDS, "first_replied_at", "csat_at", "escalated_at", "priority_at")
 _OTHERS: dict[str, Any] = {
     "requester_id": nw.String,
     "channel": nw.String,
@@ -29,116 +33,171 @@ _OTHERS: dict[str, Any] = {
 }
 
 
-def tickets_on_dates(tables: Tables, spine: pd.DataFrame) -> Frame:
-    """Return every known ticket once a date, as it stood then.
+@dataclass(frozen=True)
+class Spells:
+    """A row for each time between two changes of a ticket's solution.
+
+    As of a date a ticket stands in the one spell with ``since`` < date ≤ ``until``; before its
+    first solution it is open. No spell begins before the ticket is known.
+
+    Attributes
+    ----------
+    ticket : array of int
+        Row of the ticket.
+    since, until : array of int
+        Moments of the change that began the spell, and of the next one (`NEVER` for none).
+    is_open, is_reopened : array of bool
+        Whether it waits for a solution, and whether it was ever reopened.
+    ended_at : array of int
+        The latest solution.
+    first_resolved_at : array of int
+        Without a first_solved_at, a ticket that was reopened before its solved_at was first
+        solved at an unknown time: its reopening, the latest possible, stands for it.
+    resolved_at : array of int
+        The solution for good; `NEVER` where it is open.
+    rated_at : array of int
+        When its rating became known, from the best column there is.
+    """
+
+    ticket: npt.NDArray[np.intp]
+    since: Times
+    until: Times
+    is_open: Mask
+    is_reopened: Mask
+    ended_at: Times
+    first_resolved_at: Times
+    resolved_at: Times
+    rated_at: Times
+
+    def as_of(self, as_of: int) -> Mask:
+        """Tell which spells a date lies in."""
+        return (self.since < as_of) & (as_of <= self.until)
+
+
+def tickets_brought_in(
+    tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], days: float
+) -> TableColumns:
+    """Return the tickets that can matter for windows of so many days, in order of opening.
 
     Returns
     -------
-    narwhals.LazyFrame
-        as_of, account_id, ticket_id, opened_at, requester_id, channel (lower case);
-
-        is_open, is_urgent (1.0 or 0.0); escalated (bool or null), reopened_at;
-        first_replied_at, ended_at (the latest solution), rated_at, csat (null unless rated);
-        age_days, and the hours from opening to the first_reply, the first_resolution and the
-        (full) resolution with the times they ended at: first_resolved_at, resolved_at.
-
-        Without a first_solved_at, a ticket that was reopened before its solved_at was first
-        solved at an unknown time: its reopening, the latest possible, stands for it.
-        A priority set at priority_at counts from then on, and first_priority before; without
-        these columns a priority holds from the opening, and so does an escalation without a time.
+    TableColumns
+        Every column of a ticket, empty where the table was given without it; channel in lower
+        case.
     """
-    rows = known_on_dates(tables, "tickets", spine, _with_hours(tables))
-    rows = rows.with_columns(_priority(), _escalated(tables))
-    rows = rows.with_columns(*(seen(c) for c in _TIMES))
-    solved = nw.coalesce("solved_at", "closed_at", "first_solved_at")
-    rows = rows.with_columns(
-        solved=solved,
-        ended_at=nw.max_horizontal("solved_at", "closed_at", "first_solved_at"),
-        rated_at=_rated_at(tables, solved),
-    )
-    back = (nw.col("reopened_at") >= nw.col("ended_at")).fill_null(False)
-    rows = rows.with_columns(
-        is_open=_number(nw.col("ended_at").is_null() | back),
-        is_urgent=_number(nw.col("priority").str.to_lowercase() == "urgent"),
-        first_resolved_at=nw.coalesce(
-            nw.col("first_solved_at"), nw.min_horizontal("solved", "reopened_at")
-        ),
-        rated_at=seen("rated_at"),
-    )
-    rows = rows.with_columns(
-        resolved_at=nw.when(nw.col("is_open") == 0.0).then(_solved_for_good()),
-        csat=nw.when(~nw.col("rated_at").is_null()).then(nw.col("csat")),
-    )
-    return rows.with_columns(
-        age_days=days_between("opened_at", "as_of"),
-        first_reply=_hours_until("first_replied_at", "first_replied_at"),
-        first_resolution=_hours_until("first_resolved_at", *_ENDS),
-        resolution=_hours_until("resolved_at", *_ENDS),
-    )
-
-
-def _number(condition: nw.Expr) -> nw.Expr:
-    return nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
-
-
-def _priority() -> nw.Expr:
-    changed_later = (nw.col("priority_at") >= nw.col("as_of")).fill_null(False)
-    now = nw.coalesce("priority", "first_priority")
-    held = nw.when(changed_later).then(nw.col("first_priority")).otherwise(now)
-    return held.alias("priority")
-
-
-def _escalated(tables: Tables) -> nw.Expr:
-    """Return whether a ticket was escalated by then; a time of escalation says it by itself."""
-    if not tables.has("tickets", "escalated_at"):
-        return nw.col("escalated")
-    told = nw.col("escalated_at") < nw.col("as_of")
-    if not tables.has("tickets", "escalated"):
-        return told.alias("escalated")
-    timeless = nw.col("escalated_at").is_null()
-    return nw.when(timeless).then(nw.col("escalated")).otherwise(told).alias("escalated")
-
-
-def _solved_for_good() -> nw.Expr:
-    """Return the last solution: of a ticket reopened after it was solved, its closing."""
-    lasting = nw.col("reopened_at").is_null() | (nw.col("solved") > nw.col("reopened_at"))
-    return nw.when(lasting).then(nw.col("solved")).otherwise(nw.col("closed_at"))
-
-
-def _rated_at(tables: Tables, solved: nw.Expr) -> nw.Expr:
-    """Return when a rating became known, from the best column there is."""
-    if tables.has("tickets", "csat_at"):
-        return nw.col("csat_at")
-    if tables.has("tickets", "solved_at") or tables.has("tickets", "closed_at"):
-        return solved
-    return nw.col("opened_at") + _RATED_AFTER
-
-
-def _with_hours(tables: Tables) -> Frame:
-    """Return tickets with every optional column, and the hours from opening to each time."""
     known = ["known_at"] if tables.has("tickets", "known_at") else []
     rows = tables["tickets"].select(
         "account_id",
-        "ticket_id",
         "opened_at",
         *known,
         *(column_or_null(tables, "tickets", c, nw.Datetime("us")) for c in _TIMES),
         *(column_or_null(tables, "tickets", c, kind) for c, kind in _OTHERS.items()),
     )
-    hours = {f"hours_{c}": _hours(c) for c in ("first_replied_at", *_ENDS)}
-    return rows.with_columns(nw.col("channel").str.to_lowercase(), **hours)
+    rows = rows.filter(nw.col("opened_at") < spine["as_of"].max().to_pydatetime())
+    since = spine["as_of"].min().to_pydatetime() - timedelta(days=days)
+    brought = bring_in(
+        _that_matter(rows, since).with_columns(nw.col("channel").str.to_lowercase()), accounts
+    )
+    return brought.in_order_of("opened_at")
 
 
-def _hours(end: str) -> nw.Expr:
+def _that_matter(rows: Frame, since: Any) -> Frame:
+    """Leave out what was over before a moment and was not opened again."""
+    ended = nw.max_horizontal("solved_at", "closed_at", "first_solved_at")
+    matters = ended.is_null() | (nw.col("reopened_at") >= ended).fill_null(False)
+    for time in ("opened_at", "first_replied_at", "reopened_at", "csat_at"):
+        matters = matters | (nw.col(time) >= since).fill_null(False)
+    # A rating may be known some time after the end.
+    return rows.filter(matters | (ended >= since - _RATED_AFTER).fill_null(False))
+
+
+def spells_of(tables: Tables, tickets: TableColumns) -> Spells:
+    """Return how each ticket stood, from one change of its solution to the next."""
+    times = np.stack([tickets[name] for name in _ENDS])
+    changes = np.vstack([np.full(len(tickets), _BEGINNING), np.sort(times, axis=0)])
+    seen_from, parts = tickets.seen_from("opened_at"), []
+    for number, since in enumerate(changes):
+        until = changes[number + 1] if number + 1 < len(changes) else np.full(len(since), NEVER)
+        rows = np.flatnonzero((np.maximum(since, seen_from) < until) & (since != NEVER))
+        parts.append(_spells(tables, tickets, rows, since[rows], until[rows]))
+    names = Spells.__dataclass_fields__
+    whole = {n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
+    whole["since"] = np.maximum(whole["since"], seen_from[whole["ticket"]])
+    return Spells(**whole)
+
+
+def _spells(
+    tables: Tables, tickets: TableColumns, rows: npt.NDArray[np.intp], since: Times, until: Times
+) -> Spells:
+    """Return how some tickets stood after what happened until `since`, and nothing later."""
+    first, solved_at, reopened, closed = (
+        np.where(tickets[name][rows] <= since, tickets[name][rows], NEVER) for name in _ENDS
+    )
+    solved = _first_there(solved_at, closed, first)
+    ended = _latest(solved_at, closed, first)
+    is_open = (ended == NEVER) | ((reopened != NEVER) & (reopened >= ended))
+    # The last solution: of a ticket reopened after it was solved, its closing.
+    lasting = (reopened == NEVER) | ((solved != NEVER) & (solved > reopened))
+    return Spells(
+        ticket=rows,
+        since=since,
+        until=until,
+        is_open=is_open,
+        is_reopened=reopened != NEVER,
+        ended_at=ended,
+        first_resolved_at=_first_there(first, np.minimum(solved, reopened)),
+        resolved_at=np.where(is_open, NEVER, np.where(lasting, solved, closed)),
+        rated_at=_rated_at(tables, tickets, rows, solved),
+    )
+
+
+def hours_until(tickets: TableColumns, rows: npt.NDArray[np.intp], end: Times) -> Numbers:
     """Return the hours from opening; 0 where the data has the end before it."""
-    hours = days_between("opened_at", end) * 24
-    return nw.when(hours < 0).then(nw.lit(0.0)).otherwise(hours)
+    return np.maximum(days_from(tickets["opened_at"][rows], end) * 24, 0.0)
 
 
-def _hours_until(end: str, *columns: str) -> nw.Expr:
-    """Return the hours of that one of the columns which the end was taken from."""
-    found: nw.Expr = nw.lit(None, dtype=nw.Float64)
-    for column in columns:
-        same = nw.col(end) == nw.col(column)
-        found = nw.when(same).then(nw.col(f"hours_{column}")).otherwise(found)
+def is_urgent(tickets: TableColumns, as_of: int) -> Mask:
+    """Tell which tickets were urgent on a date.
+
+    A priority set at priority_at counts from then on, and first_priority before; without these
+    columns a priority holds from the opening.
+    """
+    urgent, first = (
+        tickets.is_text(name, lambda text: text.lower() == "urgent")
+        for name in ("priority", "first_priority")
+    )
+    unknown = tickets["priority"] < 0
+    set_later = (tickets["priority_at"] >= as_of) & (tickets["priority_at"] != NEVER)
+    was_urgent: Mask = np.where(set_later | unknown, first, urgent)
+    return was_urgent
+
+
+def is_escalated(tickets: TableColumns, as_of: int) -> Mask:
+    """Tell which tickets were escalated by a date; a time of escalation says it by itself."""
+    at = tickets["escalated_at"]
+    escalated: Mask = (at < as_of) | ((at == NEVER) & (tickets["escalated"] == 1.0))
+    return escalated
+
+
+def _rated_at(
+    tables: Tables, tickets: TableColumns, rows: npt.NDArray[np.intp], solved: Times
+) -> Times:
+    if tables.has("tickets", "csat_at"):
+        return tickets["csat_at"][rows]
+    if tables.has("tickets", "solved_at") or tables.has("tickets", "closed_at"):
+        return solved
+    return tickets["opened_at"][rows] + _RATED_AFTER // timedelta(microseconds=1)
+
+
+def _first_there(*times: Times) -> Times:
+    """Return the first of some times that there is."""
+    found = times[-1]
+    for time in reversed(times[:-1]):
+        found = np.where(time != NEVER, time, found)
     return found
+
+
+def _latest(*times: Times) -> Times:
+    """Return the latest of some times, as far as they are there."""
+    latest = np.max([np.where(time == NEVER, _BEGINNING, time) for time in times], axis=0)
+    return np.where(latest == _BEGINNING, NEVER, latest)

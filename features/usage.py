@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from features.day_rows import day_number
+from features.spine_dates import ByAccount, SpineDates
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
 from features.usage_events import breadth
@@ -41,40 +40,33 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
         The spine's index; a float column per feature.
     """
     names = [feature.name for feature in FEATURES]
-    out = np.full((len(spine), len(names)), np.nan)
-    if not spine.empty and tables.has("usage"):
-        use = roll_up(tables, spine["as_of"])
-        users, quotas = Users(use) if use.has_users else None, Quotas(tables, use)
-        for rows, as_of, accounts in _by_date(spine):
-            told = _columns(use, users, day_number(as_of))
-            place = use.accounts.get_indexer(accounts)
-            full = fullest(quotas.as_of(as_of)).reindex(accounts)
-            for number, name in enumerate(names):
-                if name in told:
-                    # Whoever never used it stands at −1, the last.
-                    out[rows, number] = np.append(told[name], np.nan)[place]
-                elif name in full:
-                    out[rows, number] = full[name]
-    return _with_habits(pd.DataFrame(out, index=spine.index, columns=names), spine)
+    if spine.empty or not tables.has("usage"):
+        return pd.DataFrame(np.nan, index=spine.index, columns=names)
+    use = roll_up(tables, spine["as_of"])
+    users, quotas = Users(use) if use.has_users else None, Quotas(tables, use)
+    dates = SpineDates.of(spine)
+
+    # Whoever never used it stands at −1, the last.
+    place = use.accounts.get_indexer(dates.accounts)
+
+    def told(day: pd.Timestamp) -> ByAccount:
+        full = fullest(quotas.as_of(day)).reindex(dates.accounts)
+        columns = _columns(use, users, day_number(day))
+        by_account = {name: np.append(values, np.nan)[place] for name, values in columns.items()}
+        return by_account | {str(name): full[name].to_numpy() for name in full}
+
+    out = dates.told(names, told)
+    return _with_habits(out, spine)
 
 
 def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     """Return how full the quota of each product is: as_of, and the columns of `Quotas.as_of`."""
     quotas = Quotas(tables, roll_up(tables, spine["as_of"]))
     parts = []
-    for _, as_of, accounts in _by_date(spine):
+    for as_of, rows in SpineDates.of(spine):
         levels_then = quotas.as_of(as_of).assign(as_of=as_of)
-        parts.append(levels_then[levels_then["account_id"].isin(accounts)])
+        parts.append(levels_then[levels_then["account_id"].isin(spine["account_id"].iloc[rows])])
     return pd.concat(parts, ignore_index=True)
-
-
-def _by_date(spine: pd.DataFrame) -> Iterator[tuple[slice, pd.Timestamp, pd.Index[str]]]:
-    """Cut the spine, which is in order of as_of, by date: rows, date and accounts."""
-    dates = spine["as_of"].to_numpy()
-    starts = np.flatnonzero(np.append(True, dates[1:] != dates[:-1]))
-    for start, past in pairwise([*starts.tolist(), len(spine)]):
-        accounts = pd.Index(spine["account_id"].iloc[start:past])
-        yield slice(start, past), pd.Timestamp(dates[start]), accounts
 
 
 def _columns(use: DailyUse, users: Users | None, as_of: int) -> Columns:

@@ -1,0 +1,188 @@
+"""A table brought in once, its columns as numbers, to be looked at as of one date after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.day_rows import Codes, Numbers
+
+#: The moment of what never was: later than every date, so that no date has seen it.
+NEVER = np.iinfo(np.int64).max
+_DAY_US = 86_400_000_000
+Times = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The rows of the spine's accounts, with texts as codes and times as microseconds.
+
+    Attributes
+    ----------
+    account : array of int
+        The place of each row's account among those asked for.
+    accounts : int
+        How many were asked for.
+    columns : mapping of str to array
+        Times as microseconds from 1970, `NEVER` where there is none; texts as codes, −1 where
+        there is none; numbers and flags (1, 0) as floats, NaN where there is none.
+    texts : mapping of str to pd.Index
+        What the codes of each text stand for.
+    """
+
+    account: Codes
+    accounts: int
+    columns: Mapping[str, npt.NDArray[Any]]
+    texts: Mapping[str, pd.Index[str]]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.account)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """Return a column."""
+        return self.columns[name]
+
+    def taken(self, rows: Mask | npt.NDArray[np.intp]) -> TableColumns:
+        """Return some of the rows, in the order they are named in."""
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return TableColumns(self.account[rows], self.accounts, columns, self.texts)
+
+    def in_order_of(self, *names: str) -> TableColumns:
+        """Return the rows in order of a column, then of the next one."""
+        return self.taken(np.lexsort([self[name] for name in reversed(names)]))
+
+    def seen_from(self, dated_by: str) -> Times:
+        """Return the moment after which each row is seen: its own, or when it reached us."""
+        own: Times = self[dated_by]
+        late = self.columns.get("known_at")
+        return own if late is None else np.maximum(own, np.where(late == NEVER, own, late))
+
+    def is_text(self, name: str, matches: Callable[[str], bool]) -> Mask:
+        """Tell in which rows a text matches."""
+        found = [matches(str(text)) for text in self.texts[name]]
+        mask: Mask = np.array([*found, False], dtype=bool)[self[name]]
+        return mask
+
+
+def bring_in(frame: nw.LazyFrame[Any], accounts: pd.Index[str]) -> TableColumns:
+    """Run a lazy frame that has account_id, and bring in the rows of these accounts."""
+    table: pa.Table = frame.collect("pyarrow").to_native()
+    columns: dict[str, npt.NDArray[Any]] = {}
+    texts: dict[str, pd.Index[str]] = {}
+    for name in table.column_names:
+        columns[name], named = _numbers(table[name])
+        if named is not None:
+            texts[name] = named
+    place = np.append(accounts.get_indexer(texts.pop("account_id")), -1)
+    account = place[columns.pop("account_id")].astype(np.int64)
+    brought = TableColumns(account, len(accounts), columns, texts)
+    return brought if (account >= 0).all() else brought.taken(account >= 0)
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] | None]:
+    if pa.types.is_timestamp(column.type):
+        moments = column.cast(pa.timestamp("us")).cast(pa.int64())
+        return pc.fill_null(moments, NEVER).to_numpy(), None
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        coded = column.cast(pa.string()).dictionary_encode().combine_chunks()
+        names = pd.Index(coded.dictionary.to_pylist(), dtype=object)
+        return pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), names
+    if pa.types.is_null(column.type):
+        return np.full(len(column), np.nan), None
+    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float), None
+
+
+def moment(as_of: pd.Timestamp) -> int:
+    """Return the microseconds from 1970 to a date."""
+    return int(as_of.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def days_before(as_of: int, days: float) -> int:
+    """Return the moment so many days before another."""
+    return as_of - int(days * _DAY_US)
+
+
+def within(times: Times, as_of: int, days: float, until_days: float = 0) -> Mask:
+    """Tell which times lie in [as_of − days, as_of − until_days)."""
+    return (times >= days_before(as_of, days)) & (times < days_before(as_of, until_days))
+
+
+def days_from(start: Times | int, end: Times | int) -> Numbers:
+    """Return the days, with their fraction, from one time to another; NaN where one is `NEVER`."""
+    lasted = (np.asarray(end) - np.asarray(start)) / _DAY_US
+    there = (np.asarray(end) != NEVER) & (np.asarray(start) != NEVER)
+    return np.where(there, lasted, np.nan)
+
+
+def some(count: Numbers) -> Numbers:
+    """Return a count, NaN where it is 0, to divide by."""
+    return np.where(count > 0, count, np.nan)
+
+
+class Ranked:
+    """Values in order of account and size, for quantiles of any part of them.
+
+    Parameters
+    ----------
+    account : array of int
+        Each value's account, below `accounts`.
+    accounts : int
+        How many there are.
+    values : array of float
+        What is ranked.
+    times : array of int
+        The moment that dates a value; one that never comes is left out.
+    since, until : array of int
+        A value counts as of the dates with since < date ≤ until.
+    """
+
+    def __init__(
+        self,
+        account: Codes,
+        accounts: int,
+        values: Numbers,
+        times: Times,
+        since: Times,
+        until: Times,
+    ) -> None:
+        there = np.flatnonzero(times != NEVER)
+        order = there[np.lexsort((values[there], account[there]))]
+        self._account, self._values, self._times = account[order], values[order], times[order]
+        self._since, self._until, self._accounts = since[order], until[order], accounts
+
+    def within(self, as_of: int, days: float, until_days: float = 0) -> Quantiles:
+        """Return the values of a date whose times lie in [as_of − days, as_of − until_days)."""
+        inside = within(self._times, as_of, days, until_days)
+        inside &= (self._since < as_of) & (as_of <= self._until)
+        return Quantiles(self._account[inside], self._accounts, self._values[inside])
+
+
+class Quantiles:
+    """Quantiles of each account's values, which come in order of account and size."""
+
+    def __init__(self, account: Codes, accounts: int, values: Numbers) -> None:
+        self._count = np.bincount(account, minlength=accounts)
+        self._start = np.cumsum(self._count) - self._count
+        self._values = np.append(values, np.nan)
+
+    def of(self, share: float) -> Numbers:
+        """Return a quantile, in a straight line between two values; NaN of no value."""
+        place = np.maximum(self._count - 1, 0) * share
+        low = np.floor(place).astype(np.int64)
+        high = np.minimum(low + 1, np.maximum(self._count - 1, 0))
+        there = self._count > 0
+        last = len(self._values) - 1
+        below = self._values[np.where(there, self._start + low, last)]
+        above = self._values[np.where(there, self._start + high, last)]
+        found: Numbers = below + (place - low) * (above - below)
+        return found

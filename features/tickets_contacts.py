@@ -1,0 +1,87 @@
+"""Who comes to support, by which channels, and how often somebody comes again within days."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from features.day_rows import Codes, Numbers, latest, summed
+from features.table_columns import TableColumns, days_before, days_from, some
+
+#: Days of the recent windows.
+RECENT_DAYS = 90
+#: A customer who comes again within so many days repeats themself.
+REPEAT_DAYS = 7
+#: Channels on which somebody waits for an answer.
+_LIVE = ("call", "chat", "live chat", "phone", "telephone", "voice")
+
+
+class Contacts:
+    """The contacts of a company's accounts, looked at as of one date after another.
+
+    Parameters
+    ----------
+    tickets : TableColumns
+        In order of opening.
+    """
+
+    def __init__(self, tickets: TableColumns) -> None:
+        self._tickets = tickets
+        # The nameless of an account are one person here: they may be the same.
+        self._person, self._person_account = _numbered(tickets, "requester_id")
+        self._is_named = tickets["requester_id"] >= 0
+        self._channel, self._channel_account = _numbered(tickets, "channel")
+        self._has_channel = tickets["channel"] >= 0
+        self._is_live = tickets.is_text("channel", lambda text: text in _LIVE)
+
+    def as_of(self, as_of: int) -> dict[str, Numbers]:
+        """Return the features of every account as of a moment."""
+        rows = opened_within(self._tickets, as_of, RECENT_DAYS)
+        count = self._tickets.accounts
+        named = self._person[rows[self._is_named[rows]]]
+        came = summed(named, len(self._person_account)) > 0
+        told = rows[self._has_channel[rows]]
+        per_channel = summed(self._channel[told], len(self._channel_account))
+        used = per_channel > 0
+        most = latest(self._channel_account[used], count, per_channel[used])
+        whole = some(summed(self._tickets.account[told], count))
+        live = summed(self._tickets.account[told[self._is_live[told]]], count)
+        return {
+            "tickets_requesters_90d": summed(self._person_account[came], count),
+            "tickets_channels_90d": summed(self._channel_account[used], count),
+            "tickets_top_channel_share_90d": most / whole,
+            "tickets_live_channel_share_90d": live / whole,
+            "tickets_repeated_share_90d": self._repeated(as_of),
+        }
+
+    def _repeated(self, as_of: int) -> Numbers:
+        """Return the share of a quarter's tickets that came soon after the same person's before."""
+        rows = opened_within(self._tickets, as_of, RECENT_DAYS + REPEAT_DAYS)
+        # By person, and each one's in order of opening.
+        rows = rows[np.argsort(self._person[rows], kind="stable")]
+        opened, account = self._tickets["opened_at"][rows], self._tickets.account[rows]
+        since = days_from(opened[:-1], opened[1:])
+        soon = (self._person[rows[1:]] == self._person[rows[:-1]]) & (since <= REPEAT_DAYS)
+        recent = opened >= days_before(as_of, RECENT_DAYS)
+        again = np.append(False, soon)[: len(rows)] & recent
+        count = self._tickets.accounts
+        return summed(account[again], count) / some(summed(account[recent], count))
+
+
+def opened_within(tickets: TableColumns, as_of: int, days: float) -> npt.NDArray[np.intp]:
+    """Return the tickets, in order, opened in so many days before a moment and known by then."""
+    opened = tickets["opened_at"]
+    first, past = np.searchsorted(opened, [days_before(as_of, days), as_of])
+    rows = np.arange(first, past)
+    if "known_at" not in tickets.columns:
+        return rows
+    return rows[tickets.seen_from("opened_at")[first:past] < as_of]
+
+
+def _numbered(tickets: TableColumns, name: str) -> tuple[Codes, Codes]:
+    """Return each ticket's pair of account and text, by number, and each pair's account."""
+    width = len(tickets.texts[name]) + 1
+    pairs, number = np.unique(
+        tickets.account * width + tickets[name].astype(np.int64) + 1, return_inverse=True
+    )
+    return number.astype(np.int64), pairs // width
