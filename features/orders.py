@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import narwhals as nw
@@ -19,6 +20,7 @@ from features.many_dates import (
     last_days,
     on_spine,
 )
+from features.point_in_time import collect, known_rows
 from features.tables import Tables
 
 #: The habit is told by the intervals of so many days, and by so many of them at least.
@@ -153,6 +155,23 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     out["orders_interval_days_median"] = usual
     out["orders_interval_vs_habit"] = (since / usual).map(np.log)
     return out[names].astype(float)
+
+
+def orders_by_day(tables: Tables, as_of: datetime) -> pd.DataFrame:
+    """Return what each account ordered, and gave back, on each day, as known before a date.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_rows, 3)
+        account_id, ordered_at (the day) and amount, by account and day; what was given back on a
+        day (amounts below zero) is a row of its own.
+    """
+    rows = known_rows(tables, "orders", as_of).with_columns(
+        ordered_at=nw.col("ordered_at").dt.truncate("1d"), given_back=nw.col("amount") < 0
+    )
+    keys = ["account_id", "ordered_at", "given_back"]
+    days = collect(rows.group_by(*keys).agg(nw.col("amount").sum()))
+    return days.sort_values(keys, ignore_index=True).drop(columns="given_back")
 
 
 def _levels(rows: Frame) -> Frame:

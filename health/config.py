@@ -20,7 +20,7 @@ from features.source import TableSource
 from health.backtest.config import BacktestConfig
 from health.expansion.config import ExpansionConfig
 from health.feature_config import FeatureConfig
-from health.flags.config import DEFAULT_PLAYS, FlagsConfig
+from health.flags.config import DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
 from health.own.config import OwnConfig
 from health.own.families import families_of
 from health.report.config import ReportConfig
@@ -184,6 +184,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _scorecard_of_orders(self) -> Config:
+        if "subscriptions" not in self.tables:
+            object.__setattr__(self, "scorecard", self.scorecard.where_customers_order())
+        return self
+
+    @model_validator(mode="after")
     def _known_stages(self) -> Config:
         wrong = unknown_stages(self.scorecard, self.stages)
         if wrong:
@@ -220,7 +226,8 @@ class Config(Section):
 
     def play(self, flag: str) -> str:
         """Return the suggested play for a kind of flag."""
-        return self.plays.get(flag, DEFAULT_PLAYS[flag])
+        built_in = DEFAULT_PLAYS if "subscriptions" in self.tables else DEFAULT_PLAYS | ORDER_PLAYS
+        return self.plays.get(flag, built_in[flag])
 
 
 def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:

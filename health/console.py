@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.catalogue_page import BETTER, families, sentence, window
+from health.business import business_of
+from health.console_orders import order_lines
 from health.console_whitespace import show_whitespace
 from health.scoring.families import family_reasons
 from health.wording import day, money, percent, points
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 _BANDS = {"red": "red", "yellow": "yellow", "green": "green"}
 #: Terms of a model shown one by one; the others are summed in one line.
 MOST_TERMS = 10
-_LISTS = {"at_risk": "At risk", "upsell": "Upsell", "cross_sell": "Cross-sell"}
+#: Lists whose top stands in the summary.
+_SHOWN = ("at_risk", "upsell", "cross_sell", "silent")
 
 
 def say(console: Console, text: str) -> None:
@@ -83,16 +86,20 @@ def run_summary(console: Console, run: RunResult) -> None:
     )
     at_risk = flags[flags["flag"] == "at_risk"]
     say(console, money_at_risk(scores, at_risk, currency))
-    for flag in ("upsell", "cross_sell"):
+    lists = {kind.flag: kind.title for kind in business_of(info).lists if kind.flag in _SHOWN}
+    if "upsell" in lists:
+        # Where there is something to sell, who fell silent is in the report.
+        lists.pop("silent")
+    for flag in ("upsell", "cross_sell") if "upsell" in lists else ():
         own = flags[flags["flag"] == flag]
         say(
             console,
-            f"{_LISTS[flag]} candidates: {len(own):,}, worth "
+            f"{lists[flag]} candidates: {len(own):,}, worth "
             f"{money(own['value'].sum(), currency)} expected in a year",
         )
     for warning in info["warnings"]:
         console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False)
-    for flag, name in _LISTS.items():
+    for flag, name in lists.items():
         _top_five(console, name, flags[flags["flag"] == flag], currency)
     folder = run.published.folder
     say(console, f"Report:   {folder / 'report.html'}")
@@ -141,7 +148,9 @@ def explanation(console: Console, found: Explanation) -> None:
     row, currency = found.scores, found.currency
     name = row["name"] if isinstance(row["name"], str) else row["account_id"]
     console.print(f"\n[bold]{escape(name)}[/] ({escape(row['account_id'])})", highlight=False)
-    say(console, f"Stage {row['stage']}; MRR {money(row['mrr'], currency)}")
+    ordered = order_lines(row, currency)
+    paid = ordered[0] if ordered else f"MRR {money(row['mrr'], currency)}"
+    say(console, f"Stage {row['stage']}; {paid}")
     if pd.notna(row["health_score"]):
         change = row["health_change"]
         moved = f", {change:+.1f} since the run before" if pd.notna(change) else ""
@@ -158,7 +167,10 @@ def explanation(console: Console, found: Explanation) -> None:
             )
     else:
         say(console, f"Health: not scored, {row['not_scored_reason']}")
-    _probability_line(console, row)
+    for line in ordered[1:]:
+        say(console, line)
+    if not ordered:
+        _probability_line(console, row)
     say(
         console,
         f"Lifetime value {money(row['clv'], currency)} "
@@ -182,6 +194,10 @@ def explanation(console: Console, found: Explanation) -> None:
             _change_table(console, found)
     if len(found.whitespace):
         show_whitespace(console, found.whitespace, currency)
+    _history_table(console, found)
+
+
+def _history_table(console: Console, found: Explanation) -> None:
     if len(found.history) > 1:
         table = Table("as of", "health", "band", "churn", title="\nHistory", box=None)
         for past in found.history.itertuples():

@@ -40,11 +40,11 @@ def _headings(listing: Listing) -> list[tuple[str, Any]]:
         ("#", "right"),
         ("Account", "left"),
         *csm,
-        ("MRR", "right"),
+        (listing.business.money, "right"),
         ("Health", "left"),
         *money,
         ("Why", "left"),
-        ("Renewal", "left"),
+        *([("Renewal", "left")] if listing.business.has_terms else []),
         ("Since", "left"),
     ]
 
@@ -65,6 +65,6 @@ def _cells(row: dict[Any, Any], listing: Listing) -> list[str]:
         f"[{colour}]{band.letter} {wording.score(row['health_score'])}[/]",
         *(money if kind.chance else []),
         escape(wording.text_of(row["reasons"])),
-        wording.renewal(row["days_to_renewal"]),
+        *([wording.renewal(row["days_to_renewal"])] if listing.business.has_terms else []),
         wording.since(row["since"], listing.as_of),
     ]

@@ -6,6 +6,12 @@ from models.clv import expected_loss, lifetime_value, lifetime_value_interval
 from models.cohorts import ShiftedBetaGeometric
 from models.comparison import compare_in_time
 from models.cox import CoxSurvival
+from models.customer_value import (
+    OrderLifetime,
+    order_lifetime,
+    order_value,
+    value_customers,
+)
 from models.discrete_time import DiscreteTimeSurvival
 from models.drivers import drivers
 from models.evaluation import Evaluation, evaluate
@@ -15,15 +21,9 @@ from models.growth import PeerGrowth
 from models.inputs import ModelInputError
 from models.leakage import leakage_suspects
 from models.propensity import PropensityModel
-from models.purchases import (
-    OrderLifetime,
-    PurchaseModel,
-    SpendModel,
-    order_lifetime,
-    order_value,
-    purchase_history,
-)
+from models.purchases import PurchaseModel, purchase_history
 from models.retention import retention_table
+from models.spend import SpendModel
 from models.splits import TimeSplit
 from models.survival import PeerSurvival, tilt
 from models.survival_evaluation import concordance, integrated_brier_score
@@ -59,4 +59,5 @@ __all__ = [
     "purchase_history",
     "retention_table",
     "tilt",
+    "value_customers",
 ]

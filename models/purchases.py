@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,20 +13,25 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from models.inputs import FloatArray, ModelInputError
-from models.survival import DAYS_PER_MONTH
 
 #: Customers who came back below which no heterogeneity can be read off.
 FEWEST_REPEATERS = 10
 DAYS_PER_WEEK = 7.0
 # Log-parameters outside this range mean that the likelihood has no inner maximum.
-_WIDEST = 7.0
+WIDEST = 7.0
+# Customers seen for less, on average or in all without a return, tell nothing of how often they
+# come back.
+_SHORTEST_WEEKS, _LEAST_WEEKS = 1.0, 52.0
+# Log-odds beyond which a chance of having left is told as if it were certain.
+_SUREST = 15.0
 
 
 def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
     """Summarise each customer's purchases before a date.
 
     Purchases of one day count as one, and the first is the start, not a repeat (Fader, Hardie
-    & Lee 2005).
+    & Lee 2005). A refund (an amount below zero) is no purchase: it lowers what the last purchase
+    before it was worth.
 
     Parameters
     ----------
@@ -44,12 +48,13 @@ def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
         (of a repeat day; NaN without one) and spent (in all).
     """
     seen = orders[orders["ordered_at"] < pd.Timestamp(until)]
-    if seen.empty:
+    days = _purchase_days(seen)
+    if days.empty:
         raise ModelInputError(
-            f"no order before {pd.Timestamp(until).date()}", where="orders", fix="give a later date"
+            f"no purchase (an amount of 0 or more) before {pd.Timestamp(until).date()}",
+            where="orders",
+            fix="give a later date, or check the amounts",
         )
-    day = seen["ordered_at"].dt.normalize().rename("day")
-    days = seen.groupby(["account_id", day])["amount"].sum().reset_index()
     repeat = days[days.duplicated("account_id")]
     by_account = days.groupby("account_id")
     first, last = by_account["day"].min(), by_account["day"].max()
@@ -59,9 +64,33 @@ def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
             "recency_weeks": (last - first).dt.days / DAYS_PER_WEEK,
             "age_weeks": (_last_day_before(until) - first).dt.days / DAYS_PER_WEEK,
             "mean_spend": repeat.groupby("account_id")["amount"].mean(),
-            "spent": by_account["amount"].sum(),
+            "spent": seen.groupby("account_id")["amount"].sum().reindex(first.index),
         }
     )
+
+
+def _purchase_days(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return account_id, day and amount of each day with a purchase, by account and day.
+
+    A refund (an amount below zero) is no purchase: it lowers that of the day it follows.
+    """
+    day = orders["ordered_at"].dt.normalize().astype("datetime64[us]").rename("day")
+    amounts = orders[["account_id", "amount"]].assign(day=day)
+    bought = amounts[amounts["amount"] >= 0].groupby(["account_id", "day"])["amount"].sum()
+    days = bought.reset_index()
+    refunds = amounts[amounts["amount"] < 0]
+    if refunds.empty:
+        return days
+    days = days.assign(of_day=days["day"])
+    back = pd.merge_asof(
+        refunds.sort_values(["day", "account_id"]),
+        days.sort_values(["day", "account_id"])[["account_id", "day", "of_day"]],
+        on="day",
+        by="account_id",
+    )
+    taken = back.groupby(["account_id", "of_day"])["amount"].sum()
+    net = bought.add(taken.rename_axis(["account_id", "day"]), fill_value=0.0)
+    return net.rename("amount").reset_index()
 
 
 def _last_day_before(moment: Any) -> pd.Timestamp:
@@ -74,15 +103,17 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
 
     Rates are Gamma(r, α) among customers, chances of leaving Beta(a, b) (Fader, Hardie & Lee
     2005, "Counting Your Customers" the Easy Way, Marketing Science 24). Where the likelihood has
-    no inner maximum every customer is taken to buy on at its own rate, shrunk to that of all,
-    and ``message_`` says so.
+    no inner maximum every customer is taken to buy on at its own rate, shrunk to that of all;
+    where the customers were seen for less than a week on average, or for less than 52 in all
+    and nobody bought again, no rate is told either.
+    ``message_`` says so.
 
     Attributes
     ----------
     basis_ : str
-        ``"bg/nbd"`` or ``"mean rate"``.
+        ``"bg/nbd"``, ``"mean rate"`` or ``"none"``.
     message_ : str
-        Why the mean rate stands in; empty otherwise.
+        Why another basis stands in; empty otherwise.
     r_, alpha_, a_, b_ : float
         Parameters, α in weeks; NaN without a fit.
     log_likelihood_ : float
@@ -96,6 +127,14 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         x, recency, age = _columns(history)
         self.rate_ = float((x.sum() + 0.5) / max(age.sum(), 1.0))
         self.r_ = self.alpha_ = self.a_ = self.b_ = self.log_likelihood_ = float("nan")
+        if age.mean() < _SHORTEST_WEEKS or (not x.any() and age.sum() < _LEAST_WEEKS):
+            self.basis_, self.rate_ = "none", float("nan")
+            self.message_ = (
+                f"{len(x)} customers were seen for {age.mean():.1f} weeks on average after their "
+                f"first purchase, and {int((x > 0).sum())} bought again: how often they buy is "
+                "not known yet"
+            )
+            return self
         self.message_ = self._maximise(x, recency, age)
         self.basis_ = "mean rate" if self.message_ else "bg/nbd"
         return self
@@ -119,7 +158,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             # Far from the maximum the search may leave the range of floats and comes back.
             warnings.simplefilter("ignore", RuntimeWarning)
             found = minimize(loss, np.zeros(4), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 4)
-        if not np.isfinite(found.fun) or np.abs(found.x).max() > _WIDEST or not found.success:
+        if not np.isfinite(found.fun) or np.abs(found.x).max() > WIDEST or not found.success:
             return (
                 "the BG/NBD likelihood did not converge to an inner maximum: "
                 "the mean purchase rate stands in"
@@ -134,9 +173,79 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         """Return the probability that each customer still buys; NaN where no model tells."""
         check_is_fitted(self)
         x, recency, age = _columns(history)
-        if self.basis_ == "mean rate":
+        if self.basis_ != "bg/nbd":
             return np.full(len(x), np.nan)
         return np.asarray(1.0 / (1.0 + self._gone(x, recency, age)))
+
+    def left_contributions(self, history: pd.DataFrame) -> pd.DataFrame:
+        """Split the log-odds of having left: each return speaks for staying, silence against it.
+
+        Parameters
+        ----------
+        history : pd.DataFrame, shape = (n_customers, n_columns)
+            As in ``fit``.
+
+        Returns
+        -------
+        pd.DataFrame, shape = (n_customers, 3)
+            baseline (a customer right after its first return), returns (≤ 0) and silence (≥ 0);
+            a row sums to the log-odds of 1 − `alive`, held within ±15. NaN without a fit, and
+            for a customer that never came back: BG/NBD lets customers leave after a return
+            only, so it takes them to be there and tells them apart by nothing.
+        """
+        check_is_fitted(self)
+        x, recency, age = _columns(history)
+        parts = np.full((len(x), 3), np.nan)
+        back = x > 0
+        if self.basis_ == "bg/nbd" and back.any():
+            x, recency, age = x[back], recency[back], age[back]
+            baseline = np.full(len(x), np.log(self.a_ / self.b_))
+            returns = -np.log((self.b_ + x - 1.0) / self.b_)
+            silence = (self.r_ + x) * np.log((self.alpha_ + age) / (self.alpha_ + recency))
+            total = np.clip(baseline + returns + silence, -_SUREST, _SUREST)
+            held = np.maximum(total - baseline - returns, 0.0)
+            parts[back] = np.column_stack([baseline, total - baseline - held, held])
+        return pd.DataFrame(parts, columns=["baseline", "returns", "silence"], index=history.index)
+
+    def order_probability(self, history: pd.DataFrame, weeks: float) -> FloatArray:
+        """Return the chance that each customer buys within `weeks` from now; NaN if unknown.
+
+        A customer that is there buys nothing with ((α + T) ⁄ (α + T + t))^(r + x), the mean of
+        exp(−λt) over what its history leaves open about its rate λ.
+        """
+        check_is_fitted(self)
+        x, recency, age = _columns(history)
+        shape, seen = self._rate(x, age)
+        there = 1.0 / (1.0 + self._gone(x, recency, age)) if self.basis_ == "bg/nbd" else 1.0
+        return np.asarray(there * (1.0 - (seen / (seen + weeks)) ** shape))
+
+    def _rate(self, x: FloatArray, age: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the Gamma distribution of each customer's rate: its shape, and its weeks."""
+        if self.basis_ == "bg/nbd":
+            return self.r_ + x, self.alpha_ + age
+        return x + 1.0, age + 1.0 / self.rate_
+
+    def draw_purchases(
+        self, history: pd.DataFrame, weeks: float, rng: np.random.Generator, draws: int
+    ) -> FloatArray:
+        """Draw what may come: purchases within `weeks`, shape = (n_customers, draws).
+
+        Whether the customer is still there, its rate and its chance of leaving are drawn from
+        what its history leaves open; their mean over many draws is `expected`.
+        """
+        check_is_fitted(self)
+        x, recency, age = (column[:, None] for column in _columns(history))
+        size = (len(x), draws)
+        if self.basis_ == "none":
+            return np.full(size, np.nan)
+        shape, seen = self._rate(x, age)
+        would = rng.poisson(rng.gamma(shape, weeks / seen, size))
+        if self.basis_ == "mean rate":
+            return would.astype("float64")
+        leaves = np.clip(rng.beta(self.a_, self.b_ + x, size), 1e-9, 1.0)
+        stays = np.minimum(would, rng.geometric(leaves))
+        there = rng.random(size) * (1.0 + self._gone(x, recency, age)) < 1.0
+        return np.asarray(stays * there, dtype="float64")
 
     def _gone(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
         """Return the odds of having left after the last purchase; 0 without a repeat."""
@@ -158,102 +267,20 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         array, shape = (n_customers, n_times)
-            Rising along each row; Fader, Hardie & Lee's equation 10.
+            Rising along each row; Fader, Hardie & Lee's equation 10. NaN where no rate is known.
         """
         check_is_fitted(self)
         x, recency, age = (column[:, None] for column in _columns(history))
         t = np.atleast_1d(np.asarray(weeks, dtype="float64"))[None, :]
-        if self.basis_ == "mean rate":
-            return np.asarray((x + 1.0) / (age + 1.0 / self.rate_) * t)
+        if self.basis_ != "bg/nbd":
+            shape, seen = self._rate(x, age)
+            return np.asarray(shape / seen * t)
         a = self.a_ if abs(self.a_ - 1.0) > 1e-9 else 1.0 + 1e-9
         start = self.alpha_ + age
         power = (start / (start + t)) ** (self.r_ + x)
         left = 1.0 - power * hyp2f1(self.r_ + x, self.b_ + x, a + self.b_ + x - 1, t / (start + t))
         scale = (a + self.b_ + x - 1) / (a - 1)
         return np.asarray(scale * left / (1.0 + self._gone(x, recency, age)))
-
-
-class SpendModel(BaseEstimator):  # type: ignore[misc]
-    """Gamma-Gamma: what a customer's purchase is worth, shrunk to all (Fader & Hardie 2013).
-
-    Attributes
-    ----------
-    basis_ : str
-        ``"gamma-gamma"`` or ``"mean spend"``.
-    message_ : str
-        Why the mean stands in; empty otherwise.
-    p_, q_, v_ : float
-        Parameters, v in currency; NaN without a fit.
-    mean_ : float
-        Mean spend of a repeat purchase over customers.
-    """
-
-    def fit(self, history: pd.DataFrame, y: Any = None) -> Self:
-        """Fit on repeats and mean_spend of the customers who came back."""
-        back = history[(history["repeats"] > 0) & (history["mean_spend"] > 0)]
-        x = back["repeats"].to_numpy(dtype="float64")
-        spend = back["mean_spend"].to_numpy(dtype="float64")
-        every = history["spent"].sum() / max((history["repeats"] + 1).sum(), 1)
-        self.mean_ = float(spend.mean()) if len(back) else float(every)
-        self.p_ = self.q_ = self.v_ = float("nan")
-        self.message_ = self._maximise(x, spend)
-        self.basis_ = "mean spend" if self.message_ else "gamma-gamma"
-        return self
-
-    def _maximise(self, x: FloatArray, spend: FloatArray) -> str:
-        if len(x) < FEWEST_REPEATERS:
-            return (
-                f"{len(x)} customers bought again, {FEWEST_REPEATERS} are needed for Gamma-Gamma: "
-                "the mean spend stands in"
-            )
-        scale = float(spend.mean())
-
-        def loss(log_parameters: FloatArray) -> float:
-            p, q, v = np.exp(log_parameters)
-            return -float(_spend_log_likelihood(p, q, v, x, spend / scale).mean())
-
-        found = minimize(
-            loss, np.array([1.0, 1.0, 0.5]), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 3
-        )
-        if not found.success or np.abs(found.x).max() > _WIDEST or np.exp(found.x[1]) <= 1.0:
-            return (
-                "the Gamma-Gamma likelihood did not converge to a finite mean: "
-                "the mean spend stands in"
-            )
-        self.p_, self.q_, v = (float(value) for value in np.exp(found.x))
-        self.v_ = v * scale
-        return ""
-
-    def expected(self, history: pd.DataFrame) -> FloatArray:
-        """Return the expected spend of each customer's next purchase, in currency."""
-        check_is_fitted(self)
-        x = history["repeats"].to_numpy(dtype="float64")
-        spend = np.nan_to_num(history["mean_spend"].to_numpy(dtype="float64"))
-        if self.basis_ == "mean spend":
-            return np.asarray((x * spend + self.mean_) / (x + 1.0))
-        return np.asarray(self.p_ * (self.v_ + x * spend) / (self.p_ * x + self.q_ - 1.0))
-
-
-def order_value(
-    purchases: FloatArray, spend: FloatArray, *, margin: float, annual_discount_rate: float
-) -> FloatArray:
-    """Return Σ (N(m) − N(m − 1)) · spend · margin ⁄ (1 + d)^(m/12) over the months m = 1 … M.
-
-    Parameters
-    ----------
-    purchases : array, shape = (n_customers, n_months)
-        N(m), purchases expected within m months, from `PurchaseModel.expected`.
-    spend : array, shape = (n_customers,)
-        Of one purchase, in currency.
-    margin : float
-        Gross margin, 0-1.
-    annual_discount_rate : float
-        d, per year.
-    """
-    monthly = np.diff(purchases, axis=1, prepend=0.0)
-    months = np.arange(1, purchases.shape[1] + 1, dtype="float64")
-    weights = margin * (1.0 + annual_discount_rate) ** (-months / 12.0)
-    return np.asarray(spend * (monthly @ weights))
 
 
 def _columns(history: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -282,81 +309,3 @@ def _log_likelihood(
     # B(a + 1, b + x − 1) ⁄ B(a, b + x) = a ⁄ (b + x − 1).
     gone = np.log(a) - np.log(np.maximum(b + x - 1, 1e-300)) - (r + x) * np.log(alpha + recency)
     return np.asarray(common + np.where(x > 0, np.logaddexp(there, gone), there))
-
-
-def _spend_log_likelihood(
-    p: float, q: float, v: float, x: FloatArray, spend: FloatArray
-) -> FloatArray:
-    """Return ln f(mean spend) of each customer; Fader & Hardie (2013), equation 1a."""
-    total = p * x
-    return np.asarray(
-        gammaln(total + q)
-        - gammaln(total)
-        - gammaln(q)
-        + q * np.log(v)
-        + (total - 1) * np.log(spend)
-        + total * np.log(x)
-        - (total + q) * np.log(x * spend + v)
-    )
-
-
-@dataclass(frozen=True)
-class OrderLifetime:
-    """Value of customers who buy without a contract.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame, shape = (n_customers, 7)
-        Indexed by account_id: repeats, alive_probability (NaN where no model tells),
-        expected_purchases and expected_spend within the horizon, clv (still to come,
-        discounted), past_value (margin earned so far) and total_value; in currency.
-    messages : tuple of str
-        Where a mean stands in for a model, and why.
-    """
-
-    table: pd.DataFrame
-    messages: tuple[str, ...]
-
-
-def order_lifetime(
-    orders: pd.DataFrame,
-    *,
-    until: Any,
-    horizon_months: int,
-    margin: float,
-    annual_discount_rate: float,
-) -> OrderLifetime:
-    """Fit both models on the orders before a date, and value every customer as of it.
-
-    Parameters
-    ----------
-    orders : pd.DataFrame, shape = (n_orders, n_columns)
-        account_id, ordered_at, amount.
-    until : datetime
-        What happened at this moment or later is not seen.
-    horizon_months : int
-        Months ahead that count.
-    margin : float
-        Gross margin, 0-1.
-    annual_discount_rate : float
-        d, per year.
-    """
-    history = purchase_history(orders, until=until)
-    purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
-    weeks = np.arange(1, horizon_months + 1) * DAYS_PER_MONTH / DAYS_PER_WEEK
-    expected, each = purchases.expected(history, weeks), spend.expected(history)
-    clv = order_value(expected, each, margin=margin, annual_discount_rate=annual_discount_rate)
-    past = history["spent"].to_numpy(dtype="float64") * margin
-    table = pd.DataFrame(
-        {
-            "repeats": history["repeats"],
-            "alive_probability": purchases.alive(history),
-            "expected_purchases": expected[:, -1],
-            "expected_spend": each,
-            "clv": clv,
-            "past_value": past,
-            "total_value": past + clv,
-        },
-        index=history.index,
-    )
-    return OrderLifetime(table, tuple(m for m in (purchases.message_, spend.message_) if m))

@@ -24,6 +24,11 @@ from health.scoring.reasons import strongest
 
 #: What the published table holds beside `COLUMNS`.
 PUBLISHED = (*COLUMNS, "listed", "why", "why_not")
+#: What it says of each account in scores.parquet.
+OFFER_COLUMNS = (
+    *("cross_sell_product", "cross_sell_probability", "cross_sell_base_rate", "cross_sell_value"),
+    *("upsell_product", "upsell_value"),
+)
 #: Most sentences of one row.
 _MOST = 4
 
@@ -111,7 +116,7 @@ def _columns(rows: pd.DataFrame, best: pd.DataFrame, accounts: pd.Series[str]) -
             "upsell_value": worth.reindex(accounts),
         }
     )
-    return frame.set_axis(accounts.index)
+    return frame[list(OFFER_COLUMNS)].set_axis(accounts.index)
 
 
 def _texts(values: pd.Series[str]) -> list[str | None]:

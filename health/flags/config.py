@@ -25,7 +25,8 @@ class FlagsConfig(Section):
     expansion_lift : float
         The same for upsell and cross-sell.
     silent_days : int
-        Days without any use, after there was some, that make an account silent.
+        Days without any use, after there was some, that make an account silent; where customers
+        order and have no contract, also days without an order, if twice as many as usual.
     renewal_days : int
         A term that ends within so many days puts the account on the list of renewals.
     advocate_nps : float
@@ -101,4 +102,10 @@ DEFAULT_PLAYS = {
     "advocate": "Ask for a reference, a review or a case story",
     "leaving": "Exit interview; agree what would have to change for them to stay",
     "silent": "Find out who left or what broke; a login check and a call to the main contact",
+}
+
+#: The same where customers order and have no contract.
+ORDER_PLAYS = {
+    "at_risk": "Call this week: ask what they ordered elsewhere, and what would bring them back",
+    "silent": "Ask whether the need or the contact has changed; make reordering one click",
 }

@@ -9,6 +9,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from features.errors import HealthError
+from health.business import Business, business_of, with_money
 from health.config import Config
 from health.weekly.run_directory import find_run
 from health.wording import LISTS, ListKind
@@ -30,6 +31,8 @@ class Listing:
         days_to_renewal of the account.
     currency : str
         Of every amount.
+    business : Business
+        How its money is called.
     """
 
     kind: ListKind
@@ -37,6 +40,7 @@ class Listing:
     as_of: date
     rows: pd.DataFrame
     currency: str
+    business: Business
 
 
 def read_list(
@@ -55,7 +59,9 @@ def read_list(
         raise HealthError(f"no list is called {flag!r}", where="--flag", fix=f"one of: {names}")
     run = find_run(config.runs_dir, as_of, config.file)
     columns = ["account_id", "csm", "mrr", "health_score", "health_band", "days_to_renewal"]
-    scores = run.table("scores", columns)
+    business = business_of(run.info())
+    kind = next((own for own in business.lists if own.flag == flag), kind)
+    scores = with_money(run.table("scores", [*dict.fromkeys([*columns, business.column])]))
     flags = run.table("flags")
     if csm is not None:
         csm = _known_csm(csm, scores["csm"])
@@ -63,7 +69,7 @@ def read_list(
     own = flags[flags["flag"] == flag]
     rows = own.merge(scores.drop(columns="csm"), on="account_id", how="left", suffixes=("", "_now"))
     rows = rows.sort_values(["csm", "rank", "account_id"], na_position="last")
-    return Listing(kind, csm, run.as_of, rows.reset_index(drop=True), config.currency)
+    return Listing(kind, csm, run.as_of, rows.reset_index(drop=True), config.currency, business)
 
 
 def _known_csm(csm: str, known: pd.Series[str]) -> str:

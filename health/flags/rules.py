@@ -14,6 +14,7 @@ from health.flags.actions import no_actions
 from health.flags.capacity import LISTED, fit_lists, unassigned_warning
 from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
 from health.flags.offers import advocate, cross_sell, upsell
+from health.flags.orders import silence_in_words, stopped_ordering
 from health.flags.scored import Scored, paying_on, pick, with_reasons
 from health.scoring.reasons import below_each_other, strongest
 from health.scoring.wording_cache import sentences
@@ -238,10 +239,14 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
 
 def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     recency = scored.features["usage_recency_days"]
-    chosen = paying_on(scored) & (recency >= config.flags.silent_days)
-    picked = pick(scored, chosen, value="mrr")
-    days = recency.loc[picked.index].astype(int).astype(str)
-    return picked.assign(reasons="No use for " + days + " days, after there had been some")
+    unused = recency >= config.flags.silent_days
+    idle = stopped_ordering(scored, config)
+    picked = pick(scored, paying_on(scored) & (unused | idle), value="mrr")
+    own = scored.features.loc[picked.index]
+    days = own["usage_recency_days"].fillna(0.0).astype(int).astype(str)
+    texts = "No use for " + days + " days, after there had been some"
+    ordering = pd.Series(silence_in_words(own), index=own.index, dtype=object)
+    return picked.assign(reasons=texts.where(unused.loc[picked.index], ordering))
 
 
 _BUILDERS: dict[str, Callable[[Scored, Config], pd.DataFrame]] = {

@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from health import wording
+from health.business import business_of
 from health.report import charts
 from health.report.background import Background
 from health.report.hindsight import cause_rows, driver_rows, past_list_rows
@@ -19,7 +20,6 @@ from health.report.standing import retention_plot, revenue_rows, stage_rows, voi
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
 MOST_MOVERS = 8
 LEAST_MOVE = 3.0
-_COUNTED = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,12 @@ def build_book(
 ) -> Book:
     """Sum the book up."""
     bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
+    money = business_of(run).money
     return Book(
         tiles=_tiles(scores, flags, run),
         bands=_band_rows(scores, bands, run, history),
         accounts_bar=charts.stacked_bar(dict(bands.value_counts()), "Accounts by band"),
-        mrr_bar=charts.stacked_bar(dict(scores["mrr"].groupby(bands).sum()), "MRR by band"),
+        mrr_bar=charts.stacked_bar(dict(scores["mrr"].groupby(bands).sum()), f"{money} by band"),
         histogram=charts.histogram(scores["health_score"], bands),
         has_before=not history.last.empty,
         up=_movers(scores, reasons, run, history, rising=True),
@@ -135,7 +136,7 @@ def build_book(
 
 
 def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:
-    currency, days = run["currency"], run["horizon_days"]
+    currency, business = run["currency"], business_of(run)
     value = flags.groupby("flag")["value"].sum()
     accounts = flags.groupby("flag")["account_id"].nunique()
     tiles = [
@@ -145,12 +146,14 @@ def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) ->
             f"{wording.count(flags['account_id'].nunique())} are on a list this week",
         ),
         Tile(
-            "MRR",
+            business.money,
             wording.money_short(scores["mrr"].sum(), currency),
-            "paid each month by all accounts",
+            business.money_of_all,
         ),
-        _at_risk_tile(scores, flags, currency, days),
+        _at_risk_tile(scores, flags, run),
     ]
+    if not business.has_terms:
+        return [*tiles, *_order_tiles(scores, run)]
     for flag in ("upsell", "cross_sell"):
         listed = int(accounts.get(flag, 0))
         tiles.append(
@@ -163,15 +166,32 @@ def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) ->
     return tiles
 
 
-def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, currency: str, days: int) -> Tile:
+def _order_tiles(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:
+    """Say what customers who order are still expected to bring."""
+    clv = run["clv"]
+    expected = scores["orders_expected"]
+    soon = wording.count(round(expected.sum())) if expected.notna().any() else wording.NONE
+    return [
+        Tile("Orders ahead", soon, f"expected in {run['horizon_days']} days"),
+        Tile(
+            "Lifetime value ahead",
+            wording.money_short(scores["clv"].sum(min_count=1), run["currency"]),
+            f"margin expected in {clv['horizon_months']} months, discounted",
+        ),
+    ]
+
+
+def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Tile:
+    business, currency = business_of(run), run["currency"]
     at_risk = flags[flags["flag"] == "at_risk"]
     listed = wording.count(at_risk["account_id"].nunique(), "listed account")
     own = wording.money_short(at_risk["value"].sum(), currency)
     if scores["expected_loss"].notna().any():
         total = wording.money_short(scores["expected_loss"].sum(), currency)
-        about = f"chance of leaving in {days} days × a year of MRR; {own} of it on {listed}"
+        within = f" in {run['horizon_days']} days" if business.has_terms else ""
+        about = f"{business.risk}{within} × {business.a_year}; {own} of it on {listed}"
         return Tile("Money at risk", total, about)
-    return Tile("Money at risk", own, f"a year of MRR of {listed}; no chance is published")
+    return Tile("Money at risk", own, f"{business.a_year} of {listed}; no chance is published")
 
 
 def _band_rows(
@@ -274,20 +294,21 @@ def _loads(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) ->
         }
     )
     listed = pd.crosstab(flags["csm"].map(wording.text_of), flags["flag"])
-    table = table.join(listed.reindex(columns=list(_COUNTED), fill_value=0)).fillna(
-        dict.fromkeys(_COUNTED, 0)
+    counted = [kind.flag for kind in business_of(run).lists]
+    table = table.join(listed.reindex(columns=counted, fill_value=0)).fillna(
+        dict.fromkeys(counted, 0)
     )
     ordered = table.sort_values("mrr", ascending=False, kind="stable")
-    return [_load(str(name), row, run["currency"]) for name, row in ordered.iterrows()]
+    return [_load(str(name), row, counted, run["currency"]) for name, row in ordered.iterrows()]
 
 
-def _load(csm: str, row: pd.Series[float], currency: str) -> Load:
+def _load(csm: str, row: pd.Series[float], counted: list[str], currency: str) -> Load:
     cells = [
         wording.count(row["accounts"]),
         wording.money_short(row["mrr"], currency),
         wording.count(row["red"]),
         wording.money_short(row["loss"], currency),
-        *(wording.count(row[flag]) for flag in _COUNTED),
+        *(wording.count(row[flag]) for flag in counted),
     ]
     return Load(csm, cells, [float(value) for value in row])
 
@@ -295,9 +316,7 @@ def _load(csm: str, row: pd.Series[float], currency: str) -> Load:
 def _verdict(name: str, scores: pd.DataFrame, run: Mapping[str, Any]) -> Verdict:
     """Say how far a model is to be trusted: its test, its base rate, its limits."""
     judged, days = run["evaluation"][name], run["horizon_days"]
-    title = {"churn": "Chance of leaving", "upsell": "Chance of growing"}.get(
-        name, "Chance of buying a further product"
-    )
+    title = _TITLES.get(name, _TITLES[""])
     auc, note = judged.get("auc"), wording.text_of(judged.get("note"))
     published = scores[f"{name}_probability"].notna().any()
     rate = wording.percent(judged.get("base_rate"), 1)
@@ -313,10 +332,17 @@ def _verdict(name: str, scores: pd.DataFrame, run: Mapping[str, Any]) -> Verdict
     return Verdict(title, chip, True, [s for s in sentences if s], note)
 
 
+_TITLES = {
+    "churn": "Chance of leaving",
+    "upsell": "Chance of growing",
+    "order": "Chance of ordering again",
+    "": "Chance of buying a further product",
+}
 #: Whom a model has to tell apart; its AUC is how often it does.
 _PAIRS = {
     "churn": "an account that left and one that stayed",
     "upsell": "an account that grew and one that did not",
+    "order": "a customer that ordered again and one that did not",
     "": "an account that bought and one that did not",
 }
 _NO_SIGNAL = (

@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from health import wording
+from health.business import business_of
 from health.report.background import Background
 from health.report.history import History, score_changes
 from health.scoring.reasons import BASELINE
@@ -33,6 +34,22 @@ FACTS = (
     "Who they are",
     "Holds",
     "Could be offered",
+)
+
+
+#: Headings over, and below, what makes the risk.
+_LEAVING = ("What makes leaving more or less likely", "Chance of leaving")
+_LEFT = ("What makes having left more or less likely", "Chance of having left")
+#: The same of customers who order and have no contract.
+ORDER_FACTS = (
+    "Chance of having left",
+    "Chance of an order",
+    "Orders ahead",
+    "Health score",
+    "Lifetime value",
+    "Earned so far",
+    "Customer for",
+    "Who they are",
 )
 
 
@@ -97,7 +114,13 @@ def packed_details(
         if account in events:
             row["e"] = events[account]
         rows.append(row)
-    content = {"facts": FACTS, "texts": list(texts.held), "accounts": rows}
+    terms = business_of(run).has_terms
+    content = {
+        "facts": FACTS if terms else ORDER_FACTS,
+        "risk": _LEAVING if terms else _LEFT,
+        "texts": list(texts.held),
+        "accounts": rows,
+    }
     return _pack(content)
 
 
@@ -189,9 +212,13 @@ def _facts(
     run: Mapping[str, Any],
     background: Background,
 ) -> dict[str, list[str]]:
-    """Word the figures of each account in the order of `FACTS`."""
+    """Word the figures of each account in the order of `FACTS`, or of `ORDER_FACTS`."""
+    has_terms = business_of(run).has_terms
     rows = scores[scores["account_id"].isin(accounts)].drop_duplicates("account_id")
-    facts = {str(row["account_id"]): _fact_texts(row, run) for row in rows.to_dict("records")}
+    say = _fact_texts if has_terms else _order_fact_texts
+    facts = {str(row["account_id"]): say(row, run) for row in rows.to_dict("records")}
+    if not has_terms:
+        return facts
     return {
         account: [
             *texts,
@@ -225,22 +252,47 @@ def _events(events: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _fact_texts(row: Mapping[Any, Any], run: Mapping[str, Any]) -> list[str]:
-    days, currency, months = run["horizon_days"], run["currency"], run["clv"]["horizon_months"]
+    days = run["horizon_days"]
     product = wording.text_of(row["cross_sell_product"])
-    low, high = (wording.money(row[key], "") for key in ("clv_low", "clv_high"))
-    value = wording.money(row["clv"], currency)
-    who = (row["segment"], row["industry"], row["region"], row["stage"])
     ends = wording.renewal(row["days_to_renewal"])
     return [
         _chance(row, "churn", days),
         _chance(row, "upsell", days),
         f"{product}: {_chance(row, 'cross_sell', days)}" if product else "no product left to offer",
         _health_fact(row),
-        f"{value} over {months} months (likely {low} to {high})",
+        _value_fact(row, run),
         "no end of term is known" if ends == wording.NONE else ends,
         wording.span(row["tenure_days"]),
-        ", ".join(wording.text_of(part) for part in who if wording.text_of(part)),
+        _who(row),
     ]
+
+
+def _order_fact_texts(row: Mapping[Any, Any], run: Mapping[str, Any]) -> list[str]:
+    left, base, days = row["churn_probability"], row["churn_base_rate"], run["horizon_days"]
+    known = wording.percent(left) != wording.NONE
+    usual = f"{wording.percent(left)}; customers like this: {wording.percent(base)}"
+    ahead = row["orders_expected"]
+    return [
+        f"{usual}; inferred from the orders, for nobody sees it" if known else "cannot be told",
+        f"{wording.percent(row['order_probability'])} in {days} days",
+        f"{ahead:.1f} expected in {days} days" if not math.isnan(ahead) else "",
+        _health_fact(row),
+        _value_fact(row, run),
+        wording.money(row["past_value"], run["currency"]),
+        wording.span(row["tenure_days"]),
+        _who(row),
+    ]
+
+
+def _value_fact(row: Mapping[Any, Any], run: Mapping[str, Any]) -> str:
+    low, high = (wording.money(row[key], "") for key in ("clv_low", "clv_high"))
+    value = wording.money(row["clv"], run["currency"])
+    return f"{value} over {run['clv']['horizon_months']} months (likely {low} to {high})"
+
+
+def _who(row: Mapping[Any, Any]) -> str:
+    who = (row["segment"], row["industry"], row["region"], row["stage"])
+    return ", ".join(wording.text_of(part) for part in who if wording.text_of(part))
 
 
 def _chance(row: Mapping[Any, Any], output: str, days: int) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from health import wording
-from health.wording import LISTS, ListKind
+from health.business import business_of
+from health.wording import ListKind
 
 #: Most rows of all lists together; what has the lowest rank stays, the workbook holds them all.
 MOST_ROWS = 4000
@@ -88,7 +89,8 @@ def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any
         {account: number for number, account in enumerate(accounts)},
         {csm: number for number, csm in enumerate(csms)},
     )
-    lists = [_list(kind, rows[rows["flag"] == kind.flag], flags, context) for kind in LISTS]
+    kinds = business_of(run).lists
+    lists = [_list(kind, rows[rows["flag"] == kind.flag], flags, context) for kind in kinds]
     return Lists(lists, csms, accounts, len(flags) - len(rows))
 
 

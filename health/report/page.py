@@ -11,13 +11,14 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from health import wording
+from health.business import ORDERS, Business, business_of, with_money
 from health.html_page import content_policy, page_environment, source_of
 from health.report.background import Background
 from health.report.book import build_book
 from health.report.details import packed_details
 from health.report.history import History
 from health.report.lists import Lists, build_lists
-from health.wording import LISTS, ListKind
+from health.wording import ListKind
 
 #: Columns that a report reads and a run may lack; they count as not known.
 _SCORE_COLUMNS = (
@@ -62,14 +63,16 @@ def render_report(
         HTML without any reference to a network; its Content-Security-Policy allows nothing
         but the page's own style and script, by their hashes.
     """
-    scores, flags = _complete(scores, _SCORE_COLUMNS), _complete(flags, _FLAG_COLUMNS)
+    business = business_of(run)
+    scores, flags = _complete(with_money(scores), _SCORE_COLUMNS), _complete(flags, _FLAG_COLUMNS)
     history, background = history or History(), background or Background()
     lists = build_lists(scores, flags, run)
     environment = _environment()
-    style = source_of(environment, "report.css") + _phone_labels(LISTS)
+    style = source_of(environment, "report.css") + _phone_labels(business)
     script = source_of(environment, "report.js")
     return environment.get_template("report.html.j2").render(
         run=run,
+        business=business,
         book=build_book(scores, reasons, flags, run, history, background),
         lists=lists,
         details=packed_details(lists.accounts, scores, reasons, flags, run, history, background),
@@ -97,11 +100,11 @@ def _sort_key(value: float) -> str:
     return "" if math.isnan(value) else f"{float(value):.5g}"
 
 
-def _phone_labels(kinds: tuple[ListKind, ...]) -> str:
+def _phone_labels(business: Business) -> str:
     """Name the cells of each list on a narrow page, where the headings are out of sight."""
     rules = []
-    for kind in kinds:
-        titles = column_titles(kind)
+    for kind in business.lists:
+        titles = column_titles(kind, business)
         rules += [
             f'#list-{kind.flag} td:nth-child({place})::before{{content:"{title}"}}'
             for place, title in enumerate(titles, 1)
@@ -110,19 +113,35 @@ def _phone_labels(kinds: tuple[ListKind, ...]) -> str:
     return "@media screen and (max-width:760px){" + "".join(rules) + "}\n"
 
 
-def column_titles(kind: ListKind) -> list[str]:
+def column_titles(kind: ListKind, business: Business) -> list[str]:
     """Return the headings of a list's columns, in order."""
     money = [title for title in (kind.chance, kind.value) if title]
-    return ["Account", "MRR", "Health", *money, "Why", "Renewal", "Since"]
+    last = ["Why", "Renewal", "Since"] if business.has_terms else ["Why", "Since"]
+    return ["Account", business.money, "Health", *money, *last]
 
 
-def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
-    clv, days = run["clv"], run["horizon_days"]
-    notes = [
+def _contract_notes(days: int) -> tuple[str, ...]:
+    return (
         f"A chance is the share of accounts like this one that did it within {days} days; "
         "the usual rate of accounts like it stands beside.",
         "Expected loss is the chance of leaving × a year of MRR. Expected gain is the chance × "
         "a year of the step's price × the chance that the account stays.",
+    )
+
+
+_ORDER_NOTES = (
+    "These customers have no contract, so nobody is seen leaving. The chance of having left is "
+    "inferred from how often a customer ordered and for how long it has not (BG/NBD); the usual "
+    "chance of customers like it stands beside.",
+    "Expected loss is the chance of having left × what the customer would order in a year if it "
+    "were still there. Monthly orders are a twelfth of what was ordered in 365 days.",
+)
+
+
+def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
+    clv = run["clv"]
+    notes = [
+        *(_ORDER_NOTES if business_of(run).key == ORDERS else _contract_notes(run["horizon_days"])),
         f"Lifetime value: {clv['horizon_months']} months ahead, margin "
         f"{wording.percent(clv['margin'])}, discounted at "
         f"{wording.percent(clv['discount_rate'])} a year, in {clv['currency']}. Likely range: "

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from health.scorecard.default import DEFAULT_COMPONENTS, DEFAULT_RULES
+from health.scorecard.default import DEFAULT_COMPONENTS, DEFAULT_RULES, ORDER_COMPONENTS
 from health.scorecard.measure import Component, Measure, Points
 from health.scorecard.rule import Conditions, Rule
 from health.section import Section, Share
@@ -130,7 +130,8 @@ class Scorecard(Section):
     Attributes
     ----------
     components : tuple of Component
-        The parts, with weights of any scale.
+        The parts, with weights of any scale; without subscriptions the ones built in read orders
+        in place of contracts.
     rules : tuple of Rule
         Caps and floors; those built in hold only with the components built in.
     minimum_coverage : float
@@ -163,6 +164,12 @@ class Scorecard(Section):
     def _one_name_each(cls, profiles: tuple[Profile, ...]) -> tuple[Profile, ...]:
         _refuse_twice([profile.name for profile in profiles], "two profiles have one name")
         return profiles
+
+    def where_customers_order(self) -> Scorecard:
+        """Return the scorecard of a company without subscriptions; components given stay."""
+        if self.components is not DEFAULT_COMPONENTS:
+            return self
+        return self.model_copy(update={"components": ORDER_COMPONENTS})
 
     def card(self, profile: str = DEFAULT_PROFILE) -> Card:
         """Return what scores the accounts of a profile; KeyError for an unknown one."""

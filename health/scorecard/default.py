@@ -17,6 +17,12 @@ def _among_peers(feature: str, weight: float) -> Measure:
     return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
 
 
+def _less_than_peers(feature: str, weight: float) -> Measure:
+    """Read a level of which less is better against the peers."""
+    curve = ((0.0, 100.0), (50.0, 65.0), (100.0, 15.0))
+    return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
+
+
 #: Satisfaction, effort and the absence of trouble set the floor: their curves end at 80 points, so
 #: being content alone makes nobody green. Promoters, use and growth set the ceiling: theirs end
 #: at 100.
@@ -70,6 +76,28 @@ DEFAULT_COMPONENTS = (
             _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
             _measure("notice_given", 3, (0, 80), (1, 0)),
         ),
+    ),
+)
+
+#: Where customers order and have no contract: lately, often, much, and as it is their habit. What
+#: their use, tickets and answers tell counts beside it; contracts and notice tell nothing.
+ORDER_COMPONENTS = (
+    Component(
+        name="orders",
+        weight=60,
+        measures=(
+            # The logarithm of the time since the latest order over the usual interval.
+            _measure("orders_interval_vs_habit", 2, (-0.7, 100), (0, 80), (0.7, 45), (1.4, 0)),
+            _less_than_peers("orders_recency_days", 3),
+            _among_peers("orders_count_365d", 2),
+            _among_peers("orders_amount_365d", 1),
+            _measure("orders_amount_change_90d", 1, (-1, 10), (0, 70), (0.5, 100)),
+        ),
+    ),
+    *(
+        component.model_copy(update={"weight": 10.0})
+        for component in DEFAULT_COMPONENTS
+        if component.name != "relationship"
     ),
 )
 

@@ -22,8 +22,10 @@ _NAMED = 2
 
 
 def family_of(term: str) -> str:
-    """Return the family of a reason's term; ``account`` where it is no feature of ours."""
-    return CATALOGUE[term].family if term in CATALOGUE else "account"
+    """Return the family of a reason's term; ``account`` where it is nothing of ours."""
+    if term in CATALOGUE:
+        return CATALOGUE[term].family
+    return "orders" if term.startswith("orders_") else "account"
 
 
 def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:

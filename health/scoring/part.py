@@ -40,6 +40,8 @@ class PartInputs:
         What the tables tell of their products.
     overrides : pd.DataFrame
         The overrides that hold, of any account.
+    history : pd.DataFrame, optional
+        The purchase history of customers who order and have no contract, by account_id.
     """
 
     features: pd.DataFrame
@@ -48,16 +50,22 @@ class PartInputs:
     past: pd.Series[float]
     offers: OfferInputs
     overrides: pd.DataFrame
+    history: pd.DataFrame | None = None
 
     def part(self, places: np.ndarray) -> PartInputs:
         """Return what the accounts of some places are scored from, counted anew from 0."""
+        features = _counted_anew(self.features.iloc[places])
+        history = self.history
+        if history is not None:
+            history = history[history.index.isin(features["account_id"])]
         return PartInputs(
-            _counted_anew(self.features.iloc[places]),
+            features,
             _counted_anew(self.scores.iloc[places]),
             self.health.rows(places),
             self.past.iloc[places],
             self.offers.part(places),
             self.overrides,
+            history,
         )
 
 
@@ -89,7 +97,7 @@ class ScoredPart:
 def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
     """Add the probabilities, money and offers of some accounts, and the reasons for them."""
     features, scores = inputs.features, inputs.scores
-    reasons = [health_reasons(features, inputs.health, config.scorecard, inputs.overrides)]
+    reasons = []
     for target in ("churn", "upsell"):
         found, rows = explained_probabilities(models, target, features, most=config.reasons.most)
         scores = scores.assign(**found.columns(target))
@@ -109,10 +117,42 @@ def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) ->
     offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config)
     scores = scores.join(offers.columns)
     reasons.append(offers.reasons)
+    return finished_part(
+        inputs, scores, reasons, offers.whitespace, config, offered=offers.worth_listing
+    )
+
+
+def finished_part(
+    inputs: PartInputs,
+    scores: pd.DataFrame,
+    reasons: list[pd.DataFrame],
+    whitespace: pd.DataFrame,
+    config: Config,
+    *,
+    offered: pd.DataFrame | None = None,
+) -> ScoredPart:
+    """Put the reasons of the health score before those of all else, and sum them up.
+
+    Parameters
+    ----------
+    inputs, config
+        As for `score_part`.
+    scores : pd.DataFrame
+        All columns of scores.parquet.
+    reasons : list of pd.DataFrame
+        Reasons of each output but the health score.
+    whitespace : pd.DataFrame
+        Rows of whitespace.parquet.
+    offered : pd.DataFrame, optional
+        The rows of it that a list may show; all, if missing.
+    """
+    card = config.scorecard
+    health = health_reasons(inputs.features, inputs.health, card, inputs.overrides)
+    reasons = [health, *reasons]
     spoken = [rows for rows in reasons if len(rows)] or reasons[:1]
     sums = contribution_sums(spoken, scores["account_id"])
     told = with_own_sentences(below_each_other(spoken), catalogue_of(config))
-    return ScoredPart(scores, told, sums, offers.whitespace, offers.worth_listing)
+    return ScoredPart(scores, told, sums, whitespace, whitespace if offered is None else offered)
 
 
 def _counted_anew(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from features.errors import HealthError
 from health.config import Config
 from health.expansion.gaps import unpriced
 from health.own.estimators import load_own_modules
+from health.scoring.orders import score_order_part
 from health.scoring.part import PartInputs, ScoredPart, score_part
 from health.scoring.part_files import encoded
 
@@ -101,7 +102,7 @@ def score_parts(
     count = len(inputs.features)
     parts = [np.arange(b, min(b + at_once, count)) for b in range(0, count, at_once)]
     if processes == 1 or len(parts) < _FEWEST_PARTS:
-        yield from (KeptPart.of(score_part(inputs.part(p), models, config)) for p in parts)
+        yield from (KeptPart.of(score_any_part(inputs.part(p), models, config)) for p in parts)
         return
     # Estimators of one's own can be read only where their modules were loaded.
     packed = pickle.dumps(models)
@@ -127,6 +128,12 @@ def score_parts(
         pool.shutdown(cancel_futures=True)
 
 
+def score_any_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
+    """Score accounts with contracts, or customers who order and have none."""
+    one = score_part if inputs.history is None else score_order_part
+    return one(inputs, models, config)
+
+
 def _follow_parent() -> None:
     """Leave an interruption to the parent, and end when it does, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -142,4 +149,4 @@ def _follow_parent() -> None:
 
 def _score_apart(inputs: PartInputs, packed: bytes, config: Config) -> KeptPart:
     load_own_modules(config)
-    return KeptPart.of(score_part(inputs, pickle.loads(packed), config))
+    return KeptPart.of(score_any_part(inputs, pickle.loads(packed), config))

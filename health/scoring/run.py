@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.journey_stage import lifecycle_stage
 from features.tables import Tables
+from health.business import ORDERS, lives_by, with_money
 from health.config import Config
 from health.expansion.gaps import expansion_gaps
 from health.expansion.inputs import read_offer_inputs, with_growth
@@ -21,9 +22,10 @@ from health.flags.scored import Scored
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import paid_so_far
-from health.scoring.part import PartInputs, score_part
+from health.scoring.orders import no_offers, order_history, order_warnings
+from health.scoring.part import PartInputs
 from health.scoring.part_files import decoded
-from health.scoring.parts import AT_ONCE, KeptPart, score_parts
+from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
 from health.training.fit import TARGETS
 from health.weekly.run_directory import PublishedRun
@@ -123,7 +125,8 @@ def score_accounts(
     progress : callable
         Is told the share that is done.
     """
-    features = with_growth(features, tables, config)
+    orders = lives_by(tables).key == ORDERS
+    features = features.copy(deep=False) if orders else with_growth(features, tables, config)
     features.index = pd.RangeIndex(len(features))
     day = pd.Timestamp(features["as_of"].iloc[0])
     # Some measures are read against the account's peers, so all are scored together.
@@ -133,8 +136,9 @@ def score_accounts(
         _identity(features, config).assign(**health.columns),
         health.scores,
         paid_so_far(tables, day.to_pydatetime()).reindex(features["account_id"]),
-        read_offer_inputs(tables, features, config),
+        no_offers() if orders else read_offer_inputs(tables, features, config),
         health.overrides,
+        order_history(tables, day.to_pydatetime()) if orders else None,
     )
     parts = []
     for part in score_parts(inputs, models, config, at_once=at_once, processes=processes):
@@ -143,8 +147,8 @@ def score_accounts(
         progress(min(1.0, len(parts) * at_once / len(features)))
     scores = pd.concat([part.scores for part in parts], ignore_index=True)
     offered = pd.concat([part.offered for part in parts], ignore_index=True)
-    supports = {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
-    scored = Scored(scores, features, _no_reasons(), supports, offered)
+    supports = _supports(models)
+    scored = Scored(with_money(scores), features, _no_reasons(), supports, offered)
     raised = list_flags(
         scored,
         config,
@@ -155,23 +159,27 @@ def score_accounts(
     told = parts[0]
     if len(parts) > 1:
         listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        told = KeptPart.of(score_part(inputs.part(np.flatnonzero(listed)), models, config))
+        told = KeptPart.of(score_any_part(inputs.part(np.flatnonzero(listed)), models, config))
     reasons = decoded(told.reasons)
     flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
     unpriced = pd.concat([part.unpriced for part in parts]).groupby(level=0).sum()
     unpriced = unpriced.sort_values(ascending=False, kind="stable")
-    gaps = expansion_gaps(tables, day.to_pydatetime(), config, inputs.offers, unpriced)
+    gaps = (
+        order_warnings(scores, models)
+        if orders
+        else expansion_gaps(tables, day.to_pydatetime(), config, inputs.offers, unpriced)
+    )
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
     return ScoredRun(
         scores,
         reasons,
         pd.concat([part.sums for part in parts], ignore_index=True),
         replace(raised, flags=flags),
-        roll_up(scores, then),
+        roll_up(with_money(scores), then),
         decoded(told.whitespace),
         features,
         health,
-        _skipped(scores, tables, day),
+        _skipped(scores, tables, day, config),
         [*_warnings(models), *health.warnings, *raised.warnings, *gaps],
     )
 
@@ -204,12 +212,24 @@ def _no_reasons() -> pd.DataFrame:
     return pd.DataFrame(columns=list(REASON_COLUMNS))
 
 
-def _skipped(scores: pd.DataFrame, tables: Tables, day: pd.Timestamp) -> dict[str, int]:
+def _supports(models: Mapping[str, Any]) -> dict[str, bool]:
+    """Tell behind which output a model with signal stands."""
+    if "risk" in models:
+        return {**dict.fromkeys(TARGETS, False), "churn": models["risk"].has_signal}
+    return {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
+
+
+def _skipped(
+    scores: pd.DataFrame, tables: Tables, day: pd.Timestamp, config: Config
+) -> dict[str, int]:
     created = tables["accounts"].filter(nw.col("created_at") < day.to_pydatetime())
     known = int(created.select(nw.len()).collect("pandas").item())
     unscored = int(scores["health_score"].isna().sum())
+    idle = "not paying on the date"
+    if lives_by(tables).key == ORDERS:
+        idle = f"no order within {config.features.active_order_days} days before the date"
     skipped = {
-        "not paying on the date": known - len(scores),
+        idle: known - len(scores),
         "too little data for a health score": unscored,
     }
     return {why: count for why, count in skipped.items() if count > 0}
@@ -220,5 +240,5 @@ def _warnings(models: Mapping[str, Any]) -> list[str]:
     return [
         f"{target.replace('_', '-')}: " + "; ".join(models[target].reasons_)
         for target in TARGETS
-        if models[target] is not None and not models[target].has_signal_
+        if models.get(target) is not None and not models[target].has_signal_
     ]

@@ -81,19 +81,19 @@ def compare_versions(
     """
     found = []
     for target in targets:
-        settled = _without_cohort(target, champion, challenger)
+        settled = without_cohort(target, champion, challenger)
         if settled is None:
             newer_first = challenger.until >= champion.until
             newer, older = (challenger, champion) if newer_first else (champion, challenger)
             known = None if rows is None else rows[target]
             cohort = choose_cohort(target, newer, older, known, cohort_days)
             names = ("older", "newer") if newer_first else ("newer", "older")
-            settled = _judged(target, cohort, names, auc_tolerance, seed)
+            settled = judged_on(target, cohort, names, auc_tolerance, seed)
         found.append(settled)
     return found
 
 
-def _without_cohort(
+def without_cohort(
     target: str, champion: Candidate, challenger: Candidate
 ) -> TargetComparison | None:
     """Settle what needs no cohort: another question, or no probability to compare."""
@@ -115,9 +115,10 @@ def _without_cohort(
     return None
 
 
-def _judged(
+def judged_on(
     target: str, cohort: Cohort, names: tuple[str, str], auc_tolerance: float, seed: int
 ) -> TargetComparison:
+    """Judge a challenger on a cohort; `names` are its column's suffixes: champion, challenger."""
     frame = cohort.frame
     if not cohort.tells:
         why = (

@@ -113,6 +113,9 @@ def evaluation_line(evaluation: dict[str, Any]) -> str:
             f"the oracle, who knows the true chances, {oracle:.3f}: "
             f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
         )
+    if evaluation.get("purchases"):
+        sums = evaluation["purchases"]
+        parts.append(f"{sums['expected']:,.0f} purchases expected, {sums['actual']:,.0f} came")
     if evaluation.get("base_rate") is not None:
         parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
     if not evaluation.get("has_signal") and evaluation.get("note"):

@@ -101,11 +101,52 @@ def render_evaluation(
     str
         One HTML page; its Content-Security-Policy lets it load nothing from anywhere.
     """
-    environment = page_environment("health.training")
-    style = source_of(environment, "evaluation.css")
     pages = [
         _model_page(target, manifest, models[target], rows[target], held_out) for target in rows
     ]
+    return _rendered(manifest, pages, company)
+
+
+def render_order_evaluation(
+    manifest: Mapping[str, Any], held_out: pd.DataFrame, *, company: str
+) -> str:
+    """Render the evaluation of a version of a company that lives by orders.
+
+    Parameters
+    ----------
+    manifest : mapping
+        As from `build_order_manifest`.
+    held_out : pd.DataFrame
+        The rows it was tested on.
+    company : str
+        Its name, for the heading.
+    """
+    ((target, evaluation),) = manifest["evaluation"].items()
+    # No list is ranked by this chance, and there is one date.
+    own = {key: value for key, value in evaluation.items() if not key.endswith("_at_capacity")}
+    figures = (*_figures(own), *_sums(evaluation))
+    plots = tuple(_plots(evaluation, held_out, target)[:1])
+    counts = manifest["targets"][target]
+    name = f"Ordering again within {manifest['horizon_days']} days"
+    page = ModelPage(name, evaluation, counts, figures, plots, (), ())
+    return _rendered(manifest, [page], company)
+
+
+def _sums(evaluation: Mapping[str, Any]) -> list[Figure]:
+    """Word what was expected of all customers beside what came."""
+    found = []
+    for key, what in (("purchases", "Days with a purchase"), ("revenue", "Revenue")):
+        sums = evaluation.get(key)
+        if sums:
+            says = f"expected; {sums['actual']:,.0f} came, off by {{:,.2f}} a customer on average"
+            told = says.format(sums["mean_absolute_error"])
+            found.append(Figure(what, f"{sums['expected']:,.0f}", "", told))
+    return found
+
+
+def _rendered(manifest: Mapping[str, Any], pages: list[ModelPage], company: str) -> str:
+    environment = page_environment("health.training")
+    style = source_of(environment, "evaluation.css")
     return environment.get_template("evaluation.html.j2").render(
         manifest=manifest,
         company=company,

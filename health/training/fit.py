@@ -135,8 +135,8 @@ def build_training_set(
         raise HealthError(
             "there are orders but no subscriptions, so that no contract can end or grow",
             where=str(config.file),
-            fix="give subscriptions to train on; what customers who order are worth is told by "
-            "models.order_lifetime, and their features by `health features`",
+            fix="give subscriptions; `health train` and `health score` do without, by the orders, "
+            "but what is learnt from past contracts cannot be tuned or looked back on",
         )
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)

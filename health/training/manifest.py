@@ -74,7 +74,7 @@ def build_manifest(
         "grace_days": config.labels.grace_days,
         "features": list(definitions),
         "feature_definitions": definitions,
-        "features_hash": _hash(definitions),
+        "features_hash": features_hash(definitions),
         "own_modules": own_modules(config),
         "own_estimators": {t: named.use for t, named in sorted(config.own.estimators.items())},
         "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
@@ -126,5 +126,6 @@ def _score_ranges(models: Mapping[str, Any], training: TrainingSet) -> dict[str,
     return reference_ranges(pd.DataFrame(found))
 
 
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+def features_hash(definitions: Mapping[str, str]) -> str:
+    """Return one hash of what all features mean."""
+    return hashlib.sha256(json.dumps(definitions, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,14 +9,17 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
+from health.business import ORDERS, business_of
 from health.company import open_company
 from health.config import Config
 from health.training import registry
 from health.training.champion import open_version
 from health.training.cohort import Candidate, needs_rows
 from health.training.compare import UNKNOWN, WORSE, TargetComparison, compare_versions
+from health.training.compare_orders import compare_order_versions
 from health.training.fit import TARGETS, TrainingSet, build_training_set, target_rows
 from health.training.held_out import COLUMNS, FILE, from_parquet
+from health.training.orders import TARGET
 
 
 @dataclass(frozen=True)
@@ -132,13 +135,13 @@ def _leaks(version: registry.Version) -> list[Mapping[str, str]]:
 
 
 def _worse(compared: list[TargetComparison]) -> list[str]:
-    """Say what is worse; and that nothing is known where not even churn could be compared."""
+    """Say what is worse; and that nothing is known where not even the risk could be compared."""
     worse = [
         f"worse on {c.target.replace('_', '-')}: {c.why}" for c in compared if c.verdict == WORSE
     ]
-    churn = next(c for c in compared if c.target == "churn")
-    if churn.verdict == UNKNOWN:
-        worse.append(f"cannot be compared with the champion on churn: {churn.why}")
+    main = next(c for c in compared if c.target in {"churn", TARGET})
+    if main.verdict == UNKNOWN:
+        worse.append(f"cannot be compared with the champion on {main.target}: {main.why}")
     return worse
 
 
@@ -149,6 +152,9 @@ def _compared(
     training: TrainingSet | None,
 ) -> list[TargetComparison]:
     ours, theirs = (_candidate(config, version) for version in (champion, challenger))
+    if business_of(challenger.manifest).key == ORDERS:
+        tolerance, seed = config.training.auc_tolerance, config.training.seed
+        return [compare_order_versions(ours, theirs, auc_tolerance=tolerance, seed=seed)]
     older, newer = sorted((ours, theirs), key=lambda candidate: candidate.until)
     if training is None and any(needs_rows(target, newer, older) for target in TARGETS):
         tables = open_company(config).opened.tables

@@ -6,18 +6,28 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
-from health.company import open_company
+from features.tables import Tables
+from health.business import ORDERS, lives_by
+from health.company import Company, open_company
 from health.config import Config
 from health.own.families import catalogue_of, own_families
 from health.training import registry
-from health.training.evaluation_page import render_evaluation
-from health.training.fit import TARGETS, build_training_set, fit_models, target_rows
+from health.training.evaluation_page import render_evaluation, render_order_evaluation
+from health.training.fit import (
+    TARGETS,
+    TrainingSet,
+    build_training_set,
+    fit_models,
+    target_rows,
+)
 from health.training.held_out import FILE, held_out_predictions, to_parquet
 from health.training.leakage import known_late, strong_alone
 from health.training.manifest import build_manifest
+from health.training.orders import build_order_manifest, fit_orders, judge_in_time
 from health.training.promotion import Decision, promote_version, weigh
 
 
@@ -68,6 +78,50 @@ def train_version(
     known_until = min(until or company.data_end, company.data_end)
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
+    made = (
+        _from_orders(company, tables, known_until, say)
+        if lives_by(tables).key == ORDERS
+        else _from_contracts(company, tables, known_until, truth, say)
+    )
+    version = registry.save_version(
+        config.models_dir,
+        made.models,
+        made.manifest,
+        until=str(known_until.date()),
+        tables={FILE: to_parquet(made.held_out)},
+        notes={
+            "trained.json": json.dumps({"at": at, "by": by}) + "\n",
+            "evaluation.html": made.page,
+        },
+    )
+    say("Comparing it with the champion")
+    decision = weigh(config, version.name, made.training)
+    promoted = promoted and decision.passes
+    if promoted and decision.champion != version.name:
+        promote_version(config, decision, at=at, by=by, reason="trained")
+    return Trained(version, decision, promoted)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a version is made of, before it is written."""
+
+    models: dict[str, Any]
+    manifest: dict[str, Any]
+    held_out: pd.DataFrame
+    page: str
+    training: TrainingSet | None = None
+
+
+def _from_contracts(
+    company: Company,
+    tables: Tables,
+    known_until: datetime,
+    truth: pd.DataFrame | None,
+    say: Callable[[str], None],
+) -> _Made:
+    """Learn who leaves, takes more, and buys what else, from contracts and all else there is."""
+    config = company.config
     say("Building features and labels of past dates")
     training = build_training_set(tables, config)
     rows = target_rows(training, config)
@@ -92,23 +146,21 @@ def train_version(
     )
     say("Drawing the evaluation")
     page = render_evaluation(manifest, models, rows, held_out, company=config.company)
-    version = registry.save_version(
-        config.models_dir,
-        models,
-        manifest,
-        until=str(known_until.date()),
-        tables={FILE: to_parquet(held_out)},
-        notes={
-            "trained.json": json.dumps({"at": at, "by": by}) + "\n",
-            "evaluation.html": page,
-        },
-    )
-    say("Comparing it with the champion")
-    decision = weigh(config, version.name, training)
-    promoted = promoted and decision.passes
-    if promoted and decision.champion != version.name:
-        promote_version(config, decision, at=at, by=by, reason="trained")
-    return Trained(version, decision, promoted)
+    return _Made(models, manifest, held_out, page, training)
+
+
+def _from_orders(
+    company: Company, tables: Tables, known_until: datetime, say: Callable[[str], None]
+) -> _Made:
+    """Learn how often customers come back, and for how much, from orders alone."""
+    config = company.config
+    say("There are no subscriptions: fitting on the orders how often customers come back")
+    test = judge_in_time(tables, config, known_until)
+    models = fit_orders(tables, config, known_until, test)
+    manifest = build_order_manifest(company, tables, models, test, known_until=known_until)
+    say("Drawing the evaluation")
+    page = render_order_evaluation(manifest, test.rows, company=config.company)
+    return _Made(models, manifest, test.rows, page)
 
 
 def _learns_from(accounts: pd.DataFrame, n_dates: int) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from joblib import cpu_count
 from xlsxwriter.exceptions import XlsxWriterException
 
+from health.business import lives_by
 from health.company import Company, features_of, open_company, read_features, resolve_as_of
 from health.config import Config
 from health.flags.actions import read_actions
@@ -237,6 +238,7 @@ def _run_info(
         "finished": _later(today, steps),
         "company": config.company,
         "currency": config.currency,
+        "business": lives_by(opened.tables).key,
         "config_hash": config.hash,
         "scorecard_hash": config.score_settings.hash,
         "score_settings": config.score_settings.model_dump(mode="json"),

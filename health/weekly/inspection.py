@@ -75,7 +75,7 @@ def inspect_run(
     config = company.config.gates
     infos = [run.info() for run in earlier[-RUNS:]]
     before = _before(earlier, infos, company.config, manifest, day)
-    learnt = scored.features["notice_given"] == 0
+    learnt = ~(scored.features["notice_given"] > 0)
     drift = drift_of(scored.features, scored.scores, manifest, config, before, learnt=learnt)
     gates = [
         *check_figures(scored.scores, scored.sums),

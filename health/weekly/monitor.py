@@ -13,6 +13,7 @@ import pandas as pd
 from features.labels import build_labels
 from features.metrics import wilson_interval
 from features.tables import Tables
+from health.business import ORDERS, lives_by
 from health.config import Config
 from health.weekly.run_directory import PublishedRun
 from models.evaluation import evaluate
@@ -101,6 +102,9 @@ def look_back(
     actions : pd.DataFrame
         What people did about flags before it.
     """
+    if lives_by(tables).key == ORDERS:
+        # Nobody is seen leaving who has no contract: training tests what can be seen.
+        return Monitored(_typed(pd.DataFrame(columns=list(COLUMNS))), [])
     known = replace(tables, observed_until=min(day, tables.observed_until))
     measured = _measured(earlier)
     rows = []

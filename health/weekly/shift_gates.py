@@ -67,20 +67,18 @@ def drift_of(
             config.score_psi,
         ),
     }
-    return pd.concat(
-        [
-            measure_drift(
-                frame,
-                ranges,
-                kind=kind,
-                trained_accounts=trained,
-                threshold=threshold,
-                before=None if earlier is None else earlier[earlier["kind"] == kind],
-            )
-            for kind, (frame, ranges, threshold) in parts.items()
-        ],
-        ignore_index=True,
-    )
+    measured = [
+        measure_drift(
+            frame,
+            ranges,
+            kind=kind,
+            trained_accounts=trained,
+            threshold=threshold,
+            before=None if earlier is None else earlier[earlier["kind"] == kind],
+        )
+        for kind, (frame, ranges, threshold) in parts.items()
+    ]
+    return pd.concat([m for m in measured if len(m)] or measured[:1], ignore_index=True)
 
 
 def shift_gates(

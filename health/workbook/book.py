@@ -12,6 +12,7 @@ import pandas as pd
 import xlsxwriter
 
 from health import wording
+from health.business import business_of, with_money
 from health.wording import LISTS
 from health.workbook.cells import BAND_COLOURS, make_formats, write_cell
 from health.workbook.columns import OUTCOMES, Column, list_columns
@@ -52,6 +53,7 @@ def write_workbook(
     run : mapping
         Content of run.json.
     """
+    scores = with_money(scores)
     rows = flag_rows(scores, flags)
     book = xlsxwriter.Workbook(str(path), _OPTIONS)
     title = f"{wording.text_of(run['company']) or 'Customer health'} as of {run['as_of']}"
@@ -62,7 +64,7 @@ def write_workbook(
     book.set_custom_property("as_of", str(run["as_of"]))
     formats = make_formats(book)
     write_summary(book.add_worksheet("Summary"), formats, scores, rows, run)
-    for kind in LISTS:
+    for kind in business_of(run).lists:
         sheet = book.add_worksheet(kind.title)
         own = rows[rows["flag"] == kind.flag]
         columns = list_columns(kind, run)

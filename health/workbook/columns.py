@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from health.business import Business, business_of
 from health.flags.actions import SNOOZE
 from health.wording import ListKind
 
@@ -56,7 +57,8 @@ def list_columns(kind: ListKind, run: Mapping[str, Any]) -> list[Column]:
         Content of run.json: currency, horizon_days and the CLV's horizon are read.
     """
     unit = f" ({run['currency']})" if run["currency"] else ""
-    months = run["clv"]["horizon_months"]
+    months, business = run["clv"]["horizon_months"], business_of(run)
+    term = Column("Renewal in (days)", "days_to_renewal", "whole", 11, "Days until the term ends.")
     return [
         Column("CSM", "csm", "text", 18, "Who looks after the account."),
         Column("Rank", "rank", "whole", 7, "Place on the CSM's own list: the most money first."),
@@ -65,11 +67,11 @@ def list_columns(kind: ListKind, run: Mapping[str, Any]) -> list[Column]:
         Column("Band", "band", "text", 10, "Band of the health score: R red, Y yellow, G green."),
         Column("Health", "health_score", "score", 9, "Health score, 0-100, higher is better."),
         Column("Change", "health_change", "change", 9, "Points of health since the run before."),
-        *_money(kind, unit, run["horizon_days"]),
-        Column("MRR" + unit, "mrr", "money", 11, "What the account pays each month."),
+        *_money(kind, unit, run["horizon_days"], business),
+        Column(business.money + unit, "mrr", "money", 11, business.money_means),
         Column("Reasons", "reasons", "wrapped", 62, "Why the account is on the list."),
         Column("Suggested play", "suggested_play", "wrapped", 34, "What to do."),
-        Column("Renewal in (days)", "days_to_renewal", "whole", 11, "Days until the term ends."),
+        *([term] if business.has_terms else []),
         Column("Since", "since", "date", 12, "First run of which the account is on the list."),
         Column("Outcome", "outcome", "entry", 13, f"Fill in one of: {', '.join(OUTCOMES)}."),
         Column(
@@ -99,17 +101,20 @@ def _offer(kind: ListKind) -> list[Column]:
     return [Column("Product", "product", "text", 18, "The product to offer.")]
 
 
-def _money(kind: ListKind, unit: str, days: int) -> list[Column]:
+def _money(kind: ListKind, unit: str, days: int, business: Business) -> list[Column]:
     """Return the money a list is ranked by, and the chance behind it where there is one."""
     if not kind.chance:
-        return [Column("Value" + unit, "value", "money", 14, "MRR: what the list is ranked by.")]
+        means = f"{business.money}: what the list is ranked by."
+        return [Column("Value" + unit, "value", "money", 14, means)]
     about = (
-        "Chance of leaving × a year of MRR; a year of MRR where no chance is published."
+        f"{business.risk.capitalize()} × {business.a_year}; {business.a_year} where no chance is "
+        "published."
         if kind.output == "churn"
         else "Chance × a year of the step's price × the chance that the account stays."
     )
+    within = f"Within {days} days." if business.has_terms else "By now; inferred from the orders."
     return [
         Column(kind.value + unit, "value", "money", 16, about),
-        Column(kind.chance, "probability", "share", 11, f"Within {days} days."),
+        Column(kind.chance, "probability", "share", 11, within),
         Column("Usual", "base_rate", "share", 9, "The rate among accounts like this one."),
     ]

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from health import wording
-from health.wording import BANDS, LISTS
+from health.business import business_of
+from health.wording import BANDS
 from health.workbook.cells import write_cell
 from health.workbook.columns import list_columns
 
@@ -79,16 +80,22 @@ def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
         (title, len(own), own["mrr"].sum(), own["expected_loss"].sum(min_count=1))
         for title, own in [*parts, ("All accounts", scores)]
     ]
-    head = ("Accounts by band", "Accounts", f"MRR{unit}", f"Expected loss{unit}")
+    head = (
+        "Accounts by band",
+        "Accounts",
+        f"{business_of(run).money}{unit}",
+        f"Expected loss{unit}",
+    )
     return _Block(head, ("text", "whole", "money", "money"), rows)
 
 
 def _lists(rows: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     unit = f" ({run['currency']})" if run["currency"] else ""
-    own = {kind.flag: rows[rows["flag"] == kind.flag] for kind in LISTS}
+    business = business_of(run)
+    own = {kind.flag: rows[rows["flag"] == kind.flag] for kind in business.lists}
     made = [
-        (k.title, len(own[k.flag]), own[k.flag]["value"].sum(), k.value or "MRR", k.about)
-        for k in LISTS
+        (k.title, len(own[k.flag]), own[k.flag]["value"].sum(), k.value or business.money, k.about)
+        for k in business.lists
     ]
     head = ("Lists", "Accounts", f"Money{unit}", "which is", "What the list holds")
     return _Block(head, ("text", "whole", "money", "text", "text"), made)
@@ -96,7 +103,7 @@ def _lists(rows: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
 
 def _legend(run: Mapping[str, Any]) -> _Block:
     meanings: dict[str, str] = {}
-    for kind in LISTS:
+    for kind in business_of(run).lists:
         for column in list_columns(kind, run):
             meanings.setdefault(column.title, column.meaning)
     return _Block(("Column", "Meaning"), ("text", "text"), list(meanings.items()))

@@ -127,3 +127,27 @@ def test_a_renewal_written_as_a_new_row_is_no_churn(tmp_path: Path) -> None:
     frame = pd.read_parquet(features)
     assert frame["days_to_renewal"].notna().all()
     assert frame["tenure_days"].max() > 400
+
+
+def test_cdnow_scores_by_orders_and_tells_what_came(tmp_path: Path) -> None:
+    config = _config("cdnow", "cdnow", tmp_path)
+    # Short lists: they are not what is looked at.
+    one = config.flags.model_copy(update={"unassigned_csms": 1})
+    config = config.model_copy(update={"flags": one})
+    until = datetime(1997, 10, 1)
+    order = train_version(config, until=until).version.manifest["evaluation"]["order"]
+    assert order["basis"] == "bg/nbd, gamma-gamma" and order["has_signal"]
+    # Of all 23,570 customers, before and after 3 July 1997.
+    assert order["purchases"]["expected"] == pytest.approx(order["purchases"]["actual"], rel=0.1)
+    scores = score_run(config, until, replace=False, today=NOW).scored.scores
+    assert len(scores) == 23_570 and scores["health_score"].notna().all()
+    path = SHARED / "cdnow" / "CDNOW_master.txt"
+    names = ["account_id", "day", "cds", "amount"]
+    orders = pd.read_csv(path, sep=r"\s+", names=names, skiprows=1, dtype={"account_id": str})
+    soon = orders[(orders["day"] >= 19971001) & (orders["day"] < 19971230)]
+    again = scores["account_id"].isin(soon["account_id"])
+    # Christmas brings some more back than a model without seasons expects.
+    assert scores["order_probability"].sum() == pytest.approx(again.sum(), rel=0.15)
+    # Green customers come back more often than yellow ones, and these than red ones.
+    rates = again.groupby(scores["health_band"]).mean()
+    assert rates["green"] > 2 * rates["yellow"] > 4 * rates["red"]

@@ -141,7 +141,7 @@ def test_history_counts_days_and_sees_nothing_later() -> None:
             "spent": 7.0,
         }
     )
-    with pytest.raises(ModelInputError, match="no order before"):
+    with pytest.raises(ModelInputError, match="no purchase"):
         purchase_history(orders, until="2024-01-01")
 
 

@@ -86,7 +86,6 @@ const healthBlock = (numbers) => {
 };
 
 const TITLES = {
-  churn: ["What makes leaving more or less likely", "Chance of leaving"],
   upsell: ["What makes growing more or less likely", "Chance of growing"],
   cross_sell: ["What makes buying more or less likely", "Chance of buying"],
 };
@@ -100,7 +99,7 @@ const modelBlock = (output, model) => {
   for (let i = 0; i < model.r.length; i += 2) all.push([texts[model.r[i]], model.r[i + 1]]);
   if (model.n) all.push([`${model.n} weaker ${model.n === 1 ? "reason" : "reasons"} together`, model.s]);
   const most = Math.max(...all.map((pair) => Math.abs(pair[1])), 1e-9);
-  const [title, end] = TITLES[output];
+  const [title, end] = output === "churn" ? details.risk : TITLES[output];
   rows.push(term("Where every account starts from", null, percent(model.b)));
   let sum = model.b;
   for (const [text, value] of all) {

@@ -1,0 +1,174 @@
+"""Customers who order and have no contract, scored: are they still there, and what will come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from features.orders import orders_by_day
+from features.tables import Tables
+from health import wording
+from health.business import monthly_orders
+from health.config import Config
+from health.expansion.inputs import OfferInputs
+from health.expansion.offers import OFFER_COLUMNS, PUBLISHED
+from health.expansion.prices import peer_groups
+from health.scoring.part import PartInputs, ScoredPart, finished_part
+from health.scoring.probability import BASELINE_TEXT
+from health.scoring.reasons import BASELINE, reason_rows
+from health.training.orders import ALL, NOT_OFFERED
+from models import purchase_history, value_customers
+from models.purchases import DAYS_PER_WEEK
+
+#: The terms of the chance of having left, by the parts of `PurchaseModel.left_contributions`.
+TERMS = {"baseline": BASELINE, "returns": "orders_returns", "silence": "orders_silence_days"}
+_WEEKS_A_YEAR = 365.25 / DAYS_PER_WEEK
+
+
+def order_history(tables: Tables, as_of: datetime) -> pd.DataFrame:
+    """Return the purchase history of each customer as known before a date."""
+    return purchase_history(orders_by_day(tables, as_of), until=as_of)
+
+
+def no_offers() -> OfferInputs:
+    """Return that nothing is held and nothing open."""
+    empty = pd.DataFrame({"place": pd.Series(dtype="int64"), "product": pd.Series(dtype=object)})
+    return OfferInputs(empty, empty, empty, empty)
+
+
+def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
+    """Add what the purchase models say of some customers, and the reasons for it.
+
+    Parameters
+    ----------
+    inputs : PartInputs
+        What they are scored from, with their purchase history.
+    models : mapping of str to object
+        The artefacts of a version, as from `fit_orders`.
+    config : Config
+        Horizon, margin, discount rate.
+
+    Returns
+    -------
+    ScoredPart
+        Beside the columns of every run: alive_probability (NaN for a customer that ordered on
+        one day only, of whom BG/NBD cannot tell), order_probability (to order within the
+        horizon), orders_expected (within it) and monthly_orders. `churn_probability` is
+        1 − alive_probability: the chance that the customer has left already. `expected_loss` is
+        that times a year of the orders of one that is there. Upsell and cross-sell are empty.
+    """
+    features, accounts = inputs.features, inputs.scores["account_id"]
+    # A customer of whom refunds alone are known has no history.
+    known = pd.DataFrame() if inputs.history is None else inputs.history
+    told = _told(known, models, config).reindex(accounts).set_axis(accounts.index)
+    scores = inputs.scores.assign(
+        **{name: told[name] for name in ("alive_probability", "order_probability")},
+        orders_expected=told["orders_expected"],
+        monthly_orders=monthly_orders(features),
+        churn_probability=1.0 - told["alive_probability"],
+        churn_base_rate=_usual(features, models["risk"].usual, config).where(
+            told["alive_probability"].notna()
+        ),
+        upsell_probability=np.nan,
+        upsell_base_rate=np.nan,
+        expected_loss=told["expected_loss"],
+        clv=told["clv"],
+        clv_low=told["clv_low"],
+        clv_high=told["clv_high"],
+    )
+    earned = inputs.past.fillna(0.0).to_numpy() * config.clv.margin
+    scores = scores.assign(past_value=earned, total_value=earned + scores["clv"])
+    scores = scores.assign(**dict.fromkeys(OFFER_COLUMNS, np.nan)).astype(
+        {name: object for name in OFFER_COLUMNS if name.endswith("_product")}
+    )
+    nothing = pd.DataFrame(columns=list(PUBLISHED), dtype=object)
+    return finished_part(inputs, scores, [_reasons(features, known, models)], nothing, config)
+
+
+def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> pd.DataFrame:
+    """Return chances, orders and money by account."""
+    purchases, spend = models["purchases"], models["spend"]
+    weeks = config.labels.horizon_days / DAYS_PER_WEEK
+    value = value_customers(
+        history,
+        purchases,
+        spend,
+        horizon_months=config.clv.horizon_months,
+        margin=config.clv.margin,
+        annual_discount_rate=config.clv.discount_rate,
+        seed=config.training.seed,
+    )
+    logit = purchases.left_contributions(history).sum(axis=1, skipna=False)
+    left = pd.Series(expit(logit.to_numpy(dtype="float64")), index=history.index)
+    soon, year = (purchases.expected(history, [t])[:, 0] for t in (weeks, _WEEKS_A_YEAR))
+    # What a customer would order in a year if it is there, for what is expected counts both.
+    if_there = year / purchases.alive(history)
+    return value.assign(
+        alive_probability=1.0 - left,
+        order_probability=purchases.order_probability(history, weeks),
+        orders_expected=soon,
+        expected_loss=left * if_there * value["expected_spend"],
+    )
+
+
+def _usual(features: pd.DataFrame, rates: Mapping[str, float], config: Config) -> pd.Series[float]:
+    """Return the mean chance of having left in each customer's peer group."""
+    own = peer_groups(features, config).map(dict(rates)).astype(float)
+    return own.fillna(rates.get(ALL, float("nan")))
+
+
+def _reasons(
+    features: pd.DataFrame, history: pd.DataFrame, models: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return the two terms of the chance of having left, and the start, each with a sentence."""
+    parts = models["purchases"].left_contributions(history).dropna().rename(columns=TERMS)
+    own = features.set_index("account_id").loc[parts.index]
+    inputs = pd.DataFrame(
+        {
+            "account_id": parts.index,
+            "orders_returns": history.loc[parts.index, "repeats"].to_numpy(dtype="float64"),
+            "orders_silence_days": own["orders_recency_days"].to_numpy(dtype="float64"),
+        }
+    )
+    rows = reason_rows("churn", parts, inputs, baseline_text=BASELINE_TEXT)
+    texts = [
+        *[BASELINE_TEXT] * len(parts),
+        *(_returned(times) for times in inputs["orders_returns"]),
+        *(
+            _silent(days, usual)
+            for days, usual in zip(
+                inputs["orders_silence_days"], own["orders_interval_days_median"], strict=True
+            )
+        ),
+    ]
+    return rows.assign(text=texts)
+
+
+def _returned(times: float) -> str:
+    return f"Came back to order {wording.count(times, 'time')}"
+
+
+def _silent(days: float, usual: float) -> str:
+    if np.isnan(days):
+        return "When the latest order was is not known"
+    said = f"No order for {wording.span(days)}" if days >= 1 else "Ordered on the day before"
+    return said if np.isnan(usual) else f"{said}, usually one every {wording.span(usual)}"
+
+
+def order_warnings(scores: pd.DataFrame, models: Mapping[str, Any]) -> list[str]:
+    """Say of each output what stands behind it, or why nothing does."""
+    purchases, spend, risk = models["purchases"], models["spend"], models["risk"]
+    notes = dict.fromkeys(m for m in (purchases.message_, spend.message_, risk.note) if m)
+    told = [f"orders: {m}" for m in notes]
+    once = int(scores["alive_probability"].isna().sum())
+    if not purchases.message_ and once:
+        told.append(
+            f"orders: {wording.count(once, 'customer')} ordered on one day only; whether such a "
+            "one has left cannot be told, so no chance of it is published"
+        )
+    return [*told, f"upsell, cross-sell: {NOT_OFFERED}"]

@@ -1,0 +1,319 @@
+"""A version for a company that lives by orders: how often customers come back, and for how much.
+
+Nobody is seen leaving who has no contract, so there is no churn to learn. Two models are fitted on
+the orders alone (BG/NBD and Gamma-Gamma), and tested on what can be seen: who orders again within
+the horizon, how often, and for how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.build import build_features
+from features.definitions import definition_hashes
+from features.orders import orders_by_day
+from features.spine import build_spine
+from features.tables import Tables
+from health.business import ORDERS
+from health.company import Company
+from health.config import Config
+from health.expansion.prices import peer_groups
+from health.own.estimators import own_modules
+from health.own.families import catalogue_of, own_families
+from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
+from health.training.manifest import features_hash
+from health.training.reference import reference_ranges
+from models import Evaluation, PurchaseModel, SpendModel, evaluate, purchase_history
+from models.calibration import Calibration
+from models.evaluation import plain
+from models.purchases import DAYS_PER_WEEK
+from models.time_test import FEWEST_TESTED
+
+#: The one target: to order within the horizon.
+TARGET = "order"
+#: What a purchase model is asked with, kept with the rows it was tested on.
+HISTORY = ["repeats", "recency_weeks", "age_weeks"]
+#: The peer group that stands for all, and customers without which a group has no rate of its own.
+ALL, _FEW = "", 20
+#: Dates whose features tell what is usual.
+_DATES = 5
+#: Why there is neither upsell nor cross-sell.
+NOT_OFFERED = (
+    "no chance is published: an order holds no product that could grow or be missing, so who "
+    "would buy more, or what else, is not learnt from orders"
+)
+
+
+@dataclass(frozen=True)
+class OrderTest:
+    """What a fit on earlier orders said of the horizon before the end, and what came.
+
+    Attributes
+    ----------
+    split : datetime
+        The fit knew what lay before.
+    rows : pd.DataFrame
+        Columns of held_out.parquet and `HISTORY`: a row per customer active at the split; empty
+        where there was nothing to test on.
+    figures : dict
+        For the manifest: of the chance to order again as `Evaluation.to_dict` has them, and
+        purchases and revenue, expected and actual.
+    has_signal : bool
+        The fit converged, and its chance ranks better than a coin.
+    note : str
+        Why it was not tested, or does not stand behind its chances.
+    """
+
+    split: datetime
+    rows: pd.DataFrame
+    figures: dict[str, Any]
+    has_signal: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class OrderRisk:
+    """What a version says of the chance of having left beside the fit itself.
+
+    Attributes
+    ----------
+    usual : dict of str to float
+        By peer group (`ALL` for all) the mean chance of the active customers that came back;
+        empty where no chance is told.
+    has_signal : bool
+        The fit stands behind its chances.
+    note : str
+        Why it does not.
+    """
+
+    usual: Mapping[str, float]
+    has_signal: bool
+    note: str
+
+
+def fit_orders(
+    tables: Tables, config: Config, known_until: datetime, test: OrderTest
+) -> dict[str, Any]:
+    """Fit both models on the orders known before a date; return them by artefact name.
+
+    Returns
+    -------
+    dict of str to object
+        purchases, spend, and risk (`OrderRisk`).
+    """
+    history = purchase_history(orders_by_day(tables, known_until), until=known_until)
+    purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    spine = build_spine(tables, [known_until], active_order_days=config.features.active_order_days)
+    usual = _left_rates(spine, history, purchases, config)
+    stands = test.has_signal and purchases.basis_ == "bg/nbd"
+    risk = OrderRisk(usual, stands, purchases.message_ or test.note)
+    return {"purchases": purchases, "spend": spend, "risk": risk}
+
+
+def _left_rates(
+    active: pd.DataFrame, history: pd.DataFrame, purchases: PurchaseModel, config: Config
+) -> dict[str, float]:
+    left = pd.Series(1.0 - purchases.alive(history), index=history.index)
+    left = left.where(history["repeats"] > 0)
+    known = active.assign(left=active["account_id"].map(left), group=peer_groups(active, config))
+    known = known[known["left"].notna()]
+    if known.empty:
+        return {}
+    groups = known.groupby("group")["left"].agg(["mean", "size"])
+    own = groups.loc[groups["size"] >= _FEW, "mean"]
+    return {ALL: float(known["left"].mean())} | {str(k): float(v) for k, v in own.items()}
+
+
+def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> OrderTest:
+    """Fit on what lay a horizon before the end, and hold it against what came since."""
+    days = config.labels.horizon_days
+    split = known_until - timedelta(days=days)
+    later = orders_by_day(tables, known_until)
+    earlier = later[later["ordered_at"] < pd.Timestamp(split)]
+    nothing = pd.DataFrame(columns=[*HELD_OUT_COLUMNS, *HISTORY])
+    if not (earlier["amount"] >= 0).any():
+        note = f"not tested: nothing was ordered before {split.date()}, a horizon before the end"
+        return OrderTest(split, nothing, {}, False, note)
+    history = purchase_history(orders_by_day(tables, split), until=split)
+    model, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    spine = build_spine(tables, [split], active_order_days=config.features.active_order_days)
+    own = history[history.index.isin(spine["account_id"])]
+    if own.empty or model.basis_ == "none":
+        return OrderTest(
+            split, nothing, {}, False, f"not tested: {model.message_ or 'no customer'}"
+        )
+    weeks = days / DAYS_PER_WEEK
+    came = _came(later, split, own.index)
+    rows = _test_rows(own, model.order_probability(own, weeks), came, split)
+    expected = model.expected(own, [weeks])[:, 0]
+    figures = {
+        "purchases": _beside(expected, came["purchases"].to_numpy(dtype="float64")),
+        "revenue": _beside(expected * spend.expected(own), came["amount"].to_numpy()),
+    }
+    happened = rows["happened"]
+    if happened.sum() < FEWEST_TESTED or happened.all():
+        note = f"not tested: {int(happened.sum())} of {len(rows)} customers ordered again"
+        return OrderTest(split, rows, figures, False, note)
+    judged = evaluate(
+        happened, rows["probability"], groups=rows["account_id"], seed=config.training.seed
+    )
+    return OrderTest(split, rows, figures | judged.to_dict(), *_verdict(model, judged))
+
+
+def _verdict(model: PurchaseModel, judged: Evaluation) -> tuple[bool, str]:
+    """Tell whether the fit stands behind its chances, and why not."""
+    if model.message_:
+        return False, model.message_
+    if not judged.auc.low > 0.5:
+        return False, "who orders again could not be told from chance on later orders"
+    return True, ""
+
+
+def _came(later: pd.DataFrame, split: datetime, accounts: pd.Index[str]) -> pd.DataFrame:
+    """Return days with a purchase, and the amount less what was given back, since the split."""
+    since = later[later["ordered_at"] >= pd.Timestamp(split)]
+    bought = since[since["amount"] >= 0].groupby("account_id").size()
+    amount = since.groupby("account_id")["amount"].sum()
+    both = pd.DataFrame({"purchases": bought, "amount": amount}).reindex(accounts)
+    return both.fillna(0.0)
+
+
+def _test_rows(
+    history: pd.DataFrame, probability: Any, came: pd.DataFrame, split: datetime
+) -> pd.DataFrame:
+    p = np.clip(np.asarray(probability, dtype="float64"), 1e-9, 1 - 1e-9)
+    rows = pd.DataFrame(
+        {
+            "target": TARGET,
+            "account_id": history.index.astype(str),
+            "as_of": pd.Timestamp(split).as_unit("us"),
+            "product": "",
+            "happened": (came["purchases"] > 0).to_numpy(dtype="float64"),
+            "logit": np.log(p) - np.log1p(-p),
+            "probability": p,
+            "learnt_until": pd.Timestamp(split).as_unit("us"),
+        }
+    )
+    told = history[HISTORY].reset_index(drop=True)
+    return rows.join(told).sort_values("account_id", ignore_index=True)
+
+
+def _beside(expected: Any, actual: Any) -> dict[str, float]:
+    """Return sums, expected and actual, and the mean distance a customer."""
+    return {
+        "expected": float(np.sum(expected)),
+        "actual": float(np.sum(actual)),
+        "mean_absolute_error": float(np.mean(np.abs(expected - actual))),
+    }
+
+
+def build_order_manifest(
+    company: Company,
+    tables: Tables,
+    models: Mapping[str, Any],
+    test: OrderTest,
+    *,
+    known_until: datetime,
+) -> dict[str, Any]:
+    """Describe a version; nothing in it hangs on the clock or the machine.
+
+    Parameters
+    ----------
+    company : Company
+        Configuration and tables.
+    tables : Tables
+        The tables, ending where the version's knowledge does.
+    models : mapping of str to object
+        As from `fit_orders`.
+    test : OrderTest
+        How they did on later orders.
+    known_until : datetime
+        Nothing of this moment or later was known.
+    """
+    config = company.config
+    catalogue = catalogue_of(config)
+    dates = _looked_at(company, known_until)
+    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
+    hashes = definition_hashes(catalogue, config.feature_settings)
+    # Drift is looked for in orders and in what the score reads, where any customer has a value.
+    read = {n for n in catalogue if catalogue[n].table == "orders"} | {
+        *config.score_settings.features
+    }
+    definitions = {n: hashes[n] for n in hashes if n in read and features[n].notna().any()}
+    return {
+        "business": ORDERS,
+        "config_hash": config.hash,
+        "seed": config.training.seed,
+        "trained_until": str(known_until.date()),
+        "training_dates": [str(day.date()) for day in dates],
+        "horizon_days": config.labels.horizon_days,
+        "grace_days": config.labels.grace_days,
+        "features": list(definitions),
+        "feature_definitions": definitions,
+        "features_hash": features_hash(definitions),
+        "own_modules": own_modules(config),
+        "own_estimators": {},
+        "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
+        "rows": {
+            "accounts_and_dates": len(features),
+            "accounts": int(features["account_id"].nunique()),
+            "offers": 0,
+        },
+        "tables": {s.table: s.rows for s in company.opened.summaries},
+        "targets": {TARGET: _counts(test)},
+        "leaks": [],
+        "evaluation": {TARGET: _judged(models, test)},
+        "drivers": [],
+        "feature_ranges": reference_ranges(features[list(definitions)]),
+        "score_ranges": {},
+    }
+
+
+def _looked_at(company: Company, known_until: datetime) -> list[datetime]:
+    """Return the dates whose features later runs are held against: the end, and some before."""
+    step = timedelta(days=company.config.training.every_days)
+    dates = [known_until - step * back for back in range(_DATES)]
+    return [day for day in dates if day > company.data_start][::-1]
+
+
+def _counts(test: OrderTest) -> dict[str, int]:
+    events = int(test.rows["happened"].sum())
+    return {
+        "rows": len(test.rows),
+        "events": events,
+        "accounts": len(test.rows),
+        "event_accounts": events,
+        "outcome_not_known_yet": 0,
+    }
+
+
+def _judged(models: Mapping[str, Any], test: OrderTest) -> dict[str, Any]:
+    purchases, spend, risk = models["purchases"], models["spend"], models["risk"]
+    unknown = purchases.basis_ == "none"
+    notes = dict.fromkeys(n for n in (purchases.message_, spend.message_, test.note) if n)
+    return dict(
+        plain(
+            {
+                "basis": "none" if unknown else f"{purchases.basis_}, {spend.basis_}",
+                "has_signal": risk.has_signal,
+                "base_rate": float(test.rows["happened"].mean()) if len(test.rows) else None,
+                "note": "; ".join(notes),
+                "estimator": type(purchases).__name__,
+                "reasons_by": "a sum of two terms, exact",
+                "parameters": {
+                    **{k: getattr(purchases, f"{k}_") for k in ("r", "alpha", "a", "b")},
+                    **{k: getattr(spend, f"{k}_") for k in ("p", "q", "v")},
+                },
+                "tested_from": str(test.split.date()),
+                **test.figures,
+                "calibration": Calibration().to_dict(),
+                "leakage": [],
+            }
+        )
+    )
