@@ -2,7 +2,8 @@
 
 from models.any_classifier import AnyClassifier
 from models.churn import ChurnModel
-from models.clv import expected_loss, lifetime_value, lifetime_value_interval
+from models.clv import expected_loss, lifetime_value
+from models.clv_interval import ValueTerms, resampled_interval
 from models.cohorts import ShiftedBetaGeometric
 from models.comparison import compare_in_time
 from models.cox import CoxSurvival
@@ -45,6 +46,7 @@ __all__ = [
     "ShiftedBetaGeometric",
     "SpendModel",
     "TimeSplit",
+    "ValueTerms",
     "compare_in_time",
     "concordance",
     "drivers",
@@ -53,10 +55,10 @@ __all__ = [
     "integrated_brier_score",
     "leakage_suspects",
     "lifetime_value",
-    "lifetime_value_interval",
     "order_lifetime",
     "order_value",
     "purchase_history",
+    "resampled_interval",
     "retention_table",
     "tilt",
     "value_customers",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from models.inputs import FloatArray, ModelInputError, as_floats
 
@@ -76,83 +75,6 @@ def discount_factors(n_months: int, annual_discount_rate: float) -> FloatArray:
     """Return (1 + d)^(−m/12) for m = 1 … n_months."""
     months = np.arange(1, n_months + 1, dtype="float64")
     return np.asarray((1.0 + annual_discount_rate) ** (-months / 12.0))
-
-
-def lifetime_value_interval(
-    mrr: Any,
-    survival: Any,
-    log_hazard_sd: Any,
-    *,
-    margin: float,
-    annual_discount_rate: float,
-    growth: Any = None,
-    growth_sd: Any = 0.0,
-    level: float = 0.95,
-) -> LifetimeValue:
-    """Return the lifetime value and the interval that the uncertainty of its inputs gives it.
-
-    An account's hazard may be off by a common factor exp(ε), ε ~ N(0, sd²); its curve is then
-    S^exp(ε). The value falls as ε rises, so its quantiles are the values at the quantiles of ε.
-    The monthly growth may be off by δ, independently; both distances add in quadrature on the
-    log scale. That is what resampling ε and δ gives, at the cost of four evaluations.
-
-    Parameters
-    ----------
-    mrr, survival, margin, annual_discount_rate, growth
-        As in `lifetime_value`.
-    log_hazard_sd : float or array-like, shape = (n_accounts,)
-        sd, from `PeerSurvival.log_hazard_sd` and `probability_log_hazard_sd`.
-    growth_sd : float or array-like, shape = (n_accounts,)
-        Standard error of the monthly growth, from `PeerGrowth.net_sd`.
-    level : float
-        Probability inside the interval, 0-1.
-    """
-    curves = np.asarray(survival, dtype="float64")
-    z = float(norm.ppf(0.5 + level / 2))
-    accounts = curves.shape[:1]
-    factor = np.exp(z * np.broadcast_to(np.asarray(log_hazard_sd, dtype="float64"), accounts))
-    drift = z * np.broadcast_to(np.asarray(growth_sd, dtype="float64"), accounts)
-    index = np.ones(curves.shape[1]) if growth is None else np.asarray(growth, dtype="float64")
-
-    def value(s: FloatArray, g: FloatArray) -> FloatArray:
-        return lifetime_value(
-            mrr, s, margin=margin, annual_discount_rate=annual_discount_rate, growth=g
-        )
-
-    middle = value(curves, index)
-    by_hazard = (
-        value(curves ** factor[:, None], index),
-        value(curves ** (1 / factor[:, None]), index),
-    )
-    if not drift.any():
-        return LifetimeValue(middle, *by_hazard)
-    # A rate that is off by δ moves the value by δ times its mean time to come, in months.
-    months = np.arange(1, curves.shape[1] + 1)
-    later = value(curves, index * months) / np.where(middle > 0, middle, 1.0)
-    by_growth = middle * np.exp(-drift * later), middle * np.exp(drift * later)
-    low, high = (_in_quadrature(middle, *pair) for pair in zip(by_hazard, by_growth, strict=True))
-    return LifetimeValue(middle, low=middle / low, high=middle * high)
-
-
-def _in_quadrature(middle: FloatArray, one: FloatArray, other: FloatArray) -> FloatArray:
-    """Return the factor that two independent distances from the middle make together."""
-    safe = np.where(middle > 0, middle, 1.0)
-    ratios = [np.where(middle > 0, end, 1.0) / safe for end in (one, other)]
-    return np.asarray(np.exp(np.hypot(*(np.log(np.maximum(r, 1e-12)) for r in ratios))))
-
-
-def probability_log_hazard_sd(probability: Any, logit_sd: float) -> FloatArray:
-    """Return the standard error of log(−log(1 − p)) from that of logit p (delta method).
-
-    Parameters
-    ----------
-    probability : array-like, shape = (n_accounts,)
-        Chance of churn within the horizon, 0-1.
-    logit_sd : float
-        Standard error of its log-odds, as ``Calibration.standard_error`` has it.
-    """
-    p = np.clip(as_floats(probability, "probability"), 1e-12, 1 - 1e-12)
-    return np.asarray(logit_sd * p / -np.log1p(-p))
 
 
 def lifetime_value_closed_form(

@@ -110,6 +110,59 @@ class Curve:
         common = self.hazard_ahead(tenure, ahead) * self.ratio_spread
         return np.asarray(inside + (tail * self.tail_spread) ** 2 + common**2)
 
+    def drawn(self, n_draws: int, rng: np.random.Generator) -> CurveDraws:
+        """Draw curves that the data could have come from; the first is this one.
+
+        The hazard between two knots is drawn from a gamma distribution of its own mean and
+        variance (the posterior of a gamma process, Kalbfleisch 1978), the tail and a common
+        factor from log-normal ones.
+        """
+        steps, spread = np.diff(self.hazard), np.diff(self.variance)
+        open_ = (spread > 0) & (steps > 0)
+        redrawn = np.tile(steps, (n_draws + 1, 1))
+        mean, variance = steps[open_], spread[open_]
+        redrawn[1:, open_] = rng.gamma(mean**2 / variance, variance / mean, (n_draws, len(mean)))
+        factor = np.exp(self.ratio_spread * rng.standard_normal(n_draws + 1))
+        tail = np.exp(self.tail_spread * rng.standard_normal(n_draws + 1))
+        factor[0] = tail[0] = 1.0
+        hazard = np.concatenate([np.zeros((n_draws + 1, 1)), np.cumsum(redrawn, axis=1)], axis=1)
+        return CurveDraws(self.days, hazard * factor[:, None], self.tail_rate * tail * factor)
+
+
+@dataclass(frozen=True)
+class CurveDraws:
+    """Cumulative hazards through the same knots.
+
+    Attributes
+    ----------
+    days : array, shape = (n_knots,)
+        Ages in days.
+    hazard : array, shape = (n_draws, n_knots)
+        Cumulative hazards there.
+    tail_rate : array, shape = (n_draws,)
+        Hazards per day after the last knot.
+    """
+
+    days: FloatArray
+    hazard: FloatArray
+    tail_rate: FloatArray
+
+    def at(self, age: FloatArray) -> FloatArray:
+        """Return the cumulative hazards at ages, shape = (n_draws, *age.shape)."""
+        flat = np.asarray(age, dtype="float64").ravel()
+        place = np.clip(np.searchsorted(self.days, flat, side="right") - 1, 0, len(self.days) - 2)
+        width = np.maximum(self.days[place + 1] - self.days[place], 1e-12)
+        share = np.clip((flat - self.days[place]) / width, 0.0, 1.0)
+        inside = self.hazard[:, place] * (1 - share) + self.hazard[:, place + 1] * share
+        beyond = np.maximum(flat - self.days[-1], 0.0)
+        total = inside + self.tail_rate[:, None] * beyond
+        return np.asarray(total.reshape(len(self.hazard), *np.shape(age)))
+
+    def ahead(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
+        """Return the hazards from a tenure to `days` later, (n_draws, n_tenures, n_days)."""
+        start = self.at(tenure)[:, :, None]
+        return np.asarray(self.at(tenure[:, None] + days[None, :]) - start)
+
 
 def kaplan_meier_curve(lives: Lives, least_at_risk: int, prior: Curve | None = None) -> Curve:
     """Return Kaplan & Meier's (1958) curve with left entry, where enough are at risk.

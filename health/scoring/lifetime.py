@@ -11,8 +11,8 @@ import pandas as pd
 from features.point_in_time import collect, known_rows
 from features.tables import Tables
 from health.config import Config
-from models import PeerGrowth, PeerSurvival, PropensityModel, lifetime_value_interval
-from models.clv import probability_log_hazard_sd
+from models import PeerGrowth, PeerSurvival, PropensityModel, lifetime_value
+from models.clv_interval import ValueTerms, resampled_interval
 from models.survival import DAYS_PER_MONTH
 
 #: Accounts whose curves are in memory at once.
@@ -84,18 +84,28 @@ def _remaining(
     curves = survival.account_survival(
         probability, tenure, groups, days, horizon_days=config.labels.horizon_days
     )
-    peers_sd = survival.log_hazard_sd(tenure, groups, days[-1])
-    own_sd = probability_log_hazard_sd(probability, _calibration_error(churn))
-    value = lifetime_value_interval(
+    value = lifetime_value(
         scores["mrr"],
         curves,
-        np.hypot(peers_sd, np.nan_to_num(own_sd)),
         margin=config.clv.margin,
         annual_discount_rate=config.clv.discount_rate,
         growth=None if growth is None else growth.index(groups, months),
-        growth_sd=0.0 if growth is None else growth.net_sd(groups),
     )
-    return {"clv": value.value, "clv_low": value.low, "clv_high": value.high}
+    terms = ValueTerms(
+        config.clv.horizon_months, config.clv.discount_rate, config.labels.horizon_days
+    )
+    interval = resampled_interval(
+        value,
+        probability,
+        tenure,
+        groups,
+        survival,
+        terms=terms,
+        growth=growth,
+        logit_sd=_calibration_error(churn),
+        seed=config.training.seed,
+    )
+    return {"clv": value, "clv_low": interval.low, "clv_high": interval.high}
 
 
 def paid_so_far(tables: Tables, as_of: datetime) -> pd.Series[float]:

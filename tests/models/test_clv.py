@@ -11,8 +11,6 @@ from models.clv import (
     expected_loss,
     lifetime_value,
     lifetime_value_closed_form,
-    lifetime_value_interval,
-    probability_log_hazard_sd,
     simple_lifetime_value,
 )
 from models.inputs import ModelInputError
@@ -53,53 +51,6 @@ def test_growth_by_month_or_by_account() -> None:
 def test_unknown_revenue_is_unknown_value() -> None:
     assert np.isnan(lifetime_value([np.nan], [[0.9]], **TERMS)[0])
     assert lifetime_value([0.0], [[0.9]], **TERMS)[0] == 0
-
-
-@settings(deadline=None, max_examples=50)
-@given(sd=st.floats(0, 2), retention=st.floats(0.5, 0.999))
-def test_the_interval_holds_the_value(sd: float, retention: float) -> None:
-    curve = retention ** np.arange(1, 37)[None, :]
-    result = lifetime_value_interval([100.0], curve, sd, **TERMS)
-    assert result.low[0] <= result.value[0] <= result.high[0]
-    assert result.low[0] >= 0
-    assert result.high[0] <= 100 * 0.8 * 36
-
-
-def test_the_interval_is_what_resampling_gives() -> None:
-    curve = 0.96 ** np.arange(1, 37)
-    result = lifetime_value_interval([100.0], curve[None, :], 0.3, **TERMS)
-    factors = np.exp(0.3 * np.random.default_rng(0).normal(size=20_000))
-    drawn = lifetime_value(np.full(20_000, 100.0), curve ** factors[:, None], **TERMS)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    assert (result.low[0], result.high[0]) == pytest.approx((low, high), rel=0.01)
-
-
-def test_the_interval_with_growth_is_what_resampling_gives() -> None:
-    curve, months = 0.97 ** np.arange(1, 37), np.arange(1, 37)
-    growth, sd = 1.004**months, 0.004
-    result = lifetime_value_interval(
-        [100.0], curve[None, :], 0.25, growth=growth, growth_sd=sd, **TERMS
-    )
-    rng = np.random.default_rng(0)
-    hazards = curve ** np.exp(0.25 * rng.normal(size=(20_000, 1)))
-    paths = growth * np.exp(sd * rng.normal(size=(20_000, 1)) * months)
-    drawn = lifetime_value(np.full(20_000, 100.0), hazards, growth=paths, **TERMS)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    assert (result.low[0], result.high[0]) == pytest.approx((low, high), rel=0.02)
-    plain = lifetime_value_interval([100.0], curve[None, :], 0.25, growth=growth, **TERMS)
-    assert result.low[0] < plain.low[0] and plain.high[0] < result.high[0]
-
-
-def test_a_spread_of_log_odds_becomes_one_of_log_hazard() -> None:
-    p, step = 0.2, 1e-6
-    z = np.log(p / (1 - p))
-
-    def log_hazard(logit: float) -> float:
-        return float(np.log(np.logaddexp(0, logit)))
-
-    slope = (log_hazard(z + step) - log_hazard(z - step)) / (2 * step)
-    assert probability_log_hazard_sd([p], 0.5)[0] == pytest.approx(0.5 * slope, rel=1e-6)
-    assert np.isfinite(probability_log_hazard_sd([0.0, 1.0], 0.5)).all()
 
 
 def test_loss_is_a_years_revenue_at_risk() -> None:
