@@ -131,9 +131,9 @@ def revenue_movements(
     )
     before = _paid_on(rows, pd.Timestamp(start), grace_days)
     after = _paid_on(rows, pd.Timestamp(end), grace_days)
-    once = set(rows.loc[rows["started_at"] < pd.Timestamp(start), "account_id"])
+    once = rows.loc[rows["started_at"] < pd.Timestamp(start), "account_id"]
     both = pd.DataFrame({"before": before, "after": after}).fillna(0.0)
-    return _summed(both, both.index.isin(list(once)))
+    return _summed(both, both.index.isin(once))
 
 
 def _summed(both: pd.DataFrame, paid_once: object) -> RevenueMovements:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.build import build_features
 from features.catalogue import CATALOGUE
@@ -20,6 +22,8 @@ from health.scorecard.profile import require_known_segments
 
 #: Where people write what they did about flags, unless the configuration says otherwise.
 ACTIONS_FILE = "actions.csv"
+#: Columns of a feature table that are read at once.
+_COLUMNS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,20 @@ def features_of(company: Company, day: datetime) -> pd.DataFrame:
     return features
 
 
+def _read_by_columns(file: Path) -> pd.DataFrame:
+    """Read a wide Parquet file without holding all of it twice on the way."""
+    names = pq.read_schema(file).names
+    groups = [
+        names[begin : begin + _COLUMNS_AT_ONCE] for begin in range(0, len(names), _COLUMNS_AT_ONCE)
+    ]
+    columns: dict[str, pd.Series[Any]] = {}
+    for group in groups:
+        some = pd.read_parquet(file, columns=group)
+        columns |= {name: some[name] for name in group}
+        pa.default_memory_pool().release_unused()
+    return pd.DataFrame(columns, copy=False)
+
+
 def read_features(file: Path, day: datetime) -> pd.DataFrame:
     """Read a feature table of one date, as `write_features` leaves it.
 
@@ -166,7 +184,7 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
         The file cannot be read, is of another date, or a feature is missing.
     """
     try:
-        features = pd.read_parquet(file)
+        features = _read_by_columns(file)
     except (OSError, pa.ArrowException) as error:
         raise HealthError(
             f"not a readable feature table: {str(error).splitlines()[0]}",

@@ -72,7 +72,8 @@ class KeptPart:
 
     def without_tables(self) -> KeptPart:
         """Return it without what was written and need not stay in memory."""
-        nothing = self.reasons.slice(0, 0), self.whitespace.slice(0, 0)
+        # A slice of no rows would hold on to all of them.
+        nothing = self.reasons.schema.empty_table(), self.whitespace.schema.empty_table()
         return KeptPart(self.scores, self.sums, self.offered, self.unpriced, *nothing)
 
 
