@@ -88,7 +88,9 @@ def build_manifest(
         "leaks": [asdict(leak) for leak in leaks],
         "evaluation": evaluation_of(dict(models), training, truth),
         "drivers": _drivers(training, columns),
-        "feature_ranges": reference_ranges(training.accounts[columns]),
+        "feature_ranges": reference_ranges(
+            training.accounts[columns], newest_rows(training.accounts)
+        ),
         "score_ranges": _score_ranges(models, training),
     }
 
@@ -123,7 +125,15 @@ def _score_ranges(models: Mapping[str, Any], training: TrainingSet) -> dict[str,
     for target in ("churn", "upsell"):
         inputs = training.accounts[list(models[target].feature_names_in_)]
         found[target] = pd.Series(models[target].predict_proba(inputs)[:, 1])
-    return reference_ranges(pd.DataFrame(found))
+    return reference_ranges(
+        pd.DataFrame(found), newest_rows(training.accounts).reset_index(drop=True)
+    )
+
+
+def newest_rows(accounts: pd.DataFrame) -> pd.Series[bool]:
+    """Mark the rows of the last date in a table of accounts × dates."""
+    newest: pd.Series[bool] = accounts["as_of"] == accounts["as_of"].max()
+    return newest
 
 
 def features_hash(definitions: Mapping[str, str]) -> str:

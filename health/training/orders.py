@@ -27,7 +27,7 @@ from health.expansion.prices import peer_groups
 from health.own.estimators import own_modules
 from health.own.families import catalogue_of, own_families
 from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
-from health.training.manifest import features_hash
+from health.training.manifest import features_hash, newest_rows
 from health.training.reference import reference_ranges
 from models import Evaluation, PurchaseModel, SpendModel, evaluate, purchase_history
 from models.calibration import Calibration
@@ -270,7 +270,7 @@ def build_order_manifest(
         "leaks": [],
         "evaluation": {TARGET: _judged(models, test)},
         "drivers": [],
-        "feature_ranges": reference_ranges(features[list(definitions)]),
+        "feature_ranges": reference_ranges(features[list(definitions)], newest_rows(features)),
         "score_ranges": {},
     }
 

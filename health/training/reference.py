@@ -13,13 +13,17 @@ N_BINS = 10
 _MOST_TEXTS = 20
 
 
-def reference_ranges(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def reference_ranges(
+    frame: pd.DataFrame, newest: pd.Series[bool] | None = None
+) -> dict[str, dict[str, Any]]:
     """Return how the values of each column are spread.
 
     Parameters
     ----------
     frame : pd.DataFrame, shape = (n_rows, n_columns)
         Numbers with NaN, or texts with None, where nothing was measured.
+    newest : pd.Series of bool, optional
+        Marks the rows of the newest date: what a first run is a week's step away from.
 
     Returns
     -------
@@ -27,9 +31,15 @@ def reference_ranges(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
         By column. Of numbers: ``edges`` (the inner ones, rising), ``shares`` (one more than
         edges) and ``missing``. Of texts: ``values``, ``shares`` (one more than values: the
         last is of all others) and ``missing``. Shares and missing sum to 1; a value at an edge
-        belongs to the bin above it.
+        belongs to the bin above it. With `newest`, ``newest_shares`` and ``newest_missing`` of
+        those rows.
     """
-    return {str(name): _range_of(frame[name]) for name in frame.columns}
+    found = {str(name): _range_of(frame[name]) for name in frame.columns}
+    if newest is not None:
+        for name, reference in found.items():
+            shares, missing = bin_shares(frame.loc[newest, name], reference)
+            reference |= {"newest_shares": shares, "newest_missing": missing}
+    return found
 
 
 def bin_shares(values: pd.Series[Any], reference: dict[str, Any]) -> tuple[list[float], float]:

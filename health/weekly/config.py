@@ -33,18 +33,14 @@ class GatesConfig(Section):
         gives with so few accounts is added.
     features_drifted : float
         Largest share of features that have drifted from training and changed since the run
-        before. A slow drift is only warned of.
-    features_drifted_first : float
-        The same where there is no run before to compare with.
+        before (of a model's first run: since the newest date that it learnt from). A slow drift
+        is only warned of.
     feature_psi_alone : float
         From here a single feature of usage or tickets stops a run, where it has changed as
         much since the run before.
     score_psi : float
         Population stability index from which the spread of a score counts as drifted. It stops
-        a run where the score has changed as much since the run before.
-    score_psi_first : float
-        The same where there is no run before to compare with: a company that grows lies
-        somewhat off the average of its past on every date.
+        a run where the score has changed as much since the run before, or since that date.
     bands_moved : float
         Largest share of accounts whose band changed at once.
     fleet_shift : float
@@ -60,10 +56,8 @@ class GatesConfig(Section):
     coverage_fall: Share = 0.1
     feature_psi: _Positive = 0.25
     features_drifted: Share = 0.1
-    features_drifted_first: Share = 0.4
     feature_psi_alone: _Positive = 1.0
     score_psi: _Positive = 0.25
-    score_psi_first: _Positive = 2.0
     bands_moved: Share = 0.4
     fleet_shift: _Positive = 5.0
     compare_days: PositiveInt = 35

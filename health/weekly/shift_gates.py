@@ -22,6 +22,8 @@ _LEAST_MOVED = 5
 #: A move is the fleet's where so many of those that moved went the same way.
 _SAME_WAY = 0.75
 _BANDS = {"red": 0, "yellow": 1, "green": 2}
+#: What a run is compared with beside training as a whole.
+_RUN, _LEARNT = "the run before", "the newest date that it learnt from"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,12 @@ def shift_gates(
     scores: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig, before: Before | None
 ) -> list[Gate]:
     """Check coverage, drift, and moves of the whole fleet."""
-    gates = [_unscored(scores, config), _feature_drift(drift, config), *_score_drift(drift, config)]
+    since = _RUN if before is not None and before.drift is not None else _LEARNT
+    gates = [
+        _unscored(scores, config),
+        _feature_drift(drift, config, since),
+        *_score_drift(drift, since),
+    ]
     if before is None:
         return gates
     if before.note:
@@ -137,18 +144,16 @@ def _coverage(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig) -> 
     return Gate("coverage", "coverage", held, what, figures=figures)
 
 
-def _feature_drift(drift: pd.DataFrame, config: GatesConfig) -> Gate:
+def _feature_drift(drift: pd.DataFrame, config: GatesConfig, since: str) -> Gate:
     features = drift[drift["kind"] == "feature"]
     far = features[features["psi_training"] > features["limit"]]
-    compared = features["psi_before"].notna().any()
-    most = config.features_drifted if compared else config.features_drifted_first
+    most = config.features_drifted
     sudden = far[far["psi_before"].isna() | (far["psi_before"] > far["limit"])]
     share = len(sudden) / max(len(features), 1)
-    alone = sudden[_broken(sudden, config)] if compared else sudden.head(0)
-    since = " and changed since the run before" if compared else ""
+    alone = sudden[_broken(sudden, config)]
     what = (
-        f"{len(sudden)} of {len(features)} features lie outside what the model learnt from"
-        f"{since}{_named(sudden)}; at most {most:.0%} may"
+        f"{len(sudden)} of {len(features)} features lie outside what the model learnt from "
+        f"and changed since {since}{_named(sudden)}; at most {most:.0%} may"
     )
     if len(alone):
         what += f", and none of usage or tickets by a PSI of {config.feature_psi_alone:g}"
@@ -167,13 +172,11 @@ def _broken(sudden: pd.DataFrame, config: GatesConfig) -> pd.Series[bool]:
     return events & (least > config.feature_psi_alone + sudden["limit"] - config.feature_psi)
 
 
-def _score_drift(drift: pd.DataFrame, config: GatesConfig) -> list[Gate]:
+def _score_drift(drift: pd.DataFrame, than: str) -> list[Gate]:
     gates = []
     for row in drift[(drift["kind"] == "score") & (drift["missing"] < 1)].itertuples():
         index, since, limit = (float(v) for v in (row.psi_training, row.psi_before, row.limit))  # type: ignore[arg-type]
-        known = "" if np.isnan(since) else f", {since:.2f} against the run before"
-        if not known:
-            limit += config.score_psi_first - config.score_psi
+        known = "" if np.isnan(since) else f", {since:.2f} against {than}"
         # Far from training yet as in the run before is a slow drift, which is warned of.
         held = index <= limit or since <= limit
         what = f"PSI {index:.2f} against training{known}; the limit is {limit:.2f}"

@@ -74,13 +74,14 @@ def measure_drift(
     threshold : float
         Index from which a column has drifted; what chance gives is added to it.
     before : pd.DataFrame, optional
-        What this function returned for the run before, made with the same ranges.
+        What this function returned for the run before, made with the same ranges; without it
+        the newest date in training takes its place.
 
     Returns
     -------
     pd.DataFrame
         Columns `COLUMNS`, a row per column of `ranges` that `frame` has: the shares in the
-        bins, the share missing, both indices (NaN where nothing is there to compare with) and
+        bins, the share missing, both indices (NaN where there is nothing to compare with) and
         the limit.
     """
     earlier = {} if before is None else dict(before.set_index("column")["shares"])
@@ -95,9 +96,10 @@ def measure_drift(
         then = [*reference["shares"], reference["missing"]]
         limit = threshold + chance_index(len(now), len(frame), trained_accounts)
         since = float("nan")
-        if column in earlier and len(earlier[column]) == len(shares):
-            past = [*earlier[column], earlier_missing[column]]
-            since = stability_index(now, past, least=least)
+        past_shares = earlier.get(column, reference.get("newest_shares", ()))
+        if len(past_shares) == len(shares):
+            past_missing = earlier_missing.get(column, reference.get("newest_missing", 0.0))
+            since = stability_index(now, [*past_shares, past_missing], least=least)
         index = stability_index(now, then, least=least)
         rows.append((column, kind, shares, missing, index, since, limit))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -182,6 +182,27 @@ def test_the_first_run_is_compared_with_training_alone() -> None:
     ]
 
 
+def test_a_first_run_is_a_step_away_from_the_newest_date_that_was_learnt_from() -> None:
+    # A company that has changed over the years: its newest date lies off the average.
+    old, new = _week(2000, seed=5), _week(400, seed=6, shift=1.5)
+    features = pd.concat([old[0], new[0]], ignore_index=True)
+    scores = pd.concat([old[1], new[1]], ignore_index=True)[["churn_probability"]]
+    newest = pd.Series(features.index >= 2000)
+    manifest = {
+        "rows": {"accounts": 500},
+        "feature_ranges": reference_ranges(features, newest),
+        "score_ranges": {"churn": reference_ranges(scores, newest)["churn_probability"]},
+    }
+    failed = {}
+    for shift in (1.5, 3.0):
+        now = _week(shift=shift)
+        everyone = pd.Series(True, index=now[0].index)
+        drift = drift_of(*now, manifest, CONFIG, None, learnt=everyone)
+        failed[shift] = _failed(shift_gates(now[1], drift, CONFIG, None))
+    assert failed[1.5] == []
+    assert failed[3.0] == ["drift of features", "drift of the churn probability"]
+
+
 def test_bands_that_move_both_ways_are_no_fleet() -> None:
     features, scores = _week()
     bands = np.resize(["red", "green"], len(scores))
