@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -139,14 +140,43 @@ def _score_within(company: Path, most_bytes: int) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def test_a_disk_that_takes_no_more(company: Path) -> None:
-    done = _score_within(company, 30_000)
+def test_a_limit_on_file_sizes(company: Path) -> None:
+    _assert_no_room(_score_within(company, 30_000), company.parent / "runs")
+
+
+@pytest.fixture
+def small_disk(company: Path) -> Iterator[Path]:
+    """Put the runs of the company on a disk of their own, with little room beside them."""
+    runs = company.parent / "runs"
+    kept = runs.rename(company.parent / "kept")
+    runs.mkdir()
+    room = sum(file.stat().st_size for file in kept.rglob("*") if file.is_file()) + 300_000
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(runs)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a disk can be mounted by root alone")
+    try:
+        shutil.copytree(kept, runs, symlinks=True, dirs_exist_ok=True)
+        yield runs
+    finally:
+        subprocess.run(["umount", str(runs)], check=True)
+
+
+def test_a_disk_that_takes_no_more(company: Path, small_disk: Path) -> None:
+    before = list_runs(small_disk)[0].folder
+    whole = _bytes(before)
+    done = call_health("score", company)
+    _assert_no_room(done, small_disk)
+    assert "MB are free" in done.err
+    assert _bytes(before) == whole
+
+
+def _assert_no_room(done: Finished, runs: Path) -> None:
     assert done.code == 2, done.err
     assert "no room" in done.err
     assert "remedy" in done.err
     assert "Traceback" not in done.err
-    names = sorted(p.name for p in (company.parent / "runs").iterdir())
-    assert names == [".lock", list_runs(company.parent / "runs")[0].folder.name, "latest"]
+    names = sorted(p.name for p in runs.iterdir())
+    assert names == [".lock", list_runs(runs)[0].folder.name, "latest"]
 
 
 def test_an_earlier_run_that_is_broken_is_named(company: Path) -> None:
