@@ -16,6 +16,7 @@ from health.report.background import Background
 from health.report.hindsight import cause_rows, driver_rows, past_list_rows
 from health.report.history import History, score_changes
 from health.report.standing import retention_plot, revenue_rows, stage_rows, voice_row
+from health.scoring.wording_cache import each_once
 
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
 MOST_MOVERS = 8
@@ -110,7 +111,7 @@ def build_book(
     background: Background,
 ) -> Book:
     """Sum the book up."""
-    bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
+    bands = each_once(scores["health_band"], lambda name: wording.band_of(name).name)
     money = business_of(run).money
     return Book(
         tiles=_tiles(scores, flags, run),
@@ -284,7 +285,7 @@ def _renewals(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
 
 def _loads(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> list[Load]:
     """Count what each CSM holds, the largest book first."""
-    csm = scores["csm"].map(wording.text_of)
+    csm = each_once(scores["csm"], wording.text_of)
     table = pd.DataFrame(
         {
             "accounts": scores.groupby(csm).size(),

@@ -234,7 +234,8 @@ def _lines(
 ) -> dict[str, list[int | None]]:
     """Return each account's scores of the last runs and now, in whole points; None: not scored."""
     past = history.lines(accounts)
-    now = scores.drop_duplicates("account_id").set_index("account_id")["health_score"]
+    own = scores.loc[scores["account_id"].isin(accounts), ["account_id", "health_score"]]
+    now = own.drop_duplicates("account_id").set_index("account_id")["health_score"]
     lines = {account: [*before, float(now[account])] for account, before in past.items()}
     return {
         account: [None if math.isnan(score) else round(score) for score in line]

@@ -80,7 +80,8 @@ class Lists:
 def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Lists:
     """Word the rows of every list."""
     shown = flags.sort_values("rank", kind="stable").head(MOST_ROWS)
-    own = scores.drop(columns=["name", "csm"]).drop_duplicates("account_id")
+    own = scores[scores["account_id"].isin(shown["account_id"])].drop(columns=["name", "csm"])
+    own = own.drop_duplicates("account_id")
     rows = shown.merge(own, on="account_id", how="left")
     accounts = pd.Series(rows["account_id"].drop_duplicates().to_numpy(dtype=object), dtype=object)
     csms = sorted({wording.text_of(name) for name in rows["csm"]}, key=str.casefold)

@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from health import wording
 from health.report.background import Background, Voice
+from health.scoring.wording_cache import each_once
 
 
 def stage_rows(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
     """Count the accounts of each lifecycle stage, youngest first and leaving last."""
-    stage = scores["stage"].map(wording.text_of)
+    stage = each_once(scores["stage"], wording.text_of)
     tenure = scores["tenure_days"].groupby(stage).median().sort_values(kind="stable")
     order = [name for name in tenure.index if name and name != "leaving"]
     order += ["leaving"] if (stage == "leaving").any() else []

@@ -61,7 +61,8 @@ def topmost_parents(scores: pd.DataFrame) -> pd.Series[str]:
 
     A chain that runs in a circle has no top: it ends at the parent whose id comes first.
     """
-    parents = scores.set_index("account_id")["parent_id"].dropna()
+    own = scores.loc[scores["parent_id"].notna(), ["account_id", "parent_id"]]
+    parents = own.set_index("account_id")["parent_id"]
     above = {str(k): str(v) for k, v in parents[parents != parents.index].items()}
     tops = {account: _top(account, above) for account in above}
     named = scores["account_id"].map(tops)

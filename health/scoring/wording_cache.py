@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -38,6 +41,13 @@ def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.o
     texts = [_worded(feature, float(value), known) for value in distinct]
     said: npt.NDArray[np.object_] = np.array(texts, dtype=object)[codes]
     return said
+
+
+def each_once(values: pd.Series[Any], say: Callable[[Any], str]) -> pd.Series[str]:
+    """Return what `say` makes of each value; of equal ones it is asked once."""
+    codes, distinct = pd.factorize(values, use_na_sentinel=False)
+    said = np.array([say(value) for value in distinct], dtype=object)
+    return pd.Series(said[codes], index=values.index, dtype=object)
 
 
 def _worded(feature: str, value: float, known: dict[float, str]) -> str:
