@@ -15,6 +15,11 @@ from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.spine import ATTRIBUTES, build_spine
 from features.tables import Tables
 
+#: What a family reads of those before it; one of one's own sees every feature.
+_READ_BY_OTHERS = {
+    *("seats", "tenure_days", "usage_active_users_90d", "usage_active_days_28d"),
+    *("orders_count_90d", "tickets_badly_rated_90d"),
+}
 Family = Callable[[Tables, pd.DataFrame], pd.DataFrame]
 
 
@@ -45,19 +50,21 @@ def build_features(
         column per feature of the catalogue, then of `extra`; ordered by as_of and account_id.
     """
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
-    known = spine
-    for build in (*_families(settings), *(own.built for own in extra)):
-        # A family may read what the ones before it made: seats, active users.
-        known = _beside(known, build(tables, known))
-    features = known[list(catalogue_with(extra))]
+    names = list(catalogue_with(extra))
+    known, parts = spine.copy(deep=False), []
+    for build in _families(settings):
+        parts.append(build(tables, known))
+        for name in _READ_BY_OTHERS & set(parts[-1]):
+            known[name] = parts[-1][name]
+    for own in extra:
+        parts.append(own.built(tables, pd.concat([spine, *parts], axis=1)))
     there = [column for column in ATTRIBUTES if column in spine.columns]
-    stage = lifecycle_stage(features, settings.stages).rename("stage")
-    return _beside(spine[["account_id", "as_of", *there]], stage.to_frame(), features)
-
-
-def _beside(*frames: pd.DataFrame) -> pd.DataFrame:
-    """Put frames of the same index beside each other; no number is moved."""
-    return pd.concat(frames, axis=1, copy=False)
+    parts.sort(key=lambda part: names.index(part.columns[0]))
+    # All of it is put together once: it is the largest thing there is.
+    table = pd.concat([spine[["account_id", "as_of", *there]], *parts], axis=1)
+    stage = lifecycle_stage(table[names], settings.stages)
+    table.insert(2 + len(there), "stage", stage)
+    return table
 
 
 def _families(settings: FeatureSettings) -> tuple[Family, ...]:

@@ -52,13 +52,15 @@ def shrink(counts: pd.DataFrame, groups: pd.Series[str]) -> Shrunk:
     answers = counts.sum(axis=1)
     strength = prior_strength(counts)
     everybody = counts.sum() / max(answers.sum(), 1.0)
-    named = groups.fillna("")
-    of_group = counts.groupby(named).sum()
+    weight = answers + strength
+    # Whoever gave no answer weighs nothing, and has no share.
+    told = counts[answers > 0]
+    named = groups[answers > 0].fillna("")
+    of_group = told.groupby(named).sum()
     in_group = of_group.sum(axis=1) + strength
     peers = (of_group + strength * everybody).div(in_group, axis=0).reindex(named)
-    weight = answers + strength
-    shares = (counts + strength * peers.to_numpy()).div(weight, axis=0)
-    return Shrunk(shares.where(answers > 0), weight, strength)
+    shares = (told + strength * peers.to_numpy()).div(weight[answers > 0], axis=0)
+    return Shrunk(shares.reindex(counts.index), weight, strength)
 
 
 def prior_strength(counts: pd.DataFrame) -> float:

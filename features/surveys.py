@@ -46,9 +46,8 @@ def build(
     names = [feature.name for feature in FEATURES]
     bad_ratings = spine.get("tickets_badly_rated_90d", pd.Series(np.nan, index=spine.index))
     if not tables.has("surveys"):
-        out = pd.DataFrame(np.nan, index=spine.index, columns=names)
-        out["surveys_negative_90d"] = bad_ratings.clip(upper=2)
-        return out
+        empty = pd.DataFrame(np.nan, index=spine.index, columns=names)
+        return empty.assign(surveys_negative_90d=bad_ratings.clip(upper=2))
     if spine.empty:
         return pd.DataFrame(np.nan, index=spine.index, columns=names)
     deciding = tuple(role.lower() for role in settings.deciding_roles)
@@ -56,9 +55,8 @@ def build(
     answers = Answers(surveys_brought_in(tables, spine, dates.accounts, deciding=deciding))
     summed = dates.told(COUNTS, answers.as_of)
     peers = spine.get(settings.peer_group, pd.Series(None, index=spine.index, dtype=object))
-    out = _answering(summed)
-    out = out.join(_nps(summed, spine["as_of"], peers)).join(_csat(summed, spine["as_of"], peers))
-    out = out.join(_ces(summed, spine["as_of"], peers))
+    out = _answering(summed) | _nps(summed, spine["as_of"], peers)
+    out |= _csat(summed, spine["as_of"], peers) | _ces(summed, spine["as_of"], peers)
     for kind in KINDS:
         out[f"surveys_{kind}_latest"] = summed[f"{kind}_latest"]
     out["surveys_detractors_180d"] = summed["detractors"]
@@ -66,21 +64,21 @@ def build(
     # A third bad experience says nothing new.
     bad = summed["bad"].fillna(0.0) + bad_ratings.fillna(0.0)
     out["surveys_negative_90d"] = bad.clip(upper=2)
-    return out[names].astype(float)
+    return pd.DataFrame({name: out[name] for name in names}).astype(float)
 
 
-def _answering(summed: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            # An answer in words alone is an answer too; the day before is 0, whatever its hour.
-            "surveys_days_since_answer": np.ceil(summed["days_since"]) - 1,
-            "surveys_response_rate_180d": summed["answered"] / _some(summed["sent"]),
-            "surveys_expectation_gap_180d": summed["gap"],
-        }
-    )
+def _answering(summed: pd.DataFrame) -> dict[str, pd.Series[float]]:
+    return {
+        # An answer in words alone is an answer too; the day before is 0, whatever its hour.
+        "surveys_days_since_answer": np.ceil(summed["days_since"]) - 1,
+        "surveys_response_rate_180d": summed["answered"] / _some(summed["sent"]),
+        "surveys_expectation_gap_180d": summed["gap"],
+    }
 
 
-def _nps(summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]) -> pd.DataFrame:
+def _nps(
+    summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]
+) -> dict[str, pd.Series[float]]:
     now, before = (
         100 * (summed[f"nps_good_{w}"] - summed[f"nps_bad_{w}"]) / _some(summed[f"nps_{w}"])
         for w in ("now", "before")
@@ -89,46 +87,44 @@ def _nps(summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]) -> 
     shrunk = 100 * (shares["good"] - shares["bad"])
     # The standard error of the posterior: never 0, as it would be after a single answer.
     reach = 100 * Z_95 * nps_standard_error(shares["good"], shares["bad"], weight + 1)
-    return pd.DataFrame(
-        {
-            "surveys_nps_180d": now,
-            "surveys_nps_shrunk_180d": shrunk,
-            "surveys_nps_low_180d": (shrunk - reach).clip(lower=-100),
-            "surveys_nps_high_180d": (shrunk + reach).clip(upper=100),
-            "surveys_nps_trend_180d": now - before,
-        }
-    )
+    return {
+        "surveys_nps_180d": now,
+        "surveys_nps_shrunk_180d": shrunk,
+        "surveys_nps_low_180d": (shrunk - reach).clip(lower=-100),
+        "surveys_nps_high_180d": (shrunk + reach).clip(upper=100),
+        "surveys_nps_trend_180d": now - before,
+    }
 
 
-def _csat(summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]) -> pd.DataFrame:
+def _csat(
+    summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]
+) -> dict[str, pd.Series[float]]:
     now, before = (summed[f"csat_good_{w}"] / _some(summed[f"csat_{w}"]) for w in ("now", "before"))
     shares, _ = _shrunk(summed, "csat", as_of, peers)
     ends = wilson_interval(summed["csat_good_now"], summed["csat_now"])
-    return pd.DataFrame(
-        {
-            "surveys_csat_180d": now,
-            "surveys_csat_shrunk_180d": shares["good"],
-            "surveys_csat_low_180d": ends.low,
-            "surveys_csat_high_180d": ends.high,
-            "surveys_csat_trend_180d": now - before,
-        }
-    )
+    return {
+        "surveys_csat_180d": now,
+        "surveys_csat_shrunk_180d": shares["good"],
+        "surveys_csat_low_180d": ends.low,
+        "surveys_csat_high_180d": ends.high,
+        "surveys_csat_trend_180d": now - before,
+    }
 
 
-def _ces(summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]) -> pd.DataFrame:
+def _ces(
+    summed: pd.DataFrame, as_of: pd.Series[Any], peers: pd.Series[str]
+) -> dict[str, pd.Series[float]]:
     shares, _ = _shrunk(summed, "ces", as_of, peers)
     good, bad, answers = (summed[f"ces{what}_now"] for what in ("_good", "_bad", ""))
     ends = wilson_interval(good, answers)
-    return pd.DataFrame(
-        {
-            "surveys_ces_180d": summed["ces_points_now"],
-            "surveys_net_easy_180d": 100 * (good - bad) / _some(answers),
-            "surveys_easy_shrunk_180d": shares["good"],
-            "surveys_easy_low_180d": ends.low,
-            "surveys_easy_high_180d": ends.high,
-            "surveys_ces_trend_180d": summed["ces_points_now"] - summed["ces_points_before"],
-        }
-    )
+    return {
+        "surveys_ces_180d": summed["ces_points_now"],
+        "surveys_net_easy_180d": 100 * (good - bad) / _some(answers),
+        "surveys_easy_shrunk_180d": shares["good"],
+        "surveys_easy_low_180d": ends.low,
+        "surveys_easy_high_180d": ends.high,
+        "surveys_ces_trend_180d": summed["ces_points_now"] - summed["ces_points_before"],
+    }
 
 
 def _shrunk(

@@ -33,8 +33,9 @@ class TableColumns:
     accounts : int
         How many were asked for.
     columns : mapping of str to array
-        Times as microseconds from 1970, `NEVER` where there is none; texts as codes, −1 where
-        there is none; numbers and flags (1, 0) as floats, NaN where there is none.
+        Times as microseconds from 1970, `NEVER` where there is none; dates as days from 1970;
+        texts as codes, −1 where there is none; numbers and flags (1, 0) as floats, NaN where
+        there is none.
     texts : mapping of str to pd.Index
         What the codes of each text stand for.
     """
@@ -97,6 +98,8 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] |
         coded = column.cast(pa.string()).dictionary_encode().combine_chunks()
         names = pd.Index(coded.dictionary.to_pylist(), dtype=object)
         return pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), names
+    if pa.types.is_date(column.type):
+        return column.cast(pa.date32()).cast(pa.int32()).to_numpy(), None
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan), None
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,42 +43,58 @@ class UsageParts:
         canonical column, and the code that rolls up. A late row makes its file another one.
     open : callable
         Returns the rows of one file under canonical names and types.
+    read : callable
+        Returns the rows of several roll-ups.
     """
 
     cache: RollupCache
     source: str
     keys: Mapping[Path, str]
     open: Callable[[Path], nw.LazyFrame[Any]]
+    read: Callable[[list[Path]], nw.LazyFrame[Any]]
 
-    def rolled(
+    def daily(
         self,
         name: str,
-        roll: Callable[[nw.LazyFrame[Any]], pa.Table],
+        roll: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]],
         *,
         since: int = BEFORE_ALL_DAYS,
-    ) -> Iterator[tuple[str, pa.Table]]:
-        """Yield key and roll-up of each file, made by `roll` where none was kept.
+    ) -> nw.LazyFrame[Any]:
+        """Return the roll-ups of all files as one lazy frame, ``day`` and ``known`` as numbers.
 
         A file that is known to end before the day `since` is passed over.
         """
-        for file, key in self.keys.items():
-            if self.cache.note(key).get("last_day", since) < since:
-                continue
-            table = self.cache.tables(key, name)
-            if table is None:
-                table = roll(self.open(file))
-                last = pc.max(table["day"]).as_py()
-                self._keep(key, {name: table}, {} if last is None else {"last_day": last})
-            yield key, table
+        return self.read(self._rolled(name, roll, since))
 
     def days_sql(self) -> str:
         """Return SQL of the rows counted by account and day: account_id, moment, n, first, last."""
-        rolled = self.rolled("days", _by_account_day)
-        files = [literal(str(self.cache.path(key, "days"))) for key, _ in rolled]
+        files = [literal(str(file)) for file in self._rolled("days", by_account_day)]
         return (
             "SELECT account_id, date_trunc('day', first) AS moment, CAST(n AS BIGINT) AS n, "
             f"first, last FROM read_parquet([{', '.join(files)}])"
         )
+
+    def _rolled(
+        self,
+        name: str,
+        roll: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]],
+        since: int = BEFORE_ALL_DAYS,
+    ) -> list[Path]:
+        """Return the sound roll-up of each file, made by `roll` where none was kept.
+
+        At least one is returned, so that there is something to read, be it without a row.
+        """
+        needed = [k for k in self.keys.values() if self._last_day(k, since) >= since]
+        needed = needed or list(self.keys.values())[-1:]
+        for file, key in self.keys.items():
+            if key in needed and not self.cache.holds(key, [name]):
+                table = collected(roll(prepared(self.open(file))))
+                last = pc.max(table["day"]).as_py()
+                self._keep(key, {name: table}, {} if last is None else {"last_day": last})
+        return [self.cache.path(key, name) for key in dict.fromkeys(needed)]
+
+    def _last_day(self, key: str, unknown: int) -> int:
+        return int(self.cache.note(key).get("last_day", unknown))
 
     def unchecked(self, observed_until: datetime | None) -> list[Path]:
         """Return the files whose rows have not passed every rule on single rows yet."""
@@ -86,9 +102,10 @@ class UsageParts:
 
     def note_checked(self) -> None:
         """Note that every row passed, and the last time of each file."""
-        for key, days in self.rolled("days", _by_account_day):
+        for key in self.keys.values():
             if "checked_until" not in self.cache.note(key):
-                last = pc.max(days["last"]).as_py()
+                days = self.cache.tables(key, "days")
+                last = None if days is None else pc.max(days["last"]).as_py()
                 self._keep(key, {}, {"checked_until": str(last)})
 
     def forget_earlier(self) -> None:
@@ -108,10 +125,6 @@ class UsageParts:
                 where=str(self.cache.folder),
                 fix="name another folder in rollups_dir, or make room",
             ) from None
-
-
-def _by_account_day(rows: nw.LazyFrame[Any]) -> pa.Table:
-    return collected(by_account_day(prepared(rows)))
 
 
 def parts_of(
@@ -147,7 +160,11 @@ def parts_of(
     definition = json.dumps([code, *((name, names[name], types[name]) for name in sorted(names))])
     keys = {file: content_key(file, definition) for file in relation.parquet}
     cache = RollupCache(folder)
-    return UsageParts(cache, relation.label, keys, opener(connection, names, types))
+
+    def read(files: list[Path]) -> nw.LazyFrame[Any]:
+        return nw.from_native(connection.sql(f"SELECT * FROM {parquet_sql(files)}"))
+
+    return UsageParts(cache, relation.label, keys, opener(connection, names, types), read)
 
 
 def opener(

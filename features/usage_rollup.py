@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -16,9 +17,6 @@ import pyarrow.compute as pc
 
 from features.day_rows import BEFORE_ALL_DAYS, Codes, DayRows, day_number, day_of, earliest
 from features.tables import Tables
-
-if TYPE_CHECKING:
-    from features.usage_parts import UsageParts
 
 #: Days before a date that a window may reach back, for sums and users, and for single features.
 REACH_DAYS, EVENT_REACH_DAYS = 126, 56
@@ -51,6 +49,8 @@ class DailyUse:
         Names of the events.
     has_users : bool
         Whether rows name their users.
+    may_repeat : bool
+        Whether a user may have several rows of a day.
     """
 
     accounts: pd.Index[str]
@@ -60,6 +60,7 @@ class DailyUse:
     pairs: Codes
     event_names: pd.Index[str]
     has_users: bool
+    may_repeat: bool = False
 
     @cached_property
     def account_days(self) -> DayRows:
@@ -74,7 +75,8 @@ class DailyUse:
         known = None if rows.known is None else rows.known[named]
         plain = DayRows(rows.member[named], rows.member[named], rows.day[named], known, {})
         # Without late rows there is one row per user and day already.
-        return plain if known is None else plain.distinct_days(plain.member)
+        repeats = known is not None or self.may_repeat
+        return plain.distinct_days(plain.member) if repeats else plain
 
     @cached_property
     def used_from(self) -> Codes:
@@ -106,26 +108,21 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
     if tables.parts is not None:
         # Of the day on which the data ends only a part may be seen: it is read from the rows.
         finished = min(end, day_number(tables.observed_until))
-        users = _kept(tables.parts, "users", by_user, BEFORE_ALL_DAYS, finished)
-        events = _kept(tables.parts, "events", by_event, start, finished)
+        by_day = tables.parts.daily("users", by_user)
+        users = [
+            collected(_last_days(by_day.filter(nw.col("day") < min(since, finished)), since)),
+            collected(by_day.filter(nw.col("day") >= since, nw.col("day") < finished)),
+        ]
+        by_day = tables.parts.daily("events", by_event, since=start)
+        events = [collected(by_day.filter(nw.col("day") >= start, nw.col("day") < finished))]
     else:
         users.append(collected(_older(rows, since)))
     for first_day, name in ((max(since, finished), "users"), (max(start, finished), "events")):
         roll, rolled = (by_user, users) if name == "users" else (by_event, events)
-        rolled += [collected(roll(part)) for part in _parts(rows, first_day, end)]
-    return _assembled(users, events, tables.has("usage", "user_id"))
-
-
-def _kept(
-    parts: UsageParts, name: str, roll: Callable[[_Frame], _Frame], start: int, end: int
-) -> list[pa.Table]:
-    """Return the roll-ups of the days of [start, end) file by file, made where none was kept."""
-    tables = []
-    made = parts.rolled(name, lambda rows: collected(roll(prepared(rows))), since=start)
-    for _, table in made:
-        day = table["day"]
-        tables.append(table.filter(pc.and_(pc.greater_equal(day, start), pc.less(day, end))))
-    return tables
+        rolled += [collected(roll(part)) for part in parts_of_days(rows, first_day, end)]
+    use = _assembled(users, events, tables.has("usage", "user_id"))
+    # The rows of one day may lie in several files, each of which was rolled up by itself.
+    return use if tables.parts is None else replace(use, may_repeat=True)
 
 
 def prepared(rows: _Frame) -> _Frame:
@@ -175,23 +172,28 @@ def by_event(rows: _Frame) -> _Frame:
 
 
 def by_account_day(rows: _Frame) -> _Frame:
-    """Count prepared rows per account and day, with the first and the last time."""
+    """Count and sum up prepared rows per account and day, with the first and the last time."""
     at = nw.col("occurred_at")
     counted = (nw.len().alias("n"), at.min().alias("first"), at.max().alias("last"))
-    return rows.group_by("account_id", "day").agg(*counted)
+    return rows.group_by(*_keys(rows, "account_id", "day")).agg(nw.col("quantity").sum(), *counted)
 
 
 def _older(rows: _Frame, since: int) -> _Frame:
     """Return one row per user for the time before every window: its last day."""
-    start = day_of(since).to_pydatetime()
-    rows = rows.filter(nw.col("occurred_at") < start)
+    start = day_of(since)
+    rows = rows.filter(nw.col("occurred_at") < start.to_pydatetime())
+    counted = nw.when(~nw.col("active_users").is_null()).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+    return _last_days(rows.with_columns(users_counted=counted), start.date())
+
+
+def _last_days(rows: _Frame, since: int | date) -> _Frame:
+    """Return the last day per user of rows before a day, without sums."""
     if "known" in rows.collect_schema().names():
-        late = nw.col("known_at") >= start
+        late = nw.col("known") >= since
         rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
     nothing = nw.lit(0.0)
     last = rows.group_by(*_keys(rows, "account_id", "user_id")).agg(
-        nw.col("day").max(),
-        nw.col("active_users").count().cast(nw.Float64).alias("users_counted"),
+        nw.col("day").max(), nw.col("users_counted").sum()
     )
     return last.with_columns(
         quantity=nothing, records=nothing, errors=nothing, errors_known=nothing,
@@ -199,7 +201,7 @@ def _older(rows: _Frame, since: int) -> _Frame:
     )  # fmt: skip
 
 
-def _parts(rows: _Frame, start: int, end: int) -> Iterator[_Frame]:
+def parts_of_days(rows: _Frame, start: int, end: int) -> Iterator[_Frame]:
     """Cut the rows from one day to another into parts that are rolled up by themselves."""
     edges = [*range(start, end, _STEP_DAYS), end]
     for first, past in pairwise(edges):
@@ -216,8 +218,10 @@ def collected(frame: _Frame) -> pa.Table:
         column = table[name]
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             column = column.cast(pa.string()).dictionary_encode().combine_chunks()
-        elif name in {"day", "known"}:
+        elif pa.types.is_date(column.type):
             column = column.cast(pa.date32()).cast(pa.int32())
+        elif name in {"day", "known"}:
+            column = column.cast(pa.int32())
         elif not pa.types.is_timestamp(column.type):
             column = column.cast(pa.float64())
         columns[name] = column
