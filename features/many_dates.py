@@ -74,10 +74,10 @@ def last_days(column: str, days: float, *, until_days: float = 0) -> nw.Expr:
 
 def days_between(start: str, end: str) -> nw.Expr:
     """Return the days, with their fraction, from one time to another; null where either is."""
-    return _day_number(end) - _day_number(start) + (_day_part(end) - _day_part(start))
+    return day_in_calendar(end) - day_in_calendar(start) + (_day_part(end) - _day_part(start))
 
 
-def _day_number(column: str) -> nw.Expr:
+def day_in_calendar(column: str) -> nw.Expr:
     """Return the number of a time's day in the calendar that has no beginning (Gregorian)."""
     year = nw.col(column).dt.year() - 1
     leap_days = year // 4 - year // 100 + year // 400

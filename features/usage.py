@@ -11,7 +11,7 @@ from features.day_rows import day_number
 from features.spine_dates import ByAccount, SpineDates
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
-from features.usage_events import breadth
+from features.usage_events import Events
 from features.usage_levels import WINDOWS, Columns, levels, peak_users
 from features.usage_quota import Quotas, fullest
 from features.usage_rollup import REACH_DAYS, DailyUse, roll_up
@@ -43,7 +43,8 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     if spine.empty or not tables.has("usage"):
         return pd.DataFrame(np.nan, index=spine.index, columns=names)
     use = roll_up(tables, spine["as_of"])
-    users, quotas = Users(use) if use.has_users else None, Quotas(tables, use)
+    users = Users(use) if use.has_users else None
+    events, quotas = Events(tables, spine["as_of"], use.accounts), Quotas(tables, spine["as_of"])
     dates = SpineDates.of(spine)
 
     # Whoever never used it stands at −1, the last.
@@ -51,7 +52,7 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
 
     def told(day: pd.Timestamp) -> ByAccount:
         full = fullest(quotas.as_of(day)).reindex(dates.accounts)
-        columns = _columns(use, users, day_number(day))
+        columns = _columns(use, users, events, day_number(day))
         by_account = {name: np.append(values, np.nan)[place] for name, values in columns.items()}
         return by_account | {str(name): full[name].to_numpy() for name in full}
 
@@ -61,7 +62,7 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
 
 def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     """Return how full the quota of each product is: as_of, and the columns of `Quotas.as_of`."""
-    quotas = Quotas(tables, roll_up(tables, spine["as_of"]))
+    quotas = Quotas(tables, spine["as_of"])
     parts = []
     for as_of, rows in SpineDates.of(spine):
         levels_then = quotas.as_of(as_of).assign(as_of=as_of)
@@ -69,9 +70,9 @@ def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _columns(use: DailyUse, users: Users | None, as_of: int) -> Columns:
+def _columns(use: DailyUse, users: Users | None, events: Events, as_of: int) -> Columns:
     """Return every value that is told per account of `use` as of a day; NaN where it has none."""
-    out = levels(use, as_of) | breadth(use, as_of)
+    out = levels(use, as_of) | events.breadth(as_of)
     active = peak_users(use, as_of) if users is None else users.active(as_of)
     if users is not None:
         out |= users.columns(as_of)

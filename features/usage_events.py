@@ -2,37 +2,138 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from dataclasses import dataclass
+from typing import Any
 
-from features.day_rows import summed
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.day_rows import Codes, day_number, summed
+from features.many_dates import Frame, day_in_calendar
+from features.table_columns import Mask, TableColumns, bring_in
+from features.tables import Tables
 from features.usage_levels import Columns
-from features.usage_rollup import DailyUse
+from features.usage_rollup import PART_DAYS, by_event, rolled
 
 #: A feature is sticky where at least this share of the accounts that used it in one month use it
 #: in the next as well; it must have been used by so many accounts, and by such a share of them.
 STICKY_SHARE, STICKY_ACCOUNTS, STICKY_REACH = 0.5, 3, 0.05
+#: Days of a month.
+_MONTH = 28
+#: Periods that one number holds as bits on every engine; a part has twice as many at most.
+_BITS = PART_DAYS // 2
+#: The number, in the calendar that has no beginning, of the day before 1970-01-01.
+_EPOCH = 719_163
 
 
-def breadth(use: DailyUse, as_of: int) -> Columns:
-    """Return how many features each account used in 28 days, and of which set."""
-    rows, count, names = use.events, len(use.accounts), len(use.event_names)
-    account, event = use.pairs[:, 0], use.pairs[:, 1]
+@dataclass(frozen=True)
+class _Part:
+    """The pairs of account and event used in some days, a bit for each period with use."""
 
-    def used(days: int, until: int = 0) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        window = rows.within(as_of, days, until)
-        quantity = rows.values["quantity"][window]
-        return summed(rows.member[window], len(use.pairs), quantity) > 0
+    first: int
+    pair: Codes
+    used: npt.NDArray[np.int64]
+    known: npt.NDArray[Any] | None
 
-    now, before = used(28), used(56, 28)
-    reached, kept = summed(event[before], names), summed(event[before & now], names)
-    active_before = len(np.unique(account[before]))
-    enough = reached >= max(STICKY_ACCOUNTS, STICKY_REACH * active_before)
-    sticky = enough & (kept >= STICKY_SHARE * reached)
-    different = summed(account[now], count)
-    of_sticky = summed(account[now & sticky[event]], count)
-    whole = sticky.sum() or np.nan
-    return {
-        "usage_distinct_events_28d": different,
-        "usage_breadth_share_28d": different / max(len(np.unique(event[now])), 1),
-        "usage_sticky_share_28d": of_sticky / whole,
-    }
+
+class Events:
+    """The events of all accounts, looked at as of one day after another.
+
+    Days are taken together to the longest periods of which every window of every date is made
+    up: four weeks for one date, a week for weekly dates. Which periods a pair of account and
+    event was used in is a bit each.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs usage.
+    dates : pd.Series of datetime
+        The dates that are asked for later.
+    accounts : pd.Index
+        Every account that ever used something.
+    """
+
+    def __init__(self, tables: Tables, dates: pd.Series[Any], accounts: pd.Index[str]) -> None:
+        days = sorted({day_number(day) for day in dates.unique()})
+        start = days[0] - 2 * _MONTH
+        self._days = math.gcd(_MONTH, *(day - days[0] for day in days))
+        self._accounts = len(accounts)
+        parts = [
+            (first, bring_in(_used(rows, first, self._days), accounts))
+            for first, rows in rolled(tables, "events", by_event, start, days[-1])
+        ]
+        names = pd.Index([name for _, part in parts for name in part.texts["event"]]).unique()
+        self._events = len(names)
+        keys = [_key(part, names) for _, part in parts]
+        pairs, number = np.unique(np.concatenate(keys), return_inverse=True)
+        self._account, self._event = np.divmod(pairs, max(len(names), 1))
+        at = np.cumsum([0, *map(len, keys)])
+        self._parts = [
+            _Part(first, number[at[n] : at[n + 1]], _bits(part), part.columns.get("known"))
+            for n, (first, part) in enumerate(parts)
+        ]
+
+    def breadth(self, as_of: int) -> Columns:
+        """Return how many features each account used in 28 days, and of which set."""
+        now, before = self._used(as_of, _MONTH), self._used(as_of, 2 * _MONTH, _MONTH)
+        account, event, count = self._account, self._event, self._accounts
+        reached, kept = (summed(event[used], self._events) for used in (before, before & now))
+        active_before = np.count_nonzero(summed(account[before], count))
+        enough = reached >= max(STICKY_ACCOUNTS, STICKY_REACH * active_before)
+        sticky = enough & (kept >= STICKY_SHARE * reached)
+        different = summed(account[now], count)
+        of_sticky = summed(account[now & sticky[event]], count)
+        whole = np.count_nonzero(sticky)
+        all_used = np.count_nonzero(summed(event[now], self._events))
+        return {
+            "usage_distinct_events_28d": different,
+            "usage_breadth_share_28d": different / (all_used or 1),
+            "usage_sticky_share_28d": of_sticky / whole if whole else np.full(count, np.nan),
+        }
+
+    def _used(self, as_of: int, days: int, until_days: int = 0) -> Mask:
+        """Tell which pairs were used in [as_of − days, as_of − until_days), as far as known."""
+        used = np.zeros(len(self._account), dtype=bool)
+        for part in self._parts:
+            first, past = (
+                min(max((as_of - ago - part.first) // self._days, 0), 2 * _BITS)
+                for ago in (days, until_days)
+            )
+            hit = (part.used & ((1 << past) - (1 << first))) != 0
+            if part.known is not None:
+                hit &= ~(part.known >= as_of)
+            used[part.pair[hit]] = True
+        return used
+
+
+def _used(rows: Frame, first: int, days: int) -> Frame:
+    """Return a row per account and event, its periods with use as the bits of two numbers."""
+    keys = ["account_id", "event", *(["known"] if "known" in rows.collect_schema().names() else [])]
+    day = nw.col("day")
+    if rows.collect_schema()["day"] == nw.Date:
+        day = day_in_calendar("day") - _EPOCH
+    if len(keys) > 2 and rows.collect_schema()["known"] == nw.Date:
+        rows = rows.with_columns(known=day_in_calendar("known") - _EPOCH)
+    rows = rows.filter(nw.col("largest") > 0)
+    rows = rows.select(*keys, period=((day - first) / days).floor())
+    rows = rows.group_by(*keys, "period").agg(nw.len().alias("rows"))
+    period = nw.col("period")
+    early = nw.when(period < _BITS).then(nw.lit(2.0) ** period)
+    late = nw.when(period >= _BITS).then(nw.lit(2.0) ** (period - _BITS))
+    nothing = nw.lit(0.0)
+    return rows.group_by(*keys).agg(
+        early.otherwise(nothing).sum().alias("early"), late.otherwise(nothing).sum().alias("late")
+    )
+
+
+def _bits(part: TableColumns) -> npt.NDArray[np.int64]:
+    return part["early"].astype(np.int64) + (part["late"].astype(np.int64) << _BITS)
+
+
+def _key(part: TableColumns, names: pd.Index[str]) -> Codes:
+    """Return each row's account and event as one number."""
+    event = names.get_indexer(part.texts["event"]) if len(part) else np.empty(0, dtype=np.int64)
+    return np.asarray(part.account * len(names) + event[part["event"]], dtype=np.int64)

@@ -11,10 +11,12 @@ import pandas as pd
 from features.day_rows import DayRows, Numbers, day_number
 from features.point_in_time import collect
 from features.tables import Tables
-from features.usage_rollup import DailyUse
+from features.usage_rollup import by_event, collected, rolled
 
 #: A quota is near its limit from this share on.
 NEAR_LIMIT = 0.8
+#: A quota allows so much in so many days.
+_REACH_DAYS = 30
 _TIMES = {"started_at": "datetime64[us]", "ended_at": "datetime64[us]"}
 
 
@@ -25,16 +27,16 @@ class Quotas:
     ----------
     tables : Tables
         Subscriptions with quota and quota_event; without these no account has a quota.
-    use : DailyUse
-        The use rolled up.
+    dates : pd.Series of datetime
+        The dates that are asked for later.
     """
 
-    def __init__(self, tables: Tables, use: DailyUse) -> None:
+    def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
         held = _held(tables)
         keys = held[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
         self._held = held.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
         self._keys = keys
-        self._rows = _rows_of(keys, use)
+        self._rows = _use_of(tables, keys, dates)
 
     def as_of(self, day: Any) -> pd.DataFrame:
         """Return how full each product's quota is as of a date.
@@ -69,7 +71,7 @@ class Quotas:
     def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
         """Return the use in 30 days and a day's typical use of each limit."""
         count = len(self._keys)
-        used = self._rows.totals(self._rows.within(as_of, 30), "quantity", count)
+        used = self._rows.totals(self._rows.within(as_of, _REACH_DAYS), "quantity", count)
         weeks = self._rows.per_week(self._rows.within(as_of, 28), as_of, 4, count, "quantity")
         return used, np.median(weeks, axis=1) / 7
 
@@ -96,19 +98,21 @@ def _held(tables: Tables) -> pd.DataFrame:
     return collect(tables["subscriptions"].filter(held).select(*names))
 
 
-def _rows_of(keys: pd.DataFrame, use: DailyUse) -> DayRows:
-    """Return the rows of use that count against a limit, numbered by limit."""
-    account = use.accounts.get_indexer(pd.Index(keys["account_id"]))
-    event = use.event_names.get_indexer(pd.Index(keys["quota_event"]))
-    width = max(len(use.event_names), 1)
-    wanted = account * width + event
-    key = use.pairs[:, 0] * width + use.pairs[:, 1]
-    place = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
-    found = (account >= 0) & (event >= 0)
-    if len(key):
-        found &= key[place] == wanted
-    limit_of = np.full(len(key), -1, dtype=np.int64)
-    limit_of[place[found]] = np.flatnonzero(found)
-    limit = limit_of[use.events.member]
-    rows = np.flatnonzero(limit >= 0)
-    return use.events.taken(rows, limit[rows])
+def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRows:
+    """Return the use that counts against a limit by day, numbered by limit."""
+    limit, day = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    known, quantity = np.empty(0), np.empty(0)
+    if len(keys):
+        counts = nw.col("event").is_in(keys["quota_event"].unique().tolist())
+        start, end = day_number(dates.min()) - _REACH_DAYS, day_number(dates.max())
+        for _, rows in rolled(tables, "events", by_event, start, end):
+            use = collected(rows.filter(counts)).to_pandas()
+            pairs = use.rename(columns={"event": "quota_event"}).astype(
+                {"account_id": object, "quota_event": object}
+            )
+            use = pairs.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
+            late = use["known"] if "known" in use else pd.Series(np.nan, index=use.index)
+            limit, day = np.append(limit, use["limit"]), np.append(day, use["day"])
+            known, quantity = np.append(known, late), np.append(quantity, use["quantity"])
+    seen = None if np.isnan(known).all() else np.fmax(day, known).astype(np.int64)
+    return DayRows.ordered(limit, limit, day, seen, {"quantity": quantity})

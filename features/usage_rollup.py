@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import narwhals as nw
@@ -15,13 +14,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_rows import BEFORE_ALL_DAYS, Codes, DayRows, day_number, day_of, earliest
+from features.day_rows import Codes, DayRows, day_number, day_of, earliest
 from features.tables import Tables
 
-#: Days before a date that a window may reach back, for sums and users, and for single features.
-REACH_DAYS, EVENT_REACH_DAYS = 126, 56
+#: Days before a date that a window may reach back.
+REACH_DAYS = 126
 #: So many days are rolled up at a time: memory stays small, and no row is read twice.
-_STEP_DAYS = 56
+PART_DAYS = 56
 _SUMS = ("quantity", "records", "errors", "errors_known", "users_counted")
 _Frame = nw.LazyFrame[Any]
 
@@ -40,13 +39,6 @@ class DailyUse:
         lies before every window stands as one row without sums per user, on its last day.
     user_account : array of int
         The account of each user; users are in order of account and name.
-    events : DayRows
-        A row per account, event and day, numbered by `pairs` (its account too), with the sum of
-        quantity.
-    pairs : array of int, shape = (n_pairs, 2)
-        Account and event of each pair that occurs, in order.
-    event_names : pd.Index
-        Names of the events.
     has_users : bool
         Whether rows name their users.
     may_repeat : bool
@@ -56,9 +48,6 @@ class DailyUse:
     accounts: pd.Index[str]
     rows: DayRows
     user_account: Codes
-    events: DayRows
-    pairs: Codes
-    event_names: pd.Index[str]
     has_users: bool
     may_repeat: bool = False
 
@@ -101,28 +90,54 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
         The dates as of which features are made; not empty.
     """
     first, end = day_number(dates.min()), day_number(dates.max())
-    since, start = first - REACH_DAYS, first - EVENT_REACH_DAYS
-    past = min(day_of(end).to_pydatetime(), tables.observed_until)
-    rows = prepared(tables["usage"]).filter(nw.col("occurred_at") < past)
-    users, events, finished = [], [], BEFORE_ALL_DAYS
-    if tables.parts is not None:
-        # Of the day on which the data ends only a part may be seen: it is read from the rows.
-        finished = min(end, day_number(tables.observed_until))
-        by_day = tables.parts.daily("users", by_user)
-        users = [
-            collected(_last_days(by_day.filter(nw.col("day") < min(since, finished)), since)),
-            collected(by_day.filter(nw.col("day") >= since, nw.col("day") < finished)),
-        ]
-        by_day = tables.parts.daily("events", by_event, since=start)
-        events = [collected(by_day.filter(nw.col("day") >= start, nw.col("day") < finished))]
+    since = first - REACH_DAYS
+    if tables.parts is None:
+        users = [collected(_older(_before(tables, end), since))]
     else:
-        users.append(collected(_older(rows, since)))
-    for first_day, name in ((max(since, finished), "users"), (max(start, finished), "events")):
-        roll, rolled = (by_user, users) if name == "users" else (by_event, events)
-        rolled += [collected(roll(part)) for part in parts_of_days(rows, first_day, end)]
-    use = _assembled(users, events, tables.has("usage", "user_id"))
+        by_day = tables.parts.daily("users", by_user)
+        users = [collected(_last_days(by_day.filter(nw.col("day") < since), since))]
+    users += [collected(rows) for _, rows in rolled(tables, "users", by_user, since, end)]
+    use = _assembled(users, tables.has("usage", "user_id"))
     # The rows of one day may lie in several files, each of which was rolled up by itself.
     return use if tables.parts is None else replace(use, may_repeat=True)
+
+
+def rolled(
+    tables: Tables, name: str, roll: Callable[[_Frame], _Frame], start: int, end: int
+) -> Iterator[tuple[int, _Frame]]:
+    """Yield the roll-ups of the days of [start, end) in parts, each with its first day.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs usage; what was kept of it from earlier runs is not made again.
+    name : str
+        What the roll-up is called where it is kept.
+    roll : callable
+        Makes it from prepared rows, by day.
+    start, end : int
+        Days from 1970. A part is `PART_DAYS` days from `start` on.
+    """
+    # Of the day on which the data ends only a part may be seen: it is read from the rows.
+    finished = start if tables.parts is None else min(end, day_number(tables.observed_until))
+    for first in range(start, end, PART_DAYS):
+        past = min(first + PART_DAYS, end)
+        if tables.parts is not None and first < finished:
+            day = nw.col("day")
+            kept = tables.parts.daily(name, roll, since=start)
+            yield first, kept.filter(day >= first, day < min(past, finished))
+        if past > finished:
+            yield first, roll(_of_days(_before(tables, end), max(first, finished), past))
+
+
+def _before(tables: Tables, end: int) -> _Frame:
+    past = min(day_of(end).to_pydatetime(), tables.observed_until)
+    return prepared(tables["usage"]).filter(nw.col("occurred_at") < past)
+
+
+def _of_days(rows: _Frame, first: int, past: int) -> _Frame:
+    at = nw.col("occurred_at")
+    return rows.filter(at >= day_of(first).to_pydatetime(), at < day_of(past).to_pydatetime())
 
 
 def prepared(rows: _Frame) -> _Frame:
@@ -168,7 +183,9 @@ def by_user(rows: _Frame) -> _Frame:
 
 def by_event(rows: _Frame) -> _Frame:
     """Sum up prepared rows per account, event and day."""
-    return rows.group_by(*_keys(rows, "account_id", "event", "day")).agg(nw.col("quantity").sum())
+    return rows.group_by(*_keys(rows, "account_id", "event", "day")).agg(
+        nw.col("quantity").sum(), nw.col("quantity").max().alias("largest")
+    )
 
 
 def by_account_day(rows: _Frame) -> _Frame:
@@ -203,11 +220,8 @@ def _last_days(rows: _Frame, since: int | date) -> _Frame:
 
 def parts_of_days(rows: _Frame, start: int, end: int) -> Iterator[_Frame]:
     """Cut the rows from one day to another into parts that are rolled up by themselves."""
-    edges = [*range(start, end, _STEP_DAYS), end]
-    for first, past in pairwise(edges):
-        at = nw.col("occurred_at")
-        begin, stop = day_of(first).to_pydatetime(), day_of(past).to_pydatetime()
-        yield rows.filter((at >= begin) & (at < stop))
+    for first in range(start, end, PART_DAYS):
+        yield _of_days(rows, first, min(first + PART_DAYS, end))
 
 
 def collected(frame: _Frame) -> pa.Table:
@@ -228,31 +242,15 @@ def collected(frame: _Frame) -> pa.Table:
     return pa.table(columns)
 
 
-def _assembled(
-    user_parts: list[pa.Table], event_parts: list[pa.Table], has_users: bool
-) -> DailyUse:
-    users, events = _joined(user_parts, "user_id"), _joined(event_parts, "event")
-    accounts = _sorted_names(users["account_id"], events["account_id"])
-    user_names, event_names = _sorted_names(users["user_id"]), _sorted_names(events["event"])
-    of_user, of_event = (
-        _codes(users["account_id"], accounts),
-        _codes(events["account_id"], accounts),
-    )
-    user_code, event_code = (
-        _codes(users["user_id"], user_names),
-        _codes(events["event"], event_names),
-    )
-    user, user_pairs = _numbered(of_user, user_code, len(user_names))
-    pair, pairs = _numbered(of_event, event_code, len(event_names))
+def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
+    users = _joined(parts, "user_id")
+    accounts, user_names = _sorted_names(users["account_id"]), _sorted_names(users["user_id"])
+    account, code = _codes(users["account_id"], accounts), _codes(users["user_id"], user_names)
+    user, pairs = _numbered(account, code, len(user_names))
     values = {name: _numbers(users[name]) for name in (*_SUMS, "active_users")}
     values["errors"] = np.nan_to_num(values["errors"])
-    rows = DayRows.ordered(of_user, user, _days(users, "day"), _known(users), values)
-    quantity = {"quantity": _numbers(events["quantity"])}
-    event_rows = DayRows.ordered(pair, pair, _days(events, "day"), _known(events), quantity)
-    named = (pd.Index(accounts.to_pylist(), dtype=object), rows, user_pairs[:, 0])
-    return DailyUse(
-        *named, event_rows, pairs, pd.Index(event_names.to_pylist(), dtype=object), has_users
-    )
+    rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
+    return DailyUse(pd.Index(accounts.to_pylist(), dtype=object), rows, pairs[:, 0], has_users)
 
 
 def _joined(parts: list[pa.Table], member: str) -> pa.Table:
@@ -266,10 +264,8 @@ def _joined(parts: list[pa.Table], member: str) -> pa.Table:
     return pa.concat_tables(cast)
 
 
-def _sorted_names(*columns: pa.ChunkedArray) -> pa.Array:
-    names = pa.chunked_array(
-        [chunk.dictionary for column in columns for chunk in column.chunks], pa.string()
-    )
+def _sorted_names(column: pa.ChunkedArray) -> pa.Array:
+    names = pa.chunked_array([chunk.dictionary for chunk in column.chunks], pa.string())
     unique = pc.unique(names)
     return unique.take(pc.sort_indices(unique))
 
