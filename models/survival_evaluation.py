@@ -57,6 +57,14 @@ def integrated_brier_score(durations: Any, events: Any, survival: Any, times: An
     float
         0 is perfect; 0.25 is what S = 0.5 for everyone gives.
     """
+    return float(integrated_brier_losses(durations, events, survival, times).mean())
+
+
+def integrated_brier_losses(durations: Any, events: Any, survival: Any, times: Any) -> FloatArray:
+    """Return what each account adds to `integrated_brier_score`, which is their mean.
+
+    Parameters and errors are those of `integrated_brier_score`.
+    """
     time, at = as_floats(durations, "durations"), as_floats(times, "times")
     died = as_floats(events, "events", len(time)) == 1
     curves = np.asarray(survival, dtype="float64")
@@ -72,8 +80,7 @@ def integrated_brier_score(durations: Any, events: Any, survival: Any, times: An
     gone = died[:, None] & (time[:, None] <= at)
     there = time[:, None] > at
     loss = gone * curves**2 / own[:, None] + there * (1 - curves) ** 2 / then
-    scores = loss.mean(axis=0)
-    return float(np.trapezoid(scores, at) / (at[-1] - at[0]))
+    return np.asarray(np.trapezoid(loss, at, axis=1) / (at[-1] - at[0]))
 
 
 def _still_observed(censored: Any, times: FloatArray) -> FloatArray:

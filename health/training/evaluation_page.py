@@ -15,6 +15,7 @@ from features.catalogue import CATALOGUE
 from health.html_page import content_policy, page_environment, source_of
 from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
 from health.plots.style import axes_or_new
+from health.training.curves_page import CurvesPart, curves_part
 from health.training.fit import TargetRows
 from models.calibration import BASELINE
 from models.evaluation import evaluate
@@ -62,6 +63,8 @@ class ModelPage:
         Images.
     terms : tuple of (str, float)
         The strongest terms with their mean absolute contribution, in log-odds.
+    survival : CurvesPart or None
+        How good the curves of how long accounts stay are; of churn alone.
     """
 
     name: str
@@ -71,6 +74,7 @@ class ModelPage:
     plots: tuple[Markup, ...]
     shapes: tuple[Markup, ...]
     terms: tuple[tuple[str, float], ...]
+    survival: CurvesPart | None = None
 
 
 def render_evaluation(
@@ -177,6 +181,7 @@ def _model_page(
         tuple(_plots(evaluation, own, target)),
         shapes,
         tuple((title_of(str(term)), float(value)) for term, value in strength.items()),
+        curves_part(evaluation.get("survival")),
     )
 
 

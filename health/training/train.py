@@ -16,6 +16,7 @@ from health.company import Company, open_company
 from health.config import Config
 from health.own.families import catalogue_of, own_families
 from health.training import registry
+from health.training.curves import judge_curves
 from health.training.evaluation_page import render_evaluation, render_order_evaluation
 from health.training.fit import (
     TARGETS,
@@ -144,6 +145,8 @@ def _from_contracts(
     manifest = build_manifest(
         company, training, rows, models, leaks, known_until=known_until, truth=truth
     )
+    say("Holding the survival curves against a Cox model")
+    manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
     say("Drawing the evaluation")
     page = render_evaluation(manifest, models, rows, held_out, company=config.company)
     return _Made(models, manifest, held_out, page, training)

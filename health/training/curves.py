@@ -1,0 +1,205 @@
+"""Curves of how long accounts stay, held against a Cox model with covariates on later lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from health.config import Config
+from health.expansion.prices import peer_groups
+from health.training.fit import FEW_FEATURES, TrainingSet, model_columns
+from models import CoxSurvival, ModelInputError, PeerSurvival
+from models.evaluation import plain
+from models.inputs import FloatArray
+from models.survival_comparison import compare_curves, landmark_lives
+
+#: The curves, by what they are called.
+PEERS, OWN, COX = "peer groups", "peer groups, tilted by the churn model", "Cox"
+#: Accounts that left, before the date and after it, without which nothing is compared.
+_FEWEST = _FEWEST_LEARNT = 10
+#: Events that a covariate needs (Peduzzi et al. 1996); with fewer the few best known ones do.
+_PER_COVARIATE = 10
+#: Farthest ahead that curves are compared, and the step, in days.
+_AHEAD, _STEP = 360, 30
+#: Dates, a horizon apart, that the Cox model learns from at most.
+_DATES = 6
+
+
+def judge_curves(training: TrainingSet, held_out: pd.DataFrame, config: Config) -> dict[str, Any]:
+    """Compare curves on the lives that followed one date, each fitted on what was known before.
+
+    Parameters
+    ----------
+    training : TrainingSet
+        Accounts × dates with features, and spells.
+    held_out : pd.DataFrame
+        As from `held_out_predictions`: what the churn model said on dates it had not learnt from.
+    config : Config
+        Horizon, grace, peer group and seed.
+
+    Returns
+    -------
+    dict of str to object
+        For the manifest: from (the date), until_days (how far ahead), accounts, left, curves (by
+        name, what is published first: concordance and integrated Brier score with intervals, and
+        what lies between them and the first's) and notes: why nothing was compared, or what did
+        not converge.
+    """
+    told = held_out[held_out["target"] == "churn"]
+    days = [pd.Timestamp(d) for d in (sorted(told["as_of"].unique()) or training.dates)]
+    # Before the date there must be one, a horizon earlier, for Cox to learn from.
+    first = min(training.dates) + pd.Timedelta(days=2 * config.labels.horizon_days)
+    for day in [day for day in days if day >= first] or days:
+        lives = _Lives.around(training, day, config)
+        if lives.tell:
+            return _compared(lives, training, told, config)
+    why = (
+        f"not compared: on no date had {_FEWEST} accounts left before and {_FEWEST} after, with "
+        f"{2 * _STEP} days to follow them"
+    )
+    return {"curves": {}, "notes": [why]}
+
+
+@dataclass(frozen=True)
+class _Lives:
+    """What is known before a date, and what followed.
+
+    Attributes
+    ----------
+    day : pd.Timestamp
+    spells : pd.DataFrame
+        As the training set has them.
+    before : pd.DataFrame
+        group, entry_days, duration_days, churned: spells as known on the date.
+    rows : pd.DataFrame
+        Accounts that pay on the date, with features, group, and days and left of what followed.
+    """
+
+    day: pd.Timestamp
+    spells: pd.DataFrame
+    before: pd.DataFrame
+    rows: pd.DataFrame
+
+    @classmethod
+    def around(cls, training: TrainingSet, day: pd.Timestamp, config: Config) -> _Lives:
+        spells, grace = training.durations, config.labels.grace_days
+        now = training.accounts[training.accounts["as_of"] == day]
+        end = (spells["began_at"] + pd.to_timedelta(spells["duration_days"], unit="D")).max()
+        # What the data end says of an end is known: its grace period has passed, or it is none.
+        known = end + pd.Timedelta(days=grace)
+        rows = now.join(landmark_lives(spells, now, known, grace_days=grace))
+        rows = rows.assign(group=peer_groups(rows, config))
+        rows = rows[rows["days"] > 0].reset_index(drop=True)
+        return cls(day, spells, _as_known(spells, day, grace), rows)
+
+    @property
+    def tell(self) -> bool:
+        """Whether there is enough to fit on and to compare by."""
+        left = int((self.rows["left"] == 1).sum())
+        enough = left >= _FEWEST and int(self.before["churned"].sum()) >= _FEWEST
+        return enough and len(self.times) >= 2
+
+    @property
+    def times(self) -> FloatArray:
+        """Days ahead at which the curves are compared."""
+        longest = float(self.rows["days"].max()) if len(self.rows) else 0.0
+        return np.arange(_STEP, min(longest - 1.0, _AHEAD) + 1e-9, _STEP)
+
+
+def _as_known(spells: pd.DataFrame, day: pd.Timestamp, grace_days: int) -> pd.DataFrame:
+    """Return the spells that had begun before a date, as they stood then."""
+    began = spells[spells["began_at"] < day]
+    age = (day - began["began_at"]).dt.total_seconds() / 86_400
+    ended = began["churned"] & (began["duration_days"] + grace_days <= age)
+    lasted = began["duration_days"].where(began["duration_days"] < age, age)
+    known = began.assign(duration_days=lasted, churned=ended)
+    return known[known["duration_days"] > known["entry_days"]]
+
+
+def _compared(
+    lives: _Lives, training: TrainingSet, told: pd.DataFrame, config: Config
+) -> dict[str, Any]:
+    rows, times, notes = lives.rows, lives.times, []
+    known = lives.before
+    peers = PeerSurvival().fit(
+        known["duration_days"],
+        known["churned"],
+        entry_days=known["entry_days"],
+        groups=known["group"],
+    )
+    tenure = rows["tenure_days"].clip(lower=0.0)
+    curves: dict[str, FloatArray] = {}
+    said = told[told["as_of"] == lives.day].set_index("account_id")["probability"]
+    if len(said):
+        own, horizon = rows["account_id"].map(said), config.labels.horizon_days
+        curves[OWN] = peers.account_survival(
+            own, tenure, rows["group"], times, horizon_days=horizon
+        )
+    curves[PEERS] = peers.conditional(tenure, rows["group"], times)
+    try:
+        curves[COX] = _cox_curves(lives, training, times, config)
+    except ModelInputError as error:
+        notes.append(f"Cox: {error.what}")
+    found = compare_curves(rows["days"], rows["left"], curves, times, seed=config.training.seed)
+    return dict(
+        plain(
+            {
+                "from": str(lives.day.date()),
+                "until_days": int(times[-1]),
+                "accounts": len(rows),
+                "left": int((rows["left"] == 1).sum()),
+                "curves": {name: asdict(quality) for name, quality in found.items()},
+                "notes": notes,
+            }
+        )
+    )
+
+
+def _cox_curves(
+    lives: _Lives, training: TrainingSet, times: FloatArray, config: Config
+) -> FloatArray:
+    """Fit on accounts on dates a horizon apart before the date, followed up to it."""
+    grace = config.labels.grace_days
+    dates = _spaced(training.dates, lives.day, config.labels.horizon_days)
+    past = training.accounts[training.accounts["as_of"].isin(dates)]
+    past = past.join(landmark_lives(lives.spells, past, lives.day, grace_days=grace))
+    past = past[past["days"] > 0]
+    left = int(past["left"].sum())
+    if left < _FEWEST_LEARNT:
+        raise ModelInputError(
+            f"{left} accounts left within the dates before, {_FEWEST_LEARNT} are needed",
+            where="events",
+        )
+    columns = _covariates(past, left, config)
+    learnt = past[columns].assign(group=peer_groups(past, config))
+    model = CoxSurvival(penalizer=0.1).fit(learnt, past["days"], past["left"])
+    return model.survival(lives.rows[[*columns, "group"]], times)
+
+
+def _spaced(dates: Sequence[Any], before: pd.Timestamp, apart_days: int) -> list[pd.Timestamp]:
+    """Return the last dates before a date, so many days apart at least, from it too."""
+    found: list[pd.Timestamp] = []
+    latest = before
+    for date in sorted((pd.Timestamp(d) for d in dates), reverse=True):
+        if date <= latest - pd.Timedelta(days=apart_days) and len(found) < _DATES:
+            found.append(date)
+            latest = date
+    return found
+
+
+def _covariates(past: pd.DataFrame, left: int, config: Config) -> list[str]:
+    """Return all features where so many left, else the tenure and the few best known ones."""
+    numbers = [
+        name
+        for name in model_columns(past, config)
+        if is_numeric_dtype(past[name]) and past[name].nunique() > 1
+    ]
+    if left >= _PER_COVARIATE * len(numbers):
+        return numbers
+    few = {"tenure_days", *FEW_FEATURES["churn"]}
+    return [name for name in numbers if name in few]
