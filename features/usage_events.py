@@ -63,7 +63,9 @@ class Events:
         self._accounts = len(accounts)
         parts = [
             (first, bring_in(_used(rows, first, self._days), accounts))
-            for first, rows in rolled(tables, "events", by_event, start, days[-1])
+            for first, rows in rolled(
+                tables, "events", by_event, start, days[-1], unkept=_as_they_are
+            )
         ]
         names = pd.Index([name for _, part in parts for name in part.texts["event"]]).unique()
         self._events = len(names)
@@ -107,6 +109,11 @@ class Events:
                 hit &= ~(part.known >= as_of)
             used[part.pair[hit]] = True
         return used
+
+
+def _as_they_are(rows: Frame) -> Frame:
+    """Return prepared rows under the names of their roll-up: they are grouped only once."""
+    return rows.with_columns(largest=nw.col("quantity"))
 
 
 def _used(rows: Frame, first: int, days: int) -> Frame:

@@ -103,7 +103,13 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
 
 
 def rolled(
-    tables: Tables, name: str, roll: Callable[[_Frame], _Frame], start: int, end: int
+    tables: Tables,
+    name: str,
+    roll: Callable[[_Frame], _Frame],
+    start: int,
+    end: int,
+    *,
+    unkept: Callable[[_Frame], _Frame] | None = None,
 ) -> Iterator[tuple[int, _Frame]]:
     """Yield the roll-ups of the days of [start, end) in parts, each with its first day.
 
@@ -117,6 +123,8 @@ def rolled(
         Makes it from prepared rows, by day.
     start, end : int
         Days from 1970. A part is `PART_DAYS` days from `start` on.
+    unkept : callable, optional
+        What to do instead with rows that nothing is kept of.
     """
     # Of the day on which the data ends only a part may be seen: it is read from the rows.
     finished = start if tables.parts is None else min(end, day_number(tables.observed_until))
@@ -127,7 +135,10 @@ def rolled(
             kept = tables.parts.daily(name, roll, since=start)
             yield first, kept.filter(day >= first, day < min(past, finished))
         if past > finished:
-            yield first, roll(_of_days(_before(tables, end), max(first, finished), past))
+            yield (
+                first,
+                (unkept or roll)(_of_days(_before(tables, end), max(first, finished), past)),
+            )
 
 
 def _before(tables: Tables, end: int) -> _Frame:
@@ -141,23 +152,21 @@ def _of_days(rows: _Frame, first: int, past: int) -> _Frame:
 
 
 def prepared(rows: _Frame) -> _Frame:
-    """Return raw rows with every column that is needed, absent ones null, and their day.
+    """Return raw rows with the columns that are needed, and their day.
 
-    Where rows tell when they reached us there is ``known``: the day, null if it was their own.
+    Absent ones are null; without ``errors`` or ``active_users`` there is nothing to sum up of
+    them. Where rows tell when they reached us there is ``known``: the day, null if it was their
+    own.
     """
-    kinds: dict[str, Any] = {
-        "user_id": nw.String,
-        "quantity": nw.Float64,
-        "errors": nw.Float64,
-        "active_users": nw.Float64,
-    }
+    kinds: dict[str, Any] = {"user_id": nw.String, "quantity": nw.Float64}
     there = rows.collect_schema().names()
     columns = [
         nw.col(name) if name in there else nw.lit(None, dtype=kind).alias(name)
         for name, kind in kinds.items()
     ]
     known = ["known_at"] if "known_at" in there else []
-    rows = rows.select("account_id", "event", "occurred_at", *columns, *known)
+    others = [name for name in ("errors", "active_users") if name in there]
+    rows = rows.select("account_id", "event", "occurred_at", *columns, *others, *known)
     rows = rows.with_columns(nw.col("quantity").fill_null(1.0), day=nw.col("occurred_at").dt.date())
     if known:
         late = nw.col("known_at").dt.date()
@@ -171,14 +180,17 @@ def _keys(rows: _Frame, *names: str) -> list[str]:
 
 def by_user(rows: _Frame) -> _Frame:
     """Sum up prepared rows per account, user and day."""
-    return rows.group_by(*_keys(rows, "account_id", "user_id", "day")).agg(
-        nw.col("quantity").sum(),
-        nw.len().cast(nw.Float64).alias("records"),
-        nw.col("errors").sum(),
-        nw.col("errors").count().cast(nw.Float64).alias("errors_known"),
-        nw.col("active_users").max().alias("active_users"),
-        nw.col("active_users").count().cast(nw.Float64).alias("users_counted"),
-    )
+    sums = [nw.col("quantity").sum(), nw.len().cast(nw.Float64).alias("records")]
+    there = rows.collect_schema().names()
+    if "errors" in there:
+        sums += [nw.col("errors").sum(), _counted("errors").alias("errors_known")]
+    if "active_users" in there:
+        sums += [nw.col("active_users").max(), _counted("active_users").alias("users_counted")]
+    return rows.group_by(*_keys(rows, "account_id", "user_id", "day")).agg(*sums)
+
+
+def _counted(column: str) -> nw.Expr:
+    return nw.col(column).count().cast(nw.Float64)
 
 
 def by_event(rows: _Frame) -> _Frame:
@@ -199,8 +211,11 @@ def _older(rows: _Frame, since: int) -> _Frame:
     """Return one row per user for the time before every window: its last day."""
     start = day_of(since)
     rows = rows.filter(nw.col("occurred_at") < start.to_pydatetime())
-    counted = nw.when(~nw.col("active_users").is_null()).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
-    return _last_days(rows.with_columns(users_counted=counted), start.date())
+    if "active_users" in rows.collect_schema().names():
+        there = ~nw.col("active_users").is_null()
+        counted = nw.when(there).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+        rows = rows.with_columns(users_counted=counted)
+    return _last_days(rows, start.date())
 
 
 def _last_days(rows: _Frame, since: int | date) -> _Frame:
@@ -208,14 +223,10 @@ def _last_days(rows: _Frame, since: int | date) -> _Frame:
     if "known" in rows.collect_schema().names():
         late = nw.col("known") >= since
         rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
-    nothing = nw.lit(0.0)
-    last = rows.group_by(*_keys(rows, "account_id", "user_id")).agg(
-        nw.col("day").max(), nw.col("users_counted").sum()
-    )
-    return last.with_columns(
-        quantity=nothing, records=nothing, errors=nothing, errors_known=nothing,
-        active_users=nw.lit(None, dtype=nw.Float64),
-    )  # fmt: skip
+    told = [nw.col("day").max()]
+    if "users_counted" in rows.collect_schema().names():
+        told.append(nw.col("users_counted").sum())
+    return rows.group_by(*_keys(rows, "account_id", "user_id")).agg(*told)
 
 
 def parts_of_days(rows: _Frame, start: int, end: int) -> Iterator[_Frame]:
@@ -247,8 +258,8 @@ def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
     accounts, user_names = _sorted_names(users["account_id"]), _sorted_names(users["user_id"])
     account, code = _codes(users["account_id"], accounts), _codes(users["user_id"], user_names)
     user, pairs = _numbered(account, code, len(user_names))
-    values = {name: _numbers(users[name]) for name in (*_SUMS, "active_users")}
-    values["errors"] = np.nan_to_num(values["errors"])
+    values = {name: np.nan_to_num(_numbers(users, name)) for name in _SUMS}
+    values["active_users"] = _numbers(users, "active_users")
     rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
     return DailyUse(pd.Index(accounts.to_pylist(), dtype=object), rows, pairs[:, 0], has_users)
 
@@ -261,7 +272,8 @@ def _joined(parts: list[pa.Table], member: str) -> pa.Table:
         pa.table({n: part[n].cast(text) if n in texts else part[n] for n in part.column_names})
         for part in parts
     ]
-    return pa.concat_tables(cast)
+    # What is older than every window comes without sums.
+    return pa.concat_tables(cast, promote_options="permissive")
 
 
 def _sorted_names(column: pa.ChunkedArray) -> pa.Array:
@@ -312,8 +324,10 @@ def _numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
     return number, np.stack([unique // width, unique % width], axis=1)
 
 
-def _numbers(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.asarray(column.to_numpy(), dtype=float)
+def _numbers(table: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.asarray(table[name].to_numpy(), dtype=float)
 
 
 def _days(table: pa.Table, name: str) -> Codes:
