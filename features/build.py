@@ -14,6 +14,7 @@ from features.own import OwnFamily, catalogue_with
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.spine import ATTRIBUTES, build_spine
 from features.tables import Tables
+from features.usage_rollup import DailyUse, roll_up
 
 #: What a family reads of those before it; one of one's own sees every feature.
 _READ_BY_OTHERS = {
@@ -52,7 +53,9 @@ def build_features(
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
     names = list(catalogue_with(extra))
     known, parts = spine.copy(deep=False), []
-    for build in _families(settings):
+    # Two families rest on it.
+    use = roll_up(tables, spine["as_of"]) if tables.has("usage") and len(spine) else None
+    for build in _families(settings, use):
         parts.append(build(tables, known))
         for name in _READ_BY_OTHERS & set(parts[-1]):
             known[name] = parts[-1][name]
@@ -67,7 +70,7 @@ def build_features(
     return table
 
 
-def _families(settings: FeatureSettings) -> tuple[Family, ...]:
+def _families(settings: FeatureSettings, use: DailyUse | None) -> tuple[Family, ...]:
     """Return the families in the order in which they are built.
 
     A family takes the tables and the spine (with the features of the families before it as
@@ -76,9 +79,9 @@ def _families(settings: FeatureSettings) -> tuple[Family, ...]:
     """
     return (
         partial(commercial.build, settings=settings),
-        usage.build,
+        partial(usage.build, use=use),
         orders.build,
         tickets.build,
         partial(surveys.build, settings=settings),
-        partial(journey.build, settings=settings),
+        partial(journey.build, settings=settings, use=use),
     )

@@ -10,6 +10,7 @@ from features.journey_steps import Step, reached
 from features.settings import DEFAULT_SETTINGS, FeatureSettings, Milestone
 from features.spine_dates import SpineDates
 from features.tables import Tables
+from features.usage_rollup import DailyUse
 
 _UNUSED = "use is not recorded"
 
@@ -55,7 +56,11 @@ FEATURES = (
 
 
 def build(
-    tables: Tables, spine: pd.DataFrame, *, settings: FeatureSettings = DEFAULT_SETTINGS
+    tables: Tables,
+    spine: pd.DataFrame,
+    *,
+    settings: FeatureSettings = DEFAULT_SETTINGS,
+    use: DailyUse | None = None,
 ) -> pd.DataFrame:
     """Return the features of the way of each account and date.
 
@@ -70,6 +75,8 @@ def build(
         account_id, as_of and tenure_days.
     settings : FeatureSettings
         What the first value and the milestones are.
+    use : DailyUse, optional
+        The roll-up for these dates, where it was made already.
 
     Returns
     -------
@@ -89,7 +96,7 @@ def build(
     ages = np.stack(
         [
             moment.age(as_of, dates.account)
-            for moment in reached(tables, spine, steps, dates.accounts)
+            for moment in reached(tables, spine, steps, dates.accounts, use)
         ]
     )
     has_happened = ~np.isnan(ages)

@@ -10,12 +10,19 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.day_rows import Codes, Numbers, day_number
+from features.day_rows import Codes, Numbers, day_number, day_of
 from features.many_dates import Frame
 from features.point_in_time import collect
 from features.table_columns import NEVER, TableColumns, bring_in
 from features.tables import Tables
-from features.usage_rollup import by_account_day, by_event, parts_of_days, prepared
+from features.usage_rollup import (
+    REACH_DAYS,
+    DailyUse,
+    by_account_day,
+    by_event,
+    parts_of_days,
+    prepared,
+)
 
 
 class Step(NamedTuple):
@@ -42,7 +49,11 @@ class Reached:
 
 
 def reached(
-    tables: Tables, spine: pd.DataFrame, steps: Sequence[Step], accounts: pd.Index[str]
+    tables: Tables,
+    spine: pd.DataFrame,
+    steps: Sequence[Step],
+    accounts: pd.Index[str],
+    use: DailyUse | None = None,
 ) -> list[Reached]:
     """Return when each account reached each step.
 
@@ -59,9 +70,16 @@ def reached(
         What is to be reached.
     accounts : pd.Index
         Whose.
+    use : DailyUse, optional
+        The roll-up for the spine's dates: what it tells is not read again.
     """
     events = list(dict.fromkeys(step.events for step in steps))
-    uses = list(_uses(tables, spine, events, accounts))
+    last = day_number(spine["as_of"].max())
+    if use is None or any(events):
+        uses = list(_uses(tables, events, accounts, last))
+    else:
+        since = day_number(spine["as_of"].min()) - REACH_DAYS
+        uses = [*_uses(tables, events, accounts, since), _rolled_up(use, since, accounts)]
     account = np.concatenate([np.empty(0, dtype=np.int64), *(part.account for part in uses)])
     day, known = (
         np.concatenate([np.empty(0, dtype=np.int32), *(part[name] for part in uses)])
@@ -107,26 +125,41 @@ def _filled(
 
 
 def _uses(
-    tables: Tables, spine: pd.DataFrame, events: Sequence[tuple[str, ...]], accounts: pd.Index[str]
+    tables: Tables, events: Sequence[tuple[str, ...]], accounts: pd.Index[str], end: int
 ) -> Iterator[TableColumns]:
-    """Yield the uses of each set of events by account, day and day on which they were known."""
+    """Yield the uses of each set of events before a day.
+
+    A row per account, day and day on which they were known.
+    """
     sums = [_sum_of(names).alias(f"uses_{number}") for number, names in enumerate(events)]
     keys = ("account_id", "day", "known")
     if tables.parts is not None:
+        name, roll = ("events", by_event) if any(events) else ("days", by_account_day)
+        kept = _with_known(tables.parts.daily(name, roll).filter(nw.col("day") < end))
         if any(events):
-            kept = _with_known(tables.parts.daily("events", by_event)).group_by(*keys).agg(*sums)
+            kept = kept.group_by(*keys).agg(*sums)
         else:
-            kept = _with_known(tables.parts.daily("days", by_account_day))
             kept = kept.select(*keys, uses_0=nw.col("quantity"))
         yield bring_in(kept, accounts)
         return
-    last = spine["as_of"].max().to_pydatetime()
-    rows = tables["usage"].filter(nw.col("occurred_at") < last)
+    rows = tables["usage"].filter(nw.col("occurred_at") < day_of(end).to_pydatetime())
     first = collect(rows.select(nw.col("occurred_at").min())).iloc[0, 0]
-    if pd.isna(first):
-        return
-    for part in parts_of_days(prepared(rows), day_number(first), day_number(last) + 1):
-        yield bring_in(_with_known(part).group_by(*keys).agg(*sums), accounts)
+    if not pd.isna(first):
+        for part in parts_of_days(prepared(rows), day_number(first), end):
+            yield bring_in(_with_known(part).group_by(*keys).agg(*sums), accounts)
+
+
+def _rolled_up(use: DailyUse, since: int, accounts: pd.Index[str]) -> TableColumns:
+    """Return the uses since a day, as the roll-up tells them."""
+    place = accounts.get_indexer(use.accounts)
+    rows = np.flatnonzero((use.rows.day >= since) & (place[use.rows.account] >= 0))
+    day = use.rows.day[rows]
+    columns = {
+        "day": day,
+        "known": use.rows.seen_from[rows],
+        "uses_0": use.rows.values["quantity"][rows],
+    }
+    return TableColumns(place[use.rows.account[rows]], len(accounts), columns, {})
 
 
 def _with_known(rows: Frame) -> Frame:

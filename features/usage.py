@@ -24,7 +24,7 @@ _HABITS = [f"usage_{name}_trend" for name in ("events", "users", "active_days")]
 _HABITS.append("usage_weekend_share_change")
 
 
-def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
+def build(tables: Tables, spine: pd.DataFrame, *, use: DailyUse | None = None) -> pd.DataFrame:
     """Return the usage features of all dates, from one roll-up of the raw rows.
 
     Parameters
@@ -33,6 +33,8 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
         Where usage is absent every feature is NaN.
     spine : pd.DataFrame
         account_id, as_of and created_at, ordered by as_of; seats where contracts tell them.
+    use : DailyUse, optional
+        The roll-up for these dates, where it was made already.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     names = [feature.name for feature in FEATURES]
     if spine.empty or not tables.has("usage"):
         return pd.DataFrame(np.nan, index=spine.index, columns=names)
-    use = roll_up(tables, spine["as_of"])
+    use = roll_up(tables, spine["as_of"]) if use is None else use
     users = Users(use) if use.has_users else None
     events, quotas = Events(tables, spine["as_of"], use.accounts), Quotas(tables, spine["as_of"])
     dates = SpineDates.of(spine)
