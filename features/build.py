@@ -65,7 +65,7 @@ def build_features(
     parts.sort(key=lambda part: names.index(part.columns[0]))
     # All of it is put together once: it is the largest thing there is.
     table = pd.concat([spine[["account_id", "as_of", *there]], *parts], axis=1)
-    stage = lifecycle_stage(table[names], settings.stages)
+    stage = lifecycle_stage(table, settings.stages)
     table.insert(2 + len(there), "stage", stage)
     return table
 
