@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.errors import HealthError
 from features.tables import Tables
 from health.wording import LISTS, ListKind
 
@@ -96,6 +97,40 @@ _BY_ORDER = Business(
 def lives_by(tables: Tables) -> Business:
     """Return how a company with these tables lives: by orders where there are no contracts."""
     return _BY_CONTRACT if tables.has("subscriptions") else _BY_ORDER
+
+
+def require_contracts(tables: Tables, where: str) -> None:
+    """Refuse what is asked of contracts alone, where there are none.
+
+    Raises
+    ------
+    HealthError
+        The company lives by orders.
+    """
+    if lives_by(tables).key == ORDERS:
+        raise HealthError(
+            "there are orders but no subscriptions, so that no contract can end or grow",
+            where=where,
+            fix="give subscriptions; `health train` and `health score` do without, by the orders, "
+            "but who left, and what followed, can be looked back on by contracts alone",
+        )
+
+
+def require_same_business(tables: Tables, manifest: Mapping[str, Any], where: str) -> None:
+    """Refuse to score by a version of a company that lives otherwise than the tables do.
+
+    Raises
+    ------
+    HealthError
+        It was trained on contracts and there are orders alone, or the other way round.
+    """
+    trained, now = business_of(manifest), lives_by(tables)
+    if trained.key != now.key:
+        raise HealthError(
+            f"the model version was trained on {trained.key}, and the tables hold {now.key}",
+            where=where,
+            fix="train again: `health train`",
+        )
 
 
 def business_of(run: Mapping[str, Any]) -> Business:

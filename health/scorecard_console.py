@@ -15,18 +15,27 @@ from health.scorecard.verdicts import MACHINE, NEITHER, PERSON
 from health.scoring.override_report import OverrideReport
 from health.scoring.portfolio_report import PortfolioReport
 
-_BY = {"mrr": "weighted by MRR", "account": "every account counted once"}
 #: Most overrides printed one by one.
 MOST_OVERRIDES = 20
 
 
 def print_portfolio(console: Console, report: PortfolioReport) -> None:
     """Print a group a line, the least healthy first, and the whole book below."""
-    day = wording.day(report.as_of)
-    console.print(f"Health by {report.grouping}, {_BY[report.weighting]}, {day}", highlight=False)
+    day, money = wording.day(report.as_of), report.money
+    by = f"weighted by {money}" if report.weighting == "mrr" else "every account counted once"
+    console.print(f"Health by {report.grouping}, {by}, {day}", highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column(report.grouping, overflow="fold")
-    for heading in ("health", "change", "accounts", "red", "yellow", "green", "MRR", "red MRR"):
+    for heading in (
+        "health",
+        "change",
+        "accounts",
+        "red",
+        "yellow",
+        "green",
+        money,
+        f"red {money}",
+    ):
         table.add_column(heading, justify="right")
     for row in report.rows.to_dict("records"):
         table.add_row(*_group_cells(row, report.currency))

@@ -8,6 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from features.errors import HealthError
+from health.business import require_contracts
 from health.company import open_company
 from health.config import Config
 from health.experiment.assignment import CONTROL, TREATED, assignments
@@ -63,6 +64,7 @@ def read_out(config: Config, *, until: datetime | None = None) -> list[Readout]:
     """
     company = open_company(config)
     tables = company.opened.tables
+    require_contracts(tables, str(config.file))
     end = min(until or tables.observed_until, tables.observed_until)
     runs = [run for run in list_runs(config.runs_dir) if run.as_of < end.date()]
     assigned = assignments(tables, runs, end)

@@ -32,7 +32,8 @@ def print_restatement(console: Console, restated: Restatement, folder: Path) -> 
             highlight=False,
         )
     for weighting in ("mrr", "account"):
-        _print_book(console, restated.book[restated.book["weighting"] == weighting], weighting)
+        by = f"weighted by {restated.money}" if weighting == "mrr" else "every account counted once"
+        _print_book(console, restated.book[restated.book["weighting"] == weighting], by)
     _print_bands(console, scores)
     _print_accounts(console, restated)
     console.print(f"Written to {escape(str(folder))}", highlight=False)
@@ -46,8 +47,7 @@ def _published(restated: Restatement) -> str:
     return f"published under {same}"
 
 
-def _print_book(console: Console, book: pd.DataFrame, weighting: str) -> None:
-    by = "weighted by MRR" if weighting == "mrr" else "every account counted once"
+def _print_book(console: Console, book: pd.DataFrame, by: str) -> None:
     table = _table(console, f"The book, {by}: change since the run before", "run")
     for heading in ("published", "restated", "change", "behaviour", "configuration", "mix"):
         table.add_column(heading, justify="right")

@@ -9,6 +9,7 @@ from functools import cache
 
 import pandas as pd
 
+from health.business import business_of, with_money
 from health.company import Company, features_of, open_company
 from health.config import Config
 from health.restate.compare import account_changes, book_changes
@@ -43,6 +44,8 @@ class Restatement:
         As from `book_changes`.
     rebuilt : list of str
         Dates whose features were built again from the tables, for their run kept none.
+    money : str
+        What an account's size is called.
     """
 
     settings: ScoreSettings
@@ -50,6 +53,7 @@ class Restatement:
     changes: pd.DataFrame
     book: pd.DataFrame
     rebuilt: list[str]
+    money: str = "MRR"
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by file name."""
@@ -79,7 +83,8 @@ def restate(config: Config, settings: ScoreSettings, runs: Sequence[PublishedRun
     scores = pd.concat(frames, ignore_index=True)
     changes = account_changes(scores)
     rebuilt = [str(run.as_of) for run in runs if not keeps_features(run, settings)]
-    return Restatement(settings, scores, changes, book_changes(scores, changes), rebuilt)
+    money = business_of(runs[-1].info()).spoken
+    return Restatement(settings, scores, changes, book_changes(scores, changes), rebuilt, money)
 
 
 def _inputs(
@@ -116,4 +121,4 @@ def _score(
     beside = {
         new: published[old] if old in published.columns else None for old, new in _PUBLISHED.items()
     }
-    return published[_IDENTITY].assign(**beside, **made)
+    return with_money(published)[_IDENTITY].assign(**beside, **made)

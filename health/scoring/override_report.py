@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.errors import HealthError
 from features.labels import build_labels
+from health.business import require_contracts
 from health.company import open_company
 from health.config import Config
 from health.scorecard.verdicts import first_uses, judge_overrides, verdicts_by_author
@@ -57,8 +58,10 @@ def report_overrides(config: Config) -> OverrideReport:
     days = config.labels.horizon_days
     held = first_uses(pd.concat([run.table(OVERRIDES) for run in runs], ignore_index=True))
     scores = pd.concat([_scores_of(run, held) for run in runs], ignore_index=True)
+    tables = open_company(config).opened.tables
+    require_contracts(tables, str(config.file))
     labels = build_labels(
-        open_company(config).opened.tables,
+        tables,
         held[["account_id", "as_of"]].drop_duplicates(),
         horizon_days=days,
         grace_days=config.labels.grace_days,

@@ -8,6 +8,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from features.errors import HealthError
+from health.business import business_of
 from health.config import Config
 from health.scorecard.portfolio import GROUPINGS, WEIGHTINGS
 from health.weekly.run_directory import find_run
@@ -35,6 +36,7 @@ class PortfolioReport:
     weighting: str
     as_of: date
     currency: str
+    money: str = "MRR"
 
 
 def read_portfolio(
@@ -69,7 +71,8 @@ def read_portfolio(
         )
     rows = rows.sort_values(["health", "group"], na_position="last").reset_index(drop=True)
     whole = table[table["grouping"] == "all"].iloc[0]
-    return PortfolioReport(rows, whole, grouping, weighting, run.as_of, config.currency)
+    money = business_of(run.info()).spoken
+    return PortfolioReport(rows, whole, grouping, weighting, run.as_of, config.currency, money)
 
 
 def _require(given: str, known: tuple[str, ...], option: str) -> None:

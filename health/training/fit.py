@@ -18,6 +18,7 @@ from features.labels import build_labels, cross_sell_labels, tenure_spells, upse
 from features.offers import NAMES as OFFERS
 from features.spine import data_start, training_dates
 from features.tables import Tables
+from health.business import require_contracts
 from health.config import Config
 from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import StepPrices, peer_groups
@@ -131,13 +132,7 @@ def build_training_set(
         There are no subscriptions, or the history is too short for a single date with a known
         outcome.
     """
-    if not tables.has("subscriptions"):
-        raise HealthError(
-            "there are orders but no subscriptions, so that no contract can end or grow",
-            where=str(config.file),
-            fix="give subscriptions; `health train` and `health score` do without, by the orders, "
-            "but what is learnt from past contracts cannot be tuned or looked back on",
-        )
+    require_contracts(tables, str(config.file))
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates

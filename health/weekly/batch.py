@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import cpu_count
 from xlsxwriter.exceptions import XlsxWriterException
 
-from health.business import lives_by
+from health.business import lives_by, require_same_business
 from health.company import Company, features_of, open_company, read_features, resolve_as_of
 from health.config import Config
 from health.flags.actions import read_actions
@@ -123,6 +123,9 @@ class _Batch:
         day = resolve_as_of(company, as_of, today=self.today)
         refuse_second(config.runs_dir, day.date(), replace=self.replace)
         version = load_champion(config)
+        require_same_business(
+            company.opened.tables, version.manifest, str(config.models_dir / version.name)
+        )
         with steps.step("features"):
             features = self._features(company, day)
         with disk_faults_told(config.runs_dir), scratch_folder(config.runs_dir) as scratch:

@@ -240,3 +240,20 @@ def test_refunds_alone_are_no_purchase(tmp_path: Path) -> None:
     done = call_health("train", config)
     assert done.code == 2
     assert "no purchase" in done.err
+
+
+def test_a_version_of_orders_does_not_score_contracts(acme: Path, tmp_path: Path) -> None:
+    orders = pd.read_csv(acme.with_name("orders.csv"))
+    config = write_company(tmp_path, orders, '[tables.subscriptions]\npath = "subscriptions.csv"\n')
+    row = "account_id,product,started_at,ended_at,mrr\nC0001,Core,2024-01-01,,100\n"
+    (tmp_path / "subscriptions.csv").write_text(row)
+    config.write_text(f'models_dir = "{acme.parent / "models"}"\n' + config.read_text())
+    done = call_health("score", config)
+    assert done.code == 2, done.err
+    assert "trained on orders, and the tables hold contracts" in done.err
+
+
+def test_the_book_is_weighted_by_orders(acme: Path) -> None:
+    done = call_health("portfolio", acme)
+    assert done.code == 0, done.err
+    assert "weighted by monthly orders" in done.out and "MRR" not in done.out

@@ -1,0 +1,84 @@
+"""Customers without a contract: what was expected of them, held against what came.
+
+    uv run python -m tests.benchmarks.orders_in_time FILE [--customers 1000000]
+
+FILE is CDNOW_master.txt: customer, day, number of CDs, amount. The models are fitted on the orders
+before a date and asked about the 13 and the 39 weeks after it. With --customers also the seconds
+that valuing so many takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from models import PurchaseModel, SpendModel, evaluate, purchase_history, value_customers
+from models.survival import DAYS_PER_MONTH
+
+SPLITS = ("1997-07-01", "1997-10-01", "1998-01-01", "1998-04-01")
+WEEKS = (13, 39)
+
+
+def main() -> None:
+    """Print a line a date and span."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--customers", type=int, default=0)
+    given = parser.parse_args()
+    names = ["account_id", "day", "cds", "amount"]
+    orders = pd.read_csv(
+        given.file, sep=r"\s+", names=names, skiprows=1, dtype={"account_id": str, "day": str}
+    )
+    orders = orders.assign(ordered_at=pd.to_datetime(orders["day"], format="%Y%m%d"))
+    end = orders["ordered_at"].max() + pd.Timedelta(days=1)
+    for split in map(pd.Timestamp, SPLITS):
+        for weeks in WEEKS:
+            if split + pd.Timedelta(weeks=weeks) <= end:
+                print(_line(orders, split, weeks))
+    if given.customers:
+        print(_speed(orders, given.customers))
+
+
+def _line(orders: pd.DataFrame, split: pd.Timestamp, weeks: int) -> str:
+    history = purchase_history(orders, until=split)
+    purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    later = orders[
+        (orders["ordered_at"] >= split) & (orders["ordered_at"] < split + pd.Timedelta(weeks=weeks))
+    ]
+    days = later.drop_duplicates(["account_id", "ordered_at"]).groupby("account_id").size()
+    came = days.reindex(history.index).fillna(0.0)
+    amount = later.groupby("account_id")["amount"].sum().reindex(history.index).fillna(0.0)
+    expected = purchases.expected(history, [weeks])[:, 0]
+    auc = evaluate(came > 0, purchases.order_probability(history, weeks), n_resamples=100).auc
+    months = max(1, round(weeks * 7 / DAYS_PER_MONTH))
+    value = value_customers(
+        history, purchases, spend, horizon_months=months, margin=1.0, annual_discount_rate=0.0
+    )
+    inside = amount.between(value["clv_low"] - 1e-9, value["clv_high"] + 1e-9).mean()
+    revenue = float((expected * spend.expected(history)).sum())
+    return (
+        f"{split.date()} + {weeks} weeks, {len(history):,} customers: purchases "
+        f"{expected.sum():,.0f} expected, {came.sum():,.0f} came; revenue {revenue:,.0f} expected, "
+        f"{amount.sum():,.0f} came; AUC of ordering again {auc.value:.3f} ({auc.low:.3f} to "
+        f"{auc.high:.3f}); {inside:.1%} inside the 95 % range"
+    )
+
+
+def _speed(orders: pd.DataFrame, customers: int) -> str:
+    history = purchase_history(orders, until=SPLITS[-1])
+    purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    many = history.iloc[np.arange(customers) % len(history)]
+    start, worked = time.perf_counter(), time.process_time()
+    value_customers(many, purchases, spend, horizon_months=36, margin=0.8, annual_discount_rate=0.1)
+    return (
+        f"{customers:,} customers × 36 months with range: {time.perf_counter() - start:.1f} s, "
+        f"{time.process_time() - worked:.1f} processor seconds"
+    )
+
+
+if __name__ == "__main__":
+    main()
