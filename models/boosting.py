@@ -59,13 +59,21 @@ class BoostedBags:
 
     def tables(self, bins: Sequence[FeatureBins]) -> AdditiveTables:
         """Read the mean of the models off as tables, by asking for one cell after the other."""
+        probes, answers = self._answers(bins)
+        return probes.tables(np.mean(answers, axis=0), bins)
+
+    def tables_of_bags(self, bins: Sequence[FeatureBins]) -> list[AdditiveTables]:
+        """Read each model off as tables of its own."""
+        probes, answers = self._answers(bins)
+        return [probes.tables(answer, bins) for answer in answers]
+
+    def _answers(self, bins: Sequence[FeatureBins]) -> tuple[_Probes, list[FloatArray]]:
         sizes = [feature.size for feature in bins]
         reference = np.zeros(len(bins))
         probes = _Probes(reference, sizes, self.columns, self.pairs)
         grid = _with_gaps(probes.rows, sizes)[:, self.columns]
         with threadpool_limits(limits=1, user_api="openmp"):
-            answers = np.mean([_after(m, grid, self.rounds) for m in self.models], axis=0)
-        return probes.tables(answers, bins)
+            return probes, [_after(m, grid, self.rounds) for m in self.models]
 
 
 def boost_bags(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from models.additive import AdditiveTables, purified
 from models.binning import Codes, FeatureBins, binned, fit_bins
@@ -25,6 +25,7 @@ from models.inputs import (
     group_codes,
     model_frame,
 )
+from models.outlook import HeldOutTerms, behaviours, with_outlook
 from models.pairs import strongest_pairs
 
 #: Features that are tried in pairs.
@@ -63,6 +64,11 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     monotone : mapping of str to int, optional
         Direction of a feature's curve: 1 where the event may only grow more likely with the
         feature, −1 where only less.
+    outlook_of : sequence of str, optional
+        Features whose level in the coming months may be foretold from all features, as one more
+        line (see `models.outlook`), unless held-out accounts are told worse by it. Needs
+        `times` in ``fit``. By default those that the catalogue makes from usage, tickets and
+        surveys; an empty sequence for none.
     seed : int
         The same data and seed give the same model, whatever `n_jobs`.
     n_jobs : int
@@ -78,6 +84,8 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The columns of `contributions` except the baseline.
     rounds_ : int
         Boosting rounds kept.
+    has_outlook_ : bool
+        Whether the curves hold an outlook.
     calibration_ : Calibration
         Applied to the log-odds; none until `calibrate` finds one that helps.
     """
@@ -95,6 +103,7 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         feature_share: float = 0.3,
         outer_bags: int = 5,
         monotone: Mapping[str, int] | None = None,
+        outlook_of: Sequence[str] | None = None,
         seed: int = 0,
         n_jobs: int = 2,
     ) -> None:
@@ -108,10 +117,11 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_share = feature_share
         self.outer_bags = outer_bags
         self.monotone = monotone
+        self.outlook_of = outlook_of
         self.seed = seed
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, times: Any = None) -> Self:
         """Fit the curves.
 
         Parameters
@@ -122,6 +132,8 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Two classes.
         groups : array-like, shape = (n_samples,), optional
             The account of every row.
+        times : array-like of datetime, shape = (n_samples,), optional
+            The as_of of every row, for the outlook.
         """
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
@@ -130,26 +142,64 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups_of_rows = group_codes(groups, len(frame))
         self.bins_ = fit_bins(frame, self.max_bins)
         codes = binned(frame, self.bins_)
-        boosted = self._boost(codes, target, groups_of_rows)
+        folds = account_folds(target, groups_of_rows, n_folds=self.outer_bags, seed=self.seed)
+        boosted = self._boost(codes, target, groups_of_rows, folds)
         self.rounds_ = 0 if boosted is None else boosted.rounds
         self.tables_ = (
             constant_tables(target, self.bins_)
             if boosted is None
             else purified(silence_unseen(boosted.tables(self.bins_), self.bins_), codes)
         )
+        self.has_outlook_ = False
+        if boosted is not None and groups is not None and times is not None:
+            self._look_ahead(boosted, codes, target, groups_of_rows, times, folds)
         names = [feature.name for feature in self.bins_]
         self.term_names_ = [*names, *(names[a] + PAIR + names[b] for a, b in self.tables_.pairs)]
         self.calibration_ = Calibration()
         return self
 
-    def _boost(self, codes: Codes, target: IntArray, groups: IntArray) -> BoostedBags | None:
+    def _look_ahead(
+        self,
+        boosted: BoostedBags,
+        codes: Codes,
+        target: IntArray,
+        groups: IntArray,
+        times: Any,
+        folds: IntArray,
+    ) -> None:
+        """Add the outlook to the tables, unless it misleads."""
+        names = [feature.name for feature in self.bins_]
+        wanted = behaviours(names) if self.outlook_of is None else self.outlook_of
+        if not wanted:
+            return
+        check_consistent_length(codes, times)
+        told = _told_unseen(boosted, codes, folds, self.bins_)
+        found = with_outlook(
+            self.tables_,
+            told,
+            codes,
+            target,
+            groups,
+            times,
+            self.bins_,
+            outlook_of=wanted,
+            directions=self._directions(),
+        )
+        if found is not None:
+            self.tables_, self.has_outlook_ = found, True
+
+    def _directions(self) -> list[int] | None:
+        if not self.monotone:
+            return None
+        return [self.monotone.get(feature.name, 0) for feature in self.bins_]
+
+    def _boost(
+        self, codes: Codes, target: IntArray, groups: IntArray, folds: IntArray
+    ) -> BoostedBags | None:
         """Boost single features, then with pairs, and keep what held-out accounts prefer."""
         if not any(feature.varies for feature in self.bins_):
             return None
-        folds = account_folds(target, groups, n_folds=self.outer_bags, seed=self.seed)
-        directions = None
-        if self.monotone:
-            directions = [self.monotone.get(feature.name, 0) for feature in self.bins_]
+        directions = self._directions()
         alone = boost_bags(
             codes,
             target,
@@ -262,6 +312,19 @@ def constant_tables(target: IntArray, bins: tuple[FeatureBins, ...]) -> Additive
     """Return tables of zeros over the log-odds of the event's share: nothing varies."""
     share = (target.sum() + 0.5) / (len(target) + 1.0)
     return AdditiveTables(float(logit(share)), tuple(np.zeros(b.size + 1) for b in bins), {})
+
+
+def _told_unseen(
+    boosted: BoostedBags, codes: Codes, folds: IntArray, bins: tuple[FeatureBins, ...]
+) -> HeldOutTerms:
+    """Return each row's terms by the bag that has not seen its account."""
+    terms = np.zeros((len(codes), len(bins) + len(boosted.pairs)))
+    intercept = np.zeros(len(codes))
+    for bag, tables in enumerate(boosted.tables_of_bags(bins)):
+        held = folds == bag
+        pure = purified(silence_unseen(tables, bins), codes[~held])
+        terms[held], intercept[held] = pure.terms(codes[held]), pure.intercept
+    return HeldOutTerms(terms, intercept, folds)
 
 
 def strongest_features(tables: AdditiveTables, codes: Codes) -> IntArray:

@@ -30,7 +30,7 @@ from models.small_data import (
     FewFeatureClassifier,
     model_kind,
 )
-from models.time_test import LabelledRows, TimeTest, try_in_time
+from models.time_test import LabelledRows, TimeTest, fit_rows, try_in_time
 
 
 class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -199,7 +199,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settle(self, rows: LabelledRows, calibration: Calibration) -> None:
         self.calibration_ = Calibration()
-        self.model_ = self._estimator(self.basis_).fit(rows.frame, rows.target, groups=rows.codes)
+        self.model_ = fit_rows(self._estimator(self.basis_), rows)
         if self.has_signal_:
             self.calibration_ = self.model_.calibration_ = calibration
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,11 @@ class LabelledRows:
     codes: IntArray
     dates: Any = None
 
+    def where(self, places: IntArray) -> LabelledRows:
+        """Return the chosen rows."""
+        dates = None if self.dates is None else self.dates[places]
+        return LabelledRows(self.frame.iloc[places], self.target[places], self.codes[places], dates)
+
 
 @dataclass(frozen=True)
 class TimeTest:
@@ -68,6 +74,13 @@ class TimeTest:
     held_out: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({"target": [], "logit": [], "learnt_until": []})
     )
+
+
+def fit_rows(model: Any, rows: LabelledRows) -> Any:
+    """Fit a model on rows, and give it their dates where it takes them."""
+    takes_times = "times" in inspect.signature(model.fit).parameters
+    dates = {"times": rows.dates} if takes_times and rows.dates is not None else {}
+    return model.fit(rows.frame, rows.target, groups=rows.codes, **dates)
 
 
 def try_in_time(
@@ -154,7 +167,7 @@ def _held_out(
     learnt_until: list[Any] = []
     for train, test in _usable(rows, splits):
         model = clone(candidate)
-        model.fit(rows.frame.iloc[train], rows.target[train], groups=rows.codes[train])
+        fit_rows(model, rows.where(train))
         tested.append(test)
         logits.append(model.decision_function(rows.frame.iloc[test]))
         learnt_until += [_last_before(rows.dates, train, test)] * len(test)

@@ -25,7 +25,7 @@ from health.training.held_out import KEYS
 from health.training.registry import Version
 from models.calibration import fit_calibration
 from models.small_data import BaseRateClassifier
-from models.time_test import FEWEST_TESTED
+from models.time_test import FEWEST_TESTED, LabelledRows, fit_rows
 
 AS_IT_STANDS = "asked as it stands on dates later than all it knew"
 HELD_OUT = "both held out the same rows from the same training dates"
@@ -159,7 +159,15 @@ def _refitted(
         if not len(asked) or earlier[rows.label].nunique() < 2:
             continue
         again = clone(model.model_)
-        again.fit(earlier[inputs], earlier[rows.label].astype(int), groups=earlier["account_id"])
+        fit_rows(
+            again,
+            LabelledRows(
+                earlier[inputs],
+                earlier[rows.label].to_numpy(dtype="int64"),
+                earlier["account_id"].to_numpy(),
+                earlier["as_of"].to_numpy(),
+            ),
+        )
         parts.append(
             asked[[*KEYS, "happened"]].assign(logit=again.decision_function(asked[inputs]))
         )

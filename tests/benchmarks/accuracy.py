@@ -258,7 +258,9 @@ def fitted(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, Any, f
     X, y = rows[columns], rows["churned"].to_numpy().astype(int)
     for label, make in ON_FEATURES.items():
         model = make()
-        known = {"groups": rows["account_id"]} if isinstance(model, GlassBoxClassifier) else {}
+        known = {}
+        if isinstance(model, GlassBoxClassifier):
+            known = {"groups": rows["account_id"], "times": rows["as_of"]}
         result, seconds = timed(lambda m=model, k=known: m.fit(X, y, **k))
         yield label, result, seconds
 
