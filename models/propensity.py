@@ -51,6 +51,9 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Later blocks of dates to test on.
     capacity : int
         Accounts that a list has room for.
+    account_folds : int
+        Folds of accounts in which the last block of dates is tested once more, by models that
+        have not seen any row of the fold's accounts; 0 for none.
     peer_column : str, optional
         The feature that names the peer group, whose base rate stands in for a model.
     few_features : sequence of str, optional
@@ -74,6 +77,8 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         What predicts.
     evaluation_ : Evaluation or None
         On later dates; of the model that was tried even where the base rate replaced it.
+    unseen_accounts_auc_ : Interval or None
+        AUC on later dates of accounts that the tested models had never seen.
     held_out_ : pandas.DataFrame, shape = (n_tested, 3)
         target and uncalibrated logit of the rows tested on later dates, indexed by their
         position in `X`, and learnt_until: the last date their model was fitted on.
@@ -99,6 +104,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         grace_days: int = 30,
         n_splits: int = 2,
         capacity: int = 20,
+        account_folds: int = 3,
         peer_column: str | None = None,
         few_features: Sequence[str] | None = None,
         leakage_auc: float = 0.95,
@@ -110,6 +116,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.grace_days = grace_days
         self.n_splits = n_splits
         self.capacity = capacity
+        self.account_folds = account_folds
         self.peer_column = peer_column
         self.few_features = few_features
         self.leakage_auc = leakage_auc
@@ -149,6 +156,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kind = model_kind(self.event_accounts_) if both else "none"
         test = self._try(kind, rows)
         self.evaluation_: Evaluation | None = test.evaluation
+        self.unseen_accounts_auc_ = test.unseen_accounts_auc
         self.has_signal_ = test.has_signal
         self.held_out_ = test.held_out.set_axis(
             np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
@@ -186,6 +194,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             n_splits=self.n_splits,
             embargo_days=self.horizon_days + self.grace_days,
             capacity=self.capacity,
+            account_folds=self.account_folds,
             seed=self.seed,
         )
 

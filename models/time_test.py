@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from models.calibration import Calibration, fit_calibration
 from models.evaluation import Evaluation, Interval, evaluate
+from models.glass_box import account_folds as account_folds_of
 from models.inputs import FloatArray, IntArray, ModelInputError
 from models.splits import TimeSplit
 
@@ -65,6 +66,9 @@ class TimeTest:
     held_out : pandas.DataFrame, shape = (n_tested, 3)
         target and uncalibrated logit of the tested rows, indexed by their position, and
         learnt_until: the last date their model was fitted on (NaT where dates do not part them).
+    unseen_accounts_auc : Interval or None
+        AUC on the later rows of accounts of which the model had seen no earlier one either;
+        None where that was not asked for, or too few of them had the event.
     """
 
     evaluation: Evaluation | None
@@ -74,6 +78,7 @@ class TimeTest:
     held_out: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({"target": [], "logit": [], "learnt_until": []})
     )
+    unseen_accounts_auc: Interval | None = None
 
 
 def fit_rows(model: Any, rows: LabelledRows) -> Any:
@@ -90,6 +95,7 @@ def try_in_time(
     n_splits: int,
     embargo_days: float,
     capacity: int = 20,
+    account_folds: int = 0,
     seed: int = 0,
 ) -> TimeTest:
     """Fit clones of `candidate` on earlier rows, and measure and calibrate on the later ones.
@@ -107,6 +113,9 @@ def try_in_time(
         Horizon + grace.
     capacity : int
         Accounts that a list has room for.
+    account_folds : int
+        Folds of accounts in which the last block is tested once more, grouped by account: each
+        by a model that has not seen any row of its accounts. 0 for none.
     seed : int
         Seed of folds and resamples.
     """
@@ -129,11 +138,14 @@ def try_in_time(
         seed=seed,
     )
     has_signal = bool(evaluation.auc.low > 0.5)
-    sentences = (how, _signal_sentence(evaluation.auc, has_signal))
+    unseen = None
+    if account_folds and rows.dates is not None and splits:
+        unseen = _on_unseen_accounts(candidate, rows, splits[-1], account_folds, seed)
+    sentences = (how, *_unseen_sentence(unseen), _signal_sentence(evaluation.auc, has_signal))
     held_out = pd.DataFrame(
         {"target": target, "logit": logit, "learnt_until": learnt_until}, index=tested
     )
-    return TimeTest(evaluation, fitted.calibration, has_signal, sentences, held_out)
+    return TimeTest(evaluation, fitted.calibration, has_signal, sentences, held_out, unseen)
 
 
 def _splits(
@@ -173,6 +185,33 @@ def _held_out(
         learnt_until += [_last_before(rows.dates, train, test)] * len(test)
     until = pd.DatetimeIndex(learnt_until).as_unit("us")
     return np.concatenate(tested), np.concatenate(logits), until
+
+
+def _on_unseen_accounts(
+    candidate: Any,
+    rows: LabelledRows,
+    split: tuple[IntArray, IntArray],
+    n_folds: int,
+    seed: int,
+) -> Interval | None:
+    """Return the AUC on later rows, each told by a model of other accounts' earlier rows."""
+    train, test = split
+    if len(np.unique(rows.codes)) < n_folds or len(np.unique(rows.codes[test])) < n_folds:
+        return None
+    folds = account_folds_of(rows.target, rows.codes, n_folds=n_folds, seed=seed)
+    parts = [(train[folds[train] != fold], test[folds[test] == fold]) for fold in range(n_folds)]
+    tested, logit, _ = _held_out(candidate, rows, parts)
+    target, groups = rows.target[tested], rows.codes[tested]
+    if len(np.unique(groups[target == 1])) < FEWEST_TESTED or target.all():
+        return None
+    return evaluate(target, expit(logit), groups=groups, seed=seed).auc
+
+
+def _unseen_sentence(auc: Interval | None) -> tuple[str, ...]:
+    if auc is None:
+        return ()
+    figure = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
+    return (f"on accounts it had never seen, in the last block: {figure}",)
 
 
 def _last_before(dates: Any, train: IntArray, test: IntArray) -> Any:

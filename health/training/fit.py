@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,8 @@ FEW_FEATURES = {
         "usage_active_days_28d",
     ),
 }
+#: Folds in which churn is tested on accounts that a model has never seen.
+ACCOUNT_FOLDS = 3
 #: The feature that names the product of an offer.
 PRODUCT = "product"
 #: Days of history that a training date should have before it.
@@ -297,10 +299,16 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "estimator": _estimator_name(model.model_),
         "reasons_by": getattr(model.model_, "reasons_by_", "a sum of terms, exact"),
         **{key: value for key, value in figures.items() if key not in _OWN},
+        **_on_unseen_accounts(model),
         "calibration": model.calibration_.to_dict(),
         "leakage": [suspect.feature for suspect in model.leakage_],
     }
     return dict(plain(judged))
+
+
+def _on_unseen_accounts(model: PropensityModel) -> dict[str, Any]:
+    auc = model.unseen_accounts_auc_
+    return {} if auc is None else {"auc_unseen_accounts": asdict(auc)}
 
 
 def _estimator_name(fitted: Any) -> str:
@@ -335,6 +343,7 @@ def _fit(
     model = _KINDS[target](
         config.labels.horizon_days,
         grace_days=config.labels.grace_days,
+        account_folds=ACCOUNT_FOLDS if target == "churn" else 0,
         peer_column=_peer_column(rows.inputs, config),
         few_features=FEW_FEATURES[target],
         leakage_auc=config.training.leakage_auc,
