@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,13 @@ WIDEST = 7.0
 # Customers seen for less, on average or in all without a return, tell nothing of how often they
 # come back.
 _SHORTEST_WEEKS, _LEAST_WEEKS = 1.0, 52.0
+# Where customers are alike in a rate, or in their chance of leaving, the likelihood rises without
+# end along one parameter: a normal prior on the logarithms, of standard deviation 2, ends it.
+_PRIOR = 1.0 / (2.0 * 2.0**2)
+_HELD = (
+    "the BG/NBD likelihood did not converge to an inner maximum, for customers are alike or hardly "
+    "any leaves: a weak prior holds its parameters"
+)
 # Log-odds beyond which a chance of having left is told as if it were certain.
 _SUREST = 15.0
 
@@ -103,7 +111,8 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
 
     Rates are Gamma(r, α) among customers, chances of leaving Beta(a, b) (Fader, Hardie & Lee
     2005, "Counting Your Customers" the Easy Way, Marketing Science 24). Where the likelihood has
-    no inner maximum every customer is taken to buy on at its own rate, shrunk to that of all;
+    no inner maximum a weak prior holds the parameters. Where too few came back, or nothing
+    helps, every customer is taken to buy on at its own rate, shrunk to that of all;
     where the customers were seen for less than a week on average, or for less than 52 in all
     and nobody bought again, no rate is told either.
     ``message_`` says so.
@@ -113,7 +122,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
     basis_ : str
         ``"bg/nbd"``, ``"mean rate"`` or ``"none"``.
     message_ : str
-        Why another basis stands in; empty otherwise.
+        Why another basis, or a prior, stands in; empty otherwise.
     r_, alpha_, a_, b_ : float
         Parameters, α in weeks; NaN without a fit.
     log_likelihood_ : float
@@ -136,11 +145,11 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             )
             return self
         self.message_ = self._maximise(x, recency, age)
-        self.basis_ = "mean rate" if self.message_ else "bg/nbd"
+        self.basis_ = "bg/nbd" if np.isfinite(self.r_) else "mean rate"
         return self
 
     def _maximise(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> str:
-        """Set the parameters; return why they could not be found, or an empty string."""
+        """Set the parameters; return what is to be said of them, or why there are none."""
         repeaters = int((x > 0).sum())
         if repeaters < FEWEST_REPEATERS:
             return (
@@ -150,24 +159,24 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         # Weeks in units of the mean age: the search then starts at the right order of size.
         scale = float(age.mean())
 
-        def loss(log_parameters: FloatArray) -> float:
+        def loss(log_parameters: FloatArray, prior: float) -> float:
             rows = _log_likelihood(np.exp(log_parameters), x, recency / scale, age / scale)
-            return -float(rows.mean())
+            held = prior * float(np.square(log_parameters).sum()) / len(x)
+            return held - float(rows.mean())
 
-        with warnings.catch_warnings():
-            # Far from the maximum the search may leave the range of floats and comes back.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            found = minimize(loss, np.zeros(4), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 4)
-        if not np.isfinite(found.fun) or np.abs(found.x).max() > WIDEST or not found.success:
+        found, message = _inner_maximum(loss, 0.0), ""
+        if found is None:
+            found, message = _inner_maximum(loss, _PRIOR), _HELD
+        if found is None:
             return (
                 "the BG/NBD likelihood did not converge to an inner maximum: "
                 "the mean purchase rate stands in"
             )
-        self.r_, alpha, self.a_, self.b_ = (float(v) for v in np.exp(found.x))
+        self.r_, alpha, self.a_, self.b_ = (float(v) for v in np.exp(found))
         self.alpha_ = alpha * scale
         parameters = np.array([self.r_, self.alpha_, self.a_, self.b_])
         self.log_likelihood_ = float(_log_likelihood(parameters, x, recency, age).sum())
-        return ""
+        return message
 
     def alive(self, history: pd.DataFrame) -> FloatArray:
         """Return the probability that each customer still buys; NaN where no model tells."""
@@ -281,6 +290,16 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         left = 1.0 - power * hyp2f1(self.r_ + x, self.b_ + x, a + self.b_ + x - 1, t / (start + t))
         scale = (a + self.b_ + x - 1) / (a - 1)
         return np.asarray(scale * left / (1.0 + self._gone(x, recency, age)))
+
+
+def _inner_maximum(loss: Callable[[FloatArray, float], float], prior: float) -> FloatArray | None:
+    """Return the log-parameters of the least loss; None where it lies at the edge of the search."""
+    with warnings.catch_warnings():
+        # Far from the maximum the search may leave the range of floats and comes back.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = minimize(loss, np.zeros(4), (prior,), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 4)
+    inner = np.isfinite(found.fun) and np.abs(found.x).max() <= WIDEST and found.success
+    return np.asarray(found.x) if inner else None
 
 
 def _columns(history: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -57,7 +57,8 @@ def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Conf
     -------
     ScoredPart
         Beside the columns of every run: alive_probability (NaN for a customer that ordered on
-        one day only, of whom BG/NBD cannot tell), order_probability (to order within the
+        one day only, of whom BG/NBD cannot tell, and for all where the fit did not stand its
+        test), order_probability (to order within the
         horizon), orders_expected (within it) and monthly_orders. `churn_probability` is
         1 − alive_probability: the chance that the customer has left already. `expected_loss` is
         that times a year of the orders of one that is there. Upsell and cross-sell are empty.
@@ -103,7 +104,7 @@ def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> p
         annual_discount_rate=config.clv.discount_rate,
         seed=config.training.seed,
     )
-    logit = purchases.left_contributions(history).sum(axis=1, skipna=False)
+    logit = _contributions(history, models).sum(axis=1, skipna=False)
     left = pd.Series(expit(logit.to_numpy(dtype="float64")), index=history.index)
     soon, year = (purchases.expected(history, [t])[:, 0] for t in (weeks, _WEEKS_A_YEAR))
     # What a customer would order in a year if it is there, for what is expected counts both.
@@ -116,6 +117,12 @@ def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> p
     )
 
 
+def _contributions(history: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
+    """Return what the log-odds of having left are made of; NaN where no fit stands behind it."""
+    parts: pd.DataFrame = models["purchases"].left_contributions(history)
+    return parts if models["risk"].has_signal else parts * np.nan
+
+
 def _usual(features: pd.DataFrame, rates: Mapping[str, float], config: Config) -> pd.Series[float]:
     """Return the mean chance of having left in each customer's peer group."""
     own = peer_groups(features, config).map(dict(rates)).astype(float)
@@ -126,7 +133,7 @@ def _reasons(
     features: pd.DataFrame, history: pd.DataFrame, models: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the two terms of the chance of having left, and the start, each with a sentence."""
-    parts = models["purchases"].left_contributions(history).dropna().rename(columns=TERMS)
+    parts = _contributions(history, models).dropna().rename(columns=TERMS)
     own = features.set_index("account_id").loc[parts.index]
     inputs = pd.DataFrame(
         {
@@ -166,7 +173,7 @@ def order_warnings(scores: pd.DataFrame, models: Mapping[str, Any]) -> list[str]
     notes = dict.fromkeys(m for m in (purchases.message_, spend.message_, risk.note) if m)
     told = [f"orders: {m}" for m in notes]
     once = int(scores["alive_probability"].isna().sum())
-    if not purchases.message_ and once:
+    if risk.has_signal and once:
         told.append(
             f"orders: {wording.count(once, 'customer')} ordered on one day only; whether such a "
             "one has left cannot be told, so no chance of it is published"

@@ -112,7 +112,7 @@ def fit_orders(
     spine = build_spine(tables, [known_until], active_order_days=config.features.active_order_days)
     usual = _left_rates(spine, history, purchases, config)
     stands = test.has_signal and purchases.basis_ == "bg/nbd"
-    risk = OrderRisk(usual, stands, purchases.message_ or test.note)
+    risk = OrderRisk(usual, stands, "" if stands else test.note)
     return {"purchases": purchases, "spend": spend, "risk": risk}
 
 
@@ -168,10 +168,13 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
 
 def _verdict(model: PurchaseModel, judged: Evaluation) -> tuple[bool, str]:
     """Tell whether the fit stands behind its chances, and why not."""
-    if model.message_:
+    if model.basis_ != "bg/nbd":
         return False, model.message_
     if not judged.auc.low > 0.5:
-        return False, "who orders again could not be told from chance on later orders"
+        return False, (
+            "who orders again could not be told from chance on later orders, so no chance of "
+            "having left is published"
+        )
     return True, ""
 
 

@@ -111,7 +111,8 @@ def test_machines_that_buy_every_week_have_no_inner_maximum() -> None:
     )
     known = purchase_history(orders, until="2025-08-01")
     model = PurchaseModel().fit(known)
-    assert model.basis_ == "mean rate" and "did not converge" in model.message_
+    assert model.basis_ == "bg/nbd"
+    assert "did not converge" in model.message_ and "a weak prior" in model.message_
     assert model.expected(known, [10])[:, 0] == pytest.approx(9.9, rel=0.05)
 
 
@@ -171,3 +172,24 @@ def test_order_lifetime_says_where_a_mean_stands_in() -> None:
     )
     assert len(found.messages) == 2 and found.table["alive_probability"].isna().all()
     assert (found.table["clv"] > 0).all()
+
+
+def test_customers_of_regular_habits_are_expected_until_they_leave() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for who in range(200):
+        usual, week = min(1 / rng.gamma(0.8, 1 / 3.2), 60.0), rng.uniform(0, 60)
+        while week < 130:
+            rows.append((f"C{who}", pd.Timestamp("2022-06-01") + pd.Timedelta(weeks=week), 20.0))
+            week += usual * rng.gamma(8.0) / 8.0
+            if rng.random() < 0.03:
+                break
+    orders = pd.DataFrame(rows, columns=["account_id", "ordered_at", "amount"])
+    until = pd.Timestamp("2024-06-01")
+    known = purchase_history(orders, until=until)
+    model = PurchaseModel().fit(known)
+    assert model.basis_ == "bg/nbd"
+    later = purchase_history(orders, until=until + pd.Timedelta(weeks=13))["repeats"]
+    came = later.reindex(known.index) - known["repeats"]
+    assert model.expected(known, [13])[:, 0].sum() == pytest.approx(came.sum(), rel=0.15)
+    assert model.alive(known)[(came > 0).to_numpy()].mean() > 0.8
