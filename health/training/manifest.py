@@ -66,24 +66,13 @@ def build_manifest(
     hashes = definition_hashes(catalogue_of(config), config.feature_settings)
     definitions = {name: hashes[name] for name in columns if name in hashes}
     return {
-        "config_hash": config.hash,
-        "seed": config.training.seed,
-        "trained_until": str(known_until.date()),
-        "training_dates": [str(day.date()) for day in training.dates],
-        "horizon_days": config.labels.horizon_days,
-        "grace_days": config.labels.grace_days,
-        "features": list(definitions),
-        "feature_definitions": definitions,
-        "features_hash": features_hash(definitions),
-        "own_modules": own_modules(config),
+        **provenance(company, training.dates, definitions, known_until),
         "own_estimators": {t: named.use for t, named in sorted(config.own.estimators.items())},
-        "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
         "rows": {
             "accounts_and_dates": len(training.accounts),
             "accounts": int(training.accounts["account_id"].nunique()),
             "offers": len(training.products),
         },
-        "tables": {s.table: s.rows for s in company.opened.summaries},
         "targets": {target: _counts(rows[target]) for target in TARGETS},
         "leaks": [asdict(leak) for leak in leaks],
         "evaluation": evaluation_of(dict(models), training, truth),
@@ -92,6 +81,30 @@ def build_manifest(
             training.accounts[columns], newest_rows(training.accounts)
         ),
         "score_ranges": _score_ranges(models, training),
+    }
+
+
+def provenance(
+    company: Company,
+    dates: Sequence[datetime],
+    definitions: Mapping[str, str],
+    known_until: datetime,
+) -> dict[str, Any]:
+    """Return where a version comes from: settings, data, and what its features mean."""
+    config = company.config
+    return {
+        "config_hash": config.hash,
+        "seed": config.training.seed,
+        "trained_until": str(known_until.date()),
+        "training_dates": [str(day.date()) for day in dates],
+        "horizon_days": config.labels.horizon_days,
+        "grace_days": config.labels.grace_days,
+        "features": list(definitions),
+        "feature_definitions": definitions,
+        "features_hash": features_hash(definitions),
+        "own_modules": own_modules(config),
+        "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
+        "tables": {s.table: s.rows for s in company.opened.summaries},
     }
 
 

@@ -24,10 +24,9 @@ from health.business import ORDERS
 from health.company import Company
 from health.config import Config
 from health.expansion.prices import peer_groups
-from health.own.estimators import own_modules
 from health.own.families import catalogue_of, own_families
 from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
-from health.training.manifest import features_hash, newest_rows
+from health.training.manifest import newest_rows, provenance
 from health.training.reference import reference_ranges
 from models import Evaluation, PurchaseModel, SpendModel, evaluate, purchase_history
 from models.calibration import Calibration
@@ -251,24 +250,13 @@ def build_order_manifest(
     definitions = {n: hashes[n] for n in hashes if n in read and features[n].notna().any()}
     return {
         "business": ORDERS,
-        "config_hash": config.hash,
-        "seed": config.training.seed,
-        "trained_until": str(known_until.date()),
-        "training_dates": [str(day.date()) for day in dates],
-        "horizon_days": config.labels.horizon_days,
-        "grace_days": config.labels.grace_days,
-        "features": list(definitions),
-        "feature_definitions": definitions,
-        "features_hash": features_hash(definitions),
-        "own_modules": own_modules(config),
+        **provenance(company, dates, definitions, known_until),
         "own_estimators": {},
-        "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
         "rows": {
             "accounts_and_dates": len(features),
             "accounts": int(features["account_id"].nunique()),
             "offers": 0,
         },
-        "tables": {s.table: s.rows for s in company.opened.summaries},
         "targets": {TARGET: _counts(test)},
         "leaks": [],
         "evaluation": {TARGET: _judged(models, test)},
