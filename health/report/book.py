@@ -327,7 +327,8 @@ def _verdict(name: str, scores: pd.DataFrame, run: Mapping[str, Any]) -> Verdict
         return Verdict(title, "Not published", False, [s for s in sentences if s], note)
     test = f"Shown {_PAIRS.get(name, _PAIRS[''])}, it picks the first: {wording.auc_in_words(auc)}."
     if not judged.get("has_signal", auc["low"] > 0.5):
-        return Verdict(title, "No signal", False, [*_NO_SIGNAL, test, usual], note)
+        why = _NO_ORDER_SIGNAL if name == "order" else _NO_SIGNAL
+        return Verdict(title, "No signal", False, [*why, test, usual], note)
     sentences = [test, _best(judged), _lift(judged), usual]
     chip = "Useful" if auc["value"] >= 0.7 else "Some signal"
     return Verdict(title, chip, True, [s for s in sentences if s], note)
@@ -349,6 +350,12 @@ _PAIRS = {
 _NO_SIGNAL = (
     "The past cannot be told from chance, so every account shows the usual rate of its group "
     "and no list rests on this model.",
+)
+
+
+_NO_ORDER_SIGNAL = (
+    "Who orders again cannot be told from chance, so no chance of having left is published and no "
+    "list rests on this model.",
 )
 
 

@@ -116,6 +116,12 @@ def _list(kind: ListKind, rows: pd.DataFrame, flags: pd.DataFrame, context: _Con
 def _note(kind: ListKind, run: Mapping[str, Any]) -> str:
     """Say where no model stands behind the list's probabilities."""
     judged = run.get("evaluation", {}).get(kind.output)
+    by_orders = run.get("evaluation", {}).get("order")
+    if by_orders and kind.output == "churn" and not by_orders["has_signal"]:
+        return (
+            "No chance of having left is published, for the orders do not tell it. The list rests "
+            "on the health score."
+        )
     if not judged or judged.get("has_signal", True):
         return ""
     return (

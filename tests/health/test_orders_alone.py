@@ -231,6 +231,7 @@ def test_odd_companies_are_scored_and_told_why_no_fit_stands(kind: str, tmp_path
     assert scores["health_score"].notna().any()
     assert scores["churn_probability"].isna().all()
     assert (scores["clv"].dropna() >= 0).all() and (scores["monthly_orders"] >= 0).all()
+    assert "No chance of having left is published" in (folder / "report.html").read_text()
     told = json.loads((folder / "run.json").read_text())["warnings"]
     assert any("stands in" in w or "not known yet" in w or "a weak prior" in w for w in told)
 
