@@ -66,7 +66,7 @@ class CoxSurvival(BaseEstimator):  # type: ignore[misc]
                 # lifelines warns of rare flags; the penalty keeps their ratios finite.
                 warnings.simplefilter("ignore")
                 fitter.fit(table, "duration", "event", entry_col=entry)
-        except ConvergenceError as error:
+        except (ConvergenceError, np.linalg.LinAlgError) as error:
             raise ModelInputError(
                 f"the Cox model did not converge: {error}",
                 where="X",

@@ -178,7 +178,10 @@ def _cox_curves(
     columns = _covariates(past, left, config)
     learnt = past[columns].assign(group=peer_groups(past, config))
     model = CoxSurvival(penalizer=0.1).fit(learnt, past["days"], past["left"])
-    return model.survival(lives.rows[[*columns, "group"]], times)
+    told = model.survival(lives.rows[[*columns, "group"]], times)
+    if not np.isfinite(told).all():
+        raise ModelInputError("the curves are not finite: the fit did not converge", where="X")
+    return told
 
 
 def _spaced(dates: Sequence[Any], before: pd.Timestamp, apart_days: int) -> list[pd.Timestamp]:
