@@ -82,7 +82,8 @@ def split_changes(before: ScoreInputs, now: ScoreInputs) -> pd.DataFrame:
     same_profile = now.score(old, held) if moved else under_old
     final = under_old if now.settings.hash == old.hash else now.score()
     accounts = then.score.index.intersection(final.score.index)
-    pair = _Pair(then, same_profile, before.features, now.features)
+    values = (inputs.features.set_index("account_id") for inputs in (before, now))
+    pair = _Pair(then, same_profile, *values)
     parts = [
         *_measure_steps(pair, old, accounts),
         *_layer_steps(pair, old, accounts),
@@ -105,7 +106,7 @@ class _Pair:
     def values(self, measure: str, accounts: pd.Index) -> tuple[np.ndarray, np.ndarray]:
         """Return the values of a measure in both runs."""
         both = (self.values_then, self.values_now)
-        then, now = (f.set_index("account_id")[measure].reindex(accounts) for f in both)
+        then, now = (frame[measure].reindex(accounts) for frame in both)
         return then.to_numpy(dtype=float), now.to_numpy(dtype=float)
 
 

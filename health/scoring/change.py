@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
+from features.catalogue import CATALOGUE
 from health.change_wording import measure_title, moved
 from health.scorecard.change import COLUMNS as STEP_COLUMNS
 from health.scorecard.change import LEAST, ScoreInputs, split_changes
@@ -15,6 +19,7 @@ from health.scorecard.measure import OWN_FEATURES
 from health.scorecard.overrides import HEALTH
 from health.scorecard.settings import ScoreSettings
 from health.scoring.health_reasons import override_text
+from health.scoring.wording_cache import as_shown
 from health.weekly.run_directory import PublishedRun
 from health.wording import points
 
@@ -47,6 +52,10 @@ def change_rows(
     before = inputs_of(previous)
     if previous is None or before is None:
         return pd.DataFrame(columns=list(COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
+    named = ("account_id", *now.settings.columns, *before.settings.columns)
+    # The feature table is wide, and little of it is scored.
+    needed = [column for column in dict.fromkeys(named) if column in now.features]
+    now = replace(now, features=now.features[needed])
     then = previous.table("scores", ["account_id", "health_score", "health_profile"])
     both = then.merge(scores, on="account_id", suffixes=("_then", ""))
     both = both[both["health_score"].notna() & both["health_score_then"].notna()]
@@ -109,13 +118,9 @@ class _Wording:
     def texts(self, steps: pd.DataFrame) -> pd.Series[str]:
         """Return the sentence of each step."""
         texts = pd.Series("The scorecard was changed", index=steps.index, dtype=object)
-        values = steps["kind"].isin(["measure", "missing", "returned"])
-        keys = ["term", "before", "now"]
-        distinct = steps.loc[values, keys].drop_duplicates()
-        # Few pairs of values are distinct: a sentence is worded once and handed out.
-        said = [moved(*row) for row in distinct.itertuples(index=False, name=None)]
-        worded = steps.loc[values, keys].merge(distinct.assign(text=said), on=keys, how="left")
-        texts[values] = worded["text"].to_numpy()
+        measured = steps[steps["kind"].isin(["measure", "missing", "returned"])]
+        for term, own in measured.groupby("term"):
+            texts.loc[own.index] = _moved(str(term), own)
         for kind, say in (
             ("rule", self.rule),
             ("override", self.override),
@@ -153,6 +158,19 @@ class _Wording:
         """Say by which profile the account is scored now."""
         then, now = self.profile_then[step.account_id], self.profile[step.account_id]
         return f"Scored as {_profile_name(now)}, before as {_profile_name(then)}"
+
+
+def _moved(term: str, steps: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Word the steps of a measure; of those that read the same, one is worded."""
+    unit = CATALOGUE[term].unit if term in CATALOGUE else "points"
+    before, now = (steps[name].to_numpy(dtype=float) for name in ("before", "now"))
+    shown = as_shown(unit, np.column_stack([before, now]))
+    pairs = pd.DataFrame({"before": shown[:, 0], "now": shown[:, 1]})
+    first = pairs.drop_duplicates()
+    said = [moved(term, b, n) for b, n in zip(first["before"], first["now"], strict=True)]
+    place = pairs.groupby(["before", "now"], dropna=False, sort=False).ngroup()
+    worded: npt.NDArray[np.object_] = np.array(said, dtype=object)[place.to_numpy()]
+    return worded
 
 
 def _profile_name(name: str) -> str:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from features.catalogue import DESCRIBED, describe
 
-#: Decimals that a sentence can show, and two more; shares are shown in per cent.
-_DECIMALS = {"share": 4, "ratio": 4, "change": 4}
-_OTHERWISE = 2
+#: Decimals that a sentence shows, a share's in per cent; a ratio is a logarithm, so it has more.
+_DECIMALS = {"share": 2, "change": 2, "ratio": 4, "days": 0, "money": 0}
+_OTHERWISE = 1
 #: Sentences kept of one feature; beyond that they are worded anew.
 _MOST_KEPT = 100_000
 _kept: dict[str, dict[float, str]] = {}
@@ -31,9 +31,7 @@ def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.o
     values : array of float, shape = (n_values,)
         NaN where nothing was measured.
     """
-    rounded = np.round(values, _DECIMALS.get(DESCRIBED[feature].unit, _OTHERWISE))
-    # Next to nothing is not nothing: zero has a sentence of its own.
-    rounded = np.where((rounded == 0) & (values != 0), values, rounded)
+    rounded = as_shown(DESCRIBED[feature].unit, values)
     codes, distinct = pd.factorize(rounded, use_na_sentinel=False)
     known = _kept.setdefault(feature, {})
     if len(known) > _MOST_KEPT:
@@ -41,6 +39,14 @@ def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.o
     texts = [_worded(feature, float(value), known) for value in distinct]
     said: npt.NDArray[np.object_] = np.array(texts, dtype=object)[codes]
     return said
+
+
+def as_shown(unit: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Round values of a feature's unit to what a sentence shows of them."""
+    rounded = np.round(values, _DECIMALS.get(unit, _OTHERWISE))
+    # Next to nothing is not nothing: zero has a sentence of its own.
+    shown: npt.NDArray[np.float64] = np.where((rounded == 0) & (values != 0), values, rounded)
+    return shown
 
 
 def each_once(values: pd.Series[Any], say: Callable[[Any], str]) -> pd.Series[str]:
