@@ -164,7 +164,7 @@ class _Steps:
 def _moved(steps: pd.DataFrame, by: list[str], grace_days: int) -> pd.DataFrame:
     """Name the movement that each step is."""
     steps = steps[steps["moved"] > 0].sort_values([*by, "at"], ignore_index=True)
-    group = steps[by].apply(tuple, axis=1) if len(by) > 1 else steps[by[0]]
+    group = steps.groupby(by, sort=False).ngroup()
     level = steps["mrr"].groupby(group).cumsum()
     level = level.where(level.abs() > _DUST, 0.0)
     before = level.groupby(group).shift().fillna(0.0)
@@ -176,7 +176,7 @@ def _moved(steps: pd.DataFrame, by: list[str], grace_days: int) -> pd.DataFrame:
 
 
 def _named(
-    at: pd.Series[pd.Timestamp], level: pd.Series[float], group: pd.Series[str], grace_days: int
+    at: pd.Series[pd.Timestamp], level: pd.Series[float], group: pd.Series[int], grace_days: int
 ) -> pd.DataFrame:
     """Return kind and amount of each change of MRR of an account, in order of time."""
     before = level.groupby(group).shift().fillna(0.0)

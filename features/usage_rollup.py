@@ -94,8 +94,8 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
     if tables.parts is None:
         users = [collected(_older(_before(tables, end), since))]
     else:
-        by_day = tables.parts.daily("users", by_user)
-        users = [collected(_last_days(by_day.filter(nw.col("day") < since), since))]
+        by_day, day = tables.parts.daily("users", by_user), nw.col("day")
+        users = [collected(_last_days(by_day.filter(day < since), since, day.max()))]
     users += [collected(rows) for _, rows in rolled(tables, "users", by_user, since, end)]
     use = _assembled(users, tables.has("usage", "user_id"))
     # The rows of one day may lie in several files, each of which was rolled up by itself.
@@ -215,15 +215,15 @@ def _older(rows: _Frame, since: int) -> _Frame:
         there = ~nw.col("active_users").is_null()
         counted = nw.when(there).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
         rows = rows.with_columns(users_counted=counted)
-    return _last_days(rows, start.date())
+    return _last_days(rows, start.date(), nw.col("occurred_at").max().dt.date())
 
 
-def _last_days(rows: _Frame, since: int | date) -> _Frame:
+def _last_days(rows: _Frame, since: int | date, last: nw.Expr) -> _Frame:
     """Return the last day per user of rows before a day, without sums."""
     if "known" in rows.collect_schema().names():
         late = nw.col("known") >= since
         rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
-    told = [nw.col("day").max()]
+    told = [last.alias("day")]
     if "users_counted" in rows.collect_schema().names():
         told.append(nw.col("users_counted").sum())
     return rows.group_by(*_keys(rows, "account_id", "user_id")).agg(*told)

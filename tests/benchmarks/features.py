@@ -197,7 +197,7 @@ def _others(pandas_rows: int, small_rows: int, data: Path) -> None:
     ours = _run("usage of dates", small)
     _line(f"{DATES} weekly dates, features of use, {small_rows:,} rows", ours)
     theirs = _run("featuretools", small)
-    label = f"featuretools, {DATES} cutoffs, 4 primitives of 3 windows"
+    label = f"featuretools, {DATES} cutoffs, 4 primitives of 4 windows"
     _line(label, theirs, _against(theirs, ours, "ours"))
 
 
@@ -205,8 +205,8 @@ def main() -> None:
     """Measure, or run one step of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, default=5e6, help="rows of usage")
-    parser.add_argument("--pandas-rows", type=float, default=5e6, help="rows that pandas can hold")
-    parser.add_argument("--small-rows", type=float, default=1e6, help="rows for featuretools")
+    parser.add_argument("--pandas-rows", type=float, default=20e6, help="rows that pandas can hold")
+    parser.add_argument("--small-rows", type=float, default=5e6, help="rows for featuretools")
     parts = ("sizes", "weekly", "others")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
     data = Path(tempfile.gettempdir()) / "health-benchmark"

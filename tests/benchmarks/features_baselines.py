@@ -172,7 +172,8 @@ def _quota(folder: Path, use: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
 def featuretools_usage(folder: Path, dates: list[datetime]) -> int:
     """Make sums, counts and trends of use with featuretools and cutoff times; return its columns.
 
-    Three windows of four primitives: far fewer features than ours, one pass a window.
+    Four windows, as far as ours reach, of four primitives: fewer and simpler features than ours,
+    without trends, habits, champions or quotas.
     """
     import featuretools as ft  # noqa: PLC0415
 
@@ -189,7 +190,7 @@ def featuretools_usage(folder: Path, dates: list[datetime]) -> int:
     entities.add_relationship("accounts", "account_id", "usage", "account_id")
     cutoffs = pd.concat([accounts[["account_id"]].assign(time=day) for day in dates])
     columns = 0
-    for days in (7, 28, 90):
+    for days in (7, 28, 90, 126):
         options: dict[str, Any] = {
             "entityset": entities,
             "target_dataframe_name": "accounts",

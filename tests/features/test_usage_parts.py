@@ -102,6 +102,18 @@ def _refuses_to_open(*_: object) -> object:
     return refuse
 
 
+def test_rows_of_one_day_may_lie_in_several_files(
+    tmp_path: Path, sources: dict[str, TableSource]
+) -> None:
+    for number, file in enumerate(sorted((tmp_path / "usage").glob("*.parquet"))):
+        rows = pd.read_parquet(file)
+        for half in (0, 1):
+            _write(tmp_path / "usage" / f"{number}-{half}.parquet", rows[half::2])
+        file.unlink()
+    plain = _features(tmp_path, sources, kept=False)
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), plain, rtol=1e-9)
+
+
 def _late_row(time: datetime) -> pd.DataFrame:
     row = {"account_id": "busy", "event": "view", "occurred_at": time, "user_id": "late"}
     return frame("usage", [row])
