@@ -1,6 +1,7 @@
 """Accuracy on public and simulated churn sets against usual models, all in one run.
 
     uv run --group benchmark python -m tests.benchmarks.accuracy [SET …] [--repeats 3]
+        [--models TEXT …] [--accounts N] [--seed N …]
 
 Sets: telco, bigml (mean AUC of repeated stratified 5-fold cross-validation), saas_survival (mean
 concordance of the same), churnsim (trained on one company, tested on the other, both ways), demo
@@ -14,7 +15,7 @@ import argparse
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,11 @@ MODELS: dict[str, Make] = {
 }
 
 
+def chosen(models: dict[str, Make], words: Sequence[str]) -> dict[str, Make]:
+    """Return the models whose name holds one of the words; all where none is given."""
+    return {n: m for n, m in models.items() if not words or any(word in n for word in words)}
+
+
 def say(dataset: str, model: str, scores: Any, seconds: Any) -> None:
     """Print one row."""
     values = np.asarray(scores, dtype="float64")
@@ -154,12 +160,15 @@ def timed(fit: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def cross_validate(
-    name: str, load: Callable[[], tuple[pd.DataFrame, np.ndarray]], repeats: int
+    name: str,
+    load: Callable[[], tuple[pd.DataFrame, np.ndarray]],
+    repeats: int,
+    words: Sequence[str],
 ) -> None:
     """Print the AUC of every model on one set."""
     X, y = load()
     folds = list(RepeatedStratifiedKFold(n_splits=5, n_repeats=repeats, random_state=0).split(X, y))
-    for label, make in MODELS.items():
+    for label, make in chosen(MODELS, words).items():
         scores, seconds = [], []
         for train, test in folds:
             model, took = timed(lambda m=make, t=train: m().fit(X.iloc[t], y[t]))
@@ -209,14 +218,14 @@ ON_FEATURES = {
 }
 
 
-def churnsim() -> None:
+def churnsim(words: Sequence[str]) -> None:
     """Print the AUC of models trained on one company and tested on the other."""
     for horizon in (60, 90):
         company = {name: churnsim_rows(name, horizon) for name in ("dev_a", "dev_b")}
         for train, test in (("dev_a", "dev_b"), ("dev_b", "dev_a")):
             known, later = company[train], company[test]
             columns = [c for c in usable(known) if c in usable(later)]
-            for label, model, seconds in fitted(known, columns):
+            for label, model, seconds in fitted(known, columns, words):
                 p = model.predict_proba(later[columns])[:, 1]
                 auc = roc_auc_score(later["churned"], p)
                 say(f"{horizon} days {train}→{test}", label, [auc], [seconds])
@@ -253,10 +262,12 @@ def usable(rows: pd.DataFrame) -> list[str]:
     return [str(name) for name in names if rows[name].nunique() > 1]
 
 
-def fitted(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, Any, float]]:
+def fitted(
+    rows: pd.DataFrame, columns: list[str], words: Sequence[str]
+) -> Iterator[tuple[str, Any, float]]:
     """Yield each model's name, the model fitted on `rows`, and the seconds it took."""
     X, y = rows[columns], rows["churned"].to_numpy().astype(int)
-    for label, make in ON_FEATURES.items():
+    for label, make in chosen(ON_FEATURES, words).items():
         model = make()
         known = {}
         if isinstance(model, GlassBoxClassifier):
@@ -265,7 +276,7 @@ def fitted(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, Any, f
         yield label, result, seconds
 
 
-def demo(accounts: int, seed: int) -> None:
+def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
     """Print each model's share of the oracle's AUC − 0.5 on later dates of a demo company."""
     company = simulate_company(accounts, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -279,10 +290,10 @@ def demo(accounts: int, seed: int) -> None:
     oracle = rows.pop("churn_probability_90d")
     columns = usable(rows)
     splits = list(TimeSplit(2, embargo_days=120, times=rows["as_of"]).split(rows))
-    tested: dict[str, list[np.ndarray]] = {name: [] for name in ON_FEATURES}
-    seconds: dict[str, list[float]] = {name: [] for name in ON_FEATURES}
+    tested: dict[str, list[np.ndarray]] = {name: [] for name in chosen(ON_FEATURES, words)}
+    seconds: dict[str, list[float]] = {name: [] for name in tested}
     for train, test in splits:
-        for label, model, took in fitted(rows.iloc[train].reset_index(drop=True), columns):
+        for label, model, took in fitted(rows.iloc[train].reset_index(drop=True), columns, words):
             tested[label].append(model.predict_proba(rows.iloc[test][columns])[:, 1])
             seconds[label].append(took)
     place = np.concatenate([test for _, test in splits])
@@ -304,7 +315,8 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=names, metavar="SET", help=", ".join(names))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--accounts", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, nargs="+", default=[7])
+    parser.add_argument("--models", nargs="+", default=[], help="parts of their names")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{'set':24} {'model':30} {'figure':>7} {'s.e.':>7} {'fit, s':>7}")
@@ -312,13 +324,16 @@ def main() -> None:
         if name != "demo" and not SHARED.exists():
             print(f"{name}: skipped, there is no {SHARED}")
         elif name in ("telco", "bigml"):
-            cross_validate(name, {"telco": telco, "bigml": bigml}[name], given.repeats)
+            cross_validate(
+                name, {"telco": telco, "bigml": bigml}[name], given.repeats, given.models
+            )
         elif name == "saas_survival":
             saas_survival(given.repeats)
         elif name == "churnsim":
-            churnsim()
+            churnsim(given.models)
         else:
-            demo(given.accounts, given.seed)
+            for seed in given.seed:
+                demo(given.accounts, seed, given.models)
 
 
 if __name__ == "__main__":
