@@ -181,7 +181,7 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
     Raises
     ------
     HealthError
-        The file cannot be read, is of another date, or a feature is missing.
+        The file cannot be read, is of another date, lacks a feature or has an account twice.
     """
     try:
         features = _read_by_columns(file)
@@ -205,5 +205,12 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
             f"is of {told}, not of {day.date()}",
             where=str(file),
             fix="give --as-of the date of the table",
+        )
+    again = features["account_id"][features["account_id"].duplicated()]
+    if len(again):
+        raise HealthError(
+            f"{len(again):,} rows repeat an account_id, e.g. {again.iloc[0]!r}",
+            where=str(file),
+            fix="leave one row an account; `health features` writes no more than that",
         )
     return features

@@ -93,12 +93,6 @@ def _own(run: PublishedRun, table: str, account: str) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _changes(run: PublishedRun, account: str) -> pd.DataFrame:
-    if not run.has("changes"):
-        return pd.DataFrame(columns=list(COLUMNS))
-    return _own(run, "changes", account)
-
-
 def _history(runs: list[PublishedRun], account: str) -> pd.DataFrame:
     columns = ["account_id", "as_of", "health_score", "health_band", "churn_probability", "mrr"]
     rows = [run.table("scores", columns) for run in runs]

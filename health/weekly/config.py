@@ -30,7 +30,8 @@ class GatesConfig(Section):
         Most that the mean coverage may have fallen since the run before.
     feature_psi : float
         Population stability index from which a feature counts as drifted. What chance alone
-        gives with so few accounts is added.
+        gives with so few accounts is added. Between two dates it is that of a week, and grows
+        with the weeks between them; so do the next ones.
     features_drifted : float
         Largest share of features that have drifted from training and changed since the run
         before (of a model's first run: since the newest date that it learnt from). A slow drift

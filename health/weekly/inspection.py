@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
@@ -76,7 +76,16 @@ def inspect_run(
     infos = [run.info() for run in earlier[-RUNS:]]
     before = _before(earlier, infos, company.config, manifest, day)
     learnt = ~(scored.features["notice_given"] > 0)
-    drift = drift_of(scored.features, scored.scores, manifest, config, before, learnt=learnt)
+    compared = _compared_with(earlier, before, manifest)
+    drift = drift_of(
+        scored.features,
+        scored.scores,
+        manifest,
+        config,
+        before,
+        learnt=learnt,
+        weeks=0.0 if compared is None else (day.date() - compared).days / 7,
+    )
     gates = [
         *check_figures(scored.scores, scored.sums),
         *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),
@@ -86,6 +95,16 @@ def inspect_run(
     told = accept(gates, accepted)
     warnings = [f"published though {g.name}: {g.what}" for g in told if g.accepted]
     return Inspection(told, drift, [*warnings, *drift_warnings(drift)])
+
+
+def _compared_with(
+    earlier: Sequence[PublishedRun], before: Before | None, manifest: Mapping[str, Any]
+) -> date | None:
+    """Return the date that drift is measured from: of the run before, or the newest learnt."""
+    if before is not None and before.drift is not None:
+        return earlier[-1].as_of
+    dates = manifest.get("training_dates", [])
+    return date.fromisoformat(dates[-1]) if dates else None
 
 
 def _before(

@@ -53,10 +53,12 @@ def drift_of(
     before: Before | None,
     *,
     learnt: pd.Series[bool],
+    weeks: float = 1.0,
 ) -> pd.DataFrame:
     """Measure the drift of every feature and of the probabilities, as `measure_drift` does.
 
     `learnt` marks the accounts of the kind that training has seen: not those that gave notice.
+    `weeks` lie between the run and what it is compared with beside training as a whole.
     """
     stays = learnt.to_numpy()
     earlier = before.drift if before is not None else None
@@ -77,6 +79,7 @@ def drift_of(
             trained_accounts=trained,
             threshold=threshold,
             before=None if earlier is None else earlier[earlier["kind"] == kind],
+            weeks=weeks,
         )
         for kind, (frame, ranges, threshold) in parts.items()
     ]
@@ -148,7 +151,7 @@ def _feature_drift(drift: pd.DataFrame, config: GatesConfig, since: str) -> Gate
     features = drift[drift["kind"] == "feature"]
     far = features[features["psi_training"] > features["limit"]]
     most = config.features_drifted
-    sudden = far[far["psi_before"].isna() | (far["psi_before"] > far["limit"])]
+    sudden = far[far["psi_before"].isna() | (far["psi_before"] > far["limit_before"])]
     share = len(sudden) / max(len(features), 1)
     alone = sudden[_broken(sudden, config)]
     what = (
@@ -167,19 +170,24 @@ def _broken(sudden: pd.DataFrame, config: GatesConfig) -> pd.Series[bool]:
 
     Terms and surveys may: all contracts may end on one day, a survey may go to everybody.
     """
-    least = sudden[["psi_training", "psi_before"]].min(axis=1)
     events = sudden["column"].map(_family).isin(["usage", "tickets"])
-    return events & (least > config.feature_psi_alone + sudden["limit"] - config.feature_psi)
+    # What chance gives apart, a feature alone may move so many times as far.
+    times = config.feature_psi_alone / config.feature_psi
+    chance = sudden["limit"] - config.feature_psi
+    far = sudden["psi_training"] > times * config.feature_psi + chance
+    since = sudden["psi_before"] <= times * (sudden["limit_before"] - chance) + chance
+    return events & far & ~since
 
 
 def _score_drift(drift: pd.DataFrame, than: str) -> list[Gate]:
     gates = []
     for row in drift[(drift["kind"] == "score") & (drift["missing"] < 1)].itertuples():
-        index, since, limit = (float(v) for v in (row.psi_training, row.psi_before, row.limit))  # type: ignore[arg-type]
-        known = "" if np.isnan(since) else f", {since:.2f} against {than}"
+        index, since = float(row.psi_training), float(row.psi_before)  # type: ignore[arg-type]
+        limit, then = float(row.limit), float(row.limit_before)  # type: ignore[arg-type]
+        known = "" if np.isnan(since) else f", {since:.2f} against {than} (limit {then:.2f})"
         # Far from training yet as in the run before is a slow drift, which is warned of.
-        held = index <= limit or since <= limit
-        what = f"PSI {index:.2f} against training{known}; the limit is {limit:.2f}"
+        held = index <= limit or since <= then
+        what = f"PSI {index:.2f} against training (limit {limit:.2f}){known}"
         name = f"drift of the {str(row.column).replace('_', '-')} probability"
         figures = {"psi_training": index, "limit": limit}
         gates.append(Gate("score_drift", name, held, what, figures=figures))

@@ -13,7 +13,10 @@ from health.training.reference import bin_shares
 
 #: Quantile of what chance alone gives: one column in a thousand lies above it.
 _SURE = 0.999
-COLUMNS = ("column", "kind", "shares", "missing", "psi_training", "psi_before", "limit")
+COLUMNS = (
+    *("column", "kind", "shares", "missing"),
+    *("psi_training", "psi_before", "limit", "limit_before"),
+)
 
 
 def stability_index(shares: Sequence[float], reference: Sequence[float], *, least: float) -> float:
@@ -58,6 +61,7 @@ def measure_drift(
     trained_accounts: int,
     threshold: float,
     before: pd.DataFrame | None = None,
+    weeks: float = 1.0,
 ) -> pd.DataFrame:
     """Compare each column with its range in training and with the run before.
 
@@ -76,13 +80,16 @@ def measure_drift(
     before : pd.DataFrame, optional
         What this function returned for the run before, made with the same ranges; without it
         the newest date in training takes its place.
+    weeks : float
+        How far back that is. What wanders strays by the root of time, and the index by its
+        square: the threshold is a week's, and grows in proportion.
 
     Returns
     -------
     pd.DataFrame
         Columns `COLUMNS`, a row per column of `ranges` that `frame` has: the shares in the
         bins, the share missing, both indices (NaN where there is nothing to compare with) and
-        the limit.
+        the limit of each.
     """
     earlier = {} if before is None else dict(before.set_index("column")["shares"])
     earlier_missing = {} if before is None else dict(before.set_index("column")["missing"])
@@ -94,12 +101,13 @@ def measure_drift(
         now = [*shares, missing]
         least = 0.5 / max(len(frame), 1)
         then = [*reference["shares"], reference["missing"]]
-        limit = threshold + chance_index(len(now), len(frame), trained_accounts)
+        chance = chance_index(len(now), len(frame), trained_accounts)
+        limits = (threshold + chance, threshold * max(weeks, 1.0) + chance)
         since = float("nan")
         past_shares = earlier.get(column, reference.get("newest_shares", ()))
         if len(past_shares) == len(shares):
             past_missing = earlier_missing.get(column, reference.get("newest_missing", 0.0))
             since = stability_index(now, [*past_shares, past_missing], least=least)
         index = stability_index(now, then, least=least)
-        rows.append((column, kind, shares, missing, index, since, limit))
+        rows.append((column, kind, shares, missing, index, since, *limits))
     return pd.DataFrame(rows, columns=list(COLUMNS))

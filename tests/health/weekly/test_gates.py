@@ -203,6 +203,19 @@ def test_a_first_run_is_a_step_away_from_the_newest_date_that_was_learnt_from() 
     assert failed[3.0] == ["drift of features", "drift of the churn probability"]
 
 
+def test_what_may_move_grows_with_the_weeks_between() -> None:
+    week = _week(shift=1.5)
+    everyone = pd.Series(True, index=week[0].index)
+    limits = {}
+    for weeks in (0.0, 1.0, 4.0):
+        drift = drift_of(*week, _manifest(), CONFIG, None, learnt=everyone, weeks=weeks)
+        limits[weeks] = drift.loc[drift["kind"] == "score", ["limit", "limit_before"]].iloc[0]
+    assert limits[0.0]["limit_before"] == limits[1.0]["limit_before"] == limits[1.0]["limit"]
+    assert limits[4.0]["limit"] == limits[1.0]["limit"]
+    grown = limits[4.0]["limit_before"] - limits[1.0]["limit_before"]
+    assert grown == pytest.approx(3 * CONFIG.score_psi)
+
+
 def test_bands_that_move_both_ways_are_no_fleet() -> None:
     features, scores = _week()
     bands = np.resize(["red", "green"], len(scores))
