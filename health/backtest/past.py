@@ -27,7 +27,7 @@ from health.config import Config
 from health.scorecard.bands import band
 from health.scorecard.score import HealthScores
 from health.scorecard.settings import ScoreSettings
-from health.training.fit import build_training_set, model_columns
+from health.training.rows import build_training_set, model_columns
 from health.tune.past import WeightFit, learnt_on_past
 
 

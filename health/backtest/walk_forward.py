@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from health.config import Config
-from health.training.fit import TargetRows, fit_base, fit_target
+from health.training.fit import fit_base, fit_target
+from health.training.rows import TargetRows
 from models.inputs import BoolArray
 
 

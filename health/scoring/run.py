@@ -27,7 +27,7 @@ from health.scoring.part import PartInputs
 from health.scoring.part_files import decoded
 from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
-from health.training.fit import TARGETS
+from health.training.rows import TARGETS
 from health.weekly.run_directory import PublishedRun
 
 #: Attributes of an account that a run carries along, in this order.

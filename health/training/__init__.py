@@ -12,26 +12,22 @@ if TYPE_CHECKING:
     from health.training.champion import load_champion, open_version
     from health.training.cohort import Candidate
     from health.training.compare import compare_versions
-    from health.training.fit import (
-        TrainingSet,
-        build_training_set,
-        evaluation_of,
-        fit_models,
-        target_rows,
-    )
+    from health.training.evaluation import evaluation_of
+    from health.training.fit import fit_models
     from health.training.held_out import held_out_predictions
     from health.training.leakage import known_late, strong_alone
     from health.training.promotion import promote_version, weigh
     from health.training.registry import list_versions, save_version
+    from health.training.rows import TrainingSet, build_training_set, target_rows
     from health.training.train import train_version
 
 #: Where each name lives: what a command does not use, it does not wait for.
 _HOMES = {
     "Candidate": "cohort",
-    "TrainingSet": "fit",
-    "build_training_set": "fit",
+    "TrainingSet": "rows",
+    "build_training_set": "rows",
     "compare_versions": "compare",
-    "evaluation_of": "fit",
+    "evaluation_of": "evaluation",
     "fit_models": "fit",
     "held_out_predictions": "held_out",
     "known_late": "leakage",
@@ -41,7 +37,7 @@ _HOMES = {
     "promote_version": "promotion",
     "save_version": "registry",
     "strong_alone": "leakage",
-    "target_rows": "fit",
+    "target_rows": "rows",
     "train_version": "train",
     "weigh": "promotion",
 }

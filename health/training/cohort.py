@@ -20,9 +20,9 @@ from scipy.special import expit
 from scipy.special import logit as log_odds
 from sklearn.base import clone
 
-from health.training.fit import TargetRows
 from health.training.held_out import KEYS
 from health.training.registry import Version
+from health.training.rows import TargetRows
 from models.calibration import fit_calibration
 from models.small_data import BaseRateClassifier
 from models.time_test import FEWEST_TESTED, LabelledRows, fit_rows

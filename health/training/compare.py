@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from health.training.cohort import Candidate, Cohort, choose_cohort
-from health.training.fit import TargetRows
 from health.training.held_out import KEYS
+from health.training.rows import TargetRows
 from models.evaluation import plain
 from models.paired import PairedEvaluation, evaluate_paired
 from models.time_test import FEWEST_TESTED

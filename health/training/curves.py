@@ -12,7 +12,8 @@ from pandas.api.types import is_numeric_dtype
 
 from health.config import Config
 from health.expansion.prices import peer_groups
-from health.training.fit import FEW_FEATURES, TrainingSet, model_columns
+from health.training.fit import FEW_FEATURES
+from health.training.rows import TrainingSet, model_columns
 from models import CoxSurvival, ModelInputError, PeerSurvival
 from models.evaluation import plain
 from models.inputs import FloatArray

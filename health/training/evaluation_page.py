@@ -16,7 +16,7 @@ from health.html_page import content_policy, page_environment, source_of
 from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
 from health.plots.style import axes_or_new
 from health.training.curves_page import CurvesPart, curves_part
-from health.training.fit import TargetRows
+from health.training.rows import TargetRows
 from models.calibration import BASELINE
 from models.evaluation import evaluate
 from models.time_test import FEWEST_TESTED

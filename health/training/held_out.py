@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from health.training.fit import TargetRows
+from health.training.rows import TargetRows
 from models import PropensityModel
 from models.calibration import fit_calibration
 from models.inputs import FloatArray

@@ -16,15 +16,10 @@ from features.definitions import definition_hashes
 from health.company import Company
 from health.own.estimators import own_modules
 from health.own.families import catalogue_of
-from health.training.fit import (
-    TARGETS,
-    TargetRows,
-    TrainingSet,
-    evaluation_of,
-    model_columns,
-)
+from health.training.evaluation import evaluation_of
 from health.training.leakage import Leak
 from health.training.reference import reference_ranges
+from health.training.rows import TARGETS, TargetRows, TrainingSet, model_columns
 from models import drivers
 from models.evaluation import plain
 

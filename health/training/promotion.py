@@ -17,9 +17,9 @@ from health.training.champion import open_version
 from health.training.cohort import Candidate, needs_rows
 from health.training.compare import UNKNOWN, WORSE, TargetComparison, compare_versions
 from health.training.compare_orders import compare_order_versions
-from health.training.fit import TARGETS, TrainingSet, build_training_set, target_rows
 from health.training.held_out import COLUMNS, FILE, from_parquet
 from health.training.orders import TARGET
+from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,13 @@ from health.own.families import catalogue_of, own_families
 from health.training import registry
 from health.training.curves import judge_curves
 from health.training.evaluation_page import render_evaluation, render_order_evaluation
-from health.training.fit import (
-    TARGETS,
-    TrainingSet,
-    build_training_set,
-    fit_models,
-    target_rows,
-)
+from health.training.fit import fit_models
 from health.training.held_out import FILE, held_out_predictions, to_parquet
 from health.training.leakage import known_late, strong_alone
 from health.training.manifest import build_manifest
 from health.training.orders import build_order_manifest, fit_orders, judge_in_time
 from health.training.promotion import Decision, promote_version, weigh
+from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from health.backtest.run import FOLDER, Finished, write
 from health.company import Company, open_company
 from health.config import Config
 from health.scorecard.config import Scorecard
-from health.training.fit import build_training_set
+from health.training.rows import build_training_set
 from health.tune.past import churned_accounts, learn_weights, point_rows
 from health.tune.proposal import changes, proposal_toml, with_weights
 

@@ -34,7 +34,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from health.company import open_company
 from health.config import load_config
 from health.demo import simulate_company, write_company
-from health.training.fit import build_training_set, model_columns
+from health.training.rows import build_training_set, model_columns
 from models import CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
 from models.glass_box import GlassBoxClassifier
 

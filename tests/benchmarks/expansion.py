@@ -36,7 +36,7 @@ from features.offers import co_ownership
 from health.company import open_company
 from health.config import Config, load_config
 from health.demo import simulate_company, write_company
-from health.training.fit import TargetRows, TrainingSet, build_training_set, target_rows
+from health.training.rows import TargetRows, TrainingSet, build_training_set, target_rows
 from models import ExpansionModel, evaluate
 from models.pooled import PooledGlassBox
 

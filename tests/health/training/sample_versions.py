@@ -11,9 +11,9 @@ import pandas as pd
 from features.catalogue import CATALOGUE
 from features.definitions import definition_hashes
 from health.training.cohort import Candidate
-from health.training.fit import TargetRows
 from health.training.held_out import FILE, held_out_predictions, to_parquet
 from health.training.registry import Version, save_version
+from health.training.rows import TargetRows
 from models import ChurnModel
 from tests.models.conftest import simulated
 

@@ -12,8 +12,8 @@ from health.config import Config
 from health.training import curves
 from health.training.curves import COX, OWN, PEERS, judge_curves
 from health.training.curves_page import curves_part
-from health.training.fit import TrainingSet
 from health.training.held_out import COLUMNS
+from health.training.rows import TrainingSet
 
 START, END = pd.Timestamp("2023-01-01"), pd.Timestamp("2025-07-01")
 DATES = pd.date_range("2023-06-04", periods=18, freq="28D")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from health.training.evaluation_page import render_evaluation
-from health.training.fit import TargetRows
+from health.training.rows import TargetRows
 from models import ChurnModel
 from tests.health.training.sample_versions import good, labelled_rows
 

@@ -1,0 +1,181 @@
+"""What models learn from: past dates, what was known on them and what followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pandas as pd
+
+from features.build import build_features
+from features.errors import HealthError
+from features.growth import NAMES as GROWTH
+from features.labels import build_labels, cross_sell_labels, tenure_spells, upsell_labels
+from features.offers import NAMES as OFFERS
+from features.spine import data_start, training_dates
+from features.tables import Tables
+from health.business import require_contracts
+from health.config import Config
+from health.expansion.inputs import with_growth, with_offer_features
+from health.expansion.prices import peer_groups
+from health.own.families import catalogue_of, own_families
+
+#: What a probability is published of.
+TARGETS = ("churn", "upsell", "cross_sell")
+#: The feature that names the product of an offer.
+PRODUCT = "product"
+#: Days of history that a training date should have before it.
+WARM_UP_DAYS = 126
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Accounts × past dates with their features and what followed.
+
+    Attributes
+    ----------
+    accounts : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, attributes, features, and the labels churned and upsold (1, 0, or
+        NaN where the outcome was not known yet).
+    products : pd.DataFrame, shape = (n_offers, n_columns)
+        account_id, as_of, product, bought, step_mrr and the features of the offer: one row per
+        product not held.
+    held : pd.DataFrame, shape = (n_held, 6)
+        account_id, as_of, product, mrr, upsold, step_mrr: one row per product held.
+    durations : pd.DataFrame, shape = (n_spells, 5)
+        account_id, entry_days, duration_days, churned, group.
+    dates : tuple of datetime
+        The dates.
+    """
+
+    accounts: pd.DataFrame
+    products: pd.DataFrame
+    held: pd.DataFrame
+    durations: pd.DataFrame
+    dates: tuple[datetime, ...]
+
+
+def model_columns(frame: pd.DataFrame, config: Config) -> list[str]:
+    """Return the columns models learn from: the catalogue and the peer group."""
+    peer = [config.peer_group] if config.peer_group in frame.columns else []
+    return [*catalogue_of(config), *peer]
+
+
+def build_training_set(
+    tables: Tables,
+    config: Config,
+    *,
+    until: datetime | None = None,
+    dates: Sequence[datetime] | None = None,
+) -> TrainingSet:
+    """Collect past dates, features as of each, and labels.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    config : Config
+        Labels, training dates and peer group.
+    until : datetime, optional
+        Pretend that the data ends here.
+    dates : sequence of datetime, optional
+        Take these dates instead of those of the configuration.
+
+    Raises
+    ------
+    HealthError
+        There are no subscriptions, or the history is too short for a single date with a known
+        outcome.
+    """
+    require_contracts(tables, str(config.file))
+    if until is not None and until < tables.observed_until:
+        tables = replace(tables, observed_until=until)
+    dates = _configured_dates(tables, config) if dates is None else dates
+    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
+    spine = features[["account_id", "as_of"]]
+    options = {
+        "horizon_days": config.labels.horizon_days,
+        "grace_days": config.labels.grace_days,
+    }
+    labels = build_labels(tables, spine, upsell_step=config.labels.upsell_step, **options)
+    accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
+    # Who has given notice is known to leave: a model would only learn to read the notice.
+    accounts = accounts[accounts["notice_given"] == 0].reset_index(drop=True)
+    accounts = with_growth(accounts, tables, config)
+    horizon = config.labels.horizon_days
+    products = cross_sell_labels(tables, spine, horizon_days=horizon)
+    products = with_offer_features(products, tables, config)
+    held = upsell_labels(tables, spine, horizon_days=horizon, upsell_step=config.labels.upsell_step)
+    return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
+
+
+def _configured_dates(tables: Tables, config: Config) -> list[datetime]:
+    first = config.training.first
+    dates = training_dates(
+        tables,
+        every_days=config.training.every_days,
+        first=datetime(first.year, first.month, first.day) if first else None,
+        weekday=config.weekday,
+        warm_up_days=WARM_UP_DAYS,
+        horizon_days=config.labels.horizon_days,
+    )
+    if dates:
+        return dates
+    begin, end = data_start(tables), tables.observed_until
+    since = f" from {first} on" if first else ""
+    raise HealthError(
+        f"too little history: the records run for {(end - begin).days} days, {begin:%Y-%m-%d} to "
+        f"{end:%Y-%m-%d}, and a date to learn from{since} needs {WARM_UP_DAYS} days before it and "
+        f"{config.labels.horizon_days} days after it, every {config.training.every_days} days",
+        where=str(config.file),
+        fix="give more history, a shorter labels.horizon_days, a smaller training.every_days or "
+        "an earlier training.first; `health score` needs a model, so it waits as well",
+    )
+
+
+@dataclass(frozen=True)
+class TargetRows:
+    """The rows that one model learns from.
+
+    Attributes
+    ----------
+    frame : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, the inputs, the label, and product where a row is an offer.
+    label : str
+        The column that says what happened: 1, 0, or NaN where it is not known yet.
+    inputs : list of str
+        The columns the model sees.
+    """
+
+    frame: pd.DataFrame
+    label: str
+    inputs: list[str]
+
+
+def target_rows(training: TrainingSet, config: Config) -> dict[str, TargetRows]:
+    """Return what each model learns from, by target."""
+    columns = model_columns(training.accounts, config)
+    offers = with_features(training.products, training.accounts, columns)
+    return {
+        "churn": TargetRows(training.accounts, "churned", columns),
+        "upsell": TargetRows(training.accounts, "upsold", [*columns, *GROWTH]),
+        "cross_sell": TargetRows(offers, "bought", [*columns, *OFFERS, PRODUCT]),
+    }
+
+
+def with_features(
+    products: pd.DataFrame, accounts: pd.DataFrame, columns: list[str]
+) -> pd.DataFrame:
+    """Join each open product of an account with the account's features on that date."""
+    keys = ["account_id", "as_of"]
+    return products.merge(accounts[[*keys, *columns]], on=keys, how="inner")
+
+
+def _durations(tables: Tables, config: Config) -> pd.DataFrame:
+    """Return the paid spells with the peer group of their account."""
+    spells = tenure_spells(tables, grace_days=config.labels.grace_days)
+    peer = [config.peer_group] if tables.has("accounts", config.peer_group) else []
+    accounts = tables["accounts"].select("account_id", *peer).collect("pandas").to_native()
+    spells = spells.merge(accounts, on="account_id", how="left")
+    return spells.assign(group=peer_groups(spells, config))
