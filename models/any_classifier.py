@@ -6,21 +6,21 @@ import inspect
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from scipy.special import logit
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from models.calibration import BASELINE, Calibration
-from models.inputs import FloatArray, ModelInputError, binary_target, model_frame, numeric_columns
+from models.inputs import FloatArray, ModelInputError, model_frame, numeric_columns
+from models.log_odds import LogOddsClassifier
 
 #: Probabilities are kept this far from 0 and 1, so that log-odds stay finite.
 _LEAST = 1e-6
 _SUMS_TO = 1e-6
 
 
-class AnyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class AnyClassifier(LogOddsClassifier):
     """A classifier with ``predict_proba``, made to speak as the glass box does.
 
     Texts become one column a value; numbers go as they are, except that an estimator which
@@ -76,9 +76,7 @@ class AnyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ModelInputError(
                 f"{self.n_orders} orders", where="n_orders", fix="give an even number from 2 on"
             )
-        validate_data(self, X, y, skip_check_array=True)
-        frame = model_frame(self, X, reset=True)
-        self.classes_, target = binary_target(y, len(frame))
+        frame, target = self._learnt_from(X, y)
         self._learn_columns(frame)
         own = clone(self.estimator)
         takes_groups = "groups" in inspect.signature(own.fit).parameters
@@ -131,16 +129,6 @@ class AnyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
         check_is_fitted(self)
         return self.calibration_.logit(self._raw_logit(model_frame(self, X, reset=False)))
-
-    def predict_proba(self, X: Any) -> FloatArray:
-        """Return the probabilities of both classes, shape = (n_samples, 2)."""
-        log_odds = self.decision_function(X)
-        return np.column_stack([expit(-log_odds), expit(log_odds)])
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,)."""
-        likely = (self.decision_function(X) > 0).astype(int)
-        return np.asarray(self.classes_[likely])
 
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each feature adds to a row's log-odds, and ``baseline``.
@@ -201,13 +189,6 @@ class AnyClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rng = np.random.default_rng(self.seed)
         drawn = [list(rng.permutation(names)) for _ in range(self.n_orders // 2)]
         return [order for one in drawn for order in (one, one[::-1])]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.classifier_tags.multi_class = False
-        return tags
 
 
 def _median(values: pd.Series[float]) -> float:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from scipy.special import logit
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from models.additive import AdditiveTables, purified
 from models.binning import Codes, FeatureBins, binned, fit_bins
@@ -21,10 +19,10 @@ from models.inputs import (
     FloatArray,
     IntArray,
     ModelInputError,
-    binary_target,
     group_codes,
     model_frame,
 )
+from models.log_odds import LogOddsClassifier
 from models.outlook import HeldOutTerms, behaviours, with_outlook
 from models.pairs import strongest_pairs
 
@@ -32,7 +30,7 @@ from models.pairs import strongest_pairs
 _PAIRED = 24
 
 
-class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class GlassBoxClassifier(LogOddsClassifier):
     """Two-class additive model: log-odds = baseline + one curve a feature + a few chosen pairs.
 
     Scikit-learn's histogram boosting, in which a tree may not mix features (but for the pairs),
@@ -135,9 +133,7 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         times : array-like of datetime, shape = (n_samples,), optional
             The as_of of every row, for the outlook.
         """
-        validate_data(self, X, y, skip_check_array=True)
-        frame = model_frame(self, X, reset=True)
-        self.classes_, target = binary_target(y, len(frame))
+        frame, target = self._learnt_from(X, y)
         self._refuse_unknown_directions(list(frame.columns))
         groups_of_rows = group_codes(groups, len(frame))
         self.bins_ = fit_bins(frame, self.max_bins)
@@ -274,16 +270,6 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.calibration_.logit(self._raw_logit(X))
 
-    def predict_proba(self, X: Any) -> FloatArray:
-        """Return the probabilities of both classes, shape = (n_samples, 2)."""
-        logit = self.decision_function(X)
-        return np.column_stack([expit(-logit), expit(logit)])
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,)."""
-        likely = (self.decision_function(X) > 0).astype(int)
-        return np.asarray(self.classes_[likely])
-
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each term adds to a row's log-odds.
 
@@ -299,13 +285,6 @@ class GlassBoxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         result = pd.DataFrame(terms, index=frame.index, columns=self.term_names_)
         result[BASELINE] = self.tables_.intercept
         return self.calibration_.contributions(result)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.classifier_tags.multi_class = False
-        return tags
 
 
 def constant_tables(target: IntArray, bins: tuple[FeatureBins, ...]) -> AdditiveTables:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from scipy.special import logit
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from models.calibration import Calibration
 from models.glass_box import GlassBoxClassifier
-from models.inputs import FloatArray, IntArray, ModelInputError, binary_target, model_frame
+from models.inputs import FloatArray, IntArray, ModelInputError, model_frame
+from models.log_odds import LogOddsClassifier
 
 
-class PooledGlassBox(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class PooledGlassBox(LogOddsClassifier):
     """`GlassBoxClassifier` over accounts × products: curves in common, an intercept a product.
 
     A product's rate of purchase is shrunk to the rate of all by an empirical-Bayes prior (the
@@ -73,15 +73,13 @@ class PooledGlassBox(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ModelInputError
             There is no column of that name.
         """
-        validate_data(self, X, y, skip_check_array=True)
-        frame = model_frame(self, X, reset=True)
+        frame, target = self._learnt_from(X, y)
         if self.product not in frame.columns:
             raise ModelInputError(
                 f"no column {self.product!r} to pool over",
                 where="product",
                 fix="the columns are " + ", ".join(map(str, frame.columns)),
             )
-        self.classes_, target = binary_target(y, len(frame))
         self._learn_rates(frame[self.product].astype(str), target)
         own = self.estimator
         model = GlassBoxClassifier(seed=self.seed) if own is None else clone(own)
@@ -120,26 +118,9 @@ class PooledGlassBox(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
         return self.model_.decision_function(self._numbered(X))
 
-    def predict_proba(self, X: Any) -> FloatArray:
-        """Return the probabilities of both classes, shape = (n_samples, 2)."""
-        log_odds = self.decision_function(X)
-        return np.column_stack([expit(-log_odds), expit(log_odds)])
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,)."""
-        likely = (self.decision_function(X) > 0).astype(int)
-        return np.asarray(self.classes_[likely])
-
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each term adds to a row's log-odds, as `GlassBoxClassifier` does."""
         return self.model_.contributions(self._numbered(X))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.classifier_tags.multi_class = False
-        return tags
 
 
 def prior_rows(events: Any, rows: Any, *, least: float = 20.0, most: float = 1e5) -> float:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -23,6 +22,7 @@ from models.explanations import by_feature
 from models.glass_box import GlassBoxClassifier
 from models.inputs import FloatArray, ModelInputError, binary_target, group_codes, model_frame
 from models.leakage import leakage_suspects
+from models.log_odds import LogOddsClassifier
 from models.small_data import (
     FEWEST_EVENTS,
     GLASS_BOX_EVENTS,
@@ -33,7 +33,7 @@ from models.small_data import (
 from models.time_test import LabelledRows, TimeTest, fit_rows, try_in_time
 
 
-class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class PropensityModel(LogOddsClassifier):
     """Probability that an account does something within the horizon, with exact reasons.
 
     ``fit`` counts the accounts with the event and chooses: a glass box from 50, a small
@@ -240,11 +240,6 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         frame = self._frame(X)
         return np.asarray(self.model_.predict_proba(frame), dtype="float64")
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,); no event where nothing is known."""
-        likely = (np.nan_to_num(self.decision_function(X)) > 0).astype(int)
-        return np.asarray(self.classes_[likely])
-
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each feature adds to the log-odds, shape = (n_samples, n_features + 1).
 
@@ -253,13 +248,6 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         frame = self._frame(X)
         return by_feature(self.model_.contributions(frame))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.classifier_tags.multi_class = False
-        return tags
 
 
 def _unlabelled(frame: pd.DataFrame) -> LabelledRows:

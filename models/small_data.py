@@ -6,24 +6,22 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import logit
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from models.calibration import BASELINE, Calibration
 from models.inputs import (
     FloatArray,
     IntArray,
     ModelInputError,
-    binary_target,
     group_codes,
     model_frame,
     numeric_columns,
 )
+from models.log_odds import LogOddsClassifier
 
 #: Accounts with the event from which on the glass box is fitted.
 GLASS_BOX_EVENTS = 50
@@ -44,7 +42,7 @@ def model_kind(event_accounts: int) -> str:
     return "few-feature model" if event_accounts >= FEWEST_EVENTS else "none"
 
 
-class FewFeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FewFeatureClassifier(LogOddsClassifier):
     """Ridge logistic regression on a few numeric features, for 10 to 49 events.
 
     Features are clipped to their 1st-99th percentile and standardised; one that was not
@@ -87,9 +85,7 @@ class FewFeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on `X` (n_samples, n_features), two classes `y` and the account of every row."""
-        validate_data(self, X, y, skip_check_array=True)
-        frame = model_frame(self, X, reset=True)
-        self.classes_, target = binary_target(y, len(frame))
+        frame, target = self._learnt_from(X, y)
         codes = group_codes(groups, len(frame))
         n_events = len(np.unique(codes[target == 1]))
         affordable = min(max(n_events // self.events_per_feature, 1), self.most_features)
@@ -135,16 +131,6 @@ class FewFeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         raw = self._scaled(frame) @ self.coefficients_ + self.intercept_
         return self.calibration_.logit(raw)
 
-    def predict_proba(self, X: Any) -> FloatArray:
-        """Return the probabilities of both classes, shape = (n_samples, 2)."""
-        log_odds = self.decision_function(X)
-        return np.column_stack([expit(-log_odds), expit(log_odds)])
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,)."""
-        likely = (self.decision_function(X) > 0).astype(int)
-        return np.asarray(self.classes_[likely])
-
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each feature used adds to a row's log-odds, and ``baseline``."""
         check_is_fitted(self)
@@ -154,11 +140,8 @@ class FewFeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         result[BASELINE] = self.intercept_
         return self.calibration_.contributions(result)
 
-    def __sklearn_tags__(self) -> Any:
-        return _two_class_tags(super().__sklearn_tags__())
 
-
-class BaseRateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class BaseRateClassifier(LogOddsClassifier):
     """The share of rows with the event, of the peer group where one is given.
 
     Parameters
@@ -187,9 +170,7 @@ class BaseRateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Count; `groups` is taken for the sake of the common signature."""
-        validate_data(self, X, y, skip_check_array=True)
-        frame = model_frame(self, X, reset=True)
-        self.classes_, target = binary_target(y, len(frame), one_class=True)
+        frame, target = self._learnt_from(X, y, one_class=True)
         self.rate_ = float((target.sum() + 0.5) / (len(target) + 1.0))
         self.peer_rates_ = self._peer_rates(frame, target)
         return self
@@ -221,16 +202,6 @@ class BaseRateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rates = known.astype("float64").fillna(self.rate_).to_numpy()
         return np.asarray(logit(rates), dtype="float64")
 
-    def predict_proba(self, X: Any) -> FloatArray:
-        """Return the probabilities of both classes, shape = (n_samples, 2)."""
-        log_odds = self.decision_function(X)
-        return np.column_stack([expit(-log_odds), expit(log_odds)])
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,); no event where not published."""
-        likely = (np.nan_to_num(self.decision_function(X)) > 0).astype(int)
-        return np.asarray(self.classes_[likely])
-
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return 0 for every feature and the whole of the log-odds as ``baseline``."""
         log_odds = self.decision_function(X)
@@ -240,7 +211,7 @@ class BaseRateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return result
 
     def __sklearn_tags__(self) -> Any:
-        tags = _two_class_tags(super().__sklearn_tags__())
+        tags = super().__sklearn_tags__()
         tags.classifier_tags.poor_score = True
         return tags
 
@@ -261,10 +232,3 @@ def single_auc(values: FloatArray, target: IntArray) -> float:
     ranks = rankdata(values[known])
     wins = float(ranks[y == 1].sum()) - n_events * (n_events + 1) / 2
     return wins / (n_events * n_others)
-
-
-def _two_class_tags(tags: Any) -> Any:
-    tags.input_tags.allow_nan = True
-    tags.input_tags.categorical = True
-    tags.classifier_tags.multi_class = False
-    return tags
