@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -172,12 +173,13 @@ class _Batch:
         looked = {"drift": found.drift, "monitor": monitored.table}
 
         def write(folder: Path) -> None:
-            for written in scratch.glob("*.parquet"):
-                written.rename(folder / written.name)
-            for name, table in {**scored.tables(), **looked}.items():
-                # A part of the accounts can be read without the others.
-                table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)
-            _write_pages(folder, company, day, scored, info, earlier, monitored.table)
+            for part in scratch.glob("*.parquet"):
+                part.rename(folder / part.name)
+            # Tables are written beside the pages: for much of it neither needs the interpreter.
+            with ThreadPoolExecutor(1) as aside:
+                written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
+                _write_pages(folder, company, day, scored, info, earlier, monitored.table)
+                written.result()
             info["finished"] = _later(self.today, self.steps)
             content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(content + "\n", encoding="utf-8")
@@ -185,6 +187,12 @@ class _Batch:
         with self.steps.step("write and publish"):
             published = publish(config.runs_dir, day.date(), write, replace=self.replace)
         return RunResult(published, scored, info)
+
+
+def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    for name, table in tables.items():
+        # A part of the accounts can be read without the others.
+        table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)
 
 
 def _write_pages(
