@@ -12,7 +12,7 @@ for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_library, "1")
 
 # A test's first example pays for imports and connections; a busy machine pays more.
-settings.register_profile("project", deadline=None, max_examples=25)
+settings.register_profile("project", deadline=None, max_examples=20)
 settings.load_profile("project")
 
 

@@ -129,7 +129,7 @@ _days = st.integers(-20, 200)
 _names = st.sampled_from("abc")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(_names, st.sampled_from(["core", "addon"]), _days, _days),

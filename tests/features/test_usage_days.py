@@ -51,7 +51,7 @@ def _built(rows: Rows, dates: list[datetime]) -> pd.DataFrame:
     return spine[["account_id", "as_of"]].join(usage.build(tables, spine))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_uses(), max_size=40))
 def test_many_dates_are_each_date_alone_and_later_rows_are_unseen(uses: list[Row]) -> None:
     together = _built(_company(uses), DATES)

@@ -27,8 +27,8 @@ def _config(name: str, data: str, folder: Path) -> Config:
     if not (SHARED / data).is_dir():
         pytest.skip(f"shared/data/{data} is not beside the project")
     config = load_config(PROJECT / "notebooks" / "configs" / f"{name}.toml")
-    # Half the dates tell nearly as much, in half the time.
-    training = config.training.model_copy(update={"every_days": 56})
+    # A third of the dates tells nearly as much, in a third of the time.
+    training = config.training.model_copy(update={"every_days": 84})
     folders = {"models_dir": folder / "models", "runs_dir": folder / "runs"}
     return config.model_copy(update={"training": training, **folders})
 
