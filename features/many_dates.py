@@ -61,11 +61,6 @@ def known_on_dates(
     return rows
 
 
-def seen(column: str) -> nw.Expr:
-    """Return a time as it stood on the row's date: null where it is filled in later."""
-    return nw.when(nw.col(column) < _AS_OF).then(nw.col(column)).alias(column)
-
-
 def last_days(column: str, days: float, *, until_days: float = 0) -> nw.Expr:
     """Tell whether a time lies in [as_of − days, as_of − until_days); null where it is null."""
     start, end = _AS_OF - timedelta(days=days), _AS_OF - timedelta(days=until_days)

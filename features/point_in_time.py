@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import narwhals as nw
@@ -43,18 +43,6 @@ def running(tables: Tables, as_of: datetime) -> Frame:
     """Return the subscription rows that run at `as_of`: begun, and not known to have ended."""
     rows = known_rows(tables, "subscriptions", as_of)
     return rows.filter(nw.col("ended_at").is_null() | (nw.col("ended_at") >= as_of))
-
-
-def within(column: str, as_of: datetime, days: float, *, until_days: float = 0) -> nw.Expr:
-    """Tell whether a time lies in [as_of − days, as_of − until_days)."""
-    start, end = as_of - timedelta(days=days), as_of - timedelta(days=until_days)
-    return (nw.col(column) >= start) & (nw.col(column) < end)
-
-
-def sum_where(condition: nw.Expr, value: nw.Expr | None = None) -> nw.Expr:
-    """Return the sum of `value` (1 if not given) over the rows where `condition` holds."""
-    one: nw.Expr = nw.lit(1.0) if value is None else value
-    return nw.when(condition).then(one).otherwise(nw.lit(0.0)).sum()
 
 
 def collect(frame: Frame) -> pd.DataFrame:

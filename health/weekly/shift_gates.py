@@ -171,11 +171,10 @@ def _broken(sudden: pd.DataFrame, config: GatesConfig) -> pd.Series[bool]:
     Terms and surveys may: all contracts may end on one day, a survey may go to everybody.
     """
     events = sudden["column"].map(_family).isin(["usage", "tickets"])
-    # What chance gives apart, a feature alone may move so many times as far.
-    times = config.feature_psi_alone / config.feature_psi
     chance = sudden["limit"] - config.feature_psi
-    far = sudden["psi_training"] > times * config.feature_psi + chance
-    since = sudden["psi_before"] <= times * (sudden["limit_before"] - chance) + chance
+    weeks = (sudden["limit_before"] - chance) / config.feature_psi
+    far = sudden["psi_training"] > config.feature_psi_alone + chance
+    since = sudden["psi_before"] <= config.feature_psi_alone * weeks + chance
     return events & far & ~since
 
 
