@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from models.inputs import FloatArray
-from models.purchases import DAYS_PER_WEEK, PurchaseModel, purchase_history
+from models.order_interval import value_range
+from models.purchases import DAYS_PER_WEEK, PurchaseModel, distinct_states, purchase_history
 from models.spend import SpendModel
 from models.survival import DAYS_PER_MONTH
-
-#: Futures drawn of each customer, and customers whose futures are in memory at once.
-DRAWS, _BLOCK = 200, 5_000
 
 
 def order_value(
@@ -102,14 +100,14 @@ def value_customers(
     horizon_months: int,
     margin: float,
     annual_discount_rate: float,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Value customers by models that were fitted before, on the same or on earlier orders.
 
-    The interval says what the customer itself may bring, not how well the mean is known: futures
-    are drawn from what its history leaves open about whether it is there, its rate, its chance
-    of leaving and the worth of its purchases; 95 in 100 of them lie inside. It is widened where
-    it would not hold the expected value, as for a customer that will hardly come back.
+    The interval says what the customer itself may bring, not how well the mean is known: it
+    follows from what its history leaves open about whether it is there, its rate, its chance
+    of leaving and the worth of its purchases; 95 in 100 futures lie inside (`value_range`). It is
+    widened where it would not hold the expected value, as for a customer that will hardly come
+    back. It hangs on the customer alone, not on who else is asked about or in which order.
 
     Parameters
     ----------
@@ -119,47 +117,38 @@ def value_customers(
     spend : SpendModel
     horizon_months, margin, annual_discount_rate
         As in `order_lifetime`.
-    seed : int
-        Of the drawn futures.
 
     Returns
     -------
     pd.DataFrame, shape = (n_customers, 9)
         As `OrderLifetime.table`.
     """
-    terms = {"margin": margin, "annual_discount_rate": annual_discount_rate}
     weeks = np.arange(1, horizon_months + 1) * DAYS_PER_MONTH / DAYS_PER_WEEK
-    expected, each = purchases.expected(history, weeks), spend.expected(history)
-    clv = order_value(expected, each, **terms)
-    low, high = _range(history, purchases, spend, float(weeks[-1]), seed)
-    # What a drawn future brings comes, on average, as late as what is expected.
-    undiscounted = expected[:, -1] * each
-    discounted = clv / np.where(undiscounted > 0, undiscounted, 1.0)
+    x, age = (history[name].to_numpy(dtype="float64") for name in ("repeats", "age_weeks"))
+    states = distinct_states(x, age)
+    # Of one that is there and whose purchases are worth 1 each.
+    many = purchases.expected_there(x[states.first], age[states.first], weeks)
+    worth = order_value(
+        many, np.ones(len(many)), margin=margin, annual_discount_rate=annual_discount_rate
+    )
+    each, alive = spend.expected(history), purchases.alive(history)
+    there = np.where(np.isnan(alive), 1.0, alive)
+    clv = there * worth[states.state] * each
+    # What a future brings comes, on average, as late as what is expected.
+    discounted = (worth / np.where(many[:, -1] > 0, many[:, -1], 1.0))[states.state]
+    ends = value_range(history, purchases, spend, float(weeks[-1]))
     past = history["spent"].to_numpy(dtype="float64") * margin
     return pd.DataFrame(
         {
             "repeats": history["repeats"],
-            "alive_probability": purchases.alive(history),
-            "expected_purchases": expected[:, -1],
+            "alive_probability": alive,
+            "expected_purchases": there * many[states.state, -1],
             "expected_spend": each,
             "clv": clv,
-            "clv_low": np.minimum(low * discounted, clv),
-            "clv_high": np.maximum(high * discounted, clv),
+            "clv_low": np.minimum(ends.low * discounted, clv),
+            "clv_high": np.maximum(ends.high * discounted, clv),
             "past_value": past,
             "total_value": past + clv,
         },
         index=history.index,
     )
-
-
-def _range(
-    history: pd.DataFrame, purchases: PurchaseModel, spend: SpendModel, weeks: float, seed: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return between what 95 in 100 drawn futures of each customer lie, in currency."""
-    rng, ends = np.random.default_rng(seed), []
-    for begin in range(0, len(history), _BLOCK):
-        own = history.iloc[begin : begin + _BLOCK]
-        many = purchases.draw_purchases(own, weeks, rng, DRAWS)
-        ends.append(np.quantile(spend.draw_totals(own, many, rng), [0.025, 0.975], axis=1))
-    both = np.concatenate(ends, axis=1)
-    return both[0], both[1]

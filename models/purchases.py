@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import betaln, gammaln, hyp2f1
+from scipy.special import betainc, betaln, expit, gammaln, hyp2f1
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from models.inputs import FloatArray, ModelInputError
+from models.inputs import FloatArray, IntArray, ModelInputError
 
 #: Customers who came back below which no heterogeneity can be read off.
 FEWEST_REPEATERS = 10
@@ -184,7 +185,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         x, recency, age = _columns(history)
         if self.basis_ != "bg/nbd":
             return np.full(len(x), np.nan)
-        return np.asarray(1.0 / (1.0 + self._gone(x, recency, age)))
+        return self._there(x, recency, age)
 
     def left_contributions(self, history: pd.DataFrame) -> pd.DataFrame:
         """Split the log-odds of having left: each return speaks for staying, silence against it.
@@ -225,8 +226,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         x, recency, age = _columns(history)
         shape, seen = self._rate(x, age)
-        there = 1.0 / (1.0 + self._gone(x, recency, age)) if self.basis_ == "bg/nbd" else 1.0
-        return np.asarray(there * (1.0 - (seen / (seen + weeks)) ** shape))
+        return self._there(x, recency, age) * (1.0 - (seen / (seen + weeks)) ** shape)
 
     def _rate(self, x: FloatArray, age: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the Gamma distribution of each customer's rate: its shape, and its weeks."""
@@ -234,34 +234,39 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             return self.r_ + x, self.alpha_ + age
         return x + 1.0, age + 1.0 / self.rate_
 
-    def draw_purchases(
-        self, history: pd.DataFrame, weeks: float, rng: np.random.Generator, draws: int
-    ) -> FloatArray:
-        """Draw what may come: purchases within `weeks`, shape = (n_customers, draws).
+    def at_least(self, repeats: Any, age_weeks: Any, weeks: float, counts: Any) -> FloatArray:
+        """Return the chance that a customer that is there buys so many times or more.
 
-        Whether the customer is still there, its rate and its chance of leaving are drawn from
-        what its history leaves open; their mean over many draws is `expected`.
+        It would buy n times or more with I(n, r + x; t ⁄ (α + T + t)), the tail of a negative
+        binomial, and stays for n purchases with B(a, b + x + n − 1) ⁄ B(a, b + x); both are
+        independent given its history.
+
+        Parameters
+        ----------
+        repeats, age_weeks : array-like, shapes that broadcast with `counts`
+            x and T.
+        weeks : float
+            t, from now.
+        counts : array-like
+            n, 1 or more.
         """
         check_is_fitted(self)
-        x, recency, age = (column[:, None] for column in _columns(history))
-        size = (len(x), draws)
-        if self.basis_ == "none":
-            return np.full(size, np.nan)
-        shape, seen = self._rate(x, age)
-        would = rng.poisson(rng.gamma(shape, weeks / seen, size))
-        if self.basis_ == "mean rate":
-            return would.astype("float64")
-        leaves = np.clip(rng.beta(self.a_, self.b_ + x, size), 1e-9, 1.0)
-        stays = np.minimum(would, rng.geometric(leaves))
-        there = rng.random(size) * (1.0 + self._gone(x, recency, age)) < 1.0
-        return np.asarray(stays * there, dtype="float64")
+        x, n = np.asarray(repeats, dtype="float64"), np.asarray(counts, dtype="float64")
+        shape, seen = self._rate(x, np.asarray(age_weeks, dtype="float64"))
+        would = betainc(n, shape, weeks / (seen + weeks))
+        if self.basis_ != "bg/nbd":
+            return np.asarray(would)
+        stays = np.exp(betaln(self.a_, self.b_ + x + n - 1.0) - betaln(self.a_, self.b_ + x))
+        return np.asarray(would * stays)
 
-    def _gone(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
-        """Return the odds of having left after the last purchase; 0 without a repeat."""
+    def _there(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
+        """Return the chance of not having left after the last purchase; 1 without a repeat."""
+        if self.basis_ != "bg/nbd":
+            return np.ones(len(x))
         log_odds = np.log(self.a_ / np.maximum(self.b_ + x - 1.0, 1e-12)) + (self.r_ + x) * np.log(
             (self.alpha_ + age) / (self.alpha_ + recency)
         )
-        return np.where(x > 0, np.exp(np.minimum(log_odds, 700.0)), 0.0)
+        return np.where(x > 0, expit(-log_odds), 1.0)
 
     def expected(self, history: pd.DataFrame, weeks: Any) -> FloatArray:
         """Return the purchases each customer is expected to make within `weeks` from now.
@@ -279,17 +284,57 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             Rising along each row; Fader, Hardie & Lee's equation 10. NaN where no rate is known.
         """
         check_is_fitted(self)
-        x, recency, age = (column[:, None] for column in _columns(history))
+        x, recency, age = _columns(history)
+        states = distinct_states(x, age)
+        of_states = self.expected_there(x[states.first], age[states.first], weeks)
+        return np.asarray(self._there(x, recency, age)[:, None] * of_states[states.state])
+
+    def expected_there(self, repeats: Any, age_weeks: Any, weeks: Any) -> FloatArray:
+        """Return what `expected` does of customers that are there for sure.
+
+        Parameters
+        ----------
+        repeats, age_weeks : array-like, shape = (n_customers,)
+            x and T.
+        weeks : array-like, shape = (n_times,)
+        """
+        check_is_fitted(self)
+        x, age = (np.asarray(v, dtype="float64")[:, None] for v in (repeats, age_weeks))
         t = np.atleast_1d(np.asarray(weeks, dtype="float64"))[None, :]
+        shape, seen = self._rate(x, age)
         if self.basis_ != "bg/nbd":
-            shape, seen = self._rate(x, age)
             return np.asarray(shape / seen * t)
         a = self.a_ if abs(self.a_ - 1.0) > 1e-9 else 1.0 + 1e-9
-        start = self.alpha_ + age
-        power = (start / (start + t)) ** (self.r_ + x)
-        left = 1.0 - power * hyp2f1(self.r_ + x, self.b_ + x, a + self.b_ + x - 1, t / (start + t))
-        scale = (a + self.b_ + x - 1) / (a - 1)
-        return np.asarray(scale * left / (1.0 + self._gone(x, recency, age)))
+        power = (seen / (seen + t)) ** shape
+        left = 1.0 - power * hyp2f1(shape, self.b_ + x, a + self.b_ + x - 1, t / (seen + t))
+        return np.asarray((a + self.b_ + x - 1) / (a - 1) * left)
+
+
+@dataclass(frozen=True)
+class States:
+    """Customers by what their future hangs on, once it is known that they are there.
+
+    Attributes
+    ----------
+    first : array, shape = (n_states,)
+        The place of one customer of each state, by repeats and age.
+    state : array, shape = (n_customers,)
+        Whose state is which.
+    """
+
+    first: IntArray
+    state: IntArray
+
+
+def distinct_states(repeats: FloatArray, age_weeks: FloatArray) -> States:
+    """Group customers of equal repeats and age: what is worked out for one holds for all."""
+    order = np.lexsort((age_weeks, repeats))
+    new = (np.diff(repeats[order], prepend=np.nan) != 0) | (
+        np.diff(age_weeks[order], prepend=np.nan) != 0
+    )
+    state = np.empty(len(order), dtype=np.int64)
+    state[order] = np.cumsum(new) - 1
+    return States(order[new], state)
 
 
 def _inner_maximum(loss: Callable[[FloatArray, float], float], prior: float) -> FloatArray | None:

@@ -79,20 +79,14 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
             return np.asarray((x * spend + self.mean_) / (x + 1.0))
         return np.asarray(self.p_ * (self.v_ + x * spend) / (self.p_ * x + self.q_ - 1.0))
 
-    def draw_totals(
-        self, history: pd.DataFrame, purchases: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Draw what so many purchases of each customer come to, in the shape of `purchases`.
+    def scale(self, history: pd.DataFrame) -> FloatArray:
+        """Return v + x·z̄ of each customer, in currency; NaN where the mean stands in.
 
-        What a customer's mean purchase is worth is drawn from what its history leaves open.
-        Where the mean stands in each purchase is worth the expected spend.
+        What its purchases come to is so much times a figure that hangs on their number alone.
         """
         check_is_fitted(self)
-        if self.basis_ == "mean spend":
-            return np.asarray(purchases * self.expected(history)[:, None])
-        x, spend = (column[:, None] for column in _spend_columns(history))
-        rate = rng.gamma(self.q_ + self.p_ * x, 1.0 / (self.v_ + x * spend), purchases.shape)
-        return np.asarray(rng.gamma(self.p_ * purchases) / np.maximum(rate, 1e-300))
+        x, spend = _spend_columns(history)
+        return np.asarray(self.v_ + x * spend)
 
 
 def _spend_columns(history: pd.DataFrame) -> tuple[FloatArray, FloatArray]:

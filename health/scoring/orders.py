@@ -102,7 +102,6 @@ def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> p
         horizon_months=config.clv.horizon_months,
         margin=config.clv.margin,
         annual_discount_rate=config.clv.discount_rate,
-        seed=config.training.seed,
     )
     logit = _contributions(history, models).sum(axis=1, skipna=False)
     left = pd.Series(expit(logit.to_numpy(dtype="float64")), index=history.index)

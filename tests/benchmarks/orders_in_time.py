@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from models import PurchaseModel, SpendModel, evaluate, purchase_history, value_customers
+from models.purchases import DAYS_PER_WEEK
 from models.survival import DAYS_PER_MONTH
 
 SPLITS = ("1997-07-01", "1997-10-01", "1998-01-01", "1998-04-01")
@@ -69,14 +70,48 @@ def _line(orders: pd.DataFrame, split: pd.Timestamp, weeks: int) -> str:
 
 
 def _speed(orders: pd.DataFrame, customers: int) -> str:
+    """Value so many of CDNOW's customers over and over, and as many that differ in everything."""
     history = purchase_history(orders, until=SPLITS[-1])
     purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
-    many = history.iloc[np.arange(customers) % len(history)]
+    copies = history.iloc[np.arange(customers) % len(history)]
+    told = [_timed("of CDNOW", copies, purchases, spend)]
+    purchases.r_, purchases.alpha_, purchases.a_, purchases.b_ = 0.7, 5.0, 0.8, 8.0
+    return "\n".join([*told, _timed("of three years", _regulars(customers), purchases, spend)])
+
+
+def _regulars(customers: int) -> pd.DataFrame:
+    """Draw customers that began on any day of three years, many of whom order every week."""
+    rng = np.random.default_rng(0)
+    age = rng.integers(0, 1096, customers).astype("float64")
+    would = rng.poisson(rng.gamma(0.7, 1 / 5.0, customers) * age / 7)
+    stays = rng.geometric(np.maximum(rng.beta(0.8, 8.0, customers), 1e-9))
+    repeats = np.minimum(np.minimum(would, stays), age)
+    last = np.floor(age * rng.beta(np.maximum(repeats, 1), 1.0))
+    worth = rng.gamma(6.0 * np.maximum(repeats, 1)) / np.maximum(repeats, 1)
+    return pd.DataFrame(
+        {
+            "repeats": repeats,
+            "recency_weeks": np.where(repeats > 0, last, 0.0) / DAYS_PER_WEEK,
+            "age_weeks": age / DAYS_PER_WEEK,
+            "mean_spend": np.where(
+                repeats > 0, worth * 20 / rng.gamma(4.0, size=customers), np.nan
+            ),
+            "spent": 0.0,
+        }
+    )
+
+
+def _timed(name: str, history: pd.DataFrame, purchases: PurchaseModel, spend: SpendModel) -> str:
     start, worked = time.perf_counter(), time.process_time()
-    value_customers(many, purchases, spend, horizon_months=36, margin=0.8, annual_discount_rate=0.1)
+    value_customers(
+        history, purchases, spend, horizon_months=36, margin=0.8, annual_discount_rate=0.1
+    )
+    states = len(history.drop_duplicates(["repeats", "age_weeks"]))
     return (
-        f"{customers:,} customers × 36 months with range: {time.perf_counter() - start:.1f} s, "
-        f"{time.process_time() - worked:.1f} processor seconds"
+        f"{len(history):,} customers {name} × 36 months with range: "
+        f"{time.perf_counter() - start:.1f} s, {time.process_time() - worked:.1f} processor "
+        f"seconds; {states:,} pairs of repeats and age, at most "
+        f"{history['repeats'].max():.0f} repeats"
     )
 
 

@@ -28,21 +28,6 @@ def fitted(history: pd.DataFrame) -> tuple[PurchaseModel, SpendModel]:
     return PurchaseModel().fit(history), SpendModel().fit(history)
 
 
-def test_drawn_futures_have_the_expected_mean(
-    history: pd.DataFrame, fitted: tuple[PurchaseModel, SpendModel]
-) -> None:
-    purchases, spend = fitted
-    rng = np.random.default_rng(1)
-    drawn = purchases.draw_purchases(history, 30.0, rng, 300)
-    expected = purchases.expected(history, [30.0])[:, 0]
-    assert drawn.mean() == pytest.approx(expected.mean(), rel=0.02)
-    soon = (drawn > 0).mean(axis=1)
-    assert soon == pytest.approx(purchases.order_probability(history, 30.0), abs=0.15)
-    assert soon.mean() == pytest.approx(purchases.order_probability(history, 30.0).mean(), rel=0.02)
-    totals = spend.draw_totals(history, drawn, rng)
-    assert totals.mean() == pytest.approx((expected * spend.expected(history)).mean(), rel=0.03)
-
-
 def test_the_interval_holds_what_customers_brought(
     orders: pd.DataFrame,
     history: pd.DataFrame,
