@@ -57,7 +57,8 @@ class PartInputs:
         features = _counted_anew(self.features.iloc[places])
         history = self.history
         if history is not None:
-            history = history[history.index.isin(features["account_id"])]
+            known = history.index.get_indexer(pd.Index(features["account_id"]))
+            history = history.iloc[known[known >= 0]]
         return PartInputs(
             features,
             _counted_anew(self.scores.iloc[places]),
