@@ -65,7 +65,7 @@ def past_list_rows(monitor: pd.DataFrame) -> list[list[str]]:
             wording.count(row["listed"]),
             wording.percent(row["precision_at_capacity"]),
             f"{wording.percent(row['precision_low'])} to {wording.percent(row['precision_high'])}",
-            wording.percent(row["base_rate"]),
+            wording.percent(row["precision_by_chance"]),
             wording.count(row["saved"]),
             wording.count(row["false_alarms"]),
         ]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
-from features.orders import orders_by_day
-from features.tables import Tables
 from health import wording
 from health.business import monthly_orders
 from health.config import Config
@@ -21,18 +17,13 @@ from health.expansion.prices import peer_groups
 from health.scoring.part import PartInputs, ScoredPart, finished_part
 from health.scoring.probability import BASELINE_TEXT
 from health.scoring.reasons import BASELINE, reason_rows
-from health.training.orders import ALL, NOT_OFFERED
-from models import purchase_history, value_customers
+from health.training.orders import ALL, NOT_OFFERED, left_contributions, order_chances
+from models import value_customers
 from models.purchases import DAYS_PER_WEEK
 
 #: The terms of the chance of having left, by the parts of `PurchaseModel.left_contributions`.
 TERMS = {"baseline": BASELINE, "returns": "orders_returns", "silence": "orders_silence_days"}
 _WEEKS_A_YEAR = 365.25 / DAYS_PER_WEEK
-
-
-def order_history(tables: Tables, as_of: datetime) -> pd.DataFrame:
-    """Return the purchase history of each customer as known before a date."""
-    return purchase_history(orders_by_day(tables, as_of), until=as_of)
 
 
 def no_offers() -> OfferInputs:
@@ -103,23 +94,16 @@ def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> p
         margin=config.clv.margin,
         annual_discount_rate=config.clv.discount_rate,
     )
-    logit = _contributions(history, models).sum(axis=1, skipna=False)
-    left = pd.Series(expit(logit.to_numpy(dtype="float64")), index=history.index)
+    chances = order_chances(history, models, config.labels.horizon_days)
+    left = 1.0 - chances["alive_probability"]
     soon, year = (purchases.expected(history, [t])[:, 0] for t in (weeks, _WEEKS_A_YEAR))
     # What a customer would order in a year if it is there, for what is expected counts both.
     if_there = year / purchases.alive(history)
     return value.assign(
-        alive_probability=1.0 - left,
-        order_probability=purchases.order_probability(history, weeks),
+        **chances,
         orders_expected=soon,
         expected_loss=left * if_there * value["expected_spend"],
     )
-
-
-def _contributions(history: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
-    """Return what the log-odds of having left are made of; NaN where no fit stands behind it."""
-    parts: pd.DataFrame = models["purchases"].left_contributions(history)
-    return parts if models["risk"].has_signal else parts * np.nan
 
 
 def _usual(features: pd.DataFrame, rates: Mapping[str, float], config: Config) -> pd.Series[float]:
@@ -132,7 +116,7 @@ def _reasons(
     features: pd.DataFrame, history: pd.DataFrame, models: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the two terms of the chance of having left, and the start, each with a sentence."""
-    parts = _contributions(history, models).dropna().rename(columns=TERMS)
+    parts = left_contributions(history, models).dropna().rename(columns=TERMS)
     own = features.set_index("account_id").loc[parts.index]
     inputs = pd.DataFrame(
         {

@@ -22,11 +22,12 @@ from health.flags.scored import Scored
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import paid_so_far
-from health.scoring.orders import no_offers, order_history, order_warnings
+from health.scoring.orders import no_offers, order_warnings
 from health.scoring.part import PartInputs
 from health.scoring.part_files import decoded
 from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.training.orders import order_history
 from health.training.rows import TARGETS
 from health.weekly.run_directory import PublishedRun
 

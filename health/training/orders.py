@@ -14,23 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
-from features.build import build_features
-from features.definitions import definition_hashes
 from features.orders import orders_by_day
 from features.spine import build_spine
 from features.tables import Tables
-from health.business import ORDERS
-from health.company import Company
 from health.config import Config
 from health.expansion.prices import peer_groups
-from health.own.families import catalogue_of, own_families
 from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
-from health.training.manifest import newest_rows, provenance
-from health.training.reference import reference_ranges
 from models import Evaluation, PurchaseModel, SpendModel, evaluate, purchase_history
-from models.calibration import Calibration
-from models.evaluation import plain
 from models.purchases import DAYS_PER_WEEK
 from models.time_test import FEWEST_TESTED
 
@@ -40,8 +32,6 @@ TARGET = "order"
 HISTORY = ["repeats", "recency_weeks", "age_weeks"]
 #: The peer group that stands for all, and customers without which a group has no rate of its own.
 ALL, _FEW = "", 20
-#: Dates whose features tell what is usual.
-_DATES = 5
 #: Why there is neither upsell nor cross-sell.
 NOT_OFFERED = (
     "no chance is published: an order holds no product that could grow or be missing, so who "
@@ -96,6 +86,44 @@ class OrderRisk:
     note: str
 
 
+def order_history(tables: Tables, as_of: datetime) -> pd.DataFrame:
+    """Return the purchase history of each customer as known before a date."""
+    return purchase_history(orders_by_day(tables, as_of), until=as_of)
+
+
+def left_contributions(history: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
+    """Return what the log-odds of having left are made of; NaN where no fit stands behind it."""
+    parts: pd.DataFrame = models["purchases"].left_contributions(history)
+    return parts if models["risk"].has_signal else parts * np.nan
+
+
+def order_chances(
+    history: pd.DataFrame, models: Mapping[str, Any], horizon_days: int
+) -> pd.DataFrame:
+    """Return the chances that a version publishes of each customer.
+
+    Parameters
+    ----------
+    history : pd.DataFrame
+        As from `order_history`.
+    models : mapping of str to object
+        As from `fit_orders`.
+    horizon_days : int
+        Within which an order counts.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_customers, 2)
+        alive_probability and order_probability, NaN where none is told.
+    """
+    logit = left_contributions(history, models).sum(axis=1, skipna=False).astype("float64")
+    soon = models["purchases"].order_probability(history, horizon_days / DAYS_PER_WEEK)
+    return pd.DataFrame(
+        {"alive_probability": expit(-logit.to_numpy()), "order_probability": soon},
+        index=history.index,
+    )
+
+
 def fit_orders(
     tables: Tables, config: Config, known_until: datetime, test: OrderTest
 ) -> dict[str, Any]:
@@ -106,7 +134,7 @@ def fit_orders(
     dict of str to object
         purchases, spend, and risk (`OrderRisk`).
     """
-    history = purchase_history(orders_by_day(tables, known_until), until=known_until)
+    history = order_history(tables, known_until)
     purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
     spine = build_spine(tables, [known_until], active_order_days=config.features.active_order_days)
     usual = _left_rates(spine, history, purchases, config)
@@ -139,7 +167,7 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
     if not (earlier["amount"] >= 0).any():
         note = f"not tested: nothing was ordered before {split.date()}, a horizon before the end"
         return OrderTest(split, nothing, {}, False, note)
-    history = purchase_history(orders_by_day(tables, split), until=split)
+    history = order_history(tables, split)
     model, spend = PurchaseModel().fit(history), SpendModel().fit(history)
     spine = build_spine(tables, [split], active_order_days=config.features.active_order_days)
     own = history[history.index.isin(spine["account_id"])]
@@ -148,7 +176,7 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
             split, nothing, {}, False, f"not tested: {model.message_ or 'no customer'}"
         )
     weeks = days / DAYS_PER_WEEK
-    came = _came(later, split, own.index)
+    came = came_between(later, split, known_until, own.index)
     rows = _test_rows(own, model.order_probability(own, weeks), came, split)
     expected = model.expected(own, [weeks])[:, 0]
     figures = {
@@ -177,9 +205,27 @@ def _verdict(model: PurchaseModel, judged: Evaluation) -> tuple[bool, str]:
     return True, ""
 
 
-def _came(later: pd.DataFrame, split: datetime, accounts: pd.Index[str]) -> pd.DataFrame:
-    """Return days with a purchase, and the amount less what was given back, since the split."""
-    since = later[later["ordered_at"] >= pd.Timestamp(split)]
+def came_between(
+    orders: pd.DataFrame, begin: Any, end: Any, accounts: pd.Index[str]
+) -> pd.DataFrame:
+    """Return what accounts ordered from one date to before another.
+
+    Parameters
+    ----------
+    orders : pd.DataFrame
+        As from `orders_by_day`.
+    begin, end : datetime
+        The first moment that counts, and the first that does not.
+    accounts : pd.Index of str
+        Whose orders.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts, 2)
+        purchases (days with one) and amount (less what was given back); 0 without any.
+    """
+    at = orders["ordered_at"]
+    since = orders[(at >= pd.Timestamp(begin)) & (at < pd.Timestamp(end))]
     bought = since[since["amount"] >= 0].groupby("account_id").size()
     amount = since.groupby("account_id")["amount"].sum()
     both = pd.DataFrame({"purchases": bought, "amount": amount}).reindex(accounts)
@@ -213,98 +259,3 @@ def _beside(expected: Any, actual: Any) -> dict[str, float]:
         "actual": float(np.sum(actual)),
         "mean_absolute_error": float(np.mean(np.abs(expected - actual))),
     }
-
-
-def build_order_manifest(
-    company: Company,
-    tables: Tables,
-    models: Mapping[str, Any],
-    test: OrderTest,
-    *,
-    known_until: datetime,
-) -> dict[str, Any]:
-    """Describe a version; nothing in it hangs on the clock or the machine.
-
-    Parameters
-    ----------
-    company : Company
-        Configuration and tables.
-    tables : Tables
-        The tables, ending where the version's knowledge does.
-    models : mapping of str to object
-        As from `fit_orders`.
-    test : OrderTest
-        How they did on later orders.
-    known_until : datetime
-        Nothing of this moment or later was known.
-    """
-    config = company.config
-    catalogue = catalogue_of(config)
-    dates = _looked_at(company, known_until)
-    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
-    hashes = definition_hashes(catalogue, config.feature_settings)
-    # Drift is looked for in orders and in what the score reads, where any customer has a value.
-    read = {n for n in catalogue if catalogue[n].table == "orders"} | {
-        *config.score_settings.features
-    }
-    definitions = {n: hashes[n] for n in hashes if n in read and features[n].notna().any()}
-    return {
-        "business": ORDERS,
-        **provenance(company, dates, definitions, known_until),
-        "own_estimators": {},
-        "rows": {
-            "accounts_and_dates": len(features),
-            "accounts": int(features["account_id"].nunique()),
-            "offers": 0,
-        },
-        "targets": {TARGET: _counts(test)},
-        "leaks": [],
-        "evaluation": {TARGET: _judged(models, test)},
-        "drivers": [],
-        "feature_ranges": reference_ranges(features[list(definitions)], newest_rows(features)),
-        "score_ranges": {},
-    }
-
-
-def _looked_at(company: Company, known_until: datetime) -> list[datetime]:
-    """Return the dates whose features later runs are held against: the end, and some before."""
-    step = timedelta(days=company.config.training.every_days)
-    dates = [known_until - step * back for back in range(_DATES)]
-    return [day for day in dates if day > company.data_start][::-1]
-
-
-def _counts(test: OrderTest) -> dict[str, int]:
-    events = int(test.rows["happened"].sum())
-    return {
-        "rows": len(test.rows),
-        "events": events,
-        "accounts": len(test.rows),
-        "event_accounts": events,
-        "outcome_not_known_yet": 0,
-    }
-
-
-def _judged(models: Mapping[str, Any], test: OrderTest) -> dict[str, Any]:
-    purchases, spend, risk = models["purchases"], models["spend"], models["risk"]
-    unknown = purchases.basis_ == "none"
-    notes = dict.fromkeys(n for n in (purchases.message_, spend.message_, test.note) if n)
-    return dict(
-        plain(
-            {
-                "basis": "none" if unknown else f"{purchases.basis_}, {spend.basis_}",
-                "has_signal": risk.has_signal,
-                "base_rate": float(test.rows["happened"].mean()) if len(test.rows) else None,
-                "note": "; ".join(notes),
-                "estimator": type(purchases).__name__,
-                "reasons_by": "a sum of two terms, exact",
-                "parameters": {
-                    **{k: getattr(purchases, f"{k}_") for k in ("r", "alpha", "a", "b")},
-                    **{k: getattr(spend, f"{k}_") for k in ("p", "q", "v")},
-                },
-                "tested_from": str(test.split.date()),
-                **test.figures,
-                "calibration": Calibration().to_dict(),
-                "leakage": [],
-            }
-        )
-    )

@@ -22,7 +22,8 @@ from health.training.fit import fit_models
 from health.training.held_out import FILE, held_out_predictions, to_parquet
 from health.training.leakage import known_late, strong_alone
 from health.training.manifest import build_manifest
-from health.training.orders import build_order_manifest, fit_orders, judge_in_time
+from health.training.order_manifest import build_order_manifest
+from health.training.orders import fit_orders, judge_in_time
 from health.training.promotion import Decision, promote_version, weigh
 from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
 

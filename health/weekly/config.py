@@ -78,11 +78,13 @@ class MonitorConfig(Section):
     Attributes
     ----------
     calibration_ratio : float
-        Times that more, or fewer, accounts left than the probabilities add up to.
+        Times that more, or fewer, accounts left than the probabilities add up to; of customers
+        without a contract, that ordered, and orders that came.
     auc_drop : float
         Points of AUC that a run may lie below what its model reached in training.
     list_lift : float
-        Least churn among accounts listed at risk, in multiples of everybody's.
+        Least churn among accounts listed at risk, in multiples of everybody's; of customers
+        without a contract, those that ordered nothing.
     """
 
     calibration_ratio: Annotated[float, Field(ge=1)] = 1.5

@@ -186,6 +186,53 @@ def test_a_score_reads_what_was_ordered_before_its_date_and_nothing_else(
     pd.testing.assert_frame_equal(ours, theirs)
 
 
+def test_an_earlier_run_is_held_against_what_was_ordered_since(acme: Path, tmp_path: Path) -> None:
+    orders = pd.read_csv(acme.with_name("orders.csv"), parse_dates=["ordered_at"])
+    config = write_company(tmp_path, orders)
+    config.write_text(f'models_dir = "{acme.parent / "models"}"\n' + config.read_text())
+    for day in ("2024-09-29", "2025-01-05"):
+        done = call_health("score", config, "--as-of", day, "--accept", "rows")
+        assert done.code == 0, done.err
+    (row,) = pd.read_parquet(_run(config) / "monitor.parquet").to_dict("records")
+    then = pd.read_parquet(_run(config, "2024-09-29") / "scores.parquet").set_index("account_id")
+    begin = pd.Timestamp("2024-09-29")
+    since = orders[orders["ordered_at"].between(begin, begin + pd.Timedelta(days=89))]
+    days = since.drop_duplicates(["account_id", "ordered_at"]).groupby("account_id").size()
+    came = days.reindex(then.index).fillna(0.0)
+    assert (row["as_of"], row["outcome"], row["accounts"]) == (begin, "order", len(then))
+    assert (row["ordered"], row["orders"]) == ((came > 0).sum(), came.sum())
+    assert row["expected"] == pytest.approx(then["order_probability"].sum())
+    assert row["orders_expected"] == pytest.approx(then["orders_expected"].sum())
+    assert 0.6 < row["auc"] < 0.95 and row["brier"] < row["brier_of_base_rate"]
+    html = (_run(config) / "report.html").read_text(encoding="utf-8")
+    assert "How earlier lists did" in html and "No order since" in html
+
+
+def test_the_spread_of_the_chances_is_gated_against_training(acme: Path) -> None:
+    info = json.loads((_run(acme) / "run.json").read_text())
+    gated = {gate["name"]: gate for gate in info["gates"] if gate["code"] == "score_drift"}
+    assert {"drift of the alive probability", "drift of the order probability"} <= set(gated)
+    drift = pd.read_parquet(_run(acme) / "drift.parquet").set_index("column")
+    assert (drift.loc[["alive", "order"], "kind"] == "score").all()
+    manifest = json.loads(
+        (acme.parent / "models" / info["model_version"] / "manifest.json").read_text()
+    )
+    assert drift.loc["order", "psi_training"] < 0.1
+    assert set(manifest["score_ranges"]) == {"alive", "order"}
+
+
+def test_orders_that_did_not_arrive_stop_the_run_by_the_drift_of_its_chances(
+    acme: Path, tmp_path: Path
+) -> None:
+    orders = pd.read_csv(acme.with_name("orders.csv"), parse_dates=["ordered_at"])
+    # Five weeks of silence.
+    config = write_company(tmp_path, orders[orders["ordered_at"] < "2024-12-01"])
+    config.write_text(f'models_dir = "{acme.parent / "models"}"\n' + config.read_text())
+    done = call_health("score", config, "--as-of", "2025-01-05")
+    assert done.code == 3, done.out
+    assert "drift of the alive probability: PSI" in done.err
+
+
 def test_looking_back_on_contracts_is_refused_in_words(acme: Path) -> None:
     for command in ("backtest", "tune"):
         done = call_health(command, acme)

@@ -58,7 +58,7 @@ def test_past_lists_come_newest_first() -> None:
             "precision_at_capacity": [0.2, 0.3],
             "precision_low": [0.1, 0.2],
             "precision_high": [0.3, 0.4],
-            "base_rate": [0.05, 0.06],
+            "precision_by_chance": [0.05, 0.06],
             "saved": [3, 4],
             "false_alarms": [1, 2],
         }

@@ -1,0 +1,146 @@
+"""What is told of a version that lives by orders: where it comes from and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.build import build_features
+from features.definitions import definition_hashes
+from features.orders import orders_by_day
+from features.tables import Tables
+from health.business import ORDERS
+from health.company import Company
+from health.config import Config
+from health.own.families import catalogue_of, own_families
+from health.training.manifest import newest_rows, provenance
+from health.training.orders import TARGET, OrderTest, order_chances
+from health.training.reference import reference_ranges
+from models import purchase_history
+from models.calibration import Calibration
+from models.evaluation import plain
+
+#: Dates whose features and chances tell what is usual.
+_DATES = 5
+
+
+def build_order_manifest(
+    company: Company,
+    tables: Tables,
+    models: Mapping[str, Any],
+    test: OrderTest,
+    *,
+    known_until: datetime,
+) -> dict[str, Any]:
+    """Describe a version; nothing in it hangs on the clock or the machine.
+
+    Parameters
+    ----------
+    company : Company
+        Configuration and tables.
+    tables : Tables
+        The tables, ending where the version's knowledge does.
+    models : mapping of str to object
+        As from `fit_orders`.
+    test : OrderTest
+        How they did on later orders.
+    known_until : datetime
+        Nothing of this moment or later was known.
+    """
+    config = company.config
+    catalogue = catalogue_of(config)
+    dates = _looked_at(company, known_until)
+    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
+    hashes = definition_hashes(catalogue, config.feature_settings)
+    # Drift is looked for in orders and in what the score reads, where any customer has a value.
+    read = {n for n in catalogue if catalogue[n].table == "orders"} | {
+        *config.score_settings.features
+    }
+    definitions = {n: hashes[n] for n in hashes if n in read and features[n].notna().any()}
+    return {
+        "business": ORDERS,
+        **provenance(company, dates, definitions, known_until),
+        "own_estimators": {},
+        "rows": {
+            "accounts_and_dates": len(features),
+            "accounts": int(features["account_id"].nunique()),
+            "offers": 0,
+        },
+        "targets": {TARGET: _counts(test)},
+        "leaks": [],
+        "evaluation": {TARGET: _judged(models, test)},
+        "drivers": [],
+        "feature_ranges": reference_ranges(features[list(definitions)], newest_rows(features)),
+        "score_ranges": _score_ranges(features, dates, tables, models, config),
+    }
+
+
+def _score_ranges(
+    customers: pd.DataFrame,
+    dates: Sequence[datetime],
+    tables: Tables,
+    models: Mapping[str, Any],
+    config: Config,
+) -> dict[str, dict[str, Any]]:
+    """Return the spread of the chances over the customers of every date that is looked at."""
+    told = pd.DataFrame(
+        np.nan, index=customers.index, columns=["alive_probability", "order_probability"]
+    )
+    for day in dates:
+        orders, now = orders_by_day(tables, day), customers["as_of"] == pd.Timestamp(day)
+        if not (orders["amount"] >= 0).any():
+            continue
+        history = purchase_history(orders, until=day)
+        chances = order_chances(history, models, config.labels.horizon_days)
+        told.loc[now] = chances.reindex(customers.loc[now, "account_id"]).to_numpy()
+    found = told.dropna(axis=1, how="all")
+    found = found.rename(columns=lambda name: name.removesuffix("_probability"))
+    return reference_ranges(found, newest_rows(customers))
+
+
+def _looked_at(company: Company, known_until: datetime) -> list[datetime]:
+    """Return the dates whose features later runs are held against: the end, and some before."""
+    step = timedelta(days=company.config.training.every_days)
+    dates = [known_until - step * back for back in range(_DATES)]
+    return [day for day in dates if day > company.data_start][::-1]
+
+
+def _counts(test: OrderTest) -> dict[str, int]:
+    events = int(test.rows["happened"].sum())
+    return {
+        "rows": len(test.rows),
+        "events": events,
+        "accounts": len(test.rows),
+        "event_accounts": events,
+        "outcome_not_known_yet": 0,
+    }
+
+
+def _judged(models: Mapping[str, Any], test: OrderTest) -> dict[str, Any]:
+    purchases, spend, risk = models["purchases"], models["spend"], models["risk"]
+    unknown = purchases.basis_ == "none"
+    notes = dict.fromkeys(n for n in (purchases.message_, spend.message_, test.note) if n)
+    return dict(
+        plain(
+            {
+                "basis": "none" if unknown else f"{purchases.basis_}, {spend.basis_}",
+                "has_signal": risk.has_signal,
+                "base_rate": float(test.rows["happened"].mean()) if len(test.rows) else None,
+                "note": "; ".join(notes),
+                "estimator": type(purchases).__name__,
+                "reasons_by": "a sum of two terms, exact",
+                "parameters": {
+                    **{k: getattr(purchases, f"{k}_") for k in ("r", "alpha", "a", "b")},
+                    **{k: getattr(spend, f"{k}_") for k in ("p", "q", "v")},
+                },
+                "tested_from": str(test.split.date()),
+                **test.figures,
+                "calibration": Calibration().to_dict(),
+                "leakage": [],
+            }
+        )
+    )

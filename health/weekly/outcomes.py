@@ -1,0 +1,204 @@
+"""What became of the accounts of one run, held against what it had said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.labels import build_labels
+from features.metrics import wilson_interval
+from features.orders import orders_by_day
+from features.tables import Tables
+from health.config import Config
+from health.training.orders import TARGET as ORDER
+from health.training.orders import came_between
+from health.weekly.run_directory import PublishedRun
+from models.evaluation import evaluate
+from models.ranking import Interval
+
+#: What the chances of a run are of, as a row says it: `CHURN` or `ORDER`.
+CHURN = "churn"
+#: Resamples behind an interval; of many accounts fewer tell as much.
+_RESAMPLES, _FEW_RESAMPLES, _MANY = 200, 40, 50_000
+_KEYS = ["account_id", "as_of", "health_score"]
+
+
+def measure_churn(
+    tables: Tables,
+    run: PublishedRun,
+    info: Mapping[str, Any],
+    horizon: int,
+    config: Config,
+    actions: pd.DataFrame,
+) -> dict[str, Any]:
+    """Hold the chances to leave, the score and the list against who left within the horizon."""
+    scores = run.table("scores", [*_KEYS, "churn_probability"]).drop_duplicates("account_id")
+    if run.has("features"):
+        # Who had given notice was never ranked by its chance to leave.
+        notice = run.table("features", ["account_id", "notice_given"])
+        given = notice.loc[notice["notice_given"] > 0, "account_id"]
+        scores = scores[~scores["account_id"].isin(given)].reset_index(drop=True)
+    labels = build_labels(
+        tables,
+        scores[["account_id", "as_of"]],
+        horizon_days=horizon,
+        grace_days=config.labels.grace_days,
+        upsell_step=config.labels.upsell_step,
+    )
+    left = scores["account_id"].map(labels.set_index("account_id")["churned"])
+    return {
+        **_of_outcome(CHURN, "churned", scores["churn_probability"], left, info),
+        "health_auc": _auc(-scores["health_score"], left),
+        **_of_lists(run, left.groupby(scores["account_id"]).first(), horizon, actions),
+    }
+
+
+def orders_until(tables: Tables) -> pd.DataFrame:
+    """Return what was ordered before the end of what is known, as `orders_by_day` does."""
+    return orders_by_day(tables, tables.observed_until)
+
+
+def measure_orders(
+    orders: pd.DataFrame,
+    run: PublishedRun,
+    info: Mapping[str, Any],
+    horizon: int,
+    actions: pd.DataFrame,
+) -> dict[str, Any]:
+    """Hold the chances to order, the orders expected, the score and the list against what came.
+
+    Parameters
+    ----------
+    orders : pd.DataFrame
+        As from `orders_until`; they reach the end of the horizon.
+    run, info, horizon, actions
+        As in `measure_churn`.
+    """
+    columns = [*_KEYS, "order_probability", "orders_expected"]
+    scores = run.table("scores", columns).drop_duplicates("account_id").set_index("account_id")
+    begin = pd.Timestamp(run.as_of)
+    end = begin + pd.Timedelta(days=horizon)
+    came = came_between(orders, begin, end, scores.index)["purchases"]
+    ordered = (came > 0).astype("float64")
+    return {
+        **_of_outcome(ORDER, "ordered", scores["order_probability"], ordered, info),
+        **_of_counts(scores["orders_expected"], came),
+        "health_auc": _auc(scores["health_score"], ordered),
+        # Who left is not seen: of a customer listed at risk nothing is expected within it.
+        **_of_lists(run, 1.0 - ordered, horizon, actions),
+    }
+
+
+def _of_outcome(
+    outcome: str,
+    count: str,
+    chance: pd.Series[float],
+    happened: pd.Series[float],
+    info: Mapping[str, Any],
+) -> dict[str, Any]:
+    trained = (info.get("evaluation", {}).get(outcome, {}).get("auc") or {}).get("value")
+    return {
+        "model_version": str(info.get("model_version", "")),
+        "outcome": outcome,
+        "accounts": int(happened.notna().sum()),
+        count: float(happened.sum()),
+        "base_rate": float(happened.mean()),
+        "auc_trained": float("nan") if trained is None else float(trained),
+        **_of_probabilities(chance, happened),
+    }
+
+
+def _of_counts(expected: pd.Series[float], came: pd.Series[float]) -> dict[str, float]:
+    """Return how many orders came against how many were expected; nothing where none was."""
+    known = expected.notna().to_numpy()
+    if not known.any():
+        return {}
+    told, actual = expected.to_numpy()[known], came.to_numpy(dtype="float64")[known]
+    # Customers are resampled: what they order differs more than counts do by chance alone.
+    rng = np.random.default_rng(0)
+    resamples = _RESAMPLES if len(told) <= _MANY else _FEW_RESAMPLES
+    weights = (rng.poisson(1.0, len(told)) for _ in range(resamples))
+    ratios = [float(w @ actual) / max(float(w @ told), 1e-9) for w in weights]
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return {
+        "orders": float(actual.sum()),
+        "orders_expected": float(told.sum()),
+        "orders_ratio": float(actual.sum()) / max(float(told.sum()), 1e-9),
+        "orders_ratio_low": float(low),
+        "orders_ratio_high": float(high),
+        "orders_error": float(np.abs(actual - told).mean()),
+    }
+
+
+def _of_probabilities(chance: pd.Series[float], happened: pd.Series[float]) -> dict[str, float]:
+    """Return what the probabilities were worth; nothing where none was published."""
+    known = chance.notna() & happened.notna()
+    if not known.any():
+        return {}
+    p, y = chance[known].to_numpy(), happened[known].to_numpy()
+    found = evaluate(y, p, n_resamples=_RESAMPLES if len(y) <= _MANY else _FEW_RESAMPLES)
+    expected, spread = float(p.sum()), float(np.sqrt((p * (1 - p)).sum()))
+    return {
+        "expected": expected,
+        "calibration_ratio": float(y.sum()) / max(expected, 1e-9),
+        "calibration_z": (float(y.sum()) - expected) / max(spread, 1e-9),
+        **_with_ends("calibration_error", found.calibration_error),
+        **_with_ends("auc", found.auc),
+        **_with_ends("brier", found.brier),
+        "brier_of_base_rate": float(y.mean() * (1 - y.mean())),
+    }
+
+
+def _with_ends(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _auc(score: pd.Series[float], happened: pd.Series[float]) -> float:
+    """Return the chance that an account that left has the higher score (Mann-Whitney)."""
+    known = score.notna() & happened.notna()
+    ranks, left = score[known].rank(), happened[known] == 1
+    n, stayed = int(left.sum()), int((~left).sum())
+    if not n or not stayed:
+        return float("nan")
+    return float((ranks[left].sum() - n * (n + 1) / 2) / (n * stayed))
+
+
+def _of_lists(
+    run: PublishedRun, happened: pd.Series[float], horizon: int, actions: pd.DataFrame
+) -> dict[str, float]:
+    """Return what became of the accounts that the run listed at risk, as the lists were."""
+    flags = run.table("flags", ["account_id", "flag"])
+    listed = happened.reindex(flags.loc[flags["flag"] == "at_risk", "account_id"].unique()).dropna()
+    done = _done_about(run.as_of, horizon, actions)
+    stayed = listed.index[listed == 0]
+    saved, alarms = (int(stayed.isin(done[outcome]).sum()) for outcome in ("saved", "false_alarm"))
+    count, left = len(listed), float(listed.sum())
+    ends = wilson_interval(pd.Series([left]), pd.Series([float(count)]))
+    return {
+        "listed": float(count),
+        "listed_churned": left,
+        "precision_at_capacity": left / count if count else float("nan"),
+        "precision_low": float(ends.low.iloc[0]),
+        "precision_high": float(ends.high.iloc[0]),
+        "precision_by_chance": float(happened.mean()),
+        "called": float(listed.index.isin(done["called"]).sum()),
+        "saved": float(saved),
+        "false_alarms": float(alarms),
+        "precision_without_saved": left / (count - saved) if count > saved else float("nan"),
+    }
+
+
+def _done_about(as_of: date, horizon: int, actions: pd.DataFrame) -> dict[str, set[str]]:
+    """Return the accounts of each outcome that was written down within a run's horizon."""
+    begin = pd.Timestamp(as_of)
+    within = actions["at"].between(begin, begin + pd.Timedelta(days=horizon))
+    meant = actions["flag"].isna() | (actions["flag"] == "at_risk")
+    own = actions[within & meant]
+    by = own.groupby("action")["account_id"].agg(set).to_dict()
+    outcomes = {name: by.get(name, set()) for name in ("saved", "false_alarm")}
+    # Whoever closed a case has spoken with the account.
+    return {**outcomes, "called": set().union(by.get("called", set()), *outcomes.values())}
