@@ -23,6 +23,8 @@ from models.glass_box import GlassBoxClassifier
 from models.inputs import FloatArray, ModelInputError, binary_target, group_codes, model_frame
 from models.leakage import leakage_suspects
 from models.log_odds import LogOddsClassifier
+from models.score_model import score_columns
+from models.small_choice import AUTO, FEW, SCORE, SmallChoice, SmallModelClassifier
 from models.small_data import (
     FEWEST_EVENTS,
     GLASS_BOX_EVENTS,
@@ -32,12 +34,16 @@ from models.small_data import (
 )
 from models.time_test import LabelledRows, TimeTest, fit_rows, try_in_time
 
+#: The small models in words.
+_SMALL = {SCORE: "the score alone", FEW: "few features"}
+
 
 class PropensityModel(LogOddsClassifier):
     """Probability that an account does something within the horizon, with exact reasons.
 
     ``fit`` counts the accounts with the event and chooses: a glass box from 50, a small
-    regularised model from 10, no probability below. It then tests that choice on later
+    regularised model from 10 (on few features or, where `X` tells an overall score, on that
+    alone, whichever does better), no probability below. It then tests that choice on later
     dates, calibrates it there, and fits it again on everything. Where the test does not tell
     the model from chance, the base rate is published instead.
 
@@ -58,6 +64,11 @@ class PropensityModel(LogOddsClassifier):
         The feature that names the peer group, whose base rate stands in for a model.
     few_features : sequence of str, optional
         Candidates for the small model, best first.
+    score_measures : sequence of str
+        Measures of an overall score, whose points and weights are columns of `X`
+        (`score_columns`). A small model may be of that score alone; no other model sees them.
+    small_model : str
+        ``"auto"``, or which small model to take: ``"scorecard"``, ``"few-feature model"``.
     leakage_auc : float
         A feature that alone reaches this AUC is reported in ``leakage_``.
     estimator : GlassBoxClassifier or AnyClassifier, optional
@@ -70,7 +81,9 @@ class PropensityModel(LogOddsClassifier):
     Attributes
     ----------
     basis_ : str
-        ``"model"``, ``"few-feature model"``, ``"base rate"`` or ``"none"``.
+        ``"model"``, ``"few-feature model"``, ``"scorecard"``, ``"base rate"`` or ``"none"``.
+    small_choice_ : SmallChoice or None
+        Where `basis_` is one of two small models, which and why.
     has_signal_ : bool
         Whether the 95 % interval of the AUC on later dates lies above 0.5.
     model_ : estimator
@@ -107,6 +120,8 @@ class PropensityModel(LogOddsClassifier):
         account_folds: int = 3,
         peer_column: str | None = None,
         few_features: Sequence[str] | None = None,
+        score_measures: Sequence[str] = (),
+        small_model: str = AUTO,
         leakage_auc: float = 0.95,
         estimator: GlassBoxClassifier | AnyClassifier | None = None,
         seed: int = 0,
@@ -119,6 +134,8 @@ class PropensityModel(LogOddsClassifier):
         self.account_folds = account_folds
         self.peer_column = peer_column
         self.few_features = few_features
+        self.score_measures = score_measures
+        self.small_model = small_model
         self.leakage_auc = leakage_auc
         self.estimator = estimator
         self.seed = seed
@@ -147,13 +164,14 @@ class PropensityModel(LogOddsClassifier):
         """
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
-        rows = self._labelled(frame, y, groups, times)
+        scored, rows = self._labelled(frame, y, groups, times)
         self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
         self.accounts_ = len(np.unique(rows.codes))
         self.event_accounts_ = len(np.unique(rows.codes[rows.target == 1]))
         both = 0 < self.events_ < self.rows_
         self.leakage_ = leakage_suspects(rows.frame, rows.target, self.leakage_auc) if both else ()
         kind = model_kind(self.event_accounts_) if both else "none"
+        rows = scored if kind == FEW else rows
         test = self._try(kind, rows)
         self.evaluation_: Evaluation | None = test.evaluation
         self.unseen_accounts_auc_ = test.unseen_accounts_auc
@@ -162,11 +180,14 @@ class PropensityModel(LogOddsClassifier):
             np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
         )
         self.basis_ = kind if test.has_signal or kind == "none" else "base rate"
-        self.reasons_ = (self._counts(kind), *test.sentences)
         self._settle(rows if self.rows_ else _unlabelled(frame), test.calibration)
+        self.reasons_ = (self._counts(kind), *self._chosen(), *test.sentences)
         return self
 
-    def _labelled(self, frame: pd.DataFrame, y: Any, groups: Any, times: Any) -> LabelledRows:
+    def _labelled(
+        self, frame: pd.DataFrame, y: Any, groups: Any, times: Any
+    ) -> tuple[LabelledRows, LabelledRows]:
+        """Return the rows with a known label, with the columns of the score and without them."""
         labels = column_or_1d(y, warn=True)
         check_consistent_length(*(v for v in (frame, labels, groups, times) if v is not None))
         if labels.dtype.kind == "f" and np.isinf(labels).any():
@@ -183,7 +204,9 @@ class PropensityModel(LogOddsClassifier):
             self.classes_, target = binary_target(values, int(known.sum()), one_class=True)
         codes = group_codes(groups, len(frame))[known]
         dates = None if times is None else np.asarray(times)[known]
-        return LabelledRows(frame[known], target, codes, dates)
+        scored = LabelledRows(frame[known], target, codes, dates)
+        plain = frame.drop(columns=score_columns(self.score_measures), errors="ignore")
+        return scored, LabelledRows(plain[known], target, codes, dates)
 
     def _try(self, kind: str, rows: LabelledRows) -> TimeTest:
         if kind == "none":
@@ -202,13 +225,26 @@ class PropensityModel(LogOddsClassifier):
         if basis == "model":
             own = GlassBoxClassifier(seed=self.seed, n_jobs=self.n_jobs)
             return own if self.estimator is None else clone(self.estimator)
-        if basis == "few-feature model":
+        if basis == FEW and self.score_measures:
+            return SmallModelClassifier(
+                self.score_measures,
+                features=self.few_features,
+                use=self.small_model,
+                n_splits=self.n_splits,
+                embargo_days=self.horizon_days + self.grace_days,
+                seed=self.seed,
+            )
+        if basis == FEW:
             return FewFeatureClassifier(features=self.few_features)
         return BaseRateClassifier(peer_column=self.peer_column, publish=basis == "base rate")
 
     def _settle(self, rows: LabelledRows, calibration: Calibration) -> None:
         self.calibration_ = Calibration()
         self.model_ = fit_rows(self._estimator(self.basis_), rows)
+        self.small_choice_: SmallChoice | None = None
+        if isinstance(self.model_, SmallModelClassifier):
+            self.small_choice_, self.model_ = self.model_.choice_, self.model_.model_
+            self.basis_ = self.small_choice_.chosen
         if self.has_signal_:
             self.calibration_ = self.model_.calibration_ = calibration
 
@@ -219,13 +255,19 @@ class PropensityModel(LogOddsClassifier):
         )
         if kind == "model":
             return f"{counted}: enough for a full model"
-        if kind == "few-feature model":
-            return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model on few features"
+        if kind == FEW:
+            on = "the score alone or on few features" if self.score_measures else "few features"
+            return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model on {on}"
         return f"{counted}: at least {FEWEST_EVENTS} are needed, so no probability is published"
+
+    def _chosen(self) -> tuple[str, ...]:
+        choice = self.small_choice_
+        return () if choice is None else (f"{_SMALL[choice.chosen]}: {choice.why}",)
 
     def _frame(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)
-        return model_frame(self, X, reset=False)
+        frame = model_frame(self, X, reset=False)
+        return frame[list(self.model_.feature_names_in_)] if self.score_measures else frame
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""

@@ -148,6 +148,54 @@ def try_in_time(
     return TimeTest(evaluation, fitted.calibration, has_signal, sentences, held_out, unseen)
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What models said of rows that they had not been fitted on.
+
+    Attributes
+    ----------
+    places : array, shape = (n_tested,)
+        The positions of the rows.
+    logit : array, shape = (n_tested,)
+    """
+
+    places: IntArray
+    logit: FloatArray
+
+
+def held_out_by_account(
+    candidate: Any,
+    rows: LabelledRows,
+    *,
+    n_splits: int,
+    embargo_days: float,
+    account_folds: int,
+    seed: int,
+) -> HeldOut:
+    """Ask models of later rows of accounts of which they have seen none.
+
+    Parameters
+    ----------
+    candidate, rows, n_splits, embargo_days, seed
+        As in `try_in_time`; without dates, or with too few, accounts alone part the rows.
+    account_folds : int
+        Folds of accounts.
+    """
+    splits, _ = _splits(rows, n_splits, embargo_days, seed)
+    in_time = rows.dates is not None and all(
+        pd.notna(_last_before(rows.dates, train, test)) for train, test in splits
+    )
+    if in_time:
+        folds = account_folds_of(rows.target, rows.codes, n_folds=account_folds, seed=seed)
+        splits = [
+            (train[folds[train] != fold], test[folds[test] == fold])
+            for train, test in splits
+            for fold in range(account_folds)
+        ]
+    places, logit, _ = _held_out(candidate, rows, splits)
+    return HeldOut(places, logit)
+
+
 def _splits(
     rows: LabelledRows, n_splits: int, embargo_days: float, seed: int
 ) -> tuple[list[tuple[IntArray, IntArray]], str]:

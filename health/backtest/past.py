@@ -27,7 +27,8 @@ from health.config import Config
 from health.scorecard.bands import band
 from health.scorecard.score import HealthScores
 from health.scorecard.settings import ScoreSettings
-from health.training.rows import build_training_set, model_columns
+from health.training.rows import build_training_set, churn_inputs
+from health.training.score_terms import score_terms
 from health.tune.past import WeightFit, learnt_on_past
 
 
@@ -96,9 +97,11 @@ def score_past(
     if proposed is not None:
         risks[PROPOSED.key] = -proposed.score(features).machine_score
     start = None if first is None else pd.Timestamp(first)
+    told = score_terms(features, config.score_settings, health)
+    learnt_from = features.drop(columns=told.columns, errors="ignore").join(told)
     said = model_on_past(
-        features if with_models else features.head(0),
-        model_columns(features, config),
+        learnt_from if with_models else learnt_from.head(0),
+        churn_inputs(learnt_from, config),
         config,
         start,
     )

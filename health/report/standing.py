@@ -30,7 +30,7 @@ def _stage_row(
         wording.count(len(own)),
         wording.percent(len(own) / len(scores)),
         wording.money_short(own["mrr"].sum(), run["currency"]),
-        wording.score(own["health_score"].median()),
+        wording.score(own["health_score"].dropna().median()),
         wording.count(int((own["health_band"] == "red").sum())),
     ]
 

@@ -29,7 +29,9 @@ from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts
 from health.scoring.reasons import COLUMNS as REASON_COLUMNS
 from health.training.orders import order_history
 from health.training.rows import TARGETS
+from health.training.score_terms import SCORECARD, kept_scorecard, with_score_terms
 from health.weekly.run_directory import PublishedRun
+from models.small_choice import SCORE
 
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
@@ -133,7 +135,7 @@ def score_accounts(
     # Some measures are read against the account's peers, so all are scored together.
     health = score_health_part(features, tables, config, previous)
     inputs = PartInputs(
-        features,
+        with_score_terms(features, models),
         _identity(features, config).assign(**health.columns),
         health.scores,
         paid_so_far(tables, day.to_pydatetime()).reindex(features["account_id"]),
@@ -181,7 +183,7 @@ def score_accounts(
         features,
         health,
         _skipped(scores, tables, day, config),
-        [*_warnings(models), *health.warnings, *raised.warnings, *gaps],
+        [*_warnings(models, config), *health.warnings, *raised.warnings, *gaps],
     )
 
 
@@ -236,10 +238,17 @@ def _skipped(
     return {why: count for why, count in skipped.items() if count > 0}
 
 
-def _warnings(models: Mapping[str, Any]) -> list[str]:
-    """Say of each output that no model stands behind why that is so."""
-    return [
+def _warnings(models: Mapping[str, Any], config: Config) -> list[str]:
+    """Say of each output that no model stands behind why that is so, and what has changed."""
+    found = [
         f"{target.replace('_', '-')}: " + "; ".join(models[target].reasons_)
         for target in TARGETS
         if models.get(target) is not None and not models[target].has_signal_
     ]
+    reads = SCORECARD in models and models["churn"].basis_ == SCORE
+    if reads and models[SCORECARD] != kept_scorecard(config.score_settings):
+        found.append(
+            "churn: the model reads the health score by the scorecard that it was trained with, "
+            "and that has changed since; train again"
+        )
+    return found

@@ -12,7 +12,7 @@ ways, and the best that the data allow is taken:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from sklearn.base import clone
 from health.training.held_out import KEYS
 from health.training.registry import Version
 from health.training.rows import TargetRows
+from health.training.score_terms import with_score_terms
 from models.calibration import fit_calibration
 from models.small_data import BaseRateClassifier
 from models.time_test import FEWEST_TESTED, LabelledRows, fit_rows
@@ -54,8 +55,15 @@ class Candidate:
         return pd.Timestamp(str(self.version.manifest["trained_until"]))
 
     def of(self, target: str) -> pd.DataFrame:
-        """Return its held-out rows of a target."""
-        return self.held_out[self.held_out["target"] == target]
+        """Return its held-out rows of a target.
+
+        Where chance was not ruled out it publishes a rate, and is ranked by that: what the model
+        said that it does not publish counts neither for nor against it.
+        """
+        own = self.held_out[self.held_out["target"] == target]
+        if self.version.manifest["evaluation"].get(target, {}).get("has_signal", True):
+            return own
+        return own.assign(logit=log_odds(own["probability"].astype("float64")))
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,8 @@ def choose_cohort(
     stored = _joined(same, own[_TOLD], HELD_OUT)
     if rows is None:
         return stored
+    if target == "churn":
+        rows = replace(rows, frame=with_score_terms(rows.frame, older.version.artefacts))
     later = held_out[held_out["as_of"] >= older.until]
     cohort = _joined(later, _as_it_stands(target, older, later, rows), AS_IT_STANDS)
     if cohort.tells:
@@ -150,7 +160,7 @@ def _refitted(
 ) -> pd.DataFrame:
     """Fit the older version's way of modelling once for each model of the newer one."""
     model = older.version.artefacts[target]
-    inputs = list(model.feature_names_in_)
+    inputs = list(model.model_.feature_names_in_)
     labelled = rows.frame[rows.frame[rows.label].notna()]
     parts = []
     for learnt_until, block in held_out.groupby("learnt_until"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,10 @@ class TrainingConfig(Section):
     monotone : bool
         Hold the churn curves to the catalogue's directions: risk may only fall with a feature of
         which more is healthier, and only rise with one of which less is.
+    small_model : str
+        The churn model where 10 to 49 accounts left: the health score alone (``scorecard``), a
+        few features (``few-feature model``), or whichever tells other accounts' later leaving
+        better, the score where that is in doubt (``auto``).
     leakage_auc : float
         A feature that alone reaches this AUC stops promotion, for it knows the answer.
     cohort_days : int
@@ -56,6 +60,7 @@ class TrainingConfig(Section):
     first: date | None = None
     seed: int = 0
     monotone: bool = False
+    small_model: Literal["auto", "scorecard", "few-feature model"] = "auto"
     leakage_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     cohort_days: PositiveInt = 364
     auc_tolerance: Annotated[float, Field(ge=0, lt=0.5)] = 0.02

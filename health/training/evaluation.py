@@ -75,6 +75,7 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "reasons_by": getattr(model.model_, "reasons_by_", "a sum of terms, exact"),
         **{key: value for key, value in figures.items() if key not in _OWN},
         **_on_unseen_accounts(model),
+        **_small_choice(model),
         "calibration": model.calibration_.to_dict(),
         "leakage": [suspect.feature for suspect in model.leakage_],
     }
@@ -84,6 +85,11 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
 def _on_unseen_accounts(model: PropensityModel) -> dict[str, Any]:
     auc = model.unseen_accounts_auc_
     return {} if auc is None else {"auc_unseen_accounts": asdict(auc)}
+
+
+def _small_choice(model: PropensityModel) -> dict[str, Any]:
+    choice = model.small_choice_
+    return {} if choice is None else {"small_model": asdict(choice)}
 
 
 def _estimator_name(fitted: Any) -> str:

@@ -20,6 +20,10 @@ from health.config import Config
 from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import peer_groups
 from health.own.families import catalogue_of, own_families
+from health.training.score_terms import score_terms, told_by_score
+from models.score_model import score_columns
+from models.small_choice import FEW
+from models.small_data import model_kind
 
 #: What a probability is published of.
 TARGETS = ("churn", "upsell", "cross_sell")
@@ -36,8 +40,9 @@ class TrainingSet:
     Attributes
     ----------
     accounts : pd.DataFrame, shape = (n_rows, n_columns)
-        account_id, as_of, attributes, features, and the labels churned and upsold (1, 0, or
-        NaN where the outcome was not known yet).
+        account_id, as_of, attributes, features, the labels churned and upsold (1, 0, or
+        NaN where the outcome was not known yet), and where few accounts churned the columns of
+        `score_terms`.
     products : pd.DataFrame, shape = (n_offers, n_columns)
         account_id, as_of, product, bought, step_mrr and the features of the offer: one row per
         product not held.
@@ -101,13 +106,28 @@ def build_training_set(
     labels = build_labels(tables, spine, upsell_step=config.labels.upsell_step, **options)
     accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
     # Who has given notice is known to leave: a model would only learn to read the notice.
-    accounts = accounts[accounts["notice_given"] == 0].reset_index(drop=True)
-    accounts = with_growth(accounts, tables, config)
+    stays = accounts["notice_given"] == 0
+    if _few_churned(accounts[stays]):
+        # Peers that have given notice are peers all the same.
+        accounts = accounts.join(score_terms(accounts, config.score_settings))
+    accounts = with_growth(accounts[stays].reset_index(drop=True), tables, config)
     horizon = config.labels.horizon_days
     products = cross_sell_labels(tables, spine, horizon_days=horizon)
     products = with_offer_features(products, tables, config)
     held = upsell_labels(tables, spine, horizon_days=horizon, upsell_step=config.labels.upsell_step)
     return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
+
+
+def _few_churned(accounts: pd.DataFrame) -> bool:
+    """Tell whether a small model will be of churn, which may be of the score alone."""
+    left = accounts.loc[accounts["churned"] == 1, "account_id"].nunique()
+    return model_kind(left) == FEW
+
+
+def churn_inputs(frame: pd.DataFrame, config: Config) -> list[str]:
+    """Return the columns that the churn model is given: the score's too, where they are there."""
+    told = score_columns(told_by_score(frame.columns, config.score_settings))
+    return [*model_columns(frame, config), *told]
 
 
 def _configured_dates(tables: Tables, config: Config) -> list[datetime]:
@@ -158,7 +178,7 @@ def target_rows(training: TrainingSet, config: Config) -> dict[str, TargetRows]:
     columns = model_columns(training.accounts, config)
     offers = with_features(training.products, training.accounts, columns)
     return {
-        "churn": TargetRows(training.accounts, "churned", columns),
+        "churn": TargetRows(training.accounts, "churned", churn_inputs(training.accounts, config)),
         "upsell": TargetRows(training.accounts, "upsold", [*columns, *GROWTH]),
         "cross_sell": TargetRows(offers, "bought", [*columns, *OFFERS, PRODUCT]),
     }

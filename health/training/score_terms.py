@@ -1,0 +1,93 @@
+"""What a model of the health score alone reads: the points and weights behind the score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from health.scorecard.measure import OWN_FEATURES
+from health.scorecard.score import HealthScores
+from health.scorecard.settings import ScoreSettings
+from models.score_model import POINTS, WEIGHT, score_columns
+
+#: The artefact of a version whose churn model may read the score: the scorecard as it was then.
+SCORECARD = "scorecard"
+
+
+def score_measures(settings: ScoreSettings) -> list[str]:
+    """Return the features that a score is told by: those of its measures and of its rules."""
+    rules = [rule for card in settings.scorecard.cards for rule in card.rules]
+    asked = [condition.feature for rule in rules for condition in rule.when]
+    return list(dict.fromkeys([*settings.scorecard.measures, *asked]))
+
+
+def score_terms(
+    features: pd.DataFrame, settings: ScoreSettings, health: HealthScores | None = None
+) -> pd.DataFrame:
+    """Return what makes the health score of each row, by feature, as of its date.
+
+    What people overrode is left out: it proves nothing of the scorecard. What a rule took or gave
+    is shared among the features that it asks for.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_rows, n_columns)
+        Features as of any dates; all accounts of a date, for some measures read their peers.
+    settings : ScoreSettings
+        The scorecard.
+    health : HealthScores, optional
+        What `settings` make of the features, where that is known already; without overrides.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_rows, 2 × n_measures)
+        Columns `score_columns` of `score_measures`; the points of a row sum to its score, the
+        weights to 1. All are NaN where a row has no score.
+    """
+    health = settings.score(features) if health is None else health
+    measures = score_measures(settings)
+    points = health.contributions.reindex(columns=measures, fill_value=0.0)
+    for card in settings.scorecard.cards:
+        own = (health.profile == card.profile).to_numpy()
+        for rule in card.rules:
+            moved = health.contributions[rule.term].where(own, 0.0)
+            for condition in rule.when:
+                points[condition.feature] = points[condition.feature] + moved / len(rule.when)
+    weights = health.weights.reindex(columns=measures, fill_value=0.0)
+    told = pd.concat([points.add_prefix(POINTS), weights.add_prefix(WEIGHT)], axis=1)
+    told[health.score.isna().to_numpy()] = np.nan
+    return told
+
+
+def kept_scorecard(settings: ScoreSettings) -> dict[str, Any]:
+    """Return the scorecard as plain values: the same bytes for the same scorecard."""
+    kept: dict[str, Any] = settings.model_dump(mode="json")
+    return kept
+
+
+def with_score_terms(features: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
+    """Add what a version's churn model reads of the scorecard that it was trained with.
+
+    Parameters
+    ----------
+    features : pd.DataFrame
+        As in `score_terms`.
+    models : mapping of str to object
+        The artefacts of a version. Where they hold no scorecard, the features are returned as
+        they are.
+    """
+    if SCORECARD not in models:
+        return features
+    known = {OWN_FEATURES: frozenset(map(str, features.columns))}
+    settings = ScoreSettings.model_validate(models[SCORECARD], context=known)
+    told = score_terms(features, settings)
+    return pd.concat([features.drop(columns=told.columns, errors="ignore"), told], axis=1)
+
+
+def told_by_score(columns: pd.Index, settings: ScoreSettings) -> list[str]:
+    """Return the measures whose points and weights a frame has; all, or none."""
+    measures = score_measures(settings)
+    return measures if set(score_columns(measures)) <= set(columns) else []
