@@ -177,6 +177,12 @@ def explanation(console: Console, found: Explanation) -> None:
         f"({money(row['clv_low'], currency)} to {money(row['clv_high'], currency)}); "
         f"expected loss {money(row['expected_loss'], currency)}",
     )
+    if "clv_margin" in row:
+        say(
+            console,
+            f"  margin of {percent(row['clv_margin'])} over {row['clv_horizon_months']} months, "
+            f"discounted at {percent(row['clv_discount_rate'])} a year",
+        )
     if pd.notna(row.get("total_value")):
         say(
             console,

@@ -8,6 +8,7 @@ import io
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.text import Text
 
 #: Identifiers inside an SVG are hashed with this instead of with random numbers.
 _SALT = "customer-health"
@@ -23,8 +24,12 @@ def svg_of(figure: Figure | SubFigure) -> str:
         For example ``calibration(bins).figure``.
     """
     buffer = io.StringIO()
+    whole = _whole(figure)
+    for text in whole.findobj(Text):
+        # A customer's own words may hold dollars: they are no formula.
+        text.set_parse_math(False)
     with rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "path"}):
-        _whole(figure).savefig(buffer, format="svg", metadata=_NO_DATES)
+        whole.savefig(buffer, format="svg", metadata=_NO_DATES)
     return buffer.getvalue()
 
 

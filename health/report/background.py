@@ -64,6 +64,8 @@ class Background:
         The survey metrics that were asked.
     retention : pd.DataFrame
         As from `retention_table`: the share still there by the year in which it began.
+    retention_by_segment : pd.DataFrame
+        The same by segment.
     held : dict of str to list of str
         Products by account_id.
     open : dict of str to list of str
@@ -77,6 +79,7 @@ class Background:
     revenue: dict[str, RevenueMovements] = field(default_factory=dict)
     voice: tuple[Voice, ...] = ()
     retention: pd.DataFrame = field(default_factory=pd.DataFrame)
+    retention_by_segment: pd.DataFrame = field(default_factory=pd.DataFrame)
     held: dict[str, list[str]] = field(default_factory=dict)
     open: dict[str, list[str]] = field(default_factory=dict)
     monitor: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -110,10 +113,12 @@ def build_background(
         As the run writes them.
     """
     events = [_tickets(tables, day), _answers(tables, day)]
+    spells = _spells(tables, day, grace_days)
     return Background(
         revenue=_revenue(tables, day, grace_days),
         voice=_voices(tables, day),
-        retention=_retention(tables, day, grace_days),
+        retention=_retention(spells, _years(spells)),
+        retention_by_segment=_retention(spells, _segments(spells, tables)),
         held=_held(tables, day, accounts),
         open=_open(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
@@ -132,21 +137,42 @@ def _revenue(tables: Tables, day: datetime, grace_days: int) -> dict[str, Revenu
     }
 
 
-def _retention(tables: Tables, day: datetime, grace_days: int) -> pd.DataFrame:
-    """Return the retention of the last years' cohorts as far as it was known on a date."""
+def _spells(tables: Tables, day: datetime, grace_days: int) -> pd.DataFrame:
+    """Return who paid from when to when, as far as it was known on a date."""
     if not tables.has("subscriptions"):
         return pd.DataFrame()
-    spells = tenure_spells(replace(tables, observed_until=day), grace_days=grace_days)
-    began = cohorts(spells["began_at"], "Y")
-    sizes = began.value_counts()
-    enough = sizes[sizes >= FEWEST_OF_COHORT].sort_index().index[-MOST_COHORTS:]
-    own = spells[began.isin(enough).to_numpy()]
+    return tenure_spells(replace(tables, observed_until=day), grace_days=grace_days)
+
+
+def _years(spells: pd.DataFrame) -> pd.Series[str]:
+    """Return the year in which each began, of the last years that enough began in."""
+    if spells.empty:
+        return pd.Series(dtype=object)
+    began = cohorts(spells["began_at"], "Y").set_axis(spells.index)
+    return began.where(began.isin(_large(began).sort_index().index[-MOST_COHORTS:]))
+
+
+def _segments(spells: pd.DataFrame, tables: Tables) -> pd.Series[str]:
+    """Return the segment of each, of the largest ones."""
+    if spells.empty or not tables.has("accounts", "segment"):
+        return pd.Series(None, index=spells.index, dtype=object)
+    accounts = tables["accounts"].select("account_id", "segment").collect("pandas").to_native()
+    own = spells["account_id"].map(accounts.set_index("account_id")["segment"])
+    return own.where(own.isin(_large(own).index[:MOST_COHORTS]))
+
+
+def _large(groups: pd.Series[str]) -> pd.Series[int]:
+    sizes = groups.value_counts()
+    return sizes[sizes >= FEWEST_OF_COHORT]
+
+
+def _retention(spells: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
+    own, known = spells[groups.notna().to_numpy()], groups.dropna()
     if own.empty:
         return pd.DataFrame()
     days = np.arange(0, own["duration_days"].max() + 1, 30.0)
-    year = cohorts(own["began_at"], "Y")
     entry = own["entry_days"]
-    return retention_table(own["duration_days"], own["churned"], year, days, entry_days=entry)
+    return retention_table(own["duration_days"], own["churned"], known, days, entry_days=entry)
 
 
 def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:

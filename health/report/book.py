@@ -96,7 +96,7 @@ class Book:
     stages: list[list[str]]
     revenue: list[list[str]]
     voices: list[list[str]]
-    retention: Markup
+    retention: list[Markup]
     drivers: list[list[str]]
     past_lists: list[list[str]]
     causes: list[list[str]]
@@ -129,7 +129,10 @@ def build_book(
         stages=stage_rows(scores, run),
         revenue=revenue_rows(background),
         voices=[voice_row(voice) for voice in background.voice],
-        retention=retention_plot(background.retention),
+        retention=[
+            retention_plot(background.retention, "began "),
+            retention_plot(background.retention_by_segment),
+        ],
         drivers=driver_rows(run),
         past_lists=past_list_rows(background.monitor),
         causes=cause_rows(history, len(scores)),

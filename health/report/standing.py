@@ -49,21 +49,22 @@ def revenue_rows(background: Background) -> list[list[str]]:
     ]
 
 
-def retention_plot(table: pd.DataFrame) -> Markup:
-    """Draw the cohorts' curves; nothing where no cohort is large enough."""
+def retention_plot(table: pd.DataFrame, named: str = "") -> Markup:
+    """Draw the curves of cohorts or segments; nothing where none is large enough."""
     if table.empty:
         return Markup("")
     # Slow to import, and needed by the head's page alone.
     from health.plots import image_tag, retention  # noqa: PLC0415
 
-    curves = {f"began {name}": own for name, own in table.groupby("group")}
+    curves = {f"{named}{name}": own for name, own in table.groupby("group")}
     axes = retention(curves, title="")
     last = table.groupby("group").tail(1)
     said = [
-        f"{row['group']}: {wording.percent(row['survival'])} after {wording.span(row['days'])}"
+        f"{named}{row['group']}: {wording.percent(row['survival'])} after "
+        f"{wording.span(row['days'])}"
         for row in last.to_dict("records")
     ]
-    alternative = "Share of accounts still there. Began in " + "; ".join(said)
+    alternative = "Share of accounts still there: " + "; ".join(said)
     return image_tag(axes.figure, alternative)
 
 

@@ -153,7 +153,19 @@ def finished_part(
     spoken = [rows for rows in reasons if len(rows)] or reasons[:1]
     sums = contribution_sums(spoken, scores["account_id"])
     told = with_own_sentences(below_each_other(spoken), catalogue_of(config))
+    scores = scores.assign(**_terms_of_value(config))
     return ScoredPart(scores, told, sums, whitespace, whitespace if offered is None else offered)
+
+
+def _terms_of_value(config: Config) -> dict[str, Any]:
+    """Return what every amount hangs on: tables of several runs may be read together."""
+    clv = config.clv
+    return {
+        "currency": config.currency,
+        "clv_horizon_months": clv.horizon_months,
+        "clv_margin": clv.margin,
+        "clv_discount_rate": clv.discount_rate,
+    }
 
 
 def _counted_anew(frame: pd.DataFrame) -> pd.DataFrame:

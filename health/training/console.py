@@ -68,6 +68,9 @@ def versions(console: Console, models_dir: Path, champion: str | None) -> None:
     for version in found:
         mark = "*" if version.name == champion else " "
         say(console, f"{mark} {version.name}{_trained(models_dir / version.name)}")
+        if not registry.is_sealed(version.name, version.manifest):
+            console.print("    [red]changed[/] ", end="")
+            say(console, "its manifest is not the one it was trained with: it will be refused")
         _evaluation(console, version, indent="    ")
         if version.name in promoted:
             say(console, f"    {_promotion(promoted[version.name])}")

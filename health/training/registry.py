@@ -99,6 +99,11 @@ def seal(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def is_sealed(version: str, manifest: Mapping[str, Any]) -> bool:
+    """Tell whether a manifest is the one that a version is named after."""
+    return version.endswith(f"-{seal(manifest)}")
+
+
 def _put_in_place(made: Path, target: Path) -> None:
     """Rename a folder to its name; one that has it already is the same, or was damaged."""
     if target.exists():
@@ -187,7 +192,7 @@ def load_version(models_dir: Path, version: str) -> Version:
     """
     manifest = require_version(models_dir, version).manifest
     folder = models_dir / version
-    if not version.endswith(f"-{seal(manifest)}"):
+    if not is_sealed(version, manifest):
         raise HealthError(
             "the manifest is not the one the version is named after; it was changed later",
             where=str(folder / MANIFEST),

@@ -11,6 +11,7 @@ import pytest
 from features.frames import tables_from_frames
 from features.tables import Tables
 from health.report.background import Background, build_background
+from health.report.standing import retention_plot
 
 DAY = datetime(2026, 6, 7)
 
@@ -107,6 +108,29 @@ def test_retention_knows_only_what_had_happened(background: Background) -> None:
     assert set(curve["group"]) == {"2025"}
     assert curve["survival"].iloc[-1] == pytest.approx(20 / 30)
     assert curve["days"].max() <= (DAY - datetime(2025, 3, 1)).days
+
+
+def test_retention_is_told_by_segment_where_enough_are_in_one() -> None:
+    count = 60
+    segment = ["$small$ & _x^"] * 25 + ["large"] * 30 + ["rare"] * 5
+    accounts = pd.DataFrame({"account_id": [f"c{i}" for i in range(count)], "segment": segment})
+    subscriptions = accounts[["account_id"]].assign(
+        product="core",
+        started_at="2025-03-01",
+        mrr=1.0,
+        ended_at=["2025-09-01"] * 10 + [None] * 50,
+    )
+    tables = {
+        "accounts": accounts.assign(created_at="2025-03-01"),
+        "subscriptions": subscriptions,
+    }
+    own = tables_from_frames(tables, observed_until=datetime(2026, 12, 1))
+    table = build_background(own, DAY, []).retention_by_segment
+    last = table.groupby("group").last()
+    assert last["survival"].to_dict() == pytest.approx({"$small$ & _x^": 15 / 25, "large": 1.0})
+    assert (last["low"] <= last["survival"]).all() and (last["survival"] <= last["high"]).all()
+    # What customers call themselves is no formula, and no mark-up either.
+    assert "$small$ &amp; _x^: 60 % after" in retention_plot(table)
 
 
 def test_a_company_without_tickets_and_surveys_has_a_background_too() -> None:

@@ -197,7 +197,7 @@ def test_accessibility_has_no_serious_finding(page: Page) -> None:
 def test_plots_are_shown(wide: Page) -> None:
     image = wide.locator("img.plot")
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
-    assert "Began in 2025: 90 % after" in (image.get_attribute("alt") or "")
+    assert "began 2025: 90 % after" in (image.get_attribute("alt") or "")
 
 
 def test_it_prints(wide: Page, tmp_path: Path) -> None:
