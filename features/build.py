@@ -9,12 +9,12 @@ from functools import partial
 import pandas as pd
 
 from features import commercial, journey, orders, surveys, tickets, usage
+from features.daily_use import DailyUse, roll_up
 from features.journey_stage import lifecycle_stage
 from features.own import OwnFamily, catalogue_with
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.spine import ATTRIBUTES, build_spine
 from features.tables import Tables
-from features.usage_rollup import DailyUse, roll_up
 
 #: What a family reads of those before it; one of one's own sees every feature.
 _READ_BY_OTHERS = {

@@ -10,7 +10,7 @@ _NUMBERS = {
 }  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
 # Blank, tab, line ends and the no-break space that spreadsheets leave.
-BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 # Python has no year beyond these; 'infinity' is no date either.
 FIRST_TIME, LAST_TIME = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 
@@ -77,7 +77,18 @@ def present_sql(column: Column, source_type: str) -> str:
 
 
 def _trimmed(name: str, source_type: str) -> str:
-    return f"NULLIF(TRIM({name}, {BLANKS}), '')" if source_type == "VARCHAR" else name
+    return trimmed_sql(name) if source_type == "VARCHAR" else name
+
+
+def trimmed_sql(text: str) -> str:
+    """Return the SQL of a text without surrounding blanks; NULL where nothing is left.
+
+    Trimming costs several times as much as a look at the first and the last character, and few
+    texts need it. Whatever is below "!" is empty or begins with a blank.
+    """
+    first = f"{text} < '!' OR {text} >= chr(160)"
+    doubtful = f"{first} OR right({text}, 1) IN (' ', chr(9), chr(10), chr(13), chr(160))"
+    return f"CASE WHEN {doubtful} THEN NULLIF(TRIM({text}, {_BLANKS}), '') ELSE {text} END"
 
 
 def _text_sql(name: str, source_type: str) -> str:
@@ -92,7 +103,7 @@ def _text_sql(name: str, source_type: str) -> str:
         return f"CASE {nan}WHEN {whole} THEN {short} ELSE {text} END"
     if is_number(source_type):
         return text
-    return f"NULLIF(TRIM({text}, {BLANKS}), '')"
+    return trimmed_sql(text)
 
 
 def _time_sql(name: str, source_type: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from features.casting import literal
 from features.check_overrides import check_overrides
+from features.check_times import check_times
 from features.checks import (
     Connection,
     OpenTable,
@@ -19,13 +20,6 @@ from features.checks import (
 )
 from features.errors import Finding
 from features.survey_scales import SCALES, understood_scales
-
-_AFTER_SIGNUP = {
-    "usage": ("usage_before_signup", "occurred_at"),
-    "tickets": ("tickets_before_signup", "opened_at"),
-    "subscriptions": ("subscriptions_before_signup", "started_at"),
-}
-
 
 #: Codes of what no row tells by itself: it is held against another table.
 OF_SEVERAL_TABLES = frozenset(
@@ -56,9 +50,7 @@ def check_content(
     found += _currencies(connection, tables)
     found += _duplicate_ids(connection, tables)
     found += check_overrides(connection, tables)
-    for name in _AFTER_SIGNUP:
-        found += _before_signup(connection, name, tables)
-    return found + list(_usage_outside(connection, tables))
+    return found + check_times(connection, tables)
 
 
 def _unknown_accounts(
@@ -73,7 +65,7 @@ def _unknown_accounts(
     row = one_row(
         connection,
         f"WITH known AS (SELECT DISTINCT account_id AS key FROM {accounts.view}), "
-        f"held AS (SELECT account_id AS key, sum(n) AS n FROM {table.dated} GROUP BY 1), "
+        f"held AS (SELECT account_id AS key, sum(n) AS n FROM {table.by_account} GROUP BY 1), "
         "unknown AS (SELECT h.key, h.n FROM held h LEFT JOIN known k ON k.key = h.key "
         "WHERE k.key IS NULL AND h.key IS NOT NULL), "
         f"alike AS (SELECT count(DISTINCT u.key) AS n FROM unknown u JOIN known k "
@@ -190,76 +182,3 @@ def _duplicate_ids(connection: Connection, tables: Mapping[str, OpenTable]) -> I
         yield finding(
             "duplicate_id", subscriptions, "subscription_id", what, counted, fix, level="warning"
         )
-
-
-def _before_signup(
-    connection: Connection, name: str, tables: Mapping[str, OpenTable]
-) -> Iterator[Finding]:
-    """Tell rows dated before the day on which their account was created."""
-    table, accounts = tables.get(name), tables.get("accounts")
-    if table is None or accounts is None:
-        return
-    code, column = _AFTER_SIGNUP[name]
-    row = one_row(
-        connection,
-        "WITH first AS (SELECT account_id, min(date_trunc('day', created_at)) AS day FROM "
-        f"{accounts.view} GROUP BY 1) SELECT sum(CASE WHEN t.moment < f.day THEN n END), "
-        "sum(n), min(CASE WHEN t.moment < f.day THEN t.account_id END), "
-        "count(DISTINCT CASE WHEN t.moment < f.day THEN t.account_id END) "
-        f"FROM {table.dated} t LEFT JOIN first f ON f.account_id = t.account_id",
-    )
-    if row[0]:
-        what = f"lies before the account was created, for {row[3]:,} accounts"
-        fix = "check accounts.created_at; the rows count as they are dated"
-        counted = (int(row[0]), int(row[1]), row[2])
-        yield finding(code, table, column, what, counted, fix, level="warning")
-
-
-def _usage_outside(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
-    """Tell use outside its subscription's dates, or outside every paid date of the account."""
-    usage, held = tables.get("usage"), tables.get("subscriptions")
-    if usage is None or held is None:
-        return
-    key, paid, what = "account_id", "mrr > 0", "lies outside every paid date of its account"
-    rows = usage.dated
-    if usage.has("subscription_id") and held.has("subscription_id"):
-        key, paid, what = "subscription_id", "true", "lies outside the dates of its subscription"
-        rows = f"(SELECT subscription_id, occurred_at AS moment, 1 AS n FROM {usage.view})"
-    # Held times that do not overlap: an event lies in one of them at most, so that events need
-    # no more than counting.
-    row = one_row(
-        connection,
-        f"WITH {_disjoint(held, key, paid)}, "
-        f"used AS (SELECT {key} AS key, moment, n FROM {rows} "
-        f"WHERE {key} IS NOT NULL AND moment IS NOT NULL), "
-        "inside AS (SELECT u.key, sum(u.n) AS n FROM used u JOIN disjoint d ON d.key = u.key "
-        "AND u.moment >= d.first AND u.moment < d.past GROUP BY 1), "
-        "every AS (SELECT key, sum(n) AS n FROM used GROUP BY 1) "
-        "SELECT sum(e.n - coalesce(i.n, 0)), sum(e.n), "
-        "min(CASE WHEN e.n > coalesce(i.n, 0) THEN e.key END) "
-        "FROM every e LEFT JOIN inside i ON i.key = e.key",
-    )
-    if row[0]:
-        counted = (int(row[0]), int(row[1]), f"{key} {row[2]}")
-        fix = "check the dates; the rows count as use of the account"
-        code = "usage_outside_subscription"
-        yield finding(code, usage, "occurred_at", what, counted, fix, level="warning")
-
-
-def _disjoint(held: OpenTable, key: str, paid: str) -> str:
-    """Return SQL of the days on which each key was held, overlapping rows made one.
-
-    From the day of the start to the day of the end, both included: columns key, first, past.
-    """
-    return (
-        f"days AS (SELECT {key} AS key, date_trunc('day', started_at) AS first, "
-        "coalesce(date_trunc('day', ended_at) + INTERVAL 1 DAY, TIMESTAMP '9999-12-31') AS past "
-        f"FROM {held.view} WHERE {key} IS NOT NULL AND started_at IS NOT NULL AND {paid}), "
-        "reached AS (SELECT key, first, past, max(past) OVER (PARTITION BY key ORDER BY first, "
-        "past ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM days), "
-        "numbered AS (SELECT key, first, past, sum(CASE WHEN before >= first THEN 0 ELSE 1 END) "
-        "OVER (PARTITION BY key ORDER BY first, past ROWS UNBOUNDED PRECEDING) AS spell "
-        "FROM reached), "
-        "disjoint AS (SELECT key, min(first) AS first, max(past) AS past FROM numbered "
-        "GROUP BY key, spell)"
-    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from features.casting import cast_sql, is_clean, is_number, literal, present_sql, quoted
 from features.errors import Finding
@@ -15,6 +16,7 @@ from features.relations import PlainFiles
 from features.schema import Column, Table
 
 Connection = duckdb.DuckDBPyConnection
+DaysOf = Callable[[Sequence[str]], pa.Table]
 
 #: Errors that a configuration may turn into warnings: such rows harm none but themselves.
 ALLOWABLE = frozenset(
@@ -46,9 +48,12 @@ class OpenTable:
         SQL type, as it came, of each canonical column that is there.
     plain : PlainFiles, optional
         Its files, where they are read where they lie and no value of them needs mending.
-    days : str
-        SQL name of the rows counted by account and day, where there are too many to look at each
-        of them once a rule.
+    days, spans, calendar : str
+        SQL names of the rows counted by account and day, by account, and by day, where there are
+        too many to look at each of them once a rule.
+    days_of : callable, optional
+        Returns the rows of some accounts, counted by account and day, where they were counted in
+        an earlier run: account_id, moment and n.
     fresh : str, optional
         SQL name of the rows that have not passed the rules on single rows in an earlier run;
         empty where all have, None where nothing is known of earlier runs.
@@ -62,15 +67,23 @@ class OpenTable:
     types: Mapping[str, str] = field(default_factory=dict)
     plain: PlainFiles | None = None
     days: str = ""
+    spans: str = ""
+    calendar: str = ""
+    days_of: DaysOf | None = None
     fresh: str | None = None
 
     @property
     def dated(self) -> str:
         """SQL of the rows as account_id, moment (the day, where counted by it) and n."""
-        rows = (
-            f"SELECT account_id, {quoted(self.schema.dated_by)} AS moment, 1 AS n FROM {self.view}"
-        )
-        return self.days or f"({rows})"
+        at = quoted(self.schema.dated_by)
+        return self.days or f"(SELECT account_id, {at} AS moment, 1 AS n FROM {self.view})"
+
+    @property
+    def by_account(self) -> str:
+        """SQL of the rows as account_id, n, first and last: the rows by themselves, or counted."""
+        at = quoted(self.schema.dated_by)
+        rows = f"SELECT account_id, 1 AS n, {at} AS first, {at} AS last FROM {self.view}"
+        return self.spans or f"({rows})"
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -140,19 +153,65 @@ def evaluate(
     ]  # fmt: skip
 
 
-def counted_by_day(connection: Connection, table: OpenTable, sql: str = "") -> OpenTable:
-    """Count a table's rows by account and day, once for all rules that ask no more of them.
-
-    `sql` returns the counts (account_id, moment, n, first, last) where they are known already.
-    """
-    days = f"temp.{quoted('days_' + table.schema.name)}"
-    at = quoted(table.schema.dated_by)
-    counted = (
-        f"SELECT account_id, date_trunc('day', {at}) AS moment, count(*) AS n, "
-        f"min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
+def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
+    """Count a table's rows by account, and by account and day, once for all rules."""
+    days, spans, at = _counts("days"), _counts("spans"), quoted(table.schema.dated_by)
+    connection.execute(
+        f"CREATE TEMP TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
+        f"count(*) AS n, min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
     )
-    connection.execute(f"CREATE TEMP TABLE {days} AS {sql or counted}")
-    return replace(table, days=days)
+    connection.execute(
+        f"CREATE TEMP TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
+        f"max(last) AS last FROM {days} GROUP BY 1"
+    )
+    calendar = "(SELECT moment AS day, max(last) AS last, sum(n) AS n "
+    calendar += f"FROM {days} WHERE moment IS NOT NULL GROUP BY 1)"
+    return replace(table, days=days, spans=spans, calendar=calendar)
+
+
+def counted_before(
+    connection: Connection, table: OpenTable, spans: pa.Table, calendar: pa.Table, days_of: DaysOf
+) -> OpenTable:
+    """Take the counts of a table's rows as they were kept of earlier runs.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the table is open.
+    table : OpenTable
+        The table.
+    spans : pa.Table
+        By account: account_id, n, first and last.
+    calendar : pa.Table
+        By day: day, n and last.
+    days_of : callable
+        As in `OpenTable`.
+    """
+    return replace(
+        table,
+        spans=copied(connection, "spans", spans),
+        calendar=copied(connection, "calendar", calendar),
+        days_of=days_of,
+    )
+
+
+def copied(connection: Connection, name: str, counts: pa.Table) -> str:
+    """Copy counts into the engine; return their SQL name."""
+    connection.register("counts", counts)
+    connection.execute(f"CREATE TEMP TABLE {_counts(name)} AS SELECT * FROM counts")
+    connection.unregister("counts")
+    return _counts(name)
+
+
+def drop_counts(connection: Connection) -> None:
+    """Let go of the counts: no rule is left that asks for them."""
+    for name in ("days", "spans", "calendar"):
+        connection.execute(f"DROP TABLE IF EXISTS {_counts(name)}")
+
+
+def _counts(name: str) -> str:
+    # A temporary table cannot be mistaken for one of the company's.
+    return f"temp.counted_{name}"
 
 
 def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
@@ -161,9 +220,13 @@ def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
     if empty and table.schema.name not in _MAY_BE_EMPTY:
         fix = "give a file with rows, or remove the table from the configuration"
         return [finding("empty_table", table, "", "has no rows", (0, 0, ""), fix)]
-    as_they_came = [rule for column in table.columns for rule in _value_rules(table, column)]
-    found = evaluate(connection, table, as_they_came, raw=True)
-    found += evaluate(connection, table, [*_minimum_rules(table), *_order_rules(table)])
+    texts = {column.name for column in table.columns if column.kind == "text"}
+    rules = [rule for column in table.columns for rule in _value_rules(table, column)]
+    # Of a text nothing is left where nothing was there; of others something may have been lost.
+    found = evaluate(connection, table, [r for r in rules if r.column not in texts], raw=True)
+    as_cast = [r for r in rules if r.column in texts]
+    as_cast += [*_minimum_rules(table), *_order_rules(table)]
+    found += evaluate(connection, table, as_cast)
     if table.schema.key:
         found += duplicates(connection, table, table.schema.key[0], "duplicate_key", "error")
     return found
@@ -178,7 +241,8 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
     if not column.nullable:
         shown = _label_sql(table, column)
         fix = "fill the column, or leave these rows out with sql"
-        yield Rule("null_key", column.name, f"NOT {present}", shown, "is empty", fix)
+        empty = f"{quoted(column.name)} IS NULL" if column.kind == "text" else f"NOT {present}"
+        yield Rule("null_key", column.name, empty, shown, "is empty", fix)
 
 
 def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import duckdb
 
-from features.casting import BLANKS, FIRST_TIME, LAST_TIME, clean, is_number, quoted
+from features.casting import FIRST_TIME, LAST_TIME, clean, is_number, quoted, trimmed_sql
 from features.schema import Column
 
 #: Texts that differ in every row: looking at each distinct value would be looking at each row.
@@ -61,6 +61,6 @@ def _within_bounds(column: Column, source_type: str) -> str:
 
 def _is_trimmed(connection: duckdb.DuckDBPyConnection, raw: str, name: str) -> bool:
     value = quoted(name)
-    mended = f"NULLIF(TRIM({value}, {BLANKS}), '') IS DISTINCT FROM {value}"
+    mended = f"{trimmed_sql(value)} IS DISTINCT FROM {value}"
     query = f"SELECT count(*) FROM (SELECT {value} FROM {raw} GROUP BY 1) WHERE {mended}"
     return not connection.execute(query).fetchall()[0][0]

@@ -57,11 +57,8 @@ def observed_end(
 
 def _by_day(table: OpenTable, column: str) -> str:
     """Return SQL of the rows and the last time of each day."""
-    if table.days and column == table.schema.dated_by:
-        return (
-            f"SELECT moment AS day, max(last) AS last, sum(n) AS n FROM {table.days} "
-            "WHERE moment IS NOT NULL GROUP BY 1"
-        )
+    if table.calendar and column == table.schema.dated_by:
+        return f"SELECT day, last, n FROM {table.calendar}"
     name = quoted(column)
     return (
         f"SELECT date_trunc('day', {name}) AS day, max({name}) AS last, count(*) AS n "

@@ -16,8 +16,8 @@ Numbers = npt.NDArray[np.float64]
 Rows = slice | npt.NDArray[np.intp]
 
 _DAY = np.timedelta64(1, "D")
-#: Number of a day before all days.
-BEFORE_ALL_DAYS = -(10**9)
+#: Numbers of a day before all days, and of one after them.
+BEFORE_ALL_DAYS, AFTER_ALL_DAYS = -(10**9), 10**9
 
 
 def day_number(time: Any) -> int:
@@ -112,18 +112,31 @@ class DayRows:
         """Return one row per key and day, known from when the first of its rows was."""
         if not len(key):
             return DayRows(key, key, self.day[:0], self.known, {})
-        span = int(key.max()) + 1
-        codes, unique = pd.factorize(self.day * span + key)
-        day, member = unique // span, unique % span
-        known = None
-        if self.known is not None:
-            known = earliest(codes, len(unique), self.seen_from)
+        span, first = int(key.max()) + 1, int(self.day[0])
+        place = (self.day - first) * span + key
+        if self.known is None:
+            day, member = np.divmod(distinct(place, (int(self.day[-1]) - first + 1) * span), span)
+            return DayRows(member, member, day + first, None, {})
+        codes, unique = pd.factorize(place)
+        day, member = unique // span + first, unique % span
+        known = earliest(codes, len(unique), self.seen_from)
         return DayRows.ordered(member, member, day, known, {})
 
 
 def summed(codes: Codes, count: int, weights: Numbers | None = None) -> Numbers:
     """Return the sum of the weights (1 where none are given) of each code from 0 to count − 1."""
     return np.bincount(codes, weights, count).astype(float)
+
+
+def distinct(codes: Codes, span: int) -> Codes:
+    """Return each of some codes from 0 to span − 1 once, in order."""
+    if span > max(16 * len(codes), 2**22):
+        ordered = np.sort(codes)
+        return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(codes) else ordered
+    # Marking them takes a fraction of the time of sorting them.
+    occurs = np.zeros(span, dtype=bool)
+    occurs[codes] = True
+    return np.flatnonzero(occurs)
 
 
 def earliest(codes: Codes, count: int, days: Codes) -> Codes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.daily_use import DailyUse
 from features.feature import Feature, Unit
 from features.journey_steps import Step, reached
 from features.settings import DEFAULT_SETTINGS, FeatureSettings, Milestone
 from features.spine_dates import SpineDates
 from features.tables import Tables
-from features.usage_rollup import DailyUse
 
 _UNUSED = "use is not recorded"
 

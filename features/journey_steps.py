@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from features.day_rows import Codes, Numbers, day_number, day_of
+from features.daily_use import REACH_DAYS, DailyUse
+from features.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
+from features.journey_counts import Counts, Reached, Step
 from features.many_dates import Frame
 from features.point_in_time import collect
 from features.table_columns import NEVER, TableColumns, bring_in
 from features.tables import Tables
+from features.usage_parts import UsageParts
 from features.usage_rollup import (
-    REACH_DAYS,
-    DailyUse,
+    Roll,
     by_account_day,
     by_event,
+    named_codes,
     parts_of_days,
     prepared,
 )
+from features.usage_so_far import following
 
-
-class Step(NamedTuple):
-    """A sum of uses to reach: of these events (empty: of any), so many."""
-
-    events: tuple[str, ...]
-    times: int
-
-
-@dataclass(frozen=True)
-class Reached:
-    """The day whose use made a step's count full, and the day on which that was known.
-
-    `NEVER` for an account that has not reached it.
-    """
-
-    day: Codes
-    known: Codes
-
-    def age(self, as_of: Codes, account: Codes) -> Numbers:
-        """Return the days since then for accounts as of days; NaN where it was not known yet."""
-        since = (as_of - self.day[account]).astype(float)
-        return np.where(self.known[account] < as_of, since, np.nan)
+__all__ = ["Reached", "Step", "reached"]
+_Events = Sequence[tuple[str, ...]]
 
 
 def reached(
@@ -73,59 +58,35 @@ def reached(
     use : DailyUse, optional
         The roll-up for the spine's dates: what it tells is not read again.
     """
-    events = list(dict.fromkeys(step.events for step in steps))
-    last = day_number(spine["as_of"].max())
-    if use is None or any(events):
-        uses = list(_uses(tables, events, accounts, last))
+    counts = Counts.nothing(steps, len(accounts))
+    events, parts = list(counts.totals), tables.parts
+    since = day_number(spine["as_of"].min()) - REACH_DAYS
+    told = None if use is None or any(events) else _rolled_up(use, since, accounts)
+    end = day_number(spine["as_of"].max()) if told is None else since
+    if parts is None:
+        uses = list(_uses(tables, events, accounts, end))
+    elif parts.follow_one_another() and not tables.has("usage", "known_at"):
+        counts = _counted_before(parts, steps, accounts, since)
+        uses = list(_kept_uses(parts, events, accounts, since, end))
     else:
-        since = day_number(spine["as_of"].min()) - REACH_DAYS
-        uses = [*_uses(tables, events, accounts, since), _rolled_up(use, since, accounts)]
+        uses = list(_kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end))
+    uses += [] if told is None else [told]
+    counted = counts.and_then(_together(uses, len(events), len(accounts)))
+    return [counted.reached[step] for step in steps]
+
+
+def _together(uses: list[TableColumns], events: int, accounts: int) -> TableColumns:
+    kinds = {"day": np.int64, "known": np.int64} | {f"uses_{n}": np.float64 for n in range(events)}
+    columns = {
+        name: np.concatenate([np.empty(0, dtype=kind), *(part[name] for part in uses)])
+        for name, kind in kinds.items()
+    }
     account = np.concatenate([np.empty(0, dtype=np.int64), *(part.account for part in uses)])
-    day, known = (
-        np.concatenate([np.empty(0, dtype=np.int32), *(part[name] for part in uses)])
-        for name in ("day", "known")
-    )
-    order = _in_order(day, known)
-    account, day, known = account[order], day[order], known[order]
-    found: dict[Step, Reached] = {}
-    for number, names in enumerate(events):
-        quantity = np.concatenate([np.empty(0), *(part[f"uses_{number}"] for part in uses)])[order]
-        of_events = [step for step in steps if step.events == names]
-        found |= _filled(account, day, known, quantity, of_events, len(accounts))
-    return [found[step] for step in steps]
-
-
-def _in_order(day: Codes, known: Codes) -> Codes:
-    """Return the order in which uses became known, those of one day in order of their own."""
-    # Small whole numbers are sorted by counting.
-    first = int(min(day.min(initial=0), known.min(initial=0)))
-    order = np.argsort((day - first).astype(np.uint16), kind="stable")
-    if (day == known).all():
-        return order
-    return order[np.argsort((known[order] - first).astype(np.uint16), kind="stable")]
-
-
-def _filled(
-    account: Codes, day: Codes, known: Codes, quantity: Numbers, steps: list[Step], accounts: int
-) -> dict[Step, Reached]:
-    """Add up rows in order, and note the one that makes each step's count full."""
-    found = {step: Reached(np.full(accounts, NEVER), np.full(accounts, NEVER)) for step in steps}
-    total = np.zeros(accounts)
-    changes = np.flatnonzero((day[1:] != day[:-1]) | (known[1:] != known[:-1])) + 1
-    for rows in np.split(np.arange(len(day)), changes):
-        users = account[rows]
-        before = total[users]
-        np.add.at(total, users, quantity[rows])
-        after = total[users]
-        for step, reach in found.items():
-            full = users[(before < step.times) & (after >= step.times)]
-            full = full[reach.known[full] == NEVER]
-            reach.day[full], reach.known[full] = day[rows[:1]], known[rows[:1]]
-    return found
+    return TableColumns(account, accounts, columns, {})
 
 
 def _uses(
-    tables: Tables, events: Sequence[tuple[str, ...]], accounts: pd.Index[str], end: int
+    tables: Tables, events: _Events, accounts: pd.Index[str], end: int
 ) -> Iterator[TableColumns]:
     """Yield the uses of each set of events before a day.
 
@@ -133,33 +94,11 @@ def _uses(
     """
     sums = [_sum_of(names).alias(f"uses_{number}") for number, names in enumerate(events)]
     keys = ("account_id", "day", "known")
-    if tables.parts is not None:
-        name, roll = ("events", by_event) if any(events) else ("days", by_account_day)
-        kept = _with_known(tables.parts.daily(name, roll).filter(nw.col("day") < end))
-        if any(events):
-            kept = kept.group_by(*keys).agg(*sums)
-        else:
-            kept = kept.select(*keys, uses_0=nw.col("quantity"))
-        yield bring_in(kept, accounts)
-        return
     rows = tables["usage"].filter(nw.col("occurred_at") < day_of(end).to_pydatetime())
     first = collect(rows.select(nw.col("occurred_at").min())).iloc[0, 0]
     if not pd.isna(first):
         for part in parts_of_days(prepared(rows), day_number(first), end):
             yield bring_in(_with_known(part).group_by(*keys).agg(*sums), accounts)
-
-
-def _rolled_up(use: DailyUse, since: int, accounts: pd.Index[str]) -> TableColumns:
-    """Return the uses since a day, as the roll-up tells them."""
-    place = accounts.get_indexer(use.accounts)
-    rows = np.flatnonzero((use.rows.day >= since) & (place[use.rows.account] >= 0))
-    day = use.rows.day[rows]
-    columns = {
-        "day": day,
-        "known": use.rows.seen_from[rows],
-        "uses_0": use.rows.values["quantity"][rows],
-    }
-    return TableColumns(place[use.rows.account[rows]], len(accounts), columns, {})
 
 
 def _with_known(rows: Frame) -> Frame:
@@ -172,3 +111,91 @@ def _sum_of(events: tuple[str, ...]) -> nw.Expr:
         return nw.col("quantity").sum()
     among = nw.when(nw.col("event").is_in(events))
     return among.then(nw.col("quantity")).otherwise(nw.lit(0.0)).sum()
+
+
+def _rolled_up(use: DailyUse, since: int, accounts: pd.Index[str]) -> TableColumns:
+    """Return the uses since a day, as the roll-up tells them."""
+    place = accounts.get_indexer(use.accounts)
+    rows = np.flatnonzero((use.rows.day >= since) & (place[use.rows.account] >= 0))
+    columns = {
+        "day": use.rows.day[rows],
+        "known": use.rows.seen_from[rows],
+        "uses_0": use.rows.values["quantity"][rows],
+    }
+    return TableColumns(place[use.rows.account[rows]], len(accounts), columns, {})
+
+
+def _kept(events: _Events) -> tuple[str, Roll]:
+    """Return the roll-up that tells the uses of these sets of events."""
+    return ("events", by_event) if any(events) else ("days", by_account_day)
+
+
+def _kept_uses(
+    parts: UsageParts, events: _Events, accounts: pd.Index[str], since: int, end: int
+) -> Iterator[TableColumns]:
+    """Yield the uses before a day that kept roll-ups tell, of files that reach beyond another."""
+    for table in parts.tables(*_kept(events), since=since, until=end):
+        names, code = named_codes(table["account_id"])
+        account = accounts.get_indexer(names.to_pylist())[code]
+        uses = _columns(table, account, len(accounts), events)
+        yield uses.taken((uses["day"] < end) & (account >= 0))
+
+
+def _columns(table: pa.Table, account: Codes, accounts: int, events: _Events) -> TableColumns:
+    day, quantity = table["day"].to_numpy().astype(np.int64), table["quantity"].to_numpy()
+    known = day
+    if "known" in table.column_names:
+        known = np.maximum(day, table["known"].fill_null(BEFORE_ALL_DAYS).to_numpy())
+    columns = {"day": day, "known": known}
+    for number, names in enumerate(events):
+        columns[f"uses_{number}"] = quantity
+        if names:
+            spelt, code = named_codes(table["event"])
+            among = np.isin(spelt.to_numpy(zero_copy_only=False), names)
+            columns[f"uses_{number}"] = np.where(among[code], quantity, 0.0)
+    return TableColumns(account, accounts, columns, {})
+
+
+def _counted_before(
+    parts: UsageParts, steps: Sequence[Step], accounts: pd.Index[str], since: int
+) -> Counts:
+    """Return the counts of the files that end before a day, no two of which share a day."""
+    rolled, roll = _kept([step.events for step in steps])
+    name = "steps_" + hashlib.sha256(repr(list(steps)).encode()).hexdigest()[:16]
+    table = parts.so_far(name, rolled, roll, partial(_counted, steps), before=since)
+    if table is None:
+        return Counts.nothing(steps, len(accounts))
+    place = pd.Index(table["account_id"].to_pylist(), dtype=object).get_indexer(accounts)
+    return _counts_of(table, steps, place)
+
+
+def _counted(steps: Sequence[Step], before: pa.Table | None, tables: list[pa.Table]) -> pa.Table:
+    """Add the roll-ups of files, one after another, to the counts of those before."""
+    ids = [table.select(["account_id"]) for table in following(before, tables)]
+    names, code = named_codes(pa.concat_tables(ids)["account_id"])
+    counts = Counts.nothing(steps, len(names))
+    at = np.cumsum([0, *map(len, ids)])[0 if before is None else 1 :]
+    if before is not None:
+        place = np.full(len(names), -1)
+        place[code[: len(before)]] = np.arange(len(before))
+        counts = _counts_of(before, steps, place)
+    for table, first, past in zip(tables, at, at[1:], strict=False):
+        counts = counts.and_then(_columns(table, code[first:past], len(names), list(counts.totals)))
+    columns = {"account_id": names.dictionary_encode()}
+    columns |= {f"uses_{n}": pa.array(uses) for n, uses in enumerate(counts.totals.values())}
+    columns |= {f"day_{n}": pa.array(step.day) for n, step in enumerate(counts.reached.values())}
+    return pa.table(columns)
+
+
+def _counts_of(table: pa.Table, steps: Sequence[Step], place: Codes) -> Counts:
+    """Return what was counted of accounts by their row; nothing of one that has none (−1)."""
+    empty = Counts.nothing(steps, 0)
+    totals = {
+        events: np.append(table[f"uses_{number}"].to_numpy(), 0.0)[place]
+        for number, events in enumerate(empty.totals)
+    }
+    days = [
+        np.append(table[f"day_{n}"].to_numpy(), NEVER)[place] for n in range(len(empty.reached))
+    ]
+    reached = {step: Reached(day, day) for step, day in zip(empty.reached, days, strict=True)}
+    return Counts(totals, reached)

@@ -48,6 +48,8 @@ class Relation:
         What separates their values.
     parquet : tuple of Path
         The Parquet files it scans where they lie, if any.
+    is_columnar : bool
+        Whether some columns can be read without the others, so that no copy of all is needed.
     """
 
     sql: str
@@ -56,6 +58,7 @@ class Relation:
     csv: tuple[Path, ...] = ()
     delimiter: str = ","
     parquet: tuple[Path, ...] = ()
+    is_columnar: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def file_relation(path: str, base: Path) -> Relation:
     if kinds == {"Parquet"}:
         lazy = size > LAZY_FROM_BYTES
         scanned = tuple(files) if lazy else ()
-        return Relation(parquet_sql(files), path, lazy, parquet=scanned)
+        return Relation(parquet_sql(files), path, lazy, parquet=scanned, is_columnar=True)
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
     sign = _delimiter(next(file for file in files if _has_text(file)))

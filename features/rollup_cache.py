@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.ipc
+
+#: Arrow's own format: read several times as fast as Parquet, names as codes, at half more room.
+_WRITTEN = pyarrow.ipc.IpcWriteOptions(compression="zstd")
+#: The key under which the hashes of the files themselves are noted.
+_CONTENTS = "contents"
+#: Two changes of a file that lie closer together may bear the same time.
+_INSTANT_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,8 @@ class RollupCache:
             return {}
         return note
 
-    def tables(self, key: str, name: str) -> pa.Table | None:
-        """Return a roll-up; None where it is absent or is not what was written."""
+    def tables(self, key: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """Return a roll-up, or some columns; None where it is absent or not what was written."""
         expected = self.note(key).get("tables", {}).get(name)
         try:
             content = self._file(key, name).read_bytes()
@@ -51,8 +58,12 @@ class RollupCache:
             return None
         if _digest(content) != expected:
             return None
-        texts = [field.name for field in pq.read_schema(io.BytesIO(content)) if _is_text(field)]
-        return pq.read_table(io.BytesIO(content), read_dictionary=texts)
+        with pyarrow.ipc.open_file(pa.BufferReader(content)) as file:
+            named = file.schema.names if columns is None else columns
+            chosen = [file.schema.get_field_index(column) for column in named]
+        options = pyarrow.ipc.IpcReadOptions(included_fields=chosen)
+        with pyarrow.ipc.open_file(pa.BufferReader(content), options=options) as file:
+            return file.read_all()
 
     def holds(self, key: str, names: Iterable[str]) -> bool:
         """Tell whether these roll-ups are there, and are what was written."""
@@ -69,7 +80,9 @@ class RollupCache:
         digests = dict(self.note(key).get("tables", {}))
         for name, table in tables.items():
             sink = pa.BufferOutputStream()
-            pq.write_table(table, sink, compression="zstd")
+            with pyarrow.ipc.new_file(sink, table.schema, options=_WRITTEN) as file:
+                # One dictionary of names a column is all that the format holds.
+                file.write_table(table.unify_dictionaries().combine_chunks())
             content = sink.getvalue().to_pybytes()
             digests[name] = _digest(content)
             _replace(self._file(key, name), content)
@@ -77,16 +90,56 @@ class RollupCache:
         text = f"{_digest(body.encode())}\n{body}"
         _replace(self.folder / f"{key}.json", text.encode())
 
+    def contents(self, files: Iterable[Path]) -> dict[Path, str]:
+        """Return a hash of every byte of each file.
+
+        A file that has not been touched since the last time is not read again: its inode, size,
+        and times of change are what they were. The time of the inode's change is set by the
+        system alone, so that a file with an old date copied over another is read.
+        """
+        noted, at = self.note(_CONTENTS).get("files", {}), self._noted_at()
+        found: dict[Path, str] = {}
+        states: dict[str, tuple[list[int], str]] = {}
+        is_new = False
+        for file in files:
+            state, (before, digest) = _state(file), noted.get(str(file), (None, ""))
+            # What changed in the instant in which it was noted may have changed again unseen.
+            if before != state or state[-1] + _INSTANT_NS > at:
+                digest, is_new = _digest_of(file), True
+                state = state if _state(file) == state else []
+            found[file], states[str(file)] = digest, (state, digest)
+        if is_new:
+            # Without the note, which only saves time, they are read again.
+            with suppress(OSError):
+                self.write(_CONTENTS, {}, {"files": states})
+        return found
+
+    def _noted_at(self) -> int:
+        try:
+            return (self.folder / f"{_CONTENTS}.json").stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def forget(self, source: str, keep: Iterable[str]) -> None:
-        """Remove what was made from earlier contents of a source's files."""
+        """Remove what was made from earlier contents of a source's files.
+
+        Kept is what stands under one of these keys, or was noted to be ``of`` one of them.
+        """
         kept = set(keep)
         for file in self.folder.glob("*.json"):
-            if file.stem not in kept and self.note(file.stem).get("source") == source:
-                for old in self.folder.glob(f"{file.stem}.*"):
-                    old.unlink(missing_ok=True)
+            note = self.note(file.stem)
+            if note.get("source") == source and note.get("of", file.stem) not in kept:
+                self.remove(file.stem)
+
+    def remove(self, key: str) -> None:
+        """Remove all that stands under a key."""
+        if not (self.folder / f"{key}.json").exists():
+            return
+        for old in self.folder.glob(f"{key}.*"):
+            old.unlink(missing_ok=True)
 
     def _file(self, key: str, name: str) -> Path:
-        return self.folder / f"{key}.{name}.parquet"
+        return self.folder / f"{key}.{name}.arrow"
 
     def _is_sound(self, key: str, name: str, expected: str) -> bool:
         try:
@@ -95,16 +148,19 @@ class RollupCache:
             return False
 
 
-def content_key(file: Path, definition: str) -> str:
-    """Return the key of a file's roll-ups: a hash of every byte of it and of how it is read."""
-    with file.open("rb") as stream:
-        content = hashlib.file_digest(stream, "sha256")
-    content.update(definition.encode())
-    return content.hexdigest()[:32]
-
-
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _digest_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _state(file: Path) -> list[int]:
+    """Return what changes whenever a file does."""
+    told = file.stat()
+    return [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns]
 
 
 def _replace(file: Path, content: bytes) -> None:
@@ -114,8 +170,3 @@ def _replace(file: Path, content: bytes) -> None:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _is_text(field: pa.Field) -> bool:
-    kind = field.type
-    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))

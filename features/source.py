@@ -23,6 +23,7 @@ from features.relations import (
 from features.schema import TABLES
 from features.table_reader import Kept, read_table
 from features.tables import Tables
+from features.usage_counts import UsageCounts
 from features.usage_parts import UsageParts
 
 #: Tables whose absence is nothing to speak of.
@@ -165,8 +166,7 @@ def _opened(
         if table is not None:
             opened[name] = table
     if "usage" in opened:
-        days = parts.days_sql() if parts is not None else ""
-        opened["usage"] = checks.counted_by_day(connection, opened["usage"], days)
+        opened["usage"] = _counted(connection, opened["usage"], parts)
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
@@ -179,13 +179,23 @@ def _opened(
         raise InputError(errors)
     frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
     summaries = tuple(_summary(connection, table) for table in opened.values())
-    if "usage" in opened:
-        connection.execute(f"DROP TABLE {opened['usage'].days}")
+    checks.drop_counts(connection)
     if parts is not None:
         _note_checked(parts, opened["usage"], findings)
         parts.forget_earlier()
     plain = {name: table.plain for name, table in opened.items() if table.plain is not None}
     return OpenedTables(Tables(frames, end, connection, parts), tuple(findings), summaries, plain)
+
+
+def _counted(
+    connection: duckdb.DuckDBPyConnection, usage: checks.OpenTable, parts: UsageParts | None
+) -> checks.OpenTable:
+    if parts is None:
+        return checks.counted_by_day(connection, usage)
+    counts = UsageCounts(parts)
+    return checks.counted_before(
+        connection, usage, counts.spans(), counts.calendar(), counts.days_of
+    )
 
 
 def _note_checked(
@@ -209,8 +219,8 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) ->
 def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> TableSummary:
     dated_by = quoted(table.schema.dated_by)
     query = f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
-    if table.days:
-        query = f"SELECT coalesce(sum(n), 0), min(first), max(last) FROM {table.days}"
+    if table.spans:
+        query = f"SELECT coalesce(sum(n), 0), min(first), max(last) FROM {table.spans}"
     count, first, last = checks.one_row(connection, query)
     there = tuple(column.name for column in table.columns)
     absent = tuple(c.name for c in table.schema.columns if c.name not in there)

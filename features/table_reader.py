@@ -98,7 +98,7 @@ def _read(
         opened = _as_cast(connection, table, relation, mapped, types)
         found = checks.check_values(connection, opened)
         # The cast rows are all that is needed from here on.
-        connection.execute(f"DROP TABLE {opened.raw}")
+        connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
         return opened, found, None
     parts = None
     unchecked = list(relation.parquet)
@@ -134,11 +134,14 @@ def _renamed(
     # Not under the table's own name: it would hide the database's table from later queries.
     raw = f"temp.{quoted(f'{prefix}_{table.name}')}"
     renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
-    kind = "VIEW" if relation.is_lazy else "TABLE"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP {kind} {raw} AS SELECT {renamed} FROM {relation.sql}"
-    )
+    made = f"CREATE OR REPLACE TEMP {_raw_kind(relation)} {raw}"
+    connection.execute(f"{made} AS SELECT {renamed} FROM {relation.sql}")
     return raw
+
+
+def _raw_kind(relation: Relation) -> str:
+    """Return whether the rows as they came are looked at where they lie, or read once."""
+    return "VIEW" if relation.is_lazy or relation.is_columnar else "TABLE"
 
 
 def _as_cast(

@@ -7,14 +7,14 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from features.daily_use import REACH_DAYS, DailyUse, roll_up
 from features.day_rows import day_number
 from features.spine_dates import ByAccount, SpineDates
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
 from features.usage_events import Events
 from features.usage_levels import WINDOWS, Columns, levels, peak_users
-from features.usage_quota import Quotas, fullest
-from features.usage_rollup import REACH_DAYS, DailyUse, roll_up
+from features.usage_quota import Quotas
 from features.usage_users import Users
 
 __all__ = ["FEATURES", "build", "quota_levels"]
@@ -49,14 +49,15 @@ def build(tables: Tables, spine: pd.DataFrame, *, use: DailyUse | None = None) -
     events, quotas = Events(tables, spine["as_of"], use.accounts), Quotas(tables, spine["as_of"])
     dates = SpineDates.of(spine)
 
-    # Whoever never used it stands at −1, the last.
-    place = use.accounts.get_indexer(dates.accounts)
+    # Whoever never used it, or never had a quota, stands at −1, the last.
+    place, limited = (
+        index.get_indexer(dates.accounts) for index in (use.accounts, quotas.accounts)
+    )
 
     def told(day: pd.Timestamp) -> ByAccount:
-        full = fullest(quotas.as_of(day)).reindex(dates.accounts)
-        columns = _columns(use, users, events, day_number(day))
+        full, columns = quotas.fullest(day), _columns(use, users, events, day_number(day))
         by_account = {name: np.append(values, np.nan)[place] for name, values in columns.items()}
-        return by_account | {str(name): full[name].to_numpy() for name in full}
+        return by_account | {name: np.append(full[name], np.nan)[limited] for name in full}
 
     out = dates.told(names, told)
     return _with_habits(out, spine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,21 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from features.day_rows import Codes, day_number, summed
+from features.day_rows import Codes, day_number, distinct, summed
 from features.many_dates import Frame, day_in_calendar
 from features.table_columns import Mask, TableColumns, bring_in
 from features.tables import Tables
 from features.usage_levels import Columns
-from features.usage_rollup import PART_DAYS, by_event, rolled
+from features.usage_rollup import (
+    PART_DAYS,
+    by_event,
+    kept_rollups,
+    keys_with_known,
+    named_codes,
+    unkept_rows,
+)
 
 #: A feature is sticky where at least this share of the accounts that used it in one month use it
 #: in the next as well; it must have been used by so many accounts, and by such a share of them.
@@ -61,12 +70,7 @@ class Events:
         start = days[0] - 2 * _MONTH
         self._days = math.gcd(_MONTH, *(day - days[0] for day in days))
         self._accounts = len(accounts)
-        parts = [
-            (first, bring_in(_used(rows, first, self._days), accounts))
-            for first, rows in rolled(
-                tables, "events", by_event, start, days[-1], unkept=_as_they_are
-            )
-        ]
+        parts = list(_parts(tables, start, days[-1], self._days, accounts))
         names = pd.Index([name for _, part in parts for name in part.texts["event"]]).unique()
         self._events = len(names)
         keys = [_key(part, names) for _, part in parts]
@@ -111,20 +115,75 @@ class Events:
         return used
 
 
-def _as_they_are(rows: Frame) -> Frame:
-    """Return prepared rows under the names of their roll-up: they are grouped only once."""
-    return rows.with_columns(largest=nw.col("quantity"))
+def _parts(
+    tables: Tables, start: int, end: int, days: int, accounts: pd.Index[str]
+) -> Iterator[tuple[int, TableColumns]]:
+    """Yield the first day of each part, and the periods with use of each account and event."""
+    kept = kept_rollups(tables, "events", by_event, start, end)
+    if kept:
+        rows = event_rows(kept, accounts)
+        for first in range(start, end, PART_DAYS):
+            inside = (rows["day"] >= first) & (rows["day"] < first + PART_DAYS)
+            inside &= rows["largest"] > 0
+            part = rows if inside.all() else rows.taken(inside)
+            yield first, _used_then(part, first, days)
+    for first, unkept in unkept_rows(tables, start, end):
+        yield first, bring_in(_used(unkept, first, days), accounts)
+
+
+def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str]) -> TableColumns:
+    """Return what was rolled up by event (`by_event`) of some accounts.
+
+    Columns event, day, quantity and largest; known, NaN of what was known on its own day, where
+    rows tell it.
+    """
+    table = pa.concat_tables(rolled_up, promote_options="permissive")
+    ids, account = named_codes(table["account_id"])
+    events, event = named_codes(table["event"])
+    numbers = [
+        name for name in ("day", "known", "quantity", "largest") if name in table.column_names
+    ]
+    columns = {"event": event} | {name: table[name].to_numpy() for name in numbers}
+    place = accounts.get_indexer(ids.to_pylist())[account]
+    texts = {"event": pd.Index(events.to_pylist(), dtype=object)}
+    brought = TableColumns(place, len(accounts), columns, texts)
+    return brought if (place >= 0).all() else brought.taken(place >= 0)
+
+
+def _used_then(rows: TableColumns, first: int, days: int) -> TableColumns:
+    """Return what `_used` tells, of rows that are in memory already."""
+    if not len(rows):
+        nothing = np.empty(0, dtype=np.int64)
+        columns = {"event": nothing, "early": nothing, "late": nothing}
+        return TableColumns(nothing, rows.accounts, columns, rows.texts)
+    periods = math.ceil(PART_DAYS / days)
+    lates = np.array([np.nan])
+    place = rows.account * len(rows.texts["event"])
+    place += rows["event"]
+    if "known" in rows.columns:
+        lates, late_code = np.unique(rows["known"], return_inverse=True)
+        place = place * len(lates) + late_code
+    place *= periods
+    place += (rows["day"] - first) // days
+    shape = (rows.accounts, len(rows.texts["event"]), len(lates), periods)
+    found = distinct(place, math.prod(shape))
+    account, event, late_code, period = np.unravel_index(found, shape)
+    # The periods of a pair follow one another.
+    starts = np.flatnonzero(np.diff(found // shape[-1], prepend=-1))
+    bits = np.add.reduceat(np.left_shift(1, period), starts)
+    columns = {"event": event[starts], "early": bits & ((1 << _BITS) - 1), "late": bits >> _BITS}
+    if "known" in rows.columns:
+        columns["known"] = lates[late_code[starts]]
+    return TableColumns(account[starts], rows.accounts, columns, rows.texts)
 
 
 def _used(rows: Frame, first: int, days: int) -> Frame:
     """Return a row per account and event, its periods with use as the bits of two numbers."""
-    keys = ["account_id", "event", *(["known"] if "known" in rows.collect_schema().names() else [])]
-    day = nw.col("day")
-    if rows.collect_schema()["day"] == nw.Date:
-        day = day_in_calendar("day") - _EPOCH
-    if len(keys) > 2 and rows.collect_schema()["known"] == nw.Date:
+    keys = keys_with_known(rows, "account_id", "event")
+    if "known" in keys:
         rows = rows.with_columns(known=day_in_calendar("known") - _EPOCH)
-    rows = rows.filter(nw.col("largest") > 0)
+    rows = rows.filter(nw.col("quantity") > 0)
+    day = day_in_calendar("day") - _EPOCH
     rows = rows.select(*keys, period=((day - first) / days).floor())
     rows = rows.group_by(*keys, "period").agg(nw.len().alias("rows"))
     period = nw.col("period")

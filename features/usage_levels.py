@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.daily_use import DailyUse
 from features.day_rows import Numbers, latest, summed
-from features.usage_rollup import DailyUse
 
 #: Weeks of the recent level, and of the account's own baseline. The week between is a buffer, so
 #: that a slow fall does not hide itself in its own baseline.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +16,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import usage_rollup
-from features.casting import cast_sql, literal, quoted
-from features.day_rows import BEFORE_ALL_DAYS
+from features.casting import cast_sql, quoted
+from features.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS
 from features.errors import HealthError
 from features.relations import Relation, parquet_sql
-from features.rollup_cache import RollupCache, content_key
+from features.rollup_cache import RollupCache
 from features.schema import TABLES
-from features.usage_rollup import by_account_day, collected, prepared
+from features.usage_rollup import Roll, collected, prepared
+from features.usage_so_far import (
+    Extend,
+    FileDays,
+    SoFar,
+    follow_one_another,
+    share_a_day,
+)
 
-_CODE = Path(usage_rollup.__file__)
+#: What makes roll-ups, and what adds them up.
+_CODE = ("usage_rollup", "usage_counts", "daily_use", "journey_steps", "journey_counts")
 
 
 @dataclass(frozen=True)
@@ -43,58 +50,113 @@ class UsageParts:
         canonical column, and the code that rolls up. A late row makes its file another one.
     open : callable
         Returns the rows of one file under canonical names and types.
-    read : callable
-        Returns the rows of several roll-ups.
     """
 
     cache: RollupCache
     source: str
     keys: Mapping[Path, str]
     open: Callable[[Path], nw.LazyFrame[Any]]
-    read: Callable[[list[Path]], nw.LazyFrame[Any]]
 
-    def daily(
+    def tables(
         self,
         name: str,
-        roll: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]],
+        roll: Roll,
         *,
         since: int = BEFORE_ALL_DAYS,
-    ) -> nw.LazyFrame[Any]:
-        """Return the roll-ups of all files as one lazy frame, ``day`` and ``known`` as numbers.
+        until: int = AFTER_ALL_DAYS,
+        columns: Sequence[str] | None = None,
+    ) -> list[pa.Table]:
+        """Return the roll-up of each file that has a day of [since, until), names as codes.
 
-        A file that is known to end before the day `since` is passed over.
+        There is one at least, so that its columns are told, be it without a row. `columns` names
+        some of them.
         """
-        return self.read(self._rolled(name, roll, since))
+        needed = self._reaching(since, until)
+        if not needed:
+            last = self._of(name, roll, [*self.keys.values()][-1:], columns)
+            return [table.slice(0, 0) for table in last]
+        return self._of(name, roll, needed, columns)
 
-    def days_sql(self) -> str:
-        """Return SQL of the rows counted by account and day: account_id, moment, n, first, last."""
-        files = [literal(str(file)) for file in self._rolled("days", by_account_day)]
-        return (
-            "SELECT account_id, date_trunc('day', first) AS moment, CAST(n AS BIGINT) AS n, "
-            f"first, last FROM read_parquet([{', '.join(files)}])"
-        )
+    def so_far(
+        self, name: str, rolled: str, roll: Roll, extend: Extend, *, before: int | None = None
+    ) -> pa.Table | None:
+        """Return what the files that end before a day add up to; None where there is none.
 
-    def _rolled(
-        self,
-        name: str,
-        roll: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]],
-        since: int = BEFORE_ALL_DAYS,
-    ) -> list[Path]:
-        """Return the sound roll-up of each file, made by `roll` where none was kept.
-
-        At least one is returned, so that there is something to read, be it without a row.
+        Parameters
+        ----------
+        name : str
+            What the sum is called where it is kept.
+        rolled, roll : str, callable
+            The roll-up that it is made of, as in `tables`.
+        extend : callable
+            Adds roll-ups to a sum (None: of nothing).
+        before : int, optional
+            By default all files.
         """
-        needed = [k for k in self.keys.values() if self._last_day(k, since) >= since]
-        needed = needed or list(self.keys.values())[-1:]
-        for file, key in self.keys.items():
-            if key in needed and not self.cache.holds(key, [name]):
-                table = collected(roll(prepared(self.open(file))))
-                last = pc.max(table["day"]).as_py()
-                self._keep(key, {name: table}, {} if last is None else {"last_day": last})
-        return [self.cache.path(key, name) for key in dict.fromkeys(needed)]
+        self._roll(rolled, roll, [key for key in self.keys.values() if self._days(key) is None])
+        sums, files = self._sums(), self._in_order()
+        past = sum(before is None or file.last < before for file in files)
+        return sums.total(name, lambda keys: self._of(rolled, roll, keys), extend, past)
 
-    def _last_day(self, key: str, unknown: int) -> int:
-        return int(self.cache.note(key).get("last_day", unknown))
+    def follow_one_another(self) -> bool:
+        """Tell whether no file begins before the one before has ended, as far as is known."""
+        return self._is_known() and follow_one_another(self._in_order())
+
+    def share_a_day(self) -> bool:
+        """Tell whether rows of a day may lie in two files."""
+        return not self._is_known() or share_a_day(self._in_order())
+
+    def _is_known(self) -> bool:
+        return all(self._days(key) is not None for key in self.keys.values())
+
+    def _sums(self) -> SoFar:
+        return SoFar(self.cache, self.source, self._in_order())
+
+    def _in_order(self) -> list[FileDays]:
+        found = [(key, self._days(key)) for key in self.keys.values()]
+        files = [FileDays(key, *days) for key, days in found if days]
+        return sorted(files, key=lambda file: (file.last, file.first, file.key))
+
+    def _reaching(self, since: int, until: int = AFTER_ALL_DAYS) -> list[str]:
+        """Return the keys of the files that are not known to have no day of [since, until)."""
+        found = [(key, self._days(key)) for key in self.keys.values()]
+        return [
+            key
+            for key, days in found
+            if days is None or (days and days[1] >= since and days[0] < until)
+        ]
+
+    def _days(self, key: str) -> tuple[int, int] | tuple[()] | None:
+        """Return the first and the last day of a file; empty of an empty one, None if unknown."""
+        told = self.cache.note(key).get("days")
+        return None if told is None else tuple(told)
+
+    def _of(
+        self, name: str, roll: Roll, keys: Iterable[str], columns: Sequence[str] | None = None
+    ) -> list[pa.Table]:
+        """Return the roll-ups of some files, made where they are not there or not sound."""
+        found = []
+        for key in keys:
+            table = self.cache.tables(key, name, columns)
+            if table is None:
+                made = self._made(name, roll, key)
+                table = made if columns is None else made.select(columns)
+            found.append(table)
+        return found
+
+    def _roll(self, name: str, roll: Roll, keys: Iterable[str]) -> None:
+        """Make the roll-ups of some files that are not there, or are not what was written."""
+        for key in keys:
+            if not self.cache.holds(key, [name]):
+                self._made(name, roll, key)
+
+    def _made(self, name: str, roll: Roll, key: str) -> pa.Table:
+        file = next(file for file, of_file in self.keys.items() if of_file == key)
+        table = collected(roll(prepared(self.open(file)))).sort_by("day")
+        ends = pc.min_max(table["day"]).as_py()
+        days = [] if ends["min"] is None else [ends["min"], ends["max"]]
+        self._keep(key, {name: table}, {"days": days})
+        return table
 
     def unchecked(self, observed_until: datetime | None) -> list[Path]:
         """Return the files whose rows have not passed every rule on single rows yet."""
@@ -110,7 +172,7 @@ class UsageParts:
 
     def forget_earlier(self) -> None:
         """Remove what was kept of earlier contents of these files."""
-        self.cache.forget(self.source, self.keys.values())
+        self.cache.forget(self.source, [*self.keys.values(), *self._sums().chain])
 
     def _passed(self, key: str, observed_until: datetime | None) -> bool:
         noted = self.cache.note(key).get("checked_until")
@@ -156,15 +218,15 @@ def parts_of(
     schemas = [pq.read_schema(file) for file in relation.parquet]
     if not schemas or any(schema != schemas[0] for schema in schemas):
         return None
-    code = hashlib.sha256(_CODE.read_bytes()).hexdigest()
-    definition = json.dumps([code, *((name, names[name], types[name]) for name in sorted(names))])
-    keys = {file: content_key(file, definition) for file in relation.parquet}
+    here = Path(__file__)
+    code = [hashlib.sha256(here.with_name(f"{name}.py").read_bytes()).hexdigest() for name in _CODE]
+    definition = json.dumps([*code, *((name, names[name], types[name]) for name in sorted(names))])
     cache = RollupCache(folder)
-
-    def read(files: list[Path]) -> nw.LazyFrame[Any]:
-        return nw.from_native(connection.sql(f"SELECT * FROM {parquet_sql(files)}"))
-
-    return UsageParts(cache, relation.label, keys, opener(connection, names, types), read)
+    keys = {
+        file: hashlib.sha256(f"{content} {definition}".encode()).hexdigest()[:32]
+        for file, content in cache.contents(relation.parquet).items()
+    }
+    return UsageParts(cache, relation.label, keys, opener(connection, names, types))
 
 
 def opener(

@@ -7,11 +7,13 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from features.day_rows import DayRows, Numbers, day_number
+from features.day_rows import Codes, DayRows, Numbers, day_number, distinct, latest, summed
 from features.point_in_time import collect
 from features.tables import Tables
-from features.usage_rollup import by_event, collected, rolled
+from features.usage_events import event_rows
+from features.usage_rollup import by_event, collected, kept_rollups, named_codes, unkept_rows
 
 #: A quota is near its limit from this share on.
 NEAR_LIMIT = 0.8
@@ -35,7 +37,14 @@ class Quotas:
         held = _held(tables)
         keys = held[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
         self._held = held.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
-        self._keys = keys
+        #: The accounts that ever had a quota, in the order of what `fullest` returns.
+        self.accounts = pd.Index(keys["account_id"].unique(), dtype=object)
+        products = self._held[["account_id", "product", "quota_event", "limit"]]
+        groups = products.groupby(list(products), sort=False).ngroup()
+        self._product = groups.to_numpy().astype(np.int64)
+        self._products = products.drop_duplicates(ignore_index=True)
+        self._account = self.accounts.get_indexer(pd.Index(self._products["account_id"]))
+        self._count = len(keys)
         self._rows = _use_of(tables, keys, dates)
 
     def as_of(self, day: Any) -> pd.DataFrame:
@@ -51,41 +60,49 @@ class Quotas:
             that one burst does not count; 0 where nothing is left, NaN where the typical week is
             silent.
         """
+        products, figures = self._as_of(day)
+        there = self._products.iloc[products].drop(columns="limit").reset_index(drop=True)
+        return there.assign(**figures)
+
+    def fullest(self, day: Any) -> dict[str, Numbers]:
+        """Return the quota features as of a date, by account; NaN where no quota runs."""
+        products, figures = self._as_of(day)
+        account, count = self._account[products], len(self.accounts)
+        runs = summed(account, count) > 0
+        near = (figures["share"] >= NEAR_LIMIT).astype(float)
+        soonest = latest(account, count, -np.nan_to_num(figures["days_to_limit"], nan=np.inf))
+        return {
+            "usage_quota_use_30d": latest(account, count, figures["share"]),
+            "usage_quota_days_to_limit": np.where(np.isfinite(soonest), -soonest, np.nan),
+            "usage_quotas_near_limit": np.where(runs, summed(account, count, near), np.nan),
+        }
+
+    def _as_of(self, day: Any) -> tuple[Codes, dict[str, Numbers]]:
+        """Return the products with a quota that runs, by number, and their figures."""
         date = pd.Timestamp(day)
         running = (self._held["started_at"] < date) & ~(self._held["ended_at"] < date)
         if "known_at" in self._held:
             running &= ~(self._held["known_at"] >= date)
-        rows = self._held[running]
-        quota = np.bincount(rows["limit"], rows["quota"], len(self._keys))
+        rows = running.to_numpy()
+        limits, quotas = self._held["limit"].to_numpy()[rows], self._held["quota"].to_numpy()[rows]
+        quota = summed(limits, self._count, quotas)
         used, pace = self._use(day_number(date))
         left = np.maximum(quota - used, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             lasts = np.where(pace > 0, left / pace, np.nan)
             share = used / quota
         lasts = np.where(left > 0, lasts, 0.0)
-        products = rows[["account_id", "product", "quota_event", "limit"]].drop_duplicates()
-        limit = products.pop("limit").to_numpy()
+        products = distinct(self._product[rows], len(self._products))
+        limit = self._products["limit"].to_numpy()[products]
         figures = {"quota": quota, "used_30d": used, "share": share, "days_to_limit": lasts}
-        return products.assign(**{name: value[limit] for name, value in figures.items()})
+        return products, {name: value[limit] for name, value in figures.items()}
 
     def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
         """Return the use in 30 days and a day's typical use of each limit."""
-        count = len(self._keys)
+        count = self._count
         used = self._rows.totals(self._rows.within(as_of, _REACH_DAYS), "quantity", count)
         weeks = self._rows.per_week(self._rows.within(as_of, 28), as_of, 4, count, "quantity")
         return used, np.median(weeks, axis=1) / 7
-
-
-def fullest(quota: pd.DataFrame) -> pd.DataFrame:
-    """Return the quota features per account from `Quotas.as_of`."""
-    per_account = quota.assign(near=quota["share"] >= NEAR_LIMIT).groupby("account_id")
-    return pd.DataFrame(
-        {
-            "usage_quota_use_30d": per_account["share"].max(),
-            "usage_quota_days_to_limit": per_account["days_to_limit"].min(),
-            "usage_quotas_near_limit": per_account["near"].sum().astype(float),
-        }
-    )
 
 
 def _held(tables: Tables) -> pd.DataFrame:
@@ -100,19 +117,37 @@ def _held(tables: Tables) -> pd.DataFrame:
 
 def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRows:
     """Return the use that counts against a limit by day, numbered by limit."""
-    limit, day = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    known, quantity = np.empty(0), np.empty(0)
-    if len(keys):
-        counts = nw.col("event").is_in(keys["quota_event"].unique().tolist())
-        start, end = day_number(dates.min()) - _REACH_DAYS, day_number(dates.max())
-        for _, rows in rolled(tables, "events", by_event, start, end):
-            use = collected(rows.filter(counts)).to_pandas()
-            pairs = use.rename(columns={"event": "quota_event"}).astype(
-                {"account_id": object, "quota_event": object}
-            )
-            use = pairs.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
-            late = use["known"] if "known" in use else pd.Series(np.nan, index=use.index)
-            limit, day = np.append(limit, use["limit"]), np.append(day, use["day"])
-            known, quantity = np.append(known, late), np.append(quantity, use["quantity"])
+    nothing = np.empty(0, dtype=np.int64)
+    if not len(keys):
+        return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
+    events, accounts = (pd.Index(keys[name].unique()) for name in ("quota_event", "account_id"))
+    start, end = day_number(dates.min()) - _REACH_DAYS, day_number(dates.max())
+    counts = nw.col("event").is_in(events.to_list())
+    rolled_up = [
+        _of_events(table, events) for table in kept_rollups(tables, "events", by_event, start, end)
+    ]
+    rolled_up += [
+        collected(by_event(rows.filter(counts))) for _, rows in unkept_rows(tables, start, end)
+    ]
+    if not rolled_up:
+        return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
+    rows = event_rows(rolled_up, accounts)
+    # What no contract limits stands at −1, the last.
+    limits = np.full((len(accounts), len(events) + 1), -1)
+    account, event = (
+        names.get_indexer(pd.Index(keys[column]))
+        for names, column in ((accounts, "account_id"), (events, "quota_event"))
+    )
+    limits[account, event] = np.arange(len(keys))
+    event = events.get_indexer(rows.texts["event"])[rows["event"]]
+    limit = limits[rows.account, event]
+    rows, limit = rows.taken(limit >= 0), limit[limit >= 0]
+    day = rows["day"].astype(np.int64)
+    known = rows.columns.get("known", np.full(len(day), np.nan))
     seen = None if np.isnan(known).all() else np.fmax(day, known).astype(np.int64)
-    return DayRows.ordered(limit, limit, day, seen, {"quantity": quantity})
+    return DayRows.ordered(limit, limit, day, seen, {"quantity": rows["quantity"]})
+
+
+def _of_events(table: pa.Table, events: pd.Index[str]) -> pa.Table:
+    names, code = named_codes(table["event"])
+    return table.filter(pd.Index(names.to_pylist()).isin(events)[code])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from features.daily_use import DailyUse
 from features.day_rows import Codes, Numbers, earliest, summed
 from features.usage_levels import WINDOWS, Columns, share
-from features.usage_rollup import DailyUse
 
 #: A regular is a user who was active on so many days of the last 28.
 REGULAR_DAYS = 4

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
@@ -72,7 +72,7 @@ def _built(opened: OpenedTables) -> pd.DataFrame:
 
 def _rolled(folder: Path) -> dict[str, int]:
     """Return the kept files and when each was written."""
-    return {f.name: f.stat().st_mtime_ns for f in (folder / "rollups").glob("*.parquet")}
+    return {f.name: f.stat().st_mtime_ns for f in (folder / "rollups").glob("*.arrow")}
 
 
 def test_kept_roll_ups_change_no_figure(tmp_path: Path, sources: dict[str, TableSource]) -> None:
@@ -136,8 +136,10 @@ def test_a_late_row_of_an_old_day_is_counted(
     busy = (after["account_id"] == "busy") & (after["as_of"] == DAY)
     grown = after.loc[busy, "usage_records_90d"] - before.loc[busy, "usage_records_90d"]
     assert list(grown) == [1]
+    # All but those of one file stay, and the sums over the files from there on.
     same = {name for name, time in _rolled(tmp_path).items() if written.get(name) == time}
-    assert len(same) >= len(written) - 3
+    rolled = {name for name in written if name.split(".")[1] in {"users", "events", "days"}}
+    assert len(same & rolled) >= len(rolled) - 3
 
 
 def test_a_renamed_column_is_another_roll_up(
@@ -158,7 +160,7 @@ def test_a_broken_roll_up_is_made_anew(
     tmp_path: Path, sources: dict[str, TableSource], damage: str, name: str
 ) -> None:
     whole = _features(tmp_path, sources)
-    first, second = sorted((tmp_path / "rollups").glob(f"*.{name}.parquet"))[:2]
+    first, second = sorted((tmp_path / "rollups").glob(f"*.{name}.arrow"))[:2]
     content = first.read_bytes()
     if damage == "gone":
         first.unlink()
@@ -219,7 +221,8 @@ def _no_leftovers(tmp_path: Path) -> Iterator[None]:
 
 
 def _sorted(content: bytes) -> pd.DataFrame:
-    frame = pd.read_parquet(io.BytesIO(content))
+    with pyarrow.ipc.open_file(pa.BufferReader(content)) as file:
+        frame = file.read_all().to_pandas()
     texts = frame.select_dtypes("category").columns
     frame = frame.astype(dict.fromkeys(texts, object))
     return frame.sort_values(list(frame.columns)).reset_index(drop=True)

@@ -1,0 +1,270 @@
+"""Use by user and day, as numbers, for all windows of all dates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.day_rows import (
+    BEFORE_ALL_DAYS,
+    Codes,
+    DayRows,
+    Numbers,
+    day_number,
+    day_of,
+    earliest,
+    summed,
+)
+from features.tables import Tables
+from features.usage_rollup import (
+    Frame,
+    by_user,
+    collected,
+    in_order_of_day,
+    kept_rollups,
+    keys_with_known,
+    named_codes,
+    rows_before,
+    unkept_rows,
+    within_days,
+)
+from features.usage_so_far import following
+
+#: Days before a date that a window may reach back.
+REACH_DAYS = 126
+_SUMS = ("quantity", "records", "errors", "errors_known", "users_counted")
+
+
+@dataclass(frozen=True)
+class DailyUse:
+    """The use of all accounts by day.
+
+    Attributes
+    ----------
+    accounts : pd.Index
+        Names of the accounts that ever used something, in order.
+    rows : DayRows
+        A row per account, user and day, numbered by user (−1: a nameless one), with the sums of
+        quantity, records, errors, errors_known, users_counted and the largest active_users. What
+        lies before every window stands as one row without sums per user, on its last day.
+    user_account : array of int
+        The account of each user; users are in order of account and name.
+    has_users : bool
+        Whether rows name their users.
+    may_repeat : bool
+        Whether a user may have several rows of a day.
+    """
+
+    accounts: pd.Index[str]
+    rows: DayRows
+    user_account: Codes
+    has_users: bool
+    may_repeat: bool = False
+
+    @cached_property
+    def account_days(self) -> DayRows:
+        """A row per account and day with use."""
+        return self.rows.distinct_days(self.rows.account)
+
+    @cached_property
+    def user_days(self) -> DayRows:
+        """A row per user and day with use; without nameless users."""
+        rows = self.rows
+        named = np.flatnonzero(rows.member >= 0)
+        known = None if rows.known is None else rows.known[named]
+        plain = DayRows(rows.member[named], rows.member[named], rows.day[named], known, {})
+        # Without late rows there is one row per user and day already.
+        repeats = known is not None or self.may_repeat
+        return plain.distinct_days(plain.member) if repeats else plain
+
+    @cached_property
+    def used_from(self) -> Codes:
+        """The day on which the first use of each account was known."""
+        return earliest(self.rows.account, len(self.accounts), self.rows.seen_from)
+
+    @cached_property
+    def named_from(self) -> Codes:
+        """The day on which the first use by a named user of each account was known."""
+        named = self.rows.member >= 0
+        return earliest(self.rows.account[named], len(self.accounts), self.rows.seen_from[named])
+
+
+def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
+    """Roll up the use that the features of these dates are made from.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs usage.
+    dates : pd.Series of datetime
+        The dates as of which features are made; not empty.
+    """
+    first, end = day_number(dates.min()), day_number(dates.max())
+    since = first - REACH_DAYS
+    users = _older(tables, since, end) + kept_rollups(tables, "users", by_user, since, end)
+    if tables.parts is not None:
+        users = in_order_of_day(users)
+    users += [collected(by_user(rows)) for _, rows in unkept_rows(tables, since, end)]
+    use = _assembled(users, tables.has("usage", "user_id"))
+    # The rows of one day may lie in several files, each of which was rolled up by itself.
+    repeats = tables.parts is not None and tables.parts.share_a_day()
+    return replace(use, may_repeat=repeats)
+
+
+def _older(tables: Tables, since: int, end: int) -> list[pa.Table]:
+    """Return the last day of each user before every window."""
+    parts = tables.parts
+    if parts is None:
+        return [collected(_older_rows(rows_before(tables, end), since))]
+    sums = parts.so_far("last_days", "users", by_user, last_days, before=since)
+    # Of a file that reaches into the windows the rows before them, as they are.
+    reaching = parts.tables("users", by_user, since=since, until=since)
+    return following(sums, [within_days(table, BEFORE_ALL_DAYS, since) for table in reaching])
+
+
+def _older_rows(rows: Frame, since: int) -> Frame:
+    """Return one row per user for the time before every window: its last day."""
+    start = day_of(since)
+    rows = rows.filter(nw.col("occurred_at") < start.to_pydatetime())
+    if "active_users" in rows.collect_schema().names():
+        there = ~nw.col("active_users").is_null()
+        counted = nw.when(there).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+        rows = rows.with_columns(users_counted=counted)
+    return _last_days(rows, start.date(), nw.col("occurred_at").max().dt.date())
+
+
+def _last_days(rows: Frame, since: int | date, last: nw.Expr) -> Frame:
+    """Return the last day per user of rows before a day, without sums."""
+    if "known" in rows.collect_schema().names():
+        late = nw.col("known") >= since
+        rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
+    told = [last.alias("day")]
+    if "users_counted" in rows.collect_schema().names():
+        told.append(nw.col("users_counted").sum())
+    return rows.group_by(*keys_with_known(rows, "account_id", "user_id")).agg(*told)
+
+
+def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
+    """Add roll-ups by user and day to the last day of each user, which has no sums.
+
+    A row that was known late stands by itself, unless that was before the last of the days: all
+    of them lie before the windows of any date that this is asked for.
+    """
+    rows = _joined(following(before, users), "user_id")
+    (accounts, account), (names, code) = (
+        named_codes(rows[name]) for name in ("account_id", "user_id")
+    )
+    day, late = _days(rows, "day"), _known(rows)
+    known = np.full(len(day), -1) if late is None else np.where(late > day.max(), late, -1)
+    lates, late_code = np.unique(known, return_inverse=True)
+    # The nameless stand in front, at 0.
+    key = (account * (len(names) + 1) + code + 1) * max(len(lates), 1) + late_code
+    number, unique = pd.factorize(key)
+    user, late_of = np.divmod(unique, max(len(lates), 1))
+    last = np.full(len(unique), np.iinfo(np.int64).min)
+    np.maximum.at(last, number, day)
+    columns = {
+        "account_id": _as_names(accounts, user // (len(names) + 1)),
+        "user_id": _as_names(names, user % (len(names) + 1) - 1),
+        "day": pa.array(last, pa.int32()),
+    }
+    if (lates >= 0).any():
+        columns["known"] = pa.array(lates[late_of], pa.int32(), mask=lates[late_of] < 0)
+    if "users_counted" in rows.column_names:
+        counted = _zero_for_none(_numbers(rows, "users_counted"))
+        columns["users_counted"] = pa.array(summed(number, len(unique), counted))
+    return pa.table(columns).sort_by("day")
+
+
+def _as_names(names: pa.Array, code: Codes) -> pa.DictionaryArray:
+    """Return names by their place; null for −1."""
+    return pa.DictionaryArray.from_arrays(pa.array(code, pa.int32(), mask=code < 0), names)
+
+
+def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
+    users = _joined(parts, "user_id")
+    (accounts, account), (names, code) = (
+        named_codes(users[name]) for name in ("account_id", "user_id")
+    )
+    user, pairs = _numbered(account, code, len(names))
+    values = {name: _zero_for_none(_numbers(users, name)) for name in _SUMS}
+    values["active_users"] = _numbers(users, "active_users")
+    rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
+    return DailyUse(pd.Index(accounts.to_pylist(), dtype=object), rows, pairs[:, 0], has_users)
+
+
+def _joined(parts: list[pa.Table], member: str) -> pa.Table:
+    """Put parts one after another; an empty frame's names are of no kind, so they are cast."""
+    text = pa.dictionary(pa.int32(), pa.string())
+    texts = {"account_id", member}
+    cast = [
+        pa.table({n: part[n].cast(text) if n in texts else part[n] for n in part.column_names})
+        for part in parts
+    ]
+    # What is older than every window comes without sums.
+    return pa.concat_tables(cast, promote_options="permissive")
+
+
+def _numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
+    """Return each row's pair of account and code by number (−1 without one), and the pairs.
+
+    Pairs are numbered in order of account and code. A number of its own for each of millions of
+    rows is found by counting where there is room for every pair, or where each code stands with
+    one account; else by hashing.
+    """
+    there = code >= 0
+    width, accounts = max(count, 1), int(account.max(initial=0)) + 1
+    if not there.all():
+        number = np.full(len(code), -1, dtype=np.int64)
+        number[there], pairs = _numbered(account[there], code[there], count)
+        return number, pairs
+    owner = np.zeros(width, dtype=np.int64)
+    owner[code] = account
+    if accounts * width <= max(4 * len(code), 2**22):
+        key = account * width + code
+        occurs = np.zeros(accounts * width, dtype=bool)
+        occurs[key] = True
+        unique = np.flatnonzero(occurs)
+        number = (np.cumsum(occurs) - 1)[key]
+    elif len(code) and (owner[code] == account).all():
+        unique = np.sort(owner * width + np.arange(width))
+        place = np.empty(width, dtype=np.int64)
+        place[unique % width] = np.arange(width)
+        number = place[code]
+    else:
+        number, found = pd.factorize(account * width + code, sort=True)
+        unique = np.asarray(found, dtype=np.int64)
+    return number, np.stack([unique // width, unique % width], axis=1)
+
+
+def _numbers(table: pa.Table, name: str) -> Numbers:
+    """Return a column; where it is not there one NaN stands for all, and takes no room."""
+    if name not in table.column_names:
+        return np.broadcast_to(np.nan, len(table))
+    return np.asarray(table[name].to_numpy(), dtype=float)
+
+
+def _zero_for_none(values: Numbers) -> Numbers:
+    if values.strides == (0,):
+        return np.broadcast_to(np.nan_to_num(values[:1]), values.shape) if len(values) else values
+    return np.where(np.isnan(values), 0.0, values)
+
+
+def _days(table: pa.Table, name: str) -> Codes:
+    return np.asarray(table[name].to_numpy(), dtype=np.int64)
+
+
+def _known(table: pa.Table) -> Codes | None:
+    """Return the day on which each row was known; None where no row was late."""
+    if "known" not in table.column_names or table["known"].null_count == len(table):
+        return None
+    late = np.asarray(pc.fill_null(table["known"], 0).to_numpy(), dtype=np.int64)
+    return np.maximum(late, _days(table, "day"))

@@ -1,0 +1,91 @@
+"""The rows of a large usage table counted, as kept roll-ups tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.day_rows import earliest, summed
+from features.usage_parts import UsageParts
+from features.usage_rollup import by_account_day, named_codes
+from features.usage_so_far import following
+
+
+@dataclass(frozen=True)
+class UsageCounts:
+    """What the files of a usage table hold, without a look at a row that was counted before.
+
+    A row without an account or a time is not among them.
+    """
+
+    parts: UsageParts
+
+    def spans(self) -> pa.Table:
+        """Return the rows of each account: account_id, n, first and last."""
+        spans = self.parts.so_far("spans", "days", by_account_day, _spans)
+        return _spans(None, self._days()) if spans is None else spans
+
+    def calendar(self) -> pa.Table:
+        """Return the rows of each day: day, n and last."""
+        calendar = self.parts.so_far("calendar", "days", by_account_day, _calendar)
+        return _calendar(None, self._days()) if calendar is None else calendar
+
+    def days_of(self, accounts: Sequence[str]) -> pa.Table:
+        """Return the rows of some accounts by day: account_id, moment and n."""
+        wanted, found = pa.array(accounts, pa.string()), []
+        columns = ["account_id", "day", "n"]
+        for table in self.parts.tables("days", by_account_day, columns=columns):
+            account = table["account_id"].combine_chunks()
+            is_wanted = pc.is_in(account.dictionary, value_set=wanted).to_numpy(
+                zero_copy_only=False
+            )
+            codes = account.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            rows = table.filter(np.append(is_wanted, False)[codes])
+            found.append(
+                pa.table(
+                    {
+                        "account_id": rows["account_id"].cast(pa.string()),
+                        "moment": rows["day"].cast(pa.date32()).cast(pa.timestamp("us")),
+                        "n": rows["n"].cast(pa.int64()),
+                    }
+                )
+            )
+        return pa.concat_tables(found)
+
+    def _days(self) -> list[pa.Table]:
+        return self.parts.tables("days", by_account_day)
+
+
+def _spans(before: pa.Table | None, days: list[pa.Table]) -> pa.Table:
+    """Add rows counted by account and day to the spans of accounts."""
+    rows = _counted(following(before, days), ["account_id", "n", "first", "last"])
+    names, code = named_codes(rows["account_id"])
+    first, last = (rows[name].cast(pa.int64()).to_numpy() for name in ("first", "last"))
+    return pa.table(
+        {
+            "account_id": names.dictionary_encode(),
+            "n": summed(code, len(names), rows["n"].to_numpy()),
+            "first": pa.array(earliest(code, len(names), first), pa.timestamp("us")),
+            "last": pa.array(-earliest(code, len(names), -last), pa.timestamp("us")),
+        }
+    )
+
+
+def _calendar(before: pa.Table | None, days: list[pa.Table]) -> pa.Table:
+    """Add rows counted by account and day to the rows of each day."""
+    told = [] if before is None else [before]
+    told += [
+        pa.table({"day": rows["day"].cast(pa.date32()), "n": rows["n"], "last": rows["last"]})
+        for rows in (_counted([table], table.column_names) for table in days)
+    ]
+    by_day = pa.concat_tables(told).group_by("day").aggregate([("n", "sum"), ("last", "max")])
+    return by_day.rename_columns({"n_sum": "n", "last_max": "last"})
+
+
+def _counted(tables: list[pa.Table], columns: list[str]) -> pa.Table:
+    rows = pa.concat_tables([table.select(columns) for table in tables])
+    return rows.filter(pc.and_(pc.is_valid(rows["account_id"]), pc.is_valid(rows["first"])))
