@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import inspect
 import io
 import json
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+from sklearn.base import BaseEstimator
 
 from features.errors import HealthError
 
@@ -188,7 +190,8 @@ def load_version(models_dir: Path, version: str) -> Version:
     ------
     HealthError
         The version or a file is missing, the manifest or a checksum does not match, or a library
-        has another major version than the one the version was trained with.
+        has another major version than the one the version was trained with, or the version is of
+        a release of this software whose models were other ones.
     """
     manifest = require_version(models_dir, version).manifest
     folder = models_dir / version
@@ -202,7 +205,7 @@ def load_version(models_dir: Path, version: str) -> Version:
     # Every file first: none is opened where one of them was changed.
     files = {name: _checked(folder / name, sha) for name, sha in manifest["checksums"].items()}
     artefacts = {
-        name.removesuffix(".joblib"): joblib.load(io.BytesIO(content))
+        name.removesuffix(".joblib"): _opened(folder / name, content)
         for name, content in files.items()
         if name.endswith(".joblib")
     }
@@ -237,6 +240,40 @@ def _checked(path: Path, checksum: str) -> bytes:
             fix="do not use this version: restore the file from a backup, or train again",
         )
     return content
+
+
+def _opened(path: Path, content: bytes) -> Any:
+    """Open an artefact whose checksum held; refuse one of which another release knew less."""
+    try:
+        value = joblib.load(io.BytesIO(content))
+    except (AttributeError, ImportError) as error:
+        lacking = str(error)
+    else:
+        lacking = ", ".join(_unknown_then(value))
+    if lacking:
+        raise HealthError(
+            f"trained by another release of this software ({lacking})",
+            where=str(path),
+            fix="train again, or install the release that it was trained with",
+        )
+    return value
+
+
+def _unknown_then(value: Any) -> list[str]:
+    """Return the parameters that our estimator, or one within it, has today and had not then."""
+    if not isinstance(value, BaseEstimator):
+        return []
+    ours = [
+        own
+        for own in (value, *vars(value).values())
+        if isinstance(own, BaseEstimator) and type(own).__module__.startswith("models.")
+    ]
+    return [
+        f"{type(own).__name__} has no {name}"
+        for own in ours
+        for name in inspect.signature(type(own)).parameters
+        if name not in vars(own)
+    ]
 
 
 def _check_libraries(folder: Path, trained: Mapping[str, str]) -> None:

@@ -18,6 +18,8 @@ from health.training.registry import (
     save_version,
     seal,
 )
+from models import ChurnModel
+from models.small_data import BaseRateClassifier
 
 
 def _save(folder: Path, value: int = 1) -> str:
@@ -76,6 +78,27 @@ def test_another_major_version_of_a_library_is_refused(tmp_path: Path) -> None:
     folder.rename(tmp_path / renamed)
     with pytest.raises(HealthError, match=r"scikit-learn .* \(trained with 0\.24\.1\)"):
         load_version(tmp_path, renamed)
+
+
+def test_a_model_of_another_release_is_refused_in_words(tmp_path: Path) -> None:
+    model = ChurnModel()
+    model.model_ = BaseRateClassifier()
+    version = save_version(tmp_path, {"churn": model}, {"evaluation": {}}, until="2026-01-04")
+    assert load_version(tmp_path, version.name).artefacts["churn"].get_params()
+    del model.model_.prior_rows
+    older = save_version(tmp_path, {"churn": model}, {"evaluation": {}}, until="2026-01-04")
+    with pytest.raises(HealthError, match=r"another release .*BaseRateClassifier has no prior_rows"):
+        load_version(tmp_path, older.name)
+
+
+def test_a_model_whose_class_is_gone_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = {"churn": BaseRateClassifier()}
+    version = save_version(tmp_path, model, {"evaluation": {}}, until="2026-01-04")
+    monkeypatch.delattr("models.small_data.BaseRateClassifier")
+    with pytest.raises(HealthError, match="another release of this software"):
+        load_version(tmp_path, version.name)
 
 
 def test_further_files_are_vouched_for(tmp_path: Path) -> None:
