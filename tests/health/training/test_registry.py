@@ -87,7 +87,7 @@ def test_a_model_of_another_release_is_refused_in_words(tmp_path: Path) -> None:
     assert load_version(tmp_path, version.name).artefacts["churn"].get_params()
     del model.model_.prior_rows
     older = save_version(tmp_path, {"churn": model}, {"evaluation": {}}, until="2026-01-04")
-    with pytest.raises(HealthError, match=r"another release .*BaseRateClassifier has no prior_rows"):
+    with pytest.raises(HealthError, match="BaseRateClassifier has no prior_rows"):
         load_version(tmp_path, older.name)
 
 
