@@ -13,7 +13,7 @@ from features.spine_dates import ByAccount, SpineDates
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
 from features.usage_events import Events
-from features.usage_levels import WINDOWS, Columns, levels, peak_users
+from features.usage_levels import WINDOWS, Columns, levels, peak_users, share
 from features.usage_quota import Quotas
 from features.usage_users import Users
 
@@ -79,6 +79,8 @@ def _columns(use: DailyUse, users: Users | None, events: Events, as_of: int) -> 
     active = peak_users(use, as_of) if users is None else users.active(as_of)
     if users is not None:
         out |= users.columns(as_of)
+        for days in ("28", "90"):
+            out[f"usage_days_per_user_{days}d"] = share(active[f"days_{days}"], active[days])
     for window in WINDOWS:
         out[f"usage_active_users_{window}d"] = active[str(window)]
     out["usage_users_trend"] = np.log((active["28"] + 1.0) / (active["before"] + 1.0))
@@ -93,5 +95,9 @@ def _with_habits(told: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
     fleet = told["usage_events_trend"].groupby(spine["as_of"]).transform("median")
     told["usage_events_vs_fleet_trend"] = told["usage_events_trend"] - fleet
     seats = spine["seats"] if "seats" in spine else pd.Series(np.nan, index=spine.index)
-    told["usage_seat_utilisation_28d"] = told["usage_active_users_28d"] / seats.where(seats > 0)
+    utilisation = told["usage_active_users_28d"] / seats.where(seats > 0)
+    told["usage_seat_utilisation_28d"] = utilisation
+    # Where nobody was active there are no days of theirs, and none of the seats was in use.
+    seat_days = (utilisation * told["usage_days_per_user_28d"] / 28.0).mask(utilisation == 0, 0.0)
+    told["usage_seats_in_use_daily_28d"] = seat_days
     return told

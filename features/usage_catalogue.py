@@ -130,6 +130,25 @@ FEATURES = (
         null="no seats in the contract, or never used",
     ),
     _usage(
+        "seats_in_use_daily_28d",
+        28,
+        "share",
+        "On an average day of 28, {value} of the seats are in use",
+        "no seat was in use in 28 days",
+        null="no seats in the contract, never used, or users are not recorded",
+    ),
+    *(
+        _usage(
+            f"days_per_user_{w}d",
+            w,
+            "count",
+            f"Days in {w} on which an average active user works with it: {{value}}",
+            f"no active user worked with it on any of {w} days",
+            null=f"nobody was active in {w} days, or users are not recorded",
+        )
+        for w in (28, 90)
+    ),
+    _usage(
         "quota_use_30d",
         30,
         "share",

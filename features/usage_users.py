@@ -31,14 +31,17 @@ class Users:
     def active(self, as_of: int) -> Columns:
         """Return active users per account by window, and ``before``: two months ago.
 
-        NaN where no user of the account was ever named.
+        NaN where no user of the account was ever named. Beside them, as ``days_28`` and so on,
+        the days of their use, those of each user counted.
         """
         windows = {str(window): (window, 0) for window in WINDOWS} | {"before": (63, 35)}
         named = self._use.named_from < as_of
-        return {
-            name: np.where(named, self._per_account(self._days(as_of, days, until) > 0), np.nan)
-            for name, (days, until) in windows.items()
-        }
+        out = {}
+        for name, (window, until) in windows.items():
+            days = self._days(as_of, window, until)
+            out[name] = np.where(named, self._per_account(days > 0), np.nan)
+            out[f"days_{name}"] = self._per_account(days)
+        return out
 
     def columns(self, as_of: int) -> Columns:
         """Return the features that are told from users one by one."""

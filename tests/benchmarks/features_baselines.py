@@ -66,11 +66,23 @@ def pandas_usage(folder: Path, as_of: datetime, paying: pd.DataFrame) -> pd.Data
     out = out.join(_trends(use, index, out).where(old & ever, axis=0))
     fleet = out["usage_events_trend"].median()
     out["usage_events_vs_fleet_trend"] = out["usage_events_trend"] - fleet
-    out["usage_seat_utilisation_28d"] = out["usage_active_users_28d"] / paying["seats"].to_numpy()
+    seats = paying["seats"].to_numpy()
+    out["usage_seat_utilisation_28d"] = out["usage_active_users_28d"] / seats
+    out["usage_seats_in_use_daily_28d"] = _user_days(month).reindex(index).fillna(0.0) / 28 / seats
+    out.loc[~ever, "usage_seats_in_use_daily_28d"] = np.nan
+    for days in (28, 90):
+        user_days = _user_days(use[use["ago"] <= days])
+        out[f"usage_days_per_user_{days}d"] = user_days / out[f"usage_active_users_{days}d"]
     return out.join(_quota(folder, use, as_of)).reset_index()
 
 
 _NOT_ZERO = {"usage_top_user_share_28d", "usage_champions_silent", "usage_regular_share_28d"}
+
+
+def _user_days(window: pd.DataFrame) -> pd.Series[float]:
+    """Return the days of use of each account's users, those of each user counted."""
+    days = window.groupby(["account_id", "user_id"])["ago"].nunique()
+    return days.groupby("account_id").sum().astype(float)
 
 
 def _breadth(use: pd.DataFrame, month: pd.DataFrame, index: pd.Index[str]) -> pd.DataFrame:

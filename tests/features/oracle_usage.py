@@ -160,6 +160,28 @@ def utilisation(then: Then, account: str) -> Value:
     return None if users is None or contracted is None else users / contracted
 
 
+def _user_days(then: Then, account: str, days: int) -> int:
+    return sum(_days(rows) for rows in _by_user(then.uses(account, days)).values())
+
+
+@oracle("usage_seats_in_use_daily_28d")
+def seats_in_use_daily(then: Then, account: str) -> Value:
+    contracted = ORACLES["seats"](then, account)
+    if contracted is None or not _named(then, account):
+        return None
+    return _user_days(then, account, 28) / 28 / contracted
+
+
+def _days_per_user(days: int) -> None:
+    @oracle(f"usage_days_per_user_{days}d")
+    def days_per_user(then: Then, account: str) -> Value:
+        return _share(_user_days(then, account, days), len(_users(then.uses(account, days))))
+
+
+for _window in (28, 90):
+    _days_per_user(_window)
+
+
 def _quotas(then: Then, account: str) -> dict[str, float]:
     limits: defaultdict[str, float] = defaultdict(float)
     for row in then.of("all_running", account):

@@ -122,6 +122,7 @@ def test_never_used_is_null_and_stopped_is_zero() -> None:
         "usage_active_days_28d",
         "usage_distinct_events_28d",
         "usage_seat_utilisation_28d",
+        "usage_seats_in_use_daily_28d",
     ]
     told = _told({"usage": [_use_at(DAY)]}, {"usage": [_use_at(ago(150))]})
     assert told.loc[0, levels].isna().all()
