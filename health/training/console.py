@@ -35,7 +35,8 @@ def training(console: Console, trained: Trained, config: Config) -> None:
     if trained.promoted:
         say(console, "It scores from now on.")
     elif trained.decision.passes:
-        say(console, f"Not promoted, as asked: `{_promote(config, version.name)}` does it.")
+        why = trained.held_back or "as asked"
+        say(console, f"Not promoted, {why}: `{_promote(config, version.name)}` does it.")
     else:
         stays = "It stays a challenger" if trained.decision.champion else "It does not score yet"
         say(

@@ -30,11 +30,23 @@ from health.training.rows import TARGETS, TrainingSet, build_training_set, targe
 
 @dataclass(frozen=True)
 class Trained:
-    """A version that was trained, and whether it scores from now on."""
+    """A version that was trained, and whether it scores from now on.
+
+    Attributes
+    ----------
+    version : Version
+    decision : Decision
+        What speaks against it.
+    promoted : bool
+        Whether it scores.
+    held_back : str
+        Why it does not though nothing speaks against it and nobody asked for that.
+    """
 
     version: registry.Version
     decision: Decision
     promoted: bool
+    held_back: str = ""
 
 
 def train_version(
@@ -56,7 +68,8 @@ def train_version(
     until : datetime, optional
         Learn only from what was known before this date.
     promoted : bool
-        Make the version the champion, unless a feature leaks or it is worse than the champion.
+        Make the version the champion, unless a feature leaks, it is worse than the champion, or
+        the champion has learnt from later data.
     truth : pd.DataFrame, optional
         The true probabilities of a simulated company, as `evaluation_of` takes them.
     at, by : str
@@ -93,10 +106,20 @@ def train_version(
     )
     say("Comparing it with the champion")
     decision = weigh(config, version.name, made.training)
-    promoted = promoted and decision.passes
+    held_back = _knows_less(config, version, decision) if promoted else ""
+    promoted = promoted and decision.passes and not held_back
     if promoted and decision.champion != version.name:
         promote_version(config, decision, at=at, by=by, reason="trained")
-    return Trained(version, decision, promoted)
+    return Trained(version, decision, promoted, held_back)
+
+
+def _knows_less(config: Config, version: registry.Version, decision: Decision) -> str:
+    """Say so where the champion has learnt from later data: a look at the past replaces nothing."""
+    if decision.champion is None or not decision.compared:
+        return ""
+    champion = registry.require_version(config.models_dir, decision.champion)
+    ours, theirs = (str(v.manifest["trained_until"]) for v in (version, champion))
+    return f"it has learnt until {ours}, the champion until {theirs}" if ours < theirs else ""
 
 
 @dataclass(frozen=True)
