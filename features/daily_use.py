@@ -179,7 +179,7 @@ def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
     if (lates >= 0).any():
         columns["known"] = pa.array(lates[late_of], pa.int32(), mask=lates[late_of] < 0)
     if "users_counted" in rows.column_names:
-        counted = _zero_for_none(_numbers(rows, "users_counted"))
+        counted = _sums(rows, "users_counted")
         columns["users_counted"] = pa.array(summed(number, len(unique), counted))
     return pa.table(columns).sort_by("day")
 
@@ -195,7 +195,7 @@ def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
         named_codes(users[name]) for name in ("account_id", "user_id")
     )
     user, pairs = _numbered(account, code, len(names))
-    values = {name: _zero_for_none(_numbers(users, name)) for name in _SUMS}
+    values = {name: _sums(users, name) for name in _SUMS}
     values["active_users"] = _numbers(users, "active_users")
     rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
     return DailyUse(pd.Index(accounts.to_pylist(), dtype=object), rows, pairs[:, 0], has_users)
@@ -252,10 +252,13 @@ def _numbers(table: pa.Table, name: str) -> Numbers:
     return np.asarray(table[name].to_numpy(), dtype=float)
 
 
-def _zero_for_none(values: Numbers) -> Numbers:
-    if values.strides == (0,):
-        return np.broadcast_to(np.nan_to_num(values[:1]), values.shape) if len(values) else values
-    return np.where(np.isnan(values), 0.0, values)
+def _sums(table: pa.Table, name: str) -> Numbers:
+    """Return a column, 0 where it has no value."""
+    if name not in table.column_names:
+        return np.broadcast_to(0.0, len(table))
+    column = table[name]
+    filled = pc.fill_null(column, 0.0) if column.null_count else column
+    return np.asarray(filled.to_numpy(), dtype=float)
 
 
 def _days(table: pa.Table, name: str) -> Codes:

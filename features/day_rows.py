@@ -69,7 +69,8 @@ class DayRows:
         # Small whole numbers are sorted by counting.
         order = np.argsort((day - day.min()).astype(np.uint16), kind="stable")
         late = None if known is None else known[order]
-        sums = {name: value[order] for name, value in values.items()}
+        # One number that stands for all takes no room, and has no order.
+        sums = {n: value if value.strides == (0,) else value[order] for n, value in values.items()}
         owner = account[order]
         return cls(owner, owner if member is account else member[order], day[order], late, sums)
 

@@ -155,6 +155,7 @@ def test_never_used_is_null(feature: Feature, lives: pd.DataFrame) -> None:
 def test_stopped_is_zero(feature: Feature, lives: pd.DataFrame) -> None:
     value = lives.loc["stopped", feature.name]
     per = {"usage_errors_per_100_events_28d", "orders_mean_amount_365d"}
+    per |= {"usage_days_per_user_28d", "usage_days_per_user_90d"}
     # A mean of nothing is null; so is a rate.
     assert pd.isna(value) if feature.name in per else value == 0
 
