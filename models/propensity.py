@@ -23,7 +23,7 @@ from models.glass_box import GlassBoxClassifier
 from models.inputs import FloatArray, ModelInputError, binary_target, group_codes, model_frame
 from models.leakage import leakage_suspects
 from models.log_odds import LogOddsClassifier
-from models.score_model import score_columns
+from models.score_model import measures_told, score_columns
 from models.small_choice import AUTO, FEW, SCORE, SmallChoice, SmallModelClassifier
 from models.small_data import (
     FEWEST_EVENTS,
@@ -64,9 +64,6 @@ class PropensityModel(LogOddsClassifier):
         The feature that names the peer group, whose base rate stands in for a model.
     few_features : sequence of str, optional
         Candidates for the small model, best first.
-    score_measures : sequence of str
-        Measures of an overall score, whose points and weights are columns of `X`
-        (`score_columns`). A small model may be of that score alone; no other model sees them.
     small_model : str
         ``"auto"``, or which small model to take: ``"scorecard"``, ``"few-feature model"``.
     leakage_auc : float
@@ -82,6 +79,8 @@ class PropensityModel(LogOddsClassifier):
     ----------
     basis_ : str
         ``"model"``, ``"few-feature model"``, ``"scorecard"``, ``"base rate"`` or ``"none"``.
+    score_measures_ : list of str
+        The measures of an overall score that `X` tells.
     small_choice_ : SmallChoice or None
         Where `basis_` is one of two small models, which and why.
     has_signal_ : bool
@@ -120,7 +119,6 @@ class PropensityModel(LogOddsClassifier):
         account_folds: int = 3,
         peer_column: str | None = None,
         few_features: Sequence[str] | None = None,
-        score_measures: Sequence[str] = (),
         small_model: str = AUTO,
         leakage_auc: float = 0.95,
         estimator: GlassBoxClassifier | AnyClassifier | None = None,
@@ -134,7 +132,6 @@ class PropensityModel(LogOddsClassifier):
         self.account_folds = account_folds
         self.peer_column = peer_column
         self.few_features = few_features
-        self.score_measures = score_measures
         self.small_model = small_model
         self.leakage_auc = leakage_auc
         self.estimator = estimator
@@ -147,7 +144,9 @@ class PropensityModel(LogOddsClassifier):
         Parameters
         ----------
         X : pandas.DataFrame or array-like, shape = (n_samples, n_features)
-            Features as of a date; floats with NaN, text as nominal.
+            Features as of a date; floats with NaN, text as nominal. A small model may be of an
+            overall score alone where its measures' points and weights are columns too
+            (`score_columns`); no other model sees these.
         y : array-like, shape = (n_samples,)
             1 or True where the event came within the horizon. Rows whose label is not known
             yet (missing) are left out; where none is known the basis is ``"none"``.
@@ -164,6 +163,7 @@ class PropensityModel(LogOddsClassifier):
         """
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
+        self.score_measures_ = measures_told(frame.columns)
         scored, rows = self._labelled(frame, y, groups, times)
         self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
         self.accounts_ = len(np.unique(rows.codes))
@@ -205,7 +205,7 @@ class PropensityModel(LogOddsClassifier):
         codes = group_codes(groups, len(frame))[known]
         dates = None if times is None else np.asarray(times)[known]
         scored = LabelledRows(frame[known], target, codes, dates)
-        plain = frame.drop(columns=score_columns(self.score_measures), errors="ignore")
+        plain = frame.drop(columns=score_columns(self.score_measures_), errors="ignore")
         return scored, LabelledRows(plain[known], target, codes, dates)
 
     def _try(self, kind: str, rows: LabelledRows) -> TimeTest:
@@ -225,9 +225,9 @@ class PropensityModel(LogOddsClassifier):
         if basis == "model":
             own = GlassBoxClassifier(seed=self.seed, n_jobs=self.n_jobs)
             return own if self.estimator is None else clone(self.estimator)
-        if basis == FEW and self.score_measures:
+        if basis == FEW and self.score_measures_:
             return SmallModelClassifier(
-                self.score_measures,
+                self.score_measures_,
                 features=self.few_features,
                 use=self.small_model,
                 n_splits=self.n_splits,
@@ -256,7 +256,7 @@ class PropensityModel(LogOddsClassifier):
         if kind == "model":
             return f"{counted}: enough for a full model"
         if kind == FEW:
-            on = "the score alone or on few features" if self.score_measures else "few features"
+            on = "the score alone or on few features" if self.score_measures_ else "few features"
             return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model on {on}"
         return f"{counted}: at least {FEWEST_EVENTS} are needed, so no probability is published"
 
@@ -267,7 +267,7 @@ class PropensityModel(LogOddsClassifier):
     def _frame(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        return frame[list(self.model_.feature_names_in_)] if self.score_measures else frame
+        return frame[list(self.model_.feature_names_in_)] if self.score_measures_ else frame
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,13 @@ _LEAST_SPREAD = 1e-9
 def score_columns(measures: Sequence[str]) -> list[str]:
     """Return the columns that a score is told by."""
     return [f"{kind}{name}" for kind in (POINTS, WEIGHT) for name in measures]
+
+
+def measures_told(columns: Iterable[Any]) -> list[str]:
+    """Return the measures of a score whose points and weights are among some columns."""
+    names = [str(name) for name in columns]
+    told = [name.removeprefix(POINTS) for name in names if name.startswith(POINTS)]
+    return [name for name in told if f"{WEIGHT}{name}" in names]
 
 
 class ScoreClassifier(LogOddsClassifier):

@@ -11,7 +11,7 @@ from health.config import Config
 from health.expansion.prices import StepPrices, peer_groups
 from health.own.estimators import own_estimator
 from health.training.rows import PRODUCT, TargetRows, TrainingSet, target_rows
-from health.training.score_terms import SCORECARD, kept_scorecard, told_by_score
+from health.training.score_terms import SCORECARD, kept_scorecard
 from models import (
     AnyClassifier,
     ChurnModel,
@@ -74,7 +74,7 @@ def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
     for name, rows in target_rows(training, config).items():
         models[name] = fit_target(name, rows, config)
         models[f"{name}_base"] = fit_base(rows, config)
-    if models["churn"] is not None and models["churn"].score_measures:
+    if models["churn"] is not None and models["churn"].score_measures_:
         models[SCORECARD] = kept_scorecard(config.score_settings)
     return models
 
@@ -106,7 +106,6 @@ def _fit(
         account_folds=ACCOUNT_FOLDS if target == "churn" else 0,
         peer_column=_peer_column(rows.inputs, config),
         few_features=FEW_FEATURES[target],
-        score_measures=told_by_score(frame[rows.inputs].columns, config.score_settings),
         small_model=config.training.small_model,
         leakage_auc=config.training.leakage_auc,
         estimator=estimator,

@@ -20,8 +20,8 @@ from health.config import Config
 from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import peer_groups
 from health.own.families import catalogue_of, own_families
-from health.training.score_terms import score_terms, told_by_score
-from models.score_model import score_columns
+from health.training.score_terms import score_terms
+from models.score_model import measures_told, score_columns
 from models.small_choice import FEW
 from models.small_data import model_kind
 
@@ -126,8 +126,7 @@ def _few_churned(accounts: pd.DataFrame) -> bool:
 
 def churn_inputs(frame: pd.DataFrame, config: Config) -> list[str]:
     """Return the columns that the churn model is given: the score's too, where they are there."""
-    told = score_columns(told_by_score(frame.columns, config.score_settings))
-    return [*model_columns(frame, config), *told]
+    return [*model_columns(frame, config), *score_columns(measures_told(frame.columns))]
 
 
 def _configured_dates(tables: Tables, config: Config) -> list[datetime]:

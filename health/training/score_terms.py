@@ -11,7 +11,7 @@ import pandas as pd
 from health.scorecard.measure import OWN_FEATURES
 from health.scorecard.score import HealthScores
 from health.scorecard.settings import ScoreSettings
-from models.score_model import POINTS, WEIGHT, score_columns
+from models.score_model import POINTS, WEIGHT
 
 #: The artefact of a version whose churn model may read the score: the scorecard as it was then.
 SCORECARD = "scorecard"
@@ -52,7 +52,7 @@ def score_terms(
     points = health.contributions.reindex(columns=measures, fill_value=0.0)
     for card in settings.scorecard.cards:
         own = (health.profile == card.profile).to_numpy()
-        for rule in card.rules:
+        for rule in card.rules if own.any() else ():
             moved = health.contributions[rule.term].where(own, 0.0)
             for condition in rule.when:
                 points[condition.feature] = points[condition.feature] + moved / len(rule.when)
@@ -85,9 +85,3 @@ def with_score_terms(features: pd.DataFrame, models: Mapping[str, Any]) -> pd.Da
     settings = ScoreSettings.model_validate(models[SCORECARD], context=known)
     told = score_terms(features, settings)
     return pd.concat([features.drop(columns=told.columns, errors="ignore"), told], axis=1)
-
-
-def told_by_score(columns: pd.Index, settings: ScoreSettings) -> list[str]:
-    """Return the measures whose points and weights a frame has; all, or none."""
-    measures = score_measures(settings)
-    return measures if set(score_columns(measures)) <= set(columns) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from models.order_interval import value_range
 from tests.models.test_purchases import simulated
 
 WEEKS, DRAWS = 60.0, 8000
-TERMS = {"horizon_months": 12, "margin": 0.5, "annual_discount_rate": 0.1}
+TERMS: dict[str, Any] = {"horizon_months": 12, "margin": 0.5, "annual_discount_rate": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,8 @@ def drawn_purchases(history: pd.DataFrame, model: PurchaseModel) -> FloatArray:
     x, age = (history[name].to_numpy(float)[:, None] for name in ("repeats", "age_weeks"))
     size = (len(x), DRAWS)
     if model.basis_ == "mean rate":
-        return rng.poisson(rng.gamma(x + 1.0, WEEKS / (age + 1.0 / model.rate_), size)) * 1.0
+        rate = rng.gamma(x + 1.0, 1.0 / (age + 1.0 / model.rate_), size)
+        return np.asarray(rng.poisson(WEEKS * rate), dtype=float)
     would = rng.poisson(rng.gamma(model.r_ + x, WEEKS / (model.alpha_ + age), size))
     leaves = np.clip(rng.beta(model.a_, model.b_ + x, size), 1e-9, 1.0)
     stays = np.minimum(would, rng.geometric(leaves))
@@ -153,3 +155,34 @@ def test_a_customer_of_very_many_purchases_has_a_range() -> None:
     assert (found.low < expected).all() and (expected < found.high).all()
     # 900 in 150 weeks, all but surely there: about 360 more, give or take little.
     assert found.high[0] / found.low[0] < 2
+
+
+_LOGS = {"r": (-5, 5), "alpha": (-5, 5), "a": (-6, 6), "b": (-6, 6), "p": (-7, 7), "v": (-3, 6)}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    logs=st.fixed_dictionaries({name: st.floats(*ends) for name, ends in _LOGS.items()}),
+    log_q=st.floats(0.01, 7),
+    weeks=st.sampled_from([4.0, 52.0, 156.0]),
+)
+def test_whatever_the_parameters_the_range_is_one(
+    logs: dict[str, float], log_q: float, weeks: float
+) -> None:
+    rows = {"repeats": [0.0, 1.0, 3.0, 40.0], "recency_weeks": [0.0, 2.0, 30.0, 39.0]}
+    history = pd.DataFrame(rows).assign(
+        age_weeks=[20.0, 50.0, 40.0, 40.0], mean_spend=[np.nan, 5.0, 80.0, 20.0], spent=1.0
+    )
+    purchases, spend = PurchaseModel(), SpendModel()
+    purchases.basis_, spend.basis_ = "bg/nbd", "gamma-gamma"
+    fitted = {name: float(np.exp(value)) for name, value in logs.items()}
+    for name in ("r", "alpha", "a", "b"):
+        setattr(purchases, f"{name}_", fitted[name])
+    spend.p_, spend.q_, spend.v_ = fitted["p"], float(np.exp(log_q)), fitted["v"]
+    found = value_range(history, purchases, spend, weeks)
+    soon = purchases.order_probability(history, weeks)
+    assert np.isfinite(found.high).all() and (found.low >= 0).all()
+    assert (found.low <= found.high).all()
+    assert ((found.high > 0) == (soon > 0.025)).all() and ((found.low > 0) == (soon > 0.975)).all()
+    wider = value_range(history, purchases, spend, weeks, level=0.99)
+    assert (wider.low <= found.low).all() and (found.high <= wider.high).all()

@@ -121,7 +121,7 @@ def test_where_one_cannot_be_fitted_the_other_is_taken() -> None:
 
 
 def churn(rows: Rows, **options: object) -> ChurnModel:
-    model = ChurnModel(60, score_measures=MEASURES, peer_column=None, **options)  # type: ignore[arg-type]
+    model = ChurnModel(60, **options)  # type: ignore[arg-type]
     return model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)
 
 

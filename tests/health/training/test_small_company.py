@@ -15,6 +15,7 @@ from scipy.special import logit
 
 from health.company import features_of, open_company
 from health.config import load_config
+from health.scorecard.settings import ScoreSettings
 from health.training import registry
 from health.training.rows import build_training_set
 from health.training.score_terms import (
@@ -120,6 +121,32 @@ def test_the_terms_of_a_past_date_sum_to_its_score(small: Path) -> None:
     rows = training.accounts[training.accounts["as_of"] == pd.Timestamp(day)]
     own = rows.set_index("account_id")[list(told.columns)]
     pd.testing.assert_frame_equal(own, told.loc[own.index])
+
+
+def test_rules_and_profiles_keep_the_sum(small: Path) -> None:
+    never = {"feature": "tenure_days", "below": -1.0}
+    young = {"feature": "tenure_days", "below": 400.0}
+    low = {"feature": "usage_active_days_28d", "below": 20.0}
+    cap = {"name": "Hardly used", "cap": 40.0, "when": [low, young]}
+    other = {
+        "profiles": [
+            {"name": "nobody", "when": [never], "rules": [{**cap, "name": "Never", "cap": 5.0}]},
+            {"name": "young", "when": [young], "rules": [cap]},
+        ]
+    }
+    settings = ScoreSettings.model_validate({"scorecard": other})
+    company = open_company(load_config(small))
+    features = features_of(company, company.data_end)
+    health = settings.score(features)
+    assert (health.contributions["rule:Hardly used"] < 0).any()
+    told = score_terms(features, settings)
+    points = told.filter(like=POINTS).sum(axis=1, min_count=1)
+    assert points.to_numpy() == pytest.approx(health.score.to_numpy(), nan_ok=True)
+    capped = health.contributions["rule:Hardly used"] < 0
+    # A measure gives what it earned and its share of the rule, tenure its share alone.
+    share = health.contributions["rule:Hardly used"][capped] / 2
+    assert told.loc[capped, f"{POINTS}tenure_days"].to_numpy() == pytest.approx(share.to_numpy())
+    assert (told.loc[capped, f"{WEIGHT}tenure_days"] == 0).all()
 
 
 def test_a_scorecard_changed_since_is_told_and_the_model_keeps_its_own(
