@@ -25,8 +25,10 @@ from models.inputs import BoolArray, FloatArray, IntArray
 _FROM_DAYS, _TO_DAYS = 14, 100
 #: Rows that the prior of a flat line weighs.
 _RIDGE_ROWS = 300.0
+#: Behaviours that an outlook foretells together: one alone is chosen by luck where few left.
+_BEHAVIOURS = 5
 #: Prior precision of the weights of boosted terms (around 0) and of the line's slope.
-_TERM_PRECISION, _SLOPE_PRECISION = 10.0, 1.0
+_TERM_PRECISION, _SLOPE_PRECISION = 3.0, 1.0
 #: Rows with a known future below which no line is learnt.
 _FEWEST_ROWS = 200
 _BEHAVIOUR_TABLES = ("usage", "tickets", "surveys")
@@ -70,9 +72,10 @@ def with_outlook(
 ) -> AdditiveTables | None:
     """Weigh the boosted terms against the outlook, and return both as one set of tables.
 
-    The behaviour is that of `outlook_of` whose boosted curve agrees best with what held-out
-    accounts did. Being a line over ranks of the features, its outlook is a sum of tables like
-    the boosted terms, and so is the whole.
+    What is foretold is the sum of a few behaviours of `outlook_of`: those whose boosted curves
+    agree best with what held-out accounts did, each in the direction of its curve. Being a line
+    over ranks of the features, their outlook is a sum of tables like the boosted terms, and so
+    is the whole.
 
     Parameters
     ----------
@@ -101,14 +104,13 @@ def with_outlook(
         None where there is no behaviour to follow, or where accounts held out of the weighing
         are told worse by it.
     """
-    chosen = _behaviour(held_out.terms, target, bins, outlook_of)
-    if chosen is None:
-        return None
+    chosen = _behaviours(held_out.terms, target, bins, outlook_of)
     ranks = [_ranks(codes[:, place], feature) for place, feature in enumerate(bins)]
     values = np.column_stack([rank[codes[:, place]] for place, rank in enumerate(ranks)])
-    future = _mean_ahead(values[:, chosen], groups, _days(times))
+    signs = np.sign((values[:, chosen] * held_out.terms[:, chosen]).sum(axis=0))
+    future = _mean_ahead(values[:, chosen] @ signs, groups, _days(times))
     known = ~np.isnan(future)
-    if known.sum() < _FEWEST_ROWS or not values[known, chosen].any():
+    if known.sum() < _FEWEST_ROWS or not future[known].any():
         return None
     line = _ridge(values[known], future[known])
     spread = float((values @ line).std())
@@ -124,16 +126,17 @@ def with_outlook(
     return purified(_together(tables, ranks, weights, slope * line), codes)
 
 
-def _behaviour(
+def _behaviours(
     terms: FloatArray, target: IntArray, bins: Sequence[FeatureBins], names: Sequence[str]
-) -> int | None:
-    """Return the behaviour whose curve goes most with the outcome; None where none does."""
+) -> list[int]:
+    """Return the behaviours whose curves go most with the outcome, if any do."""
     places = [at for at, b in enumerate(bins) if b.name in names and b.edges is not None]
     centred = target - target.mean()
-    found = [float(terms[:, at] @ centred) / (float(terms[:, at].std()) + 1e-9) for at in places]
-    if not found or max(found) <= 0:
-        return None
-    return places[int(np.argmax(found))]
+    found = {
+        at: float(terms[:, at] @ centred) / (float(terms[:, at].std()) + 1e-9) for at in places
+    }
+    best = sorted(places, key=lambda at: (-found[at], at))[:_BEHAVIOURS]
+    return [at for at in best if found[at] > 0]
 
 
 def _ranks(column: Codes, feature: FeatureBins) -> FloatArray:
