@@ -79,8 +79,8 @@ def _columns(use: DailyUse, users: Users | None, events: Events, as_of: int) -> 
     active = peak_users(use, as_of) if users is None else users.active(as_of)
     if users is not None:
         out |= users.columns(as_of)
-        for days in ("28", "90"):
-            out[f"usage_days_per_user_{days}d"] = share(active[f"days_{days}"], active[days])
+    for days in ("28", "90"):
+        out[f"usage_days_per_user_{days}d"] = share(active[f"days_{days}"], active[days])
     for window in WINDOWS:
         out[f"usage_active_users_{window}d"] = active[str(window)]
     out["usage_users_trend"] = np.log((active["28"] + 1.0) / (active["before"] + 1.0))

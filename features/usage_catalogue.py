@@ -135,7 +135,7 @@ FEATURES = (
         "share",
         "On an average day of 28, {value} of the seats are in use",
         "no seat was in use in 28 days",
-        null="no seats in the contract, never used, or users are not recorded",
+        null="no seats in the contract, never used, or users are neither recorded nor counted",
     ),
     *(
         _usage(
@@ -144,7 +144,7 @@ FEATURES = (
             "count",
             f"Days in {w} on which an average active user works with it: {{value}}",
             f"no active user worked with it on any of {w} days",
-            null=f"nobody was active in {w} days, or users are not recorded",
+            null=f"nobody was active in {w} days, or users are neither recorded nor counted",
         )
         for w in (28, 90)
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from features.daily_use import DailyUse
 from features.day_rows import Numbers, latest, summed
@@ -73,17 +74,23 @@ def weekly_trend(weeks: npt.NDArray[np.float64], smoothing: float) -> Numbers:
 def peak_users(use: DailyUse, as_of: int) -> Columns:
     """Return active users by window where rows were summed up before they reached us.
 
-    The busiest day's users are a lower bound; NaN where they were never counted.
+    The busiest day's users are a lower bound; NaN where they were never counted. Beside them, as
+    ``days_28`` and so on, the users of the window's days added up.
     """
-    counted = _ever_counted(use, as_of)
+    counted, count = _ever_counted(use, as_of), len(use.accounts)
     out = {}
     windows = {str(window): (window, 0) for window in WINDOWS} | {"before": (63, 35)}
     for name, (days, until) in windows.items():
         rows = use.rows.within(as_of, days, until)
         told = use.rows.values["active_users"][rows]
         there = ~np.isnan(told)
-        peak = latest(use.rows.account[rows][there], len(use.accounts), told[there])
+        account, day = use.rows.account[rows][there], as_of - use.rows.day[rows][there]
+        peak = latest(account, count, told[there])
         out[name] = np.where(counted, np.nan_to_num(peak), np.nan)
+        # Several rows of a day may have come at different times: its users are those of the most.
+        number, both = pd.factorize(account * (days + 1) + day)
+        most = latest(number, len(both), told[there])
+        out[f"days_{name}"] = summed(both // (days + 1), count, most)
     return out
 
 

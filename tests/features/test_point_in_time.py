@@ -137,6 +137,9 @@ def test_stopped_is_zero_where_users_come_summed_up() -> None:
     for name in ("usage_active_users_28d", "usage_active_users_90d"):
         assert list(told[name].iloc[:2]) == [0, 6]
         assert pd.isna(told.loc[2, name])
+    # 5 and 6 users on two days, of whom there were 6 at least.
+    assert told.loc[1, "usage_days_per_user_28d"] == pytest.approx(11 / 6)
+    assert pd.isna(told.loc[0, "usage_days_per_user_28d"])
     assert told["usage_champions_silent"].isna().all()
     nobody = _told(*stories, without={"usage": {"user_id", "active_users"}}, family="usage")
     assert nobody["usage_active_users_28d"].isna().all()
