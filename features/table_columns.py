@@ -55,12 +55,15 @@ class TableColumns:
 
     def taken(self, rows: Mask | npt.NDArray[np.intp]) -> TableColumns:
         """Return some of the rows, in the order they are named in."""
-        columns = {name: values[rows] for name, values in self.columns.items()}
-        return TableColumns(self.account[rows], self.accounts, columns, self.texts)
-
-    def in_order_of(self, *names: str) -> TableColumns:
-        """Return the rows in order of a column, then of the next one."""
-        return self.taken(np.lexsort([self[name] for name in reversed(names)]))
+        account = self.account[rows]
+        columns = {
+            # A column without a value takes no room, and has no order.
+            name: np.broadcast_to(values[:1], account.shape)
+            if values.strides == (0,) and len(values)
+            else values[rows]
+            for name, values in self.columns.items()
+        }
+        return TableColumns(account, self.accounts, columns, self.texts)
 
     def seen_from(self, dated_by: str) -> Times:
         """Return the moment after which each row is seen: its own, or when it reached us."""
@@ -75,8 +78,13 @@ class TableColumns:
         return mask
 
 
-def bring_in(frame: nw.LazyFrame[Any], accounts: pd.Index[str]) -> TableColumns:
-    """Run a lazy frame that has account_id, and bring in the rows of these accounts."""
+def bring_in(
+    frame: nw.LazyFrame[Any], accounts: pd.Index[str], *, in_order_of: str = ""
+) -> TableColumns:
+    """Run a lazy frame that has account_id, and bring in the rows of these accounts.
+
+    In order of a column where one is named, else in no particular order.
+    """
     table: pa.Table = frame.collect("pyarrow").to_native()
     columns: dict[str, npt.NDArray[Any]] = {}
     texts: dict[str, pd.Index[str]] = {}
@@ -86,11 +94,18 @@ def bring_in(frame: nw.LazyFrame[Any], accounts: pd.Index[str]) -> TableColumns:
             texts[name] = named
     place = np.append(accounts.get_indexer(texts.pop("account_id")), -1)
     account = place[columns.pop("account_id")].astype(np.int64)
-    brought = TableColumns(account, len(accounts), columns, texts)
-    return brought if (account >= 0).all() else brought.taken(account >= 0)
+    brought, there = (
+        TableColumns(account, len(accounts), columns, texts),
+        np.flatnonzero(account >= 0),
+    )
+    if in_order_of:
+        return brought.taken(there[np.argsort(columns[in_order_of][there], kind="stable")])
+    return brought if len(there) == len(account) else brought.taken(there)
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] | None]:
+    if column.null_count == len(column):
+        return _nothing(column)
     if pa.types.is_timestamp(column.type):
         moments = column.cast(pa.timestamp("us")).cast(pa.int64())
         return pc.fill_null(moments, NEVER).to_numpy(), None
@@ -100,9 +115,16 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] |
         return pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), names
     if pa.types.is_date(column.type):
         return column.cast(pa.date32()).cast(pa.int32()).to_numpy(), None
-    if pa.types.is_null(column.type):
-        return np.full(len(column), np.nan), None
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float), None
+
+
+def _nothing(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] | None]:
+    """Return a column without a value: one number that stands for all."""
+    if pa.types.is_timestamp(column.type):
+        return np.broadcast_to(NEVER, len(column)), None
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.broadcast_to(-1, len(column)), pd.Index([], dtype=object)
+    return np.broadcast_to(np.nan, len(column)), None
 
 
 def moment(as_of: pd.Timestamp) -> int:

@@ -87,7 +87,8 @@ class _Tickets:
 
     def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
         self._rows = rows = tickets_brought_in(tables, spine, accounts, _PAST)
-        self._spells = spells = spells_of(tables, rows)
+        first, last = (moment(day) for day in (spine["as_of"].min(), spine["as_of"].max()))
+        self._spells = spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows)
         self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
         ever, every = np.full(len(rows), NEVER), np.arange(len(rows))

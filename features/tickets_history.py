@@ -95,10 +95,8 @@ def tickets_brought_in(
     )
     rows = rows.filter(nw.col("opened_at") < spine["as_of"].max().to_pydatetime())
     since = spine["as_of"].min().to_pydatetime() - timedelta(days=days)
-    brought = bring_in(
-        _that_matter(rows, since).with_columns(nw.col("channel").str.to_lowercase()), accounts
-    )
-    return brought.in_order_of("opened_at")
+    rows = _that_matter(rows, since).with_columns(nw.col("channel").str.to_lowercase())
+    return bring_in(rows, accounts, in_order_of="opened_at")
 
 
 def _that_matter(rows: Frame, since: Any) -> Frame:
@@ -111,14 +109,18 @@ def _that_matter(rows: Frame, since: Any) -> Frame:
     return rows.filter(matters | (ended >= since - _RATED_AFTER).fill_null(False))
 
 
-def spells_of(tables: Tables, tickets: TableColumns) -> Spells:
-    """Return how each ticket stood, from one change of its solution to the next."""
+def spells_of(tables: Tables, tickets: TableColumns, first: int, last: int) -> Spells:
+    """Return how each ticket stood, from one change of its solution to the next.
+
+    Those of which no moment from `first` to `last` is a part are left out.
+    """
     times = np.stack([tickets[name] for name in _ENDS])
     changes = np.vstack([np.full(len(tickets), _BEGINNING), np.sort(times, axis=0)])
     seen_from, parts = tickets.seen_from("opened_at"), []
     for number, since in enumerate(changes):
         until = changes[number + 1] if number + 1 < len(changes) else np.full(len(since), NEVER)
-        rows = np.flatnonzero((np.maximum(since, seen_from) < until) & (since != NEVER))
+        begins = np.maximum(since, seen_from)
+        rows = np.flatnonzero((begins < until) & (begins < last) & (until >= first))
         parts.append(_spells(tables, tickets, rows, since[rows], until[rows]))
     names = Spells.__dataclass_fields__
     whole = {n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
