@@ -65,7 +65,8 @@ class PropensityModel(LogOddsClassifier):
     few_features : sequence of str, optional
         Candidates for the small model, best first.
     small_model : str
-        ``"auto"``, or which small model to take: ``"scorecard"``, ``"few-feature model"``.
+        ``"auto"``, or which small model to take where `X` tells a score: ``"scorecard"``,
+        ``"few-feature model"``.
     leakage_auc : float
         A feature that alone reaches this AUC is reported in ``leakage_``.
     estimator : GlassBoxClassifier or AnyClassifier, optional
@@ -205,8 +206,10 @@ class PropensityModel(LogOddsClassifier):
         codes = group_codes(groups, len(frame))[known]
         dates = None if times is None else np.asarray(times)[known]
         scored = LabelledRows(frame[known], target, codes, dates)
-        plain = frame.drop(columns=score_columns(self.score_measures_), errors="ignore")
-        return scored, LabelledRows(plain[known], target, codes, dates)
+        if not self.score_measures_:
+            return scored, scored
+        plain = scored.frame.drop(columns=score_columns(self.score_measures_))
+        return scored, LabelledRows(plain, target, codes, dates)
 
     def _try(self, kind: str, rows: LabelledRows) -> TimeTest:
         if kind == "none":
