@@ -75,6 +75,26 @@ def test_the_line_keeps_to_the_directions() -> None:
             assert (np.diff(held.tables_.mains[place][:-1]) >= -1e-9).all()
 
 
+def test_behaviours_of_opposite_directions_do_not_cancel() -> None:
+    names = [*SIGNALS, "use", "complaints"]
+
+    def both(accounts: int, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+        frame, left = company(accounts, seed)
+        # As good a sign as use, and as large: unsigned, their sum would be nothing but noise.
+        noise = np.random.default_rng(seed).normal(size=len(frame))
+        return frame.assign(complaints=0.3 * noise - frame["use"]), left
+
+    known, left = both(250, 1)
+    options = {"groups": known["account"], "times": known["as_of"]}
+    model = GlassBoxClassifier(outlook_of=["use", "complaints"], interactions=0)
+    model.fit(known[names], left, **options)
+    plain = GlassBoxClassifier(outlook_of=[], interactions=0).fit(known[names], left, **options)
+    later, left = both(3000, 2)
+    told, alone = (roc_auc_score(left, m.decision_function(later[names])) for m in (model, plain))
+    assert model.has_outlook_
+    assert told > alone + 0.01
+
+
 def test_the_mean_ahead_is_the_accounts_own() -> None:
     groups, days = np.array([0, 0, 0, 1, 1]), np.array([0, 28, 56, 0, 150])
     ahead = _mean_ahead(np.array([1.0, 2.0, 4.0, 8.0, 16.0]), groups, days)
