@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
+from features.errors import HealthError
+
 #: Arrow's own format: read several times as fast as Parquet, names as codes, at half more room.
 _WRITTEN = pyarrow.ipc.IpcWriteOptions(compression="zstd")
 #: The key under which the hashes of the files themselves are noted.
@@ -75,7 +77,23 @@ class RollupCache:
         return self._file(key, name)
 
     def write(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
-        """Write roll-ups and a note under a key; readers see all of it or nothing."""
+        """Write roll-ups and a note under a key; readers see all of it or nothing.
+
+        Raises
+        ------
+        HealthError
+            The folder takes no file.
+        """
+        try:
+            self._write(key, tables, note)
+        except OSError as error:
+            raise HealthError(
+                f"roll-ups cannot be kept: {error.strerror}",
+                where=str(self.folder),
+                fix="name another folder in rollups_dir, or make room",
+            ) from None
+
+    def _write(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         digests = dict(self.note(key).get("tables", {}))
         for name, table in tables.items():
@@ -111,7 +129,7 @@ class RollupCache:
         if is_new:
             # Without the note, which only saves time, they are read again.
             with suppress(OSError):
-                self.write(_CONTENTS, {}, {"files": states})
+                self._write(_CONTENTS, {}, {"files": states})
         return found
 
     def _noted_at(self) -> int:

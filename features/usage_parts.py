@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from features.casting import cast_sql, quoted
 from features.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS
-from features.errors import HealthError
 from features.relations import Relation, parquet_sql
 from features.rollup_cache import RollupCache
 from features.schema import TABLES
@@ -179,14 +178,7 @@ class UsageParts:
         return noted is not None and (observed_until is None or noted < str(observed_until))
 
     def _keep(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
-        try:
-            self.cache.write(key, tables, {"source": self.source, **note})
-        except OSError as error:
-            raise HealthError(
-                f"roll-ups cannot be kept: {error.strerror}",
-                where=str(self.cache.folder),
-                fix="name another folder in rollups_dir, or make room",
-            ) from None
+        self.cache.write(key, tables, {"source": self.source, **note})
 
 
 def parts_of(

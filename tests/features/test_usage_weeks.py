@@ -14,6 +14,7 @@ import pytest
 from features import build_features
 from features import relations as relations_module
 from features import rollup_cache as rollup_cache_module
+from features.errors import HealthError
 from features.rollup_cache import RollupCache
 from features.settings import FeatureSettings, FirstValue, Milestone
 from features.source import OpenedTables, TableSource, open_tables
@@ -165,3 +166,11 @@ def test_a_file_noted_in_the_instant_of_its_change_is_read_again(tmp_path: Path)
     before = (tmp_path / "kept" / "contents.json").stat().st_mtime_ns
     cache.contents([file])
     assert (tmp_path / "kept" / "contents.json").stat().st_mtime_ns > before
+
+
+def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    with pytest.raises(HealthError, match="roll-ups cannot be kept") as told:
+        RollupCache(tmp_path / "kept").write("key", {}, {})
+    assert told.value.where == str(tmp_path / "kept")
+    assert "rollups_dir" in told.value.fix
