@@ -80,8 +80,8 @@ def _told(
 
 @pytest.mark.parametrize(
     ("days", "late", "settings"),
-    [(45, False, STEPS), (60, True, STEPS), (60, False, ANY_USE)],
-    ids=["steps by an event", "some rows late", "steps by any use"],
+    [(60, False, STEPS), (90, True, ANY_USE)],
+    ids=["in order, steps by an event", "some rows late, steps by any use"],
 )
 def test_week_after_week_no_figure_and_no_finding_differs(
     tmp_path: Path, days: int, settings: FeatureSettings, *, late: bool
