@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,8 +13,6 @@ import pandas as pd
 
 from features.day_rows import Codes
 
-#: Dates that are told at the same time.
-_AT_ONCE = 2
 #: Values of one date, each with an entry per account (by number).
 ByAccount = dict[str, npt.NDArray[Any]]
 
@@ -69,15 +66,9 @@ class SpineDates:
         """
         # A row a column: so a frame holds its numbers, and none is moved again.
         out = np.full((len(names), len(self.spine)), np.nan)
-
-        def lay(date: tuple[pd.Timestamp, slice]) -> None:
-            as_of, rows = date
+        for as_of, rows in self:
             found, account = told(as_of), self.account[rows]
             for number, name in enumerate(names):
                 if name in found:
                     out[number, rows] = found[name][account]
-
-        # Each date is told by itself, from arrays that nobody changes.
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            list(threads.map(lay, self))
         return pd.DataFrame(out.T, index=self.spine.index, columns=list(names), copy=False)
