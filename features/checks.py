@@ -170,7 +170,11 @@ def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
 
 
 def counted_before(
-    connection: Connection, table: OpenTable, spans: pa.Table, calendar: pa.Table, days_of: DaysOf
+    connection: Connection,
+    table: OpenTable,
+    spans: pa.Table,
+    calendar: pa.Table | None,
+    days_of: DaysOf,
 ) -> OpenTable:
     """Take the counts of a table's rows as they were kept of earlier runs.
 
@@ -182,15 +186,15 @@ def counted_before(
         The table.
     spans : pa.Table
         By account: account_id, n, first and last.
-    calendar : pa.Table
-        By day: day, n and last.
+    calendar : pa.Table, optional
+        By day: day, n and last; None where nobody looks for the end of the data.
     days_of : callable
         As in `OpenTable`.
     """
     return replace(
         table,
         spans=copied(connection, "spans", spans),
-        calendar=copied(connection, "calendar", calendar),
+        calendar="" if calendar is None else copied(connection, "calendar", calendar),
         days_of=days_of,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +27,7 @@ from features.usage_rollup import (
     Frame,
     by_user,
     collected,
+    counted,
     in_order_of_day,
     kept_rollups,
     keys_with_known,
@@ -131,24 +131,16 @@ def _older(tables: Tables, since: int, end: int) -> list[pa.Table]:
 
 
 def _older_rows(rows: Frame, since: int) -> Frame:
-    """Return one row per user for the time before every window: its last day."""
+    """Return one row per user for the time before every window: its last day, without sums."""
     start = day_of(since)
     rows = rows.filter(nw.col("occurred_at") < start.to_pydatetime())
-    if "active_users" in rows.collect_schema().names():
-        there = ~nw.col("active_users").is_null()
-        counted = nw.when(there).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
-        rows = rows.with_columns(users_counted=counted)
-    return _last_days(rows, start.date(), nw.col("occurred_at").max().dt.date())
-
-
-def _last_days(rows: Frame, since: int | date, last: nw.Expr) -> Frame:
-    """Return the last day per user of rows before a day, without sums."""
-    if "known" in rows.collect_schema().names():
-        late = nw.col("known") >= since
+    told = [nw.col("occurred_at").max().dt.date().alias("day")]
+    there = rows.collect_schema().names()
+    if "active_users" in there:
+        told.append(counted("active_users").alias("users_counted"))
+    if "known" in there:
+        late = nw.col("known") >= start.date()
         rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
-    told = [last.alias("day")]
-    if "users_counted" in rows.collect_schema().names():
-        told.append(nw.col("users_counted").sum())
     return rows.group_by(*keys_with_known(rows, "account_id", "user_id")).agg(*told)
 
 
@@ -179,8 +171,8 @@ def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
     if (lates >= 0).any():
         columns["known"] = pa.array(lates[late_of], pa.int32(), mask=lates[late_of] < 0)
     if "users_counted" in rows.column_names:
-        counted = _sums(rows, "users_counted")
-        columns["users_counted"] = pa.array(summed(number, len(unique), counted))
+        users_counted = summed(number, len(unique), _sums(rows, "users_counted"))
+        columns["users_counted"] = pa.array(users_counted)
     return pa.table(columns).sort_by("day")
 
 

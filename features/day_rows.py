@@ -69,8 +69,7 @@ class DayRows:
         # Small whole numbers are sorted by counting.
         order = np.argsort((day - day.min()).astype(np.uint16), kind="stable")
         late = None if known is None else known[order]
-        # One number that stands for all takes no room, and has no order.
-        sums = {n: value if value.strides == (0,) else value[order] for n, value in values.items()}
+        sums = {name: chosen(value, order, len(order)) for name, value in values.items()}
         owner = account[order]
         return cls(owner, owner if member is account else member[order], day[order], late, sums)
 
@@ -122,6 +121,14 @@ class DayRows:
         day, member = unique // span + first, unique % span
         known = earliest(codes, len(unique), self.seen_from)
         return DayRows.ordered(member, member, day, known, {})
+
+
+def chosen(values: npt.NDArray[Any], rows: Any, count: int) -> npt.NDArray[Any]:
+    """Return so many rows of a column; one number that stands for all goes on doing so."""
+    if values.strides == (0,):
+        return np.broadcast_to(values[:1], count)
+    found: npt.NDArray[Any] = values[rows]
+    return found
 
 
 def summed(codes: Codes, count: int, weights: Numbers | None = None) -> Numbers:

@@ -97,7 +97,7 @@ def _uses(
     rows = tables["usage"].filter(nw.col("occurred_at") < day_of(end).to_pydatetime())
     first = collect(rows.select(nw.col("occurred_at").min())).iloc[0, 0]
     if not pd.isna(first):
-        for part in parts_of_days(prepared(rows), day_number(first), end):
+        for _, part in parts_of_days(prepared(rows), day_number(first), end):
             yield bring_in(_with_known(part).group_by(*keys).agg(*sums), accounts)
 
 

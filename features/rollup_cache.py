@@ -67,15 +67,6 @@ class RollupCache:
         with pyarrow.ipc.open_file(pa.BufferReader(content), options=options) as file:
             return file.read_all()
 
-    def holds(self, key: str, names: Iterable[str]) -> bool:
-        """Tell whether these roll-ups are there, and are what was written."""
-        noted = self.note(key).get("tables", {})
-        return all(name in noted and self._is_sound(key, name, noted[name]) for name in names)
-
-    def path(self, key: str, name: str) -> Path:
-        """Return the file of a roll-up."""
-        return self._file(key, name)
-
     def write(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
         """Write roll-ups and a note under a key; readers see all of it or nothing.
 
@@ -158,12 +149,6 @@ class RollupCache:
 
     def _file(self, key: str, name: str) -> Path:
         return self.folder / f"{key}.{name}.arrow"
-
-    def _is_sound(self, key: str, name: str, expected: str) -> bool:
-        try:
-            return _digest(self._file(key, name).read_bytes()) == expected
-        except OSError:
-            return False
 
 
 def _digest(content: bytes) -> str:

@@ -166,7 +166,8 @@ def _opened(
         if table is not None:
             opened[name] = table
     if "usage" in opened:
-        opened["usage"] = _counted(connection, opened["usage"], parts)
+        needs_end = observed_until is None
+        opened["usage"] = _counted(connection, opened["usage"], parts, needs_end=needs_end)
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
@@ -188,14 +189,17 @@ def _opened(
 
 
 def _counted(
-    connection: duckdb.DuckDBPyConnection, usage: checks.OpenTable, parts: UsageParts | None
+    connection: duckdb.DuckDBPyConnection,
+    usage: checks.OpenTable,
+    parts: UsageParts | None,
+    *,
+    needs_end: bool,
 ) -> checks.OpenTable:
     if parts is None:
         return checks.counted_by_day(connection, usage)
     counts = UsageCounts(parts)
-    return checks.counted_before(
-        connection, usage, counts.spans(), counts.calendar(), counts.days_of
-    )
+    calendar = counts.calendar() if needs_end else None
+    return checks.counted_before(connection, usage, counts.spans(), calendar, counts.days_of)
 
 
 def _note_checked(

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_rows import Codes, Numbers
+from features.day_rows import Codes, Numbers, chosen
 
 #: The moment of what never was: later than every date, so that no date has seen it.
 NEVER = np.iinfo(np.int64).max
@@ -57,11 +57,7 @@ class TableColumns:
         """Return some of the rows, in the order they are named in."""
         account = self.account[rows]
         columns = {
-            # A column without a value takes no room, and has no order.
-            name: np.broadcast_to(values[:1], account.shape)
-            if values.strides == (0,) and len(values)
-            else values[rows]
-            for name, values in self.columns.items()
+            name: chosen(values, rows, len(account)) for name, values in self.columns.items()
         }
         return TableColumns(account, self.accounts, columns, self.texts)
 
@@ -94,10 +90,8 @@ def bring_in(
             texts[name] = named
     place = np.append(accounts.get_indexer(texts.pop("account_id")), -1)
     account = place[columns.pop("account_id")].astype(np.int64)
-    brought, there = (
-        TableColumns(account, len(accounts), columns, texts),
-        np.flatnonzero(account >= 0),
-    )
+    brought = TableColumns(account, len(accounts), columns, texts)
+    there = np.flatnonzero(account >= 0)
     if in_order_of:
         return brought.taken(there[np.argsort(columns[in_order_of][there], kind="stable")])
     return brought if len(there) == len(account) else brought.taken(there)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from features.day_rows import earliest, summed
 from features.usage_parts import UsageParts
 from features.usage_rollup import by_account_day, named_codes
-from features.usage_so_far import following
+from features.usage_so_far import Extend, following
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,11 @@ class UsageCounts:
 
     def spans(self) -> pa.Table:
         """Return the rows of each account: account_id, n, first and last."""
-        spans = self.parts.so_far("spans", "days", by_account_day, _spans)
-        return _spans(None, self._days()) if spans is None else spans
+        return self._sum("spans", _spans)
 
     def calendar(self) -> pa.Table:
         """Return the rows of each day: day, n and last."""
-        calendar = self.parts.so_far("calendar", "days", by_account_day, _calendar)
-        return _calendar(None, self._days()) if calendar is None else calendar
+        return self._sum("calendar", _calendar)
 
     def days_of(self, accounts: Sequence[str]) -> pa.Table:
         """Return the rows of some accounts by day: account_id, moment and n."""
@@ -56,8 +54,10 @@ class UsageCounts:
             )
         return pa.concat_tables(found)
 
-    def _days(self) -> list[pa.Table]:
-        return self.parts.tables("days", by_account_day)
+    def _sum(self, name: str, extend: Extend) -> pa.Table:
+        found = self.parts.so_far(name, "days", by_account_day, extend)
+        # Of no row at all there is no sum, but what it would look like.
+        return extend(None, self.parts.tables("days", by_account_day)) if found is None else found
 
 
 def _spans(before: pa.Table | None, days: list[pa.Table]) -> pa.Table:

@@ -92,31 +92,35 @@ class UsageParts:
         before : int, optional
             By default all files.
         """
-        self._roll(rolled, roll, [key for key in self.keys.values() if self._days(key) is None])
-        sums, files = self._sums(), self._in_order()
-        past = sum(before is None or file.last < before for file in files)
+        for key in self.keys.values():
+            if self._days(key) is None:
+                self._made(rolled, roll, key)
+        sums = self._sums()
+        past = sum(before is None or file.last < before for file in sums.files)
         return sums.total(name, lambda keys: self._of(rolled, roll, keys), extend, past)
 
     def follow_one_another(self) -> bool:
         """Tell whether no file begins before the one before has ended, as far as is known."""
-        return self._is_known() and follow_one_another(self._in_order())
+        files = self._files()
+        return files is not None and follow_one_another(files)
 
     def share_a_day(self) -> bool:
         """Tell whether rows of a day may lie in two files."""
-        return not self._is_known() or share_a_day(self._in_order())
-
-    def _is_known(self) -> bool:
-        return all(self._days(key) is not None for key in self.keys.values())
+        files = self._files()
+        return files is None or share_a_day(files)
 
     def _sums(self) -> SoFar:
-        return SoFar(self.cache, self.source, self._in_order())
+        return SoFar(self.cache, self.source, self._files() or [])
 
-    def _in_order(self) -> list[FileDays]:
+    def _files(self) -> list[FileDays] | None:
+        """Return the files that have rows, in order of their last day; None if one is unknown."""
         found = [(key, self._days(key)) for key in self.keys.values()]
+        if any(days is None for _, days in found):
+            return None
         files = [FileDays(key, *days) for key, days in found if days]
         return sorted(files, key=lambda file: (file.last, file.first, file.key))
 
-    def _reaching(self, since: int, until: int = AFTER_ALL_DAYS) -> list[str]:
+    def _reaching(self, since: int, until: int) -> list[str]:
         """Return the keys of the files that are not known to have no day of [since, until)."""
         found = [(key, self._days(key)) for key in self.keys.values()]
         return [
@@ -143,12 +147,6 @@ class UsageParts:
             found.append(table)
         return found
 
-    def _roll(self, name: str, roll: Roll, keys: Iterable[str]) -> None:
-        """Make the roll-ups of some files that are not there, or are not what was written."""
-        for key in keys:
-            if not self.cache.holds(key, [name]):
-                self._made(name, roll, key)
-
     def _made(self, name: str, roll: Roll, key: str) -> pa.Table:
         file = next(file for file, of_file in self.keys.items() if of_file == key)
         table = collected(roll(prepared(self.open(file)))).sort_by("day")
@@ -165,7 +163,7 @@ class UsageParts:
         """Note that every row passed, and the last time of each file."""
         for key in self.keys.values():
             if "checked_until" not in self.cache.note(key):
-                days = self.cache.tables(key, "days")
+                days = self.cache.tables(key, "days", ["last"])
                 last = None if days is None else pc.max(days["last"]).as_py()
                 self._keep(key, {}, {"checked_until": str(last)})
 

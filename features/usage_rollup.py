@@ -64,9 +64,8 @@ def unkept_rows(tables: Tables, start: int, end: int) -> Iterator[tuple[int, Fra
 
     They come in parts of `PART_DAYS` days, each with its first day.
     """
-    rows = rows_before(tables, end)
-    for first in range(max(start, _kept_until(tables, start, end)), end, PART_DAYS):
-        yield first, _of_days(rows, first, min(first + PART_DAYS, end))
+    since = max(start, _kept_until(tables, start, end))
+    yield from parts_of_days(rows_before(tables, end), since, end)
 
 
 def _kept_until(tables: Tables, start: int, end: int) -> int:
@@ -121,13 +120,14 @@ def by_user(rows: Frame) -> Frame:
     sums = [nw.col("quantity").sum(), nw.len().cast(nw.Float64).alias("records")]
     there = rows.collect_schema().names()
     if "errors" in there:
-        sums += [nw.col("errors").sum(), _counted("errors").alias("errors_known")]
+        sums += [nw.col("errors").sum(), counted("errors").alias("errors_known")]
     if "active_users" in there:
-        sums += [nw.col("active_users").max(), _counted("active_users").alias("users_counted")]
+        sums += [nw.col("active_users").max(), counted("active_users").alias("users_counted")]
     return rows.group_by(*keys_with_known(rows, "account_id", "user_id", "day")).agg(*sums)
 
 
-def _counted(column: str) -> nw.Expr:
+def counted(column: str) -> nw.Expr:
+    """Return in how many rows a column has a value."""
     return nw.col(column).count().cast(nw.Float64)
 
 
@@ -141,16 +141,16 @@ def by_event(rows: Frame) -> Frame:
 def by_account_day(rows: Frame) -> Frame:
     """Count and sum up prepared rows per account and day, with the first and the last time."""
     at = nw.col("occurred_at")
-    counted = (nw.len().alias("n"), at.min().alias("first"), at.max().alias("last"))
+    sums = (nw.len().alias("n"), at.min().alias("first"), at.max().alias("last"))
     return rows.group_by(*keys_with_known(rows, "account_id", "day")).agg(
-        nw.col("quantity").sum(), *counted
+        nw.col("quantity").sum(), *sums
     )
 
 
-def parts_of_days(rows: Frame, start: int, end: int) -> Iterator[Frame]:
-    """Cut the rows from one day to another into parts that are rolled up by themselves."""
+def parts_of_days(rows: Frame, start: int, end: int) -> Iterator[tuple[int, Frame]]:
+    """Cut the rows from one day to another into parts, each with its first day."""
     for first in range(start, end, PART_DAYS):
-        yield _of_days(rows, first, min(first + PART_DAYS, end))
+        yield first, _of_days(rows, first, min(first + PART_DAYS, end))
 
 
 def collected(frame: Frame) -> pa.Table:
