@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from models.calibration import row_log_loss
 from models.inputs import FloatArray, ModelInputError, group_codes, model_frame
 from models.log_odds import LogOddsClassifier
 from models.score_model import ScoreClassifier, score_columns
@@ -156,7 +157,7 @@ class SmallModelClassifier(LogOddsClassifier):
         if events < FEWEST_TESTED or not np.array_equal(tested, told[FEW].places):
             why = f"the simpler one, for {events} accounts with the event are too few to compare on"
             return SmallChoice(SCORE, why, {}, accounts, events)
-        losses = {name: _log_losses(found.logit, target) for name, found in told.items()}
+        losses = {name: row_log_loss(target, found.logit) for name, found in told.items()}
         gain = losses[SCORE] - losses[FEW]
         error = _standard_error(gain, codes)
         better = float(gain.mean()) > error
@@ -181,10 +182,6 @@ class SmallModelClassifier(LogOddsClassifier):
     def _inputs(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)
         return model_frame(self, X, reset=False)[list(self.model_.feature_names_in_)]
-
-
-def _log_losses(logit: FloatArray, target: Any) -> FloatArray:
-    return np.logaddexp(0.0, np.where(target == 1, -logit, logit))
 
 
 def _standard_error(values: FloatArray, codes: Any) -> float:

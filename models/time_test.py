@@ -188,9 +188,7 @@ def held_out_by_account(
     if in_time:
         folds = account_folds_of(rows.target, rows.codes, n_folds=account_folds, seed=seed)
         splits = [
-            (train[folds[train] != fold], test[folds[test] == fold])
-            for train, test in splits
-            for fold in range(account_folds)
+            part for split in splits for part in _parts_by_account(split, folds, account_folds)
         ]
     places, logit, _ = _held_out(candidate, rows, splits)
     return HeldOut(places, logit)
@@ -243,16 +241,22 @@ def _on_unseen_accounts(
     seed: int,
 ) -> Interval | None:
     """Return the AUC on later rows, each told by a model of other accounts' earlier rows."""
-    train, test = split
-    if len(np.unique(rows.codes)) < n_folds or len(np.unique(rows.codes[test])) < n_folds:
+    if min(len(np.unique(codes)) for codes in (rows.codes, rows.codes[split[1]])) < n_folds:
         return None
     folds = account_folds_of(rows.target, rows.codes, n_folds=n_folds, seed=seed)
-    parts = [(train[folds[train] != fold], test[folds[test] == fold]) for fold in range(n_folds)]
-    tested, logit, _ = _held_out(candidate, rows, parts)
+    tested, logit, _ = _held_out(candidate, rows, _parts_by_account(split, folds, n_folds))
     target, groups = rows.target[tested], rows.codes[tested]
     if len(np.unique(groups[target == 1])) < FEWEST_TESTED or target.all():
         return None
     return evaluate(target, expit(logit), groups=groups, seed=seed).auc
+
+
+def _parts_by_account(
+    split: tuple[IntArray, IntArray], folds: IntArray, n_folds: int
+) -> list[tuple[IntArray, IntArray]]:
+    """Part a split once more, each fold's accounts tested after training on all others'."""
+    train, test = split
+    return [(train[folds[train] != f], test[folds[test] == f]) for f in range(n_folds)]
 
 
 def _unseen_sentence(auc: Interval | None) -> tuple[str, ...]:
