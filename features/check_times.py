@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from features.checks import Connection, OpenTable, copied, finding, one_row
+from features.connection import own_name
 from features.errors import Finding
 
 _AFTER_SIGNUP = {
@@ -16,7 +17,7 @@ _AFTER_SIGNUP = {
 
 _PAID = "mrr > 0"
 #: When each key was held, what was used by key, and the keys that are looked at closely.
-_HELD, _USED, _DOUBTFUL = "temp.held_times", "temp.used_keys", "temp.doubtful_keys"
+_HELD, _USED, _DOUBTFUL = map(own_name, ("held times", "used keys", "doubtful keys"))
 
 
 def check_times(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
@@ -128,7 +129,7 @@ def _find_doubtful(connection: Connection, usage: OpenTable, held: OpenTable) ->
     if key == "subscription_id":
         paid, at = "true", "occurred_at"
         spans = f"(SELECT subscription_id, 1 AS n, {at} AS first, {at} AS last FROM {usage.view})"
-    made = "CREATE OR REPLACE TEMP TABLE"
+    made = "CREATE OR REPLACE TABLE"
     connection.execute(f"{made} {_HELD} AS {_disjoint(held, key, paid)}")
     connection.execute(
         f"{made} {_USED} AS SELECT {key} AS key, sum(n) AS n, min(first) AS first, "

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from features.casting import cast_sql, is_clean, is_number, literal, present_sql, quoted
+from features.connection import own_name
 from features.errors import Finding
 from features.relations import PlainFiles
 from features.schema import Column, Table
@@ -157,11 +158,11 @@ def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
     """Count a table's rows by account, and by account and day, once for all rules."""
     days, spans, at = _counts("days"), _counts("spans"), quoted(table.schema.dated_by)
     connection.execute(
-        f"CREATE TEMP TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
+        f"CREATE TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
         f"count(*) AS n, min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
     )
     connection.execute(
-        f"CREATE TEMP TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
+        f"CREATE TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
         f"max(last) AS last FROM {days} GROUP BY 1"
     )
     calendar = "(SELECT moment AS day, max(last) AS last, sum(n) AS n "
@@ -202,7 +203,7 @@ def counted_before(
 def copied(connection: Connection, name: str, counts: pa.Table) -> str:
     """Copy counts into the engine; return their SQL name."""
     connection.register("counts", counts)
-    connection.execute(f"CREATE TEMP TABLE {_counts(name)} AS SELECT * FROM counts")
+    connection.execute(f"CREATE TABLE {_counts(name)} AS SELECT * FROM counts")
     connection.unregister("counts")
     return _counts(name)
 
@@ -214,8 +215,7 @@ def drop_counts(connection: Connection) -> None:
 
 
 def _counts(name: str) -> str:
-    # A temporary table cannot be mistaken for one of the company's.
-    return f"temp.counted_{name}"
+    return own_name(f"counted {name}")
 
 
 def check_values(connection: Connection, table: OpenTable) -> list[Finding]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
-from features.casting import literal
+from features.casting import literal, quoted
 from features.errors import HealthError
 
 #: What the engine may hold in memory by default.
 MEMORY_LIMIT = "2500MB"
+#: The name under which the company's database file is attached.
+_COMPANY = "company"
+#: Where views and tables of our own stand: every cursor sees them, and no query does that names
+#: the company's tables without saying whose they are.
+_OWN = 'memory."customer health"'
 
 
 def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
@@ -46,14 +52,13 @@ def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnectio
         "preserve_insertion_order": "false",
         "temp_directory": str(Path(tempfile.gettempdir()) / f"customer-health-{os.getpid()}"),
     }
-    connection = duckdb.connect(config=settings)
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = in_memory(settings)
     if not rest.strip("/"):
         return connection
     file = _database_file(url, rest, base)
     try:
-        connection.execute(f"ATTACH {literal(str(file))} AS company (READ_ONLY)")
-        connection.execute("USE company")
+        connection.execute(f"ATTACH {literal(str(file))} AS {_COMPANY} (READ_ONLY)")
+        _set_up(connection)
     except duckdb.Error as error:
         connection.close()
         raise HealthError(
@@ -64,9 +69,44 @@ def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnectio
     return connection
 
 
+def in_memory(
+    settings: Mapping[str, str | bool | int | float | list[str]] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-process DuckDB without a file; `settings` are its own, by name."""
+    connection = duckdb.connect(config=dict(settings or {}))
+    connection.execute(f"CREATE SCHEMA {_OWN}")
+    _set_up(connection)
+    return connection
+
+
+def beside(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Return a further connection to what a connection of `connect` or `in_memory` has open.
+
+    Each may be used by one thread at a time, and both at the same time. This may be called while
+    the connection is busy on another thread.
+    """
+    another = connection.cursor()
+    _set_up(another)
+    return another
+
+
+def own_name(name: str) -> str:
+    """Return the SQL name of a view or table of our own that every connection `beside` sees."""
+    # A view looks for the company's tables beside itself first: no table of theirs is called so.
+    return f"{_OWN}.{quoted(f'our {name}')}"
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set what a connection does not take over from the one that it stands beside."""
+    connection.execute("SET TimeZone = 'UTC'")
+    attached = f"SELECT 1 FROM duckdb_databases() WHERE database_name = {literal(_COMPANY)}"
+    if connection.execute(attached).fetchall():
+        connection.execute(f"USE {_COMPANY}")
+
+
 def _database_file(url: str, rest: str, base: Path) -> Path:
-    beside, absolute = base / rest.removeprefix("/"), Path(rest)
-    file = beside if beside.exists() else absolute
+    relative, absolute = base / rest.removeprefix("/"), Path(rest)
+    file = relative if relative.exists() else absolute
     if not file.is_file():
         raise HealthError(
             "there is no such database file",

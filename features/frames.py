@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import narwhals as nw
 
+from features.connection import in_memory, own_name
 from features.errors import HealthError
 from features.schema import TABLES
 from features.tables import DTYPES, SQL_TYPES, Tables
@@ -83,16 +83,16 @@ def _cast_lazily(name: str, frame: Any) -> nw.LazyFrame[Any]:
 
 
 def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = in_memory()
     opened: dict[str, nw.LazyFrame[Any]] = {}
     for name, frame in frames.items():
         columns = _known(name, frame.collect_schema().names())
         casts = ", ".join(f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in columns)
-        connection.register(f"{name}_input", _readable(frame))
-        connection.execute(f'CREATE TABLE "{name}" AS SELECT {casts} FROM "{name}_input"')
-        connection.unregister(f"{name}_input")
-        opened[name] = nw.from_native(connection.table(name))
+        table = own_name(name)
+        connection.register("input", _readable(frame))
+        connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
+        connection.unregister("input")
+        opened[name] = nw.from_native(connection.table(table))
     return Tables(opened, observed_until, connection)
 
 

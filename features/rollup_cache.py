@@ -7,8 +7,9 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock, get_ident
 from typing import Any
 
 import pyarrow as pa
@@ -35,9 +36,12 @@ class RollupCache:
     ----------
     folder : Path
         Made when something is first written.
+    lock : threading.Lock
+        Held while something is written: what stands under a key is written by one at a time.
     """
 
     folder: Path
+    lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def note(self, key: str) -> dict[str, Any]:
         """Return what was noted under a key; empty where nothing sound is there."""
@@ -86,18 +90,16 @@ class RollupCache:
 
     def _write(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        digests = dict(self.note(key).get("tables", {}))
-        for name, table in tables.items():
-            sink = pa.BufferOutputStream()
-            with pyarrow.ipc.new_file(sink, table.schema, options=_WRITTEN) as file:
-                # One dictionary of names a column is all that the format holds.
-                file.write_table(table.unify_dictionaries().combine_chunks())
-            content = sink.getvalue().to_pybytes()
-            digests[name] = _digest(content)
-            _replace(self._file(key, name), content)
-        body = json.dumps({**self.note(key), **note, "tables": digests}, sort_keys=True)
-        text = f"{_digest(body.encode())}\n{body}"
-        _replace(self.folder / f"{key}.json", text.encode())
+        contents = {name: _as_bytes(table) for name, table in tables.items()}
+        made = {name: _digest(content) for name, content in contents.items()}
+        with self.lock:
+            for name, content in contents.items():
+                _replace(self._file(key, name), content)
+            before = self.note(key)
+            digests = {**before.get("tables", {}), **made}
+            body = json.dumps({**before, **note, "tables": digests}, sort_keys=True)
+            text = f"{_digest(body.encode())}\n{body}"
+            _replace(self.folder / f"{key}.json", text.encode())
 
     def contents(self, files: Iterable[Path]) -> dict[Path, str]:
         """Return a hash of every byte of each file.
@@ -151,6 +153,15 @@ class RollupCache:
         return self.folder / f"{key}.{name}.arrow"
 
 
+def _as_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pyarrow.ipc.new_file(sink, table.schema, options=_WRITTEN) as file:
+        # One dictionary of names a column is all that the format holds.
+        file.write_table(table.unify_dictionaries().combine_chunks())
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -167,7 +178,7 @@ def _state(file: Path) -> list[int]:
 
 
 def _replace(file: Path, content: bytes) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.{get_ident()}")
     try:
         temporary.write_bytes(content)
         temporary.replace(file)

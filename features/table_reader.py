@@ -13,7 +13,7 @@ import duckdb
 from features import checks
 from features.casting import cast_sql, clean, is_clean, quoted
 from features.clean_columns import clean_types
-from features.connection import first_line
+from features.connection import first_line, own_name
 from features.csv_faults import csv_fault
 from features.errors import Finding, HealthError
 from features.relations import (
@@ -27,7 +27,7 @@ from features.relations import (
     table_relation,
 )
 from features.schema import Column, Table
-from features.usage_parts import UsageParts, opener, parts_of
+from features.usage_parts import UsageParts, parts_of, rows_of
 
 if TYPE_CHECKING:
     from features.source import TableSource
@@ -109,7 +109,7 @@ def _read(
     if relation.parquet and not unchecked:
         sound = {name: clean(kind) for name, kind in types.items()}
         opened = _as_cast(connection, table, relation, mapped, sound)
-        parts = parts and replace(parts, open=opener(connection, names, sound))
+        parts = parts and replace(parts, rows=rows_of(names, sound))
         return replace(opened, fresh=""), [], parts
     fresh = relation
     if len(unchecked) < len(relation.parquet):
@@ -119,7 +119,7 @@ def _read(
     new = _as_cast(connection, table, fresh, mapped, types, "fresh")
     found = checks.check_values(connection, new)
     opened = _as_cast(connection, table, relation, mapped, types)
-    parts = parts and replace(parts, open=opener(connection, names, types))
+    parts = parts and replace(parts, rows=rows_of(names, types))
     return replace(opened, fresh=new.view), found, parts
 
 
@@ -131,10 +131,9 @@ def _renamed(
     prefix: str = "raw",
 ) -> str:
     """Make the rows as they came, under canonical names; return their SQL name."""
-    # Not under the table's own name: it would hide the database's table from later queries.
-    raw = f"temp.{quoted(f'{prefix}_{table.name}')}"
+    raw = own_name(f"{prefix} {table.name}")
     renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
-    made = f"CREATE OR REPLACE TEMP {_raw_kind(relation)} {raw}"
+    made = f"CREATE OR REPLACE {_raw_kind(relation)} {raw}"
     connection.execute(f"{made} AS SELECT {renamed} FROM {relation.sql}")
     return raw
 
@@ -154,10 +153,10 @@ def _as_cast(
 ) -> checks.OpenTable:
     """Make the rows as they came and the cast ones."""
     raw = _renamed(connection, table, relation, mapped, prefix)
-    view = f"temp.{quoted(f'{prefix}_input_{table.name}')}"
+    view = own_name(f"{prefix} input {table.name}")
     casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
     kind = "VIEW" if relation.is_lazy else "TABLE"
-    connection.execute(f"CREATE TEMP {kind} {view} AS SELECT {casts} FROM {raw}")
+    connection.execute(f"CREATE {kind} {view} AS SELECT {casts} FROM {raw}")
     plain = _plain(relation, mapped, types)
     return checks.OpenTable(
         table, relation.label, raw, view, not relation.is_lazy, dict(types), plain

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import narwhals as nw
 
+from features.connection import beside
 from features.schema import Kind
 
 if TYPE_CHECKING:
@@ -57,6 +59,35 @@ class Tables:
         if table not in self.frames:
             return False
         return column is None or column in self.frames[table].collect_schema().names()
+
+    def apart(self) -> Tables:
+        """Return the same tables for another thread, which may read them at the same time.
+
+        On DuckDB each thread needs a connection of its own. This may be called while another
+        thread reads these tables.
+
+        Returns
+        -------
+        Tables
+            These themselves where any thread may read them, as on Spark.
+        """
+        if not any(frame.implementation.is_duckdb() for frame in self.frames.values()):
+            return self
+        if not isinstance(self.keep_alive, duckdb.DuckDBPyConnection):
+            return self._copied()
+        connection = beside(self.keep_alive)
+        frames = {
+            name: nw.from_native(connection.sql(frame.to_native().sql_query()))
+            for name, frame in self.frames.items()
+        }
+        parts = self.parts and replace(self.parts, connection=connection)
+        return replace(self, frames=frames, keep_alive=connection, parts=parts)
+
+    def _copied(self) -> Tables:
+        """Return a copy in memory: whose connection the frames are read by is not known."""
+        from features.frames import tables_from_frames  # noqa: PLC0415 (it makes these tables)
+
+        return tables_from_frames(self.frames, observed_until=self.observed_until)
 
     def __repr__(self) -> str:
         held = ", ".join(

@@ -47,14 +47,17 @@ class UsageParts:
     keys : mapping of Path to str
         Parquet files, and the key of each: its content, the source's name and type of each
         canonical column, and the code that rolls up. A late row makes its file another one.
-    open : callable
-        Returns the rows of one file under canonical names and types.
+    connection : duckdb.DuckDBPyConnection
+        What reads the files, one thread at a time.
+    rows : callable
+        Returns the SQL of one file's rows under canonical names and types.
     """
 
     cache: RollupCache
     source: str
     keys: Mapping[Path, str]
-    open: Callable[[Path], nw.LazyFrame[Any]]
+    connection: duckdb.DuckDBPyConnection
+    rows: Callable[[Path], str]
 
     def tables(
         self,
@@ -149,7 +152,8 @@ class UsageParts:
 
     def _made(self, name: str, roll: Roll, key: str) -> pa.Table:
         file = next(file for file, of_file in self.keys.items() if of_file == key)
-        table = collected(roll(prepared(self.open(file)))).sort_by("day")
+        rows = nw.from_native(self.connection.sql(self.rows(file)))
+        table = collected(roll(prepared(rows))).sort_by("day")
         ends = pc.min_max(table["day"]).as_py()
         days = [] if ends["min"] is None else [ends["min"], ends["max"]]
         self._keep(key, {name: table}, {"days": days})
@@ -216,20 +220,20 @@ def parts_of(
         file: hashlib.sha256(f"{content} {definition}".encode()).hexdigest()[:32]
         for file, content in cache.contents(relation.parquet).items()
     }
-    return UsageParts(cache, relation.label, keys, opener(connection, names, types))
+    return UsageParts(cache, relation.label, keys, connection, rows_of(names, types))
 
 
-def opener(
-    connection: duckdb.DuckDBPyConnection, names: Mapping[str, str], types: Mapping[str, str]
-) -> Callable[[Path], nw.LazyFrame[Any]]:
-    """Return what opens one file; `types` may be marked where no value needs mending."""
+def rows_of(names: Mapping[str, str], types: Mapping[str, str]) -> Callable[[Path], str]:
+    """Return what tells the SQL of one file's rows.
+
+    `types` may be marked where no value needs mending.
+    """
     casts = ", ".join(
         f"{cast_sql(TABLES['usage'].column(name), types[name])} AS {quoted(name)}" for name in names
     )
     renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names.items())
 
-    def opened(file: Path) -> nw.LazyFrame[Any]:
-        sql = f"SELECT {casts} FROM (SELECT {renamed} FROM {parquet_sql([file])})"
-        return nw.from_native(connection.sql(sql))
+    def rows(file: Path) -> str:
+        return f"SELECT {casts} FROM (SELECT {renamed} FROM {parquet_sql([file])})"
 
-    return opened
+    return rows

@@ -216,7 +216,7 @@ def test_large_parquet_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.Mon
             "SELECT table_name, table_type FROM information_schema.tables"
         ).fetchall()
     )
-    of = {name.rpartition("_")[2]: kind for name, kind in kinds.items() if "input_" in name}
+    of = {name.rpartition(" ")[2]: kind for name, kind in kinds.items() if "input " in name}
     assert of["usage"] == "VIEW"
     assert "VIEW" not in {of["accounts"], of["tickets"]}
     assert len(rows(result, "usage")) == 3

@@ -89,8 +89,8 @@ def test_a_second_run_reads_no_raw_row_of_the_same_files(
 ) -> None:
     first, findings = _features(tmp_path, sources), _opened(tmp_path, sources).findings
     written = _rolled(tmp_path)
-    monkeypatch.setattr("features.usage_parts.opener", _refuses_to_open)
-    monkeypatch.setattr("features.table_reader.opener", _refuses_to_open)
+    monkeypatch.setattr("features.usage_parts.rows_of", _refuses_to_open)
+    monkeypatch.setattr("features.table_reader.rows_of", _refuses_to_open)
     opened = _opened(tmp_path, sources)
     assert opened.findings == findings
     pd.testing.assert_frame_equal(_built(opened), first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -136,6 +137,6 @@ def test_retention_is_told_by_segment_where_enough_are_in_one() -> None:
 def test_a_company_without_tickets_and_surveys_has_a_background_too() -> None:
     tables = company()
     kept = {name: tables[name] for name in ("accounts", "subscriptions")}
-    background = build_background(Tables(kept, tables.observed_until), DAY, ["a"])
+    background = build_background(replace(tables, frames=kept), DAY, ["a"])
     assert background.voice == ()
     assert background.events.empty
