@@ -92,15 +92,19 @@ def beside(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 def own_name(name: str) -> str:
     """Return the SQL name of a view or table of our own that every connection `beside` sees."""
-    # A view looks for the company's tables beside itself first: no table of theirs is called so.
-    return f"{_OWN}.{quoted(f'our {name}')}"
+    return f"{_OWN}.{quoted(name)}"
+
+
+def database_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return by which name a connection knows the company's database; empty without one."""
+    attached = f"SELECT 1 FROM duckdb_databases() WHERE database_name = {literal(_COMPANY)}"
+    return _COMPANY if connection.execute(attached).fetchall() else ""
 
 
 def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
     """Set what a connection does not take over from the one that it stands beside."""
     connection.execute("SET TimeZone = 'UTC'")
-    attached = f"SELECT 1 FROM duckdb_databases() WHERE database_name = {literal(_COMPANY)}"
-    if connection.execute(attached).fetchall():
+    if database_of(connection):
         connection.execute(f"USE {_COMPANY}")
 
 

@@ -112,9 +112,16 @@ class EmptyFileError(HealthError):
     REMEDY = "give a file with rows, or remove the table from the configuration"
 
 
-def table_relation(table: str) -> Relation:
-    """Return the rows of a table of the connected database."""
-    return Relation(".".join(quoted(part) for part in table.split(".")), table, True)
+def table_relation(table: str, database: str = "") -> Relation:
+    """Return the rows of a table of the connected database, which the engine knows by a name.
+
+    The name stands before the table's: a view elsewhere would not find the table without it.
+    """
+    parts = table.split(".")
+    if database and len(parts) < 3 and parts[0] != database:
+        schema = ["main"] if len(parts) == 1 else []
+        parts = [database, *schema, *parts]
+    return Relation(".".join(map(quoted, parts)), table, True)
 
 
 def query_relation(sql: str, base: Path) -> Relation:

@@ -13,7 +13,7 @@ import duckdb
 from features import checks
 from features.casting import cast_sql, clean, is_clean, quoted
 from features.clean_columns import clean_types
-from features.connection import first_line, own_name
+from features.connection import database_of, first_line, own_name
 from features.csv_faults import csv_fault
 from features.errors import Finding, HealthError
 from features.relations import (
@@ -60,7 +60,7 @@ def read_table(
         The files of a large usage table, where roll-ups of them are kept.
     """
     try:
-        relation = _relation(source, base)
+        relation = _relation(connection, source, base)
     except HealthError as error:
         code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
         found = [Finding("error", code, source.label, table.name, "", error.what, fix=error.fix)]
@@ -76,12 +76,12 @@ def read_table(
         return None, [_unreadable(connection, table, source, relation, error)], None
 
 
-def _relation(source: TableSource, base: Path) -> Relation:
+def _relation(connection: duckdb.DuckDBPyConnection, source: TableSource, base: Path) -> Relation:
     if source.path is not None:
         return file_relation(source.path, base)
     if source.sql is not None:
         return query_relation(source.sql, base)
-    return table_relation(str(source.table))
+    return table_relation(str(source.table), database_of(connection))
 
 
 def _read(

@@ -179,17 +179,21 @@ def test_the_companys_own_tables_may_be_called_like_ours(
     monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", 0)
     tables = _of_database(tmp_path)
     expected = _rows(tables)
-    # The likeliest names, and the tables' own in another order: each must come from the company.
-    names = [f"raw_{name}" for name in company()]
+    # Each name of ours is the company's, too, and each table's own is that of another.
+    names = {name: f"raw input {name}" for name in company()}
     with duckdb.connect(str(tmp_path / "named.duckdb")) as database:
+        database.execute('CREATE SCHEMA "customer health"')
         for name in company():
-            made = f"CREATE TABLE raw_{name} AS FROM '{tmp_path / f'{name}.parquet'}'"
-            database.execute(made)
+            file = tmp_path / f"{name}.parquet"
             other = next(n for n in company() if n != name)
-            database.execute(f"CREATE TABLE {name} AS FROM '{tmp_path / f'{other}.parquet'}'")
-    sources = dict(zip(company(), (TableSource(table=name) for name in names), strict=True))
-    sources["tickets"] = TableSource(sql="with input as (from raw_tickets) from input")
+            for table in (f'"{names[name]}"', f'"customer health"."{names[name]}"', other):
+                database.execute(f"CREATE OR REPLACE TABLE {table} AS FROM '{file}'")
+    sources = {name: TableSource(table=own) for name, own in names.items()}
+    sources["usage"] = TableSource(table="customer health.raw input usage")
+    sources["tickets"] = TableSource(sql='with input as (from "raw input tickets") from input')
     renamed = _open(tmp_path, sources, url="duckdb:///named.duckdb")
+    assert {own_name(name) for name in names.values()} <= {
+        f'memory."customer health"."{name}"' for name in _names_of_ours(renamed)
+    }
     _assert_same_rows(renamed, expected)
     _assert_same_rows(renamed.apart(), expected)
-    assert own_name("raw usage").count('"') == 4
