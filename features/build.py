@@ -9,19 +9,18 @@ from functools import partial
 import pandas as pd
 
 from features import commercial, journey, orders, surveys, tickets, usage
-from features.daily_use import DailyUse, roll_up
+from features.catalogue import CATALOGUE
+from features.daily_use import roll_up
 from features.journey_stage import lifecycle_stage
 from features.own import OwnFamily, catalogue_with
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
+from features.side_by_side import Shared
 from features.spine import ATTRIBUTES, build_spine
+from features.spine_dates import SpineDates, Told, one_after_another
 from features.tables import Tables
 
-#: What a family reads of those before it; one of one's own sees every feature.
-_READ_BY_OTHERS = {
-    *("seats", "tenure_days", "usage_active_users_90d", "usage_active_days_28d"),
-    *("orders_count_90d", "tickets_badly_rated_90d"),
-}
-Family = Callable[[Tables, pd.DataFrame], pd.DataFrame]
+#: Reads what a family needs of all dates at once, and returns what tells each date.
+Prepare = Callable[[Tables, SpineDates], Told]
 
 
 def build_features(
@@ -50,38 +49,33 @@ def build_features(
         account_id, as_of, the attributes that accounts has, the lifecycle stage, and a float64
         column per feature of the catalogue, then of `extra`; ordered by as_of and account_id.
     """
+    catalogue_with(extra)
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
-    names = list(catalogue_with(extra))
-    known, parts = spine.copy(deep=False), []
-    # Two families rest on it.
-    use = roll_up(tables, spine["as_of"]) if tables.has("usage") and len(spine) else None
-    for build in _families(settings, use):
-        parts.append(build(tables, known))
-        for name in _READ_BY_OTHERS & set(parts[-1]):
-            known[name] = parts[-1][name]
-    for own in extra:
-        parts.append(own.built(tables, pd.concat([spine, *parts], axis=1)))
-    there = [column for column in ATTRIBUTES if column in spine.columns]
-    parts.sort(key=lambda part: names.index(part.columns[0]))
-    # All of it is put together once: it is the largest thing there is.
-    table = pd.concat([spine[["account_id", "as_of", *there]], *parts], axis=1)
+    of_dates = SpineDates.of(spine)
+    families = _prepared(tables, of_dates, settings) if len(spine) else []
+    table = of_dates.told(list(CATALOGUE), one_after_another(families))
     stage = lifecycle_stage(table, settings.stages)
-    table.insert(2 + len(there), "stage", stage)
+    for own in extra:
+        made = own.built(tables, pd.concat([spine, table], axis=1))
+        table = pd.concat([table, made], axis=1)
+    # What is put in front leaves the numbers where they are: they are the largest thing there is.
+    there = [column for column in ATTRIBUTES if column in spine.columns]
+    front = {name: spine[name] for name in ("account_id", "as_of", *there)} | {"stage": stage}
+    for place, (name, column) in enumerate(front.items()):
+        table.insert(place, name, column)
     return table
 
 
-def _families(settings: FeatureSettings, use: DailyUse | None) -> tuple[Family, ...]:
-    """Return the families in the order in which they are built.
-
-    A family takes the tables and the spine (with the features of the families before it as
-    further columns), and returns a frame with the spine's index and a float column per feature,
-    for all dates at once.
-    """
-    return (
-        partial(commercial.build, settings=settings),
-        partial(usage.build, use=use),
-        orders.build,
-        tickets.build,
-        partial(surveys.build, settings=settings),
-        partial(journey.build, settings=settings, use=use),
+def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> list[Told]:
+    """Return what tells each family's features, in the order in which they are told."""
+    # Two families rest on it.
+    use = Shared(lambda: roll_up(tables, dates.spine["as_of"]))
+    families: tuple[Prepare, ...] = (
+        partial(commercial.prepare, settings=settings),
+        partial(usage.prepare, use=use),
+        orders.prepare,
+        tickets.prepare,
+        partial(surveys.prepare, settings=settings),
+        partial(journey.prepare, settings=settings, use=use),
     )
+    return [prepare(tables, dates) for prepare in families]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -11,61 +9,64 @@ import pandas as pd
 from features.commercial_catalogue import FEATURES
 from features.commercial_contracts import Contracts
 from features.commercial_movements import Movements
+from features.day_rows import Numbers
 from features.many_dates import KEYS, known_on_dates, on_spine
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.spine_dates import SpineDates
+from features.spine_dates import OneDate, SpineDates, Told
+from features.table_columns import moment
 from features.tables import Tables
 
-__all__ = ["FEATURES", "build"]
+__all__ = ["FEATURES", "prepare"]
 
 #: Decimals that figures of money are kept to.
 _DIGITS = 9
+_DAY_US = 86_400_000_000
 
 
-def build(
-    tables: Tables, spine: pd.DataFrame, *, settings: FeatureSettings = DEFAULT_SETTINGS
-) -> pd.DataFrame:
-    """Return the features of the contract of each account and date.
+def prepare(
+    tables: Tables, dates: SpineDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+) -> Told:
+    """Return what tells the features of the contract of each account on a date.
 
     Parameters
     ----------
     tables : Tables
         Without subscriptions every feature is NaN but the tenure, which orders tell, too.
-    spine : pd.DataFrame
-        account_id, as_of and created_at.
+    dates : SpineDates
+        The spine needs created_at.
     settings : FeatureSettings
         The grace period.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_rows, n_features)
-        The index of `spine`; a float column per feature.
     """
-    names = [feature.name for feature in FEATURES]
     if not tables.has("subscriptions"):
-        out = pd.DataFrame(np.nan, index=spine.index, columns=names)
-        out["tenure_days"] = _tenure(spine, _first_order(tables, spine))
-        return out
-    dates = SpineDates.of(spine)
+        first = _first_order(tables, dates.spine)
+        return lambda date: {"tenure_days": _tenure(date, first[date.rows])}
     contracts = Contracts(tables, dates.accounts)
-    movements = Movements(tables, spine, dates.accounts, grace_days=settings.grace_days)
-    told = dates.told(
-        [*names, "paid_from"], lambda day: contracts.as_of(day) | movements.as_of(day)
-    )
-    paid_from = pd.to_datetime(told.pop("paid_from"), unit="us")
-    told["tenure_days"] = _tenure(spine, paid_from)
-    # Engines add prices up in any order: what that leaves in the last digits is no money.
-    return told.round(_DIGITS)
+    movements = Movements(tables, dates.spine, dates.accounts, grace_days=settings.grace_days)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        out = date.laid(contracts.as_of(date.as_of) | movements.as_of(date.as_of))
+        out["tenure_days"] = _tenure(date, out.pop("paid_from"))
+        # Engines add prices up in any order: what that leaves in the last digits is no money.
+        return {name: np.round(values, _DIGITS) for name, values in out.items()}
+
+    return told
 
 
-def _first_order(tables: Tables, spine: pd.DataFrame) -> pd.Series[Any]:
+def _first_order(tables: Tables, spine: pd.DataFrame) -> Numbers:
+    """Return when the first order was, in microseconds from 1970."""
     rows = known_on_dates(tables, "orders", spine)
     first = on_spine(rows.group_by(*KEYS).agg(nw.col("ordered_at").min().alias("first")), spine)
-    return pd.to_datetime(first["first"])
+    return _microseconds(pd.to_datetime(first["first"]))
 
 
-def _tenure(spine: pd.DataFrame, paid_from: pd.Series[Any]) -> pd.Series[float]:
+def _tenure(date: OneDate, paid_from: Numbers) -> Numbers:
     """Return the whole days since the account began: its own start, or that of paying."""
-    begun = pd.concat([spine["created_at"], paid_from], axis=1).min(axis=1)
-    days: pd.Series[float] = (spine["as_of"] - begun).dt.total_seconds() / 86_400
-    return days.map(np.floor)
+    begun = np.fmin(_microseconds(date.spine["created_at"]), paid_from)
+    days: Numbers = np.floor((moment(date.as_of) - begun) / _DAY_US)
+    return days
+
+
+def _microseconds(times: pd.Series[pd.Timestamp]) -> Numbers:
+    """Return times in microseconds from 1970; NaN for none."""
+    told = times.to_numpy().astype("datetime64[us]")
+    return np.where(np.isnat(told), np.nan, told.astype(np.int64))

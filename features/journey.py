@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-import pandas as pd
 
 from features.daily_use import DailyUse
+from features.day_rows import Numbers, day_number
 from features.feature import Feature, Unit
 from features.journey_steps import Step, reached
 from features.settings import DEFAULT_SETTINGS, FeatureSettings, Milestone
-from features.spine_dates import SpineDates
+from features.spine_dates import OneDate, SpineDates, Told
 from features.tables import Tables
 
 _UNUSED = "use is not recorded"
@@ -55,58 +57,50 @@ FEATURES = (
 )
 
 
-def build(
+def prepare(
     tables: Tables,
-    spine: pd.DataFrame,
+    dates: SpineDates,
     *,
     settings: FeatureSettings = DEFAULT_SETTINGS,
-    use: DailyUse | None = None,
-) -> pd.DataFrame:
-    """Return the features of the way of each account and date.
+    use: Callable[[], DailyUse] | None = None,
+) -> Told:
+    """Return what tells the features of the way of each account on a date.
 
     A step is reached by the use that makes its count full, in the order in which uses became
     known; what is filled in later about earlier days moves no step that was reached before.
+    The tenure of an account (tenure_days) is told before.
 
     Parameters
     ----------
     tables : Tables
         Without usage every feature is NaN.
-    spine : pd.DataFrame
-        account_id, as_of and tenure_days.
+    dates : SpineDates
+        The accounts and dates.
     settings : FeatureSettings
         What the first value and the milestones are.
-    use : DailyUse, optional
-        The roll-up for these dates, where it was made already.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_rows, n_features)
-        The index of `spine`; a float column per feature.
+    use : callable, optional
+        Returns the roll-up for these dates, where others need it, too.
     """
-    names = [feature.name for feature in FEATURES]
-    out = pd.DataFrame(np.nan, index=spine.index, columns=names)
     if not tables.has("usage"):
-        return out
-    if spine.empty:
-        return out
+        return lambda _: {}
     first, milestones = settings.first_value, settings.milestones
     steps = [Step(first.events, first.times), *(Step(_events(m), m.times) for m in milestones)]
-    dates = SpineDates.of(spine)
-    as_of = spine["as_of"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    ages = np.stack(
-        [
-            moment.age(as_of, dates.account)
-            for moment in reached(tables, spine, steps, dates.accounts, use)
-        ]
-    )
-    has_happened = ~np.isnan(ages)
-    out["first_value_reached"] = has_happened[0].astype(float)
-    out["days_to_first_value"] = (spine["tenure_days"] - ages[0]).clip(lower=0)
-    if milestones:
-        out["milestones_reached"] = has_happened[1:].sum(axis=0).astype(float)
-        latest = np.where(has_happened[1:], ages[1:], np.inf).min(axis=0)
-        out["days_since_milestone"] = np.where(np.isfinite(latest), latest - 1, np.nan)
-    return out
+    moments = reached(tables, dates.spine, steps, dates.accounts, use)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        ages = [found.age(day_number(date.as_of), date.account) for found in moments]
+        has_happened = ~np.isnan(ages)
+        out = {
+            "first_value_reached": has_happened[0].astype(float),
+            "days_to_first_value": np.maximum(date.feature("tenure_days") - ages[0], 0.0),
+        }
+        if milestones:
+            out["milestones_reached"] = has_happened[1:].sum(axis=0).astype(float)
+            latest = np.where(has_happened[1:], ages[1:], np.inf).min(axis=0)
+            out["days_since_milestone"] = np.where(np.isfinite(latest), latest - 1, np.nan)
+        return out
+
+    return told
 
 
 def _events(milestone: Milestone) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ class Reached:
     day: Codes
     known: Codes
 
-    def age(self, as_of: Codes, account: Codes) -> Numbers:
-        """Return the days since then for accounts as of days; NaN where it was not known yet."""
+    def age(self, as_of: int, account: Codes) -> Numbers:
+        """Return the days since then for accounts as of a day; NaN where it was not known yet."""
         since = (as_of - self.day[account]).astype(float)
         return np.where(self.known[account] < as_of, since, np.nan)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import narwhals as nw
@@ -38,7 +38,7 @@ def reached(
     spine: pd.DataFrame,
     steps: Sequence[Step],
     accounts: pd.Index[str],
-    use: DailyUse | None = None,
+    use: Callable[[], DailyUse] | None = None,
 ) -> list[Reached]:
     """Return when each account reached each step.
 
@@ -55,13 +55,13 @@ def reached(
         What is to be reached.
     accounts : pd.Index
         Whose.
-    use : DailyUse, optional
-        The roll-up for the spine's dates: what it tells is not read again.
+    use : callable, optional
+        Returns the roll-up for the spine's dates: what it tells is not read again.
     """
     counts = Counts.nothing(steps, len(accounts))
     events, parts = list(counts.totals), tables.parts
     since = day_number(spine["as_of"].min()) - REACH_DAYS
-    told = None if use is None or any(events) else _rolled_up(use, since, accounts)
+    told = None if any(events) else use
     end = day_number(spine["as_of"].max()) if told is None else since
     if parts is None:
         uses = list(_uses(tables, events, accounts, end))
@@ -70,7 +70,8 @@ def reached(
         uses = list(_kept_uses(parts, events, accounts, since, end))
     else:
         uses = list(_kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end))
-    uses += [] if told is None else [told]
+    # Last: others may be at making it.
+    uses += [] if told is None else [_rolled_up(told(), since, accounts)]
     counted = counts.and_then(_together(uses, len(events), len(accounts)))
     return [counted.reached[step] for step in steps]
 

@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from features.day_rows import Numbers
 from features.feature import Feature, Unit
 from features.many_dates import (
     KEYS,
@@ -21,6 +22,7 @@ from features.many_dates import (
     on_spine,
 )
 from features.point_in_time import collect, known_rows
+from features.spine_dates import SpineDates, Told
 from features.tables import Tables
 
 #: The habit is told by the intervals of so many days, and by so many of them at least.
@@ -118,24 +120,24 @@ FEATURES = (
 )
 
 
-def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
-    """Return the features of orders of each account and date.
+def prepare(tables: Tables, dates: SpineDates) -> Told:
+    """Return what tells the features of orders of each account on a date.
 
     Parameters
     ----------
     tables : Tables
         Without orders every feature is NaN.
-    spine : pd.DataFrame
-        account_id and as_of.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_rows, n_features)
-        The index of `spine`; a float column per feature.
+    dates : SpineDates
+        The accounts and dates.
     """
-    names = [feature.name for feature in FEATURES]
     if not tables.has("orders"):
-        return pd.DataFrame(np.nan, index=spine.index, columns=names)
+        return lambda _: {}
+    columns = _on_all_dates(tables, dates.spine)
+    return lambda date: {name: values[date.rows] for name, values in columns.items()}
+
+
+def _on_all_dates(tables: Tables, spine: pd.DataFrame) -> dict[str, Numbers]:
+    """Return each feature on the rows of the whole spine."""
     rows = known_on_dates(tables, "orders", spine).select(
         *KEYS, "ordered_at", column_or_null(tables, "orders", "amount", nw.Float64)
     )
@@ -154,7 +156,7 @@ def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     usual = habit["median"].where(habit["intervals"] >= LEAST_INTERVALS)
     out["orders_interval_days_median"] = usual
     out["orders_interval_vs_habit"] = (since / usual).map(np.log)
-    return out[names].astype(float)
+    return {feature.name: out[feature.name].to_numpy(dtype=float) for feature in FEATURES}
 
 
 def orders_by_day(tables: Tables, as_of: datetime) -> pd.DataFrame:

@@ -1,9 +1,10 @@
-"""The spine date by date, with accounts as numbers: features of a date are arrays by account."""
+"""The spine date by date, with accounts as numbers: features of a date are arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,10 +12,68 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import Codes
+from features.day_rows import Codes, Numbers
+from features.side_by_side import side_by_side
 
 #: Values of one date, each with an entry per account (by number).
 ByAccount = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class OneDate:
+    """The accounts that pay on one date, and what was told of them already.
+
+    Attributes
+    ----------
+    as_of : pd.Timestamp
+        The date.
+    rows : slice
+        The rows of the whole spine.
+    spine : pd.DataFrame, shape = (n_rows, n_columns)
+        These rows.
+    account : array of int, shape = (n_rows,)
+        The place of each row's account among all accounts of the spine.
+    before : mapping of str to array of float, shape = (n_rows,)
+        The features of the families before.
+    """
+
+    as_of: pd.Timestamp
+    rows: slice
+    spine: pd.DataFrame
+    account: Codes
+    before: Mapping[str, Numbers] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return how many accounts pay."""
+        return len(self.account)
+
+    def feature(self, name: str) -> Numbers:
+        """Return a feature of a family before, or a number of the spine; NaN if not there."""
+        if name in self.before:
+            return self.before[name]
+        if name in self.spine.columns:
+            return self.spine[name].to_numpy(dtype=float)
+        return np.full(len(self), np.nan)
+
+    def laid(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
+        """Lay values that have an entry per account of the spine on the rows of this date."""
+        return {name: values[self.account] for name, values in by_account.items()}
+
+
+#: Tells features of a date: an array of float with an entry per row of it, by name.
+Told = Callable[[OneDate], Mapping[str, Numbers]]
+
+
+def one_after_another(families: Sequence[Told]) -> Told:
+    """Return what tells the features of several families, each knowing those of the ones before."""
+
+    def told(date: OneDate) -> Mapping[str, Numbers]:
+        out: dict[str, Numbers] = {}
+        for family in families:
+            out |= family(replace(date, before=out))
+        return out
+
+    return told
 
 
 @dataclass(frozen=True)
@@ -41,23 +100,25 @@ class SpineDates:
         account, accounts = pd.factorize(spine["account_id"])
         return cls(spine, pd.Index(accounts, dtype=object), np.asarray(account, dtype=np.int64))
 
-    def __iter__(self) -> Iterator[tuple[pd.Timestamp, slice]]:
-        """Yield each date and its rows of the spine."""
+    def __iter__(self) -> Iterator[OneDate]:
+        """Yield each date."""
         dates = self.spine["as_of"].to_numpy()
         if len(dates):
             starts = np.flatnonzero(np.append(True, dates[1:] != dates[:-1]))
             for start, past in pairwise([*starts.tolist(), len(dates)]):
-                yield pd.Timestamp(dates[start]), slice(start, past)
+                rows = slice(start, past)
+                as_of = pd.Timestamp(dates[start])
+                yield OneDate(as_of, rows, self.spine.iloc[rows], self.account[rows])
 
-    def told(self, names: Sequence[str], told: Callable[[pd.Timestamp], ByAccount]) -> pd.DataFrame:
-        """Lay what is told of each date on the spine.
+    def told(self, names: Sequence[str], told: Told) -> pd.DataFrame:
+        """Lay what is told of each date on the spine, several dates at a time.
 
         Parameters
         ----------
         names : sequence of str
             The columns; one that is not told is NaN.
         told : callable
-            Returns, as of a date, arrays with an entry per account of `accounts`.
+            Tells the features of a date; it is asked from several threads.
 
         Returns
         -------
@@ -65,10 +126,12 @@ class SpineDates:
             The spine's index; float columns.
         """
         # A row a column: so a frame holds its numbers, and none is moved again.
-        out = np.full((len(names), len(self.spine)), np.nan)
-        for as_of, rows in self:
-            found, account = told(as_of), self.account[rows]
+        out = np.empty((len(names), len(self.spine)))
+
+        def lay(date: OneDate) -> None:
+            found = told(date)
             for number, name in enumerate(names):
-                if name in found:
-                    out[number, rows] = found[name][account]
+                out[number, date.rows] = found.get(name, np.nan)
+
+        side_by_side(partial(lay, date) for date in self)
         return pd.DataFrame(out.T, index=self.spine.index, columns=list(names), copy=False)

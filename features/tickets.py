@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.day_rows import Numbers, earliest, summed
-from features.spine_dates import ByAccount, SpineDates
+from features.spine_dates import ByAccount, OneDate, SpineDates, Told
 from features.table_columns import (
     NEVER,
     Ranked,
@@ -32,7 +32,7 @@ from features.tickets_history import (
     tickets_brought_in,
 )
 
-__all__ = ["FEATURES", "build"]
+__all__ = ["FEATURES", "prepare"]
 
 #: Of 1-5: these and higher are satisfied (top-2-box), these and lower are bad.
 _SATISFIED, _BAD = 4.0, 2.0
@@ -47,39 +47,38 @@ _PER = {
 }
 
 
-def build(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
-    """Return the ticket features of each account and date.
+def prepare(tables: Tables, dates: SpineDates) -> Told:
+    """Return what tells the ticket features of each account on a date.
+
+    Rates and silence are held against what was told before, where it is there:
+    usage_active_users_90d, usage_active_days_28d, seats, orders_count_90d.
 
     Parameters
     ----------
     tables : Tables
         Without tickets every feature is NaN.
-    spine : pd.DataFrame
-        account_id, as_of, and what a rate or silence is held against, where it is known:
-        usage_active_users_90d, usage_active_days_28d, seats, orders_count_90d.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_rows, n_features)
-        The index of `spine`; a float column per feature.
+    dates : SpineDates
+        The accounts and dates.
     """
-    names = [feature.name for feature in FEATURES]
     if not tables.has("tickets"):
-        return pd.DataFrame(np.nan, index=spine.index, columns=names)
-    dates = SpineDates.of(spine)
-    if spine.empty:
-        return pd.DataFrame(np.nan, index=spine.index, columns=names)
-    out = dates.told(names, _Tickets(tables, spine, dates.accounts).as_of)
-    for name, denominator in _PER.items():
-        known = spine.get(denominator, pd.Series(np.nan, index=spine.index))
-        out[name] = out["tickets_opened_90d"] / known.where(known > 0)
-    active = spine.get("usage_active_days_28d", pd.Series(np.nan, index=spine.index)) > 0
-    silent = (out["tickets_opened_90d"] == 0).astype(float)
-    out["tickets_silent_90d"] = silent.where(active)
-    for name, needed in NEEDS.items():
-        if not all(any(tables.has("tickets", c) for c in some) for some in needed):
-            out[name] = np.nan
-    return out[names].astype(float)
+        return lambda _: {}
+    tickets = _Tickets(tables, dates.spine, dates.accounts)
+    not_there = [
+        name
+        for name, needed in NEEDS.items()
+        if not all(any(tables.has("tickets", c) for c in some) for some in needed)
+    ]
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        out = date.laid(tickets.as_of(date.as_of))
+        opened = out["tickets_opened_90d"]
+        for name, denominator in _PER.items():
+            out[name] = opened / some(date.feature(denominator))
+        active = date.feature("usage_active_days_28d") > 0
+        out["tickets_silent_90d"] = np.where(active, opened == 0, np.nan)
+        return {name: values for name, values in out.items() if name not in not_there}
+
+    return told
 
 
 class _Tickets:

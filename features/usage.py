@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
 from features.daily_use import REACH_DAYS, DailyUse, roll_up
-from features.day_rows import day_number
-from features.spine_dates import ByAccount, SpineDates
+from features.day_rows import Codes, Numbers, day_number
+from features.spine_dates import OneDate, SpineDates, Told
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
 from features.usage_events import Events
@@ -17,59 +18,59 @@ from features.usage_levels import WINDOWS, Columns, levels, peak_users, share
 from features.usage_quota import Quotas
 from features.usage_users import Users
 
-__all__ = ["FEATURES", "build", "quota_levels"]
+__all__ = ["FEATURES", "prepare", "quota_levels"]
 
 #: What an account has once it is old enough for a baseline of its own.
 _HABITS = [f"usage_{name}_trend" for name in ("events", "users", "active_days")]
 _HABITS.append("usage_weekend_share_change")
 
 
-def build(tables: Tables, spine: pd.DataFrame, *, use: DailyUse | None = None) -> pd.DataFrame:
-    """Return the usage features of all dates, from one roll-up of the raw rows.
+def prepare(
+    tables: Tables, dates: SpineDates, *, use: Callable[[], DailyUse] | None = None
+) -> Told:
+    """Return what tells the usage features of each account on a date.
 
     Parameters
     ----------
     tables : Tables
         Where usage is absent every feature is NaN.
-    spine : pd.DataFrame
-        account_id, as_of and created_at, ordered by as_of; seats where contracts tell them.
-    use : DailyUse, optional
-        The roll-up for these dates, where it was made already.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_accounts × n_dates, n_features)
-        The spine's index; a float column per feature.
+    dates : SpineDates
+        The spine needs created_at.
+    use : callable, optional
+        Returns the roll-up for these dates, where others need it, too.
     """
-    names = [feature.name for feature in FEATURES]
-    if spine.empty or not tables.has("usage"):
-        return pd.DataFrame(np.nan, index=spine.index, columns=names)
-    use = roll_up(tables, spine["as_of"]) if use is None else use
-    users = Users(use) if use.has_users else None
-    events, quotas = Events(tables, spine["as_of"], use.accounts), Quotas(tables, spine["as_of"])
-    dates = SpineDates.of(spine)
-
+    if not tables.has("usage"):
+        return lambda _: {}
+    as_of = dates.spine["as_of"]
+    rolled_up = roll_up(tables, as_of) if use is None else use()
+    users = Users(rolled_up) if rolled_up.has_users else None
+    events, quotas = Events(tables, as_of, rolled_up.accounts), Quotas(tables, as_of)
     # Whoever never used it, or never had a quota, stands at −1, the last.
     place, limited = (
-        index.get_indexer(dates.accounts) for index in (use.accounts, quotas.accounts)
+        index.get_indexer(dates.accounts) for index in (rolled_up.accounts, quotas.accounts)
     )
 
-    def told(day: pd.Timestamp) -> ByAccount:
-        full, columns = quotas.fullest(day), _columns(use, users, events, day_number(day))
-        by_account = {name: np.append(values, np.nan)[place] for name, values in columns.items()}
-        return by_account | {name: np.append(full[name], np.nan)[limited] for name in full}
+    def told(date: OneDate) -> dict[str, Numbers]:
+        columns = _columns(rolled_up, users, events, day_number(date.as_of))
+        out = _taken(columns, place[date.account])
+        out |= _taken(quotas.fullest(date.as_of), limited[date.account])
+        return out | _of_seats(date, out) | _habits(date, out)
 
-    out = dates.told(names, told)
-    return _with_habits(out, spine)
+    return told
+
+
+def _taken(columns: Columns, place: Codes) -> dict[str, Numbers]:
+    """Return the values at some places; NaN at −1."""
+    return {name: np.append(values, np.nan)[place] for name, values in columns.items()}
 
 
 def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     """Return how full the quota of each product is: as_of, and the columns of `Quotas.as_of`."""
     quotas = Quotas(tables, spine["as_of"])
     parts = []
-    for as_of, rows in SpineDates.of(spine):
-        levels_then = quotas.as_of(as_of).assign(as_of=as_of)
-        parts.append(levels_then[levels_then["account_id"].isin(spine["account_id"].iloc[rows])])
+    for date in SpineDates.of(spine):
+        levels_then = quotas.as_of(date.as_of).assign(as_of=date.as_of)
+        parts.append(levels_then[levels_then["account_id"].isin(date.spine["account_id"])])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -88,16 +89,22 @@ def _columns(use: DailyUse, users: Users | None, events: Events, as_of: int) -> 
     return {name: np.where(ever, values, np.nan) for name, values in out.items()}
 
 
-def _with_habits(told: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
-    """Blank what an account is too young for, and add what rests on the spine."""
-    young = spine["created_at"] > spine["as_of"] - timedelta(days=REACH_DAYS)
-    told.loc[young, _HABITS] = np.nan
-    fleet = told["usage_events_trend"].groupby(spine["as_of"]).transform("median")
-    told["usage_events_vs_fleet_trend"] = told["usage_events_trend"] - fleet
-    seats = spine["seats"] if "seats" in spine else pd.Series(np.nan, index=spine.index)
-    utilisation = told["usage_active_users_28d"] / seats.where(seats > 0)
-    told["usage_seat_utilisation_28d"] = utilisation
-    # Where nobody was active there are no days of theirs, and none of the seats was in use.
-    seat_days = (utilisation * told["usage_days_per_user_28d"] / 28.0).mask(utilisation == 0, 0.0)
-    told["usage_seats_in_use_daily_28d"] = seat_days
-    return told
+def _habits(date: OneDate, told: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    """Blank what an account is too young for, and hold its trend against the fleet's."""
+    young = (date.spine["created_at"] > date.as_of - timedelta(days=REACH_DAYS)).to_numpy()
+    out = {name: np.where(young, np.nan, told[name]) for name in _HABITS}
+    trend = out["usage_events_trend"]
+    fleet = trend[~np.isnan(trend)]
+    out["usage_events_vs_fleet_trend"] = trend - (np.median(fleet) if len(fleet) else np.nan)
+    return out
+
+
+def _of_seats(date: OneDate, told: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    """Hold use against the seats of the contract."""
+    utilisation = share(told["usage_active_users_28d"], date.feature("seats"))
+    seat_days = utilisation * told["usage_days_per_user_28d"] / 28.0
+    return {
+        "usage_seat_utilisation_28d": utilisation,
+        # Where nobody was active there are no days of theirs, and none of the seats was in use.
+        "usage_seats_in_use_daily_28d": np.where(utilisation == 0, 0.0, seat_days),
+    }

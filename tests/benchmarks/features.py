@@ -33,6 +33,7 @@ from features.spine import build_spine
 from features.usage_catalogue import FEATURES
 from tests.benchmarks.features_baselines import duckdb_sums, featuretools_usage, pandas_usage
 from tests.benchmarks.features_data import END, Size, company_folder
+from tests.features.one_family import one_family
 
 #: Weekly dates of a training set.
 DATES = 26
@@ -78,7 +79,7 @@ def _usage(folder: Path, dates: int = 1) -> Measured:
 
     def step() -> int:
         spine = build_spine(tables, [END - timedelta(weeks=week) for week in range(dates)])
-        return usage.build(tables, spine).size
+        return one_family(usage, tables, spine).size
 
     return _timed(step)
 

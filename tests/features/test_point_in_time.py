@@ -13,13 +13,11 @@ from features.schema import TABLES
 from features.spine import build_spine
 from tests.features.company import DAY, UNTIL, Row, Rows, ago, company, open_tables
 from tests.features.cut_by_hand import LATE, truncated
+from tests.features.one_family import one_family
 
-BUILDS = {
-    "commercial": commercial.build,
-    "orders": orders.build,
-    "surveys": surveys.build,
-    "tickets": tickets.build,
-    "usage": usage.build,
+FAMILIES = {
+    family.__name__.rpartition(".")[2]: family
+    for family in (commercial, orders, surveys, tickets, usage)
 }
 
 
@@ -31,7 +29,7 @@ def features(
     if family is None:
         return build_features(tables, [day]).set_index("account_id")
     spine = build_spine(tables, [day])
-    return spine.join(BUILDS[family](tables, spine)).set_index("account_id")
+    return spine.join(one_family(FAMILIES[family], tables, spine)).set_index("account_id")
 
 
 @pytest.mark.parametrize("days", [-14, 0, 35])

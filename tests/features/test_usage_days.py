@@ -13,6 +13,7 @@ from features import usage
 from features.day_rows import DayRows, day_number, day_of
 from features.spine import build_spine
 from tests.features.company import DAY, Row, Rows, ago, open_tables
+from tests.features.one_family import one_family
 
 DATES = [DAY - timedelta(days=days) for days in (100, 35, 10, 0)]
 _times = st.one_of(
@@ -48,7 +49,7 @@ def _company(uses: list[Row]) -> Rows:
 def _built(rows: Rows, dates: list[datetime]) -> pd.DataFrame:
     tables = open_tables(rows)
     spine = build_spine(tables, dates)
-    return spine[["account_id", "as_of"]].join(usage.build(tables, spine))
+    return spine[["account_id", "as_of"]].join(one_family(usage, tables, spine))
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
@@ -90,4 +91,4 @@ def test_the_day_on_which_the_data_ends_is_seen_as_far_as_it_goes() -> None:
     ]
     tables = open_tables(_company(uses), until=ago(0, 4))
     spine = build_spine(tables, [DAY])
-    assert usage.build(tables, spine)["usage_records_7d"].iloc[0] == 2
+    assert one_family(usage, tables, spine)["usage_records_7d"].iloc[0] == 2

@@ -19,6 +19,7 @@ from features.settings import FeatureSettings, FirstValue
 from features.source import OpenedTables, TableSource, open_tables
 from features.spine import build_spine
 from tests.features.company import DAY, company, frame
+from tests.features.one_family import one_family
 
 DATES = [DAY - timedelta(days=14), DAY]
 UNTIL = DAY + timedelta(hours=6)
@@ -68,8 +69,8 @@ def _features(folder: Path, sources: dict[str, TableSource], *, kept: bool = Tru
 def _built(opened: OpenedTables) -> pd.DataFrame:
     spine = build_spine(opened.tables, DATES)
     own_event = FeatureSettings(first_value=FirstValue(events=("export",), times=3))
-    way = journey.build(opened.tables, spine.assign(tenure_days=900.0), settings=own_event)
-    return spine.join(usage.build(opened.tables, spine)).join(way)
+    way = one_family(journey, opened.tables, spine.assign(tenure_days=900.0), settings=own_event)
+    return spine.join(one_family(usage, opened.tables, spine)).join(way)
 
 
 def _rolled(folder: Path) -> dict[str, int]:
