@@ -14,7 +14,7 @@ from features.daily_use import roll_up
 from features.journey_stage import lifecycle_stage
 from features.own import OwnFamily, catalogue_with
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.side_by_side import Shared
+from features.side_by_side import Shared, side_by_side
 from features.spine import ATTRIBUTES, build_spine
 from features.spine_dates import SpineDates, Told, one_after_another
 from features.tables import Tables
@@ -69,7 +69,7 @@ def build_features(
 def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> list[Told]:
     """Return what tells each family's features, in the order in which they are told."""
     # Two families rest on it.
-    use = Shared(lambda: roll_up(tables, dates.spine["as_of"]))
+    use = Shared(partial(roll_up, tables.apart(), dates.spine["as_of"]))
     families: tuple[Prepare, ...] = (
         partial(commercial.prepare, settings=settings),
         partial(usage.prepare, use=use),
@@ -78,4 +78,4 @@ def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> l
         partial(surveys.prepare, settings=settings),
         partial(journey.prepare, settings=settings, use=use),
     )
-    return [prepare(tables, dates) for prepare in families]
+    return side_by_side([partial(prepare, tables.apart(), dates) for prepare in families])
