@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.point_in_time import collect
@@ -38,12 +40,16 @@ def build_spine(
         pays on the date; ordered by as_of and account_id, with a plain index from 0.
     """
     accounts, paid = _accounts(tables), _paid(tables, active_order_days)
-    days = sorted({pd.Timestamp(day).normalize() for day in dates})
-    parts = [_paying_on(accounts, paid, day) for day in days]
-    columns = [c for c in accounts.columns if c not in {"account_id", "known_at"}]
-    if not parts:
-        return _paying_on(accounts, paid, pd.Timestamp.min)[["account_id", "as_of", *columns]]
-    return pd.concat(parts, ignore_index=True)[["account_id", "as_of", *columns]]
+    days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})
+    number, names = pd.factorize(accounts["account_id"])
+    payer = pd.Index(names).get_indexer(pd.Index(paid["account_id"]))
+    paying = [_paying_on(accounts, paid, (number, payer), day) for day in days]
+    rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
+    # One copy of the accounts' columns for all dates.
+    spine = accounts.drop(columns="known_at", errors="ignore").take(rows)
+    as_of = np.repeat(np.array(days, dtype="datetime64[us]"), [len(found) for found in paying])
+    spine.insert(1, "as_of", as_of)
+    return spine.reset_index(drop=True)
 
 
 def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
@@ -81,11 +87,19 @@ def _ordering(tables: Tables, active_order_days: int) -> pd.DataFrame:
     return days.assign(ended_at=days["started_at"] + timedelta(days=active_order_days))
 
 
-def _paying_on(accounts: pd.DataFrame, paid: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+def _paying_on(
+    accounts: pd.DataFrame,
+    paid: pd.DataFrame,
+    numbers: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    day: pd.Timestamp,
+) -> npt.NDArray[np.intp]:
+    """Return the rows of the accounts that pay on a date; `numbers` name those of both frames."""
+    number, payer = numbers
     running = _known(paid, "started_at", day) & ~(paid["ended_at"] < day)
-    there = _known(accounts, "created_at", day)
-    pays = accounts["account_id"].isin(paid.loc[running, "account_id"].unique())
-    return accounts[there & pays].assign(as_of=day.as_unit("us"))
+    # A payment by nobody who is known stands at −1, the last.
+    pays = np.zeros(len(accounts) + 1, dtype=bool)
+    pays[payer[running.to_numpy()]] = True
+    return np.flatnonzero(pays[number] & _known(accounts, "created_at", day).to_numpy())
 
 
 def _known(rows: pd.DataFrame, dated_by: str, day: pd.Timestamp) -> pd.Series[bool]:
