@@ -8,7 +8,16 @@ from functools import partial
 
 import pandas as pd
 
-from features import commercial, journey, orders, surveys, tickets, usage
+from features import (
+    commercial,
+    journey,
+    orders,
+    surveys,
+    tickets,
+    usage,
+    usage_events,
+    usage_quota,
+)
 from features.catalogue import CATALOGUE
 from features.daily_use import roll_up
 from features.journey_stage import lifecycle_stage
@@ -72,7 +81,9 @@ def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> l
     use = Shared(partial(roll_up, tables.apart(), dates.spine["as_of"]))
     families: tuple[Prepare, ...] = (
         partial(commercial.prepare, settings=settings),
-        partial(usage.prepare, use=use),
+        partial(usage.prepare_levels, use=use),
+        usage_events.prepare,
+        usage_quota.prepare,
         orders.prepare,
         tickets.prepare,
         partial(surveys.prepare, settings=settings),

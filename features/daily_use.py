@@ -186,7 +186,7 @@ def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
     (accounts, account), (names, code) = (
         named_codes(users[name]) for name in ("account_id", "user_id")
     )
-    user, pairs = _numbered(account, code, len(names))
+    user, pairs = numbered(account, code, len(names))
     values = {name: _sums(users, name) for name in _SUMS}
     values["active_users"] = _numbers(users, "active_users")
     rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
@@ -205,7 +205,7 @@ def _joined(parts: list[pa.Table], member: str) -> pa.Table:
     return pa.concat_tables(cast, promote_options="permissive")
 
 
-def _numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
+def numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
     """Return each row's pair of account and code by number (−1 without one), and the pairs.
 
     Pairs are numbered in order of account and code. A number of its own for each of millions of
@@ -216,7 +216,7 @@ def _numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
     width, accounts = max(count, 1), int(account.max(initial=0)) + 1
     if not there.all():
         number = np.full(len(code), -1, dtype=np.int64)
-        number[there], pairs = _numbered(account[there], code[there], count)
+        number[there], pairs = numbered(account[there], code[there], count)
         return number, pairs
     owner = np.zeros(width, dtype=np.int64)
     owner[code] = account

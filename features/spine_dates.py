@@ -68,7 +68,7 @@ def one_after_another(families: Sequence[Told]) -> Told:
     """Return what tells the features of several families, each knowing those of the ones before."""
 
     def told(date: OneDate) -> Mapping[str, Numbers]:
-        out: dict[str, Numbers] = {}
+        out = dict(date.before)
         for family in families:
             out |= family(replace(date, before=out))
         return out

@@ -29,9 +29,9 @@ class TableColumns:
     Attributes
     ----------
     account : array of int
-        The place of each row's account among those asked for.
+        The place of each row's account in ``texts["account_id"]``.
     accounts : int
-        How many were asked for.
+        How many were asked for, whether they have a row or not.
     columns : mapping of str to array
         Times as microseconds from 1970, `NEVER` where there is none; dates as days from 1970;
         texts as codes, −1 where there is none; numbers and flags (1, 0) as floats, NaN where
@@ -75,9 +75,9 @@ class TableColumns:
 
 
 def bring_in(
-    frame: nw.LazyFrame[Any], accounts: pd.Index[str], *, in_order_of: str = ""
+    frame: nw.LazyFrame[Any], accounts: pd.Index[str] | None = None, *, in_order_of: str = ""
 ) -> TableColumns:
-    """Run a lazy frame that has account_id, and bring in the rows of these accounts.
+    """Run a lazy frame that has account_id, and bring in the rows of these accounts, or of all.
 
     In order of a column where one is named, else in no particular order.
     """
@@ -88,7 +88,9 @@ def bring_in(
         columns[name], named = _numbers(table[name])
         if named is not None:
             texts[name] = named
-    place = np.append(accounts.get_indexer(texts.pop("account_id")), -1)
+    accounts = texts["account_id"] if accounts is None else accounts
+    place = np.append(accounts.get_indexer(texts["account_id"]), -1)
+    texts["account_id"] = accounts
     account = place[columns.pop("account_id")].astype(np.int64)
     brought = TableColumns(account, len(accounts), columns, texts)
     there = np.flatnonzero(account >= 0)

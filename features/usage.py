@@ -8,26 +8,24 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from features import usage_events, usage_quota
 from features.daily_use import REACH_DAYS, DailyUse, roll_up
-from features.day_rows import Codes, Numbers, day_number
-from features.spine_dates import OneDate, SpineDates, Told
+from features.day_rows import Numbers, day_number
+from features.spine_dates import OneDate, SpineDates, Told, one_after_another
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
-from features.usage_events import Events
 from features.usage_levels import WINDOWS, Columns, levels, peak_users, share
 from features.usage_quota import Quotas
 from features.usage_users import Users
 
-__all__ = ["FEATURES", "prepare", "quota_levels"]
+__all__ = ["FEATURES", "prepare", "prepare_levels", "quota_levels"]
 
 #: What an account has once it is old enough for a baseline of its own.
 _HABITS = [f"usage_{name}_trend" for name in ("events", "users", "active_days")]
 _HABITS.append("usage_weekend_share_change")
 
 
-def prepare(
-    tables: Tables, dates: SpineDates, *, use: Callable[[], DailyUse] | None = None
-) -> Told:
+def prepare(tables: Tables, dates: SpineDates) -> Told:
     """Return what tells the usage features of each account on a date.
 
     Parameters
@@ -35,33 +33,38 @@ def prepare(
     tables : Tables
         Where usage is absent every feature is NaN.
     dates : SpineDates
-        The spine needs created_at.
+        The spine needs created_at. The seats of contracts are told before.
+    """
+    parts = (prepare_levels, usage_events.prepare, usage_quota.prepare)
+    return one_after_another([part(tables, dates) for part in parts])
+
+
+def prepare_levels(
+    tables: Tables, dates: SpineDates, *, use: Callable[[], DailyUse] | None = None
+) -> Told:
+    """Return what tells how much, how often and by whom it was used, from the use by day.
+
+    Parameters
+    ----------
+    tables, dates
+        As in `prepare`.
     use : callable, optional
         Returns the roll-up for these dates, where others need it, too.
     """
     if not tables.has("usage"):
         return lambda _: {}
-    as_of = dates.spine["as_of"]
-    rolled_up = roll_up(tables, as_of) if use is None else use()
+    rolled_up = roll_up(tables, dates.spine["as_of"]) if use is None else use()
     users = Users(rolled_up) if rolled_up.has_users else None
-    events, quotas = Events(tables, as_of, rolled_up.accounts), Quotas(tables, as_of)
-    # Whoever never used it, or never had a quota, stands at −1, the last.
-    place, limited = (
-        index.get_indexer(dates.accounts) for index in (rolled_up.accounts, quotas.accounts)
-    )
+    # Whoever never used it stands at −1, the last.
+    place = rolled_up.accounts.get_indexer(dates.accounts)
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        columns = _columns(rolled_up, users, events, day_number(date.as_of))
-        out = _taken(columns, place[date.account])
-        out |= _taken(quotas.fullest(date.as_of), limited[date.account])
+        columns = _columns(rolled_up, users, day_number(date.as_of))
+        at = place[date.account]
+        out = {name: np.append(values, np.nan)[at] for name, values in columns.items()}
         return out | _of_seats(date, out) | _habits(date, out)
 
     return told
-
-
-def _taken(columns: Columns, place: Codes) -> dict[str, Numbers]:
-    """Return the values at some places; NaN at −1."""
-    return {name: np.append(values, np.nan)[place] for name, values in columns.items()}
 
 
 def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
@@ -74,9 +77,9 @@ def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _columns(use: DailyUse, users: Users | None, events: Events, as_of: int) -> Columns:
+def _columns(use: DailyUse, users: Users | None, as_of: int) -> Columns:
     """Return every value that is told per account of `use` as of a day; NaN where it has none."""
-    out = levels(use, as_of) | events.breadth(as_of)
+    out = levels(use, as_of)
     active = peak_users(use, as_of) if users is None else users.active(as_of)
     if users is not None:
         out |= users.columns(as_of)

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.day_rows import Codes, day_number, distinct, summed
+from features.daily_use import numbered
+from features.day_rows import Codes, Numbers, day_number, distinct, summed
 from features.many_dates import Frame, day_in_calendar
+from features.spine_dates import OneDate, SpineDates, Told
 from features.table_columns import Mask, TableColumns, bring_in
 from features.tables import Tables
 from features.usage_levels import Columns
@@ -48,6 +50,27 @@ class _Part:
     known: npt.NDArray[Any] | None
 
 
+def prepare(tables: Tables, dates: SpineDates) -> Told:
+    """Return what tells how many features each account uses on a date, and of which set.
+
+    Whether an account ever used something (usage_recency_days) is told before.
+    """
+    if not tables.has("usage"):
+        return lambda _: {}
+    events = Events(tables, dates.spine["as_of"])
+    place = events.accounts.get_indexer(dates.accounts)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        never = np.isnan(date.feature("usage_recency_days"))
+        breadth = events.breadth(day_number(date.as_of))
+        return {
+            name: np.where(never, np.nan, values[place[date.account]])
+            for name, values in breadth.items()
+        }
+
+    return told
+
+
 class Events:
     """The events of all accounts, looked at as of one day after another.
 
@@ -61,29 +84,32 @@ class Events:
         Needs usage.
     dates : pd.Series of datetime
         The dates that are asked for later.
-    accounts : pd.Index
-        Every account that ever used something.
     """
 
-    def __init__(self, tables: Tables, dates: pd.Series[Any], accounts: pd.Index[str]) -> None:
+    def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
         days = sorted({day_number(day) for day in dates.unique()})
         start = days[0] - 2 * _MONTH
         self._days = math.gcd(_MONTH, *(day - days[0] for day in days))
-        self._accounts = len(accounts)
-        parts = list(_parts(tables, start, days[-1], self._days, accounts))
-        names = pd.Index([name for _, part in parts for name in part.texts["event"]]).unique()
-        self._events = len(names)
-        keys = [_key(part, names) for _, part in parts]
-        pairs, number = np.unique(np.concatenate(keys), return_inverse=True)
-        self._account, self._event = np.divmod(pairs, max(len(names), 1))
-        at = np.cumsum([0, *map(len, keys)])
+        parts = list(_parts(tables, start, days[-1], self._days))
+        #: The accounts that used something in any window of any date.
+        self.accounts = _names(parts, "account_id")
+        names = _names(parts, "event")
+        self._accounts, self._events = len(self.accounts) + 1, len(names)
+        account = np.concatenate([_places(part, "account_id", self.accounts) for _, part in parts])
+        event = np.concatenate([_places(part, "event", names) for _, part in parts])
+        number, pairs = numbered(account, event, len(names))
+        self._account, self._event = pairs.T
+        at = np.cumsum([0, *(len(part) for _, part in parts)])
         self._parts = [
             _Part(first, number[at[n] : at[n + 1]], _bits(part), part.columns.get("known"))
             for n, (first, part) in enumerate(parts)
         ]
 
     def breadth(self, as_of: int) -> Columns:
-        """Return how many features each account used in 28 days, and of which set."""
+        """Return how many features each account used in 28 days, and of which set.
+
+        An entry per account of `accounts`, and a last one for all others.
+        """
         now, before = self._used(as_of, _MONTH), self._used(as_of, 2 * _MONTH, _MONTH)
         account, event, count = self._account, self._event, self._accounts
         reached, kept = (summed(event[used], self._events) for used in (before, before & now))
@@ -115,24 +141,22 @@ class Events:
         return used
 
 
-def _parts(
-    tables: Tables, start: int, end: int, days: int, accounts: pd.Index[str]
-) -> Iterator[tuple[int, TableColumns]]:
+def _parts(tables: Tables, start: int, end: int, days: int) -> Iterator[tuple[int, TableColumns]]:
     """Yield the first day of each part, and the periods with use of each account and event."""
     kept = kept_rollups(tables, "events", by_event, start, end)
     if kept:
-        rows = event_rows(kept, accounts)
+        rows = event_rows(kept)
         for first in range(start, end, PART_DAYS):
             inside = (rows["day"] >= first) & (rows["day"] < first + PART_DAYS)
             inside &= rows["largest"] > 0
             part = rows if inside.all() else rows.taken(inside)
             yield first, _used_then(part, first, days)
     for first, unkept in unkept_rows(tables, start, end):
-        yield first, bring_in(_used(unkept, first, days), accounts)
+        yield first, bring_in(_used(unkept, first, days))
 
 
-def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str]) -> TableColumns:
-    """Return what was rolled up by event (`by_event`) of some accounts.
+def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None) -> TableColumns:
+    """Return what was rolled up by event (`by_event`) of some accounts, or of all.
 
     Columns event, day, quantity and largest; known, NaN of what was known on its own day, where
     rows tell it.
@@ -144,8 +168,10 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str]) -> TableColum
         name for name in ("day", "known", "quantity", "largest") if name in table.column_names
     ]
     columns = {"event": event} | {name: table[name].to_numpy() for name in numbers}
-    place = accounts.get_indexer(ids.to_pylist())[account]
-    texts = {"event": pd.Index(events.to_pylist(), dtype=object)}
+    of_rows, names = (pd.Index(told.to_pylist(), dtype=object) for told in (ids, events))
+    accounts = of_rows if accounts is None else accounts
+    place = np.append(accounts.get_indexer(of_rows), -1)[account]
+    texts = {"account_id": accounts, "event": names}
     brought = TableColumns(place, len(accounts), columns, texts)
     return brought if (place >= 0).all() else brought.taken(place >= 0)
 
@@ -199,7 +225,13 @@ def _bits(part: TableColumns) -> npt.NDArray[np.int64]:
     return part["early"].astype(np.int64) + (part["late"].astype(np.int64) << _BITS)
 
 
-def _key(part: TableColumns, names: pd.Index[str]) -> Codes:
-    """Return each row's account and event as one number."""
-    event = names.get_indexer(part.texts["event"]) if len(part) else np.empty(0, dtype=np.int64)
-    return np.asarray(part.account * len(names) + event[part["event"]], dtype=np.int64)
+def _names(parts: list[tuple[int, TableColumns]], column: str) -> pd.Index[str]:
+    """Return every name of a column, once."""
+    told = [part.texts[column].to_numpy() for _, part in parts]
+    return pd.Index(pd.unique(np.concatenate(told)), dtype=object)
+
+
+def _places(part: TableColumns, column: str, names: pd.Index[str]) -> Codes:
+    """Return the place of each row's account or event among all names."""
+    codes = part.account if column == "account_id" else part[column]
+    return np.asarray(names.get_indexer(part.texts[column])[codes], dtype=np.int64)

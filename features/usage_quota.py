@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from features.day_rows import Codes, DayRows, Numbers, day_number, distinct, latest, summed
 from features.point_in_time import collect
+from features.spine_dates import OneDate, SpineDates, Told
 from features.tables import Tables
 from features.usage_events import event_rows
 from features.usage_rollup import by_event, collected, kept_rollups, named_codes, unkept_rows
@@ -20,6 +21,21 @@ NEAR_LIMIT = 0.8
 #: A quota allows so much in so many days.
 _REACH_DAYS = 30
 _TIMES = {"started_at": "datetime64[us]", "ended_at": "datetime64[us]"}
+
+
+def prepare(tables: Tables, dates: SpineDates) -> Told:
+    """Return what tells how full the quotas of each account are on a date."""
+    if not tables.has("usage"):
+        return lambda _: {}
+    quotas = Quotas(tables, dates.spine["as_of"])
+    # Whoever never had a quota stands at −1, the last.
+    place = quotas.accounts.get_indexer(dates.accounts)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        full = quotas.fullest(date.as_of)
+        return {n: np.append(values, np.nan)[place[date.account]] for n, values in full.items()}
+
+    return told
 
 
 class Quotas:
