@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from features.day_rows import Codes, Numbers
+from features.day_rows import Codes, Numbers, summed
 from features.table_columns import NEVER, TableColumns
 
 
@@ -62,33 +63,43 @@ class Counts:
         Parameters
         ----------
         uses : TableColumns
-            Columns day, known, and uses_0, uses_1 … in the order of `totals`.
+            Columns day, known (where it may be later than the day), and uses_0, uses_1 … in the
+            order of `totals`.
         """
-        if not len(uses):
-            return self
-        rows = uses.taken(_in_order(uses["day"], uses["known"]))
-        day, known = rows["day"], rows["known"]
         totals, reached = {}, dict(self.reached)
-        changes = np.flatnonzero((day[1:] != day[:-1]) | (known[1:] != known[:-1])) + 1
-        moments = np.split(np.arange(len(day)), changes)
         for number, (events, so_far) in enumerate(self.totals.items()):
-            totals[events] = total = so_far.copy()
-            waiting = {
-                step: Reached(found.day.copy(), found.known.copy())
-                for step, found in self.reached.items()
-                if step.events == events
-            }
-            for moment in moments:
-                users = rows.account[moment]
-                before = total[users]
-                np.add.at(total, users, rows[f"uses_{number}"][moment])
-                after = total[users]
-                for step, found in waiting.items():
-                    full = users[(before < step.times) & (after >= step.times)]
-                    full = full[found.known[full] == NEVER]
-                    found.day[full], found.known[full] = day[moment[:1]], known[moment[:1]]
-            reached |= waiting
+            added = uses[f"uses_{number}"]
+            totals[events] = total = so_far + summed(uses.account, len(so_far), added)
+            waiting = {step: found for step, found in reached.items() if step.events == events}
+            # The uses of most accounts make no count full: only those that do are put in order.
+            full = np.zeros(len(total), dtype=bool)
+            for step, found in waiting.items():
+                full |= (total >= step.times) & (found.known == NEVER)
+            rows = np.flatnonzero(full[uses.account])
+            if len(rows):
+                reached |= _counted(waiting, so_far, uses.taken(rows), f"uses_{number}")
         return Counts(totals, reached)
+
+
+def _counted(
+    waiting: Mapping[Step, Reached], so_far: Numbers, uses: TableColumns, column: str
+) -> dict[Step, Reached]:
+    """Return the steps with what a column of uses, moment by moment, made full."""
+    known = uses.columns.get("known", uses["day"])
+    order = _in_order(uses["day"], known)
+    account, day, known = uses.account[order], uses["day"][order], known[order]
+    added, total = uses[column][order], so_far.copy()
+    reached = {
+        step: Reached(found.day.copy(), found.known.copy()) for step, found in waiting.items()
+    }
+    changes = np.flatnonzero((day[1:] != day[:-1]) | (known[1:] != known[:-1])) + 1
+    for first, past in pairwise([0, *changes.tolist(), len(day)]):
+        users = account[first:past]
+        np.add.at(total, users, added[first:past])
+        for step, found in reached.items():
+            full = users[(total[users] >= step.times) & (found.known[users] == NEVER)]
+            found.day[full], found.known[full] = day[first], known[first]
+    return reached
 
 
 def _in_order(day: Codes, known: Codes) -> Codes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 import narwhals as nw
 import numpy as np
@@ -14,7 +15,6 @@ import pyarrow as pa
 from features.daily_use import REACH_DAYS, DailyUse
 from features.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 from features.journey_counts import Counts, Reached, Step
-from features.many_dates import Frame
 from features.point_in_time import collect
 from features.table_columns import NEVER, TableColumns, bring_in
 from features.tables import Tables
@@ -23,6 +23,7 @@ from features.usage_rollup import (
     Roll,
     by_account_day,
     by_event,
+    keys_with_known,
     named_codes,
     parts_of_days,
     prepared,
@@ -63,48 +64,53 @@ def reached(
     since = day_number(spine["as_of"].min()) - REACH_DAYS
     told = None if any(events) else use
     end = day_number(spine["as_of"].max()) if told is None else since
+    is_late = tables.has("usage", "known_at")
     if parts is None:
-        uses = list(_uses(tables, events, accounts, end))
-    elif parts.follow_one_another() and not tables.has("usage", "known_at"):
+        uses = _uses(tables, events, accounts, end)
+    elif parts.follow_one_another() and not is_late:
         counts = _counted_before(parts, steps, accounts, since)
-        uses = list(_kept_uses(parts, events, accounts, since, end))
+        uses = _kept_uses(parts, events, accounts, since, end)
     else:
-        uses = list(_kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end))
-    # Last: others may be at making it.
-    uses += [] if told is None else [_rolled_up(told(), since, accounts)]
-    counted = counts.and_then(_together(uses, len(events), len(accounts)))
-    return [counted.reached[step] for step in steps]
+        uses = _kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end)
+    uses = chain(uses, () if told is None else _rolled_up(told, since, accounts))
+    # Late rows and files in any order may tell what was known before that which came before them.
+    in_turn = parts is None and not is_late
+    for part in uses if in_turn else _together(list(uses), len(events), len(accounts)):
+        counts = counts.and_then(part)
+    return [counts.reached[step] for step in steps]
 
 
-def _together(uses: list[TableColumns], events: int, accounts: int) -> TableColumns:
-    kinds = {"day": np.int64, "known": np.int64} | {f"uses_{n}": np.float64 for n in range(events)}
+def _together(uses: list[TableColumns], events: int, accounts: int) -> list[TableColumns]:
+    """Put the parts of uses into one."""
+    if not uses:
+        return []
     columns = {
-        name: np.concatenate([np.empty(0, dtype=kind), *(part[name] for part in uses)])
-        for name, kind in kinds.items()
+        name: np.concatenate([part.columns.get(name, part["day"]) for part in uses])
+        for name in ("day", "known", *(f"uses_{number}" for number in range(events)))
     }
-    account = np.concatenate([np.empty(0, dtype=np.int64), *(part.account for part in uses)])
-    return TableColumns(account, accounts, columns, {})
+    account = np.concatenate([part.account for part in uses])
+    return [TableColumns(account, accounts, columns, {})]
 
 
 def _uses(
     tables: Tables, events: _Events, accounts: pd.Index[str], end: int
 ) -> Iterator[TableColumns]:
-    """Yield the uses of each set of events before a day.
+    """Yield the uses of each set of events before a day, part by part.
 
     A row per account, day and day on which they were known.
     """
     sums = [_sum_of(names).alias(f"uses_{number}") for number, names in enumerate(events)]
-    keys = ("account_id", "day", "known")
     rows = tables["usage"].filter(nw.col("occurred_at") < day_of(end).to_pydatetime())
-    first = collect(rows.select(nw.col("occurred_at").min())).iloc[0, 0]
-    if not pd.isna(first):
-        for _, part in parts_of_days(prepared(rows), day_number(first), end):
-            yield bring_in(_with_known(part).group_by(*keys).agg(*sums), accounts)
-
-
-def _with_known(rows: Frame) -> Frame:
-    late = "known" in rows.collect_schema().names()
-    return rows.with_columns(known=nw.max_horizontal("day", "known") if late else nw.col("day"))
+    # Sorted for the first one: of most files an engine then looks at their least time alone.
+    first = collect(rows.select("occurred_at").sort("occurred_at").head(1))["occurred_at"]
+    if first.empty:
+        return
+    rows = prepared(rows)
+    keys = keys_with_known(rows, "account_id", "day")
+    if "known" in keys:
+        rows = rows.with_columns(known=nw.max_horizontal("day", "known"))
+    for _, part in parts_of_days(rows, day_number(first[0]), end):
+        yield bring_in(part.group_by(*keys).agg(*sums), accounts)
 
 
 def _sum_of(events: tuple[str, ...]) -> nw.Expr:
@@ -114,16 +120,18 @@ def _sum_of(events: tuple[str, ...]) -> nw.Expr:
     return among.then(nw.col("quantity")).otherwise(nw.lit(0.0)).sum()
 
 
-def _rolled_up(use: DailyUse, since: int, accounts: pd.Index[str]) -> TableColumns:
-    """Return the uses since a day, as the roll-up tells them."""
-    place = accounts.get_indexer(use.accounts)
-    rows = np.flatnonzero((use.rows.day >= since) & (place[use.rows.account] >= 0))
-    columns = {
-        "day": use.rows.day[rows],
-        "known": use.rows.seen_from[rows],
-        "uses_0": use.rows.values["quantity"][rows],
-    }
-    return TableColumns(place[use.rows.account[rows]], len(accounts), columns, {})
+def _rolled_up(
+    told: Callable[[], DailyUse], since: int, accounts: pd.Index[str]
+) -> Iterator[TableColumns]:
+    """Yield the uses since a day, as the roll-up tells them; others may be at making it."""
+    use = told()
+    account = accounts.get_indexer(use.accounts)[use.rows.account]
+    rows = slice(int(np.searchsorted(use.rows.day, since)), None)
+    columns = {"day": use.rows.day[rows], "uses_0": use.rows.values["quantity"][rows]}
+    if use.rows.known is not None:
+        columns["known"] = use.rows.seen_from[rows]
+    uses = TableColumns(account[rows], len(accounts), columns, {})
+    yield uses if (uses.account >= 0).all() else uses.taken(uses.account >= 0)
 
 
 def _kept(events: _Events) -> tuple[str, Roll]:
@@ -144,10 +152,10 @@ def _kept_uses(
 
 def _columns(table: pa.Table, account: Codes, accounts: int, events: _Events) -> TableColumns:
     day, quantity = table["day"].to_numpy().astype(np.int64), table["quantity"].to_numpy()
-    known = day
+    columns = {"day": day}
     if "known" in table.column_names:
-        known = np.maximum(day, table["known"].fill_null(BEFORE_ALL_DAYS).to_numpy())
-    columns = {"day": day, "known": known}
+        late = table["known"].fill_null(BEFORE_ALL_DAYS).to_numpy()
+        columns["known"] = np.maximum(day, late)
     for number, names in enumerate(events):
         columns[f"uses_{number}"] = quantity
         if names:
