@@ -112,7 +112,10 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
     users = _older(tables, since, end) + kept_rollups(tables, "users", by_user, since, end)
     if tables.parts is not None:
         users = in_order_of_day(users)
-    users += [collected(by_user(rows)) for _, rows in unkept_rows(tables, since, end)]
+    # A part in order of day at a time: the parts themselves follow one another.
+    users += [
+        collected(by_user(rows)).sort_by("day") for _, rows in unkept_rows(tables, since, end)
+    ]
     use = _assembled(users, tables.has("usage", "user_id"))
     # The rows of one day may lie in several files, each of which was rolled up by itself.
     repeats = tables.parts is not None and tables.parts.share_a_day()
@@ -123,7 +126,7 @@ def _older(tables: Tables, since: int, end: int) -> list[pa.Table]:
     """Return the last day of each user before every window."""
     parts = tables.parts
     if parts is None:
-        return [collected(_older_rows(rows_before(tables, end), since))]
+        return [collected(_older_rows(rows_before(tables, end), since)).sort_by("day")]
     sums = parts.so_far("last_days", "users", by_user, last_days, before=since)
     # Of a file that reaches into the windows the rows before them, as they are.
     reaching = parts.tables("users", by_user, since=since, until=since)
@@ -150,7 +153,8 @@ def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
     A row that was known late stands by itself, unless that was before the last of the days: all
     of them lie before the windows of any date that this is asked for.
     """
-    rows = _joined(following(before, users), "user_id")
+    parts = following(before, users)
+    rows = _joined(parts)
     (accounts, account), (names, code) = (
         named_codes(rows[name]) for name in ("account_id", "user_id")
     )
@@ -170,8 +174,8 @@ def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
     }
     if (lates >= 0).any():
         columns["known"] = pa.array(lates[late_of], pa.int32(), mask=lates[late_of] < 0)
-    if "users_counted" in rows.column_names:
-        users_counted = summed(number, len(unique), _sums(rows, "users_counted"))
+    if any("users_counted" in part.column_names for part in parts):
+        users_counted = summed(number, len(unique), _column(parts, "users_counted", 0.0))
         columns["users_counted"] = pa.array(users_counted)
     return pa.table(columns).sort_by("day")
 
@@ -182,26 +186,25 @@ def _as_names(names: pa.Array, code: Codes) -> pa.DictionaryArray:
 
 
 def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
-    users = _joined(parts, "user_id")
+    users = _joined(parts)
     (accounts, account), (names, code) = (
         named_codes(users[name]) for name in ("account_id", "user_id")
     )
     user, pairs = numbered(account, code, len(names))
-    values = {name: _sums(users, name) for name in _SUMS}
-    values["active_users"] = _numbers(users, "active_users")
+    values = {name: _column(parts, name, 0.0) for name in _SUMS}
+    values["active_users"] = _column(parts, "active_users", np.nan)
     rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
     return DailyUse(pd.Index(accounts.to_pylist(), dtype=object), rows, pairs[:, 0], has_users)
 
 
-def _joined(parts: list[pa.Table], member: str) -> pa.Table:
-    """Put parts one after another; an empty frame's names are of no kind, so they are cast."""
+def _joined(parts: list[pa.Table]) -> pa.Table:
+    """Put the keys of parts one after another; names of an empty one are of no kind, so cast."""
     text = pa.dictionary(pa.int32(), pa.string())
-    texts = {"account_id", member}
+    kinds = {"account_id": text, "user_id": text, "day": pa.int32(), "known": pa.int32()}
     cast = [
-        pa.table({n: part[n].cast(text) if n in texts else part[n] for n in part.column_names})
+        pa.table({n: part[n].cast(kind) for n, kind in kinds.items() if n in part.column_names})
         for part in parts
     ]
-    # What is older than every window comes without sums.
     return pa.concat_tables(cast, promote_options="permissive")
 
 
@@ -237,20 +240,24 @@ def numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
     return number, np.stack([unique // width, unique % width], axis=1)
 
 
-def _numbers(table: pa.Table, name: str) -> Numbers:
-    """Return a column; where it is not there one NaN stands for all, and takes no room."""
-    if name not in table.column_names:
-        return np.broadcast_to(np.nan, len(table))
-    return np.asarray(table[name].to_numpy(), dtype=float)
+def _column(parts: list[pa.Table], name: str, nothing: float) -> Numbers:
+    """Return a column of parts one after another, with a number for what is not told.
+
+    Where no part has it that number stands for all, and takes no room.
+    """
+    if not any(name in part.column_names for part in parts):
+        return np.broadcast_to(nothing, sum(map(len, parts)))
+    chunks = [chunk for part in parts for chunk in _filled(part, name, nothing)]
+    return np.asarray(pa.chunked_array(chunks, pa.float64()).to_numpy(), dtype=float)
 
 
-def _sums(table: pa.Table, name: str) -> Numbers:
-    """Return a column, 0 where it has no value."""
-    if name not in table.column_names:
-        return np.broadcast_to(0.0, len(table))
-    column = table[name]
-    filled = pc.fill_null(column, 0.0) if column.null_count else column
-    return np.asarray(filled.to_numpy(), dtype=float)
+def _filled(part: pa.Table, name: str, nothing: float) -> list[pa.Array]:
+    # What is older than every window comes without sums.
+    if name not in part.column_names:
+        return [pa.array(np.full(len(part), nothing))]
+    column = part[name].cast(pa.float64())
+    filled = pc.fill_null(column, nothing) if column.null_count else column
+    return list(filled.chunks)
 
 
 def _days(table: pa.Table, name: str) -> Codes:
