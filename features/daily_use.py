@@ -19,6 +19,7 @@ from features.day_rows import (
     Numbers,
     day_number,
     day_of,
+    distinct_places,
     earliest,
     summed,
 )
@@ -221,15 +222,12 @@ def numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
         number = np.full(len(code), -1, dtype=np.int64)
         number[there], pairs = numbered(account[there], code[there], count)
         return number, pairs
+    if accounts * width <= max(4 * len(code), 2**22):
+        unique, number = distinct_places(account * width + code, accounts * width)
+        return number, np.stack([unique // width, unique % width], axis=1)
     owner = np.zeros(width, dtype=np.int64)
     owner[code] = account
-    if accounts * width <= max(4 * len(code), 2**22):
-        key = account * width + code
-        occurs = np.zeros(accounts * width, dtype=bool)
-        occurs[key] = True
-        unique = np.flatnonzero(occurs)
-        number = (np.cumsum(occurs) - 1)[key]
-    elif len(code) and (owner[code] == account).all():
+    if len(code) and (owner[code] == account).all():
         unique = np.sort(owner * width + np.arange(width))
         place = np.empty(width, dtype=np.int64)
         place[unique % width] = np.arange(width)

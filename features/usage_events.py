@@ -9,19 +9,17 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from features.daily_use import numbered
-from features.day_rows import Codes, Numbers, day_number, distinct, summed
-from features.many_dates import Frame, day_in_calendar
+from features.day_rows import Codes, Numbers, day_number, distinct_places, earliest, summed
 from features.spine_dates import OneDate, SpineDates, Told
 from features.table_columns import Mask, TableColumns, bring_in
 from features.tables import Tables
 from features.usage_levels import Columns
 from features.usage_rollup import (
-    PART_DAYS,
+    Frame,
     by_event,
     kept_rollups,
     keys_with_known,
@@ -32,22 +30,30 @@ from features.usage_rollup import (
 #: A feature is sticky where at least this share of the accounts that used it in one month use it
 #: in the next as well; it must have been used by so many accounts, and by such a share of them.
 STICKY_SHARE, STICKY_ACCOUNTS, STICKY_REACH = 0.5, 3, 0.05
-#: Days of a month.
+#: Days of a window.
 _MONTH = 28
-#: Periods that one number holds as bits on every engine; a part has twice as many at most.
-_BITS = PART_DAYS // 2
-#: The number, in the calendar that has no beginning, of the day before 1970-01-01.
-_EPOCH = 719_163
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The pairs of account and event used in some days, a bit for each period with use."""
+    """The pairs of account and event used in at most four weeks.
 
-    first: int
+    Of each pair the first and the last day of use tell whether it was used in a window: none
+    that is as long as the part begins after the part did and ends before it does.
+    """
+
+    start: int
     pair: Codes
-    used: npt.NDArray[np.int64]
-    known: npt.NDArray[Any] | None
+    first: Codes
+    last: Codes
+    known: Numbers | None
+
+    def used(self, as_of: int, start: int, past: int) -> Codes:
+        """Return the pairs used on days of [start, past), as far as known."""
+        hit = (self.first < past) & (self.last >= start)
+        if self.known is not None:
+            hit &= ~(self.known >= as_of)
+        return self.pair[hit]
 
 
 def prepare(tables: Tables, dates: SpineDates) -> Told:
@@ -74,10 +80,6 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
 class Events:
     """The events of all accounts, looked at as of one day after another.
 
-    Days are taken together to the longest periods of which every window of every date is made
-    up: four weeks for one date, a week for weekly dates. Which periods a pair of account and
-    event was used in is a bit each.
-
     Parameters
     ----------
     tables : Tables
@@ -87,10 +89,8 @@ class Events:
     """
 
     def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
-        days = sorted({day_number(day) for day in dates.unique()})
-        start = days[0] - 2 * _MONTH
-        self._days = math.gcd(_MONTH, *(day - days[0] for day in days))
-        parts = list(_parts(tables, start, days[-1], self._days))
+        start, end = day_number(dates.min()) - 2 * _MONTH, day_number(dates.max())
+        parts = list(_parts(tables, start, end))
         #: The accounts that used something in any window of any date.
         self.accounts = _names(parts, "account_id")
         names = _names(parts, "event")
@@ -98,10 +98,16 @@ class Events:
         account = np.concatenate([_places(part, "account_id", self.accounts) for _, part in parts])
         event = np.concatenate([_places(part, "event", names) for _, part in parts])
         number, pairs = numbered(account, event, len(names))
-        self._account, self._event = pairs.T
+        self._account, self._event = np.ascontiguousarray(pairs.T)
         at = np.cumsum([0, *(len(part) for _, part in parts)])
         self._parts = [
-            _Part(first, number[at[n] : at[n + 1]], _bits(part), part.columns.get("known"))
+            _Part(
+                first,
+                number[at[n] : at[n + 1]],
+                part["first"],
+                part["last"],
+                part.columns.get("known"),
+            )
             for n, (first, part) in enumerate(parts)
         ]
 
@@ -127,32 +133,25 @@ class Events:
         }
 
     def _used(self, as_of: int, days: int, until_days: int = 0) -> Mask:
-        """Tell which pairs were used in [as_of − days, as_of − until_days), as far as known."""
+        """Tell which pairs were used in the month [as_of − days, as_of − until_days)."""
+        start, past = as_of - days, as_of - until_days
         used = np.zeros(len(self._account), dtype=bool)
         for part in self._parts:
-            first, past = (
-                min(max((as_of - ago - part.first) // self._days, 0), 2 * _BITS)
-                for ago in (days, until_days)
-            )
-            hit = (part.used & ((1 << past) - (1 << first))) != 0
-            if part.known is not None:
-                hit &= ~(part.known >= as_of)
-            used[part.pair[hit]] = True
+            if part.start < past and part.start + _MONTH > start:
+                used[part.used(as_of, start, past)] = True
         return used
 
 
-def _parts(tables: Tables, start: int, end: int, days: int) -> Iterator[tuple[int, TableColumns]]:
-    """Yield the first day of each part, and the periods with use of each account and event."""
+def _parts(tables: Tables, start: int, end: int) -> Iterator[tuple[int, TableColumns]]:
+    """Yield the first day of each part, and the days of use of each account and event in it."""
     kept = kept_rollups(tables, "events", by_event, start, end)
     if kept:
         rows = event_rows(kept)
-        for first in range(start, end, PART_DAYS):
-            inside = (rows["day"] >= first) & (rows["day"] < first + PART_DAYS)
-            inside &= rows["largest"] > 0
-            part = rows if inside.all() else rows.taken(inside)
-            yield first, _used_then(part, first, days)
-    for first, unkept in unkept_rows(tables, start, end):
-        yield first, bring_in(_used(unkept, first, days))
+        for first in range(start, end, _MONTH):
+            inside = (rows["day"] >= first) & (rows["day"] < first + _MONTH)
+            yield first, _used_then(rows.taken(inside & (rows["largest"] > 0)))
+    for first, unkept in unkept_rows(tables, start, end, days=_MONTH):
+        yield first, bring_in(_used(unkept))
 
 
 def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None) -> TableColumns:
@@ -176,53 +175,32 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
     return brought if (place >= 0).all() else brought.taken(place >= 0)
 
 
-def _used_then(rows: TableColumns, first: int, days: int) -> TableColumns:
+def _used_then(rows: TableColumns) -> TableColumns:
     """Return what `_used` tells, of rows that are in memory already."""
-    if not len(rows):
-        nothing = np.empty(0, dtype=np.int64)
-        columns = {"event": nothing, "early": nothing, "late": nothing}
-        return TableColumns(nothing, rows.accounts, columns, rows.texts)
-    periods = math.ceil(PART_DAYS / days)
     lates = np.array([np.nan])
-    place = rows.account * len(rows.texts["event"])
-    place += rows["event"]
+    place = rows.account * len(rows.texts["event"]) + rows["event"]
     if "known" in rows.columns:
         lates, late_code = np.unique(rows["known"], return_inverse=True)
         place = place * len(lates) + late_code
-    place *= periods
-    place += (rows["day"] - first) // days
-    shape = (rows.accounts, len(rows.texts["event"]), len(lates), periods)
-    found = distinct(place, math.prod(shape))
-    account, event, late_code, period = np.unravel_index(found, shape)
-    # The periods of a pair follow one another.
-    starts = np.flatnonzero(np.diff(found // shape[-1], prepend=-1))
-    bits = np.add.reduceat(np.left_shift(1, period), starts)
-    columns = {"event": event[starts], "early": bits & ((1 << _BITS) - 1), "late": bits >> _BITS}
+    shape = (rows.accounts, len(rows.texts["event"]), len(lates))
+    found, number = distinct_places(place, math.prod(shape))
+    account, event, late_code = np.unravel_index(found, shape)
+    day = rows["day"].astype(np.int64)
+    columns = {
+        "event": event,
+        "first": earliest(number, len(found), day),
+        "last": -earliest(number, len(found), -day),
+    }
     if "known" in rows.columns:
-        columns["known"] = lates[late_code[starts]]
-    return TableColumns(account[starts], rows.accounts, columns, rows.texts)
+        columns["known"] = lates[late_code]
+    return TableColumns(account, rows.accounts, columns, rows.texts)
 
 
-def _used(rows: Frame, first: int, days: int) -> Frame:
-    """Return a row per account and event, its periods with use as the bits of two numbers."""
-    keys = keys_with_known(rows, "account_id", "event")
-    if "known" in keys:
-        rows = rows.with_columns(known=day_in_calendar("known") - _EPOCH)
+def _used(rows: Frame) -> Frame:
+    """Return a row per account and event with the first and the last day of use."""
+    keys, day = keys_with_known(rows, "account_id", "event"), nw.col("day")
     rows = rows.filter(nw.col("quantity") > 0)
-    day = day_in_calendar("day") - _EPOCH
-    rows = rows.select(*keys, period=((day - first) / days).floor())
-    rows = rows.group_by(*keys, "period").agg(nw.len().alias("rows"))
-    period = nw.col("period")
-    early = nw.when(period < _BITS).then(nw.lit(2.0) ** period)
-    late = nw.when(period >= _BITS).then(nw.lit(2.0) ** (period - _BITS))
-    nothing = nw.lit(0.0)
-    return rows.group_by(*keys).agg(
-        early.otherwise(nothing).sum().alias("early"), late.otherwise(nothing).sum().alias("late")
-    )
-
-
-def _bits(part: TableColumns) -> npt.NDArray[np.int64]:
-    return part["early"].astype(np.int64) + (part["late"].astype(np.int64) << _BITS)
+    return rows.group_by(*keys).agg(day.min().alias("first"), day.max().alias("last"))
 
 
 def _names(parts: list[tuple[int, TableColumns]], column: str) -> pd.Index[str]:

@@ -59,13 +59,15 @@ def within_days(table: pa.Table, start: int, past: int) -> pa.Table:
     return table.filter((day >= start) & (day < past))
 
 
-def unkept_rows(tables: Tables, start: int, end: int) -> Iterator[tuple[int, Frame]]:
+def unkept_rows(
+    tables: Tables, start: int, end: int, days: int = PART_DAYS
+) -> Iterator[tuple[int, Frame]]:
     """Yield the prepared rows of [start, end) that nothing is kept of.
 
-    They come in parts of `PART_DAYS` days, each with its first day.
+    They come in parts of so many days, each with its first day.
     """
     since = max(start, _kept_until(tables, start, end))
-    yield from parts_of_days(rows_before(tables, end), since, end)
+    yield from parts_of_days(rows_before(tables, end), since, end, days)
 
 
 def _kept_until(tables: Tables, start: int, end: int) -> int:
@@ -147,10 +149,12 @@ def by_account_day(rows: Frame) -> Frame:
     )
 
 
-def parts_of_days(rows: Frame, start: int, end: int) -> Iterator[tuple[int, Frame]]:
+def parts_of_days(
+    rows: Frame, start: int, end: int, days: int = PART_DAYS
+) -> Iterator[tuple[int, Frame]]:
     """Cut the rows from one day to another into parts, each with its first day."""
-    for first in range(start, end, PART_DAYS):
-        yield first, _of_days(rows, first, min(first + PART_DAYS, end))
+    for first in range(start, end, days):
+        yield first, _of_days(rows, first, min(first + days, end))
 
 
 def collected(frame: Frame) -> pa.Table:

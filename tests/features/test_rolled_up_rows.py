@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.day_rows import distinct
+from features.day_rows import distinct, distinct_places
 from features.usage_rollup import in_order_of_day, named_codes
 from features.usage_so_far import FileDays, follow_one_another, share_a_day
 
@@ -43,8 +43,11 @@ def test_rows_come_in_order_of_day_and_none_is_lost(files: list[list[int]]) -> N
 
 @given(codes=st.lists(st.integers(0, 50), max_size=30), far=st.booleans())
 def test_each_code_once(codes: list[int], *, far: bool) -> None:
-    found = distinct(np.array(codes, dtype=np.int64), 10**12 if far else 51)
+    given_codes, span = np.array(codes, dtype=np.int64), 10**12 if far else 51
+    assert distinct(given_codes, span).tolist() == sorted(set(codes))
+    found, place = distinct_places(given_codes, span)
     assert found.tolist() == sorted(set(codes))
+    assert found[place].tolist() == codes
 
 
 def test_files_that_share_a_day_follow_one_another_all_the_same() -> None:
