@@ -88,10 +88,11 @@ def bring_in(
         columns[name], named = _numbers(table[name])
         if named is not None:
             texts[name] = named
-    accounts = texts["account_id"] if accounts is None else accounts
-    place = np.append(accounts.get_indexer(texts["account_id"]), -1)
-    texts["account_id"] = accounts
-    account = place[columns.pop("account_id")].astype(np.int64)
+    account = columns.pop("account_id").astype(np.int64)
+    if accounts is not None:
+        account = np.append(accounts.get_indexer(texts["account_id"]), -1)[account]
+        texts["account_id"] = accounts
+    accounts = texts["account_id"]
     brought = TableColumns(account, len(accounts), columns, texts)
     there = np.flatnonzero(account >= 0)
     if in_order_of:
