@@ -84,9 +84,9 @@ def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> l
         partial(usage.prepare_levels, use=use),
         usage_events.prepare,
         usage_quota.prepare,
+        partial(journey.prepare, settings=settings, use=use),
         orders.prepare,
         tickets.prepare,
         partial(surveys.prepare, settings=settings),
-        partial(journey.prepare, settings=settings, use=use),
     )
     return side_by_side([partial(prepare, tables.apart(), dates) for prepare in families])

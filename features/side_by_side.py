@@ -22,7 +22,7 @@ def side_by_side(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
     Exception
         That of the first task, in their order, that fails; those not begun by then are left.
     """
-    workers = min(joblib.cpu_count(), _MOST_AT_ONCE)
+    workers = min(joblib.cpu_count() + 1, _MOST_AT_ONCE)
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
