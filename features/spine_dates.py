@@ -110,6 +110,16 @@ class SpineDates:
                 as_of = pd.Timestamp(dates[start])
                 yield OneDate(as_of, rows, self.spine.iloc[rows], self.account[rows])
 
+    def ahead(self, as_of: Callable[[pd.Timestamp], ByAccount]) -> Callable[..., ByAccount]:
+        """Return what tells a date, the first date told already.
+
+        Families are prepared at the same time, but of one date told one after another: what a
+        family can tell without the others it tells while they are prepared.
+        """
+        first = next(iter(self)).as_of
+        found = as_of(first)
+        return lambda day: found if day == first else as_of(day)
+
     def told(self, names: Sequence[str], told: Told) -> pd.DataFrame:
         """Lay what is told of each date on the spine, several dates at a time.
 

@@ -48,9 +48,10 @@ def prepare(
         return lambda date: {"surveys_negative_90d": np.minimum(date.feature(_BADLY_RATED), 2.0)}
     deciding = tuple(role.lower() for role in settings.deciding_roles)
     answers = Answers(surveys_brought_in(tables, dates.spine, dates.accounts, deciding=deciding))
+    as_of = dates.ahead(answers.as_of)
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        counts = date.laid(answers.as_of(date.as_of))
+        counts = date.laid(as_of(date.as_of))
         peers = _peers(date, settings.peer_group)
         out = _answering(counts) | _nps(counts, peers) | _csat(counts, peers) | _ces(counts, peers)
         for kind in KINDS:

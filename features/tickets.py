@@ -62,7 +62,7 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     """
     if not tables.has("tickets"):
         return lambda _: {}
-    tickets = _Tickets(tables, dates.spine, dates.accounts)
+    as_of = dates.ahead(_Tickets(tables, dates.spine, dates.accounts).as_of)
     not_there = [
         name
         for name, needed in NEEDS.items()
@@ -70,7 +70,7 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     ]
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        out = date.laid(tickets.as_of(date.as_of))
+        out = date.laid(as_of(date.as_of))
         opened = out["tickets_opened_90d"]
         for name, denominator in _PER.items():
             out[name] = opened / some(date.feature(denominator))

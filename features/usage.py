@@ -57,10 +57,10 @@ def prepare_levels(
     users = Users(rolled_up) if rolled_up.has_users else None
     # Whoever never used it stands at −1, the last.
     place = rolled_up.accounts.get_indexer(dates.accounts)
+    as_of = dates.ahead(lambda day: _columns(rolled_up, users, day_number(day)))
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        columns = _columns(rolled_up, users, day_number(date.as_of))
-        at = place[date.account]
+        at, columns = place[date.account], as_of(date.as_of)
         out = {name: np.append(values, np.nan)[at] for name, values in columns.items()}
         return out | _of_seats(date, out) | _habits(date, out)
 

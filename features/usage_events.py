@@ -65,10 +65,11 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
         return lambda _: {}
     events = Events(tables, dates.spine["as_of"])
     place = events.accounts.get_indexer(dates.accounts)
+    as_of = dates.ahead(lambda day: events.breadth(day_number(day)))
 
     def told(date: OneDate) -> dict[str, Numbers]:
         never = np.isnan(date.feature("usage_recency_days"))
-        breadth = events.breadth(day_number(date.as_of))
+        breadth = as_of(date.as_of)
         return {
             name: np.where(never, np.nan, values[place[date.account]])
             for name, values in breadth.items()
