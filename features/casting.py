@@ -44,6 +44,11 @@ def is_number(source_type: str) -> bool:
     return source_type in _NUMBERS or source_type.startswith("DECIMAL")
 
 
+def is_float(source_type: str) -> bool:
+    """Tell whether a source column's SQL type holds numbers that may be none: NaN, infinity."""
+    return source_type in _FLOATS
+
+
 def is_time(source_type: str) -> bool:
     """Tell whether a source column's SQL type holds dates or times."""
     return source_type.startswith(("TIMESTAMP", "DATE"))
@@ -72,7 +77,7 @@ def present_sql(column: Column, source_type: str) -> str:
     """Return the SQL that tells whether a raw value is there at all: no blank, no NaN."""
     name = quoted(column.name)
     if source_type in _FLOATS:
-        return f"({name} IS NOT NULL AND NOT isnan({name}))"
+        return f"({name} IS NOT NULL AND NOT {_nan_sql(name)})"
     return f"({_trimmed(name, source_type)} IS NOT NULL)"
 
 
@@ -80,15 +85,29 @@ def _trimmed(name: str, source_type: str) -> str:
     return trimmed_sql(name) if source_type == "VARCHAR" else name
 
 
+def _nan_sql(number: str) -> str:
+    # Of a Parquet file the engine believes that a column whose smallest and largest value are
+    # numbers holds no NaN, and isnan is false of all its rows.
+    return f"(NOT isfinite({number}) AND NOT isinf({number}))"
+
+
 def trimmed_sql(text: str) -> str:
     """Return the SQL of a text without surrounding blanks; NULL where nothing is left.
 
     Trimming costs several times as much as a look at the first and the last character, and few
-    texts need it. Whatever is below "!" is empty or begins with a blank.
+    texts need it.
+    """
+    trimmed = f"NULLIF(TRIM({text}, {_BLANKS}), '')"
+    return f"CASE WHEN {may_need_trimming_sql(text)} THEN {trimmed} ELSE {text} END"
+
+
+def may_need_trimming_sql(text: str) -> str:
+    """Return the SQL that tells a text by its ends: what it is false of, or null, is trimmed.
+
+    Whatever is below "!" is empty or begins with a blank.
     """
     first = f"{text} < '!' OR {text} >= chr(160)"
-    doubtful = f"{first} OR right({text}, 1) IN (' ', chr(9), chr(10), chr(13), chr(160))"
-    return f"CASE WHEN {doubtful} THEN NULLIF(TRIM({text}, {_BLANKS}), '') ELSE {text} END"
+    return f"({first} OR {text}[-1] IN (' ', chr(9), chr(10), chr(13), chr(160)))"
 
 
 def _text_sql(name: str, source_type: str) -> str:
@@ -97,7 +116,7 @@ def _text_sql(name: str, source_type: str) -> str:
     text = f"CAST({name} AS VARCHAR)"
     if source_type in _FLOATS or source_type.startswith("DECIMAL"):
         # Nullable integers reach Parquet as floats: account 7 is "7", not "7.0".
-        nan = f"WHEN isnan({name}) THEN NULL " if source_type in _FLOATS else ""
+        nan = f"WHEN {_nan_sql(name)} THEN NULL " if source_type in _FLOATS else ""
         whole = f"abs({name}) < 9e15 AND {name} = floor({name})"
         short = f"CAST(TRY_CAST({name} AS BIGINT) AS VARCHAR)"
         return f"CASE {nan}WHEN {whole} THEN {short} ELSE {text} END"

@@ -124,7 +124,7 @@ class Rule:
 def evaluate(
     connection: Connection, table: OpenTable, rules: Sequence[Rule], *, raw: bool = False
 ) -> list[Finding]:
-    """Count the rows that each rule concerns, all rules in one scan.
+    """Count the rows that each rule concerns.
 
     Parameters
     ----------
@@ -139,18 +139,20 @@ def evaluate(
     """
     if not rules:
         return []
-    probes = ", ".join(
-        f"count(CASE WHEN {r.where} THEN 1 END), "
-        f"min(CASE WHEN {r.where} THEN CAST({r.example} AS VARCHAR) END)"
-        for r in rules
+    rows = table.raw if raw else table.view
+    # Each rule is a query of its own: what smallest and largest values of the rows' pieces, or
+    # of a file, tell of it need not be scanned.
+    queries = " UNION ALL ".join(
+        f"(SELECT {place}, count(*), min(CAST({rule.example} AS VARCHAR)) FROM {rows} "
+        f"WHERE {rule.where})"
+        for place, rule in enumerate(rules)
     )
-    row = one_row(connection, f"SELECT count(*), {probes} FROM {table.raw if raw else table.view}")
-    total, counts, examples = row[0], row[1::2], row[2::2]
+    counted = sorted(row for row in connection.execute(queries).fetchall() if row[1])
+    total = one_row(connection, f"SELECT count(*) FROM {rows}")[0] if counted else 0
     return [
         finding(rule.code, table, rule.column, rule.what, (count, total, example), rule.fix,
                 level=rule.level)
-        for rule, count, example in zip(rules, counts, examples, strict=True)
-        if count
+        for rule, count, example in ((rules[place], *rest) for place, *rest in counted)
     ]  # fmt: skip
 
 

@@ -95,6 +95,12 @@ def _read(
     types = {column.name: there[name] for column, name in mapped.items()}
     names = {column.name: name for column, name in mapped.items()}
     if not relation.is_lazy:
+        if relation.is_columnar:
+            raw, kinds = (
+                _renamed(connection, table, relation, mapped),
+                {c: types[c.name] for c in mapped},
+            )
+            types = clean_types(connection, raw, kinds, texts=False)
         opened = _as_cast(connection, table, relation, mapped, types)
         found = checks.check_values(connection, opened)
         # The cast rows are all that is needed from here on.
