@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 
 from features.casting import literal
+from features.check_accounts import check_accounts
 from features.check_overrides import check_overrides
-from features.check_times import check_times
+from features.check_times import check_use
 from features.checks import (
     Connection,
     OpenTable,
@@ -18,9 +20,12 @@ from features.checks import (
     finding,
     one_row,
 )
+from features.connection import beside
 from features.errors import Finding
+from features.side_by_side import side_by_side
 from features.survey_scales import SCALES, understood_scales
 
+Check = Callable[[Connection], Iterable[Finding]]
 #: Codes of what no row tells by itself: it is held against another table.
 OF_SEVERAL_TABLES = frozenset(
     {"unknown_account", "usage_before_signup", "usage_outside_subscription"}
@@ -41,52 +46,21 @@ def check_content(
     end : datetime or None
         `observed_until`; without it no date is held against it.
     """
-    found: list[Finding] = []
+    rules: list[Check] = []
     for table in tables.values():
         if end is not None:
-            found += check_dates(connection, table, end)
-        found += _unknown_accounts(connection, table, tables)
-    found += _ratings(connection, tables)
-    found += _currencies(connection, tables)
-    found += _duplicate_ids(connection, tables)
-    found += check_overrides(connection, tables)
-    return found + check_times(connection, tables)
+            rules.append(partial(check_dates, table=table, end=end))
+        rules.append(partial(check_accounts, table=table, tables=tables))
+    of_all = (_ratings, _currencies, _duplicate_ids, check_overrides, check_use)
+    rules += [partial(rule, tables=tables) for rule in of_all]
+    # The last one takes longest, and begins first.
+    tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
+    return [finding for found in reversed(side_by_side(tasks)) for finding in found]
 
 
-def _unknown_accounts(
-    connection: Connection, table: OpenTable, tables: Mapping[str, OpenTable]
-) -> Iterator[Finding]:
-    """Tell rows of accounts that accounts does not know: a join would silently drop them."""
-    accounts = tables.get("accounts")
-    if accounts is None or table is accounts:
-        return
-    # Cases, signs and leading zeros are how two systems write one key differently.
-    bare = "regexp_replace(regexp_replace(lower({0}), '[^a-z0-9]', '', 'g'), '0*([0-9]+)', '\\1')"
-    row = one_row(
-        connection,
-        f"WITH known AS (SELECT DISTINCT account_id AS key FROM {accounts.view}), "
-        f"held AS (SELECT account_id AS key, sum(n) AS n FROM {table.by_account} GROUP BY 1), "
-        "unknown AS (SELECT h.key, h.n FROM held h LEFT JOIN known k ON k.key = h.key "
-        "WHERE k.key IS NULL AND h.key IS NOT NULL), "
-        f"alike AS (SELECT count(DISTINCT u.key) AS n FROM unknown u JOIN known k "
-        f"ON {bare.format('k.key')} = {bare.format('u.key')}) "
-        "SELECT coalesce(sum(n), 0), count(*), min(key), (SELECT sum(n) FROM held), "
-        "(SELECT min(key) FROM known), (SELECT n FROM alike) FROM unknown",
-    )
-    rows, ids, example, total, known, alike = row
-    if rows and known is not None:
-        what = f"{ids:,} ids that accounts does not know"
-        fix = f"accounts has ids like {known!r}: "
-        if alike:
-            fix += (
-                f"{alike:,} of the {ids:,} match but for case, signs or leading zeros, so bring "
-                "both to one format with sql"
-            )
-        else:
-            fix += "add them there, leave them out with sql, or mend the format of the key"
-        yield finding(
-            "unknown_account", table, "account_id", what, (int(rows), int(total), example), fix
-        )
+def _found(connection: Connection, rule: Check) -> list[Finding]:
+    with beside(connection) as own:
+        return list(rule(own))
 
 
 def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:

@@ -17,7 +17,7 @@ from features.relations import PlainFiles
 from features.schema import Column, Table
 
 Connection = duckdb.DuckDBPyConnection
-DaysOf = Callable[[Sequence[str]], pa.Table]
+Within = Callable[[Sequence[pa.Table]], list[pa.Table]]
 
 #: Errors that a configuration may turn into warnings: such rows harm none but themselves.
 ALLOWABLE = frozenset(
@@ -52,9 +52,10 @@ class OpenTable:
     days, spans, calendar : str
         SQL names of the rows counted by account and day, by account, and by day, where there are
         too many to look at each of them once a rule.
-    days_of : callable, optional
-        Returns the rows of some accounts, counted by account and day, where they were counted in
-        an earlier run: account_id, moment and n.
+    within : callable, optional
+        Counts rows on some days of accounts, where they were counted in an earlier run: takes
+        tables of key (the account), since and past (days, the last one excluded; none lies in two
+        rows of an account), and returns one of key and n for each.
     fresh : str, optional
         SQL name of the rows that have not passed the rules on single rows in an earlier run;
         empty where all have, None where nothing is known of earlier runs.
@@ -70,14 +71,14 @@ class OpenTable:
     days: str = ""
     spans: str = ""
     calendar: str = ""
-    days_of: DaysOf | None = None
+    within: Within | None = None
     fresh: str | None = None
 
     @property
     def dated(self) -> str:
-        """SQL of the rows as account_id, moment (the day, where counted by it) and n."""
-        at = quoted(self.schema.dated_by)
-        return self.days or f"(SELECT account_id, {at} AS moment, 1 AS n FROM {self.view})"
+        """SQL of the rows as key (account), moment (the day, where counted by it) and n."""
+        rows = f"{quoted(self.schema.dated_by)} AS moment, 1 AS n FROM {self.view}"
+        return f"(SELECT account_id AS key, {f'moment, n FROM {self.days}' if self.days else rows})"
 
     @property
     def by_account(self) -> str:
@@ -177,7 +178,7 @@ def counted_before(
     table: OpenTable,
     spans: pa.Table,
     calendar: pa.Table | None,
-    days_of: DaysOf,
+    within: Within,
 ) -> OpenTable:
     """Take the counts of a table's rows as they were kept of earlier runs.
 
@@ -191,18 +192,18 @@ def counted_before(
         By account: account_id, n, first and last.
     calendar : pa.Table, optional
         By day: day, n and last; None where nobody looks for the end of the data.
-    days_of : callable
+    within : callable
         As in `OpenTable`.
     """
     return replace(
         table,
-        spans=copied(connection, "spans", spans),
-        calendar="" if calendar is None else copied(connection, "calendar", calendar),
-        days_of=days_of,
+        spans=_copied(connection, "spans", spans),
+        calendar="" if calendar is None else _copied(connection, "calendar", calendar),
+        within=within,
     )
 
 
-def copied(connection: Connection, name: str, counts: pa.Table) -> str:
+def _copied(connection: Connection, name: str, counts: pa.Table) -> str:
     """Copy counts into the engine; return their SQL name."""
     connection.register("counts", counts)
     connection.execute(f"CREATE TABLE {_counts(name)} AS SELECT * FROM counts")

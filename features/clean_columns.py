@@ -45,7 +45,6 @@ def clean_types(
     texts : bool
         Look at texts, too: rows that are cast only once are trimmed as fast.
     """
-
     return {
         column.name: clean(kind)
         if (texts or column.kind != "text") and _is_sound(connection, raw, column, kind)

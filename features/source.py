@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from features import check_rules, checks, spark
 from features.casting import quoted
-from features.connection import MEMORY_LIMIT, connect
+from features.connection import MEMORY_LIMIT, beside, connect
 from features.data_end import observed_end
 from features.errors import Finding, HealthError, InputError
 from features.relations import (
@@ -21,6 +22,7 @@ from features.relations import (
     closest,
 )
 from features.schema import TABLES
+from features.side_by_side import side_by_side
 from features.table_reader import Kept, read_table
 from features.tables import Tables
 from features.usage_counts import UsageCounts
@@ -156,18 +158,24 @@ def _opened(
     findings = _missing_tables(sources)
     opened: dict[str, checks.OpenTable] = {}
     parts: UsageParts | None = None
+    known = [name for name in sources if name in TABLES]
+    # Use takes longest, and begins first.
+    known.sort(key=lambda name: name != "usage")
+    needs_end = observed_until is None
+    tasks = [
+        partial(_read, connection, name, sources[name], base, kept, needs_end=needs_end)
+        for name in known
+    ]
+    read = dict(zip(known, side_by_side(tasks), strict=True))
     for name, source in sources.items():
-        if name not in TABLES:
+        if name not in read:
             findings.append(_unknown_table(name, source))
             continue
-        table, found, of_files = read_table(connection, TABLES[name], source, base, kept)
+        table, found, of_files = read[name]
         parts = of_files or parts
         findings += found
         if table is not None:
             opened[name] = table
-    if "usage" in opened:
-        needs_end = observed_until is None
-        opened["usage"] = _counted(connection, opened["usage"], parts, needs_end=needs_end)
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
@@ -188,6 +196,23 @@ def _opened(
     return OpenedTables(Tables(frames, end, connection, parts), tuple(findings), summaries, plain)
 
 
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    source: TableSource,
+    base: Path,
+    kept: Kept | None,
+    *,
+    needs_end: bool,
+) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
+    """Read one table, as `read_table` does, beside others; and count use."""
+    with beside(connection) as own:
+        table, found, parts = read_table(own, TABLES[name], source, base, kept)
+        if table is not None and name == "usage":
+            table = _counted(own, table, parts, needs_end=needs_end)
+    return table, found, parts and replace(parts, connection=connection)
+
+
 def _counted(
     connection: duckdb.DuckDBPyConnection,
     usage: checks.OpenTable,
@@ -199,7 +224,7 @@ def _counted(
         return checks.counted_by_day(connection, usage)
     counts = UsageCounts(parts)
     calendar = counts.calendar() if needs_end else None
-    return checks.counted_before(connection, usage, counts.spans(), calendar, counts.days_of)
+    return checks.counted_before(connection, usage, counts.spans(), calendar, counts.within)
 
 
 def _note_checked(
