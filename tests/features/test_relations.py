@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from features import relations as relations_module
 from features.errors import HealthError
 from features.source import TableSource
 from tests.features.small_company import FILES, codes, opened, refused, rows, write
@@ -308,3 +312,31 @@ def test_nothing_is_written_where_tables_are_refused(tmp_path: Path) -> None:
     before = sorted(p.name for p in tmp_path.iterdir())
     refused(tmp_path, sources)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
+def test_nan_in_parquet_is_an_empty_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
+) -> None:
+    """Smallest and largest value, which the file tells of itself, leave NaN out."""
+    monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", lazy_from)
+    sources = write(tmp_path)
+    usage = pa.table(
+        {
+            "account_id": ["001", "002", "003"],
+            "user_id": pa.array([7.0, float("nan"), 8.0]),
+            "event": ["login", " \r\n", "login"],
+            "occurred_at": pa.array([datetime(2025, 5, 1)] * 3, pa.timestamp("us")),
+            "quantity": pa.array([1.0, float("nan"), 3.0]),
+        }
+    )
+    file = tmp_path / "usage.parquet"
+    pq.write_table(usage, file)
+    assert pq.ParquetFile(file).metadata.row_group(0).column(4).statistics.max == 3.0
+    sources["usage"] = TableSource(path="usage.parquet")
+    assert [(f.code, f.column) for f in refused(tmp_path, sources)] == [("null_key", "event")]
+    pq.write_table(usage.set_column(2, "event", [["login", " view\r\n", "login"]]), file)
+    seen = rows(opened(tmp_path, sources), "usage")
+    assert seen["quantity"].isna().tolist() == [False, True, False]
+    assert seen["user_id"].fillna("").tolist() == ["7", "", "8"]
+    assert seen["event"].tolist() == ["login", "view", "login"]
