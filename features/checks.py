@@ -59,6 +59,8 @@ class OpenTable:
     fresh : str, optional
         SQL name of the rows that have not passed the rules on single rows in an earlier run;
         empty where all have, None where nothing is known of earlier runs.
+    whole : str
+        SQL name of all rows, where these are those among them that are fresh.
     """
 
     schema: Table
@@ -73,6 +75,7 @@ class OpenTable:
     calendar: str = ""
     within: Within | None = None
     fresh: str | None = None
+    whole: str = ""
 
     @property
     def dated(self) -> str:
@@ -149,7 +152,8 @@ def evaluate(
         for place, rule in enumerate(rules)
     )
     counted = sorted(row for row in connection.execute(queries).fetchall() if row[1])
-    total = one_row(connection, f"SELECT count(*) FROM {rows}")[0] if counted else 0
+    of_all = table.whole or rows
+    total = one_row(connection, f"SELECT count(*) FROM {of_all}")[0] if counted else 0
     return [
         finding(rule.code, table, rule.column, rule.what, (count, total, example), rule.fix,
                 level=rule.level)
@@ -333,7 +337,8 @@ def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list
             rules.append(
                 Rule("after_observed_until", column.name, late, name, what, fix, "warning")
             )
-    return evaluate(connection, replace(table, view=table.fresh or table.view), rules)
+    fresh = replace(table, view=table.fresh or table.view, whole=table.view)
+    return evaluate(connection, fresh, rules)
 
 
 def duplicates(

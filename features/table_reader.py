@@ -123,8 +123,8 @@ def _read(
     raw = _renamed(connection, table, fresh, mapped, "fresh")
     types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
     new = _as_cast(connection, table, fresh, mapped, types, "fresh")
-    found = checks.check_values(connection, new)
     opened = _as_cast(connection, table, relation, mapped, types)
+    found = checks.check_values(connection, replace(new, whole=opened.view))
     parts = parts and replace(parts, rows=rows_of(names, types))
     return replace(opened, fresh=new.view), found, parts
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.casting import cast_sql, quoted
-from features.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS
+from features.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS, day_of
 from features.relations import Relation, parquet_sql
 from features.rollup_cache import RollupCache
 from features.schema import TABLES
@@ -164,12 +164,11 @@ class UsageParts:
         return [file for file, key in self.keys.items() if not self._passed(key, observed_until)]
 
     def note_checked(self) -> None:
-        """Note that every row passed, and the last time of each file."""
+        """Note that every row passed, and a time that no time of a file lies past."""
         for key in self.keys.values():
             if "checked_until" not in self.cache.note(key):
-                days = self.cache.tables(key, "days", ["last"])
-                last = None if days is None else pc.max(days["last"]).as_py()
-                self._keep(key, {}, {"checked_until": str(last)})
+                days = self.cache.tables(key, "days")
+                self._keep(key, {}, {"checked_until": str(None if days is None else _last(days))})
 
     def forget_earlier(self) -> None:
         """Remove what was kept of earlier contents of these files."""
@@ -181,6 +180,14 @@ class UsageParts:
 
     def _keep(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
         self.cache.write(key, tables, {"source": self.source, **note})
+
+
+def _last(days: pa.Table) -> datetime | None:
+    """Return the last time of rows counted by day, or the end of the day of the last known one."""
+    times = [pc.max(days["last"]).as_py()]
+    if "known" in days.column_names and days["known"].null_count < len(days):
+        times.append(day_of(pc.max(days["known"]).as_py() + 1).to_pydatetime())
+    return max((time for time in times if time is not None), default=None)
 
 
 def parts_of(
