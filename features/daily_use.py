@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,8 @@ class DailyUse:
         The account of each user; users are in order of account and name.
     has_users : bool
         Whether rows name their users.
+    dates : array of int
+        The days as of which features are made, in order.
     may_repeat : bool
         Whether a user may have several rows of a day.
     """
@@ -68,6 +70,7 @@ class DailyUse:
     rows: DayRows
     user_account: Codes
     has_users: bool
+    dates: Codes
     may_repeat: bool = False
 
     @cached_property
@@ -85,6 +88,28 @@ class DailyUse:
         # Without late rows there is one row per user and day already.
         repeats = known is not None or self.may_repeat
         return plain.distinct_days(plain.member) if repeats else plain
+
+    @cached_property
+    def weekends(self) -> DayRows:
+        """The quantities of Saturdays and Sundays."""
+        # 1970-01-01 was a Thursday.
+        rows = np.flatnonzero((self.rows.day + 3) % 7 >= 5)
+        account, quantity = self.rows.account[rows], self.rows.values["quantity"][rows]
+        known = None if self.rows.known is None else self.rows.known[rows]
+        return DayRows(account, account, self.rows.day[rows], known, {"quantity": quantity})
+
+    @cached_property
+    def last_days(self) -> dict[int, Numbers]:
+        """The last day of use of each account as of each date; NaN where none was known."""
+        days, last, found = self.account_days, np.full(len(self.accounts), BEFORE_ALL_DAYS), {}
+        seen = days.seen_from
+        order = np.argsort(seen, kind="stable")
+        ends = np.searchsorted(seen[order], self.dates)
+        for date, start, end in zip(self.dates.tolist(), [0, *ends], ends, strict=False):
+            rows = order[start:end]
+            np.maximum.at(last, days.account[rows], days.day[rows])
+            found[date] = np.where(last > BEFORE_ALL_DAYS, last, np.nan)
+        return found
 
     @cached_property
     def used_from(self) -> Codes:
@@ -108,8 +133,8 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
     dates : pd.Series of datetime
         The dates as of which features are made; not empty.
     """
-    first, end = day_number(dates.min()), day_number(dates.max())
-    since = first - REACH_DAYS
+    days = np.array(sorted({day_number(date) for date in dates.unique()}))
+    since, end = int(days[0]) - REACH_DAYS, int(days[-1])
     users = _older(tables, since, end) + kept_rollups(tables, "users", by_user, since, end)
     if tables.parts is not None:
         users = in_order_of_day(users)
@@ -117,10 +142,13 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
     users += [
         collected(by_user(rows)).sort_by("day") for _, rows in unkept_rows(tables, since, end)
     ]
-    use = _assembled(users, tables.has("usage", "user_id"))
     # The rows of one day may lie in several files, each of which was rolled up by itself.
     repeats = tables.parts is not None and tables.parts.share_a_day()
-    return replace(use, may_repeat=repeats)
+    use = _assembled(users, tables.has("usage", "user_id"), days, may_repeat=repeats)
+    # Made now, as dates are told in several threads.
+    for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
+        getattr(use, name)
+    return use
 
 
 def _older(tables: Tables, since: int, end: int) -> list[pa.Table]:
@@ -186,7 +214,9 @@ def _as_names(names: pa.Array, code: Codes) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(code, pa.int32(), mask=code < 0), names)
 
 
-def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
+def _assembled(
+    parts: list[pa.Table], has_users: bool, dates: Codes, *, may_repeat: bool
+) -> DailyUse:
     users = _joined(parts)
     (accounts, account), (names, code) = (
         named_codes(users[name]) for name in ("account_id", "user_id")
@@ -195,7 +225,8 @@ def _assembled(parts: list[pa.Table], has_users: bool) -> DailyUse:
     values = {name: _column(parts, name, 0.0) for name in _SUMS}
     values["active_users"] = _column(parts, "active_users", np.nan)
     rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
-    return DailyUse(pd.Index(accounts.to_pylist(), dtype=object), rows, pairs[:, 0], has_users)
+    index, owner = pd.Index(accounts.to_pylist(), dtype=object), np.ascontiguousarray(pairs[:, 0])
+    return DailyUse(index, rows, owner, has_users, dates, may_repeat)
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:

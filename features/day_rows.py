@@ -73,12 +73,6 @@ class DayRows:
         owner = account[order]
         return cls(owner, owner if member is account else member[order], day[order], late, sums)
 
-    def taken(self, rows: Codes, member: Codes) -> DayRows:
-        """Return some of the rows, in order, numbered anew."""
-        known = None if self.known is None else self.known[rows]
-        values = {name: value[rows] for name, value in self.values.items()}
-        return DayRows(member, member, self.day[rows], known, values)
-
     def within(self, as_of: int, days: int, until_days: int = 0) -> Rows:
         """Return the rows of [as_of − days, as_of − until_days) that were known before as_of."""
         first, past = np.searchsorted(self.day, [as_of - days, as_of - until_days])
@@ -87,21 +81,19 @@ class DayRows:
         known: npt.NDArray[np.intp] = np.flatnonzero(self.known[first:past] < as_of)
         return known + int(first)
 
-    def totals(self, rows: Rows, column: str, accounts: int) -> Numbers:
-        """Return the sum of a column per account."""
-        return summed(self.account[rows], accounts, self.values[column][rows])
+    def totals(self, rows: Rows, accounts: int, column: str = "") -> Numbers:
+        """Return the sum of a column (or the count of rows) per account."""
+        return summed(self.account[rows], accounts, self.values[column][rows] if column else None)
 
     def per_week(
-        self, rows: Rows, as_of: int, weeks: int, accounts: int, column: str = ""
+        self, as_of: int, weeks: int, accounts: int, column: str = ""
     ) -> npt.NDArray[np.float64]:
-        """Return sums (or counts of rows) per account and week, the week before as_of first.
+        """Return sums (or counts of rows) per week and account, the week before as_of first.
 
         A week without a row counts 0.
         """
-        week = (as_of - 1 - self.day[rows]) // 7
-        weights = self.values[column][rows] if column else None
-        cells = summed(self.account[rows] * weeks + week, accounts * weeks, weights)
-        return cells.reshape(accounts, weeks)
+        windows = [self.within(as_of, 7 * week + 7, 7 * week) for week in range(weeks)]
+        return np.stack([self.totals(rows, accounts, column) for rows in windows])
 
     @property
     def seen_from(self) -> Codes:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.daily_use import DailyUse
-from features.day_rows import Numbers, latest, summed
+from features.day_rows import DayRows, Numbers, latest, summed
 
 #: Weeks of the recent level, and of the account's own baseline. The week between is a buffer, so
 #: that a slow fall does not hide itself in its own baseline.
@@ -23,32 +23,39 @@ Columns = dict[str, npt.NDArray[Any]]
 
 def levels(use: DailyUse, as_of: int) -> Columns:
     """Return levels, trends and habits as of a day: a value per account of `use.accounts`."""
-    rows, count = use.rows, len(use.accounts)
-    reach = rows.within(as_of, 7 * _WEEKS)
-    quantity = rows.per_week(reach, as_of, _WEEKS, count, "quantity")
-    active = use.account_days
-    days = active.per_week(active.within(as_of, 7 * _WEEKS), as_of, _WEEKS, count)
-    month, quarter = rows.within(as_of, 28), rows.within(as_of, 90)
+    rows, active, count = use.rows, use.account_days, len(use.accounts)
+    quantity = rows.per_week(as_of, _WEEKS, count, "quantity")
+    days = active.per_week(as_of, _WEEKS, count)
     out: Columns = {
-        "usage_events_7d": quantity[:, 0],
-        "usage_events_28d": quantity[:, _RECENT].sum(axis=1),
-        "usage_events_90d": rows.totals(quarter, "quantity", count),
-        "usage_active_days_7d": days[:, 0],
-        "usage_active_days_28d": days[:, _RECENT].sum(axis=1),
-        "usage_active_days_90d": summed(active.account[active.within(as_of, 90)], count),
+        "usage_events_7d": quantity[0],
+        "usage_events_28d": quantity[_RECENT].sum(axis=0),
+        "usage_events_90d": _quarter(rows, as_of, quantity, "quantity"),
+        "usage_active_days_7d": days[0],
+        "usage_active_days_28d": days[_RECENT].sum(axis=0),
+        "usage_active_days_90d": _quarter(active, as_of, days),
         "usage_events_trend": weekly_trend(quantity, 1.0),
         "usage_active_days_trend": weekly_trend(days, 0.5),
         "usage_weekend_share_change": _weekend_change(use, as_of, quantity),
-        "usage_recency_days": as_of - _last_day(use, as_of) - 1,
+        "usage_recency_days": as_of - use.last_days[as_of] - 1,
     }
+    records, until = np.zeros(count), 0
     for window in WINDOWS:
-        own = rows.within(as_of, window)
-        out[f"usage_records_{window}d"] = rows.totals(own, "records", count)
-    errors = rows.totals(month, "errors", count)
-    known = rows.totals(month, "errors_known", count) > 0
-    rate = share(np.where(known, errors, np.nan), out["usage_events_28d"])
+        records = records + rows.totals(rows.within(as_of, window, until), count, "records")
+        out[f"usage_records_{window}d"], until = records, window
+    month = rows.within(as_of, 28)
+    errors, known = (rows.totals(month, count, name) for name in ("errors", "errors_known"))
+    rate = share(np.where(known > 0, errors, np.nan), out["usage_events_28d"])
     out["usage_errors_per_100_events_28d"] = 100 * rate
     return out
+
+
+def _quarter(
+    rows: DayRows, as_of: int, weeks: npt.NDArray[np.float64], column: str = ""
+) -> Numbers:
+    """Return what twelve weeks and the six days before them add up to."""
+    rest = rows.within(as_of, 90, 84)
+    total: Numbers = weeks[:12].sum(axis=0) + rows.totals(rest, len(weeks.T), column)
+    return total
 
 
 def weekly_trend(weeks: npt.NDArray[np.float64], smoothing: float) -> Numbers:
@@ -56,7 +63,7 @@ def weekly_trend(weeks: npt.NDArray[np.float64], smoothing: float) -> Numbers:
 
     Parameters
     ----------
-    weeks : array of float, shape = (n_accounts, 18)
+    weeks : array of float, shape = (18, n_accounts)
         A level per week, the last week first; a silent week is 0.
     smoothing : float
         Added to both medians, so that zero is defined.
@@ -66,9 +73,19 @@ def weekly_trend(weeks: npt.NDArray[np.float64], smoothing: float) -> Numbers:
     Typical is the median: of the last 4 weeks against the 13 that end a week earlier. One busy
     week moves neither, and whoever comes once a month has not grown in the week of the visit.
     """
-    now, before = np.median(weeks[:, _RECENT], axis=1), np.median(weeks[:, _BASELINE], axis=1)
+    now, before = median_of_each(weeks[_RECENT]), median_of_each(weeks[_BASELINE])
     ratio: Numbers = np.log((now + smoothing) / (before + smoothing))
     return ratio
+
+
+def median_of_each(weeks: npt.NDArray[np.float64]) -> Numbers:
+    """Return the median of each account's weeks, shape = (n_weeks, n_accounts), none of them NaN.
+
+    Put in order as a whole: for so few of each numpy's own median takes three times as long.
+    """
+    ordered = np.sort(weeks, axis=0)
+    middle: Numbers = (ordered[(len(weeks) - 1) // 2] + ordered[len(weeks) // 2]) / 2
+    return middle
 
 
 def peak_users(use: DailyUse, as_of: int) -> Columns:
@@ -105,21 +122,10 @@ def _ever_counted(use: DailyUse, as_of: int) -> npt.NDArray[np.bool_]:
     return summed(use.rows.account[counted], len(use.accounts)) > 0
 
 
-def _last_day(use: DailyUse, as_of: int) -> Numbers:
-    days = use.account_days
-    rows = days.within(as_of, as_of - int(days.day[0])) if len(days.day) else slice(0, 0)
-    return latest(days.account[rows], len(use.accounts), days.day[rows].astype(float))
-
-
 def _weekend_change(use: DailyUse, as_of: int, quantity: npt.NDArray[np.float64]) -> Numbers:
     """Return the weekend's share of use in 28 days less its share in the baseline."""
-    count = len(use.accounts)
-    shares = []
+    rows, shares = use.weekends, []
     for part, days, until in ((_RECENT, 28, 0), (_BASELINE, 126, 35)):
-        rows = use.rows.within(as_of, days, until)
-        # 1970-01-01 was a Thursday.
-        weekend = (use.rows.day[rows] + 3) % 7 >= 5
-        told = use.rows.values["quantity"][rows][weekend]
-        at_weekends = summed(use.rows.account[rows][weekend], count, told)
-        shares.append(share(at_weekends, quantity[:, part].sum(axis=1)))
+        at_weekends = rows.totals(rows.within(as_of, days, until), len(use.accounts), "quantity")
+        shares.append(share(at_weekends, quantity[part].sum(axis=0)))
     return shares[0] - shares[1]

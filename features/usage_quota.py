@@ -14,6 +14,7 @@ from features.point_in_time import collect
 from features.spine_dates import OneDate, SpineDates, Told
 from features.tables import Tables
 from features.usage_events import event_rows
+from features.usage_levels import median_of_each
 from features.usage_rollup import by_event, collected, kept_rollups, named_codes, unkept_rows
 
 #: A quota is near its limit from this share on.
@@ -116,9 +117,9 @@ class Quotas:
     def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
         """Return the use in 30 days and a day's typical use of each limit."""
         count = self._count
-        used = self._rows.totals(self._rows.within(as_of, _REACH_DAYS), "quantity", count)
-        weeks = self._rows.per_week(self._rows.within(as_of, 28), as_of, 4, count, "quantity")
-        return used, np.median(weeks, axis=1) / 7
+        used = self._rows.totals(self._rows.within(as_of, _REACH_DAYS), count, "quantity")
+        weeks = self._rows.per_week(as_of, 4, count, "quantity")
+        return used, median_of_each(weeks) / 7
 
 
 def _held(tables: Tables) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.daily_use import DailyUse
-from features.day_rows import Codes, Numbers, earliest, summed
+from features.day_rows import Numbers, earliest, summed
 from features.usage_levels import WINDOWS, Columns, share
 
 #: A regular is a user who was active on so many days of the last 28.
@@ -22,6 +22,8 @@ class Users:
         self._use = use
         self._account = use.user_account
         self._count = len(use.user_account)
+        # Where each account's users begin: they are in order of account.
+        self._starts = np.flatnonzero(np.diff(use.user_account, prepend=-1))
         rows = use.rows
         named = np.flatnonzero(rows.member >= 0)
         # A user is no newcomer from the day on which use before the last 28 days was known.
@@ -34,11 +36,14 @@ class Users:
         NaN where no user of the account was ever named. Beside them, as ``days_28`` and so on,
         the days of their use, those of each user counted.
         """
-        windows = {str(window): (window, 0) for window in WINDOWS} | {"before": (63, 35)}
         named = self._use.named_from < as_of
+        windows = {"before": self._days(as_of, 63, 35)}
+        so_far, until = np.zeros(self._count), 0
+        for window in WINDOWS:
+            so_far = so_far + self._days(as_of, window, until)
+            windows[str(window)], until = so_far, window
         out = {}
-        for name, (window, until) in windows.items():
-            days = self._days(as_of, window, until)
+        for name, days in windows.items():
             out[name] = np.where(named, self._per_account(days > 0), np.nan)
             out[f"days_{name}"] = self._per_account(days)
         return out
@@ -75,8 +80,7 @@ class Users:
     def _largest(self, values: Numbers) -> Numbers:
         largest = np.zeros(len(self._use.accounts))
         if self._count:
-            starts = _starts(self._account)
-            largest[self._account[starts]] = np.maximum.reduceat(values, starts)
+            largest[self._account[self._starts]] = np.maximum.reduceat(values, self._starts)
         return largest
 
     def _champions_silent(self, quarter: Numbers, here: npt.NDArray[np.bool_]) -> Numbers:
@@ -91,8 +95,3 @@ class Users:
             champions[first] = True
             left[first] = 0.0
         return share(self._per_account(champions & ~here), self._per_account(champions))
-
-
-def _starts(account: Codes) -> npt.NDArray[np.intp]:
-    """Return where each account's users begin."""
-    return np.flatnonzero(np.append(True, account[1:] != account[:-1]))

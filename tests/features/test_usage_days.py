@@ -80,8 +80,8 @@ def test_a_window_holds_what_was_known() -> None:
     assert list(rows.member[rows.within(8, 8)]) == [3, 0]
     assert list(rows.member[rows.within(9, 8)]) == [1, 3, 0]
     assert list(rows.member[rows.within(9, 5, 2)]) == [0]
-    weeks = rows.per_week(rows.within(14, 14), 14, 2, 4, "quantity")
-    assert weeks.tolist() == [[0, 1], [0, 1], [1, 0], [0, 1]]
+    weeks = rows.per_week(14, 2, 4, "quantity")
+    assert weeks.tolist() == [[0, 0, 1, 0], [1, 1, 0, 1]]
 
 
 def test_the_day_on_which_the_data_ends_is_seen_as_far_as_it_goes() -> None:
