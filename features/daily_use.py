@@ -81,13 +81,16 @@ class DailyUse:
     @cached_property
     def user_days(self) -> DayRows:
         """A row per user and day with use; without nameless users."""
-        rows = self.rows
-        named = np.flatnonzero(rows.member >= 0)
-        known = None if rows.known is None else rows.known[named]
-        plain = DayRows(rows.member[named], rows.member[named], rows.day[named], known, {})
+        rows, named = self.rows, self.rows.member >= 0
+        if named.all():
+            user, day, known = rows.member, rows.day, rows.known
+        else:
+            user, day = rows.member[named], rows.day[named]
+            known = None if rows.known is None else rows.known[named]
+        plain = DayRows(user, user, day, known, {})
         # Without late rows there is one row per user and day already.
         repeats = known is not None or self.may_repeat
-        return plain.distinct_days(plain.member) if repeats else plain
+        return plain.distinct_days(user) if repeats else plain
 
     @cached_property
     def weekends(self) -> DayRows:

@@ -66,8 +66,7 @@ class DayRows:
         """Put rows in order of their day."""
         if not len(day) or (day[1:] >= day[:-1]).all():
             return cls(account, member, day, known, values)
-        # Small whole numbers are sorted by counting.
-        order = np.argsort((day - day.min()).astype(np.uint16), kind="stable")
+        order = order_of(day)
         late = None if known is None else known[order]
         sums = {name: chosen(value, order, len(order)) for name, value in values.items()}
         owner = account[order]
@@ -113,6 +112,22 @@ class DayRows:
         day, member = unique // span + first, unique % span
         known = earliest(codes, len(unique), self.seen_from)
         return DayRows.ordered(member, member, day, known, {})
+
+
+def order_of(codes: Codes) -> npt.NDArray[np.intp]:
+    """Return the order of whole numbers; equal ones stay in the order in which they come.
+
+    Small ones are sorted by counting, half of a number at a time, which takes a fraction of the
+    time of comparing them.
+    """
+    codes = codes - codes.min(initial=0)
+    largest = int(codes.max(initial=0))
+    if largest >= 2**32:
+        return np.argsort(codes, kind="stable")
+    order = np.argsort(codes.astype(np.uint16), kind="stable")
+    if largest < 2**16:
+        return order
+    return order[np.argsort((codes >> 16)[order].astype(np.uint16), kind="stable")]
 
 
 def chosen(values: npt.NDArray[Any], rows: Any, count: int) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.day_rows import Codes, Numbers, summed
+from features.day_rows import Codes, Numbers, order_of, summed
 from features.table_columns import NEVER, TableColumns
 
 
@@ -104,9 +104,5 @@ def _counted(
 
 def _in_order(day: Codes, known: Codes) -> Codes:
     """Return the order in which uses became known, those of one day in order of their own."""
-    # Small whole numbers are sorted by counting.
-    first = int(min(day.min(initial=0), known.min(initial=0)))
-    order = np.argsort((day - first).astype(np.uint16), kind="stable")
-    if (day == known).all():
-        return order
-    return order[np.argsort((known[order] - first).astype(np.uint16), kind="stable")]
+    order = order_of(day)
+    return order if known is day else order[order_of(known[order])]

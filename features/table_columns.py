@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_rows import Codes, Numbers, chosen
+from features.day_rows import Codes, Numbers, chosen, distinct, order_of
 
 #: The moment of what never was: later than every date, so that no date has seen it.
 NEVER = np.iinfo(np.int64).max
@@ -178,24 +178,26 @@ class Ranked:
         until: Times,
     ) -> None:
         there = np.flatnonzero(times != NEVER)
-        order = there[_by_account_and_size(account[there], values[there])]
-        self._account, self._values, self._times = account[order], values[order], times[order]
-        self._since, self._until, self._accounts = since[order], until[order], accounts
+        by_size = there[np.argsort(values[there])]
+        by_size = by_size[order_of(account[by_size])]
+        self._account, self._values, self._accounts = account[by_size], values[by_size], accounts
+        rank = np.empty(len(times), dtype=np.int64)
+        rank[by_size] = np.arange(len(by_size))
+        # In order of day, so that a window is a slice of them.
+        day = times[there] // _DAY_US
+        order = order_of(day)
+        by_day = there[order]
+        self._day, self._rank = day[order], rank[by_day]
+        self._times, self._since, self._until = times[by_day], since[by_day], until[by_day]
 
     def within(self, as_of: int, days: float, until_days: float = 0) -> Quantiles:
         """Return the values of a date whose times lie in [as_of − days, as_of − until_days)."""
-        inside = within(self._times, as_of, days, until_days)
-        inside &= (self._since < as_of) & (as_of <= self._until)
-        return Quantiles(self._account[inside], self._accounts, self._values[inside])
-
-
-def _by_account_and_size(account: Codes, values: Numbers) -> npt.NDArray[np.intp]:
-    order = np.argsort(values)
-    # Small whole numbers are sorted by counting: half of an account's number at a time.
-    for bits in (0, 16):
-        half = (account[order] >> bits).astype(np.uint16)
-        order = order[np.argsort(half, kind="stable")]
-    return order
+        start, end = days_before(as_of, days) // _DAY_US, days_before(as_of, until_days) // _DAY_US
+        rows = slice(*np.searchsorted(self._day, [start, end + 1]))
+        inside = within(self._times[rows], as_of, days, until_days)
+        inside &= (self._since[rows] < as_of) & (as_of <= self._until[rows])
+        found = distinct(self._rank[rows][inside], len(self._values))
+        return Quantiles(self._account[found], self._accounts, self._values[found])
 
 
 class Quantiles:

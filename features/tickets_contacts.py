@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.day_rows import Codes, Numbers, latest, summed
+from features.day_rows import Codes, Numbers, distinct, latest, order_of, summed
 from features.table_columns import TableColumns, days_before, days_from, some
 
 #: Days of the recent windows.
@@ -32,6 +32,10 @@ class Contacts:
         self._is_named = tickets["requester_id"] >= 0
         self._channel, self._channel_account = _numbered(tickets, "channel")
         self._has_channel = tickets["channel"] >= 0
+        # By person, and each one's in order of opening.
+        self._by_person = order_of(self._person)
+        self._rank = np.empty(len(tickets), dtype=np.int64)
+        self._rank[self._by_person] = np.arange(len(tickets))
         self._is_live = tickets.is_text("channel", lambda text: text in _LIVE)
 
     def as_of(self, as_of: int) -> dict[str, Numbers]:
@@ -57,11 +61,10 @@ class Contacts:
     def _repeated(self, as_of: int) -> Numbers:
         """Return the share of a quarter's tickets that came soon after the same person's before."""
         rows = opened_within(self._tickets, as_of, RECENT_DAYS + REPEAT_DAYS)
-        # By person, and each one's in order of opening.
-        rows = rows[np.argsort(self._person[rows], kind="stable")]
-        opened, account = self._tickets["opened_at"][rows], self._tickets.account[rows]
-        since = days_from(opened[:-1], opened[1:])
-        soon = (self._person[rows[1:]] == self._person[rows[:-1]]) & (since <= REPEAT_DAYS)
+        rows = self._by_person[distinct(self._rank[rows], len(self._rank))]
+        person, account = self._person[rows], self._tickets.account[rows]
+        opened = self._tickets["opened_at"][rows]
+        soon = (person[1:] == person[:-1]) & (days_from(opened[:-1], opened[1:]) <= REPEAT_DAYS)
         recent = opened >= days_before(as_of, RECENT_DAYS)
         again = np.append(False, soon)[: len(rows)] & recent
         count = self._tickets.accounts
