@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from features.survey_scales import SCALES
 
-Numbers = Sequence[float] | npt.NDArray[np.float64]
+Array = npt.NDArray[np.float64]
+Numbers = Sequence[float] | Array
 #: Standard errors to either side of a 95 % interval.
 Z_95 = 1.959963984540054
 
@@ -20,8 +20,8 @@ Z_95 = 1.959963984540054
 class Interval:
     """The lower and the upper end of an interval for each account."""
 
-    low: pd.Series[float]
-    high: pd.Series[float]
+    low: Array
+    high: Array
 
 
 def nps(scores: Numbers) -> float:
@@ -52,41 +52,40 @@ def nps_variance(promoters: float, detractors: float) -> float:
     return promoters + detractors - (promoters - detractors) ** 2
 
 
-def nps_standard_error(
-    promoters: pd.Series[float], detractors: pd.Series[float], answers: pd.Series[float]
-) -> pd.Series[float]:
+def nps_standard_error(promoters: Array, detractors: Array, answers: Array) -> Array:
     """Return the standard error of an NPS as a fraction: √(variance ÷ answers).
 
     Parameters
     ----------
-    promoters, detractors : pd.Series, shape = (n_accounts,)
+    promoters, detractors : array of float, shape = (n_accounts,)
         Shares of the answers, 0-1.
-    answers : pd.Series, shape = (n_accounts,)
+    answers : array of float, shape = (n_accounts,)
         How many there were, above 0.
     """
     variance = promoters + detractors - (promoters - detractors) ** 2
-    return (variance / answers) ** 0.5
+    error: Array = np.sqrt(variance / answers)
+    return error
 
 
-def wilson_interval(satisfied: pd.Series[float], answers: pd.Series[float]) -> Interval:
+def wilson_interval(satisfied: Array, answers: Array) -> Interval:
     """Return the 95 % interval of a share (Wilson 1927): honest for few answers, too.
 
     Parameters
     ----------
-    satisfied, answers : pd.Series, shape = (n_accounts,)
+    satisfied, answers : array of float, shape = (n_accounts,)
         Counts; without an answer both ends are NaN.
 
     Examples
     --------
-    >>> ends = wilson_interval(pd.Series([3.0]), pd.Series([5.0]))
+    >>> ends = wilson_interval(np.array([3.0]), np.array([5.0]))
     >>> round(float(ends.low[0]), 3), round(float(ends.high[0]), 3)
     (0.231, 0.882)
     """
-    given = answers.where(answers > 0)
+    given = np.where(answers > 0, answers, np.nan)
     share, spread = satisfied / given, Z_95**2 / given
     middle = (share + spread / 2) / (1 + spread)
     reach = np.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return Interval((middle - reach).clip(lower=0), (middle + reach).clip(upper=1))
+    return Interval(np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0))
 
 
 def expectation_gap(perceived: Numbers, expected: Numbers) -> float:

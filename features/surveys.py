@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from features.day_rows import Numbers
+from features.day_rows import Codes, Numbers
 from features.metrics import Z_95, nps_standard_error, wilson_interval
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.shrinkage import shrink
+from features.shrinkage import Shrunk, shrink
 from features.spine_dates import OneDate, SpineDates, Told
 from features.surveys_answers import surveys_brought_in
 from features.surveys_catalogue import FEATURES
@@ -49,10 +49,10 @@ def prepare(
     deciding = tuple(role.lower() for role in settings.deciding_roles)
     answers = Answers(surveys_brought_in(tables, dates.spine, dates.accounts, deciding=deciding))
     as_of = dates.ahead(answers.as_of)
+    groups = _peers(dates.spine, settings.peer_group)
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        counts = date.laid(as_of(date.as_of))
-        peers = _peers(date, settings.peer_group)
+        counts, peers = date.laid(as_of(date.as_of)), groups[date.rows]
         out = _answering(counts) | _nps(counts, peers) | _csat(counts, peers) | _ces(counts, peers)
         for kind in KINDS:
             out[f"surveys_{kind}_latest"] = counts[f"{kind}_latest"]
@@ -65,11 +65,11 @@ def prepare(
     return told
 
 
-def _peers(date: OneDate, peer_group: str) -> pd.Series[str]:
-    """Return the peer group of each account; absent where the attribute is not there."""
-    if peer_group in date.spine:
-        return date.spine[peer_group].reset_index(drop=True)
-    return pd.Series(None, index=range(len(date)), dtype=object)
+def _peers(spine: pd.DataFrame, peer_group: str) -> Codes:
+    """Return the number of each account's peer group; −1 where the attribute is not there."""
+    if peer_group not in spine:
+        return np.full(len(spine), -1)
+    return np.asarray(pd.factorize(spine[peer_group])[0], dtype=np.int64)
 
 
 def _answering(counts: Mapping[str, Numbers]) -> dict[str, Numbers]:
@@ -81,18 +81,16 @@ def _answering(counts: Mapping[str, Numbers]) -> dict[str, Numbers]:
     }
 
 
-def _nps(counts: Mapping[str, Numbers], peers: pd.Series[str]) -> dict[str, Numbers]:
+def _nps(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
     now, before = (
         100 * (counts[f"nps_good_{w}"] - counts[f"nps_bad_{w}"]) / some(counts[f"nps_{w}"])
         for w in ("now", "before")
     )
-    shares, weight = _shrunk(counts, "nps", peers)
-    shrunk = 100 * (shares["good"] - shares["bad"])
+    found = _shrunk(counts, "nps", peers)
+    good, bad, _ = found.shares
+    shrunk = 100 * (good - bad)
     # The standard error of the posterior: never 0, as it would be after a single answer.
-    error = nps_standard_error(
-        *(pd.Series(of) for of in (shares["good"], shares["bad"], weight + 1))
-    )
-    reach = 100 * Z_95 * error.to_numpy()
+    reach = 100 * Z_95 * nps_standard_error(good, bad, found.weight + 1)
     return {
         "surveys_nps_180d": now,
         "surveys_nps_shrunk_180d": shrunk,
@@ -102,48 +100,33 @@ def _nps(counts: Mapping[str, Numbers], peers: pd.Series[str]) -> dict[str, Numb
     }
 
 
-def _csat(counts: Mapping[str, Numbers], peers: pd.Series[str]) -> dict[str, Numbers]:
+def _csat(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
     now, before = (counts[f"csat_good_{w}"] / some(counts[f"csat_{w}"]) for w in ("now", "before"))
-    shares, _ = _shrunk(counts, "csat", peers)
-    low, high = _interval(counts["csat_good_now"], counts["csat_now"])
+    ends = wilson_interval(counts["csat_good_now"], counts["csat_now"])
     return {
         "surveys_csat_180d": now,
-        "surveys_csat_shrunk_180d": shares["good"],
-        "surveys_csat_low_180d": low,
-        "surveys_csat_high_180d": high,
+        "surveys_csat_shrunk_180d": _shrunk(counts, "csat", peers).shares[0],
+        "surveys_csat_low_180d": ends.low,
+        "surveys_csat_high_180d": ends.high,
         "surveys_csat_trend_180d": now - before,
     }
 
 
-def _ces(counts: Mapping[str, Numbers], peers: pd.Series[str]) -> dict[str, Numbers]:
-    shares, _ = _shrunk(counts, "ces", peers)
+def _ces(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
     good, bad, answers = (counts[f"ces{what}_now"] for what in ("_good", "_bad", ""))
-    low, high = _interval(good, answers)
+    ends = wilson_interval(good, answers)
     return {
         "surveys_ces_180d": counts["ces_points_now"],
         "surveys_net_easy_180d": 100 * (good - bad) / some(answers),
-        "surveys_easy_shrunk_180d": shares["good"],
-        "surveys_easy_low_180d": low,
-        "surveys_easy_high_180d": high,
+        "surveys_easy_shrunk_180d": _shrunk(counts, "ces", peers).shares[0],
+        "surveys_easy_low_180d": ends.low,
+        "surveys_easy_high_180d": ends.high,
         "surveys_ces_trend_180d": counts["ces_points_now"] - counts["ces_points_before"],
     }
 
 
-def _shrunk(
-    counts: Mapping[str, Numbers], kind: str, peers: pd.Series[str]
-) -> tuple[dict[str, Numbers], Numbers]:
-    """Return shares of good (and, of NPS, bad) answers, drawn to the peers', and their weight."""
-    good, bad, answers = (
-        np.nan_to_num(counts[f"{kind}{what}_now"]) for what in ("_good", "_bad", "")
-    )
-    told = {"good": good, "rest": answers - good}
-    if kind == "nps":
-        told = {"good": good, "bad": bad, "rest": answers - good - bad}
-    found = shrink(pd.DataFrame(told), peers)
-    shares = {name: np.asarray(found.shares[name], dtype=float) for name in told}
-    return shares, np.asarray(found.weight, dtype=float)
-
-
-def _interval(good: Numbers, answers: Numbers) -> tuple[Numbers, Numbers]:
-    ends = wilson_interval(pd.Series(good), pd.Series(answers))
-    return np.asarray(ends.low, dtype=float), np.asarray(ends.high, dtype=float)
+def _shrunk(counts: Mapping[str, Numbers], kind: str, peers: Codes) -> Shrunk:
+    """Return shares of good, (of NPS) bad and other answers, drawn to the peers'."""
+    good, bad, answers = (counts[f"{kind}{what}_now"] for what in ("_good", "_bad", ""))
+    told = [good, bad, answers - good - bad] if kind == "nps" else [good, answers - good]
+    return shrink(np.stack(told), peers)

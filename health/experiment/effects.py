@@ -67,9 +67,9 @@ def share_effect(outcome: str, treated: pd.Series[float], control: pd.Series[flo
        proportions. Statistics in Medicine 17, method 10.
     """
     arms = treated.dropna(), control.dropna()
-    n = pd.Series([float(len(arm)) for arm in arms])
-    counts = pd.Series([float(arm.sum()) for arm in arms])
-    one, other = (counts / n.where(n > 0)).tolist()
+    n = np.array([float(len(arm)) for arm in arms])
+    counts = np.array([float(arm.sum()) for arm in arms])
+    one, other = (counts / np.where(n > 0, n, np.nan)).tolist()
     ends = wilson_interval(counts, n)
     difference = one - other
     low = difference - math.hypot(one - ends.low[0], ends.high[1] - other)

@@ -223,17 +223,14 @@ def _response(asked: pd.DataFrame, kind: str, start: pd.Timestamp) -> float:
 def _voice(kind: str, answers: pd.DataFrame, response_rate: float) -> Voice:
     scores, count = answers["score"].to_numpy(dtype=float), len(answers)
     if kind == "nps":
-        shares = (
-            pd.Series([float((scores >= 9).mean())]),
-            pd.Series([float((scores <= 6).mean())]),
-        )
-        reach = 100 * Z_95 * float(nps_standard_error(*shares, pd.Series([float(count)])).iloc[0])
+        shares = (np.mean(scores >= 9, keepdims=True), np.mean(scores <= 6, keepdims=True))
+        reach = 100 * Z_95 * float(nps_standard_error(*shares, np.array([float(count)]))[0])
         value = nps(scores)
         return Voice(kind, value, value - reach, value + reach, count, response_rate)
     if kind == "csat":
         good = float(_is_good(answers).sum())
-        ends = wilson_interval(pd.Series([good]), pd.Series([float(count)]))
-        low, high = float(ends.low.iloc[0]), float(ends.high.iloc[0])
+        ends = wilson_interval(np.array([good]), np.array([float(count)]))
+        low, high = float(ends.low[0]), float(ends.high[0])
         return Voice(kind, good / count, low, high, count, response_rate)
     usual = answers[answers["scale"] == default_scale(kind)]["score"].to_numpy(dtype=float)
     value, spread = ces(usual), float(np.std(usual, ddof=1)) if len(usual) > 1 else float("nan")

@@ -91,9 +91,9 @@ def verdicts_by_author(judged: pd.DataFrame) -> pd.DataFrame:
         for author, own in frame.groupby("author", sort=True)
     ]
     table = pd.DataFrame(rows, columns=["author", "overrides", "known", PERSON, MACHINE, NEITHER])
-    decided = (table[PERSON] + table[MACHINE]).astype(float)
-    interval = wilson_interval(table[PERSON].astype(float), decided)
-    share = table[PERSON] / decided.where(decided > 0)
+    person, decided = (of.to_numpy(float) for of in (table[PERSON], table[PERSON] + table[MACHINE]))
+    interval = wilson_interval(person, decided)
+    share = person / np.where(decided > 0, decided, np.nan)
     return table.assign(share=share, low=interval.low, high=interval.high)
 
 

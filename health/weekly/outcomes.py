@@ -177,13 +177,13 @@ def _of_lists(
     stayed = listed.index[listed == 0]
     saved, alarms = (int(stayed.isin(done[outcome]).sum()) for outcome in ("saved", "false_alarm"))
     count, left = len(listed), float(listed.sum())
-    ends = wilson_interval(pd.Series([left]), pd.Series([float(count)]))
+    ends = wilson_interval(np.array([left]), np.array([float(count)]))
     return {
         "listed": float(count),
         "listed_churned": left,
         "precision_at_capacity": left / count if count else float("nan"),
-        "precision_low": float(ends.low.iloc[0]),
-        "precision_high": float(ends.high.iloc[0]),
+        "precision_low": float(ends.low[0]),
+        "precision_high": float(ends.high[0]),
         "precision_by_chance": float(happened.mean()),
         "called": float(listed.index.isin(done["called"]).sum()),
         "saved": float(saved),
