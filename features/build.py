@@ -31,6 +31,19 @@ from features.tables import Tables
 #: Reads what a family needs of all dates at once, and returns what tells each date.
 Prepare = Callable[[Tables, SpineDates], Told]
 
+#: The order in which families are begun: what takes longest first, so that none of them is left
+#: to work alone at the end.
+_BEGUN_FIRST = (
+    "levels",
+    "tickets",
+    "events",
+    "commercial",
+    "orders",
+    "journey",
+    "surveys",
+    "quota",
+)
+
 
 def build_features(
     tables: Tables,
@@ -79,14 +92,17 @@ def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> l
     """Return what tells each family's features, in the order in which they are told."""
     # Two families rest on it.
     use = Shared(partial(roll_up, tables.apart(), dates.spine["as_of"]))
-    families: tuple[Prepare, ...] = (
-        partial(commercial.prepare, settings=settings),
-        partial(usage.prepare_levels, use=use),
-        usage_events.prepare,
-        usage_quota.prepare,
-        partial(journey.prepare, settings=settings, use=use),
-        orders.prepare,
-        tickets.prepare,
-        partial(surveys.prepare, settings=settings),
-    )
-    return side_by_side([partial(prepare, tables.apart(), dates) for prepare in families])
+    families: dict[str, Prepare] = {
+        "commercial": partial(commercial.prepare, settings=settings),
+        "levels": partial(usage.prepare_levels, use=use),
+        "events": usage_events.prepare,
+        "quota": usage_quota.prepare,
+        "orders": orders.prepare,
+        "tickets": tickets.prepare,
+        "surveys": partial(surveys.prepare, settings=settings),
+        "journey": partial(journey.prepare, settings=settings, use=use),
+    }
+    names = sorted(families, key=_BEGUN_FIRST.index)
+    prepared = side_by_side([partial(families[name], tables.apart(), dates) for name in names])
+    told = dict(zip(names, prepared, strict=True))
+    return [told[name] for name in families]
