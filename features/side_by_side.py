@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 from typing import Generic, TypeVar
 
 import joblib
+import pyarrow as pa
 
 Result = TypeVar("Result")
 #: What each of them holds in memory adds up.
@@ -23,13 +25,27 @@ def side_by_side(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
         That of the first task, in their order, that fails; those not begun by then are left.
     """
     workers = min(joblib.cpu_count() + 1, _MOST_AT_ONCE)
-    with ThreadPoolExecutor(workers) as pool:
+    with _memory_of_the_system(), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _memory_of_the_system() -> Iterator[None]:
+    """Let Arrow take its memory from the system's pool.
+
+    Its own gives back what is free soon, and while it does so all threads wait for the system.
+    """
+    usual = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(usual)
 
 
 class Shared(Generic[Result]):

@@ -9,6 +9,7 @@ from threading import Barrier
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from features.side_by_side import Shared, side_by_side
@@ -91,3 +92,11 @@ def test_each_family_knows_what_those_before_told_of_the_date() -> None:
     assert told["more"].tolist() == [3.0, 5.0, 7.0]
     assert told["number"].tolist() == [10.0, 20.0, 20.0]
     assert told[["unknown", "never"]].isna().all(axis=None)
+
+
+def test_arrow_has_its_own_memory_again_afterwards() -> None:
+    before = pa.default_memory_pool().backend_name
+    assert side_by_side([lambda: pa.default_memory_pool().backend_name]) == ["system"]
+    with pytest.raises(ZeroDivisionError):
+        side_by_side([lambda: 1 // 0])
+    assert pa.default_memory_pool().backend_name == before
