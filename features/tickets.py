@@ -124,11 +124,13 @@ class _Tickets:
     def _opened(self, as_of: int) -> dict[str, Numbers]:
         rows = opened_within(self._rows, as_of, _PAST)
         opened = self._rows["opened_at"][rows]
-        month, quarter = (rows[opened >= days_before(as_of, days)] for days in (28, _RECENT))
+        month, quarter = (
+            rows[np.searchsorted(opened, days_before(as_of, days)) :] for days in (28, _RECENT)
+        )
         last = np.full(self._count, NEVER)
         # They come in order of opening: the last one written stays.
         last[self._rows.account[rows]] = opened
-        escalated = is_escalated(self._rows.taken(quarter), as_of)
+        escalated = is_escalated(self._rows, quarter, as_of)
         return {
             "tickets_opened_28d": self._per_account(month),
             "tickets_opened_90d": self._per_account(quarter),
@@ -139,7 +141,7 @@ class _Tickets:
 
     def _backlog(self, as_of: int, standing: npt.NDArray[np.intp]) -> dict[str, Numbers]:
         waiting = self._spells.ticket[standing[self._spells.is_open[standing]]]
-        urgent = waiting[is_urgent(self._rows.taken(waiting), as_of)]
+        urgent = waiting[is_urgent(self._rows, waiting, as_of)]
         age = days_from(self._rows["opened_at"][waiting], as_of)
         count = self._per_account(waiting)
         return {

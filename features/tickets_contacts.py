@@ -42,14 +42,15 @@ class Contacts:
         """Return the features of every account as of a moment."""
         rows = opened_within(self._tickets, as_of, RECENT_DAYS)
         count = self._tickets.accounts
-        named = self._person[rows[self._is_named[rows]]]
-        came = summed(named, len(self._person_account)) > 0
-        told = rows[self._has_channel[rows]]
+        named = rows[np.flatnonzero(self._is_named[rows])]
+        came = summed(self._person[named], len(self._person_account)) > 0
+        told = rows[np.flatnonzero(self._has_channel[rows])]
         per_channel = summed(self._channel[told], len(self._channel_account))
         used = per_channel > 0
         most = latest(self._channel_account[used], count, per_channel[used])
-        whole = some(summed(self._tickets.account[told], count))
-        live = summed(self._tickets.account[told[self._is_live[told]]], count)
+        account = self._tickets.account[told]
+        whole = some(summed(account, count))
+        live = summed(account, count, self._is_live[told].astype(float))
         return {
             "tickets_requesters_90d": summed(self._person_account[came], count),
             "tickets_channels_90d": summed(self._channel_account[used], count),
@@ -67,8 +68,10 @@ class Contacts:
         soon = (person[1:] == person[:-1]) & (days_from(opened[:-1], opened[1:]) <= REPEAT_DAYS)
         recent = opened >= days_before(as_of, RECENT_DAYS)
         again = np.append(False, soon)[: len(rows)] & recent
-        count = self._tickets.accounts
-        return summed(account[again], count) / some(summed(account[recent], count))
+        repeated, whole = (
+            summed(account, self._tickets.accounts, of.astype(float)) for of in (again, recent)
+        )
+        return repeated / some(whole)
 
 
 def opened_within(tickets: TableColumns, as_of: int, days: float) -> npt.NDArray[np.intp]:

@@ -158,26 +158,26 @@ def hours_until(tickets: TableColumns, rows: npt.NDArray[np.intp], end: Times) -
     return np.maximum(days_from(tickets["opened_at"][rows], end) * 24, 0.0)
 
 
-def is_urgent(tickets: TableColumns, as_of: int) -> Mask:
-    """Tell which tickets were urgent on a date.
+def is_urgent(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> Mask:
+    """Tell which of some tickets were urgent on a date.
 
     A priority set at priority_at counts from then on, and first_priority before; without these
     columns a priority holds from the opening.
     """
     urgent, first = (
-        tickets.is_text(name, lambda text: text.lower() == "urgent")
+        tickets.is_text(name, lambda text: text.lower() == "urgent", rows)
         for name in ("priority", "first_priority")
     )
-    unknown = tickets["priority"] < 0
-    set_later = (tickets["priority_at"] >= as_of) & (tickets["priority_at"] != NEVER)
+    unknown, set_at = tickets["priority"][rows] < 0, tickets["priority_at"][rows]
+    set_later = (set_at >= as_of) & (set_at != NEVER)
     was_urgent: Mask = np.where(set_later | unknown, first, urgent)
     return was_urgent
 
 
-def is_escalated(tickets: TableColumns, as_of: int) -> Mask:
-    """Tell which tickets were escalated by a date; a time of escalation says it by itself."""
-    at = tickets["escalated_at"]
-    escalated: Mask = (at < as_of) | ((at == NEVER) & (tickets["escalated"] == 1.0))
+def is_escalated(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> Mask:
+    """Tell which of some tickets were escalated by a date; a time of it says it by itself."""
+    at = tickets["escalated_at"][rows]
+    escalated: Mask = (at < as_of) | ((at == NEVER) & (tickets["escalated"][rows] == 1.0))
     return escalated
 
 
