@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import Codes, Numbers, earliest, summed
+from features.day_rows import Codes, Numbers, earliest, order_of, summed
 from features.many_dates import column_or_null
 from features.spine_dates import ByAccount
 from features.table_columns import (
@@ -138,7 +138,8 @@ class Contracts:
         )
         own = np.flatnonzero(seats > 0)
         deal, price = self._held_deal[own], mrr[own] / seats[own]
-        order = np.lexsort((price, deal))
+        order = np.argsort(price)
+        order = order[order_of(deal[order])]
         usual = Quantiles(deal[order], self._deals, price[order]).of(0.5)
         usual[np.bincount(deal, minlength=self._deals) < LEAST_PEERS] = np.nan
         at_usual = seats[own] * usual[deal]

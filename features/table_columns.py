@@ -86,7 +86,7 @@ def bring_in(
 ) -> TableColumns:
     """Run a lazy frame that has account_id, and bring in the rows of these accounts, or of all.
 
-    In order of a column where one is named, else in no particular order.
+    In order of a column where one is named, else (and among equals) in no particular order.
     """
     table: pa.Table = frame.collect("pyarrow").to_native()
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -103,7 +103,7 @@ def bring_in(
     brought = TableColumns(account, len(accounts), columns, texts)
     there = np.flatnonzero(account >= 0)
     if in_order_of:
-        return brought.taken(there[np.argsort(columns[in_order_of][there], kind="stable")])
+        return brought.taken(there[np.argsort(columns[in_order_of][there])])
     return brought if len(there) == len(account) else brought.taken(there)
 
 

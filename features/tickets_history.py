@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import narwhals as nw
@@ -114,11 +115,10 @@ def spells_of(tables: Tables, tickets: TableColumns, first: int, last: int) -> S
 
     Those of which no moment from `first` to `last` is a part are left out.
     """
-    times = np.stack([tickets[name] for name in _ENDS])
-    changes = np.vstack([np.full(len(tickets), _BEGINNING), np.sort(times, axis=0)])
+    times = np.sort(np.stack([tickets[name] for name in _ENDS]), axis=0)
+    beginning, never = (np.broadcast_to(at, len(tickets)) for at in (_BEGINNING, NEVER))
     seen_from, parts = tickets.seen_from("opened_at"), []
-    for number, since in enumerate(changes):
-        until = changes[number + 1] if number + 1 < len(changes) else np.full(len(since), NEVER)
+    for since, until in pairwise([beginning, *times, never]):
         begins = np.maximum(since, seen_from)
         rows = np.flatnonzero((begins < until) & (begins < last) & (until >= first))
         parts.append(_spells(tables, tickets, rows, since[rows], until[rows]))
