@@ -153,6 +153,11 @@ class RollupCache:
         return self.folder / f"{key}.{name}.arrow"
 
 
+def digest_of_table(table: pa.Table) -> str:
+    """Return what stands for a table's columns and rows."""
+    return _digest(_as_bytes(table))
+
+
 def _as_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pyarrow.ipc.new_file(sink, table.schema, options=_WRITTEN) as file:

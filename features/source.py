@@ -33,6 +33,9 @@ _BY_CHOICE = ("interventions", "overrides", "actions")
 #: What an account pays by: one of them must be there, and the other is not missed.
 _PAID_BY = ("subscriptions", "orders")
 
+#: Tables that take longest to read, and are begun first.
+_LONGEST = ("usage", "tickets")
+
 
 class TableSource(BaseModel):
     """Where a table is: exactly one of `path`, `sql` and `table`.
@@ -159,8 +162,7 @@ def _opened(
     opened: dict[str, checks.OpenTable] = {}
     parts: UsageParts | None = None
     known = [name for name in sources if name in TABLES]
-    # Use takes longest, and begins first.
-    known.sort(key=lambda name: name != "usage")
+    known.sort(key=lambda name: _LONGEST.index(name) if name in _LONGEST else len(_LONGEST))
     needs_end = observed_until is None
     tasks = [
         partial(_read, connection, name, sources[name], base, kept, needs_end=needs_end)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from features.casting import cast_sql, quoted
 from features.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS, day_of
 from features.relations import Relation, parquet_sql
-from features.rollup_cache import RollupCache
+from features.rollup_cache import RollupCache, digest_of_table
 from features.schema import TABLES
 from features.usage_rollup import Roll, collected, prepared
 from features.usage_so_far import (
@@ -31,7 +31,14 @@ from features.usage_so_far import (
 )
 
 #: What makes roll-ups, and what adds them up.
-_CODE = ("usage_rollup", "usage_counts", "daily_use", "journey_steps", "journey_counts")
+_CODE = (
+    "usage_rollup",
+    "usage_counts",
+    "days_asked",
+    "daily_use",
+    "journey_steps",
+    "journey_counts",
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,57 @@ class UsageParts:
             last = self._of(name, roll, [*self.keys.values()][-1:], columns)
             return [table.slice(0, 0) for table in last]
         return self._of(name, roll, needed, columns)
+
+    def answers(
+        self,
+        name: str,
+        ask: Callable[[int, int], pa.Table],
+        answer: Callable[[pa.Table, pa.Table], pa.Table],
+        of: tuple[str, Roll, Sequence[str]],
+    ) -> list[pa.Table]:
+        """Return what each file answers; one that is asked the same again is not read.
+
+        Parameters
+        ----------
+        name : str
+            What the answer is called where it is kept.
+        ask : callable
+            Takes a first day and the day after a last one, and returns what is asked of a file
+            with these; nothing is where that has no row.
+        answer : callable
+            Takes the roll-up of the file and what is asked.
+        of : str, callable, sequence of str
+            The roll-up, as in `tables`.
+        """
+        found = []
+        for key in self.keys.values():
+            days = self._days(key)
+            if days is None:
+                self._made(*of[:2], key)
+                days = self._days(key)
+            asked = ask(days[0], days[1] + 1) if days else []
+            if len(asked):
+                found.append(self._answer(name, key, asked, answer, of))
+        return found
+
+    def _answer(
+        self,
+        name: str,
+        key: str,
+        asked: pa.Table,
+        answer: Callable[[pa.Table, pa.Table], pa.Table],
+        of: tuple[str, Roll, Sequence[str]],
+    ) -> pa.Table:
+        question = digest_of_table(asked)
+        if self.cache.note(key).get(name) == question:
+            told = self.cache.tables(key, name)
+            if told is not None:
+                return told
+        rolled, roll, columns = of
+        (rows,) = self._of(rolled, roll, [key], columns)
+        told = answer(rows, asked)
+        self._keep(key, {name: told}, {name: question})
+        return told
 
     def so_far(
         self, name: str, rolled: str, roll: Roll, extend: Extend, *, before: int | None = None
