@@ -98,7 +98,7 @@ def _expected(
     return {code: counted for code, counted in told.items() if counted[0]}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(terms=TERMS, others=TERMS, uses=USES, created=st.tuples(*[DAY] * len(ACCOUNTS)))
 def test_use_out_of_its_time_is_counted_row_by_row(
     terms: list[Term], others: list[Term], uses: list[tuple[str, int]], created: tuple[int, ...]

@@ -24,7 +24,7 @@ from tests.features.one_family import one_family
 DATES = [DAY - timedelta(days=14), DAY]
 UNTIL = DAY + timedelta(hours=6)
 #: What is kept of each file by itself; all else is a sum over files.
-ROLLED = {"users", "events", "days"}
+ROLLED = {"users", "events", "days", "within"}
 
 
 @pytest.fixture(autouse=True)

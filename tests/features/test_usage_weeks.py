@@ -116,7 +116,7 @@ def test_one_sum_of_each_kind_is_kept(tmp_path: Path) -> None:
             until = part["occurred_at"].max() + timedelta(hours=1)
             _told(tmp_path, sources, until, STEPS, kept=True)
     sums = [file.name.split(".")[1] for file in (tmp_path / "kept").glob("*.arrow")]
-    kinds = {name for name in sums if name not in {"users", "events", "days"}}
+    kinds = {name for name in sums if name not in {"users", "events", "days", "within"}}
     assert {"spans", "last_days"} <= kinds
     assert any(name.startswith("steps_") for name in kinds)
     assert all(sums.count(name) == 1 for name in kinds)
