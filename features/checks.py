@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from features.casting import cast_sql, is_clean, is_number, literal, present_sql, quoted
-from features.connection import own_name
 from features.errors import Finding
 from features.relations import PlainFiles
 from features.schema import Column, Table
@@ -29,6 +29,7 @@ _MAY_BE_EMPTY = {"overrides", "interventions", "actions"}
 #: Times that may lie ahead: the end of a term is known before it comes, and people go on acting
 #: after the tables were written.
 _AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at", "at", "until"}
+_FEW_ENOUGH_TO_SORT = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -161,70 +162,6 @@ def evaluate(
     ]  # fmt: skip
 
 
-def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
-    """Count a table's rows by account, and by account and day, once for all rules."""
-    days, spans, at = _counts("days"), _counts("spans"), quoted(table.schema.dated_by)
-    connection.execute(
-        f"CREATE TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
-        f"count(*) AS n, min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
-    )
-    connection.execute(
-        f"CREATE TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
-        f"max(last) AS last FROM {days} GROUP BY 1"
-    )
-    calendar = "(SELECT moment AS day, max(last) AS last, sum(n) AS n "
-    calendar += f"FROM {days} WHERE moment IS NOT NULL GROUP BY 1)"
-    return replace(table, days=days, spans=spans, calendar=calendar)
-
-
-def counted_before(
-    connection: Connection,
-    table: OpenTable,
-    spans: pa.Table,
-    calendar: pa.Table | None,
-    within: Within,
-) -> OpenTable:
-    """Take the counts of a table's rows as they were kept of earlier runs.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the table is open.
-    table : OpenTable
-        The table.
-    spans : pa.Table
-        By account: account_id, n, first and last.
-    calendar : pa.Table, optional
-        By day: day, n and last; None where nobody looks for the end of the data.
-    within : callable
-        As in `OpenTable`.
-    """
-    return replace(
-        table,
-        spans=_copied(connection, "spans", spans),
-        calendar="" if calendar is None else _copied(connection, "calendar", calendar),
-        within=within,
-    )
-
-
-def _copied(connection: Connection, name: str, counts: pa.Table) -> str:
-    """Copy counts into the engine; return their SQL name."""
-    connection.register("counts", counts)
-    connection.execute(f"CREATE TABLE {_counts(name)} AS SELECT * FROM counts")
-    connection.unregister("counts")
-    return _counts(name)
-
-
-def drop_counts(connection: Connection) -> None:
-    """Let go of the counts: no rule is left that asks for them."""
-    for name in ("days", "spans", "calendar"):
-        connection.execute(f"DROP TABLE IF EXISTS {_counts(name)}")
-
-
-def _counts(name: str) -> str:
-    return own_name(f"counted {name}")
-
-
 def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
     """Check that a table has rows, and that each value is there and of its kind."""
     empty = not one_row(connection, f"SELECT count(*) FROM {table.raw}")[0]
@@ -346,6 +283,8 @@ def duplicates(
 ) -> list[Finding]:
     """Tell identifiers that stand in more than one row; the first row of each is none."""
     name = quoted(column)
+    if not _may_repeat(connection, table.view, name):
+        return []
     row = one_row(
         connection,
         f"SELECT coalesce(sum(n - 1), 0), min(key), count(*), (SELECT count(*) FROM {table.view}) "
@@ -358,6 +297,19 @@ def duplicates(
     fix = f"keep one row for each, e.g. select distinct on ({column}) * in sql"
     counted = (int(row[0]), row[3], row[1])
     return [finding(code, table, column, what, counted, fix, level=level)]
+
+
+def _may_repeat(connection: Connection, rows: str, name: str) -> bool:
+    """Tell whether a value may stand in more than one row.
+
+    The engine takes thrice as long to group values that differ in every row as their hashes take
+    to be sorted; of more rows than these the hashes would need too much memory.
+    """
+    if one_row(connection, f"SELECT count(*) FROM {rows}")[0] > _FEW_ENOUGH_TO_SORT:
+        return True
+    hashed = connection.sql(f"SELECT hash({name}) AS hash FROM {rows} WHERE {name} IS NOT NULL")
+    hashes = np.sort(hashed.to_arrow_table()["hash"].to_numpy())
+    return bool((hashes[1:] == hashes[:-1]).any())
 
 
 def one_row(connection: Connection, query: str) -> tuple[Any, ...]:

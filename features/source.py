@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from features import check_rules, checks, spark
 from features.casting import quoted
 from features.connection import MEMORY_LIMIT, beside, connect
+from features.counted_rows import counted_before, counted_by_day, drop_counts
 from features.data_end import observed_end
 from features.errors import Finding, HealthError, InputError
 from features.relations import (
@@ -190,7 +191,7 @@ def _opened(
         raise InputError(errors)
     frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
     summaries = tuple(_summary(connection, table) for table in opened.values())
-    checks.drop_counts(connection)
+    drop_counts(connection)
     if parts is not None:
         _note_checked(parts, opened["usage"], findings)
         parts.forget_earlier()
@@ -223,10 +224,10 @@ def _counted(
     needs_end: bool,
 ) -> checks.OpenTable:
     if parts is None:
-        return checks.counted_by_day(connection, usage)
+        return counted_by_day(connection, usage)
     counts = UsageCounts(parts)
     calendar = counts.calendar() if needs_end else None
-    return checks.counted_before(connection, usage, counts.spans(), calendar, counts.within)
+    return counted_before(connection, usage, counts.spans(), calendar, counts.within)
 
 
 def _note_checked(
