@@ -36,14 +36,14 @@ class TableColumns:
         Times as microseconds from 1970, `NEVER` where there is none; dates as days from 1970;
         texts as codes, −1 where there is none; numbers and flags (1, 0) as floats, NaN where
         there is none.
-    texts : mapping of str to pd.Index
+    texts : mapping of str to pa.StringArray
         What the codes of each text stand for.
     """
 
     account: Codes
     accounts: int
     columns: Mapping[str, npt.NDArray[Any]]
-    texts: Mapping[str, pd.Index[str]]
+    texts: Mapping[str, pa.StringArray]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -76,7 +76,7 @@ class TableColumns:
         rows: slice | npt.NDArray[np.intp] = slice(None),
     ) -> Mask:
         """Tell in which of some rows (by default all) a text matches."""
-        found = [matches(str(text)) for text in self.texts[name]]
+        found = [matches(text) for text in self.texts[name].to_pylist()]
         mask: Mask = np.array([*found, False], dtype=bool)[self[name][rows]]
         return mask
 
@@ -89,25 +89,36 @@ def bring_in(
     In order of a column where one is named, else (and among equals) in no particular order.
     """
     table: pa.Table = frame.collect("pyarrow").to_native()
+    left = dict(zip(table.column_names, table.columns, strict=True))
+    del table
+    account, named = _numbers(left.pop("account_id"))
+    names = pa.array([], pa.string()) if named is None else named
+    if accounts is not None:
+        wanted = pa.array(accounts, pa.string())
+        names, account = wanted, np.append(places_of(names, wanted), -1)[account]
+    rows = np.flatnonzero(account >= 0)
+    if in_order_of:
+        rows = rows[np.argsort(_numbers(left[in_order_of])[0][rows])]
     columns: dict[str, npt.NDArray[Any]] = {}
-    texts: dict[str, pd.Index[str]] = {}
-    for name in table.column_names:
-        columns[name], named = _numbers(table[name])
+    texts = {"account_id": names}
+    as_they_are = not in_order_of and len(rows) == len(account)
+    # One column after another, so that of each but one a single copy is in memory.
+    for name in list(left):
+        values, named = _numbers(left.pop(name))
+        columns[name] = values if as_they_are else chosen(values, rows, len(rows))
         if named is not None:
             texts[name] = named
-    account = columns.pop("account_id").astype(np.int64)
-    if accounts is not None:
-        account = np.append(accounts.get_indexer(texts["account_id"]), -1)[account]
-        texts["account_id"] = accounts
-    accounts = texts["account_id"]
-    brought = TableColumns(account, len(accounts), columns, texts)
-    there = np.flatnonzero(account >= 0)
-    if in_order_of:
-        return brought.taken(there[np.argsort(columns[in_order_of][there])])
-    return brought if len(there) == len(account) else brought.taken(there)
+    account = np.asarray(account[rows], dtype=np.int64)
+    return TableColumns(account, len(names), columns, texts)
 
 
-def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] | None]:
+def places_of(names: pa.StringArray, among: pa.StringArray) -> Codes:
+    """Return the place of each name among others; −1 for one that is not there."""
+    found = pc.fill_null(pc.index_in(names, value_set=among), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray | None]:
     if column.null_count == len(column):
         return _nothing(column)
     if pa.types.is_timestamp(column.type):
@@ -115,19 +126,19 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] |
         return pc.fill_null(moments, NEVER).to_numpy(), None
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         coded = column.cast(pa.string()).dictionary_encode().combine_chunks()
-        names = pd.Index(coded.dictionary.to_pylist(), dtype=object)
-        return pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), names
+        codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+        return codes, coded.dictionary
     if pa.types.is_date(column.type):
         return column.cast(pa.date32()).cast(pa.int32()).to_numpy(), None
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float), None
 
 
-def _nothing(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pd.Index[str] | None]:
+def _nothing(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray | None]:
     """Return a column without a value: one number that stands for all."""
     if pa.types.is_timestamp(column.type):
         return np.broadcast_to(NEVER, len(column)), None
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return np.broadcast_to(-1, len(column)), pd.Index([], dtype=object)
+        return np.broadcast_to(-1, len(column)), pa.array([], pa.string())
     return np.broadcast_to(np.nan, len(column)), None
 
 

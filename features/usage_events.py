@@ -15,7 +15,7 @@ import pyarrow as pa
 from features.daily_use import numbered
 from features.day_rows import Codes, Numbers, day_number, distinct_places, earliest, summed
 from features.spine_dates import OneDate, SpineDates, Told
-from features.table_columns import Mask, TableColumns, bring_in
+from features.table_columns import Mask, TableColumns, bring_in, places_of
 from features.tables import Tables
 from features.usage_levels import Columns
 from features.usage_rollup import (
@@ -64,7 +64,7 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     if not tables.has("usage"):
         return lambda _: {}
     events = Events(tables, dates.spine["as_of"])
-    place = events.accounts.get_indexer(dates.accounts)
+    place = places_of(pa.array(dates.accounts, pa.string()), events.accounts)
     as_of = dates.ahead(lambda day: events.breadth(day_number(day)))
 
     def told(date: OneDate) -> dict[str, Numbers]:
@@ -93,10 +93,10 @@ class Events:
         start, end = day_number(dates.min()) - 2 * _MONTH, day_number(dates.max())
         parts = list(_parts(tables, start, end))
         #: The accounts that used something in any window of any date.
-        self.accounts = _names(parts, "account_id")
+        self.accounts = accounts = _names(parts, "account_id")
         names = _names(parts, "event")
-        self._accounts, self._events = len(self.accounts) + 1, len(names)
-        account = np.concatenate([_places(part, "account_id", self.accounts) for _, part in parts])
+        self._accounts, self._events = len(accounts) + 1, len(names)
+        account = np.concatenate([_places(part, "account_id", accounts) for _, part in parts])
         event = np.concatenate([_places(part, "event", names) for _, part in parts])
         number, pairs = numbered(account, event, len(names))
         self._account, self._event = np.ascontiguousarray(pairs.T)
@@ -172,12 +172,11 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
         name for name in ("day", "known", "quantity", "largest") if name in table.column_names
     ]
     columns = {"event": event} | {name: table[name].to_numpy() for name in numbers}
-    of_rows, names = (pd.Index(told.to_pylist(), dtype=object) for told in (ids, events))
-    accounts = of_rows if accounts is None else accounts
-    place = np.append(accounts.get_indexer(of_rows), -1)[account]
-    texts = {"account_id": accounts, "event": names}
-    brought = TableColumns(place, len(accounts), columns, texts)
-    return brought if (place >= 0).all() else brought.taken(place >= 0)
+    if accounts is not None:
+        wanted = pa.array(accounts, pa.string())
+        ids, account = wanted, np.append(places_of(ids, wanted), -1)[account]
+    brought = TableColumns(account, len(ids), columns, {"account_id": ids, "event": events})
+    return brought if (account >= 0).all() else brought.taken(account >= 0)
 
 
 def _used_then(rows: TableColumns) -> TableColumns:
@@ -208,13 +207,12 @@ def _used(rows: Frame) -> Frame:
     return rows.group_by(*keys).agg(day.min().alias("first"), day.max().alias("last"))
 
 
-def _names(parts: list[tuple[int, TableColumns]], column: str) -> pd.Index[str]:
+def _names(parts: list[tuple[int, TableColumns]], column: str) -> pa.StringArray:
     """Return every name of a column, once."""
-    told = [part.texts[column].to_numpy() for _, part in parts]
-    return pd.Index(pd.unique(np.concatenate(told)), dtype=object)
+    return pa.chunked_array([part.texts[column] for _, part in parts], pa.string()).unique()
 
 
-def _places(part: TableColumns, column: str, names: pd.Index[str]) -> Codes:
+def _places(part: TableColumns, column: str, names: pa.StringArray) -> Codes:
     """Return the place of each row's account or event among all names."""
     codes = part.account if column == "account_id" else part[column]
-    return np.asarray(names.get_indexer(part.texts[column])[codes], dtype=np.int64)
+    return places_of(part.texts[column], names)[codes]

@@ -156,7 +156,7 @@ def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRow
         for names, column in ((accounts, "account_id"), (events, "quota_event"))
     )
     limits[account, event] = np.arange(len(keys))
-    event = events.get_indexer(rows.texts["event"])[rows["event"]]
+    event = events.get_indexer(rows.texts["event"].to_pylist())[rows["event"]]
     limit = limits[rows.account, event]
     rows, limit = rows.taken(limit >= 0), limit[limit >= 0]
     day = rows["day"].astype(np.int64)
