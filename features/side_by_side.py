@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 from typing import Generic, TypeVar
 
-import joblib
 import pyarrow as pa
 
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ def side_by_side(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
     Exception
         That of the first task, in their order, that fails; those not begun by then are left.
     """
-    workers = min(joblib.cpu_count() + 1, _MOST_AT_ONCE)
+    workers = min(processors() + 1, _MOST_AT_ONCE)
     with _memory_of_the_system(), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
@@ -32,6 +32,13 @@ def side_by_side(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -67,7 +67,8 @@ def _accounts(tables: Tables) -> pd.DataFrame:
     known = ("known_at",) if tables.has("accounts", "known_at") else ()
     there = [column for column in ATTRIBUTES if tables.has("accounts", column)]
     rows = tables["accounts"].select("account_id", "created_at", *there, *known)
-    return collect(rows).sort_values("account_id", ignore_index=True)
+    # On the engine: its order of texts is that of pandas, by code points.
+    return collect(rows.sort("account_id"))
 
 
 def _paid(tables: Tables, active_order_days: int) -> pd.DataFrame:

@@ -6,13 +6,12 @@ import time
 from functools import partial
 from threading import Barrier
 
-import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.side_by_side import Shared, side_by_side
+from features.side_by_side import Shared, processors, side_by_side
 from features.spine_dates import OneDate, SpineDates, one_after_another
 
 
@@ -25,7 +24,7 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
     assert side_by_side([]) == []
 
 
-@pytest.mark.skipif(joblib.cpu_count() < 2, reason="needs two processors")
+@pytest.mark.skipif(processors() < 2, reason="needs two processors")
 def test_two_tasks_run_at_the_same_time() -> None:
     # Each waits for the other: one after another they would never meet.
     meets = Barrier(2, timeout=10)
