@@ -71,6 +71,7 @@ def build_features(
         account_id, as_of, the attributes that accounts has, the lifecycle stage, and a float64
         column per feature of the catalogue, then of `extra`; ordered by as_of and account_id.
     """
+    # Names that are taken are refused before anything is built.
     catalogue_with(extra)
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
     of_dates = SpineDates.of(spine)
@@ -94,7 +95,7 @@ def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> l
     use = Shared(partial(roll_up, tables.apart(), dates.spine["as_of"]))
     families: dict[str, Prepare] = {
         "commercial": partial(commercial.prepare, settings=settings),
-        "levels": partial(usage.prepare_levels, use=use),
+        "levels": partial(usage.prepare, use=use),
         "events": usage_events.prepare,
         "quota": usage_quota.prepare,
         "orders": orders.prepare,

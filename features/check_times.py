@@ -56,10 +56,8 @@ def _told_outside(connection: Connection, usage: OpenTable, key: str, outside: p
         what = "lies outside the dates of its subscription"
     total = one_row(connection, "SELECT sum(n) FROM temp.used")[0]
     counted = (pc.sum(outside["n"]).as_py(), int(total), f"{key} {pc.min(outside['key'])}")
-    fix, code = (
-        "check the dates; the rows count as use of the account",
-        "usage_outside_subscription",
-    )
+    fix = "check the dates; the rows count as use of the account"
+    code = "usage_outside_subscription"
     return finding(code, usage, "occurred_at", what, counted, fix, level="warning")
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.day_rows import Codes
+from features.table_columns import placed
 
 #: Which of several lists of days it is, the account, and its days as numbers, the last excluded.
 _ASKED = pa.schema(
@@ -91,10 +92,7 @@ def _counted(rows: pa.Table, names: pa.Array, days: pa.Table) -> Codes:
 def _places(names: pa.ChunkedArray, wanted: pa.Array) -> Codes:
     """Return the place of each row's name among those wanted; −1 where it is none of them."""
     coded = names.combine_chunks()
-    place = pc.index_in(coded.dictionary, value_set=wanted).fill_null(-1).to_numpy()
-    indices = coded.indices.fill_null(-1).to_numpy()
-    places: Codes = np.append(place, -1).astype(np.int64)[indices]
-    return places
+    return placed(coded.indices.fill_null(-1).to_numpy(), coded.dictionary, wanted)
 
 
 def of_each_list(found: Sequence[pa.Table], lists: int) -> list[pa.Table]:

@@ -16,7 +16,7 @@ from features.daily_use import REACH_DAYS, DailyUse
 from features.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 from features.journey_counts import Counts, Reached, Step
 from features.point_in_time import collect
-from features.table_columns import NEVER, TableColumns, bring_in, places_of
+from features.table_columns import NEVER, TableColumns, bring_in, placed, places_of
 from features.tables import Tables
 from features.usage_parts import UsageParts
 from features.usage_rollup import (
@@ -145,7 +145,7 @@ def _kept_uses(
     """Yield the uses before a day that kept roll-ups tell, of files that reach beyond another."""
     for table in parts.tables(*_kept(events), since=since, until=end):
         names, code = named_codes(table["account_id"])
-        account = np.append(places_of(names, pa.array(accounts, pa.string())), -1)[code]
+        account = placed(code, names, pa.array(accounts, pa.string()))
         uses = _columns(table, account, len(accounts), events)
         yield uses.taken((uses["day"] < end) & (account >= 0))
 

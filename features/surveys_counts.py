@@ -16,19 +16,6 @@ _NOW, _BEFORE = 180, 360
 _YEAR = 365
 Rows = npt.NDArray[np.intp]
 
-#: What `Answers.as_of` tells of each account.
-COUNTS = (
-    *(
-        f"{kind}{what}_{when}"
-        for kind in KINDS
-        for what in ("", "_good", "_bad", "_points")
-        for when in ("now", "before")
-    ),
-    *(f"{kind}_latest" for kind in KINDS),
-    *("days_since", "sent", "answered", "gap", "bad"),
-    *("detractors", "deciding_detractors"),
-)
-
 
 class Answers:
     """The answers of a company's accounts, looked at as of one date after another.
@@ -49,7 +36,17 @@ class Answers:
         self._person, self._person_account = _people(surveys)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
-        """Return `COUNTS` of every account; NaN where there is nothing to tell."""
+        """Return what every account answered; NaN where there is nothing to tell.
+
+        Returns
+        -------
+        mapping of str to array of float
+            For each of `KINDS`, of half a year (``_now``) and of the half-year before
+            (``_before``): the number of answers, of good and of bad ones, and the mean points, as
+            ``nps_now``, ``nps_good_now``, ``nps_bad_now``, ``nps_points_now`` and so on; the points
+            of the latest answer, as ``nps_latest``. Beside them days_since (an answer), sent,
+            answered, gap, bad, detractors and deciding_detractors.
+        """
         as_of = moment(day)
         year = self._answered_within(as_of, _YEAR)
         out = self._asked(as_of) | self._people_asked(as_of)

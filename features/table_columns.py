@@ -95,7 +95,7 @@ def bring_in(
     names = pa.array([], pa.string()) if named is None else named
     if accounts is not None:
         wanted = pa.array(accounts, pa.string())
-        names, account = wanted, np.append(places_of(names, wanted), -1)[account]
+        names, account = wanted, placed(account, names, wanted)
     rows = np.flatnonzero(account >= 0)
     if in_order_of:
         rows = rows[np.argsort(_numbers(left[in_order_of])[0][rows])]
@@ -116,6 +116,11 @@ def places_of(names: pa.StringArray, among: pa.StringArray) -> Codes:
     """Return the place of each name among others; −1 for one that is not there."""
     found = pc.fill_null(pc.index_in(names, value_set=among), -1)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def placed(codes: Codes, names: pa.StringArray, among: pa.StringArray) -> Codes:
+    """Return the place among others of the name that each code stands for; −1 for −1, too."""
+    return np.append(places_of(names, among), -1)[codes]
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray | None]:

@@ -96,10 +96,8 @@ def _read(
     names = {column.name: name for column, name in mapped.items()}
     if not relation.is_lazy:
         if relation.is_columnar:
-            raw, kinds = (
-                _renamed(connection, table, relation, mapped),
-                {c: types[c.name] for c in mapped},
-            )
+            raw = _renamed(connection, table, relation, mapped)
+            kinds = {column: types[column.name] for column in mapped}
             types = clean_types(connection, raw, kinds, texts=False)
         opened = _as_cast(connection, table, relation, mapped, types)
         found = checks.check_values(connection, opened)

@@ -8,25 +8,28 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from features import usage_events, usage_quota
 from features.daily_use import REACH_DAYS, DailyUse, roll_up
 from features.day_rows import Numbers, day_number
-from features.spine_dates import OneDate, SpineDates, Told, one_after_another
+from features.spine_dates import OneDate, SpineDates, Told
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
 from features.usage_levels import WINDOWS, Columns, levels, peak_users, share
 from features.usage_quota import Quotas
 from features.usage_users import Users
 
-__all__ = ["FEATURES", "prepare", "prepare_levels", "quota_levels"]
+__all__ = ["FEATURES", "prepare", "quota_levels"]
 
 #: What an account has once it is old enough for a baseline of its own.
 _HABITS = [f"usage_{name}_trend" for name in ("events", "users", "active_days")]
 _HABITS.append("usage_weekend_share_change")
 
 
-def prepare(tables: Tables, dates: SpineDates) -> Told:
-    """Return what tells the usage features of each account on a date.
+def prepare(
+    tables: Tables, dates: SpineDates, *, use: Callable[[], DailyUse] | None = None
+) -> Told:
+    """Return what tells how much, how often and by whom it was used, from the use by day.
+
+    Which features were used is told by `usage_events`, and how full quotas are by `usage_quota`.
 
     Parameters
     ----------
@@ -34,20 +37,6 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
         Where usage is absent every feature is NaN.
     dates : SpineDates
         The spine needs created_at. The seats of contracts are told before.
-    """
-    parts = (prepare_levels, usage_events.prepare, usage_quota.prepare)
-    return one_after_another([part(tables, dates) for part in parts])
-
-
-def prepare_levels(
-    tables: Tables, dates: SpineDates, *, use: Callable[[], DailyUse] | None = None
-) -> Told:
-    """Return what tells how much, how often and by whom it was used, from the use by day.
-
-    Parameters
-    ----------
-    tables, dates
-        As in `prepare`.
     use : callable, optional
         Returns the roll-up for these dates, where others need it, too.
     """

@@ -15,7 +15,7 @@ import pyarrow as pa
 from features.daily_use import numbered
 from features.day_rows import Codes, Numbers, day_number, distinct_places, earliest, summed
 from features.spine_dates import OneDate, SpineDates, Told
-from features.table_columns import Mask, TableColumns, bring_in, places_of
+from features.table_columns import Mask, TableColumns, bring_in, placed, places_of
 from features.tables import Tables
 from features.usage_levels import Columns
 from features.usage_rollup import (
@@ -174,7 +174,7 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
     columns = {"event": event} | {name: table[name].to_numpy() for name in numbers}
     if accounts is not None:
         wanted = pa.array(accounts, pa.string())
-        ids, account = wanted, np.append(places_of(ids, wanted), -1)[account]
+        ids, account = wanted, placed(account, ids, wanted)
     brought = TableColumns(account, len(ids), columns, {"account_id": ids, "event": events})
     return brought if (account >= 0).all() else brought.taken(account >= 0)
 
