@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import Numbers, earliest, summed
+from features.day_rows import Numbers, earliest, latest, summed
 from features.spine_dates import ByAccount, OneDate, SpineDates, Told
 from features.table_columns import (
-    NEVER,
-    Ranked,
+    Mask,
+    Quantiles,
     Times,
     days_before,
     days_from,
+    in_order_of_size,
     moment,
     some,
     within,
@@ -23,9 +25,8 @@ from features.table_columns import (
 from features.tables import Tables
 from features.tickets_catalogue import FEATURES, NEEDS
 from features.tickets_contacts import RECENT_DAYS as _RECENT
-from features.tickets_contacts import Contacts, opened_within
+from features.tickets_contacts import Contacts
 from features.tickets_history import (
-    hours_until,
     is_escalated,
     is_urgent,
     spells_of,
@@ -34,12 +35,9 @@ from features.tickets_history import (
 
 __all__ = ["FEATURES", "prepare"]
 
-#: Of 1-5: these and higher are satisfied (top-2-box), these and lower are bad.
-_SATISFIED, _BAD = 4.0, 2.0
 #: The account's own past: from a year to a quarter before the date.
 _PAST = 365
-#: What was timed of a solution, and when the timing ended.
-_ENDED_AT = {"first_resolution": "first_resolved_at", "resolution": "resolved_at"}
+_HOUR_US = 3_600_000_000
 _PER = {
     "contacts_per_active_user_90d": "usage_active_users_90d",
     "contacts_per_seat_90d": "seats",
@@ -87,60 +85,71 @@ class _Tickets:
     def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
         self._rows = rows = tickets_brought_in(tables, spine, accounts, _PAST)
         first, last = (moment(day) for day in (spine["as_of"].min(), spine["as_of"].max()))
-        self._spells = spells = spells_of(tables, rows, first, last)
-        self._contacts = Contacts(rows)
+        self._spells = spells_of(tables, rows, first, last)
+        self._contacts = Contacts(rows, first)
         self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
-        ever, every = np.full(len(rows), NEVER), np.arange(len(rows))
-        replied = rows["first_replied_at"]
-        self._timed = {"first_reply": self._ranked(every, replied, self._seen_from, ever)}
-        for name in ("first_resolution", "resolution"):
-            ended = getattr(spells, _ENDED_AT[name])
-            self._timed[name] = self._ranked(spells.ticket, ended, spells.since, spells.until)
+        self._every = np.arange(len(rows))
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return the features of every account as of a date."""
-        as_of = moment(day)
-        standing = np.flatnonzero(self._spells.as_of(as_of))
-        out = self._opened(as_of) | self._backlog(as_of, standing) | self._solved(as_of, standing)
-        for name, ranked in self._timed.items():
-            recent = ranked.within(as_of, _RECENT)
-            median = recent.of(0.5)
-            past = ranked.within(as_of, _PAST, _RECENT).of(0.5)
+        as_of, spells = moment(day), self._spells
+        known, standing = self._seen_from < as_of, spells.as_of(as_of)
+        out = self._opened(as_of, known) | self._backlog(as_of, standing)
+        out |= self._solved(as_of, standing)
+        for name, ticket, ended_at, counts in (
+            ("first_reply", self._every, self._rows["first_replied_at"], known),
+            ("first_resolution", spells.ticket, spells.first_resolved_at, standing),
+            ("resolution", spells.ticket, spells.resolved_at, standing),
+        ):
+            recent, past = (
+                self._hours(ticket, ended_at, counts & within(ended_at, as_of, days, until))
+                for days, until in ((_RECENT, 0), (_PAST, _RECENT))
+            )
+            median = recent(0.5)
             out[f"tickets_{name}_hours_median_90d"] = median
-            out[f"tickets_{name}_hours_p90_90d"] = recent.of(0.9)
+            out[f"tickets_{name}_hours_p90_90d"] = recent(0.9)
             # An hour on either side: minutes more or less are no trend.
-            out[f"tickets_{name}_trend"] = np.log((median + 1) / (past + 1))
+            out[f"tickets_{name}_trend"] = np.log((median + 1) / (past(0.5) + 1))
         return out | self._contacts.as_of(as_of)
 
-    def _ranked(
-        self, ticket: npt.NDArray[np.intp], end: Times, since: Times, until: Times
-    ) -> Ranked:
-        hours = hours_until(self._rows, ticket, end)
-        return Ranked(self._rows.account[ticket], self._count, hours, end, since, until)
+    def _hours(
+        self, ticket: npt.NDArray[np.intp], ended_at: Times, counts: Mask
+    ) -> Callable[[float], Numbers]:
+        """Return what tells quantiles of the hours from opening to an end, where that counts.
+
+        0 where the data has the end before the opening.
+        """
+        found = np.flatnonzero(counts)
+        rows = ticket[found]
+        lasted = ended_at[found]
+        lasted -= self._rows["opened_at"][rows]
+        np.maximum(lasted, 0, out=lasted)
+        account = self._rows.account[rows]
+        ordered = Quantiles(account, self._count, in_order_of_size(account, lasted))
+        return lambda share: ordered.of(share) / _HOUR_US
 
     def _per_account(self, tickets: npt.NDArray[Any], weights: Numbers | None = None) -> Numbers:
         return summed(self._rows.account[tickets], self._count, weights)
 
-    def _opened(self, as_of: int) -> dict[str, Numbers]:
-        rows = opened_within(self._rows, as_of, _PAST)
-        opened = self._rows["opened_at"][rows]
+    def _opened(self, as_of: int, known: Mask) -> dict[str, Numbers]:
+        at = self._rows["opened_at"]
+        rows = np.flatnonzero(known & within(at, as_of, _PAST))
+        opened = at[rows]
         month, quarter = (
-            rows[np.searchsorted(opened, days_before(as_of, days)) :] for days in (28, _RECENT)
+            rows[np.flatnonzero(opened >= days_before(as_of, days))] for days in (28, _RECENT)
         )
-        last = np.full(self._count, NEVER)
-        # They come in order of opening: the last one written stays.
-        last[self._rows.account[rows]] = opened
+        last = latest(self._rows.account[rows], self._count, opened.astype(float))
         escalated = is_escalated(self._rows, quarter, as_of)
         return {
             "tickets_opened_28d": self._per_account(month),
             "tickets_opened_90d": self._per_account(quarter),
             # The day before is 0, whatever its hour.
-            "tickets_days_since_opened": np.ceil(days_from(last, as_of)) - 1,
+            "tickets_days_since_opened": np.ceil((as_of - last) / (24 * _HOUR_US)) - 1,
             "tickets_escalated_90d": self._per_account(quarter[escalated]),
         }
 
-    def _backlog(self, as_of: int, standing: npt.NDArray[np.intp]) -> dict[str, Numbers]:
-        waiting = self._spells.ticket[standing[self._spells.is_open[standing]]]
+    def _backlog(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
+        waiting = self._spells.ticket[np.flatnonzero(standing & self._spells.is_open)]
         urgent = waiting[is_urgent(self._rows, waiting, as_of)]
         age = days_from(self._rows["opened_at"][waiting], as_of)
         count = self._per_account(waiting)
@@ -156,19 +165,18 @@ class _Tickets:
         first = earliest(self._rows.account[tickets], self._count, self._rows["opened_at"][tickets])
         return np.nan_to_num(days_from(first, as_of))
 
-    def _solved(self, as_of: int, standing: npt.NDArray[np.intp]) -> dict[str, Numbers]:
+    def _solved(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
         spells = self._spells
-        ended = standing[within(spells.ended_at[standing], as_of, _RECENT)]
-        rated = standing[within(spells.rated_at[standing], as_of, 180)]
-        csat = self._rows["csat"][spells.ticket[rated]]
+        ended = np.flatnonzero(standing & within(spells.ended_at, as_of, _RECENT))
+        reopened = ended[spells.is_reopened[ended]]
+        rated = np.flatnonzero(standing & within(spells.rated_at, as_of, 180))
         recent = within(spells.rated_at[rated], as_of, _RECENT)
-
-        def count(found: npt.NDArray[np.intp]) -> Numbers:
-            return self._per_account(spells.ticket[found])
-
+        rated = spells.ticket[rated]
+        is_satisfied, is_bad = (self._rows[name][rated] for name in ("is_satisfied", "is_bad"))
         return {
-            "tickets_reopen_rate_90d": count(ended[spells.is_reopened[ended]]) / some(count(ended)),
-            "tickets_csat_180d": count(rated[csat >= _SATISFIED])
-            / some(count(rated[~np.isnan(csat)])),
-            "tickets_badly_rated_90d": count(rated[(csat <= _BAD) & recent]),
+            "tickets_reopen_rate_90d": self._per_account(spells.ticket[reopened])
+            / some(self._per_account(spells.ticket[ended])),
+            "tickets_csat_180d": self._per_account(rated[is_satisfied == 1])
+            / some(self._per_account(rated[is_satisfied >= 0])),
+            "tickets_badly_rated_90d": self._per_account(rated[(is_bad == 1) & recent]),
         }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.day_rows import Codes, Numbers, distinct, latest, order_of, summed
+from features.day_rows import Codes, Numbers, distinct, distinct_places, latest, order_of, summed
 from features.table_columns import TableColumns, days_before, days_from, some
 
 #: Days of the recent windows.
 RECENT_DAYS = 90
 #: A customer who comes again within so many days repeats themself.
 REPEAT_DAYS = 7
+#: What was opened so many days before a date is looked at.
+LOOK_BACK_DAYS = RECENT_DAYS + REPEAT_DAYS
 #: Channels on which somebody waits for an answer.
 _LIVE = ("call", "chat", "live chat", "phone", "telephone", "voice")
 
@@ -22,11 +24,17 @@ class Contacts:
     Parameters
     ----------
     tickets : TableColumns
-        In order of opening.
+        Of `LOOK_BACK_DAYS` before the first date, and later ones.
+    first : int
+        The moment of the first date.
     """
 
-    def __init__(self, tickets: TableColumns) -> None:
-        self._tickets = tickets
+    def __init__(self, tickets: TableColumns, first: int) -> None:
+        opened = tickets["opened_at"]
+        rows = np.flatnonzero(opened >= days_before(first, LOOK_BACK_DAYS))
+        rows = rows[np.argsort(opened[rows])]
+        tickets = tickets.only("opened_at", "known_at", "requester_id", "channel").taken(rows)
+        self._tickets, self._seen_from = tickets, tickets.seen_from("opened_at")
         # The nameless of an account are one person here: they may be the same.
         self._person, self._person_account = _numbered(tickets, "requester_id")
         self._is_named = tickets["requester_id"] >= 0
@@ -40,7 +48,7 @@ class Contacts:
 
     def as_of(self, as_of: int) -> dict[str, Numbers]:
         """Return the features of every account as of a moment."""
-        rows = opened_within(self._tickets, as_of, RECENT_DAYS)
+        rows = self._opened_within(as_of, RECENT_DAYS)
         count = self._tickets.accounts
         named = rows[np.flatnonzero(self._is_named[rows])]
         came = summed(self._person[named], len(self._person_account)) > 0
@@ -61,7 +69,7 @@ class Contacts:
 
     def _repeated(self, as_of: int) -> Numbers:
         """Return the share of a quarter's tickets that came soon after the same person's before."""
-        rows = opened_within(self._tickets, as_of, RECENT_DAYS + REPEAT_DAYS)
+        rows = self._opened_within(as_of, LOOK_BACK_DAYS)
         rows = self._by_person[distinct(self._rank[rows], len(self._rank))]
         person, account = self._person[rows], self._tickets.account[rows]
         opened = self._tickets["opened_at"][rows]
@@ -73,21 +81,17 @@ class Contacts:
         )
         return repeated / some(whole)
 
-
-def opened_within(tickets: TableColumns, as_of: int, days: float) -> npt.NDArray[np.intp]:
-    """Return the tickets, in order, opened in so many days before a moment and known by then."""
-    opened = tickets["opened_at"]
-    first, past = np.searchsorted(opened, [days_before(as_of, days), as_of])
-    rows = np.arange(first, past)
-    if "known_at" not in tickets.columns:
-        return rows
-    return rows[tickets.seen_from("opened_at")[first:past] < as_of]
+    def _opened_within(self, as_of: int, days: float) -> npt.NDArray[np.intp]:
+        """Return the tickets, in order, opened in so many days before a moment and known then."""
+        opened = self._tickets["opened_at"]
+        first, past = np.searchsorted(opened, [days_before(as_of, days), as_of])
+        known: npt.NDArray[np.intp] = np.flatnonzero(self._seen_from[first:past] < as_of)
+        return known + int(first)
 
 
 def _numbered(tickets: TableColumns, name: str) -> tuple[Codes, Codes]:
     """Return each ticket's pair of account and text, by number, and each pair's account."""
     width = len(tickets.texts[name]) + 1
-    pairs, number = np.unique(
-        tickets.account * width + tickets[name].astype(np.int64) + 1, return_inverse=True
-    )
-    return number.astype(np.int64), pairs // width
+    pair = tickets.account * width + tickets[name] + 1
+    pairs, number = distinct_places(pair, tickets.accounts * width)
+    return number, pairs // width
