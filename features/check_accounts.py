@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.casting import quoted
 from features.checks import Connection, OpenTable, finding, one_row
 from features.errors import Finding
 
@@ -24,7 +22,7 @@ def check_accounts(
 ) -> Iterator[Finding]:
     """Tell rows of unknown accounts, and rows from before their account was created.
 
-    When use began is told with when it was paid for (`check_times.check_use`).
+    Of use both are told with when it was paid for (`check_times.check_use`).
 
     Parameters
     ----------
@@ -36,63 +34,67 @@ def check_accounts(
         Without accounts there is nothing to tell.
     """
     accounts = tables.get("accounts")
-    if accounts is None or table is accounts:
+    if accounts is None or table.schema.name in {"accounts", "usage"}:
         return
-    table = _by_account(connection, table)
-    yield from _unknown(connection, table, accounts)
-    if table.schema.name in _AFTER_SIGNUP and table.schema.name != "usage":
-        early = days_before_signup(connection, table, accounts)
-        yield from told_before_signup(
-            connection, table, rows_within(connection, table.dated, early)
-        )
+    doubtful = doubtful_accounts(connection, table, accounts)
+    yield from told_unknown(connection, table, accounts, doubtful)
+    early = rows_within(connection, table.dated, days_before_signup(doubtful))
+    yield from told_before_signup(connection, table, early)
 
 
-def _by_account(connection: Connection, table: OpenTable) -> OpenTable:
-    """Count a table's rows by account, once for all rules."""
-    if table.spans:
-        return table
-    at = quoted(table.schema.dated_by)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE spans AS SELECT account_id, count(*) AS n, "
-        f"min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1"
-    )
-    return replace(table, spans="temp.spans")
+def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:
+    """Return the accounts of a table that accounts does not know, or knows from a later day only.
+
+    Returns
+    -------
+    pa.Table
+        key (the account); n, the rows of an unknown one; since, the day of the first row; past,
+        the day on which it was created, null of an unknown one. No row of most accounts.
+    """
+    early = " OR s.first < a.day" if table.schema.name in _AFTER_SIGNUP else ""
+    return connection.sql(
+        "SELECT s.account_id AS key, CAST(sum(s.n) AS BIGINT) AS n, "
+        "date_trunc('day', min(s.first)) AS since, min(a.day) AS past "
+        f"FROM {table.by_account} s LEFT JOIN (SELECT account_id, "
+        f"date_trunc('day', created_at) AS day FROM {accounts.view}) a "
+        "ON a.account_id = s.account_id "
+        f"WHERE s.account_id IS NOT NULL AND (a.account_id IS NULL{early}) GROUP BY 1"
+    ).to_arrow_table()
 
 
-def _unknown(connection: Connection, table: OpenTable, accounts: OpenTable) -> Iterator[Finding]:
+def told_unknown(
+    connection: Connection, table: OpenTable, accounts: OpenTable, doubtful: pa.Table
+) -> Iterator[Finding]:
     """Tell rows of accounts that accounts does not know: a join would silently drop them."""
-    held = f"(SELECT account_id AS key, n FROM {table.by_account} WHERE account_id IS NOT NULL)"
+    unknown = doubtful.filter(pc.is_null(doubtful["past"]))
     known = f"(SELECT account_id AS key FROM {accounts.view} WHERE account_id IS NOT NULL)"
-    rows, ids, example = one_row(
-        connection,
-        f"SELECT coalesce(sum(n), 0), count(DISTINCT key), min(key) FROM {held} ANTI JOIN {known} "
-        "USING (key)",
-    )
-    first_known = one_row(connection, f"SELECT min(key) FROM {known}")[0] if rows else None
+    first_known = one_row(connection, f"SELECT min(key) FROM {known}")[0] if len(unknown) else None
     if first_known is None:
         return
     # Cases, signs and leading zeros are how two systems write one key differently.
     bare = "regexp_replace(regexp_replace(lower({0}), '[^a-z0-9]', '', 'g'), '0*([0-9]+)', '\\1')"
-    alike, total = one_row(
+    connection.register("unknown_keys", unknown)
+    (alike,) = one_row(
         connection,
-        f"SELECT (SELECT count(DISTINCT u.key) FROM {held} u ANTI JOIN {known} USING (key) "
-        f"WHERE {bare.format('u.key')} IN (SELECT {bare.format('key')} FROM {known})), "
-        f"(SELECT sum(n) FROM {table.by_account})",
+        f"SELECT count(*) FROM unknown_keys WHERE {bare.format('key')} IN "
+        f"(SELECT {bare.format('key')} FROM {known})",
     )
-    what = f"{ids:,} ids that accounts does not know"
+    connection.unregister("unknown_keys")
+    what = f"{len(unknown):,} ids that accounts does not know"
     fix = f"accounts has ids like {first_known!r}: "
     if alike:
         fix += (
-            f"{alike:,} of the {ids:,} match but for case, signs or leading zeros, so bring "
-            "both to one format with sql"
+            f"{alike:,} of the {len(unknown):,} match but for case, signs or leading zeros, so "
+            "bring both to one format with sql"
         )
     else:
         fix += "add them there, leave them out with sql, or mend the format of the key"
-    counted = (int(rows), int(total), example)
+    rows, example = pc.sum(unknown["n"]).as_py(), pc.min(unknown["key"]).as_py()
+    counted = (rows, _rows(connection, table), example)
     yield finding("unknown_account", table, "account_id", what, counted, fix)
 
 
-def days_before_signup(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:
+def days_before_signup(doubtful: pa.Table) -> pa.Table:
     """Return the days that an account has rows of from before the day it was created.
 
     Returns
@@ -100,13 +102,7 @@ def days_before_signup(connection: Connection, table: OpenTable, accounts: OpenT
     pa.Table
         key (the account), since and past: days, the last one excluded. No row of most accounts.
     """
-    created = "SELECT account_id, min(date_trunc('day', created_at)) AS day "
-    created += f"FROM {accounts.view} GROUP BY 1"
-    return connection.sql(
-        "SELECT a.account_id AS key, date_trunc('day', min(s.first)) AS since, "
-        f"min(a.day) AS past FROM {table.by_account} s JOIN ({created}) a "
-        "ON a.account_id = s.account_id AND s.first < a.day GROUP BY 1"
-    ).to_arrow_table()
+    return doubtful.filter(pc.is_valid(doubtful["past"])).select(["key", "since", "past"])
 
 
 def rows_within(connection: Connection, rows: str, days: pa.Table) -> pa.Table:
@@ -147,6 +143,10 @@ def told_before_signup(
     code, column = _AFTER_SIGNUP[table.schema.name]
     what = f"lies before the account was created, for {len(early):,} accounts"
     fix = "check accounts.created_at; the rows count as they are dated"
-    total = one_row(connection, f"SELECT sum(n) FROM {table.by_account}")[0]
-    counted = (pc.sum(early["n"]).as_py(), int(total), pc.min(early["key"]).as_py())
+    rows, example = pc.sum(early["n"]).as_py(), pc.min(early["key"]).as_py()
+    counted = (rows, _rows(connection, table), example)
     yield finding(code, table, column, what, counted, fix, level="warning")
+
+
+def _rows(connection: Connection, table: OpenTable) -> int:
+    return int(one_row(connection, f"SELECT sum(n) FROM {table.by_account}")[0])

@@ -7,16 +7,28 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.check_accounts import days_before_signup, rows_within, told_before_signup
+from features.check_accounts import (
+    days_before_signup,
+    doubtful_accounts,
+    rows_within,
+    told_before_signup,
+    told_unknown,
+)
 from features.checks import Connection, OpenTable, finding, one_row
 from features.errors import Finding
 
 _PAID = "mrr > 0"
-_NO_DAYS = pa.table({"key": pa.array([], pa.string())})
+_NO_DAYS = pa.table(
+    {
+        "key": pa.array([], pa.string()),
+        "since": pa.array([], pa.timestamp("us")),
+        "past": pa.array([], pa.timestamp("us")),
+    }
+)
 
 
 def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
-    """Tell use from before its account was created, and use that nothing was paid for.
+    """Tell use by unknown accounts, from before they were created, and that nothing was paid for.
 
     Parameters
     ----------
@@ -28,9 +40,14 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
     usage, accounts, held = (tables.get(name) for name in ("usage", "accounts", "subscriptions"))
     if usage is None:
         return
-    early = days_before_signup(connection, usage, accounts) if accounts else _NO_DAYS
-    key = _key(usage, held) if held else ""
-    unpaid = _days_outside(connection, usage, held, key) if held else _NO_DAYS
+    early = unpaid = _NO_DAYS
+    if accounts is not None:
+        doubtful = doubtful_accounts(connection, usage, accounts)
+        yield from told_unknown(connection, usage, accounts, doubtful)
+        early = days_before_signup(doubtful)
+    key = _key(usage, held) if held else "account_id"
+    if held is not None:
+        unpaid = _days_outside(connection, usage, held, key)
     if key == "subscription_id":
         rows = f"(SELECT subscription_id AS key, occurred_at AS moment, 1 AS n FROM {usage.view})"
         outside = rows_within(connection, rows, unpaid)
@@ -54,7 +71,7 @@ def _told_outside(connection: Connection, usage: OpenTable, key: str, outside: p
     what = "lies outside every paid date of its account"
     if key == "subscription_id":
         what = "lies outside the dates of its subscription"
-    total = one_row(connection, "SELECT sum(n) FROM temp.used")[0]
+    total = one_row(connection, f"SELECT sum(n) FROM {_used(usage, key)}")[0]
     counted = (pc.sum(outside["n"]).as_py(), int(total), f"{key} {pc.min(outside['key'])}")
     fix = "check the dates; the rows count as use of the account"
     code = "usage_outside_subscription"
@@ -72,36 +89,45 @@ def _days_outside(connection: Connection, usage: OpenTable, held: OpenTable, key
 
     Most keys are used within one row's dates alone, and none of their events is looked at.
     """
-    paid, spans = _PAID, usage.by_account
-    if key == "subscription_id":
-        paid, at = "true", "occurred_at"
-        spans = f"(SELECT subscription_id, 1 AS n, {at} AS first, {at} AS last FROM {usage.view})"
+    held_days = _held(held, key)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE used AS SELECT {key} AS key, sum(n) AS n, "
-        "date_trunc('day', min(first)) AS first, "
-        "date_trunc('day', max(last)) + INTERVAL 1 DAY AS past "
-        f"FROM {spans} WHERE {key} IS NOT NULL AND first IS NOT NULL GROUP BY 1"
+        f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT u.* FROM {_used(usage, key)} u "
+        f"ANTI JOIN {held_days} h ON h.key = u.key AND u.first >= h.first AND u.past <= h.past"
     )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE held AS SELECT {key} AS key, "
-        "date_trunc('day', started_at) AS first, "
+    return connection.sql(_GAPS.format(held=held_days)).to_arrow_table()
+
+
+def _used(usage: OpenTable, key: str) -> str:
+    """Return SQL of each key's rows: key, n, the first day and the day after the last one."""
+    spans = usage.spans if key == "account_id" else ""
+    if not spans:
+        spans = (
+            f"(SELECT {key}, count(*) AS n, min(occurred_at) AS first, max(occurred_at) AS last "
+        )
+        spans += f"FROM {usage.view} GROUP BY 1)"
+    return (
+        f"(SELECT {key} AS key, n, date_trunc('day', first) AS first, "
+        "date_trunc('day', last) + INTERVAL 1 DAY AS past "
+        f"FROM {spans} WHERE {key} IS NOT NULL AND first IS NOT NULL)"
+    )
+
+
+def _held(held: OpenTable, key: str) -> str:
+    """Return SQL of the days of each row that a key was held by: key, first and past."""
+    paid = "true" if key == "subscription_id" else _PAID
+    return (
+        f"(SELECT {key} AS key, date_trunc('day', started_at) AS first, "
         "coalesce(date_trunc('day', ended_at) + INTERVAL 1 DAY, TIMESTAMP '9999-12-31') AS past "
         f"FROM {held.view} WHERE {key} IS NOT NULL AND started_at IS NOT NULL AND {paid} "
-        "AND (ended_at IS NULL OR ended_at >= date_trunc('day', started_at))"
+        "AND (ended_at IS NULL OR ended_at >= date_trunc('day', started_at)))"
     )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE doubtful AS SELECT * FROM temp.used ANTI JOIN "
-        "(SELECT u.key FROM temp.used u JOIN temp.held h "
-        "ON h.key = u.key AND u.first >= h.first AND u.past <= h.past) USING (key)"
-    )
-    return connection.sql(_GAPS).to_arrow_table()
 
 
 #: Days of doubtful keys before, between and after the days on which they were held: rows that
 #: overlap or touch are made one first. A row of no day, at the end of each key, is followed by
 #: the last gap; one that begins where none was held goes before the first.
 _GAPS = """
-WITH known AS (SELECT h.key, h.first, h.past FROM temp.held h SEMI JOIN temp.doubtful USING (key)),
+WITH known AS (SELECT h.key, h.first, h.past FROM {held} h SEMI JOIN temp.doubtful USING (key)),
 edges AS (
     SELECT key, first, past FROM known
     UNION ALL SELECT key, past AS first, past FROM temp.doubtful

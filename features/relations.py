@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import gzip
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.casting import literal, quoted
 from features.errors import HealthError
@@ -51,6 +53,8 @@ class Relation:
         The Parquet files it scans where they lie, if any.
     is_columnar : bool
         Whether some columns can be read without the others, so that no copy of all is needed.
+    is_uniform : bool
+        Whether its files are known to have the same columns, all of them.
     """
 
     sql: str
@@ -60,6 +64,7 @@ class Relation:
     delimiter: str = ","
     parquet: tuple[Path, ...] = ()
     is_columnar: bool = False
+    is_uniform: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,9 @@ def file_relation(path: str, base: Path) -> Relation:
     listed = _listed(files)
     size = sum(file.stat().st_size for file in files)
     if kinds == {"Parquet"}:
-        lazy = size > LAZY_FROM_BYTES
-        scanned = tuple(files) if lazy else ()
-        return Relation(parquet_sql(files), path, lazy, parquet=scanned, is_columnar=True)
+        lazy, uniform = size > LAZY_FROM_BYTES, _have_same_columns(files)
+        sql, scanned = parquet_sql(files, uniform=uniform), tuple(files) if lazy else ()
+        return Relation(sql, path, lazy, parquet=scanned, is_columnar=True, is_uniform=uniform)
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
     sign = _delimiter(next(file for file in files if _has_text(file)))
@@ -98,9 +103,24 @@ def file_relation(path: str, base: Path) -> Relation:
     return Relation(sql, path, False, tuple(files), sign)
 
 
-def parquet_sql(files: Iterable[Path]) -> str:
-    """Return the SQL that reads Parquet files as one table."""
-    return f"read_parquet({_listed(files)}, union_by_name = true)"
+def parquet_sql(files: Iterable[Path], *, uniform: bool) -> str:
+    """Return the SQL that reads Parquet files as one table.
+
+    The columns of uniform files are told by the first; those of others every query would have to
+    look up in each file before it begins.
+    """
+    by_name = "" if uniform else ", union_by_name = true"
+    return f"read_parquet({_listed(files)}{by_name})"
+
+
+def _have_same_columns(files: Sequence[Path]) -> bool:
+    """Tell whether Parquet files have the same columns; not so where one cannot be read."""
+    try:
+        first, *others = map(pq.read_schema, files)
+    except (pa.ArrowException, OSError):
+        # What is wrong with it the engine tells when it reads the file.
+        return False
+    return all(schema == first for schema in others)
 
 
 def _listed(files: Iterable[Path]) -> str:

@@ -117,7 +117,7 @@ def _read(
         return replace(opened, fresh=""), [], parts
     fresh = relation
     if len(unchecked) < len(relation.parquet):
-        fresh = replace(relation, sql=parquet_sql(unchecked))
+        fresh = replace(relation, sql=parquet_sql(unchecked, uniform=relation.is_uniform))
     raw = _renamed(connection, table, fresh, mapped, "fresh")
     types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
     new = _as_cast(connection, table, fresh, mapped, types, "fresh")

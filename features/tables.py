@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -76,11 +76,9 @@ class Tables:
         if not isinstance(self.keep_alive, duckdb.DuckDBPyConnection):
             return self._copied()
         connection = beside(self.keep_alive)
-        frames = {
-            name: nw.from_native(connection.sql(frame.to_native().sql_query()))
-            for name, frame in self.frames.items()
-        }
+        queries = {name: frame.to_native().sql_query() for name, frame in self.frames.items()}
         parts = self.parts and replace(self.parts, connection=connection)
+        frames = _FramesApart(connection, queries)
         return replace(self, frames=frames, keep_alive=connection, parts=parts)
 
     def _copied(self) -> Tables:
@@ -95,6 +93,28 @@ class Tables:
             for name, frame in self.frames.items()
         )
         return f"Tables({held}; data until {self.observed_until:%Y-%m-%d})"
+
+
+class _FramesApart(Mapping[str, nw.LazyFrame[Any]]):
+    """Frames of one connection, by their queries; few are asked for, and only these are opened."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, queries: Mapping[str, str]) -> None:
+        self._connection, self._queries = connection, queries
+        self._opened: dict[str, nw.LazyFrame[Any]] = {}
+
+    def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
+        if table not in self._opened:
+            self._opened[table] = nw.from_native(self._connection.sql(self._queries[table]))
+        return self._opened[table]
+
+    def __contains__(self, table: object) -> bool:
+        return table in self._queries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
 
 
 #: SQL names of the types in `DTYPES`.

@@ -14,7 +14,6 @@ import duckdb
 import narwhals as nw
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.casting import cast_sql, quoted
 from features.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS, day_of
@@ -274,8 +273,7 @@ def parts_of(
         None where the files do not all have the same columns: a file by itself would then not
         be read as it is among the others.
     """
-    schemas = [pq.read_schema(file) for file in relation.parquet]
-    if not schemas or any(schema != schemas[0] for schema in schemas):
+    if not (relation.parquet and relation.is_uniform):
         return None
     here = Path(__file__)
     code = [hashlib.sha256(here.with_name(f"{name}.py").read_bytes()).hexdigest() for name in _CODE]
@@ -299,6 +297,6 @@ def rows_of(names: Mapping[str, str], types: Mapping[str, str]) -> Callable[[Pat
     renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names.items())
 
     def rows(file: Path) -> str:
-        return f"SELECT {casts} FROM (SELECT {renamed} FROM {parquet_sql([file])})"
+        return f"SELECT {casts} FROM (SELECT {renamed} FROM {parquet_sql([file], uniform=True)})"
 
     return rows

@@ -273,6 +273,32 @@ def test_parquet_that_is_none(tmp_path: Path) -> None:
     assert (finding.code, finding.source) == ("unreadable", "usage.parquet")
 
 
+def test_a_file_that_is_none_among_others(tmp_path: Path) -> None:
+    sources = write(tmp_path)
+    usage = pd.read_csv(tmp_path / "usage.csv", dtype=str)
+    sources["usage"] = as_parquet(tmp_path, "usage", usage)
+    (tmp_path / "usage" / "part-9.parquet").write_bytes(b"PAR1 no more than this")
+    (finding,) = refused(tmp_path, sources)
+    assert (finding.code, finding.source) == ("unreadable", "usage")
+
+
+@pytest.mark.parametrize("lazy_from", [0, 2**40])
+def test_files_with_other_columns_are_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
+) -> None:
+    monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", lazy_from)
+    sources = write(tmp_path)
+    usage = pd.read_csv(tmp_path / "usage.csv", dtype=str)
+    sources["usage"] = as_parquet(tmp_path, "usage", usage)
+    later = usage.assign(errors=[2.0, 3.0, 4.0])
+    later = later[later.columns[::-1]]
+    later.to_parquet(tmp_path / "usage" / "part-9.parquet", index=False)
+    seen = rows(opened(tmp_path, sources), "usage")
+    assert sorted(seen["errors"].dropna()) == [2.0, 3.0, 4.0]
+    assert seen["errors"].isna().sum() == 3
+    assert sorted(seen["account_id"]) == sorted([*usage["account_id"], *usage["account_id"]])
+
+
 def test_a_text_in_another_encoding_is_read_by_sql_as_the_remedy_says(tmp_path: Path) -> None:
     sources = write(tmp_path)
     (tmp_path / "usage.csv").write_bytes(FILES["usage"].replace("login", "é").encode("latin-1"))

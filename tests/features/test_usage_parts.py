@@ -216,6 +216,18 @@ def test_a_fault_in_a_new_file_is_told_after_a_good_run(
     assert "after_observed_until" in codes
 
 
+def test_use_of_a_company_without_subscriptions(
+    tmp_path: Path, sources: dict[str, TableSource]
+) -> None:
+    orders = pd.DataFrame({"account_id": ["busy"], "ordered_at": [DAY], "amount": [9.0]})
+    orders.to_parquet(tmp_path / "orders.parquet", index=False)
+    del sources["subscriptions"]
+    sources["orders"] = TableSource(path="orders.parquet")
+    plain = _opened(tmp_path, sources, kept=False).findings
+    for _ in range(2):
+        assert _opened(tmp_path, sources).findings == plain
+
+
 def test_what_was_never_written_is_absent(tmp_path: Path) -> None:
     cache = RollupCache(tmp_path / "none")
     assert cache.note("key") == {}
