@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from features.day_rows import Numbers
 from features.errors import HealthError
-from features.many_dates import column_or_null
 from features.point_in_time import collect
+from features.schema import Kind
 from features.survey_scales import SCALES, Scale, default_scale, understood_scales
-from features.table_columns import TableColumns, bring_in
+from features.table_columns import NEVER, TableColumns, Times, bring_in
 from features.tables import Tables
+
+#: Days for which it is asked what was sent.
+SENT_DAYS = 180
+#: What is brought in of a question, empty where it is not there.
+_OPTIONAL: dict[str, Kind] = {
+    "sent_at": "time",
+    **dict.fromkeys(("score", "points", "gap"), "number"),
+    **dict.fromkeys(("is_good", "is_bad", "decides"), "flag"),
+    "respondent_id": "text",
+}
 
 
 def surveys_brought_in(
@@ -35,10 +48,11 @@ def surveys_brought_in(
     Returns
     -------
     TableColumns
-        kind (lower case), sent_at, answered_at, score, respondent_id, decides (1.0, 0.0, NaN);
-        is_good and is_bad (1.0 or 0.0; 0.0 without a score), points (the score on the kind's
-        default scale) and gap (perceived less expected, in points of a scale of ten). Of answers
-        at the same moment the worse one comes last.
+        kind (lower case), sent_at, answered_at, score, respondent_id and the flag decides; the
+        flags is_good and is_bad, points (the score on the kind's default scale) and gap (perceived
+        less expected, in points of a scale of ten). Of answers at the same moment the worse one
+        comes last; what was not answered comes after all. Left out is what no date asks for: not
+        answered, and sent more than `SENT_DAYS` before the first date.
 
     Raises
     ------
@@ -46,28 +60,42 @@ def surveys_brought_in(
         A scale is not understood.
     """
     _refuse_unknown_scales(tables, spine)
-    texts = ("scale", "respondent_id", "role")
-    rows = tables["surveys"].select(
-        "account_id",
-        nw.col("kind").str.to_lowercase().alias("kind"),
-        "answered_at",
-        *(["known_at"] if tables.has("surveys", "known_at") else []),
-        column_or_null(tables, "surveys", "sent_at", nw.Datetime("us")),
-        *(column_or_null(tables, "surveys", c, nw.Float64) for c in ("score", "expected")),
-        *(column_or_null(tables, "surveys", c, nw.String) for c in texts),
-    )
-    rows = rows.with_columns(
-        is_good=_by_scale(_good),
-        is_bad=_by_scale(_bad),
-        points=_by_scale(_points),
-        gap=_by_scale(_gap),
-        decides=nw.when(~nw.col("role").is_null()).then(
-            _number(nw.col("role").str.to_lowercase().is_in(deciding))
-        ),
-    )
-    brought = bring_in(rows.drop("scale", "role", "expected"), accounts)
-    worst_last = -np.nan_to_num(brought["points"], nan=np.inf)
-    return brought.taken(np.lexsort([worst_last, brought["answered_at"]]))
+    first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
+    rows = tables["surveys"].with_columns(kind=nw.col("kind").str.to_lowercase())
+    matters = nw.col("answered_at") < last
+    if tables.has("surveys", "sent_at"):
+        asked = nw.col("sent_at") >= first - timedelta(days=SENT_DAYS)
+        matters = matters | (asked & (nw.col("sent_at") < last))
+    made = [
+        expression.alias(name)
+        for name, (needed, expression) in _made(tables, deciding).items()
+        if all(tables.has("surveys", column) for column in needed)
+    ]
+    rows = rows.filter(matters).select("account_id", "kind", "answered_at", *made)
+    brought = bring_in(rows, accounts, optional=_OPTIONAL)
+    return brought.taken(_in_order(brought["answered_at"], brought["points"]))
+
+
+def _in_order(answered_at: Times, points: Numbers) -> npt.NDArray[np.intp]:
+    """Return the order of answers, of those at once the worse one last; then what has none."""
+    there = np.flatnonzero(answered_at != NEVER)
+    worst_last = -np.nan_to_num(points[there], nan=np.inf)
+    there = there[np.lexsort([worst_last, answered_at[there]])]
+    return np.append(there, np.flatnonzero(answered_at == NEVER))
+
+
+def _made(tables: Tables, deciding: tuple[str, ...]) -> dict[str, tuple[Sequence[str], nw.Expr]]:
+    """Return what is brought in of a question: which columns it needs, and how it is made."""
+    scaled = tables.has("surveys", "scale")
+    plain = ("known_at", "sent_at", "score", "respondent_id")
+    return {
+        **{name: ((name,), nw.col(name)) for name in plain},
+        "is_good": (("score",), _by_scale(_good, scaled=scaled)),
+        "is_bad": (("score",), _by_scale(_bad, scaled=scaled)),
+        "points": (("score",), _by_scale(_points, scaled=scaled)),
+        "gap": (("score", "expected"), _by_scale(_gap, scaled=scaled)),
+        "decides": (("role",), nw.col("role").str.to_lowercase().is_in(deciding)),
+    }
 
 
 def _refuse_unknown_scales(tables: Tables, spine: pd.DataFrame) -> None:
@@ -89,29 +117,29 @@ def _refuse_unknown_scales(tables: Tables, spine: pd.DataFrame) -> None:
         )
 
 
-def _on(kind: str, name: str) -> nw.Expr:
-    """Tell whether a row's question is of a kind and on a scale."""
-    scale = nw.col("scale") == name
-    if name == default_scale(kind):
-        scale = scale.fill_null(True)
-    return (nw.col("kind") == kind) & scale
+def _by_scale(value: Callable[[str, Scale], nw.Expr], *, scaled: bool) -> nw.Expr:
+    """Work out a value by the kind and the scale of each row; null where neither is known.
 
-
-def _by_scale(value: Callable[[str, Scale], nw.Expr]) -> nw.Expr:
-    """Work out a value by the kind and the scale of each row; null where neither is known."""
-    found: nw.Expr = nw.lit(None, dtype=nw.Float64)
+    Where no row names a scale, each is on the default one of its kind.
+    """
+    found: nw.Expr = nw.lit(None)
     for kind, scales in SCALES.items():
-        for name, scale in scales.items():
-            found = nw.when(_on(kind, name)).then(value(kind, scale)).otherwise(found)
+        usual = default_scale(kind)
+        for name in scales if scaled else (usual,):
+            is_on = nw.col("kind") == kind
+            if scaled:
+                scale = nw.col("scale") == name
+                is_on = is_on & (scale.fill_null(True) if name == usual else scale)
+            found = nw.when(is_on).then(value(kind, scales[name])).otherwise(found)
     return found
 
 
 def _good(kind: str, scale: Scale) -> nw.Expr:
-    return _number(nw.col("score") >= scale.good_from)
+    return nw.col("score") >= scale.good_from
 
 
 def _bad(kind: str, scale: Scale) -> nw.Expr:
-    return _number(nw.col("score") <= scale.bad_to)
+    return nw.col("score") <= scale.bad_to
 
 
 def _points(kind: str, scale: Scale) -> nw.Expr:
@@ -123,7 +151,3 @@ def _points(kind: str, scale: Scale) -> nw.Expr:
 
 def _gap(kind: str, scale: Scale) -> nw.Expr:
     return (nw.col("score") - nw.col("expected")) * (10 / (scale.high - scale.low))
-
-
-def _number(condition: nw.Expr) -> nw.Expr:
-    return nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0))

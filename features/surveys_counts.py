@@ -8,11 +8,20 @@ import pandas as pd
 
 from features.day_rows import Codes, Numbers, summed
 from features.spine_dates import ByAccount
-from features.table_columns import NEVER, TableColumns, days_from, moment, some, within
+from features.surveys_answers import SENT_DAYS
+from features.table_columns import (
+    NEVER,
+    TableColumns,
+    days_before,
+    days_from,
+    moment,
+    some,
+    within,
+)
 
 KINDS = ("nps", "csat", "ces")
 #: Answers of half a year, and of the half-year before.
-_NOW, _BEFORE = 180, 360
+_NOW, _BEFORE = SENT_DAYS, 2 * SENT_DAYS
 _YEAR = 365
 Rows = npt.NDArray[np.intp]
 
@@ -33,7 +42,9 @@ class Answers:
         scored = ~np.isnan(surveys["score"])
         self._scored = {kind: scored & of_kind for kind, of_kind in is_kind.items()}
         self._is_known_kind = np.logical_or.reduce(list(is_kind.values()))
-        self._person, self._person_account = _people(surveys)
+        asked = np.flatnonzero(self._scored["nps"] & (surveys["answered_at"] != NEVER))
+        self._person = np.full(len(surveys), -1)
+        self._person[asked], self._person_account = _people(surveys.taken(asked))
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return what every account answered; NaN where there is nothing to tell.
@@ -54,7 +65,7 @@ class Answers:
             for when, days, until in (("now", _NOW, 0), ("before", _BEFORE, _NOW)):
                 rows = self._answered_within(as_of, days, until)
                 rows = rows[self._scored[kind][rows]]
-                good, bad = (rows[self._surveys[n][rows] == 1.0] for n in ("is_good", "is_bad"))
+                good, bad = (rows[self._surveys[n][rows] == 1] for n in ("is_good", "is_bad"))
                 out[f"{kind}_{when}"] = count = self._count(rows)
                 out[f"{kind}_good_{when}"], out[f"{kind}_bad_{when}"] = map(
                     self._count, (good, bad)
@@ -66,8 +77,10 @@ class Answers:
 
     def _answered_within(self, as_of: int, days: float, until_days: float = 0) -> Rows:
         """Return the rows, in order, answered in [as_of − days, as_of − until_days) and known."""
-        inside = within(self._surveys["answered_at"], as_of, days, until_days)
-        return np.flatnonzero(inside & (self._known_from < as_of))
+        ends = [days_before(as_of, days), days_before(as_of, until_days)]
+        first, past = np.searchsorted(self._surveys["answered_at"], ends)
+        known: Rows = np.flatnonzero(self._known_from[first:past] < as_of)
+        return known + int(first)
 
     def _count(self, rows: Rows, weights: Numbers | None = None) -> Numbers:
         return summed(self._surveys.account[rows], self._surveys.accounts, weights)
@@ -90,7 +103,7 @@ class Answers:
         recent = self._answered_within(as_of, _NOW)
         compared = recent[~np.isnan(surveys["gap"][recent])]
         quarter = self._answered_within(as_of, 90)
-        bad = quarter[self._is_known_kind[quarter] & (surveys["is_bad"][quarter] == 1.0)]
+        bad = quarter[self._is_known_kind[quarter] & (surveys["is_bad"][quarter] == 1)]
         ever = np.flatnonzero(self._known_from < as_of)
         last = np.full(surveys.accounts, NEVER)
         last[surveys.account[ever]] = surveys["answered_at"][ever]
@@ -112,8 +125,8 @@ class Answers:
         last[self._person[rows]] = surveys["answered_at"][rows]
         rows = rows[surveys["answered_at"][rows] == last[self._person[rows]]]
         bad, decides = np.zeros(people), np.zeros(people)
-        np.maximum.at(bad, self._person[rows], surveys["is_bad"][rows])
-        np.maximum.at(decides, self._person[rows], np.nan_to_num(surveys["decides"][rows]))
+        bad[self._person[rows[surveys["is_bad"][rows] == 1]]] = 1
+        decides[self._person[rows[surveys["decides"][rows] == 1]]] = 1
         asked = np.flatnonzero(last != NEVER)
 
         def count(weights: Numbers) -> Numbers:

@@ -13,12 +13,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_rows import Codes, Numbers, chosen, order_of
+from features.day_rows import Codes, Numbers, chosen
 from features.schema import Kind
 
 #: The moment of what never was: later than every date, so that no date has seen it.
 NEVER = np.iinfo(np.int64).max
-_DAY_US = 86_400_000_000
+#: Microseconds of a day.
+DAY_US = 86_400_000_000
+#: Bits of a number that is not below 0.
+_BITS = 63
 _NO_TEXTS = pa.array([], pa.string())
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -108,11 +111,12 @@ def bring_in(
     table: pa.Table = frame.collect("pyarrow").to_native()
     left = dict(zip(table.column_names, table.columns, strict=True))
     del table
-    account, named = _numbers(left.pop("account_id"))
-    names = _NO_TEXTS if named is None else named
-    if accounts is not None:
-        wanted = pa.array(accounts, pa.string())
-        names, account = wanted, placed(account, names, wanted)
+    owner = left.pop("account_id").cast(pa.string())
+    if accounts is None:
+        account, names = _coded(owner)
+    else:
+        names = pa.array(accounts, pa.string())
+        account = places_of(owner, names)
     rows = np.flatnonzero(account >= 0)
     columns = {name: _nothing(kind, len(rows)) for name, kind in (optional or {}).items()}
     texts = {"account_id": names} | dict.fromkeys(columns, _NO_TEXTS)
@@ -123,11 +127,11 @@ def bring_in(
         columns[name] = values if as_they_are else chosen(values, rows, len(rows))
         if named is not None:
             texts[name] = named
-    account = np.asarray(account[rows], dtype=np.int64)
+    account = account if as_they_are else account[rows]
     return TableColumns(account, len(names), columns, texts)
 
 
-def places_of(names: pa.StringArray, among: pa.StringArray) -> Codes:
+def places_of(names: pa.StringArray | pa.ChunkedArray, among: pa.StringArray) -> Codes:
     """Return the place of each name among others; −1 for one that is not there."""
     found = pc.fill_null(pc.index_in(names, value_set=among), -1)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
@@ -148,12 +152,17 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray 
         moments = column.cast(pa.timestamp("us")).cast(pa.int64())
         return pc.fill_null(moments, NEVER).to_numpy(), None
     if kind == "text":
-        coded = column.cast(pa.string()).dictionary_encode().combine_chunks()
-        codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
-        return codes, coded.dictionary
+        return _coded(column)
     if kind == "flag":
         return pc.fill_null(column.cast(pa.int8()), -1).to_numpy(), None
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float), None
+
+
+def _coded(texts: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray]:
+    """Return the code of each text, −1 where there is none, and what they stand for."""
+    coded = texts.cast(pa.string()).dictionary_encode().combine_chunks()
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    return codes, coded.dictionary
 
 
 def _kind(arrow: pa.DataType) -> Kind:
@@ -177,7 +186,7 @@ def moment(as_of: pd.Timestamp) -> int:
 
 def days_before(as_of: int, days: float) -> int:
     """Return the moment so many days before another."""
-    return as_of - int(days * _DAY_US)
+    return as_of - int(days * DAY_US)
 
 
 def within(times: Times, as_of: int, days: float, until_days: float = 0) -> Mask:
@@ -187,7 +196,7 @@ def within(times: Times, as_of: int, days: float, until_days: float = 0) -> Mask
 
 def days_from(start: Times | int, end: Times | int) -> Numbers:
     """Return the days, with their fraction, from one time to another; NaN where one is `NEVER`."""
-    lasted = (np.asarray(end) - np.asarray(start)) / _DAY_US
+    lasted = (np.asarray(end) - np.asarray(start)) / DAY_US
     there = (np.asarray(end) != NEVER) & (np.asarray(start) != NEVER)
     return np.where(there, lasted, np.nan)
 
@@ -197,22 +206,39 @@ def some(count: Numbers) -> Numbers:
     return np.where(count > 0, count, np.nan)
 
 
-def in_order_of_size(account: Codes, lengths: Times) -> Times:
-    """Return lengths of time, none below 0, in order of account and then of size.
+class Lengths:
+    """Lengths of time, for quantiles of any part of them.
 
-    An account and a length mostly fit into one number, and plain numbers are sorted in a fraction
-    of the time that it takes to find their order.
+    Parameters
+    ----------
+    account : array of int
+        Each length's account, below `accounts`.
+    accounts : int
+        How many there are.
+    lengths : array of int
+        None of them below 0.
     """
-    bits = int(lengths.max(initial=0)).bit_length()
-    if int(account.max(initial=0)).bit_length() + bits < 64:
-        both: Times = account << bits
-        both |= lengths
-        both.sort()
-        both &= (1 << bits) - 1
-        return both
-    by_size = np.argsort(lengths)
-    ordered: Times = lengths[by_size[order_of(account[by_size])]]
-    return ordered
+
+    def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
+        self._accounts, self._sizes = accounts, None
+        self._bits = int(lengths.max(initial=0)).bit_length()
+        if accounts.bit_length() + self._bits > _BITS:
+            # The places in their order take the place of lengths that are too large.
+            self._sizes, lengths = np.unique(lengths, return_inverse=True)
+            self._bits = len(self._sizes).bit_length()
+        # Account and length in one number: plain numbers are sorted in a fraction of the time
+        # that it takes to find the order of pairs.
+        self._pairs = account << self._bits
+        self._pairs |= lengths
+
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
+        """Return what tells the quantiles of some of them."""
+        pairs = self._pairs[rows]
+        pairs.sort()
+        account = pairs >> self._bits
+        pairs &= (1 << self._bits) - 1
+        values = pairs if self._sizes is None else self._sizes[pairs]
+        return Quantiles(account, self._accounts, values)
 
 
 class Quantiles:
@@ -221,7 +247,7 @@ class Quantiles:
     Parameters
     ----------
     account : array of int
-        The account of each value, in any order; below `accounts`.
+        The account of each value, below `accounts`.
     accounts : int
         How many there are.
     values : array

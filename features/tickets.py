@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import Numbers, earliest, latest, summed
+from features.day_rows import Numbers, earliest, summed
 from features.spine_dates import ByAccount, OneDate, SpineDates, Told
 from features.table_columns import (
+    DAY_US,
+    NEVER,
     Mask,
-    Quantiles,
-    Times,
-    days_before,
     days_from,
-    in_order_of_size,
     moment,
     some,
     within,
 )
 from features.tables import Tables
 from features.tickets_catalogue import FEATURES, NEEDS
-from features.tickets_contacts import RECENT_DAYS as _RECENT
-from features.tickets_contacts import Contacts
+from features.tickets_contacts import RECENT_DAYS, Contacts
 from features.tickets_history import (
     is_escalated,
     is_urgent,
     spells_of,
     tickets_brought_in,
 )
+from features.tickets_speed import PAST_DAYS, Speed
 
 __all__ = ["FEATURES", "prepare"]
 
-#: The account's own past: from a year to a quarter before the date.
-_PAST = 365
-_HOUR_US = 3_600_000_000
 _PER = {
     "contacts_per_active_user_90d": "usage_active_users_90d",
     "contacts_per_seat_90d": "seats",
@@ -83,68 +77,51 @@ class _Tickets:
     """The tickets of a company, looked at as of one date after another."""
 
     def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
-        self._rows = rows = tickets_brought_in(tables, spine, accounts, _PAST)
+        self._rows = rows = tickets_brought_in(tables, spine, accounts, PAST_DAYS)
         first, last = (moment(day) for day in (spine["as_of"].min(), spine["as_of"].max()))
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
         self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
-        self._every = np.arange(len(rows))
+        # Both times of a solution are those of a spell.
+        account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
+        self._first_reply = Speed(
+            rows.account, self._count, rows["opened_at"], rows["first_replied_at"]
+        )
+        self._solution = {
+            name: Speed(account, self._count, opened, ended_at)
+            for name, ended_at in (
+                ("first_resolution", self._spells.first_resolved_at),
+                ("resolution", self._spells.resolved_at),
+            )
+        }
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return the features of every account as of a date."""
-        as_of, spells = moment(day), self._spells
-        known, standing = self._seen_from < as_of, spells.as_of(as_of)
+        as_of = moment(day)
+        known, standing = self._seen_from < as_of, self._spells.as_of(as_of)
         out = self._opened(as_of, known) | self._backlog(as_of, standing)
-        out |= self._solved(as_of, standing)
-        for name, ticket, ended_at, counts in (
-            ("first_reply", self._every, self._rows["first_replied_at"], known),
-            ("first_resolution", spells.ticket, spells.first_resolved_at, standing),
-            ("resolution", spells.ticket, spells.resolved_at, standing),
-        ):
-            recent, past = (
-                self._hours(ticket, ended_at, counts & within(ended_at, as_of, days, until))
-                for days, until in ((_RECENT, 0), (_PAST, _RECENT))
-            )
-            median = recent(0.5)
-            out[f"tickets_{name}_hours_median_90d"] = median
-            out[f"tickets_{name}_hours_p90_90d"] = recent(0.9)
-            # An hour on either side: minutes more or less are no trend.
-            out[f"tickets_{name}_trend"] = np.log((median + 1) / (past(0.5) + 1))
-        return out | self._contacts.as_of(as_of)
-
-    def _hours(
-        self, ticket: npt.NDArray[np.intp], ended_at: Times, counts: Mask
-    ) -> Callable[[float], Numbers]:
-        """Return what tells quantiles of the hours from opening to an end, where that counts.
-
-        0 where the data has the end before the opening.
-        """
-        found = np.flatnonzero(counts)
-        rows = ticket[found]
-        lasted = ended_at[found]
-        lasted -= self._rows["opened_at"][rows]
-        np.maximum(lasted, 0, out=lasted)
-        account = self._rows.account[rows]
-        ordered = Quantiles(account, self._count, in_order_of_size(account, lasted))
-        return lambda share: ordered.of(share) / _HOUR_US
+        out |= self._solved(as_of, standing) | self._contacts.as_of(as_of)
+        speeds = {"first_reply": self._first_reply.as_of(as_of, known)}
+        speeds |= {name: speed.as_of(as_of, standing) for name, speed in self._solution.items()}
+        for name, hours in speeds.items():
+            out |= {f"tickets_{name}_{what}": values for what, values in hours.items()}
+        return out
 
     def _per_account(self, tickets: npt.NDArray[Any], weights: Numbers | None = None) -> Numbers:
         return summed(self._rows.account[tickets], self._count, weights)
 
     def _opened(self, as_of: int, known: Mask) -> dict[str, Numbers]:
-        at = self._rows["opened_at"]
-        rows = np.flatnonzero(known & within(at, as_of, _PAST))
-        opened = at[rows]
-        month, quarter = (
-            rows[np.flatnonzero(opened >= days_before(as_of, days))] for days in (28, _RECENT)
-        )
-        last = latest(self._rows.account[rows], self._count, opened.astype(float))
+        age = as_of - self._rows["opened_at"]
+        age[~known] = NEVER
+        youngest = earliest(self._rows.account, self._count, age)
+        youngest[youngest > PAST_DAYS * DAY_US] = NEVER
+        month, quarter = (np.flatnonzero(age <= days * DAY_US) for days in (28, RECENT_DAYS))
         escalated = is_escalated(self._rows, quarter, as_of)
         return {
             "tickets_opened_28d": self._per_account(month),
             "tickets_opened_90d": self._per_account(quarter),
             # The day before is 0, whatever its hour.
-            "tickets_days_since_opened": np.ceil((as_of - last) / (24 * _HOUR_US)) - 1,
+            "tickets_days_since_opened": np.ceil(days_from(0, youngest)) - 1,
             "tickets_escalated_90d": self._per_account(quarter[escalated]),
         }
 
@@ -167,10 +144,10 @@ class _Tickets:
 
     def _solved(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
         spells = self._spells
-        ended = np.flatnonzero(standing & within(spells.ended_at, as_of, _RECENT))
+        ended = np.flatnonzero(standing & within(spells.ended_at, as_of, RECENT_DAYS))
         reopened = ended[spells.is_reopened[ended]]
         rated = np.flatnonzero(standing & within(spells.rated_at, as_of, 180))
-        recent = within(spells.rated_at[rated], as_of, _RECENT)
+        recent = within(spells.rated_at[rated], as_of, RECENT_DAYS)
         rated = spells.ticket[rated]
         is_satisfied, is_bad = (self._rows[name][rated] for name in ("is_satisfied", "is_bad"))
         return {
