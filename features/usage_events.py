@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.daily_use import numbered
-from features.day_rows import Codes, Numbers, day_number, distinct_places, earliest, summed
+from features.day_rows import (
+    BEFORE_ALL_DAYS,
+    Codes,
+    DayRows,
+    Numbers,
+    day_number,
+    distinct_places,
+    summed,
+)
 from features.spine_dates import OneDate, SpineDates, Told
 from features.table_columns import Mask, TableColumns, bring_in, placed, places_of
 from features.tables import Tables
@@ -34,12 +41,37 @@ STICKY_SHARE, STICKY_ACCOUNTS, STICKY_REACH = 0.5, 3, 0.05
 _MONTH = 28
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The pairs of account and event used in at most four weeks.
+class _Part(Protocol):
+    """The pairs of account and event used in some time, by number."""
 
-    Of each pair the first and the last day of use tell whether it was used in a window: none
-    that is as long as the part begins after the part did and ends before it does.
+    def used(self, as_of: int, days: int, until_days: int) -> Codes:
+        """Return those used in [as_of − days, as_of − until_days), as far as was known before."""
+        ...
+
+
+@dataclass(frozen=True)
+class _ByDay:
+    """Pairs with each day on which they were used."""
+
+    rows: DayRows
+
+    @classmethod
+    def of(cls, columns: TableColumns, pair: Codes) -> _ByDay:
+        """Return the pairs of rows that have the columns of `event_rows`."""
+        known = columns.columns.get("known")
+        return cls(DayRows.ordered(pair, pair, columns["day"], known, {}))
+
+    def used(self, as_of: int, days: int, until_days: int) -> Codes:
+        """See `_Part`."""
+        return self.rows.member[self.rows.within(as_of, days, until_days)]
+
+
+@dataclass(frozen=True)
+class _ByMonth:
+    """Pairs with the first and the last day on which they were used in four weeks.
+
+    They tell whether a pair was used in a window: none that is as long as these weeks begins
+    after they did and ends before they do.
     """
 
     start: int
@@ -48,8 +80,17 @@ class _Part:
     last: Codes
     known: Numbers | None
 
-    def used(self, as_of: int, start: int, past: int) -> Codes:
-        """Return the pairs used on days of [start, past), as far as known."""
+    @classmethod
+    def of(cls, start: int, columns: TableColumns, pair: Codes) -> _ByMonth:
+        """Return the pairs of rows that have the columns of `_used`."""
+        known = columns.columns.get("known")
+        return cls(start, pair, columns["first"], columns["last"], known)
+
+    def used(self, as_of: int, days: int, until_days: int) -> Codes:
+        """See `_Part`."""
+        start, past = as_of - days, as_of - until_days
+        if self.start >= past or self.start + _MONTH <= start:
+            return self.pair[:0]
         hit = (self.first < past) & (self.last >= start)
         if self.known is not None:
             hit &= ~(self.known >= as_of)
@@ -92,25 +133,23 @@ class Events:
     def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
         start, end = day_number(dates.min()) - 2 * _MONTH, day_number(dates.max())
         parts = list(_parts(tables, start, end))
+        columns = [rows for rows, _ in parts]
         #: The accounts that used something in any window of any date.
-        self.accounts = accounts = _names(parts, "account_id")
-        names = _names(parts, "event")
+        self.accounts = accounts = _names(columns, "account_id")
+        names = _names(columns, "event")
         self._accounts, self._events = len(accounts) + 1, len(names)
-        account = np.concatenate([_places(part, "account_id", accounts) for _, part in parts])
-        event = np.concatenate([_places(part, "event", names) for _, part in parts])
-        number, pairs = numbered(account, event, len(names))
-        self._account, self._event = np.ascontiguousarray(pairs.T)
-        at = np.cumsum([0, *(len(part) for _, part in parts)])
-        self._parts = [
-            _Part(
-                first,
-                number[at[n] : at[n + 1]],
-                part["first"],
-                part["last"],
-                part.columns.get("known"),
-            )
-            for n, (first, part) in enumerate(parts)
+        places = [
+            _places(rows, "account_id", accounts) * len(names) + _places(rows, "event", names)
+            for rows in columns
         ]
+        #: The place of each pair among all of account and event; None: its number is its place.
+        self._place_of: Codes | None = None
+        self._pairs, count = len(accounts) * len(names), sum(map(len, places))
+        if self._pairs > max(4 * count, 2**22):
+            self._place_of, number = distinct_places(np.concatenate(places), self._pairs)
+            self._pairs = len(self._place_of)
+            places = np.split(number, np.cumsum([len(place) for place in places])[:-1])
+        self._parts = [made(pair) for (_, made), pair in zip(parts, places, strict=True)]
 
     def breadth(self, as_of: int) -> Columns:
         """Return how many features each account used in 28 days, and of which set.
@@ -119,12 +158,12 @@ class Events:
         """
         is_used, count = self._used(as_of, _MONTH), self._accounts
         # By number: rows are picked by a mask several times as slowly.
-        now = np.flatnonzero(is_used)
         before = np.flatnonzero(self._used(as_of, 2 * _MONTH, _MONTH))
-        account, event, event_before = self._account[now], self._event[now], self._event[before]
+        account, event = self._of(np.flatnonzero(is_used))
+        account_before, event_before = self._of(before)
         reached = summed(event_before, self._events)
         kept = summed(event_before, self._events, is_used[before].astype(float))
-        active_before = np.count_nonzero(summed(self._account[before], count))
+        active_before = np.count_nonzero(summed(account_before, count))
         enough = reached >= max(STICKY_ACCOUNTS, STICKY_REACH * active_before)
         sticky = enough & (kept >= STICKY_SHARE * reached)
         different = summed(account, count)
@@ -138,40 +177,49 @@ class Events:
         }
 
     def _used(self, as_of: int, days: int, until_days: int = 0) -> Mask:
-        """Tell which pairs were used in the month [as_of − days, as_of − until_days)."""
-        start, past = as_of - days, as_of - until_days
-        used = np.zeros(len(self._account), dtype=bool)
+        """Tell which pairs were used on days of [as_of − days, as_of − until_days)."""
+        used = np.zeros(self._pairs, dtype=bool)
         for part in self._parts:
-            if part.start < past and part.start + _MONTH > start:
-                used[part.used(as_of, start, past)] = True
+            used[part.used(as_of, days, until_days)] = True
         return used
 
+    def _of(self, pair: Codes) -> tuple[Codes, Codes]:
+        """Return the account and the event of each pair."""
+        place = pair if self._place_of is None else self._place_of[pair]
+        account, event = np.divmod(place, max(self._events, 1))
+        return account, event
 
-def _parts(tables: Tables, start: int, end: int) -> Iterator[tuple[int, TableColumns]]:
-    """Yield the first day of each part, and the days of use of each account and event in it."""
-    kept = kept_rollups(tables, "events", by_event, start, end)
+
+def _parts(
+    tables: Tables, start: int, end: int
+) -> Iterator[tuple[TableColumns, Callable[[Codes], _Part]]]:
+    """Yield rows of accounts and events, and what makes a part of the number of each row's pair."""
+    known = ["known"] if tables.has("usage", "known_at") else []
+    columns = ["account_id", "event", "day", "quantity", *known]
+    kept = kept_rollups(tables, "events", by_event, start, end, columns=columns)
     if kept:
-        rows = event_rows(kept)
-        for first in range(start, end, _MONTH):
-            inside = (rows["day"] >= first) & (rows["day"] < first + _MONTH)
-            yield first, _used_then(rows.taken(inside & (rows["largest"] > 0)))
+        rows = event_rows([_of_use(table) for table in kept])
+        yield rows, partial(_ByDay.of, rows)
     for first, unkept in unkept_rows(tables, start, end, days=_MONTH):
-        yield first, bring_in(_used(unkept))
+        rows = bring_in(_used(unkept))
+        yield rows, partial(_ByMonth.of, first, rows)
 
 
 def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None) -> TableColumns:
     """Return what was rolled up by event (`by_event`) of some accounts, or of all.
 
-    Columns event, day, quantity and largest; known, NaN of what was known on its own day, where
-    rows tell it.
+    Columns event, day and quantity, if it is there; known, the day on which a row was, where one
+    was late.
     """
     table = pa.concat_tables(rolled_up, promote_options="permissive")
     ids, account = named_codes(table["account_id"])
     events, event = named_codes(table["event"])
-    numbers = [
-        name for name in ("day", "known", "quantity", "largest") if name in table.column_names
-    ]
-    columns = {"event": event} | {name: table[name].to_numpy() for name in numbers}
+    columns = {"event": event, "day": table["day"].to_numpy().astype(np.int64)}
+    if "quantity" in table.column_names:
+        columns["quantity"] = table["quantity"].to_numpy()
+    if "known" in table.column_names and table["known"].null_count < len(table):
+        late = table["known"].fill_null(BEFORE_ALL_DAYS).to_numpy()
+        columns["known"] = np.maximum(columns["day"], late)
     if accounts is not None:
         wanted = pa.array(accounts, pa.string())
         ids, account = wanted, placed(account, ids, wanted)
@@ -179,25 +227,11 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
     return brought if (account >= 0).all() else brought.taken(account >= 0)
 
 
-def _used_then(rows: TableColumns) -> TableColumns:
-    """Return what `_used` tells, of rows that are in memory already."""
-    lates = np.array([np.nan])
-    place = rows.account * len(rows.texts["event"]) + rows["event"]
-    if "known" in rows.columns:
-        lates, late_code = np.unique(rows["known"], return_inverse=True)
-        place = place * len(lates) + late_code
-    shape = (rows.accounts, len(rows.texts["event"]), len(lates))
-    found, number = distinct_places(place, math.prod(shape))
-    account, event, late_code = np.unravel_index(found, shape)
-    day = rows["day"].astype(np.int64)
-    columns = {
-        "event": event,
-        "first": earliest(number, len(found), day),
-        "last": -earliest(number, len(found), -day),
-    }
-    if "known" in rows.columns:
-        columns["known"] = lates[late_code]
-    return TableColumns(account, rows.accounts, columns, rows.texts)
+def _of_use(rolled_up: pa.Table) -> pa.Table:
+    """Leave out rows without any use, and how much it was."""
+    quantity = rolled_up["quantity"].to_numpy()
+    rows = rolled_up.drop_columns("quantity")
+    return rows if (quantity > 0).all() else rows.filter(quantity > 0)
 
 
 def _used(rows: Frame) -> Frame:
@@ -207,12 +241,14 @@ def _used(rows: Frame) -> Frame:
     return rows.group_by(*keys).agg(day.min().alias("first"), day.max().alias("last"))
 
 
-def _names(parts: list[tuple[int, TableColumns]], column: str) -> pa.StringArray:
+def _names(parts: list[TableColumns], column: str) -> pa.StringArray:
     """Return every name of a column, once."""
-    return pa.chunked_array([part.texts[column] for _, part in parts], pa.string()).unique()
+    if len(parts) == 1:
+        return parts[0].texts[column]
+    return pa.chunked_array([part.texts[column] for part in parts], pa.string()).unique()
 
 
 def _places(part: TableColumns, column: str, names: pa.StringArray) -> Codes:
     """Return the place of each row's account or event among all names."""
     codes = part.account if column == "account_id" else part[column]
-    return places_of(part.texts[column], names)[codes]
+    return codes if names is part.texts[column] else places_of(part.texts[column], names)[codes]

@@ -159,10 +159,8 @@ def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRow
     event = events.get_indexer(rows.texts["event"].to_pylist())[rows["event"]]
     limit = limits[rows.account, event]
     rows, limit = rows.taken(limit >= 0), limit[limit >= 0]
-    day = rows["day"].astype(np.int64)
-    known = rows.columns.get("known", np.full(len(day), np.nan))
-    seen = None if np.isnan(known).all() else np.fmax(day, known).astype(np.int64)
-    return DayRows.ordered(limit, limit, day, seen, {"quantity": rows["quantity"]})
+    known = rows.columns.get("known")
+    return DayRows.ordered(limit, limit, rows["day"], known, {"quantity": rows["quantity"]})
 
 
 def _of_events(table: pa.Table, events: pd.Index[str]) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +22,15 @@ Frame = nw.LazyFrame[Any]
 Roll = Callable[[Frame], Frame]
 
 
-def kept_rollups(tables: Tables, name: str, roll: Roll, start: int, end: int) -> list[pa.Table]:
+def kept_rollups(
+    tables: Tables,
+    name: str,
+    roll: Roll,
+    start: int,
+    end: int,
+    *,
+    columns: Sequence[str] | None = None,
+) -> list[pa.Table]:
     """Return what was kept of the days of [start, end) from earlier runs, or is kept from now on.
 
     Parameters
@@ -35,6 +43,8 @@ def kept_rollups(tables: Tables, name: str, roll: Roll, start: int, end: int) ->
         Makes it from prepared rows, by day.
     start, end : int
         Days from 1970.
+    columns : sequence of str, optional
+        Which of its columns are read; by default all.
 
     Returns
     -------
@@ -45,7 +55,7 @@ def kept_rollups(tables: Tables, name: str, roll: Roll, start: int, end: int) ->
     past = _kept_until(tables, start, end)
     if tables.parts is None or past <= start:
         return []
-    kept = tables.parts.tables(name, roll, since=start, until=past)
+    kept = tables.parts.tables(name, roll, since=start, until=past, columns=columns)
     return [within_days(table, start, past) for table in kept]
 
 
@@ -135,9 +145,8 @@ def counted(column: str) -> nw.Expr:
 
 def by_event(rows: Frame) -> Frame:
     """Sum up prepared rows per account, event and day."""
-    return rows.group_by(*keys_with_known(rows, "account_id", "event", "day")).agg(
-        nw.col("quantity").sum(), nw.col("quantity").max().alias("largest")
-    )
+    keys = keys_with_known(rows, "account_id", "event", "day")
+    return rows.group_by(*keys).agg(nw.col("quantity").sum())
 
 
 def by_account_day(rows: Frame) -> Frame:
