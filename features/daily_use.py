@@ -17,6 +17,7 @@ from features.day_rows import (
     Codes,
     DayRows,
     Numbers,
+    Pieces,
     day_number,
     day_of,
     distinct_places,
@@ -42,6 +43,20 @@ from features.usage_so_far import following
 #: Days before a date that a window may reach back.
 REACH_DAYS = 126
 _SUMS = ("quantity", "records", "errors", "errors_known", "users_counted")
+#: Errors are summed up over so many days at most.
+_ERROR_DAYS = 28
+_WITHOUT_ERRORS = (
+    "account_id",
+    "user_id",
+    "day",
+    "known",
+    "quantity",
+    "records",
+    "users_counted",
+    "active_users",
+)
+#: Rows that are looked at at a time, where that saves a column in memory.
+_BLOCK = 2**18
 
 
 @dataclass(frozen=True)
@@ -75,13 +90,15 @@ class DailyUse:
 
     @cached_property
     def account_days(self) -> DayRows:
-        """A row per account and day with use."""
-        return self.rows.distinct_days(self.rows.account)
+        """A row per account and day with use, of the days that windows reach."""
+        rows = self.rows.since(self._since)
+        return rows.distinct_days(rows.account)
 
     @cached_property
     def user_days(self) -> DayRows:
-        """A row per user and day with use; without nameless users."""
-        rows, named = self.rows, self.rows.member >= 0
+        """A row per user and day with use, of the days that windows reach; no nameless users."""
+        rows = self.rows.since(self._since)
+        named = rows.member >= 0
         if named.all():
             user, day, known = rows.member, rows.day, rows.known
         else:
@@ -95,23 +112,21 @@ class DailyUse:
     @cached_property
     def weekends(self) -> DayRows:
         """The quantities of Saturdays and Sundays."""
+        days = np.arange(self._since, self.dates[-1])
         # 1970-01-01 was a Thursday.
-        rows = np.flatnonzero((self.rows.day + 3) % 7 >= 5)
-        account, quantity = self.rows.account[rows], self.rows.values["quantity"][rows]
-        known = None if self.rows.known is None else self.rows.known[rows]
-        return DayRows(account, account, self.rows.day[rows], known, {"quantity": quantity})
+        return self.rows.on_days(days[(days + 3) % 7 >= 5], "quantity")
 
     @cached_property
     def last_days(self) -> dict[int, Numbers]:
         """The last day of use of each account as of each date; NaN where none was known."""
-        days, last, found = self.account_days, np.full(len(self.accounts), BEFORE_ALL_DAYS), {}
-        seen = days.seen_from
-        order = np.argsort(seen, kind="stable")
-        ends = np.searchsorted(seen[order], self.dates)
-        for date, start, end in zip(self.dates.tolist(), [0, *ends], ends, strict=False):
-            rows = order[start:end]
-            np.maximum.at(last, days.account[rows], days.day[rows])
-            found[date] = np.where(last > BEFORE_ALL_DAYS, last, np.nan)
+        last, found = np.full(len(self.accounts), BEFORE_ALL_DAYS), {}
+        parts = [_as_seen(part) for part in (self.rows.before(self._since), self.account_days)]
+        before = BEFORE_ALL_DAYS
+        for date in self.dates.tolist():
+            for account, day, seen in parts:
+                rows = slice(*np.searchsorted(seen, [before, date]))
+                np.maximum.at(last, account[rows], day[rows])
+            found[date], before = np.where(last > BEFORE_ALL_DAYS, last, np.nan), date
         return found
 
     @cached_property
@@ -123,7 +138,22 @@ class DailyUse:
     def named_from(self) -> Codes:
         """The day on which the first use by a named user of each account was known."""
         named = self.rows.member >= 0
+        if named.all():
+            return self.used_from
         return earliest(self.rows.account[named], len(self.accounts), self.rows.seen_from[named])
+
+    @property
+    def _since(self) -> int:
+        """The first day that any window reaches."""
+        return int(self.dates[0]) - REACH_DAYS
+
+
+def _as_seen(rows: DayRows) -> tuple[Codes, Codes, Codes]:
+    """Return accounts, days, and the days on which these were seen, in order of the last."""
+    if rows.known is None:
+        return rows.account, rows.day, rows.day
+    order = np.argsort(rows.seen_from, kind="stable")
+    return rows.account[order], rows.day[order], rows.seen_from[order]
 
 
 def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
@@ -137,21 +167,28 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUse:
         The dates as of which features are made; not empty.
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
-    since, end = int(days[0]) - REACH_DAYS, int(days[-1])
-    users = _older(tables, since, end) + kept_rollups(tables, "users", by_user, since, end)
-    if tables.parts is not None:
-        users = in_order_of_day(users)
-    # A part in order of day at a time: the parts themselves follow one another.
-    users += [
-        collected(by_user(rows)).sort_by("day") for _, rows in unkept_rows(tables, since, end)
-    ]
     # The rows of one day may lie in several files, each of which was rolled up by itself.
     repeats = tables.parts is not None and tables.parts.share_a_day()
-    use = _assembled(users, tables.has("usage", "user_id"), days, may_repeat=repeats)
+    has_users = tables.has("usage", "user_id")
+    use = _assembled(_by_user(tables, days), has_users, days, may_repeat=repeats)
     # Made now, as dates are told in several threads.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
         getattr(use, name)
     return use
+
+
+def _by_user(tables: Tables, dates: Codes) -> list[pa.Table]:
+    """Return roll-ups by user and day, in order of day if that is to be had by cutting."""
+    since, recent, end = int(dates[0]) - REACH_DAYS, int(dates[0]) - _ERROR_DAYS, int(dates[-1])
+    users = _older(tables, since, end)
+    for start, past, columns in ((since, recent, _WITHOUT_ERRORS), (recent, end, None)):
+        users += kept_rollups(tables, "users", by_user, start, past, columns=columns)
+    if tables.parts is not None:
+        users = in_order_of_day(users)
+    # A part in order of day at a time: the parts themselves follow one another.
+    return users + [
+        collected(by_user(rows)).sort_by("day") for _, rows in unkept_rows(tables, since, end)
+    ]
 
 
 def _older(tables: Tables, since: int, end: int) -> list[pa.Table]:
@@ -207,7 +244,7 @@ def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
     if (lates >= 0).any():
         columns["known"] = pa.array(lates[late_of], pa.int32(), mask=lates[late_of] < 0)
     if any("users_counted" in part.column_names for part in parts):
-        users_counted = summed(number, len(unique), _column(parts, "users_counted", 0.0))
+        users_counted = summed(number, len(unique), _column(parts, "users_counted", 0.0)[:])
         columns["users_counted"] = pa.array(users_counted)
     return pa.table(columns).sort_by("day")
 
@@ -220,13 +257,13 @@ def _as_names(names: pa.Array, code: Codes) -> pa.DictionaryArray:
 def _assembled(
     parts: list[pa.Table], has_users: bool, dates: Codes, *, may_repeat: bool
 ) -> DailyUse:
+    values = {name: _column(parts, name, 0.0) for name in _SUMS}
+    values["active_users"] = _column(parts, "active_users", np.nan)
     users = _joined(parts)
     (accounts, account), (names, code) = (
         named_codes(users[name]) for name in ("account_id", "user_id")
     )
     user, pairs = numbered(account, code, len(names))
-    values = {name: _column(parts, name, 0.0) for name in _SUMS}
-    values["active_users"] = _column(parts, "active_users", np.nan)
     rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
     index, owner = pd.Index(accounts.to_pylist(), dtype=object), np.ascontiguousarray(pairs[:, 0])
     return DailyUse(index, rows, owner, has_users, dates, may_repeat)
@@ -261,7 +298,8 @@ def numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
         return number, np.stack([unique // width, unique % width], axis=1)
     owner = np.zeros(width, dtype=np.int64)
     owner[code] = account
-    if len(code) and (owner[code] == account).all():
+    blocks = (slice(at, at + _BLOCK) for at in range(0, len(code), _BLOCK))
+    if all((owner[code[block]] == account[block]).all() for block in blocks):
         unique = np.sort(owner * width + np.arange(width))
         place = np.empty(width, dtype=np.int64)
         place[unique % width] = np.arange(width)
@@ -272,21 +310,23 @@ def numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
     return number, np.stack([unique // width, unique % width], axis=1)
 
 
-def _column(parts: list[pa.Table], name: str, nothing: float) -> Numbers:
+def _column(parts: list[pa.Table], name: str, nothing: float) -> Numbers | Pieces:
     """Return a column of parts one after another, with a number for what is not told.
 
     Where no part has it that number stands for all, and takes no room.
     """
     if not any(name in part.column_names for part in parts):
         return np.broadcast_to(nothing, sum(map(len, parts)))
-    chunks = [chunk for part in parts for chunk in _filled(part, name, nothing)]
-    return np.asarray(pa.chunked_array(chunks, pa.float64()).to_numpy(), dtype=float)
+    # What is not told is the same for all parts: it stands in memory once.
+    same = pa.array(np.full(max(map(len, parts)), nothing))
+    chunks = [chunk for part in parts for chunk in _filled(part, name, nothing, same)]
+    return Pieces(pa.chunked_array(chunks, pa.float64()))
 
 
-def _filled(part: pa.Table, name: str, nothing: float) -> list[pa.Array]:
+def _filled(part: pa.Table, name: str, nothing: float, same: pa.Array) -> list[pa.Array]:
     # What is older than every window comes without sums.
     if name not in part.column_names:
-        return [pa.array(np.full(len(part), nothing))]
+        return [same.slice(0, len(part))]
     column = part[name].cast(pa.float64())
     filled = pc.fill_null(column, nothing) if column.null_count else column
     return list(filled.chunks)

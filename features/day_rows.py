@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 Codes = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -28,6 +30,30 @@ def day_number(time: Any) -> int:
 def day_of(number: int) -> pd.Timestamp:
     """Return the midnight with which a day begins; the reverse of `day_number`."""
     return pd.Timestamp(np.datetime64(0, "D") + number * _DAY)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A column that lies in pieces: rows that follow one another are put together when asked for.
+
+    Attributes
+    ----------
+    column : pa.ChunkedArray
+        Numbers, none of them null.
+    """
+
+    column: pa.ChunkedArray
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.column)
+
+    def __getitem__(self, rows: Rows) -> Numbers:
+        """Return some rows."""
+        if isinstance(rows, slice):
+            start, past, _ = rows.indices(len(self))
+            return np.asarray(self.column.slice(start, past - start).to_numpy(), dtype=float)
+        return np.asarray(self.column.to_numpy(), dtype=float)[rows]
 
 
 @dataclass(frozen=True)
@@ -52,7 +78,7 @@ class DayRows:
     member: Codes
     day: Codes
     known: Codes | None
-    values: Mapping[str, Numbers]
+    values: Mapping[str, Numbers | Pieces]
 
     @classmethod
     def ordered(
@@ -61,7 +87,7 @@ class DayRows:
         member: Codes,
         day: Codes,
         known: Codes | None,
-        values: Mapping[str, Numbers],
+        values: Mapping[str, Numbers | Pieces],
     ) -> DayRows:
         """Put rows in order of their day."""
         if not len(day) or (day[1:] >= day[:-1]).all():
@@ -79,6 +105,30 @@ class DayRows:
             return slice(int(first), int(past))
         known: npt.NDArray[np.intp] = np.flatnonzero(self.known[first:past] < as_of)
         return known + int(first)
+
+    def since(self, day: int) -> DayRows:
+        """Return the rows from a day on, without values."""
+        return self._cut(slice(int(np.searchsorted(self.day, day)), None))
+
+    def before(self, day: int) -> DayRows:
+        """Return the rows before a day, without values."""
+        return self._cut(slice(int(np.searchsorted(self.day, day))))
+
+    def _cut(self, rows: slice) -> DayRows:
+        known = None if self.known is None else self.known[rows]
+        return DayRows(self.account[rows], self.member[rows], self.day[rows], known, {})
+
+    def on_days(self, days: Codes, *columns: str) -> DayRows:
+        """Return the rows of some days, which come in order, by account with some values."""
+        starts, ends = (np.searchsorted(self.day, at) for at in (days, days + 1))
+        cuts = [slice(0), *map(slice, starts.tolist(), ends.tolist())]
+
+        def put(values: Any) -> npt.NDArray[Any]:
+            return np.concatenate([values[cut] for cut in cuts])
+
+        account, known = put(self.account), None if self.known is None else put(self.known)
+        values = {name: put(self.values[name]) for name in columns}
+        return DayRows(account, account, put(self.day), known, values)
 
     def totals(self, rows: Rows, accounts: int, column: str = "") -> Numbers:
         """Return the sum of a column (or the count of rows) per account."""
@@ -104,10 +154,14 @@ class DayRows:
         if not len(key):
             return DayRows(key, key, self.day[:0], self.known, {})
         span, first = int(key.max()) + 1, int(self.day[0])
-        place = (self.day - first) * span + key
         if self.known is None:
-            day, member = np.divmod(distinct(place, (int(self.day[-1]) - first + 1) * span), span)
-            return DayRows(member, member, day + first, None, {})
+            # Day by day: of all days at once the places of all keys would have to be in memory.
+            starts = [0, *(np.flatnonzero(self.day[1:] != self.day[:-1]) + 1).tolist(), len(key)]
+            members = [distinct(key[start:past], span) for start, past in pairwise(starts)]
+            day = np.repeat(self.day[starts[:-1]], [len(found) for found in members])
+            member = np.concatenate(members)
+            return DayRows(member, member, day, None, {})
+        place = (self.day - first) * span + key
         codes, unique = pd.factorize(place)
         day, member = unique // span + first, unique % span
         known = earliest(codes, len(unique), self.seen_from)
@@ -130,9 +184,9 @@ def order_of(codes: Codes) -> npt.NDArray[np.intp]:
     return order[np.argsort((codes >> 16)[order].astype(np.uint16), kind="stable")]
 
 
-def chosen(values: npt.NDArray[Any], rows: Any, count: int) -> npt.NDArray[Any]:
+def chosen(values: npt.NDArray[Any] | Pieces, rows: Any, count: int) -> npt.NDArray[Any]:
     """Return so many rows of a column; one number that stands for all goes on doing so."""
-    if stands_for_all(values):
+    if isinstance(values, np.ndarray) and stands_for_all(values):
         return np.broadcast_to(values[:1], count)
     found: npt.NDArray[Any] = values[rows]
     return found

@@ -16,7 +16,7 @@ from features.daily_use import REACH_DAYS, DailyUse
 from features.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 from features.journey_counts import Counts, Reached, Step
 from features.point_in_time import collect
-from features.table_columns import NEVER, TableColumns, bring_in, placed, places_of
+from features.table_columns import NEVER, TableColumns, bring_in, places_of
 from features.tables import Tables
 from features.usage_parts import UsageParts
 from features.usage_rollup import (
@@ -59,7 +59,8 @@ def reached(
     use : callable, optional
         Returns the roll-up for the spine's dates: what it tells is not read again.
     """
-    counts = Counts.nothing(steps, len(accounts))
+    # A last one stands for all others: to leave their uses out would copy those of the rest.
+    counts = Counts.nothing(steps, len(accounts) + 1)
     events, parts = list(counts.totals), tables.parts
     since = day_number(spine["as_of"].min()) - REACH_DAYS
     told = None if any(events) else use
@@ -74,8 +75,8 @@ def reached(
         uses = _kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end)
     uses = chain(uses, () if told is None else _rolled_up(told, since, accounts))
     # Late rows and files in any order may tell what was known before that which came before them.
-    in_turn = parts is None and not is_late
-    for part in uses if in_turn else _together(list(uses), len(events), len(accounts)):
+    in_turn = not is_late and (parts is None or parts.follow_one_another())
+    for part in uses if in_turn else _together(list(uses), len(events), len(accounts) + 1):
         counts = counts.and_then(part)
     return [counts.reached[step] for step in steps]
 
@@ -125,13 +126,12 @@ def _rolled_up(
 ) -> Iterator[TableColumns]:
     """Yield the uses since a day, as the roll-up tells them; others may be at making it."""
     use = told()
-    account = accounts.get_indexer(use.accounts)[use.rows.account]
     rows = slice(int(np.searchsorted(use.rows.day, since)), None)
     columns = {"day": use.rows.day[rows], "uses_0": use.rows.values["quantity"][rows]}
     if use.rows.known is not None:
         columns["known"] = use.rows.seen_from[rows]
-    uses = TableColumns(account[rows], len(accounts), columns, {})
-    yield uses if (uses.account >= 0).all() else uses.taken(uses.account >= 0)
+    account = _or_others(accounts.get_indexer(use.accounts), accounts)[use.rows.account[rows]]
+    yield TableColumns(account, len(accounts) + 1, columns, {})
 
 
 def _kept(events: _Events) -> tuple[str, Roll]:
@@ -143,11 +143,23 @@ def _kept_uses(
     parts: UsageParts, events: _Events, accounts: pd.Index[str], since: int, end: int
 ) -> Iterator[TableColumns]:
     """Yield the uses before a day that kept roll-ups tell, of files that reach beyond another."""
-    for table in parts.tables(*_kept(events), since=since, until=end):
+    tables = parts.tables(*_kept(events), since=since, until=end)
+    for table in sorted(tables, key=_first_day):
         names, code = named_codes(table["account_id"])
-        account = placed(code, names, pa.array(accounts, pa.string()))
-        uses = _columns(table, account, len(accounts), events)
-        yield uses.taken((uses["day"] < end) & (account >= 0))
+        place = places_of(names, pa.array(accounts, pa.string()))
+        account = _or_others(place, accounts)[code]
+        uses = _columns(table, account, len(accounts) + 1, events)
+        yield uses if (uses["day"] < end).all() else uses.taken(uses["day"] < end)
+
+
+def _or_others(place: Codes, accounts: pd.Index[str]) -> Codes:
+    """Put what has no place among the accounts after them; as a last one that of no name."""
+    return np.append(np.where(place < 0, len(accounts), place), len(accounts))
+
+
+def _first_day(table: pa.Table) -> int:
+    """Return the first day of a roll-up, which is in order of day."""
+    return int(table["day"][0].as_py()) if len(table) else BEFORE_ALL_DAYS
 
 
 def _columns(table: pa.Table, account: Codes, accounts: int, events: _Events) -> TableColumns:
@@ -173,10 +185,10 @@ def _counted_before(
     name = "steps_" + hashlib.sha256(repr(list(steps)).encode()).hexdigest()[:16]
     table = parts.so_far(name, rolled, roll, partial(_counted, steps), before=since)
     if table is None:
-        return Counts.nothing(steps, len(accounts))
+        return Counts.nothing(steps, len(accounts) + 1)
     ids = table["account_id"].cast(pa.string()).combine_chunks()
     place = places_of(pa.array(accounts, pa.string()), ids)
-    return _counts_of(table, steps, place)
+    return _counts_of(table, steps, np.append(place, -1))
 
 
 def _counted(steps: Sequence[Step], before: pa.Table | None, tables: list[pa.Table]) -> pa.Table:

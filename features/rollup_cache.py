@@ -56,7 +56,10 @@ class RollupCache:
         return note
 
     def tables(self, key: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """Return a roll-up, or some columns; None where it is absent or not what was written."""
+        """Return a roll-up; None where it is absent or not what was written.
+
+        `columns` names those that are wanted; one that it does not have is left out.
+        """
         expected = self.note(key).get("tables", {}).get(name)
         try:
             content = self._file(key, name).read_bytes()
@@ -65,8 +68,8 @@ class RollupCache:
         if _digest(content) != expected:
             return None
         with pyarrow.ipc.open_file(pa.BufferReader(content)) as file:
-            named = file.schema.names if columns is None else columns
-            chosen = [file.schema.get_field_index(column) for column in named]
+            names = file.schema.names
+            chosen = [n for n, name in enumerate(names) if columns is None or name in columns]
         options = pyarrow.ipc.IpcReadOptions(included_fields=chosen)
         with pyarrow.ipc.open_file(pa.BufferReader(content), options=options) as file:
             return file.read_all()

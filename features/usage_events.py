@@ -194,9 +194,7 @@ def _parts(
     tables: Tables, start: int, end: int
 ) -> Iterator[tuple[TableColumns, Callable[[Codes], _Part]]]:
     """Yield rows of accounts and events, and what makes a part of the number of each row's pair."""
-    known = ["known"] if tables.has("usage", "known_at") else []
-    columns = ["account_id", "event", "day", "quantity", *known]
-    kept = kept_rollups(tables, "events", by_event, start, end, columns=columns)
+    kept = kept_rollups(tables, "events", by_event, start, end)
     if kept:
         rows = event_rows([_of_use(table) for table in kept])
         yield rows, partial(_ByDay.of, rows)

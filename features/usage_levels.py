@@ -118,7 +118,7 @@ def share(part: Numbers, whole: Numbers) -> Numbers:
 
 
 def _ever_counted(use: DailyUse, as_of: int) -> npt.NDArray[np.bool_]:
-    counted = (use.rows.values["users_counted"] > 0) & (use.rows.seen_from < as_of)
+    counted = (use.rows.values["users_counted"][:] > 0) & (use.rows.seen_from < as_of)
     return summed(use.rows.account[counted], len(use.accounts)) > 0
 
 

@@ -77,7 +77,7 @@ class UsageParts:
         """Return the roll-up of each file that has a day of [since, until), names as codes.
 
         There is one at least, so that its columns are told, be it without a row. `columns` names
-        some of them.
+        those that are wanted of them.
         """
         needed = self._reaching(since, until)
         if not needed:
@@ -203,7 +203,7 @@ class UsageParts:
             table = self.cache.tables(key, name, columns)
             if table is None:
                 made = self._made(name, roll, key)
-                table = made if columns is None else made.select(columns)
+                table = made.select([c for c in made.column_names if c in (columns or [c])])
             found.append(table)
         return found
 

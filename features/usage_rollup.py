@@ -44,7 +44,7 @@ def kept_rollups(
     start, end : int
         Days from 1970.
     columns : sequence of str, optional
-        Which of its columns are read; by default all.
+        Which of its columns are read, where they are there; by default all.
 
     Returns
     -------
@@ -216,24 +216,29 @@ def named_codes(column: pa.ChunkedArray) -> tuple[pa.Array, Codes]:
     Each name is looked at once a part, not once a row.
     """
     first: dict[tuple[int, ...], int] = {}
-    dictionaries, parts, length = [pa.array([], pa.string())], [], 0
+    dictionaries: list[pa.StringArray] = []
+    spelt_by = []
     for chunk in column.chunks:
         names = chunk.dictionary
         # Pieces of one table have their names in common.
         where = (*(b.address for b in names.buffers() if b is not None), names.offset, len(names))
-        if where not in first:
-            first[where], length = length, length + len(names)
+        if where not in first and len(names):
+            first[where] = len(dictionaries)
             dictionaries.append(names)
-        parts.append(slice(first[where], first[where] + len(names)))
-    spelt = pa.concat_arrays(dictionaries).dictionary_encode()
-    order = pc.sort_indices(spelt.dictionary)
+        # Where there is no name, what comes after those that have some.
+        spelt_by.append(first.get(where, -1))
+    spelt = pa.chunked_array(dictionaries, pa.string()).dictionary_encode().chunks
+    # All pieces have their names in common.
+    names = spelt[0].dictionary if spelt else pa.array([], pa.string())
+    order = pc.sort_indices(names)
     place = np.empty(len(order), dtype=np.int64)
     place[order.to_numpy()] = np.arange(len(order))
-    places, codes, past = place[spelt.indices.to_numpy()], np.empty(len(column), dtype=np.int64), 0
-    for chunk, part in zip(column.chunks, parts, strict=True):
+    # Less than nothing is the last one.
+    places = [np.append(place[part.indices.to_numpy()], -1) for part in spelt] + [np.array([-1])]
+    codes, past = np.empty(len(column), dtype=np.int64), 0
+    for chunk, number in zip(column.chunks, spelt_by, strict=True):
         indices = pc.fill_null(chunk.indices, -1) if chunk.null_count else chunk.indices
-        told, rows = np.append(places[part], -1), slice(past, past + len(chunk))
-        # Less than nothing is the last one.
-        np.take(told, indices.to_numpy(), out=codes[rows], mode="wrap")
+        rows = slice(past, past + len(chunk))
+        np.take(places[number], indices.to_numpy(), out=codes[rows], mode="wrap")
         past += len(chunk)
-    return spelt.dictionary.take(order), codes
+    return names.take(order), codes

@@ -25,10 +25,14 @@ class Users:
         # Where each account's users begin: they are in order of account.
         self._starts = np.flatnonzero(np.diff(use.user_account, prepend=-1))
         rows = use.rows
-        named = np.flatnonzero(rows.member >= 0)
+        self._all_named = bool((rows.member >= 0).all())
+        named = slice(None) if self._all_named else np.flatnonzero(rows.member >= 0)
         # A user is no newcomer from the day on which use before the last 28 days was known.
-        settled = np.maximum(rows.day[named] + 28, rows.seen_from[named])
-        self._settled_from = earliest(rows.member[named], self._count, settled)
+        if rows.known is None:
+            self._settled_from = earliest(rows.member[named], self._count, rows.day[named]) + 28
+        else:
+            settled = np.maximum(rows.day[named] + 28, rows.seen_from[named])
+            self._settled_from = earliest(rows.member[named], self._count, settled)
 
     def active(self, as_of: int) -> Columns:
         """Return active users per account by window, and ``before``: two months ago.
@@ -70,9 +74,11 @@ class Users:
     def _quantity(self, as_of: int, days: int, until: int = 0) -> Numbers:
         rows = self._use.rows
         window = rows.within(as_of, days, until)
+        member, quantity = rows.member[window], rows.values["quantity"][window]
+        if self._all_named:
+            return summed(member, self._count, quantity)
         # The nameless stand in front, at 0, and are left out.
-        done = summed(rows.member[window] + 1, self._count + 1, rows.values["quantity"][window])
-        return done[1:]
+        return summed(member + 1, self._count + 1, quantity)[1:]
 
     def _per_account(self, values: npt.NDArray[np.generic]) -> Numbers:
         return summed(self._account, len(self._use.accounts), values.astype(float))
