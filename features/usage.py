@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.daily_use import REACH_DAYS, DailyUse, roll_up
-from features.day_rows import Numbers, day_number
+from features.day_rows import BEFORE_ALL_DAYS, Numbers, day_number
 from features.spine_dates import OneDate, SpineDates, Told
 from features.tables import Tables
 from features.usage_catalogue import FEATURES
@@ -19,7 +19,7 @@ from features.usage_users import Users
 
 __all__ = ["FEATURES", "prepare", "quota_levels"]
 
-#: What an account has once it is old enough for a baseline of its own.
+#: What an account has once it could be seen for long enough to have a baseline of its own.
 _HABITS = [f"usage_{name}_trend" for name in ("events", "users", "active_days")]
 _HABITS.append("usage_weekend_share_change")
 
@@ -77,8 +77,16 @@ def _columns(use: DailyUse, users: Users | None, as_of: int) -> Columns:
     for window in WINDOWS:
         out[f"usage_active_users_{window}d"] = active[str(window)]
     out["usage_users_trend"] = np.log((active["28"] + 1.0) / (active["before"] + 1.0))
+    if not _seen_since(use, as_of, REACH_DAYS):
+        out |= {name: np.full(len(use.accounts), np.nan) for name in _HABITS}
     ever = use.used_from < as_of
     return {name: np.where(ever, values, np.nan) for name, values in out.items()}
+
+
+def _seen_since(use: DailyUse, as_of: int, days: int) -> bool:
+    """Tell whether the records of use reach back so many days: weeks before them are not silent."""
+    before = use.rows.within(as_of, as_of - BEFORE_ALL_DAYS, days - 1)
+    return len(use.rows.day[before]) > 0
 
 
 def _habits(date: OneDate, told: Mapping[str, Numbers]) -> dict[str, Numbers]:

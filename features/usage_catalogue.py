@@ -95,7 +95,7 @@ FEATURES = (
             "ratio",
             f"{subject} {{value}} against {against}",
             f"{subject} unchanged against {against}",
-            null="insufficient history: too young for a baseline of its own, or never used",
+            null="insufficient history: account or records too young for a baseline, or never used",
         )
         for name, subject, against in (
             ("events_trend", "Use is", "its own baseline"),
@@ -111,7 +111,7 @@ FEATURES = (
         "The weekend's share of use moved by {value} against its own habit",
         "use is spread over the week as it used to be",
         direction=0,
-        null="insufficient history: too young for a habit of its own, or no use now or before",
+        null="insufficient history: account or records too young for a habit, or no use",
     ),
     _usage(
         "recency_days",

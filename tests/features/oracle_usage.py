@@ -98,8 +98,15 @@ def _typical_week(
     return median(level(then.uses(account, start + 7, start)) for start in starts)
 
 
+def _is_too_young(then: Then, account: str) -> bool:
+    """Tell accounts, and whole records, that do not reach back over all weeks of a trend."""
+    begins = min((r["occurred_at"].date() for r in then.usage), default=then.day.date())
+    days = (then.day.date() - begins).days
+    return then.days_since(then.created[account]) < 126 or days < 126
+
+
 def _trend(then: Then, account: str, now: float, before: float, smoothing: float) -> Value:
-    if then.days_since(then.created[account]) < 126 or not then.of("usage", account):
+    if _is_too_young(then, account) or not then.of("usage", account):
         return None
     return math.log((now + smoothing) / (before + smoothing))
 
@@ -128,7 +135,7 @@ def active_days_trend(then: Then, account: str) -> Value:
 
 @oracle("usage_weekend_share_change")
 def weekend_change(then: Then, account: str) -> Value:
-    if then.days_since(then.created[account]) < 126:
+    if _is_too_young(then, account):
         return None
     shares = []
     for rows in (then.uses(account, 28), then.uses(account, 126, 35)):

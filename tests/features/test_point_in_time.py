@@ -146,7 +146,7 @@ def test_stopped_is_zero_where_users_come_summed_up() -> None:
 def test_too_young_for_a_baseline_has_no_trend() -> None:
     trends = [name for name in CATALOGUE if name.startswith("usage_") and name.endswith("_trend")]
     assert len(trends) == 4
-    story: Story = {"usage": [_use_at(ago(day)) for day in range(1, 120, 3)]}
+    story: Story = {"usage": [_use_at(ago(day)) for day in range(0, 127, 3)]}
     rows = _company(story, story, story)
     rows["accounts"][1]["created_at"] = ago(126)
     rows["accounts"][2]["created_at"] = ago(125)
@@ -155,8 +155,38 @@ def test_too_young_for_a_baseline_has_no_trend() -> None:
     assert built.iloc[2].isna().all()
 
 
+_HABITS = [f.name for f in CATALOGUE.values() if f.family == "usage" and f.window_days == 126]
+
+
+def _steady_since(day: float, **first: Any) -> Story:
+    """Return use on every day from so many days ago."""
+    return {"usage": [_use_at(ago(day), **first), *(_use_at(ago(n)) for n in range(1, 125))]}
+
+
+def test_weeks_before_the_records_begin_are_not_silent() -> None:
+    since = {day: _told(_steady_since(day), family="usage")[_HABITS] for day in (125, 126)}
+    assert len(_HABITS) == 5
+    assert since[125].isna().all(axis=None)
+    assert since[126].loc[0, "usage_events_trend"] == 0
+    assert since[126].notna().all(axis=None)
+
+
+def test_records_that_were_filled_in_reach_back_from_when_they_were_known() -> None:
+    known = (_steady_since(200, known_at=at) for at in (ago(1), DAY))
+    told = [_told(story, family="usage")["usage_events_trend"].item() for story in known]
+    assert told[0] == 0
+    assert pd.isna(told[1])
+
+
+def test_of_several_dates_each_has_its_own_reach() -> None:
+    tables = open_tables(_company(_steady_since(130)))
+    spine = build_spine(tables, [ago(5), ago(4), DAY])
+    trend = one_family(usage, tables, spine)["usage_events_trend"]
+    assert list(trend.isna()) == [True, False, False]
+
+
 def test_without_an_old_account_there_is_no_fleet() -> None:
-    rows = _company({"usage": [_use_at(ago(2))]})
+    rows = _company(_steady_since(126))
     rows["accounts"][0]["created_at"] = ago(50)
     assert features(rows, family="usage")["usage_events_vs_fleet_trend"].isna().all()
 
