@@ -42,15 +42,14 @@ def prepare(
         return lambda date: {"tenure_days": _tenure(date, first[date.rows])}
     contracts = Contracts(tables, dates.accounts)
     movements = Movements(tables, dates.spine, dates.accounts, grace_days=settings.grace_days)
-    as_of = dates.ahead(lambda day: contracts.as_of(day) | movements.as_of(day))
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        out = date.laid(as_of(date.as_of))
+        out = date.laid(contracts.as_of(date.as_of) | movements.as_of(date.as_of))
         out["tenure_days"] = _tenure(date, out.pop("paid_from"))
         # Engines add prices up in any order: what that leaves in the last digits is no money.
         return {name: np.round(values, _DIGITS) for name, values in out.items()}
 
-    return told
+    return dates.ahead(told)
 
 
 def _first_order(tables: Tables, spine: pd.DataFrame) -> Numbers:

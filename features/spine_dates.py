@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -17,6 +17,8 @@ from features.side_by_side import side_by_side
 
 #: Values of one date, each with an entry per account (by number).
 ByAccount = dict[str, npt.NDArray[Any]]
+#: Parts in which the columns of a single date are laid.
+_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -110,15 +112,15 @@ class SpineDates:
                 as_of = pd.Timestamp(dates[start])
                 yield OneDate(as_of, rows, self.spine.iloc[rows], self.account[rows])
 
-    def ahead(self, as_of: Callable[[pd.Timestamp], ByAccount]) -> Callable[..., ByAccount]:
-        """Return what tells a date, the first date told already.
+    def ahead(self, own: Told) -> Told:
+        """Return what tells features of a date without those of others, the first date told.
 
         Families are prepared at the same time, but of one date told one after another: what a
         family can tell without the others it tells while they are prepared.
         """
-        first = next(iter(self)).as_of
-        found = as_of(first)
-        return lambda day: found if day == first else as_of(day)
+        first = next(iter(self))
+        found = own(first)
+        return lambda date: found if date.as_of == first.as_of else own(date)
 
     def told(self, names: Sequence[str], told: Told) -> pd.DataFrame:
         """Lay what is told of each date on the spine, several dates at a time.
@@ -138,10 +140,16 @@ class SpineDates:
         # A row a column: so a frame holds its numbers, and none is moved again.
         out = np.empty((len(names), len(self.spine)))
 
-        def lay(date: OneDate) -> None:
-            found = told(date)
-            for number, name in enumerate(names):
-                out[number, date.rows] = found.get(name, np.nan)
+        def lay(date: OneDate, found: Mapping[str, Numbers], numbers: Iterable[int]) -> None:
+            for number in numbers:
+                out[number, date.rows] = found.get(names[number], np.nan)
 
-        side_by_side(partial(lay, date) for date in self)
+        every, dates = range(len(names)), list(self)
+        if len(dates) == 1:
+            # To be the first to touch its memory is most of the work.
+            (date,), found = dates, told(dates[0])
+            parts = (every[start::_PARTS] for start in range(_PARTS))
+            side_by_side(partial(lay, date, found, part) for part in parts)
+        else:
+            side_by_side(partial(lambda date: lay(date, told(date), every), day) for day in dates)
         return pd.DataFrame(out.T, index=self.spine.index, columns=list(names), copy=False)

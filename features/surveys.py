@@ -48,18 +48,24 @@ def prepare(
         return lambda date: {"surveys_negative_90d": np.minimum(date.feature(_BADLY_RATED), 2.0)}
     deciding = tuple(role.lower() for role in settings.deciding_roles)
     answers = Answers(surveys_brought_in(tables, dates.spine, dates.accounts, deciding=deciding))
-    as_of = dates.ahead(answers.as_of)
     groups = _peers(dates.spine, settings.peer_group)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
-        counts, peers = date.laid(as_of(date.as_of)), groups[date.rows]
+    def of_answers(date: OneDate) -> dict[str, Numbers]:
+        counts, peers = date.laid(answers.as_of(date.as_of)), groups[date.rows]
         out = _answering(counts) | _nps(counts, peers) | _csat(counts, peers) | _ces(counts, peers)
         for kind in KINDS:
             out[f"surveys_{kind}_latest"] = counts[f"{kind}_latest"]
         out["surveys_detractors_180d"] = counts["detractors"]
         out["surveys_deciding_detractors_180d"] = counts["deciding_detractors"]
+        out["surveys_negative_90d"] = np.nan_to_num(counts["bad"])
+        return out
+
+    own = dates.ahead(of_answers)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        out = dict(own(date))
+        bad = out["surveys_negative_90d"] + np.nan_to_num(date.feature(_BADLY_RATED))
         # A third bad experience says nothing new.
-        bad = np.nan_to_num(counts["bad"]) + np.nan_to_num(date.feature(_BADLY_RATED))
         return out | {"surveys_negative_90d": np.minimum(bad, 2.0)}
 
     return told

@@ -54,7 +54,8 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     """
     if not tables.has("tickets"):
         return lambda _: {}
-    as_of = dates.ahead(_Tickets(tables, dates.spine, dates.accounts).as_of)
+    rows = _Tickets(tables, dates.spine, dates.accounts)
+    own = dates.ahead(lambda date: date.laid(rows.as_of(date.as_of)))
     not_there = [
         name
         for name, needed in NEEDS.items()
@@ -62,7 +63,7 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     ]
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        out = date.laid(as_of(date.as_of))
+        out = dict(own(date))
         opened = out["tickets_opened_90d"]
         for name, denominator in _PER.items():
             out[name] = opened / some(date.feature(denominator))

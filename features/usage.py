@@ -46,12 +46,17 @@ def prepare(
     users = Users(rolled_up) if rolled_up.has_users else None
     # Whoever never used it stands at −1, the last.
     place = rolled_up.accounts.get_indexer(dates.accounts)
-    as_of = dates.ahead(lambda day: _columns(rolled_up, users, day_number(day)))
+
+    def of_use(date: OneDate) -> dict[str, Numbers]:
+        at, columns = place[date.account], _columns(rolled_up, users, day_number(date.as_of))
+        out = {name: np.append(values, np.nan)[at] for name, values in columns.items()}
+        return out | _habits(date, out)
+
+    own = dates.ahead(of_use)
 
     def told(date: OneDate) -> dict[str, Numbers]:
-        at, columns = place[date.account], as_of(date.as_of)
-        out = {name: np.append(values, np.nan)[at] for name, values in columns.items()}
-        return out | _of_seats(date, out) | _habits(date, out)
+        out = own(date)
+        return {**out, **_of_seats(date, out)}
 
     return told
 

@@ -106,15 +106,16 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
         return lambda _: {}
     events = Events(tables, dates.spine["as_of"])
     place = places_of(pa.array(dates.accounts, pa.string()), events.accounts)
-    as_of = dates.ahead(lambda day: events.breadth(day_number(day)))
+
+    def breadth(date: OneDate) -> dict[str, Numbers]:
+        found = events.breadth(day_number(date.as_of))
+        return {name: values[place[date.account]] for name, values in found.items()}
+
+    own = dates.ahead(breadth)
 
     def told(date: OneDate) -> dict[str, Numbers]:
         never = np.isnan(date.feature("usage_recency_days"))
-        breadth = as_of(date.as_of)
-        return {
-            name: np.where(never, np.nan, values[place[date.account]])
-            for name, values in breadth.items()
-        }
+        return {name: np.where(never, np.nan, values) for name, values in own(date).items()}
 
     return told
 

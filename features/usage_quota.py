@@ -36,7 +36,7 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
         full = quotas.fullest(date.as_of)
         return {n: np.append(values, np.nan)[place[date.account]] for n, values in full.items()}
 
-    return told
+    return dates.ahead(told)
 
 
 class Quotas:
