@@ -9,11 +9,10 @@ import pandas as pd
 from features.commercial_catalogue import FEATURES
 from features.commercial_contracts import Contracts
 from features.commercial_movements import Movements
-from features.day_rows import Numbers
-from features.many_dates import KEYS, known_on_dates, on_spine
+from features.day_rows import Numbers, latest
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.spine_dates import OneDate, SpineDates, Told
-from features.table_columns import moment
+from features.spine_dates import ByAccount, OneDate, SpineDates, Told
+from features.table_columns import bring_in, moment
 from features.tables import Tables
 
 __all__ = ["FEATURES", "prepare"]
@@ -38,8 +37,8 @@ def prepare(
         The grace period.
     """
     if not tables.has("subscriptions"):
-        first = _first_order(tables, dates.spine)
-        return lambda date: {"tenure_days": _tenure(date, first[date.rows])}
+        first = _FirstOrders(tables, dates.spine, dates.accounts)
+        return lambda date: {"tenure_days": _tenure(date, **date.laid(first.as_of(date.as_of)))}
     contracts = Contracts(tables, dates.accounts)
     movements = Movements(tables, dates.spine, dates.accounts, grace_days=settings.grace_days)
 
@@ -52,11 +51,24 @@ def prepare(
     return dates.ahead(told)
 
 
-def _first_order(tables: Tables, spine: pd.DataFrame) -> Numbers:
-    """Return when the first order was, in microseconds from 1970."""
-    rows = known_on_dates(tables, "orders", spine)
-    first = on_spine(rows.group_by(*KEYS).agg(nw.col("ordered_at").min().alias("first")), spine)
-    return _microseconds(pd.to_datetime(first["first"]))
+class _FirstOrders:
+    """When each account ordered for the first time, as known on one date after another."""
+
+    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
+        keys = ["account_id", *(["known_at"] if tables.has("orders", "known_at") else [])]
+        rows = tables["orders"].filter(nw.col("ordered_at") < spine["as_of"].max().to_pydatetime())
+        if "known_at" in keys:
+            # What was known before every date is seen on all of them.
+            late = nw.when(nw.col("known_at") >= spine["as_of"].min().to_pydatetime())
+            rows = rows.with_columns(known_at=late.then(nw.col("known_at")))
+        self._first = bring_in(rows.group_by(*keys).agg(nw.col("ordered_at").min()), accounts)
+        self._seen_from = self._first.seen_from("ordered_at")
+
+    def as_of(self, day: pd.Timestamp) -> ByAccount:
+        """Return ``paid_from``, in microseconds from 1970; NaN where no order was known."""
+        seen = np.flatnonzero(self._seen_from < moment(day))
+        account, at = self._first.account[seen], self._first["ordered_at"][seen]
+        return {"paid_from": -latest(account, self._first.accounts, -at.astype(float))}
 
 
 def _tenure(date: OneDate, paid_from: Numbers) -> Numbers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -11,22 +10,15 @@ import pandas as pd
 
 from features.day_rows import Numbers
 from features.feature import Feature, Unit
-from features.many_dates import (
-    KEYS,
-    Frame,
-    column_or_null,
-    count_where,
-    days_between,
-    known_on_dates,
-    last_days,
-    on_spine,
-)
+from features.order_days import WINDOWS, OrderDays
+from features.order_intervals import HABIT_DAYS
 from features.point_in_time import collect, known_rows
-from features.spine_dates import SpineDates, Told
+from features.spine_dates import ByAccount, SpineDates, Told
+from features.table_columns import some
 from features.tables import Tables
 
-#: The habit is told by the intervals of so many days, and by so many of them at least.
-HABIT_DAYS, LEAST_INTERVALS = 730, 2
+#: A habit is told by so many intervals at least.
+LEAST_INTERVALS = 2
 _NEVER = "nothing was ever ordered"
 _NO_HABIT = "insufficient history: ordered on fewer than three days in two years"
 
@@ -65,7 +57,7 @@ FEATURES = (
             f"nothing was ordered in the last {w} days",
             size=True,
         )
-        for w in (90, 365)
+        for w in WINDOWS
     ),
     *(
         _order(
@@ -77,7 +69,7 @@ FEATURES = (
             f"nothing was ordered in the last {w} days",
             size=True,
         )
-        for w in (90, 365)
+        for w in WINDOWS
     ),
     _order(
         "mean_amount_365d",
@@ -132,31 +124,22 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     """
     if not tables.has("orders"):
         return lambda _: {}
-    columns = _on_all_dates(tables, dates.spine)
-    return lambda date: {name: values[date.rows] for name, values in columns.items()}
+    days = OrderDays(tables, dates.spine, dates.accounts)
+    return dates.ahead(lambda date: date.laid(_columns(days.as_of(date.as_of))))
 
 
-def _on_all_dates(tables: Tables, spine: pd.DataFrame) -> dict[str, Numbers]:
-    """Return each feature on the rows of the whole spine."""
-    rows = known_on_dates(tables, "orders", spine).select(
-        *KEYS, "ordered_at", column_or_null(tables, "orders", "amount", nw.Float64)
-    )
-    level, habit = on_spine(_levels(rows), spine), on_spine(_habit(rows), spine)
-    out = pd.DataFrame(index=spine.index)
-    since = _days(spine["as_of"] - pd.to_datetime(level["last_day"]))
-    out["orders_recency_days"] = since - 1
-    for window in (90, 365):
-        out[f"orders_count_{window}d"] = level[f"count_{window}d"]
-        out[f"orders_amount_{window}d"] = level[f"amount_{window}d"]
-    out["orders_mean_amount_365d"] = level["amount_365d"] / level["count_365d"].where(
-        level["count_365d"] > 0
-    )
-    before = level["amount_before"].where(level["amount_before"] > 0)
-    out["orders_amount_change_90d"] = level["amount_90d"] / (before / 3) - 1
-    usual = habit["median"].where(habit["intervals"] >= LEAST_INTERVALS)
-    out["orders_interval_days_median"] = usual
-    out["orders_interval_vs_habit"] = (since / usual).map(np.log)
-    return {feature.name: out[feature.name].to_numpy(dtype=float) for feature in FEATURES}
+def _columns(ordered: ByAccount) -> dict[str, Numbers]:
+    """Return the features, of what every account ordered as of a date."""
+    since, before = ordered["since"], ordered["amount_before"]
+    usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, ordered["interval"], np.nan)
+    out = {f"orders_{n}_{w}d": ordered[f"{n}_{w}d"] for n in ("count", "amount") for w in WINDOWS}
+    return out | {
+        "orders_recency_days": since - 1,
+        "orders_mean_amount_365d": ordered["amount_365d"] / some(ordered["count_365d"]),
+        "orders_amount_change_90d": ordered["amount_90d"] / (some(before) / 3) - 1,
+        "orders_interval_days_median": usual,
+        "orders_interval_vs_habit": np.log(since / usual),
+    }
 
 
 def orders_by_day(tables: Tables, as_of: datetime) -> pd.DataFrame:
@@ -174,39 +157,3 @@ def orders_by_day(tables: Tables, as_of: datetime) -> pd.DataFrame:
     keys = ["account_id", "ordered_at", "given_back"]
     days = collect(rows.group_by(*keys).agg(nw.col("amount").sum()))
     return days.sort_values(keys, ignore_index=True).drop(columns="given_back")
-
-
-def _levels(rows: Frame) -> Frame:
-    amount = nw.col("amount")
-
-    def sum_of(within: nw.Expr) -> nw.Expr:
-        return nw.when(within).then(amount).otherwise(nw.lit(0.0)).sum()
-
-    return rows.group_by(*KEYS).agg(
-        nw.col("ordered_at").max().dt.truncate("1d").alias("last_day"),
-        *(count_where(last_days("ordered_at", w)).alias(f"count_{w}d") for w in (90, 365)),
-        *(sum_of(last_days("ordered_at", w)).alias(f"amount_{w}d") for w in (90, 365)),
-        sum_of(last_days("ordered_at", 360, until_days=90)).alias("amount_before"),
-    )
-
-
-def _habit(rows: Frame) -> Frame:
-    """Return the median of days from one day with orders to the next, and how many there are."""
-    days = rows.filter(last_days("ordered_at", HABIT_DAYS)).with_columns(
-        day=nw.col("ordered_at").dt.truncate("1d")
-    )
-    days = days.group_by(*KEYS, "day").agg(nw.len().alias("orders"))
-    days = days.with_columns(before=nw.col("day").shift(1).over(*KEYS, order_by="day"))
-    interval = days_between("before", "day")
-    return (
-        days.with_columns(interval=interval)
-        .group_by(*KEYS)
-        .agg(
-            nw.col("interval").median().alias("median"), nw.col("before").count().alias("intervals")
-        )
-    )
-
-
-def _days(duration: pd.Series[Any]) -> pd.Series[float]:
-    days: pd.Series[float] = duration.dt.total_seconds() / 86_400
-    return days

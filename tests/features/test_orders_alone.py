@@ -49,6 +49,17 @@ def test_features_are_made_from_orders_and_what_hangs_on_contracts_is_null() -> 
     assert built[contract].isna().all(axis=None)
 
 
+def test_an_account_is_as_old_as_its_first_order_that_was_known() -> None:
+    early = [_order("a", 900, known_at=ago(0)), _order("b", 850, known_at=ago(840))]
+    rows = _shop(*early, *(_order(account, 20) for account in "abc"))
+    days = [ago(3), DAY, ago(-1)]
+    built = build_features(open_tables(rows), days).set_index(["as_of", "account_id"])
+    told = built["tenure_days"].unstack()
+    assert told["a"].tolist() == [797, 800, 901]
+    assert told["b"].tolist() == [847, 850, 851]
+    assert told["c"].tolist() == [797, 800, 801]
+
+
 def test_the_first_order_begins_the_records() -> None:
     rows = _shop(_order("a", 300))
     dates = training_dates(
