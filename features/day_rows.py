@@ -199,7 +199,7 @@ def stands_for_all(values: npt.NDArray[Any]) -> bool:
 
 def summed(codes: Codes, count: int, weights: Numbers | None = None) -> Numbers:
     """Return the sum of the weights (1 where none are given) of each code from 0 to count − 1."""
-    return np.bincount(codes, weights, count).astype(float)
+    return np.bincount(codes, weights, count).astype(float, copy=False)
 
 
 def distinct(codes: Codes, span: int) -> Codes:

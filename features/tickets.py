@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import Numbers, earliest, summed
+from features.day_rows import DayRows, Numbers, earliest, summed
 from features.spine_dates import ByAccount, OneDate, SpineDates, Told
 from features.table_columns import (
     DAY_US,
-    NEVER,
     Mask,
     days_from,
     moment,
@@ -83,6 +82,10 @@ class _Tickets:
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
         self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
+        known_on = self._seen_from // DAY_US if "known_at" in rows.columns else None
+        self._opened_on = DayRows.ordered(
+            rows.account, rows.account, rows["opened_at"] // DAY_US, known_on, {}
+        )
         # Both times of a solution are those of a spell.
         account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
         self._first_reply = Speed(
@@ -112,18 +115,21 @@ class _Tickets:
         return summed(self._rows.account[tickets], self._count, weights)
 
     def _opened(self, as_of: int, known: Mask) -> dict[str, Numbers]:
-        age = as_of - self._rows["opened_at"]
-        age[~known] = NEVER
-        youngest = earliest(self._rows.account, self._count, age)
-        youngest[youngest > PAST_DAYS * DAY_US] = NEVER
-        month, quarter = (np.flatnonzero(age <= days * DAY_US) for days in (28, RECENT_DAYS))
-        escalated = is_escalated(self._rows, quarter, as_of)
+        day, opened = as_of // DAY_US, self._opened_on
+        year = opened.within(day, PAST_DAYS)
+        last = np.full(self._count, np.nan)
+        # They come in order of their day: the last one written stays.
+        last[opened.account[year]] = opened.day[year]
+        quarter = np.flatnonzero(within(self._rows["opened_at"], as_of, RECENT_DAYS) & known)
+        escalated = quarter[is_escalated(self._rows, quarter, as_of)]
         return {
-            "tickets_opened_28d": self._per_account(month),
-            "tickets_opened_90d": self._per_account(quarter),
+            **{
+                f"tickets_opened_{days}d": opened.totals(opened.within(day, days), self._count)
+                for days in (28, RECENT_DAYS)
+            },
             # The day before is 0, whatever its hour.
-            "tickets_days_since_opened": np.ceil(days_from(0, youngest)) - 1,
-            "tickets_escalated_90d": self._per_account(quarter[escalated]),
+            "tickets_days_since_opened": day - 1 - last,
+            "tickets_escalated_90d": self._per_account(escalated),
         }
 
     def _backlog(self, as_of: int, standing: Mask) -> dict[str, Numbers]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.day_rows import Codes, Numbers, distinct, distinct_places, latest, order_of, summed
-from features.table_columns import TableColumns, days_before, days_from, some
+from features.table_columns import DAY_US, Mask, TableColumns, days_before, some
 
 #: Days of the recent windows.
 RECENT_DAYS = 90
@@ -24,7 +24,7 @@ class Contacts:
     Parameters
     ----------
     tickets : TableColumns
-        Of `LOOK_BACK_DAYS` before the first date, and later ones.
+        Those opened more than `LOOK_BACK_DAYS` before the first date are left aside.
     first : int
         The moment of the first date.
     """
@@ -44,6 +44,9 @@ class Contacts:
         self._by_person = order_of(self._person)
         self._rank = np.empty(len(tickets), dtype=np.int64)
         self._rank[self._by_person] = np.arange(len(tickets))
+        # Where no row comes late, every date sees the same one before a ticket.
+        is_late = "known_at" in tickets.columns
+        self._is_again = None if is_late else self._soon_again(np.arange(len(tickets)))
         self._is_live = tickets.is_text("channel", lambda text: text in _LIVE)
 
     def as_of(self, as_of: int) -> dict[str, Numbers]:
@@ -69,17 +72,24 @@ class Contacts:
 
     def _repeated(self, as_of: int) -> Numbers:
         """Return the share of a quarter's tickets that came soon after the same person's before."""
-        rows = self._opened_within(as_of, LOOK_BACK_DAYS)
-        rows = self._by_person[distinct(self._rank[rows], len(self._rank))]
-        person, account = self._person[rows], self._tickets.account[rows]
-        opened = self._tickets["opened_at"][rows]
-        soon = (person[1:] == person[:-1]) & (days_from(opened[:-1], opened[1:]) <= REPEAT_DAYS)
-        recent = opened >= days_before(as_of, RECENT_DAYS)
-        again = np.append(False, soon)[: len(rows)] & recent
+        is_again = self._is_again
+        if is_again is None:
+            is_again = self._soon_again(self._opened_within(as_of, LOOK_BACK_DAYS))
+        rows = self._opened_within(as_of, RECENT_DAYS)
+        account, again = self._tickets.account[rows], is_again[rows].astype(float)
         repeated, whole = (
-            summed(account, self._tickets.accounts, of.astype(float)) for of in (again, recent)
+            summed(account, self._tickets.accounts, weights) for weights in (again, None)
         )
         return repeated / some(whole)
+
+    def _soon_again(self, rows: npt.NDArray[np.intp]) -> Mask:
+        """Tell of which tickets one of some came from the same person in the days before."""
+        rows = self._by_person[distinct(self._rank[rows], len(self._rank))]
+        person, opened = self._person[rows], self._tickets["opened_at"][rows]
+        soon = (person[1:] == person[:-1]) & (np.diff(opened) <= REPEAT_DAYS * DAY_US)
+        is_again = np.zeros(len(self._tickets), dtype=bool)
+        is_again[rows[1:][soon]] = True
+        return is_again
 
     def _opened_within(self, as_of: int, days: float) -> npt.NDArray[np.intp]:
         """Return the tickets, in order, opened in so many days before a moment and known then."""
