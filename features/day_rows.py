@@ -67,7 +67,7 @@ class DayRows:
     member : array of int
         Number of the user or of the pair of account and event; −1 where there is none.
     day : array of int
-        Days from 1970-01-01.
+        Days from 1970-01-01, of 4 or 8 bytes.
     known : array of int or None
         The day on which a row was known; None where every row was known on its own day.
     values : mapping of str to array of float
@@ -100,7 +100,9 @@ class DayRows:
 
     def within(self, as_of: int, days: int, until_days: int = 0) -> Rows:
         """Return the rows of [as_of − days, as_of − until_days) that were known before as_of."""
-        first, past = np.searchsorted(self.day, [as_of - days, as_of - until_days])
+        # Of their own kind: else all days would be turned into numbers of another one.
+        ends = np.array([as_of - days, as_of - until_days], dtype=self.day.dtype)
+        first, past = np.searchsorted(self.day, ends)
         if self.known is None:
             return slice(int(first), int(past))
         known: npt.NDArray[np.intp] = np.flatnonzero(self.known[first:past] < as_of)

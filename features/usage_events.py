@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -213,7 +214,7 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
     table = pa.concat_tables(rolled_up, promote_options="permissive")
     ids, account = named_codes(table["account_id"])
     events, event = named_codes(table["event"])
-    columns = {"event": event, "day": table["day"].to_numpy().astype(np.int64)}
+    columns: dict[str, npt.NDArray[Any]] = {"event": event, "day": table["day"].to_numpy()}
     if "quantity" in table.column_names:
         columns["quantity"] = table["quantity"].to_numpy()
     if "known" in table.column_names and table["known"].null_count < len(table):
