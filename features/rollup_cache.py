@@ -38,13 +38,22 @@ class RollupCache:
         Made when something is first written.
     lock : threading.Lock
         Held while something is written: what stands under a key is written by one at a time.
+    notes : dict
+        Notes that were read or written.
     """
 
     folder: Path
     lock: Lock = field(default_factory=Lock, compare=False, repr=False)
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
-    def note(self, key: str) -> dict[str, Any]:
+    def note(self, key: str) -> Mapping[str, Any]:
         """Return what was noted under a key; empty where nothing sound is there."""
+        noted = self.notes.get(key) or self._read_note(key)
+        if noted:
+            self.notes[key] = noted
+        return noted
+
+    def _read_note(self, key: str) -> dict[str, Any]:
         try:
             text = (self.folder / f"{key}.json").read_text(encoding="utf-8")
             checksum, _, body = text.partition("\n")
@@ -98,11 +107,13 @@ class RollupCache:
         with self.lock:
             for name, content in contents.items():
                 _replace(self._file(key, name), content)
-            before = self.note(key)
-            digests = {**before.get("tables", {}), **made}
-            body = json.dumps({**before, **note, "tables": digests}, sort_keys=True)
+            # As it is on disk: another process may have written under the same key.
+            before = self._read_note(key)
+            noted = {**before, **note, "tables": {**before.get("tables", {}), **made}}
+            body = json.dumps(noted, sort_keys=True)
             text = f"{_digest(body.encode())}\n{body}"
             _replace(self.folder / f"{key}.json", text.encode())
+            self.notes[key] = json.loads(body)
 
     def contents(self, files: Iterable[Path]) -> dict[Path, str]:
         """Return a hash of every byte of each file.
@@ -147,6 +158,7 @@ class RollupCache:
 
     def remove(self, key: str) -> None:
         """Remove all that stands under a key."""
+        self.notes.pop(key, None)
         if not (self.folder / f"{key}.json").exists():
             return
         for old in self.folder.glob(f"{key}.*"):

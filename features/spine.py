@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.point_in_time import collect
+from features.point_in_time import Frame
+from features.table_columns import places_of
 from features.tables import Tables
+
+Times = npt.NDArray[np.datetime64]
 
 #: Where the grid of training dates begins.
 _FIRST_MONDAY = datetime(1900, 1, 1)
@@ -41,15 +46,19 @@ def build_spine(
     """
     accounts, paid = _accounts(tables), _paid(tables, active_order_days)
     days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})
-    number, names = pd.factorize(accounts["account_id"])
-    payer = pd.Index(names).get_indexer(pd.Index(paid["account_id"]))
-    paying = [_paying_on(accounts, paid, (number, payer), day) for day in days]
+    # Names that nobody reads are held against one another where they lie.
+    names = accounts["account_id"].dictionary_encode().combine_chunks()
+    number, payer = names.indices.to_numpy(), places_of(paid["account_id"], names.dictionary)
+    begun, held = _times(accounts), _times(paid)
+    paying = [_paying_on(begun, held, (number, payer), day.to_datetime64()) for day in days]
     rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
     # One copy of the accounts' columns for all dates.
-    spine = accounts.drop(columns="known_at", errors="ignore").take(rows)
+    there = [name for name in accounts.column_names if name != "known_at"]
+    spine: pd.DataFrame = accounts.select(there).to_pandas(split_blocks=True).take(rows)
+    spine.index = pd.RangeIndex(len(spine))
     as_of = np.repeat(np.array(days, dtype="datetime64[us]"), [len(found) for found in paying])
     spine.insert(1, "as_of", as_of)
-    return spine.reset_index(drop=True)
+    return spine
 
 
 def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
@@ -63,47 +72,62 @@ def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
     return build_spine(tables, [as_of]).drop(columns="as_of").set_index("account_id")
 
 
-def _accounts(tables: Tables) -> pd.DataFrame:
+def _accounts(tables: Tables) -> pa.Table:
+    """Return the accounts in order; texts are ordered as pandas orders them, by code points."""
     known = ("known_at",) if tables.has("accounts", "known_at") else ()
     there = [column for column in ATTRIBUTES if tables.has("accounts", column)]
-    rows = tables["accounts"].select("account_id", "created_at", *there, *known)
-    # On the engine: its order of texts is that of pandas, by code points.
-    return collect(rows.sort("account_id"))
+    rows = _collected(tables["accounts"].select("account_id", "created_at", *there, *known))
+    return rows.take(pc.sort_indices(rows["account_id"]))
 
 
-def _paid(tables: Tables, active_order_days: int) -> pd.DataFrame:
+def _paid(tables: Tables, active_order_days: int) -> pa.Table:
     """Return from when to when each account was paid for, as rows of its contracts tell it."""
     if not tables.has("subscriptions"):
         return _ordering(tables, active_order_days)
     known = ("known_at",) if tables.has("subscriptions", "known_at") else ()
     rows = tables["subscriptions"].filter(nw.col("mrr") > 0)
-    return collect(rows.select("account_id", "started_at", "ended_at", *known))
+    return _collected(rows.select("account_id", "started_at", "ended_at", *known))
 
 
-def _ordering(tables: Tables, active_order_days: int) -> pd.DataFrame:
+def _ordering(tables: Tables, active_order_days: int) -> pa.Table:
     """Return how long each day with an order keeps its account active."""
     day = nw.col("ordered_at").dt.truncate("1d").alias("started_at")
     known = ("known_at",) if tables.has("orders", "known_at") else ()
-    days = collect(tables["orders"].select("account_id", day, *known).unique())
-    return days.assign(ended_at=days["started_at"] + timedelta(days=active_order_days))
+    days = _collected(tables["orders"].select("account_id", day, *known).unique())
+    ends = pc.add(days["started_at"], pa.scalar(timedelta(days=active_order_days)))
+    return days.append_column("ended_at", ends)
+
+
+def _collected(frame: Frame) -> pa.Table:
+    """Run a lazy frame; times come in microseconds."""
+    table: pa.Table = frame.collect("pyarrow").to_native()
+    for place, name in enumerate(table.column_names):
+        if name.endswith("_at"):
+            table = table.set_column(place, name, table[name].cast(pa.timestamp("us")))
+    return table
+
+
+def _times(rows: pa.Table) -> dict[str, Times]:
+    """Return the columns that hold times; NaT where there is none."""
+    return {name: rows[name].to_numpy() for name in rows.column_names if name.endswith("_at")}
 
 
 def _paying_on(
-    accounts: pd.DataFrame,
-    paid: pd.DataFrame,
-    numbers: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
-    day: pd.Timestamp,
+    accounts: Mapping[str, Times],
+    paid: Mapping[str, Times],
+    numbers: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
+    day: np.datetime64,
 ) -> npt.NDArray[np.intp]:
-    """Return the rows of the accounts that pay on a date; `numbers` name those of both frames."""
+    """Return the rows of the accounts that pay on a date; `numbers` name those of both."""
     number, payer = numbers
     running = _known(paid, "started_at", day) & ~(paid["ended_at"] < day)
     # A payment by nobody who is known stands at −1, the last.
-    pays = np.zeros(len(accounts) + 1, dtype=bool)
-    pays[payer[running.to_numpy()]] = True
-    return np.flatnonzero(pays[number] & _known(accounts, "created_at", day).to_numpy())
+    pays = np.zeros(len(number) + 1, dtype=bool)
+    pays[payer[running]] = True
+    return np.flatnonzero(pays[number] & _known(accounts, "created_at", day))
 
 
-def _known(rows: pd.DataFrame, dated_by: str, day: pd.Timestamp) -> pd.Series[bool]:
+def _known(rows: Mapping[str, Times], dated_by: str, day: np.datetime64) -> npt.NDArray[np.bool_]:
     """Tell which rows had happened, and had reached the warehouse, before the date."""
     known = rows[dated_by] < day
     return known & ~(rows["known_at"] >= day) if "known_at" in rows else known

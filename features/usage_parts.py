@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -106,35 +106,51 @@ class UsageParts:
         of : str, callable, sequence of str
             The roll-up, as in `tables`.
         """
-        found = []
+        rolled, roll, columns = of
+        answered, told = self._answered(name), {}
+        for key, asked in self._asked(ask, rolled, roll):
+            question = (key, digest_of_table(asked))
+            told[question] = answered.get(question)
+            if told[question] is None:
+                (rows,) = self._of(rolled, roll, [key], columns)
+                told[question] = answer(rows, asked)
+        if told.keys() - answered.keys():
+            self._keep_answers(name, told)
+        return list(told.values())
+
+    def _asked(
+        self, ask: Callable[[int, int], pa.Table], rolled: str, roll: Roll
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the key of each file that is asked something, and what."""
         for key in self.keys.values():
             days = self._days(key)
             if days is None:
-                self._made(*of[:2], key)
+                self._made(rolled, roll, key)
                 days = self._days(key)
             asked = ask(days[0], days[1] + 1) if days else []
             if len(asked):
-                found.append(self._answer(name, key, asked, answer, of))
+                yield key, asked
+
+    def _answered(self, name: str) -> dict[tuple[str, str], pa.Table]:
+        """Return the answers that were kept, by file and question."""
+        key = _answers_key(self.source, name)
+        table = self.cache.tables(key, name)
+        found: dict[tuple[str, str], pa.Table] = {}
+        if table is not None:
+            past = 0
+            for file, question, count in self.cache.note(key)["answered"]:
+                found[file, question] = table.slice(past, count)
+                past += count
         return found
 
-    def _answer(
-        self,
-        name: str,
-        key: str,
-        asked: pa.Table,
-        answer: Callable[[pa.Table, pa.Table], pa.Table],
-        of: tuple[str, Roll, Sequence[str]],
-    ) -> pa.Table:
-        question = digest_of_table(asked)
-        if self.cache.note(key).get(name) == question:
-            told = self.cache.tables(key, name)
-            if told is not None:
-                return told
-        rolled, roll, columns = of
-        (rows,) = self._of(rolled, roll, [key], columns)
-        told = answer(rows, asked)
-        self._keep(key, {name: told}, {name: question})
-        return told
+    def _keep_answers(self, name: str, told: Mapping[tuple[str, str], pa.Table]) -> None:
+        """Keep the answers of all files as one: they are few, and a file for each reads slowly."""
+        answered = [(*question, len(table)) for question, table in told.items()]
+        self.cache.write(
+            _answers_key(self.source, name),
+            {name: pa.concat_tables(told.values())},
+            {"source": self.source, "of": self.source, "answered": answered},
+        )
 
     def so_far(
         self, name: str, rolled: str, roll: Roll, extend: Extend, *, before: int | None = None
@@ -229,7 +245,7 @@ class UsageParts:
 
     def forget_earlier(self) -> None:
         """Remove what was kept of earlier contents of these files."""
-        self.cache.forget(self.source, [*self.keys.values(), *self._sums().chain])
+        self.cache.forget(self.source, [self.source, *self.keys.values(), *self._sums().chain])
 
     def _passed(self, key: str, observed_until: datetime | None) -> bool:
         noted = self.cache.note(key).get("checked_until")
@@ -237,6 +253,10 @@ class UsageParts:
 
     def _keep(self, key: str, tables: Mapping[str, pa.Table], note: Mapping[str, Any]) -> None:
         self.cache.write(key, tables, {"source": self.source, **note})
+
+
+def _answers_key(source: str, name: str) -> str:
+    return hashlib.sha256(f"{name} of {source}".encode()).hexdigest()[:32]
 
 
 def _last(days: pa.Table) -> datetime | None:
