@@ -127,7 +127,12 @@ class Rule:
 
 
 def evaluate(
-    connection: Connection, table: OpenTable, rules: Sequence[Rule], *, raw: bool = False
+    connection: Connection,
+    table: OpenTable,
+    rules: Sequence[Rule],
+    *,
+    raw: bool = False,
+    count: str = "count(*)",
 ) -> list[Finding]:
     """Count the rows that each rule concerns.
 
@@ -141,6 +146,8 @@ def evaluate(
         What no row should be.
     raw : bool
         Look at the rows as they came rather than at the cast ones.
+    count : str
+        SQL that tells how many rows stand for those it is asked of.
     """
     if not rules:
         return []
@@ -148,7 +155,7 @@ def evaluate(
     # Each rule is a query of its own: what smallest and largest values of the rows' pieces, or
     # of a file, tell of it need not be scanned.
     queries = " UNION ALL ".join(
-        f"(SELECT {place}, count(*), min(CAST({rule.example} AS VARCHAR)) FROM {rows} "
+        f"(SELECT {place}, {count}, min(CAST({rule.example} AS VARCHAR)) FROM {rows} "
         f"WHERE {rule.where})"
         for place, rule in enumerate(rules)
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -57,7 +58,9 @@ def _spans(before: pa.Table | None, days: list[pa.Table]) -> pa.Table:
     first, last = (rows[name].cast(pa.int64()).to_numpy() for name in ("first", "last"))
     return pa.table(
         {
-            "account_id": names.dictionary_encode(),
+            "account_id": pa.DictionaryArray.from_arrays(
+                np.arange(len(names), dtype=np.int32), names
+            ),
             "n": summed(code, len(names), rows["n"].to_numpy()),
             "first": pa.array(earliest(code, len(names), first), pa.timestamp("us")),
             "last": pa.array(-earliest(code, len(names), -last), pa.timestamp("us")),

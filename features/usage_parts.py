@@ -228,8 +228,10 @@ class UsageParts:
         rows = nw.from_native(self.connection.sql(self.rows(file)))
         table = collected(roll(prepared(rows))).sort_by("day")
         ends = pc.min_max(table["day"]).as_py()
-        days = [] if ends["min"] is None else [ends["min"], ends["max"]]
-        self._keep(key, {name: table}, {"days": days})
+        note: dict[str, Any] = {"days": [] if ends["min"] is None else [ends["min"], ends["max"]]}
+        if "last" in table.column_names:
+            note["last_time"] = str(_last(table))
+        self._keep(key, {name: table}, note)
         return table
 
     def unchecked(self, observed_until: datetime | None) -> list[Path]:
@@ -239,9 +241,9 @@ class UsageParts:
     def note_checked(self) -> None:
         """Note that every row passed, and a time that no time of a file lies past."""
         for key in self.keys.values():
-            if "checked_until" not in self.cache.note(key):
-                days = self.cache.tables(key, "days")
-                self._keep(key, {}, {"checked_until": str(None if days is None else _last(days))})
+            noted = self.cache.note(key)
+            if "checked_until" not in noted:
+                self._keep(key, {}, {"checked_until": noted.get("last_time", str(None))})
 
     def forget_earlier(self) -> None:
         """Remove what was kept of earlier contents of these files."""
