@@ -11,8 +11,11 @@ BETTER = {1: "higher", 0: "neither", -1: "lower"}
 _INTRODUCTION = """# The features
 Every feature there is, as of a date: what it is counted in, how far back it looks, whether a
 higher value is the healthier one, and what an absent value and a zero say. An absent value means
-that there was nothing to measure; a zero, that it stopped. Units: a *ratio* is the natural
-logarithm of one level over another, a *change* the share by which a level rose, a *flag* 1 or 0.
+that there was nothing to measure; a zero, that it stopped. Trends, habits and silences over days
+that the account was not yet there for are absent (*insufficient history*); counts and levels of a
+window are told of young accounts, too: what happened is true of them. Units: a *ratio* is the
+natural logarithm of one level over another, a *change* the share by which a level rose, a *flag* 1
+or 0.
 
 This page is made by `python -m features > features/CATALOGUE.md` and kept in step by a
 test; `health features --list` prints the same. Beside the features the table has account_id,

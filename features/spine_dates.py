@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -56,6 +57,11 @@ class OneDate:
         if name in self.spine.columns:
             return self.spine[name].to_numpy(dtype=float)
         return np.full(len(self), np.nan)
+
+    def younger_than(self, days: int) -> npt.NDArray[np.bool_]:
+        """Tell which accounts were created within so many days before the date."""
+        young = self.spine["created_at"] > self.as_of - timedelta(days=days)
+        return young.to_numpy(dtype=bool)
 
     def laid(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
         """Lay values that have an entry per account of the spine on the rows of this date."""

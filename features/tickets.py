@@ -49,7 +49,7 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     tables : Tables
         Without tickets every feature is NaN.
     dates : SpineDates
-        The accounts and dates.
+        The spine needs created_at.
     """
     if not tables.has("tickets"):
         return lambda _: {}
@@ -67,7 +67,9 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
         for name, denominator in _PER.items():
             out[name] = opened / some(date.feature(denominator))
         active = date.feature("usage_active_days_28d") > 0
-        out["tickets_silent_90d"] = np.where(active, opened == 0, np.nan)
+        # Nobody has been silent for longer than being there.
+        whole = active & ~date.younger_than(RECENT_DAYS)
+        out["tickets_silent_90d"] = np.where(whole, opened == 0, np.nan)
         return {name: values for name, values in out.items() if name not in not_there}
 
     return told

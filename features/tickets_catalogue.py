@@ -63,7 +63,7 @@ _VOLUME = (
         "Uses the product, and has opened no ticket in 90 days",
         "opened a ticket in the last 90 days",
         direction=0,
-        null="was not active in 28 days, or use is not recorded",
+        null="insufficient history: younger than 90 days, not active in 28, or use is not recorded",
     ),
     _ticket(
         "repeated_share_90d",

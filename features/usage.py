@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -96,7 +95,7 @@ def _seen_since(use: DailyUse, as_of: int, days: int) -> bool:
 
 def _habits(date: OneDate, told: Mapping[str, Numbers]) -> dict[str, Numbers]:
     """Blank what an account is too young for, and hold its trend against the fleet's."""
-    young = (date.spine["created_at"] > date.as_of - timedelta(days=REACH_DAYS)).to_numpy()
+    young = date.younger_than(REACH_DAYS)
     out = {name: np.where(young, np.nan, told[name]) for name in _HABITS}
     trend = out["usage_events_trend"]
     fleet = trend[~np.isnan(trend)]

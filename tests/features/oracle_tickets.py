@@ -115,7 +115,7 @@ def since_opened(then: Then, account: str) -> Value:
 
 @oracle("tickets_silent_90d")
 def silent(then: Then, account: str) -> Value:
-    if not then.uses(account, 28):
+    if not then.uses(account, 28) or then.days_since(then.created[account]) < 90:
         return None
     return float(not _opened(then, account, 90))
 

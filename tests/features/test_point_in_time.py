@@ -229,6 +229,18 @@ def test_a_solution_is_seen_once_found() -> None:
     assert list(told["tickets_resolution_hours_median_90d"].isna()) == [False, True, True]
 
 
+def test_silent_is_told_of_accounts_that_were_there_for_the_whole_window() -> None:
+    opened = {"tickets": [_ticket_at(ago(5))]}
+    rows = _company({}, {}, opened, opened)
+    for row, age in zip(rows["accounts"], (90, 89, 90, 89), strict=True):
+        row["created_at"] = ago(age)
+    tables = open_tables(rows)
+    spine = build_spine(tables, [DAY]).assign(usage_active_days_28d=3.0)
+    silent = one_family(tickets, tables, spine)["tickets_silent_90d"]
+    assert list(silent.iloc[[0, 2]]) == [1, 0]
+    assert silent.iloc[[1, 3]].isna().all()
+
+
 def test_reopened_is_open_again() -> None:
     row = _ticket_at(ago(20), solved_at=ago(15), reopened_at=ago(9))
     told = _told(
