@@ -69,11 +69,7 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
     found: list[Finding] = []
     surveys, tickets = tables.get("surveys"), tables.get("tickets")
     if tickets is not None and tickets.has("csat"):
-        what, fix = "lies outside its scale (1-5)", "bring the ratings to 1-5 with sql"
-        where = "csat NOT BETWEEN 1 AND 5"
-        found += evaluate(
-            connection, tickets, [Rule("score_outside_scale", "csat", where, "csat", what, fix)]
-        )
+        found += evaluate(connection, tickets, _rating_rules(tickets))
     if surveys is None or not surveys.has("kind"):
         return found
     # Many answers are alike, and are looked at once.
@@ -94,6 +90,19 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
     ]
     answers = replace(surveys, view="temp.answers", whole=surveys.view)
     return found + evaluate(connection, answers, rules, count="sum(n)")
+
+
+def _rating_rules(tickets: OpenTable) -> list[Rule]:
+    what, fix = "lies outside its scale (1-5)", "bring the ratings to 1-5 with sql"
+    where = "csat NOT BETWEEN 1 AND 5"
+    outside = Rule("score_outside_scale", "csat", where, "csat", what, fix)
+    where, what = "csat IS NOT NULL AND csat_at IS NULL", "has no csat_at and is never counted"
+    if not tickets.has("csat_at"):
+        where = "csat IS NOT NULL"
+        what = "has no csat_at and counts from when its ticket was solved, which may be too early"
+    fix = "map csat_at to the time at which the rating was given"
+    shown = "'ticket_id ' || ticket_id" if tickets.has("ticket_id") else "csat"
+    return [outside, Rule("rating_without_time", "csat", where, shown, what, fix, "warning")]
 
 
 def _scale_rule() -> Rule:

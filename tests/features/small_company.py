@@ -28,9 +28,9 @@ FILES = {
 002,login,2025-06-01T12:30:00,2
 003,report,2025-12-30,3
 """,
-    "tickets": """account_id,ticket_id,opened_at,solved_at,escalated,csat
-001,T1,2025-05-02T10:00:00Z,2025-05-03T10:00:00+02:00,true,5
-002,T2,2025-06-02 10:00,,false,
+    "tickets": """account_id,ticket_id,opened_at,solved_at,escalated,csat,csat_at
+001,T1,2025-05-02T10:00:00Z,2025-05-03T10:00:00+02:00,true,5,2025-05-04
+002,T2,2025-06-02 10:00,,false,,
 """,
     "surveys": """account_id,kind,answered_at,score,scale
 001,nps,2025-05-05,9,0-10

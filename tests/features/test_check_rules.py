@@ -170,6 +170,15 @@ def test_ratings_of_tickets_are_on_one_to_five(tmp_path: Path) -> None:
     )
 
 
+def test_ratings_without_a_time_are_told(tmp_path: Path) -> None:
+    empty = warned(tmp_path, tickets=FILES["tickets"].replace(",5,2025-05-04", ",5,"))
+    assert (empty["rating_without_time"].rows, empty["rating_without_time"].total) == (1, 2)
+    assert empty["rating_without_time"].example == "ticket_id T1"
+    assert "never counted" in empty["rating_without_time"].what
+    absent = warned(tmp_path, tickets=FILES["tickets"].replace("csat_at", "something"))
+    assert "solved" in absent["rating_without_time"].what
+
+
 def test_the_same_subscription_row_twice(tmp_path: Path) -> None:
     text = (
         "account_id,product,started_at,ended_at,mrr,subscription_id\n"

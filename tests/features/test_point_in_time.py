@@ -220,6 +220,30 @@ def test_a_rating_is_seen_once_given() -> None:
     assert told.loc[1:, "tickets_csat_180d"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("missing", "seen"),
+    [
+        # A rating without a time of its own is never seen where others have one.
+        ({"known_at"}, [False, False, False, False]),
+        # Else it counts from the solution, or the closing, before the date.
+        ({"csat_at"}, [True, False, True, False]),
+        # Without these, from 30 days after the opening.
+        ({"csat_at", "solved_at", "closed_at"}, [True, True, True, False]),
+    ],
+)
+def test_a_rating_without_a_time(missing: set[str], seen: list[bool]) -> None:
+    rows = (
+        _ticket_at(ago(40), solved_at=ago(1), csat=5.0),
+        _ticket_at(ago(40), solved_at=DAY, csat=5.0),
+        _ticket_at(ago(31), closed_at=ago(1), csat=5.0),
+        _ticket_at(ago(30), csat=5.0),
+    )
+    told = _told(
+        *({"tickets": [row]} for row in rows), family="tickets", without={"tickets": missing}
+    )
+    assert list(told["tickets_csat_180d"].notna()) == seen
+
+
 def test_a_solution_is_seen_once_found() -> None:
     times = (ago(1), DAY, ago(-3))
     told = _told(
