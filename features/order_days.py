@@ -11,7 +11,7 @@ import pandas as pd
 from features.day_rows import DayRows, Numbers, day_number
 from features.order_intervals import HABIT_DAYS, Intervals
 from features.spine_dates import ByAccount
-from features.table_columns import bring_in
+from features.table_columns import TableColumns, bring_in
 from features.tables import Tables
 
 #: Windows of what was ordered lately.
@@ -22,6 +22,8 @@ _FOUR_QUARTERS = 360
 
 class OrderDays:
     """The orders of a company, looked at as of one date after another.
+
+    What was given back, a row with an amount below zero, is no order.
 
     Parameters
     ----------
@@ -34,10 +36,12 @@ class OrderDays:
     """
 
     def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
-        self._rows = _brought_in(tables, spine, accounts)
+        rows = _brought_in(tables, spine, accounts)
+        is_order = rows["amount"] >= 0
         self._count = len(accounts)
+        self._orders, self._given_back = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
         dates = [day_number(date) for date in spine["as_of"].unique()]
-        self._intervals = Intervals(self._rows, self._count, dates)
+        self._intervals = Intervals(self._orders, self._count, dates)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return what every account ordered, as of a date.
@@ -45,10 +49,12 @@ class OrderDays:
         Returns
         -------
         mapping of str to array of float
-            since, the days since the latest order (1 where that was on the day before); count and
-            amount of each of `WINDOWS`, as ``count_90d``; amount_before, of the three quarters
-            before the last one; interval, the median of days from one day with orders to the next,
-            and intervals, how many there are. NaN where no order was known.
+            since, the days since the latest order (1 where that was on the day before); of each
+            of `WINDOWS` the orders' count, what was bought with them, and the amount that is left
+            of this without what was given back in the window, as ``count_90d``, ``bought_90d`` and
+            ``amount_90d``; amount_before, of the three quarters before the last one; interval, the
+            median of days from one day with orders to the next, and intervals, how many there are.
+            NaN where no order was known.
         """
         as_of = day_number(day)
         since = as_of - self._last_day(as_of)
@@ -57,26 +63,39 @@ class OrderDays:
         return {"since": since} | {n: np.where(never, np.nan, v) for n, v in out.items()}
 
     def _last_day(self, as_of: int) -> Numbers:
-        rows, last = self._rows, np.full(self._count, np.nan)
+        rows, last = self._orders, np.full(self._count, np.nan)
         before = rows.within(as_of, as_of - int(rows.day.min(initial=as_of)))
         # In order of day: the last one written stays.
         last[rows.account[before]] = rows.day[before]
         return last
 
     def _levels(self, as_of: int) -> ByAccount:
-        rows, out = self._rows, {}
+        out: ByAccount = {}
         for window in WINDOWS:
-            inside = rows.within(as_of, window)
-            out[f"count_{window}d"] = rows.totals(inside, self._count)
-            out[f"amount_{window}d"] = rows.totals(inside, self._count, "amount")
-        before = rows.within(as_of, _FOUR_QUARTERS, WINDOWS[0])
-        return out | {"amount_before": rows.totals(before, self._count, "amount")}
+            inside = self._orders.within(as_of, window)
+            out[f"count_{window}d"] = self._orders.totals(inside, self._count)
+            out[f"bought_{window}d"] = self._orders.totals(inside, self._count, "amount")
+            given_back = self._sum(self._given_back, as_of, window)
+            out[f"amount_{window}d"] = out[f"bought_{window}d"] + given_back
+        before = (
+            self._sum(rows, as_of, _FOUR_QUARTERS, WINDOWS[0])
+            for rows in (self._orders, self._given_back)
+        )
+        return out | {"amount_before": np.sum(list(before), axis=0)}
+
+    def _sum(self, rows: DayRows, as_of: int, days: int, until_days: int = 0) -> Numbers:
+        return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")
 
 
-def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> DayRows:
-    """Return the orders that any date sees, in order of their day, each brought in once.
+def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> TableColumns:
+    """Return the orders that any date sees: each is brought in once.
 
-    Of what an account ordered before every window the last one stands for all.
+    Returns
+    -------
+    TableColumns
+        day; amount; known, the day on which a row was known where that was late, NaN elsewhere,
+        where rows tell it. Of what an account ordered before every window the last order stands
+        for all.
     """
     first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
     at, known_at = nw.col("ordered_at"), nw.col("known_at")
@@ -87,14 +106,17 @@ def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) ->
         late = nw.when((known_at >= first) & (known_at > at))
         rows, keys = rows.with_columns(known=late.then(known_at.dt.date())), [*keys, "known"]
     start = first - timedelta(days=HABIT_DAYS)
-    older = rows.filter(at < start).group_by(*keys).agg(at.max())
+    older = rows.filter(at < start, nw.col("amount") >= 0).group_by(*keys).agg(at.max())
     older = older.with_columns(amount=nw.lit(0.0))
     both = [
         part.select(*keys, "amount", at.dt.date().alias("day"))
         for part in (older, rows.filter(at >= start))
     ]
-    brought = bring_in(nw.concat(both, how="vertical"), accounts)
-    day, known = brought["day"].astype(np.int64), brought.columns.get("known")
-    late_days = None if known is None else np.fmax(day, known).astype(np.int64)
-    owner, amounts = brought.account, {"amount": brought["amount"]}
-    return DayRows.ordered(owner, owner, day, late_days, amounts)
+    return bring_in(nw.concat(both, how="vertical"), accounts)
+
+
+def _by_day(rows: TableColumns) -> DayRows:
+    day, late = rows["day"].astype(np.int64), None
+    if "known" in rows.columns and not np.isnan(rows["known"]).all():
+        late = np.fmax(day, rows["known"]).astype(np.int64)
+    return DayRows.ordered(rows.account, rows.account, day, late, {"amount": rows["amount"]})

@@ -65,8 +65,8 @@ FEATURES = (
             w,
             "money",
             0,
-            f"Ordered for {{value}} in the last {w} days",
-            f"nothing was ordered in the last {w} days",
+            f"Ordered for {{value}} in the last {w} days, less what was given back",
+            f"nothing was ordered in the last {w} days, or as much given back",
             size=True,
         )
         for w in WINDOWS
@@ -76,7 +76,7 @@ FEATURES = (
         365,
         "money",
         0,
-        "An order of the last 365 days is worth {value} on average",
+        "An order of the last 365 days is worth {value} on average, whatever was given back",
         "the orders of 365 days are worth nothing",
         null="nothing was ordered in 365 days",
         size=True,
@@ -86,9 +86,10 @@ FEATURES = (
         360,
         "change",
         1,
-        "The amount ordered in 90 days is {value} against the three quarters before",
+        "The amount ordered in 90 days, less what was given back, is {value} "
+        "against the three quarters before",
         "the amount ordered in 90 days is unchanged against the three quarters before",
-        null="insufficient history: nothing was ordered in the three quarters before",
+        null="insufficient history: nothing ordered and kept in the three quarters before",
     ),
     _order(
         "interval_days_median",
@@ -135,7 +136,7 @@ def _columns(ordered: ByAccount) -> dict[str, Numbers]:
     out = {f"orders_{n}_{w}d": ordered[f"{n}_{w}d"] for n in ("count", "amount") for w in WINDOWS}
     return out | {
         "orders_recency_days": since - 1,
-        "orders_mean_amount_365d": ordered["amount_365d"] / some(ordered["count_365d"]),
+        "orders_mean_amount_365d": ordered["bought_365d"] / some(ordered["count_365d"]),
         "orders_amount_change_90d": ordered["amount_90d"] / (some(before) / 3) - 1,
         "orders_interval_days_median": usual,
         "orders_interval_vs_habit": np.log(since / usual),

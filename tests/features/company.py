@@ -369,7 +369,7 @@ def surveys() -> list[Row]:
 
 
 def orders() -> list[Row]:
-    """Return orders with a habit, without one, twice a day, at the date, and late ones."""
+    """Return orders with a habit, without one, twice a day, given back, at the date, and late."""
 
     def order(account: str, at: datetime, amount: float, **rest: Any) -> Row:
         return {"account_id": account, "ordered_at": at, "amount": amount, **rest}
@@ -384,6 +384,11 @@ def orders() -> list[Row]:
         order("young", ago(5), 30.0),
         order("late", ago(12), 0.0),
         order("gone", ago(3), 9.0),
+        # Given back: on a day without an order, on one with, after all of them, by whom never.
+        *(order("busy", ago(day), -4.0) for day in (2, 15, 45, 120)),
+        order("busy", ago(10), -300.0, known_at=ago(0)),
+        order("silent", ago(100), -20.0),
+        order("never", ago(8), -5.0),
     ]
 
 

@@ -6,31 +6,35 @@ import math
 from itertools import pairwise
 from statistics import mean, median
 
+from tests.features.company import Row
 from tests.features.oracle import Then, Value, oracle
 
 
-def _amounts(then: Then, account: str, days: float, until: float = 0) -> list[float]:
-    return [
-        r["amount"]
-        for r in then.of("orders", account)
-        if until < then.days_since(r["ordered_at"]) <= days
-    ]
+def _orders(then: Then, account: str) -> list[Row]:
+    """Return the orders without what was given back."""
+    return [r for r in then.of("orders", account) if r["amount"] >= 0]
+
+
+def _amounts(then: Then, rows: list[Row], days: float, until: float = 0) -> list[float]:
+    return [r["amount"] for r in rows if until < then.days_since(r["ordered_at"]) <= days]
 
 
 @oracle("orders_recency_days")
 def recency(then: Then, account: str) -> Value:
-    days = [r["ordered_at"].date() for r in then.of("orders", account)]
+    days = [r["ordered_at"].date() for r in _orders(then, account)]
     return (then.day.date() - max(days)).days - 1 if days else None
 
 
 def _windowed(window: int) -> None:
     @oracle(f"orders_count_{window}d")
     def count(then: Then, account: str) -> Value:
-        return len(_amounts(then, account, window)) if then.of("orders", account) else None
+        orders = _orders(then, account)
+        return len(_amounts(then, orders, window)) if orders else None
 
     @oracle(f"orders_amount_{window}d")
     def amount(then: Then, account: str) -> Value:
-        return sum(_amounts(then, account, window)) if then.of("orders", account) else None
+        both = then.of("orders", account)
+        return sum(_amounts(then, both, window)) if _orders(then, account) else None
 
 
 for _window in (90, 365):
@@ -39,19 +43,20 @@ for _window in (90, 365):
 
 @oracle("orders_mean_amount_365d")
 def mean_amount(then: Then, account: str) -> Value:
-    amounts = _amounts(then, account, 365)
+    amounts = _amounts(then, _orders(then, account), 365)
     return mean(amounts) if amounts else None
 
 
 @oracle("orders_amount_change_90d")
 def amount_change(then: Then, account: str) -> Value:
-    now, before = sum(_amounts(then, account, 90)), sum(_amounts(then, account, 360, 90))
+    both = then.of("orders", account) if _orders(then, account) else []
+    now, before = sum(_amounts(then, both, 90)), sum(_amounts(then, both, 360, 90))
     return now / (before / 3) - 1 if before > 0 else None
 
 
 @oracle("orders_interval_days_median")
 def interval(then: Then, account: str) -> Value:
-    orders = [r for r in then.of("orders", account) if then.days_since(r["ordered_at"]) <= 730]
+    orders = [r for r in _orders(then, account) if then.days_since(r["ordered_at"]) <= 730]
     days = sorted({r["ordered_at"].date() for r in orders})
     gaps = [(after - before).days for before, after in pairwise(days)]
     return median(gaps) if len(gaps) >= 2 else None

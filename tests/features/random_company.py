@@ -138,6 +138,6 @@ def _order(chance: Random) -> Row:
     return {
         "account_id": chance.choice(ACCOUNTS),
         "ordered_at": _time(chance),
-        "amount": chance.choice((0.0, 10.0, 25.5)),
+        "amount": chance.choice((0.0, 10.0, 25.5, -8.0)),
         "known_at": _known(chance),
     }

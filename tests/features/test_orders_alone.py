@@ -49,6 +49,21 @@ def test_features_are_made_from_orders_and_what_hangs_on_contracts_is_null() -> 
     assert built[contract].isna().all(axis=None)
 
 
+def test_what_is_given_back_is_no_order() -> None:
+    rows = _shop(*(_order("a", day, amount=100.0) for day in (40, 30, 20)))
+    rows["orders"].append(_order("a", 1, amount=-100.0))
+    rows["orders"] += [_order("b", 200), _order("b", 2, amount=-10.0)]
+    rows["orders"].append(_order("c", 2, amount=-10.0))
+    built = build_features(open_tables(rows), [DAY]).set_index("account_id")
+    told = built.filter(like="orders_").rename(columns=lambda name: name.removeprefix("orders_"))
+    assert told.loc["a", ["recency_days", "count_90d", "count_365d"]].tolist() == [19, 3, 3]
+    assert told.loc["a", ["amount_90d", "mean_amount_365d"]].tolist() == [200, 100]
+    assert told.loc["a", "interval_days_median"] == 10
+    assert told.loc["b", ["recency_days", "count_90d", "amount_90d"]].tolist() == [199, 0, -10]
+    assert told.loc["b", "amount_change_90d"] == pytest.approx(-10 / (10 / 3) - 1)
+    assert told.loc["c"].isna().all()
+
+
 def test_an_account_is_as_old_as_its_first_order_that_was_known() -> None:
     early = [_order("a", 900, known_at=ago(0)), _order("b", 850, known_at=ago(840))]
     rows = _shop(*early, *(_order(account, 20) for account in "abc"))
