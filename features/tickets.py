@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import DayRows, Numbers, earliest, summed
+from features.day_rows import BEFORE_ALL_DAYS, Numbers, earliest, summed
 from features.spine_dates import ByAccount, OneDate, SpineDates, Told
 from features.table_columns import (
     DAY_US,
@@ -84,10 +84,7 @@ class _Tickets:
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
         self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
-        known_on = self._seen_from // DAY_US if "known_at" in rows.columns else None
-        self._opened_on = DayRows.ordered(
-            rows.account, rows.account, rows["opened_at"] // DAY_US, known_on, {}
-        )
+        self._opened_on = (rows["opened_at"] // DAY_US).astype(np.int32)
         # Both times of a solution are those of a spell.
         account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
         self._first_reply = Speed(
@@ -117,25 +114,22 @@ class _Tickets:
         return summed(self._rows.account[tickets], self._count, weights)
 
     def _opened(self, as_of: int, known: Mask) -> dict[str, Numbers]:
-        day, opened = as_of // DAY_US, self._opened_on
-        year = opened.within(day, PAST_DAYS)
-        last = np.full(self._count, np.nan)
-        # They come in order of their day: the last one written stays.
-        last[opened.account[year]] = opened.day[year]
-        quarter = np.flatnonzero(within(self._rows["opened_at"], as_of, RECENT_DAYS) & known)
+        opened = np.where(known, self._opened_on, np.int32(BEFORE_ALL_DAYS))
+        last = np.full(self._count, BEFORE_ALL_DAYS, dtype=np.int32)
+        np.maximum.at(last, self._rows.account, opened)
+        day = as_of // DAY_US
+        month, quarter = (np.flatnonzero(opened >= day - days) for days in (28, RECENT_DAYS))
         escalated = quarter[is_escalated(self._rows, quarter, as_of)]
         return {
-            **{
-                f"tickets_opened_{days}d": opened.totals(opened.within(day, days), self._count)
-                for days in (28, RECENT_DAYS)
-            },
+            "tickets_opened_28d": self._per_account(month),
+            "tickets_opened_90d": self._per_account(quarter),
             # The day before is 0, whatever its hour.
-            "tickets_days_since_opened": day - 1 - last,
+            "tickets_days_since_opened": np.where(last >= day - PAST_DAYS, day - 1 - last, np.nan),
             "tickets_escalated_90d": self._per_account(escalated),
         }
 
     def _backlog(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
-        waiting = self._spells.ticket[np.flatnonzero(standing & self._spells.is_open)]
+        waiting = self._spells.tickets(np.flatnonzero(standing & self._spells.is_open))
         urgent = waiting[is_urgent(self._rows, waiting, as_of)]
         age = days_from(self._rows["opened_at"][waiting], as_of)
         count = self._per_account(waiting)
@@ -157,11 +151,11 @@ class _Tickets:
         reopened = ended[spells.is_reopened[ended]]
         rated = np.flatnonzero(standing & within(spells.rated_at, as_of, 180))
         recent = within(spells.rated_at[rated], as_of, RECENT_DAYS)
-        rated = spells.ticket[rated]
+        rated = spells.tickets(rated)
         is_satisfied, is_bad = (self._rows[name][rated] for name in ("is_satisfied", "is_bad"))
         return {
-            "tickets_reopen_rate_90d": self._per_account(spells.ticket[reopened])
-            / some(self._per_account(spells.ticket[ended])),
+            "tickets_reopen_rate_90d": self._per_account(spells.tickets(reopened))
+            / some(self._per_account(spells.tickets(ended))),
             "tickets_csat_180d": self._per_account(rated[is_satisfied == 1])
             / some(self._per_account(rated[is_satisfied >= 0])),
             "tickets_badly_rated_90d": self._per_account(rated[(is_bad == 1) & recent]),

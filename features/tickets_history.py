@@ -35,7 +35,7 @@ _OPTIONAL: dict[str, Kind] = {
     **dict.fromkeys(("requester_id", "channel"), "text"),
     **dict.fromkeys(("is_urgent", "was_urgent", "is_escalated", "is_satisfied", "is_bad"), "flag"),
 }
-#: A spell's rows of all tickets, or of some.
+#: Rows of some tickets, or of all.
 _Rows = slice | npt.NDArray[np.intp]
 
 
@@ -48,8 +48,8 @@ class Spells:
 
     Attributes
     ----------
-    ticket : array of int
-        Row of the ticket.
+    ticket : array of int, or slice
+        Row of the ticket; a slice where every ticket stands in a single spell.
     since, until : array of int
         Moments of the change that began the spell, and of the next one (`NEVER` for none).
     is_open, is_reopened : array of bool
@@ -65,7 +65,7 @@ class Spells:
         When its rating became known, from the best column there is.
     """
 
-    ticket: npt.NDArray[np.intp]
+    ticket: _Rows
     since: Times
     until: Times
     is_open: Mask
@@ -78,6 +78,10 @@ class Spells:
     def as_of(self, as_of: int) -> Mask:
         """Tell which spells a date lies in."""
         return (self.since < as_of) & (as_of <= self.until)
+
+    def tickets(self, spells: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the rows of the tickets of some spells."""
+        return spells if isinstance(self.ticket, slice) else self.ticket[spells]
 
 
 def tickets_brought_in(
@@ -208,7 +212,7 @@ def _spells(
     resolved = np.where(lasting, solved, closed)
     resolved[is_open] = NEVER
     return Spells(
-        ticket=np.arange(len(tickets))[rows],
+        ticket=rows,
         since=since,
         until=until,
         is_open=is_open,
