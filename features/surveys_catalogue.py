@@ -71,7 +71,7 @@ _NPS = (
         1,
         "Change of NPS against the half-year before: {value}",
         "NPS is the same as in the half-year before",
-        null="no NPS answer in 180 days or in the 180 before",
+        null="insufficient history: no NPS answer in 180 days or in the 180 before",
     ),
     _survey(
         "detractors_180d",
@@ -139,7 +139,7 @@ _CSAT = (
         1,
         "Change of the satisfied share (CSAT) against the half-year before: {value}",
         "the satisfied share (CSAT) is the same as in the half-year before",
-        null="no satisfaction answer (CSAT) in 180 days or in the 180 before",
+        null="insufficient history: no satisfaction answer (CSAT) in 180 days or in the 180 before",
     ),
 )
 _CES = (
@@ -198,7 +198,7 @@ _CES = (
         1,
         "Change of ease (CES, of 7) against the half-year before: {value}",
         "ease (CES) is the same as in the half-year before",
-        null="no answer on ease (CES) in 180 days or in the 180 before",
+        null="insufficient history: no answer on ease (CES) in 180 days or in the 180 before",
     ),
 )
 _ANSWERING = (
