@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import narwhals as nw
@@ -10,10 +11,10 @@ import pandas as pd
 
 from features.day_rows import Numbers
 from features.feature import Feature, Unit
-from features.order_days import WINDOWS, OrderDays
+from features.order_days import FOUR_QUARTERS, WINDOWS, OrderDays
 from features.order_intervals import HABIT_DAYS
 from features.point_in_time import collect, known_rows
-from features.spine_dates import ByAccount, SpineDates, Told
+from features.spine_dates import OneDate, SpineDates, Told
 from features.table_columns import some
 from features.tables import Tables
 
@@ -89,7 +90,8 @@ FEATURES = (
         "The amount ordered in 90 days, less what was given back, is {value} "
         "against the three quarters before",
         "the amount ordered in 90 days is unchanged against the three quarters before",
-        null="insufficient history: nothing ordered and kept in the three quarters before",
+        null="insufficient history: account or records too young, or nothing ordered and kept in "
+        "the three quarters before",
     ),
     _order(
         "interval_days_median",
@@ -121,23 +123,26 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     tables : Tables
         Without orders every feature is NaN.
     dates : SpineDates
-        The accounts and dates.
+        The spine needs created_at.
     """
     if not tables.has("orders"):
         return lambda _: {}
     days = OrderDays(tables, dates.spine, dates.accounts)
-    return dates.ahead(lambda date: date.laid(_columns(days.as_of(date.as_of))))
+    return dates.ahead(lambda date: _told(date, date.laid(days.as_of(date.as_of))))
 
 
-def _columns(ordered: ByAccount) -> dict[str, Numbers]:
-    """Return the features, of what every account ordered as of a date."""
+def _told(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    """Return the features, of what each account ordered as of a date."""
     since, before = ordered["since"], ordered["amount_before"]
     usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, ordered["interval"], np.nan)
+    # Quarters before an account, or all records, began are not quarters without orders.
+    seen = ~date.younger_than(FOUR_QUARTERS) & (ordered["is_older"] > 0).any()
+    change = ordered["amount_90d"] / (some(before) / 3) - 1
     out = {f"orders_{n}_{w}d": ordered[f"{n}_{w}d"] for n in ("count", "amount") for w in WINDOWS}
     return out | {
         "orders_recency_days": since - 1,
         "orders_mean_amount_365d": ordered["bought_365d"] / some(ordered["count_365d"]),
-        "orders_amount_change_90d": ordered["amount_90d"] / (some(before) / 3) - 1,
+        "orders_amount_change_90d": np.where(seen, change, np.nan),
         "orders_interval_days_median": usual,
         "orders_interval_vs_habit": np.log(since / usual),
     }

@@ -51,6 +51,13 @@ def mean_amount(then: Then, account: str) -> Value:
 def amount_change(then: Then, account: str) -> Value:
     both = then.of("orders", account) if _orders(then, account) else []
     now, before = sum(_amounts(then, both, 90)), sum(_amounts(then, both, 360, 90))
+    # Nothing is known of orders before an account, or all records, began.
+    begins = min(
+        (r["ordered_at"].date() for a in then.accounts for r in _orders(then, a)),
+        default=then.day.date(),
+    )
+    if then.days_since(then.created[account]) < 360 or (then.day.date() - begins).days < 360:
+        return None
     return now / (before / 3) - 1 if before > 0 else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from features import CATALOGUE, build_features
@@ -52,7 +53,7 @@ def test_features_are_made_from_orders_and_what_hangs_on_contracts_is_null() -> 
 def test_what_is_given_back_is_no_order() -> None:
     rows = _shop(*(_order("a", day, amount=100.0) for day in (40, 30, 20)))
     rows["orders"].append(_order("a", 1, amount=-100.0))
-    rows["orders"] += [_order("b", 200), _order("b", 2, amount=-10.0)]
+    rows["orders"] += [_order("b", 200), _order("b", 2, amount=-10.0), _order("a", 500)]
     rows["orders"].append(_order("c", 2, amount=-10.0))
     built = build_features(open_tables(rows), [DAY]).set_index("account_id")
     told = built.filter(like="orders_").rename(columns=lambda name: name.removeprefix("orders_"))
@@ -62,6 +63,18 @@ def test_what_is_given_back_is_no_order() -> None:
     assert told.loc["b", ["recency_days", "count_90d", "amount_90d"]].tolist() == [199, 0, -10]
     assert told.loc["b", "amount_change_90d"] == pytest.approx(-10 / (10 / 3) - 1)
     assert told.loc["c"].isna().all()
+
+
+@pytest.mark.parametrize(("first", "told"), [(360, True), (359, False)])
+def test_quarters_before_the_records_began_are_not_without_orders(first: float, told: bool) -> None:
+    rows = _shop(*(_order("a", day) for day in (10, 100, 200, first)))
+    built = build_features(open_tables(rows), [DAY])
+    assert built["orders_amount_change_90d"].notna().item() == told
+    # An account that is as young is told nothing, whatever others ordered.
+    rows["accounts"][0]["created_at"] = ago(first)
+    rows["orders"].append(_order("b", 364))
+    built = build_features(open_tables(rows), [DAY]).set_index("account_id")
+    assert pd.notna(built.loc["a", "orders_amount_change_90d"]) == told
 
 
 def test_an_account_is_as_old_as_its_first_order_that_was_known() -> None:
