@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.commercial_catalogue import FEATURES
-from features.commercial_contracts import Contracts
+from features.commercial_contracts import Contracts, paid_rows
 from features.commercial_movements import Movements
 from features.day_rows import Numbers, latest
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
@@ -39,8 +39,9 @@ def prepare(
     if not tables.has("subscriptions"):
         first = _FirstOrders(tables, dates.spine, dates.accounts)
         return lambda date: {"tenure_days": _tenure(date, **date.laid(first.as_of(date.as_of)))}
-    contracts = Contracts(tables, dates.accounts)
-    movements = Movements(tables, dates.spine, dates.accounts, grace_days=settings.grace_days)
+    rows = paid_rows(tables, dates.accounts)
+    days = [date.as_of for date in dates]
+    contracts, movements = Contracts(rows), Movements(rows, days, grace_days=settings.grace_days)
 
     def told(date: OneDate) -> dict[str, Numbers]:
         out = date.laid(contracts.as_of(date.as_of) | movements.as_of(date.as_of))

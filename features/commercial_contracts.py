@@ -30,16 +30,14 @@ Rows = npt.NDArray[np.intp]
 
 
 class Contracts:
-    """The paid rows of subscriptions, looked at as of one date after another."""
+    """The paid rows of subscriptions (`paid_rows`), looked at as of one date after another."""
 
-    def __init__(self, tables: Tables, accounts: pd.Index[str]) -> None:
-        self._rows = rows = _brought_in(tables, accounts)
-        self._count, self._seen_from = len(accounts), rows.seen_from("started_at")
+    def __init__(self, rows: TableColumns) -> None:
+        self._rows = rows
+        self._count, self._seen_from = rows.accounts, rows.seen_from("started_at")
         self._product, self._product_account = _numbered(rows.account, rows["product"])
-        # A deal is what prices are compared within: a product and a plan.
-        plans = len(rows.texts["plan"]) + 1
-        deal = rows["product"].astype(np.int64) * plans + rows["plan"] + 1
-        deals, deal = np.unique(deal, return_inverse=True)
+        # Prices are compared within a deal.
+        deals, deal = np.unique(deal_of(rows), return_inverse=True)
         self._deals = len(deals)
         self._held, self._held_deal = _numbered(deal, rows.account)
         self._held_account = np.zeros(len(self._held_deal), dtype=np.int64)
@@ -149,8 +147,8 @@ class Contracts:
         return paid / _some(summed(account, self._count, at_usual[compared])) - 1
 
 
-def _brought_in(tables: Tables, accounts: pd.Index[str]) -> TableColumns:
-    """Return the paid rows, with every column that is needed, optional ones empty."""
+def paid_rows(tables: Tables, accounts: pd.Index[str]) -> TableColumns:
+    """Return the paid rows of subscriptions of these accounts; optional columns may be empty."""
     table = "subscriptions"
     numbers = ("list_mrr", "billing_months", "seats")
     rows = tables[table].filter(nw.col("mrr") > 0)
@@ -162,6 +160,13 @@ def _brought_in(tables: Tables, accounts: pd.Index[str]) -> TableColumns:
         *(column_or_null(tables, table, c, nw.Float64) for c in numbers),
     )
     return bring_in(rows.with_columns(nw.col("seats").fill_null(0.0)), accounts)
+
+
+def deal_of(rows: TableColumns) -> Codes:
+    """Return a number for each row's product and plan."""
+    plans = len(rows.texts["plan"]) + 1
+    deal: Codes = rows["product"].astype(np.int64) * plans + rows["plan"] + 1
+    return deal
 
 
 def _numbered(first: Codes, second: Codes) -> tuple[Codes, Codes]:

@@ -2,82 +2,66 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.day_rows import summed
-from features.many_dates import Frame, column_or_null, known_on_dates
-from features.point_in_time import collect
+from features.commercial_contracts import Rows, deal_of
+from features.day_rows import Codes, Numbers, summed
 from features.spine_dates import ByAccount
-from features.tables import Tables
+from features.table_columns import DAY_US, NEVER, TableColumns, Times, days_before, moment
 
 #: What a movement may be, for an account as a whole: ending one of several subscriptions is
 #: contraction.
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation")
+_NONE = -1
 #: What is below this is dust of sums, not money.
 _DUST = 1e-6
-_TERMS = ("product", "plan", "billing_months")
-_TIMES = {"as_of": "datetime64[us]", "at": "datetime64[us]"}
-
-
-def movements_before(tables: Tables, spine: pd.DataFrame, *, grace_days: int) -> pd.DataFrame:
-    """Return every movement of every account, and on which dates it was known.
-
-    Parameters
-    ----------
-    tables : Tables
-        Needs subscriptions.
-    spine : pd.DataFrame
-        Needs as_of.
-    grace_days : int
-        A pause in paying that is shorter is no churn; what follows it is held against what was
-        paid before it.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_movements, 6)
-        account_id; at; kind (of `MOVEMENTS`, or None where MRR stayed); amount (above 0);
-        is_change (what is held changed while paying before and after); as_of, the date on which
-        the movement was known, or NaT where that is every date after `at`.
-    """
-    known = _Steps(tables, spine)
-    always = collect(known.by_account())
-    always["as_of"] = pd.NaT
-    parts = [_moved(always, ["account_id"], grace_days)]
-    if known.may_be_late:
-        parts.append(_moved(collect(known.by_date()), ["as_of", "account_id"], grace_days))
-    filled = [part for part in parts if len(part)]
-    return pd.concat(filled or parts[:1], ignore_index=True)
 
 
 class Movements:
-    """The movements of a company's accounts, summed up as of one date after another."""
+    """The movements of a company's accounts, summed up as of one date after another.
+
+    Parameters
+    ----------
+    rows : TableColumns
+        The paid rows; see `commercial_contracts.paid_rows`.
+    days : sequence of pd.Timestamp
+        The dates, in order.
+    grace_days : int
+        A pause in paying that is shorter is no churn; what follows it is held against what was
+        paid before it.
+    """
 
     def __init__(
-        self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], *, grace_days: int
+        self, rows: TableColumns, days: Sequence[pd.Timestamp], *, grace_days: int
     ) -> None:
-        moved = movements_before(tables, spine, grace_days=grace_days)
-        self._count = len(accounts)
-        account = accounts.get_indexer(pd.Index(moved["account_id"]))
-        moved = moved[account >= 0]
-        self._account = account[account >= 0]
-        self._at = moved["at"].to_numpy()
-        self._as_of = moved["as_of"].to_numpy()
-        self._always = moved["as_of"].isna().to_numpy()
-        self._kinds = {kind: (moved["kind"] == kind).to_numpy() for kind in MOVEMENTS}
-        self._amount = moved["amount"].fillna(0.0).to_numpy(dtype=float)
-        self._is_change = moved["is_change"].to_numpy(dtype=bool)
+        self._count = rows.accounts
+        self._known_on = np.array([NEVER, *map(moment, days)])
+        steps = _netted(rows, _as_known(rows, self._known_on[1:]))
+        level = np.array(pd.Series(steps.mrr).groupby(steps.group, sort=False).cumsum())
+        level[np.abs(level) <= _DUST] = 0.0
+        before = _before(level, steps.group)
+        self._part, self._account = np.divmod(steps.group, self._count)
+        self._at = steps.at
+        self._is_change = (before > 0) & (level > 0)
+        self._kind = np.full(len(level), _NONE)
+        self._amount = np.zeros(len(level))
+        moving = np.flatnonzero(np.abs(level - before) > _DUST)
+        self._kind[moving], self._amount[moving] = _named(
+            steps.at[moving], level[moving], steps.group[moving], grace_days * DAY_US
+        )
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return the features of every account as of a date: 0 where nothing moved."""
         half_year, year = self._within(day, 180), self._within(day, 365)
         out = {}
-        for kind, is_kind in self._kinds.items():
-            rows = half_year[is_kind[half_year]]
+        for number, kind in enumerate(MOVEMENTS):
+            rows = half_year[self._kind[half_year] == number]
             account = self._account[rows]
             out[f"mrr_{kind}_180d"] = summed(account, self._count, self._amount[rows])
             if kind in {"expansion", "contraction"}:
@@ -85,110 +69,117 @@ class Movements:
         changes = year[self._is_change[year]]
         return out | {"billing_changes_365d": summed(self._account[changes], self._count)}
 
-    def _within(self, day: pd.Timestamp, days: int) -> npt.NDArray[np.intp]:
+    def _within(self, day: pd.Timestamp, days: int) -> Rows:
         """Return the movements in [day − days, day) that were known before the day."""
-        end, start = day.to_datetime64(), (day - timedelta(days=days)).to_datetime64()
-        inside = (self._at < end) & (self._at >= start)
-        return np.flatnonzero(inside & (self._always | (self._as_of == end)))
+        as_of = moment(day)
+        inside = (self._at < as_of) & (self._at >= days_before(as_of, days))
+        known = (self._part == 0) | (self._known_on[self._part] == as_of)
+        return np.flatnonzero(inside & known)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Rows as they were known, each with its group (a part and an account) and its end."""
+
+    rows: Rows
+    group: Codes
+    ends: Times
+
+
+@dataclass(frozen=True)
 class _Steps:
-    """The steps by which what is held changed: starts and ends, netted per account and moment.
+    """Moments at which what a group holds changed, and by how much its MRR, in their order."""
+
+    group: Codes
+    at: Times
+    mrr: Numbers
+
+
+def _as_known(rows: TableColumns, dates: Times) -> _Known:
+    """Return which rows tell which dates.
 
     Rows that reached us after they began are seen on some dates and not on others, so that
-    their accounts are told date by date; for all others one pass tells every date.
+    their accounts are told date by date, each date a part of its own; all others are part 0,
+    which tells every date.
     """
-
-    def __init__(self, tables: Tables, spine: pd.DataFrame) -> None:
-        self._tables, self._spine = tables, spine
-        self.may_be_late = tables.has("subscriptions", "known_at") and len(spine) > 0
-
-    def by_account(self) -> Frame:
-        rows = self._tables["subscriptions"]
-        if self.may_be_late:
-            rows = rows.join(self._late_accounts(), on="account_id", how="anti")
-        rows = rows.filter(nw.col("mrr") > 0)
-        if len(self._spine):
-            last = self._spine["as_of"].max().to_pydatetime()
-            rows = rows.filter(nw.col("started_at") < last)
-        return self._netted(rows, nw.col("ended_at"), "account_id")
-
-    def by_date(self) -> Frame:
-        rows = known_on_dates(self._tables, "subscriptions", self._spine)
-        rows = rows.join(self._late_accounts(), on="account_id", how="semi")
-        rows = rows.filter(nw.col("mrr") > 0)
-        seen = nw.when(nw.col("ended_at") < nw.col("as_of")).then(nw.col("ended_at"))
-        return self._netted(rows, seen, "as_of", "account_id")
-
-    def _late_accounts(self) -> Frame:
-        first = self._spine["as_of"].min().to_pydatetime()
-        known = nw.col("known_at")
-        late = self._tables["subscriptions"].filter(
-            (known > nw.col("started_at")) & (known >= first)
-        )
-        return late.select("account_id").unique()
-
-    def _netted(self, rows: Frame, end: nw.Expr, *by: str) -> Frame:
-        has_seats = self._tables.has("subscriptions", "seats")
-        seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0)
-        rows = rows.select(
-            *by,
-            "product",
-            "started_at",
-            "mrr",
-            column_or_null(self._tables, "subscriptions", "plan", nw.String),
-            column_or_null(self._tables, "subscriptions", "billing_months", nw.Float64),
-            seats.alias("seats"),
-            end.alias("end"),
-        ).with_columns(rows=nw.lit(1.0))
-        # A row that ends before it begins never ran.
-        rows = rows.filter(nw.col("end").is_null() | (nw.col("end") > nw.col("started_at")))
-        keys, sums = (*by, *_TERMS), ("mrr", "seats", "rows")
-        starts = rows.select(*keys, nw.col("started_at").alias("at"), *sums)
-        ends = rows.filter(~nw.col("end").is_null()).select(
-            *keys, nw.col("end").alias("at"), *(-nw.col(c) for c in sums)
-        )
-        both = nw.concat([starts, ends], how="vertical")
-        netted = both.group_by(*keys, "at").agg(*(nw.col(c).sum() for c in sums))
-        moved = (
-            (nw.col("mrr").abs() > _DUST)
-            | (nw.col("seats").abs() > _DUST)
-            | (nw.col("rows").abs() > _DUST)
-        )
-        return netted.group_by(*by, "at").agg(
-            nw.col("mrr").sum(),
-            nw.when(moved).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).max().alias("moved"),
-        )
+    started, ended, seen_from = rows["started_at"], rows["ended_at"], rows.seen_from("started_at")
+    is_late = np.zeros(rows.accounts, dtype=bool)
+    is_late[rows.account[(seen_from > started) & (seen_from >= dates[0])]] = True
+    late = is_late[rows.account]
+    always = np.flatnonzero(~late & (started < dates[-1]))
+    found = [_Known(always, rows.account[always], ended[always])]
+    if late.any():
+        for part, as_of in enumerate(dates, start=1):
+            seen = np.flatnonzero(late & (seen_from < as_of))
+            ends = np.where(ended[seen] < as_of, ended[seen], NEVER)
+            found.append(_Known(seen, rows.account[seen] + part * rows.accounts, ends))
+    return _Known(
+        np.concatenate([part.rows for part in found]),
+        np.concatenate([part.group for part in found]),
+        np.concatenate([part.ends for part in found]),
+    )
 
 
-def _moved(steps: pd.DataFrame, by: list[str], grace_days: int) -> pd.DataFrame:
-    """Name the movement that each step is."""
-    steps = steps[steps["moved"] > 0].sort_values([*by, "at"], ignore_index=True)
-    group = steps.groupby(by, sort=False).ngroup()
-    level = steps["mrr"].groupby(group).cumsum()
-    level = level.where(level.abs() > _DUST, 0.0)
-    before = level.groupby(group).shift().fillna(0.0)
-    out = steps[["as_of", "account_id", "at"]].astype(_TIMES)
-    out["is_change"] = (before > 0) & (level > 0)
-    moving = (level - before).abs() > _DUST
-    named = _named(steps["at"][moving], level[moving], group[moving], grace_days)
-    return out.join(named)
+def _netted(rows: TableColumns, known: _Known) -> _Steps:
+    """Net starts and ends per group and moment; where nothing changed there is no step."""
+    # A row that ends before it begins never ran.
+    ran = np.flatnonzero(known.ends > rows["started_at"][known.rows])
+    held, group, ends = known.rows[ran], known.group[ran], known.ends[ran]
+    over = np.flatnonzero(ends != NEVER)
+    at = np.concatenate([rows["started_at"][held], ends[over]])
+    moments, place = np.unique(at, return_inverse=True)
+    terms, count = _terms(rows)
+    steps = np.concatenate([group, group[over]]) * len(moments) + place
+    # The same terms ended and begun again, as a renewal does, are no change.
+    changes, place = np.unique(
+        steps * count + np.concatenate([terms[held], terms[held[over]]]), return_inverse=True
+    )
+
+    def net(amounts: Numbers) -> Numbers:
+        signed = np.concatenate([amounts[held], -amounts[held[over]]])
+        return summed(place, len(changes), signed)
+
+    mrr, others = net(rows["mrr"]), (net(rows["seats"]), net(np.ones(len(rows))))
+    changed = np.any([np.abs(sums) > _DUST for sums in (mrr, *others)], axis=0)
+    steps = changes // count
+    steps, place = np.unique(steps, return_inverse=True)
+    is_step = summed(place, len(steps), changed.astype(float)) > 0
+    group, number = np.divmod(steps[is_step], max(len(moments), 1))
+    return _Steps(group, moments[number], summed(place, len(steps), mrr)[is_step])
+
+
+def _terms(rows: TableColumns) -> tuple[Codes, int]:
+    """Return the number of each row's product, plan and months of billing, and how many."""
+    months, _ = pd.factorize(rows["billing_months"])
+    terms, unique = pd.factorize(deal_of(rows) * (len(rows) + 1) + months + 1)
+    return terms, max(len(unique), 1)
 
 
 def _named(
-    at: pd.Series[pd.Timestamp], level: pd.Series[float], group: pd.Series[int], grace_days: int
-) -> pd.DataFrame:
-    """Return kind and amount of each change of MRR of an account, in order of time."""
-    before = level.groupby(group).shift().fillna(0.0)
-    earlier = level.groupby(group).shift(2).fillna(0.0)
-    is_first = group != group.shift()
-    grace = pd.Timedelta(days=grace_days)
+    at: Times, level: Numbers, group: Codes, grace: int
+) -> tuple[npt.NDArray[np.integer], Numbers]:
+    """Return kind and amount of each change of MRR of a group, in order of time."""
+    before = _before(level, group)
+    is_first = np.append(True, group[1:] != group[:-1])[: len(group)]
+    is_soon = ~is_first & (at - _before(at, group) < grace)
     # A pause shorter than the grace period is none.
-    resumed = (before == 0) & ~is_first & (at - at.groupby(group).shift() < grace)
-    paused = (level == 0) & (at.groupby(group).shift(-1) - at < grace)
-    was = before.mask(resumed, earlier)
-    kind = pd.Series("expansion", index=level.index, dtype=object)
-    kind = kind.mask(level < was, "contraction").mask((level == was) | paused, None)
-    kind = kind.mask(is_first, "new").mask((was == 0) & ~is_first, "reactivation")
-    kind = kind.mask((level == 0) & ~paused, "churn")
-    return pd.DataFrame({"kind": kind, "amount": (level - was).abs()})
+    resumed = is_soon & (before == 0)
+    paused = np.append(is_soon[1:], False)[: len(group)] & (level == 0)
+    was = np.where(resumed, _before(level, group, 2), before)
+    kinds = {
+        "churn": (level == 0) & ~paused,
+        "reactivation": (was == 0) & ~is_first,
+        "new": is_first,
+        "": (level == was) | paused,
+        "contraction": level < was,
+    }
+    numbers = [MOVEMENTS.index(kind) if kind else _NONE for kind in kinds]
+    kind = np.select([*kinds.values()], numbers, MOVEMENTS.index("expansion"))
+    return kind, np.abs(level - was)
+
+
+def _before(values: npt.NDArray[Any], group: Codes, places: int = 1) -> npt.NDArray[Any]:
+    """Return what stood so many places before in the same group; 0 where nothing did."""
+    found = np.zeros_like(values)
+    found[places:] = np.where(group[places:] == group[:-places], values[:-places], 0)
+    return found
