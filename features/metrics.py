@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.survey_scales import SCALES
-
 Array = npt.NDArray[np.float64]
 Numbers = Sequence[float] | Array
 #: Standard errors to either side of a 95 % interval.
@@ -41,19 +39,8 @@ def nps(scores: Numbers) -> float:
     return 100.0 * float(np.mean(answers >= 9) - np.mean(answers <= 6))
 
 
-def nps_variance(promoters: float, detractors: float) -> float:
-    """Return n times the variance of an NPS given as a fraction: p₊ + p₋ − (p₊ − p₋)².
-
-    Examples
-    --------
-    >>> round(nps_variance(1 / 2, 1 / 6), 4)
-    0.5556
-    """
-    return promoters + detractors - (promoters - detractors) ** 2
-
-
 def nps_standard_error(promoters: Array, detractors: Array, answers: Array) -> Array:
-    """Return the standard error of an NPS as a fraction: √(variance ÷ answers).
+    """Return the standard error of an NPS as a fraction: √{[p₊ + p₋ − (p₊ − p₋)²] ÷ answers}.
 
     Parameters
     ----------
@@ -61,6 +48,12 @@ def nps_standard_error(promoters: Array, detractors: Array, answers: Array) -> A
         Shares of the answers, 0-1.
     answers : array of float, shape = (n_accounts,)
         How many there were, above 0.
+
+    Examples
+    --------
+    >>> error = nps_standard_error(np.array([1 / 2]), np.array([1 / 6]), np.array([1.0]))
+    >>> round(float(error[0] ** 2), 4)
+    0.5556
     """
     variance = promoters + detractors - (promoters - detractors) ** 2
     error: Array = np.sqrt(variance / answers)
@@ -88,39 +81,6 @@ def wilson_interval(satisfied: Array, answers: Array) -> Interval:
     return Interval(np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0))
 
 
-def expectation_gap(perceived: Numbers, expected: Numbers) -> float:
-    """Return the mean of perceived less expected, both on one scale; NaN without an answer.
-
-    Examples
-    --------
-    >>> expectation_gap([6], [8])
-    -2.0
-    """
-    gap = np.asarray(perceived, dtype=float) - np.asarray(expected, dtype=float)
-    return float(gap.mean()) if len(gap) else float("nan")
-
-
-def csat(scores: Numbers, scale: str = "1-5") -> float:
-    """Return the share of satisfied answers, 0-1; NaN without an answer.
-
-    Parameters
-    ----------
-    scores : sequence of float
-        Answers; on ``good/bad`` 1 is good.
-    scale : str
-        A CSAT scale of `survey_scales.SCALES`: on ``1-5`` 4 and 5 are satisfied, on ``1-3``
-        only 3, on ``good/bad`` good.
-
-    Examples
-    --------
-    >>> csat([3, 4, 5, 5, 2])
-    0.6
-    """
-    answers = np.asarray(scores, dtype=float)
-    least = SCALES["csat"][scale].good_from
-    return float(np.mean(answers >= least)) if len(answers) else float("nan")
-
-
 def ces(scores: Numbers) -> float:
     """Return the mean of answers on 1-7 to "made it easy" (CES 2.0); NaN without an answer.
 
@@ -131,17 +91,3 @@ def ces(scores: Numbers) -> float:
     """
     answers = np.asarray(scores, dtype=float)
     return float(answers.mean()) if len(answers) else float("nan")
-
-
-def net_easy(scores: Numbers) -> float:
-    """Return the share of 5-7 less the share of 1-3, in points; NaN without an answer.
-
-    Examples
-    --------
-    >>> net_easy([7, 6, 5, 2])
-    50.0
-    """
-    answers = np.asarray(scores, dtype=float)
-    if not len(answers):
-        return float("nan")
-    return 100.0 * float(np.mean(answers >= 5) - np.mean(answers <= 3))
