@@ -15,8 +15,9 @@ from features.errors import HealthError
 from features.source import TableSource, open_tables
 from features.spark import has_java, is_spark, on_spark, session
 from features.tables import Tables
-from tests.features.company import DAY, company
+from tests.features.company import DAY, UNTIL, company
 from tests.features.company import open_tables as open_rows
+from tests.health.conftest import call_health
 
 DATES = [DAY - timedelta(days=35), DAY, DAY + timedelta(days=14)]
 _MISSING = [
@@ -63,22 +64,53 @@ def test_every_label_is_the_same(tables: Tables) -> None:
     pd.testing.assert_frame_equal(build_labels(tables, spine), wanted, check_dtype=False)
 
 
-@needs_spark
-@pytest.mark.usefixtures("spark")
-def test_tables_in_files_are_opened_on_spark(tmp_path: Path) -> None:
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, TableSource]:
+    """Write the company's tables into files."""
     rows = open_rows(company())
     for name in rows.frames:
         rows[name].sink_parquet(tmp_path / f"{name}.parquet")
-    sources = {name: TableSource(path=f"{name}.parquet") for name in rows.frames}
-    options: dict[str, Any] = {"base": tmp_path, "observed_until": rows.observed_until}
-    allow = ["score_outside_scale"]
-    there = open_tables(sources, url="spark+local", allow=allow, **options)
-    here = open_tables(sources, allow=allow, **options)
+    return {name: TableSource(path=f"{name}.parquet") for name in rows.frames}
+
+
+_ALLOW = ["score_outside_scale"]
+
+
+@needs_spark
+@pytest.mark.usefixtures("spark")
+def test_tables_in_files_are_opened_on_spark(files: dict[str, TableSource], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"base": tmp_path, "observed_until": UNTIL, "allow": _ALLOW}
+    there = open_tables(files, url="spark+local", **options)
+    here = open_tables(files, **options)
     assert there.findings == here.findings
     assert there.tables["usage"].implementation.is_pyspark()
-    built = build_features(there.tables, [DAY])
-    wanted = build_features(here.tables, [DAY])
-    pd.testing.assert_frame_equal(built, wanted, check_dtype=False, rtol=1e-9, atol=1e-9)
+
+
+def _config(folder: Path, url: str, files: dict[str, TableSource]) -> Path:
+    config = folder / "health.toml"
+    tables = [f'[tables.{name}]\npath = "{source.path}"' for name, source in files.items()]
+    head = [f"observed_until = {UNTIL:%Y-%m-%d}", f'[data]\nurl = "{url}"']
+    checks = f"[checks]\nallow = {_ALLOW}"
+    config.write_text("\n".join([*head, checks, *tables]), encoding="utf-8")
+    return config
+
+
+@needs_spark
+def test_the_command_makes_the_same_features_on_spark(
+    files: dict[str, TableSource], tmp_path: Path, spark: Any
+) -> None:
+    jobs = spark.sparkContext.statusTracker().getJobIdsForGroup
+    built, before = {}, len(jobs())
+    for url in ("duckdb://", "spark+local"):
+        output = tmp_path / "features.parquet"
+        config = _config(tmp_path, url, files)
+        done = call_health("features", config, "--as-of", f"{DAY:%Y-%m-%d}", "-o", output)
+        assert done.code == 0, done.err
+        built[url], made_here = pd.read_parquet(output), len(jobs()) - before
+        assert (made_here > 0) == (url == "spark+local")
+    assert len(built["duckdb://"]) > 1
+    pd.testing.assert_frame_equal(*built.values(), check_dtype=False, rtol=1e-9, atol=1e-9)
+    assert set(CATALOGUE) < set(built["duckdb://"])
 
 
 def test_what_names_spark() -> None:
