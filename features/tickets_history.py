@@ -123,6 +123,8 @@ def tickets_brought_in(
 def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
     """Return what is brought in for dates from `first` to `last`: of which column, and how."""
     lately = nw.when(nw.col("opened_at") >= first - timedelta(days=LOOK_BACK_DAYS))
+    # To engines a NaN is larger than every number.
+    is_rated = nw.when(~nw.col("csat").is_nan())
     return {
         **{name: (name, seen(name, last)) for name in (*_ENDS, "first_replied_at", "csat_at")},
         **{name: (name, nw.col(name)) for name in ("known_at", "escalated_at", "priority_at")},
@@ -131,8 +133,8 @@ def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
         "is_urgent": ("priority", nw.col("priority").str.to_lowercase() == "urgent"),
         "was_urgent": ("first_priority", nw.col("first_priority").str.to_lowercase() == "urgent"),
         "is_escalated": ("escalated", nw.col("escalated")),
-        "is_satisfied": ("csat", nw.col("csat") >= _SATISFIED),
-        "is_bad": ("csat", nw.col("csat") <= _BAD),
+        "is_satisfied": ("csat", is_rated.then(nw.col("csat") >= _SATISFIED)),
+        "is_bad": ("csat", is_rated.then(nw.col("csat") <= _BAD)),
     }
 
 

@@ -61,6 +61,24 @@ def test_every_kind_of_frame_gives_the_same_features(kind: str, expected: pd.Dat
     pd.testing.assert_frame_equal(found, expected)
 
 
+def test_a_rating_that_is_no_number_is_none() -> None:
+    opened = [datetime(2026, 5, 2), datetime(2026, 5, 3)]
+    tickets = pa.table(
+        {
+            "account_id": ["a", "a"],
+            "ticket_id": ["1", "2"],
+            "opened_at": opened,
+            "solved_at": opened,
+            "csat": [float("nan"), 2.0],
+        }
+    )
+    arrow = {name: pa.Table.from_pandas(frame) for name, frame in TABLES.items()}
+    tables = tables_from_frames(arrow | {"tickets": tickets}, observed_until=END)
+    found = build_features(tables, [datetime(2026, 5, 24)]).iloc[0]
+    assert found["tickets_csat_180d"] == 0.0
+    assert found["tickets_badly_rated_90d"] == 1.0
+
+
 def test_a_table_that_is_none_or_lacks_a_column_is_refused() -> None:
     with pytest.raises(HealthError, match="no such input table"):
         tables_from_frames({"acounts": ACCOUNTS}, observed_until=END)
