@@ -126,11 +126,11 @@ _CSAT = (
             180,
             "share",
             1,
-            f"{words} {{value}} are satisfied (CSAT) with 95 % certainty",
-            f"{words} nobody is satisfied (CSAT) with 95 % certainty",
+            f"By its own answers alone, {words} {{value}} are satisfied (CSAT) with 95 % certainty",
+            f"by its own answers alone, {words} 0 % are satisfied (CSAT) with 95 % certainty",
             null=_NO_CSAT,
         )
-        for end, words in (("low", "At least"), ("high", "At most"))
+        for end, words in (("low", "at least"), ("high", "at most"))
     ),
     _survey(
         "csat_trend_180d",
@@ -185,11 +185,11 @@ _CES = (
             180,
             "share",
             1,
-            f"{words} {{value}} find it easy (CES) with 95 % certainty",
-            f"{words} nobody finds it easy (CES) with 95 % certainty",
+            f"By its own answers alone, {words} {{value}} find it easy (CES) with 95 % certainty",
+            f"by its own answers alone, {words} 0 % find it easy (CES) with 95 % certainty",
             null=_NO_CES,
         )
-        for end, words in (("low", "At least"), ("high", "At most"))
+        for end, words in (("low", "at least"), ("high", "at most"))
     ),
     _survey(
         "ces_trend_180d",

@@ -78,6 +78,14 @@ def test_a_share_is_said_in_per_cent() -> None:
     assert text == "Active users in 28 days make up 46 % of the seats"
 
 
+@pytest.mark.parametrize("kind", ["csat", "easy"])
+def test_an_interval_of_own_answers_is_told_from_the_share_drawn_to_peers(kind: str) -> None:
+    # Of few answers the one may exclude the other.
+    for value in (0.0, 0.207):
+        assert describe(f"surveys_{kind}_low_180d", value).startswith("By its own answers alone")
+    assert "towards their peers" in describe(f"surveys_{kind}_shrunk_180d", 0.194)
+
+
 def test_a_flag_is_said_as_it_is() -> None:
     assert describe("notice_given", 1.0) == "Has given notice of cancellation"
     assert describe("notice_given", 0.0) == "No notice was given"
