@@ -10,6 +10,7 @@ from features.own import OwnFamily
 from features.point_in_time import known_rows
 from features.tables import Tables
 from features.truncation import as_known
+from features.usage import quota_levels
 
 __all__ = [
     "CATALOGUE",
@@ -24,6 +25,7 @@ __all__ = [
     "cross_sell_labels",
     "describe",
     "known_rows",
+    "quota_levels",
     "tables_from_frames",
     "tenure_spells",
 ]

@@ -21,6 +21,9 @@ __all__ = ["FEATURES", "prepare", "quota_levels"]
 #: What an account has once it could be seen for long enough to have a baseline of its own.
 _HABITS = [f"usage_{name}_trend" for name in ("events", "users", "active_days")]
 _HABITS.append("usage_weekend_share_change")
+#: Columns of what is told of each quota.
+_OF_QUOTAS = ["account_id", "product", "quota_event", "quota", "used_30d", "share"]
+_OF_QUOTAS += ["days_to_limit", "as_of"]
 
 
 def prepare(
@@ -61,9 +64,26 @@ def prepare(
 
 
 def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
-    """Return how full the quota of each product is: as_of, and the columns of `Quotas.as_of`."""
-    quotas = Quotas(tables, spine["as_of"])
-    parts = []
+    """Return how full the quota of each product is: the fullest of an account is its feature.
+
+    Parameters
+    ----------
+    tables : Tables
+        Usage, and subscriptions with quota and quota_event.
+    spine : pd.DataFrame
+        account_id and as_of, ordered by as_of, as `build_features` returns them.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_quotas, 8)
+        A row per account, date and product with a quota that runs: account_id, product,
+        quota_event, quota (of 30 days), used_30d, share (used_30d over quota, 1 where it is used
+        up), days_to_limit (at the present pace, NaN where there is none) and as_of. No row where
+        use or quotas are not recorded.
+    """
+    if not tables.has("usage") or spine.empty:
+        return pd.DataFrame(columns=_OF_QUOTAS)
+    quotas, parts = Quotas(tables, spine["as_of"]), []
     for date in SpineDates.of(spine):
         levels_then = quotas.as_of(date.as_of).assign(as_of=date.as_of)
         parts.append(levels_then[levels_then["account_id"].isin(date.spine["account_id"])])

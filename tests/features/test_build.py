@@ -7,9 +7,8 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from features import CATALOGUE, build_features
+from features import CATALOGUE, build_features, quota_levels
 from features.spine import build_spine
-from features.usage import quota_levels
 from tests.features.company import DAY, ago, company, open_tables
 
 DATES = [DAY - timedelta(days=7 * week) for week in range(12)]
@@ -55,10 +54,21 @@ def test_the_spine_has_a_row_per_paying_account_and_date() -> None:
 
 def test_the_quota_of_each_product_is_told(whole: pd.DataFrame) -> None:
     tables = open_tables(company())
-    told = quota_levels(tables, build_spine(tables, [DAY]))
+    of_dates = quota_levels(tables, build_spine(tables, [DATES[5], DAY]))
+    assert set(of_dates["as_of"]) == {DATES[5], DAY}
+    told = quota_levels(tables, whole)
+    pd.testing.assert_frame_equal(told, of_dates[of_dates["as_of"] == DAY].reset_index(drop=True))
     busy = told[told["account_id"] == "busy"].set_index("product")
     assert set(busy.index) == {"core", "addon"}
     assert busy.loc["core", "quota"] == 40
     built = whole.set_index("account_id").loc["busy"]
     assert busy["share"].max() == built["usage_quota_use_30d"]
     assert busy["days_to_limit"].min() == built["usage_quota_days_to_limit"]
+
+
+def test_without_use_no_quota_is_told(whole: pd.DataFrame) -> None:
+    rows = company()
+    del rows["usage"]
+    assert quota_levels(open_tables(rows), whole).empty
+    there = quota_levels(open_tables(company()), whole)
+    assert list(quota_levels(open_tables(company()), whole[:0])) == list(there)
