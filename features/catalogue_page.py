@@ -21,7 +21,7 @@ This page is made by `python -m features > features/CATALOGUE.md` and kept in st
 test; `health features --list` prints the same. Beside the features the table has account_id,
 as_of, the attributes of the account, and stage (the lifecycle stage).
 """
-_HEAD = "| feature | table | window | unit | better | for CSMs | null means | 0 means |"
+_HEAD = "| feature | tables | window | unit | better | for CSMs | null means | 0 means |"
 
 
 def families(catalogue: Mapping[str, Feature]) -> dict[str, list[Feature]]:
@@ -55,7 +55,7 @@ def catalogue_page(catalogue: Mapping[str, Feature]) -> str:
 def _cells(feature: Feature) -> tuple[str, ...]:
     return (
         f"`{feature.name}`",
-        feature.table,
+        ", ".join(feature.tables),
         window(feature),
         feature.unit,
         BETTER[feature.direction],

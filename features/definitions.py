@@ -23,8 +23,9 @@ from features.frames import tables_from_frames
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables import Tables
 
-#: What a feature says to people, which may be worded better without meaning something else.
-_WORDING = {"sentence", "null_means", "zero_means"}
+#: What a feature says to people, which may be worded better without meaning something else, and
+#: the tables beside its own, which its values tell of.
+_WORDING = {"sentence", "null_means", "zero_means", "also"}
 #: Values are told apart to so many significant digits; engines differ in the last ones.
 _DIGITS = 6
 _DAY = datetime(2025, 6, 29)

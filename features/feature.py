@@ -20,7 +20,7 @@ class Feature:
     family : str
         ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey`` or ``orders``.
     table : str
-        The input table it is made from.
+        The input table it is made from, first of all.
     window_days : int or None
         How far back it looks; None where the whole history counts.
     unit : str
@@ -35,6 +35,8 @@ class Feature:
     size : bool
         It tells how large the account is or how it pays, not how it fares: named as a reason
         only where nothing else stands out.
+    also : tuple of str
+        Further tables that it is made from; it is null where one of them is not there.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Feature:
     zero_means: str
     sentence: str
     size: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every input table it needs."""
+        return (self.table, *self.also)
 
     def describe(self, value: float | None) -> str:
         """Return the value in words: its sentence, or what null (NaN) or zero means.

@@ -20,10 +20,13 @@ def _ticket(
     *,
     direction: int = -1,
     null: str = _NONE,
+    also: tuple[str, ...] = (),
 ) -> Feature:
     # A contact is a ticket; the denominator of a contact rate stands in its name.
     full = name if name.startswith("contacts_") else f"tickets_{name}"
-    return Feature(full, "tickets", "tickets", window, unit, direction, null, zero, sentence)
+    return Feature(
+        full, "tickets", "tickets", window, unit, direction, null, zero, sentence, also=also
+    )
 
 
 _VOLUME = (
@@ -64,6 +67,7 @@ _VOLUME = (
         "opened a ticket in the last 90 days",
         direction=0,
         null="insufficient history: younger than 90 days, not active in 28, or use is not recorded",
+        also=("usage",),
     ),
     _ticket(
         "repeated_share_90d",
@@ -111,11 +115,17 @@ _RATES = tuple(
         f"Tickets for each {each} in 90 days: {{value}}",
         "no ticket was opened in 90 days",
         null=null,
+        also=(table,),
     )
-    for what, each, null in (
-        ("active_user", "active user", "nobody was active in 90 days, or users are not recorded"),
-        ("seat", "seat", "no seats in the contract, or no tickets are recorded"),
-        ("order", "order", "nothing was ordered in 90 days, or orders are not recorded"),
+    for what, each, table, null in (
+        (
+            "active_user",
+            "active user",
+            "usage",
+            "nobody was active in 90 days, or users are not recorded",
+        ),
+        ("seat", "seat", "subscriptions", "no seats in the contract, or no tickets are recorded"),
+        ("order", "order", "orders", "nothing was ordered in 90 days, or orders are not recorded"),
     )
 )
 _BACKLOG = (

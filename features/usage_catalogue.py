@@ -15,9 +15,11 @@ def _usage(
     direction: int = 1,
     null: str = "no use was ever recorded",
     size: bool = False,
+    also: tuple[str, ...] = (),
 ) -> Feature:
+    full = f"usage_{name}"
     return Feature(
-        f"usage_{name}", "usage", "usage", window, unit, direction, null, zero, sentence, size
+        full, "usage", "usage", window, unit, direction, null, zero, sentence, size, also
     )
 
 
@@ -128,6 +130,7 @@ FEATURES = (
         "Active users in 28 days make up {value} of the seats",
         "no seat was in use in 28 days",
         null="no seats in the contract, or never used",
+        also=("subscriptions",),
     ),
     _usage(
         "seats_in_use_daily_28d",
@@ -136,6 +139,7 @@ FEATURES = (
         "On an average day of 28, {value} of the seats are in use",
         "no seat was in use in 28 days",
         null="no seats in the contract, never used, or users are neither recorded nor counted",
+        also=("subscriptions",),
     ),
     *(
         _usage(
@@ -156,6 +160,7 @@ FEATURES = (
         "nothing of the quota was used in 30 days",
         direction=0,
         null="no product with a quota",
+        also=("subscriptions",),
     ),
     _usage(
         "quota_days_to_limit",
@@ -165,6 +170,7 @@ FEATURES = (
         "a monthly quota is used up",
         direction=0,
         null="no product with a quota, or no steady use of it",
+        also=("subscriptions",),
     ),
     _usage(
         "quotas_near_limit",
@@ -174,6 +180,7 @@ FEATURES = (
         "no quota is near its limit",
         direction=0,
         null="no product with a quota",
+        also=("subscriptions",),
     ),
     _usage(
         "errors_per_100_events_28d",
@@ -204,7 +211,8 @@ FEATURES = (
     ),
     _usage(
         "new_users_28d",
-        28,
+        # Who came before is told by all use there was.
+        None,
         "count",
         "New users in 28 days: {value}",
         "no new user in 28 days",

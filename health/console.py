@@ -65,7 +65,7 @@ def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
             says = f"{sentence(feature)}\nnull: {feature.null_means}\n0: {feature.zero_means}"
             better = BETTER[feature.direction]
             table.add_row(feature.name, feature.unit, window(feature), better, escape(says))
-        console.rule(f"{family}, from {', '.join(sorted({f.table for f in listed}))}")
+        console.rule(f"{family}, from {', '.join(sorted({t for f in listed for t in f.tables}))}")
         console.print(table)
     say(console, f"{len(features)} features; null: nothing to measure, 0: it stopped")
 

@@ -11,7 +11,7 @@ import pytest
 from features import CATALOGUE, build_features, commercial, orders, surveys, tickets, usage
 from features.schema import TABLES
 from features.spine import build_spine
-from tests.features.company import DAY, UNTIL, Row, Rows, ago, company, open_tables
+from tests.features.company import DAY, Row, Rows, ago, company, open_tables
 from tests.features.cut_by_hand import LATE, truncated
 from tests.features.one_family import one_family
 
@@ -289,19 +289,6 @@ def test_use_on_the_day_before_is_recent_with_and_without_a_time_of_day() -> Non
     times = (ago(1), ago(0, 3), ago(1, 1), ago(8))
     told = _told(*({"usage": [_use_at(time)]} for time in times), family="usage")
     assert list(told["usage_recency_days"]) == [0, 0, 1, 7]
-
-
-def test_a_table_that_is_not_there_leaves_its_features_null() -> None:
-    rows = company()
-    for table in ("usage", "tickets", "surveys", "orders"):
-        left = {name: listed for name, listed in rows.items() if name != table}
-        # Ratings of tickets are bad experiences too: surveys are built after tickets.
-        built = features(left, until=UNTIL, family=None if table == "surveys" else table)
-        own = [f.name for f in CATALOGUE.values() if f.family == table]
-        if table == "surveys":
-            own.remove("surveys_negative_90d")
-            assert built["surveys_negative_90d"].notna().all()
-        assert built[own].isna().all(axis=None)
 
 
 def test_required_columns_are_enough() -> None:
