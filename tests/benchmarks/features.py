@@ -49,8 +49,9 @@ class Measured:
     cells: int = 0
 
 
-def _tables(folder: Path, rollups: Path | None = None, *, support: bool = True) -> OpenedTables:
-    names = ("accounts", "subscriptions", *(("tickets", "surveys") if support else ()))
+def _tables(folder: Path, rollups: Path | None = None, *, beside_use: bool = True) -> OpenedTables:
+    others = ("tickets", "surveys", "orders") if beside_use else ()
+    names = ("accounts", "subscriptions", *others)
     sources = {name: TableSource(path=f"{name}.parquet") for name in names}
     sources["usage"] = TableSource(path="usage")
     return open_tables(sources, base=folder, observed_until=END, rollups=rollups)
@@ -104,11 +105,11 @@ def _pandas(folder: Path) -> Measured:
     return measured
 
 
-def _weekly(folder: Path, rollups: Path, *, support: bool = True) -> Measured:
+def _weekly(folder: Path, rollups: Path, *, beside_use: bool = True) -> Measured:
     """Open, check and build the features of the last date, roll-ups kept."""
 
     def step() -> int:
-        return build_features(_tables(folder, rollups, support=support).tables, [END]).size
+        return build_features(_tables(folder, rollups, beside_use=beside_use).tables, [END]).size
 
     return _timed(step)
 
@@ -121,7 +122,7 @@ def _step(name: str, folder: Path, rollups: Path) -> Measured:
         "sums": lambda: _timed(lambda: duckdb_sums(folder, END)),
         "pandas": lambda: _pandas(folder),
         "weekly": lambda: _weekly(folder, rollups),
-        "weekly use": lambda: _weekly(folder, rollups, support=False),
+        "weekly use": lambda: _weekly(folder, rollups, beside_use=False),
         "usage of dates": lambda: _usage(folder, DATES),
         "featuretools": lambda: _timed(
             lambda: featuretools_usage(folder, [END - timedelta(weeks=w) for w in range(DATES)])
@@ -176,8 +177,8 @@ def _sizes(rows: int, data: Path) -> None:
 def _weekly_runs(folder: Path) -> None:
     """Measure a run, and the run of the week after with one more file.
 
-    First with every table, then without tickets and surveys, of which nothing is kept: they
-    are read whole in each run, since any of their rows may have changed.
+    First with every table, then without tickets, surveys and orders, of which nothing is kept:
+    they are read whole in each run, since any of their rows may have changed.
     """
     for step, label in (("weekly", "all tables"), ("weekly use", "contracts and use alone")):
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -226,7 +227,10 @@ def main() -> None:
         print(json.dumps(asdict(_step(options.step, options.folder, options.rollups))))
         return
     rows, size = int(options.rows), Size.of(int(options.rows))
-    print(f"{rows:,} rows of usage, {size.accounts:,} accounts, {size.tickets:,} tickets\n")
+    print(
+        f"{rows:,} rows of usage, {size.accounts:,} accounts, {size.tickets:,} tickets, "
+        f"{size.orders:,} orders\n"
+    )
     print("| step | seconds | processor seconds | peak MB | against |")
     print("| --- | ---: | ---: | ---: | --- |", flush=True)
     if "sizes" in options.parts:

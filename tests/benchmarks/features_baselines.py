@@ -12,21 +12,64 @@ import pandas as pd
 
 from tests.benchmarks.features_data import EVENTS
 
+#: Windows of what is summed up of use and of orders.
+_USE_DAYS, _ORDER_DAYS = (7, 28, 90, 126), (90, 365)
+#: Of the other tables that features are made from the numbers, and the texts and times.
+_OTHERS = {
+    "subscriptions": (
+        ("mrr", "list_mrr", "billing_months", "seats", "quota"),
+        ("product", "plan", "quota_event", "started_at", "ended_at", "renews_at", "notice_at"),
+    ),
+    "tickets": (
+        ("csat",),
+        (
+            *("opened_at", "first_replied_at", "solved_at", "reopened_at", "csat_at"),
+            *("requester_id", "priority", "channel", "escalated"),
+        ),
+    ),
+    "surveys": (
+        ("score", "expected"),
+        ("kind", "sent_at", "answered_at", "respondent_id", "role"),
+    ),
+}
+
 
 def duckdb_sums(folder: Path, as_of: datetime) -> int:
-    """Sum the same columns of use per account and window in one query: the scan limit."""
+    """Sum the columns that features are made from per account in one query: the scan limit.
+
+    Use and orders in windows, the other tables as a whole. What cannot be summed, texts and times,
+    is counted, which reads a column and does nothing else with it.
+    """
     connection = duckdb.connect(config={"preserve_insertion_order": "false"})
-    sums = ", ".join(
-        f"sum({column}) FILTER (occurred_at >= TIMESTAMP '{as_of - timedelta(days=days)}')"
-        for days in (7, 28, 90, 126)
-        for column in ("quantity", "errors")
+    use = _windows(("quantity", "errors"), "occurred_at", as_of, _USE_DAYS)
+    orders = _windows(("amount",), "ordered_at", as_of, _ORDER_DAYS)
+    parts = {
+        "use": f"{use}, count(user_id), count(event) FROM read_parquet('{folder}/usage/*.parquet') "
+        f"WHERE occurred_at < TIMESTAMP '{as_of}'",
+        "orders": f"{orders} FROM '{folder}/orders.parquet' WHERE ordered_at < TIMESTAMP '{as_of}'",
+    }
+    for name, (numbers, others) in _OTHERS.items():
+        told = [
+            *(f"sum({column})" for column in numbers),
+            *(f"count({column})" for column in others),
+        ]
+        parts[name] = f"{', '.join(told)} FROM '{folder}/{name}.parquet'"
+    tables = [f"(SELECT account_id, {part} GROUP BY 1) AS {name}" for name, part in parts.items()]
+    query = " FULL JOIN ".join(
+        [tables[0], *(f"{table} USING (account_id)" for table in tables[1:])]
     )
-    rows = connection.execute(
-        f"SELECT account_id, {sums}, sum(length(user_id)), sum(length(event)) "
-        f"FROM read_parquet('{folder}/usage/*.parquet') WHERE occurred_at < TIMESTAMP '{as_of}' "
-        "GROUP BY 1"
-    ).df()
-    return len(rows)
+    return len(connection.execute(f"SELECT * FROM {query}").df())
+
+
+def _windows(
+    columns: tuple[str, ...], dated_by: str, as_of: datetime, windows: tuple[int, ...]
+) -> str:
+    """Return the sums of columns in windows of so many days, in SQL."""
+    return ", ".join(
+        f"sum({column}) FILTER ({dated_by} >= TIMESTAMP '{as_of - timedelta(days=days)}')"
+        for days in windows
+        for column in columns
+    )
 
 
 def pandas_usage(folder: Path, as_of: datetime, paying: pd.DataFrame) -> pd.DataFrame:

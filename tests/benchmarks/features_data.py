@@ -1,7 +1,8 @@
 """A large company for benchmarks: skewed, deterministic, written once and kept.
 
-Accounts differ by orders of magnitude in size, a few users do most of the work, people come on
-weekdays and leave several actions in a visit, some accounts leave and some fall silent. Usage is
+Every table and column that features are made from is there, and every feature has values that
+differ. Accounts differ by orders of magnitude in size, a few users do most of the work, people come
+on weekdays and leave several actions in a visit, some accounts leave and some fall silent. Usage is
 a folder of one Parquet file a week in order of time, as a warehouse exports it.
 """
 
@@ -24,21 +25,25 @@ EVENTS = [f"feature_{number:02d}" for number in range(40)]
 #: Actions that a visit leaves on average.
 ACTIONS_PER_VISIT = 6.0
 _WEEKDAY = np.array([0.03, 0.2, 0.19, 0.19, 0.19, 0.16, 0.04])  # from Sunday on
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the company is: rows of usage, accounts and tickets."""
+    """How large the company is: rows of usage, accounts, tickets and orders."""
 
     usage: int
     accounts: int
     tickets: int
+    orders: int
 
     @classmethod
     def of(cls, usage: int) -> Size:
-        """Return the size with so many rows of usage: 50 M have 100 k accounts, 1 M tickets."""
-        return cls(usage, max(usage // 500, 50), usage // 50)
+        """Return the size with so many rows of usage.
+
+        50 M have 100 k accounts, 1 M tickets and 1 M orders.
+        """
+        return cls(usage, max(usage // 500, 50), usage // 50, usage // 50)
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,11 @@ def _labelled(codes: np.ndarray, prefix: str) -> pa.Array:
     )
 
 
-def _at(days: np.ndarray) -> np.ndarray:
-    """Return days from START (fractions are hours) as times."""
-    return np.datetime64(START, "us") + (days * 86_400e6).astype("timedelta64[us]")
+def _at(days: np.ndarray | pd.Series[float]) -> np.ndarray:
+    """Return days from START (fractions are hours) as times; none for NaN."""
+    days = np.asarray(days, dtype=float)
+    times = np.datetime64(START, "us") + (np.nan_to_num(days) * 86_400e6).astype("timedelta64[us]")
+    return np.where(np.isnan(days), np.datetime64("NaT", "us"), times)
 
 
 def _small_tables(
@@ -152,6 +159,7 @@ def _small_tables(
         "subscriptions": _subscription_rows(accounts, random),
         "tickets": _ticket_rows(size.tickets, accounts, random),
         "surveys": _survey_rows(size.tickets // 4, accounts, random),
+        "orders": _order_rows(size.orders, accounts, random),
     }
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
@@ -170,24 +178,75 @@ def _account_rows(accounts: pd.DataFrame, random: np.random.Generator) -> pd.Dat
 
 def _subscription_rows(accounts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
     """Return a core product an account, and an add-on with a quota for a third of them."""
-    ends = accounts["last"].where(accounts["last"] < WEEKS * 7)
-    core = pd.DataFrame(
-        {
-            "account_id": accounts["account_id"],
-            "product": "core",
-            "started_at": _at(accounts["begun"].to_numpy().astype(float)),
-            "ended_at": np.datetime64(START, "us") + pd.to_timedelta(ends, unit="D"),
-            "mrr": (accounts["users"] * random.uniform(10, 40, len(accounts))).round(2),
-            "seats": np.ceil(accounts["users"] * random.uniform(1, 1.5, len(accounts))),
-            "quota": np.nan,
-            "quota_event": None,
-            "renews_at": _at(WEEKS * 7.0 + random.integers(-60, 365, len(accounts))),
-        }
-    )
-    addon = core[random.random(len(core)) < 0.33].assign(
-        product="export", mrr=50.0, seats=np.nan, quota=100.0, quota_event=EVENTS[3]
+    core = _core_rows(accounts, random)
+    addon = core.groupby("account_id", sort=False).tail(1)
+    addon = addon[random.random(len(addon)) < 0.33].assign(
+        product="export", mrr=50.0, list_mrr=50.0, seats=np.nan, quota=100.0, quota_event=EVENTS[3]
     )
     return pd.concat([core, addon], ignore_index=True)
+
+
+def _core_rows(accounts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """Return each account's contract: a row until its seats, price or plan change, and the next."""
+    rows = _cut_up(accounts, random)
+    count, end = len(rows), WEEKS * 7
+    # Seats are grown into: those held last suit the users there are.
+    grown = _relative(random.choice([0.8, 1.0, 1.25, 1.5], count), rows["account"])
+    dearer = _relative(random.choice([0.95, 1.0, 1.0, 1.08], count), rows["account"])
+    seats = np.maximum(np.ceil(rows["users"] * rows["seats_per_user"] * grown), 1.0)
+    mrr = (seats * rows["price"] * dearer).round(2)
+    plan = np.digitize(rows["users"], [4, 15]) + (random.random(count) < 0.1)
+    renews = rows["ends"].fillna(pd.Series(end + random.integers(-60, 365, count)))
+    # Most who leave have said so, and so have a few of those who are still there.
+    says_so = np.where(rows["ends"].notna(), 0.7, 0.02) * rows["is_last"]
+    notice = rows["ends"].fillna(end) - random.integers(14, 90, count)
+    return pd.DataFrame(
+        {
+            "account_id": rows["account_id"],
+            "product": "core",
+            "plan": np.array(["starter", "team", "business", "enterprise"])[plan],
+            "started_at": _at(rows["starts"]),
+            "ended_at": _at(rows["ends"]),
+            "mrr": mrr,
+            "list_mrr": (mrr / (1 - rows["discount"])).round(2),
+            "billing_months": rows["billing_months"],
+            "seats": seats,
+            "quota": np.nan,
+            "quota_event": None,
+            "renews_at": _at(renews),
+            "notice_at": _at(notice.where(random.random(count) < says_so)),
+        }
+    )
+
+
+def _cut_up(accounts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """Return one to three rows an account: what stays the same of its contract, starts and ends."""
+    count = len(accounts)
+    contracts = accounts.assign(
+        account=np.arange(count),
+        parts=random.choice([1, 2, 3], count, p=[0.6, 0.3, 0.1]),
+        seats_per_user=random.uniform(1, 1.5, count),
+        price=random.uniform(10, 40, count),
+        discount=random.choice([0.0, 0.1, 0.2], count, p=[0.6, 0.25, 0.15]),
+        billing_months=random.choice([1.0, 12.0], count),
+    )
+    rows = contracts.loc[np.repeat(contracts.index, contracts["parts"])].reset_index(drop=True)
+    rows["is_last"] = ~rows["account"].duplicated(keep="last")
+    # Changes come since the records begin and never two at once; a few after a pause in paying.
+    part = rows.groupby("account").cumcount()
+    low, high = rows["begun"].clip(lower=0), rows["last"].clip(upper=WEEKS * 7)
+    share = (part + random.uniform(0.25, 0.75, len(rows))) / rows["parts"]
+    starts = rows["begun"].where(part == 0, (low + share * (high - low)).round())
+    pause = (random.random(len(rows)) < 0.06) * random.integers(35, 90, len(rows))
+    next_starts = np.maximum(starts.shift(-1) - pause, starts + 1)
+    leaves = rows["last"].where(rows["last"] < WEEKS * 7)
+    return rows.assign(starts=starts, ends=next_starts.where(~rows["is_last"], leaves))
+
+
+def _relative(factors: np.ndarray, account: pd.Series[int]) -> pd.Series[float]:
+    """Return levels that change by factors from row to row of an account, the last level 1."""
+    level = pd.Series(factors).groupby(account).cumprod()
+    return level / level.groupby(account).transform("last")
 
 
 def _ticket_rows(count: int, accounts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
@@ -220,6 +279,10 @@ def _survey_rows(count: int, accounts: pd.DataFrame, random: np.random.Generator
     most = pd.Series(kind).map({"nps": 10, "csat": 5, "ces": 7}).to_numpy()
     answered = random.random(count) < 0.4
     score = np.ceil(random.beta(4, 2, count) * most)
+    # What was expected is asked in some of the surveys alone.
+    expected = np.ceil(random.beta(5, 2, count) * most)
+    person = account * 5 + random.integers(0, 5, count)
+    roles = np.array(["user", "user", "user", "admin", "buyer", "executive", "user"])
     return pd.DataFrame(
         {
             "account_id": accounts["account_id"].to_numpy()[account],
@@ -227,6 +290,23 @@ def _survey_rows(count: int, accounts: pd.DataFrame, random: np.random.Generator
             "sent_at": _at(sent),
             "answered_at": np.where(answered, _at(sent + 1), np.datetime64("NaT", "us")),
             "score": np.where(answered, score, np.nan),
+            "expected": np.where(answered & (random.random(count) < 0.4), expected, np.nan),
+            "respondent_id": np.char.add("PER-", person.astype(str)),
+            "role": roles[person % len(roles)],
+        }
+    )
+
+
+def _order_rows(count: int, accounts: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """Return what was ordered beside contracts; some of it, a row below zero, is given back."""
+    account, ordered = _dated_rows(count, accounts, random)
+    amount = random.lognormal(4.0, 1.0, count).round(2)
+    return pd.DataFrame(
+        {
+            "account_id": accounts["account_id"].to_numpy()[account],
+            "ordered_at": _at(ordered),
+            "amount": np.where(random.random(count) < 0.03, -amount, amount),
+            "product": random.choice(["training", "hardware", "service"], count),
         }
     )
 

@@ -1,0 +1,18 @@
+"""What the benchmarks call all features is all of them, with something to tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features import CATALOGUE, build_features
+from features.source import TableSource, open_tables
+from tests.benchmarks.features_data import END, Size, company_folder
+
+
+def test_every_feature_of_the_benchmark_company_has_values_that_differ(tmp_path: Path) -> None:
+    folder = company_folder(Size.of(300_000), tmp_path)
+    sources = {file.stem: TableSource(path=file.name) for file in folder.glob("*.parquet")}
+    sources["usage"] = TableSource(path="usage")
+    tables = open_tables(sources, base=folder, observed_until=END).tables
+    different = build_features(tables, [END])[list(CATALOGUE)].nunique()
+    assert different[different < 2].empty
