@@ -48,7 +48,7 @@ def build(tables, as_of, accounts):
 '''
 SECTION = """
 [training]
-every_days = 56
+every_days = 112
 [own]
 features = ["own_extension"]
 [own.estimators]
