@@ -27,7 +27,7 @@ from health.config import Config
 from health.scorecard.bands import band
 from health.scorecard.score import HealthScores
 from health.scorecard.settings import ScoreSettings
-from health.training.rows import build_training_set, churn_inputs
+from health.training.rows import build_account_rows, churn_inputs
 from health.training.score_terms import score_terms
 from health.tune.past import WeightFit, learnt_on_past
 
@@ -71,6 +71,7 @@ class Past:
 def score_past(
     company: Company,
     *,
+    accounts: pd.DataFrame | None = None,
     first: datetime | None = None,
     proposed: ScoreSettings | None = None,
     with_models: bool = True,
@@ -81,6 +82,8 @@ def score_past(
     ----------
     company : Company
         Configuration and tables.
+    accounts : pd.DataFrame, optional
+        Its rows of `build_account_rows`, where they are at hand.
     first : datetime, optional
         First date to score; models may learn from earlier ones.
     proposed : ScoreSettings, optional
@@ -89,8 +92,9 @@ def score_past(
         Fit the churn model and the learnt weights for each date, too.
     """
     config = company.config
-    training = build_training_set(company.opened.tables, config)
-    features = training.accounts
+    features = accounts
+    if features is None:
+        features = build_account_rows(company.opened.tables, config)
     health = config.score_settings.score(features)
     rows = _identity(features, health, config)
     risks = {RULES.key: -health.machine_score}

@@ -97,25 +97,61 @@ def build_training_set(
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates
-    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
+    features = _features(tables, config, dates)
     spine = features[["account_id", "as_of"]]
-    options = {
-        "horizon_days": config.labels.horizon_days,
-        "grace_days": config.labels.grace_days,
-    }
-    labels = build_labels(tables, spine, upsell_step=config.labels.upsell_step, **options)
+    accounts = _labelled(features, tables, config)
+    horizon = config.labels.horizon_days
+    products = cross_sell_labels(tables, spine, horizon_days=horizon)
+    products = with_offer_features(products, tables, config)
+    held = upsell_labels(tables, spine, horizon_days=horizon, upsell_step=config.labels.upsell_step)
+    return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
+
+
+def build_account_rows(tables: Tables, config: Config) -> pd.DataFrame:
+    """Collect the accounts of a `TrainingSet` alone, which takes half of the time.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    config : Config
+        Labels and training dates.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_rows, n_columns)
+        As `TrainingSet.accounts`.
+
+    Raises
+    ------
+    HealthError
+        As `build_training_set`.
+    """
+    require_contracts(tables, str(config.file))
+    features = _features(tables, config, _configured_dates(tables, config))
+    return _labelled(features, tables, config)
+
+
+def _features(tables: Tables, config: Config, dates: Sequence[datetime]) -> pd.DataFrame:
+    return build_features(tables, dates, config.feature_settings, extra=own_families(config))
+
+
+def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
+    """Return the rows of accounts that had given no notice, with growth and what followed."""
+    labels = build_labels(
+        tables,
+        features[["account_id", "as_of"]],
+        horizon_days=config.labels.horizon_days,
+        grace_days=config.labels.grace_days,
+        upsell_step=config.labels.upsell_step,
+    )
     accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
     # Who has given notice is known to leave: a model would only learn to read the notice.
     stays = accounts["notice_given"] == 0
     if _few_churned(accounts[stays]):
         # Peers that have given notice are peers all the same.
         accounts = accounts.join(score_terms(accounts, config.score_settings))
-    accounts = with_growth(accounts[stays].reset_index(drop=True), tables, config)
-    horizon = config.labels.horizon_days
-    products = cross_sell_labels(tables, spine, horizon_days=horizon)
-    products = with_offer_features(products, tables, config)
-    held = upsell_labels(tables, spine, horizon_days=horizon, upsell_step=config.labels.upsell_step)
-    return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
+    return with_growth(accounts[stays].reset_index(drop=True), tables, config)
 
 
 def _few_churned(accounts: pd.DataFrame) -> bool:

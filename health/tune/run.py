@@ -19,7 +19,7 @@ from health.backtest.run import FOLDER, Finished, write
 from health.company import Company, open_company
 from health.config import Config
 from health.scorecard.config import Scorecard
-from health.training.rows import build_training_set
+from health.training.rows import build_account_rows
 from health.tune.past import churned_accounts, learn_weights, point_rows
 from health.tune.proposal import changes, proposal_toml, with_weights
 
@@ -94,7 +94,7 @@ def tune(config: Config, *, output: Path | None = None) -> Tuned:
         With exit code 3: too few accounts left, in either part of the time.
     """
     company = open_company(config)
-    features = build_training_set(company.opened.tables, config).accounts
+    features = build_account_rows(company.opened.tables, config)
     scored = config.score_settings.score(features).machine_score.notna()
     periods = _periods(features, scored.to_numpy(), config)
     sets = point_rows(features, config)
@@ -108,7 +108,7 @@ def tune(config: Config, *, output: Path | None = None) -> Tuned:
         return Tuned(None, [], **dates, strength=float("inf"), backtest=None)
     folder = config.runs_dir / FOLDER if output is None else output.parent
     path = folder / FILE if output is None else output
-    finished = _old_against_new(company, card, periods, folder)
+    finished = _old_against_new(company, features, card, periods, folder)
     _write(path, card, _comments(config, finished, dates, features[periods.train]))
     return Tuned(
         path,
@@ -156,11 +156,12 @@ def _decline(
 
 
 def _old_against_new(
-    company: Company, card: Scorecard, periods: _Periods, folder: Path
+    company: Company, features: pd.DataFrame, card: Scorecard, periods: _Periods, folder: Path
 ) -> Finished:
     settings = company.config.score_settings.model_copy(update={"scorecard": card})
     past = score_past(
         company,
+        accounts=features,
         first=periods.tested_from.to_pydatetime(),
         proposed=settings,
         with_models=False,
