@@ -47,5 +47,6 @@ def running(tables: Tables, as_of: datetime) -> Frame:
 
 def collect(frame: Frame) -> pd.DataFrame:
     """Run a lazy frame and return it in pandas, in no particular order."""
-    result: pd.DataFrame = frame.collect("pandas").to_native()
+    # By way of Arrow, which makes a text that stands in many rows once; times stay microseconds.
+    result: pd.DataFrame = frame.collect("pyarrow").to_native().to_pandas()
     return result
