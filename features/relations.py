@@ -21,7 +21,7 @@ _HEAD_BYTES = 100_000
 _TEXT = {".csv", ".tsv", ".txt"}
 #: Parquet up to this size is read once, into the engine; what is larger stays where it is: few
 #: of its columns are read more than once or twice.
-LAZY_FROM_BYTES = 16 * 2**20
+LAZY_FROM_BYTES = 4 * 2**20
 # Nothing is guessed. A guessed delimiter bends ragged rows into shape, a guessed comment sign
 # drops rows, and a guessed absence of quotes keeps them in the values. All columns are text, so
 # that every bad value can be counted; the cast is ours.
