@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, Rows, day_number
+from features.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number
 from features.order_intervals import HABIT_DAYS, Intervals
 from features.spine_dates import ByAccount
 from features.table_columns import TableColumns, bring_in
@@ -16,8 +16,8 @@ from features.tables import Tables
 
 #: Windows of what was ordered lately.
 WINDOWS = (90, 365)
-#: The last quarter and the three before it.
-FOUR_QUARTERS = 360
+#: Days of the last quarter, and of it with the three before.
+QUARTER, FOUR_QUARTERS = 90, 360
 
 
 class OrderDays:
@@ -52,27 +52,25 @@ class OrderDays:
             since, the days since the latest order (1 where that was on the day before); of each
             of `WINDOWS` the orders' count, what was bought with them, and the amount that is left
             of this without what was given back in the window, as ``count_90d``, ``bought_90d`` and
-            ``amount_90d``; amount_before, of the three quarters before the last one, and is_older,
-            whether an order lies on their first day or before; interval, the median of days from
-            one day with orders to the next, and intervals, how many there are. NaN where no order
-            was known.
+            ``amount_90d``; amount_before, of the three quarters before the last one; begun, the
+            days since the first order (of those before every window, since their last); interval,
+            the median of days from one day with orders to the next, and intervals, how many there
+            are. NaN where no order was known.
         """
         as_of = day_number(day)
-        since = as_of - self._last_day(as_of)
+        begun, since = self._ages(as_of)
         out = self._levels(as_of) | self._intervals.as_of(as_of)
-        never = np.isnan(since)
-        return {"since": since} | {n: np.where(never, np.nan, v) for n, v in out.items()}
+        told = {n: np.where(np.isnan(since), np.nan, v) for n, v in out.items()}
+        return {"since": since, "begun": begun} | told
 
-    def _last_day(self, as_of: int) -> Numbers:
-        rows, last = self._orders, np.full(self._count, np.nan)
-        before = self._until(as_of)
-        # In order of day: the last one written stays.
-        last[rows.account[before]] = rows.day[before]
-        return last
-
-    def _until(self, as_of: int, until_days: int = 0) -> Rows:
-        """Return all orders before as_of − until_days that were known before as_of."""
-        return self._orders.within(as_of, as_of - BEFORE_ALL_DAYS, until_days)
+    def _ages(self, as_of: int) -> tuple[Numbers, Numbers]:
+        """Return the days since the first and since the latest order of each account."""
+        known = self._orders.within(as_of, as_of - BEFORE_ALL_DAYS)
+        account, ages = self._orders.account[known], as_of - self._orders.day[known]
+        first, last = np.full((2, self._count), np.nan)
+        # In order of day: the one written last stays.
+        first[account[::-1]], last[account] = ages[::-1], ages
+        return first, last
 
     def _levels(self, as_of: int) -> ByAccount:
         out: ByAccount = {}
@@ -83,11 +81,10 @@ class OrderDays:
             given_back = self._sum(self._given_back, as_of, window)
             out[f"amount_{window}d"] = out[f"bought_{window}d"] + given_back
         before = (
-            self._sum(rows, as_of, FOUR_QUARTERS, WINDOWS[0])
+            self._sum(rows, as_of, FOUR_QUARTERS, QUARTER)
             for rows in (self._orders, self._given_back)
         )
-        older = self._orders.totals(self._until(as_of, FOUR_QUARTERS - 1), self._count) > 0
-        return out | {"amount_before": np.sum(list(before), axis=0), "is_older": older}
+        return out | {"amount_before": np.sum(list(before), axis=0)}
 
     def _sum(self, rows: DayRows, as_of: int, days: int, until_days: int = 0) -> Numbers:
         return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.day_rows import Numbers
 from features.feature import Feature, Unit
-from features.order_days import FOUR_QUARTERS, WINDOWS, OrderDays
+from features.order_days import FOUR_QUARTERS, QUARTER, WINDOWS, OrderDays
 from features.order_intervals import HABIT_DAYS
 from features.point_in_time import collect, known_rows
 from features.spine_dates import OneDate, SpineDates, Told
@@ -88,10 +88,10 @@ FEATURES = (
         "change",
         1,
         "The amount ordered in 90 days, less what was given back, is {value} "
-        "against the three quarters before",
-        "the amount ordered in 90 days is unchanged against the three quarters before",
-        null="insufficient history: account or records too young, or nothing ordered and kept in "
-        "the three quarters before",
+        "against a usual quarter of the three before",
+        "the amount ordered in 90 days is unchanged against a usual quarter of the three before",
+        null="insufficient history: account or records younger than 180 days, or nothing ordered "
+        "and kept in the three quarters before",
     ),
     _order(
         "interval_days_median",
@@ -133,16 +133,19 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
 
 def _told(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:
     """Return the features, of what each account ordered as of a date."""
-    since, before = ordered["since"], ordered["amount_before"]
-    usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, ordered["interval"], np.nan)
-    # Quarters before an account, or all records, began are not quarters without orders.
-    seen = ~date.younger_than(FOUR_QUARTERS) & (ordered["is_older"] > 0).any()
-    change = ordered["amount_90d"] / (some(before) / 3) - 1
+    since, interval = ordered["since"], ordered["interval"]
+    usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, interval, np.nan)
+    # Days before an account, or all records, began are not days without orders.
+    age = np.fmax(date.age_days(), ordered["begun"])
+    there = np.minimum(age, np.fmax.reduce(ordered["begun"], initial=0.0))
+    before = np.minimum(there, FOUR_QUARTERS) - QUARTER
+    usual_quarter = some(ordered["amount_before"]) * QUARTER / np.maximum(before, 1.0)
+    change = ordered["amount_90d"] / usual_quarter - 1
     out = {f"orders_{n}_{w}d": ordered[f"{n}_{w}d"] for n in ("count", "amount") for w in WINDOWS}
     return out | {
         "orders_recency_days": since - 1,
         "orders_mean_amount_365d": ordered["bought_365d"] / some(ordered["count_365d"]),
-        "orders_amount_change_90d": np.where(seen, change, np.nan),
+        "orders_amount_change_90d": np.where(before >= QUARTER, change, np.nan),
         "orders_interval_days_median": usual,
         "orders_interval_vs_habit": np.log(since / usual),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 
 from features.day_rows import Codes, Numbers
 from features.side_by_side import side_by_side
+from features.table_columns import days_from, moment
 
 #: Values of one date, each with an entry per account (by number).
 ByAccount = dict[str, npt.NDArray[Any]]
@@ -58,10 +58,14 @@ class OneDate:
             return self.spine[name].to_numpy(dtype=float)
         return np.full(len(self), np.nan)
 
+    def age_days(self) -> Numbers:
+        """Return how many days before the date each account was created."""
+        created = self.spine["created_at"].to_numpy(dtype="datetime64[us]")
+        return days_from(created.astype(np.int64), moment(self.as_of))
+
     def younger_than(self, days: int) -> npt.NDArray[np.bool_]:
         """Tell which accounts were created within so many days before the date."""
-        young = self.spine["created_at"] > self.as_of - timedelta(days=days)
-        return young.to_numpy(dtype=bool)
+        return self.age_days() < days
 
     def laid(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
         """Lay values that have an entry per account of the spine on the rows of this date."""

@@ -47,18 +47,19 @@ def mean_amount(then: Then, account: str) -> Value:
     return mean(amounts) if amounts else None
 
 
+def _begun(then: Then, account: str) -> float:
+    days = [r["ordered_at"].date() for r in _orders(then, account)]
+    return (then.day.date() - min(days)).days if days else 0
+
+
 @oracle("orders_amount_change_90d")
 def amount_change(then: Then, account: str) -> Value:
     both = then.of("orders", account) if _orders(then, account) else []
     now, before = sum(_amounts(then, both, 90)), sum(_amounts(then, both, 360, 90))
-    # Nothing is known of orders before an account, or all records, began.
-    begins = min(
-        (r["ordered_at"].date() for a in then.accounts for r in _orders(then, a)),
-        default=then.day.date(),
-    )
-    if then.days_since(then.created[account]) < 360 or (then.day.date() - begins).days < 360:
-        return None
-    return now / (before / 3) - 1 if before > 0 else None
+    # A usual quarter is told by the days on which the account, and any records, were there.
+    age = max(then.days_since(then.created[account]), _begun(then, account))
+    days = min(age, max(_begun(then, a) for a in then.accounts), 360) - 90
+    return now / (before * 90 / days) - 1 if before > 0 and days >= 90 else None
 
 
 @oracle("orders_interval_days_median")

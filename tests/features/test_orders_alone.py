@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from features import CATALOGUE, build_features
@@ -65,16 +65,17 @@ def test_what_is_given_back_is_no_order() -> None:
     assert told.loc["c"].isna().all()
 
 
-@pytest.mark.parametrize(("first", "told"), [(360, True), (359, False)])
-def test_quarters_before_the_records_began_are_not_without_orders(first: float, told: bool) -> None:
-    rows = _shop(*(_order("a", day) for day in (10, 100, 200, first)))
-    built = build_features(open_tables(rows), [DAY])
-    assert built["orders_amount_change_90d"].notna().item() == told
-    # An account that is as young is told nothing, whatever others ordered.
+@pytest.mark.parametrize(("first", "quarters"), [(364, 3), (360, 3), (270, 2), (180, 1), (179, 0)])
+def test_days_before_the_records_began_are_not_without_orders(first: float, quarters: int) -> None:
+    rows = _shop(_order("a", 10), _order("a", 100), _order("a", 110), _order("b", first))
+    change = build_features(open_tables(rows), [DAY])["orders_amount_change_90d"]
+    expected = 10 / (20 / quarters) - 1 if quarters else math.nan
+    assert change[0] == pytest.approx(expected, nan_ok=True)
+    # So are the days before an account, whatever others ordered.
     rows["accounts"][0]["created_at"] = ago(first)
-    rows["orders"].append(_order("b", 364))
-    built = build_features(open_tables(rows), [DAY]).set_index("account_id")
-    assert pd.notna(built.loc["a", "orders_amount_change_90d"]) == told
+    rows["orders"].append(_order("c", 364))
+    young = build_features(open_tables(rows), [DAY])["orders_amount_change_90d"]
+    assert young[0] == pytest.approx(change[0], nan_ok=True)
 
 
 def test_an_account_is_as_old_as_its_first_order_that_was_known() -> None:
