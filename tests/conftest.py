@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Where Python may not keep what it compiles, as in many containers, each of the run's processes
+# would compile pandas and scikit-learn anew, which takes longer than most of what they are asked.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Two processes share two cores: threads within each would only wait for one another.
 for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -13,7 +13,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from tests.health.conftest import call_health, run_health
+from tests.health.conftest import call_health
 from tests.health.orders_company import orders_of, write_company
 
 _CONFIG = """observed_until = 2025-06-01
@@ -68,7 +68,7 @@ def test_without_a_version_the_run_says_to_train_first(shop: Path) -> None:
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a company that was trained and scored on two dates."""
     config = write_company(tmp_path_factory.mktemp("acme"), orders_of(300))
-    trained = run_health("train", config)
+    trained = call_health("train", config)
     assert trained.code == 0, trained.err
     assert "AUC" in trained.out and "purchases expected" in trained.out
     for day in ("2024-12-29", "2025-01-05"):
