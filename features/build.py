@@ -25,7 +25,7 @@ from features.own import OwnFamily, catalogue_with
 from features.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.side_by_side import Shared, side_by_side
 from features.spine import ATTRIBUTES, build_spine
-from features.spine_dates import SpineDates, Told, one_after_another
+from features.spine_dates import SpineDates, Told
 from features.tables import Tables
 
 #: Reads what a family needs of all dates at once, and returns what tells each date.
@@ -74,9 +74,9 @@ def build_features(
     # Names that are taken are refused before anything is built.
     catalogue_with(extra)
     spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
-    of_dates = SpineDates.of(spine)
+    of_dates = SpineDates.of(spine, list(CATALOGUE))
     families = _prepared(tables, of_dates, settings) if len(spine) else []
-    table = of_dates.told(list(CATALOGUE), one_after_another(families))
+    table = of_dates.told(families)
     stage = lifecycle_stage(table, settings.stages)
     for own in extra:
         made = own.built(tables, pd.concat([spine, table], axis=1))

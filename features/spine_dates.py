@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -18,8 +18,6 @@ from features.table_columns import days_from, moment
 
 #: Values of one date, each with an entry per account (by number).
 ByAccount = dict[str, npt.NDArray[Any]]
-#: Parts in which the columns of a single date are laid.
-_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -76,18 +74,6 @@ class OneDate:
 Told = Callable[[OneDate], Mapping[str, Numbers]]
 
 
-def one_after_another(families: Sequence[Told]) -> Told:
-    """Return what tells the features of several families, each knowing those of the ones before."""
-
-    def told(date: OneDate) -> Mapping[str, Numbers]:
-        out = dict(date.before)
-        for family in families:
-            out |= family(replace(date, before=out))
-        return out
-
-    return told
-
-
 @dataclass(frozen=True)
 class SpineDates:
     """A spine, looked at as of one date after another.
@@ -100,17 +86,29 @@ class SpineDates:
         Every account of the spine, once.
     account : array of int, shape = (n_rows,)
         The place in `accounts` of each row's.
+    places : mapping of str to int
+        The features that are told, each with its row in `numbers`.
+    numbers : array of float, shape = (n_features, n_rows)
+        What was told of them. A row a feature: so a frame holds its columns, and none is moved.
     """
 
     spine: pd.DataFrame
     accounts: pd.Index[str]
     account: Codes
+    places: Mapping[str, int]
+    numbers: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, spine: pd.DataFrame) -> SpineDates:
-        """Return the dates of a spine, its accounts numbered."""
+    def of(cls, spine: pd.DataFrame, names: Sequence[str] = ()) -> SpineDates:
+        """Return the dates of a spine, its accounts numbered, and room for these features."""
         account, accounts = pd.factorize(spine["account_id"])
-        return cls(spine, pd.Index(accounts, dtype=object), np.asarray(account, dtype=np.int64))
+        return cls(
+            spine,
+            pd.Index(accounts, dtype=object),
+            np.asarray(account, dtype=np.int64),
+            {name: place for place, name in enumerate(names)},
+            np.empty((len(names), len(spine))),
+        )
 
     def __iter__(self) -> Iterator[OneDate]:
         """Yield each date."""
@@ -129,37 +127,40 @@ class SpineDates:
         family can tell without the others it tells while they are prepared.
         """
         first = next(iter(self))
-        found = own(first)
+        found = self._laid(first, own(first))
         return lambda date: found if date.as_of == first.as_of else own(date)
 
-    def told(self, names: Sequence[str], told: Told) -> pd.DataFrame:
-        """Lay what is told of each date on the spine, several dates at a time.
+    def told(self, families: Sequence[Told]) -> pd.DataFrame:
+        """Tell the features of each date, several dates at a time.
 
         Parameters
         ----------
-        names : sequence of str
-            The columns; one that is not told is NaN.
-        told : callable
-            Tells the features of a date; it is asked from several threads.
+        families : sequence of callable
+            Each tells features of a date, and knows those of the ones before it; it is asked from
+            several threads.
 
         Returns
         -------
-        pd.DataFrame, shape = (n_rows, n_names)
-            The spine's index; float columns.
+        pd.DataFrame, shape = (n_rows, n_features)
+            The spine's index; float columns, NaN where nothing is told.
         """
-        # A row a column: so a frame holds its numbers, and none is moved again.
-        out = np.empty((len(names), len(self.spine)))
 
-        def lay(date: OneDate, found: Mapping[str, Numbers], numbers: Iterable[int]) -> None:
-            for number in numbers:
-                out[number, date.rows] = found.get(names[number], np.nan)
+        def tell(date: OneDate) -> None:
+            found: dict[str, Numbers] = {}
+            for family in families:
+                found |= self._laid(date, family(replace(date, before=found)))
+            for name, place in self.places.items():
+                if name not in found:
+                    self.numbers[place, date.rows] = np.nan
 
-        every, dates = range(len(names)), list(self)
-        if len(dates) == 1:
-            # To be the first to touch its memory is most of the work.
-            (date,), found = dates, told(dates[0])
-            parts = (every[start::_PARTS] for start in range(_PARTS))
-            side_by_side(partial(lay, date, found, part) for part in parts)
-        else:
-            side_by_side(partial(lambda date: lay(date, told(date), every), day) for day in dates)
-        return pd.DataFrame(out.T, index=self.spine.index, columns=list(names), copy=False)
+        side_by_side(partial(tell, date) for date in self)
+        names = list(self.places)
+        return pd.DataFrame(self.numbers.T, index=self.spine.index, columns=names, copy=False)
+
+    def _laid(self, date: OneDate, found: Mapping[str, Numbers]) -> dict[str, Numbers]:
+        """Put features where they belong, so that they stand in memory once."""
+        laid = dict(found)
+        for name in found.keys() & self.places.keys():
+            laid[name] = self.numbers[self.places[name], date.rows]
+            laid[name][:] = found[name]
+        return laid

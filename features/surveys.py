@@ -57,14 +57,13 @@ def prepare(
             out[f"surveys_{kind}_latest"] = counts[f"{kind}_latest"]
         out["surveys_detractors_180d"] = counts["detractors"]
         out["surveys_deciding_detractors_180d"] = counts["deciding_detractors"]
-        out["surveys_negative_90d"] = np.nan_to_num(counts["bad"])
-        return out
+        return out | {"bad": np.nan_to_num(counts["bad"])}
 
     own = dates.ahead(of_answers)
 
     def told(date: OneDate) -> dict[str, Numbers]:
         out = dict(own(date))
-        bad = out["surveys_negative_90d"] + np.nan_to_num(date.feature(_BADLY_RATED))
+        bad = out.pop("bad") + np.nan_to_num(date.feature(_BADLY_RATED))
         # A third bad experience says nothing new.
         return out | {"surveys_negative_90d": np.minimum(bad, 2.0)}
 

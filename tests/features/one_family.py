@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features import Tables, usage, usage_events, usage_quota
-from features.spine_dates import SpineDates, one_after_another
+from features.spine_dates import SpineDates
 
 #: Use is told in three parts, which are prepared by themselves.
 _PARTS = {usage: (usage, usage_events, usage_quota)}
@@ -19,7 +19,7 @@ def one_family(family: ModuleType, tables: Tables, spine: pd.DataFrame, **option
 
     What a family before tells may stand among the spine's columns.
     """
-    dates, names = SpineDates.of(spine), [feature.name for feature in family.FEATURES]
+    dates = SpineDates.of(spine, [feature.name for feature in family.FEATURES])
     parts = [part.prepare(tables, dates, **options) for part in _PARTS.get(family, (family,))]
-    told: pd.DataFrame = dates.told(names, one_after_another(parts))
+    told: pd.DataFrame = dates.told(parts)
     return told

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from features.side_by_side import Shared, processors, side_by_side
-from features.spine_dates import OneDate, SpineDates, one_after_another
+from features.spine_dates import OneDate, SpineDates
 
 
 def test_results_come_in_the_order_of_the_tasks() -> None:
@@ -85,9 +85,8 @@ def test_each_family_knows_what_those_before_told_of_the_date() -> None:
             by_account
         )
 
-    told = SpineDates.of(spine).told(
-        ["more", "twice", "number", "unknown", "never"], one_after_another([twice, more])
-    )
+    dates = SpineDates.of(spine, ["more", "twice", "number", "unknown", "never"])
+    told = dates.told([dates.ahead(twice), more])
     assert told["more"].tolist() == [3.0, 5.0, 7.0]
     assert told["number"].tolist() == [10.0, 20.0, 20.0]
     assert told[["unknown", "never"]].isna().all(axis=None)
