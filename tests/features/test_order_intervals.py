@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import median
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.day_rows import DayRows
@@ -31,6 +31,12 @@ def _rows(orders: list[tuple[int, int, int]], *, late: bool) -> DayRows:
 
 
 @given(orders=ORDERS, dates=DATES, late=st.booleans())
+# The day between becomes known after both others; a day is known from its first order.
+@example(orders=[(0, 0, 0), (0, 2, 5), (0, 4, 0)], dates={5, 8}, late=True)
+@example(orders=[(0, 0, 0), (0, 2, 5), (0, 2, 1), (0, 4, 0)], dates={5, 8}, late=True)
+# The longest interval there may be, and a day that has just left the reach.
+@example(orders=[(0, 1 - HABIT_DAYS, 0), (0, 0, 0)], dates={1}, late=False)
+@example(orders=[(0, -HABIT_DAYS, 0), (0, 1 - HABIT_DAYS, 0)], dates={1}, late=False)
 def test_each_date_sees_the_intervals_of_the_days_it_knows(
     orders: list[tuple[int, int, int]], dates: set[int], *, late: bool
 ) -> None:

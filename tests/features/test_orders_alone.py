@@ -78,14 +78,31 @@ def test_days_before_the_records_began_are_not_without_orders(first: float, quar
     assert young[0] == pytest.approx(change[0], nan_ok=True)
 
 
+def test_orders_before_every_window_and_at_its_edge() -> None:
+    days = {"a": (900, 800), "b": (737, 717, 707), "c": (738, 717, 707)}
+    rows = _shop(*(_order(account, day) for account, those in days.items() for day in those))
+    rows["orders"] += [_order("a", 760, amount=-10.0), _order("a", 1, known_at=ago(7))]
+    rows["orders"].append(_order("a", 40, known_at=ago(7)))
+    rows["subscriptions"] = [
+        {"account_id": a, "product": "core", "started_at": ago(800), "mrr": 1.0} for a in "abc"
+    ]
+    built = build_features(open_tables(rows), [ago(7), DAY]).set_index(["as_of", "account_id"])
+    told = built[["orders_recency_days", "orders_interval_days_median"]].unstack(0)
+    # What reached us on the first date is seen on the second alone.
+    assert told["orders_recency_days"].loc["a"].tolist() == [792, 0]
+    usual = told["orders_interval_days_median"].fillna(-1.0)
+    assert usual.loc["b"].tolist() == [15, -1]
+    assert usual.loc["c"].tolist() == [-1, -1]
+
+
 def test_an_account_is_as_old_as_its_first_order_that_was_known() -> None:
-    early = [_order("a", 900, known_at=ago(0)), _order("b", 850, known_at=ago(840))]
+    early = [_order("a", 900, known_at=ago(0)), _order("b", 850, known_at=ago(3))]
     rows = _shop(*early, *(_order(account, 20) for account in "abc"))
     days = [ago(3), DAY, ago(-1)]
     built = build_features(open_tables(rows), days).set_index(["as_of", "account_id"])
     told = built["tenure_days"].unstack()
     assert told["a"].tolist() == [797, 800, 901]
-    assert told["b"].tolist() == [847, 850, 851]
+    assert told["b"].tolist() == [797, 850, 851]
     assert told["c"].tolist() == [797, 800, 801]
 
 
