@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number
+from features.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number, earliest
 from features.order_intervals import HABIT_DAYS, Intervals
 from features.spine_dates import ByAccount
 from features.table_columns import TableColumns, bring_in
@@ -40,6 +40,7 @@ class OrderDays:
         is_order = rows["amount"] >= 0
         self._count = len(accounts)
         self._orders, self._given_back = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
+        self._first_day = earliest(self._orders.account, self._count, self._orders.day)
         dates = [day_number(date) for date in spine["as_of"].unique()]
         self._intervals = Intervals(self._orders, self._count, dates)
 
@@ -67,10 +68,14 @@ class OrderDays:
         """Return the days since the first and since the latest order of each account."""
         known = self._orders.within(as_of, as_of - BEFORE_ALL_DAYS)
         account, ages = self._orders.account[known], as_of - self._orders.day[known]
-        first, last = np.full((2, self._count), np.nan)
+        last = np.full(self._count, np.nan)
         # In order of day: the one written last stays.
-        first[account[::-1]], last[account] = ages[::-1], ages
-        return first, last
+        last[account] = ages
+        first_day = self._first_day
+        if self._orders.known is not None:
+            # An earlier order may not have been known yet.
+            first_day = earliest(account, self._count, self._orders.day[known])
+        return np.where(np.isnan(last), np.nan, as_of - first_day), last
 
     def _levels(self, as_of: int) -> ByAccount:
         out: ByAccount = {}
