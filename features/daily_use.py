@@ -260,11 +260,15 @@ def _assembled(
     values = {name: _column(parts, name, 0.0) for name in _SUMS}
     values["active_users"] = _column(parts, "active_users", np.nan)
     users = _joined(parts)
+    day, known = _days(users, "day"), _known(users)
     (accounts, account), (names, code) = (
         named_codes(users[name]) for name in ("account_id", "user_id")
     )
+    # What was read is not held beside what is made of it.
+    del parts, users
     user, pairs = numbered(account, code, len(names))
-    rows = DayRows.ordered(account, user, _days(users, "day"), _known(users), values)
+    del code
+    rows = DayRows.ordered(account, user, day, known, values)
     index, owner = pd.Index(accounts.to_pylist(), dtype=object), np.ascontiguousarray(pairs[:, 0])
     return DailyUse(index, rows, owner, has_users, dates, may_repeat)
 

@@ -140,10 +140,7 @@ class Events:
         self.accounts = accounts = _names(columns, "account_id")
         names = _names(columns, "event")
         self._accounts, self._events = len(accounts) + 1, len(names)
-        places = [
-            _places(rows, "account_id", accounts) * len(names) + _places(rows, "event", names)
-            for rows in columns
-        ]
+        places = [_places_of_pairs(rows, accounts, names) for rows in columns]
         #: The place of each pair among all of account and event; None: its number is its place.
         self._place_of: Codes | None = None
         self._pairs, count = len(accounts) * len(names), sum(map(len, places))
@@ -198,7 +195,10 @@ def _parts(
     """Yield rows of accounts and events, and what makes a part of the number of each row's pair."""
     kept = kept_rollups(tables, "events", by_event, start, end)
     if kept:
-        rows = event_rows([_of_use(table) for table in kept])
+        # One is put in the place of the other, as both would take much room.
+        for number, table in enumerate(kept):
+            kept[number] = _of_use(table)
+        rows = event_rows(kept)
         yield rows, partial(_ByDay.of, rows)
     for first, unkept in unkept_rows(tables, start, end, days=_MONTH):
         rows = bring_in(_used(unkept))
@@ -246,6 +246,16 @@ def _names(parts: list[TableColumns], column: str) -> pa.StringArray:
     if len(parts) == 1:
         return parts[0].texts[column]
     return pa.chunked_array([part.texts[column] for part in parts], pa.string()).unique()
+
+
+def _places_of_pairs(part: TableColumns, accounts: pa.StringArray, names: pa.StringArray) -> Codes:
+    """Return the place of each row's pair among all of account and event."""
+    # In place, where it can be: nobody else reads the accounts of so many rows.
+    place = np.require(_places(part, "account_id", accounts), np.int64, "W")
+    event = _places(part, "event", names)
+    place *= len(names)
+    place += event
+    return place
 
 
 def _places(part: TableColumns, column: str, names: pa.StringArray) -> Codes:
