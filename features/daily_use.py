@@ -43,6 +43,9 @@ from features.usage_so_far import following
 #: Days before a date that a window may reach back.
 REACH_DAYS = 126
 _SUMS = ("quantity", "records", "errors", "errors_known", "users_counted")
+#: What is told of the time before every window, and so many of its last days row by row.
+_OLDER = ("account_id", "user_id", "day", "known", "users_counted")
+_REST_DAYS = 21
 #: Errors are summed up over so many days at most.
 _ERROR_DAYS = 28
 _WITHOUT_ERRORS = (
@@ -196,10 +199,11 @@ def _older(tables: Tables, since: int, end: int) -> list[pa.Table]:
     parts = tables.parts
     if parts is None:
         return [collected(_older_rows(rows_before(tables, end), since)).sort_by("day")]
-    sums = parts.so_far("last_days", "users", by_user, last_days, before=since)
+    of = ("users", by_user, _OLDER)
+    sums = parts.so_far_and_rest("last_days", of, last_days, before=since, rest_days=_REST_DAYS)
     # Of a file that reaches into the windows the rows before them, as they are.
     reaching = parts.tables("users", by_user, since=since, until=since)
-    return following(sums, [within_days(table, BEFORE_ALL_DAYS, since) for table in reaching])
+    return sums + [within_days(table, BEFORE_ALL_DAYS, since) for table in reaching]
 
 
 def _older_rows(rows: Frame, since: int) -> Frame:

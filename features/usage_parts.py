@@ -26,6 +26,7 @@ from features.usage_so_far import (
     FileDays,
     SoFar,
     follow_one_another,
+    following,
     share_a_day,
 )
 
@@ -168,12 +169,40 @@ class UsageParts:
         before : int, optional
             By default all files.
         """
-        for key in self.keys.values():
-            if self._days(key) is None:
-                self._made(rolled, roll, key)
-        sums = self._sums()
+        sums = self._sums(rolled, roll)
         past = sum(before is None or file.last < before for file in sums.files)
         return sums.total(name, lambda keys: self._of(rolled, roll, keys), extend, past)
+
+    def so_far_and_rest(
+        self,
+        name: str,
+        of: tuple[str, Roll, Sequence[str]],
+        extend: Extend,
+        *,
+        before: int,
+        rest_days: int,
+    ) -> list[pa.Table]:
+        """Return what the files that end before a day add up to, and what is not yet added.
+
+        To add up to a long sum takes longer than to read a few files beside it.
+
+        Parameters
+        ----------
+        name, extend, before : str, callable, int
+            As in `so_far`.
+        of : str, callable, sequence of str
+            The roll-up that the sum is made of, as in `tables`.
+        rest_days : int
+            Files of these last days may be left as they are.
+        """
+        rolled, roll, columns = of
+        sums = self._sums(rolled, roll)
+        past = sum(file.last < before for file in sums.files)
+        done, total = sums.longest(name, past)
+        rest = sums.files[done:past]
+        if total is None or any(file.first < before - rest_days for file in rest):
+            total, rest = self.so_far(name, rolled, roll, extend, before=before), []
+        return following(total, self._of(rolled, roll, [file.key for file in rest], columns))
 
     def follow_one_another(self) -> bool:
         """Tell whether no file begins before the one before has ended, as far as is known."""
@@ -185,7 +214,14 @@ class UsageParts:
         files = self._files()
         return files is None or share_a_day(files)
 
-    def _sums(self) -> SoFar:
+    def _sums(self, rolled: str, roll: Roll) -> SoFar:
+        """Return the sums over all files, the days of each of which are known from a roll-up."""
+        for key in self.keys.values():
+            if self._days(key) is None:
+                self._made(rolled, roll, key)
+        return self._so_far()
+
+    def _so_far(self) -> SoFar:
         return SoFar(self.cache, self.source, self._files() or [])
 
     def _files(self) -> list[FileDays] | None:
@@ -247,7 +283,7 @@ class UsageParts:
 
     def forget_earlier(self) -> None:
         """Remove what was kept of earlier contents of these files."""
-        self.cache.forget(self.source, [self.source, *self.keys.values(), *self._sums().chain])
+        self.cache.forget(self.source, [self.source, *self.keys.values(), *self._so_far().chain])
 
     def _passed(self, key: str, observed_until: datetime | None) -> bool:
         noted = self.cache.note(key).get("checked_until")

@@ -89,7 +89,7 @@ class SoFar:
             How many files.
         """
         links, kept = self.chain, min(past, len(self.files) - 1)
-        done, total = self._longest(name, links[:kept])
+        done, total = self.longest(name, past)
         while done < past:
             until = min(done + _AT_ONCE, kept if done < kept else past)
             total = extend(total, rolled([file.key for file in self.files[done:until]]))
@@ -98,8 +98,10 @@ class SoFar:
             done = until
         return total
 
-    def _longest(self, name: str, links: list[str]) -> tuple[int, pa.Table | None]:
-        for number in range(len(links), 0, -1):
+    def longest(self, name: str, past: int) -> tuple[int, pa.Table | None]:
+        """Return how many of the first `past` files the longest kept sum is of, and that sum."""
+        links = self.chain
+        for number in range(min(past, len(links) - 1), 0, -1):
             total = self.cache.tables(_sum_key(name, links[number - 1]), name)
             if total is not None:
                 return number, total
