@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.day_rows import Codes, Numbers, earliest, order_of, summed
-from features.many_dates import column_or_null
+from features.schema import Kind
 from features.spine_dates import ByAccount
 from features.table_columns import (
     NEVER,
@@ -27,6 +27,15 @@ LEAST_PEERS = 5
 #: Less than this is no money.
 _DUST = 1e-9
 Rows = npt.NDArray[np.intp]
+_NEEDED = ("account_id", "product", "started_at", "ended_at", "mrr")
+#: Columns that may be empty.
+_OPTIONAL: dict[str, Kind] = {
+    "plan": "text",
+    "renews_at": "time",
+    "notice_at": "time",
+    "list_mrr": "number",
+    "billing_months": "number",
+}
 
 
 class Contracts:
@@ -149,17 +158,11 @@ class Contracts:
 
 def paid_rows(tables: Tables, accounts: pd.Index[str]) -> TableColumns:
     """Return the paid rows of subscriptions of these accounts; optional columns may be empty."""
-    table = "subscriptions"
-    numbers = ("list_mrr", "billing_months", "seats")
-    rows = tables[table].filter(nw.col("mrr") > 0)
-    rows = rows.select(
-        *("account_id", "product", "started_at", "ended_at", "mrr"),
-        *(["known_at"] if tables.has(table, "known_at") else []),
-        column_or_null(tables, table, "plan", nw.String),
-        *(column_or_null(tables, table, c, nw.Datetime("us")) for c in ("renews_at", "notice_at")),
-        *(column_or_null(tables, table, c, nw.Float64) for c in numbers),
-    )
-    return bring_in(rows.with_columns(nw.col("seats").fill_null(0.0)), accounts)
+    there = [c for c in ("known_at", *_OPTIONAL) if tables.has("subscriptions", c)]
+    has_seats = tables.has("subscriptions", "seats")
+    seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0).alias("seats")
+    rows = tables["subscriptions"].filter(nw.col("mrr") > 0).select(*_NEEDED, seats, *there)
+    return bring_in(rows, accounts, optional=_OPTIONAL)
 
 
 def deal_of(rows: TableColumns) -> Codes:

@@ -33,6 +33,7 @@ from features.usage_rollup import (
     in_order_of_day,
     kept_rollups,
     keys_with_known,
+    known_days,
     named_codes,
     rows_before,
     unkept_rows,
@@ -231,7 +232,7 @@ def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
     (accounts, account), (names, code) = (
         named_codes(rows[name]) for name in ("account_id", "user_id")
     )
-    day, late = _days(rows, "day"), _known(rows)
+    day, late = _days(rows, "day"), known_days(rows)
     known = np.full(len(day), -1) if late is None else np.where(late > day.max(), late, -1)
     lates, late_code = np.unique(known, return_inverse=True)
     # The nameless stand in front, at 0.
@@ -264,7 +265,7 @@ def _assembled(
     values = {name: _column(parts, name, 0.0) for name in _SUMS}
     values["active_users"] = _column(parts, "active_users", np.nan)
     users = _joined(parts)
-    day, known = _days(users, "day"), _known(users)
+    day, known = _days(users, "day"), known_days(users)
     (accounts, account), (names, code) = (
         named_codes(users[name]) for name in ("account_id", "user_id")
     )
@@ -342,11 +343,3 @@ def _filled(part: pa.Table, name: str, nothing: float, same: pa.Array) -> list[p
 
 def _days(table: pa.Table, name: str) -> Codes:
     return np.asarray(table[name].to_numpy(), dtype=np.int64)
-
-
-def _known(table: pa.Table) -> Codes | None:
-    """Return the day on which each row was known; None where no row was late."""
-    if "known" not in table.column_names or table["known"].null_count == len(table):
-        return None
-    late = np.asarray(pc.fill_null(table["known"], 0).to_numpy(), dtype=np.int64)
-    return np.maximum(late, _days(table, "day"))

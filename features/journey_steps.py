@@ -24,6 +24,7 @@ from features.usage_rollup import (
     by_account_day,
     by_event,
     keys_with_known,
+    known_days,
     named_codes,
     parts_of_days,
     prepared,
@@ -164,10 +165,9 @@ def _first_day(table: pa.Table) -> int:
 
 def _columns(table: pa.Table, account: Codes, accounts: int, events: _Events) -> TableColumns:
     day, quantity = table["day"].to_numpy().astype(np.int64), table["quantity"].to_numpy()
-    columns = {"day": day}
-    if "known" in table.column_names:
-        late = table["known"].fill_null(BEFORE_ALL_DAYS).to_numpy()
-        columns["known"] = np.maximum(day, late)
+    columns, known = {"day": day}, known_days(table)
+    if known is not None:
+        columns["known"] = known
     for number, names in enumerate(events):
         columns[f"uses_{number}"] = quantity
         if names:

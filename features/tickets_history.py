@@ -13,8 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.day_rows import stands_for_all
-from features.many_dates import Frame
-from features.point_in_time import seen
+from features.point_in_time import Frame, seen
 from features.schema import Kind
 from features.table_columns import NEVER, Mask, TableColumns, Times, bring_in
 from features.tables import Tables

@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from features.day_rows import (
-    BEFORE_ALL_DAYS,
     Codes,
     DayRows,
     Numbers,
@@ -31,6 +30,7 @@ from features.usage_rollup import (
     by_event,
     kept_rollups,
     keys_with_known,
+    known_days,
     named_codes,
     unkept_rows,
 )
@@ -217,9 +217,9 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
     columns: dict[str, npt.NDArray[Any]] = {"event": event, "day": table["day"].to_numpy()}
     if "quantity" in table.column_names:
         columns["quantity"] = table["quantity"].to_numpy()
-    if "known" in table.column_names and table["known"].null_count < len(table):
-        late = table["known"].fill_null(BEFORE_ALL_DAYS).to_numpy()
-        columns["known"] = np.maximum(columns["day"], late)
+    known = known_days(table)
+    if known is not None:
+        columns["known"] = known
     if accounts is not None:
         wanted = pa.array(accounts, pa.string())
         ids, account = wanted, placed(account, ids, wanted)

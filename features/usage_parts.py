@@ -201,7 +201,8 @@ class UsageParts:
         done, total = sums.longest(name, past)
         rest = sums.files[done:past]
         if total is None or any(file.first < before - rest_days for file in rest):
-            total, rest = self.so_far(name, rolled, roll, extend, before=before), []
+            rest = []
+            total = sums.total(name, lambda keys: self._of(rolled, roll, keys), extend, past)
         return following(total, self._of(rolled, roll, [file.key for file in rest], columns))
 
     def follow_one_another(self) -> bool:
@@ -254,8 +255,9 @@ class UsageParts:
         for key in keys:
             table = self.cache.tables(key, name, columns)
             if table is None:
-                made = self._made(name, roll, key)
-                table = made.select([c for c in made.column_names if c in (columns or [c])])
+                table = self._made(name, roll, key)
+                if columns is not None:
+                    table = table.select([c for c in table.column_names if c in columns])
             found.append(table)
         return found
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_rows import Codes, day_number, day_of
+from features.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 from features.tables import Tables
 
 #: So many days are rolled up at a time: memory stays small, and no row is read twice.
@@ -182,6 +182,15 @@ def collected(frame: Frame) -> pa.Table:
             column = column.cast(pa.float64())
         columns[name] = column
     return pa.table(columns)
+
+
+def known_days(table: pa.Table) -> Codes | None:
+    """Return the day on which each row of a roll-up was known; None where no row was late."""
+    if "known" not in table.column_names or table["known"].null_count == len(table):
+        return None
+    late = pc.fill_null(table["known"], BEFORE_ALL_DAYS).to_numpy()
+    known: Codes = np.maximum(late, table["day"].to_numpy()).astype(np.int64)
+    return known
 
 
 def in_order_of_day(tables: list[pa.Table]) -> list[pa.Table]:
