@@ -2,15 +2,14 @@
 
 from features.build import build_features
 from features.catalogue import CATALOGUE, describe
+from features.custom import OwnFamily
+from features.definitions.feature import Feature
 from features.errors import HealthError, InputError
-from features.feature import Feature
-from features.frames import tables_from_frames
-from features.labels import build_labels, cross_sell_labels, tenure_spells
-from features.own import OwnFamily
-from features.point_in_time import known_rows
-from features.tables import Tables
-from features.truncation import as_known
-from features.usage import quota_levels
+from features.tables.opened import Tables, tables_from_frames
+from features.tables.point_in_time import known_rows
+from features.tables.truncation import as_known
+from features.targets.labels import build_labels, cross_sell_labels, tenure_spells
+from features.usage.family import quota_levels
 
 __all__ = [
     "CATALOGUE",

@@ -8,25 +8,23 @@ from functools import partial
 
 import pandas as pd
 
-from features import (
-    commercial,
-    journey,
-    orders,
-    surveys,
-    tickets,
-    usage,
-    usage_events,
-    usage_quota,
-)
 from features.catalogue import CATALOGUE
-from features.daily_use import roll_up
-from features.journey_stage import lifecycle_stage
-from features.own import OwnFamily, catalogue_with
-from features.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.side_by_side import Shared, side_by_side
-from features.spine import ATTRIBUTES, build_spine
-from features.spine_dates import SpineDates, Told
-from features.tables import Tables
+from features.commercial import family as commercial
+from features.custom import OwnFamily, catalogue_with
+from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
+from features.definitions.stages import lifecycle_stage
+from features.journey import family as journey
+from features.orders import family as orders
+from features.rollups.daily_usage import roll_up
+from features.surveys import family as surveys
+from features.tables.opened import Tables
+from features.tickets import family as tickets
+from features.usage import events as usage_events
+from features.usage import family as usage
+from features.usage import quota as usage_quota
+from features.windows.observation_dates import SpineDates, Told
+from features.windows.observations import ATTRIBUTES, build_spine
+from features.windows.parallel import Shared, side_by_side
 
 #: Reads what a family needs of all dates at once, and returns what tells each date.
 Prepare = Callable[[Tables, SpineDates], Told]

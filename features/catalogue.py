@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from features import commercial, growth, journey, offers, orders, surveys, tickets, usage
-from features.feature import Feature
+from features.commercial import family as commercial
+from features.definitions.feature import Feature
+from features.journey import family as journey
+from features.orders import family as orders
+from features.surveys import family as surveys
+from features.targets import growth, offers
+from features.tickets import family as tickets
+from features.usage import family as usage
 
 CATALOGUE: dict[str, Feature] = {
     feature.name: feature

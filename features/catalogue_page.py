@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from features.feature import Feature
+from features.definitions.feature import Feature
 
 #: What a direction means to a reader.
 BETTER = {1: "higher", 0: "neither", -1: "lower"}

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from health.backtest.judge import judge
     from health.backtest.past import score_past
-    from health.company import Company, features_of, open_company
-    from health.config import Config, load_config
-    from health.demo.ready import demo_config
+    from health.business.company import Company, features_of, open_company
+    from health.cli.demo_ready import demo_config
     from health.expansion.whitespace import build_whitespace
     from health.scorecard.score import score_health
     from health.scoring.explain import explain_account
     from health.scoring.run import score_accounts
+    from health.settings.config import Config, load_config
     from health.training.train import train_version
     from health.weekly.batch import score_run
 
 #: Where each name lives.
 _HOMES = {
-    "Company": "company",
-    "Config": "config",
+    "Company": "business.company",
+    "Config": "settings.config",
     "build_whitespace": "expansion.whitespace",
-    "demo_config": "demo.ready",
+    "demo_config": "cli.demo_ready",
     "explain_account": "scoring.explain",
-    "features_of": "company",
+    "features_of": "business.company",
     "judge": "backtest.judge",
-    "load_config": "config",
-    "open_company": "company",
+    "load_config": "settings.config",
+    "open_company": "business.company",
     "score_accounts": "scoring.run",
     "score_health": "scorecard.score",
     "score_past": "backtest.past",

@@ -1,33 +1,28 @@
 """Probabilities, curves and money from feature rows: pandas in and out, scikit-learn's habits."""
 
-from models.any_classifier import AnyClassifier
-from models.churn import ChurnModel
-from models.clv import expected_loss, lifetime_value
-from models.clv_interval import ValueTerms, resampled_interval
-from models.cohorts import ShiftedBetaGeometric
-from models.comparison import compare_in_time
-from models.cox import CoxSurvival
-from models.customer_value import (
-    OrderLifetime,
-    order_lifetime,
-    order_value,
-    value_customers,
-)
-from models.discrete_time import DiscreteTimeSurvival
-from models.drivers import drivers
-from models.evaluation import Evaluation, evaluate
-from models.expansion import ExpansionModel
-from models.glass_box import GlassBoxClassifier
-from models.growth import PeerGrowth
-from models.inputs import ModelInputError
-from models.leakage import leakage_suspects
-from models.propensity import PropensityModel
-from models.purchases import PurchaseModel, purchase_history
-from models.retention import retention_table
-from models.spend import SpendModel
-from models.splits import TimeSplit
-from models.survival import PeerSurvival, tilt
-from models.survival_evaluation import concordance, integrated_brier_score
+from models.base.inputs import ModelInputError
+from models.base.splits import TimeSplit
+from models.churn.any_classifier import AnyClassifier
+from models.churn.churn import ChurnModel
+from models.churn.comparison import compare_in_time
+from models.churn.drivers import drivers
+from models.churn.leakage import leakage_suspects
+from models.churn.propensity import PropensityModel
+from models.clv.beta_geo import PurchaseModel, purchase_history
+from models.clv.customer_value import OrderLifetime, order_lifetime, order_value, value_customers
+from models.clv.gamma_gamma import SpendModel
+from models.clv.growth import PeerGrowth
+from models.clv.interval import ValueTerms, resampled_interval
+from models.clv.lifetime_value import expected_loss, lifetime_value
+from models.evaluation.classification import Evaluation, evaluate
+from models.expansion.expansion import ExpansionModel
+from models.glass_box.classifier import GlassBoxClassifier
+from models.survival.cox import CoxSurvival
+from models.survival.discrete_time import DiscreteTimeSurvival
+from models.survival.evaluation import concordance, integrated_brier_score
+from models.survival.peer_survival import PeerSurvival, tilt
+from models.survival.retention import retention_table
+from models.survival.shifted_beta_geo import ShiftedBetaGeometric
 
 __all__ = [
     "AnyClassifier",

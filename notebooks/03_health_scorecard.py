@@ -28,7 +28,7 @@ from health import (
     score_past,
 )
 from health.scorecard.bands import band
-from health.tune.run import tune
+from health.backtest.tune import tune
 
 # %% [markdown]
 # Your own company: `CONFIG = Path("…/health.toml")`.

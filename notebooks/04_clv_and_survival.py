@@ -20,7 +20,7 @@ import pandas as pd
 from health import demo_config, load_config, open_company, plots
 from health.training import build_training_set
 from models import PeerSurvival, lifetime_value, tilt
-from models.survival import DAYS_PER_MONTH, retention_curve
+from models.survival.peer_survival import DAYS_PER_MONTH, retention_curve
 
 # %% [markdown]
 # Your own company: `CONFIG = Path("…/health.toml")`.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.inputs import FloatArray, IntArray
-from models.ranking import Interval, ratio, resampled_weights
+from models.base.inputs import FloatArray, IntArray
+from models.evaluation.ranking import Interval, ratio, resampled_weights
 
 #: Figures by name for a matrix of row weights, (n_resamples, n_rows).
 Measure = Callable[[FloatArray], Mapping[str, FloatArray]]

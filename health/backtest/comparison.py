@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from health.backtest.bootstrap import Drawn, Resampling, measured
-from models.inputs import group_codes
-from models.ranking import Interval, RankingMeasures
+from models.base.inputs import group_codes
+from models.evaluation.ranking import Interval, RankingMeasures
 
 #: Figures by name, in the order they are shown.
 FIGURES = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from health.config import Config
 from health.flags.capacity import capacities, unassigned
 from health.flags.rules import at_risk_list
 from health.flags.scored import Scored
-from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.reasons.reasons import COLUMNS as REASON_COLUMNS
+from health.settings.config import Config
 from models import expected_loss
 
 

@@ -11,15 +11,15 @@ from health.backtest.bootstrap import Resampling, group_rates, measured
 from health.backtest.comparison import Comparison, Counts, compare
 from health.backtest.contenders import RULES, Contender
 from health.backtest.lead_time import LeadTime, approach, lead_time
+from health.backtest.learned_weights import WeightFit
 from health.backtest.measures import MeasureWorth, measure_worth
 from health.backtest.past import Past
 from health.backtest.walk_forward import ModelFit
-from health.config import Config
 from health.scorecard.bands import BANDS
-from health.tune.past import WeightFit
-from models.evaluation import Evaluation, evaluate
-from models.inputs import group_codes
-from models.ranking import Interval, RankingMeasures
+from health.settings.config import Config
+from models.base.inputs import group_codes
+from models.evaluation.classification import Evaluation, evaluate
+from models.evaluation.ranking import Interval, RankingMeasures
 
 NOT_SCORED = "not scored"
 #: Accounts that must have left in a segment before it is judged on its own.

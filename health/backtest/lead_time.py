@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from health.backtest.bootstrap import Resampling, group_rates, median_of, share_of
-from models.inputs import group_codes
-from models.ranking import Interval
+from models.base.inputs import group_codes
+from models.evaluation.ranking import Interval
 
 _STEP_DAYS = 30
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from health.backtest.bootstrap import Resampling, measured
 from health.backtest.lead_time import LeadTime, lead_time
-from models.inputs import group_codes
-from models.ranking import Interval, RankingMeasures
+from models.base.inputs import group_codes
+from models.evaluation.ranking import Interval, RankingMeasures
 
 #: Below so many points a measure counts as a warning of its own.
 WARNS_BELOW = 50.0

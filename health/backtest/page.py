@@ -11,14 +11,14 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from health import wording
 from health.backtest.charts import charts
 from health.backtest.contenders import RULES
 from health.backtest.judge import Backtest
 from health.backtest.verdict import Verdict
-from health.html_page import content_policy, page_environment, source_of
-from models.evaluation import plain
-from models.ranking import Interval
+from health.presentation import wording
+from health.presentation.html_page import content_policy, page_environment, source_of
+from models.evaluation.classification import plain
+from models.evaluation.ranking import Interval
 
 
 def to_json(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from features.labels import paid_spells
+from features.targets.labels import paid_spells
 from health.backtest.contenders import (
     CONTENDERS,
     LEARNT,
@@ -21,15 +21,15 @@ from health.backtest.contenders import (
     oracle_risk,
 )
 from health.backtest.flagged import on_the_list, room_for
+from health.backtest.learned_weights import WeightFit, learnt_on_past
 from health.backtest.walk_forward import ModelFit, model_on_past
-from health.company import Company
-from health.config import Config
+from health.business.company import Company
 from health.scorecard.bands import band
-from health.scorecard.score import HealthScores
-from health.scorecard.settings import ScoreSettings
+from health.scorecard.score import HealthScores, score_with
+from health.settings.config import Config
+from health.settings.score import ScoreSettings
 from health.training.rows import build_account_rows, churn_inputs
 from health.training.score_terms import score_terms
-from health.tune.past import WeightFit, learnt_on_past
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def score_past(
     features = accounts
     if features is None:
         features = build_account_rows(company.opened.tables, config)
-    health = config.score_settings.score(features)
+    health = score_with(config.score_settings, features)
     rows = _identity(features, health, config)
     risks = {RULES.key: -health.machine_score}
     if proposed is not None:
-        risks[PROPOSED.key] = -proposed.score(features).machine_score
+        risks[PROPOSED.key] = -score_with(proposed, features).machine_score
     start = None if first is None else pd.Timestamp(first)
     told = score_terms(features, config.score_settings, health)
     learnt_from = features.drop(columns=told.columns, errors="ignore").join(told)

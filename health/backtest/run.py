@@ -18,10 +18,10 @@ from health.backtest.judge import Backtest, judge
 from health.backtest.page import render_page, to_json
 from health.backtest.past import score_past
 from health.backtest.verdict import Verdict, verdict
-from health.company import Company, open_company
-from health.config import Config
-from health.scorecard.config import Scorecard
-from health.scorecard.settings import ScoreSettings
+from health.business.company import Company, open_company
+from health.settings.config import Config
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Scorecard
 
 #: Folder beside the runs.
 FOLDER = "backtest"

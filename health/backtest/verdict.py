@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from health import wording
 from health.backtest.comparison import Comparison
 from health.backtest.contenders import LEARNT, MODEL, ORACLE, PROPOSED, RENEWAL, RULES, USAGE
 from health.backtest.judge import Backtest
 from health.backtest.lead_time import LeadTime
-from models.ranking import Interval
+from health.presentation import wording
+from models.evaluation.ranking import Interval
 
 #: Account churn is rarely foreseen so well: above it something may know the answer.
 TOO_GOOD_AUC = 0.9

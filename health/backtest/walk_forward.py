@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health.config import Config
+from health.settings.config import Config
 from health.training.fit import fit_base, fit_target
 from health.training.rows import TargetRows
-from models.inputs import BoolArray
+from models.base.inputs import BoolArray
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from features.condition import Condition
-from health.config import Config
-from health.expansion.config import ProductRule
+from features.definitions.condition import Condition
+from health.settings.config import Config
+from health.settings.expansion import ProductRule
 
 #: Why nobody is offered anything now, in the order in which it is said.
 _RED = "its health is red"

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import narwhals as nw
 import pandas as pd
 
-from features.point_in_time import collect, known_rows
-from features.tables import Tables
-from health.config import Config
-from health.wording import day as in_words
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows
+from health.presentation.wording import day as in_words
+from health.settings.config import Config
 
 COLUMNS = ("account_id", "product", "at", "text")
 #: Most characters quoted, and most quotes of one account and product.

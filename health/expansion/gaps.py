@@ -7,11 +7,11 @@ from datetime import datetime
 import narwhals as nw
 import pandas as pd
 
-from features.point_in_time import collect, known_rows, running
-from features.tables import Tables
-from health.config import Config
-from health.expansion.config import ListPrice
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows, running
 from health.expansion.inputs import OfferInputs
+from health.settings.config import Config
+from health.settings.expansion import ListPrice
 
 #: Most names in one sentence.
 _NAMED = 5

@@ -9,13 +9,13 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.growth import growth_features
-from features.labels import cross_sell_labels
-from features.offers import offer_features
-from features.point_in_time import collect, running
-from features.tables import Tables
-from health.config import Config
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, running
+from features.targets.growth import growth_features
+from features.targets.labels import cross_sell_labels
+from features.targets.offers import offer_features
 from health.expansion.evidence import asks
+from health.settings.config import Config
 
 
 @dataclass(frozen=True)

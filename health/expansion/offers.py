@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health.config import Config
 from health.expansion.inputs import OfferInputs, beside_account
 from health.expansion.whitespace import (
     COLUMNS,
@@ -19,8 +18,9 @@ from health.expansion.whitespace import (
     build_whitespace,
     worth_listing,
 )
-from health.scoring.probability import probability_reasons
-from health.scoring.reasons import strongest
+from health.reasons.probability import probability_reasons
+from health.reasons.reasons import strongest
+from health.settings.config import Config
 
 #: What the published table holds beside `COLUMNS`.
 PUBLISHED = (*COLUMNS, "listed", "why", "why_not")

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from health.config import Config
 from health.scorecard.score import peers
+from health.settings.config import Config
 
 #: A peer group with fewer past steps than this takes the median of all.
 _FEW = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from health.config import Config
-from health.scoring.wording_cache import sentences
+from health.reasons.sentences import sentences
+from health.settings.config import Config
 
 #: Seats or quota used to this share are at their limit.
 AT_LIMIT = 0.9

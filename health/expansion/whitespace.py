@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from health.config import Config
 from health.expansion.eligibility import gate_reasons, ineligible_reasons
 from health.expansion.inputs import OfferInputs, beside_account
 from health.expansion.prices import peer_groups
 from health.expansion.signs import open_signs, upsell_signs
-from health.scoring.probability import probabilities
+from health.reasons.probability import probabilities
+from health.settings.config import Config
 
 HELD, OPEN, NOT_ELIGIBLE = "held", "open", "not eligible"
 UPSELL, CROSS_SELL = "upsell", "cross_sell"

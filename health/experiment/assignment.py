@@ -9,10 +9,10 @@ import narwhals as nw
 import pandas as pd
 
 from features.errors import HealthError
-from features.point_in_time import collect
-from features.tables import Tables
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect
 from health.flags.capacity import HELD_OUT, LISTED
-from health.weekly.run_directory import PublishedRun
+from health.runs.directory import PublishedRun
 
 TREATED, CONTROL = "treated", "control"
 #: Experiment, account, date from which effects count, arm.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from features.metrics import wilson_interval
+from features.definitions.metrics import wilson_interval
 from health.experiment.assignment import CONTROL, TREATED
 from health.experiment.outcomes import BASELINE
 

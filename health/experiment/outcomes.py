@@ -9,10 +9,10 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from features.labels import build_labels
-from features.point_in_time import collect
-from features.tables import Tables
-from health.weekly.run_directory import PublishedRun
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect
+from features.targets.labels import build_labels
+from health.runs.directory import PublishedRun
 
 #: Days around a date within which a run tells of it.
 _NEAR = pd.Timedelta(days=14)

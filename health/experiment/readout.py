@@ -8,13 +8,13 @@ from datetime import datetime
 import pandas as pd
 
 from features.errors import HealthError
-from health.business import require_contracts
-from health.company import open_company
-from health.config import Config
+from health.business.company import open_company
+from health.business.kinds import require_contracts
 from health.experiment.assignment import CONTROL, TREATED, assignments
 from health.experiment.effects import Effect, balance, mean_effect, share_effect
 from health.experiment.outcomes import with_outcomes
-from health.weekly.run_directory import list_runs
+from health.runs.directory import list_runs
+from health.settings.config import Config
 
 
 @dataclass(frozen=True)

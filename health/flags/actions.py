@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
-from features.point_in_time import collect, known_rows
-from features.tables import Tables
-from health.flags.config import DEFAULT_PLAYS
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows
+from health.settings.flags import DEFAULT_PLAYS
 
 #: A case that ended: its flag rests until the condition has ended and begun anew.
 OUTCOMES = ("saved", "lost", "bought", "false_alarm")

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from health.flags.config import FlagsConfig
+from health.settings.flags import FlagsConfig
 
 #: States of an episode that may be shown: on the list, not on it by lot, or for want of room.
 LISTED, HELD_OUT, WAITING = "listed", "held_out", "waiting"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from health.flags.actions import OUTCOMES, SNOOZE, of_flags
-from health.flags.config import FlagsConfig
+from health.settings.flags import FlagsConfig
 
 KEYS = ["account_id", "flag", "product"]
 #: What an episode may be: shown or able to be; too young; put to rest; a case that was closed.

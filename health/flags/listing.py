@@ -9,10 +9,10 @@ from datetime import date, datetime
 import pandas as pd
 
 from features.errors import HealthError
-from health.business import Business, business_of, with_money
-from health.config import Config
-from health.weekly.run_directory import find_run
-from health.wording import LISTS, ListKind
+from health.business.kinds import Business, business_of, with_money
+from health.presentation.wording import LISTS, ListKind
+from health.runs.directory import find_run
+from health.settings.config import Config
 
 
 @dataclass(frozen=True)

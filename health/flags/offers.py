@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from health.config import Config
 from health.expansion.whitespace import worth_listing
 from health.flags.scored import Scored, paying_on, pick, with_reasons
-from health.scoring.reasons import strongest
+from health.reasons.reasons import strongest
+from health.settings.config import Config
 
 #: Use a fifth below its own baseline falls; two weeks without any is no steady use.
 _FALLING, _AWAY_DAYS = math.log(0.8), 14

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from health import wording
-from health.business import by_orders
-from health.config import Config
+from health.business.kinds import by_orders
 from health.flags.scored import Scored
+from health.presentation import wording
+from health.settings.config import Config
 
 #: The logarithm of the time since the latest order over the usual interval: twice as long.
 _TWICE = math.log(2.0)

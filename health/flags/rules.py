@@ -9,15 +9,15 @@ from datetime import date
 import pandas as pd
 
 from features.catalogue import describe
-from health.config import Config
 from health.flags.actions import no_actions
 from health.flags.capacity import LISTED, fit_lists, unassigned_warning
 from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
 from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.orders import silence_in_words, stopped_ordering
 from health.flags.scored import Scored, paying_on, pick, with_reasons
-from health.scoring.reasons import below_each_other, strongest
-from health.scoring.wording_cache import sentences
+from health.reasons.reasons import below_each_other, strongest
+from health.reasons.sentences import sentences
+from health.settings.config import Config
 
 FLAGS = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 COLUMNS = (

@@ -11,14 +11,14 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.labels import tenure_spells
-from features.metrics import Z_95, ces, nps, nps_standard_error, wilson_interval
-from features.point_in_time import collect, known_rows, running, seen
-from features.revenue import RevenueMovements, revenue_movements
-from features.survey_scales import SCALES, default_scale
-from features.tables import Tables
-from health import wording
-from models.retention import cohorts, retention_table
+from features.definitions.metrics import Z_95, ces, nps, nps_standard_error, wilson_interval
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows, running, seen
+from features.tables.survey_scales import SCALES, default_scale
+from features.targets.labels import tenure_spells
+from health.presentation import wording
+from health.report.revenue import RevenueMovements, revenue_movements
+from models.survival.retention import cohorts, retention_table
 
 #: Periods over which revenue is compared, in days; a longer one than the data reaches is left out.
 PERIODS = {"the last 12 months": 365, "the last 90 days": 90}

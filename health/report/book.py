@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from health import wording
-from health.business import business_of
+from health.business.kinds import business_of
+from health.presentation import wording
+from health.reasons.sentences import each_once
 from health.report import charts
 from health.report.background import Background
 from health.report.hindsight import cause_rows, driver_rows, past_list_rows
 from health.report.history import History, score_changes
 from health.report.standing import retention_plot, revenue_rows, stage_rows, voice_row
-from health.scoring.wording_cache import each_once
 
 #: Movers shown in each direction, and how much a score has to move to be one, in points.
 MOST_MOVERS = 8

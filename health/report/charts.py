@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from health.wording import BANDS, count
+from health.presentation.wording import BANDS, count
 
 #: Points of health in one bar of the histogram.
 BIN = 5

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from health import wording
-from health.business import business_of
+from health.business.kinds import business_of
+from health.presentation import wording
+from health.reasons.reasons import BASELINE
 from health.report.background import Background
 from health.report.history import History, score_changes
-from health.scoring.reasons import BASELINE
 
 #: Terms of a model shown one by one; the others are summed in one line.
 MOST_TERMS = 8

@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from health import wording
+from health.presentation import wording
+from health.presentation.wording import LISTS
 from health.report.background import Background
 from health.report.history import History
 from health.report.page import render_report
-from health.wording import LISTS
 
 #: A text that begins so would be run as a formula by a spreadsheet (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from features.feature import Feature
-from health import wording
+from features.definitions.feature import Feature
+from health.presentation import wording
 from health.report.history import History
 
 #: Rows shown of each table.

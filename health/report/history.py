@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from health.weekly.run_directory import PublishedRun
+from health.runs.directory import PublishedRun
 
 _SCORES = ["account_id", "as_of", "health_score", "health_band", "mrr"]
 _CHANGES = ["account_id", "term", "kind", "change", "text"]

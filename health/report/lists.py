@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from health import wording
-from health.business import business_of
-from health.wording import ListKind
+from health.business.kinds import business_of
+from health.presentation import wording
+from health.presentation.wording import ListKind
 
 #: Most rows of all lists together; what has the lowest rank stays, the workbook holds them all.
 MOST_ROWS = 4000

@@ -10,15 +10,15 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from health import wording
-from health.business import ORDERS, Business, business_of, with_money
-from health.html_page import content_policy, page_environment, source_of
+from health.business.kinds import ORDERS, Business, business_of, with_money
+from health.presentation import wording
+from health.presentation.html_page import content_policy, page_environment, source_of
+from health.presentation.wording import ListKind
 from health.report.background import Background
 from health.report.book import build_book
 from health.report.details import packed_details
 from health.report.history import History
 from health.report.lists import Lists, build_lists
-from health.wording import ListKind
 
 #: Columns that a report reads and a run may lack; they count as not known.
 _SCORE_COLUMNS = (

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from health import wording
+from health.presentation import wording
+from health.reasons.sentences import each_once
 from health.report.background import Background, Voice
-from health.scoring.wording_cache import each_once
 
 
 def stage_rows(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:

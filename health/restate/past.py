@@ -9,15 +9,16 @@ from functools import cache
 
 import pandas as pd
 
-from health.business import business_of, with_money
-from health.company import Company, features_of, open_company
-from health.config import Config
+from health.business.company import Company, features_of, open_company
+from health.business.kinds import business_of, with_money
 from health.restate.compare import account_changes, book_changes
+from health.runs.directory import PublishedRun
 from health.scorecard.overrides import active_overrides
-from health.scorecard.settings import ScoreSettings
+from health.scorecard.score import score_with
 from health.scoring.change import FEATURES, OVERRIDES
 from health.scoring.health_columns import health_columns
-from health.weekly.run_directory import PublishedRun
+from health.settings.config import Config
+from health.settings.score import ScoreSettings
 
 _IDENTITY = ["account_id", "as_of", "csm", "segment", "mrr"]
 _PUBLISHED = {
@@ -116,7 +117,7 @@ def _score(
     before: pd.DataFrame | None,
 ) -> pd.DataFrame:
     published = run.table("scores")
-    health = settings.score(features, overrides)
+    health = score_with(settings, features, overrides)
     made = health_columns(features, health, overrides, settings, before)
     beside = {
         new: published[old] if old in published.columns else None for old, new in _PUBLISHED.items()

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from features.errors import HealthError
-from health.config import Config
 from health.restate.past import Restatement, restate
-from health.scorecard.settings import ScoreSettings
-from health.weekly.durable import swap, sync_tree
-from health.weekly.run_directory import list_runs
+from health.runs.directory import list_runs
+from health.runs.durable import swap, sync_tree
+from health.settings.config import Config
+from health.settings.score import ScoreSettings
 
 #: Folder below `runs_dir`; one folder a scorecard, named by its hash.
 RESTATED = "restated"

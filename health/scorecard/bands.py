@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from health.scorecard.config import Bands
+from health.settings.scorecard import Bands
 
 BANDS = ("red", "yellow", "green")
 

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from health.scorecard.config import Card
-from health.scorecard.score import HealthScores
-from health.scorecard.settings import ScoreSettings
+from health.scorecard.score import HealthScores, score_with
 from health.scorecard.weights import weigh
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Card
 
 COLUMNS = ("account_id", "term", "kind", "before", "now", "change")
 KINDS = ("measure", "missing", "returned", "override", "rule", "profile", "configuration")
@@ -57,7 +57,8 @@ class ScoreInputs:
         self, settings: ScoreSettings | None = None, profile: pd.Series[str] | None = None
     ) -> HealthScores:
         """Score by account_id, whatever the coverage; by other settings where given."""
-        return (settings or self.settings).score(
+        return score_with(
+            settings or self.settings,
             self.features.set_index("account_id", drop=False),
             self.overrides,
             profile,

@@ -8,8 +8,8 @@ from datetime import datetime
 import narwhals as nw
 import pandas as pd
 
-from features.point_in_time import collect, known_rows
-from features.tables import Tables
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows
 
 #: What stands in `measure` where the whole score is overridden.
 HEALTH = "health"

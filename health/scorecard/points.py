@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from health.scorecard.config import Card, Scorecard
-from health.scorecard.measure import Measure
+from health.settings.measure import Measure
+from health.settings.scorecard import Card, Scorecard
 
 #: A peer group with fewer known values than this is read against all accounts of the date.
 FEWEST_PEERS = 5

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 import pandas as pd
 
-from features.condition import all_hold
-from features.errors import HealthError
-from features.journey_stage import lifecycle_stage
-from health.scorecard.config import DEFAULT_PROFILE, Profile, Scorecard
-from health.scorecard.stage_config import StageConfig
+from features.definitions.condition import all_hold
+from features.definitions.stages import lifecycle_stage
+from health.settings.scorecard import DEFAULT_PROFILE, Profile, Scorecard
+from health.settings.stages import StageConfig
 
 
 def applied_profile(
@@ -36,44 +33,6 @@ def applied_profile(
     for profile in reversed(scorecard.profiles):
         names[_meets(features, profile)] = profile.name
     return pd.Series(names, index=features.index, dtype=object)
-
-
-def require_known_segments(scorecard: Scorecard, segments: Collection[str], *, where: str) -> None:
-    """Raise HealthError where a profile names a segment that no account has.
-
-    Parameters
-    ----------
-    scorecard : Scorecard
-        The profiles.
-    segments : collection of str
-        Every segment that the accounts table holds.
-    where : str
-        The configuration file.
-    """
-    wrong = [
-        f"scorecard.profiles.{place}.segment: no account has the segment {name!r}"
-        for place, profile in enumerate(scorecard.profiles)
-        for name in profile.segment
-        if name not in segments
-    ]
-    if wrong:
-        known = ", ".join(sorted(segments)) or "none: accounts has no column segment"
-        raise HealthError(
-            "a profile of the scorecard would never apply\n  " + "\n  ".join(wrong),
-            where=where,
-            fix=f"name segments of the accounts table; it holds {known}",
-        )
-
-
-def unknown_stages(scorecard: Scorecard, stages: StageConfig) -> list[str]:
-    """Return what to say of each stage that a profile names and no rule gives."""
-    return [
-        f"scorecard.profiles.{place}.stage: no stage is called {name!r}; known are "
-        + ", ".join(stages.names)
-        for place, profile in enumerate(scorecard.profiles)
-        for name in profile.stage
-        if name not in stages.names
-    ]
 
 
 def _meets(features: pd.DataFrame, profile: Profile) -> np.ndarray:

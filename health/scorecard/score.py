@@ -16,14 +16,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from features.condition import all_hold
-from health.scorecard.config import Card, Scorecard
+from features.definitions.condition import all_hold
 from health.scorecard.overrides import HEALTH, override_term, override_values
 from health.scorecard.points import card_points, read_values
 from health.scorecard.profile import applied_profile
-from health.scorecard.rule import Rule
-from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG, StageConfig
 from health.scorecard.weights import Weighed, weigh
+from health.settings.rule import Rule
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Card, Scorecard
+from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
 
 #: Coverage is a sum of weights: a hair below the minimum is the minimum.
 _TOLERANCE = 1e-9
@@ -263,3 +264,23 @@ def not_scored_reason(scores: HealthScores) -> pd.Series[str]:
         )
     ]
     return reasons
+
+
+def score_with(
+    settings: ScoreSettings,
+    features: pd.DataFrame,
+    overrides: pd.DataFrame | None = None,
+    profile: pd.Series[str] | None = None,
+    *,
+    whatever_coverage: bool = False,
+) -> HealthScores:
+    """Score a feature table by one object of settings; see `score_health` for the parameters."""
+    return score_health(
+        features,
+        settings.scorecard,
+        stages=settings.stages,
+        peer_group=settings.peer_group,
+        overrides=overrides,
+        profile=profile,
+        whatever_coverage=whatever_coverage,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.metrics import wilson_interval
+from features.definitions.metrics import wilson_interval
 
 KEYS = ["account_id", "measure", "author", "created_at"]
 COLUMNS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from health.scorecard.config import Card
+from health.settings.scorecard import Card
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ import pandas as pd
 from pydantic import ValidationError
 
 from features.catalogue import CATALOGUE
-from health.change_wording import measure_title, moved
+from health.presentation.wording import points
+from health.reasons.change_sentences import measure_title, moved
+from health.reasons.sentences import as_shown
+from health.runs.directory import PublishedRun
 from health.scorecard.change import COLUMNS as STEP_COLUMNS
 from health.scorecard.change import LEAST, ScoreInputs, split_changes
-from health.scorecard.config import DEFAULT_PROFILE
-from health.scorecard.measure import OWN_FEATURES
 from health.scorecard.overrides import HEALTH
-from health.scorecard.settings import ScoreSettings
 from health.scoring.health_reasons import override_text
-from health.scoring.wording_cache import as_shown
-from health.weekly.run_directory import PublishedRun
-from health.wording import points
+from health.settings.measure import OWN_FEATURES
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import DEFAULT_PROFILE
 
 #: The tables of a run that its scores can be made from again.
 FEATURES, OVERRIDES = "features", "overrides"

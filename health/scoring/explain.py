@@ -9,9 +9,9 @@ from datetime import datetime
 import pandas as pd
 
 from features.errors import HealthError
-from health.config import Config
+from health.runs.directory import PublishedRun, find_run, runs_before
 from health.scoring.change import COLUMNS
-from health.weekly.run_directory import PublishedRun, find_run, runs_before
+from health.settings.config import Config
 
 #: Most past runs shown as history.
 _HISTORY = 12

@@ -9,7 +9,7 @@ import pandas as pd
 from health.scorecard.bands import band, settled_band
 from health.scorecard.overrides import HEALTH
 from health.scorecard.score import HealthScores, not_scored_reason
-from health.scorecard.settings import ScoreSettings
+from health.settings.score import ScoreSettings
 
 #: What of the run before the bands and the change need.
 BEFORE = ["account_id", "health_score", "health_band"]

@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from features.tables import Tables
-from health.config import Config
+from features.tables.opened import Tables
+from health.presentation.wording import count
+from health.runs.directory import PublishedRun
 from health.scorecard.change import ScoreInputs
 from health.scorecard.overrides import HEALTH, active_overrides
-from health.scorecard.score import HealthScores
+from health.scorecard.score import HealthScores, score_with
 from health.scoring.change import change_rows
 from health.scoring.health_columns import BEFORE, health_columns
-from health.weekly.run_directory import PublishedRun
-from health.wording import count
+from health.settings.config import Config
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def score_health_part(
     overrides = active_overrides(tables, [day.to_pydatetime()])
     known = overrides["account_id"].isin(features["account_id"])
     overrides = overrides[known].reset_index(drop=True)
-    health = settings.score(features, overrides)
+    health = score_with(settings, features, overrides)
     before = previous.table("scores", BEFORE) if previous else None
     columns = health_columns(features, health, overrides, settings, before)
     columns["config_hash"] = config.hash

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health.change_wording import measure_title
-from health.scorecard.config import Scorecard
+from health.presentation.wording import day
+from health.reasons.change_sentences import measure_title
+from health.reasons.reasons import COLUMNS, below_each_other, reason_rows
 from health.scorecard.overrides import HEALTH, override_term
 from health.scorecard.score import HealthScores
-from health.scoring.reasons import COLUMNS, below_each_other, reason_rows
-from health.wording import day
+from health.settings.scorecard import Scorecard
 
 
 def health_reasons(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.point_in_time import collect, known_rows
-from features.tables import Tables
-from health.config import Config
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows
+from health.settings.config import Config
 from models import PeerGrowth, PeerSurvival, PropensityModel, lifetime_value
-from models.clv_interval import ValueTerms, resampled_interval
-from models.survival import DAYS_PER_MONTH
+from models.clv.interval import ValueTerms, resampled_interval
+from models.survival.peer_survival import DAYS_PER_MONTH
 
 #: Accounts whose curves are in memory at once.
 _BLOCK = 100_000

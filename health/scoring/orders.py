@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health import wording
-from health.business import monthly_orders
-from health.config import Config
+from health.business.kinds import monthly_orders
 from health.expansion.inputs import OfferInputs
 from health.expansion.offers import OFFER_COLUMNS, PUBLISHED
 from health.expansion.prices import peer_groups
+from health.presentation import wording
+from health.reasons.probability import BASELINE_TEXT
+from health.reasons.reasons import BASELINE, reason_rows
 from health.scoring.part import PartInputs, ScoredPart, finished_part
-from health.scoring.probability import BASELINE_TEXT
-from health.scoring.reasons import BASELINE, reason_rows
+from health.settings.config import Config
 from health.training.orders import ALL, NOT_OFFERED, left_contributions, order_chances
 from models import value_customers
-from models.purchases import DAYS_PER_WEEK
+from models.clv.beta_geo import DAYS_PER_WEEK
 
 #: The terms of the chance of having left, by the parts of `PurchaseModel.left_contributions`.
 TERMS = {"baseline": BASELINE, "returns": "orders_returns", "silence": "orders_silence_days"}

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.errors import HealthError
-from features.labels import build_labels
-from health.business import require_contracts
-from health.company import open_company
-from health.config import Config
+from features.targets.labels import build_labels
+from health.business.company import open_company
+from health.business.kinds import require_contracts
+from health.runs.directory import PublishedRun, list_runs
 from health.scorecard.verdicts import first_uses, judge_overrides, verdicts_by_author
 from health.scoring.change import OVERRIDES
-from health.weekly.run_directory import PublishedRun, list_runs
+from health.settings.config import Config
 
 _SCORES = ["account_id", "as_of", "machine_health_score", "health_score"]
 

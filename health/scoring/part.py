@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health.config import Config
 from health.expansion.inputs import OfferInputs
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
-from health.own.families import catalogue_of
+from health.reasons.probability import explained_probabilities
+from health.reasons.reasons import below_each_other, contribution_sums, with_own_sentences
 from health.scorecard.score import HealthScores
 from health.scoring.health_reasons import health_reasons
 from health.scoring.lifetime import lifetime_columns
-from health.scoring.probability import explained_probabilities
-from health.scoring.reasons import below_each_other, contribution_sums, with_own_sentences
+from health.settings.config import Config
+from health.settings.custom_catalogue import catalogue_of
 from models import expected_loss
 
 

@@ -19,12 +19,12 @@ import pandas as pd
 import pyarrow as pa
 
 from features.errors import HealthError
-from health.config import Config
 from health.expansion.gaps import unpriced
-from health.own.estimators import load_own_modules
+from health.runs.part_files import encoded
 from health.scoring.orders import score_order_part
 from health.scoring.part import PartInputs, ScoredPart, score_part
-from health.scoring.part_files import encoded
+from health.settings.config import Config
+from health.training.custom_estimators import load_own_modules
 
 #: Accounts that are scored at once: enough to be quick, few enough for memory.
 AT_ONCE = 25_000

@@ -8,10 +8,10 @@ from datetime import date, datetime
 import pandas as pd
 
 from features.errors import HealthError
-from health.business import business_of
-from health.config import Config
+from health.business.kinds import business_of
+from health.runs.directory import find_run
 from health.scorecard.portfolio import GROUPINGS, WEIGHTINGS
-from health.weekly.run_directory import find_run
+from health.settings.config import Config
 
 
 @dataclass(frozen=True)

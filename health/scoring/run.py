@@ -10,28 +10,28 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.journey_stage import lifecycle_stage
-from features.tables import Tables
-from health.business import ORDERS, lives_by, with_money
-from health.config import Config
+from features.definitions.stages import lifecycle_stage
+from features.tables.opened import Tables
+from health.business.kinds import ORDERS, lives_by, with_money
 from health.expansion.gaps import expansion_gaps
 from health.expansion.inputs import read_offer_inputs, with_growth
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, list_flags, word_flags
 from health.flags.scored import Scored
+from health.reasons.reasons import COLUMNS as REASON_COLUMNS
+from health.runs.directory import PublishedRun
+from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.lifetime import paid_so_far
 from health.scoring.orders import no_offers, order_warnings
 from health.scoring.part import PartInputs
-from health.scoring.part_files import decoded
 from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts
-from health.scoring.reasons import COLUMNS as REASON_COLUMNS
+from health.settings.config import Config
 from health.training.orders import order_history
 from health.training.rows import TARGETS
 from health.training.score_terms import SCORECARD, kept_scorecard, with_score_terms
-from health.weekly.run_directory import PublishedRun
-from models.small_choice import SCORE
+from models.churn.few_events_choice import SCORE
 
 #: Attributes of an account that a run carries along, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from features.definitions import definition_hashes
 from features.errors import HealthError
-from health.config import Config
-from health.own.estimators import load_own_modules, own_modules
-from health.own.families import catalogue_of
+from features.feature_hashes import definition_hashes
+from health.settings.config import Config
+from health.settings.custom_catalogue import catalogue_of
 from health.training import registry
+from health.training.custom_estimators import load_own_modules, own_modules
 
 
 def load_champion(config: Config) -> registry.Version:

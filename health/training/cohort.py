@@ -24,9 +24,9 @@ from health.training.held_out import KEYS
 from health.training.registry import Version
 from health.training.rows import TargetRows
 from health.training.score_terms import with_score_terms
-from models.calibration import fit_calibration
-from models.small_data import BaseRateClassifier
-from models.time_test import FEWEST_TESTED, LabelledRows, fit_rows
+from models.base.calibration import fit_calibration
+from models.churn.few_events import BaseRateClassifier
+from models.churn.later_dates import FEWEST_TESTED, LabelledRows, fit_rows
 
 AS_IT_STANDS = "asked as it stands on dates later than all it knew"
 HELD_OUT = "both held out the same rows from the same training dates"

@@ -10,9 +10,9 @@ from typing import Any
 from health.training.cohort import Candidate, Cohort, choose_cohort
 from health.training.held_out import KEYS
 from health.training.rows import TargetRows
-from models.evaluation import plain
-from models.paired import PairedEvaluation, evaluate_paired
-from models.time_test import FEWEST_TESTED
+from models.churn.later_dates import FEWEST_TESTED
+from models.evaluation.classification import plain
+from models.evaluation.paired import PairedEvaluation, evaluate_paired
 
 BETTER, NO_WORSE, WORSE, UNKNOWN = "better", "no worse", "worse", "not comparable"
 

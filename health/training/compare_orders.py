@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from health.training.cohort import AS_IT_STANDS, Candidate, Cohort
-from health.training.compare import (
-    NO_WORSE,
-    WORSE,
-    TargetComparison,
-    judged_on,
-    without_cohort,
-)
+from health.training.compare import NO_WORSE, WORSE, TargetComparison, judged_on, without_cohort
 from health.training.orders import HISTORY, TARGET
-from models.purchases import DAYS_PER_WEEK
+from models.clv.beta_geo import DAYS_PER_WEEK
 
 #: Why nothing is left to compare where the older version knows what the newer one was tested on.
 SAME = (

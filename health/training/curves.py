@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from health.config import Config
 from health.expansion.prices import peer_groups
+from health.settings.config import Config
 from health.training.fit import FEW_FEATURES
 from health.training.rows import TrainingSet, model_columns
 from models import CoxSurvival, ModelInputError, PeerSurvival
-from models.evaluation import plain
-from models.inputs import FloatArray
-from models.survival_comparison import compare_curves, landmark_lives
+from models.base.inputs import FloatArray
+from models.evaluation.classification import plain
+from models.survival.comparison import compare_curves, landmark_lives
 
 #: The curves, by what they are called.
 PEERS, OWN, COX = "peer groups", "peer groups, tilted by the churn model", "Cox"

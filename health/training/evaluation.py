@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from health.training.rows import TARGETS, TrainingSet
 from models import PropensityModel
-from models.evaluation import plain
+from models.evaluation.classification import plain
 
 #: Figures that a model counts itself, over all of its rows and not those tested.
 _OWN = ("accounts", "event_accounts", "base_rate")

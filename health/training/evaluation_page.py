@@ -12,14 +12,14 @@ from markupsafe import Markup
 from scipy.special import expit
 
 from features.catalogue import CATALOGUE
-from health.html_page import content_policy, page_environment, source_of
 from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
 from health.plots.style import axes_or_new
+from health.presentation.html_page import content_policy, page_environment, source_of
 from health.training.curves_page import CurvesPart, curves_part
 from health.training.rows import TargetRows
-from models.calibration import BASELINE
-from models.evaluation import evaluate
-from models.time_test import FEWEST_TESTED
+from models.base.calibration import BASELINE
+from models.churn.later_dates import FEWEST_TESTED
+from models.evaluation.classification import evaluate
 
 #: Figures of an evaluation in the page's table: key, name, what it says.
 _FIGURES = (

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from health.config import Config
 from health.expansion.prices import StepPrices, peer_groups
-from health.own.estimators import own_estimator
+from health.settings.config import Config
+from health.training.custom_estimators import own_estimator
 from health.training.rows import PRODUCT, TargetRows, TrainingSet, target_rows
 from health.training.score_terms import SCORECARD, kept_scorecard
 from models import (
@@ -21,9 +21,9 @@ from models import (
     PeerSurvival,
     PropensityModel,
 )
-from models.growth import surviving_pairs
-from models.pooled import PooledGlassBox
-from models.small_data import BaseRateClassifier
+from models.churn.few_events import BaseRateClassifier
+from models.clv.growth import surviving_pairs
+from models.glass_box.pooled import PooledGlassBox
 
 #: What a small model may use, best first, by what is known of the target and not by the data at
 #: hand: so few accounts with the event cannot choose among many features.

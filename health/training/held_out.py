@@ -12,9 +12,9 @@ from scipy.special import expit
 
 from health.training.rows import TargetRows
 from models import PropensityModel
-from models.calibration import fit_calibration
-from models.inputs import FloatArray
-from models.small_data import BaseRateClassifier
+from models.base.calibration import fit_calibration
+from models.base.inputs import FloatArray
+from models.churn.few_events import BaseRateClassifier
 
 KEYS = ["target", "account_id", "as_of", "product"]
 COLUMNS = [*KEYS, "happened", "logit", "probability", "learnt_until"]

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from features.build import build_features
-from features.own import OwnFamily
-from features.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.tables import Tables
-from features.truncation import as_known
-from models.small_data import FEWEST_EVENTS
+from features.custom import OwnFamily
+from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
+from features.tables.opened import Tables
+from features.tables.truncation import as_known
+from models.churn.few_events import FEWEST_EVENTS
 
 #: Training dates whose features are made a second time, from what was known then alone.
 _DATES_CHECKED = 2

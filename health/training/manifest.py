@@ -12,16 +12,16 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from features.definitions import definition_hashes
-from health.company import Company
-from health.own.estimators import own_modules
-from health.own.families import catalogue_of
+from features.feature_hashes import definition_hashes
+from health.business.company import Company
+from health.settings.custom_catalogue import catalogue_of
+from health.training.custom_estimators import own_modules
 from health.training.evaluation import evaluation_of
 from health.training.leakage import Leak
 from health.training.reference import reference_ranges
 from health.training.rows import TARGETS, TargetRows, TrainingSet, model_columns
 from models import drivers
-from models.evaluation import plain
+from models.evaluation.classification import plain
 
 #: Features kept as drivers, for the report.
 MOST_DRIVERS = 12

@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 
 from features.build import build_features
-from features.definitions import definition_hashes
-from features.orders import orders_by_day
-from features.tables import Tables
-from health.business import ORDERS
-from health.company import Company
-from health.config import Config
-from health.own.families import catalogue_of, own_families
+from features.feature_hashes import definition_hashes
+from features.orders.family import orders_by_day
+from features.tables.opened import Tables
+from health.business.company import Company
+from health.business.kinds import ORDERS
+from health.settings.config import Config
+from health.settings.custom_catalogue import catalogue_of, own_families
 from health.training.manifest import newest_rows, provenance
 from health.training.orders import TARGET, OrderTest, order_chances
 from health.training.reference import reference_ranges
 from models import purchase_history
-from models.calibration import Calibration
-from models.evaluation import plain
+from models.base.calibration import Calibration
+from models.evaluation.classification import plain
 
 #: Dates whose features and chances tell what is usual.
 _DATES = 5

@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from features.orders import orders_by_day
-from features.spine import build_spine
-from features.tables import Tables
-from health.config import Config
+from features.orders.family import orders_by_day
+from features.tables.opened import Tables
+from features.windows.observations import build_spine
 from health.expansion.prices import peer_groups
+from health.settings.config import Config
 from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
 from models import Evaluation, PurchaseModel, SpendModel, evaluate, purchase_history
-from models.purchases import DAYS_PER_WEEK
-from models.time_test import FEWEST_TESTED
+from models.churn.later_dates import FEWEST_TESTED
+from models.clv.beta_geo import DAYS_PER_WEEK
 
 #: The one target: to order within the horizon.
 TARGET = "order"

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
-from health.business import ORDERS, business_of
-from health.company import open_company
-from health.config import Config
+from health.business.company import open_company
+from health.business.kinds import ORDERS, business_of
+from health.settings.config import Config
 from health.training import registry
 from health.training.champion import open_version
 from health.training.cohort import Candidate, needs_rows

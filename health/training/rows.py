@@ -10,20 +10,20 @@ import pandas as pd
 
 from features.build import build_features
 from features.errors import HealthError
-from features.growth import NAMES as GROWTH
-from features.labels import build_labels, cross_sell_labels, tenure_spells, upsell_labels
-from features.offers import NAMES as OFFERS
-from features.spine import data_start, training_dates
-from features.tables import Tables
-from health.business import require_contracts
-from health.config import Config
+from features.tables.opened import Tables
+from features.targets.growth import NAMES as GROWTH
+from features.targets.labels import build_labels, cross_sell_labels, tenure_spells, upsell_labels
+from features.targets.offers import NAMES as OFFERS
+from features.windows.observations import data_start, training_dates
+from health.business.kinds import require_contracts
 from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import peer_groups
-from health.own.families import catalogue_of, own_families
+from health.settings.config import Config
+from health.settings.custom_catalogue import catalogue_of, own_families
 from health.training.score_terms import score_terms
-from models.score_model import measures_told, score_columns
-from models.small_choice import FEW
-from models.small_data import model_kind
+from models.churn.few_events import model_kind
+from models.churn.few_events_choice import FEW
+from models.churn.score_model import measures_told, score_columns
 
 #: What a probability is published of.
 TARGETS = ("churn", "upsell", "cross_sell")

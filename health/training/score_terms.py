@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health.scorecard.measure import OWN_FEATURES
-from health.scorecard.score import HealthScores
-from health.scorecard.settings import ScoreSettings
-from models.score_model import POINTS, WEIGHT
+from health.scorecard.score import HealthScores, score_with
+from health.settings.measure import OWN_FEATURES
+from health.settings.score import ScoreSettings
+from models.churn.score_model import POINTS, WEIGHT
 
 #: The artefact of a version whose churn model may read the score: the scorecard as it was then.
 SCORECARD = "scorecard"
@@ -47,7 +47,7 @@ def score_terms(
         Columns `score_columns` of `score_measures`; the points of a row sum to its score, the
         weights to 1. All are NaN where a row has no score.
     """
-    health = settings.score(features) if health is None else health
+    health = score_with(settings, features) if health is None else health
     measures = score_measures(settings)
     points = health.contributions.reindex(columns=measures, fill_value=0.0)
     for card in settings.scorecard.cards:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from features.tables import Tables
-from health.business import ORDERS, lives_by
-from health.company import Company, open_company
-from health.config import Config
-from health.own.families import catalogue_of, own_families
+from features.tables.opened import Tables
+from health.business.company import Company, open_company
+from health.business.kinds import ORDERS, lives_by
+from health.settings.config import Config
+from health.settings.custom_catalogue import catalogue_of, own_families
 from health.training import registry
 from health.training.curves import judge_curves
 from health.training.evaluation_page import render_evaluation, render_order_evaluation

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from health.weekly.config import AlertsConfig
-from health.wording import money
+from health.presentation.wording import money
+from health.settings.weekly import AlertsConfig
 
 #: Movers told of, each way.
 _MOVERS = 5

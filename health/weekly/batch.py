@@ -15,28 +15,20 @@ import pandas as pd
 from joblib import cpu_count
 from xlsxwriter.exceptions import XlsxWriterException
 
-from health.business import lives_by, require_same_business
-from health.company import Company, features_of, open_company, read_features, resolve_as_of
-from health.config import Config
+from health.business.company import (
+    Company,
+    features_of,
+    open_company,
+    read_features,
+    resolve_as_of,
+)
+from health.business.kinds import lives_by, require_same_business
 from health.flags.actions import read_actions
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
 from health.report.history import History
 from health.report.page import render_report
-from health.scoring.part_files import PartFiles
-from health.scoring.parts import AT_ONCE
-from health.scoring.run import ScoredRun, score_accounts
-from health.training import registry
-from health.training.champion import load_champion
-from health.weekly.alerts import send_alert
-from health.weekly.gates import refuse_unknown_gates
-from health.weekly.inspection import Inspection, counted, inspect_run
-from health.weekly.leftovers import clean_up
-from health.weekly.lock import only_run
-from health.weekly.monitor import look_back
-from health.weekly.progress import Silence, Steps, Voice
-from health.weekly.refusal import refusal, write_refusal
-from health.weekly.run_directory import (
+from health.runs.directory import (
     PublishedRun,
     disk_faults_told,
     publish,
@@ -44,6 +36,20 @@ from health.weekly.run_directory import (
     runs_before,
     scratch_folder,
 )
+from health.runs.leftovers import clean_up
+from health.runs.lock import only_run
+from health.runs.part_files import PartFiles
+from health.scoring.parts import AT_ONCE
+from health.scoring.run import ScoredRun, score_accounts
+from health.settings.config import Config
+from health.training import registry
+from health.training.champion import load_champion
+from health.weekly.alerts import send_alert
+from health.weekly.gates import refuse_unknown_gates
+from health.weekly.inspection import Inspection, counted, inspect_run
+from health.weekly.monitor import look_back
+from health.weekly.progress import Silence, Steps, Voice
+from health.weekly.refusal import refusal, write_refusal
 from health.workbook.book import write_workbook
 
 SILENCE: Voice = Silence()

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from health.company import Company
-from health.config import Config
+from health.business.company import Company
+from health.runs.directory import PublishedRun
 from health.scoring.run import ScoredRun
+from health.settings.config import Config
 from health.weekly.gates import Gate, accept, check_figures
-from health.weekly.run_directory import PublishedRun
 from health.weekly.shift_gates import BEFORE, Before, drift_of, drift_warnings, shift_gates
 from health.weekly.table_gates import RUNS, freshness_gates, row_gates
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from features.tables import Tables
-from health.business import ORDERS, business_of, lives_by
-from health.config import Config
+from features.tables.opened import Tables
+from health.business.kinds import ORDERS, business_of, lives_by
+from health.runs.directory import PublishedRun
+from health.settings.config import Config
 from health.weekly.outcomes import CHURN, measure_churn, measure_orders, orders_until
-from health.weekly.run_directory import PublishedRun
 
 #: A standard normal value beyond which chance is no good reason.
 _BEYOND_CHANCE = 1.96

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.labels import build_labels
-from features.metrics import wilson_interval
-from features.orders import orders_by_day
-from features.tables import Tables
-from health.config import Config
+from features.definitions.metrics import wilson_interval
+from features.orders.family import orders_by_day
+from features.tables.opened import Tables
+from features.targets.labels import build_labels
+from health.runs.directory import PublishedRun
+from health.settings.config import Config
 from health.training.orders import TARGET as ORDER
 from health.training.orders import came_between
-from health.weekly.run_directory import PublishedRun
-from models.evaluation import evaluate
-from models.ranking import Interval
+from models.evaluation.classification import evaluate
+from models.evaluation.ranking import Interval
 
 #: What the chances of a run are of, as a row says it: `CHURN` or `ORDER`.
 CHURN = "churn"

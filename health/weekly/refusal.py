@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
+from health.runs.directory import RUN, UNFINISHED
 from health.weekly.gates import STRICT, Gate
-from health.weekly.run_directory import RUN, UNFINISHED
 
 REFUSED = "refused"
 

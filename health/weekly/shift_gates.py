@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.schema import TABLES
+from features.tables.schema import TABLES
+from health.settings.weekly import GatesConfig
 from health.training.reference import bin_shares, reference_ranges
-from health.weekly.config import GatesConfig
 from health.weekly.gates import Gate
 from health.weekly.stability import chance_index, measure_drift, stability_index
 

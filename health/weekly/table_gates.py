@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
-from features.source import TableSummary
-from health.weekly.config import GatesConfig
+from features.reading.source import TableSummary
+from health.settings.weekly import GatesConfig
 from health.weekly.gates import Gate
 
 #: Runs whose row counts are compared with.

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
-from health import wording
-from health.business import business_of, with_money
-from health.wording import LISTS
+from health.business.kinds import business_of, with_money
+from health.presentation import wording
+from health.presentation.wording import LISTS
 from health.workbook.cells import BAND_COLOURS, make_formats, write_cell
 from health.workbook.columns import OUTCOMES, Column, list_columns
 from health.workbook.summary import write_summary

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from health.business import Business, business_of
+from health.business.kinds import Business, business_of
 from health.flags.actions import SNOOZE
-from health.wording import ListKind
+from health.presentation.wording import ListKind
 
 #: What a CSM may answer in the outcome column, and the action it stands for.
 OUTCOMES = {

@@ -14,7 +14,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from features.errors import HealthError
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
-from health.wording import LISTS
+from health.presentation.wording import LISTS
 from health.workbook.columns import OUTCOMES
 
 #: Which run a row answers to, beside the columns of the table `actions`.

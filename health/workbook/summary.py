@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from health import wording
-from health.business import business_of
-from health.wording import BANDS
+from health.business.kinds import business_of
+from health.presentation import wording
+from health.presentation.wording import BANDS
 from health.workbook.cells import write_cell
 from health.workbook.columns import list_columns
 

@@ -31,12 +31,12 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from health.company import open_company
-from health.config import load_config
+from health.business.company import open_company
 from health.demo import simulate_company, write_company
+from health.settings.config import load_config
 from health.training.rows import build_training_set, model_columns
 from models import CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
-from models.glass_box import GlassBoxClassifier
+from models.glass_box.classifier import GlassBoxClassifier
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data"

@@ -32,13 +32,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from features.offers import co_ownership
-from health.company import open_company
-from health.config import Config, load_config
+from features.targets.offers import co_ownership
+from health.business.company import open_company
 from health.demo import simulate_company, write_company
+from health.settings.config import Config, load_config
 from health.training.rows import TargetRows, TrainingSet, build_training_set, target_rows
 from models import ExpansionModel, evaluate
-from models.pooled import PooledGlassBox
+from models.glass_box.pooled import PooledGlassBox
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"

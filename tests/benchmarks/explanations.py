@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.glass_box import GlassBoxClassifier
+from models.glass_box.classifier import GlassBoxClassifier
 
 FEATURES = 60
 

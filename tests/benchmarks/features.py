@@ -28,9 +28,10 @@ import numpy as np
 import pandas as pd
 
 from features import build_features
-from features.source import OpenedTables, TableSource, open_tables
-from features.spine import build_spine
-from features.usage_catalogue import FEATURES
+from features.reading.source import OpenedTables, open_tables
+from features.reading.table_source import TableSource
+from features.usage.catalogue import FEATURES
+from features.windows.observations import build_spine
 from tests.benchmarks.features_baselines import duckdb_sums, featuretools_usage, pandas_usage
 from tests.benchmarks.features_data import END, Size, company_folder
 from tests.features.one_family import one_family
@@ -74,7 +75,7 @@ def _features(folder: Path, dates: int) -> Measured:
 
 def _usage(folder: Path, dates: int = 1) -> Measured:
     """Build the features of use alone of the last so many weeks."""
-    from features import usage  # noqa: PLC0415
+    from features.usage import family as usage  # noqa: PLC0415
 
     tables = _tables(folder).tables
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from health.config import load_config
 from health.scoring.lifetime import lifetime_columns
+from health.settings.config import load_config
 from models import PeerGrowth, PeerSurvival
 
 CONFIG = Path(__file__).parents[2] / "notebooks" / "configs" / "churnsim_dev_a.toml"

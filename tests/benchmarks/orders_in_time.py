@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from models import PurchaseModel, SpendModel, evaluate, purchase_history, value_customers
-from models.purchases import DAYS_PER_WEEK
-from models.survival import DAYS_PER_MONTH
+from models.clv.beta_geo import DAYS_PER_WEEK
+from models.survival.peer_survival import DAYS_PER_MONTH
 
 SPLITS = ("1997-07-01", "1997-10-01", "1998-01-01", "1998-04-01")
 WEEKS = (13, 39)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from health.company import open_company
-from health.config import Config, load_config
+from health.business.company import open_company
 from health.demo import simulate_company, write_company
+from health.settings.config import Config, load_config
 from health.training.fit import fit_target
 from health.training.rows import TargetRows, build_training_set, target_rows
-from models.small_choice import AUTO, FEW, SCORE
+from models.churn.few_events_choice import AUTO, FEW, SCORE
 
 
 def main() -> None:

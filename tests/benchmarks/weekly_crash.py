@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from health.weekly.run_directory import FILES, list_runs
+from health.runs.directory import FILES, list_runs
 
 
 def _seal(folder: Path) -> str:

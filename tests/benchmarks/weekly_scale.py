@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from health.config import load_config
-from health.weekly.run_directory import list_runs
+from health.runs.directory import list_runs
+from health.settings.config import load_config
 from tests.benchmarks.measured import measured
 
 CONFIG = """

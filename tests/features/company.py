@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from features import Tables
-from features.frames import tables_from_frames
-from features.schema import TABLES
+from features.tables.opened import tables_from_frames
+from features.tables.schema import TABLES
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from features.schema import TABLES
+from features.tables.schema import TABLES
 from tests.features.company import Row, Rows
 
 #: Values that are filled in after their row, and what comes with them.

@@ -7,8 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from features import Tables, usage, usage_events, usage_quota
-from features.spine_dates import SpineDates
+from features import Tables
+from features.usage import events as usage_events
+from features.usage import family as usage
+from features.usage import quota as usage_quota
+from features.windows.observation_dates import SpineDates
 
 #: Use is told in three parts, which are prepared by themselves.
 _PARTS = {usage: (usage, usage_events, usage_quota)}

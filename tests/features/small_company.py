@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from features.errors import Finding, InputError
-from features.source import OpenedTables, TableSource, open_tables
+from features.reading.source import OpenedTables, open_tables
+from features.reading.table_source import TableSource
 
 FILES = {
     "accounts": """account_id,created_at,name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from features import CATALOGUE, build_features
-from features.source import TableSource, open_tables
+from features.reading.source import open_tables
+from features.reading.table_source import TableSource
 from tests.benchmarks.features_data import END, Size, company_folder
 
 

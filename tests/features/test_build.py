@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features import CATALOGUE, build_features, quota_levels
-from features.spine import build_spine
+from features.windows.observations import build_spine
 from tests.features.company import DAY, ago, company, open_tables
 
 DATES = [DAY - timedelta(days=7 * week) for week in range(12)]

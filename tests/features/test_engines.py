@@ -12,9 +12,10 @@ import pytest
 
 from features import CATALOGUE, build_features, build_labels
 from features.errors import HealthError
-from features.source import TableSource, open_tables
-from features.spark import has_java, is_spark, on_spark, session
-from features.tables import Tables
+from features.reading.source import open_tables
+from features.reading.table_source import TableSource
+from features.tables.opened import Tables
+from features.tables.spark import has_java, is_spark, on_spark, session
 from tests.features.company import DAY, UNTIL, company
 from tests.features.company import open_tables as open_rows
 from tests.health.conftest import call_health
@@ -120,7 +121,7 @@ def test_what_names_spark() -> None:
 
 
 def test_spark_without_java_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.spark.has_java", lambda: False)
+    monkeypatch.setattr("features.tables.spark.has_java", lambda: False)
     pytest.importorskip("pyspark", reason="pyspark (the extra `spark`) is absent")
     with pytest.raises(HealthError, match="Java"):
         session("spark+local")

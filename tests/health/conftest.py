@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from health.cli import main
+from health.cli.commands import main
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from health.scoring.reasons import BASELINE, reason_rows, strongest
+from health.reasons.reasons import BASELINE, reason_rows, strongest
 
 AS_OF = pd.Timestamp("2026-11-01")
 HOSTILE = (

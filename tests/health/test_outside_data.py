@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.source import TableSource
-from health.company import open_company, write_features
-from health.config import Config, load_config
+from features.reading.table_source import TableSource
+from health.business.company import open_company, write_features
+from health.runs.directory import list_runs
 from health.scoring.explain import explain_account
+from health.settings.config import Config, load_config
 from health.training.train import train_version
 from health.weekly.batch import RunResult, score_run
-from health.weekly.run_directory import list_runs
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data"

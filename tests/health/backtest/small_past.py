@@ -9,9 +9,9 @@ import pandas as pd
 
 from health.backtest.contenders import MODEL, RULES, USAGE
 from health.backtest.past import Past
-from health.config import Config
 from health.scorecard.bands import band
-from health.scorecard.config import Bands
+from health.settings.config import Config
+from health.settings.scorecard import Bands
 
 FIRST = datetime(2026, 1, 4)
 DATES = [FIRST + timedelta(days=28 * place) for place in range(4)]

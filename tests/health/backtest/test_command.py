@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from health.backtest.run import load_scorecard
-from health.config import load_config
+from health.settings.config import load_config
 from tests.health.conftest import Demo, call_health, run_health
 
 QUICK = """

@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from features.source import OpenedTables
+from features.reading.source import OpenedTables
 from health.backtest.judge import judge
 from health.backtest.page import render_page, to_json
 from health.backtest.run import about_backtest
 from health.backtest.verdict import verdict
-from health.company import Company
-from health.config import Config
+from health.business.company import Company
+from health.settings.config import Config
 from tests.health.backtest.small_past import config, past
 
 

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.errors import HealthError
-from features.schema import TABLES
+from features.tables.schema import TABLES
 from health.demo import DemoCompany, simulate_company, write_company
 from health.demo.oracle import HORIZON_DAYS
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from features.condition import Condition
-from health.config import Config
-from health.expansion.config import ExpansionConfig, ProductRule
+from features.definitions.condition import Condition
 from health.expansion.eligibility import gate_reasons, ineligible_reasons
+from health.settings.config import Config
+from health.settings.expansion import ExpansionConfig, ProductRule
 
 
 def _gate(**given: Any) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from health.config import Config
-from health.expansion.config import AskConfig, ExpansionConfig, ProductRule
 from health.expansion.evidence import asks
+from health.settings.config import Config
+from health.settings.expansion import AskConfig, ExpansionConfig, ProductRule
 from tests.features.company import DAY, Row, ago, open_tables
 
 RULES = {"Insights": ProductRule(asked_words=("forecast",))}

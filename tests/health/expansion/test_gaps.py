@@ -6,11 +6,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from features.frames import tables_from_frames
-from features.tables import Tables
-from health.config import Config
+from features.tables.opened import Tables, tables_from_frames
 from health.expansion.gaps import expansion_gaps, unpriced
 from health.expansion.inputs import read_offer_inputs
+from health.settings.config import Config
 
 DAY = datetime(2026, 6, 7)
 CONFIG = Config(tables={})

@@ -7,9 +7,9 @@ import math
 import pandas as pd
 import pytest
 
-from health.config import Config
-from health.expansion.config import ExpansionConfig, ListPrice
 from health.expansion.prices import StepPrices, peer_groups
+from health.settings.config import Config
+from health.settings.expansion import ExpansionConfig, ListPrice
 
 CONFIG = Config(tables={})
 DAY = pd.Timestamp(2026, 1, 4)

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from features.build import build_features
-from features.tables import Tables
-from health.company import Company, open_company
-from health.config import Config, load_config
-from health.expansion.config import ListPrice
+from features.tables.opened import Tables
+from health.business.company import Company, open_company
 from health.expansion.offers import PUBLISHED
 from health.expansion.whitespace import best_offer, worth_listing
 from health.scoring.run import ScoredRun, score_accounts
+from health.settings.config import Config, load_config
+from health.settings.expansion import ListPrice
 from health.training.champion import load_champion
 from tests.health.conftest import Demo, call_health
 

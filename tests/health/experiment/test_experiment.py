@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.frames import tables_from_frames
-from health.config import Config, load_config
+from features.tables.opened import tables_from_frames
 from health.experiment.assignment import assignments
 from health.experiment.effects import mean_effect, share_effect
 from health.experiment.readout import Readout, read_out
-from health.weekly.run_directory import list_runs, publish
+from health.runs.directory import list_runs, publish
+from health.settings.config import Config, load_config
 from tests.health.conftest import call_health
 
 START = datetime(2026, 3, 1)

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE
-from health.config import Config
 from health.expansion.eligibility import gate_reasons
-from health.flags.config import FlagsConfig
 from health.flags.rules import COLUMNS, raise_flags
 from health.flags.scored import Scored
-from health.scoring.reasons import reason_rows
+from health.reasons.reasons import reason_rows
+from health.settings.config import Config
+from health.settings.flags import FlagsConfig
 
 DAY = date(2026, 11, 1)
 SUPPORTED = {"churn": True, "upsell": True, "cross_sell": True}

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import HealthError
-from features.frames import tables_from_frames
-from health.config import Config
+from features.tables.opened import tables_from_frames
 from health.flags.actions import read_actions
 from health.flags.capacity import fit_lists, lot
-from health.flags.config import FlagsConfig
 from health.flags.rules import Raised, raise_flags
+from health.settings.config import Config
+from health.settings.flags import FlagsConfig
 from tests.health.flags.test_rules import DAY, _scored
 
 WEEK = timedelta(days=7)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from health import plots
 from health.plots import style
-from models.evaluation import evaluate
+from models.evaluation.classification import evaluate
 
 BINS = pd.DataFrame(
     {

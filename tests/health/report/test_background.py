@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.frames import tables_from_frames
-from features.tables import Tables
+from features.tables.opened import Tables, tables_from_frames
 from health.report.background import Background, build_background
 from health.report.standing import retention_plot
 

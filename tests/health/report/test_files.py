@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from health.presentation.wording import LISTS
 from health.report.background import Background
 from health.report.files import file_name, write_csm_reports, write_list_files
 from health.report.history import History
-from health.wording import LISTS
 from tests.health.sample_run import CSMS, HOSTILE, SampleRun, sample_run
 
 

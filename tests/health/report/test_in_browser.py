@@ -12,10 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from features.revenue import RevenueMovements
 from health.report.background import Background, Voice
 from health.report.history import History
 from health.report.page import render_report
+from health.report.revenue import RevenueMovements
 from tests.health.sample_run import AS_OF, HOSTILE, sample_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

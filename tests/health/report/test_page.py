@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from health.presentation.wording import LISTS
 from health.report.history import History, score_changes
 from health.report.lists import MOST_ROWS
 from health.report.page import render_report
-from health.weekly.run_directory import PublishedRun
-from health.wording import LISTS
+from health.runs.directory import PublishedRun
 from tests.health.sample_run import HOSTILE, SampleRun, sample_run
 
 # A namespace is a name, not an address that anything is fetched from.

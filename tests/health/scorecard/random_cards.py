@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from health.scorecard.config import Scorecard
-from health.scorecard.settings import ScoreSettings
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Scorecard
 
 FEATURES = (
     "usage_events_trend",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from health.scorecard.bands import band, settled_band
-from health.scorecard.config import Bands
+from health.settings.scorecard import Bands
 
 BANDS = Bands(yellow=50, green=75, margin=2)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.scorecard.change import ScoreInputs, split_changes
-from health.scorecard.config import Scorecard
-from health.scorecard.settings import ScoreSettings
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Scorecard
 from tests.health.scorecard.random_cards import Inputs, close, inputs, score_settings
 
 

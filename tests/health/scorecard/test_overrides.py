@@ -7,11 +7,10 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from features.frames import tables_from_frames
-from features.tables import Tables
-from health.scorecard.config import Scorecard
+from features.tables.opened import Tables, tables_from_frames
 from health.scorecard.overrides import COLUMNS, active_overrides, override_values
 from health.scorecard.score import score_health
+from health.settings.scorecard import Scorecard
 
 DAY = datetime(2026, 6, 7)
 CARD = Scorecard.model_validate(

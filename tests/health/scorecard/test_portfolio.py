@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.scorecard.bands import band
-from health.scorecard.config import Bands
 from health.scorecard.portfolio import roll_up, topmost_parents
+from health.settings.scorecard import Bands
 
 NAN = float("nan")
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from health.config import load_config
-from health.scorecard.config import Scorecard
 from health.scorecard.profile import applied_profile, require_known_segments
 from health.scorecard.score import score_health
-from health.scorecard.stage_config import DEFAULT_STAGE_CONFIG
+from health.settings.config import load_config
+from health.settings.scorecard import Scorecard
+from health.settings.stages import DEFAULT_STAGE_CONFIG
 
 TABLES = """
 [tables.accounts]

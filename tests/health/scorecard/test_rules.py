@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from features.condition import Condition
-from health.scorecard.config import Scorecard
-from health.scorecard.rule import Rule
+from features.definitions.condition import Condition
 from health.scorecard.score import HealthScores, score_health
+from health.settings.rule import Rule
+from health.settings.scorecard import Scorecard
 
 URGENT = "tickets_urgent_oldest_days"
 COMPONENTS = [

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 
 from features.catalogue import CATALOGUE
 from health.scorecard.bands import band
-from health.scorecard.config import Bands, Scorecard
-from health.scorecard.measure import Component, Measure
 from health.scorecard.score import score_health
-from health.scorecard.settings import ScoreSettings
 from health.scorecard.weights import weighted_mean
 from health.scoring.health_reasons import health_reasons
+from health.settings.measure import Component, Measure
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Bands, Scorecard
 from tests.health.scorecard.random_cards import Inputs, close, inputs, score_settings
 
 FEATURES = (

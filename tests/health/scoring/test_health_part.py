@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE
-from features.frames import tables_from_frames
-from features.tables import Tables
-from health.config import Config
+from features.tables.opened import Tables, tables_from_frames
+from health.runs.directory import PublishedRun
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.health_reasons import health_reasons
-from health.weekly.run_directory import PublishedRun
+from health.settings.config import Config
 
 FIRST, SECOND = datetime(2026, 6, 7), datetime(2026, 6, 14)
 CARD: dict[str, Any] = {

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.source import TableSource, open_tables
+from features.reading.source import open_tables
+from features.reading.table_source import TableSource
 from health.scoring.lifetime import paid_so_far
-from models.survival import DAYS_PER_MONTH
+from models.survival.peer_survival import DAYS_PER_MONTH
 
 
 def test_paid_so_far_is_mrr_times_months_before_the_date(tmp_path: Path) -> None:

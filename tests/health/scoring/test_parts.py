@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from health.company import open_company
-from health.config import load_config
-from health.scoring.part_files import PartFiles, decoded, encoded
+from health.business.company import open_company
+from health.runs.directory import list_runs
+from health.runs.part_files import PartFiles, decoded, encoded
 from health.scoring.run import ScoredRun, score_accounts
+from health.settings.config import load_config
 from health.training.champion import load_champion
-from health.weekly.run_directory import list_runs
 from tests.health.conftest import Demo
 
 

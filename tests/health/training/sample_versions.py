@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from features.definitions import definition_hashes
+from features.feature_hashes import definition_hashes
 from health.training.cohort import Candidate
 from health.training.held_out import FILE, held_out_predictions, to_parquet
 from health.training.registry import Version, save_version

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from health.config import Config
+from health.settings.config import Config
 from health.training import curves
 from health.training.curves import COX, OWN, PEERS, judge_curves
 from health.training.curves_page import curves_part

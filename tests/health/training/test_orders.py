@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from health.config import Config, load_config
+from health.settings.config import Config, load_config
 from health.training import registry
 from health.training.promotion import weigh
 from health.training.train import Trained, train_version

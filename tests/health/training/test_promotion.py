@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import HealthError
-from health.config import Config
+from health.settings.config import Config
 from health.training import registry
 from health.training.champion import load_champion, open_version
 from health.training.promotion import promote_version, weigh

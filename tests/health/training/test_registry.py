@@ -19,7 +19,7 @@ from health.training.registry import (
     seal,
 )
 from models import ChurnModel
-from models.small_data import BaseRateClassifier
+from models.churn.few_events import BaseRateClassifier
 
 
 def _save(folder: Path, value: int = 1) -> str:
@@ -96,7 +96,7 @@ def test_a_model_whose_class_is_gone_is_refused_in_words(
 ) -> None:
     model = {"churn": BaseRateClassifier()}
     version = save_version(tmp_path, model, {"evaluation": {}}, until="2026-01-04")
-    monkeypatch.delattr("models.small_data.BaseRateClassifier")
+    monkeypatch.delattr("models.churn.few_events.BaseRateClassifier")
     with pytest.raises(HealthError, match="another release of this software"):
         load_version(tmp_path, version.name)
 

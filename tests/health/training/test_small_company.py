@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
-from health.company import features_of, open_company
-from health.config import load_config
-from health.scorecard.settings import ScoreSettings
+from health.business.company import features_of, open_company
+from health.settings.config import load_config
+from health.settings.score import ScoreSettings
 from health.training import registry
 from health.training.rows import build_training_set
 from health.training.score_terms import (
@@ -24,7 +24,7 @@ from health.training.score_terms import (
     score_terms,
     with_score_terms,
 )
-from models.score_model import POINTS, WEIGHT
+from models.churn.score_model import POINTS, WEIGHT
 from tests.health.conftest import Demo, call_health
 
 #: Accounts of the demo company that are kept.

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from health.settings.weekly import AlertsConfig
 from health.weekly.alerts import send_alert
-from health.weekly.config import AlertsConfig
 
 INFO = {"company": "Acme", "as_of": "2026-11-01", "currency": "EUR", "warnings": ["old model"]}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from health.weekly.run_directory import FILES, REPLACED, list_runs
+from health.runs.directory import FILES, REPLACED, list_runs
 from tests.health.conftest import Demo, Finished, call_health
 
 KILLS = 2

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import HealthError
-from features.source import TableSummary
-from health.scoring.reasons import contribution_sums
+from features.reading.source import TableSummary
+from health.reasons.reasons import contribution_sums
+from health.settings.weekly import GatesConfig
 from health.training.reference import reference_ranges
-from health.weekly.config import GatesConfig
 from health.weekly.gates import Gate, accept, check_figures, refuse_unknown_gates
 from health.weekly.shift_gates import Before, drift_of, drift_warnings, shift_gates
 from health.weekly.stability import chance_index, stability_index

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.frames import tables_from_frames
-from features.tables import Tables
-from health.config import Config
+from features.tables.opened import Tables, tables_from_frames
 from health.flags.actions import read_actions
+from health.runs.directory import PublishedRun, publish, runs_before
+from health.settings.config import Config
 from health.weekly.monitor import Monitored, look_back, slips
-from health.weekly.run_directory import PublishedRun, publish, runs_before
 
 CONFIG = Config(tables={})
 FIRST = datetime(2026, 3, 1)

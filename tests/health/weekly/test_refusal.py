@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from health.weekly.run_directory import list_runs
+from health.runs.directory import list_runs
 from tests.health.conftest import Demo, call_health
 
 

@@ -11,7 +11,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils import range_boundaries
 
-from health.wording import LISTS
+from health.presentation.wording import LISTS
 from health.workbook.book import EMPTY, write_workbook
 from health.workbook.columns import OUTCOMES, list_columns
 from tests.health.sample_run import AS_OF, HOSTILE, SampleRun, sample_run

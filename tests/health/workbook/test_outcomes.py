@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.frames import tables_from_frames
+from features.tables.opened import tables_from_frames
 from health.flags.actions import read_actions
 from health.workbook.book import write_workbook
 from health.workbook.outcomes import import_outcomes

@@ -1,0 +1,1 @@
+"""Checks of the input tables: what is wrong or missing, with counts and examples."""

@@ -1,0 +1,152 @@
+"""Rows of accounts that accounts does not know, or from before the account was created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.checks.findings import Connection, OpenTable, finding, one_row
+from features.errors import Finding
+
+_AFTER_SIGNUP = {
+    "usage": ("usage_before_signup", "occurred_at"),
+    "tickets": ("tickets_before_signup", "opened_at"),
+    "subscriptions": ("subscriptions_before_signup", "started_at"),
+}
+
+
+def check_accounts(
+    connection: Connection, table: OpenTable, tables: Mapping[str, OpenTable]
+) -> Iterator[Finding]:
+    """Tell rows of unknown accounts, and rows from before their account was created.
+
+    Of use both are told with when it was paid for (`check_times.check_use`).
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are open; nobody else uses it.
+    table : OpenTable
+        The table.
+    tables : mapping of str to OpenTable
+        Without accounts there is nothing to tell.
+    """
+    accounts = tables.get("accounts")
+    if accounts is None or table.schema.name in {"accounts", "usage"}:
+        return
+    doubtful = doubtful_accounts(connection, table, accounts)
+    yield from told_unknown(connection, table, accounts, doubtful)
+    early = rows_within(connection, table.dated, days_before_signup(doubtful))
+    yield from told_before_signup(connection, table, early)
+
+
+def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:
+    """Return the accounts of a table that accounts does not know, or knows from a later day only.
+
+    Returns
+    -------
+    pa.Table
+        key (the account); n, the rows of an unknown one; since, the day of the first row; past,
+        the day on which it was created, null of an unknown one. No row of most accounts.
+    """
+    early = " OR s.first < a.day" if table.schema.name in _AFTER_SIGNUP else ""
+    return connection.sql(
+        "SELECT s.account_id AS key, CAST(sum(s.n) AS BIGINT) AS n, "
+        "date_trunc('day', min(s.first)) AS since, min(a.day) AS past "
+        f"FROM {table.by_account} s LEFT JOIN (SELECT account_id, "
+        f"date_trunc('day', created_at) AS day FROM {accounts.view}) a "
+        "ON a.account_id = s.account_id "
+        f"WHERE s.account_id IS NOT NULL AND (a.account_id IS NULL{early}) GROUP BY 1"
+    ).to_arrow_table()
+
+
+def told_unknown(
+    connection: Connection, table: OpenTable, accounts: OpenTable, doubtful: pa.Table
+) -> Iterator[Finding]:
+    """Tell rows of accounts that accounts does not know: a join would silently drop them."""
+    unknown = doubtful.filter(pc.is_null(doubtful["past"]))
+    known = f"(SELECT account_id AS key FROM {accounts.view} WHERE account_id IS NOT NULL)"
+    first_known = one_row(connection, f"SELECT min(key) FROM {known}")[0] if len(unknown) else None
+    if first_known is None:
+        return
+    # Cases, signs and leading zeros are how two systems write one key differently.
+    bare = "regexp_replace(regexp_replace(lower({0}), '[^a-z0-9]', '', 'g'), '0*([0-9]+)', '\\1')"
+    connection.register("unknown_keys", unknown)
+    (alike,) = one_row(
+        connection,
+        f"SELECT count(*) FROM unknown_keys WHERE {bare.format('key')} IN "
+        f"(SELECT {bare.format('key')} FROM {known})",
+    )
+    connection.unregister("unknown_keys")
+    what = f"{len(unknown):,} ids that accounts does not know"
+    fix = f"accounts has ids like {first_known!r}: "
+    if alike:
+        fix += (
+            f"{alike:,} of the {len(unknown):,} match but for case, signs or leading zeros, so "
+            "bring both to one format with sql"
+        )
+    else:
+        fix += "add them there, leave them out with sql, or mend the format of the key"
+    rows, example = pc.sum(unknown["n"]).as_py(), pc.min(unknown["key"]).as_py()
+    counted = (rows, _rows(connection, table), example)
+    yield finding("unknown_account", table, "account_id", what, counted, fix)
+
+
+def days_before_signup(doubtful: pa.Table) -> pa.Table:
+    """Return the days that an account has rows of from before the day it was created.
+
+    Returns
+    -------
+    pa.Table
+        key (the account), since and past: days, the last one excluded. No row of most accounts.
+    """
+    return doubtful.filter(pc.is_valid(doubtful["past"])).select(["key", "since", "past"])
+
+
+def rows_within(connection: Connection, rows: str, days: pa.Table) -> pa.Table:
+    """Count rows that lie on some days of a key.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where they are.
+    rows : str
+        SQL of the rows as key or account_id, moment and n.
+    days : pa.Table
+        key, since and past, as `days_before_signup` tells them.
+
+    Returns
+    -------
+    pa.Table
+        key and n, of keys with a row there.
+    """
+    if not len(days):
+        return pa.table({"key": pa.array([], pa.string()), "n": pa.array([], pa.int64())})
+    connection.register("days", days)
+    try:
+        return connection.sql(
+            f"SELECT d.key, CAST(sum(r.n) AS BIGINT) AS n FROM {rows} r JOIN days d "
+            "ON d.key = r.key AND r.moment >= d.since AND r.moment < d.past GROUP BY 1"
+        ).to_arrow_table()
+    finally:
+        connection.unregister("days")
+
+
+def told_before_signup(
+    connection: Connection, table: OpenTable, early: pa.Table
+) -> Iterator[Finding]:
+    """Tell rows dated before the day on which their account was created: key and n."""
+    if not len(early):
+        return
+    code, column = _AFTER_SIGNUP[table.schema.name]
+    what = f"lies before the account was created, for {len(early):,} accounts"
+    fix = "check accounts.created_at; the rows count as they are dated"
+    rows, example = pc.sum(early["n"]).as_py(), pc.min(early["key"]).as_py()
+    counted = (rows, _rows(connection, table), example)
+    yield finding(code, table, column, what, counted, fix, level="warning")
+
+
+def _rows(connection: Connection, table: OpenTable) -> int:
+    return int(one_row(connection, f"SELECT sum(n) FROM {table.by_account}")[0])

@@ -1,0 +1,345 @@
+"""What must hold of one input table by itself; every finding with its count and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from features.errors import Finding
+from features.tables.casting import cast_sql, is_clean, is_number, literal, present_sql, quoted
+from features.tables.relations import PlainFiles
+from features.tables.schema import Column, Table
+
+Connection = duckdb.DuckDBPyConnection
+Within = Callable[[Sequence[pa.Table]], list[pa.Table]]
+
+#: Errors that a configuration may turn into warnings: such rows harm none but themselves.
+ALLOWABLE = frozenset(
+    {"unknown_account", "negative_value", "ended_before_started", "date_outside_data",
+     "score_outside_scale", "unknown_kind", "unknown_scale"}
+)  # fmt: skip
+#: Tables that people fill by hand: nobody need have decided anything yet.
+_MAY_BE_EMPTY = {"overrides", "interventions", "actions"}
+#: Times that may lie ahead: the end of a term is known before it comes, and people go on acting
+#: after the tables were written.
+_AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at", "at", "until"}
+_FEW_ENOUGH_TO_SORT = 10_000_000
+
+
+@dataclass(frozen=True)
+class OpenTable:
+    """A table opened on the engine.
+
+    Attributes
+    ----------
+    schema : Table
+        What it should be.
+    source : str
+        Where it came from, as messages name it.
+    raw, view : str
+        SQL names of the rows as they came, under canonical names, and of the cast ones.
+    is_copy : bool
+        Whether the rows were copied into the engine, or are read where they lie.
+    types : dict of str to str
+        SQL type, as it came, of each canonical column that is there.
+    plain : PlainFiles, optional
+        Its files, where they are read where they lie and no value of them needs mending.
+    days, spans, calendar : str
+        SQL names of the rows counted by account and day, by account, and by day, where there are
+        too many to look at each of them once a rule.
+    within : callable, optional
+        Counts rows on some days of accounts, where they were counted in an earlier run: takes
+        tables of key (the account), since and past (days, the last one excluded; none lies in two
+        rows of an account), and returns one of key and n for each.
+    fresh : str, optional
+        SQL name of the rows that have not passed the rules on single rows in an earlier run;
+        empty where all have, None where nothing is known of earlier runs.
+    whole : str
+        SQL name of all rows, where these are those among them that are fresh.
+    """
+
+    schema: Table
+    source: str
+    raw: str
+    view: str
+    is_copy: bool
+    types: Mapping[str, str] = field(default_factory=dict)
+    plain: PlainFiles | None = None
+    days: str = ""
+    spans: str = ""
+    calendar: str = ""
+    within: Within | None = None
+    fresh: str | None = None
+    whole: str = ""
+
+    @property
+    def dated(self) -> str:
+        """SQL of the rows as key (account), moment (the day, where counted by it) and n."""
+        rows = f"{quoted(self.schema.dated_by)} AS moment, 1 AS n FROM {self.view}"
+        return f"(SELECT account_id AS key, {f'moment, n FROM {self.days}' if self.days else rows})"
+
+    @property
+    def by_account(self) -> str:
+        """SQL of the rows as account_id, n, first and last: the rows by themselves, or counted."""
+        at = quoted(self.schema.dated_by)
+        rows = f"SELECT account_id, 1 AS n, {at} AS first, {at} AS last FROM {self.view}"
+        return self.spans or f"({rows})"
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The canonical columns that are there."""
+        return tuple(column for column in self.schema.columns if column.name in self.types)
+
+    def has(self, *names: str) -> bool:
+        """Tell whether all these columns are there."""
+        return all(name in self.types for name in names)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Something no row should be.
+
+    Attributes
+    ----------
+    code, column, what, fix : str
+        As in `Finding`.
+    where : str
+        SQL condition that holds for the rows it concerns.
+    example : str
+        SQL expression that shows one of them.
+    level : str
+        ``error`` or ``warning``.
+    """
+
+    code: str
+    column: str
+    where: str
+    example: str
+    what: str
+    fix: str
+    level: str = "error"
+
+
+def evaluate(
+    connection: Connection,
+    table: OpenTable,
+    rules: Sequence[Rule],
+    *,
+    raw: bool = False,
+    count: str = "count(*)",
+) -> list[Finding]:
+    """Count the rows that each rule concerns.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the table is open.
+    table : OpenTable
+        The table.
+    rules : sequence of Rule
+        What no row should be.
+    raw : bool
+        Look at the rows as they came rather than at the cast ones.
+    count : str
+        SQL that tells how many rows stand for those it is asked of.
+    """
+    if not rules:
+        return []
+    rows = table.raw if raw else table.view
+    # Each rule is a query of its own: what smallest and largest values of the rows' pieces, or
+    # of a file, tell of it need not be scanned.
+    queries = " UNION ALL ".join(
+        f"(SELECT {place}, {count}, min(CAST({rule.example} AS VARCHAR)) FROM {rows} "
+        f"WHERE {rule.where})"
+        for place, rule in enumerate(rules)
+    )
+    counted = sorted(row for row in connection.execute(queries).fetchall() if row[1])
+    of_all = table.whole or rows
+    total = one_row(connection, f"SELECT count(*) FROM {of_all}")[0] if counted else 0
+    return [
+        finding(rule.code, table, rule.column, rule.what, (count, total, example), rule.fix,
+                level=rule.level)
+        for rule, count, example in ((rules[place], *rest) for place, *rest in counted)
+    ]  # fmt: skip
+
+
+def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
+    """Check that a table has rows, and that each value is there and of its kind."""
+    empty = not one_row(connection, f"SELECT count(*) FROM {table.raw}")[0]
+    if empty and table.schema.name not in _MAY_BE_EMPTY:
+        fix = "give a file with rows, or remove the table from the configuration"
+        return [finding("empty_table", table, "", "has no rows", (0, 0, ""), fix)]
+    texts = {column.name for column in table.columns if column.kind == "text"}
+    rules = [rule for column in table.columns for rule in _value_rules(table, column)]
+    # Of a text nothing is left where nothing was there; of others something may have been lost.
+    found = evaluate(connection, table, [r for r in rules if r.column not in texts], raw=True)
+    as_cast = [r for r in rules if r.column in texts]
+    as_cast += [*_minimum_rules(table), *_order_rules(table)]
+    found += evaluate(connection, table, as_cast)
+    if table.schema.key:
+        found += duplicates(connection, table, table.schema.key[0], "duplicate_key", "error")
+    return found
+
+
+def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
+    source_type = table.types[column.name]
+    present = present_sql(column, source_type)
+    if column.kind != "text" and not is_clean(source_type):
+        lost = f"{present} AND ({cast_sql(column, source_type)}) IS NULL"
+        yield _kind_rule(column, source_type, lost)
+    if not column.nullable:
+        shown = _label_sql(table, column)
+        fix = "fill the column, or leave these rows out with sql"
+        empty = f"{quoted(column.name)} IS NULL" if column.kind == "text" else f"NOT {present}"
+        yield Rule("null_key", column.name, empty, shown, "is empty", fix)
+
+
+def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
+    name = quoted(column.name)
+    if column.kind == "time" and source_type == "VARCHAR":
+        fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%Y')"
+        return Rule("unparsable_date", column.name, lost, name, "cannot be read as a date", fix)
+    if column.kind == "time":
+        held = "numbers" if is_number(source_type) else source_type.lower()
+        what = f"holds {held} where a date is due"
+        fix = f"use sql with to_timestamp({column.name}) for seconds since 1970, or make_date(…)"
+        return Rule("wrong_type", column.name, lost, name, what, fix)
+    if column.kind == "number":
+        fix = f"write 1234.5, or use sql with replace({column.name}, ',', '.') and the like"
+        return Rule("wrong_type", column.name, lost, name, "is not a number", fix)
+    fix = "write true or false, or convert with sql"
+    return Rule("wrong_type", column.name, lost, name, "is neither true nor false", fix)
+
+
+def _label_sql(table: OpenTable, column: Column) -> str:
+    """Return SQL that tells a row by another column of it."""
+    others = [c.name for c in table.columns if c is not column]
+    ids = [name for name in others if name.endswith("_id")]
+    other = next(iter([*ids, *others]), column.name)
+    return f"{literal(other + ' ')} || CAST({quoted(other)} AS VARCHAR)"
+
+
+def _minimum_rules(table: OpenTable) -> Iterator[Rule]:
+    for column in table.columns:
+        if column.minimum is not None:
+            name = quoted(column.name)
+            yield Rule(
+                "negative_value", column.name, f"{name} < {column.minimum}", name,
+                f"is below {column.minimum:g}",
+                "correct the values; refunds and credits belong into no such column",
+            )  # fmt: skip
+
+
+def _order_rules(table: OpenTable) -> Iterator[Rule]:
+    """Tell what ended before it began."""
+    if table.schema.name == "subscriptions" and table.has("ended_at", "started_at"):
+        yield Rule(
+            "ended_before_started", "ended_at", "ended_at < started_at",
+            "account_id || ' ' || started_at || ' to ' || ended_at", "ends before it starts",
+            "correct the dates; an open end is empty",
+        )  # fmt: skip
+    if table.schema.name == "tickets" and table.has("solved_at", "opened_at"):
+        yield Rule(
+            "solved_before_opened", "solved_at", "solved_at < opened_at", "ticket_id",
+            "lies before the ticket was opened", "check the dates; the row counts as it is",
+            "warning",
+        )  # fmt: skip
+
+
+def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list[Finding]:
+    """Tell absurd dates, and rows past the end of the data.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the table is open.
+    table : OpenTable
+        The table.
+    end : datetime
+        `observed_until`: the end of the data, exclusive.
+    """
+    if table.fresh == "":
+        return []
+    limit = f"TIMESTAMP {literal(str(end))}"
+    rules = []
+    for column in (c for c in table.columns if c.kind == "time"):
+        name = quoted(column.name)
+        absurd = f"({name} < TIMESTAMP '1970-01-01' OR {name} > {limit} + INTERVAL 10 YEAR)"
+        what = f"lies before 1970 or over ten years past the end of the data ({end:%Y-%m-%d})"
+        fix = "correct the dates; leave an unknown or open date empty, e.g. with nullif in sql"
+        rules.append(Rule("date_outside_data", column.name, absurd, name, what, fix))
+        if column.name not in _AHEAD:
+            late = f"({name} >= {limit} AND NOT {absurd})"
+            what = f"lies past the end of the data ({end:%Y-%m-%d %H:%M}) and is not seen"
+            fix = "set observed_until later if the data is complete until then"
+            rules.append(
+                Rule("after_observed_until", column.name, late, name, what, fix, "warning")
+            )
+    fresh = replace(table, view=table.fresh or table.view, whole=table.view)
+    return evaluate(connection, fresh, rules)
+
+
+def duplicates(
+    connection: Connection, table: OpenTable, column: str, code: str, level: str
+) -> list[Finding]:
+    """Tell identifiers that stand in more than one row; the first row of each is none."""
+    name = quoted(column)
+    if not _may_repeat(connection, table.view, name):
+        return []
+    row = one_row(
+        connection,
+        f"SELECT coalesce(sum(n - 1), 0), min(key), count(*), (SELECT count(*) FROM {table.view}) "
+        f"FROM (SELECT {name} AS key, count(*) AS n FROM {table.view} WHERE {name} IS NOT NULL "
+        "GROUP BY 1 HAVING count(*) > 1)",
+    )
+    if not row[0]:
+        return []
+    what = f"repeats {row[2]:,} of its values, which should each stand in one row"
+    fix = f"keep one row for each, e.g. select distinct on ({column}) * in sql"
+    counted = (int(row[0]), row[3], row[1])
+    return [finding(code, table, column, what, counted, fix, level=level)]
+
+
+def _may_repeat(connection: Connection, rows: str, name: str) -> bool:
+    """Tell whether a value may stand in more than one row.
+
+    The engine takes thrice as long to group values that differ in every row as their hashes take
+    to be sorted; of more rows than these the hashes would need too much memory.
+    """
+    if one_row(connection, f"SELECT count(*) FROM {rows}")[0] > _FEW_ENOUGH_TO_SORT:
+        return True
+    hashed = connection.sql(f"SELECT hash({name}) AS hash FROM {rows} WHERE {name} IS NOT NULL")
+    hashes = np.sort(hashed.to_arrow_table()["hash"].to_numpy())
+    return bool((hashes[1:] == hashes[:-1]).any())
+
+
+def one_row(connection: Connection, query: str) -> tuple[Any, ...]:
+    """Return the only row of a query."""
+    # All rows are fetched, so that the connection is free for the next query.
+    row: tuple[Any, ...] = connection.execute(query).fetchall()[0]
+    return row
+
+
+def finding(
+    code: str,
+    table: OpenTable,
+    column: str,
+    what: str,
+    counted: tuple[int, int, Any],
+    fix: str,
+    *,
+    level: str = "error",
+) -> Finding:
+    """Make a finding on a table; `counted` is rows, total and example."""
+    rows, total, example = counted
+    shown = "" if example is None else str(example)
+    shown = shown if len(shown) <= 80 else shown[:77] + "…"
+    return Finding(
+        level, code, table.source, table.schema.name, column, what, rows, total, shown, fix
+    )

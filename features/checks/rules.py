@@ -1,0 +1,175 @@
+"""What must hold of the input tables against each other, and of surveys and subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from features.checks.accounts import check_accounts
+from features.checks.findings import (
+    Connection,
+    OpenTable,
+    Rule,
+    check_dates,
+    duplicates,
+    evaluate,
+    finding,
+    one_row,
+)
+from features.checks.overrides import check_overrides
+from features.checks.times import check_use
+from features.errors import Finding
+from features.tables.casting import literal
+from features.tables.connection import beside
+from features.tables.survey_scales import SCALES, understood_scales
+from features.windows.parallel import side_by_side
+
+Check = Callable[[Connection], Iterable[Finding]]
+#: Codes of what no row tells by itself: it is held against another table.
+OF_SEVERAL_TABLES = frozenset(
+    {"unknown_account", "usage_before_signup", "usage_outside_subscription"}
+)
+
+
+def check_content(
+    connection: Connection, tables: Mapping[str, OpenTable], end: datetime | None
+) -> list[Finding]:
+    """Check the tables against each other and against the end of the data.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are open.
+    tables : mapping of str to OpenTable
+        The tables that could be opened; a rule whose tables are not among them is left out.
+    end : datetime or None
+        `observed_until`; without it no date is held against it.
+    """
+    rules: list[Check] = []
+    for table in tables.values():
+        if end is not None:
+            rules.append(partial(check_dates, table=table, end=end))
+        rules.append(partial(check_accounts, table=table, tables=tables))
+    of_all = (_ratings, _currencies, _duplicate_ids, check_overrides, check_use)
+    rules += [partial(rule, tables=tables) for rule in of_all]
+    # The last one takes longest, and begins first.
+    tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
+    return [finding for found in reversed(side_by_side(tasks)) for finding in found]
+
+
+def _found(connection: Connection, rule: Check) -> list[Finding]:
+    with beside(connection) as own:
+        return list(rule(own))
+
+
+def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
+    """Tell survey kinds, scales and scores that no measure would understand."""
+    found: list[Finding] = []
+    surveys, tickets = tables.get("surveys"), tables.get("tickets")
+    if tickets is not None and tickets.has("csat"):
+        found += evaluate(connection, tickets, _rating_rules(tickets))
+    if surveys is None or not surveys.has("kind"):
+        return found
+    # Many answers are alike, and are looked at once.
+    told = [name for name in ("kind", "scale", "score", "expected") if surveys.has(name)]
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE answers AS SELECT {', '.join(told)}, count(*) AS n "
+        f"FROM {surveys.view} GROUP BY ALL"
+    )
+    fix = "map the kinds to nps, csat and ces with sql"
+    unknown = "lower(kind) NOT IN ('nps', 'csat', 'ces')"
+    rules = [Rule("unknown_kind", "kind", unknown, "kind", "is no kind of survey", fix)]
+    if surveys.has("scale"):
+        rules.append(_scale_rule())
+    rules += [
+        _score_rule(column, surveys.has("scale"))
+        for column in ("score", "expected")
+        if surveys.has(column)
+    ]
+    answers = replace(surveys, view="temp.answers", whole=surveys.view)
+    return found + evaluate(connection, answers, rules, count="sum(n)")
+
+
+def _rating_rules(tickets: OpenTable) -> list[Rule]:
+    what, fix = "lies outside its scale (1-5)", "bring the ratings to 1-5 with sql"
+    where = "csat NOT BETWEEN 1 AND 5"
+    outside = Rule("score_outside_scale", "csat", where, "csat", what, fix)
+    where, what = "csat IS NOT NULL AND csat_at IS NULL", "has no csat_at and is never counted"
+    if not tickets.has("csat_at"):
+        where = "csat IS NOT NULL"
+        what = "has no csat_at and counts from when its ticket was solved, which may be too early"
+    fix = "map csat_at to the time at which the rating was given"
+    shown = "'ticket_id ' || ticket_id" if tickets.has("ticket_id") else "csat"
+    return [outside, Rule("rating_without_time", "csat", where, shown, what, fix, "warning")]
+
+
+def _scale_rule() -> Rule:
+    fitting = " OR ".join(
+        f"(lower(kind) = {literal(kind)} AND scale IN ({', '.join(map(literal, scales))}))"
+        for kind, scales in SCALES.items()
+    )
+    where = f"(scale IS NOT NULL AND lower(kind) IN ('nps', 'csat', 'ces') AND NOT ({fitting}))"
+    what = f"is no scale that is understood ({understood_scales()})"
+    fix = "bring the answers to one of these scales with sql"
+    return Rule("unknown_scale", "scale", where, "kind || ' ' || scale", what, fix)
+
+
+def _score_rule(column: str, has_scale: bool) -> Rule:
+    outside = []
+    for kind, scales in SCALES.items():
+        for index, (scale, ends) in enumerate(scales.items()):
+            on_it = f"lower(kind) = {literal(kind)}"
+            if has_scale:
+                default = " OR scale IS NULL" if index == 0 else ""
+                on_it += f" AND (scale = {literal(scale)}{default})"
+            elif index:
+                continue
+            outside.append(f"({on_it} AND {column} NOT BETWEEN {ends.low} AND {ends.high})")
+    what = "lies outside its scale (nps 0-10, csat 1-5 and ces 1-7 where no scale is given)"
+    fix = "name the scale in a column, or bring the answers to these scales with sql"
+    example = f"kind || ' ' || {column}"
+    return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
+
+
+def _currencies(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    """Refuse money in several currencies: the sums that everything rests on would mean nothing."""
+    table = tables.get("subscriptions")
+    if table is None or not table.has("currency"):
+        return
+    rows = connection.execute(
+        f"SELECT upper(currency), count(*) FROM {table.view} WHERE currency IS NOT NULL "
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    if len(rows) > 1:
+        total = sum(count for _, count in rows)
+        example = ", ".join(f"{currency} {count:,}" for currency, count in rows[:5])
+        counted = (total - rows[0][1], total, example)
+        what = f"holds {len(rows)} currencies"
+        fix = "convert mrr to one currency with sql, and leave currency out or give that one"
+        yield finding("mixed_currency", table, "currency", what, counted, fix)
+
+
+def _duplicate_ids(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    usage, subscriptions = tables.get("usage"), tables.get("subscriptions")
+    if usage is not None and usage.has("usage_id"):
+        yield from duplicates(connection, usage, "usage_id", "duplicate_id", "warning")
+    if subscriptions is None or not subscriptions.has("subscription_id"):
+        return
+    # A change of price is a new row with the same id; the very same row twice is a mistake.
+    row = one_row(
+        connection,
+        f"SELECT sum(n - 1), (SELECT count(*) FROM {subscriptions.view}), min(subscription_id) "
+        f"FROM (SELECT *, count(*) AS n FROM {subscriptions.view} GROUP BY ALL "
+        "HAVING count(*) > 1 AND subscription_id IS NOT NULL)",
+    )
+    if row[0]:
+        what, fix = (
+            "the same row stands there again, and its MRR counts twice",
+            "use select distinct",
+        )
+        counted = (int(row[0]), int(row[1]), row[2])
+        yield finding(
+            "duplicate_id", subscriptions, "subscription_id", what, counted, fix, level="warning"
+        )

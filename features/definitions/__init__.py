@@ -1,0 +1,1 @@
+"""What a feature is: its declaration, conditions, settings, stages and metrics."""

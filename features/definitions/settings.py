@@ -1,0 +1,89 @@
+"""What a company may say about how its features are made; every setting has a default."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.definitions.stages import DEFAULT_STAGES, StageRules
+
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class FirstValue(BaseModel):
+    """When an account has got value for the first time.
+
+    Attributes
+    ----------
+    events : tuple of str
+        Use of any of these counts; empty where any use does.
+    times : int
+        So many uses (the sum of their quantity) make the moment.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    events: tuple[str, ...] = ()
+    times: PositiveInt = 1
+
+
+class Milestone(BaseModel):
+    """A step of an account's way: an event used so many times since the start.
+
+    Attributes
+    ----------
+    event : str or None
+        The event; any use counts where it is not given.
+    times : int
+        So many uses (the sum of their quantity) reach it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: str | None = None
+    times: PositiveInt = 1
+
+
+class FeatureSettings(BaseModel):
+    """Settings of the feature families.
+
+    Attributes
+    ----------
+    peer_group : str
+        The account attribute that makes peers; all accounts are peers where it is not there.
+    grace_days : int
+        A pause in paying that is shorter is no churn.
+    deciding_roles : tuple of str
+        Survey respondents in these roles decide on the contract; compared without case.
+    first_value : FirstValue
+        What counts as the first value.
+    milestones : tuple of Milestone
+        The steps; by default the 1st, 10th, 100th and 1,000th use.
+    active_order_days : int
+        Without subscriptions an account is active for so many days after an order.
+    stages : StageRules
+        The rules that name the lifecycle stage.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    peer_group: str = "segment"
+    grace_days: PositiveInt = 30
+    deciding_roles: tuple[str, ...] = (
+        "admin",
+        "buyer",
+        "champion",
+        "decision maker",
+        "economic buyer",
+        "executive",
+        "owner",
+        "sponsor",
+    )
+    first_value: FirstValue = FirstValue()
+    milestones: tuple[Milestone, ...] = tuple(Milestone(times=n) for n in (1, 10, 100, 1_000))
+    active_order_days: PositiveInt = 365
+    stages: StageRules = DEFAULT_STAGES
+
+
+DEFAULT_SETTINGS = FeatureSettings()

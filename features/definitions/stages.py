@@ -1,0 +1,92 @@
+"""The lifecycle stage of an account: ordered rules, of which the first that holds applies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.definitions.condition import Condition, all_hold
+
+
+class StageRule(BaseModel):
+    """A stage and the conditions that must all hold for an account to be in it.
+
+    Attributes
+    ----------
+    name : str
+        As readers see it.
+    when : tuple of Condition
+        At least one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    when: Annotated[tuple[Condition, ...], Field(min_length=1)]
+
+    def holds(self, features: pd.DataFrame) -> pd.Series[bool]:
+        """Tell for each account whether all conditions hold."""
+        return all_hold(self.when, features)
+
+
+class StageRules(BaseModel):
+    """The stages in the order in which they are asked, and the one that is left.
+
+    Attributes
+    ----------
+    rules : tuple of StageRule
+        The first that holds applies.
+    default : str
+        The stage of an account for which no rule holds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: Annotated[tuple[StageRule, ...], Field(min_length=1)]
+    default: Annotated[str, Field(min_length=1)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages there are, each once, in the order of the rules."""
+        return tuple(dict.fromkeys([*(rule.name for rule in self.rules), self.default]))
+
+
+def _rule(name: str, feature: str, **bounds: float) -> StageRule:
+    return StageRule(name=name, when=(Condition(feature=feature, **bounds),))
+
+
+#: *leaving* gave notice, *onboarding* is new, in *renewal* the term ends within a quarter, in
+#: *expansion* MRR rose in half a year, *adoption* is the rest of the first year.
+DEFAULT_STAGES = StageRules(
+    rules=(
+        _rule("leaving", "notice_given", above=0),
+        _rule("onboarding", "tenure_days", below=90),
+        _rule("renewal", "days_to_renewal", at_most=90),
+        _rule("expansion", "expansions_180d", above=0),
+        _rule("adoption", "tenure_days", below=365),
+    ),
+    default="retention",
+)
+
+
+def lifecycle_stage(features: pd.DataFrame, stages: StageRules = DEFAULT_STAGES) -> pd.Series[str]:
+    """Name the stage each account is in.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_accounts, n_features)
+        Needs every feature that a rule names.
+    stages : StageRules
+        Rules in order, and the default.
+
+    Returns
+    -------
+    pd.Series, shape = (n_accounts,)
+        A name of `stages.names`, never absent.
+    """
+    held = [rule.holds(features) for rule in stages.rules]
+    names = np.select(held, [rule.name for rule in stages.rules], default=stages.default)
+    return pd.Series(names, index=features.index, dtype=object)

@@ -1,0 +1,130 @@
+"""Orders in order of day, looked at as of one date after another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.orders.intervals import HABIT_DAYS, Intervals
+from features.tables.opened import Tables
+from features.windows.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number, earliest
+from features.windows.observation_dates import ByAccount
+from features.windows.table_columns import TableColumns, bring_in
+
+#: Windows of what was ordered lately.
+WINDOWS = (90, 365)
+#: Days of the last quarter, and of it with the three before.
+QUARTER, FOUR_QUARTERS = 90, 360
+
+
+class OrderDays:
+    """The orders of a company, looked at as of one date after another.
+
+    What was given back, a row with an amount below zero, is no order.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs orders.
+    spine : pd.DataFrame
+        Needs as_of.
+    accounts : pd.Index
+        The spine's accounts.
+    """
+
+    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
+        rows = _brought_in(tables, spine, accounts)
+        is_order = rows["amount"] >= 0
+        self._count = len(accounts)
+        self._orders, self._given_back = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
+        self._first_day = earliest(self._orders.account, self._count, self._orders.day)
+        dates = [day_number(date) for date in spine["as_of"].unique()]
+        self._intervals = Intervals(self._orders, self._count, dates)
+
+    def as_of(self, day: pd.Timestamp) -> ByAccount:
+        """Return what every account ordered, as of a date.
+
+        Returns
+        -------
+        mapping of str to array of float
+            since, the days since the latest order (1 where that was on the day before); of each
+            of `WINDOWS` the orders' count, what was bought with them, and the amount that is left
+            of this without what was given back in the window, as ``count_90d``, ``bought_90d`` and
+            ``amount_90d``; amount_before, of the three quarters before the last one; begun, the
+            days since the first order (of those before every window, since their last); interval,
+            the median of days from one day with orders to the next, and intervals, how many there
+            are. NaN where no order was known.
+        """
+        as_of = day_number(day)
+        begun, since = self._ages(as_of)
+        out = self._levels(as_of) | self._intervals.as_of(as_of)
+        told = {n: np.where(np.isnan(since), np.nan, v) for n, v in out.items()}
+        return {"since": since, "begun": begun} | told
+
+    def _ages(self, as_of: int) -> tuple[Numbers, Numbers]:
+        """Return the days since the first and since the latest order of each account."""
+        known = self._orders.within(as_of, as_of - BEFORE_ALL_DAYS)
+        account, ages = self._orders.account[known], as_of - self._orders.day[known]
+        last = np.full(self._count, np.nan)
+        # In order of day: the one written last stays.
+        last[account] = ages
+        first_day = self._first_day
+        if self._orders.known is not None:
+            # An earlier order may not have been known yet.
+            first_day = earliest(account, self._count, self._orders.day[known])
+        return np.where(np.isnan(last), np.nan, as_of - first_day), last
+
+    def _levels(self, as_of: int) -> ByAccount:
+        out: ByAccount = {}
+        for window in WINDOWS:
+            inside = self._orders.within(as_of, window)
+            out[f"count_{window}d"] = self._orders.totals(inside, self._count)
+            out[f"bought_{window}d"] = self._orders.totals(inside, self._count, "amount")
+            given_back = self._sum(self._given_back, as_of, window)
+            out[f"amount_{window}d"] = out[f"bought_{window}d"] + given_back
+        before = (
+            self._sum(rows, as_of, FOUR_QUARTERS, QUARTER)
+            for rows in (self._orders, self._given_back)
+        )
+        return out | {"amount_before": np.sum(list(before), axis=0)}
+
+    def _sum(self, rows: DayRows, as_of: int, days: int, until_days: int = 0) -> Numbers:
+        return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")
+
+
+def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> TableColumns:
+    """Return the orders that any date sees: each is brought in once.
+
+    Returns
+    -------
+    TableColumns
+        day; amount; known, the day on which a row was known where that was late, NaN elsewhere,
+        where rows tell it. Of what an account ordered before every window the last order stands
+        for all.
+    """
+    first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
+    at, known_at = nw.col("ordered_at"), nw.col("known_at")
+    rows, keys = tables["orders"].filter(at < last), ["account_id"]
+    if tables.has("orders", "known_at"):
+        rows = rows.filter(known_at.is_null() | (known_at < last))
+        # What was known before every date is seen on all of them.
+        late = nw.when((known_at >= first) & (known_at > at))
+        rows, keys = rows.with_columns(known=late.then(known_at.dt.date())), [*keys, "known"]
+    start = first - timedelta(days=HABIT_DAYS)
+    older = rows.filter(at < start, nw.col("amount") >= 0).group_by(*keys).agg(at.max())
+    older = older.with_columns(amount=nw.lit(0.0))
+    both = [
+        part.select(*keys, "amount", at.dt.date().alias("day"))
+        for part in (older, rows.filter(at >= start))
+    ]
+    return bring_in(nw.concat(both, how="vertical"), accounts)
+
+
+def _by_day(rows: TableColumns) -> DayRows:
+    day, late = rows["day"].astype(np.int64), None
+    if "known" in rows.columns and not np.isnan(rows["known"]).all():
+        late = np.fmax(day, rows["known"]).astype(np.int64)
+    return DayRows.ordered(rows.account, rows.account, day, late, {"amount": rows["amount"]})

@@ -1,0 +1,1 @@
+"""Files, folders and queries read into tables with canonical names and types."""

@@ -1,0 +1,274 @@
+"""Opening the input tables: files, folders, database tables and queries under one roof."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import narwhals as nw
+
+from features.checks import findings as checks
+from features.checks import rules as check_rules
+from features.checks.data_end import observed_end
+from features.checks.row_counts import counted_before, counted_by_day, drop_counts
+from features.errors import Finding, HealthError, InputError
+from features.reading.table_reader import Kept, read_table
+from features.reading.table_source import TableSource
+from features.rollups.usage_counts import UsageCounts
+from features.rollups.usage_files import UsageParts
+from features.tables import spark
+from features.tables.casting import quoted
+from features.tables.connection import MEMORY_LIMIT, beside, connect
+from features.tables.opened import Tables
+from features.tables.relations import PlainFiles, closest
+from features.tables.schema import TABLES
+from features.windows.parallel import side_by_side
+
+#: Tables whose absence is nothing to speak of.
+_BY_CHOICE = ("interventions", "overrides", "actions")
+#: What an account pays by: one of them must be there, and the other is not missed.
+_PAID_BY = ("subscriptions", "orders")
+
+#: Tables that take longest to read, and are begun first.
+_LONGEST = ("usage", "tickets")
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """What was read of a table: rows, first and last time, columns there and not there."""
+
+    table: str
+    source: str
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    columns: tuple[str, ...]
+    missing_optional: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OpenedTables:
+    """Tables that passed every check, the warnings, and a summary of each table.
+
+    `plain` names the files of tables whose values need no mending, so that another engine may
+    read them by itself.
+    """
+
+    tables: Tables
+    findings: tuple[Finding, ...]
+    summaries: tuple[TableSummary, ...]
+    plain: Mapping[str, PlainFiles] = field(default_factory=dict, repr=False)
+
+
+def open_tables(
+    sources: Mapping[str, TableSource],
+    *,
+    base: Path,
+    url: str = "duckdb://",
+    observed_until: datetime | None = None,
+    allow: Collection[str] = (),
+    memory_limit: str = MEMORY_LIMIT,
+    rollups: Path | None = None,
+) -> OpenedTables:
+    """Open, cast and check the input tables.
+
+    Parameters
+    ----------
+    sources : mapping of str to TableSource
+        By canonical table name.
+    base : Path
+        Relative paths start here, in SQL too.
+    url : str
+        ``duckdb://`` (in memory), ``duckdb:///file.duckdb`` (opened for reading only),
+        ``spark+local`` or ``spark://host:port``: checked here, and then features run on Spark.
+    observed_until : datetime, optional
+        The data ends here (exclusive); otherwise as `data_end.observed_end` tells.
+    allow : collection of str
+        Codes of errors to report as warnings (`checks.ALLOWABLE`).
+    memory_limit : str
+        What the engine may hold in memory; what is larger goes to the system's temporary folder.
+    rollups : Path, optional
+        Folder in which roll-ups of large usage files are kept from run to run.
+
+    Raises
+    ------
+    InputError
+        Every violation of every table.
+    HealthError
+        The URL or a code in `allow` is not known.
+    """
+    _refuse_unknown_codes(allow)
+    base = base.resolve()
+    spark_session = spark.session(url) if spark.is_spark(url) else None
+    connection = connect("duckdb://" if spark_session else url, base, memory_limit)
+    try:
+        kept = Kept(base / rollups, observed_until) if rollups and not spark_session else None
+        opened = _opened(connection, sources, base, kept, observed_until, allow)
+        if spark_session is None:
+            return opened
+        return replace(opened, tables=spark.on_spark(opened.tables, spark_session, opened.plain))
+    except Exception:
+        connection.close()
+        raise
+
+
+def _opened(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, TableSource],
+    base: Path,
+    kept: Kept | None,
+    observed_until: datetime | None,
+    allow: Collection[str],
+) -> OpenedTables:
+    findings = _missing_tables(sources)
+    opened: dict[str, checks.OpenTable] = {}
+    parts: UsageParts | None = None
+    known = [name for name in sources if name in TABLES]
+    known.sort(key=lambda name: _LONGEST.index(name) if name in _LONGEST else len(_LONGEST))
+    needs_end = observed_until is None
+    tasks = [
+        partial(_read, connection, name, sources[name], base, kept, needs_end=needs_end)
+        for name in known
+    ]
+    read = dict(zip(known, side_by_side(tasks), strict=True))
+    for name, source in sources.items():
+        if name not in read:
+            findings.append(_unknown_table(name, source))
+            continue
+        table, found, of_files = read[name]
+        parts = of_files or parts
+        findings += found
+        if table is not None:
+            opened[name] = table
+    filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
+    end = observed_until
+    if end is None:
+        end, doubt = observed_end(connection, filled)
+        findings += doubt
+    findings += check_rules.check_content(connection, filled, end)
+    findings = [_allowed(finding, allow) for finding in findings]
+    errors = [finding for finding in findings if finding.level == "error"]
+    if errors or end is None:
+        raise InputError(errors)
+    frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
+    summaries = tuple(_summary(connection, table) for table in opened.values())
+    drop_counts(connection)
+    if parts is not None:
+        _note_checked(parts, opened["usage"], findings)
+        parts.forget_earlier()
+    plain = {name: table.plain for name, table in opened.items() if table.plain is not None}
+    return OpenedTables(Tables(frames, end, connection, parts), tuple(findings), summaries, plain)
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    source: TableSource,
+    base: Path,
+    kept: Kept | None,
+    *,
+    needs_end: bool,
+) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
+    """Read one table, as `read_table` does, beside others; and count use."""
+    with beside(connection) as own:
+        table, found, parts = read_table(own, TABLES[name], source, base, kept)
+        if table is not None and name == "usage":
+            table = _counted(own, table, parts, needs_end=needs_end)
+    return table, found, parts and replace(parts, connection=connection)
+
+
+def _counted(
+    connection: duckdb.DuckDBPyConnection,
+    usage: checks.OpenTable,
+    parts: UsageParts | None,
+    *,
+    needs_end: bool,
+) -> checks.OpenTable:
+    if parts is None:
+        return counted_by_day(connection, usage)
+    counts = UsageCounts(parts)
+    calendar = counts.calendar() if needs_end else None
+    return counted_before(connection, usage, counts.spans(), calendar, counts.within)
+
+
+def _note_checked(
+    parts: UsageParts,
+    usage: checks.OpenTable,
+    findings: Collection[Finding],
+) -> None:
+    """Note that no file of usage needs a second look, where the rules on single rows are met."""
+    found = {finding.code for finding in findings if finding.table == "usage"}
+    # A row past the end of the data is told in every run: its file is looked at again by its time.
+    told_anyway = check_rules.OF_SEVERAL_TABLES | {"after_observed_until"}
+    if usage.plain is not None and found <= told_anyway:
+        parts.note_checked()
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> bool:
+    rows = connection.execute(f"SELECT 1 FROM {table.view} LIMIT 1").fetchall()
+    return bool(rows)
+
+
+def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> TableSummary:
+    dated_by = quoted(table.schema.dated_by)
+    query = f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
+    if table.spans:
+        query = f"SELECT coalesce(sum(n), 0), min(first), max(last) FROM {table.spans}"
+    count, first, last = checks.one_row(connection, query)
+    there = tuple(column.name for column in table.columns)
+    absent = tuple(c.name for c in table.schema.columns if c.name not in there)
+    return TableSummary(table.schema.name, table.source, int(count), first, last, there, absent)
+
+
+def _missing_tables(sources: Mapping[str, TableSource]) -> list[Finding]:
+    known = {*sources, *_BY_CHOICE, *_PAID_BY}
+    findings = [_missing_table(name) for name in TABLES if name not in known]
+    if not any(name in sources for name in _PAID_BY):
+        findings.append(_nothing_paid())
+    return findings
+
+
+def _nothing_paid() -> Finding:
+    return Finding(
+        "error", "table_missing", "configuration", "subscriptions", "",
+        "neither subscriptions nor orders is given, and one of them is required",
+        fix="add [tables.subscriptions] or [tables.orders] with path, sql or table",
+    )  # fmt: skip
+
+
+def _missing_table(name: str) -> Finding:
+    if TABLES[name].required:
+        return Finding(
+            "error", "table_missing", "configuration", name, "", "the table is required",
+            fix=f"add [tables.{name}] with path, sql or table",
+        )  # fmt: skip
+    return Finding(
+        "warning", "missing_table", "configuration", name, "",
+        "not given; what is made from it stays empty",
+    )  # fmt: skip
+
+
+def _unknown_table(name: str, source: TableSource) -> Finding:
+    fix = closest(name, TABLES, noun="known are")
+    return Finding(
+        "error", "unknown_table", source.label, name, "", "there is no such input table", fix=fix
+    )
+
+
+def _refuse_unknown_codes(allow: Collection[str]) -> None:
+    unknown = sorted(set(allow) - checks.ALLOWABLE)
+    if unknown:
+        raise HealthError(
+            f"cannot allow {', '.join(unknown)}",
+            where="checks.allow",
+            fix=f"allowable are {', '.join(sorted(checks.ALLOWABLE))}",
+        )
+
+
+def _allowed(finding: Finding, allow: Collection[str]) -> Finding:
+    demoted = finding.level == "error" and finding.code in allow
+    return replace(finding, level="warning") if demoted else finding

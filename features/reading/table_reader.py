@@ -1,0 +1,228 @@
+"""Reading one input table: its columns matched, its values cast and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from features.checks import findings as checks
+from features.errors import Finding, HealthError
+from features.reading.clean_columns import clean_types
+from features.reading.csv_faults import csv_fault
+from features.reading.table_source import TableSource
+from features.rollups.usage_files import UsageParts, parts_of, rows_of
+from features.tables.casting import cast_sql, clean, is_clean, quoted
+from features.tables.connection import database_of, first_line, own_name
+from features.tables.relations import (
+    EmptyFileError,
+    PlainFiles,
+    Relation,
+    closest,
+    file_relation,
+    parquet_sql,
+    query_relation,
+    table_relation,
+)
+from features.tables.schema import Column, Table
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where roll-ups of earlier runs are, and the end of the data as the configuration has it."""
+
+    folder: Path
+    observed_until: datetime | None
+
+
+def read_table(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    source: TableSource,
+    base: Path,
+    kept: Kept | None,
+) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
+    """Open one table: the raw rows under canonical names, and the cast ones.
+
+    Returns
+    -------
+    OpenTable or None
+        None where it could not be opened.
+    list of Finding
+        What is wrong with its columns and values.
+    UsageParts or None
+        The files of a large usage table, where roll-ups of them are kept.
+    """
+    try:
+        relation = _relation(connection, source, base)
+    except HealthError as error:
+        code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
+        found = [Finding("error", code, source.label, table.name, "", error.what, fix=error.fix)]
+        return None, found, None
+    try:
+        described = connection.execute(f"DESCRIBE SELECT * FROM {relation.sql}").fetchall()
+        there = {str(row[0]): str(row[1]) for row in described}
+        mapped, found = _map_columns(table, source, relation.label, there)
+        if found:
+            return None, found, None
+        return _read(connection, table, relation, mapped, there, kept)
+    except duckdb.Error as error:
+        return None, [_unreadable(connection, table, source, relation, error)], None
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, source: TableSource, base: Path) -> Relation:
+    if source.path is not None:
+        return file_relation(source.path, base)
+    if source.sql is not None:
+        return query_relation(source.sql, base)
+    return table_relation(str(source.table), database_of(connection))
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    mapped: Mapping[Column, str],
+    there: Mapping[str, str],
+    kept: Kept | None,
+) -> tuple[checks.OpenTable, list[Finding], UsageParts | None]:
+    types = {column.name: there[name] for column, name in mapped.items()}
+    names = {column.name: name for column, name in mapped.items()}
+    if not relation.is_lazy:
+        if relation.is_columnar:
+            raw = _renamed(connection, table, relation, mapped)
+            kinds = {column: types[column.name] for column in mapped}
+            types = clean_types(connection, raw, kinds, texts=False)
+        opened = _as_cast(connection, table, relation, mapped, types)
+        found = checks.check_values(connection, opened)
+        # The cast rows are all that is needed from here on.
+        connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
+        return opened, found, None
+    parts = None
+    unchecked = list(relation.parquet)
+    if kept is not None and table.name == "usage":
+        parts = parts_of(connection, relation, names, types, kept.folder)
+    if parts is not None and kept is not None:
+        unchecked = parts.unchecked(kept.observed_until)
+    if relation.parquet and not unchecked:
+        sound = {name: clean(kind) for name, kind in types.items()}
+        opened = _as_cast(connection, table, relation, mapped, sound)
+        parts = parts and replace(parts, rows=rows_of(names, sound))
+        return replace(opened, fresh=""), [], parts
+    fresh = relation
+    if len(unchecked) < len(relation.parquet):
+        fresh = replace(relation, sql=parquet_sql(unchecked, uniform=relation.is_uniform))
+    raw = _renamed(connection, table, fresh, mapped, "fresh")
+    types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
+    new = _as_cast(connection, table, fresh, mapped, types, "fresh")
+    opened = _as_cast(connection, table, relation, mapped, types)
+    found = checks.check_values(connection, replace(new, whole=opened.view))
+    parts = parts and replace(parts, rows=rows_of(names, types))
+    return replace(opened, fresh=new.view), found, parts
+
+
+def _renamed(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    mapped: Mapping[Column, str],
+    prefix: str = "raw",
+) -> str:
+    """Make the rows as they came, under canonical names; return their SQL name."""
+    raw = own_name(f"{prefix} {table.name}")
+    renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
+    made = f"CREATE OR REPLACE {_raw_kind(relation)} {raw}"
+    connection.execute(f"{made} AS SELECT {renamed} FROM {relation.sql}")
+    return raw
+
+
+def _raw_kind(relation: Relation) -> str:
+    """Return whether the rows as they came are looked at where they lie, or read once."""
+    return "VIEW" if relation.is_lazy or relation.is_columnar else "TABLE"
+
+
+def _as_cast(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    mapped: Mapping[Column, str],
+    types: Mapping[str, str],
+    prefix: str = "raw",
+) -> checks.OpenTable:
+    """Make the rows as they came and the cast ones."""
+    raw = _renamed(connection, table, relation, mapped, prefix)
+    view = own_name(f"{prefix} input {table.name}")
+    casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
+    kind = "VIEW" if relation.is_lazy else "TABLE"
+    connection.execute(f"CREATE {kind} {view} AS SELECT {casts} FROM {raw}")
+    plain = _plain(relation, mapped, types)
+    return checks.OpenTable(
+        table, relation.label, raw, view, not relation.is_lazy, dict(types), plain
+    )
+
+
+def _plain(
+    relation: Relation, mapped: Mapping[Column, str], types: Mapping[str, str]
+) -> PlainFiles | None:
+    """Return the files where no value needs mending, so that any engine may read them."""
+    sound = all(is_clean(kind) or kind == "BOOLEAN" for kind in types.values())
+    names = {column.name: name for column, name in mapped.items()}
+    return PlainFiles(relation.parquet, names) if relation.parquet and sound else None
+
+
+def _map_columns(
+    table: Table, source: TableSource, label: str, there: Mapping[str, str]
+) -> tuple[dict[Column, str], list[Finding]]:
+    """Match canonical columns with the source's; tell every one that is missing or unknown."""
+    known = [column.name for column in table.columns]
+    found = [
+        Finding(
+            "error", "unknown_column", label, table.name, name,
+            f"the table {table.name} has no such column",
+            fix=closest(name, known, noun="known are"),
+        )
+        for name in source.columns
+        if name not in known
+    ]  # fmt: skip
+    mapped: dict[Column, str] = {}
+    for column in table.columns:
+        name = source.columns.get(column.name, column.name)
+        if name in there:
+            mapped[column] = name
+        elif column.required or column.name in source.columns:
+            what = f"the source has no column {name!r}"
+            fix = f"map it in tables.{table.name}.columns; {closest(name, there)}"
+            found.append(
+                Finding("error", "column_missing", label, table.name, column.name, what, fix=fix)
+            )
+    return mapped, found
+
+
+def _unreadable(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    source: TableSource,
+    relation: Relation,
+    error: duckdb.Error,
+) -> Finding:
+    """Turn the engine's own words into a finding."""
+
+    def found(what: str, fix: str, code: str = "unreadable") -> Finding:
+        return Finding("error", code, relation.label, table.name, "", what, fix=fix)
+
+    fault = csv_fault(relation.csv, relation.delimiter)
+    if "UTF-8" in fault:
+        fix = "save it as UTF-8, or read it by sql with read_csv(…, encoding = 'latin-1')"
+        return found(fault, fix)
+    if fault:
+        fix = "mend the line; a value that holds the separator stands in double quotes"
+        return found(fault, fix)
+    if source.table is not None and isinstance(error, duckdb.CatalogException):
+        names = [str(row[0]) for row in connection.execute("SHOW TABLES").fetchall()]
+        fix = closest(source.table, names, noun="the database of data.url holds")
+        return found("there is no such table in the database", fix, "file_missing")
+    fix = "mend the query" if source.sql else "check that the file is whole"
+    return found(f"cannot be read: {first_line(error)}", fix)

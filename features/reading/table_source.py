@@ -1,0 +1,39 @@
+"""Where a table is: a path, a query or a database table."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class TableSource(BaseModel):
+    """Where a table is: exactly one of `path`, `sql` and `table`.
+
+    Attributes
+    ----------
+    path : str, optional
+        A CSV or Parquet file, or a folder of either, beside the configuration.
+    sql : str, optional
+        A query; files in it are looked for beside the configuration.
+    table : str, optional
+        A table of the connected database, with its schema where it needs one.
+    columns : dict of str to str
+        Canonical column to the source's own name, where they differ.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str | None = None
+    sql: str | None = None
+    table: str | None = None
+    columns: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> TableSource:
+        if sum(bool(value) for value in (self.path, self.sql, self.table)) != 1:
+            raise ValueError("give exactly one of path, sql and table")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The source as messages name it."""
+        return self.path or self.table or "sql"

@@ -1,0 +1,1 @@
+"""Features of survey answers: NPS, CSAT and CES."""

@@ -1,0 +1,137 @@
+"""Voice of the customer: would they recommend us, are they satisfied, was it easy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from features.definitions.metrics import Z_95, nps_standard_error, wilson_interval
+from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
+from features.surveys.answers import surveys_brought_in
+from features.surveys.catalogue import FEATURES
+from features.surveys.counts import KINDS, Answers
+from features.surveys.shrinkage import Shrunk, shrink
+from features.tables.opened import Tables
+from features.windows.day_rows import Codes, Numbers
+from features.windows.observation_dates import OneDate, SpineDates, Told
+from features.windows.table_columns import some
+
+__all__ = ["FEATURES", "prepare"]
+
+_BADLY_RATED = "tickets_badly_rated_90d"
+
+
+def prepare(
+    tables: Tables, dates: SpineDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+) -> Told:
+    """Return what tells the survey features of each account on a date.
+
+    Bad ratings of tickets (tickets_badly_rated_90d) are told before.
+
+    Parameters
+    ----------
+    tables : Tables
+        Without surveys every feature is NaN, but for bad ratings of tickets.
+    dates : SpineDates
+        The spine may have the attribute that makes peers.
+    settings : FeatureSettings
+        Peer group and deciding roles.
+
+    Raises
+    ------
+    HealthError
+        An answer is on a scale that is not understood.
+    """
+    if not tables.has("surveys"):
+        return lambda date: {"surveys_negative_90d": np.minimum(date.feature(_BADLY_RATED), 2.0)}
+    deciding = tuple(role.lower() for role in settings.deciding_roles)
+    answers = Answers(surveys_brought_in(tables, dates.spine, dates.accounts, deciding=deciding))
+    groups = _peers(dates.spine, settings.peer_group)
+
+    def of_answers(date: OneDate) -> dict[str, Numbers]:
+        counts, peers = date.laid(answers.as_of(date.as_of)), groups[date.rows]
+        out = _answering(counts) | _nps(counts, peers) | _csat(counts, peers) | _ces(counts, peers)
+        for kind in KINDS:
+            out[f"surveys_{kind}_latest"] = counts[f"{kind}_latest"]
+        out["surveys_detractors_180d"] = counts["detractors"]
+        out["surveys_deciding_detractors_180d"] = counts["deciding_detractors"]
+        return out | {"bad": np.nan_to_num(counts["bad"])}
+
+    own = dates.ahead(of_answers)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        out = dict(own(date))
+        bad = out.pop("bad") + np.nan_to_num(date.feature(_BADLY_RATED))
+        # A third bad experience says nothing new.
+        return out | {"surveys_negative_90d": np.minimum(bad, 2.0)}
+
+    return told
+
+
+def _peers(spine: pd.DataFrame, peer_group: str) -> Codes:
+    """Return the number of each account's peer group; −1 where the attribute is not there."""
+    if peer_group not in spine:
+        return np.full(len(spine), -1)
+    return np.asarray(pd.factorize(spine[peer_group])[0], dtype=np.int64)
+
+
+def _answering(counts: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    return {
+        # An answer in words alone is an answer too; the day before is 0, whatever its hour.
+        "surveys_days_since_answer": np.ceil(counts["days_since"]) - 1,
+        "surveys_response_rate_180d": counts["answered"] / some(counts["sent"]),
+        "surveys_expectation_gap_180d": counts["gap"],
+    }
+
+
+def _nps(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
+    now, before = (
+        100 * (counts[f"nps_good_{w}"] - counts[f"nps_bad_{w}"]) / some(counts[f"nps_{w}"])
+        for w in ("now", "before")
+    )
+    found = _shrunk(counts, "nps", peers)
+    good, bad, _ = found.shares
+    shrunk = 100 * (good - bad)
+    # The standard error of the posterior: never 0, as it would be after a single answer.
+    reach = 100 * Z_95 * nps_standard_error(good, bad, found.weight + 1)
+    return {
+        "surveys_nps_180d": now,
+        "surveys_nps_shrunk_180d": shrunk,
+        "surveys_nps_low_180d": np.maximum(shrunk - reach, -100),
+        "surveys_nps_high_180d": np.minimum(shrunk + reach, 100),
+        "surveys_nps_trend_180d": now - before,
+    }
+
+
+def _csat(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
+    now, before = (counts[f"csat_good_{w}"] / some(counts[f"csat_{w}"]) for w in ("now", "before"))
+    ends = wilson_interval(counts["csat_good_now"], counts["csat_now"])
+    return {
+        "surveys_csat_180d": now,
+        "surveys_csat_shrunk_180d": _shrunk(counts, "csat", peers).shares[0],
+        "surveys_csat_low_180d": ends.low,
+        "surveys_csat_high_180d": ends.high,
+        "surveys_csat_trend_180d": now - before,
+    }
+
+
+def _ces(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
+    good, bad, answers = (counts[f"ces{what}_now"] for what in ("_good", "_bad", ""))
+    ends = wilson_interval(good, answers)
+    return {
+        "surveys_ces_180d": counts["ces_points_now"],
+        "surveys_net_easy_180d": 100 * (good - bad) / some(answers),
+        "surveys_easy_shrunk_180d": _shrunk(counts, "ces", peers).shares[0],
+        "surveys_easy_low_180d": ends.low,
+        "surveys_easy_high_180d": ends.high,
+        "surveys_ces_trend_180d": counts["ces_points_now"] - counts["ces_points_before"],
+    }
+
+
+def _shrunk(counts: Mapping[str, Numbers], kind: str, peers: Codes) -> Shrunk:
+    """Return shares of good, (of NPS) bad and other answers, drawn to the peers'."""
+    good, bad, answers = (counts[f"{kind}{what}_now"] for what in ("_good", "_bad", ""))
+    told = [good, bad, answers - good - bad] if kind == "nps" else [good, answers - good]
+    return shrink(np.stack(told), peers)

@@ -1,0 +1,127 @@
+"""The engine that reads and checks the input tables: an in-process DuckDB."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from features.errors import HealthError
+from features.tables.casting import literal, quoted
+
+#: What the engine may hold in memory by default.
+MEMORY_LIMIT = "2500MB"
+#: The name under which the company's database file is attached.
+_COMPANY = "company"
+#: Where views and tables of our own stand: every cursor sees them, and no query does that names
+#: the company's tables without saying whose they are.
+_OWN = 'memory."customer health"'
+
+
+def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """Open an in-process DuckDB, or one of its files for reading.
+
+    Parameters
+    ----------
+    url : str
+        ``duckdb://`` (in memory) or ``duckdb:///file.duckdb``, absolute or under `base`.
+    base : Path
+        Folder of the configuration.
+    memory_limit : str
+        What the engine may hold in memory; what is larger goes to the system's temporary folder.
+
+    Raises
+    ------
+    HealthError
+        The URL is not understood, or its file is not there or no database.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme != "duckdb" or not separator:
+        raise HealthError(
+            f"cannot connect to {url!r}",
+            where="data.url",
+            fix="use duckdb:// (in memory), duckdb:///file.duckdb, spark+local or spark://host:port",
+        )
+    # No extension is fetched from the network behind the user's back.
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "memory_limit": memory_limit,
+        "preserve_insertion_order": "false",
+        "temp_directory": str(Path(tempfile.gettempdir()) / f"customer-health-{os.getpid()}"),
+    }
+    connection = in_memory(settings)
+    if not rest.strip("/"):
+        return connection
+    file = _database_file(url, rest, base)
+    try:
+        connection.execute(f"ATTACH {literal(str(file))} AS {_COMPANY} (READ_ONLY)")
+        _set_up(connection)
+    except duckdb.Error as error:
+        connection.close()
+        raise HealthError(
+            f"not a readable DuckDB file: {first_line(error)}",
+            where=str(file),
+            fix="check the file, and that no other process writes to it",
+        ) from None
+    return connection
+
+
+def in_memory(
+    settings: Mapping[str, str | bool | int | float | list[str]] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-process DuckDB without a file; `settings` are its own, by name."""
+    connection = duckdb.connect(config=dict(settings or {}))
+    connection.execute(f"CREATE SCHEMA {_OWN}")
+    _set_up(connection)
+    return connection
+
+
+def beside(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Return a further connection to what a connection of `connect` or `in_memory` has open.
+
+    Each may be used by one thread at a time, and both at the same time. This may be called while
+    the connection is busy on another thread.
+    """
+    another = connection.cursor()
+    _set_up(another)
+    return another
+
+
+def own_name(name: str) -> str:
+    """Return the SQL name of a view or table of our own that every connection `beside` sees."""
+    return f"{_OWN}.{quoted(name)}"
+
+
+def database_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return by which name a connection knows the company's database; empty without one."""
+    attached = f"SELECT 1 FROM duckdb_databases() WHERE database_name = {literal(_COMPANY)}"
+    return _COMPANY if connection.execute(attached).fetchall() else ""
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set what a connection does not take over from the one that it stands beside."""
+    connection.execute("SET TimeZone = 'UTC'")
+    if database_of(connection):
+        connection.execute(f"USE {_COMPANY}")
+
+
+def _database_file(url: str, rest: str, base: Path) -> Path:
+    relative, absolute = base / rest.removeprefix("/"), Path(rest)
+    file = relative if relative.exists() else absolute
+    if not file.is_file():
+        raise HealthError(
+            "there is no such database file",
+            where=f"data.url {url}",
+            fix=f"give a path that starts at {base}, or an absolute one after duckdb://",
+        )
+    return file
+
+
+def first_line(error: duckdb.Error) -> str:
+    """Return the start of what the engine said, without its advice on its own options."""
+    lines = [line.strip() for line in str(error).splitlines()[:3]]
+    told = [line for line in lines if line and not line.startswith(("Possible", "LINE", "*"))]
+    return " ".join(told)[:300]

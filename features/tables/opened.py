@@ -1,0 +1,211 @@
+"""The input tables as lazy frames with canonical names and types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import narwhals as nw
+
+from features.errors import HealthError
+from features.tables.connection import beside, in_memory, own_name
+from features.tables.schema import TABLES, Kind
+
+#: SQL names of the types in `DTYPES`.
+SQL_TYPES: dict[Kind, str] = {
+    "text": "VARCHAR",
+    "time": "TIMESTAMP",
+    "number": "DOUBLE",
+    "flag": "BOOLEAN",
+}
+
+#: The type a column of each kind has once a table is open.
+DTYPES: dict[Kind, Any] = {
+    "text": nw.String(),
+    "time": nw.Datetime("us"),
+    "number": nw.Float64(),
+    "flag": nw.Boolean(),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Tables:
+    """The input tables of one company, opened on one engine.
+
+    Attributes
+    ----------
+    frames : mapping of str to narwhals.LazyFrame
+        One lazy frame a table, by canonical name, holding only canonical columns in the types
+        of `DTYPES`. A table or an optional column that was not given is not there.
+    observed_until : datetime
+        The data ends here (exclusive): nothing is known of this moment or later.
+    keep_alive : object
+        The engine's connection, held so that the frames stay readable.
+    parts : UsageParts, optional
+        The files of usage and the roll-ups that are kept of them from run to run.
+    """
+
+    frames: Mapping[str, nw.LazyFrame[Any]]
+    observed_until: datetime
+    keep_alive: Any = field(default=None, compare=False)
+    parts: Any = field(default=None, compare=False)
+
+    def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
+        """Return the lazy frame of `table`; KeyError where it was not given."""
+        try:
+            return self.frames[table]
+        except KeyError:
+            raise KeyError(f"no table {table!r}; there are {', '.join(self.frames)}") from None
+
+    def has(self, table: str, column: str | None = None) -> bool:
+        """Tell whether `table`, or that column of it, was given."""
+        if table not in self.frames:
+            return False
+        return column is None or column in self.frames[table].collect_schema().names()
+
+    def apart(self) -> Tables:
+        """Return the same tables for another thread, which may read them at the same time.
+
+        On DuckDB each thread needs a connection of its own. This may be called while another
+        thread reads these tables.
+
+        Returns
+        -------
+        Tables
+            These themselves where any thread may read them, as on Spark.
+        """
+        if not any(frame.implementation.is_duckdb() for frame in self.frames.values()):
+            return self
+        if not isinstance(self.keep_alive, duckdb.DuckDBPyConnection):
+            return self._copied()
+        connection = beside(self.keep_alive)
+        queries = {name: frame.to_native().sql_query() for name, frame in self.frames.items()}
+        parts = self.parts and replace(self.parts, connection=connection)
+        frames = _FramesApart(connection, queries)
+        return replace(self, frames=frames, keep_alive=connection, parts=parts)
+
+    def _copied(self) -> Tables:
+        """Return a copy in memory: whose connection the frames are read by is not known."""
+        return tables_from_frames(self.frames, observed_until=self.observed_until)
+
+    def __repr__(self) -> str:
+        held = ", ".join(
+            f"{name} ({len(frame.collect_schema().names())} columns)"
+            for name, frame in self.frames.items()
+        )
+        return f"Tables({held}; data until {self.observed_until:%Y-%m-%d})"
+
+
+class _FramesApart(Mapping[str, nw.LazyFrame[Any]]):
+    """Frames of one connection, by their queries; few are asked for, and only these are opened."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, queries: Mapping[str, str]) -> None:
+        self._connection, self._queries = connection, queries
+        self._opened: dict[str, nw.LazyFrame[Any]] = {}
+
+    def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
+        if table not in self._opened:
+            self._opened[table] = nw.from_native(self._connection.sql(self._queries[table]))
+        return self._opened[table]
+
+    def __contains__(self, table: object) -> bool:
+        return table in self._queries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+
+def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -> Tables:
+    """Open frames with canonical columns as input tables.
+
+    Parameters
+    ----------
+    frames : mapping of str to frame
+        By canonical table name. Whatever Narwhals reads: pandas, Polars, Arrow, DuckDB
+        relations, Spark. Spark frames stay where they are, all of them on one session; the
+        others are read by an in-process DuckDB. Columns that the schema does not know are left
+        out; a value that cannot be cast to its canonical type raises.
+    observed_until : datetime
+        The data ends here (exclusive).
+
+    Raises
+    ------
+    HealthError
+        A table is unknown or lacks a required column, or Spark's frames are mixed with others.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> accounts = pd.DataFrame({"account_id": ["a"], "created_at": ["2026-01-05"]})
+    >>> tables = tables_from_frames({"accounts": accounts}, observed_until=datetime(2026, 6, 1))
+    >>> tables
+    Tables(accounts (2 columns); data until 2026-06-01)
+    """
+    opened = {name: nw.from_native(frame) for name, frame in frames.items()}
+    for name, frame in opened.items():
+        _require(name, frame)
+    on_spark = [name for name, frame in opened.items() if frame.implementation.is_spark_like()]
+    if on_spark and len(on_spark) < len(opened):
+        raise HealthError(
+            f"{', '.join(on_spark)} are on Spark, the others are not",
+            where="tables",
+            fix="bring all tables to one engine",
+        )
+    if on_spark:
+        cast = {name: _cast_lazily(name, frame) for name, frame in opened.items()}
+        return Tables(cast, observed_until, tuple(frames.values()))
+    return _on_duckdb(opened, observed_until)
+
+
+def _require(name: str, frame: Any) -> None:
+    if name not in TABLES:
+        raise HealthError(
+            "there is no such input table", where=name, fix=f"known are {', '.join(TABLES)}"
+        )
+    there = set(frame.collect_schema().names())
+    missing = [c.name for c in TABLES[name].columns if c.required and c.name not in there]
+    if missing:
+        raise HealthError(
+            f"the frame lacks {', '.join(missing)}",
+            where=name,
+            fix="rename its columns to the canonical names",
+        )
+
+
+def _known(name: str, there: list[str]) -> list[Any]:
+    return [column for column in TABLES[name].columns if column.name in there]
+
+
+def _cast_lazily(name: str, frame: Any) -> nw.LazyFrame[Any]:
+    there = frame.collect_schema().names()
+    casts = [nw.col(c.name).cast(DTYPES[c.kind]) for c in _known(name, there)]
+    lazy: nw.LazyFrame[Any] = frame.lazy().select(*casts)
+    return lazy
+
+
+def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
+    connection = in_memory()
+    opened: dict[str, nw.LazyFrame[Any]] = {}
+    for name, frame in frames.items():
+        columns = _known(name, frame.collect_schema().names())
+        casts = ", ".join(f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in columns)
+        table = own_name(name)
+        connection.register("input", _readable(frame))
+        connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
+        connection.unregister("input")
+        opened[name] = nw.from_native(connection.table(table))
+    return Tables(opened, observed_until, connection)
+
+
+def _readable(frame: Any) -> Any:
+    """Return what DuckDB reads as it is: a pandas frame, else an Arrow table."""
+    if frame.implementation.is_pandas():
+        return frame.to_native()
+    eager = frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame
+    return eager.to_arrow()

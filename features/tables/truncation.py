@@ -1,0 +1,69 @@
+"""The tables as they stood at a date: later rows gone, values that were filled in later blank."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import narwhals as nw
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import Frame
+from features.tables.schema import TABLES
+
+#: Times that are written after their row, and the values that come with them.
+_FILLED_IN: dict[str, dict[str, tuple[str, ...]]] = {
+    "subscriptions": {"ended_at": (), "notice_at": ()},
+    "tickets": {
+        "first_replied_at": (),
+        "first_solved_at": (),
+        "solved_at": (),
+        "reopened_at": (),
+        "closed_at": (),
+        "csat_at": ("csat",),
+        "escalated_at": ("escalated",),
+        "priority_at": ("priority",),
+    },
+    "surveys": {"answered_at": ("score", "comment")},
+}
+
+
+def as_known(tables: Tables, as_of: datetime) -> Tables:
+    """Return the tables as they stood just before a date.
+
+    A feature made from these knows nothing of the date or later, whatever it does; and a feature
+    that differs from the one made from all tables has looked ahead.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    as_of : datetime
+        A row counts from the later of its time and ``known_at``. A survey is there once it was
+        sent, or answered where that is not told.
+    """
+    frames = {name: _as_it_stood(tables, name, as_of) for name in tables.frames}
+    return replace(tables, frames=frames, observed_until=min(as_of, tables.observed_until))
+
+
+def _as_it_stood(tables: Tables, table: str, as_of: datetime) -> Frame:
+    frame = tables[table].filter(_was_there(tables, table, as_of))
+    for time, others in _FILLED_IN.get(table, {}).items():
+        if not tables.has(table, time):
+            continue
+        there = [column for column in others if tables.has(table, column)]
+        known = nw.col(time) < as_of
+        # Null is not known either, but leaves what stands beside it as it is.
+        kept = known | nw.col(time).is_null()
+        blanked = [nw.when(kept).then(nw.col(column)).alias(column) for column in there]
+        frame = frame.with_columns(*blanked, nw.when(known).then(nw.col(time)).alias(time))
+    return frame
+
+
+def _was_there(tables: Tables, table: str, as_of: datetime) -> nw.Expr:
+    there = nw.col(TABLES[table].dated_by) < as_of
+    if tables.has(table, "sent_at"):
+        there = there | (nw.col("sent_at") < as_of)
+    if tables.has(table, "known_at"):
+        there = there & (nw.col("known_at").is_null() | (nw.col("known_at") < as_of))
+    return there

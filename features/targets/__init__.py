@@ -1,0 +1,1 @@
+"""Labels and training targets: churn, growth and offers."""

@@ -1,0 +1,150 @@
+"""Support: how much is open, how fast it is answered, how it is rated, who comes again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tickets.catalogue import FEATURES, NEEDS
+from features.tickets.contacts import RECENT_DAYS, Contacts
+from features.tickets.history import is_escalated, is_urgent, spells_of, tickets_brought_in
+from features.tickets.speed import PAST_DAYS, Speed
+from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, earliest, summed
+from features.windows.observation_dates import ByAccount, OneDate, SpineDates, Told
+from features.windows.table_columns import DAY_US, Mask, days_from, moment, some, within
+
+__all__ = ["FEATURES", "prepare"]
+
+_PER = {
+    "contacts_per_active_user_90d": "usage_active_users_90d",
+    "contacts_per_seat_90d": "seats",
+    "contacts_per_order_90d": "orders_count_90d",
+}
+
+
+def prepare(tables: Tables, dates: SpineDates) -> Told:
+    """Return what tells the ticket features of each account on a date.
+
+    Rates and silence are held against what was told before, where it is there:
+    usage_active_users_90d, usage_active_days_28d, seats, orders_count_90d.
+
+    Parameters
+    ----------
+    tables : Tables
+        Without tickets every feature is NaN.
+    dates : SpineDates
+        The spine needs created_at.
+    """
+    if not tables.has("tickets"):
+        return lambda _: {}
+    rows = _Tickets(tables, dates.spine, dates.accounts)
+    own = dates.ahead(lambda date: date.laid(rows.as_of(date.as_of)))
+    not_there = [
+        name
+        for name, needed in NEEDS.items()
+        if not all(any(tables.has("tickets", c) for c in some) for some in needed)
+    ]
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        out = dict(own(date))
+        opened = out["tickets_opened_90d"]
+        for name, denominator in _PER.items():
+            out[name] = opened / some(date.feature(denominator))
+        active = date.feature("usage_active_days_28d") > 0
+        # Nobody has been silent for longer than being there.
+        whole = active & ~date.younger_than(RECENT_DAYS)
+        out["tickets_silent_90d"] = np.where(whole, opened == 0, np.nan)
+        return {name: values for name, values in out.items() if name not in not_there}
+
+    return told
+
+
+class _Tickets:
+    """The tickets of a company, looked at as of one date after another."""
+
+    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
+        self._rows = rows = tickets_brought_in(tables, spine, accounts, PAST_DAYS)
+        first, last = (moment(day) for day in (spine["as_of"].min(), spine["as_of"].max()))
+        self._spells = spells_of(tables, rows, first, last)
+        self._contacts = Contacts(rows, first)
+        self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
+        self._opened_on = (rows["opened_at"] // DAY_US).astype(np.int32)
+        # Both times of a solution are those of a spell.
+        account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
+        self._first_reply = Speed(
+            rows.account, self._count, rows["opened_at"], rows["first_replied_at"]
+        )
+        self._solution = {
+            name: Speed(account, self._count, opened, ended_at)
+            for name, ended_at in (
+                ("first_resolution", self._spells.first_resolved_at),
+                ("resolution", self._spells.resolved_at),
+            )
+        }
+
+    def as_of(self, day: pd.Timestamp) -> ByAccount:
+        """Return the features of every account as of a date."""
+        as_of = moment(day)
+        known, standing = self._seen_from < as_of, self._spells.as_of(as_of)
+        out = self._opened(as_of, known) | self._backlog(as_of, standing)
+        out |= self._solved(as_of, standing) | self._contacts.as_of(as_of)
+        speeds = {"first_reply": self._first_reply.as_of(as_of, known)}
+        speeds |= {name: speed.as_of(as_of, standing) for name, speed in self._solution.items()}
+        for name, hours in speeds.items():
+            out |= {f"tickets_{name}_{what}": values for what, values in hours.items()}
+        return out
+
+    def _per_account(self, tickets: npt.NDArray[Any], weights: Numbers | None = None) -> Numbers:
+        return summed(self._rows.account[tickets], self._count, weights)
+
+    def _opened(self, as_of: int, known: Mask) -> dict[str, Numbers]:
+        opened = np.where(known, self._opened_on, np.int32(BEFORE_ALL_DAYS))
+        last = np.full(self._count, BEFORE_ALL_DAYS, dtype=np.int32)
+        np.maximum.at(last, self._rows.account, opened)
+        day = as_of // DAY_US
+        month, quarter = (np.flatnonzero(opened >= day - days) for days in (28, RECENT_DAYS))
+        escalated = quarter[is_escalated(self._rows, quarter, as_of)]
+        return {
+            "tickets_opened_28d": self._per_account(month),
+            "tickets_opened_90d": self._per_account(quarter),
+            # The day before is 0, whatever its hour.
+            "tickets_days_since_opened": np.where(last >= day - PAST_DAYS, day - 1 - last, np.nan),
+            "tickets_escalated_90d": self._per_account(escalated),
+        }
+
+    def _backlog(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
+        waiting = self._spells.tickets(np.flatnonzero(standing & self._spells.is_open))
+        urgent = waiting[is_urgent(self._rows, waiting, as_of)]
+        age = days_from(self._rows["opened_at"][waiting], as_of)
+        count = self._per_account(waiting)
+        return {
+            "tickets_backlog": count,
+            "tickets_backlog_oldest_days": self._oldest(waiting, as_of),
+            "tickets_backlog_mean_days": self._per_account(waiting, age) / np.maximum(count, 1.0),
+            "tickets_urgent_open": self._per_account(urgent),
+            "tickets_urgent_oldest_days": self._oldest(urgent, as_of),
+        }
+
+    def _oldest(self, tickets: npt.NDArray[np.intp], as_of: int) -> Numbers:
+        first = earliest(self._rows.account[tickets], self._count, self._rows["opened_at"][tickets])
+        return np.nan_to_num(days_from(first, as_of))
+
+    def _solved(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
+        spells = self._spells
+        ended = np.flatnonzero(standing & within(spells.ended_at, as_of, RECENT_DAYS))
+        reopened = ended[spells.is_reopened[ended]]
+        rated = np.flatnonzero(standing & within(spells.rated_at, as_of, 180))
+        recent = within(spells.rated_at[rated], as_of, RECENT_DAYS)
+        rated = spells.tickets(rated)
+        is_satisfied, is_bad = (self._rows[name][rated] for name in ("is_satisfied", "is_bad"))
+        return {
+            "tickets_reopen_rate_90d": self._per_account(spells.tickets(reopened))
+            / some(self._per_account(spells.tickets(ended))),
+            "tickets_csat_180d": self._per_account(rated[is_satisfied == 1])
+            / some(self._per_account(rated[is_satisfied >= 0])),
+            "tickets_badly_rated_90d": self._per_account(rated[(is_bad == 1) & recent]),
+        }

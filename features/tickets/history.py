@@ -1,0 +1,275 @@
+"""Tickets as they stood from one change to the next: what was filled in later is not seen yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import Frame, seen
+from features.tables.schema import Kind
+from features.tickets.contacts import LOOK_BACK_DAYS
+from features.windows.day_rows import stands_for_all
+from features.windows.table_columns import NEVER, Mask, TableColumns, Times, bring_in
+
+#: Before every time there is.
+_BEGINNING = np.iinfo(np.int64).min
+#: A rating without a time of its own is taken as known so many days after the ticket opened.
+_RATED_AFTER = timedelta(days=30)
+#: Of 1-5: these and higher are satisfied (top-2-box), these and lower are bad.
+_SATISFIED, _BAD = 4.0, 2.0
+#: Of these is the time at which a ticket was first solved, or solved for good.
+_ENDS = ("first_solved_at", "solved_at", "reopened_at", "closed_at")
+#: What is brought in of a ticket, empty where its column was not given.
+_OPTIONAL: dict[str, Kind] = {
+    **dict.fromkeys((*_ENDS, "first_replied_at", "csat_at"), "time"),
+    **dict.fromkeys(("escalated_at", "priority_at"), "time"),
+    **dict.fromkeys(("requester_id", "channel"), "text"),
+    **dict.fromkeys(("is_urgent", "was_urgent", "is_escalated", "is_satisfied", "is_bad"), "flag"),
+}
+#: Rows of some tickets, or of all.
+_Rows = slice | npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Spells:
+    """A row for each time between two changes of a ticket's solution.
+
+    As of a date a ticket stands in the one spell with ``since`` < date ≤ ``until``; before its
+    first solution it is open. No spell begins before the ticket is known.
+
+    Attributes
+    ----------
+    ticket : array of int, or slice
+        Row of the ticket; a slice where every ticket stands in a single spell.
+    since, until : array of int
+        Moments of the change that began the spell, and of the next one (`NEVER` for none).
+    is_open, is_reopened : array of bool
+        Whether it waits for a solution, and whether it was ever reopened.
+    ended_at : array of int
+        The latest solution.
+    first_resolved_at : array of int
+        Without a first_solved_at, a ticket that was reopened before its solved_at was first
+        solved at an unknown time: its reopening, the latest possible, stands for it.
+    resolved_at : array of int
+        The solution for good; `NEVER` where it is open.
+    rated_at : array of int
+        When its rating became known, from the best column there is.
+    """
+
+    ticket: _Rows
+    since: Times
+    until: Times
+    is_open: Mask
+    is_reopened: Mask
+    ended_at: Times
+    first_resolved_at: Times
+    resolved_at: Times
+    rated_at: Times
+
+    def as_of(self, as_of: int) -> Mask:
+        """Tell which spells a date lies in."""
+        return (self.since < as_of) & (as_of <= self.until)
+
+    def tickets(self, spells: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the rows of the tickets of some spells."""
+        return spells if isinstance(self.ticket, slice) else self.ticket[spells]
+
+
+def tickets_brought_in(
+    tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], days: float
+) -> TableColumns:
+    """Return the tickets that can matter for windows of so many days, in no particular order.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs tickets.
+    spine : pd.DataFrame
+        Needs as_of.
+    accounts : pd.Index
+        The spine's accounts.
+    days : float
+        Half a year of ratings is within them.
+
+    Returns
+    -------
+    TableColumns
+        opened_at, known_at where it was given, and the other times of a ticket: what is seen on
+        no date is `NEVER`, but for escalated_at and priority_at, which tell by themselves that
+        something was not yet so. requester_id and channel (lower case), both only of tickets that
+        `Contacts` looks at. is_urgent, was_urgent (by its first priority), is_escalated,
+        is_satisfied and is_bad (by its rating). What the table was given without is empty.
+    """
+    first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
+    rows = tables["tickets"].filter(nw.col("opened_at") < last)
+    rows = _that_matter(tables, rows, first - timedelta(days=days))
+    made = [
+        expression.alias(name)
+        for name, (column, expression) in _made(first, last).items()
+        if tables.has("tickets", column)
+    ]
+    return bring_in(rows.select("account_id", "opened_at", *made), accounts, optional=_OPTIONAL)
+
+
+def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
+    """Return what is brought in for dates from `first` to `last`: of which column, and how."""
+    lately = nw.when(nw.col("opened_at") >= first - timedelta(days=LOOK_BACK_DAYS))
+    # To engines a NaN is larger than every number.
+    is_rated = nw.when(~nw.col("csat").is_nan())
+    return {
+        **{name: (name, seen(name, last)) for name in (*_ENDS, "first_replied_at", "csat_at")},
+        **{name: (name, nw.col(name)) for name in ("known_at", "escalated_at", "priority_at")},
+        "requester_id": ("requester_id", lately.then(nw.col("requester_id"))),
+        "channel": ("channel", lately.then(nw.col("channel").str.to_lowercase())),
+        "is_urgent": ("priority", nw.col("priority").str.to_lowercase() == "urgent"),
+        "was_urgent": ("first_priority", nw.col("first_priority").str.to_lowercase() == "urgent"),
+        "is_escalated": ("escalated", nw.col("escalated")),
+        "is_satisfied": ("csat", is_rated.then(nw.col("csat") >= _SATISFIED)),
+        "is_bad": ("csat", is_rated.then(nw.col("csat") <= _BAD)),
+    }
+
+
+def _that_matter(tables: Tables, rows: Frame, since: datetime) -> Frame:
+    """Leave out what was over before a moment and was not opened again."""
+
+    def there(*names: str) -> list[str]:
+        return [name for name in names if tables.has("tickets", name)]
+
+    ends = there("solved_at", "closed_at", "first_solved_at")
+    if not ends:
+        return rows
+    ended = nw.max_horizontal(*ends)
+    matters = ended.is_null() | (ended >= since)
+    for time in ("opened_at", *there("first_replied_at", "reopened_at", "csat_at")):
+        matters = matters | (nw.col(time) >= since)
+    if there("reopened_at"):
+        matters = matters | (nw.col("reopened_at") >= ended)
+    return rows.filter(matters)
+
+
+def spells_of(tables: Tables, tickets: TableColumns, first: int, last: int) -> Spells:
+    """Return how each ticket stood on dates from `first` to `last`, from one change to the next."""
+    ends = [tickets[name] for name in _ENDS]
+    changes = np.zeros(len(tickets), dtype=bool)
+    for times in ends:
+        changes |= (times >= first) & (times < last)
+    changing = np.flatnonzero(changes)
+    # Of most tickets every date sees all that was brought in: they stand in one spell.
+    settled = np.flatnonzero(~changes) if len(changing) else slice(None)
+    since = tickets.seen_from("opened_at")[settled]
+    seen_times = [times[settled] for times in ends]
+    never = np.broadcast_to(NEVER, len(since))
+    parts = [_spells(tables, tickets, settled, seen_times, since, never)]
+    if not len(changing):
+        return parts[0]
+    parts += _cut_up(tables, tickets, changing, first, last)
+    names = Spells.__dataclass_fields__
+    return Spells(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+def _cut_up(
+    tables: Tables, tickets: TableColumns, rows: npt.NDArray[np.intp], first: int, last: int
+) -> Iterator[Spells]:
+    """Yield how some tickets stood before, between and after the changes of their solution."""
+    seen_from = tickets.seen_from("opened_at")[rows]
+    ends = [tickets[name] for name in _ENDS]
+    changes = np.sort([times[rows] for times in ends if not stands_for_all(times)], axis=0)
+    beginning, never = (np.broadcast_to(at, len(rows)) for at in (_BEGINNING, NEVER))
+    for since, until in pairwise([beginning, *changes, never]):
+        begins = np.maximum(since, seen_from)
+        inside = np.flatnonzero((begins < until) & (begins < last) & (until >= first))
+        then, found = since[inside], rows[inside]
+        seen_times = [_seen_by(times[found], then) for times in ends]
+        yield _spells(tables, tickets, found, seen_times, begins[inside], until[inside])
+
+
+def _seen_by(times: Times, then: Times) -> Times:
+    return times if stands_for_all(times) else np.where(times <= then, times, NEVER)
+
+
+def _spells(
+    tables: Tables,
+    tickets: TableColumns,
+    rows: _Rows,
+    seen_times: Sequence[Times],
+    since: Times,
+    until: Times,
+) -> Spells:
+    """Return how some tickets stood, of whose `_ENDS` these times are seen, and nothing later."""
+    first, solved_at, reopened, closed = seen_times
+    solved = _first_there(solved_at, closed, first)
+    ended = _latest(solved_at, closed, first)
+    is_open = (ended == NEVER) | ((reopened != NEVER) & (reopened >= ended))
+    # The last solution: of a ticket reopened after it was solved, its closing.
+    lasting = (reopened == NEVER) | ((solved != NEVER) & (solved > reopened))
+    resolved = np.where(lasting, solved, closed)
+    resolved[is_open] = NEVER
+    return Spells(
+        ticket=rows,
+        since=since,
+        until=until,
+        is_open=is_open,
+        is_reopened=reopened != NEVER,
+        ended_at=ended,
+        first_resolved_at=_first_there(first, np.minimum(solved, reopened)),
+        resolved_at=resolved,
+        rated_at=_rated_at(tables, tickets, rows, solved),
+    )
+
+
+def is_urgent(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> Mask:
+    """Tell which of some tickets were urgent on a date.
+
+    A priority set at priority_at counts from then on, and first_priority before; without these
+    columns a priority holds from the opening.
+    """
+    urgent, first = tickets["is_urgent"][rows], tickets["was_urgent"][rows]
+    set_at = tickets["priority_at"][rows]
+    set_later = (set_at >= as_of) & (set_at != NEVER)
+    was_urgent: Mask = np.where(set_later | (urgent < 0), first, urgent) == 1
+    return was_urgent
+
+
+def is_escalated(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> Mask:
+    """Tell which of some tickets were escalated by a date; a time of it says it by itself."""
+    at = tickets["escalated_at"][rows]
+    escalated: Mask = (at < as_of) | ((at == NEVER) & (tickets["is_escalated"][rows] == 1))
+    return escalated
+
+
+def _rated_at(tables: Tables, tickets: TableColumns, rows: _Rows, solved: Times) -> Times:
+    if tables.has("tickets", "csat_at"):
+        return tickets["csat_at"][rows]
+    if tables.has("tickets", "solved_at") or tables.has("tickets", "closed_at"):
+        return solved
+    return tickets["opened_at"][rows] + _RATED_AFTER // timedelta(microseconds=1)
+
+
+def _first_there(*times: Times) -> Times:
+    """Return the first of some times that there is."""
+    *before, found = _some_there(times)
+    for time in reversed(before):
+        found = np.where(time != NEVER, time, found)
+    return found
+
+
+def _latest(*times: Times) -> Times:
+    """Return the latest of some times, as far as they are there."""
+    latest, *others = _some_there(times)
+    for time in others:
+        is_later = (latest == NEVER) | ((time != NEVER) & (time > latest))
+        latest = np.where(is_later, time, latest)
+    return latest
+
+
+def _some_there(times: Sequence[Times]) -> Sequence[Times]:
+    """Return the times of which any are there, or else one of which none are."""
+    return [time for time in times if not stands_for_all(time)] or times[:1]

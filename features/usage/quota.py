@@ -1,0 +1,182 @@
+"""Use of what a contract allows: how full each quota is, and how long it lasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.rollups.usage_rollup import (
+    by_event,
+    collected,
+    kept_rollups,
+    named_codes,
+    unkept_rows,
+)
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect
+from features.usage.events import event_rows
+from features.usage.levels import median_of_each
+from features.windows.day_rows import (
+    Codes,
+    DayRows,
+    Numbers,
+    day_number,
+    distinct,
+    latest,
+    summed,
+)
+from features.windows.observation_dates import OneDate, SpineDates, Told
+
+#: A quota is near its limit from this share on.
+NEAR_LIMIT = 0.8
+#: A quota allows so much in so many days.
+_REACH_DAYS = 30
+_TIMES = {"started_at": "datetime64[us]", "ended_at": "datetime64[us]"}
+
+
+def prepare(tables: Tables, dates: SpineDates) -> Told:
+    """Return what tells how full the quotas of each account are on a date."""
+    if not tables.has("usage"):
+        return lambda _: {}
+    quotas = Quotas(tables, dates.spine["as_of"])
+    # Whoever never had a quota stands at −1, the last.
+    place = quotas.accounts.get_indexer(dates.accounts)
+
+    def told(date: OneDate) -> dict[str, Numbers]:
+        full = quotas.fullest(date.as_of)
+        return {n: np.append(values, np.nan)[place[date.account]] for n, values in full.items()}
+
+    return dates.ahead(told)
+
+
+class Quotas:
+    """The quotas of all contracts and the use of them.
+
+    Parameters
+    ----------
+    tables : Tables
+        Subscriptions with quota and quota_event; without these no account has a quota.
+    dates : pd.Series of datetime
+        The dates that are asked for later.
+    """
+
+    def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
+        held = _held(tables)
+        keys = held[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
+        self._held = held.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
+        #: The accounts that ever had a quota, in the order of what `fullest` returns.
+        self.accounts = pd.Index(keys["account_id"].unique(), dtype=object)
+        products = self._held[["account_id", "product", "quota_event", "limit"]]
+        groups = products.groupby(list(products), sort=False).ngroup()
+        self._product = groups.to_numpy().astype(np.int64)
+        self._products = products.drop_duplicates(ignore_index=True)
+        self._account = self.accounts.get_indexer(pd.Index(self._products["account_id"]))
+        self._count = len(keys)
+        self._rows = _use_of(tables, keys, dates)
+
+    def as_of(self, day: Any) -> pd.DataFrame:
+        """Return how full each product's quota is as of a date.
+
+        Returns
+        -------
+        pd.DataFrame
+            A row per account and product with a quota that runs on the date: account_id, product,
+            quota_event, quota (of 30 days, summed over the products that share the event),
+            used_30d, share (used_30d over quota) and days_to_limit: what is left of the quota
+            over the use of a typical day, where typical is the median of the last four weeks, so
+            that one burst does not count; 0 where nothing is left, NaN where the typical week is
+            silent.
+        """
+        products, figures = self._as_of(day)
+        there = self._products.iloc[products].drop(columns="limit").reset_index(drop=True)
+        return there.assign(**figures)
+
+    def fullest(self, day: Any) -> dict[str, Numbers]:
+        """Return the quota features as of a date, by account; NaN where no quota runs."""
+        products, figures = self._as_of(day)
+        account, count = self._account[products], len(self.accounts)
+        runs = summed(account, count) > 0
+        near = (figures["share"] >= NEAR_LIMIT).astype(float)
+        soonest = latest(account, count, -np.nan_to_num(figures["days_to_limit"], nan=np.inf))
+        return {
+            "usage_quota_use_30d": latest(account, count, figures["share"]),
+            "usage_quota_days_to_limit": np.where(np.isfinite(soonest), -soonest, np.nan),
+            "usage_quotas_near_limit": np.where(runs, summed(account, count, near), np.nan),
+        }
+
+    def _as_of(self, day: Any) -> tuple[Codes, dict[str, Numbers]]:
+        """Return the products with a quota that runs, by number, and their figures."""
+        date = pd.Timestamp(day)
+        running = (self._held["started_at"] < date) & ~(self._held["ended_at"] < date)
+        if "known_at" in self._held:
+            running &= ~(self._held["known_at"] >= date)
+        rows = running.to_numpy()
+        limits, quotas = self._held["limit"].to_numpy()[rows], self._held["quota"].to_numpy()[rows]
+        quota = summed(limits, self._count, quotas)
+        used, pace = self._use(day_number(date))
+        left = np.maximum(quota - used, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lasts = np.where(pace > 0, left / pace, np.nan)
+            share = used / quota
+        lasts = np.where(left > 0, lasts, 0.0)
+        products = distinct(self._product[rows], len(self._products))
+        limit = self._products["limit"].to_numpy()[products]
+        figures = {"quota": quota, "used_30d": used, "share": share, "days_to_limit": lasts}
+        return products, {name: value[limit] for name, value in figures.items()}
+
+    def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
+        """Return the use in 30 days and a day's typical use of each limit."""
+        count = self._count
+        used = self._rows.totals(self._rows.within(as_of, _REACH_DAYS), count, "quantity")
+        weeks = self._rows.per_week(as_of, 4, count, "quantity")
+        return used, median_of_each(weeks) / 7
+
+
+def _held(tables: Tables) -> pd.DataFrame:
+    """Return the subscription rows that hold a quota; empty where quotas are not recorded."""
+    names = ["account_id", "product", "quota", "quota_event", "started_at", "ended_at"]
+    if not (tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")):
+        return pd.DataFrame(columns=names).astype({"quota": float, **_TIMES})
+    names += ["known_at"] if tables.has("subscriptions", "known_at") else []
+    held = (nw.col("quota") > 0) & ~nw.col("quota_event").is_null()
+    return collect(tables["subscriptions"].filter(held).select(*names))
+
+
+def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRows:
+    """Return the use that counts against a limit by day, numbered by limit."""
+    nothing = np.empty(0, dtype=np.int64)
+    if not len(keys):
+        return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
+    events, accounts = (pd.Index(keys[name].unique()) for name in ("quota_event", "account_id"))
+    start, end = day_number(dates.min()) - _REACH_DAYS, day_number(dates.max())
+    counts = nw.col("event").is_in(events.to_list())
+    rolled_up = [
+        _of_events(table, events) for table in kept_rollups(tables, "events", by_event, start, end)
+    ]
+    rolled_up += [
+        collected(by_event(rows.filter(counts))) for _, rows in unkept_rows(tables, start, end)
+    ]
+    if not rolled_up:
+        return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
+    rows = event_rows(rolled_up, accounts)
+    # What no contract limits stands at −1, the last.
+    limits = np.full((len(accounts), len(events) + 1), -1)
+    account, event = (
+        names.get_indexer(pd.Index(keys[column]))
+        for names, column in ((accounts, "account_id"), (events, "quota_event"))
+    )
+    limits[account, event] = np.arange(len(keys))
+    event = events.get_indexer(rows.texts["event"].to_pylist())[rows["event"]]
+    limit = limits[rows.account, event]
+    rows, limit = rows.taken(limit >= 0), limit[limit >= 0]
+    known = rows.columns.get("known")
+    return DayRows.ordered(limit, limit, rows["day"], known, {"quantity": rows["quantity"]})
+
+
+def _of_events(table: pa.Table, events: pd.Index[str]) -> pa.Table:
+    names, code = named_codes(table["event"])
+    return table.filter(pd.Index(names.to_pylist()).isin(events)[code])

@@ -1,0 +1,274 @@
+"""A table brought in once, its columns as numbers, to be looked at as of one date after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.tables.schema import Kind
+from features.windows.day_rows import Codes, Numbers, chosen
+
+#: The moment of what never was: later than every date, so that no date has seen it.
+NEVER = np.iinfo(np.int64).max
+#: Microseconds of a day.
+DAY_US = 86_400_000_000
+#: Bits of a number that is not below 0.
+_BITS = 63
+_NO_TEXTS = pa.array([], pa.string())
+Times = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The rows of the spine's accounts, with texts as codes and times as microseconds.
+
+    Attributes
+    ----------
+    account : array of int
+        The place of each row's account in ``texts["account_id"]``.
+    accounts : int
+        How many were asked for, whether they have a row or not.
+    columns : mapping of str to array
+        Times as microseconds from 1970, `NEVER` where there is none; dates as days from 1970;
+        texts as codes and flags as 1 or 0, −1 where there is none; numbers as floats, NaN where
+        there is none.
+    texts : mapping of str to pa.StringArray
+        What the codes of each text stand for.
+    """
+
+    account: Codes
+    accounts: int
+    columns: Mapping[str, npt.NDArray[Any]]
+    texts: Mapping[str, pa.StringArray]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.account)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """Return a column."""
+        return self.columns[name]
+
+    def only(self, *names: str) -> TableColumns:
+        """Return the table with these columns alone, as far as it has them."""
+        columns = {name: self.columns[name] for name in names if name in self.columns}
+        return TableColumns(self.account, self.accounts, columns, self.texts)
+
+    def taken(self, rows: Mask | npt.NDArray[np.intp]) -> TableColumns:
+        """Return some of the rows, in the order they are named in."""
+        # By number: rows are picked by a mask several times as slowly.
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        account = self.account[rows]
+        columns = {
+            name: chosen(values, rows, len(account)) for name, values in self.columns.items()
+        }
+        return TableColumns(account, self.accounts, columns, self.texts)
+
+    def seen_from(self, dated_by: str) -> Times:
+        """Return the moment after which each row is seen: its own, or when it reached us."""
+        own: Times = self[dated_by]
+        late = self.columns.get("known_at")
+        return own if late is None else np.maximum(own, np.where(late == NEVER, own, late))
+
+    def is_text(
+        self,
+        name: str,
+        matches: Callable[[str], bool],
+        rows: slice | npt.NDArray[np.intp] = slice(None),
+    ) -> Mask:
+        """Tell in which of some rows (by default all) a text matches."""
+        found = [matches(text) for text in self.texts[name].to_pylist()]
+        mask: Mask = np.array([*found, False], dtype=bool)[self[name][rows]]
+        return mask
+
+
+def bring_in(
+    frame: nw.LazyFrame[Any],
+    accounts: pd.Index[str] | None = None,
+    *,
+    optional: Mapping[str, Kind] | None = None,
+) -> TableColumns:
+    """Run a lazy frame, and bring in the rows of some accounts in no particular order.
+
+    Parameters
+    ----------
+    frame : narwhals.LazyFrame
+        Has account_id.
+    accounts : pd.Index, optional
+        Whose rows; by default everybody's.
+    optional : mapping of str to str
+        Kinds of columns that the frame may be without: they are empty then.
+    """
+    table: pa.Table = frame.collect("pyarrow").to_native()
+    left = dict(zip(table.column_names, table.columns, strict=True))
+    del table
+    owner = left.pop("account_id").cast(pa.string())
+    if accounts is None:
+        account, names = _coded(owner)
+    else:
+        names = pa.array(accounts, pa.string())
+        account = places_of(owner, names)
+    rows = np.flatnonzero(account >= 0)
+    columns = {name: _nothing(kind, len(rows)) for name, kind in (optional or {}).items()}
+    texts = {"account_id": names} | dict.fromkeys(columns, _NO_TEXTS)
+    as_they_are = len(rows) == len(account)
+    # One column after another, so that of each but one a single copy is in memory.
+    for name in list(left):
+        values, named = _numbers(left.pop(name))
+        columns[name] = values if as_they_are else chosen(values, rows, len(rows))
+        if named is not None:
+            texts[name] = named
+    account = account if as_they_are else account[rows]
+    return TableColumns(account, len(names), columns, texts)
+
+
+def places_of(names: pa.StringArray | pa.ChunkedArray, among: pa.StringArray) -> Codes:
+    """Return the place of each name among others; −1 for one that is not there."""
+    found = pc.fill_null(pc.index_in(names, value_set=among), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def placed(codes: Codes, names: pa.StringArray, among: pa.StringArray) -> Codes:
+    """Return the place among others of the name that each code stands for; −1 for −1, too."""
+    return np.append(places_of(names, among), -1)[codes]
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray | None]:
+    if pa.types.is_date(column.type):
+        return column.cast(pa.date32()).cast(pa.int32()).to_numpy(), None
+    kind = _kind(column.type)
+    if column.null_count == len(column):
+        return _nothing(kind, len(column)), _NO_TEXTS if kind == "text" else None
+    if kind == "time":
+        moments = column.cast(pa.timestamp("us")).cast(pa.int64())
+        return pc.fill_null(moments, NEVER).to_numpy(), None
+    if kind == "text":
+        return _coded(column)
+    if kind == "flag":
+        return pc.fill_null(column.cast(pa.int8()), -1).to_numpy(), None
+    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float), None
+
+
+def _coded(texts: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray]:
+    """Return the code of each text, −1 where there is none, and what they stand for."""
+    coded = texts.cast(pa.string()).dictionary_encode().combine_chunks()
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    return codes, coded.dictionary
+
+
+def _kind(arrow: pa.DataType) -> Kind:
+    if pa.types.is_timestamp(arrow):
+        return "time"
+    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
+        return "text"
+    return "flag" if pa.types.is_boolean(arrow) else "number"
+
+
+def _nothing(kind: Kind, rows: int) -> npt.NDArray[Any]:
+    """Return a column without a value: one number that stands for all."""
+    none: dict[Kind, float] = {"time": NEVER, "text": -1, "flag": -1, "number": np.nan}
+    return np.broadcast_to(none[kind], rows)
+
+
+def moment(as_of: pd.Timestamp) -> int:
+    """Return the microseconds from 1970 to a date."""
+    return int(as_of.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def days_before(as_of: int, days: float) -> int:
+    """Return the moment so many days before another."""
+    return as_of - int(days * DAY_US)
+
+
+def within(times: Times, as_of: int, days: float, until_days: float = 0) -> Mask:
+    """Tell which times lie in [as_of − days, as_of − until_days)."""
+    return (times >= days_before(as_of, days)) & (times < days_before(as_of, until_days))
+
+
+def days_from(start: Times | int, end: Times | int) -> Numbers:
+    """Return the days, with their fraction, from one time to another; NaN where one is `NEVER`."""
+    lasted = (np.asarray(end) - np.asarray(start)) / DAY_US
+    there = (np.asarray(end) != NEVER) & (np.asarray(start) != NEVER)
+    return np.where(there, lasted, np.nan)
+
+
+def some(count: Numbers) -> Numbers:
+    """Return a count, NaN where it is 0, to divide by."""
+    return np.where(count > 0, count, np.nan)
+
+
+class Lengths:
+    """Lengths of time, for quantiles of any part of them.
+
+    Parameters
+    ----------
+    account : array of int
+        Each length's account, below `accounts`.
+    accounts : int
+        How many there are.
+    lengths : array of int
+        None of them below 0.
+    """
+
+    def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
+        self._accounts, self._sizes = accounts, None
+        self._bits = int(lengths.max(initial=0)).bit_length()
+        if accounts.bit_length() + self._bits > _BITS:
+            # The places in their order take the place of lengths that are too large.
+            self._sizes, lengths = np.unique(lengths, return_inverse=True)
+            self._bits = len(self._sizes).bit_length()
+        # Account and length in one number: plain numbers are sorted in a fraction of the time
+        # that it takes to find the order of pairs.
+        self._pairs = account << self._bits
+        self._pairs |= lengths
+
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
+        """Return what tells the quantiles of some of them."""
+        pairs = self._pairs[rows]
+        pairs.sort()
+        account = pairs >> self._bits
+        pairs &= (1 << self._bits) - 1
+        values = pairs if self._sizes is None else self._sizes[pairs]
+        return Quantiles(account, self._accounts, values)
+
+
+class Quantiles:
+    """Quantiles of each account's values.
+
+    Parameters
+    ----------
+    account : array of int
+        The account of each value, below `accounts`.
+    accounts : int
+        How many there are.
+    values : array
+        In order of account and size.
+    """
+
+    def __init__(
+        self, account: Codes, accounts: int, values: npt.NDArray[np.float64 | np.int64]
+    ) -> None:
+        count = np.bincount(account, minlength=accounts)
+        self._there = np.flatnonzero(count)
+        self._count, self._values = count[self._there], values
+        self._start = (np.cumsum(count) - count)[self._there]
+        self._accounts = accounts
+
+    def of(self, share: float) -> Numbers:
+        """Return a quantile, in a straight line between two values; NaN of no value."""
+        place = (self._count - 1) * share
+        low = np.floor(place).astype(np.int64)
+        below = self._values[self._start + low]
+        above = self._values[self._start + np.minimum(low + 1, self._count - 1)]
+        found = np.full(self._accounts, np.nan)
+        found[self._there] = below + (place - low) * (above - below)
+        return found

@@ -1,0 +1,150 @@
+"""Points of past rows, and the score under weights learnt from what was known before each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from health.backtest.proposal import with_weights
+from health.backtest.walk_forward import origins
+from health.backtest.weight_fit import Learnt, PointRows
+from health.backtest.weight_strength import learn
+from health.scorecard.points import card_points, read_values
+from health.scorecard.profile import applied_profile
+from health.scorecard.score import peers, score_with
+from health.settings.config import Config
+from health.settings.measure import Component
+from models.base.inputs import group_codes
+
+
+def point_rows(features: pd.DataFrame, config: Config) -> list[PointRows]:
+    """Return the points of every row, by the set of components that scores it.
+
+    Profiles that share their components share a set. A missing value that its measure counts as
+    neutral or worst is filled with that; one that gives its weight away stays NaN.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_rows, n_columns)
+        Accounts × dates, a range as index.
+    config : Config
+        Scorecard, stages, peer group.
+    """
+    card_of = applied_profile(features, config.scorecard, config.stages)
+    read = read_values(features, config.scorecard, peers(features, config.peer_group))
+    parts: dict[tuple[Component, ...], list[tuple[np.ndarray, np.ndarray]]] = {}
+    for card in config.scorecard.cards:
+        rows = np.flatnonzero(card_of == card.profile)
+        points = card_points({k: frame.iloc[rows] for k, frame in read.items()}, card).to_numpy()
+        fills = np.array([np.nan if m.fill is None else m.fill for m in card.measures])
+        filled = np.where(np.isnan(points), fills, points)
+        parts.setdefault(card.components, []).append((rows, filled))
+    return [
+        PointRows(
+            components,
+            np.concatenate([rows for rows, _ in own]),
+            np.vstack([points for _, points in own]),
+        )
+        for components, own in parts.items()
+    ]
+
+
+@dataclass(frozen=True)
+class WeightFit:
+    """One fit of the weights, as `health tune` would have proposed them then.
+
+    Attributes
+    ----------
+    first_date : str
+        The first date it scores.
+    churned_accounts : int
+        Accounts that had left in what it learnt from.
+    learnt : bool
+        Whether any weight moved; the hand-set ones stand where too few had left, or where nothing
+        told better.
+    """
+
+    first_date: str
+    churned_accounts: int
+    learnt: bool
+
+
+@dataclass(frozen=True)
+class WeightPast:
+    """The score under learnt weights, shape = (n_rows,), and how they were learnt."""
+
+    score: pd.Series[float]
+    fits: tuple[WeightFit, ...]
+
+
+def learnt_on_past(
+    features: pd.DataFrame, config: Config, first: pd.Timestamp | None = None
+) -> WeightPast:
+    """Score each row under weights learnt from what was known before its date.
+
+    The hand-set weights stand until enough accounts have left to learn from.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, churned, features; a range as index.
+    config : Config
+        Scorecard, labels, and how often to fit.
+    first : pd.Timestamp, optional
+        First date to score.
+    """
+    sets = point_rows(features, config)
+    own = score_with(config.score_settings, features).machine_score
+    scored, score = own.notna().to_numpy(), own.copy()
+    fits = []
+    embargo = config.labels.horizon_days + config.labels.grace_days
+    for origin in origins(
+        features, embargo_days=embargo, refit_days=config.backtest.refit_days, first=first
+    ):
+        train = origin.train & scored
+        learnt = learn_weights(features, sets, train, config)
+        card = config.scorecard if learnt is None else with_weights(config.scorecard, sets, learnt)
+        if card != config.scorecard:
+            tested = features["as_of"].isin(origin.tested)
+            settings = config.score_settings.model_copy(update={"scorecard": card})
+            score[tested] = score_with(settings, features[tested]).machine_score
+        churned = churned_accounts(features[train])
+        fits.append(WeightFit(str(origin.tested[0].date()), churned, card != config.scorecard))
+    return WeightPast(score, tuple(fits))
+
+
+def learn_weights(
+    features: pd.DataFrame, sets: Sequence[PointRows], train: np.ndarray, config: Config
+) -> Learnt | None:
+    """Learn weights from some rows; None where the hand-set ones stand.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_rows, n_columns)
+        account_id, as_of, churned.
+    sets : sequence of PointRows
+        The points of all rows, as `point_rows` gives them.
+    train : array of bool, shape = (n_rows,)
+        The rows to learn from.
+    config : Config
+        Labels, and how many accounts must have left.
+    """
+    known = features[train]
+    if churned_accounts(known) < config.tune.least_churned:
+        return None
+    learnt = learn(
+        [own.take(train) for own in sets],
+        known["churned"].to_numpy(dtype=float),
+        group_codes(known["account_id"], len(known)),
+        known["as_of"],
+        embargo_days=config.labels.horizon_days + config.labels.grace_days,
+    )
+    return learnt if np.isfinite(learnt.strength) else None
+
+
+def churned_accounts(rows: pd.DataFrame) -> int:
+    """Count the accounts that left among rows with account_id and churned."""
+    return int(rows.loc[rows["churned"] == 1, "account_id"].nunique())

@@ -1,0 +1,210 @@
+"""`health tune`: a proposed scorecard, tried on later dates against the one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import HealthError
+from health.backtest.comparison import FIGURES, Comparison
+from health.backtest.contenders import PROPOSED, RULES
+from health.backtest.judge import judge
+from health.backtest.learned_weights import churned_accounts, learn_weights, point_rows
+from health.backtest.past import score_past
+from health.backtest.proposal import changes, proposal_toml, with_weights
+from health.backtest.run import FOLDER, Finished, write
+from health.business.company import Company, open_company
+from health.scorecard.score import score_with
+from health.settings.config import Config
+from health.settings.scorecard import Scorecard
+from health.training.rows import build_account_rows
+
+#: Name of the proposal, beside the backtest.
+FILE = "scorecard_proposed.toml"
+_NAMES = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "lift_top_decile": "lift of the riskiest tenth",
+    "precision_at_capacity": "precision at CSM capacity",
+    "recall_at_capacity": "recall at CSM capacity",
+}
+_EXIT_DECLINED = 3
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A proposal and how it did.
+
+    Attributes
+    ----------
+    proposal : Path or None
+        The file; None where the hand-set weights stand.
+    changes : list of dict
+        profile, component, measure, old, new.
+    learnt_until, tested_from : str
+        Last date that was learnt from, and first that old and new were compared on.
+    strength : float
+        λ of the penalty; infinite where the hand-set weights stand.
+    backtest : Finished or None
+        Old against new on the later dates, as a page and figures.
+    """
+
+    proposal: Path | None
+    changes: list[dict[str, Any]]
+    learnt_until: str
+    tested_from: str
+    strength: float
+    backtest: Finished | None
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Old against new; None without a proposal."""
+        return None if self.backtest is None else self.backtest.backtest.together
+
+
+@dataclass(frozen=True)
+class _Periods:
+    """What is learnt from, and what old and new are compared on."""
+
+    train: np.ndarray
+    test: np.ndarray
+    learnt_until: pd.Timestamp
+    tested_from: pd.Timestamp
+
+
+def tune(config: Config, *, output: Path | None = None) -> Tuned:
+    """Learn weights on earlier dates, try them on later ones, and write the proposal.
+
+    The configuration is never changed.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration, with the hand-set weights.
+    output : Path, optional
+        The file to write; ``scorecard_proposed.toml`` in the backtest's folder if missing.
+
+    Raises
+    ------
+    HealthError
+        With exit code 3: too few accounts left, in either part of the time.
+    """
+    company = open_company(config)
+    features = build_account_rows(company.opened.tables, config)
+    scored = score_with(config.score_settings, features).machine_score.notna()
+    periods = _periods(features, scored.to_numpy(), config)
+    sets = point_rows(features, config)
+    learnt = learn_weights(features, sets, periods.train, config)
+    dates = {
+        "learnt_until": str(periods.learnt_until.date()),
+        "tested_from": str(periods.tested_from.date()),
+    }
+    card = config.scorecard if learnt is None else with_weights(config.scorecard, sets, learnt)
+    if learnt is None or card == config.scorecard:
+        return Tuned(None, [], **dates, strength=float("inf"), backtest=None)
+    folder = config.runs_dir / FOLDER if output is None else output.parent
+    path = folder / FILE if output is None else output
+    finished = _old_against_new(company, features, card, periods, folder)
+    _write(path, card, _comments(config, finished, dates, features[periods.train]))
+    return Tuned(
+        path,
+        changes(config.scorecard, card),
+        **dates,
+        strength=learnt.strength,
+        backtest=finished,
+    )
+
+
+def _periods(features: pd.DataFrame, scored: np.ndarray, config: Config) -> _Periods:
+    known = scored & features["churned"].notna().to_numpy()
+    dates = np.sort(features.loc[known, "as_of"].unique())
+    embargo = pd.Timedelta(days=config.labels.horizon_days + config.labels.grace_days)
+    n_tested = max(1, round(config.tune.held_out_share * len(dates)))
+    tested_from = pd.Timestamp(dates[-n_tested]) if len(dates) else pd.Timestamp.max
+    test = known & (features["as_of"] >= tested_from).to_numpy()
+    train = known & (features["as_of"] <= tested_from - embargo).to_numpy()
+    counts = {
+        "learn from": (churned_accounts(features[train]), config.tune.least_churned),
+        "compare on": (churned_accounts(features[test]), config.tune.least_held_out),
+    }
+    _decline(counts, features[known], len(dates), config)
+    return _Periods(train, test, pd.Timestamp(features.loc[train, "as_of"].max()), tested_from)
+
+
+def _decline(
+    counts: Mapping[str, tuple[int, int]], known: pd.DataFrame, n_dates: int, config: Config
+) -> None:
+    short = [
+        f"{there:,} of the accounts to {what} left, at least {least:,} are needed"
+        for what, (there, least) in counts.items()
+        if there < least
+    ]
+    if not short:
+        return
+    raise HealthError(
+        "no weights are learnt: too few accounts left\n"
+        f"  {churned_accounts(known):,} of {known['account_id'].nunique():,} accounts left after "
+        f"one of {n_dates:,} past dates\n" + "\n".join(f"  {line}" for line in short),
+        where=str(config.file),
+        fix="keep the weights that are set by hand, and try again when more history is there",
+        exit_code=_EXIT_DECLINED,
+    )
+
+
+def _old_against_new(
+    company: Company, features: pd.DataFrame, card: Scorecard, periods: _Periods, folder: Path
+) -> Finished:
+    settings = company.config.score_settings.model_copy(update={"scorecard": card})
+    past = score_past(
+        company,
+        accounts=features,
+        first=periods.tested_from.to_pydatetime(),
+        proposed=settings,
+        with_models=False,
+    )
+    return write(judge(past, company.config), company, folder, "tune")
+
+
+def _comments(
+    config: Config, finished: Finished, dates: Mapping[str, str], learnt_from: pd.DataFrame
+) -> list[str]:
+    lines = [
+        f"A scorecard proposed for {config.company or config.file.name}, with weights learnt from "
+        "what happened.",
+        "Nothing uses it until somebody puts it in the place of [scorecard] in the configuration.",
+        "",
+        f"Learnt from dates up to {dates['learnt_until']} ({churned_accounts(learnt_from):,} "
+        "accounts left), tried on dates",
+        f"from {dates['tested_from']} on, on which nothing was learnt:",
+        "",
+    ]
+    return lines + compared_lines(finished.backtest.together)
+
+
+def compared_lines(together: Comparison | None) -> list[str]:
+    """Say old against new, a line a figure, each with its 95 % interval."""
+    if together is None:
+        return ["The later dates hold too little to compare on."]
+    lines = []
+    for figure in FIGURES:
+        old, new = together.figures[RULES.key][figure], together.figures[PROPOSED.key][figure]
+        gain = together.difference(PROPOSED.key, RULES.key, figure)
+        if gain is not None:
+            lines.append(
+                f"{_NAMES[figure]}: {old.value:.3f} ({old.low:.3f} to {old.high:.3f}) before, "
+                f"{new.value:.3f} ({new.low:.3f} to {new.high:.3f}) after, "
+                f"difference {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+            )
+    return lines
+
+
+def _write(path: Path, card: Scorecard, comments: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(proposal_toml(card, comments), encoding="utf-8")
+    temporary.replace(path)

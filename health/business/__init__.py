@@ -1,0 +1,1 @@
+"""The two kinds of business, contracts and orders, and an opened company."""

@@ -1,0 +1,217 @@
+"""A company's tables, opened and checked, and the features of a date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.build import build_features
+from features.catalogue import CATALOGUE
+from features.errors import HealthError
+from features.reading.source import OpenedTables, open_tables
+from features.reading.table_source import TableSource
+from features.tables.point_in_time import collect
+from health.settings.config import Config
+from health.settings.custom_catalogue import own_families
+from health.settings.profiles import require_known_segments
+
+#: Where people write what they did about flags, unless the configuration says otherwise.
+ACTIONS_FILE = "actions.csv"
+#: Columns of a feature table that are read at once.
+_COLUMNS_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Company:
+    """A configuration and the tables it names, opened and checked."""
+
+    config: Config
+    opened: OpenedTables
+
+    @property
+    def data_end(self) -> datetime:
+        """The midnight at or after the data's end: the last date that can be scored."""
+        end: datetime = self.opened.tables.observed_until
+        midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight if midnight == end else midnight + timedelta(days=1)
+
+    @property
+    def data_start(self) -> datetime:
+        """The first time seen in any dated table."""
+        return min(s.first for s in self.opened.summaries if s.first is not None)
+
+
+def open_company(config: Config) -> Company:
+    """Open and validate the tables; InputError with every violation where one is wrong."""
+    opened = open_tables(
+        {**config.tables, **_actions_beside(config)},
+        base=config.base,
+        url=config.data.url,
+        observed_until=config.observed_until,
+        allow=config.checks.allow,
+        memory_limit=config.data.memory_limit,
+        rollups=config.rollups_dir,
+    )
+    _check_profiles(config, opened)
+    return Company(config, opened)
+
+
+def actions_file(config: Config) -> Path:
+    """Return the CSV file that holds what people did about flags.
+
+    Raises
+    ------
+    HealthError
+        The table is configured as something that cannot be added to.
+    """
+    source = config.tables.get("actions")
+    if source is None:
+        return config.base / ACTIONS_FILE
+    if source.path is None or source.columns or not source.path.endswith(".csv"):
+        raise HealthError(
+            f"the table actions is {source.label}, which nothing can be added to",
+            where="tables.actions",
+            fix="give it the path of a CSV file without renamed columns, or add the outcomes "
+            "where the table comes from",
+        )
+    return config.base / source.path
+
+
+def _actions_beside(config: Config) -> dict[str, TableSource]:
+    """Return `actions.csv` beside the configuration, where it is there and not configured."""
+    if "actions" in config.tables or not (config.base / ACTIONS_FILE).is_file():
+        return {}
+    return {"actions": TableSource(path=ACTIONS_FILE)}
+
+
+def _check_profiles(config: Config, opened: OpenedTables) -> None:
+    """Hold the segments that profiles name against those that accounts have."""
+    if not any(profile.segment for profile in config.scorecard.profiles):
+        return
+    segments: set[str] = set()
+    if opened.tables.has("accounts", "segment"):
+        found = collect(opened.tables["accounts"].select("segment").unique())
+        segments = set(found["segment"].dropna())
+    require_known_segments(config.scorecard, segments, where=str(config.file))
+
+
+def resolve_as_of(company: Company, as_of: datetime | None, *, today: datetime) -> datetime:
+    """Return the date to score: the one asked for, else the last as_of_weekday there is data for.
+
+    Raises
+    ------
+    HealthError
+        The date lies outside the data.
+    """
+    end = company.data_end
+    if as_of is None:
+        last = min(end, today.replace(hour=0, minute=0, second=0, microsecond=0))
+        return last - timedelta(days=(last.weekday() - company.config.weekday) % 7)
+    if not company.data_start < as_of <= end:
+        raise HealthError(
+            f"{as_of.date()} is outside the data, which runs from "
+            f"{company.data_start.date()} to {end.date()}",
+            where="--as-of",
+            fix=f"give a date after {company.data_start.date()} and up to {end.date()}",
+        )
+    return as_of
+
+
+def write_features(config: Config, as_of: datetime | None, output: Path, *, today: datetime) -> int:
+    """Write the feature table as of a date to a Parquet or CSV file; return its row count."""
+    if output.suffix not in {".parquet", ".csv"}:
+        raise HealthError(
+            f"cannot write {output.suffix or 'a file without an ending'}",
+            where=str(output),
+            fix="end the name in .parquet or .csv",
+        )
+    company = open_company(config)
+    features = features_of(company, resolve_as_of(company, as_of, today=today))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        if output.suffix == ".csv":
+            features.to_csv(temporary, index=False)
+        else:
+            features.to_parquet(temporary, index=False)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(features)
+
+
+def features_of(company: Company, day: datetime) -> pd.DataFrame:
+    """Build the features of every paying account as of a date; HealthError where none pays."""
+    config = company.config
+    features = build_features(
+        company.opened.tables, [day], config.feature_settings, extra=own_families(config)
+    )
+    if features.empty:
+        raise HealthError(
+            f"no account pays on {day.date()}",
+            where="subscriptions or orders",
+            fix="give a date on which subscriptions run (mrr above 0), or before which something "
+            "was ordered, or check started_at, ended_at and mrr",
+        )
+    return features
+
+
+def _read_by_columns(file: Path) -> pd.DataFrame:
+    """Read a wide Parquet file without holding all of it twice on the way."""
+    names = pq.read_schema(file).names
+    groups = [
+        names[begin : begin + _COLUMNS_AT_ONCE] for begin in range(0, len(names), _COLUMNS_AT_ONCE)
+    ]
+    columns: dict[str, pd.Series[Any]] = {}
+    for group in groups:
+        some = pd.read_parquet(file, columns=group)
+        columns |= {name: some[name] for name in group}
+        pa.default_memory_pool().release_unused()
+    return pd.DataFrame(columns, copy=False)
+
+
+def read_features(file: Path, day: datetime) -> pd.DataFrame:
+    """Read a feature table of one date, as `write_features` leaves it.
+
+    Raises
+    ------
+    HealthError
+        The file cannot be read, is of another date, lacks a feature or has an account twice.
+    """
+    try:
+        features = _read_by_columns(file)
+    except (OSError, pa.ArrowException) as error:
+        raise HealthError(
+            f"not a readable feature table: {str(error).splitlines()[0]}",
+            where=str(file),
+            fix="give a .parquet file that `health features` wrote",
+        ) from None
+    missing = sorted({"account_id", "as_of", *CATALOGUE} - set(features.columns))
+    if missing:
+        raise HealthError(
+            f"has no column {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
+            where=str(file),
+            fix="write it again with `health features`",
+        )
+    dates = features["as_of"].unique()
+    if len(dates) != 1 or pd.Timestamp(dates[0]) != pd.Timestamp(day):
+        told = ", ".join(f"{pd.Timestamp(d):%Y-%m-%d}" for d in dates[:3]) or "no date"
+        raise HealthError(
+            f"is of {told}, not of {day.date()}",
+            where=str(file),
+            fix="give --as-of the date of the table",
+        )
+    again = features["account_id"][features["account_id"].duplicated()]
+    if len(again):
+        raise HealthError(
+            f"{len(again):,} rows repeat an account_id, e.g. {again.iloc[0]!r}",
+            where=str(file),
+            fix="leave one row an account; `health features` writes no more than that",
+        )
+    return features

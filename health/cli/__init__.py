@@ -1,0 +1,5 @@
+"""The `health` command."""
+
+from health.cli.commands import main
+
+__all__ = ["main"]

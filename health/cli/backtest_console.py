@@ -1,0 +1,74 @@
+"""What the terminal says of a backtest, and of learnt weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from health.backtest.run import Finished
+from health.backtest.tune import Tuned, compared_lines
+from health.cli.console import say
+from models.evaluation.ranking import Interval
+
+
+def backtest_summary(console: Console, finished: Finished) -> None:
+    """Print the answer, the contenders, and where the page is."""
+    console.print(f"[bold]{escape(finished.verdict.headline)}[/]", highlight=False)
+    for sentence in finished.verdict.sentences:
+        say(console, f"  {sentence}")
+    _contenders(console, finished)
+    say(console, f"Page:    {finished.page}")
+    say(console, f"Figures: {finished.figures}")
+
+
+def _contenders(console: Console, finished: Finished) -> None:
+    together = finished.backtest.together
+    if together is None:
+        return
+    table = Table("ranked by", "AUC", "average precision", "lift", "precision", "recall", box=None)
+    for contender in finished.backtest.contenders:
+        figures = together.figures[contender.key]
+        table.add_row(contender.title, *(_shown(figures[name]) for name in figures))
+    counts = together.counts
+    console.print(table)
+    say(
+        console,
+        f"On the same {counts.rows:,} rows of {counts.dates:,} dates, "
+        f"{counts.churned_accounts:,} of {counts.accounts:,} accounts left; in brackets the 95 % "
+        f"interval; precision and recall of CSMs' lists, which have room for {together.listed:,} "
+        "of these rows.",
+    )
+
+
+def _shown(figure: Interval) -> str:
+    return f"{figure.value:.2f} ({figure.low:.2f}-{figure.high:.2f})"
+
+
+def tuned(console: Console, result: Tuned, config: Path) -> None:
+    """Print old and new weights, how they did, and where the proposal is."""
+    if result.proposal is None or result.backtest is None:
+        say(
+            console,
+            f"The hand-set weights stand: on dates up to {result.learnt_until} no other weights "
+            "foretold better who left. Nothing was written.",
+        )
+        return
+    table = Table("component", "measure", "old", "new", box=None)
+    for line in result.changes:
+        name = "" if line["measure"] else escape(line["component"])
+        old, new = (f"{line[key]:g}" for key in ("old", "new"))
+        table.add_row(name, line["measure"], old, new)
+    console.print(table)
+    say(
+        console,
+        f"Learnt from dates up to {result.learnt_until}; old against new on the dates from "
+        f"{result.tested_from} on:",
+    )
+    for text in compared_lines(result.comparison):
+        say(console, f"  {text}")
+    say(console, f"Proposal: {result.proposal}")
+    say(console, f"Old against new in the backtest: {result.backtest.page}")
+    say(console, f"{config} is as it was: adopt the proposal by putting it there yourself.")

@@ -1,0 +1,365 @@
+"""The `health` command: arguments in, exit codes out; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from features.errors import HealthError
+from health.cli import console as show
+from health.cli.arguments import AsOf, ConfigPath, RunOf
+from health.cli.scorecard_commands import add_scorecard_commands
+
+app = typer.Typer(
+    help="Customer health: score, churn risk, lifetime value and expansion lists.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+actions_app = typer.Typer(help="What people did about flags.", no_args_is_help=True)
+app.add_typer(actions_app, name="actions")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path(
+        "demo"
+    ),
+    accounts: Annotated[
+        int, typer.Option(min=100, max=100_000, help="Size of the demo company.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another company.")] = 7,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make the folder's demo company anew.")
+    ] = False,
+) -> None:
+    """Make a demo company, train, score, and tell where the report is."""
+    from health.cli.demo_command import run_demo
+
+    run_demo(
+        folder, accounts=accounts, seed=seed, replace=replace, console=_console(), today=_now()
+    )
+
+
+@app.command()
+def check(config: ConfigPath) -> None:
+    """Read and validate the tables; exit 2 and every violation where one is wrong."""
+    from health.business.company import open_company
+    from health.settings.config import load_config
+
+    show.check_report(_console(), open_company(load_config(config)))
+
+
+@app.command()
+def features(
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A health.toml.")] = None,
+    as_of: AsOf = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .parquet or .csv file."),
+    ] = None,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="Print the catalogue of features instead.")
+    ] = False,
+) -> None:
+    """Write the feature table as of a date."""
+    from health.business.company import write_features
+    from health.settings.config import load_config
+
+    if list_all:
+        from features.catalogue import CATALOGUE
+        from health.settings.custom_catalogue import catalogue_of
+
+        known = CATALOGUE if config is None else catalogue_of(load_config(config))
+        show.catalogue(_console(), known)
+        return
+    if config is None or output is None:
+        raise HealthError(
+            "needs a configuration and an output file",
+            where="health features",
+            fix="health features CONFIG --as-of DATE -o features.parquet, or --list",
+        )
+    rows = write_features(load_config(config), as_of, output, today=_now())
+    show.say(_console(), f"{rows:,} accounts written to {output}")
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Learn only from what was known before."
+        ),
+    ] = None,
+    promote: Annotated[
+        bool,
+        typer.Option(help="Let the version score, unless it leaks or is worse than the champion."),
+    ] = True,
+) -> None:
+    """Train on past dates, evaluate on later ones, and leave a model version."""
+    from health.cli.training_console import training
+    from health.settings.config import load_config
+    from health.training.train import train_version
+
+    console, loaded = _console(), load_config(config)
+    at, by = _signed()
+    trained = train_version(
+        loaded, until=until, promoted=promote, at=at, by=by, say=lambda t: show.say(console, t)
+    )
+    training(console, trained, loaded)
+
+
+@app.command()
+def score(
+    config: ConfigPath,
+    as_of: AsOf = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Score a date again; the old run is kept.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait where another run is at work; default: leave.")
+    ] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GATE", help="Publish though this gate fails; may be repeated."),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A feature table of the date, instead of building one."),
+    ] = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log JSON lines on standard error, and no summary.")
+    ] = False,
+) -> None:
+    """Score every paying account and publish the run: the weekly batch."""
+    from health.cli.score_command import run_score
+
+    run_score(
+        config,
+        as_of,
+        replace=replace,
+        wait=wait,
+        accepted=tuple(accept or ()),
+        features=features,
+        log_json=log_json,
+        console=_console(),
+        clock=_now,
+    )
+
+
+@app.command("list")
+def show_list(
+    config: ConfigPath,
+    flag: Annotated[
+        str,
+        typer.Option(
+            help="at_risk, upsell, cross_sell, renewal, advocate, leaving or silent.",
+            metavar="FLAG",
+        ),
+    ] = "at_risk",
+    csm: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only the accounts of this CSM.")
+    ] = None,
+    as_of: RunOf = None,
+) -> None:
+    """Print one list of the last run, or of a date's."""
+    from health.cli.list_console import print_list
+    from health.flags.listing import read_list
+    from health.settings.config import load_config
+
+    print_list(_console(), read_list(load_config(config), flag, csm, as_of))
+
+
+@actions_app.command("import")
+def import_actions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A filled-in flags.xlsx.")],
+    config: Annotated[Path, typer.Option(metavar="CONFIG", help="A health.toml.")] = Path(
+        "health.toml"
+    ),
+    author: Annotated[str, typer.Option(metavar="NAME", help="Who filled it in.")] = "",
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="When it was done. Default: now."),
+    ] = None,
+) -> None:
+    """Add the outcomes of a filled-in workbook to actions.csv; the same file twice adds nothing."""
+    from health.business.company import actions_file
+    from health.settings.config import load_config
+    from health.workbook.outcomes import import_outcomes
+
+    target = actions_file(load_config(config))
+    done = import_outcomes(file, target, at=at or _now().replace(microsecond=0), author=author)
+    show.say(_console(), f"{done.added:,} added, {done.known:,} known before, in {done.file}")
+
+
+@app.command()
+def explain(
+    config: ConfigPath,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account_id.")],
+    as_of: RunOf = None,
+) -> None:
+    """Explain one account from the last run: score, reasons, change, history."""
+    from health.scoring.explain import explain_account
+    from health.settings.config import load_config
+
+    found = explain_account(load_config(config), account, as_of)
+    show.explanation(_console(), found)
+
+
+@app.command()
+def backtest(
+    config: ConfigPath,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="DATE", help="First past date to score."
+        ),
+    ] = None,
+    scorecard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Hold the [scorecard] of this TOML file against the configured."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where to write. Default: backtest/ in runs_dir."
+        ),
+    ] = None,
+) -> None:
+    """Score past dates with what was known then, and compare with what happened."""
+    from health.backtest.run import run_backtest
+    from health.cli.backtest_console import backtest_summary
+    from health.settings.config import load_config
+
+    finished = run_backtest(load_config(config), first=first, scorecard=scorecard, output=output)
+    backtest_summary(_console(), finished)
+
+
+@app.command()
+def tune(
+    config: ConfigPath,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The proposal. Default: backtest/scorecard_proposed.toml in runs_dir.",
+        ),
+    ] = None,
+) -> None:
+    """Learn the scorecard's weights from past outcomes; write a proposal, change nothing."""
+    from health.backtest.tune import tune as learn
+    from health.cli.backtest_console import tuned
+    from health.settings.config import load_config
+
+    tuned(_console(), learn(load_config(config), output=output), config)
+
+
+@app.command()
+def experiment(
+    config: ConfigPath,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="With what was known before."),
+    ] = None,
+) -> None:
+    """Compare treated with control accounts: churn, health, MRR, with intervals and doubts."""
+    from health.cli.experiment_console import print_readouts
+    from health.experiment.readout import read_out
+    from health.settings.config import load_config
+
+    print_readouts(_console(), read_out(load_config(config), until=until))
+
+
+@app.command()
+def models(
+    config: ConfigPath,
+    action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote it whatever speaks against it.")
+    ] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with name and time.")
+    ] = "",
+) -> None:
+    """List the model versions with their evaluation, or promote one."""
+    from health.cli import training_console as console
+    from health.settings.config import load_config
+    from health.training import registry
+
+    loaded = load_config(config)
+    if action is not None:
+        if action != "promote" or version is None:
+            raise HealthError(
+                f"cannot {action!r}",
+                where="health models",
+                fix="health models CONFIG, or health models CONFIG promote VERSION",
+            )
+        from health.training.promotion import promote_version, require_reason, weigh
+
+        require_reason(force=force, reason=reason)
+        decision = weigh(loaded, version)
+        console.compared(_console(), decision)
+        at, by = _signed()
+        if version == decision.champion:
+            show.say(_console(), f"{version} is the champion already.")
+        else:
+            promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
+    console.versions(_console(), loaded.models_dir, registry.champion(loaded.models_dir))
+
+
+add_scorecard_commands(app)
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 a fault of ours, 2 bad input, 3 a gate failed."""
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app()
+    except HealthError as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:
+        errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def _signed() -> tuple[str, str]:
+    """Return the time and the person, for the records."""
+    import getpass
+
+    try:
+        by = getpass.getuser()
+    except (KeyError, OSError):
+        by = "unknown"
+    return _now().isoformat(timespec="seconds"), by
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+if __name__ == "__main__":
+    main()

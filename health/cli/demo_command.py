@@ -1,0 +1,102 @@
+"""`health demo`: a made-up company, its models and its first runs in one folder."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from features.errors import HealthError
+from health.cli import console as show
+from health.cli.training_console import training
+from health.demo import DemoCompany, simulate_company, write_company
+from health.settings.config import Config, load_config
+from health.training.train import train_version
+from health.weekly.batch import score_run
+
+#: What a demo leaves in its folder.
+_MADE = ("tables", "models", "runs", "health.toml", "truth.parquet")
+
+
+def run_demo(
+    folder: Path, *, accounts: int, seed: int, replace: bool, console: Console, today: datetime
+) -> None:
+    """Simulate a company, train on it, score its last two weeks and print the summary.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets health.toml, tables, truth.parquet, models and runs.
+    accounts : int
+        How many accounts the company has.
+    seed : int
+        Another seed, another company.
+    replace : bool
+        Remove what an earlier demo left in the folder.
+    console : Console
+        Where the summary is printed.
+    today : datetime
+        The time of the run, for run.json.
+
+    Raises
+    ------
+    HealthError
+        The folder holds an earlier demo and `replace` is not given.
+    """
+    _clear(folder, replace=replace)
+    with console.status("Making the demo company"):
+        company = simulate_company(accounts, seed=seed)
+        write_company(company, folder)
+        text = files("health.demo").joinpath("health.toml").read_text(encoding="utf-8")
+        text = text.replace("OBSERVED_UNTIL", str(company.observed_until.date()))
+        (folder / "health.toml").write_text(text, encoding="utf-8")
+    config = load_config(folder / "health.toml")
+    end = company.observed_until
+    last = end - timedelta(days=(end.weekday() - config.weekday) % 7)
+    show.say(
+        console,
+        f"Demo company of {accounts:,} accounts in {folder}/tables: "
+        + ", ".join(
+            f"{len(t):,} {name}" for name, t in company.tables.items() if name != "accounts"
+        ),
+    )
+    with console.status("Training on past dates"):
+        trained = train_version(
+            config,
+            truth=_true_probabilities(company, config),
+            at=today.isoformat(timespec="seconds"),
+            by="health demo",
+        )
+    training(console, trained, config)
+    # The week before comes first, so that the last run can say what changed.
+    with console.status("Scoring two weeks"):
+        score_run(config, last - timedelta(days=7), replace=False, today=today)
+        run = score_run(config, last, replace=False, today=today)
+    show.run_summary(console, run)
+    show.say(console, f"Next: health explain {folder / 'health.toml'} ACCOUNT")
+
+
+def _true_probabilities(company: DemoCompany, config: Config) -> pd.DataFrame:
+    """Return the simulator's own probabilities under the names of the models' targets."""
+    days = config.labels.horizon_days
+    names = {f"{target}_probability_{days}d": target for target in ("churn", "upsell")}
+    return company.truth[["account_id", "as_of", *names]].rename(columns=names)
+
+
+def _clear(folder: Path, *, replace: bool) -> None:
+    there = [folder / name for name in _MADE if (folder / name).exists()]
+    if there and not replace:
+        raise HealthError(
+            "there is a demo company already",
+            where=str(folder),
+            fix="give --replace to make it anew, or another folder",
+        )
+    for path in there:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

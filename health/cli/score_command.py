@@ -1,0 +1,86 @@
+"""`health score` at the command line: who is told, and how."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from features.errors import HealthError
+from health.cli import console as show
+from health.settings.config import load_config
+from health.weekly.batch import RunResult, score_run
+from health.weekly.progress import Bars, Lines, Voice
+
+
+def run_score(
+    config: Path,
+    as_of: datetime | None,
+    *,
+    replace: bool,
+    wait: bool,
+    accepted: tuple[str, ...],
+    features: Path | None,
+    log_json: bool,
+    console: Console,
+    clock: Callable[[], datetime],
+) -> None:
+    """Score, say what happens on standard error, and print the summary.
+
+    With `log_json` every line of standard error is a JSON object, a fault is one too, and no
+    summary is printed.
+
+    Raises
+    ------
+    HealthError
+        As `score_run`; with `log_json` it has been told already, and SystemExit carries its code.
+    """
+    with _voice(clock, log_json=log_json) as voice:
+        try:
+            run = score_run(
+                load_config(config),
+                as_of,
+                replace=replace,
+                today=clock(),
+                wait=wait,
+                accepted=accepted,
+                features=features,
+                voice=voice,
+            )
+        except HealthError as error:
+            if not log_json:
+                raise
+            told = {"exit_code": error.exit_code, "where": error.where, "fix": error.fix}
+            voice.event("failed", error.what, **told)
+            sys.exit(error.exit_code)
+        if log_json:
+            _tell(voice, run)
+    if not log_json:
+        show.run_summary(console, run)
+
+
+@contextmanager
+def _voice(clock: Callable[[], datetime], *, log_json: bool) -> Iterator[Voice]:
+    """Speak to a person where there is a terminal, to a log elsewhere."""
+    if log_json or not sys.stderr.isatty():
+        yield Lines(sys.stderr, clock, as_json=log_json)
+        return
+    with Bars(Console(stderr=True)) as bars:
+        yield bars
+
+
+def _tell(voice: Voice, run: RunResult) -> None:
+    for warning in run.info["warnings"]:
+        voice.event("warning", warning)
+    figures = {
+        "as_of": run.info["as_of"],
+        "folder": str(run.published.folder),
+        "accounts": len(run.scored.scores),
+        "flags": run.info["flags"],
+        "seconds": run.info["timings"],
+    }
+    voice.event("published", f"published {run.published.folder}", **figures)

@@ -1,0 +1,73 @@
+"""Commands about the health score: the portfolio, overrides, history under another scorecard."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from health.cli.arguments import ConfigPath, RunOf
+
+
+def add_scorecard_commands(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    app.command()(portfolio)
+    app.command()(overrides)
+    app.command()(restate)
+
+
+def portfolio(
+    config: ConfigPath,
+    by: Annotated[str, typer.Option(metavar="BY", help="csm, segment, parent or all.")] = "csm",
+    weight: Annotated[
+        str, typer.Option(metavar="WEIGHT", help="mrr or account: what an account counts by.")
+    ] = "mrr",
+    as_of: RunOf = None,
+) -> None:
+    """Print the health of the book by CSM, segment or parent account."""
+    from health.cli.scorecard_console import print_portfolio
+    from health.scoring.portfolio_report import read_portfolio
+    from health.settings.config import load_config
+
+    print_portfolio(_console(), read_portfolio(load_config(config), by, weight, as_of))
+
+
+def overrides(config: ConfigPath) -> None:
+    """Print who was right where people overrode the score: they, or the machine."""
+    from health.cli.scorecard_console import print_verdicts
+    from health.scoring.override_report import report_overrides
+    from health.settings.config import load_config
+
+    print_verdicts(_console(), report_overrides(load_config(config)))
+
+
+def restate(
+    config: ConfigPath,
+    new: Annotated[
+        Path,
+        typer.Option(
+            "--config",
+            metavar="NEW",
+            help="A file whose scorecard, stages and peer_group score history again.",
+        ),
+    ],
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Only runs from this date on."),
+    ] = None,
+) -> None:
+    """Score the published dates again under another scorecard; what was published stays."""
+    from health.cli.restate_console import print_restatement
+    from health.restate.write import restate_history
+    from health.settings.config import load_config
+
+    old, other = load_config(config), load_config(config, scorecard_of=new)
+    print_restatement(_console(), *restate_history(old, other.score_settings, since))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)

@@ -1,0 +1,130 @@
+"""What the terminal says of versions: how they were trained, judged and promoted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from health.cli.console import say
+from health.presentation.wording import percent
+from health.training import registry
+
+if TYPE_CHECKING:
+    from health.settings.config import Config
+    from health.training.promotion import Decision
+    from health.training.train import Trained
+
+
+def training(console: Console, trained: Trained, config: Config) -> None:
+    """Print what was trained, how well it did on later dates, and whether it scores now."""
+    version = trained.version
+    rows, dates = version.manifest["rows"], version.manifest["training_dates"]
+    say(
+        console,
+        f"Model version {version.name}: {rows['accounts']:,} accounts on {len(dates)} dates, "
+        f"{dates[0]} to {dates[-1]}",
+    )
+    _evaluation(console, version, indent="  ")
+    compared(console, trained.decision)
+    for stop in trained.decision.stops:
+        console.print("[red]stop[/] ", end="")
+        say(console, stop)
+    if trained.promoted:
+        say(console, "It scores from now on.")
+    elif trained.decision.passes:
+        why = trained.held_back or "as asked"
+        say(console, f"Not promoted, {why}: `{_promote(config, version.name)}` does it.")
+    else:
+        stays = "It stays a challenger" if trained.decision.champion else "It does not score yet"
+        say(
+            console,
+            f"{stays}. Mend what is named and train again; or, knowing better, "
+            f'`{_promote(config, version.name)} --force --reason "…"`.',
+        )
+    page = config.models_dir / version.name / "evaluation.html"
+    if page.is_file():
+        say(console, f"Evaluation: {page}")
+
+
+def compared(console: Console, weighed: Decision) -> None:
+    """Print how a version stands against the champion."""
+    if weighed.compared:
+        say(console, f"Against the champion {weighed.champion}:")
+    for c in weighed.compared:
+        say(console, f"  {c.target.replace('_', '-')}: {c.verdict}; {c.why}")
+    if weighed.note:
+        console.print("[yellow]note[/] ", end="")
+        say(console, weighed.note)
+
+
+def versions(console: Console, models_dir: Path, champion: str | None) -> None:
+    """Print the model versions, oldest first, the champion marked, with its last promotion."""
+    found = registry.list_versions(models_dir)
+    if not found:
+        say(console, "No model version yet; run `health train`.")
+    promoted = {str(line["version"]): line for line in registry.promotions(models_dir)}
+    for version in found:
+        mark = "*" if version.name == champion else " "
+        say(console, f"{mark} {version.name}{_trained(models_dir / version.name)}")
+        if not registry.is_sealed(version.name, version.manifest):
+            console.print("    [red]changed[/] ", end="")
+            say(console, "its manifest is not the one it was trained with: it will be refused")
+        _evaluation(console, version, indent="    ")
+        if version.name in promoted:
+            say(console, f"    {_promotion(promoted[version.name])}")
+        for leak in version.manifest.get("leaks", []):
+            say(console, f"    leak: {leak['feature']}: {leak['why']}")
+
+
+def _trained(folder: Path) -> str:
+    try:
+        note = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
+        return f" trained {note['at']} by {note['by']}" if note["at"] else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        # A note for people: where it is lost, nothing else is.
+        return ""
+
+
+def _promotion(line: dict[str, Any]) -> str:
+    forced = "forced past " + "; ".join(line["stops"]) if line.get("forced") else ""
+    parts = [f"promoted {line.get('at', '')} by {line.get('by', '')}", forced, line.get("reason")]
+    return ": ".join(str(part) for part in parts if part)
+
+
+def _promote(config: Config, name: str) -> str:
+    return f"health models {config.file} promote {name}"
+
+
+def _evaluation(console: Console, version: registry.Version, *, indent: str) -> None:
+    for target, evaluation in version.manifest["evaluation"].items():
+        line = evaluation_line(evaluation)
+        say(console, f"{indent}{target.replace('_', '-')}: {line}")
+
+
+def evaluation_line(evaluation: dict[str, Any]) -> str:
+    """Say in one line how a model was judged, and why where no model is used."""
+    auc, oracle = evaluation.get("auc"), evaluation.get("oracle_auc")
+    parts = [f"basis: {evaluation['basis']}"]
+    if auc:
+        low, high = auc.get("low") or float("nan"), auc.get("high") or float("nan")
+        parts.append(f"AUC {auc['value']:.3f} on later dates (95 % {low:.3f} to {high:.3f})")
+    if oracle:
+        own = evaluation["auc_beside_oracle"]
+        parts.append(
+            f"the oracle, who knows the true chances, {oracle:.3f}: "
+            f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
+        )
+    if evaluation.get("purchases"):
+        sums = evaluation["purchases"]
+        parts.append(f"{sums['expected']:,.0f} purchases expected, {sums['actual']:,.0f} came")
+    if evaluation.get("base_rate") is not None:
+        parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
+    small = evaluation.get("small_model")
+    if small:
+        parts.append(f"{small['chosen']} chosen: {small['why']}")
+    if not evaluation.get("has_signal") and evaluation.get("note"):
+        parts.append(evaluation["note"])
+    return "; ".join(parts)

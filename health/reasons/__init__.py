@@ -1,0 +1,1 @@
+"""Reasons: contributions turned into sentences."""

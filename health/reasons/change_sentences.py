@@ -1,0 +1,94 @@
+"""What moved, in a sentence: a measure's value before and now."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+from features.catalogue import CATALOGUE
+from features.definitions.feature import Feature
+
+_VALUE = ": {value}"
+
+
+def measure_title(name: str) -> str:
+    """Return what a measure counts, in words.
+
+    Examples
+    --------
+    >>> measure_title("usage_active_users_28d"), measure_title("notice_given")
+    ('active users in the last 28 days', 'notice given')
+    """
+    feature = CATALOGUE.get(name)
+    if feature is None or _VALUE not in feature.sentence:
+        return name.replace("_", " ")
+    return _uncapital(feature.sentence.partition(_VALUE)[0])
+
+
+def moved(name: str, before: float, now: float) -> str:
+    """Say from what to what a measure moved.
+
+    Parameters
+    ----------
+    name : str
+        A feature of the catalogue.
+    before, now : float
+        Its values; NaN where there was none.
+
+    Examples
+    --------
+    >>> moved("usage_active_users_28d", 14, 6)
+    'Active users in the last 28 days fell from 14 to 6'
+    >>> moved("usage_events_trend", 0.0, math.log(0.7))
+    'Use is down 30 % against its own baseline (before: unchanged)'
+    >>> moved("surveys_nps_latest", math.nan, 9)
+    'New: the latest answer to whether they would recommend us: 9 of 10'
+    """
+    feature = CATALOGUE.get(name) or _unknown(name)
+    if math.isnan(now):
+        return f"{feature.describe(now)} (before: {_short(feature, before)})"
+    if math.isnan(before):
+        return f"New: {_uncapital(feature.describe(now))}"
+    told = _short(feature, before)
+    if told == _short(feature, now):
+        return f"{feature.describe(now)} (about as before)"
+    noun, colon, unit = feature.sentence.partition(_VALUE)
+    if colon:
+        verb = "fell" if now < before else "rose"
+        return f"{noun} {verb} from {told} to {_short(feature, now)}{unit}"
+    if feature.unit == "flag":
+        return feature.describe(now)
+    return f"{feature.describe(now)} (before: {told})"
+
+
+def _short(feature: Feature, value: float) -> str:
+    """Return a value as its sentence would say it, without the sentence."""
+    return _bare(feature).describe(value)
+
+
+@cache
+def _bare(feature: Feature) -> Feature:
+    zero = "0 %" if feature.unit == "share" else "0"
+    return replace(feature, sentence="{value}", zero_means=zero, null_means="not known")
+
+
+def _unknown(name: str) -> Feature:
+    """Stand in for a feature of one's own, or one that the catalogue had in an older run."""
+    title = name.replace("_", " ").capitalize()
+    return Feature(
+        name=name,
+        family="own",
+        table="",
+        window_days=None,
+        unit="points",
+        direction=0,
+        null_means=f"{title}: not known",
+        zero_means=f"{title}: 0",
+        sentence=title + _VALUE,
+    )
+
+
+def _uncapital(text: str) -> str:
+    """Begin a text with a small letter, unless its first word is an abbreviation."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -1,0 +1,74 @@
+"""Reasons by family of features: what use, support, answers and contract each add."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from features.catalogue import CATALOGUE
+from health.reasons.reasons import BASELINE
+
+#: What a family is called in a sentence.
+TITLES = {
+    "usage": "Use of the product",
+    "tickets": "Support",
+    "surveys": "What their people say",
+    "commercial": "The contract",
+    "journey": "The way to first value",
+    "orders": "Their orders",
+    "account": "What kind of account it is",
+}
+#: Sentences named of one family.
+_NAMED = 2
+
+
+def family_of(term: str) -> str:
+    """Return the family of a reason's term; ``account`` where it is nothing of ours."""
+    if term in CATALOGUE:
+        return CATALOGUE[term].family
+    return "orders" if term.startswith("orders_") else "account"
+
+
+def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
+    """Add up the reasons of one output by account and family, with a sentence each.
+
+    Parameters
+    ----------
+    reasons : pd.DataFrame
+        Rows of one probability, as from `reason_rows`: account_id, term, contribution, text.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts × n_families, 4)
+        account_id, family, contribution (log-odds; with the baseline's they sum to the published
+        figure) and text, which names the reasons that pull the family's way most; strongest
+        first within an account.
+    """
+    terms = reasons[reasons["term"] != BASELINE]
+    terms = terms.assign(family=terms["term"].map(family_of))
+    total = terms.groupby(["account_id", "family"])["contribution"].transform("sum")
+    # Only what pulls the way the whole family pulls explains it.
+    pulls = terms["contribution"].where(terms["contribution"] * total > 0, 0.0).abs()
+    ordered = terms.assign(total=total, pulls=pulls).sort_values(
+        ["account_id", "family", "pulls", "term"], ascending=[True, True, False, True]
+    )
+    named = ordered[ordered["pulls"] > 0].groupby(["account_id", "family"]).head(_NAMED)
+    said = named.groupby(["account_id", "family"])["text"].agg("; ".join)
+    summed = ordered.groupby(["account_id", "family"])["total"].first()
+    table = pd.DataFrame({"contribution": summed, "said": said}).reset_index()
+    table["text"] = [
+        _sentence(str(family), float(pull), said)
+        for family, pull, said in zip(
+            table["family"], table["contribution"], table["said"], strict=True
+        )
+    ]
+    order = table["contribution"].abs().sort_values(ascending=False, kind="stable").index
+    strongest = table.loc[order].sort_values("account_id", kind="stable")
+    return strongest[["account_id", "family", "contribution", "text"]].reset_index(drop=True)
+
+
+def _sentence(family: str, contribution: float, said: object) -> str:
+    title = TITLES.get(family, family.capitalize())
+    if not isinstance(said, str):
+        return f"{title} makes no difference"
+    way = "raises" if contribution > 0 else "lowers"
+    return f"{title} {way} it: {said}"

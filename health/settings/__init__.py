@@ -1,0 +1,1 @@
+"""Every section of the configuration."""

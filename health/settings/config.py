@@ -1,0 +1,330 @@
+"""The configuration: one typed object, read once from one TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from features.definitions.settings import FeatureSettings
+from features.errors import HealthError
+from features.reading.table_source import TableSource
+from features.tables.connection import MEMORY_LIMIT
+from features.tables.schema import TABLES
+from health.settings.backtest import BacktestConfig
+from health.settings.clv import ClvConfig, ReasonsConfig
+from health.settings.custom import OwnConfig
+from health.settings.custom_features import families_of
+from health.settings.expansion import ExpansionConfig
+from health.settings.features import FeatureConfig
+from health.settings.flags import DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
+from health.settings.measure import OWN_FEATURES
+from health.settings.profiles import unknown_stages
+from health.settings.report import ReportConfig
+from health.settings.score import PeerGroup, ScoreSettings
+from health.settings.scorecard import Scorecard
+from health.settings.section import Section
+from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
+from health.settings.training import LabelsConfig, TrainingConfig
+from health.settings.tune import TuneConfig
+from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig
+
+#: Settings that change no figure.
+_NO_FIGURE: Any = {
+    "models_dir": True,
+    "runs_dir": True,
+    "rollups_dir": True,
+    "gates": True,
+    "monitor": True,
+    "alerts": True,
+    "backtest": True,
+    "tune": True,
+    "data": {"memory_limit": True},
+}
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+#: The keys that decide a health score.
+SCORE_KEYS = frozenset({"scorecard", "stages", "peer_group"})
+
+
+class DataConfig(Section):
+    """Where the tables are, and the engine that features run on.
+
+    Attributes
+    ----------
+    url : str
+        ``duckdb://`` (in this process), ``duckdb:///company.duckdb``, ``spark+local`` or
+        ``spark://host:port``.
+    memory_limit : str
+        What DuckDB may hold in memory; the rest goes to the system's temporary folder.
+    """
+
+    url: str = "duckdb://"
+    memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$")
+
+
+class ChecksConfig(Section):
+    """Which violations stop no run.
+
+    Attributes
+    ----------
+    allow : tuple of str
+        Codes of violations that are reported as warnings instead.
+    """
+
+    allow: tuple[str, ...] = ()
+
+
+class Config(Section):
+    """Everything a run is told, read from one TOML file.
+
+    Attributes
+    ----------
+    company : str
+        The name in the headings of reports.
+    currency : str
+        Of every amount; subscriptions in another one are refused.
+    as_of_weekday : str
+        The day on whose midnight (UTC) accounts are scored.
+    observed_until : datetime, optional
+        The data ends here; else at the last time seen in usage, tickets, surveys and orders.
+    peer_group : str
+        The attribute of accounts whose equals are peers.
+    models_dir, runs_dir, rollups_dir : Path
+        Where versions, runs and kept roll-ups are written, beside the configuration.
+    tables : dict of str to TableSource
+        By table, where its rows are.
+    plays : dict of str to str
+        By flag, the suggested play, where it is another than the one built in.
+    data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
+        Keys of their own.
+    gates, monitor, alerts, expansion, report, own, backtest, tune : Section
+        Keys of their own.
+    base : Path
+        Folder of the file; every relative path starts here.
+    file : Path
+        The file itself.
+    """
+
+    company: str = ""
+    currency: str = "USD"
+    as_of_weekday: Weekday = "sunday"
+    observed_until: datetime | None = None
+    peer_group: PeerGroup = "segment"
+    models_dir: Path = Path("models")
+    runs_dir: Path = Path("runs")
+    rollups_dir: Path = Path("rollups")
+    data: DataConfig = DataConfig()
+    tables: dict[str, TableSource]
+    checks: ChecksConfig = ChecksConfig()
+    labels: LabelsConfig = LabelsConfig()
+    training: TrainingConfig = TrainingConfig()
+    clv: ClvConfig = ClvConfig()
+    reasons: ReasonsConfig = ReasonsConfig()
+    features: FeatureConfig = FeatureConfig()
+    stages: StageConfig = DEFAULT_STAGE_CONFIG
+    scorecard: Scorecard = Scorecard()
+    flags: FlagsConfig = FlagsConfig()
+    gates: GatesConfig = GatesConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    alerts: AlertsConfig = AlertsConfig()
+    expansion: ExpansionConfig = ExpansionConfig()
+    report: ReportConfig = ReportConfig()
+    own: OwnConfig = OwnConfig()
+    backtest: BacktestConfig = BacktestConfig()
+    tune: TuneConfig = TuneConfig()
+    plays: dict[str, str] = Field(default_factory=dict)
+
+    base: Path = Field(default=Path(), exclude=True)
+    file: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+        for name in tables:
+            if name not in TABLES:
+                raise ValueError(f"no table is called {name!r}{_closest(name, TABLES)}")
+        return tables
+
+    @field_validator("plays")
+    @classmethod
+    def _known_flags(cls, plays: dict[str, str]) -> dict[str, str]:
+        for name in plays:
+            if name not in DEFAULT_PLAYS:
+                raise ValueError(f"no flag is called {name!r}{_closest(name, DEFAULT_PLAYS)}")
+        return plays
+
+    @field_validator("observed_until", mode="before")
+    @classmethod
+    def _date_is_midnight(cls, value: Any) -> Any:
+        return datetime(value.year, value.month, value.day) if type(value) is date else value
+
+    @field_validator("observed_until")
+    @classmethod
+    def _naive_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is not None:
+            return value.astimezone(UTC).replace(tzinfo=None)
+        return value
+
+    @model_validator(mode="after")
+    def _absolute_folders(self) -> Config:
+        object.__setattr__(self, "models_dir", self.base / self.models_dir)
+        object.__setattr__(self, "runs_dir", self.base / self.runs_dir)
+        object.__setattr__(self, "rollups_dir", self.base / self.rollups_dir)
+        return self
+
+    @model_validator(mode="after")
+    def _scorecard_of_orders(self) -> Config:
+        if "subscriptions" not in self.tables:
+            object.__setattr__(self, "scorecard", self.scorecard.where_customers_order())
+        return self
+
+    @model_validator(mode="after")
+    def _known_stages(self) -> Config:
+        wrong = unknown_stages(self.scorecard, self.stages)
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def weekday(self) -> int:
+        """The weekday of as_of dates, 0 = Monday."""
+        return WEEKDAYS.index(self.as_of_weekday)
+
+    @property
+    def feature_settings(self) -> FeatureSettings:
+        """What decides the features."""
+        return FeatureSettings(
+            peer_group=self.peer_group,
+            grace_days=self.labels.grace_days,
+            stages=self.stages,
+            **dict(self.features),
+        )
+
+    @property
+    def score_settings(self) -> ScoreSettings:
+        """What decides the health score."""
+        return ScoreSettings(
+            scorecard=self.scorecard, stages=self.stages, peer_group=self.peer_group
+        )
+
+    @property
+    def hash(self) -> str:
+        """Hash of every setting that can change a figure; `_NO_FIGURE` names the others."""
+        settings = self.model_dump(mode="json", exclude=_NO_FIGURE)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def play(self, flag: str) -> str:
+        """Return the suggested play for a kind of flag."""
+        built_in = DEFAULT_PLAYS if "subscriptions" in self.tables else DEFAULT_PLAYS | ORDER_PLAYS
+        return self.plays.get(flag, built_in[flag])
+
+
+def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
+    """Read and validate a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+    scorecard_of : Path, optional
+        Another one, of which the scorecard, the stages and the peer group are taken instead;
+        what it does not set has its default, and anything else in it is not read.
+
+    Raises
+    ------
+    HealthError
+        The file is missing, is no TOML, or holds unknown keys or wrong values; all problems
+        are listed at once.
+    """
+    content, named = _content(path), str(path)
+    if scorecard_of is not None:
+        other = _content(scorecard_of)
+        kept = {key: value for key, value in content.items() if key not in SCORE_KEYS}
+        content = kept | {key: value for key, value in other.items() if key in SCORE_KEYS}
+        named = f"{path} with the scorecard of {scorecard_of}"
+    base = path.resolve().parent
+    try:
+        own = _own_features(content, base)
+        return Config.model_validate(
+            {**content, "base": base, "file": path}, context={OWN_FEATURES: own}
+        )
+    except ValidationError as error:
+        raise HealthError(
+            "the configuration is not valid\n" + "\n".join(_problems(error)),
+            where=named,
+            fix="correct the keys and values named above; health/SETTINGS.md lists every key",
+        ) from None
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise HealthError(
+            "there is no such configuration file",
+            where=str(path),
+            fix="give the path of a health.toml; `health demo` writes one to start from",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HealthError(
+            f"not valid TOML: {error}", where=str(path), fix="mend the line that is named"
+        ) from None
+    except OSError as error:
+        raise HealthError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="check path and permissions"
+        ) from None
+
+
+def _own_features(content: dict[str, Any], base: Path) -> frozenset[str]:
+    """Return the names of the features of one's own, which the scorecard may use."""
+    named = OwnConfig.model_validate(content.get("own", {})).features
+    return frozenset(f.name for family in families_of(base, named) for f in family.features)
+
+
+def _problems(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            siblings = _siblings(problem["loc"][:-1])
+            message = f"unknown key{_closest(str(problem['loc'][-1]), siblings)}"
+        elif problem["type"] == "missing":
+            message = "required, and missing"
+        else:
+            value = problem.get("input")
+            shown = "" if isinstance(value, dict | Config) else f" (got {value!r})"
+            message = problem["msg"].removeprefix("Value error, ") + shown
+        lines.append(f"  {key}: {message}" if key else f"  {message}")
+    return lines
+
+
+def _siblings(loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys known where an unknown one was found."""
+    model: Any = Config
+    for part in loc:
+        if isinstance(part, int) or model is None:
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(
+            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model
+        )
+    return [name for name in model.model_fields if name not in {"base", "file"}]
+
+
+def _closest(name: str, known: Any) -> str:
+    options = sorted(known)
+    match = difflib.get_close_matches(name, options, n=1)
+    return f"; did you mean {match[0]!r}?" if match else f"; known are {', '.join(options)}"

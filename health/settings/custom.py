@@ -1,0 +1,49 @@
+"""Settings that name code of one's own."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from health.settings.section import Section
+
+
+class EstimatorConfig(Section):
+    """A classifier to use in place of the glass box.
+
+    Attributes
+    ----------
+    use : str
+        ``module:Class``, of a module beside the configuration or of scikit-learn.
+    parameters : dict
+        Given to the class.
+    """
+
+    use: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("use")
+    @classmethod
+    def _module_and_class(cls, use: str) -> str:
+        module, _, name = use.partition(":")
+        if not (module and name.isidentifier()):
+            raise ValueError('write it as "module:Class"')
+        return use
+
+
+class OwnConfig(Section):
+    """Modules beside the configuration; they are run, so they must be trusted.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Modules that declare ``FEATURES`` and ``build(tables, as_of, accounts)``.
+    estimators : dict of str to EstimatorConfig
+        By target: churn, upsell or cross_sell.
+    """
+
+    features: tuple[str, ...] = ()
+    estimators: dict[Literal["churn", "upsell", "cross_sell"], EstimatorConfig] = Field(
+        default_factory=dict
+    )

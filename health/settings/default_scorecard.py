@@ -1,0 +1,116 @@
+"""The scorecard that holds where the configuration has none."""
+
+from __future__ import annotations
+
+from features.definitions.condition import Condition
+from health.settings.measure import Component, Measure
+from health.settings.rule import Rule
+
+
+def _measure(feature: str, weight: float, *curve: tuple[float, float]) -> Measure:
+    return Measure(feature=feature, weight=weight, curve=curve)
+
+
+def _among_peers(feature: str, weight: float) -> Measure:
+    """Read a level against the peers: how much use is much depends on the product."""
+    curve = ((0, 15), (50, 65), (100, 100))
+    return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
+
+
+def _less_than_peers(feature: str, weight: float) -> Measure:
+    """Read a level of which less is better against the peers."""
+    curve = ((0.0, 100.0), (50.0, 65.0), (100.0, 15.0))
+    return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
+
+
+#: Satisfaction, effort and the absence of trouble set the floor: their curves end at 80 points, so
+#: being content alone makes nobody green. Promoters, use and growth set the ceiling: theirs end
+#: at 100.
+DEFAULT_COMPONENTS = (
+    Component(
+        name="adoption",
+        weight=30,
+        measures=(
+            _measure("usage_seat_utilisation_28d", 3, (0.1, 0), (0.5, 45), (0.95, 100)),
+            _among_peers("usage_active_days_28d", 2),
+            _among_peers("usage_breadth_share_28d", 2),
+            _measure("usage_regular_share_28d", 2, (0.1, 0), (0.5, 50), (0.95, 100)),
+        ),
+    ),
+    Component(
+        name="engagement trend",
+        weight=25,
+        measures=(
+            _measure("usage_events_trend", 3, (-0.9, 0), (0, 70), (0.4, 100)),
+            _measure("usage_users_trend", 2, (-0.7, 0), (0, 70), (0.4, 100)),
+            _measure("usage_recency_days", 2, (1, 90), (7, 50), (28, 0)),
+            _measure("usage_champions_silent", 2, (0, 90), (0.34, 50), (1, 0)),
+        ),
+    ),
+    Component(
+        name="support",
+        weight=15,
+        measures=(
+            _measure("tickets_csat_180d", 2, (0.4, 0), (0.95, 80)),
+            _measure("tickets_backlog_oldest_days", 1, (0, 80), (5, 50), (30, 0)),
+            _measure("tickets_urgent_oldest_days", 2, (0, 80), (7, 0)),
+            _measure("tickets_resolution_hours_median_90d", 1, (12, 80), (72, 50), (240, 0)),
+            _measure("tickets_reopen_rate_90d", 1, (0, 80), (0.5, 0)),
+        ),
+    ),
+    Component(
+        name="sentiment",
+        weight=15,
+        measures=(
+            _measure("surveys_nps_latest", 3, (0, 0), (6, 30), (8, 65), (10, 100)),
+            _measure("surveys_csat_180d", 1, (0.3, 0), (0.95, 80)),
+            _measure("surveys_ces_180d", 1, (2, 0), (6.5, 80)),
+            _measure("surveys_negative_90d", 2, (0, 80), (1, 35), (2, 0)),
+        ),
+    ),
+    Component(
+        name="relationship",
+        weight=15,
+        measures=(
+            _measure("mrr_change_90d", 2, (-0.3, 0), (0, 70), (0.2, 100)),
+            _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
+            _measure("notice_given", 3, (0, 80), (1, 0)),
+        ),
+    ),
+)
+
+#: Where customers order and have no contract: lately, often, much, and as it is their habit. What
+#: their use, tickets and answers tell counts beside it; contracts and notice tell nothing.
+ORDER_COMPONENTS = (
+    Component(
+        name="orders",
+        weight=60,
+        measures=(
+            # The logarithm of the time since the latest order over the usual interval.
+            _measure("orders_interval_vs_habit", 2, (-0.7, 100), (0, 80), (0.7, 45), (1.4, 0)),
+            _less_than_peers("orders_recency_days", 3),
+            _among_peers("orders_count_365d", 2),
+            _among_peers("orders_amount_365d", 1),
+            _measure("orders_amount_change_90d", 1, (-1, 10), (0, 70), (0.5, 100)),
+        ),
+    ),
+    *(
+        component.model_copy(update={"weight": 10.0})
+        for component in DEFAULT_COMPONENTS
+        if component.name != "relationship"
+    ),
+)
+
+#: What no use and no satisfaction makes up for.
+DEFAULT_RULES = (
+    Rule(
+        name="Notice of cancellation was given",
+        cap=25,
+        when=(Condition(feature="notice_given", above=0),),
+    ),
+    Rule(
+        name="An urgent ticket has been open for 7 days",
+        cap=50,
+        when=(Condition(feature="tickets_urgent_oldest_days", at_least=7),),
+    ),
+)

@@ -1,0 +1,202 @@
+"""What a scorecard is made of: components, rules and bands, and a profile for each kind of account.
+
+`[scorecard]` alone is the default profile; `[[scorecard.profiles]]` are asked before it, in
+their order, and the first whose criteria all hold applies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from health.settings.default_scorecard import DEFAULT_COMPONENTS, DEFAULT_RULES, ORDER_COMPONENTS
+from health.settings.measure import Component, Measure, Points
+from health.settings.rule import Conditions, Rule
+from health.settings.section import Section, Share
+
+#: The profile of every account that no other applies to.
+DEFAULT_PROFILE = "default"
+
+Components = Annotated[tuple[Component, ...], Field(min_length=1)]
+
+
+class Bands(Section):
+    """Where yellow and green begin, and how far a score must cross to change its band.
+
+    Attributes
+    ----------
+    yellow, green : float
+        A score below `yellow` is red, one of exactly `yellow` is yellow; likewise for `green`.
+    margin : float
+        A band changes at once where the score lies this many points or more beyond the limit
+        (at `limit − margin` or lower, at `limit + margin` or higher); nearer to it, only where
+        the score of the run before lay across the same limit too. 0 turns this off.
+    """
+
+    yellow: Points = 50.0
+    green: Points = 75.0
+    margin: Points = 2.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Bands:
+        if self.yellow >= self.green:
+            raise ValueError("yellow must begin below green")
+        return self
+
+
+def _measures_once(components: tuple[Component, ...] | None) -> tuple[Component, ...] | None:
+    features = [m.feature for c in components or () for m in c.measures]
+    _refuse_twice(features, "a feature stands in two measures")
+    _refuse_twice([c.name for c in components or ()], "two components have one name")
+    return components
+
+
+def _rules_once(rules: tuple[Rule, ...] | None) -> tuple[Rule, ...] | None:
+    _refuse_twice([rule.name for rule in rules or ()], "two rules have one name")
+    return rules
+
+
+def _refuse_twice(names: list[str], what: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what}: {', '.join(twice)}")
+
+
+class Profile(Section):
+    """A scorecard of its own for the accounts that meet its criteria.
+
+    Attributes
+    ----------
+    name : str
+        Published with every score it makes.
+    segment : tuple of str
+        Segments it is for; empty for any.
+    stage : tuple of str
+        Lifecycle stages it is for; empty for any.
+    when : tuple of Condition
+        Further criteria over features.
+    components, rules, minimum_coverage : optional
+        As in `Scorecard`, whose own hold where they are left out.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    segment: tuple[str, ...] = ()
+    stage: tuple[str, ...] = ()
+    when: Conditions = ()
+    components: Components | None = None
+    rules: tuple[Rule, ...] | None = None
+    minimum_coverage: Share | None = None
+
+    _once = field_validator("components")(_measures_once)
+    _named = field_validator("rules")(_rules_once)
+
+    @field_validator("name")
+    @classmethod
+    def _not_the_default(cls, name: str) -> str:
+        if name == DEFAULT_PROFILE:
+            raise ValueError(f"{DEFAULT_PROFILE!r} is the profile that [scorecard] itself is")
+        return name
+
+    @model_validator(mode="after")
+    def _has_criteria(self) -> Profile:
+        if not (self.segment or self.stage or self.when):
+            raise ValueError(
+                "a profile needs segment, stage or when: without criteria it would apply to "
+                "everyone, which is what [scorecard] itself does"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Card:
+    """What scores the accounts of one profile, with everything it took from the default."""
+
+    profile: str
+    components: tuple[Component, ...]
+    rules: tuple[Rule, ...]
+    minimum_coverage: float
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every measure, in order."""
+        return tuple(m for component in self.components for m in component.measures)
+
+
+class Scorecard(Section):
+    """A health score: the weighted mean of components, each the weighted mean of measures.
+
+    Attributes
+    ----------
+    components : tuple of Component
+        The parts, with weights of any scale; without subscriptions the ones built in read orders
+        in place of contracts.
+    rules : tuple of Rule
+        Caps and floors; those built in hold only with the components built in.
+    minimum_coverage : float
+        Share of the weight that must be present; an account with less is not scored.
+    bands : Bands
+        Where yellow and green begin; the same for every profile, so that a colour means one
+        thing.
+    profiles : tuple of Profile
+        Asked in order; accounts that meet none are scored by the parts above.
+    """
+
+    components: Components = DEFAULT_COMPONENTS
+    rules: tuple[Rule, ...] = ()
+    minimum_coverage: Share = 0.3
+    bands: Bands = Bands()
+    profiles: tuple[Profile, ...] = ()
+
+    _once = field_validator("components")(_measures_once)
+    _named = field_validator("rules")(_rules_once)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _built_in_rules(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.keys() & {"components", "rules"}:
+            return {**given, "rules": DEFAULT_RULES}
+        return given
+
+    @field_validator("profiles")
+    @classmethod
+    def _one_name_each(cls, profiles: tuple[Profile, ...]) -> tuple[Profile, ...]:
+        _refuse_twice([profile.name for profile in profiles], "two profiles have one name")
+        return profiles
+
+    def where_customers_order(self) -> Scorecard:
+        """Return the scorecard of a company without subscriptions; components given stay."""
+        if self.components is not DEFAULT_COMPONENTS:
+            return self
+        return self.model_copy(update={"components": ORDER_COMPONENTS})
+
+    def card(self, profile: str = DEFAULT_PROFILE) -> Card:
+        """Return what scores the accounts of a profile; KeyError for an unknown one."""
+        if profile == DEFAULT_PROFILE:
+            return Card(profile, self.components, self.rules, self.minimum_coverage)
+        own = {p.name: p for p in self.profiles}[profile]
+        least = own.minimum_coverage
+        return Card(
+            profile,
+            own.components or self.components,
+            self.rules if own.rules is None else own.rules,
+            self.minimum_coverage if least is None else least,
+        )
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The card of every profile in the order they are asked; the default comes last."""
+        names = (*(p.name for p in self.profiles), DEFAULT_PROFILE)
+        return tuple(self.card(name) for name in names)
+
+    def profiles_with(self, measure: str) -> tuple[str, ...]:
+        """Return the profiles that measure a feature."""
+        return tuple(
+            card.profile for card in self.cards if any(m.feature == measure for m in card.measures)
+        )
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The features that some profile measures, each once."""
+        return tuple(dict.fromkeys(m.feature for card in self.cards for m in card.measures))

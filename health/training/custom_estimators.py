@@ -1,0 +1,79 @@
+"""The classifiers that a configuration names in place of the glass box."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from sklearn.base import is_classifier
+
+from features.errors import HealthError
+from health.settings.config import Config
+from health.settings.custom_modules import load_module, module_hash
+from models import AnyClassifier
+
+
+def own_estimator(config: Config, target: str) -> AnyClassifier | None:
+    """Return the unfitted classifier of a target; None where the glass box is to be used.
+
+    Raises
+    ------
+    HealthError
+        The module, the class or a parameter is not there, or the class is no classifier.
+    """
+    named = config.own.estimators.get(target)  # type: ignore[call-overload]
+    if named is None:
+        return None
+    where = f"{config.file}: own.estimators.{target}"
+    module_name, _, class_name = named.use.partition(":")
+    if _is_sklearn(module_name):
+        module: Any = _import_sklearn(module_name, where)
+    else:
+        module = load_module(config.base, module_name)
+    kind = getattr(module, class_name, None)
+    if not isinstance(kind, type):
+        raise HealthError(
+            f"{module_name} has no class {class_name!r}", where=where, fix="correct the name"
+        )
+    try:
+        estimator = kind(**named.parameters)
+    except TypeError as error:
+        raise HealthError(
+            f"{class_name} does not take these parameters: {error}",
+            where=where,
+            fix="correct the parameters",
+        ) from None
+    if not (is_classifier(estimator) and hasattr(kind, "predict_proba")):
+        raise HealthError(
+            f"{class_name} is no scikit-learn classifier with predict_proba",
+            where=where,
+            fix="derive it from sklearn.base.ClassifierMixin and BaseEstimator and give it "
+            "predict_proba, or wrap it in CalibratedClassifierCV",
+        )
+    return AnyClassifier(estimator, seed=config.training.seed)
+
+
+def own_modules(config: Config) -> dict[str, str]:
+    """Return the hash of every module beside the configuration that it names."""
+    used = [named.use.partition(":")[0] for named in config.own.estimators.values()]
+    names = {*config.own.features, *(name for name in used if not _is_sklearn(name))}
+    return {name: module_hash(config.base, name) for name in sorted(names)}
+
+
+def load_own_modules(config: Config) -> None:
+    """Run every module of the configuration, so that stored estimators find their classes."""
+    for name in own_modules(config):
+        load_module(config.base, name)
+
+
+def _is_sklearn(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] == "sklearn"
+
+
+def _import_sklearn(name: str, where: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise HealthError(
+            f"scikit-learn has no module {name!r}", where=where, fix="correct the name"
+        ) from None

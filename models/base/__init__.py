@@ -1,0 +1,1 @@
+"""What every model shares: inputs, log-odds, calibration, contributions and time splits."""

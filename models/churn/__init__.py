@@ -1,0 +1,1 @@
+"""Churn probability: candidates, their comparison on later dates, and the chosen model."""

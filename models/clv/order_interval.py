@@ -1,0 +1,228 @@
+"""Between what the purchases of a customer without a contract will come to, in closed form.
+
+A customer that is there makes n purchases or more with P(N ≥ n), a product of two known tails
+(`PurchaseModel.at_least`). Under Gamma-Gamma what n purchases come to, over v + x·z̄, is
+beta-prime(p·n, q + p·x): x the repeats so far, z̄ their mean worth. That ratio hangs on the
+repeats and the age alone, so its distribution is tabled once for each pair of these, however many
+customers share it, and a customer's quantile is read off where its own chance of being there puts
+it. Nothing is drawn: a customer's range is the same whoever else is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy.special import betainc, betaincinv, ndtri
+
+from models.base.inputs import FloatArray, IntArray
+from models.clv.beta_geo import PurchaseModel, distinct_states
+from models.clv.gamma_gamma import SpendModel
+
+#: Purchases are counted one by one up to here, then in blocks of a 32nd of their number.
+_ONE_BY_ONE, _BLOCK_SHARE = 64, 32
+#: More purchases than these count as these; a tail below this share is left out.
+_MOST_PURCHASES, _NEGLIGIBLE = 100_000, 1e-7
+#: Step of the logarithm of a sum at most, and how far below the middle of one purchase it begins.
+_STEP, _DEEP = 0.05, 10.0
+#: Pairs of repeats and age whose tables are in memory at once.
+_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """Between what most futures of each customer lie, in currency.
+
+    Attributes
+    ----------
+    low, high : array, shape = (n_customers,)
+        NaN where no rate of purchases is known.
+    """
+
+    low: FloatArray
+    high: FloatArray
+
+
+def value_range(
+    history: pd.DataFrame,
+    purchases: PurchaseModel,
+    spend: SpendModel,
+    weeks: float,
+    *,
+    level: float = 0.95,
+) -> ValueRange:
+    """Return the quantiles of what the purchases within `weeks` from now will come to.
+
+    Parameters
+    ----------
+    history : pd.DataFrame, shape = (n_customers, n_columns)
+        As from `purchase_history`.
+    purchases : PurchaseModel
+    spend : SpendModel
+        Fitted. Where the mean stands in each purchase is worth the expected spend, and only
+        their number is uncertain.
+    weeks : float
+        How far ahead.
+    level : float
+        Share of futures inside, as much left out below as above.
+    """
+    x, age = (history[name].to_numpy(dtype="float64") for name in ("repeats", "age_weeks"))
+    soon = purchases.order_probability(history, weeks)
+    tails = np.array([(1.0 + level) / 2.0, (1.0 - level) / 2.0])
+    # Of those that buy at all; 1 and more is nothing bought.
+    with np.errstate(divide="ignore"):
+        rest = np.where(np.isnan(soon), np.nan, tails[:, None] / soon)
+    if spend.basis_ == "mean spend":
+        ends = spend.expected(history) * _purchases_at(rest, x, age, purchases, weeks)
+    else:
+        ends = spend.scale(history) * _sums_at(rest, x, age, purchases, spend, weeks)
+    ends = np.where(np.isnan(rest), np.nan, ends)
+    return ValueRange(ends[0], ends[1])
+
+
+def _purchases_at(
+    rest: FloatArray, x: FloatArray, age: FloatArray, purchases: PurchaseModel, weeks: float
+) -> FloatArray:
+    """Return the least n with P(N > n | N ≥ 1) ≤ rest, shape = (2, n_customers)."""
+    return np.stack([_least_count(tail, x, age, purchases, weeks) for tail in rest])
+
+
+def _least_count(
+    tail: FloatArray, x: FloatArray, age: FloatArray, purchases: PurchaseModel, weeks: float
+) -> FloatArray:
+    found = np.zeros(len(tail))
+    open_ = np.flatnonzero(tail < 1.0)
+    x, age = x[open_], age[open_]
+    limit = tail[open_] * purchases.at_least(x, age, weeks, 1.0)
+
+    def more(count: FloatArray, rows: IntArray) -> np.ndarray:
+        beyond = purchases.at_least(x[rows], age[rows], weeks, count + 1.0)
+        return np.asarray(beyond > limit[rows])
+
+    every = np.arange(len(open_))
+    low, high = np.zeros(len(open_)), np.ones(len(open_))
+    rows = every[more(high, every)]
+    while len(rows):
+        low[rows], high[rows] = high[rows], 2.0 * high[rows]
+        rows = rows[high[rows] < _MOST_PURCHASES]
+        rows = rows[more(high[rows], rows)]
+    while len(rows := np.flatnonzero(high - low > 1.0)):
+        middle = np.floor((low[rows] + high[rows]) / 2.0)
+        above = more(middle, rows)
+        low[rows[above]], high[rows[~above]] = middle[above], middle[~above]
+    found[open_] = high
+    return found
+
+
+def _sums_at(
+    rest: FloatArray,
+    x: FloatArray,
+    age: FloatArray,
+    purchases: PurchaseModel,
+    spend: SpendModel,
+    weeks: float,
+) -> FloatArray:
+    """Return w with P(W > w | N ≥ 1) = rest, W the sum over its scale; 0 where rest is 1."""
+    found = np.zeros(rest.shape)
+    states = distinct_states(x, age)
+    x, age = x[states.first], age[states.first]
+    order = np.argsort(states.state, kind="stable")
+    sorted_states = states.state[order]
+    for begin, end in _blocks_alike(x):
+        table = _Table.of(float(x[begin]), age[begin:end], purchases, spend, weeks)
+        own = order[slice(*np.searchsorted(sorted_states, [begin, end]))]
+        found[:, own] = table.quantile(states.state[own] - begin, rest[:, own])
+    return found
+
+
+def _blocks_alike(repeats: FloatArray) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of blocks of equal repeats, which rise, no longer than `_AT_ONCE`."""
+    starts = np.append(np.flatnonzero(np.diff(repeats, prepend=np.nan) != 0), len(repeats))
+    for start, stop in pairwise(starts.tolist()):
+        yield from pairwise([*range(start, stop, _AT_ONCE), stop])
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How the sum is distributed for some ages at one number of repeats.
+
+    Attributes
+    ----------
+    logs : array, shape = (n_steps,)
+        Logarithms of the sum over its scale.
+    below : array, shape = (n_ages, n_steps)
+        P(W ≤ w | N ≥ 1).
+    """
+
+    logs: FloatArray
+    below: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        repeats: float,
+        ages: FloatArray,
+        purchases: PurchaseModel,
+        spend: SpendModel,
+        weeks: float,
+    ) -> _Table:
+        edges = _edges(repeats, ages, purchases, weeks)
+        at_least = purchases.at_least(repeats, ages[:, None], weeks, edges)
+        chances = -np.diff(at_least, axis=1) / at_least[:, :1]
+        shape = spend.q_ + spend.p_ * repeats
+        logs, below = _sums_below(spend.p_, shape, len(edges) - 1)
+        return cls(logs, chances @ below)
+
+    def quantile(self, rows: IntArray, rest: FloatArray) -> FloatArray:
+        """Return w with P(W > w) = rest in the given rows, shape of `rest`."""
+        n_steps = len(self.logs)
+        level = np.maximum(1.0 - rest, 0.0)
+        # Each row one above the last makes all of them one rising sequence.
+        rising = (self.below + 2.0 * np.arange(len(self.below))[:, None]).ravel()
+        place = np.searchsorted(rising, level + 2.0 * rows) - n_steps * rows
+        above = np.clip(place, 1, n_steps - 1)
+        # On the normal scale a sum's logarithm is nearly straight between two steps.
+        low, at, high = (
+            ndtri(np.clip(values, 1e-12, 1.0 - 1e-12))
+            for values in (self.below[rows, above - 1], level, self.below[rows, above])
+        )
+        part = np.clip((at - low) / np.maximum(high - low, 1e-12), 0.0, 1.0)
+        logs = self.logs[above - 1] + part * (self.logs[above] - self.logs[above - 1])
+        return np.where(rest < 1.0, np.exp(logs), 0.0)
+
+
+def _edges(repeats: float, ages: FloatArray, purchases: PurchaseModel, weeks: float) -> FloatArray:
+    """Return where the blocks of purchases begin, until hardly any customer makes more."""
+    edges = _block_edges()
+    # Of those that were seen for the shortest time the rate is least known.
+    tail = purchases.at_least(repeats, ages.min(), weeks, edges)
+    return edges[: int(np.argmax(tail < _NEGLIGIBLE)) + 1] if tail[-1] < _NEGLIGIBLE else edges
+
+
+@lru_cache(maxsize=1)
+def _block_edges() -> FloatArray:
+    edges = list(range(1, _ONE_BY_ONE + 1))
+    while edges[-1] < _MOST_PURCHASES:
+        edges.append(edges[-1] + max(edges[-1] // _BLOCK_SHARE, 1))
+    return np.array(edges, dtype="float64")
+
+
+@lru_cache(maxsize=1024)
+def _sums_below(p: float, shape: float, n_blocks: int) -> tuple[FloatArray, FloatArray]:
+    """Return logarithms of w, and P(W ≤ w) by blocks of purchases: n_blocks × n_steps."""
+    edges = _block_edges()[: n_blocks + 1]
+    middles = (edges[:-1] + edges[1:] - 1.0) / 2.0
+    least, middle, most = betaincinv(
+        p * np.array([1.0, 1.0, middles[-1]]), shape, [1e-6, 0.5, 1.0 - 1e-6]
+    )
+    begin, typical, end = (np.log(u) - np.log1p(-u) for u in (least, middle, most))
+    # No wider than half the spread of one purchase's worth; at places that every table shares.
+    step = min(_STEP, 0.5 * float(np.sqrt(1.0 / p + 1.0 / shape)))
+    first = np.floor(max(begin, typical - _DEEP) / step)
+    logs = step * np.arange(first, np.ceil(end / step) + 1)
+    share = 1.0 / (1.0 + np.exp(-logs))
+    return logs, betainc(p * middles[:, None], shape, share)

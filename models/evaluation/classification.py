@@ -1,0 +1,228 @@
+"""How good probabilities are: figures with 95 % intervals from a bootstrap over accounts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from models.base.inputs import FloatArray, IntArray, ModelInputError, as_floats, group_codes
+from models.evaluation.ranking import Interval, RankingMeasures, Ties, resampled_weights
+
+__all__ = ["Evaluation", "Interval", "ReliabilityBin", "evaluate", "plain"]
+
+_N_BINS = 10
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """One of ten equal-count bins of the probability."""
+
+    rows: int
+    events: int
+    mean_probability: float
+    observed_rate: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Quality of probabilities against what happened.
+
+    Attributes
+    ----------
+    rows, events, accounts, event_accounts : int
+        What it was measured on.
+    base_rate : float
+        Share of rows with the event.
+    auc, average_precision, brier, log_loss : Interval
+        The usual.
+    calibration_error : Interval
+        Mean distance of probability and observed rate over ten equal-count bins.
+    lift_top_decile : Interval
+        Event rate in the riskiest tenth ÷ base rate.
+    precision_at_capacity, recall_at_capacity : Interval
+        Of the `capacity` riskiest rows of each date.
+    capacity : int
+        Rows a list has room for.
+    reliability : tuple of ReliabilityBin
+        Lowest probabilities first.
+    """
+
+    rows: int
+    events: int
+    accounts: int
+    event_accounts: int
+    base_rate: float
+    auc: Interval
+    average_precision: Interval
+    brier: Interval
+    log_loss: Interval
+    calibration_error: Interval
+    lift_top_decile: Interval
+    precision_at_capacity: Interval
+    recall_at_capacity: Interval
+    capacity: int
+    reliability: tuple[ReliabilityBin, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested dictionaries and lists for JSON; an undefined figure is None."""
+        result: dict[str, Any] = plain(asdict(self))
+        return result
+
+
+def plain(value: Any) -> Any:
+    """Return nested values as JSON can hold them: lists for tuples, None for what is not finite."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def evaluate(
+    y: Any,
+    probability: Any,
+    *,
+    rank_by: Any = None,
+    groups: Any = None,
+    times: Any = None,
+    capacity: int = 20,
+    n_resamples: int = 200,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure `probability` against `y`.
+
+    Parameters
+    ----------
+    y : array-like, shape = (n_samples,)
+        What happened, 0 or 1.
+    probability : array-like, shape = (n_samples,)
+        Probability of 1, 0-1.
+    rank_by : array-like, shape = (n_samples,), optional
+        What the lists are sorted by, highest first, where that is not the probability itself.
+    groups : array-like, shape = (n_samples,), optional
+        The account of every row: accounts are resampled, not rows.
+    times : array-like, shape = (n_samples,), optional
+        The as_of of every row: there is one list of `capacity` rows a date.
+    capacity : int
+        Rows a list has room for.
+    n_resamples : int
+        Resamples behind the intervals.
+    seed : int
+        Seed of the resampling.
+
+    Raises
+    ------
+    ModelInputError
+        Where lengths differ, `y` is not 0 or 1, or a probability lies outside 0-1.
+    """
+    target = as_floats(y, "y")
+    p = as_floats(probability, "probability", len(target))
+    _refuse_bad(target, p)
+    codes = group_codes(groups, len(target))
+    dates = np.zeros(len(target), dtype=np.int64) if times is None else _date_codes(times)
+    score = p if rank_by is None else as_floats(rank_by, "rank_by", len(target))
+    measure = _Measures(target, p, score, dates, capacity)
+    point = {name: float(v[0]) for name, v in measure(np.ones((1, len(target)))).items()}
+    drawn = [measure(weights) for weights in resampled_weights(codes, n_resamples, seed)]
+    intervals = {
+        name: Interval.of(value, np.concatenate([d[name] for d in drawn]) if drawn else None)
+        for name, value in point.items()
+    }
+    return Evaluation(
+        rows=len(target),
+        events=int(target.sum()),
+        accounts=int(codes.max()) + 1,
+        event_accounts=len(np.unique(codes[target == 1])),
+        base_rate=float(target.mean()),
+        capacity=capacity,
+        reliability=_reliability(measure),
+        **intervals,
+    )
+
+
+def _refuse_bad(target: FloatArray, p: FloatArray) -> None:
+    if not len(target):
+        raise ModelInputError("no rows to evaluate", where="y", fix="give at least one row")
+    if not np.isin(target, (0.0, 1.0)).all():
+        raise ModelInputError(
+            "holds values other than 0 and 1", where="y", fix="leave out rows with unknown labels"
+        )
+    bad = ~((p >= 0) & (p <= 1))
+    if bad.any():
+        raise ModelInputError(
+            f"{int(bad.sum())} values outside 0-1, e.g. {p[bad][0]}", where="probability"
+        )
+
+
+def _date_codes(times: Any) -> IntArray:
+    return np.unique(np.asarray(times), return_inverse=True)[1].astype(np.int64)
+
+
+class _Measures:
+    """All figures for a matrix of row weights, (n_resamples, n_samples), at once."""
+
+    def __init__(
+        self,
+        target: FloatArray,
+        p: FloatArray,
+        score: FloatArray,
+        dates: IntArray,
+        capacity: int,
+    ) -> None:
+        self.target, self.p = target, p
+        self.ranking = RankingMeasures(target, score, dates, capacity)
+        self.by_p = Ties.of(p, np.zeros_like(dates))
+        self.tie_p = p[self.by_p.order][self.by_p.starts]
+        sure = np.clip(p, 1e-15, 1 - 1e-15)
+        self.row_log_loss = -np.log(np.where(target == 1, sure, 1 - sure))
+        self.row_brier = (p - target) ** 2
+
+    def __call__(self, weights: FloatArray) -> dict[str, FloatArray]:
+        total = weights.sum(axis=1)
+        return {
+            **self.ranking(weights),
+            "brier": weights @ self.row_brier / total,
+            "log_loss": weights @ self.row_log_loss / total,
+            "calibration_error": self._calibration_error(weights),
+        }
+
+    def bins(self, rows: FloatArray) -> IntArray:
+        """Return the equal-count bin of every tie, 0 the riskiest, (n_resamples, n_ties)."""
+        middle = np.cumsum(rows, axis=1) - rows / 2
+        total = rows.sum(axis=1, keepdims=True)
+        return np.asarray(np.minimum(middle / total * _N_BINS, _N_BINS - 1), dtype=np.int64)
+
+    def _calibration_error(self, weights: FloatArray) -> FloatArray:
+        rows = self.by_p.sums(weights)
+        events = self.by_p.sums(weights * self.target)
+        surplus = events - rows * self.tie_p
+        n_resamples = len(rows)
+        cell = self.bins(rows) + _N_BINS * np.arange(n_resamples)[:, None]
+        summed = np.bincount(
+            cell.ravel(), weights=surplus.ravel(), minlength=_N_BINS * n_resamples
+        ).reshape(n_resamples, _N_BINS)
+        return np.asarray(np.abs(summed).sum(axis=1) / rows.sum(axis=1))
+
+
+def _reliability(measure: _Measures) -> tuple[ReliabilityBin, ...]:
+    ones = np.ones((1, len(measure.target)))
+    rows = measure.by_p.sums(ones)
+    bins = measure.bins(rows)[0]
+    counts = np.bincount(bins, weights=rows[0], minlength=_N_BINS)
+    summed_p = np.bincount(bins, weights=rows[0] * measure.tie_p, minlength=_N_BINS)
+    summed_y = np.bincount(
+        bins, weights=measure.by_p.sums(ones * measure.target)[0], minlength=_N_BINS
+    )
+    return tuple(
+        ReliabilityBin(
+            rows=int(counts[b]),
+            events=int(summed_y[b]),
+            mean_probability=float(summed_p[b] / counts[b]),
+            observed_rate=float(summed_y[b] / counts[b]),
+        )
+        for b in reversed(range(_N_BINS))
+        if counts[b]
+    )

@@ -1,0 +1,1 @@
+"""Probability of upsell and cross-sell."""

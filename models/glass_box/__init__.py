@@ -1,0 +1,1 @@
+"""The glass box: boosted trees read out as exact additive tables."""

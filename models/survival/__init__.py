@@ -1,0 +1,1 @@
+"""Survival: peer curves, Cox, discrete time and shifted-beta-geometric retention."""

@@ -1,0 +1,152 @@
+"""Survival curves of several models held against the same later lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.base.inputs import BoolArray, FloatArray, ModelInputError, as_floats
+from models.evaluation.ranking import Interval, resampled_weights
+from models.survival.evaluation import integrated_brier_losses
+
+#: Accounts whose pairs fit memory at once; of more, so many are drawn.
+_MOST = 2_500
+
+
+@dataclass(frozen=True)
+class CurveQuality:
+    """How good one model's curves are.
+
+    Attributes
+    ----------
+    concordance : Interval
+        How often, of two accounts, the one at higher risk leaves first (Harrell's C).
+    integrated_brier : Interval
+        Mean Brier score over the times, weighted for censoring; lower is better.
+    concordance_against_first, integrated_brier_against_first : Interval
+        This model's figure less the first model's, on the same resamples.
+    """
+
+    concordance: Interval
+    integrated_brier: Interval
+    concordance_against_first: Interval
+    integrated_brier_against_first: Interval
+
+
+def compare_curves(
+    durations: Any,
+    events: Any,
+    curves: Mapping[str, FloatArray],
+    times: FloatArray,
+    *,
+    n_resamples: int = 200,
+    seed: int = 0,
+) -> dict[str, CurveQuality]:
+    """Measure the curves of several models on one set of accounts.
+
+    Parameters
+    ----------
+    durations, events : array-like, shape = (n_accounts,)
+        Time to churn or to the end of observation, and whether it was churn (1) or not (0).
+    curves : mapping of str to array, shape = (n_accounts, n_times)
+        By model, the chance that each account is there at each time. An account's risk is one
+        less the mean over the times.
+    times : array, shape = (n_times,)
+        Rising, at least two, below the longest duration.
+    n_resamples : int
+        Resamples of accounts behind the intervals.
+    seed : int
+        Of the resampling; and of the accounts drawn, where there are more than 2,500.
+
+    Raises
+    ------
+    ModelInputError
+        Nobody left, so that nothing can be ranked.
+    """
+    time = as_floats(durations, "durations")
+    died = as_floats(events, "events", len(time)) == 1
+    if len(time) > _MOST:
+        kept = np.sort(np.random.default_rng(seed).choice(len(time), _MOST, replace=False))
+        time, died = time[kept], died[kept]
+        curves = {name: curve[kept] for name, curve in curves.items()}
+    pairs = _comparable(time, died)
+    if not pairs.any():
+        raise ModelInputError("no pair of accounts can be ranked", where="events")
+    losses = {n: integrated_brier_losses(time, died, c, times) for n, c in curves.items()}
+    right = {name: _in_order(pairs, curve.mean(axis=1)) for name, curve in curves.items()}
+    weights = np.vstack(
+        [np.ones((1, len(time))), *resampled_weights(np.arange(len(time)), n_resamples, seed)]
+    ).astype("float32")
+    total = _weighted_pairs(weights, pairs)
+    c = {name: _weighted_pairs(weights, own) / total for name, own in right.items()}
+    brier = {name: weights @ own / weights.sum(axis=1) for name, own in losses.items()}
+    first = next(iter(curves))
+    return {
+        name: CurveQuality(
+            _interval(c[name]),
+            _interval(brier[name]),
+            _interval(c[name] - c[first]),
+            _interval(brier[name] - brier[first]),
+        )
+        for name in curves
+    }
+
+
+def _comparable(time: FloatArray, died: BoolArray) -> FloatArray:
+    """Return 1 where the account of the row left, and that of the column outlived it."""
+    later = time[None, :] > time[:, None]
+    still_there = (time[None, :] == time[:, None]) & ~died[None, :]
+    return np.asarray(died[:, None] & (later | still_there), dtype="float32")
+
+
+def _in_order(pairs: FloatArray, stays: FloatArray) -> FloatArray:
+    """Return the pairs whose first account was said to stay less surely; a tie is half."""
+    less, same = stays[:, None] < stays[None, :], stays[:, None] == stays[None, :]
+    return np.asarray(pairs * (less + 0.5 * same), dtype="float32")
+
+
+def _weighted_pairs(weights: FloatArray, pairs: FloatArray) -> FloatArray:
+    """Return the sum over pairs, each as often as both of its accounts, for each resample."""
+    return np.asarray(((weights @ pairs) * weights).sum(axis=1), dtype="float64")
+
+
+def _interval(drawn: FloatArray) -> Interval:
+    return Interval.of(float(drawn[0]), np.asarray(drawn[1:], dtype="float64"))
+
+
+def landmark_lives(
+    spells: pd.DataFrame, rows: pd.DataFrame, until: pd.Timestamp, *, grace_days: int
+) -> pd.DataFrame:
+    """Return how long each account lived on from a date, as far as it was known at a later one.
+
+    Parameters
+    ----------
+    spells : pd.DataFrame
+        account_id, began_at, duration_days, churned: paid spells as known at the end of the data.
+    rows : pd.DataFrame
+        account_id and as_of of accounts that pay on the date.
+    until : datetime
+        What became known at this moment or later is not seen: an end whose grace period had not
+        passed is none yet.
+    grace_days : int
+        See `build_labels`.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_rows, 2)
+        On the index of `rows`: days lived on, and left (1 or 0); NaN where no spell covers the
+        date.
+    """
+    keyed = rows[["account_id", "as_of"]].assign(row=rows.index)
+    both = keyed.merge(spells[["account_id", "began_at", "duration_days", "churned"]])
+    ended = both["began_at"] + pd.to_timedelta(both["duration_days"], unit="D")
+    both = both[(both["began_at"] < both["as_of"]) & (ended >= both["as_of"])].assign(ended=ended)
+    known = both["churned"] & (both["ended"] + pd.Timedelta(days=grace_days) <= until)
+    last = both["ended"].where(both["ended"] < until, until)
+    days = (last - both["as_of"]).dt.total_seconds() / 86_400
+    lives = pd.DataFrame({"days": days, "left": known.astype(float), "row": both["row"]})
+    return lives.drop_duplicates("row").set_index("row").reindex(rows.index)

@@ -1,0 +1,115 @@
+"""Survival from the glass box: one row a period lived, the hazard of each with exact reasons."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
+
+from models.base.inputs import FloatArray, ModelInputError, as_floats, feature_frame
+from models.glass_box.classifier import GlassBoxClassifier
+
+#: The name of the feature that holds the periods lived before.
+PERIOD = "periods_before"
+
+
+class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
+    """Hazard of each period given the features and the periods lived (Singer & Willett 1993).
+
+    A hazard that is no multiple of one baseline, as Cox's is, but a sum of curves on the
+    log-odds scale.
+
+    Parameters
+    ----------
+    period_days : float
+        Length of a period in the unit of the durations; 1 where they count periods already.
+    most_periods : int
+        An older account is taken to be of this age.
+    estimator : GlassBoxClassifier, optional
+        Used in place of the default one.
+
+    Attributes
+    ----------
+    model_ : GlassBoxClassifier
+        The fitted hazard.
+    """
+
+    def __init__(
+        self,
+        *,
+        period_days: float = 30.0,
+        most_periods: int = 60,
+        estimator: GlassBoxClassifier | None = None,
+    ) -> None:
+        self.period_days = period_days
+        self.most_periods = most_periods
+        self.estimator = estimator
+
+    def fit(self, X: Any, durations: Any, events: Any, *, entry_days: Any = None) -> Self:
+        """Fit on one row per account and period under observation.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, shape = (n_samples, n_features)
+            Features of the account.
+        durations, events, entry_days
+            As in `PeerSurvival.fit`.
+        """
+        frame = feature_frame(X)
+        time = as_floats(durations, "durations", len(frame))
+        died = as_floats(events, "events", len(frame))
+        entry = np.zeros(len(time)) if entry_days is None else as_floats(entry_days, "entry_days")
+        last = np.ceil(np.maximum(time, 1e-9) / self.period_days).astype(np.int64)
+        first = np.floor(entry / self.period_days).astype(np.int64)
+        lived = np.maximum(last - first, 0)
+        if not lived.sum():
+            raise ModelInputError(
+                "no account has any time under observation",
+                where="durations",
+                fix="durations must exceed entry_days",
+            )
+        row = np.repeat(np.arange(len(frame)), lived)
+        period = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(lived) - lived, lived)
+        happened = (died[row] == 1) & (period == last[row] - 1)
+        self.model_ = self._estimator().fit(
+            self._with_period(frame.iloc[row], period), happened.astype(np.int64), groups=row
+        )
+        return self
+
+    def _estimator(self) -> GlassBoxClassifier:
+        default = GlassBoxClassifier()
+        return default if self.estimator is None else clone(self.estimator)
+
+    def _with_period(self, frame: pd.DataFrame, period: Any) -> pd.DataFrame:
+        age = np.minimum(np.asarray(period, dtype="float64"), self.most_periods - 1)
+        return frame.reset_index(drop=True).assign(**{PERIOD: age})
+
+    def survival(self, X: Any, periods: Any, *, lived: Any = None) -> FloatArray:
+        """Return the chance of being there after each of `periods`.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, shape = (n_samples, n_features)
+            Features.
+        periods : array-like of int, shape = (n_times,)
+            Whole periods from now, from 1 on.
+        lived : array-like of int, shape = (n_samples,), optional
+            Periods lived already (the curve is conditional on them); 0 if missing.
+
+        Returns
+        -------
+        array, shape = (n_samples, n_times)
+        """
+        check_is_fitted(self)
+        frame = feature_frame(X)
+        ahead = np.asarray(periods, dtype=np.int64)
+        start = np.zeros(len(frame), dtype=np.int64) if lived is None else np.asarray(lived)
+        steps = [
+            self.model_.predict_proba(self._with_period(frame, start + step))[:, 1]
+            for step in range(int(ahead.max()))
+        ]
+        there = np.cumprod(1.0 - np.column_stack(steps), axis=1)
+        return np.asarray(there[:, ahead - 1])

@@ -1,0 +1,88 @@
+"""How good survival curves are: concordance and the integrated Brier score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lifelines import KaplanMeierFitter
+from lifelines.utils import concordance_index
+
+from models.base.inputs import FloatArray, ModelInputError, as_floats
+
+
+def concordance(durations: Any, risk: Any, events: Any) -> float:
+    """Return Harrell's C: how often, of two accounts, the one at higher risk leaves first.
+
+    Parameters
+    ----------
+    durations : array-like, shape = (n_samples,)
+        Time to churn or to the end of observation.
+    risk : array-like, shape = (n_samples,)
+        Higher means sooner.
+    events : array-like, shape = (n_samples,)
+        1 where the account churned, 0 where it was still there (right censoring).
+
+    Returns
+    -------
+    float
+        0-1; 0.5 is chance.
+    """
+    time = as_floats(durations, "durations")
+    return float(
+        concordance_index(
+            time, -as_floats(risk, "risk", len(time)), as_floats(events, "events", len(time))
+        )
+    )
+
+
+def integrated_brier_score(durations: Any, events: Any, survival: Any, times: Any) -> float:
+    """Return the mean over `times` of the Brier score under censoring (Graf et al. 1999).
+
+    At each time an account that churned before should have S = 0, one still there S = 1; one
+    censored before says nothing, and those like it weigh more (inverse probability of
+    censoring, Kaplan-Meier).
+
+    Parameters
+    ----------
+    durations, events : array-like, shape = (n_samples,)
+        As in `concordance`.
+    survival : array-like, shape = (n_samples, n_times)
+        Predicted chance of being there at each time.
+    times : array-like, shape = (n_times,)
+        Rising, below the longest duration.
+
+    Returns
+    -------
+    float
+        0 is perfect; 0.25 is what S = 0.5 for everyone gives.
+    """
+    return float(integrated_brier_losses(durations, events, survival, times).mean())
+
+
+def integrated_brier_losses(durations: Any, events: Any, survival: Any, times: Any) -> FloatArray:
+    """Return what each account adds to `integrated_brier_score`, which is their mean.
+
+    Parameters and errors are those of `integrated_brier_score`.
+    """
+    time, at = as_floats(durations, "durations"), as_floats(times, "times")
+    died = as_floats(events, "events", len(time)) == 1
+    curves = np.asarray(survival, dtype="float64")
+    if curves.shape != (len(time), len(at)) or len(at) < 2:
+        raise ModelInputError(
+            f"has shape {curves.shape}, not ({len(time)}, {len(at)}) with at least two times",
+            where="survival",
+        )
+    censored = KaplanMeierFitter().fit(time, ~died)
+    # The chance of being under observation just before the account's own end.
+    own = _still_observed(censored, time - 1e-9)
+    then = _still_observed(censored, at)
+    gone = died[:, None] & (time[:, None] <= at)
+    there = time[:, None] > at
+    loss = gone * curves**2 / own[:, None] + there * (1 - curves) ** 2 / then
+    return np.asarray(np.trapezoid(loss, at, axis=1) / (at[-1] - at[0]))
+
+
+def _still_observed(censored: Any, times: FloatArray) -> FloatArray:
+    chance = censored.survival_function_at_times(times).to_numpy(dtype="float64")
+    return np.asarray(np.maximum(chance, 1e-6))

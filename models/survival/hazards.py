@@ -1,0 +1,258 @@
+"""Cumulative-hazard curves: estimated where the data carry them, extended where they do not."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from lifelines import WeibullFitter
+from lifelines.exceptions import ConvergenceError, StatisticalWarning
+from lifelines.utils import survival_table_from_events
+
+from models.base.inputs import BoolArray, FloatArray
+
+# Events that the prior rate weighs when the last hazards are shrunk to it.
+_TAIL_PRIOR = 5.0
+_FEWEST_FOR_WEIBULL = 3
+# A shape outside this range is read off too few events, not off a process.
+_SHAPES = (1 / 3, 3.0)
+
+
+@dataclass(frozen=True)
+class Lives:
+    """Accounts under observation from `entry` to `time`, in days since their start."""
+
+    time: FloatArray
+    died: FloatArray
+    entry: FloatArray
+
+    @property
+    def n_events(self) -> int:
+        """Number of accounts that churned."""
+        return int(self.died.sum())
+
+    def where(self, rows: BoolArray) -> Lives:
+        """Return the chosen accounts."""
+        return Lives(self.time[rows], self.died[rows], self.entry[rows])
+
+    def exposure(self, start: float, end: float) -> float:
+        """Return the days under observation between two ages, over all accounts."""
+        return float(
+            np.clip(np.minimum(self.time, end) - np.maximum(self.entry, start), 0, None).sum()
+        )
+
+    def deaths(self, start: float, end: float) -> float:
+        """Return how many churned at an age after `start` and up to `end`."""
+        return float(self.died[(self.time > start) & (self.time <= end)].sum())
+
+    def rate(self) -> float:
+        """Return events per day, never 0."""
+        return max(float(self.died.sum()), 0.5) / self.exposure(0.0, float(self.time.max()))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A cumulative hazard through knots, straight between them, and a constant hazard after.
+
+    Attributes
+    ----------
+    days : array, shape = (n_knots,)
+        Ages in days; the first is 0.
+    hazard : array, shape = (n_knots,)
+        Cumulative hazard −log S there.
+    variance : array, shape = (n_knots,)
+        Its variance (Greenwood).
+    tail_rate : float
+        Hazard per day after the last knot, above 0.
+    tail_spread : float
+        Standard error of the log of `tail_rate`.
+    ratio_spread : float
+        Standard error of the log of a factor on the whole curve.
+    basis : str
+        kaplan-meier, pooled, weibull or constant.
+    n_events : int
+        What it rests on.
+    """
+
+    days: FloatArray
+    hazard: FloatArray
+    variance: FloatArray
+    tail_rate: float
+    tail_spread: float
+    basis: str
+    n_events: int
+    ratio_spread: float = 0.0
+
+    def at(self, age: FloatArray) -> FloatArray:
+        """Return the cumulative hazard at an age in days, of any shape."""
+        beyond = np.maximum(age - self.days[-1], 0.0)
+        return np.asarray(np.interp(age, self.days, self.hazard) + self.tail_rate * beyond)
+
+    def hazard_ahead(self, tenure: FloatArray, ahead: FloatArray) -> FloatArray:
+        """Return the cumulative hazard from `tenure` to `ahead` days later.
+
+        Returns
+        -------
+        array, shape = (n_accounts, n_times)
+        """
+        return self.at(tenure[:, None] + ahead[None, :]) - self.at(tenure)[:, None]
+
+    def variance_ahead(self, tenure: FloatArray, ahead: FloatArray) -> FloatArray:
+        """Return the variance of `hazard_ahead`, of the same shape."""
+        end = tenure[:, None] + ahead[None, :]
+        inside = np.interp(end, self.days, self.variance)
+        inside -= np.interp(tenure, self.days, self.variance)[:, None]
+        last = self.days[-1]
+        tail = self.tail_rate * (
+            np.maximum(end - last, 0.0) - np.maximum(tenure - last, 0.0)[:, None]
+        )
+        common = self.hazard_ahead(tenure, ahead) * self.ratio_spread
+        return np.asarray(inside + (tail * self.tail_spread) ** 2 + common**2)
+
+    def drawn(self, n_draws: int, rng: np.random.Generator) -> CurveDraws:
+        """Draw curves that the data could have come from; the first is this one.
+
+        The hazard between two knots is drawn from a gamma distribution of its own mean and
+        variance (the posterior of a gamma process, Kalbfleisch 1978), the tail and a common
+        factor from log-normal ones.
+        """
+        steps, spread = np.diff(self.hazard), np.diff(self.variance)
+        open_ = (spread > 0) & (steps > 0)
+        redrawn = np.tile(steps, (n_draws + 1, 1))
+        mean, variance = steps[open_], spread[open_]
+        redrawn[1:, open_] = rng.gamma(mean**2 / variance, variance / mean, (n_draws, len(mean)))
+        factor = np.exp(self.ratio_spread * rng.standard_normal(n_draws + 1))
+        tail = np.exp(self.tail_spread * rng.standard_normal(n_draws + 1))
+        factor[0] = tail[0] = 1.0
+        hazard = np.concatenate([np.zeros((n_draws + 1, 1)), np.cumsum(redrawn, axis=1)], axis=1)
+        return CurveDraws(self.days, hazard * factor[:, None], self.tail_rate * tail * factor)
+
+
+@dataclass(frozen=True)
+class CurveDraws:
+    """Cumulative hazards through the same knots.
+
+    Attributes
+    ----------
+    days : array, shape = (n_knots,)
+        Ages in days.
+    hazard : array, shape = (n_draws, n_knots)
+        Cumulative hazards there.
+    tail_rate : array, shape = (n_draws,)
+        Hazards per day after the last knot.
+    """
+
+    days: FloatArray
+    hazard: FloatArray
+    tail_rate: FloatArray
+
+    def at(self, age: FloatArray) -> FloatArray:
+        """Return the cumulative hazards at ages, shape = (n_draws, *age.shape)."""
+        flat = np.asarray(age, dtype="float64").ravel()
+        place = np.clip(np.searchsorted(self.days, flat, side="right") - 1, 0, len(self.days) - 2)
+        width = np.maximum(self.days[place + 1] - self.days[place], 1e-12)
+        share = np.clip((flat - self.days[place]) / width, 0.0, 1.0)
+        inside = self.hazard[:, place] * (1 - share) + self.hazard[:, place + 1] * share
+        beyond = np.maximum(flat - self.days[-1], 0.0)
+        total = inside + self.tail_rate[:, None] * beyond
+        return np.asarray(total.reshape(len(self.hazard), *np.shape(age)))
+
+    def ahead(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
+        """Return the hazards from a tenure to `days` later, (n_draws, n_tenures, n_days)."""
+        start = self.at(tenure)[:, :, None]
+        return np.asarray(self.at(tenure[:, None] + days[None, :]) - start)
+
+
+def kaplan_meier_curve(lives: Lives, least_at_risk: int, prior: Curve | None = None) -> Curve:
+    """Return Kaplan & Meier's (1958) curve with left entry, where enough are at risk.
+
+    Before the first age with `least_at_risk` accounts the hazard is the prior's (or, without
+    one, the mean rate); after the last such age it is that of the last third, shrunk.
+    """
+    table = survival_table_from_events(lives.time, lives.died, lives.entry)
+    at_risk = (table["at_risk"] - table["entrance"]).to_numpy(dtype="float64")
+    # Those who enter at 0 are at risk from then on, and nobody churns at 0.
+    observed = table["observed"].to_numpy(dtype="float64")
+    ages = table.index.to_numpy(dtype="float64")
+    believed = np.flatnonzero((observed > 0) & (at_risk >= least_at_risk))
+    if len(believed) < 2:
+        return constant_curve(lives) if prior is None else scaled_curve(lives, prior, _TAIL_PRIOR)
+    n, d = at_risk[believed], observed[believed]
+    # All of those at risk leaving at once is no proof that nobody ever stays.
+    kept = np.maximum(1.0 - d / n, 0.5 / n)
+    start = _first_age(ages, at_risk, least_at_risk)
+    before = lives.rate() * start if prior is None else float(prior.at(np.array(start)))
+    days = np.concatenate([[0.0], [start] if start > 0 else [], ages[believed]])
+    lead = [0.0] if start == 0 else [0.0, before]
+    hazard = np.concatenate([lead, before + np.cumsum(-np.log(kept))])
+    variance = np.concatenate([np.zeros(len(lead)), np.cumsum(d / (n * n * kept))])
+    rate, spread = _tail(lives, float(days[-1]), prior)
+    return Curve(days, hazard, variance, rate, spread, "kaplan-meier", lives.n_events)
+
+
+def _first_age(ages: FloatArray, at_risk: FloatArray, least: int) -> float:
+    """Return the age from which on enough accounts are under observation."""
+    enough = np.flatnonzero(at_risk >= least)
+    first = int(enough[0]) if len(enough) else 0
+    return float(ages[max(first - 1, 0)])
+
+
+def _tail(lives: Lives, last: float, prior: Curve | None) -> tuple[float, float]:
+    """Return the rate of the last third of the curve, shrunk, and its log's standard error."""
+    expected = lives.rate() if prior is None else prior.tail_rate
+    start = last * 2 / 3
+    deaths = lives.deaths(start, last) + _TAIL_PRIOR
+    return (
+        deaths / (lives.exposure(start, last) + _TAIL_PRIOR / expected),
+        1.0 / float(np.sqrt(deaths)),
+    )
+
+
+def scaled_curve(lives: Lives, pooled: Curve, prior_events: float) -> Curve:
+    """Return the pooled curve times the group's shrunk hazard ratio (gamma-Poisson)."""
+    expected = float((pooled.at(lives.time) - pooled.at(lives.entry)).sum())
+    ratio = (lives.n_events + prior_events) / (expected + prior_events)
+    return replace(
+        pooled,
+        hazard=pooled.hazard * ratio,
+        variance=pooled.variance * ratio**2,
+        tail_rate=pooled.tail_rate * ratio,
+        ratio_spread=1.0 / float(np.sqrt(lives.n_events + prior_events)),
+        basis="pooled",
+        n_events=lives.n_events,
+    )
+
+
+def weibull_curve(lives: Lives) -> Curve | None:
+    """Return a Weibull curve; None where it does not converge or its shape is absurd."""
+    if lives.n_events < _FEWEST_FOR_WEIBULL:
+        return None
+    try:
+        with warnings.catch_warnings():
+            # lifelines warns of a fit that is not to be trusted: then it is not.
+            warnings.simplefilter("error", StatisticalWarning)
+            fitted = WeibullFitter().fit(lives.time, lives.died, entry=lives.entry)
+    except (ConvergenceError, StatisticalWarning, ValueError):
+        return None
+    shape, scale = float(fitted.rho_), float(fitted.lambda_)
+    if not _SHAPES[0] <= shape <= _SHAPES[1]:
+        return None
+    days = np.linspace(0.0, float(lives.time.max()), 100)
+    hazard = (days / scale) ** shape
+    rate = shape / scale * (days[-1] / scale) ** (shape - 1)
+    return _parametric(days, hazard, rate, "weibull", lives.n_events)
+
+
+def constant_curve(lives: Lives) -> Curve:
+    """Return the curve of a constant hazard: half an event where there was none."""
+    days = np.array([0.0, float(lives.time.max())])
+    rate = lives.rate()
+    return _parametric(days, rate * days, rate, "constant", lives.n_events)
+
+
+def _parametric(
+    days: FloatArray, hazard: FloatArray, rate: float, basis: str, n_events: int
+) -> Curve:
+    spread = 1.0 / float(np.sqrt(max(n_events, 0.5)))
+    return Curve(days, hazard, np.zeros_like(days), rate, 0.0, basis, n_events, spread)

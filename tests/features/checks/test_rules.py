@@ -1,0 +1,258 @@
+"""The tables held against each other; surveys, currencies and keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from features.reading.table_source import TableSource
+from tests.features.small_company import FILES, broken, codes, opened, refused, warned, write
+
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+def shared(folder: str) -> Path:
+    if not (SHARED / folder).is_dir():
+        pytest.skip(f"shared/data/{folder} is not beside the project")
+    return SHARED / folder
+
+
+def test_a_sound_company_is_not_warned_of(tmp_path: Path) -> None:
+    assert warned(tmp_path) == {}
+
+
+def test_every_kind_of_problem_in_one_go(tmp_path: Path) -> None:
+    sources = write(
+        tmp_path,
+        accounts=FILES["accounts"].replace("2025-02-01", "01/02/2025") + "001,2025-01-01,\n",
+        subscriptions="account_id,product,started_at,ended_at,mrr\n"
+        "001,crm,2025-03-01,2025-02-01,-5\n,crm,2025-01-01,,a lot\n",
+        usage="account_id,event,at\n001,login,2025-01-01\n",
+        surveys="",
+    )
+    sources["tickets"] = TableSource(path="absent.csv", columns={"nonsense": "x"})
+    sources["orders"] = TableSource(sql="select '009' as account_id, date '2025-01-01' as "
+                                    "ordered_at, 5 as amount")  # fmt: skip
+    findings = refused(tmp_path, sources)
+    assert {(f.code, f.table, f.column) for f in findings} == {
+        ("unparsable_date", "accounts", "created_at"),
+        ("duplicate_key", "accounts", "account_id"),
+        ("ended_before_started", "subscriptions", "ended_at"),
+        ("negative_value", "subscriptions", "mrr"),
+        ("null_key", "subscriptions", "account_id"),
+        ("wrong_type", "subscriptions", "mrr"),
+        ("column_missing", "usage", "occurred_at"),
+        ("file_missing", "tickets", ""),
+        ("empty_table", "surveys", ""),
+        ("unknown_account", "orders", "account_id"),
+    }
+
+
+def test_the_message_names_file_table_column_rows_and_remedy(tmp_path: Path) -> None:
+    text = FILES["accounts"].replace("2025-02-01", "01/02/2025").replace("2025-03-01", "soon")
+    (finding,) = broken(tmp_path, accounts=text)
+    assert str(finding) == (
+        "accounts.created_at (accounts.csv): cannot be read as a date; 2 of 3 rows; "
+        "e.g. 01/02/2025; remedy: write dates as 2026-01-31, or use sql with "
+        "strptime(created_at, '%d/%m/%Y')"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2025-02-30", "infinity", "20250201", "290000-01-01", "2025-01-01 (BC)", "12:30", "now"],
+)
+def test_what_is_no_date(tmp_path: Path, value: str) -> None:
+    findings = broken(tmp_path, usage=FILES["usage"].replace("2025-05-01", value))
+    assert [(f.code, f.example) for f in findings] == [("unparsable_date", value)]
+
+
+@pytest.mark.parametrize("value", ["1.000,50", "nan", "inf", "$5", "zwei"])
+def test_what_is_no_number(tmp_path: Path, value: str) -> None:
+    text = FILES["usage"].replace("2025-05-01,1", f'2025-05-01,"{value}"')
+    findings = broken(tmp_path, usage=text)
+    assert [(f.code, f.column, f.example) for f in findings] == [("wrong_type", "quantity", value)]
+
+
+def test_numbers_and_texts_in_parquet_where_other_kinds_are_due(tmp_path: Path) -> None:
+    sources = write(tmp_path)
+    frame = pd.DataFrame(
+        {
+            "account_id": ["001"],
+            "ticket_id": ["T1"],
+            "opened_at": [1_735_689_600],
+            "escalated": ["maybe"],
+            "csat": ["good"],
+        }
+    )
+    frame.to_parquet(tmp_path / "tickets.parquet")
+    sources["tickets"] = TableSource(path="tickets.parquet")
+    findings = refused(tmp_path, sources)
+    assert {(f.code, f.column) for f in findings} == {
+        ("wrong_type", "opened_at"),
+        ("wrong_type", "escalated"),
+        ("wrong_type", "csat"),
+    }
+    assert "to_timestamp" in next(f.fix for f in findings if f.column == "opened_at")
+
+
+def test_an_empty_key_is_shown_by_its_neighbour(tmp_path: Path) -> None:
+    (finding,) = broken(tmp_path, tickets=FILES["tickets"].replace("001,T1", "  ,T1"))
+    assert (finding.code, finding.column, finding.rows) == ("null_key", "account_id", 1)
+    assert finding.example == "ticket_id T1"
+
+
+def test_unknown_accounts_are_counted_by_rows_and_ids(tmp_path: Path) -> None:
+    text = FILES["usage"] + "008,login,2025-05-01,1\n009,login,2025-05-01,1\n" * 2
+    (finding,) = broken(tmp_path, usage=text)
+    assert (finding.code, finding.rows, finding.total) == ("unknown_account", 4, 7)
+    assert finding.example == "008"
+    assert finding.what.startswith("2 ids")
+
+
+def test_a_key_written_differently_is_told_from_one_that_is_missing(tmp_path: Path) -> None:
+    text = FILES["usage"].replace("002,", "2,") + "A9,login,2025-05-01,1\n"
+    (finding,) = broken(tmp_path, usage=text)
+    assert finding.rows == 2
+    assert "1 of the 2 match but for case, signs or leading zeros" in finding.fix
+    assert "'001'" in finding.fix
+
+
+def test_no_account_at_all_is_one_message(tmp_path: Path) -> None:
+    findings = broken(tmp_path, accounts="account_id,created_at\n")
+    assert codes(findings) == ["empty_table"]
+
+
+def test_currencies(tmp_path: Path) -> None:
+    head, *lines = FILES["subscriptions"].splitlines()
+    kinds = zip(lines, ("EUR", "eur", "USD"), strict=True)
+    text = "\n".join([head + ",currency", *(f"{line},{kind}" for line, kind in kinds)])
+    (finding,) = broken(tmp_path, subscriptions=text)
+    assert (finding.code, finding.rows, finding.example) == ("mixed_currency", 1, "EUR 2, USD 1")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "column"),
+    [
+        ("001,nps,2025-05-05,11,0-10", "score_outside_scale", "score"),
+        ("001,nps,2025-05-05,11,", "score_outside_scale", "score"),
+        ("001,csat,2025-05-05,4,1-3", "score_outside_scale", "score"),
+        ("001,csat,2025-05-05,0,", "score_outside_scale", "score"),
+        ("001,CES,2025-05-05,8,1-7", "score_outside_scale", "score"),
+        ("001,csat,2025-05-05,80,0-100%", "unknown_scale", "scale"),
+        ("001,nps,2025-05-05,80,0-100", "unknown_scale", "scale"),
+        ("001,csat,2025-05-05,101,0-100", "score_outside_scale", "score"),
+        ("001,mood,2025-05-05,1,", "unknown_kind", "kind"),
+    ],
+)
+def test_surveys(tmp_path: Path, line: str, code: str, column: str) -> None:
+    text = "account_id,kind,answered_at,score,scale\n" + line + "\n002,csat,2025-05-05,1,good/bad\n"
+    (finding,) = broken(tmp_path, surveys=text)
+    assert (finding.code, finding.column, finding.rows) == (code, column, 1)
+
+
+def test_surveys_without_a_scale_are_read_on_the_usual_one(tmp_path: Path) -> None:
+    text = "account_id,kind,answered_at,score\n001,csat,2025-05-05,3\n002,ces,2025-05-05,8\n"
+    (finding,) = broken(tmp_path, surveys=text)
+    assert (finding.code, finding.example) == ("score_outside_scale", "ces 8.0")
+
+
+def test_ratings_of_tickets_are_on_one_to_five(tmp_path: Path) -> None:
+    (finding,) = broken(tmp_path, tickets=FILES["tickets"].replace("true,5", "true,92"))
+    assert (finding.code, finding.table, finding.column) == (
+        "score_outside_scale",
+        "tickets",
+        "csat",
+    )
+
+
+def test_ratings_without_a_time_are_told(tmp_path: Path) -> None:
+    empty = warned(tmp_path, tickets=FILES["tickets"].replace(",5,2025-05-04", ",5,"))
+    assert (empty["rating_without_time"].rows, empty["rating_without_time"].total) == (1, 2)
+    assert empty["rating_without_time"].example == "ticket_id T1"
+    assert "never counted" in empty["rating_without_time"].what
+    absent = warned(tmp_path, tickets=FILES["tickets"].replace("csat_at", "something"))
+    assert "solved" in absent["rating_without_time"].what
+
+
+def test_the_same_subscription_row_twice(tmp_path: Path) -> None:
+    text = (
+        "account_id,product,started_at,ended_at,mrr,subscription_id\n"
+        "001,crm,2025-01-01,2025-06-01,100,S1\n001,crm,2025-06-01,,120,S1\n"
+        "002,crm,2025-02-01,,50,S2\n002,crm,2025-02-01,,50,S2\n002,crm,2025-02-01,,50,S2\n"
+        "003,crm,2025-03-01,,300,S3\n"
+    )
+    found = warned(tmp_path, subscriptions=text)["duplicate_id"]
+    assert (found.table, found.rows, found.total, found.example) == ("subscriptions", 2, 6, "S2")
+
+
+def test_use_outside_every_paid_date(tmp_path: Path) -> None:
+    subscriptions = (
+        "account_id,product,started_at,ended_at,mrr\n"
+        "001,crm,2025-02-01,2025-03-01,100\n001,crm,2025-03-01,2025-04-01,100\n"
+        "001,add-on,2025-02-15,2025-03-15,10\n001,trial,2025-01-01,2025-02-01,0\n"
+        "002,crm,2025-02-01,,100\n003,crm,2025-03-01,,100\n"
+    )
+    days = ["2025-01-15", "2025-02-01", "2025-03-01", "2025-04-01T23:59", "2025-04-02"]
+    usage = "account_id,event,occurred_at\n" + "".join(f"001,a,{day}\n" for day in days)
+    found = warned(tmp_path, subscriptions=subscriptions, usage=usage)
+    outside = found["usage_outside_subscription"]
+    # The day of the end counts as held, the trial does not.
+    assert (outside.rows, outside.total, outside.example) == (2, 5, "account_id 001")
+
+
+def test_absurd_dates_and_dates_ahead(tmp_path: Path) -> None:
+    subscriptions = FILES["subscriptions"].replace("2025-10-01", "9999-12-31")
+    (finding,) = broken(tmp_path, subscriptions=subscriptions)
+    assert (finding.code, finding.column) == ("date_outside_data", "ended_at")
+    assert "nullif" in finding.fix
+    allowed = write(tmp_path, subscriptions=subscriptions)
+    assert opened(tmp_path, allowed, allow=["date_outside_data"]).tables.has("subscriptions")
+    later = FILES["subscriptions"].replace("2025-10-01", "2027-10-01")
+    assert warned(tmp_path, subscriptions=later) == {}
+
+
+def test_no_table_is_read_for_nothing(tmp_path: Path) -> None:
+    calls = "account_id,occurred_at,kind\n001,2025-05-01,call\n"
+    orders = "account_id,ordered_at,amount\n001,2025-05-01,5\n"
+    sources = write(tmp_path, interventions=calls, orders=orders)
+    assert opened(tmp_path, sources, observed_until=datetime(2026, 1, 1)).findings == ()
+
+
+def test_customer360_keys_fit_and_its_tables_open() -> None:
+    folder = shared("customer360")
+    tables = {
+        "accounts": TableSource(
+            path="crm_accounts.csv", columns={"name": "account_name", "segment": "plan"}
+        ),
+        "subscriptions": TableSource(
+            sql="select account_id, plan as product, created_at as started_at, null::date as "
+            "ended_at, arr / 12 as mrr from read_csv('crm_accounts.csv')"
+        ),
+        "tickets": TableSource(
+            path="support_tickets.csv",
+            columns={"opened_at": "created_at", "solved_at": "resolved_at"},
+        ),
+        "usage": TableSource(
+            path="usage_events.csv", columns={"event": "event_type", "occurred_at": "event_time"}
+        ),
+        "surveys": TableSource(
+            sql="select *, 'nps' as kind, survey_date as answered_at from read_csv('nps.csv')"
+        ),
+    }
+    result = opened(folder, tables)
+    assert {s.table: s.rows for s in result.summaries}["usage"] == 5_000
+    wrong = tables | {
+        "usage": TableSource(
+            sql="select lower(replace(account_id, 'ACCT', 'acct_')) as account_id, event_type as "
+            "event, event_time as occurred_at from read_csv('usage_events.csv')"
+        )
+    }
+    (finding,) = refused(folder, wrong)
+    ids = duckdb.sql(f"select distinct account_id from '{folder}/usage_events.csv'").fetchall()
+    assert (finding.code, finding.rows) == ("unknown_account", 5_000)
+    assert f"{len(ids):,} of the {len(ids):,} match but for case" in finding.fix

@@ -1,0 +1,108 @@
+"""Input tables from frames of any library, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from features import HealthError, build_features, tables_from_frames
+from features.tables.spark import has_java
+
+END = datetime(2026, 6, 1)
+ACCOUNTS = pd.DataFrame({"account_id": ["a", "b"], "created_at": ["2025-01-01", "2025-02-01"]})
+SUBSCRIPTIONS = pd.DataFrame(
+    {
+        "account_id": ["a", "b"],
+        "product": "core",
+        "started_at": pd.to_datetime(["2025-01-01", "2025-02-01"]),
+        "ended_at": pd.to_datetime([None, "2026-03-01"]),
+        "mrr": [100, 50],
+        "a column of their own": "x",
+    }
+)
+USAGE = pd.DataFrame(
+    {
+        "account_id": "a",
+        "event": "view",
+        "occurred_at": pd.date_range("2026-05-01", periods=20, freq="D", tz="UTC"),
+        "user_id": "u",
+    }
+)
+TABLES = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
+CONVERT: dict[str, Any] = {
+    "polars": pl.from_pandas,
+    "polars lazy": lambda frame: pl.from_pandas(frame).lazy(),
+    "arrow": pa.Table.from_pandas,
+    "duckdb": lambda frame: duckdb.connect().from_df(frame),
+}
+
+
+@pytest.fixture(scope="module")
+def expected() -> pd.DataFrame:
+    return build_features(tables_from_frames(TABLES, observed_until=END), [datetime(2026, 5, 24)])
+
+
+def test_pandas_frames_give_the_accounts_that_pay(expected: pd.DataFrame) -> None:
+    assert expected["account_id"].tolist() == ["a"]
+    assert expected.loc[0, "usage_events_28d"] == 20
+
+
+@pytest.mark.parametrize("kind", CONVERT)
+def test_every_kind_of_frame_gives_the_same_features(kind: str, expected: pd.DataFrame) -> None:
+    frames = {name: CONVERT[kind](frame) for name, frame in TABLES.items()}
+    tables = tables_from_frames(frames, observed_until=END)
+    found = build_features(tables, [datetime(2026, 5, 24)])
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_rating_that_is_no_number_is_none() -> None:
+    opened = [datetime(2026, 5, 2), datetime(2026, 5, 3)]
+    tickets = pa.table(
+        {
+            "account_id": ["a", "a"],
+            "ticket_id": ["1", "2"],
+            "opened_at": opened,
+            "solved_at": opened,
+            "csat": [float("nan"), 2.0],
+        }
+    )
+    arrow = {name: pa.Table.from_pandas(frame) for name, frame in TABLES.items()}
+    tables = tables_from_frames(arrow | {"tickets": tickets}, observed_until=END)
+    found = build_features(tables, [datetime(2026, 5, 24)]).iloc[0]
+    assert found["tickets_csat_180d"] == 0.0
+    assert found["tickets_badly_rated_90d"] == 1.0
+
+
+def test_a_table_that_is_none_or_lacks_a_column_is_refused() -> None:
+    with pytest.raises(HealthError, match="no such input table"):
+        tables_from_frames({"acounts": ACCOUNTS}, observed_until=END)
+    with pytest.raises(HealthError, match="lacks product, started_at, ended_at, mrr"):
+        tables_from_frames({"subscriptions": ACCOUNTS}, observed_until=END)
+
+
+def test_the_repr_tells_what_is_there() -> None:
+    tables = tables_from_frames({"accounts": ACCOUNTS}, observed_until=END)
+    assert repr(tables) == "Tables(accounts (2 columns); data until 2026-06-01)"
+
+
+def test_spark_frames_stay_on_spark() -> None:
+    pytest.importorskip("pyspark", reason="pyspark is not installed (extra spark)")
+    if not has_java():
+        pytest.skip("Spark needs Java, and there is none here")
+    from features.tables.spark import session  # noqa: PLC0415
+
+    spark = session("spark+local")
+    frame = spark.createDataFrame([("a", "2025-01-01")], ["account_id", "created_at"])
+    tables = tables_from_frames({"accounts": frame}, observed_until=END)
+    assert tables["accounts"].implementation.is_spark_like()
+    assert tables["accounts"].collect("pandas").to_native()["created_at"][0] == pd.Timestamp(
+        2025, 1, 1
+    )
+    with pytest.raises(HealthError, match="the others are not"):
+        tables_from_frames({"accounts": frame, "usage": USAGE}, observed_until=END)
