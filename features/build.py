@@ -22,16 +22,16 @@ from features.tickets import family as tickets
 from features.usage import events as usage_events
 from features.usage import family as usage
 from features.usage import quota as usage_quota
-from features.windows.observation_dates import SpineDates, Told
-from features.windows.observations import ATTRIBUTES, build_spine
-from features.windows.parallel import Shared, side_by_side
+from features.windows.observation_dates import DateFeatures, ObservationDates
+from features.windows.observations import ATTRIBUTES, build_observations
+from features.windows.parallel import CachedValue, run_parallel
 
 #: Reads what a family needs of all dates at once, and returns what tells each date.
-Prepare = Callable[[Tables, SpineDates], Told]
+Prepare = Callable[[Tables, ObservationDates], DateFeatures]
 
 #: The order in which families are begun: what takes longest first, so that none of them is left
 #: to work alone at the end.
-_BEGUN_FIRST = (
+_START_FIRST = (
     "levels",
     "tickets",
     "events",
@@ -71,26 +71,30 @@ def build_features(
     """
     # Names that are taken are refused before anything is built.
     catalogue_with(extra)
-    spine = build_spine(tables, dates, active_order_days=settings.active_order_days)
-    of_dates = SpineDates.of(spine, list(CATALOGUE))
-    families = _prepared(tables, of_dates, settings) if len(spine) else []
-    table = of_dates.told(families)
+    observations = build_observations(tables, dates, active_order_days=settings.active_order_days)
+    of_dates = ObservationDates.of(observations, list(CATALOGUE))
+    families = _prepared(tables, of_dates, settings) if len(observations) else []
+    table = of_dates.result(families)
     stage = lifecycle_stage(table, settings.stages)
     for own in extra:
-        made = own.built(tables, pd.concat([spine, table], axis=1))
+        made = own.built(tables, pd.concat([observations, table], axis=1))
         table = pd.concat([table, made], axis=1)
     # What is put in front leaves the numbers where they are: they are the largest thing there is.
-    there = [column for column in ATTRIBUTES if column in spine.columns]
-    front = {name: spine[name] for name in ("account_id", "as_of", *there)} | {"stage": stage}
+    present = [column for column in ATTRIBUTES if column in observations.columns]
+    front = {name: observations[name] for name in ("account_id", "as_of", *present)} | {
+        "stage": stage
+    }
     for place, (name, column) in enumerate(front.items()):
         table.insert(place, name, column)
     return table
 
 
-def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> list[Told]:
+def _prepared(
+    tables: Tables, dates: ObservationDates, settings: FeatureSettings
+) -> list[DateFeatures]:
     """Return what tells each family's features, in the order in which they are told."""
     # Two families rest on it.
-    use = Shared(partial(roll_up, tables.apart(), dates.spine["as_of"]))
+    use = CachedValue(partial(roll_up, tables.with_own_connection(), dates.observations["as_of"]))
     families: dict[str, Prepare] = {
         "commercial": partial(commercial.prepare, settings=settings),
         "levels": partial(usage.prepare, use=use),
@@ -101,7 +105,9 @@ def _prepared(tables: Tables, dates: SpineDates, settings: FeatureSettings) -> l
         "surveys": partial(surveys.prepare, settings=settings),
         "journey": partial(journey.prepare, settings=settings, use=use),
     }
-    names = sorted(families, key=_BEGUN_FIRST.index)
-    prepared = side_by_side([partial(families[name], tables.apart(), dates) for name in names])
-    told = dict(zip(names, prepared, strict=True))
-    return [told[name] for name in families]
+    names = sorted(families, key=_START_FIRST.index)
+    prepared = run_parallel(
+        [partial(families[name], tables.with_own_connection(), dates) for name in names]
+    )
+    result = dict(zip(names, prepared, strict=True))
+    return [result[name] for name in families]

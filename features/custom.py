@@ -38,7 +38,7 @@ class OwnFamily:
     features: tuple[Feature, ...]
     build: BuildOwn
 
-    def built(self, tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
+    def built(self, tables: Tables, observations: pd.DataFrame) -> pd.DataFrame:
         """Return the features on the index of the spine, each date by itself.
 
         Raises
@@ -46,12 +46,12 @@ class OwnFamily:
         HealthError
             The function fails, or returns something else than it declares.
         """
-        parts = [pd.DataFrame(index=spine.index[:0], columns=self._names(), dtype=float)]
-        for day in spine["as_of"].drop_duplicates():
-            rows = spine[spine["as_of"] == day]
+        parts = [pd.DataFrame(index=observations.index[:0], columns=self._names(), dtype=float)]
+        for day in observations["as_of"].drop_duplicates():
+            rows = observations[observations["as_of"] == day]
             made = self._made(tables, day.to_pydatetime(), rows.set_index("account_id"))
             parts.append(made.set_axis(rows.index))
-        return pd.concat([p for p in parts if len(p)] or parts).reindex(spine.index)
+        return pd.concat([p for p in parts if len(p)] or parts).reindex(observations.index)
 
     def _names(self) -> list[str]:
         return [feature.name for feature in self.features]

@@ -60,8 +60,8 @@ def _computed(settings: FeatureSettings) -> pd.DataFrame:
 
 def _hash(feature: Feature, values: pd.Series[float] | None) -> str:
     declared = {key: value for key, value in asdict(feature).items() if key not in _WORDING}
-    told = [] if values is None else [_rounded(float(value)) for value in values]
-    content = json.dumps([declared, told], sort_keys=True)
+    result = [] if values is None else [_rounded(float(value)) for value in values]
+    content = json.dumps([declared, result], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

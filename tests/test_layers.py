@@ -1,4 +1,7 @@
-"""The direction of imports: features <- models <- health, never back."""
+"""The architecture: packages and folders in one order, no import against it, no cycle.
+
+Late imports and imports for types count like any other.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,85 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FORBIDDEN = {"features": {"models", "health"}, "models": {"health"}}
+PACKAGES = ("features", "models", "health")
+#: The folders and modules of each package, lowest first: each may import only from itself and
+#: from those before it.
+ORDER: dict[str, tuple[str, ...]] = {
+    "features": (
+        *("errors", "tables", "definitions", "windows", "rollups", "checks", "reading"),
+        *("usage", "tickets", "surveys", "commercial", "journey", "orders", "targets"),
+        *("catalogue", "catalogue_page", "custom", "build", "feature_hashes"),
+        *("__main__", "features"),
+    ),
+    "models": (
+        *("base", "evaluation", "glass_box", "churn", "survival", "clv", "expansion", "models"),
+    ),
+    "health": (
+        *("presentation", "plots", "settings", "runs", "reasons", "business", "scorecard"),
+        *("expansion", "flags", "training", "scoring", "experiment", "backtest", "restate"),
+        *("report", "workbook", "weekly", "demo", "cli", "health"),
+    ),
+}
 
 
-def _imported(path: Path) -> set[str]:
-    """Return the top packages that a module imports anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.split(".")[0])
+def _modules() -> dict[str, Path]:
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
     return found
 
 
-@pytest.mark.parametrize("package", sorted(FORBIDDEN))
-def test_no_import_goes_back(package: str) -> None:
-    modules = sorted((ROOT / package).rglob("*.py"))
-    assert modules
-    back = {
-        str(path.relative_to(ROOT)): sorted(wrong)
-        for path in modules
-        if (wrong := _imported(path) & FORBIDDEN[package])
+MODULES = _modules()
+
+
+def _imports(name: str) -> set[str]:
+    """Return the project's modules that one imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name} has a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in MODULES else str(node.module))
+    return {module for module in found if module in MODULES and module != name}
+
+
+IMPORTS = {name: _imports(name) for name in MODULES}
+
+
+def _place(name: str) -> tuple[int, int]:
+    """Return where a module stands: its package, and its folder within the package."""
+    package, _, rest = name.partition(".")
+    return PACKAGES.index(package), ORDER[package].index(rest.split(".")[0] or package)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_has_a_place(package: str) -> None:
+    present = {p.stem for p in (ROOT / package).glob("*.py") if p.stem != "__init__"}
+    present |= {p.parent.name for p in (ROOT / package).glob("*/__init__.py")}
+    assert present == set(ORDER[package]) - {package}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_import_goes_backwards(package: str) -> None:
+    backwards = {
+        name: sorted(wrong)
+        for name in MODULES
+        if name.split(".")[0] == package
+        and (wrong := {module for module in IMPORTS[name] if _place(module) > _place(name)})
     }
-    assert not back
+    assert not backwards
+
+
+def test_there_is_no_cycle() -> None:
+    remaining = {name: set(imports) for name, imports in IMPORTS.items()}
+    while free := [name for name, imports in remaining.items() if not imports]:
+        for name in free:
+            del remaining[name]
+        for imports in remaining.values():
+            imports.difference_update(free)
+    assert not remaining, "these modules import one another, or import modules that do"

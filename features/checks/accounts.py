@@ -37,9 +37,9 @@ def check_accounts(
     if accounts is None or table.schema.name in {"accounts", "usage"}:
         return
     doubtful = doubtful_accounts(connection, table, accounts)
-    yield from told_unknown(connection, table, accounts, doubtful)
+    yield from unknown_values(connection, table, accounts, doubtful)
     early = rows_within(connection, table.dated, days_before_signup(doubtful))
-    yield from told_before_signup(connection, table, early)
+    yield from before_signup(connection, table, early)
 
 
 def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:
@@ -62,7 +62,7 @@ def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTa
     ).to_arrow_table()
 
 
-def told_unknown(
+def unknown_values(
     connection: Connection, table: OpenTable, accounts: OpenTable, doubtful: pa.Table
 ) -> Iterator[Finding]:
     """Tell rows of accounts that accounts does not know: a join would silently drop them."""
@@ -134,9 +134,7 @@ def rows_within(connection: Connection, rows: str, days: pa.Table) -> pa.Table:
         connection.unregister("days")
 
 
-def told_before_signup(
-    connection: Connection, table: OpenTable, early: pa.Table
-) -> Iterator[Finding]:
+def before_signup(connection: Connection, table: OpenTable, early: pa.Table) -> Iterator[Finding]:
     """Tell rows dated before the day on which their account was created: key and n."""
     if not len(early):
         return

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from features.checks.findings import Connection, OpenTable, Within
 from features.tables.casting import quoted
-from features.tables.connection import own_name
+from features.tables.connection import internal_name
 
 
 def counted_by_day(connection: Connection, table: OpenTable) -> OpenTable:
@@ -72,4 +72,4 @@ def drop_counts(connection: Connection) -> None:
 
 
 def _counts(name: str) -> str:
-    return own_name(f"counted {name}")
+    return internal_name(f"counted {name}")

@@ -22,9 +22,9 @@ from features.checks.overrides import check_overrides
 from features.checks.times import check_use
 from features.errors import Finding
 from features.tables.casting import literal
-from features.tables.connection import beside
+from features.tables.connection import with_own_connection
 from features.tables.survey_scales import SCALES, understood_scales
-from features.windows.parallel import side_by_side
+from features.windows.parallel import run_parallel
 
 Check = Callable[[Connection], Iterable[Finding]]
 #: Codes of what no row tells by itself: it is held against another table.
@@ -56,11 +56,11 @@ def check_content(
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.
     tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
-    return [finding for found in reversed(side_by_side(tasks)) for finding in found]
+    return [finding for found in reversed(run_parallel(tasks)) for finding in found]
 
 
 def _found(connection: Connection, rule: Check) -> list[Finding]:
-    with beside(connection) as own:
+    with with_own_connection(connection) as own:
         return list(rule(own))
 
 
@@ -73,9 +73,9 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
     if surveys is None or not surveys.has("kind"):
         return found
     # Many answers are alike, and are looked at once.
-    told = [name for name in ("kind", "scale", "score", "expected") if surveys.has(name)]
+    result = [name for name in ("kind", "scale", "score", "expected") if surveys.has(name)]
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE answers AS SELECT {', '.join(told)}, count(*) AS n "
+        f"CREATE OR REPLACE TEMP TABLE answers AS SELECT {', '.join(result)}, count(*) AS n "
         f"FROM {surveys.view} GROUP BY ALL"
     )
     fix = "map the kinds to nps, csat and ces with sql"

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.checks.accounts import (
+    before_signup,
     days_before_signup,
     doubtful_accounts,
     rows_within,
-    told_before_signup,
-    told_unknown,
+    unknown_values,
 )
 from features.checks.findings import Connection, OpenTable, finding, one_row
 from features.errors import Finding
@@ -43,7 +43,7 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
     early = unpaid = _NO_DAYS
     if accounts is not None:
         doubtful = doubtful_accounts(connection, usage, accounts)
-        yield from told_unknown(connection, usage, accounts, doubtful)
+        yield from unknown_values(connection, usage, accounts, doubtful)
         early = days_before_signup(doubtful)
     key = _key(usage, held) if held else "account_id"
     if held is not None:
@@ -54,9 +54,9 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
         (before,) = _used_within(connection, usage, [early])
     else:
         before, outside = _used_within(connection, usage, [early, unpaid])
-    yield from told_before_signup(connection, usage, before)
+    yield from before_signup(connection, usage, before)
     if len(outside):
-        yield _told_outside(connection, usage, key, outside)
+        yield _outside_periods(connection, usage, key, outside)
 
 
 def _used_within(connection: Connection, usage: OpenTable, days: list[pa.Table]) -> list[pa.Table]:
@@ -66,7 +66,9 @@ def _used_within(connection: Connection, usage: OpenTable, days: list[pa.Table])
     return [rows_within(connection, usage.dated, of_each) for of_each in days]
 
 
-def _told_outside(connection: Connection, usage: OpenTable, key: str, outside: pa.Table) -> Finding:
+def _outside_periods(
+    connection: Connection, usage: OpenTable, key: str, outside: pa.Table
+) -> Finding:
     """Tell use outside its subscription's dates, or outside every paid date of the account."""
     what = "lies outside every paid date of its account"
     if key == "subscription_id":

@@ -16,9 +16,9 @@ from features.windows.table_columns import (
     Quantiles,
     TableColumns,
     Times,
-    bring_in,
     days_before,
     days_from,
+    load_columns,
     moment,
 )
 
@@ -112,12 +112,12 @@ class Contracts:
         ahead = runs[(self._rows["renews_at"][runs] >= as_of)]
         ahead = ahead[self._rows["renews_at"][ahead] != NEVER]
         renews = earliest(account[ahead], count, self._rows["renews_at"][ahead])
-        told = runs[self._rows["notice_at"][runs] < as_of]
-        noticed = summed(account[told], count) >= summed(account[runs], count)
+        result = runs[self._rows["notice_at"][runs] < as_of]
+        noticed = summed(account[result], count) >= summed(account[runs], count)
         given = np.full(count, np.iinfo(np.int64).min)
-        np.maximum.at(given, account[told], self._rows["notice_at"][told])
-        there = noticed & (given > np.iinfo(np.int64).min)
-        since = days_from(np.where(there, given, NEVER), as_of)
+        np.maximum.at(given, account[result], self._rows["notice_at"][result])
+        present = noticed & (given > np.iinfo(np.int64).min)
+        since = days_from(np.where(present, given, NEVER), as_of)
         return {
             "days_to_renewal": days_from(as_of, renews),
             "notice_given": noticed.astype(float),
@@ -158,11 +158,11 @@ class Contracts:
 
 def paid_rows(tables: Tables, accounts: pd.Index[str]) -> TableColumns:
     """Return the paid rows of subscriptions of these accounts; optional columns may be empty."""
-    there = [c for c in ("known_at", *_OPTIONAL) if tables.has("subscriptions", c)]
+    present = [c for c in ("known_at", *_OPTIONAL) if tables.has("subscriptions", c)]
     has_seats = tables.has("subscriptions", "seats")
     seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0).alias("seats")
-    rows = tables["subscriptions"].filter(nw.col("mrr") > 0).select(*_NEEDED, seats, *there)
-    return bring_in(rows, accounts, optional=_OPTIONAL)
+    rows = tables["subscriptions"].filter(nw.col("mrr") > 0).select(*_NEEDED, seats, *present)
+    return load_columns(rows, accounts, optional=_OPTIONAL)
 
 
 def deal_of(rows: TableColumns) -> Codes:

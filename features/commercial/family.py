@@ -12,8 +12,8 @@ from features.commercial.movements import Movements
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers, latest
-from features.windows.observation_dates import ByAccount, OneDate, SpineDates, Told
-from features.windows.table_columns import bring_in, moment
+from features.windows.observation_dates import ByAccount, DateFeatures, ObservationDates, OneDate
+from features.windows.table_columns import load_columns, moment
 
 __all__ = ["FEATURES", "prepare"]
 
@@ -23,8 +23,8 @@ _DAY_US = 86_400_000_000
 
 
 def prepare(
-    tables: Tables, dates: SpineDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
-) -> Told:
+    tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+) -> DateFeatures:
     """Return what tells the features of the contract of each account on a date.
 
     Parameters
@@ -37,32 +37,36 @@ def prepare(
         The grace period.
     """
     if not tables.has("subscriptions"):
-        first = _FirstOrders(tables, dates.spine, dates.accounts)
-        return lambda date: {"tenure_days": _tenure(date, **date.laid(first.as_of(date.as_of)))}
+        first = _FirstOrders(tables, dates.observations, dates.accounts)
+        return lambda date: {
+            "tenure_days": _tenure(date, **date.broadcast(first.as_of(date.as_of)))
+        }
     rows = paid_rows(tables, dates.accounts)
     days = [date.as_of for date in dates]
     contracts, movements = Contracts(rows), Movements(rows, days, grace_days=settings.grace_days)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
-        out = date.laid(contracts.as_of(date.as_of) | movements.as_of(date.as_of))
+    def result(date: OneDate) -> dict[str, Numbers]:
+        out = date.broadcast(contracts.as_of(date.as_of) | movements.as_of(date.as_of))
         out["tenure_days"] = _tenure(date, out.pop("paid_from"))
         # Engines add prices up in any order: what that leaves in the last digits is no money.
         return {name: np.round(values, _DIGITS) for name, values in out.items()}
 
-    return dates.ahead(told)
+    return dates.ahead(result)
 
 
 class _FirstOrders:
     """When each account ordered for the first time, as known on one date after another."""
 
-    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
+    def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
         keys = ["account_id", *(["known_at"] if tables.has("orders", "known_at") else [])]
-        rows = tables["orders"].filter(nw.col("ordered_at") < spine["as_of"].max().to_pydatetime())
+        rows = tables["orders"].filter(
+            nw.col("ordered_at") < observations["as_of"].max().to_pydatetime()
+        )
         if "known_at" in keys:
             # What was known before every date is seen on all of them.
-            late = nw.when(nw.col("known_at") >= spine["as_of"].min().to_pydatetime())
+            late = nw.when(nw.col("known_at") >= observations["as_of"].min().to_pydatetime())
             rows = rows.with_columns(known_at=late.then(nw.col("known_at")))
-        self._first = bring_in(rows.group_by(*keys).agg(nw.col("ordered_at").min()), accounts)
+        self._first = load_columns(rows.group_by(*keys).agg(nw.col("ordered_at").min()), accounts)
         self._seen_from = self._first.seen_from("ordered_at")
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
@@ -74,12 +78,12 @@ class _FirstOrders:
 
 def _tenure(date: OneDate, paid_from: Numbers) -> Numbers:
     """Return the whole days since the account began: its own start, or that of paying."""
-    begun = np.fmin(_microseconds(date.spine["created_at"]), paid_from)
-    days: Numbers = np.floor((moment(date.as_of) - begun) / _DAY_US)
+    started = np.fmin(_microseconds(date.observations["created_at"]), paid_from)
+    days: Numbers = np.floor((moment(date.as_of) - started) / _DAY_US)
     return days
 
 
 def _microseconds(times: pd.Series[pd.Timestamp]) -> Numbers:
     """Return times in microseconds from 1970; NaN for none."""
-    told = times.to_numpy().astype("datetime64[us]")
-    return np.where(np.isnat(told), np.nan, told.astype(np.int64))
+    result = times.to_numpy().astype("datetime64[us]")
+    return np.where(np.isnat(result), np.nan, result.astype(np.int64))

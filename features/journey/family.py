@@ -12,7 +12,7 @@ from features.journey.steps import Step, reached
 from features.rollups.daily_usage import DailyUse
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers, day_number
-from features.windows.observation_dates import OneDate, SpineDates, Told
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 
 _UNUSED = "use is not recorded"
 
@@ -59,11 +59,11 @@ FEATURES = (
 
 def prepare(
     tables: Tables,
-    dates: SpineDates,
+    dates: ObservationDates,
     *,
     settings: FeatureSettings = DEFAULT_SETTINGS,
     use: Callable[[], DailyUse] | None = None,
-) -> Told:
+) -> DateFeatures:
     """Return what tells the features of the way of each account on a date.
 
     A step is reached by the use that makes its count full, in the order in which uses became
@@ -85,9 +85,9 @@ def prepare(
         return lambda _: {}
     first, milestones = settings.first_value, settings.milestones
     steps = [Step(first.events, first.times), *(Step(_events(m), m.times) for m in milestones)]
-    moments = reached(tables, dates.spine, steps, dates.accounts, use)
+    moments = reached(tables, dates.observations, steps, dates.accounts, use)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers]:
         ages = [found.age(day_number(date.as_of), date.account) for found in moments]
         has_happened = ~np.isnan(ages)
         out = {
@@ -100,7 +100,7 @@ def prepare(
             out["days_since_milestone"] = np.where(np.isfinite(latest), latest - 1, np.nan)
         return out
 
-    return told
+    return result
 
 
 def _events(milestone: Milestone) -> tuple[str, ...]:

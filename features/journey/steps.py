@@ -29,7 +29,7 @@ from features.rollups.usage_rollup import (
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
-from features.windows.table_columns import NEVER, TableColumns, bring_in, places_of
+from features.windows.table_columns import NEVER, TableColumns, load_columns, places_of
 
 __all__ = ["Reached", "Step", "reached"]
 _Events = Sequence[tuple[str, ...]]
@@ -37,7 +37,7 @@ _Events = Sequence[tuple[str, ...]]
 
 def reached(
     tables: Tables,
-    spine: pd.DataFrame,
+    observations: pd.DataFrame,
     steps: Sequence[Step],
     accounts: pd.Index[str],
     use: Callable[[], DailyUse] | None = None,
@@ -63,9 +63,9 @@ def reached(
     # A last one stands for all others: to leave their uses out would copy those of the rest.
     counts = Counts.nothing(steps, len(accounts) + 1)
     events, parts = list(counts.totals), tables.parts
-    since = day_number(spine["as_of"].min()) - REACH_DAYS
-    told = None if any(events) else use
-    end = day_number(spine["as_of"].max()) if told is None else since
+    since = day_number(observations["as_of"].min()) - REACH_DAYS
+    result = None if any(events) else use
+    end = day_number(observations["as_of"].max()) if result is None else since
     is_late = tables.has("usage", "known_at")
     if parts is None:
         uses = _uses(tables, events, accounts, end)
@@ -74,7 +74,7 @@ def reached(
         uses = _kept_uses(parts, events, accounts, since, end)
     else:
         uses = _kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end)
-    uses = chain(uses, () if told is None else _rolled_up(told, since, accounts))
+    uses = chain(uses, () if result is None else _rolled_up(result, since, accounts))
     # Late rows and files in any order may tell what was known before that which came before them.
     in_turn = not is_late and (parts is None or parts.follow_one_another())
     for part in uses if in_turn else _together(list(uses), len(events), len(accounts) + 1):
@@ -112,7 +112,7 @@ def _uses(
     if "known" in keys:
         rows = rows.with_columns(known=nw.max_horizontal("day", "known"))
     for _, part in parts_of_days(rows, day_number(first[0]), end):
-        yield bring_in(part.group_by(*keys).agg(*sums), accounts)
+        yield load_columns(part.group_by(*keys).agg(*sums), accounts)
 
 
 def _sum_of(events: tuple[str, ...]) -> nw.Expr:
@@ -123,10 +123,10 @@ def _sum_of(events: tuple[str, ...]) -> nw.Expr:
 
 
 def _rolled_up(
-    told: Callable[[], DailyUse], since: int, accounts: pd.Index[str]
+    result: Callable[[], DailyUse], since: int, accounts: pd.Index[str]
 ) -> Iterator[TableColumns]:
     """Yield the uses since a day, as the roll-up tells them; others may be at making it."""
-    use = told()
+    use = result()
     rows = slice(int(np.searchsorted(use.rows.day, since)), None)
     columns = {"day": use.rows.day[rows], "uses_0": use.rows.values["quantity"][rows]}
     if use.rows.known is not None:

@@ -12,7 +12,7 @@ from features.orders.intervals import HABIT_DAYS, Intervals
 from features.tables.opened import Tables
 from features.windows.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number, earliest
 from features.windows.observation_dates import ByAccount
-from features.windows.table_columns import TableColumns, bring_in
+from features.windows.table_columns import TableColumns, load_columns
 
 #: Windows of what was ordered lately.
 WINDOWS = (90, 365)
@@ -35,13 +35,13 @@ class OrderDays:
         The spine's accounts.
     """
 
-    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
-        rows = _brought_in(tables, spine, accounts)
+    def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
+        rows = _loaded(tables, observations, accounts)
         is_order = rows["amount"] >= 0
         self._count = len(accounts)
         self._orders, self._given_back = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
         self._first_day = earliest(self._orders.account, self._count, self._orders.day)
-        dates = [day_number(date) for date in spine["as_of"].unique()]
+        dates = [day_number(date) for date in observations["as_of"].unique()]
         self._intervals = Intervals(self._orders, self._count, dates)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
@@ -59,10 +59,10 @@ class OrderDays:
             are. NaN where no order was known.
         """
         as_of = day_number(day)
-        begun, since = self._ages(as_of)
+        started, since = self._ages(as_of)
         out = self._levels(as_of) | self._intervals.as_of(as_of)
-        told = {n: np.where(np.isnan(since), np.nan, v) for n, v in out.items()}
-        return {"since": since, "begun": begun} | told
+        result = {n: np.where(np.isnan(since), np.nan, v) for n, v in out.items()}
+        return {"since": since, "begun": started} | result
 
     def _ages(self, as_of: int) -> tuple[Numbers, Numbers]:
         """Return the days since the first and since the latest order of each account."""
@@ -95,7 +95,7 @@ class OrderDays:
         return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")
 
 
-def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> TableColumns:
+def _loaded(tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> TableColumns:
     """Return the orders that any date sees: each is brought in once.
 
     Returns
@@ -105,7 +105,9 @@ def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) ->
         where rows tell it. Of what an account ordered before every window the last order stands
         for all.
     """
-    first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
+    first, last = (
+        day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
+    )
     at, known_at = nw.col("ordered_at"), nw.col("known_at")
     rows, keys = tables["orders"].filter(at < last), ["account_id"]
     if tables.has("orders", "known_at"):
@@ -120,7 +122,7 @@ def _brought_in(tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) ->
         part.select(*keys, "amount", at.dt.date().alias("day"))
         for part in (older, rows.filter(at >= start))
     ]
-    return bring_in(nw.concat(both, how="vertical"), accounts)
+    return load_columns(nw.concat(both, how="vertical"), accounts)
 
 
 def _by_day(rows: TableColumns) -> DayRows:

@@ -15,7 +15,7 @@ from features.orders.intervals import HABIT_DAYS
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.day_rows import Numbers
-from features.windows.observation_dates import OneDate, SpineDates, Told
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import some
 
 #: A habit is told by so many intervals at least.
@@ -115,7 +115,7 @@ FEATURES = (
 )
 
 
-def prepare(tables: Tables, dates: SpineDates) -> Told:
+def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     """Return what tells the features of orders of each account on a date.
 
     Parameters
@@ -127,18 +127,18 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     """
     if not tables.has("orders"):
         return lambda _: {}
-    days = OrderDays(tables, dates.spine, dates.accounts)
-    return dates.ahead(lambda date: _told(date, date.laid(days.as_of(date.as_of))))
+    days = OrderDays(tables, dates.observations, dates.accounts)
+    return dates.ahead(lambda date: _values(date, date.broadcast(days.as_of(date.as_of))))
 
 
-def _told(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:
+def _values(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:
     """Return the features, of what each account ordered as of a date."""
     since, interval = ordered["since"], ordered["interval"]
     usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, interval, np.nan)
     # Days before an account, or all records, began are not days without orders.
     age = np.fmax(date.age_days(), ordered["begun"])
-    there = np.minimum(age, np.fmax.reduce(ordered["begun"], initial=0.0))
-    before = np.minimum(there, FOUR_QUARTERS) - QUARTER
+    present = np.minimum(age, np.fmax.reduce(ordered["begun"], initial=0.0))
+    before = np.minimum(present, FOUR_QUARTERS) - QUARTER
     usual_quarter = some(ordered["amount_before"]) * QUARTER / np.maximum(before, 1.0)
     change = ordered["amount_90d"] / usual_quarter - 1
     out = {f"orders_{n}_{w}d": ordered[f"{n}_{w}d"] for n in ("count", "amount") for w in WINDOWS}

@@ -98,10 +98,10 @@ def _neighbours(
     left = np.flatnonzero(np.isin(account, account[late]))
     for date in reversed(dates):
         seen = np.flatnonzero(seen_from[left] < date)
-        apart = np.flatnonzero(np.diff(seen) > 1)
+        gaps = np.flatnonzero(np.diff(seen) > 1)
         left = left[seen]
-        apart = apart[account[left[apart]] == account[left[apart + 1]]]
-        starts.append(left[apart])
-        ends.append(left[apart + 1])
-        untils.append(np.full(len(apart), date))
+        gaps = gaps[account[left[gaps]] == account[left[gaps + 1]]]
+        starts.append(left[gaps])
+        ends.append(left[gaps + 1])
+        untils.append(np.full(len(gaps), date))
     return np.concatenate(starts), np.concatenate(ends), np.concatenate(untils)

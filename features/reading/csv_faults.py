@@ -36,8 +36,8 @@ def _ragged(file: Path, delimiter: str) -> str:
     for row in reader:
         # A line without anything is skipped by the engine, too.
         if row and len(row) != len(header):
-            told = f"has {len(row)} values in line {reader.line_num}, {len(header)} in its header"
-            return told + ("; is a quote left open?" if "\n" in "".join(row) else "")
+            result = f"has {len(row)} values in line {reader.line_num}, {len(header)} in its header"
+            return result + ("; is a quote left open?" if "\n" in "".join(row) else "")
     return ""
 
 

@@ -22,11 +22,11 @@ from features.rollups.usage_counts import UsageCounts
 from features.rollups.usage_files import UsageParts
 from features.tables import spark
 from features.tables.casting import quoted
-from features.tables.connection import MEMORY_LIMIT, beside, connect
+from features.tables.connection import MEMORY_LIMIT, connect, with_own_connection
 from features.tables.opened import Tables
 from features.tables.relations import PlainFiles, closest
 from features.tables.schema import TABLES
-from features.windows.parallel import side_by_side
+from features.windows.parallel import run_parallel
 
 #: Tables whose absence is nothing to speak of.
 _BY_CHOICE = ("interventions", "overrides", "actions")
@@ -134,7 +134,7 @@ def _opened(
         partial(_read, connection, name, sources[name], base, kept, needs_end=needs_end)
         for name in known
     ]
-    read = dict(zip(known, side_by_side(tasks), strict=True))
+    read = dict(zip(known, run_parallel(tasks), strict=True))
     for name, source in sources.items():
         if name not in read:
             findings.append(_unknown_table(name, source))
@@ -174,7 +174,7 @@ def _read(
     needs_end: bool,
 ) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
     """Read one table, as `read_table` does, beside others; and count use."""
-    with beside(connection) as own:
+    with with_own_connection(connection) as own:
         table, found, parts = read_table(own, TABLES[name], source, base, kept)
         if table is not None and name == "usage":
             table = _counted(own, table, parts, needs_end=needs_end)
@@ -203,8 +203,8 @@ def _note_checked(
     """Note that no file of usage needs a second look, where the rules on single rows are met."""
     found = {finding.code for finding in findings if finding.table == "usage"}
     # A row past the end of the data is told in every run: its file is looked at again by its time.
-    told_anyway = check_rules.OF_SEVERAL_TABLES | {"after_observed_until"}
-    if usage.plain is not None and found <= told_anyway:
+    always_kept = check_rules.OF_SEVERAL_TABLES | {"after_observed_until"}
+    if usage.plain is not None and found <= always_kept:
         parts.note_checked()
 
 
@@ -219,9 +219,9 @@ def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> 
     if table.spans:
         query = f"SELECT coalesce(sum(n), 0), min(first), max(last) FROM {table.spans}"
     count, first, last = checks.one_row(connection, query)
-    there = tuple(column.name for column in table.columns)
-    absent = tuple(c.name for c in table.schema.columns if c.name not in there)
-    return TableSummary(table.schema.name, table.source, int(count), first, last, there, absent)
+    present = tuple(column.name for column in table.columns)
+    absent = tuple(c.name for c in table.schema.columns if c.name not in present)
+    return TableSummary(table.schema.name, table.source, int(count), first, last, present, absent)
 
 
 def _missing_tables(sources: Mapping[str, TableSource]) -> list[Finding]:

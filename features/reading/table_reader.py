@@ -16,7 +16,7 @@ from features.reading.csv_faults import csv_fault
 from features.reading.table_source import TableSource
 from features.rollups.usage_files import UsageParts, parts_of, rows_of
 from features.tables.casting import cast_sql, clean, is_clean, quoted
-from features.tables.connection import database_of, first_line, own_name
+from features.tables.connection import database_of, first_line, internal_name
 from features.tables.relations import (
     EmptyFileError,
     PlainFiles,
@@ -64,11 +64,11 @@ def read_table(
         return None, found, None
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation.sql}").fetchall()
-        there = {str(row[0]): str(row[1]) for row in described}
-        mapped, found = _map_columns(table, source, relation.label, there)
+        present = {str(row[0]): str(row[1]) for row in described}
+        mapped, found = _map_columns(table, source, relation.label, present)
         if found:
             return None, found, None
-        return _read(connection, table, relation, mapped, there, kept)
+        return _read(connection, table, relation, mapped, present, kept)
     except duckdb.Error as error:
         return None, [_unreadable(connection, table, source, relation, error)], None
 
@@ -86,10 +86,10 @@ def _read(
     table: Table,
     relation: Relation,
     mapped: Mapping[Column, str],
-    there: Mapping[str, str],
+    present: Mapping[str, str],
     kept: Kept | None,
 ) -> tuple[checks.OpenTable, list[Finding], UsageParts | None]:
-    types = {column.name: there[name] for column, name in mapped.items()}
+    types = {column.name: present[name] for column, name in mapped.items()}
     names = {column.name: name for column, name in mapped.items()}
     if not relation.is_lazy:
         if relation.is_columnar:
@@ -132,7 +132,7 @@ def _renamed(
     prefix: str = "raw",
 ) -> str:
     """Make the rows as they came, under canonical names; return their SQL name."""
-    raw = own_name(f"{prefix} {table.name}")
+    raw = internal_name(f"{prefix} {table.name}")
     renamed = ", ".join(f"{quoted(name)} AS {quoted(c.name)}" for c, name in mapped.items())
     made = f"CREATE OR REPLACE {_raw_kind(relation)} {raw}"
     connection.execute(f"{made} AS SELECT {renamed} FROM {relation.sql}")
@@ -154,7 +154,7 @@ def _as_cast(
 ) -> checks.OpenTable:
     """Make the rows as they came and the cast ones."""
     raw = _renamed(connection, table, relation, mapped, prefix)
-    view = own_name(f"{prefix} input {table.name}")
+    view = internal_name(f"{prefix} input {table.name}")
     casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
     kind = "VIEW" if relation.is_lazy else "TABLE"
     connection.execute(f"CREATE {kind} {view} AS SELECT {casts} FROM {raw}")
@@ -174,7 +174,7 @@ def _plain(
 
 
 def _map_columns(
-    table: Table, source: TableSource, label: str, there: Mapping[str, str]
+    table: Table, source: TableSource, label: str, present: Mapping[str, str]
 ) -> tuple[dict[Column, str], list[Finding]]:
     """Match canonical columns with the source's; tell every one that is missing or unknown."""
     known = [column.name for column in table.columns]
@@ -190,11 +190,11 @@ def _map_columns(
     mapped: dict[Column, str] = {}
     for column in table.columns:
         name = source.columns.get(column.name, column.name)
-        if name in there:
+        if name in present:
             mapped[column] = name
         elif column.required or column.name in source.columns:
             what = f"the source has no column {name!r}"
-            fix = f"map it in tables.{table.name}.columns; {closest(name, there)}"
+            fix = f"map it in tables.{table.name}.columns; {closest(name, present)}"
             found.append(
                 Finding("error", "column_missing", label, table.name, column.name, what, fix=fix)
             )

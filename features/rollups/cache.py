@@ -193,8 +193,8 @@ def _digest_of(file: Path) -> str:
 
 def _state(file: Path) -> list[int]:
     """Return what changes whenever a file does."""
-    told = file.stat()
-    return [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns]
+    result = file.stat()
+    return [result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns]
 
 
 def _replace(file: Path, content: bytes) -> None:

@@ -213,14 +213,14 @@ def _older_rows(rows: Frame, since: int) -> Frame:
     """Return one row per user for the time before every window: its last day, without sums."""
     start = day_of(since)
     rows = rows.filter(nw.col("occurred_at") < start.to_pydatetime())
-    told = [nw.col("occurred_at").max().dt.date().alias("day")]
-    there = rows.collect_schema().names()
-    if "active_users" in there:
-        told.append(counted("active_users").alias("users_counted"))
-    if "known" in there:
+    result = [nw.col("occurred_at").max().dt.date().alias("day")]
+    present = rows.collect_schema().names()
+    if "active_users" in present:
+        result.append(counted("active_users").alias("users_counted"))
+    if "known" in present:
         late = nw.col("known") >= start.date()
         rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
-    return rows.group_by(*keys_with_known(rows, "account_id", "user_id")).agg(*told)
+    return rows.group_by(*keys_with_known(rows, "account_id", "user_id")).agg(*result)
 
 
 def last_days(before: pa.Table | None, users: list[pa.Table]) -> pa.Table:
@@ -298,11 +298,11 @@ def numbered(account: Codes, code: Codes, count: int) -> tuple[Codes, Codes]:
     rows is found by counting where there is room for every pair, or where each code stands with
     one account; else by hashing.
     """
-    there = code >= 0
+    present = code >= 0
     width, accounts = max(count, 1), int(account.max(initial=0)) + 1
-    if not there.all():
+    if not present.all():
         number = np.full(len(code), -1, dtype=np.int64)
-        number[there], pairs = numbered(account[there], code[there], count)
+        number[present], pairs = numbered(account[present], code[present], count)
         return number, pairs
     if accounts * width <= max(4 * len(code), 2**22):
         unique, number = distinct_places(account * width + code, accounts * width)

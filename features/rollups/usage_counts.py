@@ -14,7 +14,12 @@ from features.rollups.running_totals import Extend, following
 from features.rollups.usage_files import UsageParts
 from features.rollups.usage_rollup import by_account_day, named_codes
 from features.windows.day_rows import earliest, summed
-from features.windows.requested_days import asked_between, counted_on, days_asked, of_each_list
+from features.windows.requested_days import (
+    counted_on,
+    of_each_list,
+    requested_between,
+    requested_days,
+)
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class UsageCounts:
 
     def within(self, lists: Sequence[pa.Table]) -> list[pa.Table]:
         """Count rows on some days of accounts, as in `checks.OpenTable`."""
-        asked = days_asked(lists)
+        asked = requested_days(lists)
         found = self.parts.answers(
             "within",
-            partial(asked_between, asked),
+            partial(requested_between, asked),
             counted_on,
             ("days", by_account_day, ("account_id", "day", "n")),
         )
@@ -70,12 +75,12 @@ def _spans(before: pa.Table | None, days: list[pa.Table]) -> pa.Table:
 
 def _calendar(before: pa.Table | None, days: list[pa.Table]) -> pa.Table:
     """Add rows counted by account and day to the rows of each day."""
-    told = [] if before is None else [before]
-    told += [
+    result = [] if before is None else [before]
+    result += [
         pa.table({"day": rows["day"].cast(pa.date32()), "n": rows["n"], "last": rows["last"]})
         for rows in (_counted([table], table.column_names) for table in days)
     ]
-    by_day = pa.concat_tables(told).group_by("day").aggregate([("n", "sum"), ("last", "max")])
+    by_day = pa.concat_tables(result).group_by("day").aggregate([("n", "sum"), ("last", "max")])
     return by_day.rename_columns({"n_sum": "n", "last_max": "last"})
 
 

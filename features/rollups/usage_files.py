@@ -32,12 +32,12 @@ from features.windows.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS, day_of
 
 #: What makes roll-ups, and what adds them up.
 _CODE = (
-    "usage_rollup",
-    "usage_counts",
-    "days_asked",
-    "daily_use",
-    "journey_steps",
-    "journey_counts",
+    "rollups/usage_rollup",
+    "rollups/usage_counts",
+    "windows/requested_days",
+    "rollups/daily_usage",
+    "journey/steps",
+    "journey/counts",
 )
 
 
@@ -108,16 +108,16 @@ class UsageParts:
             The roll-up, as in `tables`.
         """
         rolled, roll, columns = of
-        answered, told = self._answered(name), {}
+        answered, result = self._answered(name), {}
         for key, asked in self._asked(ask, rolled, roll):
             question = (key, digest_of_table(asked))
-            told[question] = answered.get(question)
-            if told[question] is None:
+            result[question] = answered.get(question)
+            if result[question] is None:
                 (rows,) = self._of(rolled, roll, [key], columns)
-                told[question] = answer(rows, asked)
-        if told.keys() - answered.keys():
-            self._keep_answers(name, told)
-        return list(told.values())
+                result[question] = answer(rows, asked)
+        if result.keys() - answered.keys():
+            self._keep_answers(name, result)
+        return list(result.values())
 
     def _asked(
         self, ask: Callable[[int, int], pa.Table], rolled: str, roll: Roll
@@ -144,12 +144,12 @@ class UsageParts:
                 past += count
         return found
 
-    def _keep_answers(self, name: str, told: Mapping[tuple[str, str], pa.Table]) -> None:
+    def _keep_answers(self, name: str, result: Mapping[tuple[str, str], pa.Table]) -> None:
         """Keep the answers of all files as one: they are few, and a file for each reads slowly."""
-        answered = [(*question, len(table)) for question, table in told.items()]
+        answered = [(*question, len(table)) for question, table in result.items()]
         self.cache.write(
             _answers_key(self.source, name),
-            {name: pa.concat_tables(told.values())},
+            {name: pa.concat_tables(result.values())},
             {"source": self.source, "of": self.source, "answered": answered},
         )
 
@@ -244,8 +244,8 @@ class UsageParts:
 
     def _days(self, key: str) -> tuple[int, int] | tuple[()] | None:
         """Return the first and the last day of a file; empty of an empty one, None if unknown."""
-        told = self.cache.note(key).get("days")
-        return None if told is None else tuple(told)
+        result = self.cache.note(key).get("days")
+        return None if result is None else tuple(result)
 
     def _of(
         self, name: str, roll: Roll, keys: Iterable[str], columns: Sequence[str] | None = None
@@ -335,8 +335,8 @@ def parts_of(
     """
     if not (relation.parquet and relation.is_uniform):
         return None
-    here = Path(__file__)
-    code = [hashlib.sha256(here.with_name(f"{name}.py").read_bytes()).hexdigest() for name in _CODE]
+    package = Path(__file__).parents[1]
+    code = [hashlib.sha256((package / f"{name}.py").read_bytes()).hexdigest() for name in _CODE]
     definition = json.dumps([*code, *((name, names[name], types[name]) for name in sorted(names))])
     cache = RollupCache(folder)
     keys = {

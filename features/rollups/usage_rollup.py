@@ -107,13 +107,13 @@ def prepared(rows: Frame) -> Frame:
     own.
     """
     kinds: dict[str, Any] = {"user_id": nw.String, "quantity": nw.Float64}
-    there = rows.collect_schema().names()
+    present = rows.collect_schema().names()
     columns = [
-        nw.col(name) if name in there else nw.lit(None, dtype=kind).alias(name)
+        nw.col(name) if name in present else nw.lit(None, dtype=kind).alias(name)
         for name, kind in kinds.items()
     ]
-    known = ["known_at"] if "known_at" in there else []
-    others = [name for name in ("errors", "active_users") if name in there]
+    known = ["known_at"] if "known_at" in present else []
+    others = [name for name in ("errors", "active_users") if name in present]
     rows = rows.select("account_id", "event", "occurred_at", *columns, *others, *known)
     rows = rows.with_columns(nw.col("quantity").fill_null(1.0), day=nw.col("occurred_at").dt.date())
     if known:
@@ -130,10 +130,10 @@ def keys_with_known(rows: Frame, *names: str) -> list[str]:
 def by_user(rows: Frame) -> Frame:
     """Sum up prepared rows per account, user and day."""
     sums = [nw.col("quantity").sum(), nw.len().cast(nw.Float64).alias("records")]
-    there = rows.collect_schema().names()
-    if "errors" in there:
+    present = rows.collect_schema().names()
+    if "errors" in present:
         sums += [nw.col("errors").sum(), counted("errors").alias("errors_known")]
-    if "active_users" in there:
+    if "active_users" in present:
         sums += [nw.col("active_users").max(), counted("active_users").alias("users_counted")]
     return rows.group_by(*keys_with_known(rows, "account_id", "user_id", "day")).agg(*sums)
 

@@ -16,7 +16,7 @@ from features.tables.point_in_time import collect
 from features.tables.schema import Kind
 from features.tables.survey_scales import SCALES, Scale, default_scale, understood_scales
 from features.windows.day_rows import Numbers
-from features.windows.table_columns import NEVER, TableColumns, Times, bring_in
+from features.windows.table_columns import NEVER, TableColumns, Times, load_columns
 
 #: Days for which it is asked what was sent.
 SENT_DAYS = 180
@@ -29,8 +29,12 @@ _OPTIONAL: dict[str, Kind] = {
 }
 
 
-def surveys_brought_in(
-    tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], *, deciding: tuple[str, ...]
+def load_surveys(
+    tables: Tables,
+    observations: pd.DataFrame,
+    accounts: pd.Index[str],
+    *,
+    deciding: tuple[str, ...],
 ) -> TableColumns:
     """Return the questions of the spine's accounts, in order of their answers.
 
@@ -59,8 +63,10 @@ def surveys_brought_in(
     HealthError
         A scale is not understood.
     """
-    _refuse_unknown_scales(tables, spine)
-    first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
+    _refuse_unknown_scales(tables, observations)
+    first, last = (
+        day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
+    )
     rows = tables["surveys"].with_columns(kind=nw.col("kind").str.to_lowercase())
     matters = nw.col("answered_at") < last
     if tables.has("surveys", "sent_at"):
@@ -72,16 +78,16 @@ def surveys_brought_in(
         if all(tables.has("surveys", column) for column in needed)
     ]
     rows = rows.filter(matters).select("account_id", "kind", "answered_at", *made)
-    brought = bring_in(rows, accounts, optional=_OPTIONAL)
-    return brought.taken(_in_order(brought["answered_at"], brought["points"]))
+    loaded = load_columns(rows, accounts, optional=_OPTIONAL)
+    return loaded.taken(_in_order(loaded["answered_at"], loaded["points"]))
 
 
 def _in_order(answered_at: Times, points: Numbers) -> npt.NDArray[np.intp]:
     """Return the order of answers, of those at once the worse one last; then what has none."""
-    there = np.flatnonzero(answered_at != NEVER)
-    worst_last = -np.nan_to_num(points[there], nan=np.inf)
-    there = there[np.lexsort([worst_last, answered_at[there]])]
-    return np.append(there, np.flatnonzero(answered_at == NEVER))
+    present = np.flatnonzero(answered_at != NEVER)
+    worst_last = -np.nan_to_num(points[present], nan=np.inf)
+    present = present[np.lexsort([worst_last, answered_at[present]])]
+    return np.append(present, np.flatnonzero(answered_at == NEVER))
 
 
 def _made(tables: Tables, deciding: tuple[str, ...]) -> dict[str, tuple[Sequence[str], nw.Expr]]:
@@ -98,10 +104,10 @@ def _made(tables: Tables, deciding: tuple[str, ...]) -> dict[str, tuple[Sequence
     }
 
 
-def _refuse_unknown_scales(tables: Tables, spine: pd.DataFrame) -> None:
-    if not tables.has("surveys", "scale") or spine.empty:
+def _refuse_unknown_scales(tables: Tables, observations: pd.DataFrame) -> None:
+    if not tables.has("surveys", "scale") or observations.empty:
         return
-    last = spine["as_of"].max().to_pydatetime()
+    last = observations["as_of"].max().to_pydatetime()
     asked = tables["surveys"].filter(nw.col("answered_at") < last)
     used = collect(asked.select(nw.col("kind").str.to_lowercase(), "scale").unique()).dropna()
     unknown = [

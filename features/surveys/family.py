@@ -9,13 +9,13 @@ import pandas as pd
 
 from features.definitions.metrics import Z_95, nps_standard_error, wilson_interval
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.surveys.answers import surveys_brought_in
+from features.surveys.answers import load_surveys
 from features.surveys.catalogue import FEATURES
 from features.surveys.counts import KINDS, Answers
 from features.surveys.shrinkage import Shrunk, shrink
 from features.tables.opened import Tables
 from features.windows.day_rows import Codes, Numbers
-from features.windows.observation_dates import OneDate, SpineDates, Told
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import some
 
 __all__ = ["FEATURES", "prepare"]
@@ -24,8 +24,8 @@ _BADLY_RATED = "tickets_badly_rated_90d"
 
 
 def prepare(
-    tables: Tables, dates: SpineDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
-) -> Told:
+    tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+) -> DateFeatures:
     """Return what tells the survey features of each account on a date.
 
     Bad ratings of tickets (tickets_badly_rated_90d) are told before.
@@ -47,11 +47,11 @@ def prepare(
     if not tables.has("surveys"):
         return lambda date: {"surveys_negative_90d": np.minimum(date.feature(_BADLY_RATED), 2.0)}
     deciding = tuple(role.lower() for role in settings.deciding_roles)
-    answers = Answers(surveys_brought_in(tables, dates.spine, dates.accounts, deciding=deciding))
-    groups = _peers(dates.spine, settings.peer_group)
+    answers = Answers(load_surveys(tables, dates.observations, dates.accounts, deciding=deciding))
+    groups = _peers(dates.observations, settings.peer_group)
 
     def of_answers(date: OneDate) -> dict[str, Numbers]:
-        counts, peers = date.laid(answers.as_of(date.as_of)), groups[date.rows]
+        counts, peers = date.broadcast(answers.as_of(date.as_of)), groups[date.rows]
         out = _answering(counts) | _nps(counts, peers) | _csat(counts, peers) | _ces(counts, peers)
         for kind in KINDS:
             out[f"surveys_{kind}_latest"] = counts[f"{kind}_latest"]
@@ -61,20 +61,20 @@ def prepare(
 
     own = dates.ahead(of_answers)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers]:
         out = dict(own(date))
         bad = out.pop("bad") + np.nan_to_num(date.feature(_BADLY_RATED))
         # A third bad experience says nothing new.
         return out | {"surveys_negative_90d": np.minimum(bad, 2.0)}
 
-    return told
+    return result
 
 
-def _peers(spine: pd.DataFrame, peer_group: str) -> Codes:
+def _peers(observations: pd.DataFrame, peer_group: str) -> Codes:
     """Return the number of each account's peer group; −1 where the attribute is not there."""
-    if peer_group not in spine:
-        return np.full(len(spine), -1)
-    return np.asarray(pd.factorize(spine[peer_group])[0], dtype=np.int64)
+    if peer_group not in observations:
+        return np.full(len(observations), -1)
+    return np.asarray(pd.factorize(observations[peer_group])[0], dtype=np.int64)
 
 
 def _answering(counts: Mapping[str, Numbers]) -> dict[str, Numbers]:
@@ -133,5 +133,5 @@ def _ces(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
 def _shrunk(counts: Mapping[str, Numbers], kind: str, peers: Codes) -> Shrunk:
     """Return shares of good, (of NPS) bad and other answers, drawn to the peers'."""
     good, bad, answers = (counts[f"{kind}{what}_now"] for what in ("_good", "_bad", ""))
-    told = [good, bad, answers - good - bad] if kind == "nps" else [good, answers - good]
-    return shrink(np.stack(told), peers)
+    result = [good, bad, answers - good - bad] if kind == "nps" else [good, answers - good]
+    return shrink(np.stack(result), peers)

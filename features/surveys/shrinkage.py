@@ -56,13 +56,13 @@ def shrink(counts: npt.NDArray[np.float64], group: Codes) -> Shrunk:
     weight = answers + strength
     everybody = counts.sum(axis=1) / max(answers.sum(), 1.0)
     # Whoever gave no answer weighs nothing, and has no share.
-    told = np.flatnonzero(answers)
-    given, peer = counts[:, told], group[told] + 1
+    result = np.flatnonzero(answers)
+    given, peer = counts[:, result], group[result] + 1
     groups = int(peer.max(initial=0)) + 1
     of_group = np.stack([summed(peer, groups, category) for category in given])
     peers = (of_group + strength * everybody[:, None]) / (of_group.sum(axis=0) + strength)
     shares = np.full(counts.shape, np.nan)
-    shares[:, told] = (given + strength * peers[:, peer]) / weight[told]
+    shares[:, result] = (given + strength * peers[:, peer]) / weight[result]
     return Shrunk(shares, weight, strength)
 
 
@@ -87,8 +87,8 @@ def prior_strength(counts: npt.NDArray[np.float64]) -> float:
     spread = float((mean * (1 - mean)).sum())
     if spread <= 0:
         return _STRONGEST
-    apart = counts / answers - mean[:, None]
-    between = float(((apart**2).sum(axis=0) * answers).sum())
+    difference = counts / answers - mean[:, None]
+    between = float(((difference**2).sum(axis=0) * answers).sum())
     alike = (between / spread - (len(answers) - 1)) / repeats
     if alike <= 0:
         return _STRONGEST

@@ -79,7 +79,7 @@ def in_memory(
     return connection
 
 
-def beside(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+def with_own_connection(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Return a further connection to what a connection of `connect` or `in_memory` has open.
 
     Each may be used by one thread at a time, and both at the same time. This may be called while
@@ -90,7 +90,7 @@ def beside(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return another
 
 
-def own_name(name: str) -> str:
+def internal_name(name: str) -> str:
     """Return the SQL name of a view or table of our own that every connection `beside` sees."""
     return f"{_OWN}.{quoted(name)}"
 
@@ -123,5 +123,5 @@ def _database_file(url: str, rest: str, base: Path) -> Path:
 def first_line(error: duckdb.Error) -> str:
     """Return the start of what the engine said, without its advice on its own options."""
     lines = [line.strip() for line in str(error).splitlines()[:3]]
-    told = [line for line in lines if line and not line.startswith(("Possible", "LINE", "*"))]
-    return " ".join(told)[:300]
+    result = [line for line in lines if line and not line.startswith(("Possible", "LINE", "*"))]
+    return " ".join(result)[:300]

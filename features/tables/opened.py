@@ -11,7 +11,7 @@ import duckdb
 import narwhals as nw
 
 from features.errors import HealthError
-from features.tables.connection import beside, in_memory, own_name
+from features.tables.connection import in_memory, internal_name, with_own_connection
 from features.tables.schema import TABLES, Kind
 
 #: SQL names of the types in `DTYPES`.
@@ -66,7 +66,7 @@ class Tables:
             return False
         return column is None or column in self.frames[table].collect_schema().names()
 
-    def apart(self) -> Tables:
+    def with_own_connection(self) -> Tables:
         """Return the same tables for another thread, which may read them at the same time.
 
         On DuckDB each thread needs a connection of its own. This may be called while another
@@ -81,10 +81,10 @@ class Tables:
             return self
         if not isinstance(self.keep_alive, duckdb.DuckDBPyConnection):
             return self._copied()
-        connection = beside(self.keep_alive)
+        connection = with_own_connection(self.keep_alive)
         queries = {name: frame.to_native().sql_query() for name, frame in self.frames.items()}
         parts = self.parts and replace(self.parts, connection=connection)
-        frames = _FramesApart(connection, queries)
+        frames = _LazyFrames(connection, queries)
         return replace(self, frames=frames, keep_alive=connection, parts=parts)
 
     def _copied(self) -> Tables:
@@ -99,7 +99,7 @@ class Tables:
         return f"Tables({held}; data until {self.observed_until:%Y-%m-%d})"
 
 
-class _FramesApart(Mapping[str, nw.LazyFrame[Any]]):
+class _LazyFrames(Mapping[str, nw.LazyFrame[Any]]):
     """Frames of one connection, by their queries; few are asked for, and only these are opened."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, queries: Mapping[str, str]) -> None:
@@ -168,8 +168,8 @@ def _require(name: str, frame: Any) -> None:
         raise HealthError(
             "there is no such input table", where=name, fix=f"known are {', '.join(TABLES)}"
         )
-    there = set(frame.collect_schema().names())
-    missing = [c.name for c in TABLES[name].columns if c.required and c.name not in there]
+    present = set(frame.collect_schema().names())
+    missing = [c.name for c in TABLES[name].columns if c.required and c.name not in present]
     if missing:
         raise HealthError(
             f"the frame lacks {', '.join(missing)}",
@@ -178,13 +178,13 @@ def _require(name: str, frame: Any) -> None:
         )
 
 
-def _known(name: str, there: list[str]) -> list[Any]:
-    return [column for column in TABLES[name].columns if column.name in there]
+def _known(name: str, present: list[str]) -> list[Any]:
+    return [column for column in TABLES[name].columns if column.name in present]
 
 
 def _cast_lazily(name: str, frame: Any) -> nw.LazyFrame[Any]:
-    there = frame.collect_schema().names()
-    casts = [nw.col(c.name).cast(DTYPES[c.kind]) for c in _known(name, there)]
+    present = frame.collect_schema().names()
+    casts = [nw.col(c.name).cast(DTYPES[c.kind]) for c in _known(name, present)]
     lazy: nw.LazyFrame[Any] = frame.lazy().select(*casts)
     return lazy
 
@@ -195,7 +195,7 @@ def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
     for name, frame in frames.items():
         columns = _known(name, frame.collect_schema().names())
         casts = ", ".join(f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in columns)
-        table = own_name(name)
+        table = internal_name(name)
         connection.register("input", _readable(frame))
         connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
         connection.unregister("input")

@@ -174,9 +174,9 @@ def _files(path: str, base: Path) -> list[Path]:
             raise HealthError(f"{full.name} is neither CSV nor Parquet", fix=fix)
         return [full]
     if not full.is_dir():
-        there = sorted(p.name for p in full.parent.iterdir()) if full.parent.is_dir() else []
-        noun = "the folder holds" if there else f"paths start at {base}; there are"
-        fix = closest(full.name, there, noun=noun)
+        present = sorted(p.name for p in full.parent.iterdir()) if full.parent.is_dir() else []
+        noun = "the folder holds" if present else f"paths start at {base}; there are"
+        fix = closest(full.name, present, noun=noun)
         raise HealthError("there is no such file or folder", fix=fix)
     files = sorted(f for f in full.rglob("*") if f.is_file() and not _is_hidden(f, full))
     data = [f for f in files if _kind(f) != "other"]

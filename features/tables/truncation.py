@@ -47,23 +47,23 @@ def as_known(tables: Tables, as_of: datetime) -> Tables:
 
 
 def _as_it_stood(tables: Tables, table: str, as_of: datetime) -> Frame:
-    frame = tables[table].filter(_was_there(tables, table, as_of))
+    frame = tables[table].filter(_was_present(tables, table, as_of))
     for time, others in _FILLED_IN.get(table, {}).items():
         if not tables.has(table, time):
             continue
-        there = [column for column in others if tables.has(table, column)]
+        present = [column for column in others if tables.has(table, column)]
         known = nw.col(time) < as_of
         # Null is not known either, but leaves what stands beside it as it is.
         kept = known | nw.col(time).is_null()
-        blanked = [nw.when(kept).then(nw.col(column)).alias(column) for column in there]
+        blanked = [nw.when(kept).then(nw.col(column)).alias(column) for column in present]
         frame = frame.with_columns(*blanked, nw.when(known).then(nw.col(time)).alias(time))
     return frame
 
 
-def _was_there(tables: Tables, table: str, as_of: datetime) -> nw.Expr:
-    there = nw.col(TABLES[table].dated_by) < as_of
+def _was_present(tables: Tables, table: str, as_of: datetime) -> nw.Expr:
+    present = nw.col(TABLES[table].dated_by) < as_of
     if tables.has(table, "sent_at"):
-        there = there | (nw.col("sent_at") < as_of)
+        present = present | (nw.col("sent_at") < as_of)
     if tables.has(table, "known_at"):
-        there = there & (nw.col("known_at").is_null() | (nw.col("known_at") < as_of))
-    return there
+        present = present & (nw.col("known_at").is_null() | (nw.col("known_at") < as_of))
+    return present

@@ -16,7 +16,7 @@ from features.tables.point_in_time import collect, known_rows, running
 #: A limit further off than this is as good as none.
 FAR_DAYS = 730.0
 #: Days between the middles of the two spans of active users that `usage_users_trend` compares.
-_APART_DAYS = 35.0
+_GAP_DAYS = 35.0
 _TRIED_DAYS, _FIRST_TRIED_DAYS = 28, 180
 
 
@@ -145,7 +145,7 @@ def seats_days_to_limit(features: pd.DataFrame) -> pd.Series[float]:
     """
     users, seats = features["usage_active_users_28d"], features["seats"]
     before = (users + 1.0) / np.exp(features["usage_users_trend"]) - 1.0
-    pace = (users - before) / _APART_DAYS
+    pace = (users - before) / _GAP_DAYS
     free = seats.where(seats > 0) - users
     days: pd.Series[float] = (free / pace.where(pace > 1e-9)).clip(0.0, FAR_DAYS)
     days[free <= 0] = 0.0

@@ -57,7 +57,7 @@ def paid_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
 
 def build_labels(
     tables: Tables,
-    spine: pd.DataFrame,
+    observations: pd.DataFrame,
     *,
     horizon_days: int = 90,
     grace_days: int = 30,
@@ -83,7 +83,7 @@ def build_labels(
         account_id, as_of, churned, upsold (1, 0 or NaN), upsell_step_mrr (the rise of MRR at
         its highest; 0 without an upsell).
     """
-    labels = spine[_KEYS].reset_index(drop=True)
+    labels = observations[_KEYS].reset_index(drop=True)
     horizon = pd.Timedelta(days=horizon_days)
     reach = pd.Timestamp(tables.observed_until)
     labels["churned"] = _churned(tables, labels, horizon, grace_days)
@@ -102,7 +102,7 @@ def build_labels(
 
 
 def upsell_labels(
-    tables: Tables, spine: pd.DataFrame, *, horizon_days: int = 90, upsell_step: float = 0.05
+    tables: Tables, observations: pd.DataFrame, *, horizon_days: int = 90, upsell_step: float = 0.05
 ) -> pd.DataFrame:
     """Label each product that an account holds on a date with whether more of it was bought.
 
@@ -118,7 +118,9 @@ def upsell_labels(
         step_mrr (the rise of MRR at its highest; 0 without an upsell).
     """
     columns = [*_KEYS, "product", "mrr", "upsold", "step_mrr"]
-    frame = _rises(tables, spine[_KEYS], pd.Timedelta(days=horizon_days), upsell_step, every=True)
+    frame = _rises(
+        tables, observations[_KEYS], pd.Timedelta(days=horizon_days), upsell_step, every=True
+    )
     known = frame["as_of"] + pd.Timedelta(days=horizon_days) <= pd.Timestamp(tables.observed_until)
     for column in ("upsold", "step_mrr"):
         frame[column] = frame[column].where(known)
@@ -126,7 +128,7 @@ def upsell_labels(
 
 
 def cross_sell_labels(
-    tables: Tables, spine: pd.DataFrame, *, horizon_days: int = 90
+    tables: Tables, observations: pd.DataFrame, *, horizon_days: int = 90
 ) -> pd.DataFrame:
     """Label each product that an account does not hold on a date with whether it was bought.
 
@@ -139,12 +141,14 @@ def cross_sell_labels(
     horizon = pd.Timedelta(days=horizon_days)
     levels = _levels(tables)
     offers = [
-        _open_offers(levels, spine.loc[spine["as_of"] == day, "account_id"], day, horizon)
-        for day in spine["as_of"].unique()
+        _open_offers(
+            levels, observations.loc[observations["as_of"] == day, "account_id"], day, horizon
+        )
+        for day in observations["as_of"].unique()
     ]
     columns = ["account_id", "as_of", "product", "bought", "step_mrr"]
     if not offers:
-        none = spine[["account_id", "as_of"]]
+        none = observations[["account_id", "as_of"]]
         return none.assign(product="", bought=np.nan, step_mrr=np.nan)[columns]
     frame = pd.concat(offers)
     known = frame["as_of"] + horizon <= pd.Timestamp(tables.observed_until)

@@ -259,9 +259,9 @@ def _bought_share(tables: Tables, day: datetime, held: pd.DataFrame) -> pd.Serie
     """Return who began with a product after the account itself began ÷ who was without it."""
     rows = known_rows(tables, "subscriptions", day).filter(nw.col("mrr") > 0)
     first = collect(rows.group_by(*_KEYS).agg(nw.col("started_at").min().alias("first")))
-    begun = first.groupby("account_id", sort=False)["first"].transform("min")
+    started = first.groupby("account_id", sort=False)["first"].transform("min")
     since = pd.Timestamp(day) - timedelta(days=BOUGHT_DAYS)
-    bought = first[(first["first"] >= since) & (first["first"] > begun)]
+    bought = first[(first["first"] >= since) & (first["first"] > started)]
     count = bought.groupby("product").size().reindex(held.columns).fillna(0.0)
     open_now = len(held) - held.sum()
     return count / (open_now + count).where(open_now + count > 0)

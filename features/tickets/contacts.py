@@ -63,13 +63,13 @@ class Contacts:
         count = self._tickets.accounts
         named = rows[np.flatnonzero(self._is_named[rows])]
         came = summed(self._person[named], len(self._person_account)) > 0
-        told = rows[np.flatnonzero(self._has_channel[rows])]
-        per_channel = summed(self._channel[told], len(self._channel_account))
+        result = rows[np.flatnonzero(self._has_channel[rows])]
+        per_channel = summed(self._channel[result], len(self._channel_account))
         used = per_channel > 0
         most = latest(self._channel_account[used], count, per_channel[used])
-        account = self._tickets.account[told]
+        account = self._tickets.account[result]
         whole = some(summed(account, count))
-        live = summed(account, count, self._is_live[told].astype(float))
+        live = summed(account, count, self._is_live[result].astype(float))
         return {
             "tickets_requesters_90d": summed(self._person_account[came], count),
             "tickets_channels_90d": summed(self._channel_account[used], count),

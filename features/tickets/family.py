@@ -11,10 +11,10 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tickets.catalogue import FEATURES, NEEDS
 from features.tickets.contacts import RECENT_DAYS, Contacts
-from features.tickets.history import is_escalated, is_urgent, spells_of, tickets_brought_in
+from features.tickets.history import is_escalated, is_urgent, load_tickets, spells_of
 from features.tickets.speed import PAST_DAYS, Speed
 from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, earliest, summed
-from features.windows.observation_dates import ByAccount, OneDate, SpineDates, Told
+from features.windows.observation_dates import ByAccount, DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import DAY_US, Mask, days_from, moment, some, within
 
 __all__ = ["FEATURES", "prepare"]
@@ -26,7 +26,7 @@ _PER = {
 }
 
 
-def prepare(tables: Tables, dates: SpineDates) -> Told:
+def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     """Return what tells the ticket features of each account on a date.
 
     Rates and silence are held against what was told before, where it is there:
@@ -41,15 +41,15 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
     """
     if not tables.has("tickets"):
         return lambda _: {}
-    rows = _Tickets(tables, dates.spine, dates.accounts)
-    own = dates.ahead(lambda date: date.laid(rows.as_of(date.as_of)))
-    not_there = [
+    rows = _Tickets(tables, dates.observations, dates.accounts)
+    own = dates.ahead(lambda date: date.broadcast(rows.as_of(date.as_of)))
+    absent = [
         name
         for name, needed in NEEDS.items()
         if not all(any(tables.has("tickets", c) for c in some) for some in needed)
     ]
 
-    def told(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers]:
         out = dict(own(date))
         opened = out["tickets_opened_90d"]
         for name, denominator in _PER.items():
@@ -58,17 +58,19 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
         # Nobody has been silent for longer than being there.
         whole = active & ~date.younger_than(RECENT_DAYS)
         out["tickets_silent_90d"] = np.where(whole, opened == 0, np.nan)
-        return {name: values for name, values in out.items() if name not in not_there}
+        return {name: values for name, values in out.items() if name not in absent}
 
-    return told
+    return result
 
 
 class _Tickets:
     """The tickets of a company, looked at as of one date after another."""
 
-    def __init__(self, tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str]) -> None:
-        self._rows = rows = tickets_brought_in(tables, spine, accounts, PAST_DAYS)
-        first, last = (moment(day) for day in (spine["as_of"].min(), spine["as_of"].max()))
+    def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
+        self._rows = rows = load_tickets(tables, observations, accounts, PAST_DAYS)
+        first, last = (
+            moment(day) for day in (observations["as_of"].min(), observations["as_of"].max())
+        )
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
         self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")

@@ -16,8 +16,8 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import Frame, seen
 from features.tables.schema import Kind
 from features.tickets.contacts import LOOK_BACK_DAYS
-from features.windows.day_rows import stands_for_all
-from features.windows.table_columns import NEVER, Mask, TableColumns, Times, bring_in
+from features.windows.day_rows import represents_all
+from features.windows.table_columns import NEVER, Mask, TableColumns, Times, load_columns
 
 #: Before every time there is.
 _BEGINNING = np.iinfo(np.int64).min
@@ -83,8 +83,8 @@ class Spells:
         return spells if isinstance(self.ticket, slice) else self.ticket[spells]
 
 
-def tickets_brought_in(
-    tables: Tables, spine: pd.DataFrame, accounts: pd.Index[str], days: float
+def load_tickets(
+    tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str], days: float
 ) -> TableColumns:
     """Return the tickets that can matter for windows of so many days, in no particular order.
 
@@ -108,7 +108,9 @@ def tickets_brought_in(
         `Contacts` looks at. is_urgent, was_urgent (by its first priority), is_escalated,
         is_satisfied and is_bad (by its rating). What the table was given without is empty.
     """
-    first, last = (day.to_pydatetime() for day in (spine["as_of"].min(), spine["as_of"].max()))
+    first, last = (
+        day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
+    )
     rows = tables["tickets"].filter(nw.col("opened_at") < last)
     rows = _that_matter(tables, rows, first - timedelta(days=days))
     made = [
@@ -116,7 +118,7 @@ def tickets_brought_in(
         for name, (column, expression) in _made(first, last).items()
         if tables.has("tickets", column)
     ]
-    return bring_in(rows.select("account_id", "opened_at", *made), accounts, optional=_OPTIONAL)
+    return load_columns(rows.select("account_id", "opened_at", *made), accounts, optional=_OPTIONAL)
 
 
 def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
@@ -140,17 +142,17 @@ def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
 def _that_matter(tables: Tables, rows: Frame, since: datetime) -> Frame:
     """Leave out what was over before a moment and was not opened again."""
 
-    def there(*names: str) -> list[str]:
+    def present(*names: str) -> list[str]:
         return [name for name in names if tables.has("tickets", name)]
 
-    ends = there("solved_at", "closed_at", "first_solved_at")
+    ends = present("solved_at", "closed_at", "first_solved_at")
     if not ends:
         return rows
     ended = nw.max_horizontal(*ends)
     matters = ended.is_null() | (ended >= since)
-    for time in ("opened_at", *there("first_replied_at", "reopened_at", "csat_at")):
+    for time in ("opened_at", *present("first_replied_at", "reopened_at", "csat_at")):
         matters = matters | (nw.col(time) >= since)
-    if there("reopened_at"):
+    if present("reopened_at"):
         matters = matters | (nw.col("reopened_at") >= ended)
     return rows.filter(matters)
 
@@ -181,7 +183,7 @@ def _cut_up(
     """Yield how some tickets stood before, between and after the changes of their solution."""
     seen_from = tickets.seen_from("opened_at")[rows]
     ends = [tickets[name] for name in _ENDS]
-    changes = np.sort([times[rows] for times in ends if not stands_for_all(times)], axis=0)
+    changes = np.sort([times[rows] for times in ends if not represents_all(times)], axis=0)
     beginning, never = (np.broadcast_to(at, len(rows)) for at in (_BEGINNING, NEVER))
     for since, until in pairwise([beginning, *changes, never]):
         begins = np.maximum(since, seen_from)
@@ -192,7 +194,7 @@ def _cut_up(
 
 
 def _seen_by(times: Times, then: Times) -> Times:
-    return times if stands_for_all(times) else np.where(times <= then, times, NEVER)
+    return times if represents_all(times) else np.where(times <= then, times, NEVER)
 
 
 def _spells(
@@ -205,7 +207,7 @@ def _spells(
 ) -> Spells:
     """Return how some tickets stood, of whose `_ENDS` these times are seen, and nothing later."""
     first, solved_at, reopened, closed = seen_times
-    solved = _first_there(solved_at, closed, first)
+    solved = _first_present(solved_at, closed, first)
     ended = _latest(solved_at, closed, first)
     is_open = (ended == NEVER) | ((reopened != NEVER) & (reopened >= ended))
     # The last solution: of a ticket reopened after it was solved, its closing.
@@ -219,7 +221,7 @@ def _spells(
         is_open=is_open,
         is_reopened=reopened != NEVER,
         ended_at=ended,
-        first_resolved_at=_first_there(first, np.minimum(solved, reopened)),
+        first_resolved_at=_first_present(first, np.minimum(solved, reopened)),
         resolved_at=resolved,
         rated_at=_rated_at(tables, tickets, rows, solved),
     )
@@ -253,9 +255,9 @@ def _rated_at(tables: Tables, tickets: TableColumns, rows: _Rows, solved: Times)
     return tickets["opened_at"][rows] + _RATED_AFTER // timedelta(microseconds=1)
 
 
-def _first_there(*times: Times) -> Times:
+def _first_present(*times: Times) -> Times:
     """Return the first of some times that there is."""
-    *before, found = _some_there(times)
+    *before, found = _some_present(times)
     for time in reversed(before):
         found = np.where(time != NEVER, time, found)
     return found
@@ -263,13 +265,13 @@ def _first_there(*times: Times) -> Times:
 
 def _latest(*times: Times) -> Times:
     """Return the latest of some times, as far as they are there."""
-    latest, *others = _some_there(times)
+    latest, *others = _some_present(times)
     for time in others:
         is_later = (latest == NEVER) | ((time != NEVER) & (time > latest))
         latest = np.where(is_later, time, latest)
     return latest
 
 
-def _some_there(times: Sequence[Times]) -> Sequence[Times]:
+def _some_present(times: Sequence[Times]) -> Sequence[Times]:
     """Return the times of which any are there, or else one of which none are."""
-    return [time for time in times if not stands_for_all(time)] or times[:1]
+    return [time for time in times if not represents_all(time)] or times[:1]

@@ -25,8 +25,8 @@ from features.rollups.usage_rollup import (
 from features.tables.opened import Tables
 from features.usage.levels import Columns
 from features.windows.day_rows import Codes, DayRows, Numbers, day_number, distinct_places, summed
-from features.windows.observation_dates import OneDate, SpineDates, Told
-from features.windows.table_columns import Mask, TableColumns, bring_in, placed, places_of
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
+from features.windows.table_columns import Mask, TableColumns, load_columns, placed, places_of
 
 #: A feature is sticky where at least this share of the accounts that used it in one month use it
 #: in the next as well; it must have been used by so many accounts, and by such a share of them.
@@ -91,14 +91,14 @@ class _ByMonth:
         return self.pair[np.flatnonzero(hit)]
 
 
-def prepare(tables: Tables, dates: SpineDates) -> Told:
+def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     """Return what tells how many features each account uses on a date, and of which set.
 
     Whether an account ever used something (usage_recency_days) is told before.
     """
     if not tables.has("usage"):
         return lambda _: {}
-    events = Events(tables, dates.spine["as_of"])
+    events = Events(tables, dates.observations["as_of"])
     place = places_of(pa.array(dates.accounts, pa.string()), events.accounts)
 
     def breadth(date: OneDate) -> dict[str, Numbers]:
@@ -107,11 +107,11 @@ def prepare(tables: Tables, dates: SpineDates) -> Told:
 
     own = dates.ahead(breadth)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers]:
         never = np.isnan(date.feature("usage_recency_days"))
         return {name: np.where(never, np.nan, values) for name, values in own(date).items()}
 
-    return told
+    return result
 
 
 class Events:
@@ -194,7 +194,7 @@ def _parts(
         rows = event_rows(kept)
         yield rows, partial(_ByDay.of, rows)
     for first, unkept in unkept_rows(tables, start, end, days=_MONTH):
-        rows = bring_in(_used(unkept))
+        rows = load_columns(_used(unkept))
         yield rows, partial(_ByMonth.of, first, rows)
 
 
@@ -216,8 +216,8 @@ def event_rows(rolled_up: list[pa.Table], accounts: pd.Index[str] | None = None)
     if accounts is not None:
         wanted = pa.array(accounts, pa.string())
         ids, account = wanted, placed(account, ids, wanted)
-    brought = TableColumns(account, len(ids), columns, {"account_id": ids, "event": events})
-    return brought if (account >= 0).all() else brought.taken(account >= 0)
+    loaded = TableColumns(account, len(ids), columns, {"account_id": ids, "event": events})
+    return loaded if (account >= 0).all() else loaded.taken(account >= 0)
 
 
 def _of_use(rolled_up: pa.Table) -> pa.Table:

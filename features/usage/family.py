@@ -14,7 +14,7 @@ from features.usage.levels import WINDOWS, Columns, levels, peak_users, share
 from features.usage.quota import Quotas
 from features.usage.users import Users
 from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, day_number
-from features.windows.observation_dates import OneDate, SpineDates, Told
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 
 __all__ = ["FEATURES", "prepare", "quota_levels"]
 
@@ -27,8 +27,8 @@ _OF_QUOTAS += ["days_to_limit", "as_of"]
 
 
 def prepare(
-    tables: Tables, dates: SpineDates, *, use: Callable[[], DailyUse] | None = None
-) -> Told:
+    tables: Tables, dates: ObservationDates, *, use: Callable[[], DailyUse] | None = None
+) -> DateFeatures:
     """Return what tells how much, how often and by whom it was used, from the use by day.
 
     Which features were used is told by `usage_events`, and how full quotas are by `usage_quota`.
@@ -44,7 +44,7 @@ def prepare(
     """
     if not tables.has("usage"):
         return lambda _: {}
-    rolled_up = roll_up(tables, dates.spine["as_of"]) if use is None else use()
+    rolled_up = roll_up(tables, dates.observations["as_of"]) if use is None else use()
     users = Users(rolled_up) if rolled_up.has_users else None
     # Whoever never used it stands at −1, the last.
     place = rolled_up.accounts.get_indexer(dates.accounts)
@@ -56,14 +56,14 @@ def prepare(
 
     own = dates.ahead(of_use)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers]:
         out = own(date)
         return {**out, **_of_seats(date, out)}
 
-    return told
+    return result
 
 
-def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
+def quota_levels(tables: Tables, observations: pd.DataFrame) -> pd.DataFrame:
     """Return how full the quota of each product is: the fullest of an account is its feature.
 
     Parameters
@@ -81,12 +81,12 @@ def quota_levels(tables: Tables, spine: pd.DataFrame) -> pd.DataFrame:
         up), days_to_limit (at the present pace, NaN where there is none) and as_of. No row where
         use or quotas are not recorded.
     """
-    if not tables.has("usage") or spine.empty:
+    if not tables.has("usage") or observations.empty:
         return pd.DataFrame(columns=_OF_QUOTAS)
-    quotas, parts = Quotas(tables, spine["as_of"]), []
-    for date in SpineDates.of(spine):
+    quotas, parts = Quotas(tables, observations["as_of"]), []
+    for date in ObservationDates.of(observations):
         levels_then = quotas.as_of(date.as_of).assign(as_of=date.as_of)
-        parts.append(levels_then[levels_then["account_id"].isin(date.spine["account_id"])])
+        parts.append(levels_then[levels_then["account_id"].isin(date.observations["account_id"])])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -113,20 +113,20 @@ def _seen_since(use: DailyUse, as_of: int, days: int) -> bool:
     return len(use.rows.day[before]) > 0
 
 
-def _habits(date: OneDate, told: Mapping[str, Numbers]) -> dict[str, Numbers]:
+def _habits(date: OneDate, result: Mapping[str, Numbers]) -> dict[str, Numbers]:
     """Blank what an account is too young for, and hold its trend against the fleet's."""
     young = date.younger_than(REACH_DAYS)
-    out = {name: np.where(young, np.nan, told[name]) for name in _HABITS}
+    out = {name: np.where(young, np.nan, result[name]) for name in _HABITS}
     trend = out["usage_events_trend"]
     fleet = trend[~np.isnan(trend)]
     out["usage_events_vs_fleet_trend"] = trend - (np.median(fleet) if len(fleet) else np.nan)
     return out
 
 
-def _of_seats(date: OneDate, told: Mapping[str, Numbers]) -> dict[str, Numbers]:
+def _of_seats(date: OneDate, result: Mapping[str, Numbers]) -> dict[str, Numbers]:
     """Hold use against the seats of the contract."""
-    utilisation = share(told["usage_active_users_28d"], date.feature("seats"))
-    seat_days = utilisation * told["usage_days_per_user_28d"] / 28.0
+    utilisation = share(result["usage_active_users_28d"], date.feature("seats"))
+    seat_days = utilisation * result["usage_days_per_user_28d"] / 28.0
     return {
         "usage_seat_utilisation_28d": utilisation,
         # Where nobody was active there are no days of theirs, and none of the seats was in use.

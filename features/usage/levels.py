@@ -99,14 +99,14 @@ def peak_users(use: DailyUse, as_of: int) -> Columns:
     windows = {str(window): (window, 0) for window in WINDOWS} | {"before": (63, 35)}
     for name, (days, until) in windows.items():
         rows = use.rows.within(as_of, days, until)
-        told = use.rows.values["active_users"][rows]
-        there = ~np.isnan(told)
-        account, day = use.rows.account[rows][there], as_of - use.rows.day[rows][there]
-        peak = latest(account, count, told[there])
+        result = use.rows.values["active_users"][rows]
+        present = ~np.isnan(result)
+        account, day = use.rows.account[rows][present], as_of - use.rows.day[rows][present]
+        peak = latest(account, count, result[present])
         out[name] = np.where(counted, np.nan_to_num(peak), np.nan)
         # Several rows of a day may have come at different times: its users are those of the most.
         number, both = pd.factorize(account * (days + 1) + day)
-        most = latest(number, len(both), told[there])
+        most = latest(number, len(both), result[present])
         out[f"days_{name}"] = summed(both // (days + 1), count, most)
     return out
 

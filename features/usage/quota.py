@@ -29,7 +29,7 @@ from features.windows.day_rows import (
     latest,
     summed,
 )
-from features.windows.observation_dates import OneDate, SpineDates, Told
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 
 #: A quota is near its limit from this share on.
 NEAR_LIMIT = 0.8
@@ -38,19 +38,19 @@ _REACH_DAYS = 30
 _TIMES = {"started_at": "datetime64[us]", "ended_at": "datetime64[us]"}
 
 
-def prepare(tables: Tables, dates: SpineDates) -> Told:
+def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     """Return what tells how full the quotas of each account are on a date."""
     if not tables.has("usage"):
         return lambda _: {}
-    quotas = Quotas(tables, dates.spine["as_of"])
+    quotas = Quotas(tables, dates.observations["as_of"])
     # Whoever never had a quota stands at −1, the last.
     place = quotas.accounts.get_indexer(dates.accounts)
 
-    def told(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers]:
         full = quotas.fullest(date.as_of)
         return {n: np.append(values, np.nan)[place[date.account]] for n, values in full.items()}
 
-    return dates.ahead(told)
+    return dates.ahead(result)
 
 
 class Quotas:
@@ -91,19 +91,19 @@ class Quotas:
             that one burst does not count; 0 where nothing is left, NaN where the typical week is
             silent.
         """
-        products, figures = self._as_of(day)
-        there = self._products.iloc[products].drop(columns="limit").reset_index(drop=True)
-        return there.assign(**figures)
+        products, metrics = self._as_of(day)
+        present = self._products.iloc[products].drop(columns="limit").reset_index(drop=True)
+        return present.assign(**metrics)
 
     def fullest(self, day: Any) -> dict[str, Numbers]:
         """Return the quota features as of a date, by account; NaN where no quota runs."""
-        products, figures = self._as_of(day)
+        products, metrics = self._as_of(day)
         account, count = self._account[products], len(self.accounts)
         runs = summed(account, count) > 0
-        near = (figures["share"] >= NEAR_LIMIT).astype(float)
-        soonest = latest(account, count, -np.nan_to_num(figures["days_to_limit"], nan=np.inf))
+        near = (metrics["share"] >= NEAR_LIMIT).astype(float)
+        soonest = latest(account, count, -np.nan_to_num(metrics["days_to_limit"], nan=np.inf))
         return {
-            "usage_quota_use_30d": latest(account, count, figures["share"]),
+            "usage_quota_use_30d": latest(account, count, metrics["share"]),
             "usage_quota_days_to_limit": np.where(np.isfinite(soonest), -soonest, np.nan),
             "usage_quotas_near_limit": np.where(runs, summed(account, count, near), np.nan),
         }
@@ -125,8 +125,8 @@ class Quotas:
         lasts = np.where(left > 0, lasts, 0.0)
         products = distinct(self._product[rows], len(self._products))
         limit = self._products["limit"].to_numpy()[products]
-        figures = {"quota": quota, "used_30d": used, "share": share, "days_to_limit": lasts}
-        return products, {name: value[limit] for name, value in figures.items()}
+        metrics = {"quota": quota, "used_30d": used, "share": share, "days_to_limit": lasts}
+        return products, {name: value[limit] for name, value in metrics.items()}
 
     def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
         """Return the use in 30 days and a day's typical use of each limit."""

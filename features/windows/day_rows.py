@@ -188,13 +188,13 @@ def order_of(codes: Codes) -> npt.NDArray[np.intp]:
 
 def chosen(values: npt.NDArray[Any] | Pieces, rows: Any, count: int) -> npt.NDArray[Any]:
     """Return so many rows of a column; one number that stands for all goes on doing so."""
-    if isinstance(values, np.ndarray) and stands_for_all(values):
+    if isinstance(values, np.ndarray) and represents_all(values):
         return np.broadcast_to(values[:1], count)
     found: npt.NDArray[Any] = values[rows]
     return found
 
 
-def stands_for_all(values: npt.NDArray[Any]) -> bool:
+def represents_all(values: npt.NDArray[Any]) -> bool:
     """Tell whether a column is one number that stands for all its rows."""
     return values.strides == (0,)
 

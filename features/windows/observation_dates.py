@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.windows.day_rows import Codes, Numbers
-from features.windows.parallel import side_by_side
+from features.windows.parallel import run_parallel
 from features.windows.table_columns import days_from, moment
 
 #: Values of one date, each with an entry per account (by number).
@@ -40,7 +40,7 @@ class OneDate:
 
     as_of: pd.Timestamp
     rows: slice
-    spine: pd.DataFrame
+    observations: pd.DataFrame
     account: Codes
     before: Mapping[str, Numbers] = field(default_factory=dict)
 
@@ -52,30 +52,30 @@ class OneDate:
         """Return a feature of a family before, or a number of the spine; NaN if not there."""
         if name in self.before:
             return self.before[name]
-        if name in self.spine.columns:
-            return self.spine[name].to_numpy(dtype=float)
+        if name in self.observations.columns:
+            return self.observations[name].to_numpy(dtype=float)
         return np.full(len(self), np.nan)
 
     def age_days(self) -> Numbers:
         """Return how many days before the date each account was created."""
-        created = self.spine["created_at"].to_numpy(dtype="datetime64[us]")
+        created = self.observations["created_at"].to_numpy(dtype="datetime64[us]")
         return days_from(created.astype(np.int64), moment(self.as_of))
 
     def younger_than(self, days: int) -> npt.NDArray[np.bool_]:
         """Tell which accounts were created within so many days before the date."""
         return self.age_days() < days
 
-    def laid(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
+    def broadcast(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
         """Lay values that have an entry per account of the spine on the rows of this date."""
         return {name: values[self.account] for name, values in by_account.items()}
 
 
 #: Tells features of a date: an array of float with an entry per row of it, by name.
-Told = Callable[[OneDate], Mapping[str, Numbers]]
+DateFeatures = Callable[[OneDate], Mapping[str, Numbers]]
 
 
 @dataclass(frozen=True)
-class SpineDates:
+class ObservationDates:
     """A spine, looked at as of one date after another.
 
     Attributes
@@ -92,45 +92,45 @@ class SpineDates:
         What was told of them. A row a feature: so a frame holds its columns, and none is moved.
     """
 
-    spine: pd.DataFrame
+    observations: pd.DataFrame
     accounts: pd.Index[str]
     account: Codes
     places: Mapping[str, int]
     numbers: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, spine: pd.DataFrame, names: Sequence[str] = ()) -> SpineDates:
+    def of(cls, observations: pd.DataFrame, names: Sequence[str] = ()) -> ObservationDates:
         """Return the dates of a spine, its accounts numbered, and room for these features."""
-        account, accounts = pd.factorize(spine["account_id"])
+        account, accounts = pd.factorize(observations["account_id"])
         return cls(
-            spine,
+            observations,
             pd.Index(accounts, dtype=object),
             np.asarray(account, dtype=np.int64),
             {name: place for place, name in enumerate(names)},
-            np.empty((len(names), len(spine))),
+            np.empty((len(names), len(observations))),
         )
 
     def __iter__(self) -> Iterator[OneDate]:
         """Yield each date."""
-        dates = self.spine["as_of"].to_numpy()
+        dates = self.observations["as_of"].to_numpy()
         if len(dates):
             starts = np.flatnonzero(np.append(True, dates[1:] != dates[:-1]))
             for start, past in pairwise([*starts.tolist(), len(dates)]):
                 rows = slice(start, past)
                 as_of = pd.Timestamp(dates[start])
-                yield OneDate(as_of, rows, self.spine.iloc[rows], self.account[rows])
+                yield OneDate(as_of, rows, self.observations.iloc[rows], self.account[rows])
 
-    def ahead(self, own: Told) -> Told:
+    def ahead(self, own: DateFeatures) -> DateFeatures:
         """Return what tells features of a date without those of others, the first date told.
 
         Families are prepared at the same time, but of one date told one after another: what a
         family can tell without the others it tells while they are prepared.
         """
         first = next(iter(self))
-        found = self._laid(first, own(first))
+        found = self._broadcast(first, own(first))
         return lambda date: found if date.as_of == first.as_of else own(date)
 
-    def told(self, families: Sequence[Told]) -> pd.DataFrame:
+    def result(self, families: Sequence[DateFeatures]) -> pd.DataFrame:
         """Tell the features of each date, several dates at a time.
 
         Parameters
@@ -145,22 +145,24 @@ class SpineDates:
             The spine's index; float columns, NaN where nothing is told.
         """
 
-        def tell(date: OneDate) -> None:
+        def describe(date: OneDate) -> None:
             found: dict[str, Numbers] = {}
             for family in families:
-                found |= self._laid(date, family(replace(date, before=found)))
+                found |= self._broadcast(date, family(replace(date, before=found)))
             for name, place in self.places.items():
                 if name not in found:
                     self.numbers[place, date.rows] = np.nan
 
-        side_by_side(partial(tell, date) for date in self)
+        run_parallel(partial(describe, date) for date in self)
         names = list(self.places)
-        return pd.DataFrame(self.numbers.T, index=self.spine.index, columns=names, copy=False)
+        return pd.DataFrame(
+            self.numbers.T, index=self.observations.index, columns=names, copy=False
+        )
 
-    def _laid(self, date: OneDate, found: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    def _broadcast(self, date: OneDate, found: Mapping[str, Numbers]) -> dict[str, Numbers]:
         """Put features where they belong, so that they stand in memory once."""
-        laid = dict(found)
+        broadcast = dict(found)
         for name in found.keys() & self.places.keys():
-            laid[name] = self.numbers[self.places[name], date.rows]
-            laid[name][:] = found[name]
-        return laid
+            broadcast[name] = self.numbers[self.places[name], date.rows]
+            broadcast[name][:] = found[name]
+        return broadcast

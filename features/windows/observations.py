@@ -23,7 +23,7 @@ _FIRST_MONDAY = datetime(1900, 1, 1)
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
 
-def build_spine(
+def build_observations(
     tables: Tables, dates: Sequence[datetime], *, active_order_days: int = 365
 ) -> pd.DataFrame:
     """Return the accounts that pay on each date, as far as was known before it.
@@ -49,16 +49,16 @@ def build_spine(
     # Names that nobody reads are held against one another where they lie.
     names = accounts["account_id"].dictionary_encode().combine_chunks()
     number, payer = names.indices.to_numpy(), places_of(paid["account_id"], names.dictionary)
-    begun, held = _times(accounts), _times(paid)
-    paying = [_paying_on(begun, held, (number, payer), day.to_datetime64()) for day in days]
+    started, held = _times(accounts), _times(paid)
+    paying = [_paying_on(started, held, (number, payer), day.to_datetime64()) for day in days]
     rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
     # One copy of the accounts' columns for all dates.
-    there = [name for name in accounts.column_names if name != "known_at"]
-    spine: pd.DataFrame = accounts.select(there).to_pandas(split_blocks=True).take(rows)
-    spine.index = pd.RangeIndex(len(spine))
+    present = [name for name in accounts.column_names if name != "known_at"]
+    observations: pd.DataFrame = accounts.select(present).to_pandas(split_blocks=True).take(rows)
+    observations.index = pd.RangeIndex(len(observations))
     as_of = np.repeat(np.array(days, dtype="datetime64[us]"), [len(found) for found in paying])
-    spine.insert(1, "as_of", as_of)
-    return spine
+    observations.insert(1, "as_of", as_of)
+    return observations
 
 
 def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
@@ -69,14 +69,14 @@ def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
     pd.DataFrame, shape = (n_accounts, n_columns)
         Indexed by account_id in order, with created_at and the attributes that are there.
     """
-    return build_spine(tables, [as_of]).drop(columns="as_of").set_index("account_id")
+    return build_observations(tables, [as_of]).drop(columns="as_of").set_index("account_id")
 
 
 def _accounts(tables: Tables) -> pa.Table:
     """Return the accounts in order; texts are ordered as pandas orders them, by code points."""
     known = ("known_at",) if tables.has("accounts", "known_at") else ()
-    there = [column for column in ATTRIBUTES if tables.has("accounts", column)]
-    rows = _collected(tables["accounts"].select("account_id", "created_at", *there, *known))
+    present = [column for column in ATTRIBUTES if tables.has("accounts", column)]
+    rows = _collected(tables["accounts"].select("account_id", "created_at", *present, *known))
     return rows.take(pc.sort_indices(rows["account_id"]))
 
 

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 _MOST_AT_ONCE = 4
 
 
-def side_by_side(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
+def run_parallel(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
     """Run tasks that do not wait for one another; return what they return, in their order.
 
     Raises
@@ -55,7 +55,7 @@ def _memory_of_the_system() -> Iterator[None]:
         pa.set_memory_pool(usual)
 
 
-class Shared(Generic[Result]):
+class CachedValue(Generic[Result]):
     """What several tasks need: the first that asks for it makes it, and the others wait."""
 
     def __init__(self, make: Callable[[], Result]) -> None:

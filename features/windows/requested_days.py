@@ -18,7 +18,7 @@ _ASKED = pa.schema(
 _FOUND = pa.schema([("list", pa.int8()), ("key", pa.string()), ("n", pa.int64())])
 
 
-def days_asked(lists: Sequence[pa.Table]) -> pa.Table:
+def requested_days(lists: Sequence[pa.Table]) -> pa.Table:
     """Put lists of days into one, in order: list, key, since and past.
 
     Parameters
@@ -39,7 +39,7 @@ def _numbers(days: pa.Table) -> list[Codes]:
     return [time.astype("datetime64[D]").astype(np.int64) for time in times]
 
 
-def asked_between(asked: pa.Table, first: int, past: int) -> pa.Table:
+def requested_between(asked: pa.Table, first: int, past: int) -> pa.Table:
     """Return what is asked of the days of [first, past)."""
     since, until = (asked[name].to_numpy() for name in ("since", "past"))
     near = asked.filter((since < past) & (until > first))
@@ -67,8 +67,8 @@ def counted_on(rows: pa.Table, asked: pa.Table) -> pa.Table:
         days = asked.filter(asked["list"].to_numpy() == number)
         names = days["key"].combine_chunks().unique()
         n = _counted(rows, names, days)
-        told = [np.full(len(names), number), names, n]
-        found.append(pa.table(told, schema=_FOUND).filter(n > 0))
+        result = [np.full(len(names), number), names, n]
+        found.append(pa.table(result, schema=_FOUND).filter(n > 0))
     return pa.concat_tables(found)
 
 
@@ -81,8 +81,8 @@ def _counted(rows: pa.Table, names: pa.Array, days: pa.Table) -> Codes:
     near = np.flatnonzero((place >= 0) & (day >= first) & (day < first + length))
     place, day = place[near], day[near]
     # Of each row the days of its account that begin last before it, if there are any.
-    begins, stands = account * length + (since - first), place * length + (day - first)
-    last = np.searchsorted(begins, stands, side="right") - 1
+    begins, is_at = account * length + (since - first), place * length + (day - first)
+    last = np.searchsorted(begins, is_at, side="right") - 1
     is_in = (last >= 0) & (account[last] == place) & (day < past[last])
     n = np.bincount(place[is_in], rows["n"].to_numpy()[near[is_in]], minlength=len(names))
     counts: Codes = n.astype(np.int64)
@@ -97,8 +97,8 @@ def _places(names: pa.ChunkedArray, wanted: pa.Array) -> Codes:
 
 def of_each_list(found: Sequence[pa.Table], lists: int) -> list[pa.Table]:
     """Add up what was found in each file; return key and n for each list."""
-    told = pa.concat_tables([_FOUND.empty_table(), *found])
-    added = told.group_by(["list", "key"]).aggregate([("n", "sum")])
+    result = pa.concat_tables([_FOUND.empty_table(), *found])
+    added = result.group_by(["list", "key"]).aggregate([("n", "sum")])
     return [
         pa.table({"key": of_list["key"], "n": of_list["n_sum"]})
         for of_list in (added.filter(pc.field("list") == number) for number in range(lists))

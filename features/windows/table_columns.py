@@ -91,7 +91,7 @@ class TableColumns:
         return mask
 
 
-def bring_in(
+def load_columns(
     frame: nw.LazyFrame[Any],
     accounts: pd.Index[str] | None = None,
     *,
@@ -197,8 +197,8 @@ def within(times: Times, as_of: int, days: float, until_days: float = 0) -> Mask
 def days_from(start: Times | int, end: Times | int) -> Numbers:
     """Return the days, with their fraction, from one time to another; NaN where one is `NEVER`."""
     lasted = (np.asarray(end) - np.asarray(start)) / DAY_US
-    there = (np.asarray(end) != NEVER) & (np.asarray(start) != NEVER)
-    return np.where(there, lasted, np.nan)
+    present = (np.asarray(end) != NEVER) & (np.asarray(start) != NEVER)
+    return np.where(present, lasted, np.nan)
 
 
 def some(count: Numbers) -> Numbers:
@@ -258,9 +258,9 @@ class Quantiles:
         self, account: Codes, accounts: int, values: npt.NDArray[np.float64 | np.int64]
     ) -> None:
         count = np.bincount(account, minlength=accounts)
-        self._there = np.flatnonzero(count)
-        self._count, self._values = count[self._there], values
-        self._start = (np.cumsum(count) - count)[self._there]
+        self._present = np.flatnonzero(count)
+        self._count, self._values = count[self._present], values
+        self._start = (np.cumsum(count) - count)[self._present]
         self._accounts = accounts
 
     def of(self, share: float) -> Numbers:
@@ -270,5 +270,5 @@ class Quantiles:
         below = self._values[self._start + low]
         above = self._values[self._start + np.minimum(low + 1, self._count - 1)]
         found = np.full(self._accounts, np.nan)
-        found[self._there] = below + (place - low) * (above - below)
+        found[self._present] = below + (place - low) * (above - below)
         return found

@@ -61,18 +61,18 @@ def measured(
     ones = np.ones((1, len(codes)))
     point = {name: measure(ones) for name, measure in measures.items()}
     drawn: dict[str, dict[str, list[FloatArray]]] = {
-        name: {figure: [] for figure in figures} for name, figures in point.items()
+        name: {metric: [] for metric in metrics} for name, metrics in point.items()
     }
     for weights in resampled_weights(codes, resampling.resamples, resampling.seed):
         for name, measure in measures.items():
-            for figure, values in measure(weights).items():
-                drawn[name][figure].append(values)
+            for metric, values in measure(weights).items():
+                drawn[name][metric].append(values)
     return {
         name: {
-            figure: Drawn(float(values[0]), np.concatenate(drawn[name][figure]))
-            for figure, values in figures.items()
+            metric: Drawn(float(values[0]), np.concatenate(drawn[name][metric]))
+            for metric, values in metrics.items()
         }
-        for name, figures in point.items()
+        for name, metrics in point.items()
     }
 
 

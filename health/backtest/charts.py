@@ -27,7 +27,7 @@ def charts(backtest: Backtest, horizon_days: int) -> dict[str, Markup]:
         drawn["tenths"] = plots.image_tag(ax.figure, said)
     if backtest.together is not None:
         table = _aucs(backtest, backtest.contenders)
-        ax = plots.figures_with_intervals(
+        ax = plots.metrics_with_intervals(
             table, unit="of 100 pairs, put in the right order", reference=50, reference_name="coin"
         )
         said = "; ".join(f"{row.name}: {row.value:.0f}" for row in table.itertuples(index=False))

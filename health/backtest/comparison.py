@@ -13,7 +13,7 @@ from models.base.inputs import group_codes
 from models.evaluation.ranking import Interval, RankingMeasures
 
 #: Figures by name, in the order they are shown.
-FIGURES = (
+METRICS = (
     "auc",
     "average_precision",
     "lift_top_decile",
@@ -88,13 +88,13 @@ class Comparison:
     figures: dict[str, dict[str, Interval]]
     differences: tuple[Difference, ...]
 
-    def difference(self, better: str, worse: str, figure: str) -> Interval | None:
+    def difference(self, better: str, worse: str, metric: str) -> Interval | None:
         """Return one of the differences; None where it was not measured."""
         return next(
             (
                 d.difference
                 for d in self.differences
-                if (d.better, d.worse, d.figure) == (better, worse, figure)
+                if (d.better, d.worse, d.figure) == (better, worse, metric)
             ),
             None,
         )
@@ -130,7 +130,7 @@ def compare(rows: pd.DataFrame, contenders: list[str], *, resampling: Resampling
         lists=int(lists.max()) + 1,
         listed=int(np.minimum(rows.groupby(lists)["room"].first(), np.bincount(lists)).sum()),
         figures={
-            key: {figure: drawn[key][figure].interval for figure in FIGURES} for key in contenders
+            key: {metric: drawn[key][metric].interval for metric in METRICS} for key in contenders
         },
         differences=_differences(drawn, contenders),
     )
@@ -140,7 +140,7 @@ def _differences(
     drawn: dict[str, dict[str, Drawn]], contenders: list[str]
 ) -> tuple[Difference, ...]:
     return tuple(
-        Difference(second, first, figure, drawn[second][figure].minus(drawn[first][figure]))
+        Difference(second, first, metric, drawn[second][metric].minus(drawn[first][metric]))
         for first, second in combinations(contenders, 2)
-        for figure in FIGURES
+        for metric in METRICS
     )

@@ -83,8 +83,8 @@ def _worth(
     lead_days: int,
     resampling: Resampling,
 ) -> MeasureWorth:
-    there = points.notna()
-    known = there & rows["churned"].notna()
+    present = points.notna()
+    known = present & rows["churned"].notna()
     churned = rows.loc[known & (rows["churned"] == 1), "account_id"].nunique()
     auc = lift = Interval(float("nan"), float("nan"), float("nan"))
     if churned >= least_churned and points[known].nunique() > 1:
@@ -100,7 +100,7 @@ def _worth(
         auc, lift = drawn["auc"].interval, drawn["lift_top_decile"].interval
     return MeasureWorth(
         feature=str(points.name),
-        coverage=float(there.mean()),
+        coverage=float(present.mean()),
         churned_accounts=int(churned),
         auc=auc,
         lift_top_decile=lift,

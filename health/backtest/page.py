@@ -38,8 +38,8 @@ def to_json(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) -> d
         for name, value in vars(backtest).items()
         if isinstance(value, pd.DataFrame)
     }
-    figures = {name: value for name, value in asdict(backtest).items() if name not in frames}
-    result: dict[str, Any] = plain({**about, "verdict": asdict(verdict), **figures, **frames})
+    metrics = {name: value for name, value in asdict(backtest).items() if name not in frames}
+    result: dict[str, Any] = plain({**about, "verdict": asdict(verdict), **metrics, **frames})
     return result
 
 
@@ -70,7 +70,7 @@ def _environment() -> Environment:
     environment.filters.update(
         of100=_of_100,
         times=_times,
-        figure=_figure,
+        metric=_metric,
         days=_days,
         sure=_sure,
     )
@@ -94,7 +94,7 @@ def _times(interval: Interval) -> str:
     return _range(interval, 1)
 
 
-def _figure(interval: Interval) -> str:
+def _metric(interval: Interval) -> str:
     return _range(interval, 3)
 
 

@@ -101,8 +101,8 @@ def score_past(
     if proposed is not None:
         risks[PROPOSED.key] = -score_with(proposed, features).machine_score
     start = None if first is None else pd.Timestamp(first)
-    told = score_terms(features, config.score_settings, health)
-    learnt_from = features.drop(columns=told.columns, errors="ignore").join(told)
+    result = score_terms(features, config.score_settings, health)
+    learnt_from = features.drop(columns=result.columns, errors="ignore").join(result)
     said = model_on_past(
         learnt_from if with_models else learnt_from.head(0),
         churn_inputs(learnt_from, config),
@@ -141,8 +141,8 @@ def _identity(features: pd.DataFrame, health: HealthScores, config: Config) -> p
     """Return who and when, with the machine's score: what people overrode proves nothing of it."""
     rows = features[["account_id", "as_of", "churned"]].copy()
     for column, source in (("csm", "csm"), ("group", config.peer_group)):
-        there = source in features.columns
-        rows[column] = features[source].astype(object) if there else None
+        present = source in features.columns
+        rows[column] = features[source].astype(object) if present else None
     rows["score"] = health.machine_score
     rows["band"] = band(health.machine_score, config.scorecard.bands)
     return rows

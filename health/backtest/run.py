@@ -34,7 +34,7 @@ class Finished:
     backtest: Backtest
     verdict: Verdict
     page: Path
-    figures: Path
+    metrics: Path
 
 
 def run_backtest(
@@ -75,10 +75,10 @@ def write(found: Backtest, company: Company, folder: Path, name: str = FOLDER) -
     config = company.config
     said = verdict(found, config.labels.horizon_days, config.backtest.least_churned)
     about = about_backtest(company)
-    figures = json.dumps(to_json(found, said, about), indent=2, allow_nan=False, ensure_ascii=False)
+    metrics = json.dumps(to_json(found, said, about), indent=2, allow_nan=False, ensure_ascii=False)
     written = {
         folder / f"{name}.html": render_page(found, said, about),
-        folder / f"{name}.json": figures + "\n",
+        folder / f"{name}.json": metrics + "\n",
     }
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in written.items():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import HealthError
-from health.backtest.comparison import FIGURES, Comparison
+from health.backtest.comparison import METRICS, Comparison
 from health.backtest.contenders import PROPOSED, RULES
 from health.backtest.judge import judge
 from health.backtest.learned_weights import churned_accounts, learn_weights, point_rows
@@ -140,9 +140,9 @@ def _decline(
     counts: Mapping[str, tuple[int, int]], known: pd.DataFrame, n_dates: int, config: Config
 ) -> None:
     short = [
-        f"{there:,} of the accounts to {what} left, at least {least:,} are needed"
-        for what, (there, least) in counts.items()
-        if there < least
+        f"{present:,} of the accounts to {what} left, at least {least:,} are needed"
+        for what, (present, least) in counts.items()
+        if present < least
     ]
     if not short:
         return
@@ -191,12 +191,12 @@ def compared_lines(together: Comparison | None) -> list[str]:
     if together is None:
         return ["The later dates hold too little to compare on."]
     lines = []
-    for figure in FIGURES:
-        old, new = together.figures[RULES.key][figure], together.figures[PROPOSED.key][figure]
-        gain = together.difference(PROPOSED.key, RULES.key, figure)
+    for metric in METRICS:
+        old, new = together.figures[RULES.key][metric], together.figures[PROPOSED.key][metric]
+        gain = together.difference(PROPOSED.key, RULES.key, metric)
         if gain is not None:
             lines.append(
-                f"{_NAMES[figure]}: {old.value:.3f} ({old.low:.3f} to {old.high:.3f}) before, "
+                f"{_NAMES[metric]}: {old.value:.3f} ({old.low:.3f} to {old.high:.3f}) before, "
                 f"{new.value:.3f} ({new.low:.3f} to {new.high:.3f}) after, "
                 f"difference {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
             )

@@ -82,8 +82,8 @@ def _how_sure(auc: Interval) -> str:
 
 
 def _aucs(together: Comparison | None) -> dict[str, Interval]:
-    figures = {} if together is None else together.figures
-    return {key: own["auc"] for key, own in figures.items() if key != ORACLE.key}
+    metrics = {} if together is None else together.figures
+    return {key: own["auc"] for key, own in metrics.items() if key != ORACLE.key}
 
 
 def _too_good(aucs: dict[str, Interval]) -> list[str]:

@@ -18,7 +18,7 @@ from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.tables.point_in_time import collect
 from health.settings.config import Config
-from health.settings.custom_catalogue import own_families
+from health.settings.custom_catalogue import custom_families
 from health.settings.profiles import require_known_segments
 
 #: Where people write what they did about flags, unless the configuration says otherwise.
@@ -50,7 +50,7 @@ class Company:
 def open_company(config: Config) -> Company:
     """Open and validate the tables; InputError with every violation where one is wrong."""
     opened = open_tables(
-        {**config.tables, **_actions_beside(config)},
+        {**config.tables, **_actions_next_to_config(config)},
         base=config.base,
         url=config.data.url,
         observed_until=config.observed_until,
@@ -83,7 +83,7 @@ def actions_file(config: Config) -> Path:
     return config.base / source.path
 
 
-def _actions_beside(config: Config) -> dict[str, TableSource]:
+def _actions_next_to_config(config: Config) -> dict[str, TableSource]:
     """Return `actions.csv` beside the configuration, where it is there and not configured."""
     if "actions" in config.tables or not (config.base / ACTIONS_FILE).is_file():
         return {}
@@ -150,7 +150,7 @@ def features_of(company: Company, day: datetime) -> pd.DataFrame:
     """Build the features of every paying account as of a date; HealthError where none pays."""
     config = company.config
     features = build_features(
-        company.opened.tables, [day], config.feature_settings, extra=own_families(config)
+        company.opened.tables, [day], config.feature_settings, extra=custom_families(config)
     )
     if features.empty:
         raise HealthError(
@@ -201,9 +201,9 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
         )
     dates = features["as_of"].unique()
     if len(dates) != 1 or pd.Timestamp(dates[0]) != pd.Timestamp(day):
-        told = ", ".join(f"{pd.Timestamp(d):%Y-%m-%d}" for d in dates[:3]) or "no date"
+        result = ", ".join(f"{pd.Timestamp(d):%Y-%m-%d}" for d in dates[:3]) or "no date"
         raise HealthError(
-            f"is of {told}, not of {day.date()}",
+            f"is of {result}, not of {day.date()}",
             where=str(file),
             fix="give --as-of the date of the table",
         )

@@ -50,7 +50,7 @@ class Business:
     lists: tuple[ListKind, ...]
 
     @property
-    def spoken(self) -> str:
+    def money_in_sentence(self) -> str:
         """The money within a sentence."""
         return self.money if self.money.isupper() else self.money.lower()
 

@@ -21,7 +21,7 @@ def backtest_summary(console: Console, finished: Finished) -> None:
         say(console, f"  {sentence}")
     _contenders(console, finished)
     say(console, f"Page:    {finished.page}")
-    say(console, f"Figures: {finished.figures}")
+    say(console, f"Figures: {finished.metrics}")
 
 
 def _contenders(console: Console, finished: Finished) -> None:
@@ -30,8 +30,8 @@ def _contenders(console: Console, finished: Finished) -> None:
         return
     table = Table("ranked by", "AUC", "average precision", "lift", "precision", "recall", box=None)
     for contender in finished.backtest.contenders:
-        figures = together.figures[contender.key]
-        table.add_row(contender.title, *(_shown(figures[name]) for name in figures))
+        metrics = together.figures[contender.key]
+        table.add_row(contender.title, *(_shown(metrics[name]) for name in metrics))
     counts = together.counts
     console.print(table)
     say(
@@ -43,8 +43,8 @@ def _contenders(console: Console, finished: Finished) -> None:
     )
 
 
-def _shown(figure: Interval) -> str:
-    return f"{figure.value:.2f} ({figure.low:.2f}-{figure.high:.2f})"
+def _shown(metric: Interval) -> str:
+    return f"{metric.value:.2f} ({metric.low:.2f}-{metric.high:.2f})"
 
 
 def tuned(console: Console, result: Tuned, config: Path) -> None:

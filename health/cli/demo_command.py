@@ -88,14 +88,14 @@ def _true_probabilities(company: DemoCompany, config: Config) -> pd.DataFrame:
 
 
 def _clear(folder: Path, *, replace: bool) -> None:
-    there = [folder / name for name in _MADE if (folder / name).exists()]
-    if there and not replace:
+    present = [folder / name for name in _MADE if (folder / name).exists()]
+    if present and not replace:
         raise HealthError(
             "there is a demo company already",
             where=str(folder),
             fix="give --replace to make it anew, or another folder",
         )
-    for path in there:
+    for path in present:
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -31,9 +31,9 @@ def _print_readout(console: Console, readout: Readout) -> None:
         before.add_column(column, justify="right" if column else "left")
     for row in readout.balance.to_dict("records"):
         mark = " not alike" if row["unlike"] else ""
-        figures = (_figure(row["treated"]), _figure(row["control"]))
+        metrics = (_metric(row["treated"]), _metric(row["control"]))
         name = str(row["measure"]).replace("_", " ")
-        before.add_row(escape(name), *figures, f"{row['difference']:+.2f}{mark}")
+        before.add_row(escape(name), *metrics, f"{row['difference']:+.2f}{mark}")
     console.print(before)
     after = Table(title="After: treated against control", title_justify="left", box=None)
     for column in ("", "treated", "control", "difference", "95 % interval"):
@@ -51,7 +51,7 @@ def _cells(effect: Effect) -> tuple[str, str, str, str]:
     values = (effect.treated, effect.control, effect.difference, effect.low, effect.high)
     if any(math.isnan(value) for value in values[:3]):
         return "-", "-", "-", "not known"
-    one, other, difference, low, high = (_figure(value * scale) for value in values)
+    one, other, difference, low, high = (_metric(value * scale) for value in values)
     sign = "+" if effect.difference > 0 else ""
     interval = "not known" if math.isnan(effect.low) else f"{low} to {high}"
     return (
@@ -62,5 +62,5 @@ def _cells(effect: Effect) -> tuple[str, str, str, str]:
     )
 
 
-def _figure(value: float) -> str:
+def _metric(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"

@@ -121,9 +121,9 @@ def _print_top(
     for heading in (*levels, *changes):
         table.add_column(heading, justify="right")
     for row in top.to_dict("records"):
-        figures = [wording.points(row[column]) for column in levels.values()]
-        figures += [wording.points(row[column], signed=True) for column in changes.values()]
-        table.add_row(escape(str(row["account_id"])), *figures)
+        metrics = [wording.points(row[column]) for column in levels.values()]
+        metrics += [wording.points(row[column], signed=True) for column in changes.values()]
+        table.add_row(escape(str(row["account_id"])), *metrics)
     console.print(table)
 
 

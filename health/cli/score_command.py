@@ -54,11 +54,11 @@ def run_score(
         except HealthError as error:
             if not log_json:
                 raise
-            told = {"exit_code": error.exit_code, "where": error.where, "fix": error.fix}
-            voice.event("failed", error.what, **told)
+            result = {"exit_code": error.exit_code, "where": error.where, "fix": error.fix}
+            voice.event("failed", error.what, **result)
             sys.exit(error.exit_code)
         if log_json:
-            _tell(voice, run)
+            _describe(voice, run)
     if not log_json:
         show.run_summary(console, run)
 
@@ -73,14 +73,14 @@ def _voice(clock: Callable[[], datetime], *, log_json: bool) -> Iterator[Voice]:
         yield bars
 
 
-def _tell(voice: Voice, run: RunResult) -> None:
+def _describe(voice: Voice, run: RunResult) -> None:
     for warning in run.info["warnings"]:
         voice.event("warning", warning)
-    figures = {
+    metrics = {
         "as_of": run.info["as_of"],
         "folder": str(run.published.folder),
         "accounts": len(run.scored.scores),
         "flags": run.info["flags"],
         "seconds": run.info["timings"],
     }
-    voice.event("published", f"published {run.published.folder}", **figures)
+    voice.event("published", f"published {run.published.folder}", **metrics)

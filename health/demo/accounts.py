@@ -12,7 +12,7 @@ from health.demo import catalogue, names
 from health.demo.latent import Flags, Floats, Ints
 
 #: Accounts that are customers already when the window opens.
-THERE_AT_START = 0.62
+PRESENT_AT_START = 0.62
 ACCOUNTS_PER_CSM = 50
 TERM_DAYS = 365
 
@@ -121,7 +121,7 @@ def draw_traits(accounts: int, first_day: int, weeks: int, rng: Generator) -> Tr
 
 def _start_days(accounts: int, first_day: int, weeks: int, rng: Generator) -> Ints:
     """Draw the first paid day of each account, always a weekday."""
-    before = rng.random(accounts) < THERE_AT_START
+    before = rng.random(accounts) < PRESENT_AT_START
     weeks_before = 1 + np.minimum(rng.exponential(95.0, accounts), 400.0).astype(np.int64)
     # Nobody joins in the last two weeks: the youngest account has a first week to look at.
     weeks_after = rng.integers(0, max(weeks - 2, 1), accounts)

@@ -49,15 +49,15 @@ def leave(now: Week) -> Ints:
     n = len(traits)
     pull = latent.churn_pull(state.mood, traits.risk_offset, standing.tenure_weeks(state, now.day))
     free = state.paying & ~state.leaving
-    ends_now, tells_now = rng.random(n), rng.random(n)
+    ends_now, describes_now = rng.random(n), rng.random(n)
     due = state.paying & state.leaving & (state.end_day <= now.day + 7)
     now.change_day[due] = state.end_day[due]
     ends = due | (free & (ends_now < latent.happens(exposed.end * pull)))
-    tells = free & ~ends & (tells_now < latent.happens(exposed.notice * pull))
+    describes = free & ~ends & (describes_now < latent.happens(exposed.notice * pull))
     monthly_end = now.day + 7 * latent.MONTHLY_NOTICE_WEEKS + rng.integers(1, 6, n)
-    state.leaving[tells] = True
-    state.end_day[tells] = np.where(traits.annual, state.renew_day, monthly_end)[tells]
-    now.ledger.notice(np.flatnonzero(tells), now.change_day[tells])
+    state.leaving[describes] = True
+    state.end_day[describes] = np.where(traits.annual, state.renew_day, monthly_end)[describes]
+    now.ledger.notice(np.flatnonzero(describes), now.change_day[describes])
     for which in range(3):
         who = np.flatnonzero(ends & state.held[:, which])
         now.ledger.close(which + 1, who, now.change_day[who])

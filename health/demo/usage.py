@@ -154,14 +154,14 @@ def _people_at_work(
     paid = (life.opens[rows] < 7) & (life.closes[rows] > 0)
     count = np.where(paid, life.users[rows, :weeks], 0)
     places = np.arange(count.max())
-    there = places < count[:, :, None]
-    there &= ~(users.empty[rows, :, None] & (places < users.champions[rows, None, None]))
+    present = places < count[:, :, None]
+    present &= ~(users.empty[rows, :, None] & (places < users.champions[rows, None, None]))
     odds = levels.active[rows, :, None] + users.zeal[rows, None, : len(places)]
-    chance = np.where(there, 1 / (1 + np.exp(-odds)), np.float32(0))
+    chance = np.where(present, 1 / (1 + np.exp(-odds)), np.float32(0))
     start = rng.random((len(rows), 1, len(places)), dtype=np.float32)
     # Here too: who works in half of the weeks comes about every second one.
     turns = chance.cumsum(axis=1, dtype=np.float32) + start
-    at, week, place = np.nonzero(_passed(turns, turns - chance) & there)
+    at, week, place = np.nonzero(_passed(turns, turns - chance) & present)
     return rows[at], week, place
 
 

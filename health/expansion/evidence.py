@@ -49,18 +49,18 @@ def asks(tables: Tables, as_of: datetime, config: Config) -> pd.DataFrame:
 
 def _of_table(tables: Tables, name: str, as_of: datetime, config: Config) -> pd.DataFrame:
     text, noun = _SOURCES[name]
-    there = [c for c in (text, "reason", "role") if tables.has(name, c)]
-    if not set(there) & {text, "reason"}:
+    present = [c for c in (text, "reason", "role") if tables.has(name, c)]
+    if not set(present) & {text, "reason"}:
         return _nothing()
     at = "answered_at" if name == "surveys" else "opened_at"
     rows = known_rows(tables, name, as_of, dated_by=at).filter(
         nw.col(at) >= as_of - timedelta(days=config.expansion.asks.days)
     )
-    frame = collect(rows.select("account_id", at, *there)).rename(columns={at: "at"})
+    frame = collect(rows.select("account_id", at, *present)).rename(columns={at: "at"})
     for column in (text, "reason", "role"):
         frame[column] = frame[column].fillna("").astype(str) if column in frame else ""
     roles = [role.casefold() for role in config.expansion.asks.roles]
-    if roles and "role" in there:
+    if roles and "role" in present:
         frame = frame[frame["role"].str.casefold().isin(roles)]
     found = pd.concat([part for _, part in _matches(frame, text, config)], ignore_index=True)
     return found.assign(text=_sentences(found, text, noun))[list(COLUMNS)]

@@ -61,8 +61,8 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
     """
     day = pd.Timestamp(features["as_of"].iloc[0]).to_pydatetime()
     accounts = pd.Index(features["account_id"])
-    spine = features[["account_id", "as_of"]]
-    labels = cross_sell_labels(tables, spine, horizon_days=config.labels.horizon_days)
+    observations = features[["account_id", "as_of"]]
+    labels = cross_sell_labels(tables, observations, horizon_days=config.labels.horizon_days)
     offers = with_offer_features(labels[["account_id", "as_of", "product"]], tables, config)
     offers = offers.assign(place=accounts.get_indexer(pd.Index(offers["account_id"])))
     held, plans = _held(tables, day, accounts)
@@ -94,7 +94,7 @@ def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) ->
     return offers.join(found)
 
 
-def beside_account(offers: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+def next_to_account(offers: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     """Put what is known of its account beside each offer; what both have is the offer's.
 
     Parameters

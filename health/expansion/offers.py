@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from health.expansion.inputs import OfferInputs, beside_account
+from health.expansion.inputs import OfferInputs, next_to_account
 from health.expansion.whitespace import (
     COLUMNS,
     CROSS_SELL,
@@ -97,7 +97,7 @@ def _weighed(
     open_rows: pd.DataFrame, features: pd.DataFrame, models: Mapping[str, Any], config: Config
 ) -> pd.DataFrame:
     """Return the reasons of some open offers; account_id is the row of the offer, not a name."""
-    offers = beside_account(open_rows, features)
+    offers = next_to_account(open_rows, features)
     offers["account_id"] = offers.index
     return probability_reasons(models, CROSS_SELL, offers, most=config.reasons.most)
 

@@ -112,7 +112,7 @@ def peer_groups(frame: pd.DataFrame, config: Config) -> pd.Series[str]:
 
 
 def _by_pair(
-    products: pd.Series[str], groups: pd.Series[str], figure: Callable[[str, str], float]
+    products: pd.Series[str], groups: pd.Series[str], metric: Callable[[str, str], float]
 ) -> pd.Series[float]:
     """Return the figure of each row's product and group; each pair is looked up once."""
     (product, names), (group, kinds) = (
@@ -120,8 +120,8 @@ def _by_pair(
         pd.factorize(groups.to_numpy()),
     )
     pair, pairs = pd.factorize(product * max(len(kinds), 1) + group)
-    told = [figure(names[at // len(kinds)], kinds[at % len(kinds)]) for at in pairs.tolist()]
-    return pd.Series(np.array(told, dtype=float)[pair], index=products.index, dtype=float)
+    result = [metric(names[at // len(kinds)], kinds[at % len(kinds)]) for at in pairs.tolist()]
+    return pd.Series(np.array(result, dtype=float)[pair], index=products.index, dtype=float)
 
 
 def _medians(steps: pd.DataFrame, value: str) -> dict[tuple[str, str], float]:

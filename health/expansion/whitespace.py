@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from health.expansion.eligibility import gate_reasons, ineligible_reasons
-from health.expansion.inputs import OfferInputs, beside_account
+from health.expansion.inputs import OfferInputs, next_to_account
 from health.expansion.prices import peer_groups
 from health.expansion.signs import open_signs, upsell_signs
 from health.reasons.probability import probabilities
@@ -104,7 +104,7 @@ def _open_rows(
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
-    offers = beside_account(inputs.open, features)
+    offers = next_to_account(inputs.open, features)
     offers["stage"] = scores["stage"].to_numpy()[offers["place"]]
     why_not = ineligible_reasons(offers, inputs.held, inputs.plans, config)
     found = probabilities(models, CROSS_SELL, offers)
@@ -212,8 +212,8 @@ def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
     account = pd.factorize(rows["account_id"].iloc[own])[0]
     product = pd.factorize(rows["product"].iloc[own], sort=True)[0]
     # What is not known comes last.
-    figures = [-rows[name].to_numpy(dtype=float)[own] for name in ("probability", "value")]
-    order = np.lexsort((product, *(np.nan_to_num(f, nan=np.inf) for f in figures), account))
+    metrics = [-rows[name].to_numpy(dtype=float)[own] for name in ("probability", "value")]
+    order = np.lexsort((product, *(np.nan_to_num(f, nan=np.inf) for f in metrics), account))
     return own[order[np.flatnonzero(np.diff(account[order], prepend=-1))]]
 
 

@@ -47,8 +47,8 @@ def fit_lists(
     room = ordered["csm"].map(capacities(accounts, config)).fillna(unassigned(accounts, config))
     fits = place <= room
     # One of those held out stands behind as many as were listed before it.
-    beside = held & (place < room)
-    state = np.select([fits & ~held, beside], [LISTED, HELD_OUT], WAITING)
+    separate = held & (place < room)
+    state = np.select([fits & ~held, separate], [LISTED, HELD_OUT], WAITING)
     return ordered.assign(state=state, rank=place.where(fits & ~held).astype("Int64"))
 
 

@@ -103,5 +103,5 @@ def cleared(episodes: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFra
     """Return the episodes of the run before whose condition has ended."""
     if previous is None or previous.empty:
         return pd.DataFrame(columns=[*KEYS, "since"])
-    both = previous.merge(episodes[KEYS].assign(stands=True), on=KEYS, how="left")
-    return both[both["stands"].isna()].drop(columns="stands").reset_index(drop=True)
+    both = previous.merge(episodes[KEYS].assign(open=True), on=KEYS, how="left")
+    return both[both["open"].isna()].drop(columns="open").reset_index(drop=True)

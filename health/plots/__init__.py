@@ -6,16 +6,16 @@ None of them touches pyplot's global state: without `ax` a figure of its own is 
 
 from health.plots.explanation import contributions_waterfall, shape_function
 from health.plots.inline import image_tag, svg_of
-from health.plots.intervals import figures_with_intervals, rates
+from health.plots.intervals import metrics_with_intervals, rates
 from health.plots.quality import calibration, lift
 from health.plots.retention import retention
 
 __all__ = [
     "calibration",
     "contributions_waterfall",
-    "figures_with_intervals",
     "image_tag",
     "lift",
+    "metrics_with_intervals",
     "rates",
     "retention",
     "shape_function",

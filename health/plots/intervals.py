@@ -14,7 +14,7 @@ from health.plots.style import BAND_LOOKS, BLUE, INK, RULE, SOFT, Look, axes_or_
 _ROW_INCHES = 0.42
 
 
-def figures_with_intervals(
+def metrics_with_intervals(
     figures: pd.DataFrame,
     *,
     ax: Axes | None = None,

@@ -147,7 +147,7 @@ def money_short(value: float | None, currency: str) -> str:
     for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         # 999,950 would be said as "1,000 k": the next unit takes it.
         if abs(number) >= size * 0.99995:
-            return f"{currency} {_three_figures(number / size)} {unit}".strip()
+            return f"{currency} {_three_metrics(number / size)} {unit}".strip()
     return money(number, currency)
 
 
@@ -222,8 +222,8 @@ def against_usual(probability: float | None, base_rate: float | None) -> str:
         return "below the usual"
     if times <= 1.25:
         return "about the usual"
-    figure = f"{times:.1f}".removesuffix(".0") if times < 3 else f"{round(times):,d}"
-    return f"{figure} times the usual"
+    metric = f"{times:.1f}".removesuffix(".0") if times < 3 else f"{round(times):,d}"
+    return f"{metric} times the usual"
 
 
 def points(value: float | None, *, signed: bool = False) -> str:
@@ -371,7 +371,7 @@ def _whole(number: float) -> int:
     return int(math.copysign(math.floor(abs(number) + 0.5), number))
 
 
-def _three_figures(number: float) -> str:
+def _three_metrics(number: float) -> str:
     size = abs(number)
     digits = 2 if size < 9.995 else 1 if size < 99.95 else 0
     return f"{number:,.{digits}f}"

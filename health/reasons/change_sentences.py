@@ -50,16 +50,16 @@ def moved(name: str, before: float, now: float) -> str:
         return f"{feature.describe(now)} (before: {_short(feature, before)})"
     if math.isnan(before):
         return f"New: {_uncapital(feature.describe(now))}"
-    told = _short(feature, before)
-    if told == _short(feature, now):
+    result = _short(feature, before)
+    if result == _short(feature, now):
         return f"{feature.describe(now)} (about as before)"
     noun, colon, unit = feature.sentence.partition(_VALUE)
     if colon:
         verb = "fell" if now < before else "rose"
-        return f"{noun} {verb} from {told} to {_short(feature, now)}{unit}"
+        return f"{noun} {verb} from {result} to {_short(feature, now)}{unit}"
     if feature.unit == "flag":
         return feature.describe(now)
-    return f"{feature.describe(now)} (before: {told})"
+    return f"{feature.describe(now)} (before: {result})"
 
 
 def _short(feature: Feature, value: float) -> str:

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from health.reasons.reasons import BASELINE
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
-from health.reasons.strongest import spoken_rows
+from health.reasons.strongest import strongest_rows
 
 #: The sentence of the term that every account starts from.
 BASELINE_TEXT = "Where every account starts from"
@@ -67,7 +67,7 @@ def explained_probabilities(
     probability = pd.Series(expit(logit.to_numpy(dtype=float)), index=inputs.index)
     rate = pd.Series(base.predict_proba(columns)[:, 1], index=inputs.index)
     found = Probabilities(probability, rate.where(probability.notna()))
-    return found, _spoken(target, contributions, inputs, most)
+    return found, _strongest(target, contributions, inputs, most)
 
 
 def probability_reasons(
@@ -90,15 +90,15 @@ def probability_reasons(
     if model is None or inputs.empty:
         return _no_reasons()
     contributions = model.contributions(inputs[list(model.feature_names_in_)])
-    return _spoken(target, contributions, inputs, most)
+    return _strongest(target, contributions, inputs, most)
 
 
-def _spoken(
+def _strongest(
     target: str, contributions: pd.DataFrame, inputs: pd.DataFrame, most: int
 ) -> pd.DataFrame:
     if contributions[BASELINE].isna().any():
         return _no_reasons()
-    return spoken_rows(target, contributions, inputs, most=most, baseline_text=BASELINE_TEXT)
+    return strongest_rows(target, contributions, inputs, most=most, baseline_text=BASELINE_TEXT)
 
 
 def _no_reasons() -> pd.DataFrame:

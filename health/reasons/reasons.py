@@ -63,8 +63,8 @@ def reason_rows(
     terms = list(contributions.columns)
     count = len(contributions)
     nothing = np.full(count, np.nan), np.full(count, baseline_text, dtype=object)
-    told = [nothing if t == BASELINE else value_and_text(inputs[t]) for t in terms]
-    values, texts = zip(*told, strict=True)
+    result = [nothing if t == BASELINE else value_and_text(inputs[t]) for t in terms]
+    values, texts = zip(*result, strict=True)
     return pd.DataFrame(
         {
             "account_id": np.tile(inputs["account_id"].to_numpy(dtype=object), len(terms)),
@@ -123,7 +123,7 @@ def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.
     return pd.Series(said, index=accounts, name="text", dtype=object)
 
 
-def with_own_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.DataFrame:
+def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.DataFrame:
     """Word the reasons that rest on features beside those of our catalogue.
 
     Parameters
@@ -133,15 +133,15 @@ def with_own_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.
     own : mapping of str to Feature
         The features by name.
     """
-    spoken = reasons["term"].isin(own.keys() - CATALOGUE.keys()) & reasons["policy"].isna()
-    if not spoken.any():
+    strongest = reasons["term"].isin(own.keys() - CATALOGUE.keys()) & reasons["policy"].isna()
+    if not strongest.any():
         return reasons
-    rows = reasons.loc[spoken, ["term", "value"]]
+    rows = reasons.loc[strongest, ["term", "value"]]
     said = [
         own[term].describe(value) for term, value in zip(rows["term"], rows["value"], strict=True)
     ]
     texts = reasons["text"].astype(object).copy()
-    texts[spoken] = said
+    texts[strongest] = said
     return reasons.assign(text=texts)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from health.reasons.reasons import BASELINE, COLUMNS, OTHERS, value_and_text
 
 
-def spoken_rows(
+def strongest_rows(
     output: str,
     contributions: pd.DataFrame,
     inputs: pd.DataFrame,
@@ -42,27 +42,27 @@ def spoken_rows(
     """
     terms = [str(name) for name in contributions.columns if name != BASELINE]
     table = contributions[terms].to_numpy(dtype=float)
-    n, told = len(table), min(most, len(terms))
+    n, result = len(table), min(most, len(terms))
     size = np.abs(table)
-    top = np.argpartition(-size, told - 1, axis=1)[:, :told]
+    top = np.argpartition(-size, result - 1, axis=1)[:, :result]
     # By size, and of equal ones by place: the same input gives the same rows.
     order = np.lexsort((top, -np.take_along_axis(size, top, axis=1)), axis=1)
     top = np.take_along_axis(top, order, axis=1)
-    spoken = np.take_along_axis(table, top, axis=1)
-    rest = table.sum(axis=1) - spoken.sum(axis=1)
-    silent = (table != 0).sum(axis=1) - (spoken != 0).sum(axis=1)
+    strongest = np.take_along_axis(table, top, axis=1)
+    rest = table.sum(axis=1) - strongest.sum(axis=1)
+    silent = (table != 0).sum(axis=1) - (strongest != 0).sum(axis=1)
     value, text = _values_and_texts(terms, top, inputs)
     names = np.array([*terms, BASELINE, OTHERS], dtype=object)
     codes = np.hstack([np.full((n, 1), len(terms)), top, np.full((n, 1), len(terms) + 1)])
-    amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), spoken, rest])
-    kept = np.column_stack([np.ones(n, dtype=bool), spoken != 0, silent > 0]).ravel()
+    amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), strongest, rest])
+    kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, silent > 0]).ravel()
     nothing = np.full((n, 1), np.nan)
     said = np.column_stack(
         [np.full(n, baseline_text, dtype=object), text, _others_text(silent)]
     ).ravel()
     accounts = inputs["account_id"].to_numpy(dtype=object)
     rows = {
-        "account_id": np.repeat(accounts, told + 2)[kept],
+        "account_id": np.repeat(accounts, result + 2)[kept],
         "output": output,
         "term": names[codes.ravel()[kept]],
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
@@ -89,8 +89,8 @@ def _values_and_texts(
         where = order[ends[place] : ends[place + 1]]
         if not len(where):
             continue
-        told = value_and_text(inputs[term].iloc[where // top.shape[1]])
-        flat_values[where], flat_texts[where] = told
+        result = value_and_text(inputs[term].iloc[where // top.shape[1]])
+        flat_values[where], flat_texts[where] = result
     return values, texts
 
 

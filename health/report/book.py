@@ -28,7 +28,7 @@ class Tile:
     """One figure with its name and what it means."""
 
     title: str
-    figure: str
+    metric: str
     about: str
 
 
@@ -257,8 +257,8 @@ def _causes(
     if not history.changes.empty:
         moves = score_changes(history, accounts)
         moves = moves[moves["change"] * sign > 0]
-        figures = moves["change"].map(lambda change: wording.points(change, signed=True))
-        texts = moves["text"] + " (" + figures + ")"
+        metrics = moves["change"].map(lambda change: wording.points(change, signed=True))
+        texts = moves["text"] + " (" + metrics + ")"
         top = moves.assign(text=texts).groupby("account_id").head(3)
         return dict(top.groupby("account_id")["text"].agg(list))
     own = reasons[(reasons["output"] == "health") & reasons["account_id"].isin(accounts)]

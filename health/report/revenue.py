@@ -156,10 +156,10 @@ def _summed(both: pd.DataFrame, paid_once: object) -> RevenueMovements:
 
 def _paid_on(rows: pd.DataFrame, day: pd.Timestamp, grace_days: int) -> pd.Series[float]:
     """Return each account's MRR on a date: what runs, else what ended within the grace period."""
-    begun = rows[rows["started_at"] < day]
-    ended = begun["ended_at"].notna() & (begun["ended_at"] < day)
-    running = begun[~ended].groupby("account_id")["mrr"].sum()
-    grace = begun[ended & (begun["ended_at"] > day - timedelta(days=grace_days))]
+    started = rows[rows["started_at"] < day]
+    ended = started["ended_at"].notna() & (started["ended_at"] < day)
+    running = started[~ended].groupby("account_id")["mrr"].sum()
+    grace = started[ended & (started["ended_at"] > day - timedelta(days=grace_days))]
     grace = grace[~grace["account_id"].isin(running.index)]
     latest = grace.sort_values("ended_at").drop_duplicates(["account_id", "product"], keep="last")
     waiting = latest.groupby("account_id")["mrr"].sum()

@@ -125,8 +125,8 @@ def _book(restated: pd.DataFrame, changes: pd.DataFrame, weighting: str) -> pd.D
         level[part] = _means(moved, part)
     for score in ("published", "restated"):
         level[f"{score}_change"] = level[score].diff()
-    told = level["behaviour_change"] + level["configuration_change"]
-    level["mix_change"] = level["published_change"] - told
+    result = level["behaviour_change"] + level["configuration_change"]
+    level["mix_change"] = level["published_change"] - result
     level["previous_as_of"] = pd.Series(level.index, index=level.index).shift()
     return level.rename_axis("as_of").reset_index().assign(weighting=weighting)
 

@@ -84,7 +84,7 @@ def restate(config: Config, settings: ScoreSettings, runs: Sequence[PublishedRun
     scores = pd.concat(frames, ignore_index=True)
     changes = account_changes(scores)
     rebuilt = [str(run.as_of) for run in runs if not keeps_features(run, settings)]
-    money = business_of(runs[-1].info()).spoken
+    money = business_of(runs[-1].info()).money_in_sentence
     return Restatement(settings, scores, changes, book_changes(scores, changes), rebuilt, money)
 
 
@@ -119,7 +119,7 @@ def _score(
     published = run.table("scores")
     health = score_with(settings, features, overrides)
     made = health_columns(features, health, overrides, settings, before)
-    beside = {
+    separate = {
         new: published[old] if old in published.columns else None for old, new in _PUBLISHED.items()
     }
-    return with_money(published)[_IDENTITY].assign(**beside, **made)
+    return with_money(published)[_IDENTITY].assign(**separate, **made)

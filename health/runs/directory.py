@@ -172,7 +172,7 @@ def publish(
     refuse_second(runs_dir, as_of, replace=replace)
     name = f"{RUN}{as_of}"
     target = runs_dir / name
-    with disk_faults_told(runs_dir):
+    with disk_faults_reported(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}+", dir=runs_dir))
         try:
@@ -199,7 +199,7 @@ def scratch_folder(runs_dir: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def disk_faults_told(runs_dir: Path) -> Iterator[None]:
+def disk_faults_reported(runs_dir: Path) -> Iterator[None]:
     """Turn what the disk refuses into a HealthError that says what to do."""
     try:
         yield

@@ -48,9 +48,9 @@ def settled_band(
     known = ~np.isnan(stood_at) & ~np.isnan(now)
     held = np.where(known, stood_at, level)
     # Without a score before, nothing lay across a limit then.
-    lay = np.where(np.isnan(before), held, _level(np.nan_to_num(before), bands))
-    fallen = np.minimum(_fallen_level(now, bands), np.maximum(level, lay))
-    risen = np.maximum(_risen_level(now, bands), np.minimum(level, lay))
+    draw = np.where(np.isnan(before), held, _level(np.nan_to_num(before), bands))
+    fallen = np.minimum(_fallen_level(now, bands), np.maximum(level, draw))
+    risen = np.maximum(_risen_level(now, bands), np.minimum(level, draw))
     settled = np.where(
         level < held,
         np.minimum(held, fallen),

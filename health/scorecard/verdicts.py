@@ -65,9 +65,9 @@ def judge_overrides(
     target = np.where(judged["churned"] == 1, 0.0, 100.0)
     person = (judged["health_score"] - target).abs()
     machine = (judged["machine_health_score"] - target).abs()
-    apart = machine - person
+    difference = machine - person
     judged["nearer"] = np.select(
-        [judged["churned"].isna(), apart > _SAME, apart < -_SAME],
+        [judged["churned"].isna(), difference > _SAME, difference < -_SAME],
         [OPEN, PERSON, MACHINE],
         default=NEITHER,
     )

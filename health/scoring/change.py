@@ -19,7 +19,7 @@ from health.scorecard.change import COLUMNS as STEP_COLUMNS
 from health.scorecard.change import LEAST, ScoreInputs, split_changes
 from health.scorecard.overrides import HEALTH
 from health.scoring.health_reasons import override_text
-from health.settings.measure import OWN_FEATURES
+from health.settings.measure import CUSTOM_FEATURES
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import DEFAULT_PROFILE
 
@@ -77,7 +77,7 @@ def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
     try:
         kept = run.info()["score_settings"]
         # Whatever features of one's own it read, the run kept them.
-        settings = ScoreSettings.model_validate(kept, context={OWN_FEATURES: frozenset(held)})
+        settings = ScoreSettings.model_validate(kept, context={CUSTOM_FEATURES: frozenset(held)})
     except (KeyError, ValidationError):
         # Written by another version, whose scorecard this one cannot follow.
         return None
@@ -94,8 +94,8 @@ def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
     others = steps[steps["kind"] != "configuration"]
     indexed = both.set_index("account_id")
     then, now = indexed["health_score_then"], indexed["health_score"]
-    told = others.groupby("account_id")["change"].sum().reindex(indexed.index, fill_value=0.0)
-    rest = (now - then - told).rename("change").reset_index()
+    result = others.groupby("account_id")["change"].sum().reindex(indexed.index, fill_value=0.0)
+    rest = (now - then - result).rename("change").reset_index()
     rest = rest[rest["change"].abs() > LEAST]
     if rest.empty:
         return others.reset_index(drop=True)

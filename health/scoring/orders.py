@@ -57,21 +57,21 @@ def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Conf
     features, accounts = inputs.features, inputs.scores["account_id"]
     # A customer of whom refunds alone are known has no history.
     known = pd.DataFrame() if inputs.history is None else inputs.history
-    told = _told(known, models, config).reindex(accounts).set_axis(accounts.index)
+    result = _values(known, models, config).reindex(accounts).set_axis(accounts.index)
     scores = inputs.scores.assign(
-        **{name: told[name] for name in ("alive_probability", "order_probability")},
-        orders_expected=told["orders_expected"],
+        **{name: result[name] for name in ("alive_probability", "order_probability")},
+        orders_expected=result["orders_expected"],
         monthly_orders=monthly_orders(features),
-        churn_probability=1.0 - told["alive_probability"],
+        churn_probability=1.0 - result["alive_probability"],
         churn_base_rate=_usual(features, models["risk"].usual, config).where(
-            told["alive_probability"].notna()
+            result["alive_probability"].notna()
         ),
         upsell_probability=np.nan,
         upsell_base_rate=np.nan,
-        expected_loss=told["expected_loss"],
-        clv=told["clv"],
-        clv_low=told["clv_low"],
-        clv_high=told["clv_high"],
+        expected_loss=result["expected_loss"],
+        clv=result["clv"],
+        clv_low=result["clv_low"],
+        clv_high=result["clv_high"],
     )
     earned = inputs.past.fillna(0.0).to_numpy() * config.clv.margin
     scores = scores.assign(past_value=earned, total_value=earned + scores["clv"])
@@ -82,7 +82,7 @@ def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Conf
     return finished_part(inputs, scores, [_reasons(features, known, models)], nothing, config)
 
 
-def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> pd.DataFrame:
+def _values(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> pd.DataFrame:
     """Return chances, orders and money by account."""
     purchases, spend = models["purchases"], models["spend"]
     weeks = config.labels.horizon_days / DAYS_PER_WEEK
@@ -98,11 +98,11 @@ def _told(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> p
     left = 1.0 - chances["alive_probability"]
     soon, year = (purchases.expected(history, [t])[:, 0] for t in (weeks, _WEEKS_A_YEAR))
     # What a customer would order in a year if it is there, for what is expected counts both.
-    if_there = year / purchases.alive(history)
+    if_present = year / purchases.alive(history)
     return value.assign(
         **chances,
         orders_expected=soon,
-        expected_loss=left * if_there * value["expected_spend"],
+        expected_loss=left * if_present * value["expected_spend"],
     )
 
 
@@ -154,11 +154,11 @@ def order_warnings(scores: pd.DataFrame, models: Mapping[str, Any]) -> list[str]
     """Say of each output what stands behind it, or why nothing does."""
     purchases, spend, risk = models["purchases"], models["spend"], models["risk"]
     notes = dict.fromkeys(m for m in (purchases.message_, spend.message_, risk.note) if m)
-    told = [f"orders: {m}" for m in notes]
+    result = [f"orders: {m}" for m in notes]
     once = int(scores["alive_probability"].isna().sum())
     if risk.has_signal and once:
-        told.append(
+        result.append(
             f"orders: {wording.count(once, 'customer')} ordered on one day only; whether such a "
             "one has left cannot be told, so no chance of it is published"
         )
-    return [*told, f"upsell, cross-sell: {NOT_OFFERED}"]
+    return [*result, f"upsell, cross-sell: {NOT_OFFERED}"]

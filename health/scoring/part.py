@@ -13,7 +13,7 @@ from health.expansion.inputs import OfferInputs
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
 from health.reasons.probability import explained_probabilities
-from health.reasons.reasons import below_each_other, contribution_sums, with_own_sentences
+from health.reasons.reasons import below_each_other, contribution_sums, with_custom_sentences
 from health.scorecard.score import HealthScores
 from health.scoring.health_reasons import health_reasons
 from health.scoring.lifetime import lifetime_columns
@@ -150,11 +150,11 @@ def finished_part(
     card = config.scorecard
     health = health_reasons(inputs.features, inputs.health, card, inputs.overrides)
     reasons = [health, *reasons]
-    spoken = [rows for rows in reasons if len(rows)] or reasons[:1]
-    sums = contribution_sums(spoken, scores["account_id"])
-    told = with_own_sentences(below_each_other(spoken), catalogue_of(config))
+    strongest = [rows for rows in reasons if len(rows)] or reasons[:1]
+    sums = contribution_sums(strongest, scores["account_id"])
+    result = with_custom_sentences(below_each_other(strongest), catalogue_of(config))
     scores = scores.assign(**_terms_of_value(config))
-    return ScoredPart(scores, told, sums, whitespace, whitespace if offered is None else offered)
+    return ScoredPart(scores, result, sums, whitespace, whitespace if offered is None else offered)
 
 
 def _terms_of_value(config: Config) -> dict[str, Any]:

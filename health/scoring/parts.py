@@ -24,7 +24,7 @@ from health.runs.part_files import encoded
 from health.scoring.orders import score_order_part
 from health.scoring.part import PartInputs, ScoredPart, score_part
 from health.settings.config import Config
-from health.training.custom_estimators import load_own_modules
+from health.training.custom_estimators import load_custom_modules
 
 #: Accounts that are scored at once: enough to be quick, few enough for memory.
 AT_ONCE = 25_000
@@ -112,7 +112,7 @@ def score_parts(
         # No more than these are in memory, however slowly they are taken.
         coming: deque[Future[KeptPart]] = deque()
         for part in parts:
-            coming.append(pool.submit(_score_apart, inputs.part(part), packed, config))
+            coming.append(pool.submit(_score_in_processes, inputs.part(part), packed, config))
             if len(coming) > processes:
                 yield coming.popleft().result()
         while coming:
@@ -148,6 +148,6 @@ def _follow_parent() -> None:
     Thread(target=follow, daemon=True).start()
 
 
-def _score_apart(inputs: PartInputs, packed: bytes, config: Config) -> KeptPart:
-    load_own_modules(config)
+def _score_in_processes(inputs: PartInputs, packed: bytes, config: Config) -> KeptPart:
+    load_custom_modules(config)
     return KeptPart.of(score_any_part(inputs, pickle.loads(packed), config))

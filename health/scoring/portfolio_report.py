@@ -71,7 +71,7 @@ def read_portfolio(
         )
     rows = rows.sort_values(["health", "group"], na_position="last").reset_index(drop=True)
     whole = table[table["grouping"] == "all"].iloc[0]
-    money = business_of(run.info()).spoken
+    money = business_of(run.info()).money_in_sentence
     return PortfolioReport(rows, whole, grouping, weighting, run.as_of, config.currency, money)
 
 

@@ -159,11 +159,11 @@ def score_accounts(
         previous=_episodes(previous),
         actions=read_actions(tables, day.to_pydatetime()),
     )
-    told = parts[0]
+    result = parts[0]
     if len(parts) > 1:
         listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        told = KeptPart.of(score_any_part(inputs.part(np.flatnonzero(listed)), models, config))
-    reasons = decoded(told.reasons)
+        result = KeptPart.of(score_any_part(inputs.part(np.flatnonzero(listed)), models, config))
+    reasons = decoded(result.reasons)
     flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
     unpriced = pd.concat([part.unpriced for part in parts]).groupby(level=0).sum()
     unpriced = unpriced.sort_values(ascending=False, kind="stable")
@@ -179,7 +179,7 @@ def score_accounts(
         pd.concat([part.sums for part in parts], ignore_index=True),
         replace(raised, flags=flags),
         roll_up(with_money(scores), then),
-        decoded(told.whitespace),
+        decoded(result.whitespace),
         features,
         health,
         _skipped(scores, tables, day, config),

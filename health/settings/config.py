@@ -19,12 +19,12 @@ from features.tables.connection import MEMORY_LIMIT
 from features.tables.schema import TABLES
 from health.settings.backtest import BacktestConfig
 from health.settings.clv import ClvConfig, ReasonsConfig
-from health.settings.custom import OwnConfig
+from health.settings.custom import CustomConfig
 from health.settings.custom_features import families_of
 from health.settings.expansion import ExpansionConfig
 from health.settings.features import FeatureConfig
 from health.settings.flags import DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
-from health.settings.measure import OWN_FEATURES
+from health.settings.measure import CUSTOM_FEATURES
 from health.settings.profiles import unknown_stages
 from health.settings.report import ReportConfig
 from health.settings.score import PeerGroup, ScoreSettings
@@ -36,7 +36,7 @@ from health.settings.tune import TuneConfig
 from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig
 
 #: Settings that change no figure.
-_NO_FIGURE: Any = {
+_NO_EFFECT_ON_VALUES: Any = {
     "models_dir": True,
     "runs_dir": True,
     "rollups_dir": True,
@@ -140,7 +140,7 @@ class Config(Section):
     alerts: AlertsConfig = AlertsConfig()
     expansion: ExpansionConfig = ExpansionConfig()
     report: ReportConfig = ReportConfig()
-    own: OwnConfig = OwnConfig()
+    own: CustomConfig = CustomConfig()
     backtest: BacktestConfig = BacktestConfig()
     tune: TuneConfig = TuneConfig()
     plays: dict[str, str] = Field(default_factory=dict)
@@ -221,7 +221,7 @@ class Config(Section):
     @property
     def hash(self) -> str:
         """Hash of every setting that can change a figure; `_NO_FIGURE` names the others."""
-        settings = self.model_dump(mode="json", exclude=_NO_FIGURE)
+        settings = self.model_dump(mode="json", exclude=_NO_EFFECT_ON_VALUES)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
     def play(self, flag: str) -> str:
@@ -255,9 +255,9 @@ def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
         named = f"{path} with the scorecard of {scorecard_of}"
     base = path.resolve().parent
     try:
-        own = _own_features(content, base)
+        own = _custom_features(content, base)
         return Config.model_validate(
-            {**content, "base": base, "file": path}, context={OWN_FEATURES: own}
+            {**content, "base": base, "file": path}, context={CUSTOM_FEATURES: own}
         )
     except ValidationError as error:
         raise HealthError(
@@ -287,9 +287,9 @@ def _content(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _own_features(content: dict[str, Any], base: Path) -> frozenset[str]:
+def _custom_features(content: dict[str, Any], base: Path) -> frozenset[str]:
     """Return the names of the features of one's own, which the scorecard may use."""
-    named = OwnConfig.model_validate(content.get("own", {})).features
+    named = CustomConfig.model_validate(content.get("own", {})).features
     return frozenset(f.name for family in families_of(base, named) for f in family.features)
 
 

@@ -32,7 +32,7 @@ class EstimatorConfig(Section):
         return use
 
 
-class OwnConfig(Section):
+class CustomConfig(Section):
     """Modules beside the configuration; they are run, so they must be trusted.
 
     Attributes

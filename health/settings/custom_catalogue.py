@@ -11,11 +11,11 @@ from health.settings.config import Config
 from health.settings.custom_features import families_of
 
 
-def own_families(config: Config) -> tuple[OwnFamily, ...]:
+def custom_families(config: Config) -> tuple[OwnFamily, ...]:
     """Return the families of a configuration's own modules; HealthError where one is wrong."""
     return families_of(config.base, config.own.features)
 
 
 def catalogue_of(config: Config) -> Mapping[str, Feature]:
     """Return every feature that the configuration knows, by name."""
-    return catalogue_with(own_families(config)) if config.own.features else CATALOGUE
+    return catalogue_with(custom_families(config)) if config.own.features else CATALOGUE

@@ -35,10 +35,10 @@ def load_module(folder: Path, name: str) -> ModuleType:
     """
     path = module_file(folder, name)
     mark = hashlib.sha256(f"{path}\n".encode() + path.read_bytes()).hexdigest()
-    there = sys.modules.get(name)
-    if there is not None and getattr(there, _MARK, "") == mark:
-        return there
-    if (there is not None and not hasattr(there, _MARK)) or _is_installed(name):
+    present = sys.modules.get(name)
+    if present is not None and getattr(present, _MARK, "") == mark:
+        return present
+    if (present is not None and not hasattr(present, _MARK)) or _is_installed(name):
         raise HealthError(
             f"there is another module called {name!r} already",
             where=str(path),
@@ -87,8 +87,8 @@ def _is_installed(name: str) -> bool:
     """Tell whether a library or the standard library has a module of that name."""
     if name in sys.stdlib_module_names:
         return True
-    there = sys.modules.get(name)
-    if there is not None and hasattr(there, _MARK):
+    present = sys.modules.get(name)
+    if present is not None and hasattr(present, _MARK):
         return False
     return importlib.util.find_spec(name) is not None and _elsewhere(name)
 

@@ -21,7 +21,7 @@ _SHAPES = "give one of: curve, worst with best, bands, percentile (alone or with
 
 
 #: Where a validation context names the features of one's own: a collection of names.
-OWN_FEATURES = "own_features"
+CUSTOM_FEATURES = "own_features"
 
 
 def known_feature(feature: str, info: ValidationInfo | None = None) -> str:
@@ -34,7 +34,7 @@ def known_feature(feature: str, info: ValidationInfo | None = None) -> str:
     info : ValidationInfo, optional
         Its context may name features of one's own under `OWN_FEATURES`.
     """
-    own = (info.context or {}).get(OWN_FEATURES, ()) if info is not None else ()
+    own = (info.context or {}).get(CUSTOM_FEATURES, ()) if info is not None else ()
     if feature not in CATALOGUE and feature not in own:
         raise ValueError(f"no feature is called {feature!r}; `health features --list` has all")
     return feature

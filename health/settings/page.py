@@ -44,9 +44,9 @@ def settings_page() -> str:
     for section, heading in headings.items():
         parts += [f"## {heading or _TOP}", *_about(section), ""]
         parts += [_HEAD, "| --- " * 4 + "|"]
-        told = meanings(section)
+        result = meanings(section)
         for name, field in _keys(section):
-            parts.append(_row(name, _typed(field, headings), _default(field), told[name]))
+            parts.append(_row(name, _typed(field, headings), _default(field), result[name]))
         parts.append("")
     return "\n".join(parts)
 
@@ -71,16 +71,16 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _about(section: type[BaseModel]) -> list[str]:
-    told = parse(section.__doc__ or "", DocstringStyle.NUMPYDOC)
-    return [text for text in (told.short_description, told.long_description) if text]
+    result = parse(section.__doc__ or "", DocstringStyle.NUMPYDOC)
+    return [text for text in (result.short_description, result.long_description) if text]
 
 
 def meanings(section: type[BaseModel]) -> dict[str, str]:
     """Return what the docstring of a section and those of its parents say of each key."""
     found: dict[str, str] = {}
     for known in reversed(section.__mro__):
-        told = parse(known.__doc__ or "", DocstringStyle.NUMPYDOC)
-        for listed in told.params:
+        result = parse(known.__doc__ or "", DocstringStyle.NUMPYDOC)
+        for listed in result.params:
             for name in listed.arg_name.split(","):
                 found[name.strip()] = " ".join(
                     (listed.description or "").replace("``", "`").split()
@@ -132,8 +132,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, BaseModel):
         return "as below"
-    told = _toml(value)
-    return f"`{told}`" if len(told) <= _LONG_DEFAULT else "built in"
+    result = _toml(value)
+    return f"`{result}`" if len(result) <= _LONG_DEFAULT else "built in"
 
 
 def _toml(value: Any) -> str:

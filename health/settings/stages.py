@@ -6,7 +6,7 @@ from pydantic import ValidationInfo, model_validator
 
 from features.catalogue import CATALOGUE
 from features.definitions.stages import DEFAULT_STAGES, StageRules
-from health.settings.measure import OWN_FEATURES
+from health.settings.measure import CUSTOM_FEATURES
 
 
 class StageConfig(StageRules):
@@ -18,7 +18,7 @@ class StageConfig(StageRules):
     @model_validator(mode="after")
     def _in_catalogue(self, info: ValidationInfo) -> StageConfig:
         named = {c.feature for rule in self.rules for c in rule.when}
-        own = (info.context or {}).get(OWN_FEATURES, ())
+        own = (info.context or {}).get(CUSTOM_FEATURES, ())
         unknown = sorted(named - CATALOGUE.keys() - set(own))
         if unknown:
             raise ValueError(

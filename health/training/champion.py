@@ -10,7 +10,7 @@ from features.feature_hashes import definition_hashes
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of
 from health.training import registry
-from health.training.custom_estimators import load_own_modules, own_modules
+from health.training.custom_estimators import custom_modules, load_custom_modules
 
 
 def load_champion(config: Config) -> registry.Version:
@@ -53,14 +53,16 @@ def open_version(config: Config, name: str) -> registry.Version:
     again = f"train again: `health train {config.file}`"
     now = definition_hashes(catalogue_of(config), config.feature_settings)
     _check_features(manifest, now, where, again)
-    _check_own_modules(manifest, config, where, again)
+    _check_custom_modules(manifest, config, where, again)
     # A stored estimator of one's own is found by the name of its module.
-    load_own_modules(config)
+    load_custom_modules(config)
     return registry.load_version(config.models_dir, name)
 
 
-def _check_own_modules(manifest: Mapping[str, Any], config: Config, where: str, fix: str) -> None:
-    now = own_modules(config)
+def _check_custom_modules(
+    manifest: Mapping[str, Any], config: Config, where: str, fix: str
+) -> None:
+    now = custom_modules(config)
     for name, code in manifest.get("own_modules", {}).items():
         if name not in now:
             raise HealthError(

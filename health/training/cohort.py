@@ -28,10 +28,10 @@ from models.base.calibration import fit_calibration
 from models.churn.few_events import BaseRateClassifier
 from models.churn.later_dates import FEWEST_TESTED, LabelledRows, fit_rows
 
-AS_IT_STANDS = "asked as it stands on dates later than all it knew"
+UNCHANGED = "asked as it stands on dates later than all it knew"
 HELD_OUT = "both held out the same rows from the same training dates"
 REFITTED = "fitted again on the same earlier dates"
-_TOLD = [*KEYS, "logit", "probability"]
+_OUTCOME_COLUMNS = [*KEYS, "logit", "probability"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Cohort:
         return int(self.frame.loc[self.frame["happened"] == 1, "account_id"].nunique())
 
     @property
-    def tells(self) -> bool:
+    def describes(self) -> bool:
         """Whether there are enough events, and rows without, to compare on."""
         return self.event_accounts >= FEWEST_TESTED and not self.frame["happened"].all()
 
@@ -115,18 +115,18 @@ def choose_cohort(
     ]
     own = older.of(target)
     same = held_out.merge(own[[*KEYS, "learnt_until"]], on=[*KEYS, "learnt_until"])
-    stored = _joined(same, own[_TOLD], HELD_OUT)
+    stored = _joined(same, own[_OUTCOME_COLUMNS], HELD_OUT)
     if rows is None:
         return stored
     if target == "churn":
         rows = replace(rows, frame=with_score_terms(rows.frame, older.version.artefacts))
     later = held_out[held_out["as_of"] >= older.until]
-    cohort = _joined(later, _as_it_stands(target, older, later, rows), AS_IT_STANDS)
-    if cohort.tells:
+    cohort = _joined(later, _unchanged(target, older, later, rows), UNCHANGED)
+    if cohort.describes:
         return cohort
     if len(stored.frame) < len(held_out):
         cohort = _joined(held_out, _refitted(target, older, held_out, rows), REFITTED)
-    return cohort if cohort.tells else stored
+    return cohort if cohort.describes else stored
 
 
 def needs_rows(target: str, newer: Candidate, older: Candidate) -> bool:
@@ -136,20 +136,20 @@ def needs_rows(target: str, newer: Candidate, older: Candidate) -> bool:
     return len(held_out.merge(older.of(target)[keys], on=keys)) < len(held_out)
 
 
-def _joined(held_out: pd.DataFrame, told: pd.DataFrame, how: str) -> Cohort:
+def _joined(held_out: pd.DataFrame, result: pd.DataFrame, how: str) -> Cohort:
     own = held_out.drop(columns="learnt_until").astype({"as_of": "datetime64[us]"})
-    told = told.astype({"as_of": "datetime64[us]"})
-    both = own.merge(told, on=KEYS, suffixes=("_newer", "_older"))
+    result = result.astype({"as_of": "datetime64[us]"})
+    both = own.merge(result, on=KEYS, suffixes=("_newer", "_older"))
     both = both.dropna(subset=["probability_newer", "probability_older"])
     return Cohort(both.sort_values(KEYS, ignore_index=True), how)
 
 
-def _as_it_stands(
+def _unchanged(
     target: str, older: Candidate, held_out: pd.DataFrame, rows: TargetRows
 ) -> pd.DataFrame:
     wanted = _with_inputs(target, held_out, rows)
     if wanted.empty:
-        return pd.DataFrame(columns=_TOLD)
+        return pd.DataFrame(columns=_OUTCOME_COLUMNS)
     model = older.version.artefacts[target]
     probability = model.predict_proba(wanted[list(model.feature_names_in_)])[:, 1]
     return wanted[KEYS].assign(logit=log_odds(probability), probability=probability)
@@ -182,17 +182,17 @@ def _refitted(
             asked[[*KEYS, "happened"]].assign(logit=again.decision_function(asked[inputs]))
         )
     if not parts:
-        return pd.DataFrame(columns=_TOLD)
-    told = pd.concat(parts, ignore_index=True)
-    told["probability"] = expit(told["logit"])
+        return pd.DataFrame(columns=_OUTCOME_COLUMNS)
+    result = pd.concat(parts, ignore_index=True)
+    result["probability"] = expit(result["logit"])
     if not isinstance(model.model_, BaseRateClassifier):
         # Calibrated as the newer one's were: each row without its own account.
-        groups, seed = told["account_id"], older.version.manifest["seed"]
+        groups, seed = result["account_id"], older.version.manifest["seed"]
         fitted = fit_calibration(
-            told["logit"].to_numpy(), told["happened"].to_numpy(), groups=groups, seed=seed
+            result["logit"].to_numpy(), result["happened"].to_numpy(), groups=groups, seed=seed
         )
-        told["probability"] = expit(fitted.held_out_logit)
-    return told[_TOLD]
+        result["probability"] = expit(fitted.held_out_logit)
+    return result[_OUTCOME_COLUMNS]
 
 
 def _with_inputs(target: str, held_out: pd.DataFrame, rows: TargetRows) -> pd.DataFrame:

@@ -120,14 +120,14 @@ def judged_on(
 ) -> TargetComparison:
     """Judge a challenger on a cohort; `names` are its column's suffixes: champion, challenger."""
     frame = cohort.frame
-    if not cohort.tells:
+    if not cohort.describes:
         why = (
             f"{cohort.event_accounts} accounts with the event on {len(frame):,} rows that neither "
             f"knew; {FEWEST_TESTED} are needed, and rows without it"
         )
         return TargetComparison(target, UNKNOWN, why)
     ours, theirs = names
-    figures = evaluate_paired(
+    metrics = evaluate_paired(
         frame["happened"],
         frame[f"probability_{ours}"],
         frame[f"probability_{theirs}"],
@@ -140,29 +140,29 @@ def judged_on(
     content = frame[[*KEYS, "happened"]].to_csv(index=False).encode()
     return TargetComparison(
         target,
-        _verdict(figures, auc_tolerance),
-        f"{_sentence(figures, dates)}; the one trained earlier: {cohort.how}",
+        _verdict(metrics, auc_tolerance),
+        f"{_sentence(metrics, dates)}; the one trained earlier: {cohort.how}",
         cohort.how,
         dates,
         hashlib.sha256(content).hexdigest()[:12],
-        figures,
+        metrics,
     )
 
 
-def _verdict(figures: PairedEvaluation, auc_tolerance: float) -> str:
-    auc, loss = figures.auc.difference, figures.log_loss.difference
+def _verdict(metrics: PairedEvaluation, auc_tolerance: float) -> str:
+    auc, loss = metrics.auc.difference, metrics.log_loss.difference
     surely_worse = auc.high < 0 or loss.low > 0
     if surely_worse or auc.value < -auc_tolerance:
         return WORSE
     return BETTER if auc.low > 0 or loss.high < 0 else NO_WORSE
 
 
-def _sentence(figures: PairedEvaluation, dates: tuple[str, str]) -> str:
-    auc, loss = figures.auc, figures.log_loss
+def _sentence(metrics: PairedEvaluation, dates: tuple[str, str]) -> str:
+    auc, loss = metrics.auc, metrics.log_loss
     return (
         f"AUC {auc.second:.3f} against {auc.first:.3f} (difference {auc.difference.value:+.3f}, "
         f"95 % {auc.difference.low:+.3f} to {auc.difference.high:+.3f}), log loss "
         f"{loss.second:.4f} against {loss.first:.4f} (95 % {loss.difference.low:+.4f} to "
-        f"{loss.difference.high:+.4f}), on {figures.rows:,} rows of {figures.accounts:,} accounts, "
-        f"{figures.event_accounts:,} with the event, {dates[0]} to {dates[1]}"
+        f"{loss.difference.high:+.4f}), on {metrics.rows:,} rows of {metrics.accounts:,} accounts, "
+        f"{metrics.event_accounts:,} with the event, {dates[0]} to {dates[1]}"
     )

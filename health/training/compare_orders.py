@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from health.training.cohort import AS_IT_STANDS, Candidate, Cohort
+from health.training.cohort import UNCHANGED, Candidate, Cohort
 from health.training.compare import NO_WORSE, WORSE, TargetComparison, judged_on, without_cohort
 from health.training.orders import HISTORY, TARGET
 from models.clv.beta_geo import DAYS_PER_WEEK
@@ -52,4 +52,4 @@ def _asked(newer: Candidate, older: Candidate) -> Cohort:
     p = np.clip(asked, 1e-9, 1 - 1e-9)
     renamed = rows.rename(columns={"logit": "logit_newer", "probability": "probability_newer"})
     both = renamed.assign(probability_older=p, logit_older=np.log(p) - np.log1p(-p))
-    return Cohort(both.dropna(subset=["probability_older"]), AS_IT_STANDS)
+    return Cohort(both.dropna(subset=["probability_older"]), UNCHANGED)

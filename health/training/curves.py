@@ -51,14 +51,14 @@ def judge_curves(training: TrainingSet, held_out: pd.DataFrame, config: Config) 
         what lies between them and the first's) and notes: why nothing was compared, or what did
         not converge.
     """
-    told = held_out[held_out["target"] == "churn"]
-    days = [pd.Timestamp(d) for d in (sorted(told["as_of"].unique()) or training.dates)]
+    result = held_out[held_out["target"] == "churn"]
+    days = [pd.Timestamp(d) for d in (sorted(result["as_of"].unique()) or training.dates)]
     # Before the date there must be one, a horizon earlier, for Cox to learn from.
     first = min(training.dates) + pd.Timedelta(days=2 * config.labels.horizon_days)
     for day in [day for day in days if day >= first] or days:
         lives = _Lives.around(training, day, config)
-        if lives.tell:
-            return _compared(lives, training, told, config)
+        if lives.describe:
+            return _compared(lives, training, result, config)
     why = (
         f"not compared: on no date had {_FEWEST} accounts left before and {_FEWEST} after, with "
         f"{2 * _STEP} days to follow them"
@@ -99,7 +99,7 @@ class _Lives:
         return cls(day, spells, _as_known(spells, day, grace), rows)
 
     @property
-    def tell(self) -> bool:
+    def describe(self) -> bool:
         """Whether there is enough to fit on and to compare by."""
         left = int((self.rows["left"] == 1).sum())
         enough = left >= _FEWEST and int(self.before["churned"].sum()) >= _FEWEST
@@ -123,7 +123,7 @@ def _as_known(spells: pd.DataFrame, day: pd.Timestamp, grace_days: int) -> pd.Da
 
 
 def _compared(
-    lives: _Lives, training: TrainingSet, told: pd.DataFrame, config: Config
+    lives: _Lives, training: TrainingSet, result: pd.DataFrame, config: Config
 ) -> dict[str, Any]:
     rows, times, notes = lives.rows, lives.times, []
     known = lives.before
@@ -135,7 +135,7 @@ def _compared(
     )
     tenure = rows["tenure_days"].clip(lower=0.0)
     curves: dict[str, FloatArray] = {}
-    said = told[told["as_of"] == lives.day].set_index("account_id")["probability"]
+    said = result[result["as_of"] == lives.day].set_index("account_id")["probability"]
     if len(said):
         own, horizon = rows["account_id"].map(said), config.labels.horizon_days
         curves[OWN] = peers.account_survival(
@@ -179,18 +179,18 @@ def _cox_curves(
     columns = _covariates(past, left, config)
     learnt = past[columns].assign(group=peer_groups(past, config))
     model = CoxSurvival(penalizer=0.1).fit(learnt, past["days"], past["left"])
-    told = model.survival(lives.rows[[*columns, "group"]], times)
-    if not np.isfinite(told).all():
+    result = model.survival(lives.rows[[*columns, "group"]], times)
+    if not np.isfinite(result).all():
         raise ModelInputError("the curves are not finite: the fit did not converge", where="X")
-    return told
+    return result
 
 
-def _spaced(dates: Sequence[Any], before: pd.Timestamp, apart_days: int) -> list[pd.Timestamp]:
+def _spaced(dates: Sequence[Any], before: pd.Timestamp, gap_days: int) -> list[pd.Timestamp]:
     """Return the last dates before a date, so many days apart at least, from it too."""
     found: list[pd.Timestamp] = []
     latest = before
     for date in sorted((pd.Timestamp(d) for d in dates), reverse=True):
-        if date <= latest - pd.Timedelta(days=apart_days) and len(found) < _DATES:
+        if date <= latest - pd.Timedelta(days=gap_days) and len(found) < _DATES:
             found.append(date)
             latest = date
     return found

@@ -63,14 +63,14 @@ def _row(name: str, quality: Mapping[str, Any], place: int) -> CurveRow:
     )
 
 
-def _range(figure: Mapping[str, Any], digits: int = 3) -> str:
-    ends = figure["low"], figure["high"]
+def _range(metric: Mapping[str, Any], digits: int = 3) -> str:
+    ends = metric["low"], metric["high"]
     return "" if None in ends else f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
 
 
-def _difference(figure: Mapping[str, Any], does: str, *, higher_is_better: bool) -> str:
+def _difference(metric: Mapping[str, Any], does: str, *, higher_is_better: bool) -> str:
     """Say whether a difference lies beyond chance, and which way."""
-    low, high = figure["low"], figure["high"]
+    low, high = metric["low"], metric["high"]
     if None in (low, high) or low <= 0 <= high:
         return f"{does} no differently, as far as this tells"
     return f"{does} {'better' if (low > 0) == higher_is_better else 'worse'}"

@@ -13,7 +13,7 @@ from health.settings.custom_modules import load_module, module_hash
 from models import AnyClassifier
 
 
-def own_estimator(config: Config, target: str) -> AnyClassifier | None:
+def custom_estimator(config: Config, target: str) -> AnyClassifier | None:
     """Return the unfitted classifier of a target; None where the glass box is to be used.
 
     Raises
@@ -53,16 +53,16 @@ def own_estimator(config: Config, target: str) -> AnyClassifier | None:
     return AnyClassifier(estimator, seed=config.training.seed)
 
 
-def own_modules(config: Config) -> dict[str, str]:
+def custom_modules(config: Config) -> dict[str, str]:
     """Return the hash of every module beside the configuration that it names."""
     used = [named.use.partition(":")[0] for named in config.own.estimators.values()]
     names = {*config.own.features, *(name for name in used if not _is_sklearn(name))}
     return {name: module_hash(config.base, name) for name in sorted(names)}
 
 
-def load_own_modules(config: Config) -> None:
+def load_custom_modules(config: Config) -> None:
     """Run every module of the configuration, so that stored estimators find their classes."""
-    for name in own_modules(config):
+    for name in custom_modules(config):
         load_module(config.base, name)
 
 

@@ -62,7 +62,7 @@ def _against_oracle(
 def _judged(model: PropensityModel | None) -> dict[str, Any]:
     if model is None:
         return {"basis": "none", "has_signal": False, "note": "no product is left to sell"}
-    figures = model.evaluation_.to_dict() if model.evaluation_ is not None else {}
+    metrics = model.evaluation_.to_dict() if model.evaluation_ is not None else {}
     rate = model.events_ / model.rows_ if model.rows_ else None
     judged = {
         "basis": model.basis_,
@@ -73,7 +73,7 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "note": "; ".join(model.reasons_),
         "estimator": _estimator_name(model.model_),
         "reasons_by": getattr(model.model_, "reasons_by_", "a sum of terms, exact"),
-        **{key: value for key, value in figures.items() if key not in _OWN},
+        **{key: value for key, value in metrics.items() if key not in _OWN},
         **_on_unseen_accounts(model),
         **_small_choice(model),
         "calibration": model.calibration_.to_dict(),

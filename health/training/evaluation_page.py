@@ -12,7 +12,7 @@ from markupsafe import Markup
 from scipy.special import expit
 
 from features.catalogue import CATALOGUE
-from health.plots import calibration, figures_with_intervals, image_tag, lift, shape_function
+from health.plots import calibration, image_tag, lift, metrics_with_intervals, shape_function
 from health.plots.style import axes_or_new
 from health.presentation.html_page import content_policy, page_environment, source_of
 from health.training.curves_page import CurvesPart, curves_part
@@ -22,7 +22,7 @@ from models.churn.later_dates import FEWEST_TESTED
 from models.evaluation.classification import evaluate
 
 #: Figures of an evaluation in the page's table: key, name, what it says.
-_FIGURES = (
+_METRICS = (
     ("auc", "AUC", "chance that a row with the event ranks above one without; 0.5 is a coin"),
     ("average_precision", "Average precision", "to be held against the base rate"),
     ("lift_top_decile", "Lift of the top tenth", "times the base rate"),
@@ -38,7 +38,7 @@ _BLOCKS = 4
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A figure with its interval, in words."""
 
     name: str
@@ -70,7 +70,7 @@ class ModelPage:
     name: str
     evaluation: Mapping[str, Any]
     counts: Mapping[str, int]
-    figures: tuple[Figure, ...]
+    metrics: tuple[Metric, ...]
     plots: tuple[Markup, ...]
     shapes: tuple[Markup, ...]
     terms: tuple[tuple[str, float], ...]
@@ -128,23 +128,23 @@ def render_order_evaluation(
     ((target, evaluation),) = manifest["evaluation"].items()
     # No list is ranked by this chance, and there is one date.
     own = {key: value for key, value in evaluation.items() if not key.endswith("_at_capacity")}
-    figures = (*_figures(own), *_sums(evaluation))
+    metrics = (*_metrics(own), *_sums(evaluation))
     plots = tuple(_plots(evaluation, held_out, target)[:1])
     counts = manifest["targets"][target]
     name = f"Ordering again within {manifest['horizon_days']} days"
-    page = ModelPage(name, evaluation, counts, figures, plots, (), ())
+    page = ModelPage(name, evaluation, counts, metrics, plots, (), ())
     return _rendered(manifest, [page], company)
 
 
-def _sums(evaluation: Mapping[str, Any]) -> list[Figure]:
+def _sums(evaluation: Mapping[str, Any]) -> list[Metric]:
     """Word what was expected of all customers beside what came."""
     found = []
     for key, what in (("purchases", "Days with a purchase"), ("revenue", "Revenue")):
         sums = evaluation.get(key)
         if sums:
             says = f"expected; {sums['actual']:,.0f} came, off by {{:,.2f}} a customer on average"
-            told = says.format(sums["mean_absolute_error"])
-            found.append(Figure(what, f"{sums['expected']:,.0f}", "", told))
+            result = says.format(sums["mean_absolute_error"])
+            found.append(Metric(what, f"{sums['expected']:,.0f}", "", result))
     return found
 
 
@@ -177,7 +177,7 @@ def _model_page(
         target.replace("_", "-").capitalize(),
         evaluation,
         manifest["targets"][target],
-        tuple(_figures(evaluation)),
+        tuple(_metrics(evaluation)),
         tuple(_plots(evaluation, own, target)),
         shapes,
         tuple((title_of(str(term)), float(value)) for term, value in strength.items()),
@@ -185,14 +185,14 @@ def _model_page(
     )
 
 
-def _figures(evaluation: Mapping[str, Any]) -> list[Figure]:
+def _metrics(evaluation: Mapping[str, Any]) -> list[Metric]:
     found = []
-    for key, name, says in _FIGURES:
-        figure = evaluation.get(key)
-        if figure and figure["value"] is not None:
-            ends = [figure["low"], figure["high"]]
+    for key, name, says in _METRICS:
+        metric = evaluation.get(key)
+        if metric and metric["value"] is not None:
+            ends = [metric["low"], metric["high"]]
             interval = "" if None in ends else f"{ends[0]:.3f} to {ends[1]:.3f}"
-            found.append(Figure(name, f"{figure['value']:.3f}", interval, says))
+            found.append(Metric(name, f"{metric['value']:.3f}", interval, says))
     return found
 
 
@@ -208,7 +208,7 @@ def _plots(evaluation: Mapping[str, Any], held_out: pd.DataFrame, target: str) -
     blocks = _auc_by_block(held_out)
     if len(blocks):
         title = "AUC by block of dates"
-        plot = figures_with_intervals(blocks, title=title, unit="AUC", reference=0.5)
+        plot = metrics_with_intervals(blocks, title=title, unit="AUC", reference=0.5)
         drawn.append((plot, f"AUC of {name} by block of later dates"))
     return [image_tag(axes.figure, alternative) for axes, alternative in drawn]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from features.catalogue import CATALOGUE
 from health.expansion.prices import StepPrices, peer_groups
 from health.settings.config import Config
-from health.training.custom_estimators import own_estimator
+from health.training.custom_estimators import custom_estimator
 from health.training.rows import PRODUCT, TargetRows, TrainingSet, target_rows
 from health.training.score_terms import SCORECARD, kept_scorecard
 from models import (
@@ -81,7 +81,7 @@ def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
 
 def fit_target(target: str, rows: TargetRows, config: Config) -> PropensityModel | None:
     """Fit the model of one target (churn, upsell, cross_sell), with the estimator configured."""
-    return _fit(target, rows, config, own_estimator(config, target))
+    return _fit(target, rows, config, custom_estimator(config, target))
 
 
 def _fit(

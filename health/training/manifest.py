@@ -15,7 +15,7 @@ from pandas.api.types import is_numeric_dtype
 from features.feature_hashes import definition_hashes
 from health.business.company import Company
 from health.settings.custom_catalogue import catalogue_of
-from health.training.custom_estimators import own_modules
+from health.training.custom_estimators import custom_modules
 from health.training.evaluation import evaluation_of
 from health.training.leakage import Leak
 from health.training.reference import reference_ranges
@@ -97,7 +97,7 @@ def provenance(
         "features": list(definitions),
         "feature_definitions": definitions,
         "features_hash": features_hash(definitions),
-        "own_modules": own_modules(config),
+        "own_modules": custom_modules(config),
         "data": {"from": str(company.data_start.date()), "until": str(known_until.date())},
         "tables": {s.table: s.rows for s in company.opened.summaries},
     }

@@ -16,7 +16,7 @@ from features.tables.opened import Tables
 from health.business.company import Company
 from health.business.kinds import ORDERS
 from health.settings.config import Config
-from health.settings.custom_catalogue import catalogue_of, own_families
+from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training.manifest import newest_rows, provenance
 from health.training.orders import TARGET, OrderTest, order_chances
 from health.training.reference import reference_ranges
@@ -54,7 +54,7 @@ def build_order_manifest(
     config = company.config
     catalogue = catalogue_of(config)
     dates = _looked_at(company, known_until)
-    features = build_features(tables, dates, config.feature_settings, extra=own_families(config))
+    features = build_features(tables, dates, config.feature_settings, extra=custom_families(config))
     hashes = definition_hashes(catalogue, config.feature_settings)
     # Drift is looked for in orders and in what the score reads, where any customer has a value.
     read = {n for n in catalogue if catalogue[n].table == "orders"} | {
@@ -87,7 +87,7 @@ def _score_ranges(
     config: Config,
 ) -> dict[str, dict[str, Any]]:
     """Return the spread of the chances over the customers of every date that is looked at."""
-    told = pd.DataFrame(
+    result = pd.DataFrame(
         np.nan, index=customers.index, columns=["alive_probability", "order_probability"]
     )
     for day in dates:
@@ -96,8 +96,8 @@ def _score_ranges(
             continue
         history = purchase_history(orders, until=day)
         chances = order_chances(history, models, config.labels.horizon_days)
-        told.loc[now] = chances.reindex(customers.loc[now, "account_id"]).to_numpy()
-    found = told.dropna(axis=1, how="all")
+        result.loc[now] = chances.reindex(customers.loc[now, "account_id"]).to_numpy()
+    found = result.dropna(axis=1, how="all")
     found = found.rename(columns=lambda name: name.removesuffix("_probability"))
     return reference_ranges(found, newest_rows(customers))
 
@@ -138,7 +138,7 @@ def _judged(models: Mapping[str, Any], test: OrderTest) -> dict[str, Any]:
                     **{k: getattr(spend, f"{k}_") for k in ("p", "q", "v")},
                 },
                 "tested_from": str(test.split.date()),
-                **test.figures,
+                **test.metrics,
                 "calibration": Calibration().to_dict(),
                 "leakage": [],
             }

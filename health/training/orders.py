@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from features.orders.family import orders_by_day
 from features.tables.opened import Tables
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from health.expansion.prices import peer_groups
 from health.settings.config import Config
 from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
@@ -61,7 +61,7 @@ class OrderTest:
 
     split: datetime
     rows: pd.DataFrame
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     has_signal: bool
     note: str
 
@@ -136,10 +136,12 @@ def fit_orders(
     """
     history = order_history(tables, known_until)
     purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
-    spine = build_spine(tables, [known_until], active_order_days=config.features.active_order_days)
-    usual = _left_rates(spine, history, purchases, config)
-    stands = test.has_signal and purchases.basis_ == "bg/nbd"
-    risk = OrderRisk(usual, stands, "" if stands else test.note)
+    observations = build_observations(
+        tables, [known_until], active_order_days=config.features.active_order_days
+    )
+    usual = _left_rates(observations, history, purchases, config)
+    is_at = test.has_signal and purchases.basis_ == "bg/nbd"
+    risk = OrderRisk(usual, is_at, "" if is_at else test.note)
     return {"purchases": purchases, "spend": spend, "risk": risk}
 
 
@@ -169,8 +171,10 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
         return OrderTest(split, nothing, {}, False, note)
     history = order_history(tables, split)
     model, spend = PurchaseModel().fit(history), SpendModel().fit(history)
-    spine = build_spine(tables, [split], active_order_days=config.features.active_order_days)
-    own = history[history.index.isin(spine["account_id"])]
+    observations = build_observations(
+        tables, [split], active_order_days=config.features.active_order_days
+    )
+    own = history[history.index.isin(observations["account_id"])]
     if own.empty or model.basis_ == "none":
         return OrderTest(
             split, nothing, {}, False, f"not tested: {model.message_ or 'no customer'}"
@@ -179,18 +183,18 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
     came = came_between(later, split, known_until, own.index)
     rows = _test_rows(own, model.order_probability(own, weeks), came, split)
     expected = model.expected(own, [weeks])[:, 0]
-    figures = {
-        "purchases": _beside(expected, came["purchases"].to_numpy(dtype="float64")),
-        "revenue": _beside(expected * spend.expected(own), came["amount"].to_numpy()),
+    metrics = {
+        "purchases": _next_to(expected, came["purchases"].to_numpy(dtype="float64")),
+        "revenue": _next_to(expected * spend.expected(own), came["amount"].to_numpy()),
     }
     happened = rows["happened"]
     if happened.sum() < FEWEST_TESTED or happened.all():
         note = f"not tested: {int(happened.sum())} of {len(rows)} customers ordered again"
-        return OrderTest(split, rows, figures, False, note)
+        return OrderTest(split, rows, metrics, False, note)
     judged = evaluate(
         happened, rows["probability"], groups=rows["account_id"], seed=config.training.seed
     )
-    return OrderTest(split, rows, figures | judged.to_dict(), *_verdict(model, judged))
+    return OrderTest(split, rows, metrics | judged.to_dict(), *_verdict(model, judged))
 
 
 def _verdict(model: PurchaseModel, judged: Evaluation) -> tuple[bool, str]:
@@ -248,11 +252,11 @@ def _test_rows(
             "learnt_until": pd.Timestamp(split).as_unit("us"),
         }
     )
-    told = history[HISTORY].reset_index(drop=True)
-    return rows.join(told).sort_values("account_id", ignore_index=True)
+    result = history[HISTORY].reset_index(drop=True)
+    return rows.join(result).sort_values("account_id", ignore_index=True)
 
 
-def _beside(expected: Any, actual: Any) -> dict[str, float]:
+def _next_to(expected: Any, actual: Any) -> dict[str, float]:
     """Return sums, expected and actual, and the mean distance a customer."""
     return {
         "expected": float(np.sum(expected)),

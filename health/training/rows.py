@@ -19,11 +19,11 @@ from health.business.kinds import require_contracts
 from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import peer_groups
 from health.settings.config import Config
-from health.settings.custom_catalogue import catalogue_of, own_families
+from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training.score_terms import score_terms
 from models.churn.few_events import model_kind
 from models.churn.few_events_choice import FEW
-from models.churn.score_model import measures_told, score_columns
+from models.churn.score_model import measures_given, score_columns
 
 #: What a probability is published of.
 TARGETS = ("churn", "upsell", "cross_sell")
@@ -98,12 +98,14 @@ def build_training_set(
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates
     features = _features(tables, config, dates)
-    spine = features[["account_id", "as_of"]]
+    observations = features[["account_id", "as_of"]]
     accounts = _labelled(features, tables, config)
     horizon = config.labels.horizon_days
-    products = cross_sell_labels(tables, spine, horizon_days=horizon)
+    products = cross_sell_labels(tables, observations, horizon_days=horizon)
     products = with_offer_features(products, tables, config)
-    held = upsell_labels(tables, spine, horizon_days=horizon, upsell_step=config.labels.upsell_step)
+    held = upsell_labels(
+        tables, observations, horizon_days=horizon, upsell_step=config.labels.upsell_step
+    )
     return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
 
 
@@ -133,7 +135,7 @@ def build_account_rows(tables: Tables, config: Config) -> pd.DataFrame:
 
 
 def _features(tables: Tables, config: Config, dates: Sequence[datetime]) -> pd.DataFrame:
-    return build_features(tables, dates, config.feature_settings, extra=own_families(config))
+    return build_features(tables, dates, config.feature_settings, extra=custom_families(config))
 
 
 def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
@@ -162,7 +164,7 @@ def _few_churned(accounts: pd.DataFrame) -> bool:
 
 def churn_inputs(frame: pd.DataFrame, config: Config) -> list[str]:
     """Return the columns that the churn model is given: the score's too, where they are there."""
-    return [*model_columns(frame, config), *score_columns(measures_told(frame.columns))]
+    return [*model_columns(frame, config), *score_columns(measures_given(frame.columns))]
 
 
 def _configured_dates(tables: Tables, config: Config) -> list[datetime]:

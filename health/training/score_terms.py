@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from health.scorecard.score import HealthScores, score_with
-from health.settings.measure import OWN_FEATURES
+from health.settings.measure import CUSTOM_FEATURES
 from health.settings.score import ScoreSettings
 from models.churn.score_model import POINTS, WEIGHT
 
@@ -57,9 +57,9 @@ def score_terms(
             for condition in rule.when:
                 points[condition.feature] = points[condition.feature] + moved / len(rule.when)
     weights = health.weights.reindex(columns=measures, fill_value=0.0)
-    told = pd.concat([points.add_prefix(POINTS), weights.add_prefix(WEIGHT)], axis=1)
-    told[health.score.isna().to_numpy()] = np.nan
-    return told
+    result = pd.concat([points.add_prefix(POINTS), weights.add_prefix(WEIGHT)], axis=1)
+    result[health.score.isna().to_numpy()] = np.nan
+    return result
 
 
 def kept_scorecard(settings: ScoreSettings) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def with_score_terms(features: pd.DataFrame, models: Mapping[str, Any]) -> pd.Da
     """
     if SCORECARD not in models:
         return features
-    known = {OWN_FEATURES: frozenset(map(str, features.columns))}
+    known = {CUSTOM_FEATURES: frozenset(map(str, features.columns))}
     settings = ScoreSettings.model_validate(models[SCORECARD], context=known)
-    told = score_terms(features, settings)
-    return pd.concat([features.drop(columns=told.columns, errors="ignore"), told], axis=1)
+    result = score_terms(features, settings)
+    return pd.concat([features.drop(columns=result.columns, errors="ignore"), result], axis=1)

@@ -14,7 +14,7 @@ from features.tables.opened import Tables
 from health.business.company import Company, open_company
 from health.business.kinds import ORDERS, lives_by
 from health.settings.config import Config
-from health.settings.custom_catalogue import catalogue_of, own_families
+from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training import registry
 from health.training.curves import judge_curves
 from health.training.evaluation_page import render_evaluation, render_order_evaluation
@@ -156,7 +156,7 @@ def _from_contracts(
             training.dates,
             catalogue_of(config),
             config.feature_settings,
-            extra=own_families(config),
+            extra=custom_families(config),
         ),
     ]
     embargo = config.labels.horizon_days + config.labels.grace_days

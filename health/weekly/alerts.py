@@ -24,7 +24,7 @@ def send_alert(
     flags: pd.DataFrame,
     info: Mapping[str, Any],
     *,
-    tell: Callable[[str], object],
+    describe: Callable[[str], object],
 ) -> bool:
     """Post the counts and the biggest movers of a published run.
 
@@ -59,7 +59,7 @@ def send_alert(
         with urllib.request.urlopen(request, timeout=config.timeout_s):
             return True
     except (OSError, ValueError, HTTPException) as error:
-        tell(f"warning: the alert was not sent ({error}); the run is published all the same")
+        describe(f"warning: the alert was not sent ({error}); the run is published all the same")
         return False
 
 

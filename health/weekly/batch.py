@@ -30,7 +30,7 @@ from health.report.history import History
 from health.report.page import render_report
 from health.runs.directory import (
     PublishedRun,
-    disk_faults_told,
+    disk_faults_reported,
     publish,
     refuse_second,
     runs_before,
@@ -108,7 +108,7 @@ def score_run(
             voice.event("cleaned_up", text)
         run = _Batch(config, Steps(voice), today, replace, tuple(accepted), features).score(as_of)
     tables = run.scored.scores, run.scored.flags
-    send_alert(config.alerts, *tables, run.info, tell=partial(voice.event, "alert_failed"))
+    send_alert(config.alerts, *tables, run.info, describe=partial(voice.event, "alert_failed"))
     return run
 
 
@@ -135,7 +135,7 @@ class _Batch:
         )
         with steps.step("features"):
             features = self._features(company, day)
-        with disk_faults_told(config.runs_dir), scratch_folder(config.runs_dir) as scratch:
+        with disk_faults_reported(config.runs_dir), scratch_folder(config.runs_dir) as scratch:
             return self._score(company, day, version, features, scratch)
 
     def _features(self, company: Company, day: datetime) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def accept(gates: Sequence[Gate], codes: Sequence[str]) -> list[Gate]:
     ]
 
 
-def check_figures(scores: pd.DataFrame, sums: pd.DataFrame) -> list[Gate]:
+def check_counts(scores: pd.DataFrame, sums: pd.DataFrame) -> list[Gate]:
     """Check that the tables say nothing impossible; every gate is reported, passed or not.
 
     Parameters

@@ -13,7 +13,7 @@ from health.business.company import Company
 from health.runs.directory import PublishedRun
 from health.scoring.run import ScoredRun
 from health.settings.config import Config
-from health.weekly.gates import Gate, accept, check_figures
+from health.weekly.gates import Gate, accept, check_counts
 from health.weekly.shift_gates import BEFORE, Before, drift_of, drift_warnings, shift_gates
 from health.weekly.table_gates import RUNS, freshness_gates, row_gates
 
@@ -87,14 +87,14 @@ def inspect_run(
         weeks=0.0 if compared is None else (day.date() - compared).days / 7,
     )
     gates = [
-        *check_figures(scored.scores, scored.sums),
+        *check_counts(scored.scores, scored.sums),
         *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),
         *freshness_gates(company.opened.summaries, day, config),
         *shift_gates(scored.scores, drift, config, before),
     ]
-    told = accept(gates, accepted)
-    warnings = [f"published though {g.name}: {g.what}" for g in told if g.accepted]
-    return Inspection(told, drift, [*warnings, *drift_warnings(drift)])
+    result = accept(gates, accepted)
+    warnings = [f"published though {g.name}: {g.what}" for g in result if g.accepted]
+    return Inspection(result, drift, [*warnings, *drift_warnings(drift)])
 
 
 def _compared_with(
@@ -124,8 +124,8 @@ def _before(
     elif info.get("scorecard_hash", "") != config.score_settings.hash:
         note = "not compared: the scorecard has changed since the run before"
     same_model = info.get("model_version") == manifest.get("version")
-    there = (run.folder / "drift.parquet").is_file()
+    present = (run.folder / "drift.parquet").is_file()
     drift = (
-        run.table("drift") if same_model and there and days <= config.gates.compare_days else None
+        run.table("drift") if same_model and present and days <= config.gates.compare_days else None
     )
     return Before(run.table("scores", BEFORE), drift, note)

@@ -152,7 +152,7 @@ def slips(table: pd.DataFrame, config: Config) -> list[str]:
     came = "{churned:,.0f} accounts left" if churn else "{ordered:,.0f} customers ordered"
     left = "left" if churn else "ordered nothing"
     found = []
-    for slipped, what, figures in (
+    for slipped, what, metrics in (
         (off, "calibration", f"{came}, {{expected:,.1f}} were expected"),
         (amiss, "the number of orders", "{orders:,.0f} came, {orders_expected:,.1f} were expected"),
         (blind, "ranking", "AUC {auc:.2f}, {auc_trained:.2f} in training"),
@@ -167,9 +167,9 @@ def slips(table: pd.DataFrame, config: Config) -> list[str]:
         if since is not None:
             month = pd.Timestamp(table["as_of"].iloc[since]).strftime("%Y-%m")
             last = table.iloc[-1]
-            told = figures.format(**{str(k): v for k, v in last.items()})
+            result = metrics.format(**{str(k): v for k, v in last.items()})
             found.append(
-                f"retrain: {what} slipped since {month} (run of {last['as_of']:%Y-%m-%d}: {told})"
+                f"retrain: {what} slipped since {month} (run of {last['as_of']:%Y-%m-%d}: {result})"
             )
     return found
 

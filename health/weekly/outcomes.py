@@ -117,20 +117,20 @@ def _of_counts(expected: pd.Series[float], came: pd.Series[float]) -> dict[str, 
     known = expected.notna().to_numpy()
     if not known.any():
         return {}
-    told, actual = expected.to_numpy()[known], came.to_numpy(dtype="float64")[known]
+    result, actual = expected.to_numpy()[known], came.to_numpy(dtype="float64")[known]
     # Customers are resampled: what they order differs more than counts do by chance alone.
     rng = np.random.default_rng(0)
-    resamples = _RESAMPLES if len(told) <= _MANY else _FEW_RESAMPLES
-    weights = (rng.poisson(1.0, len(told)) for _ in range(resamples))
-    ratios = [float(w @ actual) / max(float(w @ told), 1e-9) for w in weights]
+    resamples = _RESAMPLES if len(result) <= _MANY else _FEW_RESAMPLES
+    weights = (rng.poisson(1.0, len(result)) for _ in range(resamples))
+    ratios = [float(w @ actual) / max(float(w @ result), 1e-9) for w in weights]
     low, high = np.quantile(ratios, [0.025, 0.975])
     return {
         "orders": float(actual.sum()),
-        "orders_expected": float(told.sum()),
-        "orders_ratio": float(actual.sum()) / max(float(told.sum()), 1e-9),
+        "orders_expected": float(result.sum()),
+        "orders_ratio": float(actual.sum()) / max(float(result.sum()), 1e-9),
         "orders_ratio_low": float(low),
         "orders_ratio_high": float(high),
-        "orders_error": float(np.abs(actual - told).mean()),
+        "orders_error": float(np.abs(actual - result).mean()),
     }
 
 

@@ -18,7 +18,7 @@ Clock = Callable[[], datetime]
 class Voice(Protocol):
     """Says what happens."""
 
-    def event(self, name: str, text: str, **figures: Any) -> None:
+    def event(self, name: str, text: str, **metrics: Any) -> None:
         """Say that something happened: a short name, words, and figures."""
 
     def share(self, step: str, done: float) -> None:
@@ -28,7 +28,7 @@ class Voice(Protocol):
 class Silence:
     """Says nothing."""
 
-    def event(self, name: str, text: str, **figures: Any) -> None:
+    def event(self, name: str, text: str, **metrics: Any) -> None:
         """Say nothing."""
 
     def share(self, step: str, done: float) -> None:
@@ -51,12 +51,12 @@ class Lines:
     def __init__(self, stream: TextIO, clock: Clock, *, as_json: bool = False) -> None:
         self._stream, self._clock, self._as_json = stream, clock, as_json
 
-    def event(self, name: str, text: str, **figures: Any) -> None:
+    def event(self, name: str, text: str, **metrics: Any) -> None:
         """Write a line."""
         when = self._clock().isoformat(timespec="seconds") + "Z"
         line = f"{when} {text}"
         if self._as_json:
-            content = {"time": when, "event": name, "text": text, **figures}
+            content = {"time": when, "event": name, "text": text, **metrics}
             line = json.dumps(content, ensure_ascii=False, default=str)
         self._stream.write(line + "\n")
         self._stream.flush()
@@ -92,9 +92,9 @@ class Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def event(self, name: str, text: str, **figures: Any) -> None:
+    def event(self, name: str, text: str, **metrics: Any) -> None:
         """Begin or end the bar of a step; print what is none."""
-        step = str(figures.get("step", ""))
+        step = str(metrics.get("step", ""))
         if name == "step_begun":
             self._tasks[step] = self._progress.add_task(step, total=None)
         elif name == "step_ended":

@@ -132,8 +132,8 @@ def _unscored(scores: pd.DataFrame, config: GatesConfig) -> Gate:
         f"{missing:,} of {len(scores):,} accounts have no health score ({share:.0%}); "
         f"at most {config.unscored:.0%} may"
     )
-    figures = {"share": share, "limit": config.unscored}
-    return Gate("unscored", "accounts are scored", held, what, figures=figures)
+    metrics = {"share": share, "limit": config.unscored}
+    return Gate("unscored", "accounts are scored", held, what, figures=metrics)
 
 
 def _coverage(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig) -> Gate:
@@ -143,8 +143,8 @@ def _coverage(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig) -> 
         f"{now:.0%} of the measures have data on average, {past:.0%} in the run before; "
         f"it may fall by {config.coverage_fall:.0%} of all measures"
     )
-    figures = {"coverage": now, "before": past, "limit": config.coverage_fall}
-    return Gate("coverage", "coverage", held, what, figures=figures)
+    metrics = {"coverage": now, "before": past, "limit": config.coverage_fall}
+    return Gate("coverage", "coverage", held, what, figures=metrics)
 
 
 def _feature_drift(drift: pd.DataFrame, config: GatesConfig, since: str) -> Gate:
@@ -161,8 +161,8 @@ def _feature_drift(drift: pd.DataFrame, config: GatesConfig, since: str) -> Gate
     if len(alone):
         what += f", and none of usage or tickets by a PSI of {config.feature_psi_alone:g}"
     held = share <= most and alone.empty
-    figures = {"share": share, "limit": most, "alone": float(len(alone))}
-    return Gate("feature_drift", "drift of features", held, what, figures=figures)
+    metrics = {"share": share, "limit": most, "alone": float(len(alone))}
+    return Gate("feature_drift", "drift of features", held, what, figures=metrics)
 
 
 def _broken(sudden: pd.DataFrame, config: GatesConfig) -> pd.Series[bool]:
@@ -188,8 +188,8 @@ def _score_drift(drift: pd.DataFrame, than: str) -> list[Gate]:
         held = index <= limit or since <= then
         what = f"PSI {index:.2f} against training (limit {limit:.2f}){known}"
         name = f"drift of the {str(row.column).replace('_', '-')} probability"
-        figures = {"psi_training": index, "limit": limit}
-        gates.append(Gate("score_drift", name, held, what, figures=figures))
+        metrics = {"psi_training": index, "limit": limit}
+        gates.append(Gate("score_drift", name, held, what, figures=metrics))
     return gates
 
 
@@ -200,8 +200,8 @@ def _health_drift(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig)
     index = stability_index(now, past, least=0.5 / max(len(scores), 1))
     limit = config.score_psi + chance_index(len(now), len(scores), len(then))
     what = f"PSI {index:.2f} against the run before; the limit is {limit:.2f}"
-    figures = {"psi_before": index, "limit": limit}
-    return Gate("score_drift", "drift of the health score", index <= limit, what, figures=figures)
+    metrics = {"psi_before": index, "limit": limit}
+    return Gate("score_drift", "drift of the health score", index <= limit, what, figures=metrics)
 
 
 def _bands_moved(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -> Gate:
@@ -217,8 +217,8 @@ def _bands_moved(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -
         f"{moved:,} of {int(known.sum()):,} accounts changed their band ({share:.0%}), "
         f"{down:,} of them for the worse; at most {config.bands_moved:.0%} may{kind}"
     )
-    figures = {"share": share, "down": float(down), "limit": config.bands_moved}
-    return Gate("bands_moved", "bands that moved", held, what, figures=figures)
+    metrics = {"share": share, "down": float(down), "limit": config.bands_moved}
+    return Gate("bands_moved", "bands that moved", held, what, figures=metrics)
 
 
 def _fleet_shift(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -> Gate:
@@ -230,8 +230,8 @@ def _fleet_shift(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -
         f"half of the accounts changed by {middle:+.1f} points of health or more; at most "
         f"{config.fleet_shift:g} are taken for news{kind}"
     )
-    figures = {"median_change": middle, "limit": config.fleet_shift}
-    return Gate("fleet_shift", "shift of the whole fleet", held, what, figures=figures)
+    metrics = {"median_change": middle, "limit": config.fleet_shift}
+    return Gate("fleet_shift", "shift of the whole fleet", held, what, figures=metrics)
 
 
 def _causes(drift: pd.DataFrame) -> str:
@@ -246,8 +246,8 @@ def _named(rows: pd.DataFrame, most: int = 5, by: str = "psi_training") -> str:
     if rows.empty:
         return ""
     first = rows.sort_values([by, "column"], ascending=[False, True]).head(most)
-    figures = zip(first["column"], first[by], strict=True)
-    named = ", ".join(f"{column} PSI {value:.2f}" for column, value in figures)
+    metrics = zip(first["column"], first[by], strict=True)
+    named = ", ".join(f"{column} PSI {value:.2f}" for column, value in metrics)
     return f" ({named}{', …' if len(rows) > most else ''})"
 
 

@@ -51,8 +51,8 @@ def row_gates(
             if table in counts
             else f"is not given any more; the last {len(known)} run(s) had {usual:,.0f} rows"
         )
-        figures = {"rows": float(now), "usual": float(usual), "limit": limit}
-        gates.append(Gate("rows", f"rows of {table}", held, what, figures=figures))
+        metrics = {"rows": float(now), "usual": float(usual), "limit": limit}
+        gates.append(Gate("rows", f"rows of {table}", held, what, figures=metrics))
     return gates
 
 
@@ -67,9 +67,9 @@ def freshness_gates(
             continue
         age = max((as_of - table.last) / timedelta(days=1), 0.0)
         what = f"its last row is {age:.1f} days old; at most {limit:.0f} may be"
-        figures = {"age_days": age, "limit": limit}
+        metrics = {"age_days": age, "limit": limit}
         gates.append(
-            Gate("freshness", f"freshness of {table.table}", age <= limit, what, figures=figures)
+            Gate("freshness", f"freshness of {table.table}", age <= limit, what, figures=metrics)
         )
     return gates
 

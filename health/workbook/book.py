@@ -81,8 +81,8 @@ def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
         The flags by CSM and rank, with the figures of the account, `band` as letter and word,
         a reason a line, and `base_rate` of the list's own probability.
     """
-    brought = scores.drop(columns=["name", "csm", "as_of"], errors="ignore")
-    rows = flags.merge(brought.drop_duplicates("account_id"), on="account_id", how="left")
+    loaded = scores.drop(columns=["name", "csm", "as_of"], errors="ignore")
+    rows = flags.merge(loaded.drop_duplicates("account_id"), on="account_id", how="left")
     base = pd.Series(float("nan"), index=rows.index)
     for kind in LISTS:
         column = f"{kind.output}_base_rate"

@@ -150,16 +150,16 @@ class AnyClassifier(LogOddsClassifier):
         return self.calibration_.contributions(raw)
 
     def _own_contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
-        told = self.estimator_.contributions(self._encoded(frame)).set_axis(frame.index)
-        apart = np.abs(told.sum(axis=1).to_numpy() - self._raw_logit(frame))
-        if BASELINE not in told.columns or (apart > _SUMS_TO).any():
+        result = self.estimator_.contributions(self._encoded(frame)).set_axis(frame.index)
+        difference = np.abs(result.sum(axis=1).to_numpy() - self._raw_logit(frame))
+        if BASELINE not in result.columns or (difference > _SUMS_TO).any():
             raise ModelInputError(
                 f"contributions must have a column {BASELINE!r} and sum to decision_function; "
-                f"they are up to {float(apart.max()):.2g} apart",
+                f"they are up to {float(difference.max()):.2g} apart",
                 where=type(self.estimator_).__name__,
                 fix="mend the estimator, or take its contributions away to have them sampled",
             )
-        return pd.DataFrame(told)
+        return pd.DataFrame(result)
 
     def _sampled(self, frame: pd.DataFrame) -> pd.DataFrame:
         names = list(frame.columns)

@@ -13,7 +13,7 @@ from models.churn.any_classifier import AnyClassifier
 from models.churn.later_dates import LabelledRows, try_in_time
 from models.glass_box.classifier import GlassBoxClassifier
 
-FIGURES = ("auc", "average_precision", "brier", "lift_top_decile", "calibration_error")
+METRICS = ("auc", "average_precision", "brier", "lift_top_decile", "calibration_error")
 
 
 def compare_in_time(
@@ -57,13 +57,13 @@ def compare_in_time(
     for name, candidate in candidates.items():
         own = candidate if isinstance(candidate, GlassBoxClassifier) else AnyClassifier(candidate)
         tested = try_in_time(own, rows, n_splits=n_splits, embargo_days=embargo_days, seed=seed)
-        results[name] = _figures(tested.evaluation)
+        results[name] = _metrics(tested.evaluation)
     return pd.DataFrame(results).T
 
 
-def _figures(evaluation: Any) -> dict[tuple[str, str], float]:
+def _metrics(evaluation: Any) -> dict[tuple[str, str], float]:
     return {
-        (figure, part): np.nan if evaluation is None else getattr(getattr(evaluation, figure), part)
-        for figure in FIGURES
+        (metric, part): np.nan if evaluation is None else getattr(getattr(evaluation, metric), part)
+        for metric in METRICS
         for part in ("value", "low", "high")
     }

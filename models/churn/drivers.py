@@ -46,13 +46,13 @@ def drivers(frame: pd.DataFrame, features: Sequence[str], label: str) -> pd.Data
 
 
 def _driver(values: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    there = ~np.isnan(values)
-    left, stayed = values[there & (target == 1)], values[there & (target == 0)]
-    auc = single_auc(values[there], target[there]) if len(left) and len(stayed) else np.nan
+    present = ~np.isnan(values)
+    left, stayed = values[present & (target == 1)], values[present & (target == 0)]
+    auc = single_auc(values[present], target[present]) if len(left) and len(stayed) else np.nan
     return {
         "auc": max(auc, 1 - auc),
         "direction": float(np.sign(auc - 0.5)),
         "with_event": float(np.median(left)) if len(left) else np.nan,
         "without": float(np.median(stayed)) if len(stayed) else np.nan,
-        "missing_share": float(1 - there.mean()),
+        "missing_share": float(1 - present.mean()),
     }

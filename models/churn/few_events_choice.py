@@ -140,7 +140,7 @@ class SmallModelClassifier(LogOddsClassifier):
             )
 
     def _compared(self, rows: LabelledRows) -> SmallChoice:
-        told = {
+        result = {
             name: held_out_by_account(
                 self._candidate(name),
                 self._seen(name, rows),
@@ -151,23 +151,23 @@ class SmallModelClassifier(LogOddsClassifier):
             )
             for name in (SCORE, FEW)
         }
-        tested = told[SCORE].places
+        tested = result[SCORE].places
         codes, target = rows.codes[tested], rows.target[tested]
         accounts, events = len(np.unique(codes)), len(np.unique(codes[target == 1]))
-        if events < FEWEST_TESTED or not np.array_equal(tested, told[FEW].places):
+        if events < FEWEST_TESTED or not np.array_equal(tested, result[FEW].places):
             why = f"the simpler one, for {events} accounts with the event are too few to compare on"
             return SmallChoice(SCORE, why, {}, accounts, events)
-        losses = {name: row_log_loss(target, found.logit) for name, found in told.items()}
+        losses = {name: row_log_loss(target, found.logit) for name, found in result.items()}
         gain = losses[SCORE] - losses[FEW]
         error = _standard_error(gain, codes)
         better = float(gain.mean()) > error
         mean = {name: float(loss.mean()) for name, loss in losses.items()}
-        figures = (
+        metrics = (
             f"log loss {mean[SCORE]:.4f} of the score alone and {mean[FEW]:.4f} of few features on "
             f"later rows of other accounts, {events} of {accounts} with the event, a difference "
             f"of {gain.mean():+.4f} give or take {error:.4f}"
         )
-        why = f"{figures}: {'few features do better' if better else 'no sure gain in more'}"
+        why = f"{metrics}: {'few features do better' if better else 'no sure gain in more'}"
         return SmallChoice(FEW if better else SCORE, why, mean, accounts, events)
 
     def decision_function(self, X: Any) -> FloatArray:
@@ -186,6 +186,8 @@ class SmallModelClassifier(LogOddsClassifier):
 
 def _standard_error(values: FloatArray, codes: Any) -> float:
     """Return the standard error of a mean over rows, whose accounts are independent."""
-    apart = np.bincount(np.unique(codes, return_inverse=True)[1], weights=values - values.mean())
-    n = len(apart)
-    return float(np.sqrt(np.square(apart).sum() * n / max(n - 1, 1)) / len(values))
+    difference = np.bincount(
+        np.unique(codes, return_inverse=True)[1], weights=values - values.mean()
+    )
+    n = len(difference)
+    return float(np.sqrt(np.square(difference).sum() * n / max(n - 1, 1)) / len(values))

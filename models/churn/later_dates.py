@@ -262,8 +262,8 @@ def _parts_by_account(
 def _unseen_sentence(auc: Interval | None) -> tuple[str, ...]:
     if auc is None:
         return ()
-    figure = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
-    return (f"on accounts it had never seen, in the last block: {figure}",)
+    metric = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
+    return (f"on accounts it had never seen, in the last block: {metric}",)
 
 
 def _last_before(dates: Any, train: IntArray, test: IntArray) -> Any:
@@ -283,7 +283,7 @@ def _usable(
 
 
 def _signal_sentence(auc: Interval, has_signal: bool) -> str:
-    figure = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
+    metric = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
     if has_signal:
-        return f"{figure}: better than chance"
-    return f"{figure} does not rule out chance: the base rate is published instead"
+        return f"{metric}: better than chance"
+    return f"{metric} does not rule out chance: the base rate is published instead"

@@ -36,7 +36,7 @@ from models.churn.few_events import (
 from models.churn.few_events_choice import AUTO, FEW, SCORE, SmallChoice, SmallModelClassifier
 from models.churn.later_dates import LabelledRows, TimeTest, fit_rows, try_in_time
 from models.churn.leakage import leakage_suspects
-from models.churn.score_model import measures_told, score_columns
+from models.churn.score_model import measures_given, score_columns
 from models.evaluation.classification import Evaluation
 from models.glass_box.classifier import GlassBoxClassifier
 
@@ -170,7 +170,7 @@ class PropensityModel(LogOddsClassifier):
         """
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
-        self.score_measures_ = measures_told(frame.columns)
+        self.score_measures_ = measures_given(frame.columns)
         scored, rows = self._labelled(frame, y, groups, times)
         self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
         self.accounts_ = len(np.unique(rows.codes))

@@ -27,11 +27,11 @@ def score_columns(measures: Sequence[str]) -> list[str]:
     return [f"{kind}{name}" for kind in (POINTS, WEIGHT) for name in measures]
 
 
-def measures_told(columns: Iterable[Any]) -> list[str]:
+def measures_given(columns: Iterable[Any]) -> list[str]:
     """Return the measures of a score whose points and weights are among some columns."""
     names = [str(name) for name in columns]
-    told = [name.removeprefix(POINTS) for name in names if name.startswith(POINTS)]
-    return [name for name in told if f"{WEIGHT}{name}" in names]
+    result = [name.removeprefix(POINTS) for name in names if name.startswith(POINTS)]
+    return [name for name in result if f"{WEIGHT}{name}" in names]
 
 
 class ScoreClassifier(LogOddsClassifier):
@@ -100,8 +100,8 @@ class ScoreClassifier(LogOddsClassifier):
 
     def _terms(self, frame: pd.DataFrame) -> FloatArray:
         weights = frame[[WEIGHT + name for name in self.measures]].to_numpy(dtype="float64")
-        apart = self._points(frame) - self.mean_ * weights
-        return np.asarray(self.slope_ * np.nan_to_num(apart, nan=0.0))
+        difference = self._points(frame) - self.mean_ * weights
+        return np.asarray(self.slope_ * np.nan_to_num(difference, nan=0.0))
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""

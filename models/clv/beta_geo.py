@@ -191,7 +191,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         x, recency, age = _columns(history)
         if self.basis_ != "bg/nbd":
             return np.full(len(x), np.nan)
-        return self._there(x, recency, age)
+        return self._present(x, recency, age)
 
     def left_contributions(self, history: pd.DataFrame) -> pd.DataFrame:
         """Split the log-odds of having left: each return speaks for staying, silence against it.
@@ -232,7 +232,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         x, recency, age = _columns(history)
         shape, seen = self._rate(x, age)
-        return self._there(x, recency, age) * (1.0 - (seen / (seen + weeks)) ** shape)
+        return self._present(x, recency, age) * (1.0 - (seen / (seen + weeks)) ** shape)
 
     def _rate(self, x: FloatArray, age: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the Gamma distribution of each customer's rate: its shape, and its weeks."""
@@ -265,7 +265,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         stays = np.exp(betaln(self.a_, self.b_ + x + n - 1.0) - betaln(self.a_, self.b_ + x))
         return np.asarray(would * stays)
 
-    def _there(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
+    def _present(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
         """Return the chance of not having left after the last purchase; 1 without a repeat."""
         if self.basis_ != "bg/nbd":
             return np.ones(len(x))
@@ -292,10 +292,10 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         x, recency, age = _columns(history)
         states = distinct_states(x, age)
-        of_states = self.expected_there(x[states.first], age[states.first], weeks)
-        return np.asarray(self._there(x, recency, age)[:, None] * of_states[states.state])
+        of_states = self.expected_remaining(x[states.first], age[states.first], weeks)
+        return np.asarray(self._present(x, recency, age)[:, None] * of_states[states.state])
 
-    def expected_there(self, repeats: Any, age_weeks: Any, weeks: Any) -> FloatArray:
+    def expected_remaining(self, repeats: Any, age_weeks: Any, weeks: Any) -> FloatArray:
         """Return what `expected` does of customers that are there for sure.
 
         Parameters
@@ -375,7 +375,7 @@ def _log_likelihood(
     r, alpha, a, b = parameters
     common = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
     common = common + betaln(a, b + x) - betaln(a, b)
-    there = -(r + x) * np.log(alpha + age)
+    present = -(r + x) * np.log(alpha + age)
     # B(a + 1, b + x − 1) ⁄ B(a, b + x) = a ⁄ (b + x − 1).
     gone = np.log(a) - np.log(np.maximum(b + x - 1, 1e-300)) - (r + x) * np.log(alpha + recency)
-    return np.asarray(common + np.where(x > 0, np.logaddexp(there, gone), there))
+    return np.asarray(common + np.where(x > 0, np.logaddexp(present, gone), present))

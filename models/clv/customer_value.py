@@ -127,13 +127,13 @@ def value_customers(
     x, age = (history[name].to_numpy(dtype="float64") for name in ("repeats", "age_weeks"))
     states = distinct_states(x, age)
     # Of one that is there and whose purchases are worth 1 each.
-    many = purchases.expected_there(x[states.first], age[states.first], weeks)
+    many = purchases.expected_remaining(x[states.first], age[states.first], weeks)
     worth = order_value(
         many, np.ones(len(many)), margin=margin, annual_discount_rate=annual_discount_rate
     )
     each, alive = spend.expected(history), purchases.alive(history)
-    there = np.where(np.isnan(alive), 1.0, alive)
-    clv = there * worth[states.state] * each
+    present = np.where(np.isnan(alive), 1.0, alive)
+    clv = present * worth[states.state] * each
     # What a future brings comes, on average, as late as what is expected.
     discounted = (worth / np.where(many[:, -1] > 0, many[:, -1], 1.0))[states.state]
     ends = value_range(history, purchases, spend, float(weeks[-1]))
@@ -142,7 +142,7 @@ def value_customers(
         {
             "repeats": history["repeats"],
             "alive_probability": alive,
-            "expected_purchases": there * many[states.state, -1],
+            "expected_purchases": present * many[states.state, -1],
             "expected_spend": each,
             "clv": clv,
             "clv_low": np.minimum(ends.low * discounted, clv),

@@ -150,8 +150,8 @@ class _Draws:
         weights = discount_factors(len(months), self.terms.annual_discount_rate) * index
         result = np.empty(theta.shape)
         for place in range(len(log_odds)):
-            there = np.exp(-theta[:, :, place, None] * hazard)
-            result[:, :, place] = np.einsum("btm,bm->bt", there, weights)
+            present = np.exp(-theta[:, :, place, None] * hazard)
+            result[:, :, place] = np.einsum("btm,bm->bt", present, weights)
         return result
 
 

@@ -87,7 +87,7 @@ def evaluate_paired(
         for own, given in zip(p, (rank_first, rank_second), strict=True)
     ]
     codes = group_codes(groups, n)
-    models = [_Figures(target, *own) for own in zip(p, rank, strict=True)]
+    models = [_Metrics(target, *own) for own in zip(p, rank, strict=True)]
     point = np.stack([model(np.ones((1, n))) for model in models])[..., 0]
     # Both figures of both models in each resample: (2, 2, n_resamples).
     drawn = np.concatenate(
@@ -104,7 +104,7 @@ def evaluate_paired(
     )
 
 
-class _Figures:
+class _Metrics:
     """AUC and log loss of one model for a matrix of row weights."""
 
     def __init__(self, target: FloatArray, p: FloatArray, rank: FloatArray) -> None:

@@ -163,10 +163,10 @@ class GlassBoxClassifier(LogOddsClassifier):
         if not wanted:
             return
         check_consistent_length(codes, times)
-        told = _told_unseen(boosted, codes, folds, self.bins_)
+        result = _predict_unseen(boosted, codes, folds, self.bins_)
         found = with_outlook(
             self.tables_,
-            told,
+            result,
             codes,
             target,
             groups,
@@ -287,7 +287,7 @@ def constant_tables(target: IntArray, bins: tuple[FeatureBins, ...]) -> Additive
     return AdditiveTables(float(logit(share)), tuple(np.zeros(b.size + 1) for b in bins), {})
 
 
-def _told_unseen(
+def _predict_unseen(
     boosted: BoostedBags, codes: Codes, folds: IntArray, bins: tuple[FeatureBins, ...]
 ) -> HeldOutTerms:
     """Return each row's terms by the bag that has not seen its account."""

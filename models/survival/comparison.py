@@ -99,8 +99,8 @@ def compare_curves(
 def _comparable(time: FloatArray, died: BoolArray) -> FloatArray:
     """Return 1 where the account of the row left, and that of the column outlived it."""
     later = time[None, :] > time[:, None]
-    still_there = (time[None, :] == time[:, None]) & ~died[None, :]
-    return np.asarray(died[:, None] & (later | still_there), dtype="float32")
+    remaining = (time[None, :] == time[:, None]) & ~died[None, :]
+    return np.asarray(died[:, None] & (later | remaining), dtype="float32")
 
 
 def _in_order(pairs: FloatArray, stays: FloatArray) -> FloatArray:

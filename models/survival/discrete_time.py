@@ -111,5 +111,5 @@ class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
             self.model_.predict_proba(self._with_period(frame, start + step))[:, 1]
             for step in range(int(ahead.max()))
         ]
-        there = np.cumprod(1.0 - np.column_stack(steps), axis=1)
-        return np.asarray(there[:, ahead - 1])
+        present = np.cumprod(1.0 - np.column_stack(steps), axis=1)
+        return np.asarray(present[:, ahead - 1])

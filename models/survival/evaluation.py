@@ -78,8 +78,8 @@ def integrated_brier_losses(durations: Any, events: Any, survival: Any, times: A
     own = _still_observed(censored, time - 1e-9)
     then = _still_observed(censored, at)
     gone = died[:, None] & (time[:, None] <= at)
-    there = time[:, None] > at
-    loss = gone * curves**2 / own[:, None] + there * (1 - curves) ** 2 / then
+    present = time[:, None] > at
+    loss = gone * curves**2 / own[:, None] + present * (1 - curves) ** 2 / then
     return np.asarray(np.trapezoid(loss, at, axis=1) / (at[-1] - at[0]))
 
 

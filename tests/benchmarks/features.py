@@ -31,7 +31,7 @@ from features import build_features
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.usage.catalogue import FEATURES
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from tests.benchmarks.features_baselines import duckdb_sums, featuretools_usage, pandas_usage
 from tests.benchmarks.features_data import END, Size, company_folder
 from tests.features.one_family import one_family
@@ -80,8 +80,10 @@ def _usage(folder: Path, dates: int = 1) -> Measured:
     tables = _tables(folder).tables
 
     def step() -> int:
-        spine = build_spine(tables, [END - timedelta(weeks=week) for week in range(dates)])
-        return one_family(usage, tables, spine).size
+        observations = build_observations(
+            tables, [END - timedelta(weeks=week) for week in range(dates)]
+        )
+        return one_family(usage, tables, observations).size
 
     return _timed(step)
 
@@ -90,17 +92,17 @@ def _pandas(folder: Path) -> Measured:
     """Build the same features of use in plain pandas, and see that they are the same."""
     tables = _tables(folder).tables
     wanted = build_features(tables, [END]).set_index("account_id")
-    paying = build_spine(tables, [END])
+    paying = build_observations(tables, [END])
     paying["seats"] = wanted["seats"].to_numpy()
-    told: list[pd.DataFrame] = []
+    result: list[pd.DataFrame] = []
 
     def step() -> int:
-        told.append(pandas_usage(folder, END, paying))
-        return told[0].size
+        result.append(pandas_usage(folder, END, paying))
+        return result[0].size
 
     measured = _timed(step)
     names = [feature.name for feature in FEATURES]
-    built = told[0].set_index("account_id").reindex(wanted.index)
+    built = result[0].set_index("account_id").reindex(wanted.index)
     for name in names:
         np.testing.assert_allclose(built[name], wanted[name], rtol=1e-9, atol=1e-9, err_msg=name)
     return measured

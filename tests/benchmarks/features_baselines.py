@@ -49,11 +49,11 @@ def duckdb_sums(folder: Path, as_of: datetime) -> int:
         "orders": f"{orders} FROM '{folder}/orders.parquet' WHERE ordered_at < TIMESTAMP '{as_of}'",
     }
     for name, (numbers, others) in _OTHERS.items():
-        told = [
+        result = [
             *(f"sum({column})" for column in numbers),
             *(f"count({column})" for column in others),
         ]
-        parts[name] = f"{', '.join(told)} FROM '{folder}/{name}.parquet'"
+        parts[name] = f"{', '.join(result)} FROM '{folder}/{name}.parquet'"
     tables = [f"(SELECT account_id, {part} GROUP BY 1) AS {name}" for name, part in parts.items()]
     query = " FULL JOIN ".join(
         [tables[0], *(f"{table} USING (account_id)" for table in tables[1:])]

@@ -77,14 +77,14 @@ def company_folder(size: Size, cache: Path) -> Path:
 
 def _accounts(size: Size, random: np.random.Generator) -> pd.DataFrame:
     count, days = size.accounts, WEEKS * 7
-    begun = np.where(random.random(count) < 0.7, -random.integers(1, 900, count),
+    started = np.where(random.random(count) < 0.7, -random.integers(1, 900, count),
                      random.integers(0, days - 30, count))  # fmt: skip
     leaves = np.where(random.random(count) < 0.12, random.integers(60, days, count), 10 * days)
     return pd.DataFrame(
         {
             "account_id": [f"ACC-{number:06d}" for number in range(count)],
-            "begun": begun,
-            "last": np.maximum(leaves, begun + 30),
+            "begun": started,
+            "last": np.maximum(leaves, started + 30),
             "users": 1 + np.minimum(random.lognormal(1.0, 0.9, count), 400).astype(int),
             "activity": random.lognormal(0.0, 0.8, count),
         }
@@ -95,8 +95,8 @@ def _people(accounts: pd.DataFrame, random: np.random.Generator) -> _People:
     users = accounts["users"].to_numpy()
     account = np.repeat(np.arange(len(accounts)), users)
     place = np.arange(len(account)) - np.repeat(np.cumsum(users) - users, users)
-    begun, last = accounts["begun"].to_numpy()[account], accounts["last"].to_numpy()[account]
-    joins = begun + (random.random(len(account)) < 0.3) * random.integers(0, 300, len(account))
+    started, last = accounts["begun"].to_numpy()[account], accounts["last"].to_numpy()[account]
+    joins = started + (random.random(len(account)) < 0.3) * random.integers(0, 300, len(account))
     quits = np.where(random.random(len(account)) < 0.1, joins + 90, last)
     # Within an account the first user does most, the second half as much, and so on.
     weight = accounts["activity"].to_numpy()[account] / (1.0 + place) ** 0.7
@@ -105,8 +105,8 @@ def _people(accounts: pd.DataFrame, random: np.random.Generator) -> _People:
 
 def _usage_of_week(week: int, size: Size, people: _People, random: np.random.Generator) -> pa.Table:
     day = week * 7
-    there = (people.first < day + 7) & (people.last >= day)
-    weight = np.cumsum(np.where(there, people.weight, 0.0))
+    present = (people.first < day + 7) & (people.last >= day)
+    weight = np.cumsum(np.where(present, people.weight, 0.0))
     rows = size.usage // WEEKS + (week < size.usage % WEEKS)
     visits = int(rows / ACTIONS_PER_VISIT * 1.2) + 50
     user = np.searchsorted(weight, random.random(visits) * weight[-1], side="right")

@@ -74,9 +74,9 @@ def _speed(orders: pd.DataFrame, customers: int) -> str:
     history = purchase_history(orders, until=SPLITS[-1])
     purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
     copies = history.iloc[np.arange(customers) % len(history)]
-    told = [_timed("of CDNOW", copies, purchases, spend)]
+    result = [_timed("of CDNOW", copies, purchases, spend)]
     purchases.r_, purchases.alpha_, purchases.a_, purchases.b_ = 0.7, 5.0, 0.8, 8.0
-    return "\n".join([*told, _timed("of three years", _regulars(customers), purchases, spend)])
+    return "\n".join([*result, _timed("of three years", _regulars(customers), purchases, spend)])
 
 
 def _regulars(customers: int) -> pd.DataFrame:

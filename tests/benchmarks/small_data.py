@@ -34,11 +34,11 @@ def main() -> None:
             config = _company(Path(folder), given.accounts, seed)
             tables = open_company(config).opened.tables
             rows = target_rows(build_training_set(tables, config), config)["churn"]
-            for name, figures in reached.items():
-                figures.append(_tested(rows, config, name, seed))
-    for name, figures in reached.items():
-        auc, loss = np.mean(figures, axis=0)
-        print(f"mean of {len(figures)}, {name}: AUC {auc:.3f}, log loss {loss:.4f}")
+            for name, metrics in reached.items():
+                metrics.append(_tested(rows, config, name, seed))
+    for name, metrics in reached.items():
+        auc, loss = np.mean(metrics, axis=0)
+        print(f"mean of {len(metrics)}, {name}: AUC {auc:.3f}, log loss {loss:.4f}")
 
 
 def _company(folder: Path, accounts: int, seed: int) -> Config:

@@ -46,12 +46,12 @@ def main() -> None:
             seconds = _health("score", config, "--as-of", as_of.removeprefix("as_of="))
             print(f"health score on {url}: {seconds:.1f} s", flush=True)
         for table in ("scores", "reasons", "flags"):
-            here, there = (
+            here, present = (
                 pd.read_parquet(company / name / as_of / f"{table}.parquet")
                 for name in ("duckdb", "spark")
             )
             same = [column for column in here if column != "config_hash"]
-            pd.testing.assert_frame_equal(here[same], there[same], rtol=1e-9, atol=1e-9)
+            pd.testing.assert_frame_equal(here[same], present[same], rtol=1e-9, atol=1e-9)
             print(f"{table}: {len(here):,} rows, equal to 1e-9", flush=True)
 
 

@@ -45,9 +45,9 @@ def main() -> None:
     shutil.rmtree(arguments.folder, ignore_errors=True)
     shutil.copytree(arguments.demo, arguments.folder, symlinks=True)
     config, runs = arguments.folder / "health.toml", arguments.folder / "runs"
-    begun = time.perf_counter()
+    started = time.perf_counter()
     assert _start(config).wait() == 0
-    whole = time.perf_counter() - begun
+    whole = time.perf_counter() - started
     chance, found = random.Random(11), Counter[str]()
     for _ in range(arguments.kills):
         before = {run.as_of: _seal(run.folder) for run in list_runs(runs)}

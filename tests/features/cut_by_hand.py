@@ -27,12 +27,12 @@ LATE: dict[str, dict[str, tuple[str, ...]]] = {
 def truncated(rows: Rows, day: datetime) -> Rows:
     """Return the tables as they stood at a date: later rows gone, later values blank."""
     return {
-        table: [_as_it_stood(table, row, day) for row in listed if _was_there(table, row, day)]
+        table: [_as_it_stood(table, row, day) for row in listed if _was_present(table, row, day)]
         for table, listed in rows.items()
     }
 
 
-def _was_there(table: str, row: Row, day: datetime) -> bool:
+def _was_present(table: str, row: Row, day: datetime) -> bool:
     # A survey is there once it was sent, and where that is not recorded, once it was answered.
     dated = row.get("sent_at") or row["answered_at"] if table == "surveys" else None
     time = dated or row.get(TABLES[table].dated_by)

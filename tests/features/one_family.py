@@ -11,18 +11,20 @@ from features import Tables
 from features.usage import events as usage_events
 from features.usage import family as usage
 from features.usage import quota as usage_quota
-from features.windows.observation_dates import SpineDates
+from features.windows.observation_dates import ObservationDates
 
 #: Use is told in three parts, which are prepared by themselves.
 _PARTS = {usage: (usage, usage_events, usage_quota)}
 
 
-def one_family(family: ModuleType, tables: Tables, spine: pd.DataFrame, **options: Any) -> Any:
+def one_family(
+    family: ModuleType, tables: Tables, observations: pd.DataFrame, **options: Any
+) -> Any:
     """Return the family's features on the index of a spine.
 
     What a family before tells may stand among the spine's columns.
     """
-    dates = SpineDates.of(spine, [feature.name for feature in family.FEATURES])
+    dates = ObservationDates.of(observations, [feature.name for feature in family.FEATURES])
     parts = [part.prepare(tables, dates, **options) for part in _PARTS.get(family, (family,))]
-    told: pd.DataFrame = dates.told(parts)
-    return told
+    result: pd.DataFrame = dates.result(parts)
+    return result

@@ -114,8 +114,10 @@ def _strength(all_counts: list[list[int]]) -> float:
     spread = sum(p * (1 - p) for p in shares)
     if spread == 0:
         return 100.0
-    apart = sum(sum(c) * (c[k] / sum(c) - p) ** 2 for c in answered for k, p in enumerate(shares))
-    alike = (apart / spread - (len(answered) - 1)) / repeats
+    difference = sum(
+        sum(c) * (c[k] / sum(c) - p) ** 2 for c in answered for k, p in enumerate(shares)
+    )
+    alike = (difference / spread - (len(answered) - 1)) / repeats
     return 100.0 if alike <= 0 else min(max(1 / alike - 1, 1.0), 100.0)
 
 

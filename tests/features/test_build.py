@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features import CATALOGUE, build_features, quota_levels
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from tests.features.company import DAY, ago, company, open_tables
 
 DATES = [DAY - timedelta(days=7 * week) for week in range(12)]
@@ -45,20 +45,20 @@ def test_without_dates_and_without_accounts_the_table_has_its_columns_and_no_row
 
 
 def test_the_spine_has_a_row_per_paying_account_and_date() -> None:
-    spine = build_spine(open_tables(company()), [DAY, DATES[5]])
-    assert list(spine.columns[:3]) == ["account_id", "as_of", "created_at"]
-    assert list(spine.index) == list(range(len(spine)))
-    assert not spine.duplicated(["account_id", "as_of"]).any()
-    assert spine["as_of"].is_monotonic_increasing
+    observations = build_observations(open_tables(company()), [DAY, DATES[5]])
+    assert list(observations.columns[:3]) == ["account_id", "as_of", "created_at"]
+    assert list(observations.index) == list(range(len(observations)))
+    assert not observations.duplicated(["account_id", "as_of"]).any()
+    assert observations["as_of"].is_monotonic_increasing
 
 
 def test_the_quota_of_each_product_is_told(whole: pd.DataFrame) -> None:
     tables = open_tables(company())
-    of_dates = quota_levels(tables, build_spine(tables, [DATES[5], DAY]))
+    of_dates = quota_levels(tables, build_observations(tables, [DATES[5], DAY]))
     assert set(of_dates["as_of"]) == {DATES[5], DAY}
-    told = quota_levels(tables, whole)
-    pd.testing.assert_frame_equal(told, of_dates[of_dates["as_of"] == DAY].reset_index(drop=True))
-    busy = told[told["account_id"] == "busy"].set_index("product")
+    result = quota_levels(tables, whole)
+    pd.testing.assert_frame_equal(result, of_dates[of_dates["as_of"] == DAY].reset_index(drop=True))
+    busy = result[result["account_id"] == "busy"].set_index("product")
     assert set(busy.index) == {"core", "addon"}
     assert busy.loc["core", "quota"] == 40
     built = whole.set_index("account_id").loc["busy"]
@@ -70,5 +70,5 @@ def test_without_use_no_quota_is_told(whole: pd.DataFrame) -> None:
     rows = company()
     del rows["usage"]
     assert quota_levels(open_tables(rows), whole).empty
-    there = quota_levels(open_tables(company()), whole)
-    assert list(quota_levels(open_tables(company()), whole[:0])) == list(there)
+    present = quota_levels(open_tables(company()), whole)
+    assert list(quota_levels(open_tables(company()), whole[:0])) == list(present)

@@ -23,11 +23,11 @@ from tests.health.conftest import call_health
 DATES = [DAY - timedelta(days=35), DAY, DAY + timedelta(days=14)]
 _MISSING = [
     what
-    for what, there in (
+    for what, present in (
         ("pyspark (the extra `spark`)", importlib.util.find_spec("pyspark") is not None),
         ("Java", has_java()),
     )
-    if not there
+    if not present
 ]
 needs_spark = pytest.mark.skipif(bool(_MISSING), reason=f"needs {' and '.join(_MISSING)}")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -60,9 +60,9 @@ def test_every_feature_is_the_same(tables: Tables, expected: pd.DataFrame) -> No
 
 
 def test_every_label_is_the_same(tables: Tables) -> None:
-    spine = pd.DataFrame({"account_id": ["busy", "young", "silent"], "as_of": DAY})
-    wanted = build_labels(open_rows(company()), spine)
-    pd.testing.assert_frame_equal(build_labels(tables, spine), wanted, check_dtype=False)
+    observations = pd.DataFrame({"account_id": ["busy", "young", "silent"], "as_of": DAY})
+    wanted = build_labels(open_rows(company()), observations)
+    pd.testing.assert_frame_equal(build_labels(tables, observations), wanted, check_dtype=False)
 
 
 @pytest.fixture
@@ -81,10 +81,10 @@ _ALLOW = ["score_outside_scale"]
 @pytest.mark.usefixtures("spark")
 def test_tables_in_files_are_opened_on_spark(files: dict[str, TableSource], tmp_path: Path) -> None:
     options: dict[str, Any] = {"base": tmp_path, "observed_until": UNTIL, "allow": _ALLOW}
-    there = open_tables(files, url="spark+local", **options)
+    present = open_tables(files, url="spark+local", **options)
     here = open_tables(files, **options)
-    assert there.findings == here.findings
-    assert there.tables["usage"].implementation.is_pyspark()
+    assert present.findings == here.findings
+    assert present.tables["usage"].implementation.is_pyspark()
 
 
 def _config(folder: Path, url: str, files: dict[str, TableSource]) -> Path:

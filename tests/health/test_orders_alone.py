@@ -125,8 +125,8 @@ def test_having_left_is_inferred_where_a_customer_came_back(
 def test_lists_hold_who_may_have_left_and_who_stopped(acme: Path, scores: pd.DataFrame) -> None:
     flags = pd.read_parquet(_run(acme) / "flags.parquet")
     assert set(flags["flag"]) == {"at_risk", "silent"}
-    told = flags[(flags["flag"] == "silent") | flags["probability"].notna()]
-    assert told["reasons"].str.contains("No order for").all()
+    result = flags[(flags["flag"] == "silent") | flags["probability"].notna()]
+    assert result["reasons"].str.contains("No order for").all()
     at_risk = flags[flags["flag"] == "at_risk"].set_index("account_id")
     own = scores.loc[at_risk.index]
     likely = own["churn_probability"] >= 2 * 0.85 * own["churn_base_rate"]
@@ -152,10 +152,10 @@ def test_nothing_for_people_speaks_of_contracts(acme: Path) -> None:
 
 def test_explain_and_list_speak_of_orders(acme: Path) -> None:
     flags = pd.read_parquet(_run(acme) / "flags.parquet")
-    told = call_health("explain", acme, flags["account_id"].iloc[0])
-    assert told.code == 0, told.err
-    assert "Has left already" in told.out and "orders expected" in told.out
-    assert "Their orders raises it" in told.out and "MRR" not in told.out
+    result = call_health("explain", acme, flags["account_id"].iloc[0])
+    assert result.code == 0, result.err
+    assert "Has left already" in result.out and "orders expected" in result.out
+    assert "Their orders raises it" in result.out and "MRR" not in result.out
     listed = call_health("list", acme, "--flag", "silent")
     assert listed.code == 0, listed.err
     assert "Monthly orders" in listed.out and "Renewal" not in listed.out
@@ -279,8 +279,8 @@ def test_odd_companies_are_scored_and_told_why_no_fit_stands(kind: str, tmp_path
     assert scores["churn_probability"].isna().all()
     assert (scores["clv"].dropna() >= 0).all() and (scores["monthly_orders"] >= 0).all()
     assert "No chance of having left is published" in (folder / "report.html").read_text()
-    told = json.loads((folder / "run.json").read_text())["warnings"]
-    assert any("stands in" in w or "not known yet" in w or "a weak prior" in w for w in told)
+    result = json.loads((folder / "run.json").read_text())["warnings"]
+    assert any("stands in" in w or "not known yet" in w or "a weak prior" in w for w in result)
 
 
 def test_refunds_alone_are_no_purchase(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def _findings(tables: dict[str, pd.DataFrame], folder: Path, *, kept: bool) -> l
         allow=["ended_before_started"],
         rollups=Path("rollups") if kept else None,
     ).findings
-    told = {"usage_before_signup", "usage_outside_subscription"}
-    return [finding for finding in found if finding.code in told]
+    result = {"usage_before_signup", "usage_outside_subscription"}
+    return [finding for finding in found if finding.code in result]
 
 
 def _expected(
@@ -88,7 +88,7 @@ def _expected(
 
     early = [account for account, quarter in uses if quarter // 4 < signup[account]]
     outside = [account for account, quarter in uses if not is_paid(account, quarter // 4)]
-    told = {
+    result = {
         "usage_before_signup": (len(early), len(uses), min(early, default="")),
         "usage_outside_subscription": (
             len(outside),
@@ -96,7 +96,7 @@ def _expected(
             f"account_id {min(outside, default='')}",
         ),
     }
-    return {code: counted for code, counted in told.items() if counted[0]}
+    return {code: counted for code, counted in result.items() if counted[0]}
 
 
 @settings(max_examples=8, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 
 from features import CATALOGUE, build_features
 from features.definitions.settings import FeatureSettings
-from features.windows.observations import build_spine, training_dates
+from features.windows.observations import build_observations, training_dates
 from tests.features.company import DAY, Row, Rows, ago, open_tables
 from tests.features.small_company import FILES, opened, refused, write
 
@@ -26,15 +26,15 @@ def _shop(*orders: Row) -> Rows:
 
 def test_an_account_is_active_for_a_year_after_an_order() -> None:
     rows = _shop(_order("a", 365), _order("b", 366), _order("c", 0))
-    spine = build_spine(open_tables(rows), [DAY])
-    assert list(spine["account_id"]) == ["a"]
-    short = build_spine(open_tables(rows), [DAY], active_order_days=100)
+    observations = build_observations(open_tables(rows), [DAY])
+    assert list(observations["account_id"]) == ["a"]
+    short = build_observations(open_tables(rows), [DAY], active_order_days=100)
     assert short.empty
 
 
 def test_an_order_counts_from_when_it_reached_us() -> None:
     rows = _shop(_order("a", 5, known_at=ago(0)), _order("b", 5, known_at=ago(1)))
-    assert list(build_spine(open_tables(rows), [DAY])["account_id"]) == ["b"]
+    assert list(build_observations(open_tables(rows), [DAY])["account_id"]) == ["b"]
 
 
 def test_features_are_made_from_orders_and_what_hangs_on_contracts_is_null() -> None:
@@ -56,13 +56,13 @@ def test_what_is_given_back_is_no_order() -> None:
     rows["orders"] += [_order("b", 200), _order("b", 2, amount=-10.0), _order("a", 500)]
     rows["orders"].append(_order("c", 2, amount=-10.0))
     built = build_features(open_tables(rows), [DAY]).set_index("account_id")
-    told = built.filter(like="orders_").rename(columns=lambda name: name.removeprefix("orders_"))
-    assert told.loc["a", ["recency_days", "count_90d", "count_365d"]].tolist() == [19, 3, 3]
-    assert told.loc["a", ["amount_90d", "mean_amount_365d"]].tolist() == [200, 100]
-    assert told.loc["a", "interval_days_median"] == 10
-    assert told.loc["b", ["recency_days", "count_90d", "amount_90d"]].tolist() == [199, 0, -10]
-    assert told.loc["b", "amount_change_90d"] == pytest.approx(-10 / (10 / 3) - 1)
-    assert told.loc["c"].isna().all()
+    result = built.filter(like="orders_").rename(columns=lambda name: name.removeprefix("orders_"))
+    assert result.loc["a", ["recency_days", "count_90d", "count_365d"]].tolist() == [19, 3, 3]
+    assert result.loc["a", ["amount_90d", "mean_amount_365d"]].tolist() == [200, 100]
+    assert result.loc["a", "interval_days_median"] == 10
+    assert result.loc["b", ["recency_days", "count_90d", "amount_90d"]].tolist() == [199, 0, -10]
+    assert result.loc["b", "amount_change_90d"] == pytest.approx(-10 / (10 / 3) - 1)
+    assert result.loc["c"].isna().all()
 
 
 @pytest.mark.parametrize(("first", "quarters"), [(364, 3), (360, 3), (270, 2), (180, 1), (179, 0)])
@@ -87,10 +87,10 @@ def test_orders_before_every_window_and_at_its_edge() -> None:
         {"account_id": a, "product": "core", "started_at": ago(800), "mrr": 1.0} for a in "abc"
     ]
     built = build_features(open_tables(rows), [ago(7), DAY]).set_index(["as_of", "account_id"])
-    told = built[["orders_recency_days", "orders_interval_days_median"]].unstack(0)
+    result = built[["orders_recency_days", "orders_interval_days_median"]].unstack(0)
     # What reached us on the first date is seen on the second alone.
-    assert told["orders_recency_days"].loc["a"].tolist() == [792, 0]
-    usual = told["orders_interval_days_median"].fillna(-1.0)
+    assert result["orders_recency_days"].loc["a"].tolist() == [792, 0]
+    usual = result["orders_interval_days_median"].fillna(-1.0)
     assert usual.loc["b"].tolist() == [15, -1]
     assert usual.loc["c"].tolist() == [-1, -1]
 
@@ -100,10 +100,10 @@ def test_an_account_is_as_old_as_its_first_order_that_was_known() -> None:
     rows = _shop(*early, *(_order(account, 20) for account in "abc"))
     days = [ago(3), DAY, ago(-1)]
     built = build_features(open_tables(rows), days).set_index(["as_of", "account_id"])
-    told = built["tenure_days"].unstack()
-    assert told["a"].tolist() == [797, 800, 901]
-    assert told["b"].tolist() == [797, 850, 851]
-    assert told["c"].tolist() == [797, 800, 801]
+    result = built["tenure_days"].unstack()
+    assert result["a"].tolist() == [797, 800, 901]
+    assert result["b"].tolist() == [797, 850, 851]
+    assert result["c"].tolist() == [797, 800, 801]
 
 
 def test_the_first_order_begins_the_records() -> None:

@@ -24,8 +24,8 @@ def test_codes_name_what_stood_there_in_order_of_name(parts: list[list[str | Non
     names, codes = named_codes(pa.concat_tables(cut)["name"])
     listed = names.to_pylist()
     assert listed == sorted(listed)
-    told = [None if code < 0 else listed[code] for code in codes]
-    assert told == [name for part in parts for name in part]
+    result = [None if code < 0 else listed[code] for code in codes]
+    assert result == [name for part in parts for name in part]
 
 
 @given(files=st.lists(DAYS, max_size=5))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.usage import family as usage
 from features.windows.day_rows import DayRows, day_number, day_of
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from tests.features.company import DAY, Row, Rows, ago, open_tables
 from tests.features.one_family import one_family
 
@@ -48,8 +48,8 @@ def _company(uses: list[Row]) -> Rows:
 
 def _built(rows: Rows, dates: list[datetime]) -> pd.DataFrame:
     tables = open_tables(rows)
-    spine = build_spine(tables, dates)
-    return spine[["account_id", "as_of"]].join(one_family(usage, tables, spine))
+    observations = build_observations(tables, dates)
+    return observations[["account_id", "as_of"]].join(one_family(usage, tables, observations))
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
@@ -90,5 +90,5 @@ def test_the_day_on_which_the_data_ends_is_seen_as_far_as_it_goes() -> None:
         for hours in (30, 5, 3)
     ]
     tables = open_tables(_company(uses), until=ago(0, 4))
-    spine = build_spine(tables, [DAY])
-    assert one_family(usage, tables, spine)["usage_records_7d"].iloc[0] == 2
+    observations = build_observations(tables, [DAY])
+    assert one_family(usage, tables, observations)["usage_records_7d"].iloc[0] == 2

@@ -21,7 +21,7 @@ from features.reading.table_source import TableSource
 from features.rollups.cache import RollupCache
 from features.tables import relations as relations_module
 from features.usage import family as usage
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from tests.features.company import DAY, company, frame
 from tests.features.one_family import one_family
 
@@ -99,10 +99,12 @@ def _features(folder: Path, sources: dict[str, TableSource], *, kept: bool = Tru
 
 
 def _built(opened: OpenedTables) -> pd.DataFrame:
-    spine = build_spine(opened.tables, DATES)
+    observations = build_observations(opened.tables, DATES)
     own_event = FeatureSettings(first_value=FirstValue(events=("export",), times=3))
-    way = one_family(journey, opened.tables, spine.assign(tenure_days=900.0), settings=own_event)
-    return spine.join(one_family(usage, opened.tables, spine)).join(way)
+    way = one_family(
+        journey, opened.tables, observations.assign(tenure_days=900.0), settings=own_event
+    )
+    return observations.join(one_family(usage, opened.tables, observations)).join(way)
 
 
 def _rolled(folder: Path) -> dict[str, int]:

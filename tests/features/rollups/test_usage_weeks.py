@@ -69,7 +69,7 @@ def _opened(
     )  # fmt: skip
 
 
-def _told(
+def _values(
     folder: Path, sources: dict[str, TableSource], until: datetime, settings: FeatureSettings, *,
     kept: bool,
 ) -> tuple[pd.DataFrame, set[str]]:  # fmt: skip
@@ -100,8 +100,8 @@ def test_week_after_week_no_figure_and_no_finding_differs(
             # An early file comes once more, with some of its rows twice.
             early, before = files[2]
             _write(tmp_path, early, pd.concat([before, before.head(2)], ignore_index=True))
-        kept, found = _told(tmp_path, sources, until, settings, kept=True)
-        plain, expected = _told(tmp_path, sources, until, settings, kept=False)
+        kept, found = _values(tmp_path, sources, until, settings, kept=True)
+        plain, expected = _values(tmp_path, sources, until, settings, kept=False)
         pd.testing.assert_frame_equal(kept, plain, rtol=1e-9)
         assert found == expected
 
@@ -115,7 +115,7 @@ def test_one_sum_of_each_kind_is_kept(tmp_path: Path) -> None:
         _write(tmp_path, name, part)
         if number > len(files) - 3:
             until = part["occurred_at"].max() + timedelta(hours=1)
-            _told(tmp_path, sources, until, STEPS, kept=True)
+            _values(tmp_path, sources, until, STEPS, kept=True)
     sums = [file.name.split(".")[1] for file in (tmp_path / "kept").glob("*.arrow")]
     kinds = {name for name in sums if name not in {"users", "events", "days", "within"}}
     assert {"spans", "last_days"} <= kinds
@@ -149,14 +149,14 @@ def test_a_file_that_nothing_touched_is_not_read_again(
 def test_a_change_that_hides_behind_size_and_date_is_found(tmp_path: Path, way: str) -> None:
     cache, file = RollupCache(tmp_path / "kept"), tmp_path / "a.parquet"
     file.write_bytes(b"first")
-    known, told = cache.contents([file]), file.stat()
+    known, result = cache.contents([file]), file.stat()
     _noted_long_ago(cache)
     if way == "written over":
         file.write_bytes(b"other")
     else:
         (tmp_path / "b").write_bytes(b"other")
         (tmp_path / "b").replace(file)
-    os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
+    os.utime(file, ns=(result.st_atime_ns, result.st_mtime_ns))
     assert cache.contents([file])[file] != known[file]
 
 
@@ -171,7 +171,7 @@ def test_a_file_noted_in_the_instant_of_its_change_is_read_again(tmp_path: Path)
 
 def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("no folder")
-    with pytest.raises(HealthError, match="roll-ups cannot be kept") as told:
+    with pytest.raises(HealthError, match="roll-ups cannot be kept") as result:
         RollupCache(tmp_path / "kept").write("key", {}, {})
-    assert told.value.where == str(tmp_path / "kept")
-    assert "rollups_dir" in told.value.fix
+    assert result.value.where == str(tmp_path / "kept")
+    assert "rollups_dir" in result.value.fix

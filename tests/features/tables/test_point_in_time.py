@@ -15,7 +15,7 @@ from features.surveys import family as surveys
 from features.tables.schema import TABLES
 from features.tickets import family as tickets
 from features.usage import family as usage
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from tests.features.company import DAY, Row, Rows, ago, company, open_tables
 from tests.features.cut_by_hand import LATE, truncated
 from tests.features.one_family import one_family
@@ -33,8 +33,10 @@ def features(
     tables = open_tables(rows, **options)
     if family is None:
         return build_features(tables, [day]).set_index("account_id")
-    spine = build_spine(tables, [day])
-    return spine.join(one_family(FAMILIES[family], tables, spine)).set_index("account_id")
+    observations = build_observations(tables, [day])
+    return observations.join(one_family(FAMILIES[family], tables, observations)).set_index(
+        "account_id"
+    )
 
 
 @pytest.mark.parametrize("days", [-14, 0, 35])
@@ -66,7 +68,7 @@ def _company(*stories: Story) -> Rows:
     return rows
 
 
-def _told(*stories: Story, **options: Any) -> pd.DataFrame:
+def _values(*stories: Story, **options: Any) -> pd.DataFrame:
     """Return the features of each story, in order."""
     return features(_company(*stories), **options).reset_index(drop=True)
 
@@ -95,10 +97,10 @@ def test_what_happens_at_the_date_is_out() -> None:
         "surveys": [_nps(0, 0, 10.0)],
         "subscriptions": [_addon(DAY)],
     }
-    told = _told({}, at)[list(CATALOGUE)]
-    pd.testing.assert_series_equal(told.loc[1], told.loc[0], check_names=False)
+    result = _values({}, at)[list(CATALOGUE)]
+    pd.testing.assert_series_equal(result.loc[1], result.loc[0], check_names=False)
     just_before = {"usage": [_use_at(DAY - timedelta(microseconds=1))]}
-    assert _told(just_before).loc[0, "usage_events_7d"] == 1
+    assert _values(just_before).loc[0, "usage_events_7d"] == 1
 
 
 def test_a_row_counts_from_when_it_reached_us() -> None:
@@ -111,11 +113,11 @@ def test_a_row_counts_from_when_it_reached_us() -> None:
             "subscriptions": [_addon(ago(5), **late)],
         }
 
-    told = _told({}, story(ago(1)), story(DAY), story(ago(-9)))[list(CATALOGUE)]
+    result = _values({}, story(ago(1)), story(DAY), story(ago(-9)))[list(CATALOGUE)]
     names = ["usage_events_28d", "tickets_backlog", "surveys_nps_latest", "products_held"]
-    assert list(told.loc[1, names]) == [1, 1, 10, 2]
+    assert list(result.loc[1, names]) == [1, 1, 10, 2]
     for hidden in (2, 3):
-        pd.testing.assert_series_equal(told.loc[hidden], told.loc[0], check_names=False)
+        pd.testing.assert_series_equal(result.loc[hidden], result.loc[0], check_names=False)
 
 
 def test_never_used_is_null_and_stopped_is_zero() -> None:
@@ -127,24 +129,24 @@ def test_never_used_is_null_and_stopped_is_zero() -> None:
         "usage_seat_utilisation_28d",
         "usage_seats_in_use_daily_28d",
     ]
-    told = _told({"usage": [_use_at(DAY)]}, {"usage": [_use_at(ago(150))]})
-    assert told.loc[0, levels].isna().all()
-    assert (told.loc[1, levels] == 0).all()
+    result = _values({"usage": [_use_at(DAY)]}, {"usage": [_use_at(ago(150))]})
+    assert result.loc[0, levels].isna().all()
+    assert (result.loc[1, levels] == 0).all()
 
 
 def test_stopped_is_zero_where_users_come_summed_up() -> None:
     stopped = [_use_at(ago(150), active_users=7.0)]
     peak = [*stopped, _use_at(ago(20), active_users=5.0), _use_at(ago(10), active_users=6.0)]
     stories: list[Story] = [{"usage": stopped}, {"usage": peak}, {}]
-    told = _told(*stories, without={"usage": {"user_id"}}, family="usage")
+    result = _values(*stories, without={"usage": {"user_id"}}, family="usage")
     for name in ("usage_active_users_28d", "usage_active_users_90d"):
-        assert list(told[name].iloc[:2]) == [0, 6]
-        assert pd.isna(told.loc[2, name])
+        assert list(result[name].iloc[:2]) == [0, 6]
+        assert pd.isna(result.loc[2, name])
     # 5 and 6 users on two days, of whom there were 6 at least.
-    assert told.loc[1, "usage_days_per_user_28d"] == pytest.approx(11 / 6)
-    assert pd.isna(told.loc[0, "usage_days_per_user_28d"])
-    assert told["usage_champions_silent"].isna().all()
-    nobody = _told(*stories, without={"usage": {"user_id", "active_users"}}, family="usage")
+    assert result.loc[1, "usage_days_per_user_28d"] == pytest.approx(11 / 6)
+    assert pd.isna(result.loc[0, "usage_days_per_user_28d"])
+    assert result["usage_champions_silent"].isna().all()
+    nobody = _values(*stories, without={"usage": {"user_id", "active_users"}}, family="usage")
     assert nobody["usage_active_users_28d"].isna().all()
 
 
@@ -169,7 +171,7 @@ def _steady_since(day: float, **first: Any) -> Story:
 
 
 def test_weeks_before_the_records_begin_are_not_silent() -> None:
-    since = {day: _told(_steady_since(day), family="usage")[_HABITS] for day in (125, 126)}
+    since = {day: _values(_steady_since(day), family="usage")[_HABITS] for day in (125, 126)}
     assert len(_HABITS) == 5
     assert since[125].isna().all(axis=None)
     assert since[126].loc[0, "usage_events_trend"] == 0
@@ -178,15 +180,15 @@ def test_weeks_before_the_records_begin_are_not_silent() -> None:
 
 def test_records_that_were_filled_in_reach_back_from_when_they_were_known() -> None:
     known = (_steady_since(200, known_at=at) for at in (ago(1), DAY))
-    told = [_told(story, family="usage")["usage_events_trend"].item() for story in known]
-    assert told[0] == 0
-    assert pd.isna(told[1])
+    result = [_values(story, family="usage")["usage_events_trend"].item() for story in known]
+    assert result[0] == 0
+    assert pd.isna(result[1])
 
 
 def test_of_several_dates_each_has_its_own_reach() -> None:
     tables = open_tables(_company(_steady_since(130)))
-    spine = build_spine(tables, [ago(5), ago(4), DAY])
-    trend = one_family(usage, tables, spine)["usage_events_trend"]
+    observations = build_observations(tables, [ago(5), ago(4), DAY])
+    trend = one_family(usage, tables, observations)["usage_events_trend"]
     assert list(trend.isna()) == [True, False, False]
 
 
@@ -198,11 +200,11 @@ def test_without_an_old_account_there_is_no_fleet() -> None:
 
 def test_an_end_that_lies_ahead_is_unseen() -> None:
     ends = (DAY, ago(-1), ago(-60), ago(1))
-    told = _told(
+    result = _values(
         *({"subscriptions": [_addon(ago(90), ended_at=end)]} for end in ends), family="commercial"
     )
-    assert list(told["mrr"]) == [100, 100, 100, 80]
-    assert list(told["contractions_180d"]) == [0, 0, 0, 1]
+    assert list(result["mrr"]) == [100, 100, 100, 80]
+    assert list(result["contractions_180d"]) == [0, 0, 0, 1]
 
 
 def test_a_notice_is_seen_once_given() -> None:
@@ -214,15 +216,15 @@ def test_a_notice_is_seen_once_given() -> None:
 
 def test_a_notice_of_one_of_two_is_not_leaving() -> None:
     one = {"subscriptions": [_addon(ago(90), notice_at=ago(5))]}
-    assert _told(one, family="commercial").loc[0, "notice_given"] == 0
+    assert _values(one, family="commercial").loc[0, "notice_given"] == 0
 
 
 def test_a_rating_is_seen_once_given() -> None:
     row = _ticket_at(ago(20), solved_at=ago(19), csat=5.0)
     times = (ago(1), DAY, ago(-3))
-    told = _told(*({"tickets": [{**row, "csat_at": time}]} for time in times), family="tickets")
-    assert told.loc[0, "tickets_csat_180d"] == 1
-    assert told.loc[1:, "tickets_csat_180d"].isna().all()
+    result = _values(*({"tickets": [{**row, "csat_at": time}]} for time in times), family="tickets")
+    assert result.loc[0, "tickets_csat_180d"] == 1
+    assert result.loc[1:, "tickets_csat_180d"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -243,19 +245,19 @@ def test_a_rating_without_a_time(missing: set[str], seen: list[bool]) -> None:
         _ticket_at(ago(31), closed_at=ago(1), csat=5.0),
         _ticket_at(ago(30), csat=5.0),
     )
-    told = _told(
+    result = _values(
         *({"tickets": [row]} for row in rows), family="tickets", without={"tickets": missing}
     )
-    assert list(told["tickets_csat_180d"].notna()) == seen
+    assert list(result["tickets_csat_180d"].notna()) == seen
 
 
 def test_a_solution_is_seen_once_found() -> None:
     times = (ago(1), DAY, ago(-3))
-    told = _told(
+    result = _values(
         *({"tickets": [_ticket_at(ago(20), solved_at=time)]} for time in times), family="tickets"
     )
-    assert list(told["tickets_backlog"]) == [0, 1, 1]
-    assert list(told["tickets_resolution_hours_median_90d"].isna()) == [False, True, True]
+    assert list(result["tickets_backlog"]) == [0, 1, 1]
+    assert list(result["tickets_resolution_hours_median_90d"].isna()) == [False, True, True]
 
 
 def test_silent_is_told_of_accounts_that_were_there_for_the_whole_window() -> None:
@@ -264,36 +266,36 @@ def test_silent_is_told_of_accounts_that_were_there_for_the_whole_window() -> No
     for row, age in zip(rows["accounts"], (90, 89, 90, 89), strict=True):
         row["created_at"] = ago(age)
     tables = open_tables(rows)
-    spine = build_spine(tables, [DAY]).assign(usage_active_days_28d=3.0)
-    silent = one_family(tickets, tables, spine)["tickets_silent_90d"]
+    observations = build_observations(tables, [DAY]).assign(usage_active_days_28d=3.0)
+    silent = one_family(tickets, tables, observations)["tickets_silent_90d"]
     assert list(silent.iloc[[0, 2]]) == [1, 0]
     assert silent.iloc[[1, 3]].isna().all()
 
 
 def test_reopened_is_open_again() -> None:
     row = _ticket_at(ago(20), solved_at=ago(15), reopened_at=ago(9))
-    told = _told(
+    result = _values(
         {"tickets": [row]},
         {"tickets": [{**row, "closed_at": ago(3)}]},
         {"tickets": [{**row, "reopened_at": DAY}]},
         family="tickets",
     )
-    assert list(told["tickets_backlog"]) == [1, 0, 0]
-    assert list(told["tickets_reopen_rate_90d"]) == [1, 1, 0]
+    assert list(result["tickets_backlog"]) == [1, 0, 0]
+    assert list(result["tickets_reopen_rate_90d"]) == [1, 1, 0]
 
 
 def test_an_answer_is_seen_once_given() -> None:
-    told = _told(
+    result = _values(
         *({"surveys": [_nps(10, answered, 9.0)]} for answered in (1, 0, -5, None)), family="surveys"
     )
-    assert list(told["surveys_response_rate_180d"]) == [1, 0, 0, 0]
-    assert list(told["surveys_nps_latest"].isna()) == [False, True, True, True]
+    assert list(result["surveys_response_rate_180d"]) == [1, 0, 0, 0]
+    assert list(result["surveys_nps_latest"].isna()) == [False, True, True, True]
 
 
 def test_use_on_the_day_before_is_recent_with_and_without_a_time_of_day() -> None:
     times = (ago(1), ago(0, 3), ago(1, 1), ago(8))
-    told = _told(*({"usage": [_use_at(time)]} for time in times), family="usage")
-    assert list(told["usage_recency_days"]) == [0, 0, 1, 7]
+    result = _values(*({"usage": [_use_at(time)]} for time in times), family="usage")
+    assert list(result["usage_recency_days"]) == [0, 0, 1, 7]
 
 
 def test_required_columns_are_enough() -> None:
@@ -301,9 +303,9 @@ def test_required_columns_are_enough() -> None:
         name: {c.name for c in table.columns if not c.required} for name, table in TABLES.items()
     }
     built = features(company(), without=without)
-    told = built.notna().any()
-    assert told["usage_events_28d"]
-    assert told["tickets_opened_90d"]
-    assert told["mrr"]
-    assert not told["usage_active_users_28d"]
-    assert not told["seats"]
+    result = built.notna().any()
+    assert result["usage_events_28d"]
+    assert result["tickets_opened_90d"]
+    assert result["mrr"]
+    assert not result["usage_active_users_28d"]
+    assert not result["seats"]

@@ -140,8 +140,8 @@ def _life(account: str, age: float, events: list[float]) -> Rows:
 
 def _ticket_of(time: datetime) -> Row:
     later = dict.fromkeys(("first_replied_at", "solved_at", "csat_at"), time + timedelta(hours=3))
-    told = {"priority": "low", "escalated": False, "channel": "email", "requester_id": "u"}
-    return {"opened_at": time, "csat": 4.0, **later, **told}
+    result = {"priority": "low", "escalated": False, "channel": "email", "requester_id": "u"}
+    return {"opened_at": time, "csat": 4.0, **later, **result}
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_an_account_that_fell_silent_still_gets_a_label() -> None:
     rows = random_company(3)
     rows["usage"] = rows["tickets"] = rows["surveys"] = rows["orders"] = []
     tables = open_tables(rows, until=ago(-200))
-    spine = build_features(tables, [DAY])[["account_id", "as_of"]]
-    labels = build_labels(tables, spine)
+    observations = build_features(tables, [DAY])[["account_id", "as_of"]]
+    labels = build_labels(tables, observations)
     assert set(labels["account_id"]) == set(ACCOUNTS)
     assert labels[["churned", "upsold"]].notna().all(axis=None)

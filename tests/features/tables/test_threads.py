@@ -19,7 +19,7 @@ from features import Tables, as_known, build_features
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from features.tables import relations as relations_module
-from features.tables.connection import beside, connect, own_name
+from features.tables.connection import connect, internal_name, with_own_connection
 from tests.features.company import DAY, UNTIL, company, frame
 from tests.features.company import open_tables as from_frames
 
@@ -110,7 +110,7 @@ def test_threads_read_tables_apart_at_the_same_time(tables: Tables) -> None:
             _assert_same_rows(mine, expected)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(read, [tables.apart() for _ in range(THREADS)]))
+        list(pool.map(read, [tables.with_own_connection() for _ in range(THREADS)]))
 
 
 @contextmanager
@@ -136,25 +136,29 @@ def test_features_of_tables_apart_while_the_others_are_read(tables: Tables) -> N
     expected = build_features(tables, [DAY])
     is_known = isinstance(tables.keep_alive, duckdb.DuckDBPyConnection)
     with _busy(tables.keep_alive) if is_known else nullcontext():
-        apart = tables.apart()
-        found = build_features(apart, [DAY])
-    assert apart.observed_until == tables.observed_until
+        own_tables = tables.with_own_connection()
+        found = build_features(own_tables, [DAY])
+    assert own_tables.observed_until == tables.observed_until
     pd.testing.assert_frame_equal(found, expected)
 
 
 def test_tables_apart_outlive_those_they_came_from(tmp_path: Path) -> None:
     tables = _of_database(tmp_path)
-    expected, apart = _rows(tables), tables.apart()
+    expected, own_tables = _rows(tables), tables.with_own_connection()
     del tables
     gc.collect()
-    _assert_same_rows(apart, expected)
+    _assert_same_rows(own_tables, expected)
 
 
 def test_a_connection_beside_another_reads_times_alike(tmp_path: Path) -> None:
     connection = connect("duckdb://", tmp_path, "100MB")
-    told = "SELECT CAST(TIMESTAMPTZ '2025-07-01 10:00:00+02' AS TIMESTAMP)"
-    for each in (connection, beside(connection), beside(beside(connection))):
-        assert each.execute(told).fetchall() == [(datetime(2025, 7, 1, 8),)]
+    result = "SELECT CAST(TIMESTAMPTZ '2025-07-01 10:00:00+02' AS TIMESTAMP)"
+    for each in (
+        connection,
+        with_own_connection(connection),
+        with_own_connection(with_own_connection(connection)),
+    ):
+        assert each.execute(result).fetchall() == [(datetime(2025, 7, 1, 8),)]
 
 
 def _names_of_ours(tables: Tables) -> list[str]:
@@ -193,8 +197,8 @@ def test_the_companys_own_tables_may_be_called_like_ours(
     sources["usage"] = TableSource(table="customer health.raw input usage")
     sources["tickets"] = TableSource(sql='with input as (from "raw input tickets") from input')
     renamed = _open(tmp_path, sources, url="duckdb:///named.duckdb")
-    assert {own_name(name) for name in names.values()} <= {
+    assert {internal_name(name) for name in names.values()} <= {
         f'memory."customer health"."{name}"' for name in _names_of_ours(renamed)
     }
     _assert_same_rows(renamed, expected)
-    _assert_same_rows(renamed.apart(), expected)
+    _assert_same_rows(renamed.with_own_connection(), expected)

@@ -92,8 +92,8 @@ def test_an_account_that_fell_silent_has_a_label() -> None:
 
 def test_labels_keep_the_order_of_the_spine() -> None:
     tables = _tables(_sub(300, -30), {**_sub(300), "account_id": "b"})
-    spine = pd.concat([_spine(DAY, account="b"), _spine(DAY, ago(100))], ignore_index=True)
-    labels = build_labels(tables, spine)
+    observations = pd.concat([_spine(DAY, account="b"), _spine(DAY, ago(100))], ignore_index=True)
+    labels = build_labels(tables, observations)
     assert list(labels["account_id"]) == ["b", "a", "a"]
     assert list(labels["churned"]) == [0.0, 1.0, 0.0]
 

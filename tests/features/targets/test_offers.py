@@ -155,7 +155,7 @@ def test_what_comes_later_changes_no_offer(
     pd.testing.assert_frame_equal(now, then)
 
 
-def _growth(company: Rows, **figures: float) -> pd.Series:
+def _growth(company: Rows, **metrics: float) -> pd.Series:
     features = pd.DataFrame(
         {
             "account_id": ["a"],
@@ -165,7 +165,7 @@ def _growth(company: Rows, **figures: float) -> pd.Series:
             "usage_active_users_90d": [9.0],
             "usage_users_trend": [0.0],
         }
-    ).assign(**figures)
+    ).assign(**metrics)
     found = growth_features(
         open_tables(company),
         features,

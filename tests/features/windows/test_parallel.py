@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.windows.observation_dates import OneDate, SpineDates
-from features.windows.parallel import Shared, processors, side_by_side
+from features.windows.observation_dates import ObservationDates, OneDate
+from features.windows.parallel import CachedValue, processors, run_parallel
 
 
 def test_results_come_in_the_order_of_the_tasks() -> None:
@@ -20,15 +20,15 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
         time.sleep(0.02 if number == 0 else 0.0)
         return number
 
-    assert side_by_side(partial(waits, number) for number in range(7)) == list(range(7))
-    assert side_by_side([]) == []
+    assert run_parallel(partial(waits, number) for number in range(7)) == list(range(7))
+    assert run_parallel([]) == []
 
 
 @pytest.mark.skipif(processors() < 2, reason="needs two processors")
 def test_two_tasks_run_at_the_same_time() -> None:
     # Each waits for the other: one after another they would never meet.
     meets = Barrier(2, timeout=10)
-    assert sorted(side_by_side([meets.wait, meets.wait])) == [0, 1]
+    assert sorted(run_parallel([meets.wait, meets.wait])) == [0, 1]
 
 
 def test_the_first_fault_in_order_is_told() -> None:
@@ -36,7 +36,7 @@ def test_the_first_fault_in_order_is_told() -> None:
         raise ValueError(what)
 
     with pytest.raises(ValueError, match="first"):
-        side_by_side([lambda: None, partial(fails, "first"), partial(fails, "second")])
+        run_parallel([lambda: None, partial(fails, "first"), partial(fails, "second")])
 
 
 def test_what_is_shared_is_made_once() -> None:
@@ -47,8 +47,8 @@ def test_what_is_shared_is_made_once() -> None:
         made.append(1)
         return len(made)
 
-    shared = Shared(slowly)
-    assert side_by_side([shared] * 6) == [1] * 6
+    shared = CachedValue(slowly)
+    assert run_parallel([shared] * 6) == [1] * 6
     assert made == [1]
 
 
@@ -61,14 +61,14 @@ def test_what_could_not_be_made_is_tried_again_by_the_next_that_asks() -> None:
             raise answer
         return answer
 
-    shared = Shared(make)
+    shared = CachedValue(make)
     with pytest.raises(ValueError, match="gone"):
         shared()
     assert shared() == 3
 
 
 def test_each_family_knows_what_those_before_told_of_the_date() -> None:
-    spine = pd.DataFrame(
+    observations = pd.DataFrame(
         {
             "account_id": ["a", "b", "b"],
             "as_of": pd.to_datetime(["2026-01-04", "2026-01-04", "2026-01-11"]),
@@ -81,20 +81,20 @@ def test_each_family_knows_what_those_before_told_of_the_date() -> None:
 
     def more(date: OneDate) -> dict[str, np.ndarray]:
         by_account = {"number": np.array([10.0, 20.0])}
-        return {"more": date.feature("twice") + 1, "unknown": date.feature("x")} | date.laid(
+        return {"more": date.feature("twice") + 1, "unknown": date.feature("x")} | date.broadcast(
             by_account
         )
 
-    dates = SpineDates.of(spine, ["more", "twice", "number", "unknown", "never"])
-    told = dates.told([dates.ahead(twice), more])
-    assert told["more"].tolist() == [3.0, 5.0, 7.0]
-    assert told["number"].tolist() == [10.0, 20.0, 20.0]
-    assert told[["unknown", "never"]].isna().all(axis=None)
+    dates = ObservationDates.of(observations, ["more", "twice", "number", "unknown", "never"])
+    result = dates.result([dates.ahead(twice), more])
+    assert result["more"].tolist() == [3.0, 5.0, 7.0]
+    assert result["number"].tolist() == [10.0, 20.0, 20.0]
+    assert result[["unknown", "never"]].isna().all(axis=None)
 
 
 def test_arrow_has_its_own_memory_again_afterwards() -> None:
     before = pa.default_memory_pool().backend_name
-    assert side_by_side([lambda: pa.default_memory_pool().backend_name]) == ["system"]
+    assert run_parallel([lambda: pa.default_memory_pool().backend_name]) == ["system"]
     with pytest.raises(ZeroDivisionError):
-        side_by_side([lambda: 1 // 0])
+        run_parallel([lambda: 1 // 0])
     assert pa.default_memory_pool().backend_name == before

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.tables.connection import in_memory
-from features.windows.table_columns import NEVER, Lengths, bring_in
+from features.windows.table_columns import NEVER, Lengths, load_columns
 
 _LARGEST = 2**62
 
@@ -35,7 +35,7 @@ def test_a_column_that_is_not_there_is_empty() -> None:
         "SELECT * FROM (VALUES ('b', true, NULL::TIMESTAMP), ('a', NULL, TIMESTAMP '1970-01-02'),"
         " ('c', false, NULL)) AS t(account_id, urgent, replied_at)"
     )
-    brought = bring_in(
+    loaded = load_columns(
         nw.from_native(rows).lazy(),
         pd.Index(["a", "b"], dtype=object),
         optional={
@@ -46,11 +46,11 @@ def test_a_column_that_is_not_there_is_empty() -> None:
             "n": "number",
         },
     )
-    rows_of = {int(account): place for place, account in enumerate(brought.account)}
+    rows_of = {int(account): place for place, account in enumerate(loaded.account)}
     a, b = rows_of[0], rows_of[1]
-    assert [brought["urgent"][a], brought["urgent"][b]] == [-1, 1]
-    assert [brought["replied_at"][a], brought["replied_at"][b]] == [86_400_000_000, NEVER]
-    assert brought["closed"].tolist() == [NEVER] * 2
-    assert brought["by"].tolist() == [-1] * 2
-    assert np.isnan(brought["n"]).all()
-    assert not brought.is_text("by", lambda _: True).any()
+    assert [loaded["urgent"][a], loaded["urgent"][b]] == [-1, 1]
+    assert [loaded["replied_at"][a], loaded["replied_at"][b]] == [86_400_000_000, NEVER]
+    assert loaded["closed"].tolist() == [NEVER] * 2
+    assert loaded["by"].tolist() == [-1] * 2
+    assert np.isnan(loaded["n"]).all()
+    assert not loaded.is_text("by", lambda _: True).any()

@@ -36,8 +36,8 @@ def past(
     names = np.array([f"A{place:03d}" for place in range(accounts)])
     left = rng.random(accounts) < share_left
     churned_at = pd.Timestamp(DATES[-1]) + pd.to_timedelta(rng.integers(1, 80, accounts), unit="D")
-    spine = pd.MultiIndex.from_product([DATES, names], names=["as_of", "account_id"])
-    rows = spine.to_frame(index=False)[["account_id", "as_of"]]
+    observations = pd.MultiIndex.from_product([DATES, names], names=["as_of", "account_id"])
+    rows = observations.to_frame(index=False)[["account_id", "as_of"]]
     ends = pd.Series(churned_at, index=names).where(pd.Series(left, index=names))
     days = (rows["account_id"].map(ends) - rows["as_of"]).dt.days
     rows["churned"] = (days < 90).astype(float)

@@ -52,10 +52,10 @@ def done(folder: Path) -> dict[str, object]:
     finished = run_health("backtest", folder / "health.toml", *FROM)
     assert finished.code == 0, finished.err
     assert "backtest.html" in finished.out
-    figures: dict[str, object] = json.loads(
+    metrics: dict[str, object] = json.loads(
         (folder / "runs" / "backtest" / "backtest.json").read_text()
     )
-    return figures
+    return metrics
 
 
 def test_everything_is_held_against_everything(done: dict[str, object]) -> None:
@@ -63,7 +63,7 @@ def test_everything_is_held_against_everything(done: dict[str, object]) -> None:
     assert isinstance(together, dict)
     assert {"rules", "renewal", "usage", "oracle"} <= set(together["figures"])
     assert together["counts"]["first_date"] >= "2026-02-01"
-    auc = {key: figures["auc"]["value"] for key, figures in together["figures"].items()}
+    auc = {key: metrics["auc"]["value"] for key, metrics in together["figures"].items()}
     assert auc["oracle"] == max(auc.values())
     assert done["measures"]
     assert done["bands"]
@@ -119,7 +119,7 @@ def test_tune_proposes_what_told_better_and_changes_no_configuration(folder: Pat
     assert use.weight > 25
     assert size.weight < 75
     assert config.read_bytes() == before
-    figures = json.loads((folder / "elsewhere" / "tune.json").read_text())["together"]["figures"]
-    assert {"rules", "proposed"} <= set(figures)
-    assert figures["proposed"]["auc"]["value"] > figures["rules"]["auc"]["value"]
+    metrics = json.loads((folder / "elsewhere" / "tune.json").read_text())["together"]["figures"]
+    assert {"rules", "proposed"} <= set(metrics)
+    assert metrics["proposed"]["auc"]["value"] > metrics["rules"]["auc"]["value"]
     assert "# AUC: " in proposal.read_text()

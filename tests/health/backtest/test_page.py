@@ -52,8 +52,8 @@ def test_the_page_needs_nothing_but_itself(rendered: tuple[str, dict[str, object
 def test_figures_are_json_without_what_json_lacks(
     rendered: tuple[str, dict[str, object]],
 ) -> None:
-    _, figures = rendered
-    text = json.dumps(figures, allow_nan=False)
+    _, metrics = rendered
+    text = json.dumps(metrics, allow_nan=False)
     again = json.loads(text)
     assert again["verdict"]["kind"] == "predicts"
     assert again["bands"][0]["name"] == "red"

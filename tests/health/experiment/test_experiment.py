@@ -122,10 +122,10 @@ def test_an_effect_that_is_there_is_found(tmp_path: Path) -> None:
 
 def test_a_small_sample_and_unlike_arms_are_said(tmp_path: Path) -> None:
     found = _only(_company(tmp_path, 40, 40, mrr_gap=30.0))
-    told = " ".join(found.warnings)
-    assert "the arms were not alike before: mrr lies +2" in told
-    assert "too small a sample for churn" in told
-    assert "40 treated and 40 control accounts are known; about 118 in each arm" in told
+    result = " ".join(found.warnings)
+    assert "the arms were not alike before: mrr lies +2" in result
+    assert "too small a sample for churn" in result
+    assert "40 treated and 40 control accounts are known; about 118 in each arm" in result
 
 
 def test_what_is_not_known_yet_counts_for_nobody(tmp_path: Path) -> None:

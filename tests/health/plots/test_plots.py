@@ -50,7 +50,7 @@ DRAWN = {
     "retention": lambda ax: plots.retention({"SMB": CURVE, "Large": CURVE}, ax=ax),
     "calibration": lambda ax: plots.calibration(BINS, ax=ax),
     "lift": lambda ax: plots.lift(BINS, ax=ax),
-    "intervals": lambda ax: plots.figures_with_intervals(INTERVALS, ax=ax, reference=0.5),
+    "intervals": lambda ax: plots.metrics_with_intervals(INTERVALS, ax=ax, reference=0.5),
     "rates": lambda ax: plots.rates(GROUPS, ax=ax, usual=0.13),
     "waterfall": lambda ax: plots.contributions_waterfall(
         pd.Series({"use": 9.0, "csat": -4}), ax=ax

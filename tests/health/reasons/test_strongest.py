@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.catalogue import CATALOGUE, describe
 from health.reasons.reasons import BASELINE, OTHERS, contribution_sums
 from health.reasons.sentences import sentences
-from health.reasons.strongest import spoken_rows
+from health.reasons.strongest import strongest_rows
 
 TERMS = [*list(CATALOGUE)[:6], "segment"]
 
@@ -24,7 +24,7 @@ def _rows(table: np.ndarray, most: int) -> pd.DataFrame:
     inputs = pd.DataFrame({term: np.arange(n, dtype=float) for term in TERMS[:-1]})
     inputs = inputs.assign(segment=["small", None] * (n // 2) + ["small"] * (n % 2))
     inputs["account_id"] = [f"A{i}" for i in range(n)]
-    return spoken_rows("churn", contributions, inputs, most=most, baseline_text="the start")
+    return strongest_rows("churn", contributions, inputs, most=most, baseline_text="the start")
 
 
 @given(
@@ -42,11 +42,11 @@ def test_sums_stay_and_the_strongest_are_told(table: list[list[float]], most: in
     sums = contribution_sums([rows], accounts)["churn"]
     assert sums.to_numpy() == pytest.approx(values.sum(axis=1) - 2.0)
     for place, own in rows.groupby("account_id", sort=False):
-        spoken = own[~own["term"].isin([BASELINE, OTHERS])]
+        strongest = own[~own["term"].isin([BASELINE, OTHERS])]
         all_of_it = np.sort(np.abs(values[int(str(place)[1:])]))[::-1]
-        told = np.abs(spoken["contribution"].to_numpy())
-        assert told == pytest.approx(all_of_it[:most][all_of_it[:most] > 0])
-        left = int((all_of_it > 0).sum()) - len(spoken)
+        result = np.abs(strongest["contribution"].to_numpy())
+        assert result == pytest.approx(all_of_it[:most][all_of_it[:most] > 0])
+        left = int((all_of_it > 0).sum()) - len(strongest)
         others = own.loc[own["term"] == OTHERS, "text"].tolist()
         plural = "s" if left != 1 else ""
         assert others == ([f"{left} smaller influence{plural} together"] if left else [])

@@ -23,8 +23,8 @@ def test_behaviour_and_configuration_stand_apart_and_sum_to_the_change() -> None
     assert rows["Accounts behaved differently"] == ["2", "−2.5"]
     assert rows["The scorecard was changed"] == ["1", "+1.0"]
     assert rows["Data went missing or came back"] == ["1", "+0.5"]
-    figures = [float(row[-1].replace("−", "-")) for row in rows.values()]
-    assert sum(figures) == pytest.approx(changes["change"].sum() / 4)
+    metrics = [float(row[-1].replace("−", "-")) for row in rows.values()]
+    assert sum(metrics) == pytest.approx(changes["change"].sum() / 4)
     assert cause_rows(History(), accounts=4) == []
 
 

@@ -71,8 +71,8 @@ def test_the_parts_sum(rows: list[tuple[int, str, float, float, float, str]]) ->
     parts = changes["behaviour_change"] + changes["configuration_change"]
     np.testing.assert_allclose(parts, changes["published_change"], atol=1e-9)
     book = book_changes(history, changes).dropna(subset=["behaviour_change", "published_change"])
-    told = book["behaviour_change"] + book["configuration_change"] + book["mix_change"]
-    np.testing.assert_allclose(told, book["published_change"], atol=1e-9)
+    result = book["behaviour_change"] + book["configuration_change"] + book["mix_change"]
+    np.testing.assert_allclose(result, book["published_change"], atol=1e-9)
 
 
 def test_one_run_has_no_changes() -> None:

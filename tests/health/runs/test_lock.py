@@ -40,8 +40,8 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def test_a_second_run_leaves_and_a_killed_one_holds_nothing(tmp_path: Path) -> None:
     process = _holder(tmp_path, 60)
-    told = f"another run is at work \\(process {process.pid}\\)"
-    with pytest.raises(HealthError, match=told), only_run(tmp_path, wait=False):
+    result = f"another run is at work \\(process {process.pid}\\)"
+    with pytest.raises(HealthError, match=result), only_run(tmp_path, wait=False):
         pass
     os.kill(process.pid, signal.SIGKILL)
     _end(process)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.scorecard.change import ScoreInputs, split_changes
+from health.scorecard.score import score_with
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Scorecard
 from tests.health.scorecard.random_cards import Inputs, close, inputs, score_settings
@@ -26,7 +27,7 @@ def _sums(changes: pd.DataFrame, accounts: pd.Index) -> pd.Series:
 
 def _both_scored(before: ScoreInputs, now: ScoreInputs) -> tuple[pd.Series, pd.Series]:
     scores = [
-        side.settings.score(side.features.set_index("account_id", drop=False), side.overrides)
+        score_with(side.settings, side.features.set_index("account_id", drop=False), side.overrides)
         for side in (before, now)
     ]
     then, after = (s.score.dropna() for s in scores)

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from health.scorecard.profile import applied_profile, require_known_segments
+from health.scorecard.profile import applied_profile
 from health.scorecard.score import score_health
 from health.settings.config import load_config
+from health.settings.profiles import require_known_segments
 from health.settings.scorecard import Scorecard
 from health.settings.stages import DEFAULT_STAGE_CONFIG
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from features.catalogue import CATALOGUE
 from health.scorecard.bands import band
-from health.scorecard.score import score_health
+from health.scorecard.score import score_health, score_with
 from health.scorecard.weights import weighted_mean
 from health.scoring.health_reasons import health_reasons
 from health.settings.measure import Component, Measure
@@ -95,7 +95,7 @@ def test_bands_begin_exactly_at_their_limit() -> None:
 @settings(deadline=None, max_examples=80)
 @given(score_settings(), inputs())
 def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
-    scores = card.score(data.features, data.overrides)
+    scores = score_with(card, data.features, data.overrides)
     held = scores.score.notna()
     assert scores.score[held].between(0, 100).all()
     assert scores.machine_score.dropna().between(0, 100).all()
@@ -115,10 +115,10 @@ def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
 def test_dates_scored_together_are_scored_as_apart(card: ScoreSettings, data: Inputs) -> None:
     days = [pd.Timestamp("2026-06-07"), pd.Timestamp("2026-06-14")]
     later = data.features.assign(usage_recency_days=data.features["usage_recency_days"] * 0.5)
-    apart = [card.score(f).score.tolist() for f in (data.features, later)]
+    separate = [score_with(card, f).score.tolist() for f in (data.features, later)]
     both = pd.concat([data.features.assign(as_of=days[0]), later.assign(as_of=days[1])])
-    together = card.score(both.set_index("account_id", drop=False)).score
-    close(together, [*apart[0], *apart[1]])
+    together = score_with(card, both.set_index("account_id", drop=False)).score
+    close(together, [*separate[0], *separate[1]])
 
 
 def test_the_default_scorecard_rewards_the_better_account() -> None:

@@ -47,8 +47,8 @@ def test_parts_give_the_same_run(demo: Demo, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(one, other)
     pd.testing.assert_frame_equal(parts.sums, whole.sums)
     listed = set(whole.flags["account_id"])
-    for told in (parts.reasons, parts.whitespace):
-        assert listed <= set(told["account_id"])
+    for result in (parts.reasons, parts.whitespace):
+        assert listed <= set(result["account_id"])
     assert parts.warnings == whole.warnings
 
 

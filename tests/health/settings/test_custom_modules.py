@@ -12,11 +12,11 @@ import pytest
 
 from features import CATALOGUE, Feature, HealthError, OwnFamily, build_features
 from features.custom import catalogue_with
-from features.windows.observations import build_spine
+from features.windows.observations import build_observations
 from health.settings.config import Config, load_config
 from health.settings.custom_features import families_of
 from health.settings.custom_modules import load_module, module_hash
-from health.training.custom_estimators import own_estimator
+from health.training.custom_estimators import custom_estimator
 from tests.features.company import DAY, ago, company, open_tables
 
 NAME = "own_of_tests"
@@ -51,10 +51,10 @@ def test_a_module_is_run_once_and_again_when_it_changes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["json", "numpy", "features"])
 def test_the_name_of_another_module_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text("")
-    there = sys.modules.get(name)
+    present = sys.modules.get(name)
     with pytest.raises(HealthError, match="another module called"):
         load_module(tmp_path, name)
-    assert sys.modules.get(name) is there
+    assert sys.modules.get(name) is present
 
 
 @pytest.mark.parametrize("name", ["absent", "../up", "a.b"])
@@ -116,7 +116,7 @@ def _family(build: object) -> OwnFamily:
 def test_what_build_returns_is_checked(build: object, message: str) -> None:
     tables = open_tables(company())
     with pytest.raises(HealthError, match=message) as refused:
-        _family(build).built(tables, build_spine(tables, [DAY]))
+        _family(build).built(tables, build_observations(tables, [DAY]))
     assert "mine" in str(refused.value)
 
 
@@ -125,7 +125,7 @@ def test_an_account_that_is_not_returned_was_not_measured() -> None:
         return accounts[[]].assign(own_x=2).iloc[:1]
 
     tables = open_tables(company())
-    table = _family(one).built(tables, build_spine(tables, [DAY]))
+    table = _family(one).built(tables, build_observations(tables, [DAY]))
     assert table["own_x"].notna().sum() == 1
 
 
@@ -174,5 +174,5 @@ def test_an_estimator_that_cannot_be_used(
     named = {"churn": {"use": use, "parameters": parameters}}
     config = Config(tables={}, own={"estimators": named}, base=tmp_path)
     with pytest.raises(HealthError, match=message):
-        own_estimator(config, "churn")
-    assert own_estimator(config, "upsell") is None
+        custom_estimator(config, "churn")
+    assert custom_estimator(config, "upsell") is None

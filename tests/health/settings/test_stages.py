@@ -35,7 +35,7 @@ def test_rules_are_read_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stages", "told"),
+    ("stages", "result"),
     [
         (
             '[stages]\ndefault = "x"\n'
@@ -54,6 +54,6 @@ def test_rules_are_read_in_order(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_named(tmp_path: Path, stages: str, told: str) -> None:
-    with pytest.raises(HealthError, match=told):
+def test_a_mistake_is_named(tmp_path: Path, stages: str, result: str) -> None:
+    with pytest.raises(HealthError, match=result):
         _load(tmp_path, stages)

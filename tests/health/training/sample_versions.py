@@ -45,7 +45,7 @@ def candidate(
         groups=own.frame["account_id"],
         times=own.frame["as_of"],
     )
-    told = {
+    result = {
         "trained_until": until,
         "horizon_days": 90,
         "grace_days": 30,
@@ -53,7 +53,7 @@ def candidate(
         "evaluation": {"churn": {"basis": model.basis_}},
         **manifest,
     }
-    version = Version(f"{until}-test", told, {"churn": model})
+    version = Version(f"{until}-test", result, {"churn": model})
     return Candidate(version, held_out_predictions(version.artefacts, {"churn": own}, EMBARGO))
 
 

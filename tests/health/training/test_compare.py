@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from health.training.cohort import AS_IT_STANDS, HELD_OUT, REFITTED, Candidate, needs_rows
+from health.training.cohort import HELD_OUT, REFITTED, UNCHANGED, Candidate, needs_rows
 from health.training.compare import (
     BETTER,
     NO_WORSE,
@@ -46,7 +46,7 @@ def test_a_poor_challenger_is_worse_and_a_poor_champion_is_beaten() -> None:
 def test_on_dates_later_than_all_it_knew_the_champion_is_asked_as_it_stands() -> None:
     old = good("2024-07-01")
     found = compare(old, good())
-    assert found.how == AS_IT_STANDS
+    assert found.how == UNCHANGED
     assert found.dates[0] >= "2024-07-01"
     rows = labelled_rows().frame
     later = rows[(rows["as_of"] >= "2024-07-01") & (rows["as_of"] <= found.dates[1])]

@@ -14,6 +14,7 @@ import pytest
 from scipy.special import logit
 
 from health.business.company import features_of, open_company
+from health.scorecard.score import score_with
 from health.settings.config import load_config
 from health.settings.score import ScoreSettings
 from health.training import registry
@@ -36,8 +37,8 @@ def _write(demo: Demo, folder: Path, kept: int = KEPT) -> Path:
     (folder / "tables").mkdir()
     for table in ("accounts", "subscriptions", "tickets", "surveys", "usage"):
         source = demo.folder / "tables" / (f"{table}/*" if table == "usage" else f"{table}.csv")
-        there = next((demo.folder / "tables").glob(f"{table}*"))
-        read = f"read_parquet('{source}')" if table == "usage" else f"read_csv('{there}')"
+        present = next((demo.folder / "tables").glob(f"{table}*"))
+        read = f"read_parquet('{source}')" if table == "usage" else f"read_csv('{present}')"
         target = folder / "tables" / (f"{table}.parquet" if table == "usage" else f"{table}.csv")
         duckdb.sql(
             f"copy (select * from {read} where account_id <= 'ACC-{kept:05d}' "
@@ -49,7 +50,7 @@ def _write(demo: Demo, folder: Path, kept: int = KEPT) -> Path:
     return folder / "health.toml"
 
 
-def _beside(config: Path, folder: Path, more: str, models: Path) -> Path:
+def _next_to(config: Path, folder: Path, more: str, models: Path) -> Path:
     """Write a configuration of the same tables with more sections, and models elsewhere."""
     text = config.read_text().replace('"tables/', f'"{config.parent}/tables/')
     text = text.replace('models_dir = "models"', f'models_dir = "{models}"')
@@ -94,15 +95,15 @@ def _run(config: Path) -> Path:
 def test_the_risk_is_told_by_the_measures_of_the_score(small: Path) -> None:
     scores = pd.read_parquet(_run(small) / "scores.parquet").set_index("account_id")
     reasons = pd.read_parquet(_run(small) / "reasons.parquet")
-    told = reasons[reasons["output"] == "churn"]
-    sums = told.groupby("account_id")["contribution"].sum().reindex(scores.index)
+    result = reasons[reasons["output"] == "churn"]
+    sums = result.groupby("account_id")["contribution"].sum().reindex(scores.index)
     assert sums.to_numpy() == pytest.approx(logit(scores["churn_probability"]), abs=1e-6)
     # Nobody overrode anything: the lower the health, the higher the risk.
     by_health = scores.dropna(subset="health_score").sort_values("health_score")
     assert (by_health["churn_probability"].diff().dropna() <= 1e-12).all()
     measures = score_measures(load_config(small).score_settings)
-    assert set(told["term"]) <= {*measures, "baseline", "others"}
-    assert told["text"].str.len().gt(0).all()
+    assert set(result["term"]) <= {*measures, "baseline", "others"}
+    assert result["text"].str.len().gt(0).all()
 
 
 def test_the_terms_of_a_past_date_sum_to_its_score(small: Path) -> None:
@@ -110,17 +111,17 @@ def test_the_terms_of_a_past_date_sum_to_its_score(small: Path) -> None:
     training = build_training_set(open_company(config).opened.tables, config)
     day = training.dates[-1]
     features = features_of(open_company(config), day)
-    told = score_terms(features, config.score_settings).set_index(features["account_id"])
-    health = config.score_settings.score(features)
+    result = score_terms(features, config.score_settings).set_index(features["account_id"])
+    health = score_with(config.score_settings, features)
     score = health.score.set_axis(features["account_id"])
-    points = told.filter(like=POINTS).sum(axis=1, min_count=1)
+    points = result.filter(like=POINTS).sum(axis=1, min_count=1)
     assert points.to_numpy() == pytest.approx(score.to_numpy(), nan_ok=True)
-    weights = told.filter(like=WEIGHT).sum(axis=1, min_count=1).dropna()
+    weights = result.filter(like=WEIGHT).sum(axis=1, min_count=1).dropna()
     assert weights.to_numpy() == pytest.approx(1.0)
     # Learnt from is what was known on the date, peers that had given notice among them.
     rows = training.accounts[training.accounts["as_of"] == pd.Timestamp(day)]
-    own = rows.set_index("account_id")[list(told.columns)]
-    pd.testing.assert_frame_equal(own, told.loc[own.index])
+    own = rows.set_index("account_id")[list(result.columns)]
+    pd.testing.assert_frame_equal(own, result.loc[own.index])
 
 
 def test_rules_and_profiles_keep_the_sum(small: Path) -> None:
@@ -137,16 +138,16 @@ def test_rules_and_profiles_keep_the_sum(small: Path) -> None:
     settings = ScoreSettings.model_validate({"scorecard": other})
     company = open_company(load_config(small))
     features = features_of(company, company.data_end)
-    health = settings.score(features)
+    health = score_with(settings, features)
     assert (health.contributions["rule:Hardly used"] < 0).any()
-    told = score_terms(features, settings)
-    points = told.filter(like=POINTS).sum(axis=1, min_count=1)
+    result = score_terms(features, settings)
+    points = result.filter(like=POINTS).sum(axis=1, min_count=1)
     assert points.to_numpy() == pytest.approx(health.score.to_numpy(), nan_ok=True)
     capped = health.contributions["rule:Hardly used"] < 0
     # A measure gives what it earned and its share of the rule, tenure its share alone.
     share = health.contributions["rule:Hardly used"][capped] / 2
-    assert told.loc[capped, f"{POINTS}tenure_days"].to_numpy() == pytest.approx(share.to_numpy())
-    assert (told.loc[capped, f"{WEIGHT}tenure_days"] == 0).all()
+    assert result.loc[capped, f"{POINTS}tenure_days"].to_numpy() == pytest.approx(share.to_numpy())
+    assert (result.loc[capped, f"{WEIGHT}tenure_days"] == 0).all()
 
 
 def test_a_scorecard_changed_since_is_told_and_the_model_keeps_its_own(
@@ -161,7 +162,7 @@ feature = "surveys_nps_latest"
 worst = 0
 best = 10
 """
-    config = _beside(small, tmp_path, other, small.parent / "models")
+    config = _next_to(small, tmp_path, other, small.parent / "models")
     done = call_health("score", config)
     assert done.code == 0, done.err
     assert "the scorecard that it was trained with" in " ".join(done.out.split())
@@ -174,7 +175,7 @@ best = 10
 def test_one_may_be_asked_for_and_is_weighed_against_the_other(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small.parent / "models", tmp_path / "models")
     asked = '[training]\nevery_days = 56\nsmall_model = "few-feature model"\n'
-    config = _beside(small, tmp_path, asked, tmp_path / "models")
+    config = _next_to(small, tmp_path, asked, tmp_path / "models")
     done = call_health("train", config, "--until", "2026-08-02")
     assert done.code == 0, done.err
     said = " ".join(done.out.split())
@@ -185,11 +186,11 @@ def test_one_may_be_asked_for_and_is_weighed_against_the_other(small: Path, tmp_
 
 
 def test_a_backtest_fits_what_would_have_been_published_then(small: Path, tmp_path: Path) -> None:
-    config = _beside(small, tmp_path, "[training]\nevery_days = 56\n", tmp_path / "models")
+    config = _next_to(small, tmp_path, "[training]\nevery_days = 56\n", tmp_path / "models")
     done = call_health("backtest", config, "--from", "2026-07-05")
     assert done.code == 0, done.err
-    told = json.loads((tmp_path / "runs" / "backtest" / "backtest.json").read_text())
-    (fit,) = told["fits"]
+    result = json.loads((tmp_path / "runs" / "backtest" / "backtest.json").read_text())
+    (fit,) = result["fits"]
     assert fit["basis"] == "scorecard" and fit["learnt_until"] <= "2026-03-07"
 
 
@@ -201,7 +202,9 @@ def test_the_score_of_a_version_is_read_from_its_own_scorecard(small: Path) -> N
     # Plain values, whose bytes hang on no hash.
     assert json.loads(json.dumps(kept["scorecard"])) == kept["scorecard"]
     features = features_of(open_company(config), open_company(config).data_end)
-    told = with_score_terms(features, kept)
-    assert set(told.columns) >= set(kept["churn"].feature_names_in_)
-    assert np.isfinite(kept["churn"].decision_function(told[kept["churn"].feature_names_in_])).all()
+    result = with_score_terms(features, kept)
+    assert set(result.columns) >= set(kept["churn"].feature_names_in_)
+    assert np.isfinite(
+        kept["churn"].decision_function(result[kept["churn"].feature_names_in_])
+    ).all()
     assert with_score_terms(features, {}) is features

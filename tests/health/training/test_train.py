@@ -50,8 +50,8 @@ def test_the_same_data_and_seed_give_the_same_manifest(demo: Demo, again: Path) 
     for manifest in (first, second):
         del manifest["version"]
         for judged in manifest["evaluation"].values():
-            for figure in ("oracle_auc", "auc_beside_oracle", "oracle_rows"):
-                judged.pop(figure, None)
+            for metric in ("oracle_auc", "auc_beside_oracle", "oracle_rows"):
+                judged.pop(metric, None)
     assert first == second
 
 

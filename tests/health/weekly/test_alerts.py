@@ -23,7 +23,7 @@ class _Hook(HTTPServer):
     def __init__(self, answer: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
-        self.told: list[Any] = []
+        self.result: list[Any] = []
 
     @property
     def address(self) -> str:
@@ -35,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append(json.loads(body))
+        self.server.result.append(json.loads(body))
         self.send_response(self.server.answer)
         self.end_headers()
 
@@ -67,21 +67,21 @@ def _send(**settings: Any) -> tuple[bool, list[str]]:
     )
     flags = pd.DataFrame({"flag": ["at_risk", "at_risk", "upsell"], "value": [100.0, 50.0, 7.0]})
     said: list[str] = []
-    sent = send_alert(AlertsConfig(**settings), scores, flags, INFO, tell=said.append)
+    sent = send_alert(AlertsConfig(**settings), scores, flags, INFO, describe=said.append)
     return sent, said
 
 
 def test_counts_and_the_biggest_movers(hook: _Hook) -> None:
     assert _send(webhook=hook.address) == (True, [])
-    told = hook.told[0]
-    assert told["event"] == "run_published"
-    assert told["bands"] == {"red": 3, "yellow": 9, "green": 0}
-    assert told["lists"] == {"at_risk": 2, "upsell": 1}
-    assert told["value_at_risk"] == 150.0
-    assert [m["account_id"] for m in told["fell"]] == ["A00", "A01", "A02", "A03", "A04"]
-    assert [m["health_change"] for m in told["rose"]] == [4.0, 3.0, 2.0]
-    assert told["fell"][0]["name"] == "<Big> & Co"
-    assert told["warnings"] == ["old model"]
+    result = hook.result[0]
+    assert result["event"] == "run_published"
+    assert result["bands"] == {"red": 3, "yellow": 9, "green": 0}
+    assert result["lists"] == {"at_risk": 2, "upsell": 1}
+    assert result["value_at_risk"] == 150.0
+    assert [m["account_id"] for m in result["fell"]] == ["A00", "A01", "A02", "A03", "A04"]
+    assert [m["health_change"] for m in result["rose"]] == [4.0, 3.0, 2.0]
+    assert result["fell"][0]["name"] == "<Big> & Co"
+    assert result["warnings"] == ["old model"]
 
 
 def test_slack_takes_one_text_in_which_names_are_no_markup(
@@ -89,7 +89,7 @@ def test_slack_takes_one_text_in_which_names_are_no_markup(
 ) -> None:
     monkeypatch.setenv("HEALTH_HOOK", hook.address)
     assert _send(webhook="$HEALTH_HOOK", shape="slack") == (True, [])
-    (text,) = hook.told[0].values()
+    (text,) = hook.result[0].values()
     assert "*Acme as of 2026-11-01*" in text
     assert "12 accounts: 3 red, 9 yellow, 0 green" in text
     assert "2 at_risk, 1 upsell; EUR 150 at risk" in text

@@ -107,9 +107,9 @@ def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
     assert "2 rows repeat an account_id" in refused.err
     failed = call_health("score", company, "--features", company, "--log-json", "--replace")
     assert failed.code == 2
-    told = json.loads(failed.err.splitlines()[-1])
-    assert (told["event"], told["exit_code"]) == ("failed", 2)
-    assert "feature table" in told["text"]
+    result = json.loads(failed.err.splitlines()[-1])
+    assert (result["event"], result["exit_code"]) == ("failed", 2)
+    assert "feature table" in result["text"]
 
 
 def test_killed_as_cron_would_see_it(company: Path) -> None:

@@ -15,7 +15,7 @@ from features.reading.source import TableSummary
 from health.reasons.reasons import contribution_sums
 from health.settings.weekly import GatesConfig
 from health.training.reference import reference_ranges
-from health.weekly.gates import Gate, accept, check_figures, refuse_unknown_gates
+from health.weekly.gates import Gate, accept, check_counts, refuse_unknown_gates
 from health.weekly.shift_gates import Before, drift_of, drift_warnings, shift_gates
 from health.weekly.stability import chance_index, stability_index
 from health.weekly.table_gates import freshness_gates, row_gates
@@ -85,9 +85,9 @@ def test_stability_index_is_zero_of_itself_and_symmetric(counts: list[int]) -> N
     shares = np.array(counts) / sum(counts)
     even = np.full(len(shares), 1 / len(shares))
     assert stability_index(shares, shares, least=1e-3) == pytest.approx(0.0)
-    there = stability_index(shares, even, least=1e-3)
-    assert there >= 0
-    assert there == pytest.approx(stability_index(even, shares, least=1e-3))
+    present = stability_index(shares, even, least=1e-3)
+    assert present >= 0
+    assert present == pytest.approx(stability_index(even, shares, least=1e-3))
 
 
 def test_chance_alone_stays_below_the_limit() -> None:
@@ -260,7 +260,7 @@ def test_contributions_that_do_not_sum_fail_whatever_is_accepted() -> None:
     reasons = pd.DataFrame(
         {"account_id": ["A", "B"], "output": "health", "contribution": [60.0, 39.0]}
     )
-    gates = check_figures(scores, contribution_sums([reasons], scores["account_id"]))
+    gates = check_counts(scores, contribution_sums([reasons], scores["account_id"]))
     assert _failed(gates) == ["health contributions sum"]
     assert _failed(accept(gates, ["fleet_shift"])) == ["health contributions sum"]
 

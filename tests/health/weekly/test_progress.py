@@ -36,8 +36,8 @@ def test_plain_lines_carry_the_time() -> None:
 def test_json_lines_are_objects() -> None:
     stream = io.StringIO()
     _work(Lines(stream, _clock, as_json=True))
-    begun, said, ended = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert begun == {
+    started, said, ended = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert started == {
         "time": "2026-11-01T04:00:05Z",
         "event": "step_begun",
         "text": "score …",

@@ -47,20 +47,20 @@ class Own(ClassifierMixin, BaseEstimator):
 def test_reasons_sum_to_the_log_odds_and_keep_the_index(rows: Rows, estimator: Any) -> None:
     model = AnyClassifier(estimator).fit(rows.X, rows.y)
     asked = rows.X.iloc[:40]
-    told = model.contributions(asked)
-    np.testing.assert_allclose(told.sum(axis=1), model.decision_function(asked), atol=1e-9)
-    assert list(told.columns) == [*rows.X.columns, "baseline"]
-    assert told.index.equals(asked.index)
-    assert told["baseline"].nunique() == 1
+    result = model.contributions(asked)
+    np.testing.assert_allclose(result.sum(axis=1), model.decision_function(asked), atol=1e-9)
+    assert list(result.columns) == [*rows.X.columns, "baseline"]
+    assert result.index.equals(asked.index)
+    assert result["baseline"].nunique() == 1
 
 
 def test_for_an_additive_model_sampling_is_exact(rows: Rows) -> None:
     X = rows.X[["tickets", "noise"]]
     model = AnyClassifier(LogisticRegression()).fit(X, rows.y)
     slopes = model.estimator_.coef_[0]
-    told = model.contributions(X.iloc[:20])
+    result = model.contributions(X.iloc[:20])
     expected = slopes[0] * (X["tickets"].iloc[:20] - X["tickets"].median())
-    np.testing.assert_allclose(told["tickets"], expected, atol=1e-9)
+    np.testing.assert_allclose(result["tickets"], expected, atol=1e-9)
 
 
 def test_the_typical_account_has_no_reasons(rows: Rows) -> None:
@@ -93,8 +93,8 @@ def test_it_stands_in_a_churn_model_and_is_calibrated(rows: Rows) -> None:
     model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)
     assert model.basis_ == "model"
     assert isinstance(model.model_, AnyClassifier)
-    told = model.contributions(rows.X)
-    np.testing.assert_allclose(told.sum(axis=1), model.decision_function(rows.X), atol=1e-9)
+    result = model.contributions(rows.X)
+    np.testing.assert_allclose(result.sum(axis=1), model.decision_function(rows.X), atol=1e-9)
 
 
 def test_clone_pipeline_and_cross_validation(rows: Rows) -> None:

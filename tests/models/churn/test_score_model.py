@@ -54,13 +54,13 @@ def test_the_risk_falls_with_the_score_and_its_reasons_are_the_score_s() -> None
     assert list(parts.columns) == [*MEASURES, "baseline"]
     logit = model.decision_function(rows.X)
     assert np.allclose(parts.sum(axis=1), logit, rtol=0, atol=1e-12)
-    told = score.notna()
-    assert logit[told] == pytest.approx(
-        (model.intercept_ + model.slope_ * (score - model.mean_))[told].to_numpy()
+    result = score.notna()
+    assert logit[result] == pytest.approx(
+        (model.intercept_ + model.slope_ * (score - model.mean_))[result].to_numpy()
     )
     # Without a score nothing is known but the mean; without data a measure says nothing.
-    assert (parts.loc[~told, list(MEASURES)] == 0).all(axis=None)
-    empty = told & (rows.X[f"{WEIGHT}calls"] == 0)
+    assert (parts.loc[~result, list(MEASURES)] == 0).all(axis=None)
+    empty = result & (rows.X[f"{WEIGHT}calls"] == 0)
     assert empty.any() and (parts.loc[empty, "calls"] == 0).all()
 
 

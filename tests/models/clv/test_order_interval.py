@@ -70,9 +70,9 @@ def test_futures_drawn_by_their_causes_have_the_expected_mean(
     totals = drawn_totals(history, many, spend)
     assert totals.mean() == pytest.approx((expected * spend.expected(history)).mean(), rel=0.02)
     for n in (1, 2, 5, 20):
-        told = purchases.at_least(history["repeats"], history["age_weeks"], WEEKS, n)
-        told = told * purchases.alive(history)
-        assert (many >= n).mean(axis=1) == pytest.approx(told, abs=0.03)
+        result = purchases.at_least(history["repeats"], history["age_weeks"], WEEKS, n)
+        result = result * purchases.alive(history)
+        assert (many >= n).mean(axis=1) == pytest.approx(result, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_where_each_purchase_is_worth_the_same_their_number_decides(
     assert spend.basis_ == "mean spend"
     many = drawn_purchases(history, purchases)
     found = value_range(equal, purchases, spend, WEEKS)
-    for tail, told in ((0.975, found.low), (0.025, found.high)):
-        count = np.round(told / spend.expected(equal))[:, None]
+    for tail, result in ((0.975, found.low), (0.025, found.high)):
+        count = np.round(result / spend.expected(equal))[:, None]
         # The least number that is exceeded in no more than the tail.
         assert (many > count).mean(axis=1).max() < tail + 0.009
         assert (many >= count).mean(axis=1).min() > tail - 0.009

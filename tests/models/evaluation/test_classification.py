@@ -99,9 +99,9 @@ def test_ranking_by_something_else_leaves_the_calibration() -> None:
 
 def test_without_events_a_figure_is_none_in_json() -> None:
     result = evaluate(np.zeros(50), np.full(50, 0.1))
-    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert told["auc"] == {"value": None, "low": None, "high": None}
-    assert told["brier"]["value"] == pytest.approx(0.01)
+    found_values = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert found_values["auc"] == {"value": None, "low": None, "high": None}
+    assert found_values["brier"]["value"] == pytest.approx(0.01)
 
 
 @settings(deadline=None, max_examples=40)

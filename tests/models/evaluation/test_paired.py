@@ -37,8 +37,8 @@ def test_a_model_does_not_differ_from_itself_and_a_random_one_is_surely_worse() 
 def test_resampling_both_at_once_is_narrower_than_each_by_itself() -> None:
     near = expit(TRUTH - 1 + RNG.normal(scale=0.1, size=500))
     paired = evaluate_paired(Y, GOOD, near, groups=GROUPS).auc.difference
-    apart = evaluate_paired(Y, BAD, near, groups=GROUPS).auc.difference
-    assert paired.high - paired.low < (apart.high - apart.low) / 4
+    difference = evaluate_paired(Y, BAD, near, groups=GROUPS).auc.difference
+    assert paired.high - paired.low < (difference.high - difference.low) / 4
 
 
 def test_one_class_is_refused() -> None:

@@ -49,9 +49,9 @@ def test_what_comes_is_told_by_more_than_the_labels_could(model: GlassBoxClassif
     plain = fitted([])
     assert model.has_outlook_ and not plain.has_outlook_
     later, left = company(3000, seed=2)
-    told = roc_auc_score(left, model.decision_function(later[[*SIGNALS, "use"]]))
+    result = roc_auc_score(left, model.decision_function(later[[*SIGNALS, "use"]]))
     alone = roc_auc_score(left, plain.decision_function(later[[*SIGNALS, "use"]]))
-    assert told > alone + 0.01
+    assert result > alone + 0.01
 
 
 def test_contributions_stay_exact(model: GlassBoxClassifier) -> None:
@@ -90,9 +90,9 @@ def test_behaviours_of_opposite_directions_do_not_cancel() -> None:
     model.fit(known[names], left, **options)
     plain = GlassBoxClassifier(outlook_of=[], interactions=0).fit(known[names], left, **options)
     later, left = both(3000, 2)
-    told, alone = (roc_auc_score(left, m.decision_function(later[names])) for m in (model, plain))
+    result, alone = (roc_auc_score(left, m.decision_function(later[names])) for m in (model, plain))
     assert model.has_outlook_
-    assert told > alone + 0.01
+    assert result > alone + 0.01
 
 
 def test_the_mean_ahead_is_the_accounts_own() -> None:

@@ -26,15 +26,15 @@ def test_figures_are_those_of_the_single_measures_and_the_truth_wins() -> None:
     true = np.exp(-hazard[:, None] * TIMES)
     flat = np.tile(true.mean(axis=0), (len(time), 1))
     found = compare_curves(time, died, {"flat": flat, "true": true}, TIMES)
-    told = found["true"]
-    assert told.concordance.value == pytest.approx(concordance(time, hazard, died), abs=1e-6)
-    assert told.integrated_brier.value == pytest.approx(
+    result = found["true"]
+    assert result.concordance.value == pytest.approx(concordance(time, hazard, died), abs=1e-6)
+    assert result.integrated_brier.value == pytest.approx(
         integrated_brier_score(time, died, true, TIMES), abs=1e-6
     )
     assert found["flat"].concordance.value == 0.5
-    assert told.concordance_against_first.low > 0
-    assert told.integrated_brier_against_first.high < 0
-    assert told.concordance.low < told.concordance.value < told.concordance.high
+    assert result.concordance_against_first.low > 0
+    assert result.integrated_brier_against_first.high < 0
+    assert result.concordance.low < result.concordance.value < result.concordance.high
 
 
 def test_of_very_many_accounts_some_are_drawn_and_the_same_each_time() -> None:
