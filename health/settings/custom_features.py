@@ -25,6 +25,6 @@ def _family(folder: Path, name: str) -> OwnFamily:
             "an own module of features needs FEATURES, a tuple of features.Feature, and a "
             "function build(tables, as_of, accounts)",
             where=str(folder / f"{name}.py"),
-            fix="add what is missing; the README has an example",
+            fix="add what is missing; models/README.md has an example",
         )
     return OwnFamily(name, tuple(features), build)
