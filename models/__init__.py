@@ -1,4 +1,4 @@
-"""Probabilities, curves and money from feature rows: pandas in and out, scikit-learn's habits."""
+"""Feature rows turned into probabilities, curves and money, by scikit-learn conventions."""
 
 from models.base.inputs import ModelInputError
 from models.base.splits import TimeSplit

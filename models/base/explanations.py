@@ -8,7 +8,7 @@ import pandas as pd
 
 from models.base.calibration import BASELINE
 
-#: What stands between the names of a pair.
+#: The separator between the names of a pair.
 PAIR = " & "
 
 

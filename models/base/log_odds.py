@@ -1,4 +1,4 @@
-"""Two-class models that say log-odds: probabilities and classes follow from these alone."""
+"""Two-class models that return log-odds, from which probabilities and classes follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any scikit-learn classifier, with reasons that sum to what it said."""
+"""Any scikit-learn classifier, with reasons that sum to its prediction."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SUMS_TO = 1e-6
 
 
 class AnyClassifier(LogOddsClassifier):
-    """A classifier with ``predict_proba``, made to speak as the glass box does.
+    """A classifier with ``predict_proba``, with the interface of the glass box.
 
     Texts become one column a value; numbers go as they are, except that an estimator which
-    refuses NaN gets the median and a column that says what was missing.
+    refuses NaN gets the median and a column that marks missing values.
 
     Its reasons: where the estimator has ``contributions(X)`` of its own (a column a term and
     ``baseline``, summing to ``decision_function``), these. Else Shapley values sampled over a
@@ -155,7 +155,7 @@ class AnyClassifier(LogOddsClassifier):
         if BASELINE not in result.columns or (difference > _SUMS_TO).any():
             raise ModelInputError(
                 f"contributions must have a column {BASELINE!r} and sum to decision_function; "
-                f"they are up to {float(difference.max()):.2g} apart",
+                f"they differ by up to {float(difference.max()):.2g}",
                 where=type(self.estimator_).__name__,
                 fix="mend the estimator, or take its contributions away to have them sampled",
             )
@@ -185,7 +185,7 @@ class AnyClassifier(LogOddsClassifier):
         return pd.DataFrame(columns)[list(frame.columns)]
 
     def _orders(self, names: list[str]) -> list[list[str]]:
-        """Draw orders, each beside its reverse: what acts late in one acts early in the other."""
+        """Draw orders, each with its reverse: what is late in one is early in the other."""
         rng = np.random.default_rng(self.seed)
         drawn = [list(rng.permutation(names)) for _ in range(self.n_orders // 2)]
         return [order for one in drawn for order in (one, one[::-1])]

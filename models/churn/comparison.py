@@ -47,7 +47,7 @@ def compare_in_time(
     Returns
     -------
     pd.DataFrame, shape = (n_candidates, 15)
-        A row a candidate; columns (figure, value / low / high) with 95 % intervals from a
+        A row per candidate; columns (metric, value / low / high) with 95 % intervals from a
         bootstrap over accounts. All NaN where too few events were left to test on.
     """
     frame = feature_frame(X)

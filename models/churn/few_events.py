@@ -1,4 +1,4 @@
-"""What stands in for the glass box where events are few, or where nothing predicts them."""
+"""Models that replace the glass box where events are few, or where nothing predicts them."""
 
 from __future__ import annotations
 

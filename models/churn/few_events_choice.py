@@ -47,7 +47,7 @@ class SmallChoice:
 
 
 class SmallModelClassifier(LogOddsClassifier):
-    """The score alone or a few features, whichever foretells other accounts' later rows better.
+    """The score alone or a few features, whichever predicts other accounts' later rows better.
 
     Both are fitted on earlier rows of some accounts, and their log loss is compared on later rows
     of the others. The few features are taken only where they do better by more than a standard
@@ -125,7 +125,7 @@ class SmallModelClassifier(LogOddsClassifier):
         if self.use != AUTO:
             return SmallChoice(self.use, "as the configuration asks", {})
         for name, other, lacking in (
-            (SCORE, FEW, "no score that tells rows apart"),
+            (SCORE, FEW, "no score that separates rows"),
             (FEW, SCORE, "none of the features looked for"),
         ):
             try:

@@ -150,7 +150,7 @@ def try_in_time(
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What models said of rows that they had not been fitted on.
+    """Predictions for rows that the models had not been fitted on.
 
     Attributes
     ----------
@@ -240,7 +240,7 @@ def _on_unseen_accounts(
     n_folds: int,
     seed: int,
 ) -> Interval | None:
-    """Return the AUC on later rows, each told by a model of other accounts' earlier rows."""
+    """Return the AUC on later rows, each scored by a model of other accounts' earlier rows."""
     if min(len(np.unique(codes)) for codes in (rows.codes, rows.codes[split[1]])) < n_folds:
         return None
     folds = account_folds_of(rows.target, rows.codes, n_folds=n_folds, seed=seed)

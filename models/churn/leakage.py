@@ -1,4 +1,4 @@
-"""Features that know the answer: one that alone tells the event apart is too good to be true."""
+"""Features that know the answer: one that separates the event alone is too good to be true."""
 
 from __future__ import annotations
 

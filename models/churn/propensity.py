@@ -48,9 +48,9 @@ class PropensityModel(LogOddsClassifier):
     """Probability that an account does something within the horizon, with exact reasons.
 
     ``fit`` counts the accounts with the event and chooses: a glass box from 50, a small
-    regularised model from 10 (on few features or, where `X` tells an overall score, on that
+    regularised model from 10 (on few features or, where `X` contains an overall score, on that
     alone, whichever does better), no probability below. It then tests that choice on later
-    dates, calibrates it there, and fits it again on everything. Where the test does not tell
+    dates, calibrates it there, and fits it again on everything. Where the test does not separate
     the model from chance, the base rate is published instead.
 
     Parameters
@@ -67,11 +67,11 @@ class PropensityModel(LogOddsClassifier):
         Folds of accounts in which the last block of dates is tested once more, by models that
         have not seen any row of the fold's accounts; 0 for none.
     peer_column : str, optional
-        The feature that names the peer group, whose base rate stands in for a model.
+        The feature that names the peer group, whose base rate replaces a model.
     few_features : sequence of str, optional
         Candidates for the small model, best first.
     small_model : str
-        ``"auto"``, or which small model to take where `X` tells a score: ``"scorecard"``,
+        ``"auto"``, or which small model to use where `X` contains a score: ``"scorecard"``,
         ``"few-feature model"``.
     leakage_auc : float
         A feature that alone reaches this AUC is reported in ``leakage_``.
@@ -87,7 +87,7 @@ class PropensityModel(LogOddsClassifier):
     basis_ : str
         ``"model"``, ``"few-feature model"``, ``"scorecard"``, ``"base rate"`` or ``"none"``.
     score_measures_ : list of str
-        The measures of an overall score that `X` tells.
+        The measures of an overall score that `X` contains.
     small_choice_ : SmallChoice or None
         Where `basis_` is one of two small models, which and why.
     has_signal_ : bool
@@ -161,7 +161,7 @@ class PropensityModel(LogOddsClassifier):
             The account of every row; every row its own if missing.
         times : array-like, shape = (n_samples,), optional
             The as_of of every row. Without it, or with too short a history, the test leaves
-            out accounts instead of later dates, and ``reasons_`` says so.
+            out accounts instead of later dates, and ``reasons_`` reports it.
 
         Raises
         ------
@@ -302,6 +302,6 @@ class PropensityModel(LogOddsClassifier):
 
 
 def _unlabelled(frame: pd.DataFrame) -> LabelledRows:
-    """Stand in where no outcome is known yet: the features' names are all that is learnt."""
+    """Learn only the features' names: a placeholder while no outcome is known."""
     nothing = np.zeros(len(frame), dtype=np.int64)
     return LabelledRows(frame, nothing, nothing)

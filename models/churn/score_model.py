@@ -23,7 +23,7 @@ _LEAST_SPREAD = 1e-9
 
 
 def score_columns(measures: Sequence[str]) -> list[str]:
-    """Return the columns that a score is told by."""
+    """Return the columns that contain a score."""
     return [f"{kind}{name}" for kind in (POINTS, WEIGHT) for name in measures]
 
 
@@ -39,7 +39,7 @@ class ScoreClassifier(LogOddsClassifier):
 
     The risk may only fall as the score rises. A row without a score takes the mean. The reasons
     are those of the score itself: a measure gives slope × (its points − its weight × the mean
-    score), so one that stands where the score usually does gives nothing, and one without data,
+    score), so one at the usual level adds nothing, and one without data,
     which has no weight, gives nothing either.
 
     Parameters
@@ -83,7 +83,7 @@ class ScoreClassifier(LogOddsClassifier):
         ridge = LogisticRegression(C=self.strength).fit(scaled[:, None], target)
         self.slope_, self.intercept_ = float(ridge.coef_[0, 0]) / spread, float(ridge.intercept_[0])
         if self.slope_ > 0:
-            # A score that points the wrong way tells nothing.
+            # A score that points the wrong way is ignored.
             self.slope_, self.intercept_ = 0.0, float(logit(target.mean()))
         self.calibration_ = Calibration()
         return self

@@ -1,4 +1,4 @@
-"""How good probabilities are: figures with 95 % intervals from a bootstrap over accounts."""
+"""Metrics of probabilities, with 95 % intervals from a bootstrap over accounts."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return nested dictionaries and lists for JSON; an undefined figure is None."""
+        """Return nested dictionaries and lists for JSON; an undefined metric is None."""
         result: dict[str, Any] = plain(asdict(self))
         return result
 
@@ -162,7 +162,7 @@ def _date_codes(times: Any) -> IntArray:
 
 
 class _Measures:
-    """All figures for a matrix of row weights, (n_resamples, n_samples), at once."""
+    """All metrics for a matrix of row weights, (n_resamples, n_samples), at once."""
 
     def __init__(
         self,

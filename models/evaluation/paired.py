@@ -1,4 +1,4 @@
-"""Two models on the same rows: how far apart they are, resampling accounts for both at once."""
+"""Two models on the same rows: their difference, resampling accounts for both at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.evaluation.ranking import Interval, RankingMeasures, resampled_weigh
 
 @dataclass(frozen=True)
 class Paired:
-    """A figure of two models, and of the second less the first with its 95 % interval."""
+    """A metric of two models, and the second minus the first with its 95 % interval."""
 
     first: float
     second: float
@@ -89,7 +89,7 @@ def evaluate_paired(
     codes = group_codes(groups, n)
     models = [_Metrics(target, *own) for own in zip(p, rank, strict=True)]
     point = np.stack([model(np.ones((1, n))) for model in models])[..., 0]
-    # Both figures of both models in each resample: (2, 2, n_resamples).
+    # Both metrics of both models in each resample: (2, 2, n_resamples).
     drawn = np.concatenate(
         [np.stack([m(w) for m in models]) for w in resampled_weights(codes, n_resamples, seed)],
         axis=-1,
@@ -114,7 +114,7 @@ class _Metrics:
         self.row_loss = -np.log(np.where(target == 1, sure, 1 - sure))
 
     def __call__(self, weights: FloatArray) -> FloatArray:
-        """Return both figures, shape = (2, n_resamples)."""
+        """Return both metrics, shape = (2, n_resamples)."""
         loss = weights @ self.row_loss / weights.sum(axis=1)
         return np.stack([self.ranking(weights)["auc"], loss])
 

@@ -1,6 +1,6 @@
 """How well a ranking finds the events, for many resamples of the accounts at once.
 
-Rows with the same score are one block, of which a list takes a share, so that no figure hangs on
+Rows with the same score are one block, of which a list takes a share, so no metric depends on
 the order of the rows.
 """
 
@@ -19,7 +19,7 @@ _CHUNK_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the 95 % interval about it; NaN where it is not defined."""
+    """A metric with its 95 % interval; NaN where it is not defined."""
 
     value: float
     low: float
@@ -61,7 +61,7 @@ def resampled_weights(codes: IntArray, n_resamples: int, seed: int) -> Iterator[
 
 @dataclass(frozen=True)
 class Ties:
-    """Rows in falling order of a score, cut where it (or the list they stand on) changes."""
+    """Rows in falling order of a score, cut where it (or the list they belong to) changes."""
 
     order: IntArray
     starts: IntArray
@@ -88,7 +88,7 @@ class RankingMeasures:
     score : array, shape = (n_samples,)
         What rows are ranked by, highest first; no NaN.
     lists : array, shape = (n_samples,)
-        The list each row may stand on, as a number: one a date, or one a date and CSM.
+        The list each row may be on, as a number: one per date, or one per date and CSM.
     capacity : int or array, shape = (n_samples,)
         Rows each list has room for; by row where lists differ.
     """
@@ -105,7 +105,7 @@ class RankingMeasures:
         self.first_of_list = np.searchsorted(tie_lists, tie_lists)
 
     def __call__(self, weights: FloatArray) -> dict[str, FloatArray]:
-        """Return each figure for each row of `weights`, (n_resamples, n_samples)."""
+        """Return each metric for each row of `weights`, (n_resamples, n_samples)."""
         rows = self.pooled.sums(weights)
         events = self.pooled.sums(weights * self.target)
         precision, recall = self._at_capacity(weights)

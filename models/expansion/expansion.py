@@ -8,9 +8,9 @@ from models.churn.propensity import PropensityModel
 
 
 class ExpansionModel(PropensityModel):
-    """`PropensityModel` of buying more: a higher step of what is held, or a product not held.
+    """`PropensityModel` of buying more: a higher step of an owned product, or a product not owned.
 
-    Fit one a product on the rows where the product was not held and could have been bought.
+    Fit one per product on the rows where it was not owned and could have been bought.
     """
 
     outcome: ClassVar[str] = "bought"

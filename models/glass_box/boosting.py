@@ -1,4 +1,4 @@
-"""Boosted trees that may not mix features, read off as tables."""
+"""Boosted trees that may not mix features, read out as tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class BoostingOptions:
-    """How a bag is boosted; the words are those of scikit-learn's HistGradientBoosting."""
+    """How a bag is boosted; the names are those of scikit-learn's HistGradientBoosting."""
 
     learning_rate: float
     max_rounds: int
@@ -48,7 +48,7 @@ class BoostedBags:
     rounds : int
         Where the log loss of the held-out rows is lowest, the mean over bags.
     held_out : array, shape = (n_samples,)
-        Log-odds of every row by the bag that has not seen it, after `rounds`.
+        Log-odds of every row, from the bag that has not seen it, after `rounds`.
     """
 
     models: tuple[Any, ...]
@@ -58,12 +58,12 @@ class BoostedBags:
     held_out: FloatArray
 
     def tables(self, bins: Sequence[FeatureBins]) -> AdditiveTables:
-        """Read the mean of the models off as tables, by asking for one cell after the other."""
+        """Read out the mean of the models as tables, one cell after the other."""
         probes, answers = self._answers(bins)
         return probes.tables(np.mean(answers, axis=0), bins)
 
     def tables_of_bags(self, bins: Sequence[FeatureBins]) -> list[AdditiveTables]:
-        """Read each model off as tables of its own."""
+        """Read out each model as separate tables."""
         probes, answers = self._answers(bins)
         return [probes.tables(answer, bins) for answer in answers]
 
@@ -98,7 +98,7 @@ def boost_bags(
         The fold of every row, 0 … n_bags − 1. A bag whose other rows lack a class learns from
         all.
     bins : sequence of FeatureBins
-        What the numbers stand for.
+        The bins that the numbers refer to.
     pairs : sequence of (int, int)
         Features that may meet in a tree; by default none, so that the model is a sum of curves.
     directions : sequence of int, optional
@@ -188,7 +188,7 @@ def _with_gaps(codes: Any, sizes: Sequence[int]) -> FloatArray:
 class _Probes:
     """The rows to ask a model for, and how its tables follow from the answers.
 
-    The model is a sum of functions of one or two features. So with all others held at the
+    The model is a sum of functions of one or two features. With all others fixed at the
     reference, f(a) − f is the curve of a, and f(a, b) − f(a) − f(b) + f the rest of a pair.
     """
 

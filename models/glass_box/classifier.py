@@ -28,9 +28,9 @@ class GlassBoxClassifier(LogOddsClassifier):
     """Two-class additive model: log-odds = baseline + one curve a feature + a few chosen pairs.
 
     Scikit-learn's histogram boosting, in which a tree may not mix features (but for the pairs),
-    is fitted once a fold of accounts and averaged; being a sum, it is read off as tables, so
-    that a row's contributions are looked up, not estimated. The number of rounds and whether
-    the pairs stay is what the held-out accounts say.
+    is fitted once per fold of accounts and averaged. Because it is a sum, it is read out as
+    tables, so a row's contributions are looked up, not estimated. Held-out accounts determine
+    the number of rounds and whether the pairs stay.
 
     Parameters
     ----------
@@ -49,18 +49,18 @@ class GlassBoxClassifier(LogOddsClassifier):
     l2 : float
         Penalty on the height of a step.
     feature_share : float
-        Share of the features, drawn anew, among which a split is chosen: features that tell
-        the same share the credit.
+        Share of the features, drawn anew, among which a split is chosen: features with the
+        same information share the credit.
     outer_bags : int
         Models averaged; each leaves out a fold of accounts.
     monotone : mapping of str to int, optional
         Direction of a feature's curve: 1 where the event may only grow more likely with the
         feature, −1 where only less.
     outlook_of : sequence of str, optional
-        Features whose level in the coming months may be foretold from all features, as one more
-        line (see `models.outlook`), unless held-out accounts are told worse by it. Needs
-        `times` in ``fit``. By default those that the catalogue makes from usage, tickets and
-        surveys; an empty sequence for none.
+        Features whose level in the coming months is predicted from all features, as one more
+        line (see `models.glass_box.outlook`), kept unless it makes predictions for held-out
+        accounts worse. Needs `times` in ``fit``. Default: the features that the catalogue makes
+        from usage, tickets and surveys; an empty sequence for none.
     seed : int
         The same data and seed give the same model, whatever `n_jobs`.
     n_jobs : int
@@ -77,7 +77,7 @@ class GlassBoxClassifier(LogOddsClassifier):
     rounds_ : int
         Boosting rounds kept.
     has_outlook_ : bool
-        Whether the curves hold an outlook.
+        Whether the curves contain an outlook.
     calibration_ : Calibration
         Applied to the log-odds; none until `calibrate` finds one that helps.
     """
@@ -247,7 +247,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         Parameters
         ----------
         X, y, groups
-            As in `fit`; `y` may hold the event or its absence alone.
+            As in `fit`; `y` may contain one class only.
         """
         check_is_fitted(self)
         event = np.asarray(y) == self.classes_[1]
@@ -307,9 +307,9 @@ def strongest_features(tables: AdditiveTables, codes: Codes) -> IntArray:
 
 
 def helps(before: FloatArray, after: FloatArray, target: IntArray, groups: IntArray) -> bool:
-    """Tell whether log-odds lower the log loss by more than two standard errors over accounts.
+    """Return whether log-odds lower the log loss by more than two standard errors over accounts.
 
-    The pairs were chosen on the same rows, so that a little less of a loss is no proof.
+    The pairs were chosen on the same rows, so a slightly lower loss proves nothing.
     """
     gain = row_log_loss(target, before) - row_log_loss(target, after)
     by_account = np.bincount(groups, weights=gain)

@@ -1,8 +1,8 @@
-"""A line through all features that says how an account will behave, learnt without its labels.
+"""A linear outlook over all features: how an account will behave, learned without churn labels.
 
-Few accounts leave, so that their labels cannot weigh a hundred features against each other. But
-how much an account uses a product in the coming months is known of every account and date.
-The weights of the line are learnt from that, and the labels only have to say how steep it is.
+Few accounts leave, so their labels cannot weigh a hundred features against each other. But how
+much an account uses a product in the coming months is known for every account and date. The
+weights of the line are learned from that; the labels only determine how steep it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.glass_box.binning import Codes, FeatureBins
 _FROM_DAYS, _TO_DAYS = 14, 100
 #: Rows that the prior of a flat line weighs.
 _RIDGE_ROWS = 300.0
-#: Behaviours that an outlook foretells together: one alone is chosen by luck where few left.
+#: Behaviours that an outlook predicts together: with few churned accounts, a single one is luck.
 _BEHAVIOURS = 5
 #: Prior precision of the weights of boosted terms (around 0) and of the line's slope.
 _TERM_PRECISION, _SLOPE_PRECISION = 3.0, 1.0
@@ -36,7 +36,7 @@ _BEHAVIOUR_TABLES = ("usage", "tickets", "surveys")
 
 @dataclass(frozen=True)
 class HeldOutTerms:
-    """What boosting found, told of each row by the bag that has not seen its account.
+    """Boosted terms of each row, from the bag that has not seen its account.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class HeldOutTerms:
 
 
 def behaviours(names: Sequence[str]) -> list[str]:
-    """Return the features that tell what people of an account do: use, tickets, surveys."""
+    """Return the features of what people of an account do: usage, tickets, surveys."""
     known = [name for name in names if name in CATALOGUE]
     return [name for name in known if CATALOGUE[name].table in _BEHAVIOUR_TABLES]
 
@@ -72,10 +72,10 @@ def with_outlook(
 ) -> AdditiveTables | None:
     """Weigh the boosted terms against the outlook, and return both as one set of tables.
 
-    What is foretold is the sum of a few behaviours of `outlook_of`: those whose boosted curves
-    agree best with what held-out accounts did, each in the direction of its curve. Being a line
-    over ranks of the features, their outlook is a sum of tables like the boosted terms, and so
-    is the whole.
+    The target is the sum of a few behaviours of `outlook_of`: those whose boosted curves agree
+    best with what held-out accounts did, each in the direction of its curve. The outlook is a
+    line over ranks of the features, so it is a sum of tables like the boosted terms, and so is
+    the whole.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def with_outlook(
     times : array-like of datetime, shape = (n_samples,)
         The as_of of every row.
     bins : sequence of FeatureBins
-        What the numbers stand for.
+        The bins that the numbers refer to.
     outlook_of : sequence of str
         Behaviours to choose from.
     directions : sequence of int, optional
@@ -101,8 +101,8 @@ def with_outlook(
     Returns
     -------
     AdditiveTables or None
-        None where there is no behaviour to follow, or where accounts held out of the weighing
-        are told worse by it.
+        None where there is no behaviour to follow, or where it makes the predictions for
+        held-out accounts worse.
     """
     chosen = _behaviours(held_out.terms, target, bins, outlook_of)
     ranks = [_ranks(codes[:, place], feature) for place, feature in enumerate(bins)]
@@ -163,8 +163,8 @@ def _days(times: Any) -> IntArray:
 def _mean_ahead(values: FloatArray, groups: IntArray, days: IntArray) -> FloatArray:
     """Return each row's mean of the account's values in the days to come; NaN without any."""
     order = np.lexsort((days, groups))
-    # One number a row that rises with the account and then with the day; accounts lie so far
-    # apart that no window reaches the next one.
+    # One number per row that rises with the account and then with the day; the gap between
+    # accounts is longer than any window.
     key = groups[order] * (2 * _TO_DAYS + int(days.max()) + 1) + days[order]
     first = np.searchsorted(key, key + _FROM_DAYS)
     last = np.searchsorted(key, key + _TO_DAYS, side="right")
@@ -184,7 +184,7 @@ def _ridge(values: FloatArray, future: FloatArray) -> FloatArray:
 def _weigh(held_out: HeldOutTerms, line: FloatArray, target: IntArray) -> FloatArray:
     """Return the weights of the terms (never below 0), of the line, and the intercept.
 
-    Penalised likelihood of the held-out terms, which know nothing of the row's account.
+    Penalised likelihood of the held-out terms, which have not seen the row's account.
     """
     n_terms = held_out.terms.shape[1]
     design = np.column_stack([held_out.terms, line, np.ones(len(line))])
@@ -201,10 +201,10 @@ def _weigh(held_out: HeldOutTerms, line: FloatArray, target: IntArray) -> FloatA
 
 
 def _misleads(held_out: HeldOutTerms, line: FloatArray, target: IntArray, groups: IntArray) -> bool:
-    """Tell whether weights learnt without a fold of accounts raise that fold's log loss.
+    """Return whether weights learned without a fold of accounts raise that fold's log loss.
 
-    By more than two standard errors over accounts: where the labels are too few to tell, what
-    all accounts did weighs more than they do.
+    By more than two standard errors over accounts: with too few labels to decide, what all
+    accounts did weighs more.
     """
     gain = np.zeros(len(target))
     terms, intercept = held_out.terms, held_out.intercept

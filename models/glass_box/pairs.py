@@ -10,7 +10,7 @@ from scipy.special import expit
 from models.base.inputs import FloatArray, IntArray
 from models.glass_box.binning import Codes
 
-#: Standard errors above noise from which on a pair is worth a try; held-out accounts judge after.
+#: Standard errors above noise from which a pair is tried; held-out accounts decide.
 _CLEAR = 2.0
 #: Coarse bins in which a pair is tried.
 _COARSE = 8

@@ -1,4 +1,4 @@
-"""Several products in one glass box: each has an intercept of its own, shrunk to that of all."""
+"""Several products in one glass box, each with its own intercept, shrunk to the common one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class PooledGlassBox(LogOddsClassifier):
     """`GlassBoxClassifier` over accounts × products: curves in common, an intercept a product.
 
     A product's rate of purchase is shrunk to the rate of all by an empirical-Bayes prior (the
-    method of moments of the beta-binomial), so that a product bought twice borrows from the
-    others and one bought often speaks for itself. The log-odds of that rate take the place of
-    the product's name; a product never seen takes the rate of all.
+    method of moments of the beta-binomial), so a product bought twice borrows from the
+    others and one bought often keeps its own rate. The log-odds of that rate replace the
+    product's name; an unseen product gets the overall rate.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class PooledGlassBox(LogOddsClassifier):
 def prior_rows(events: Any, rows: Any, *, least: float = 20.0, most: float = 1e5) -> float:
     """Return how many rows the common rate should weigh: α + β of a beta prior, by moments.
 
-    The variance of the products' rates beyond that of chance says how far they differ; where
+    The variance of the products' rates beyond that of chance measures how far they differ; where
     they differ no more than by chance, the common rate takes over.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Survival curves of several models held against the same later lives."""
+"""Survival curves of several models compared on the same later outcomes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CurveQuality:
     integrated_brier : Interval
         Mean Brier score over the times, weighted for censoring; lower is better.
     concordance_against_first, integrated_brier_against_first : Interval
-        This model's figure less the first model's, on the same resamples.
+        This model's metric minus the first model's, on the same resamples.
     """
 
     concordance: Interval
@@ -104,7 +104,7 @@ def _comparable(time: FloatArray, died: BoolArray) -> FloatArray:
 
 
 def _in_order(pairs: FloatArray, stays: FloatArray) -> FloatArray:
-    """Return the pairs whose first account was said to stay less surely; a tie is half."""
+    """Return the pairs whose first account had the lower chance of staying; a tie is half."""
     less, same = stays[:, None] < stays[None, :], stays[:, None] == stays[None, :]
     return np.asarray(pairs * (less + 0.5 * same), dtype="float32")
 

@@ -40,7 +40,7 @@ def integrated_brier_score(durations: Any, events: Any, survival: Any, times: An
     """Return the mean over `times` of the Brier score under censoring (Graf et al. 1999).
 
     At each time an account that churned before should have S = 0, one still there S = 1; one
-    censored before says nothing, and those like it weigh more (inverse probability of
+    censored before carries no information, and similar ones weigh more (inverse probability of
     censoring, Kaplan-Meier).
 
     Parameters

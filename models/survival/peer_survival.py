@@ -53,7 +53,7 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
     pooled_ : Curve
         Of all accounts: used for a group not seen in ``fit``.
     dropped_ : int
-        Rows without any time under observation (duration ≤ entry), which say nothing.
+        Rows without any time under observation (duration ≤ entry), which are ignored.
     """
 
     def __init__(self, *, least_events: int = 20, least_at_risk: int = 10) -> None:
