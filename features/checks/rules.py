@@ -23,10 +23,12 @@ from features.checks.times import check_use
 from features.errors import Finding
 from features.tables.casting import literal
 from features.tables.connection import with_own_connection
+from features.tables.currencies import Currencies
 from features.tables.survey_scales import SCALES, understood_scales
 from features.windows.parallel import run_parallel
 
 Check = Callable[[Connection], Iterable[Finding]]
+_ANY_CURRENCY = Currencies()
 #: Codes of what no row tells by itself: it is held against another table.
 OF_SEVERAL_TABLES = frozenset(
     {"unknown_account", "usage_before_signup", "usage_outside_subscription"}
@@ -34,7 +36,10 @@ OF_SEVERAL_TABLES = frozenset(
 
 
 def check_content(
-    connection: Connection, tables: Mapping[str, OpenTable], end: datetime | None
+    connection: Connection,
+    tables: Mapping[str, OpenTable],
+    end: datetime | None,
+    currencies: Currencies = _ANY_CURRENCY,
 ) -> list[Finding]:
     """Check the tables against each other and against the end of the data.
 
@@ -46,13 +51,16 @@ def check_content(
         The tables that could be opened; a rule whose tables are not among them is left out.
     end : datetime or None
         `observed_until`; without it no date is held against it.
+    currencies : Currencies
+        The company's currency, and the rates of those that were converted to it.
     """
     rules: list[Check] = []
     for table in tables.values():
         if end is not None:
             rules.append(partial(check_dates, table=table, end=end))
         rules.append(partial(check_accounts, table=table, tables=tables))
-    of_all = (_ratings, _currencies, _duplicate_ids, check_overrides, check_use)
+    of_all = (_ratings, _duplicate_ids, check_overrides, check_use)
+    rules.append(partial(_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.
     tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
@@ -133,22 +141,41 @@ def _score_rule(column: str, has_scale: bool) -> Rule:
     return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
 
 
-def _currencies(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
-    """Refuse money in several currencies: the sums that everything rests on would mean nothing."""
-    table = tables.get("subscriptions")
-    if table is None or not table.has("currency"):
+def _currencies(
+    connection: Connection, tables: Mapping[str, OpenTable], currencies: Currencies
+) -> Iterator[Finding]:
+    """Report amounts in a currency that is neither the company's nor converted to it."""
+    for table in tables.values():
+        if table.has("currency") and table.schema.amounts:
+            yield from _other_currencies(connection, table, currencies)
+
+
+def _other_currencies(
+    connection: Connection, table: OpenTable, currencies: Currencies
+) -> Iterator[Finding]:
+    counts: dict[str, int] = dict(
+        connection.execute(
+            f"SELECT upper(currency), count(*) FROM {table.view} WHERE currency IS NOT NULL "
+            "GROUP BY 1 ORDER BY 2 DESC, 1"
+        ).fetchall()
+    )
+    (total,) = one_row(connection, f"SELECT count(*) FROM {table.view}")
+    own = currencies.own.upper() or next(iter(counts), "")
+    others = {code: n for code, n in counts.items() if code != own}
+    if not others:
         return
-    rows = connection.execute(
-        f"SELECT upper(currency), count(*) FROM {table.view} WHERE currency IS NOT NULL "
-        "GROUP BY 1 ORDER BY 2 DESC, 1"
-    ).fetchall()
-    if len(rows) > 1:
-        total = sum(count for _, count in rows)
-        example = ", ".join(f"{currency} {count:,}" for currency, count in rows[:5])
-        counted = (total - rows[0][1], total, example)
-        what = f"holds {len(rows)} currencies"
-        fix = "convert mrr to one currency with sql, and leave currency out or give that one"
-        yield finding("mixed_currency", table, "currency", what, counted, fix)
+    listed, first = ", ".join(others), next(iter(others))
+    shown = ", ".join(f"{code} {n:,}" for code, n in list(others.items())[:5])
+    amounts = " and ".join(c.name for c in table.schema.amounts if table.has(c.name))
+    what = f"the company's currency is {own}, and {amounts} of these rows are in {listed}"
+    if not currencies.own:
+        what = f"amounts are in several currencies ({listed} besides {own})"
+    fix = (
+        f"add {first} = … to [exchange_rates] ({own} for one {first}), convert the amounts with "
+        f"sql, or set currency to the one that every row has"
+    )
+    counted = (sum(others.values()), total, shown)
+    yield finding("other_currency", table, "currency", what, counted, fix)
 
 
 def _duplicate_ids(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:

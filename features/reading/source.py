@@ -23,6 +23,7 @@ from features.rollups.usage_files import UsageParts
 from features.tables import spark
 from features.tables.casting import quoted
 from features.tables.connection import MEMORY_LIMIT, connect, with_own_connection
+from features.tables.currencies import Currencies
 from features.tables.opened import Tables
 from features.tables.relations import PlainFiles, closest
 from features.tables.schema import TABLES
@@ -35,6 +36,7 @@ _PAID_BY = ("subscriptions", "orders")
 
 #: Tables that take longest to read, and are begun first.
 _LONGEST = ("usage", "tickets")
+_ANY_CURRENCY = Currencies()
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def open_tables(
     allow: Collection[str] = (),
     memory_limit: str = MEMORY_LIMIT,
     rollups: Path | None = None,
+    currencies: Currencies = _ANY_CURRENCY,
 ) -> OpenedTables:
     """Open, cast and check the input tables.
 
@@ -93,6 +96,9 @@ def open_tables(
         What the engine may hold in memory; what is larger goes to the system's temporary folder.
     rollups : Path, optional
         Folder in which roll-ups of large usage files are kept from run to run.
+    currencies : Currencies
+        The company's currency, and the rates at which amounts in others are converted; amounts
+        in any other currency are an error.
 
     Raises
     ------
@@ -107,7 +113,7 @@ def open_tables(
     connection = connect("duckdb://" if spark_session else url, base, memory_limit)
     try:
         kept = Kept(base / rollups, observed_until) if rollups and not spark_session else None
-        opened = _opened(connection, sources, base, kept, observed_until, allow)
+        opened = _opened(connection, sources, base, kept, observed_until, allow, currencies)
         if spark_session is None:
             return opened
         return replace(opened, tables=spark.on_spark(opened.tables, spark_session, opened.plain))
@@ -123,6 +129,7 @@ def _opened(
     kept: Kept | None,
     observed_until: datetime | None,
     allow: Collection[str],
+    currencies: Currencies,
 ) -> OpenedTables:
     findings = _missing_tables(sources)
     opened: dict[str, checks.OpenTable] = {}
@@ -131,7 +138,7 @@ def _opened(
     known.sort(key=lambda name: _LONGEST.index(name) if name in _LONGEST else len(_LONGEST))
     needs_end = observed_until is None
     tasks = [
-        partial(_read, connection, name, sources[name], base, kept, needs_end=needs_end)
+        partial(_read, connection, name, sources[name], base, kept, currencies, needs_end=needs_end)
         for name in known
     ]
     read = dict(zip(known, run_parallel(tasks), strict=True))
@@ -149,7 +156,7 @@ def _opened(
     if end is None:
         end, doubt = observed_end(connection, filled)
         findings += doubt
-    findings += check_rules.check_content(connection, filled, end)
+    findings += check_rules.check_content(connection, filled, end, currencies)
     findings = [_allowed(finding, allow) for finding in findings]
     errors = [finding for finding in findings if finding.level == "error"]
     if errors or end is None:
@@ -170,12 +177,13 @@ def _read(
     source: TableSource,
     base: Path,
     kept: Kept | None,
+    currencies: Currencies,
     *,
     needs_end: bool,
 ) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
     """Read one table, as `read_table` does, beside others; and count use."""
     with with_own_connection(connection) as own:
-        table, found, parts = read_table(own, TABLES[name], source, base, kept)
+        table, found, parts = read_table(own, TABLES[name], source, base, kept, currencies)
         if table is not None and name == "usage":
             table = _counted(own, table, parts, needs_end=needs_end)
     return table, found, parts and replace(parts, connection=connection)

@@ -15,8 +15,9 @@ from features.reading.clean_columns import clean_types
 from features.reading.csv_faults import csv_fault
 from features.reading.table_source import TableSource
 from features.rollups.usage_files import UsageParts, parts_of, rows_of
-from features.tables.casting import cast_sql, clean, is_clean, quoted
+from features.tables.casting import clean, is_clean, quoted
 from features.tables.connection import database_of, first_line, internal_name
+from features.tables.currencies import Currencies
 from features.tables.relations import (
     EmptyFileError,
     PlainFiles,
@@ -28,6 +29,8 @@ from features.tables.relations import (
     table_relation,
 )
 from features.tables.schema import Column, Table
+
+_ONE_CURRENCY = Currencies()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def read_table(
     source: TableSource,
     base: Path,
     kept: Kept | None,
+    currencies: Currencies = _ONE_CURRENCY,
 ) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
     """Open one table: the raw rows under canonical names, and the cast ones.
 
@@ -68,7 +72,7 @@ def read_table(
         mapped, found = _map_columns(table, source, relation.label, present)
         if found:
             return None, found, None
-        return _read(connection, table, relation, mapped, present, kept)
+        return _read(connection, table, relation, mapped, present, kept, currencies)
     except duckdb.Error as error:
         return None, [_unreadable(connection, table, source, relation, error)], None
 
@@ -88,6 +92,7 @@ def _read(
     mapped: Mapping[Column, str],
     present: Mapping[str, str],
     kept: Kept | None,
+    currencies: Currencies,
 ) -> tuple[checks.OpenTable, list[Finding], UsageParts | None]:
     types = {column.name: present[name] for column, name in mapped.items()}
     names = {column.name: name for column, name in mapped.items()}
@@ -96,7 +101,7 @@ def _read(
             raw = _renamed(connection, table, relation, mapped)
             kinds = {column: types[column.name] for column in mapped}
             types = clean_types(connection, raw, kinds, texts=False)
-        opened = _as_cast(connection, table, relation, mapped, types)
+        opened = _as_cast(connection, table, relation, mapped, types, currencies)
         found = checks.check_values(connection, opened)
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
@@ -109,7 +114,7 @@ def _read(
         unchecked = parts.unchecked(kept.observed_until)
     if relation.parquet and not unchecked:
         sound = {name: clean(kind) for name, kind in types.items()}
-        opened = _as_cast(connection, table, relation, mapped, sound)
+        opened = _as_cast(connection, table, relation, mapped, sound, currencies)
         parts = parts and replace(parts, rows=rows_of(names, sound))
         return replace(opened, fresh=""), [], parts
     fresh = relation
@@ -117,8 +122,8 @@ def _read(
         fresh = replace(relation, sql=parquet_sql(unchecked, uniform=relation.is_uniform))
     raw = _renamed(connection, table, fresh, mapped, "fresh")
     types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
-    new = _as_cast(connection, table, fresh, mapped, types, "fresh")
-    opened = _as_cast(connection, table, relation, mapped, types)
+    new = _as_cast(connection, table, fresh, mapped, types, currencies, "fresh")
+    opened = _as_cast(connection, table, relation, mapped, types, currencies)
     found = checks.check_values(connection, replace(new, whole=opened.view))
     parts = parts and replace(parts, rows=rows_of(names, types))
     return replace(opened, fresh=new.view), found, parts
@@ -150,15 +155,16 @@ def _as_cast(
     relation: Relation,
     mapped: Mapping[Column, str],
     types: Mapping[str, str],
+    currencies: Currencies,
     prefix: str = "raw",
 ) -> checks.OpenTable:
     """Make the rows as they came and the cast ones."""
     raw = _renamed(connection, table, relation, mapped, prefix)
     view = internal_name(f"{prefix} input {table.name}")
-    casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
+    casts = ", ".join(f"{currencies.cast_sql(table, c, types)} AS {quoted(c.name)}" for c in mapped)
     kind = "VIEW" if relation.is_lazy else "TABLE"
     connection.execute(f"CREATE {kind} {view} AS SELECT {casts} FROM {raw}")
-    plain = _plain(relation, mapped, types)
+    plain = None if currencies.converts(table, types) else _plain(relation, mapped, types)
     return checks.OpenTable(
         table, relation.label, raw, view, not relation.is_lazy, dict(types), plain
     )

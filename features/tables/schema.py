@@ -25,6 +25,8 @@ class Column:
         A null value is allowed in a row.
     minimum : float or None
         Smallest value a number may take.
+    is_amount : bool
+        A number of units of the row's currency.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Column:
     required: bool = False
     nullable: bool = True
     minimum: float | None = None
+    is_amount: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Table:
                 return column
         known = ", ".join(column.name for column in self.columns)
         raise KeyError(f"table {self.name} has no column {name!r}; it has {known}")
+
+    @property
+    def amounts(self) -> tuple[Column, ...]:
+        """The columns that hold money; the table's `currency` column is their unit."""
+        return tuple(column for column in self.columns if column.is_amount)
 
 
 def _text(name: str, **options: bool) -> Column:
@@ -97,7 +105,7 @@ TABLES: dict[str, Table] = {
                 _text("product", **_KEY),
                 _time("started_at", **_KEY),
                 _time("ended_at", required=True),
-                _number("mrr", 0.0, **_KEY),
+                _number("mrr", 0.0, is_amount=True, **_KEY),
                 _text("subscription_id"),
                 _text("plan"),
                 _number("seats", 0.0),
@@ -107,7 +115,7 @@ TABLES: dict[str, Table] = {
                 _time("notice_at"),
                 _text("currency"),
                 # What the row would cost a month without a discount.
-                _number("list_mrr", 0.0),
+                _number("list_mrr", 0.0, is_amount=True),
                 # Months that one invoice covers.
                 _number("billing_months", 0.0),
                 _KNOWN,
@@ -186,8 +194,9 @@ TABLES: dict[str, Table] = {
             (
                 _ACCOUNT,
                 _time("ordered_at", **_KEY),
-                _number("amount", **_KEY),
+                _number("amount", is_amount=True, **_KEY),
                 _text("product"),
+                _text("currency"),
                 _KNOWN,
             ),
             dated_by="ordered_at",

@@ -16,6 +16,7 @@ from features.catalogue import CATALOGUE
 from features.errors import HealthError
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
+from features.tables.currencies import Currencies
 from features.tables.point_in_time import collect
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
@@ -57,6 +58,7 @@ def open_company(config: Config) -> Company:
         allow=config.checks.allow,
         memory_limit=config.data.memory_limit,
         rollups=config.rollups_dir,
+        currencies=Currencies(config.currency, config.exchange_rates),
     )
     _check_profiles(config, opened)
     return Company(config, opened)

@@ -29,7 +29,7 @@ from health.settings.profiles import unknown_stages
 from health.settings.report import ReportConfig
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
-from health.settings.section import Section
+from health.settings.section import PositiveNumber, Section
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
 from health.settings.training import LabelsConfig, TrainingConfig
 from health.settings.tune import TuneConfig
@@ -93,7 +93,12 @@ class Config(Section):
     company : str
         The name in the headings of reports.
     currency : str
-        Of every amount; subscriptions in another one are refused.
+        Of every amount, as a code such as USD. Rows in another currency are converted by
+        `exchange_rates`, or refused where it has no rate.
+    exchange_rates : dict of str to float
+        By currency, units of the company's currency for one unit of it: with currency = "USD",
+        EUR = 1.10 makes EUR 100 USD 110. One rate applies to all dates, so that a change of rates
+        is no expansion or contraction.
     as_of_weekday : str
         The day on whose midnight (UTC) accounts are scored.
     observed_until : datetime, optional
@@ -118,6 +123,7 @@ class Config(Section):
 
     company: str = ""
     currency: str = "USD"
+    exchange_rates: dict[str, PositiveNumber] = Field(default_factory=dict)
     as_of_weekday: Weekday = "sunday"
     observed_until: datetime | None = None
     peer_group: PeerGroup = "segment"
@@ -163,6 +169,23 @@ class Config(Section):
             if name not in DEFAULT_PLAYS:
                 raise ValueError(f"no flag is called {name!r}{_closest(name, DEFAULT_PLAYS)}")
         return plays
+
+    @field_validator("exchange_rates")
+    @classmethod
+    def _upper_case_codes(cls, rates: dict[str, float]) -> dict[str, float]:
+        upper = {code.strip().upper(): rate for code, rate in rates.items()}
+        if len(upper) < len(rates):
+            raise ValueError("a currency is listed twice")
+        return upper
+
+    @model_validator(mode="after")
+    def _own_currency_is_the_unit(self) -> Config:
+        if self.exchange_rates.get(self.currency.upper(), 1.0) != 1.0:
+            raise ValueError(
+                f"exchange_rates has a rate for {self.currency}, which is the company's currency: "
+                f"rates are {self.currency} for one unit of another currency"
+            )
+        return self
 
     @field_validator("observed_until", mode="before")
     @classmethod
