@@ -190,7 +190,7 @@ class Audit(Base):
     __tablename__ = "audit"
 
     seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     kind: Mapped[str] = mapped_column(String(16))
     record_id: Mapped[str] = mapped_column(String(_ID), index=True)
     digest: Mapped[str] = mapped_column(String(_DIGEST))

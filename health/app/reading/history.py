@@ -8,13 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from health.app.reading.runs import Run, Runs
+from health.scoring.reasons import BASELINE
 
 #: Days of history that an account's page shows.
 YEAR = 365
 #: Tables that a run of an older release, or of a company without that data, does not have.
 CONTRACTS, CONTACTS, EVENTS, ACTIVITY = "contracts", "contacts", "events", "activity"
 _MOST_EVENTS = 400
-_BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def reasons_of(run: Run, account_id: str, output: str) -> list[Reason]:
         SELECT term, text, contribution, {missing} AS missing FROM {run.source("reasons")}
         WHERE account_id = ? AND output = ? AND term <> ? ORDER BY {order}, term
         """,
-        [account_id, output, _BASELINE],
+        [account_id, output, BASELINE],
     )
     return [
         Reason(r["term"], r["text"] or r["term"], r["contribution"] or 0.0, r["missing"] or 0.0)

@@ -164,19 +164,12 @@ def _of_flags(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, A
         WITH own AS (
             SELECT *, CASE flag {place} ELSE {len(PRIORITY)} END AS place
             FROM {run.source("flags")} WHERE {where}
-        ), main AS (
-            SELECT account_id, arg_min(flag, (place, rank)) AS main_action,
-                string_agg(DISTINCT flag, '; ') AS flags,
-                arg_min(product, (place, rank)) AS product,
-                arg_min(reasons, (place, rank)) AS reasons,
-                arg_min(suggested_play, (place, rank)) AS play,
-                arg_min(value, (place, rank)) AS value,
-                arg_min(probability, (place, rank)) AS probability,
-                arg_min(since, (place, rank)) AS since, min(place) AS place,
-                arg_min(csm, (place, rank)) AS csm
-            FROM own GROUP BY account_id
         )
-        SELECT * FROM main
+        SELECT account_id, csm, flag AS main_action, product, reasons, suggested_play AS play,
+            value, probability, since,
+            string_agg(flag, '; ') OVER (PARTITION BY account_id) AS flags
+        FROM own
+        QUALIFY row_number() OVER (PARTITION BY account_id ORDER BY place, rank, product) = 1
         ORDER BY place >= {PRIORITY.index("cross_sell")}, value DESC NULLS LAST, account_id
         LIMIT {int(capacity)}
         """,
@@ -205,7 +198,7 @@ def _row(
         csm=scope.csm_of(row["account_id"], score.get("csm") or row.get("csm")),
         segment=score.get("segment") or "",
         flag=main,
-        flags=(main, *sorted((f for f in flags if f != main), key=_place)),
+        flags=(main, *sorted({f for f in flags if f != main}, key=_place)),
         product=row["product"] or "",
         reasons=json_list(row["reasons"])[:_MOST_REASONS],
         play=row["play"] or "",

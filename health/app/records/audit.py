@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,6 +66,15 @@ def append_erasure(session: Session, kind: str, record_id: str, *, at: datetime)
 def lock_chain(session: Session) -> ChainHead:
     """Take the turn to write: nobody else appends before the transaction ends."""
     return session.execute(sa.select(ChainHead).with_for_update()).scalar_one()
+
+
+def next_time(session: Session, now: datetime) -> datetime:
+    """Return the time of the next row: now, and later than every row before it.
+
+    So the order of the rows is that of the chain, also where two are written at the same time.
+    """
+    last = session.scalar(sa.select(sa.func.max(Audit.at)))
+    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def check_chain(session: Session) -> ChainCheck:

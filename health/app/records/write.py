@@ -63,7 +63,8 @@ def write_entry(
         known = _known(session, model, request_id, user)
         if known is not None:
             return known
-        common = _common(account_id, user, request_id, now)
+        at = audit.next_time(session, now)
+        common = _common(account_id, user, request_id, at)
         return _add(session, model(**common, **values))
 
 
@@ -86,7 +87,8 @@ def undo(
             raise EntryError("only the person who wrote it, or a lead, can undo it")
         done = sa.select(Undo.id).where(Undo.kind == kind, Undo.undone_id == record_id)
         if session.scalar(done) is None:
-            common = _common(row.account_id, user, request_id, now)
+            at = audit.next_time(session, now)
+            common = _common(row.account_id, user, request_id, at)
             _add(session, Undo(**common, kind=kind, undone_id=record_id))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from starlette.responses import Response
 
 from health.app.access.roles import AccountFilter
@@ -44,7 +46,8 @@ def my_week(asked: Asked, *, notice: str = "", undo: tuple[str, str] | None = No
         earlier=earlier,
         notes=notes,
         actions=ACTION_TITLES,
-        overdue_from=asked.now.date(),
+        # A run speaks of its own week, also where it is read later.
+        overdue_from=min(asked.now.date(), run.as_of + timedelta(days=6)),
         notice=notice,
         undo=undo,
     )
