@@ -5,7 +5,7 @@ Text has its own size on every screen: only the lines are stretched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -170,3 +170,34 @@ def _worded(value: float, line: Line) -> str:
     if line.kind == "risk":
         return wording.percent(value) if value else "0 %"
     return wording.score(value) if line.kind == "score" else wording.count(value)
+
+
+def reliability_chart(bins: Sequence[Mapping[str, float]]) -> Markup:
+    """Draw predicted against actual rates: on the diagonal, a model means what it says.
+
+    Parameters
+    ----------
+    bins : sequence of mapping
+        mean_probability, observed_rate and rows of groups of accounts.
+    """
+    top = max(0.05, *(max(b["mean_probability"], b["observed_rate"]) for b in bins))
+    size, room = 220, 24
+    dots = "".join(
+        f'<circle cx="{room + size * b["mean_probability"] / top:.1f}" '
+        f'cy="{size - size * b["observed_rate"] / top + 6:.1f}" r="4">'
+        f"<title>predicted {wording.percent(b['mean_probability'], 1)}, actual "
+        f"{wording.percent(b['observed_rate'], 1)}, {wording.count(b['rows'])} rows</title>"
+        "</circle>"
+        for b in bins
+    )
+    return Markup(
+        f'<svg class="chart reliability" viewBox="0 0 {size + room + 8} {size + 34}" '
+        f'width="{size + 32}" height="{size + 34}" role="img" '
+        'aria-label="Predicted against actual rates">'
+        f'<rect x="{room}" y="6" width="{size}" height="{size}" class="ground"/>'
+        f'<line x1="{room}" y1="{size + 6}" x2="{room + size}" y2="6" class="axis"/>{dots}'
+        f'<text x="{room}" y="{size + 24}">0</text>'
+        f'<text x="{room + size}" y="{size + 24}" text-anchor="end">predicted '
+        f"{wording.percent(top)}</text>"
+        f'<text x="{room + 6}" y="20">actual {wording.percent(top)}</text></svg>'
+    )

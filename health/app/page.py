@@ -34,6 +34,8 @@ MENU = (
     ("/scorecard", "Scorecard", LEADS),
     ("/users", "Users", ADMINS),
 )
+#: Pages about terms and products, which a company without contracts does not have.
+CONTRACT_PAGES = frozenset({"/renewals", "/expansion"})
 
 
 @cache

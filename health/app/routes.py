@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from health.app.access.roles import ADMINS, LEADS, READERS, WRITERS
 from health.app.page import templates
-from health.app.screens import account, accounts, my_week, people, writing
+from health.app.screens import account, accounts, book, my_week, people, scorecard, writing
 from health.app.web import App, Asked, Page, create_app
 from health.html_page import source_of
 
@@ -42,6 +42,14 @@ PAGES: tuple[Page, ...] = (
     Page("/accounts/{account_id:path}/forecasts", "POST", WRITERS, writing.forecast),
     Page("/accounts/{account_id:path}/assignments", "POST", LEADS, writing.assignment),
     Page("/records/{kind}/{record_id}/undo", "POST", WRITERS, writing.undo_record),
+    Page("/renewals", "GET", READERS, book.renewals),
+    Page("/team", "GET", LEADS, book.team),
+    Page("/team/assignments", "POST", LEADS, writing.assignments),
+    Page("/expansion", "GET", READERS, book.expansion),
+    Page("/trust", "GET", READERS, book.trust),
+    Page("/scorecard", "GET", LEADS, scorecard.scorecard),
+    Page("/scorecard", "POST", LEADS, scorecard.try_out),
+    Page("/scorecard/proposal", "POST", LEADS, scorecard.propose),
     Page("/users", "GET", ADMINS, people.users),
     Page("/users", "POST", ADMINS, people.save_user),
     Page("/users/disable", "POST", ADMINS, people.stop_user),

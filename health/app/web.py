@@ -37,7 +37,7 @@ from health.app.access.sessions import (
 from health.app.access.users import find_user, local_user
 from health.app.config import is_loopback
 from health.app.database.engine import Database
-from health.app.page import MENU, templates
+from health.app.page import CONTRACT_PAGES, MENU, templates
 from health.app.reading.runs import Run, Runs
 from health.app.records.write import EntryError
 
@@ -167,7 +167,8 @@ class Asked:
     @property
     def menu(self) -> tuple[tuple[str, str, frozenset[str]], ...]:
         """The pages of the menu that this business has."""
-        return MENU
+        by_orders = "subscriptions" not in self.app.config.tables
+        return tuple(page for page in MENU if not (by_orders and page[0] in CONTRACT_PAGES))
 
     @cached_property
     def titles(self) -> dict[str, str]:

@@ -77,6 +77,25 @@ def assignment(asked: Asked) -> Response:
     return _back(asked, f"Reassigned to {entry.csm}", ("assignments", save(asked, entry)))
 
 
+def assignments(asked: Asked) -> Response:
+    """Give several accounts to another CSM: all of them, or none where one is not known."""
+    entry = checked(AssignmentEntry, _given(asked, "csm"))
+    wanted = list(dict.fromkeys(asked.form.get("accounts", "").split()))
+    if not wanted:
+        raise EntryError("no account was given", fix="Give one ID per line.")
+    known = {a for a in wanted if find_account(asked.run, asked.scope, a) is not None}
+    unknown = [account for account in wanted if account not in known]
+    if unknown:
+        raise EntryError(
+            f"{len(unknown)} of {len(wanted)} accounts are not in the run, e.g. {unknown[0]}",
+            fix="Correct the IDs; nothing was reassigned.",
+        )
+    for account_id in wanted:
+        asked.parts = {**asked.parts, "account_id": account_id}
+        save(asked, entry)
+    return RedirectResponse("/team", status_code=303)
+
+
 def undo_record(asked: Asked) -> Response:
     """Undo what was written; the account must be one that the user sees."""
     kind, record_id = asked.parts["kind"], asked.parts["record_id"]
@@ -150,13 +169,13 @@ def _computed(asked: Asked, measure: str) -> float | None:
         return None if value is None or math.isnan(value) else value
     rows = asked.run.rows(
         "reasons",
-        ["value"],
+        ["points"],
         "account_id = ? AND output = 'health' AND term = ?",
         [found["account_id"], measure],
     )
     if not rows:
         raise EntryError(f"the score of this account has no measure {measure}")
-    value = rows[0]["value"]
+    value = rows[0]["points"]
     return None if value is None else float(value)
 
 
@@ -165,15 +184,20 @@ def _request_id(asked: Asked, what: str) -> str:
     given = asked.form.get("request_id", "")
     if not 16 <= len(given) <= 64:
         raise EntryError("the form is incomplete", fix="Load the page again and repeat it.")
-    return hashlib.sha256(f"{given}\n{asked.path}\n{what}".encode()).hexdigest()
+    return hashlib.sha256(f"{given}\n{asked.parts}\n{what}".encode()).hexdigest()
 
 
 def _back(asked: Asked, done: str, undoable: tuple[str, str] | None) -> Response:
     """Show the page that the form was on, with what was done and a way to undo it."""
-    from_week = asked.form.get("from") == "week"
+    came_from = asked.form.get("from", "")
+    from_week = came_from == "week"
+    if asked.htmx and came_from == "renewals":
+        return asked.page("saved.html.j2", notice=done, undo=undoable)
     if asked.htmx:
         show = week_screen.my_week if from_week else account_screen.account
         return show(asked, notice=done, undo=undoable)
+    if came_from == "renewals":
+        return RedirectResponse("/renewals", status_code=303)
     if from_week:
         csm = asked.form.get("csm_shown", "")
         return RedirectResponse("/" + (f"?csm={quote(csm)}" if csm else ""), status_code=303)
