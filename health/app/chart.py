@@ -11,8 +11,8 @@ from datetime import date, timedelta
 
 from markupsafe import Markup, escape
 
-from health import wording
 from health.app.reading.history import YEAR, Event, Point
+from health.presentation import wording
 
 _PANEL, _GAP, _TITLE = 64, 12, 18
 #: Letters of the marks, and their titles in the legend.

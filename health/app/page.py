@@ -7,9 +7,9 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
-from health import wording
 from health.app.access.roles import ADMINS, LEADS, READERS
-from health.html_page import page_environment
+from health.presentation import wording
+from health.presentation.html_page import page_environment
 
 #: Actions in the words of the buttons.
 ACTION_TITLES = {

@@ -11,7 +11,7 @@ from health.app.access.roles import ADMINS, LEADS, READERS, WRITERS
 from health.app.page import templates
 from health.app.screens import account, accounts, book, my_week, people, scorecard, writing
 from health.app.web import App, Asked, Page, create_app
-from health.html_page import source_of
+from health.presentation.html_page import source_of
 
 
 def report_style(_: Asked) -> Response:

@@ -25,7 +25,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import HealthError
-from health import wording
 from health.app.access.roles import AccountFilter, accounts_of
 from health.app.access.sessions import (
     TOKEN_PREFIX,
@@ -35,17 +34,18 @@ from health.app.access.sessions import (
     start_session,
 )
 from health.app.access.users import find_user, local_user
-from health.app.config import is_loopback
 from health.app.database.engine import Database
 from health.app.page import CONTRACT_PAGES, MENU, templates
 from health.app.reading.runs import Run, Runs
 from health.app.records.write import EntryError
+from health.presentation import wording
+from health.settings.app import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from health.app.database.models import User
-    from health.config import Config
+    from health.settings.config import Config
 
 log = logging.getLogger("health.app")
 

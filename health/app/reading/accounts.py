@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from health import wording
 from health.app.access.roles import AccountFilter
 from health.app.reading.runs import Run, row_of
+from health.presentation import wording
 
 PER_PAGE = 50
 #: Most rows of one CSV file.
@@ -115,7 +115,7 @@ class AccountQuery:
         """Read a query from a form or an address; what is not known is left out."""
         known = {f.name: values.get(f.name, "").strip()[:300] for f in fields(cls)}
         page = known.pop("page")
-        number = int(page) if page.isdigit() else 1
+        number = int(page) if page.isdecimal() else 1
         sort = known.pop("sort")
         return cls(
             **known,

@@ -22,6 +22,8 @@ _DRAWS, _LOW, _HIGH = 2000, 10, 90
 AHEAD, BACK, SAVED_DAYS = 366, 120, 90
 #: The share that a CSM's call means, for the comparison with the model.
 CALL_SHARES = {"commit": 0.95, "likely": 0.75, "at_risk": 0.4, "lost": 0.0}
+#: A product that could be offered now.
+_OFFERED = "status = 'open' AND coalesce(why_not, '') = ''"
 #: A call differs from the model where their shares do by at least this much.
 _DISAGREES = 0.3
 
@@ -226,7 +228,7 @@ def grid_of(run: Run, scope: AccountFilter, *, page: int, product: str, per_page
     where, parameters = scope.sql()
     source = run.source("whitespace")
     products = run.query(
-        f"SELECT product, sum(value) FILTER (status = 'open') AS value FROM {source} "
+        f"SELECT product, sum(value) FILTER ({_OFFERED}) AS value FROM {source} "
         f"WHERE {where} GROUP BY product ORDER BY product",
         parameters,
     )
@@ -235,7 +237,7 @@ def grid_of(run: Run, scope: AccountFilter, *, page: int, product: str, per_page
     found = run.query(
         f"""
         SELECT account_id, any_value(name) AS name,
-            sum(value) FILTER (status = 'open') AS value, count(*) OVER () AS total
+            sum(value) FILTER ({_OFFERED}) AS value, count(*) OVER () AS total
         FROM {source} WHERE {where}{only} GROUP BY account_id
         ORDER BY value DESC NULLS LAST, account_id
         LIMIT {int(per_page)} OFFSET {int((page - 1) * per_page)}

@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from health.app.reading.runs import Run, Runs
 from health.scorecard.bands import band
-from health.scorecard.settings import ScoreSettings
+from health.scorecard.score import score_with
+from health.settings.score import ScoreSettings
 
 FEATURES = "features"
 #: Past runs that are scored again at most, and accounts that have to have left.
@@ -69,7 +70,7 @@ def try_scorecard(run: Run, old: ScoreSettings, new: ScoreSettings) -> Trial:
     features = accounts[["account_id"]].merge(_features(run, old, new), on="account_id", how="left")
     accounts["name"] = accounts["name"].fillna(accounts["account_id"])
     for name, settings in (("old", old), ("new", new)):
-        score = settings.score(features).score
+        score = score_with(settings, features).score
         accounts[name] = score
         accounts[f"{name}_band"] = band(score, settings.scorecard.bands).fillna("")
     order = ["red", "yellow", "green", ""]
@@ -99,8 +100,8 @@ def look_back(runs: Runs, run: Run, old: ScoreSettings, new: ScoreSettings) -> H
             pd.DataFrame(
                 {
                     "left": ~features["account_id"].isin(present),
-                    "old": old.score(features).score,
-                    "new": new.score(features).score,
+                    "old": score_with(old, features).score,
+                    "new": score_with(new, features).score,
                 }
             ).dropna()
         )

@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 
 from features.errors import HealthError
-from health.business import Business, business_of
-from health.weekly.run_directory import PublishedRun, list_runs
+from health.business.kinds import Business, business_of
+from health.runs.directory import PublishedRun, list_runs
 
 #: Memory of one query; a page needs a few MB.
 _MEMORY = "1GB"

@@ -85,15 +85,22 @@ class Summary:
     before : date or None
         The run it is compared with.
     new, ended : list of (account_id, name, flag)
-        Flags that were raised, and flags that ended without anybody's doing.
+        The most urgent flags that were raised, and that ended.
     changed : list of dict
-        Accounts whose band changed: account_id, name, before, now, change.
+        Accounts whose band changed, the largest falls first: account_id, name, before, now,
+        change.
+    counts : tuple of int
+        How many are new, ended and changed in all.
+    gone : frozenset of str
+        Accounts of `ended` that are no longer in the run.
     """
 
     before: date | None
     new: list[tuple[str, str, str]]
     ended: list[tuple[str, str, str]]
     changed: list[dict[str, Any]]
+    counts: tuple[int, int, int] = (0, 0, 0)
+    gone: frozenset[str] = frozenset()
 
 
 def read_week(
@@ -243,12 +250,14 @@ def _summarise(run: Run, before: Run, scope: AccountFilter, most: int) -> Summar
 
     now, then = flags(run), flags(before)
     new, ended = sorted(now - then, key=_urgency)[:most], sorted(then - now, key=_urgency)[:most]
-    names = names_of(run, [account for account, _ in (*new, *ended)])
+    past = names_of(before, [account for account, _ in ended])
+    present = names_of(run, [account for account, _ in (*new, *ended)])
+    names = past | present
     changed = run.query(
         f"""
         SELECT now.account_id, coalesce(now.name, now.account_id) AS name,
             past.health_band AS before, now.health_band AS now,
-            now.health_score - past.health_score AS change
+            now.health_score - past.health_score AS change, count(*) OVER () AS total
         FROM (
             SELECT account_id, name, csm, health_band, health_score
             FROM {run.source("scores")} WHERE {where}
@@ -264,6 +273,8 @@ def _summarise(run: Run, before: Run, scope: AccountFilter, most: int) -> Summar
         [(account, names.get(account, account), flag) for account, flag in new],
         [(account, names.get(account, account), flag) for account, flag in ended],
         changed,
+        (len(now - then), len(then - now), int(changed[0]["total"]) if changed else 0),
+        frozenset(account for account, _ in ended if account not in present),
     )
 
 

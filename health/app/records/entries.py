@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from health.flags.actions import OUTCOMES, SNOOZE
-from health.flags.config import DEFAULT_PLAYS
+from health.settings.flags import DEFAULT_PLAYS
 
 #: Actions that finish a row of the week: an outcome, a call or a date to come back to it.
 FINISHING = ("called", *OUTCOMES, SNOOZE)

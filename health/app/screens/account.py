@@ -9,7 +9,6 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from health import wording
 from health.app.chart import year_chart
 from health.app.database.models import Action, Assignment, Forecast, Note, Override
 from health.app.page import ACTION_TITLES, CALL_TITLES
@@ -20,6 +19,7 @@ from health.app.reading.runs import Run, json_list
 from health.app.records.read import history as written
 from health.app.records.read import latest_forecasts, running_overrides
 from health.app.web import Asked
+from health.presentation import wording
 
 #: Reasons of a model that are shown one by one.
 _MOST_REASONS = 8

@@ -7,7 +7,6 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from health import wording
 from health.app.chart import reliability_chart
 from health.app.page import CALL_TITLES
 from health.app.reading.accounts import choices
@@ -20,9 +19,10 @@ from health.app.reading.book import (
     team_of,
 )
 from health.app.web import Asked
+from health.presentation import wording
 
-#: Renewals shown one by one, disagreements first.
-_MOST_RENEWALS = 200
+#: Renewals shown at once, disagreements first.
+_RENEWALS_PER_PAGE = 50
 _TITLES = {
     "churn": "Chance of leaving",
     "upsell": "Chance of growing",
@@ -39,6 +39,7 @@ def renewals(asked: Asked) -> Response:
     with asked.app.database.read() as session:
         found = renewals_of(session, run, scope)
         since, outcomes = outcomes_of(session, asked.app.runs, run, scope)
+    page = _page(asked)
     ordered = sorted(found, key=lambda r: (not r.disagrees, r.day, r.account_id))
     return asked.page(
         "renewals.html.j2",
@@ -47,7 +48,9 @@ def renewals(asked: Asked) -> Response:
         csms=choices(run, asked.scope).csms,
         months=periods(found, by_quarter=False)[:6],
         quarters=periods(found, by_quarter=True),
-        renewals=ordered[:_MOST_RENEWALS],
+        renewals=ordered[(page - 1) * _RENEWALS_PER_PAGE : page * _RENEWALS_PER_PAGE],
+        page=page,
+        pages=max(-(-len(found) // _RENEWALS_PER_PAGE), 1),
         total=len(found),
         disagreements=sum(r.disagrees for r in found),
         since=since,
@@ -80,8 +83,7 @@ def expansion(asked: Asked) -> Response:
     """Show accounts × products."""
     run = asked.run
     _require_terms(asked)
-    number = asked.query.get("page", "1")
-    page = max(int(number), 1) if number.isdigit() else 1
+    page = _page(asked)
     product = asked.query.get("product", "")
     grid = grid_of(run, asked.scope, page=page, product=product) if run.has("whitespace") else None
     return asked.page("expansion.html.j2", run=run, grid=grid, product=product)
@@ -112,6 +114,12 @@ _MONITOR = [
     "listed",
     "listed_churned",
 ]
+
+
+def _page(asked: Asked) -> int:
+    """Return the number of the page that is asked for, from 1 on."""
+    number = asked.query.get("page", "1")
+    return min(max(int(number), 1), 100_000) if number.isdecimal() else 1
 
 
 def _require_terms(asked: Asked) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from features.catalogue import CATALOGUE
 from health.app.reading.hindsight import look_back, try_scorecard
 from health.app.records.write import EntryError
 from health.app.web import Asked
-from health.scorecard.config import Scorecard
-from health.scorecard.settings import ScoreSettings
-from health.tune.proposal import proposal_toml
+from health.backtest.proposal import proposal_toml
+from health.presentation import wording
+from health.settings.measure import CUSTOM_FEATURES
+from health.settings.score import ScoreSettings
+from health.settings.scorecard import Scorecard
 
 _MOST_MOVERS = 50
 _PAIR = re.compile(r"^\s*(-?[\d.]+(?:e-?\d+)?)\s*:\s*(-?[\d.]+)\s*$")
@@ -30,6 +33,7 @@ def scorecard(asked: Asked) -> Response:
         hindsight=None,
         features=asked.run.has("features"),
         corners=_written,
+        label=_label,
     )
 
 
@@ -48,6 +52,7 @@ def try_out(asked: Asked) -> Response:
         hindsight=look_back(asked.app.runs, asked.run, old, new),
         features=True,
         corners=_written,
+        label=_label,
     )
 
 
@@ -91,7 +96,7 @@ def _settings(asked: Asked) -> ScoreSettings:
         given["bands"][limit] = _number(asked, limit, given["bands"][limit])
     try:
         # The features were checked with the configuration; these are the same.
-        context = {"own_features": frozenset(old.scorecard.measures)}
+        context = {CUSTOM_FEATURES: frozenset(old.scorecard.measures)}
         card = Scorecard.model_validate(given, context=context)
     except ValidationError as error:
         problems = "; ".join(
@@ -129,3 +134,10 @@ def _written(measure: Any) -> str:
     """Write the corners of a measure as the form takes them; empty where it has none."""
     corners = measure.curve or measure.bands
     return ", ".join(f"{value:g}:{points:g}" for value, points in corners) if corners else ""
+
+
+def _label(feature: str) -> str:
+    """Name a feature as its sentence does, with dots for the value."""
+    if feature not in CATALOGUE:
+        return wording.title_of(feature)
+    return CATALOGUE[feature].sentence.replace("{value}", "…")

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from health import wording
 from health.app.page import ACTION_TITLES, CALL_TITLES
 from health.app.reading.accounts import find_account
 from health.app.records.entries import (
@@ -29,6 +28,7 @@ from health.app.screens import account as account_screen
 from health.app.screens import my_week as week_screen
 from health.app.screens.account import require_account
 from health.app.web import Asked
+from health.presentation import wording
 
 E = TypeVar("E", bound=Entry)
 

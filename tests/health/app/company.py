@@ -15,12 +15,12 @@ from starlette.types import ASGIApp
 
 from health.app.access.sessions import start_session
 from health.app.access.users import find_user
-from health.app.config import AppConfig
 from health.app.database.engine import Database
 from health.app.reading.runs import Runs
 from health.app.routes import site
 from health.app.web import App
-from health.config import Config
+from health.settings.app import AppConfig
+from health.settings.config import Config
 from tests.health.sample_run import AS_OF, PRODUCTS, sample_run
 
 NOW = datetime(2026, 11, 2, 8, 0)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from health.section import PositiveInt, Section
+from health.settings.section import PositiveInt, Section
 
 SignIn = Literal["none", "local", "proxy", "oidc"]
 
