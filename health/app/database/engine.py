@@ -130,8 +130,11 @@ def connect(url: str) -> Engine:
     """Return the engine of a URL, without a connection yet."""
     try:
         if url.startswith("sqlite"):
-            Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-            engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+            parsed = make_url(url)
+            Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+            if "timeout" not in parsed.query:
+                parsed = parsed.update_query_dict({"timeout": str(_BUSY_SECONDS)})
+            engine = sa.create_engine(parsed)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
@@ -223,7 +226,7 @@ def _failed(engine: Engine, error: SQLAlchemyError) -> HealthError:
     text = cause[0] if cause else type(error).__name__
     locked = "locked" in text
     what = (
-        f"another program has locked the database for {_BUSY_SECONDS} seconds; nothing was written"
+        "another program has locked the database; nothing was written"
         if locked
         else f"the database cannot be used: {text}"
     )

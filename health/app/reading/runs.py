@@ -134,7 +134,10 @@ class Run:
         """Return the columns of a table."""
         key = ("columns", table)
         if key not in self.kept:
-            self.kept[key] = frozenset(self.published.columns(table))
+            try:
+                self.kept[key] = frozenset(self.published.columns(table))
+            except HealthError as error:
+                raise self._broken(error.what) from None
         return frozenset(self.kept[key])
 
     def rows(
@@ -183,13 +186,16 @@ class Run:
             finally:
                 cursor.close()
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
-            raise HealthError(
-                f"the run of {self.as_of} cannot be read: {str(error).splitlines()[0]}",
-                where=str(self.published.folder),
-                fix="restore the folder from a backup, or score the date again with "
-                f"`health score CONFIG --as-of {self.as_of} --replace`; "
-                "earlier runs can be chosen by their date",
-            ) from None
+            raise self._broken(str(error).splitlines()[0]) from None
+
+    def _broken(self, what: str) -> HealthError:
+        return HealthError(
+            f"the run of {self.as_of} cannot be read: {what}",
+            where=str(self.published.folder),
+            fix="restore the folder from a backup, or score the date again with "
+            f"`health score CONFIG --as-of {self.as_of} --replace`; "
+            "earlier runs can be chosen by their date",
+        )
 
     def source(self, table: str) -> str:
         """Return a table's file as SQL."""

@@ -39,6 +39,11 @@ def scorecard(asked: Asked) -> Response:
 
 def try_out(asked: Asked) -> Response:
     """Show who would move under the changed scorecard, and how both ranked past outcomes."""
+    if not asked.run.has("features"):
+        raise EntryError(
+            f"the run of {asked.run.as_of} keeps no features, so nothing can be computed again",
+            fix="Choose a newer run, or score the date again.",
+        )
     old = asked.app.config.score_settings
     new = _settings(asked)
     trial = try_scorecard(asked.run, old, new)

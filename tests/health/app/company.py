@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
+from features.catalogue import CATALOGUE
 from health.app.access.sessions import start_session
 from health.app.access.users import find_user
 from health.app.database.engine import Database
@@ -127,14 +129,24 @@ def _write_run(
 ) -> None:
     folder = runs_dir / f"as_of={day.date()}"
     folder.mkdir(parents=True)
-    scores.assign(as_of=day).to_parquet(folder / "scores.parquet", index=False)
+    scores = scores.assign(as_of=day)
+    scores.to_parquet(folder / "scores.parquet", index=False)
     flags.to_parquet(folder / "flags.parquet", index=False)
     run = {**sample.run, "as_of": str(day.date())}
     if final:
         sample.reasons.to_parquet(folder / "reasons.parquet", index=False)
         sample.changes.to_parquet(folder / "changes.parquet", index=False)
         _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
+    _features(scores, final=final).to_parquet(folder / "features.parquet", index=False)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+def _features(scores: pd.DataFrame, *, final: bool) -> pd.DataFrame:
+    """Return features that go with the score, so that a scorecard ranks somehow."""
+    rng = np.random.default_rng(int(final))
+    level = scores["health_score"].fillna(50).to_numpy() / 100
+    values = {name: level + rng.normal(0, 0.2, len(scores)) for name in CATALOGUE}
+    return pd.concat([scores[["account_id", "as_of", "segment"]], pd.DataFrame(values)], axis=1)
 
 
 def _whitespace(scores: pd.DataFrame) -> pd.DataFrame:

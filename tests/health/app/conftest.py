@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,25 +33,66 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'app.sqlite'}"
         return
-    server = database_url(request.getfixturevalue("postgres"), runs_dir=tmp_path)
-    name = f"t{uuid.uuid4().hex}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield server.rsplit("/", 1)[0] + f"/{name}"
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+    with new_database(request.getfixturevalue("postgres")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with a user of each role, to copy."""
+    file = tmp_path_factory.mktemp("template") / "app.sqlite"
+    fill(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: str) -> Iterator[str]:
+    """The same on Postgres; returns its name."""
+    with new_database(postgres) as made:
+        fill(made)
+        yield made.rsplit("/", 1)[1]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def filled_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with a user of each role."""
+    if request.param == "sqlite":
+        file = tmp_path / "app.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    server = request.getfixturevalue("postgres")
+    with new_database(server, request.getfixturevalue("postgres_template")) as made:
+        yield made
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
+def database(filled_url: str) -> Iterator[Database]:
     """A database with a user of each role."""
+    opened = open_database(filled_url, now=NOW)
+    yield opened
+    opened.close()
+
+
+def fill(url: str) -> None:
+    """Migrate a database and add a user of each role."""
     opened = open_database(url, now=NOW)
     for login, options in USERS.items():
         add_user(opened, login, now=NOW, **options)
-    yield opened
     opened.close()
+
+
+@contextmanager
+def new_database(server: str, template: str = "template1") -> Iterator[str]:
+    """Create a database of a Postgres server, and drop it afterwards."""
+    url, name = database_url(server, runs_dir=Path()), f"t{uuid.uuid4().hex}"
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield url.rsplit("/", 1)[0] + f"/{name}"
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
