@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from health.app.access.roles import ADMINS, LEADS, READERS, WRITERS
+from health.app.api import API_PAGES
 from health.app.page import templates
 from health.app.screens import account, accounts, book, my_week, people, scorecard, writing
 from health.app.web import App, Asked, Page, create_app
@@ -53,6 +54,7 @@ PAGES: tuple[Page, ...] = (
     Page("/users", "GET", ADMINS, people.users),
     Page("/users", "POST", ADMINS, people.save_user),
     Page("/users/disable", "POST", ADMINS, people.stop_user),
+    *API_PAGES,
 )
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from health.flags.actions import OUTCOMES, SNOOZE
 from health.settings.flags import DEFAULT_PLAYS
@@ -13,6 +20,13 @@ from health.settings.flags import DEFAULT_PLAYS
 #: Actions that finish a row of the week: an outcome, a call or a date to come back to it.
 FINISHING = ("called", *OUTCOMES, SNOOZE)
 
+
+def _naive_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+#: A time, UTC without a zone; one with a zone is converted.
+Moment = Annotated[datetime, AfterValidator(_naive_utc)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 
@@ -33,7 +47,7 @@ class ActionEntry(Entry):
     action: Literal["called", "saved", "lost", "bought", "false_alarm", "snooze"]
     flag: str | None = None
     product: Short | None = None
-    until: datetime | None = None
+    until: Moment | None = None
     reason: Text | None = None
 
     @model_validator(mode="after")
@@ -58,7 +72,7 @@ class OverrideEntry(Entry):
     value: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
     computed: float | None = None
     reason: Text
-    expires_at: datetime
+    expires_at: Moment
 
     def row(self, *, now: datetime) -> dict[str, Any]:
         """Refuse a date that has passed."""
@@ -72,7 +86,7 @@ class ForecastEntry(Entry):
 
     call: Literal["commit", "likely", "at_risk", "lost"]
     amount: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    renews_at: datetime | None = None
+    renews_at: Moment | None = None
 
 
 class NoteEntry(Entry):

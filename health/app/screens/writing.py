@@ -97,22 +97,28 @@ def assignments(asked: Asked) -> Response:
 
 
 def undo_record(asked: Asked) -> Response:
-    """Undo what was written; the account must be one that the user sees."""
+    """Undo what was written."""
+    kind, row = record_to_undo(asked)
+    undo(
+        asked.app.database,
+        kind,
+        row.id,
+        user=asked.user,
+        request_id=request_id(asked, "undo"),
+        now=asked.now,
+    )
+    asked.parts = {**asked.parts, "account_id": row.account_id}
+    return _back(asked, "Undone", None)
+
+
+def record_to_undo(asked: Asked) -> tuple[str, Any]:
+    """Return the table and the row in the address; 404 where its account is not the user's."""
     kind, record_id = asked.parts["kind"], asked.parts["record_id"]
     with asked.app.database.read() as session:
         row = record(session, kind, record_id)
     if row is None or find_account(asked.run, asked.scope, row.account_id) is None:
         raise HTTPException(404)
-    undo(
-        asked.app.database,
-        kind,
-        record_id,
-        user=asked.user,
-        request_id=_request_id(asked, "undo"),
-        now=asked.now,
-    )
-    asked.parts = {**asked.parts, "account_id": row.account_id}
-    return _back(asked, "Undone", None)
+    return kind, row
 
 
 def save(asked: Asked, entry: Entry) -> str:
@@ -123,7 +129,7 @@ def save(asked: Asked, entry: Entry) -> str:
         entry,
         account_id=found["account_id"],
         user=asked.user,
-        request_id=_request_id(asked, repr(entry)),
+        request_id=request_id(asked, repr(entry)),
         now=asked.now,
     )
 
@@ -179,7 +185,7 @@ def _computed(asked: Asked, measure: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _request_id(asked: Asked, what: str) -> str:
+def request_id(asked: Asked, what: str) -> str:
     """Return the ID of this request: another button of the same form is another request."""
     given = asked.form.get("request_id", "")
     if not 16 <= len(given) <= 64:
