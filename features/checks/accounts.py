@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.checks.findings import Connection, OpenTable, finding, one_row
+from features.checks.findings import Connection, OpenTable, Rule, evaluate, finding, one_row
 from features.errors import Finding
 
 _AFTER_SIGNUP = {
@@ -40,6 +40,21 @@ def check_accounts(
     yield from unknown_values(connection, table, accounts, doubtful)
     early = rows_within(connection, table.dated, days_before_signup(doubtful))
     yield from before_signup(connection, table, early)
+
+
+def check_parents(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
+    """Report parents that are not accounts themselves: portfolios by parent lack their head."""
+    accounts = tables.get("accounts")
+    if accounts is None or not accounts.has("account_id", "parent_id"):
+        return []
+    unknown = (
+        "parent_id IS NOT NULL AND parent_id NOT IN "
+        f"(SELECT account_id FROM {accounts.view} WHERE account_id IS NOT NULL)"
+    )
+    what = "is not the account_id of any account"
+    fix = "add the parents to accounts, or bring both columns to one format with sql"
+    rule = Rule("unknown_parent", "parent_id", unknown, "parent_id", what, fix, "warning")
+    return evaluate(connection, accounts, [rule])
 
 
 def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:

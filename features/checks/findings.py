@@ -12,7 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from features.errors import Finding
-from features.tables.casting import cast_sql, is_clean, is_number, literal, present_sql, quoted
+from features.tables.casting import (
+    cast_sql,
+    infinite_sql,
+    is_clean,
+    is_null_word_sql,
+    is_number,
+    literal,
+    present_sql,
+    quoted,
+)
 from features.tables.relations import PlainFiles
 from features.tables.schema import Column, Table
 
@@ -30,6 +39,7 @@ _MAY_BE_EMPTY = {"overrides", "interventions", "actions"}
 #: after the tables were written.
 _AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at", "at", "until"}
 _FEW_ENOUGH_TO_SORT = 10_000_000
+_NULL_WORD = "null_word"
 
 
 @dataclass(frozen=True)
@@ -178,8 +188,9 @@ def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
     texts = {column.name for column in table.columns if column.kind == "text"}
     rules = [rule for column in table.columns for rule in _value_rules(table, column)]
     # Of a text nothing is left where nothing was there; of others something may have been lost.
-    found = evaluate(connection, table, [r for r in rules if r.column not in texts], raw=True)
-    as_cast = [r for r in rules if r.column in texts]
+    of_cast = [r for r in rules if r.column in texts and r.code != _NULL_WORD]
+    found = evaluate(connection, table, [r for r in rules if r not in of_cast], raw=True)
+    as_cast = list(of_cast)
     as_cast += [*_minimum_rules(table), *_order_rules(table)]
     found += evaluate(connection, table, as_cast)
     if table.schema.key:
@@ -190,8 +201,18 @@ def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
 def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
     source_type = table.types[column.name]
     present = present_sql(column, source_type)
+    if source_type == "VARCHAR":
+        what, fix = "is a word for null and is read as empty", "leave the field empty"
+        word = is_null_word_sql(column)
+        yield Rule(_NULL_WORD, column.name, word, quoted(column.name), what, fix, "warning")
     if column.kind != "text" and not is_clean(source_type):
         lost = f"{present} AND ({cast_sql(column, source_type)}) IS NULL"
+        if column.kind == "number":
+            infinite = infinite_sql(column, source_type)
+            lost += f" AND {infinite} IS NOT TRUE"
+            fix = "correct the division by zero it comes from, or leave the field empty"
+            name = quoted(column.name)
+            yield Rule("infinite_value", column.name, infinite, name, "is infinite", fix)
         yield _kind_rule(column, source_type, lost)
     if not column.nullable:
         shown = _label_sql(table, column)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from features.checks.accounts import check_accounts
+from features.checks.accounts import check_accounts, check_parents
 from features.checks.findings import (
     Connection,
     OpenTable,
@@ -59,7 +59,7 @@ def check_content(
         if end is not None:
             rules.append(partial(check_dates, table=table, end=end))
         rules.append(partial(check_accounts, table=table, tables=tables))
-    of_all = (_ratings, _duplicate_ids, check_overrides, check_use)
+    of_all = (_ratings, _duplicate_ids, check_overrides, check_parents, check_use)
     rules.append(partial(_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.

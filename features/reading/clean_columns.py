@@ -15,12 +15,12 @@ import duckdb
 from features.tables.casting import (
     FIRST_TIME,
     LAST_TIME,
+    as_text_sql,
     clean,
     is_float,
     is_number,
-    may_need_trimming_sql,
+    may_need_mending_sql,
     quoted,
-    trimmed_sql,
 )
 from features.tables.schema import Column
 
@@ -63,8 +63,8 @@ def _is_sound(
         may_be_none = is_float(source_type) and _is_any(connection, raw, f"NOT isfinite({name})")
         return not may_be_none
     if column.kind == "text" and source_type == "VARCHAR":
-        doubtful = may_need_trimming_sql(name)
-        mended = f"{doubtful} AND {trimmed_sql(name)} IS DISTINCT FROM {name}"
+        doubtful = may_need_mending_sql(name, is_identifier=column.is_identifier)
+        mended = f"{doubtful} AND {as_text_sql(column, source_type)} IS DISTINCT FROM {name}"
         return not (_is_any(connection, raw, doubtful) and _is_any(connection, raw, mended))
     return False
 

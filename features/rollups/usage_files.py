@@ -38,6 +38,8 @@ _CODE = (
     "rollups/daily_usage",
     "journey/steps",
     "journey/counts",
+    "tables/casting",
+    "tables/identifiers",
 )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from features.tables.identifiers import BLANKS, NULL_WORDS, null_word_sql, text_sql
 from features.tables.schema import Column
+
+_LONGEST_WORD = max(map(len, NULL_WORDS))
 
 _NUMBERS = {
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
     "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE",
 }  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
-# Blank, tab, line ends and the no-break space that spreadsheets leave.
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 # Python has no year beyond these; 'infinity' is no date either.
 FIRST_TIME, LAST_TIME = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 
@@ -57,32 +58,70 @@ def is_time(source_type: str) -> bool:
 def cast_sql(column: Column, source_type: str) -> str:
     """Return the SQL that turns a raw column into its canonical kind; NULL where it cannot.
 
-    Times with an offset become UTC, texts lose surrounding blanks, empty texts are NULL, a
-    whole number that serves as an identifier keeps no ``.0``.
+    Times with an offset become UTC. Texts, and the texts that numbers, times and flags are
+    written as, have the one form of `features.tables.identifiers`.
     """
     name = quoted(column.name)
     if is_clean(source_type):
         return f"CAST({name} AS DOUBLE)" if column.kind == "number" else name
     if column.kind == "text":
-        return _text_sql(name, source_type)
+        return as_text_sql(column, source_type)
     if column.kind == "time":
         return _time_sql(name, source_type)
     if column.kind == "flag":
-        return f"TRY_CAST({_trimmed(name, source_type)} AS BOOLEAN)"
-    number = f"TRY_CAST({_trimmed(name, source_type)} AS DOUBLE)"
+        return f"TRY_CAST({_text(name, source_type)} AS BOOLEAN)"
+    number = f"TRY_CAST({_text(name, source_type)} AS DOUBLE)"
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def present_sql(column: Column, source_type: str) -> str:
-    """Return the SQL that tells whether a raw value is there at all: no blank, no NaN."""
+    """Return the SQL that is true of a raw value: no blank, no word for null, no NaN."""
     name = quoted(column.name)
     if source_type in _FLOATS:
         return f"({name} IS NOT NULL AND NOT {_nan_sql(name)})"
-    return f"({_trimmed(name, source_type)} IS NOT NULL)"
+    return f"({_text(name, source_type)} IS NOT NULL)"
 
 
-def _trimmed(name: str, source_type: str) -> str:
-    return trimmed_sql(name) if source_type == "VARCHAR" else name
+def infinite_sql(column: Column, source_type: str) -> str:
+    """Return the SQL that is true of a raw value that is an infinite number."""
+    return f"isinf(TRY_CAST({_text(quoted(column.name), source_type)} AS DOUBLE))"
+
+
+def is_null_word_sql(column: Column) -> str:
+    """Return the SQL that is true of a raw text that is a word for null."""
+    name = quoted(column.name)
+    is_word = null_word_sql().replace('"value"', name)
+    return f"(strlen({name}) <= {2 * _LONGEST_WORD} AND {is_word})"
+
+
+def may_need_mending_sql(name: str, *, is_identifier: bool) -> str:
+    """Return the SQL that is false of a text, or null, only if it has its one form already.
+
+    To look at the length and the ends of a text costs a fraction of bringing it into form, and
+    few texts need that. Whatever is below "!" is empty or begins with a blank.
+    """
+    first = f"{name} < '!' OR {name} >= chr(160)"
+    last = ", ".join([*map(literal, BLANKS), *(["'0'"] if is_identifier else [])])
+    words = ", ".join(map(literal, NULL_WORDS))
+    word = f"strlen({name}) <= {_LONGEST_WORD} AND lower({name}) IN ({words})"
+    return f"({first} OR {name}[-1] IN ({last}) OR ({word}))"
+
+
+def as_text_sql(column: Column, source_type: str) -> str:
+    """Return the SQL of a raw column as text, in the one form of texts or identifiers."""
+    return _mended(quoted(column.name), source_type, is_identifier=column.is_identifier)
+
+
+def _text(name: str, source_type: str) -> str:
+    return _mended(name, source_type) if source_type == "VARCHAR" else name
+
+
+def _mended(name: str, source_type: str, *, is_identifier: bool = False) -> str:
+    result = text_sql(source_type, is_identifier=is_identifier).replace('"value"', name)
+    if source_type != "VARCHAR":
+        return result
+    doubtful = may_need_mending_sql(name, is_identifier=is_identifier)
+    return f"CASE WHEN {doubtful} THEN {result} ELSE {name} END"
 
 
 def _nan_sql(number: str) -> str:
@@ -91,44 +130,10 @@ def _nan_sql(number: str) -> str:
     return f"(NOT isfinite({number}) AND NOT isinf({number}))"
 
 
-def trimmed_sql(text: str) -> str:
-    """Return the SQL of a text without surrounding blanks; NULL where nothing is left.
-
-    Trimming costs several times as much as a look at the first and the last character, and few
-    texts need it.
-    """
-    trimmed = f"NULLIF(TRIM({text}, {_BLANKS}), '')"
-    return f"CASE WHEN {may_need_trimming_sql(text)} THEN {trimmed} ELSE {text} END"
-
-
-def may_need_trimming_sql(text: str) -> str:
-    """Return the SQL that tells a text by its ends: what it is false of, or null, is trimmed.
-
-    Whatever is below "!" is empty or begins with a blank.
-    """
-    first = f"{text} < '!' OR {text} >= chr(160)"
-    return f"({first} OR {text}[-1] IN (' ', chr(9), chr(10), chr(13), chr(160)))"
-
-
-def _text_sql(name: str, source_type: str) -> str:
-    if source_type == "VARCHAR":
-        return _trimmed(name, source_type)
-    text = f"CAST({name} AS VARCHAR)"
-    if source_type in _FLOATS or source_type.startswith("DECIMAL"):
-        # Nullable integers reach Parquet as floats: account 7 is "7", not "7.0".
-        nan = f"WHEN {_nan_sql(name)} THEN NULL " if source_type in _FLOATS else ""
-        whole = f"abs({name}) < 9e15 AND {name} = floor({name})"
-        short = f"CAST(TRY_CAST({name} AS BIGINT) AS VARCHAR)"
-        return f"CASE {nan}WHEN {whole} THEN {short} ELSE {text} END"
-    if is_number(source_type):
-        return text
-    return trimmed_sql(text)
-
-
 def _time_sql(name: str, source_type: str) -> str:
     if source_type == "VARCHAR":
         # Through a time with zone: the connection's zone is UTC, so an offset is honoured.
-        time = f"CAST(TRY_CAST({_trimmed(name, source_type)} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        time = f"CAST(TRY_CAST({_text(name, source_type)} AS TIMESTAMPTZ) AS TIMESTAMP)"
     elif is_time(source_type):
         time = f"CAST({name} AS TIMESTAMP)"
     else:

@@ -11,8 +11,10 @@ import duckdb
 import narwhals as nw
 
 from features.errors import HealthError
+from features.tables.casting import cast_sql, present_sql, quoted
 from features.tables.connection import in_memory, internal_name, with_own_connection
-from features.tables.schema import TABLES, Kind
+from features.tables.identifiers import as_text, text_expression
+from features.tables.schema import TABLES, Column, Kind
 
 #: SQL names of the types in `DTYPES`.
 SQL_TYPES: dict[Kind, str] = {
@@ -183,10 +185,18 @@ def _known(name: str, present: list[str]) -> list[Any]:
 
 
 def _cast_lazily(name: str, frame: Any) -> nw.LazyFrame[Any]:
-    present = frame.collect_schema().names()
-    casts = [nw.col(c.name).cast(DTYPES[c.kind]) for c in _known(name, present)]
+    schema = frame.collect_schema()
+    casts = [_cast(column, schema[column.name]) for column in _known(name, schema.names())]
     lazy: nw.LazyFrame[Any] = frame.lazy().select(*casts)
     return lazy
+
+
+def _cast(column: Column, dtype: Any) -> nw.Expr:
+    if column.kind == "text":
+        return text_expression(column.name, dtype, is_identifier=column.is_identifier)
+    value = nw.col(column.name)
+    text = as_text(value) if dtype == nw.String() else value
+    return text.cast(DTYPES[column.kind]).alias(column.name)
 
 
 def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
@@ -194,13 +204,38 @@ def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
     opened: dict[str, nw.LazyFrame[Any]] = {}
     for name, frame in frames.items():
         columns = _known(name, frame.collect_schema().names())
-        casts = ", ".join(f'CAST("{c.name}" AS {SQL_TYPES[c.kind]}) AS "{c.name}"' for c in columns)
         table = internal_name(name)
         connection.register("input", _readable(frame))
+        described = connection.execute("DESCRIBE input").fetchall()
+        types = {str(row[0]): str(row[1]) for row in described}
+        _refuse_lost(connection, name, columns, types)
+        casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in columns)
         connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
         connection.unregister("input")
         opened[name] = nw.from_native(connection.table(table))
     return Tables(opened, observed_until, connection)
+
+
+def _refuse_lost(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: list[Column],
+    types: Mapping[str, str],
+) -> None:
+    """Refuse a frame with values that are not of their column's kind."""
+    for column in columns:
+        kind, name = types[column.name], quoted(column.name)
+        if column.kind == "text" or kind == SQL_TYPES[column.kind]:
+            continue
+        lost = f"{present_sql(column, kind)} AND ({cast_sql(column, kind)}) IS NULL"
+        query = f"SELECT count(*), min(CAST({name} AS VARCHAR)) FROM input WHERE {lost}"
+        rows, example = connection.execute(query).fetchall()[0]
+        if rows:
+            raise HealthError(
+                f"{rows:,} values are not of the kind {column.kind}; e.g. {example}",
+                where=f"{table}.{column.name}",
+                fix="convert the column before the frame is passed",
+            )
 
 
 def _readable(frame: Any) -> Any:

@@ -36,6 +36,11 @@ class Column:
     minimum: float | None = None
     is_amount: bool = False
 
+    @property
+    def is_identifier(self) -> bool:
+        """Whether the values are ids: 123.0 is then a way to write 123."""
+        return self.name.endswith("_id") or self.name == "csm"
+
 
 @dataclass(frozen=True)
 class Table:

@@ -57,7 +57,7 @@ def test_clean_tables_have_no_findings(tmp_path: Path) -> None:
         ("accounts", "B,2024", ",2024", "null_key", "account_id", ""),
         ("subscriptions", ",50,", ",-50,", "negative_value", "mrr", "-50"),
         ("subscriptions", ",50,", ",a lot,", "wrong_type", "mrr", "a lot"),
-        ("subscriptions", ",50,", ",inf,", "wrong_type", "mrr", "inf"),
+        ("subscriptions", ",50,", ",inf,", "infinite_value", "mrr", "inf"),
         ("subscriptions", ",50,", ",,", "null_key", "mrr", ""),
         ("subscriptions", "2024-06-01", "2023-06-01", "ended_before_started", "ended_at", "B"),
         ("subscriptions", "50,EUR", "50,USD", "other_currency", "currency", "USD"),

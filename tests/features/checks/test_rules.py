@@ -6,11 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 from features.reading.table_source import TableSource
-from tests.features.small_company import FILES, broken, codes, opened, refused, warned, write
+from tests.features.small_company import FILES, broken, codes, opened, refused, rows, warned, write
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 
@@ -71,11 +72,74 @@ def test_what_is_no_date(tmp_path: Path, value: str) -> None:
     assert [(f.code, f.example) for f in findings] == [("unparsable_date", value)]
 
 
-@pytest.mark.parametrize("value", ["1.000,50", "nan", "inf", "$5", "zwei"])
+@pytest.mark.parametrize("value", ["1.000,50", "nan", "$5", "zwei"])
 def test_what_is_no_number(tmp_path: Path, value: str) -> None:
     text = FILES["usage"].replace("2025-05-01,1", f'2025-05-01,"{value}"')
     findings = broken(tmp_path, usage=text)
     assert [(f.code, f.column, f.example) for f in findings] == [("wrong_type", "quantity", value)]
+
+
+@pytest.mark.parametrize("value", ["inf", "-Infinity", " +inf "])
+def test_infinite_numbers_are_named_as_such(tmp_path: Path, value: str) -> None:
+    (finding,) = broken(
+        tmp_path, usage=FILES["usage"].replace("2025-05-01,1", f"2025-05-01,{value}")
+    )
+    assert (finding.code, finding.column, finding.rows) == ("infinite_value", "quantity", 1)
+    frame = pd.DataFrame({"account_id": ["001"], "ordered_at": ["2025-05-01"], "amount": [np.inf]})
+    frame.to_parquet(tmp_path / "orders.parquet")
+    sources = {**write(tmp_path), "orders": TableSource(path="orders.parquet")}
+    (finding,) = refused(tmp_path, sources)
+    assert (finding.code, finding.table, finding.column) == ("infinite_value", "orders", "amount")
+
+
+WORDS = ["\\N", "NULL", "null", "None", "n/a", "N/A", "#N/A", "<NA>", " Null "]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_for_null_are_null_in_every_kind_of_column(tmp_path: Path, word: str) -> None:
+    head, *lines = FILES["subscriptions"].splitlines()
+    subscriptions = [f"{head},plan,seats,renews_at", *(f"{x},{word},{word},{word}" for x in lines)]
+    accounts = FILES["accounts"].replace("Müller", word)
+    tickets = FILES["tickets"].replace("true", word)
+    sources = write(
+        tmp_path, accounts=accounts, subscriptions="\n".join(subscriptions), tickets=tickets
+    )
+    result = opened(tmp_path, sources, observed_until=datetime(2026, 1, 1))
+    found = {(f.table, f.column): (f.code, f.rows) for f in result.findings}
+    assert found == {
+        ("accounts", "name"): ("null_word", 1),
+        ("subscriptions", "plan"): ("null_word", 3),
+        ("subscriptions", "seats"): ("null_word", 3),
+        ("subscriptions", "renews_at"): ("null_word", 3),
+        ("tickets", "escalated"): ("null_word", 1),
+    }
+    assert rows(result, "accounts")["name"].isna().tolist() == [False, True, True]
+    assert rows(result, "subscriptions")[["plan", "seats", "renews_at"]].isna().all(axis=None)
+
+
+def test_na_is_namibia_and_north_america(tmp_path: Path) -> None:
+    accounts = "account_id,created_at,region\n001,2025-01-01,NA\n002,2025-01-01,na\n"
+    accounts += "003,2025-01-01,Nan\n"
+    sources = write(tmp_path, accounts=accounts)
+    result = opened(tmp_path, sources, observed_until=datetime(2026, 1, 1))
+    assert result.findings == ()
+    assert rows(result, "accounts")["region"].tolist() == ["NA", "na", "Nan"]
+
+
+def test_a_word_for_null_as_a_key_is_an_empty_key(tmp_path: Path) -> None:
+    (finding,) = broken(tmp_path, tickets=FILES["tickets"].replace("001,T1", "NULL,T1"))
+    assert (finding.code, finding.column, finding.rows) == ("null_key", "account_id", 1)
+
+
+def test_parents_that_are_no_accounts_are_reported(tmp_path: Path) -> None:
+    head, *lines = FILES["accounts"].splitlines()
+    parents = ["", "001.0", "1"]
+    text = "\n".join(
+        [f"{head},parent_id", *(f"{x},{p}" for x, p in zip(lines, parents, strict=True))]
+    )
+    found = warned(tmp_path, accounts=text)
+    # Leading zeros are part of an id.
+    assert (found["unknown_parent"].rows, found["unknown_parent"].example) == (1, "1")
 
 
 def test_numbers_and_texts_in_parquet_where_other_kinds_are_due(tmp_path: Path) -> None:

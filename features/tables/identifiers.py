@@ -1,0 +1,115 @@
+"""One form for identifiers and other texts, whatever file, database or frame they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+
+#: Characters removed from both ends: blanks, line ends and the no-break space of spreadsheets.
+BLANKS = " \t\n\r\xa0"
+#: What programs write into an empty field, in lower case. "NA" is not among them: it is Namibia
+#: and North America.
+NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>")
+#: Floats up to here represent every whole number exactly.
+_EXACT = 9e15
+
+
+def as_text(value: nw.Expr) -> nw.Expr:
+    """Return a text without surrounding blanks; null where it is empty or a word for null."""
+    return _unless_empty(value, value.str.strip_chars(BLANKS))
+
+
+def as_identifier(value: nw.Expr) -> nw.Expr:
+    """Return a text as `as_text` does, and a whole number such as 123.0 as 123.
+
+    Case and leading zeros are kept: ids that differ by them are different ids.
+    """
+    trimmed = value.str.strip_chars(BLANKS)
+    is_whole = trimmed.str.contains(r"^[+-]?[0-9]+\.0+$")
+    whole = trimmed.str.replace_all(r"\.0+$", "")
+    return _unless_empty(value, nw.when(is_whole).then(whole).otherwise(trimmed))
+
+
+def _unless_empty(value: nw.Expr, text: nw.Expr) -> nw.Expr:
+    return nw.when(~is_null_word(value, "")).then(text)
+
+
+def is_null_word(value: nw.Expr, *others: str) -> nw.Expr:
+    """Return whether a text is a word for null, or one of some others, in any case."""
+    return value.str.strip_chars(BLANKS).str.to_lowercase().is_in([*others, *NULL_WORDS])
+
+
+def number_as_text(value: nw.Expr, dtype: Any) -> nw.Expr:
+    """Return a number as text: whole numbers without a point, null where it is not finite."""
+    if dtype.is_integer():
+        return value.cast(nw.String())
+    if not dtype.is_float():
+        return as_identifier(value.cast(nw.String()))
+    is_whole = (value.abs() < _EXACT) & (value == value.floor())
+    whole = nw.when(is_whole).then(value).cast(nw.Int64()).cast(nw.String())
+    other = nw.when(value.is_finite()).then(value.cast(nw.String()))
+    return nw.when(is_whole).then(whole).otherwise(other)
+
+
+def text_expression(name: str, dtype: Any, *, is_identifier: bool) -> nw.Expr:
+    """Return the expression that brings a column into the form of texts or identifiers.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    dtype : narwhals.DType
+        Its type.
+    is_identifier : bool
+        Whether 123.0 is a way to write 123.
+    """
+    value = nw.col(name)
+    if dtype.is_numeric():
+        return number_as_text(value, dtype).alias(name)
+    if dtype != nw.String():
+        value = value.cast(nw.String())
+    return (as_identifier(value) if is_identifier else as_text(value)).alias(name)
+
+
+@cache
+def text_sql(source_type: str, *, is_identifier: bool) -> str:
+    """Return `text_expression` in DuckDB's SQL, of a column called "value"."""
+    return _in_sql(lambda dtype: text_expression("value", dtype, is_identifier=is_identifier),
+                   source_type)  # fmt: skip
+
+
+@cache
+def null_word_sql() -> str:
+    """Return `is_null_word` in DuckDB's SQL, of a text column called "value"."""
+    return _in_sql(lambda _: is_null_word(nw.col("value")).alias("value"), "VARCHAR")
+
+
+def _in_sql(rule: Callable[[Any], nw.Expr], source_type: str) -> str:
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE empty (value {source_type})")
+        empty = nw.from_native(connection.table("empty"))
+        query: str = empty.select(rule(empty.collect_schema()["value"])).to_native().sql_query()
+    sql = query.removeprefix("SELECT ").removesuffix(' AS "value" FROM "empty"')
+    # Of a Parquet column whose smallest and largest value are small, DuckDB believes that all are,
+    # NaN included, and casts NaN, too.
+    return sql.replace("CAST(", "TRY_CAST(")
+
+
+@cache
+def normalised(value: str, *, is_identifier: bool = True) -> str | None:
+    """Return one identifier, or text, as it is read from a table; None where it is empty.
+
+    Examples
+    --------
+    >>> normalised(" 1000.0 "), normalised("007"), normalised("NULL")
+    ('1000', '007', None)
+    """
+    frame = nw.from_native(pa.table({"value": [value]}), eager_only=True)
+    rule = text_expression("value", nw.String(), is_identifier=is_identifier)
+    result: str | None = frame.select(rule)["value"].to_list()[0]
+    return result

@@ -1,1 +1,0 @@
-"""The app's database: its tables, its migrations and how it is opened."""

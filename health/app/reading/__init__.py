@@ -1,1 +1,0 @@
-"""Reading published runs: only the rows and columns that a page shows."""
