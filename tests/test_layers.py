@@ -27,7 +27,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "health": (
         *("presentation", "plots", "settings", "runs", "reasons", "business", "scorecard"),
         *("expansion", "flags", "training", "scoring", "experiment", "backtest", "restate"),
-        *("report", "workbook", "weekly", "demo", "cli", "health"),
+        *("report", "workbook", "weekly", "app", "demo", "cli", "health"),
     ),
 }
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from features.errors import HealthError
 from health.cli import console as show
+from health.cli.app_commands import add_app_commands
 from health.cli.arguments import AsOf, ConfigPath, RunOf
 from health.cli.scorecard_commands import add_scorecard_commands
 
@@ -322,6 +323,7 @@ def models(
 
 
 add_scorecard_commands(app)
+add_app_commands(app)
 
 
 def main() -> None:

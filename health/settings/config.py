@@ -17,6 +17,7 @@ from features.errors import HealthError
 from features.reading.table_source import TableSource
 from features.tables.connection import MEMORY_LIMIT
 from features.tables.schema import TABLES
+from health.settings.app import AppConfig
 from health.settings.backtest import BacktestConfig
 from health.settings.clv import ClvConfig, ReasonsConfig
 from health.settings.custom import CustomConfig
@@ -45,6 +46,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "alerts": True,
     "backtest": True,
     "tune": True,
+    "app": True,
     "data": {"memory_limit": True},
 }
 
@@ -113,7 +115,7 @@ class Config(Section):
         By flag, the suggested play, where it is another than the one built in.
     data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
         Keys of their own.
-    gates, monitor, alerts, expansion, report, own, backtest, tune : Section
+    gates, monitor, alerts, expansion, report, own, backtest, tune, app : Section
         Keys of their own.
     base : Path
         Folder of the file; every relative path starts here.
@@ -149,6 +151,7 @@ class Config(Section):
     own: CustomConfig = CustomConfig()
     backtest: BacktestConfig = BacktestConfig()
     tune: TuneConfig = TuneConfig()
+    app: AppConfig = AppConfig()
     plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)

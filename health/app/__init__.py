@@ -1,0 +1,1 @@
+"""The web app: where CSMs work through their week, over the published runs."""

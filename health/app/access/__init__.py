@@ -1,0 +1,1 @@
+"""Who may see and do what: roles, sign-in, sessions and tokens."""

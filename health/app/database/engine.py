@@ -1,0 +1,238 @@
+"""Opening the app's database: SQLite next to the runs, or Postgres by URL."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from features.errors import HealthError
+
+FILE = "app.sqlite"
+#: Seconds that a write waits for another one.
+_BUSY_SECONDS = 10
+
+
+class Database:
+    """The app's database, migrated to this release.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        As `open_database` makes it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(write=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session for reading."""
+        with _worded(self.engine), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open one transaction, which is on the disk when the block ends, or has not happened."""
+        with (
+            _worded(self.engine),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def database_url(url: str, *, runs_dir: Path) -> str:
+    """Return the URL of the database: as configured, from the environment, or next to the runs.
+
+    Raises
+    ------
+    HealthError
+        The environment variable is not set, or the URL is of a database that is not supported.
+    """
+    if url.startswith("$"):
+        value = os.environ.get(url[1:], "")
+        if not value:
+            raise HealthError(
+                f"the environment variable {url[1:]} is not set",
+                where="app.database",
+                fix=f"set {url[1:]} to the database's URL",
+            )
+        url = value
+    if not url:
+        return f"sqlite:///{runs_dir / FILE}"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise HealthError(
+            "not a database URL",
+            where="app.database",
+            fix="give postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE",
+        ) from None
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise HealthError(
+            f"a database of the kind {parsed.get_backend_name()} is not supported",
+            where="app.database",
+            fix="give postgresql://… or sqlite:///FILE",
+        )
+    return parsed.render_as_string(hide_password=False)
+
+
+def open_database(url: str, *, now: datetime) -> Database:
+    """Connect, and migrate an older database after a backup of it.
+
+    Parameters
+    ----------
+    url : str
+        As from `database_url`.
+    now : datetime
+        Names the backup.
+
+    Raises
+    ------
+    HealthError
+        The database cannot be reached, is locked, or is of a newer release.
+    """
+    engine = connect(url)
+    try:
+        _migrate(engine, url, now)
+    except HealthError:
+        engine.dispose()
+        raise
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise _failed(engine, error) from None
+    return Database(engine)
+
+
+def connect(url: str) -> Engine:
+    """Return the engine of a URL, without a connection yet."""
+    try:
+        if url.startswith("sqlite"):
+            parsed = make_url(url)
+            Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+            if "timeout" not in parsed.query:
+                parsed = parsed.update_query_dict({"timeout": str(_BUSY_SECONDS)})
+            engine = sa.create_engine(parsed)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return sa.create_engine(url, pool_pre_ping=True)
+    except (ImportError, NoSuchModuleError):
+        raise HealthError(
+            "the driver for Postgres is not installed",
+            where="app.database",
+            fix="install the extra: pip install 'customer-health[postgres]'",
+        ) from None
+
+
+def alembic_config() -> AlembicConfig:
+    """Return the settings of the migrations in this package."""
+    config = AlembicConfig()
+    folder = resources.files("health.app.database") / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
+
+
+def _migrate(engine: Engine, url: str, now: datetime) -> None:
+    config = alembic_config()
+    script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
+    with engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    if present == head:
+        return
+    if present is not None and present not in {r.revision for r in script.walk_revisions()}:
+        raise HealthError(
+            f"the database is of a newer release (schema {present}; this release has {head})",
+            where=str(engine.url),
+            fix="install the newer release again, or give another database in app.database",
+        )
+    if present is not None:
+        _back_up(engine, url, present, now)
+    with engine.execution_options(write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _back_up(engine: Engine, url: str, revision: str, now: datetime) -> None:
+    """Keep what an older release wrote: a copy of the file, or of every table on Postgres."""
+    label = f"{revision}_{now:%Y%m%d%H%M%S}"
+    if engine.dialect.name == "sqlite":
+        file = Path(make_url(url).database or "")
+        with (
+            sqlite3.connect(file) as source,
+            sqlite3.connect(file.with_name(f"{file.stem}.before_{label}{file.suffix}")) as copy,
+        ):
+            source.backup(copy)
+        source.close()
+        copy.close()
+        return
+    with engine.begin() as connection:
+        schema = f"backup_{label}"
+        connection.execute(sa.schema.CreateSchema(schema))
+        for table in sa.inspect(connection).get_table_names():
+            quote = engine.dialect.identifier_preparer.quote
+            connection.exec_driver_sql(
+                f"CREATE TABLE {quote(schema)}.{quote(table)} AS TABLE {quote(table)}"
+            )
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    # Transactions are begun by `_begin_sqlite`, not by the driver.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its turn at the start: a transaction that reads first and writes later could
+    # lose to another one in between.
+    writes = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _worded(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise _failed(engine, error) from None
+
+
+def _failed(engine: Engine, error: SQLAlchemyError) -> HealthError:
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+    text = cause[0] if cause else type(error).__name__
+    locked = "locked" in text
+    what = (
+        "another program has locked the database; nothing was written"
+        if locked
+        else f"the database cannot be used: {text}"
+    )
+    fix = (
+        "end the program that keeps it open (a backup, a database browser), then try again"
+        if locked
+        else "check app.database, that the server runs, and the permissions of the file"
+    )
+    return HealthError(what, where=engine.url.render_as_string(hide_password=True), fix=fix)

@@ -1,0 +1,1 @@
+"""Reading published runs: only the rows and columns that a page shows."""

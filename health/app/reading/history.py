@@ -1,0 +1,163 @@
+"""What the runs record about one account: a year of scores, reasons, changes, events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from health.app.reading.runs import Run, Runs
+from health.reasons.reasons import BASELINE
+
+#: Days of history that an account's page shows.
+YEAR = 365
+#: Tables that a run of an older release, or of a company without that data, does not have.
+CONTRACTS, CONTACTS, EVENTS, ACTIVITY = "contracts", "contacts", "events", "activity"
+_MOST_EVENTS = 400
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run's values of an account."""
+
+    day: date
+    score: float | None
+    probability: float | None
+    events: float | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: a ticket, an answer, a change of contract, an action.
+
+    `author` and `undo` (table and ID) are only there for what was written in the app.
+    """
+
+    day: date
+    kind: str
+    title: str
+    text: str = ""
+    author: str = ""
+    undo: tuple[str, str] | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One term behind a value: what it adds, and for the score what it still misses."""
+
+    term: str
+    text: str
+    contribution: float
+    missing: float
+
+
+def year_of(runs: Runs, run: Run, account_id: str) -> list[Point]:
+    """Return the account's values in the runs of the year up to `run`, oldest first.
+
+    Only the rows of this account are read; a run that cannot be read is left out.
+    """
+    first = run.as_of - timedelta(days=YEAR)
+    chosen = [p for p in runs.published() if first < p.as_of <= run.as_of]
+    sources = [p for p in chosen if (p.folder / "scores.parquet").is_file()]
+    if not sources:
+        return []
+    files = ", ".join(
+        "'" + str(p.folder / "scores.parquet").replace("'", "''") + "'" for p in sources
+    )
+    rows = run.query(
+        f"""
+        SELECT as_of, health_score, churn_probability
+        FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)
+        WHERE account_id = ? ORDER BY as_of
+        """,
+        [account_id],
+    )
+    return [
+        Point(row["as_of"].date(), row["health_score"], row["churn_probability"], None)
+        for row in rows
+    ]
+
+
+def usage_of(run: Run, account_id: str) -> list[Point]:
+    """Return events a week for a year, oldest first; empty where the run has no such table."""
+    if not run.has(ACTIVITY):
+        return []
+    rows = run.rows(ACTIVITY, ["week", "events"], "account_id = ?", [account_id], order="week")
+    return [Point(_day(row["week"]), None, None, row["events"]) for row in rows]
+
+
+def reasons_of(run: Run, account_id: str, output: str) -> list[Reason]:
+    """Return the reasons for one value, those that cost or weigh most first."""
+    known = run.columns("reasons")
+    missing = "coalesce(missing, 0)" if "missing" in known else "0"
+    order = f"{missing} DESC, contribution DESC" if output == "health" else "abs(contribution) DESC"
+    rows = run.query(
+        f"""
+        SELECT term, text, contribution, {missing} AS missing FROM {run.source("reasons")}
+        WHERE account_id = ? AND output = ? AND term <> ? ORDER BY {order}, term
+        """,
+        [account_id, output, BASELINE],
+    )
+    return [
+        Reason(r["term"], r["text"] or r["term"], r["contribution"] or 0.0, r["missing"] or 0.0)
+        for r in rows
+    ]
+
+
+def changes_of(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return what moved the score since the run before, the largest first."""
+    if not run.has("changes"):
+        return []
+    return run.rows(
+        "changes",
+        ["term", "kind", "before", "now", "change", "text"],
+        "account_id = ?",
+        [account_id],
+        order="abs(change) DESC, term",
+    )
+
+
+def flags_of_account(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return the account's flags of this run."""
+    columns = ["flag", "product", "value", "probability", "since", "reasons", "suggested_play"]
+    return run.rows("flags", columns, "account_id = ?", [account_id], order="rank")
+
+
+def products_of(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return the products an account owns and those it does not, with the reason why not."""
+    if not run.has("whitespace"):
+        return []
+    columns = ["product", "status", "held_mrr", "probability", "value", "why", "why_not"]
+    return run.rows("whitespace", columns, "account_id = ?", [account_id], order="status, product")
+
+
+def contracts_of(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return the running contracts of an account."""
+    columns = ["product", "plan", "seats", "mrr", "started_at", "renews_at", "notice_at"]
+    return _optional(run, CONTRACTS, columns, account_id, "mrr DESC, product")
+
+
+def contacts_of(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return the people at an account who have not left."""
+    columns = ["contact_id", "role", "is_champion", "created_at", "left_at"]
+    return _optional(run, CONTACTS, columns, account_id, "is_champion DESC NULLS LAST, contact_id")
+
+
+def events_of(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return tickets, answers and changes of contract of a year, newest first."""
+    columns = ["at", "kind", "title", "text", "is_open"]
+    return _optional(run, EVENTS, columns, account_id, "at DESC, kind, title")[:_MOST_EVENTS]
+
+
+def _optional(
+    run: Run, table: str, columns: Sequence[str], account_id: str, order: str
+) -> list[dict[str, Any]]:
+    if not run.has(table):
+        return []
+    return run.rows(table, columns, "account_id = ?", [account_id], order=order)
+
+
+def _day(value: datetime | date) -> date:
+    return value.date() if isinstance(value, datetime) else value

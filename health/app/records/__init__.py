@@ -1,0 +1,1 @@
+"""What people write: append-only rows with an audit, and what they amount to now."""

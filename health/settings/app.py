@@ -1,0 +1,104 @@
+"""Settings of the web app: the section `[app]`."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from health.settings.section import PositiveInt, Section
+
+SignIn = Literal["none", "local", "proxy"]
+
+
+class ProxyConfig(Section):
+    """Sign-in by headers from a reverse proxy.
+
+    Attributes
+    ----------
+    user_header, secret_header : str
+        Headers with the login and with the shared secret.
+    secret_env : str
+        Environment variable with the shared secret.
+    addresses : tuple of str
+        Addresses or networks of the proxy; requests from elsewhere are refused.
+    """
+
+    user_header: str = "X-Forwarded-User"
+    secret_header: str = "X-Proxy-Secret"
+    secret_env: str = "HEALTH_PROXY_SECRET"
+    addresses: tuple[str, ...] = ()
+
+    @field_validator("addresses")
+    @classmethod
+    def _valid_networks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            ipaddress.ip_network(address, strict=False)
+        return addresses
+
+
+class AppConfig(Section):
+    """Where the app is served, where it keeps its data and how people sign in.
+
+    Attributes
+    ----------
+    host, port : str, int
+        Address that is listened on.
+    url : str
+        Public address, as people type it; with ``https`` cookies are marked Secure.
+    database : str
+        SQLAlchemy URL; empty for ``app.sqlite`` in runs_dir. ``$NAME`` takes the URL from an
+        environment variable, so that no password is written in the file.
+    sign_in : str
+        ``none`` (one user, on this machine only), ``local`` (users with passwords) or
+        ``proxy``.
+    session_hours : int
+        A session ends after so many hours without a request.
+    csm_sees_team : bool
+        CSMs see and work the accounts of their team in addition to their own.
+    capacity : int, optional
+        Most accounts in one CSM's week; by default `capacity_per_csm` of `[flags]`.
+    overdue_days : int
+        A flag without an action for so many days is overdue.
+    proxy : Section
+        Keys of its own.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    url: str = Field(default="", pattern=r"^(https?://[^/]+/?)?$")
+    database: str = ""
+    sign_in: SignIn = "none"
+    session_hours: PositiveInt = 12
+    csm_sees_team: bool = False
+    capacity: PositiveInt | None = None
+    overdue_days: PositiveInt = 14
+    proxy: ProxyConfig = ProxyConfig()
+
+    @model_validator(mode="after")
+    def _complete(self) -> AppConfig:
+        if self.sign_in == "proxy" and not self.proxy.addresses:
+            raise ValueError('sign_in = "proxy" needs proxy.addresses')
+        if self.sign_in == "none" and not is_loopback(self.host):
+            raise ValueError(
+                f'host {self.host} can be reached from elsewhere, and sign_in is "none"; set '
+                'sign_in to "local" or "proxy", or host to 127.0.0.1'
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can only be reached from this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,166 @@
+"""The company, the users and the app that the tests of the app share."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
+
+from features.catalogue import CATALOGUE
+from health.app.access.sessions import start_session
+from health.app.access.users import find_user
+from health.app.database.engine import Database
+from health.app.reading.runs import Runs
+from health.app.routes import site
+from health.app.web import App
+from health.settings.app import AppConfig
+from health.settings.config import Config
+from tests.health.sample_run import AS_OF, PRODUCTS, sample_run
+
+NOW = datetime(2026, 11, 2, 8, 0)
+PASSWORD = "correct horse battery"
+#: A user of each role; the CSMs have accounts of their own, and two of them a team.
+USERS: dict[str, dict[str, Any]] = {
+    "reader": {"role": "reader", "name": "Rea Der"},
+    "csm": {"role": "csm", "name": "Chloe Okafor", "csm": "Chloe Okafor", "team": "north"},
+    "colleague": {"role": "csm", "name": "Viktor Ueda", "csm": "Viktor Ueda", "team": "north"},
+    "lead": {"role": "lead", "name": "Lea Der"},
+    "admin": {"role": "admin", "name": "Adam In"},
+}
+#: Accounts of CSM, of the colleague in the team, and of somebody else.
+OWN, TEAM, OTHER = "ACC-00001", "ACC-00003", "ACC-00002"
+
+
+@dataclass
+class Clock:
+    """A clock that tests move."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class AppUnderTest:
+    """An app and browsers that are signed in to it."""
+
+    asgi: ASGIApp
+    database: Database
+    runs: Runs
+    clock: Clock
+    clients: dict[str, TestClient] = field(default_factory=dict)
+
+    def client(self, *, base_url: str = "http://app.test", address: str = "10.1.1.1") -> TestClient:
+        """Return a browser that is not signed in."""
+        return TestClient(
+            self.asgi, base_url=base_url, client=(address, 50000), follow_redirects=False
+        )
+
+    def signed_in(self, login: str) -> TestClient:
+        """Return a browser of a user, signed in by password once."""
+        if login not in self.clients:
+            client = self.client()
+            user = find_user(self.database, login)
+            assert user is not None
+            client.cookies.set("health", start_session(self.database, user, now=self.clock.now))
+            self.clients[login] = client
+        return self.clients[login]
+
+
+def build_app(database: Database, runs_dir: Path, base: Path, **settings: Any) -> AppUnderTest:
+    """Build an app over published runs; local sign-in unless `settings` differ."""
+    section = {"sign_in": "local", **settings}
+    config = Config.model_validate(
+        {
+            "company": "Fjord & Sons <Ltd>",
+            "runs_dir": str(runs_dir),
+            "tables": {"accounts": {"path": "a.csv"}, "subscriptions": {"path": "s.csv"}},
+            "app": AppConfig.model_validate(section),
+            "base": base,
+            "file": base / "health.toml",
+        }
+    )
+    clock, runs = Clock(), Runs(config.runs_dir, config.file)
+    return AppUnderTest(site(App(config, database, runs, clock)), database, runs, clock)
+
+
+def csrf_of(client: TestClient, path: str = "/profile") -> str:
+    """Return the token of a browser's session, from a page."""
+    found = re.search(r'name="csrf" value="([^"]+)"', client.get(path).text)
+    assert found is not None
+    return found.group(1)
+
+
+def form(client: TestClient, request_id: str = "0" * 32, **fields: str) -> dict[str, str]:
+    """Return the fields of a form as a page of this browser would send them."""
+    return {"csrf": csrf_of(client), "request_id": request_id, **fields}
+
+
+def write_runs(runs_dir: Path, *, accounts: int = 200, weeks: int = 3) -> Path:
+    """Write a made-up run with hostile names and some weeks of it before."""
+    sample = sample_run(accounts, weeks=weeks)
+    for number, (day, past) in enumerate(sample.past_scores.groupby("as_of")):
+        own = sample.scores.drop(columns=["health_score", "health_band", "mrr", "as_of"])
+        scores = own.merge(past, on="account_id")
+        flags = sample.flags[sample.flags["since"] <= day]
+        _write_run(runs_dir, pd.Timestamp(day), scores, flags, sample, final=False)
+        assert number < weeks
+    _write_run(runs_dir, AS_OF, sample.scores, sample.flags, sample, final=True)
+    return runs_dir
+
+
+def _write_run(
+    runs_dir: Path,
+    day: pd.Timestamp,
+    scores: pd.DataFrame,
+    flags: pd.DataFrame,
+    sample: Any,
+    *,
+    final: bool,
+) -> None:
+    folder = runs_dir / f"as_of={day.date()}"
+    folder.mkdir(parents=True)
+    scores = scores.assign(as_of=day)
+    scores.to_parquet(folder / "scores.parquet", index=False)
+    flags.to_parquet(folder / "flags.parquet", index=False)
+    run = {**sample.run, "as_of": str(day.date())}
+    if final:
+        sample.reasons.to_parquet(folder / "reasons.parquet", index=False)
+        sample.changes.to_parquet(folder / "changes.parquet", index=False)
+        _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
+    _features(scores, final=final).to_parquet(folder / "features.parquet", index=False)
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+def _features(scores: pd.DataFrame, *, final: bool) -> pd.DataFrame:
+    """Return features that go with the score, so that a scorecard ranks somehow."""
+    rng = np.random.default_rng(int(final))
+    level = scores["health_score"].fillna(50).to_numpy() / 100
+    values = {name: level + rng.normal(0, 0.2, len(scores)) for name in CATALOGUE}
+    return pd.concat([scores[["account_id", "as_of", "segment"]], pd.DataFrame(values)], axis=1)
+
+
+def _whitespace(scores: pd.DataFrame) -> pd.DataFrame:
+    rows = scores[["account_id", "name", "csm"]].merge(pd.DataFrame({"product": PRODUCTS}), "cross")
+    number = rows.index.to_numpy()
+    return rows.assign(
+        as_of=AS_OF,
+        status=pd.Series(["open", "held", "not eligible"])[number % 3].to_numpy(),
+        offer="cross_sell",
+        held_mrr=100.0 * (number % 3 == 1),
+        probability=0.04,
+        base_rate=0.02,
+        value=pd.Series([120.0, float("nan"), float("nan")])[number % 3].to_numpy(),
+        listed=False,
+        why="",
+        why_not=pd.Series(["", "", "not eligible: only for <b>SMB</b>"])[number % 3].to_numpy(),
+    )

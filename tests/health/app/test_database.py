@@ -1,0 +1,146 @@
+"""The database: migrated after a backup, locked, newer, and written to by many at once."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from features.errors import HealthError
+from health.app.access.users import find_user
+from health.app.database.engine import (
+    Database,
+    database_url,
+    open_database,
+)
+from health.app.database.models import Base, Note
+from health.app.records.audit import check_chain, lock_chain
+from health.app.records.entries import NoteEntry
+from health.app.records.write import write_entry
+from tests.health.app.company import NOW, USERS
+
+#: Writes 25 notes as each of some users at the same time, and prints what is on the disk.
+WRITER = """
+import sys
+from tests.health.app.test_database import write_all
+write_all(*sys.argv[1:])
+"""
+
+
+def write_all(url: str, *logins: str) -> None:
+    """Write 25 notes as each user, each in a thread of their own."""
+    database = open_database(url, now=NOW)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(partial(write_as, database), logins))
+    database.close()
+
+
+def write_as(database: Database, login: str) -> None:
+    user = find_user(database, login)
+    assert user is not None
+    for number in range(25):
+        write_entry(
+            database,
+            NoteEntry(text=f"{login} {number}"),
+            account_id="ACC-00001",
+            user=user,
+            request_id=f"{login}-{number:030d}",
+            now=NOW,
+        )
+        print(number, flush=True)
+
+
+def writer(url: str, *logins: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, *logins],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def test_a_hundred_writes_by_four_users_and_a_kill_lose_and_double_nothing(
+    database: Database, filled_url: str
+) -> None:
+    first, *others = (login for login in USERS if login != "reader")
+    killed, running = writer(filled_url, first), writer(filled_url, *others)
+    assert killed.stdout is not None
+    acknowledged = [killed.stdout.readline() for _ in range(8)]
+    killed.send_signal(signal.SIGKILL)
+    acknowledged += killed.communicate()[0].splitlines()
+    running.communicate(timeout=120)
+    assert running.returncode == 0
+    with database.read() as session:
+        texts = set(session.scalars(sa.select(Note.text)))
+        assert check_chain(session).faults == ()
+    # What was acknowledged is there; the kill came before the end.
+    own = {text for text in texts if text.startswith(f"{first} ")}
+    assert {f"{first} {number.strip()}" for number in acknowledged} <= own
+    assert len(own) < 25
+    # The browser sends everything again, not knowing what arrived.
+    write_as(database, first)
+    with database.read() as session:
+        texts_again = list(session.scalars(sa.select(Note.text)))
+        check = check_chain(session)
+    assert len(texts_again) == len(set(texts_again)) == 100
+    assert (check.entries, check.faults) == (100, ())
+
+
+def test_the_migrations_make_the_tables_of_the_models(url: str) -> None:
+    opened = open_database(url, now=NOW)
+    with opened.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+    opened.close()
+
+
+def test_a_newer_database_is_refused(url: str) -> None:
+    opened = open_database(url, now=NOW)
+    with opened.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    opened.close()
+    with pytest.raises(HealthError, match="newer release"):
+        open_database(url, now=NOW)
+
+
+def test_a_locked_database_names_the_cause_and_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "app.sqlite"
+    url = f"sqlite:///{file}?timeout=0.2"
+    opened = open_database(url, now=NOW)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with (
+        pytest.raises(HealthError, match=r"locked the database(.|\n)*try again"),
+        opened.write() as session,
+    ):
+        lock_chain(session)
+    other.close()
+    with opened.write() as session:
+        assert session.scalar(sa.text("SELECT 1")) == 1
+    opened.close()
+
+
+def test_no_password_is_part_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_DB", "postgresql://me:s3cret@127.0.0.1:1/none?connect_timeout=1")
+    with pytest.raises(HealthError) as refused:
+        open_database(database_url("$APP_DB", runs_dir=Path()), now=NOW)
+    assert "s3cret" not in str(refused.value)
+    assert "127.0.0.1" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [("$NOT_SET", "NOT_SET is not set"), ("mysql://x/y", "mysql is not"), ("%%", "not a database")],
+)
+def test_a_wrong_url_is_refused(given: str, fault: str) -> None:
+    with pytest.raises(HealthError, match=fault):
+        database_url(given, runs_dir=Path())
