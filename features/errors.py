@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from features.redaction import redact
+
 
 class HealthError(Exception):
     """A fault the user can mend: bad input, bad configuration, a refused model.
@@ -19,12 +21,16 @@ class HealthError(Exception):
         What the user can do about it.
     exit_code : int
         The command line's exit code: 2 for bad input, 3 for a gate that failed.
+
+    Notes
+    -----
+    A message goes to logs, pages and mail: a secret in any part of it is hidden.
     """
 
     def __init__(self, what: str, *, where: str = "", fix: str = "", exit_code: int = 2) -> None:
-        self.what = what
-        self.where = where
-        self.fix = fix
+        self.what = redact(what)
+        self.where = redact(where)
+        self.fix = redact(fix)
         self.exit_code = exit_code
         super().__init__(str(self))
 
@@ -69,6 +75,10 @@ class Finding:
     total: int = 0
     example: str = ""
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("source", "what", "example", "fix"):
+            object.__setattr__(self, name, redact(getattr(self, name)))
 
     def __str__(self) -> str:
         place = f"{self.table}.{self.column}" if self.column else self.table

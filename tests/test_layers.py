@@ -16,7 +16,16 @@ PACKAGES = ("features", "models", "health")
 #: from those before it.
 ORDER: dict[str, tuple[str, ...]] = {
     "features": (
-        *("errors", "tables", "definitions", "windows", "rollups", "checks", "reading"),
+        *(
+            "redaction",
+            "errors",
+            "tables",
+            "definitions",
+            "windows",
+            "rollups",
+            "checks",
+            "reading",
+        ),
         *("usage", "tickets", "surveys", "commercial", "journey", "orders", "targets"),
         *("catalogue", "catalogue_page", "custom", "build", "feature_hashes"),
         *("__main__", "features"),
@@ -25,9 +34,18 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("base", "evaluation", "glass_box", "churn", "survival", "clv", "expansion", "models"),
     ),
     "health": (
-        *("presentation", "plots", "settings", "runs", "reasons", "business", "scorecard"),
+        *(
+            "presentation",
+            "plots",
+            "settings",
+            "sources",
+            "runs",
+            "reasons",
+            "business",
+            "scorecard",
+        ),
         *("expansion", "flags", "training", "scoring", "experiment", "backtest", "restate"),
-        *("report", "workbook", "weekly", "app", "demo", "cli", "health"),
+        *("report", "workbook", "weekly", "publishing", "app", "demo", "cli", "health"),
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -76,6 +76,7 @@ def open_tables(
     memory_limit: str = MEMORY_LIMIT,
     rollups: Path | None = None,
     currencies: Currencies = _ANY_CURRENCY,
+    prepare: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
 ) -> OpenedTables:
     """Open, cast and check the input tables.
 
@@ -99,6 +100,8 @@ def open_tables(
     currencies : Currencies
         The company's currency, and the rates at which amounts in others are converted; amounts
         in any other currency are an error.
+    prepare : callable, optional
+        Called with the connection before any table is read: it makes what their SQL names.
 
     Raises
     ------
@@ -112,6 +115,8 @@ def open_tables(
     spark_session = spark.session(url) if spark.is_spark(url) else None
     connection = connect("duckdb://" if spark_session else url, base, memory_limit)
     try:
+        if prepare is not None:
+            prepare(connection)
         kept = Kept(base / rollups, observed_until) if rollups and not spark_session else None
         opened = _opened(connection, sources, base, kept, observed_until, allow, currencies)
         if spark_session is None:

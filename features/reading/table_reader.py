@@ -81,7 +81,9 @@ def _relation(connection: duckdb.DuckDBPyConnection, source: TableSource, base: 
     if source.path is not None:
         return file_relation(source.path, base)
     if source.sql is not None:
-        return query_relation(source.sql, base)
+        relation = query_relation(source.sql, base)
+        # SQL that stands for a source has the source's name.
+        return relation if source.label == "sql" else replace(relation, label=source.label)
     return table_relation(str(source.table), database_of(connection))
 
 

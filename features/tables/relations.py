@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -90,17 +91,31 @@ def file_relation(path: str, base: Path) -> Relation:
             f"holds a mixture of {' and '.join(sorted(kinds))}",
             fix="keep one kind of file in the folder",
         )
-    listed = _listed(files)
     size = sum(file.stat().st_size for file in files)
     if kinds == {"Parquet"}:
         lazy, uniform = size > LAZY_FROM_BYTES, _have_same_columns(files)
         sql, scanned = parquet_sql(files, uniform=uniform), tuple(files) if lazy else ()
         return Relation(sql, path, lazy, parquet=scanned, is_columnar=True, is_uniform=uniform)
+    sign = _common_delimiter(files)
+    return Relation(csv_sql(files), path, False, tuple(files), sign)
+
+
+def csv_sql(files: Sequence[Path]) -> str:
+    """Return the SQL that reads CSV files as one table of texts.
+
+    Raises
+    ------
+    EmptyFileError
+        None of them has a single character.
+    """
+    sign = _common_delimiter(files)
+    return f"read_csv({_listed(files)}, delim = {literal(sign)}, {_CSV_OPTIONS})"
+
+
+def _common_delimiter(files: Sequence[Path]) -> str:
     if not any(_has_text(file) for file in files):
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
-    sign = _delimiter(next(file for file in files if _has_text(file)))
-    sql = f"read_csv({listed}, delim = {literal(sign)}, {_CSV_OPTIONS})"
-    return Relation(sql, path, False, tuple(files), sign)
+    return _delimiter(next(file for file in files if _has_text(file)))
 
 
 def parquet_sql(files: Iterable[Path], *, uniform: bool) -> str:
@@ -208,6 +223,13 @@ def _delimiter(file: Path) -> str:
     """Return what separates the names in a CSV file's first line; a comma where nothing does."""
     names = re.sub(rb'"[^"]*"', b"", _head(file).lstrip().partition(b"\n")[0])
     return max(",;\t|", key=lambda sign: names.count(sign.encode()))
+
+
+def open_text(file: Path) -> IO[str]:
+    """Open a text file, gzipped or not, for reading its lines."""
+    if file.suffix.lower() == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8-sig")
+    return file.open(encoding="utf-8-sig")
 
 
 def _head(file: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tomli_w
+import tomlkit
 
 from health.backtest.weight_fit import Learnt, PointRows
 from health.settings.measure import Component
@@ -92,4 +92,4 @@ def proposal_toml(scorecard: Scorecard, comments: Sequence[str]) -> str:
     """Write a scorecard as the ``[scorecard]`` of a configuration, under lines of comment."""
     head = "".join(f"# {line}\n" if line else "#\n" for line in comments)
     content = scorecard.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-    return head + "\n" + tomli_w.dumps({"scorecard": content})
+    return head + "\n" + tomlkit.dumps({"scorecard": content})

@@ -21,6 +21,7 @@ from features.tables.point_in_time import collect
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
 from health.settings.profiles import require_known_segments
+from health.sources.open import Sources
 
 #: Where people write what they did about flags, unless the configuration says otherwise.
 ACTIONS_FILE = "actions.csv"
@@ -50,8 +51,10 @@ class Company:
 
 def open_company(config: Config) -> Company:
     """Open and validate the tables; InputError with every violation where one is wrong."""
+    sources = Sources(config.sources, config.shared, config.base)
+    tables, prepare = sources.plan({**config.tables, **_actions_next_to_config(config)})
     opened = open_tables(
-        {**config.tables, **_actions_next_to_config(config)},
+        tables,
         base=config.base,
         url=config.data.url,
         observed_until=config.observed_until,
@@ -59,6 +62,7 @@ def open_company(config: Config) -> Company:
         memory_limit=config.data.memory_limit,
         rollups=config.rollups_dir,
         currencies=Currencies(config.currency, config.exchange_rates),
+        prepare=prepare,
     )
     _check_profiles(config, opened)
     return Company(config, opened)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from features.errors import HealthError
+from features.redaction import redact
 from health.cli import console as show
 from health.cli.app_commands import add_app_commands
 from health.cli.arguments import AsOf, ConfigPath, RunOf
@@ -51,12 +52,49 @@ def demo(
 
 
 @app.command()
-def check(config: ConfigPath) -> None:
+def init(
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="FOLDER|URL...", help="Exports, or a database ($NAME for its URL)."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The configuration to write.")
+    ] = Path("health.toml"),
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the file.")] = False,
+) -> None:
+    """Recognise vendors' exports and propose a configuration, with the evidence for each guess."""
+    from health.cli.init_command import run_init
+
+    run_init(places, output=output, replace=replace, console=_console())
+
+
+@app.command()
+def publish(config: ConfigPath) -> None:
+    """Write the newest run to the company's database, once: a table per date, a view `latest`."""
+    from health.cli.publish_command import run_publish
+    from health.settings.config import load_config
+
+    run_publish(load_config(config), console=_console(), at=_now())
+
+
+@app.command()
+def check(
+    config: ConfigPath,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Only try each source, and list what it has.")
+    ] = False,
+) -> None:
     """Read and validate the tables; exit 2 and every violation where one is wrong."""
     from health.business.company import open_company
     from health.settings.config import load_config
 
-    show.check_report(_console(), open_company(load_config(config)))
+    loaded = load_config(config)
+    if connect:
+        from health.cli.connect_command import run_connect
+
+        run_connect(loaded, console=_console())
+        return
+    show.check_report(_console(), open_company(loaded))
 
 
 @app.command()
@@ -332,7 +370,7 @@ def main() -> None:
     try:
         app()
     except HealthError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        errors.print(f"[bold red]error:[/] {escape(redact(str(error)))}", highlight=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -340,7 +378,7 @@ def main() -> None:
         sys.exit(0)
     except Exception:
         errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
-        traceback.print_exc()
+        sys.stderr.write(redact(traceback.format_exc()))
         sys.exit(1)
 
 

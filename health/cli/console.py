@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.catalogue_page import BETTER, families, sentence, window
+from features.redaction import redact
 from health.business.kinds import business_of
 from health.cli.orders_console import order_lines
 from health.cli.whitespace_console import show_whitespace
@@ -33,7 +34,7 @@ _SHOWN = ("at_risk", "upsell", "cross_sell", "silent")
 
 def say(console: Console, text: str) -> None:
     """Print one plain line."""
-    console.print(escape(text), highlight=False)
+    console.print(escape(redact(text)), highlight=False)
 
 
 def check_report(console: Console, company: Company) -> None:

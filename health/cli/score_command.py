@@ -12,6 +12,8 @@ from rich.console import Console
 
 from features.errors import HealthError
 from health.cli import console as show
+from health.cli.publish_command import published
+from health.publishing.newest import publish_newest
 from health.settings.config import load_config
 from health.weekly.batch import RunResult, score_run
 from health.weekly.progress import Bars, Lines, Voice
@@ -40,9 +42,10 @@ def run_score(
         As `score_run`; with `log_json` it has been told already, and SystemExit carries its code.
     """
     with _voice(clock, log_json=log_json) as voice:
-        try:
+        with _faults_in_the_log(voice, log_json=log_json):
+            loaded = load_config(config)
             run = score_run(
-                load_config(config),
+                loaded,
                 as_of,
                 replace=replace,
                 today=clock(),
@@ -51,16 +54,32 @@ def run_score(
                 features=features,
                 voice=voice,
             )
-        except HealthError as error:
-            if not log_json:
-                raise
-            result = {"exit_code": error.exit_code, "where": error.where, "fix": error.fix}
-            voice.event("failed", error.what, **result)
-            sys.exit(error.exit_code)
         if log_json:
             _describe(voice, run)
     if not log_json:
         show.run_summary(console, run)
+    if loaded.publish is None:
+        return
+    with (
+        _voice(clock, log_json=log_json) as voice,
+        _faults_in_the_log(voice, log_json=log_json),
+    ):
+        publication = publish_newest(loaded, at=clock())
+    if not log_json:
+        published(console, publication)
+
+
+@contextmanager
+def _faults_in_the_log(voice: Voice, *, log_json: bool) -> Iterator[None]:
+    """Write a fault of the user's as a line of JSON and exit with its code, where asked for."""
+    try:
+        yield
+    except HealthError as error:
+        if not log_json:
+            raise
+        result = {"exit_code": error.exit_code, "where": error.where, "fix": error.fix}
+        voice.event("failed", error.what, **result)
+        sys.exit(error.exit_code)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from features.definitions.settings import FeatureSettings
 from features.errors import HealthError
-from features.reading.table_source import TableSource
 from features.tables.connection import MEMORY_LIMIT
 from features.tables.schema import TABLES
 from health.settings.app import AppConfig
@@ -31,6 +30,7 @@ from health.settings.report import ReportConfig
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
 from health.settings.section import PositiveNumber, Section
+from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
 from health.settings.training import LabelsConfig, TrainingConfig
 from health.settings.tune import TuneConfig
@@ -47,6 +47,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "backtest": True,
     "tune": True,
     "app": True,
+    "publish": True,
     "data": {"memory_limit": True},
 }
 
@@ -109,8 +110,14 @@ class Config(Section):
         The attribute of accounts whose equals are peers.
     models_dir, runs_dir, rollups_dir : Path
         Where versions, runs and kept roll-ups are written, beside the configuration.
-    tables : dict of str to TableSource
+    tables : dict of str to TableConfig
         By table, where its rows are.
+    sources : dict of str to SourceConfig
+        Databases, and folders of vendors' exports, that tables are read from.
+    shared : dict of str to SharedConfig
+        Views that the SQL of every table can name.
+    publish : PublishConfig, optional
+        Where a run is written to once it is published; nowhere by default.
     plays : dict of str to str
         By flag, the suggested play, where it is another than the one built in.
     data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
@@ -133,7 +140,10 @@ class Config(Section):
     runs_dir: Path = Path("runs")
     rollups_dir: Path = Path("rollups")
     data: DataConfig = DataConfig()
-    tables: dict[str, TableSource]
+    tables: dict[str, TableConfig]
+    sources: dict[str, SourceConfig] = Field(default_factory=dict)
+    shared: dict[str, SharedConfig] = Field(default_factory=dict)
+    publish: PublishConfig | None = None
     checks: ChecksConfig = ChecksConfig()
     labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
@@ -159,7 +169,7 @@ class Config(Section):
 
     @field_validator("tables")
     @classmethod
-    def _known_tables(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+    def _known_tables(cls, tables: dict[str, TableConfig]) -> dict[str, TableConfig]:
         for name in tables:
             if name not in TABLES:
                 raise ValueError(f"no table is called {name!r}{_closest(name, TABLES)}")

@@ -15,6 +15,7 @@ import pandas as pd
 from joblib import cpu_count
 from xlsxwriter.exceptions import XlsxWriterException
 
+from features.redaction import redacted
 from health.business.company import (
     Company,
     features_of,
@@ -187,7 +188,7 @@ class _Batch:
                 _write_pages(folder, company, day, scored, info, earlier, monitored.table)
                 written.result()
             info["finished"] = _later(self.today, self.steps)
-            content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
+            content = json.dumps(redacted(info), indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(content + "\n", encoding="utf-8")
 
         with self.steps.step("write and publish"):

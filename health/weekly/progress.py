@@ -12,6 +12,8 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from features.redaction import redact
+
 Clock = Callable[[], datetime]
 
 
@@ -58,7 +60,7 @@ class Lines:
         if self._as_json:
             content = {"time": when, "event": name, "text": text, **metrics}
             line = json.dumps(content, ensure_ascii=False, default=str)
-        self._stream.write(line + "\n")
+        self._stream.write(redact(line) + "\n")
         self._stream.flush()
 
     def share(self, step: str, done: float) -> None:
@@ -100,7 +102,7 @@ class Bars:
         elif name == "step_ended":
             self._progress.update(self._tasks[step], total=1.0, completed=1.0)
         else:
-            self._progress.console.print(text, markup=False, highlight=False)
+            self._progress.console.print(redact(text), markup=False, highlight=False)
 
     def share(self, step: str, done: float) -> None:
         """Move a bar."""

@@ -1,0 +1,67 @@
+"""No message repeats a secret: passwords, tokens and connection strings are hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+HIDDEN = "***"
+#: Shorter values would hide words that are no secret.
+_SHORTEST = 4
+#: A password may itself contain @ and /: up to the last @ of a URL.
+_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^\s'\"]*@", re.I)
+_PASSWORD_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^:@/]*:(.*)@", re.I)
+_ASSIGNED = re.compile(
+    r"(?P<key>\b[\w\-]*(?:password|passwd|pwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key"
+    r"|private[_\-]?key|authorization|credentials?)\b[\"']?\s*(?:=|:|=>)\s*)"
+    r"(?P<value>\"[^\"]*\"|'[^']*'|(?:bearer\s+|basic\s+)?[^\s,;&\"')}\]]+)",
+    re.I,
+)
+#: Every secret that this process has read, so that no message repeats one, whatever its form.
+_KNOWN: set[str] = set()
+
+
+def remember(value: str) -> None:
+    """Keep a secret, and the password in it where it is a URL, out of all further messages."""
+    parts = [value]
+    if password := _PASSWORD_OF_URL.match(value):
+        parts += [password[1], unquote(password[1])]
+    _KNOWN.update(part for part in parts if len(part) >= _SHORTEST)
+
+
+def redact(text: str) -> str:
+    """Return a message without passwords, tokens and connection strings.
+
+    Examples
+    --------
+    >>> redact("cannot connect to postgresql://ann:hunter2@db/crm")
+    'cannot connect to postgresql://***@db/crm'
+    >>> redact("host=db user=ann password=hunter2 dbname=crm")
+    'host=db user=ann password=*** dbname=crm'
+    """
+    for known in sorted(_KNOWN, key=len, reverse=True):
+        text = text.replace(known, HIDDEN)
+    return _without_patterns(text)
+
+
+def shows_secret(text: str) -> bool:
+    """Whether a text shows a secret by its form, such as a URL with a password."""
+    return _without_patterns(text) != text
+
+
+def _without_patterns(text: str) -> str:
+    text = _IN_URL.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
+
+
+def redacted(value: Any) -> Any:
+    """Return a value of JSON with every text in it redacted; keys are kept."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: redacted(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(inner) for inner in value]
+    return value

@@ -1,0 +1,109 @@
+"""`health init`: a configuration proposed from what folders and databases contain."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from features.errors import HealthError
+from features.redaction import redact
+from health.cli import console as show
+from health.sources.propose import Proposal, propose
+from health.sources.write_config import config_text, to_confirm
+
+
+def run_init(places: Sequence[str], *, output: Path, replace: bool, console: Console) -> None:
+    """Inspect folders and databases, write a commented configuration, and report each guess.
+
+    Parameters
+    ----------
+    places : sequence of str
+        Folders, URLs of databases, or ``$NAME`` for a variable that contains a URL.
+    output : Path
+        The file to write; paths in it start at its folder.
+    replace : bool
+        Whether an existing file may be overwritten.
+    console : Console
+        Where the report goes.
+
+    Raises
+    ------
+    HealthError
+        The file exists, a place cannot be read, or nothing is recognised.
+    """
+    if output.exists() and not replace:
+        raise HealthError(
+            "the file exists", where=str(output), fix="give another --output, or --replace it"
+        )
+    base = output.resolve().parent
+    base.mkdir(parents=True, exist_ok=True)
+    proposal = propose(places, base=base)
+    text = redact(config_text(proposal, company=_company(places)))
+    _write(output, text)
+    _report(console, proposal)
+    _next_steps(console, output, to_confirm(text), proposal)
+
+
+def _company(places: Sequence[str]) -> str:
+    folders = [Path(place) for place in places if "://" not in place and place[:1] != "$"]
+    return folders[0].resolve().name.replace("_", " ") if folders else "the company"
+
+
+def _write(output: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=output.resolve().parent, prefix=f".{output.name}-")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    unfinished = Path(name)
+    unfinished.chmod(0o644)
+    unfinished.replace(output)
+
+
+def _report(console: Console, proposal: Proposal) -> None:
+    def say(text: str) -> None:
+        show.say(console, text)
+
+    if proposal.sources:
+        say("Recognised")
+        for source in proposal.sources:
+            where = source.config.path or f"schema {source.config.schema_name or 'default'}"
+            say(f"  {source.layout.label} in {where}: {', '.join(key for key, _ in source.tables)}")
+    if proposal.matches:
+        say("Accounts")
+        for line in proposal.matches:
+            say(f"  {line}")
+    say("Tables")
+    for table in proposal.tables:
+        say(f"  {table.name}: {'; '.join(table.evidence)}")
+    for title, lines in (
+        ("Found and not used", proposal.unused),
+        ("Not found", proposal.missing),
+    ):
+        if lines:
+            say(title)
+            for line in lines:
+                say(f"  {line}")
+
+
+def _next_steps(console: Console, output: Path, confirm: Sequence[str], proposal: Proposal) -> None:
+    show.say(console, f"\nWritten: {output}")
+    steps = []
+    if confirm:
+        steps.append("decide the lines marked CONFIRM:")
+    steps += [
+        f"health check {output}    rows, MRR and accounts by month: compare them with your books",
+        f"health train {output}    learn from past dates",
+        f"health score {output}    score every account",
+    ]
+    if any(source.config.url for source in proposal.sources):
+        names = sorted({str(s.config.url) for s in proposal.sources if s.config.url})
+        steps.insert(0, f"set {', '.join(n.lstrip('$') for n in names)} to the database's URL")
+    show.say(console, "Next")
+    for number, step in enumerate(steps, 1):
+        show.say(console, f"  {number}. {step}")
+        if step.startswith("decide"):
+            for line in confirm:
+                show.say(console, f"     {line.strip()}")

@@ -1,0 +1,1 @@
+"""Writing a published run to a company's warehouse."""

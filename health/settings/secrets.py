@@ -1,0 +1,66 @@
+"""Secrets of the configuration: read by name from the environment or a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from features.errors import HealthError
+from features.redaction import remember
+
+_NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+
+
+def secret(value: str, *, where: str, base: Path) -> str:
+    """Return what a setting means: itself, or what a variable or file that it names contains.
+
+    Parameters
+    ----------
+    value : str
+        ``$NAME`` or ``${NAME}`` is an environment variable, which may be a part of the value;
+        ``file:PATH`` is a file, relative to the configuration.
+    where : str
+        The setting, as messages name it.
+    base : Path
+        Folder of the configuration.
+
+    Raises
+    ------
+    HealthError
+        The variable is not set or the file cannot be read; the message has no value in it.
+    """
+    if value.startswith("file:"):
+        found = _of_file(base / value.removeprefix("file:"), where)
+    else:
+        found = _NAME.sub(lambda name: _of_environment(name[1], where), value)
+    if found != value:
+        remember(found)
+    return found
+
+
+def _of_environment(name: str, where: str) -> str:
+    found = os.environ.get(name, "")
+    if not found:
+        raise HealthError(
+            f"the environment variable {name} is not set",
+            where=where,
+            fix=f"set it before the command: export {name}=…",
+        )
+    return found
+
+
+def _of_file(file: Path, where: str) -> str:
+    try:
+        found = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise HealthError(
+            f"the file of the secret cannot be read: {error.strerror}",
+            where=f"{where}, {file}",
+            fix="check its path and permissions",
+        ) from None
+    if not found:
+        raise HealthError(
+            "the file of the secret is empty", where=f"{where}, {file}", fix="write the URL into it"
+        )
+    return found

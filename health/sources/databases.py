@@ -1,0 +1,332 @@
+"""Databases that tables are read from: Postgres and other warehouses, SQLite and DuckDB files."""
+
+from __future__ import annotations
+
+import importlib
+import sqlite3
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import duckdb
+import pyarrow as pa
+
+from features.errors import HealthError
+from features.redaction import redact
+from features.tables.casting import quoted
+from features.tables.connection import first_line
+from health.sources.inventory import FoundTable
+
+#: Seconds after which a server that does not answer is given up.
+_PATIENCE = 10
+#: Seconds before the second and third attempt.
+_PAUSES = (0.5, 2.0)
+#: Longest query of a source, in milliseconds.
+_LONGEST_QUERY = 30 * 60 * 1000
+_SYSTEM = ("information_schema", "pg_catalog", "pg_toast", "INFORMATION_SCHEMA")
+_POSTGRES = "adbc_driver_postgresql.dbapi"
+KINDS = "postgresql://, sqlite:///FILE, duckdb:///FILE, snowflake:// and bigquery://"
+
+
+class Database(ABC):
+    """A database that tables are read from.
+
+    Parameters
+    ----------
+    name : str
+        The source's name in the configuration.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def tables(self) -> list[FoundTable]:
+        """Return every table and view that may be read, with the engine's types of its columns."""
+
+    @abstractmethod
+    def read(self, query: str) -> pa.Table:
+        """Return the rows of a query as Arrow; numbers, identifiers and JSON in plain types."""
+
+    def quoted_table(self, table: str) -> str:
+        """Return a table's name, with its schema where it has one, as SQL."""
+        return ".".join(map(quoted, table.split(".")))
+
+    def schema(self, query: str) -> dict[str, str]:
+        """Return the columns of a query and the engine's types of them, without its rows."""
+        return engine_types(self.read(f"SELECT * FROM (\n{query}\n) AS q LIMIT 0"))
+
+    def _fault(self, what: str, fix: str) -> HealthError:
+        return HealthError(redact(what), where=f"source {self.name}", fix=fix)
+
+    def _refused(self, message: str) -> HealthError:
+        """Return the error of a query that the database refused."""
+        text = redact(" ".join(message.split("Query was:", maxsplit=1)[0].split()))
+        text = text.split("ERROR: ")[-1].strip()
+        if "permission denied" in text:
+            return self._fault(text, "grant the user of the source SELECT on it")
+        if "does not exist" in text or "no such" in text:
+            return self._fault(text, "`health check CONFIG --connect` lists what the source has")
+        return self._fault(f"the query fails: {text}", "correct the sql, or use another source")
+
+
+def open_database(name: str, url: str, base: Path) -> Database:
+    """Return the database of a URL; nothing is connected yet.
+
+    Raises
+    ------
+    HealthError
+        The kind of database is not known, or its driver is not installed.
+    """
+    scheme = url.partition("://")[0].lower()
+    if scheme in ("postgresql", "postgres"):
+        return _Adbc(name, _POSTGRES, _postgres_url(url))
+    if scheme == "sqlite":
+        return _Sqlite(name, _file(name, url, base))
+    if scheme == "duckdb":
+        return _DuckDB(name, _file(name, url, base))
+    if scheme == "snowflake":
+        return _Adbc(name, "adbc_driver_snowflake.dbapi", url.partition("://")[2])
+    if scheme == "bigquery":
+        project, _, dataset = url.partition("://")[2].partition("/")
+        options = {
+            "adbc.bigquery.sql.project_id": project,
+            "adbc.bigquery.sql.dataset_id": dataset,
+        }
+        return _Adbc(name, "adbc_driver_bigquery.dbapi", None, options, quote="`")
+    raise HealthError(
+        "the kind of database is not known", where=f"source {name}", fix=f"use {KINDS}"
+    )
+
+
+@contextmanager
+def adbc_connection(name: str, url: str) -> Iterator[Any]:
+    """Connect to Postgres for writing, with a time limit and two more attempts.
+
+    Raises
+    ------
+    HealthError
+        The server cannot be reached; no secret is in the message.
+    """
+    database = _Adbc(name, _POSTGRES, _postgres_url(url))
+    with database.connected() as connection:
+        yield connection
+
+
+def engine_types(table: pa.Table) -> dict[str, str]:
+    """Return the columns of an Arrow table and the engine's types of them."""
+    with duckdb.connect() as connection:
+        connection.register("arrived", table)
+        described = connection.execute("DESCRIBE SELECT * FROM arrived").fetchall()
+    return {str(row[0]): str(row[1]) for row in described}
+
+
+class _Adbc(Database):
+    def __init__(
+        self,
+        name: str,
+        driver: str,
+        url: str | None,
+        options: dict[str, str] | None = None,
+        quote: str = '"',
+    ) -> None:
+        super().__init__(name)
+        self._driver, self._url, self._options, self._quote = driver, url, options, quote
+
+    def quoted_table(self, table: str) -> str:
+        q = self._quote
+        return ".".join(q + part.replace(q, q + q) + q for part in table.split("."))
+
+    def tables(self) -> list[FoundTable]:
+        with self._cursor() as cursor:
+            found = cursor.connection.adbc_get_objects(depth="columns").read_all().to_pylist()
+        return [
+            self._found(schema["db_schema_name"], table)
+            for catalog in found
+            for schema in catalog["catalog_db_schemas"] or ()
+            if schema["db_schema_name"] not in _SYSTEM
+            for table in schema["db_schema_tables"] or ()
+            if not str(table["table_type"]).lower().startswith(("index", "sequence", "toast"))
+        ]
+
+    def _found(self, schema: str, table: dict[str, Any]) -> FoundTable:
+        name = str(table["table_name"])
+        # The types are only known once rows arrive.
+        columns = {str(c["column_name"]): "VARCHAR" for c in table["table_columns"] or ()}
+        return FoundTable(name, schema or "", f"{schema}.{name}" if schema else name, columns)
+
+    def read(self, query: str) -> pa.Table:
+        with self._cursor() as cursor:
+            schema = cursor.adbc_execute_schema(query)
+            cursor.execute(_plain(query, schema))
+            return cursor.fetch_arrow_table()
+
+    def schema(self, query: str) -> dict[str, str]:
+        with self._cursor() as cursor:
+            schema = cursor.adbc_execute_schema(query)
+            schema = cursor.adbc_execute_schema(_plain(query, schema))
+        return engine_types(schema.empty_table())
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with self.connected() as connection, connection.cursor() as cursor:
+            try:
+                yield cursor
+            except Exception as error:
+                if type(error).__module__.startswith("adbc"):
+                    raise self._refused(str(error)) from None
+                raise
+
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        """Connect, with a time limit and two more attempts."""
+        try:
+            driver = importlib.import_module(self._driver)
+        except ImportError:
+            extra = self._driver.split("_")[2]
+            raise self._fault(
+                f"the driver {self._driver.split('.')[0]} is not installed",
+                f"pip install 'customer-health[{extra}]'",
+            ) from None
+        keywords = {"db_kwargs": self._options} if self._options else {}
+        connect = driver.connect if self._url is None else _with(driver.connect, self._url)
+        connection = self._retried(lambda: connect(**keywords))
+        try:
+            yield connection
+        finally:
+            with suppress(Exception):
+                connection.close()
+
+    def _retried(self, connect: Callable[[], Any]) -> Any:
+        last = ""
+        for pause in (*_PAUSES, None):
+            try:
+                return connect()
+            except Exception as error:
+                last = " ".join(redact(str(error)).removeprefix("IO: [libpq] ").split())
+                if pause is not None and "authentication failed" not in last:
+                    time.sleep(pause)
+                    continue
+                break
+        raise self._fault(
+            f"cannot connect: {last}", "check the URL, the network and the user's rights"
+        ) from None
+
+
+def _with(connect: Callable[..., Any], url: str) -> Callable[..., Any]:
+    return lambda **keywords: connect(url, **keywords)
+
+
+def _plain(query: str, schema: pa.Schema) -> str:
+    """Return the query with the columns cast that Arrow has no plain type for."""
+    if not any(isinstance(field.type, pa.BaseExtensionType) for field in schema):
+        return query
+    columns = []
+    for field in schema:
+        name = quoted(field.name)
+        if isinstance(field.type, pa.BaseExtensionType):
+            kind = "double precision" if "numeric" in str(field.type) else "text"
+            name = f"CAST({name} AS {kind}) AS {name}"
+        columns.append(name)
+    return f"SELECT {', '.join(columns)} FROM (\n{query}\n) AS q"
+
+
+class _Sqlite(Database):
+    def __init__(self, name: str, file: Path) -> None:
+        super().__init__(name)
+        self._file = file
+
+    def tables(self) -> list[FoundTable]:
+        query = (
+            "SELECT m.name, i.name FROM sqlite_master AS m, pragma_table_info(m.name) AS i "
+            "WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name"
+        )
+        columns: dict[str, dict[str, str]] = {}
+        for table, column in self._rows(query)[1]:
+            columns.setdefault(str(table), {})[str(column)] = "VARCHAR"
+        return [FoundTable(name, "", name, found) for name, found in columns.items()]
+
+    def read(self, query: str) -> pa.Table:
+        names, rows = self._rows(query)
+        values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        return pa.table([_column(list(column)) for column in values], names=names)
+
+    def _rows(self, query: str) -> tuple[list[str], Sequence[Sequence[Any]]]:
+        uri = f"{self._file.resolve().as_uri()}?mode=ro"
+        try:
+            with sqlite3.connect(uri, uri=True, timeout=_PATIENCE) as connection:
+                cursor = connection.execute(query)
+                return [str(d[0]) for d in cursor.description or ()], cursor.fetchall()
+        except sqlite3.Error as error:
+            raise self._refused(str(error)) from None
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Return values of SQLite, whose columns may mix types, as one type: text where they do."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int}:
+        return pa.array(values, pa.int64() if kinds else pa.string())
+    if kinds <= {int, float}:
+        return pa.array(values, pa.float64())
+    return pa.array([None if v is None else _text(v) for v in values], pa.string())
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+class _DuckDB(Database):
+    def __init__(self, name: str, file: Path) -> None:
+        super().__init__(name)
+        self._file = file
+
+    def tables(self) -> list[FoundTable]:
+        query = (
+            "SELECT table_schema, table_name, column_name, data_type "
+            "FROM information_schema.columns ORDER BY 1, 2, ordinal_position"
+        )
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for row in self.read(query).to_pylist():
+            schema, table, column, kind = row.values()
+            found.setdefault((schema, table), {})[column] = kind
+        return [FoundTable(t, s, f"{s}.{t}", columns) for (s, t), columns in found.items()]
+
+    def read(self, query: str) -> pa.Table:
+        try:
+            with duckdb.connect(str(self._file), read_only=True) as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                return connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise self._refused(first_line(error)) from None
+
+
+def _file(name: str, url: str, base: Path) -> Path:
+    rest = url.partition("://")[2]
+    relative, absolute = base / rest.removeprefix("/"), Path(rest)
+    file = relative if relative.is_file() else absolute
+    if not file.is_file():
+        raise HealthError(
+            f"there is no such database file: {redact(str(relative))}",
+            where=f"source {name}",
+            fix="give a path that starts at the configuration, or an absolute one",
+        )
+    return file
+
+
+def _postgres_url(url: str) -> str:
+    """Return the URL with a time limit, unless it has one."""
+    try:
+        parts = urlsplit(url)
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    except ValueError:
+        return url
+    limits = {
+        "connect_timeout": str(_PATIENCE),
+        "options": f"-c statement_timeout={_LONGEST_QUERY} -c TimeZone=UTC",
+    }
+    query = urlencode(limits | given, quote_via=quote)
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,306 @@
+"""From a configuration's sources to tables that the engine reads: connect, fetch, stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from features.errors import HealthError
+from features.reading.table_source import TableSource
+from features.tables.casting import quoted
+from features.tables.connection import first_line, internal_name
+from features.tables.relations import closest, query_relation
+from health.settings.sources import SharedConfig, SourceConfig, TableConfig
+from health.sources.databases import Database, engine_types, open_database
+from health.sources.inventory import FoundTable, tables_in_folder
+from health.sources.layouts import Layout, layouts
+from health.sources.recipes import Options, Recipes, VendorSource
+from health.sources.recognise import match_tables
+
+
+class _Planned(TableSource):
+    """A table that is read by SQL of ours, under the name that the configuration has for it."""
+
+    named: str
+
+    @property
+    def label(self) -> str:
+        """The source as messages name it."""
+        return self.named
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sources of a configuration.
+
+    Attributes
+    ----------
+    sources : mapping of str to SourceConfig
+        By name.
+    shared : mapping of str to SharedConfig
+        Views that the SQL of tables can name.
+    base : Path
+        Folder of the configuration.
+    urls : mapping of str to str
+        What settings that name a URL mean, where they are not to be looked up.
+    """
+
+    sources: Mapping[str, SourceConfig]
+    shared: Mapping[str, SharedConfig]
+    base: Path
+    urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _databases: dict[str, Database] = field(default_factory=dict, init=False, repr=False)
+
+    def plan(
+        self, tables: Mapping[str, TableSource]
+    ) -> tuple[dict[str, TableSource], Callable[[duckdb.DuckDBPyConnection], None] | None]:
+        """Return each table as SQL that the engine runs, and what must happen before.
+
+        Parameters
+        ----------
+        tables : mapping of str to TableSource
+            As the configuration has them.
+
+        Returns
+        -------
+        dict of str to TableSource
+            Those of a source as SQL over what the function makes; the others as they are.
+        callable or None
+            To be called with the engine's connection before a table is opened.
+
+        Raises
+        ------
+        HealthError
+            A source or file is not known.
+        """
+        planned: dict[str, TableSource] = {}
+        of_sources = {
+            name: table
+            for name, table in tables.items()
+            if isinstance(table, TableConfig) and (table.source or table.sql_file)
+        }
+        for name, table in tables.items():
+            if name in of_sources:
+                query = f"SELECT * FROM {internal_name(_kept(name))}"
+                planned[name] = _Planned(sql=query, columns=table.columns, named=table.label)
+            elif table.sql is not None and self._views(""):
+                query = self._with_views(table.sql, "")
+                planned[name] = TableSource(sql=query, columns=table.columns)
+            else:
+                planned[name] = table
+        if not of_sources and not self.shared:
+            return planned, None
+        for name, table in of_sources.items():
+            self._known(table.source, f"tables.{name}")
+            _known_preset(table.preset, f"tables.{name}.preset")
+        for name, view in self.shared.items():
+            self._known(view.source or None, f"shared.{name}.source")
+            _known_preset(view.account_key or None, f"shared.{name}.account_key")
+            if view.preset and not any(table.preset for table in of_sources.values()):
+                raise HealthError(
+                    "matches the keys of presets, and no table has one",
+                    where=f"shared.{name}",
+                    fix="give a table a preset, or remove the view",
+                )
+        return planned, lambda connection: self._prepare(connection, of_sources)
+
+    def database(self, name: str) -> Database:
+        """Return a source's database; HealthError where the source is no database."""
+        source = self.sources[name]
+        if source.url is None:
+            raise HealthError(
+                "the source is a folder, which has no tables or queries of its own",
+                where=f"sources.{name}",
+                fix="use a preset, or give the table a path",
+            )
+        if name not in self._databases:
+            url = self.urls.get(source.url) or source.resolved_url(name, self.base)
+            self._databases[name] = open_database(name, url, self.base)
+        return self._databases[name]
+
+    def tables(self, name: str, connection: duckdb.DuckDBPyConnection) -> list[FoundTable]:
+        """Return the tables that a source has."""
+        source = self.sources[name]
+        if source.path is not None:
+            return tables_in_folder(self.base / source.path, connection)[0]
+        found = self.database(name).tables()
+        if not source.schema_name:
+            return found
+        return [t for t in found if t.place == source.schema_name]
+
+    def recipes(
+        self, connection: duckdb.DuckDBPyConnection, presets: Iterable[tuple[str, str]]
+    ) -> Recipes:
+        """Return the recipes of presets and their sources, with every table ready to be read.
+
+        Parameters
+        ----------
+        connection : DuckDBPyConnection
+            The engine's.
+        presets : iterable of (str, str)
+            Each preset and its source.
+
+        Raises
+        ------
+        HealthError
+            A source lacks a table that its preset needs.
+        """
+        vendors = [
+            self._vendor(connection, layouts()[preset], name)
+            for preset, name in dict.fromkeys(presets)
+        ]
+        keys = [view.account_key for view in self.shared.values() if view.preset]
+        return Recipes(connection, vendors, keys[0] if keys else "")
+
+    def _prepare(
+        self, connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableConfig]
+    ) -> None:
+        presets = [(t.preset, str(t.source)) for t in tables.values() if t.preset is not None]
+        recipes = None
+        if presets:
+            recipes = self.recipes(connection, [(p, s) for p, s in presets])
+            recipes.prepare()
+        for name, view in self.shared.items():
+            if view.source:
+                rows = self.database(view.source).read(_query(view, f"shared.{name}", self.base))
+                keep(connection, name, rows)
+            elif view.preset is None:
+                rows_of = query_relation(_query(view, f"shared.{name}", self.base), self.base).sql
+                _view(connection, name, f"SELECT * FROM {rows_of}", f"shared.{name}")
+        for name, table in tables.items():
+            if table.preset is not None and recipes is not None:
+                options = Options(table.exclude_events, table.amounts_in)
+                query = recipes.query(table.preset, name, options)
+                _view(connection, _kept(name), query, f"tables.{name}")
+            elif table.source is not None:
+                keep(connection, _kept(name), self._fetched(name, table))
+            else:
+                text = self._with_views(_query(table, f"tables.{name}", self.base), "")
+                rows_of = query_relation(text, self.base).sql
+                _view(connection, _kept(name), f"SELECT * FROM {rows_of}", f"tables.{name}")
+
+    def _fetched(self, name: str, table: TableConfig) -> pa.Table:
+        database = self.database(str(table.source))
+        if table.table is not None:
+            return database.read(f"SELECT * FROM {database.quoted_table(table.table)}")
+        text = _query(table, f"tables.{name}", self.base)
+        views = {
+            view: _query(shared, f"shared.{view}", self.base)
+            for view, shared in self._views(str(table.source)).items()
+        }
+        return database.read(_with(views, text))
+
+    def _vendor(
+        self, connection: duckdb.DuckDBPyConnection, layout: Layout, name: str
+    ) -> VendorSource:
+        self._known(name, f"the preset {layout.preset}")
+        source = self.sources[name]
+        available = self.tables(name, connection)
+        found: dict[str, FoundTable] = {}
+        for place in dict.fromkeys(t.place for t in available):
+            here = match_tables(layout, [t for t in available if t.place == place], source.tables)
+            found = max(found, here, key=len)
+        missing = [t for t in layout.tables if not t.optional and t.name not in found]
+        if missing:
+            needed = "; ".join(f"{t.name} ({', '.join(t.required)})" for t in missing)
+            raise HealthError(
+                f"has no table in the layout of {layout.label} for: {needed}",
+                where=f"source {name}",
+                fix=closest(missing[0].name, [t.name for t in available], noun="it has")
+                + f"; a table of another name is given by sources.{name}.tables",
+            )
+        if source.url is not None:
+            found = {
+                key: self._staged(connection, name, layout, key, t) for key, t in found.items()
+            }
+        return VendorSource(name, layout, found)
+
+    def _staged(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        layout: Layout,
+        key: str,
+        found: FoundTable,
+    ) -> FoundTable:
+        """Fetch the columns of a database's table that the recipe reads."""
+        database = self.database(name)
+        table = next(t for t in layout.tables if t.name == key)
+        read = [c.found_in(found.columns) for c in table.columns]
+        columns = ", ".join(database.quoted_table(c) for c in dict.fromkeys(read) if c is not None)
+        rows = database.read(f"SELECT {columns} FROM {database.quoted_table(found.label)}")
+        place = f"{layout.preset} {key}"
+        keep(connection, place, rows)
+        return FoundTable(
+            found.name, found.place, found.label, engine_types(rows), internal_name(place)
+        )
+
+    def _known(self, source: str | None, where: str) -> None:
+        if source is not None and source not in self.sources:
+            raise HealthError(
+                f"no source is called {source!r}",
+                where=where,
+                fix=closest(source, self.sources, noun="[sources] has"),
+            )
+
+    def _views(self, source: str) -> dict[str, SharedConfig]:
+        """Return the shared views that the SQL of a source can name; all of them over files."""
+        return {n: v for n, v in self.shared.items() if not source or v.source == source}
+
+    def _with_views(self, query: str, source: str) -> str:
+        views = {name: f"SELECT * FROM {internal_name(name)}" for name in self._views(source)}
+        return _with(views, query)
+
+
+def _known_preset(preset: str | None, where: str) -> None:
+    if preset is not None and preset not in layouts():
+        raise HealthError(
+            f"no preset is called {preset!r}",
+            where=where,
+            fix=closest(preset, layouts(), noun="known are"),
+        )
+
+
+def keep(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Keep rows under a name of our own, which every further connection sees."""
+    connection.register("arrived", rows)
+    connection.execute(f"CREATE OR REPLACE TABLE {internal_name(name)} AS SELECT * FROM arrived")
+    connection.unregister("arrived")
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str, query: str, where: str) -> None:
+    try:
+        connection.execute(f"CREATE OR REPLACE VIEW {internal_name(name)} AS {query}")
+    except duckdb.Error as error:
+        raise HealthError(
+            f"the query fails: {first_line(error)}", where=where, fix="correct the sql"
+        ) from None
+
+
+def _with(views: Mapping[str, str], query: str) -> str:
+    if not views:
+        return query
+    named = ",\n".join(f"{quoted(name)} AS (\n{text}\n)" for name, text in views.items())
+    return f"WITH {named}\nSELECT * FROM (\n{query.strip().rstrip(';')}\n) AS q"
+
+
+def _kept(table: str) -> str:
+    return f"source of {table}"
+
+
+def _query(of: TableConfig | SharedConfig, where: str, base: Path) -> str:
+    if of.sql is not None:
+        return of.sql.strip().rstrip(";")
+    file = base / str(of.sql_file)
+    try:
+        return file.read_text(encoding="utf-8").strip().rstrip(";")
+    except OSError as error:
+        raise HealthError(
+            f"the file cannot be read: {error.strerror}",
+            where=f"{where}, {file}",
+            fix="give the path of a file with one query, relative to the configuration",
+        ) from None

@@ -1,0 +1,431 @@
+"""What `health init` proposes: sources, tables and settings, each with its evidence."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from features.errors import HealthError
+from features.redaction import remember, shows_secret
+from features.tables.casting import quoted
+from features.tables.connection import connect, internal_name
+from features.tables.schema import TABLES
+from health.settings.sources import SourceConfig
+from health.sources.inventory import FoundTable, tables_in_folder
+from health.sources.layouts import Layout, layouts, plain_name
+from health.sources.open import Sources
+from health.sources.recipes import Options, Recipes
+from health.sources.recognise import Recognised, recognise
+
+_MEMORY = "2500MB"
+#: Of two presets that fill one table, the one that keeps more of its history comes first.
+_PREFERRED = ("fivetran_stripe", "dbt_stripe", "fivetran_zendesk", "dbt_zendesk")
+_ENV = "WAREHOUSE_URL"
+
+
+@dataclass(frozen=True)
+class ProposedSource:
+    """A source of the proposed configuration and what was recognised in it."""
+
+    name: str
+    config: SourceConfig
+    layout: Layout
+    tables: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ProposedTable:
+    """An input table of the proposed configuration.
+
+    Attributes
+    ----------
+    name : str
+        The input table.
+    settings : dict
+        Its keys in the configuration.
+    rows, unmatched : int
+        Rows, and those that belong to no account.
+    evidence : tuple of str
+        Why, and what is left out, in words.
+    """
+
+    name: str
+    settings: dict[str, object]
+    rows: int
+    unmatched: int
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Currency:
+    """A currency of what customers pay: its customers, and its share of the rows."""
+
+    code: str
+    customers: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to be read by a person before it is used.
+
+    Attributes
+    ----------
+    sources : tuple of ProposedSource
+        Where the tables are.
+    tables : tuple of ProposedTable
+        The input tables.
+    account_key : str
+        The preset whose rows are the accounts; empty without presets.
+    matches : tuple of str
+        How the keys of the other systems were matched.
+    currencies : tuple of Currency
+        Of the subscriptions, the most common first.
+    unused : tuple of str
+        What was found and is not used, and why.
+    missing : tuple of str
+        What no source has, and what is lost by it.
+    """
+
+    sources: tuple[ProposedSource, ...]
+    tables: tuple[ProposedTable, ...]
+    account_key: str
+    matches: tuple[str, ...]
+    currencies: tuple[Currency, ...]
+    unused: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def propose(places: Sequence[str], *, base: Path) -> Proposal:
+    """Inspect folders and databases, and propose a configuration.
+
+    Parameters
+    ----------
+    places : sequence of str
+        Folders, URLs of databases, or ``$NAME`` for a variable that contains a URL.
+    base : Path
+        The folder that the configuration is for; paths in it are relative to this.
+
+    Raises
+    ------
+    HealthError
+        A place cannot be read, or nothing in it is recognised.
+    """
+    urls = _named_urls(places)
+    names = {url: name for name, url in urls.items()}
+    connection = connect("duckdb://", base, _MEMORY)
+    try:
+        return _proposed(connection, [names.get(p, p) for p in places], base, urls)
+    finally:
+        connection.close()
+
+
+def _proposed(
+    connection: duckdb.DuckDBPyConnection,
+    places: Sequence[str],
+    base: Path,
+    urls: Mapping[str, str],
+) -> Proposal:
+    sources: list[ProposedSource] = []
+    plain: list[tuple[str, FoundTable]] = []
+    unused: list[str] = []
+    for place in places:
+        config, found, others = _inspect(connection, place, base, urls)
+        recognition = recognise(found)
+        for one in recognition.recognised:
+            sources.append(_source(one, config, sources, base))
+        for one, missing in recognition.partial:
+            has = ", ".join(table.label for table in one.tables.values())
+            unused.append(
+                f"{has}: looks like {one.layout.label}, which also needs {', '.join(missing)}"
+            )
+        partly = {id(t) for one, _ in recognition.partial for t in one.tables.values()}
+        recognised = [t for t in recognition.unused if id(t) not in partly]
+        own = [(name, t) for t in recognised if config.path and (name := _canonical(t))]
+        plain += [(name, t) for name, t in own]
+        unused += [
+            t.label for t in recognition.unused
+            if not any(t is other for _, other in own) and id(t) not in partly
+        ]  # fmt: skip
+        unused += [f"{name}: no kind of file that is read" for name in others]
+    if not sources and not plain:
+        raise HealthError(
+            "nothing was recognised: " + ("; ".join(unused) or "there is no table"),
+            where=", ".join(places),
+            fix="write a health.toml by hand; health/SETTINGS.md shows the tables",
+        )
+    opened = Sources({s.name: s.config for s in sources}, {}, base, urls)
+    tables, recipes = _tables(connection, sources, opened, unused)
+    tables += _plain_tables(plain, {t.name for t in tables}, base, places, unused)
+    matches = _match_notes(recipes) if recipes else []
+    used = {str(t.settings.get("source")) for t in tables}
+    kept = tuple(s for s in sources if s.name in used)
+    return Proposal(
+        kept,
+        tuple(tables),
+        recipes.account_key if recipes else "",
+        tuple(matches),
+        _currencies(connection, tables),
+        tuple(unused),
+        tuple(_missing({t.name for t in tables})),
+    )
+
+
+def _named_urls(places: Iterable[str]) -> dict[str, str]:
+    """Return each URL by what the configuration calls it: a variable, where it has a secret."""
+    named: dict[str, str] = {}
+    for place in places:
+        if "://" in place and not place.startswith("$"):
+            if not shows_secret(place):
+                named[place] = place
+                continue
+            remember(place)
+            number = sum(name.startswith("$") for name in named) + 1
+            named[f"${_ENV}" if number == 1 else f"${_ENV}_{number}"] = place
+    return named
+
+
+def _inspect(
+    connection: duckdb.DuckDBPyConnection, place: str, base: Path, urls: Mapping[str, str]
+) -> tuple[SourceConfig, list[FoundTable], list[str]]:
+    if place.startswith("$") or place in urls:
+        config = SourceConfig(url=place)
+        return config, Sources({"it": config}, {}, base, urls).database("it").tables(), []
+    folder = Path(place)
+    found, others = tables_in_folder(folder, connection)
+    return SourceConfig(path=os.path.relpath(folder, base)), found, others
+
+
+def _source(
+    one: Recognised, config: SourceConfig, known: Iterable[ProposedSource], base: Path
+) -> ProposedSource:
+    short = re.sub(r"^fivetran_", "", one.layout.preset)
+    names = {source.name for source in known}
+    name = next(n for n in (short, *(f"{short}_{i}" for i in range(2, 100))) if n not in names)
+    if config.path is not None:
+        path = Path(config.path) / one.place
+        config = SourceConfig(path=path.as_posix())
+    else:
+        config = SourceConfig(url=config.url, schema_name=one.place)
+    tables = tuple((key, table.label) for key, table in one.tables.items())
+    return ProposedSource(name, config, one.layout, tables)
+
+
+def _tables(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Sequence[ProposedSource],
+    opened: Sources,
+    unused: list[str],
+) -> tuple[list[ProposedTable], Recipes | None]:
+    """Return the tables that presets fill, and the recipes."""
+    if not sources:
+        return [], None
+    first: dict[str, ProposedSource] = {}
+    for source in sources:
+        if source.layout.preset in first:
+            other = first[source.layout.preset].name
+            unused.append(
+                f"{source.name}: a second {source.layout.label}; only {other} is used, "
+                "unless you change its path"
+            )
+        first.setdefault(source.layout.preset, source)
+    usable = list(first.values())
+    recipes = opened.recipes(connection, [(s.layout.preset, s.name) for s in usable])
+    chosen = _chosen(connection, recipes, usable, unused)
+    presets = {source.layout.preset for source in chosen.values()}
+    recipes = Recipes(connection, [v for v in recipes.sources if v.preset in presets])
+    recipes.prepare()
+    if recipes.account_key:
+        chosen["accounts"] = first[recipes.account_key]
+    order = ("accounts", "subscriptions", "usage", "tickets", "surveys")
+    tables = [
+        _preset_table(connection, recipes, name, chosen[name]) for name in order if name in chosen
+    ]
+    return tables, recipes
+
+
+def _chosen(
+    connection: duckdb.DuckDBPyConnection,
+    recipes: Recipes,
+    sources: Sequence[ProposedSource],
+    unused: list[str],
+) -> dict[str, ProposedSource]:
+    """Return which source fills each table; a note for each that does not."""
+    chosen: dict[str, ProposedSource] = {}
+    crm = [s for s in sources if s.layout.role == "crm"]
+    if len(crm) > 1:
+        counts = {s.name: _rows(connection, recipes, s) for s in crm}
+        crm.sort(key=lambda s: counts[s.name], reverse=True)
+        for other in crm[1:]:
+            unused.append(
+                f"{other.name}: a second CRM ({other.layout.label}, {counts[other.name]:,} rows); "
+                f"accounts are those of {crm[0].name} ({counts[crm[0].name]:,} rows)"
+            )
+    if crm:
+        chosen["accounts"] = crm[0]
+    for table in ("subscriptions", "usage", "tickets", "surveys"):
+        filling = [s for s in sources if s.layout.fills(table)]
+        if not filling:
+            continue
+        if table == "usage" and len(filling) > 1:
+            filling = _by_events(connection, recipes, filling, unused)
+        else:
+            filling.sort(key=lambda s: _rank(s.layout.preset))
+            unused += [
+                f"{s.name}: {filling[0].name} fills {table} too, and keeps more of its history"
+                for s in filling[1:]
+            ]
+        chosen[table] = filling[0]
+    return chosen
+
+
+def _rank(preset: str) -> int:
+    return _PREFERRED.index(preset) if preset in _PREFERRED else len(_PREFERRED)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, recipes: Recipes, source: ProposedSource) -> int:
+    vendor = next(v for v in recipes.sources if v.preset == source.layout.preset)
+    main = vendor.tables[source.layout.tables[0].name]
+    return int(connection.execute(f"SELECT count(*) FROM {main.sql}").fetchall()[0][0])
+
+
+def _by_events(
+    connection: duckdb.DuckDBPyConnection,
+    recipes: Recipes,
+    sources: list[ProposedSource],
+    unused: list[str],
+) -> list[ProposedSource]:
+    """Return sources of events, the longest first; a note whether the others repeat it."""
+    rows = {s.name: _rows(connection, recipes, s) for s in sources}
+    ordered = sorted(sources, key=lambda s: rows[s.name], reverse=True)
+    ids = {s.name: _event_ids(recipes, s) for s in ordered}
+    best = ordered[0]
+    for other in ordered[1:]:
+        query = (
+            f"SELECT count(*), count(*) FILTER (id IN (SELECT id FROM ({ids[best.name]}))) "
+            f"FROM ({ids[other.name]})"
+        )
+        total, same = connection.execute(query).fetchall()[0]
+        share = f"{same / total:.0%} of its events are" if total else "its events are"
+        unused.append(
+            f"{other.name} ({other.layout.label}, {rows[other.name]:,} events): {share} in "
+            f"{best.name} under the same id; to use it instead, change tables.usage"
+        )
+    return ordered
+
+
+def _event_ids(recipes: Recipes, source: ProposedSource) -> str:
+    vendor = next(v for v in recipes.sources if v.preset == source.layout.preset)
+    table = source.layout.tables[0]
+    own = table.columns[0].found_in(vendor.tables[table.name].columns)
+    value = f"CAST({quoted(own)} AS VARCHAR)" if own else "NULL"
+    return f"SELECT {value} AS id FROM {vendor.tables[table.name].sql}"
+
+
+def _preset_table(
+    connection: duckdb.DuckDBPyConnection, recipes: Recipes, name: str, source: ProposedSource
+) -> ProposedTable:
+    preset = source.layout.preset
+    options = Options()
+    query = recipes.query(preset, name, options)
+    place = internal_name(f"proposed {name}")
+    connection.execute(f"CREATE OR REPLACE TABLE {place} AS {query}")
+    rows, unmatched = connection.execute(
+        f"SELECT count(*), count(*) FILTER (account_id IS NULL) FROM {place}"
+    ).fetchall()[0]
+    settings: dict[str, object] = {"preset": preset, "source": source.name}
+    if name == "usage":
+        settings["exclude_events"] = list(source.layout.exclude_events)
+    evidence = [f"{rows:,} rows from {source.layout.label}"]
+    if unmatched:
+        evidence.append(f"{unmatched:,} rows belong to no account: `health check` counts them")
+    # A billing system that also names the accounts counts its rows where they are revenue.
+    counts_here = name != "accounts" or source.layout.role == "crm"
+    left = recipes.left_out(preset, options) if counts_here else []
+    evidence += [f"left out: {counted.rows:,} {counted.reason}" for counted in left]
+    return ProposedTable(name, settings, int(rows), int(unmatched), tuple(evidence))
+
+
+def _plain_tables(
+    plain: Sequence[tuple[str, FoundTable]],
+    taken: set[str],
+    base: Path,
+    places: Sequence[str],
+    unused: list[str],
+) -> list[ProposedTable]:
+    tables: dict[str, ProposedTable] = {}
+    folders = [Path(p) for p in places if "://" not in p and not p.startswith("$")]
+    for name, found in plain:
+        if name in taken or name in tables:
+            unused.append(f"{found.label}: {name} comes from another source")
+            continue
+        file = found.label.split(" and ")[0]
+        folder = next(f for f in folders if (f / file).exists())
+        path = folder / file if " and " not in found.label else (folder / file).parent
+        settings: dict[str, object] = {"path": Path(os.path.relpath(path, base)).as_posix()}
+        evidence = (f"{found.label} has the columns of {name}",)
+        tables[name] = ProposedTable(name, settings, 0, 0, evidence)
+    return list(tables.values())
+
+
+def _canonical(found: FoundTable) -> str:
+    """Return the input table that a found table already is, by name and required columns."""
+    columns = {plain_name(column) for column in found.columns}
+    for name, table in TABLES.items():
+        required = {c.name for c in table.columns if c.required}
+        called = plain_name(found.name) == name or plain_name(Path(found.place).name) == name
+        if called and required <= columns:
+            return name
+    return ""
+
+
+def _match_notes(recipes: Recipes) -> list[str]:
+    words = {
+        "key": "by a key", "domain": "by the domain of an e-mail address", "name": "by name",
+        "own account": "match nothing: each is an account of its own",
+        "no match": "match no account: their rows are counted as rows without an account",
+    }  # fmt: skip
+    notes = []
+    for match in recipes.matches():
+        label = layouts()[match.source].label
+        if "account" in match.methods:
+            notes.append(f"accounts are the {match.methods['account']:,} rows of {label}")
+            continue
+        counts = ", ".join(f"{n:,} {words.get(m, m)}" for m, n in match.methods.items())
+        notes.append(f"{sum(match.methods.values()):,} keys of {label}: {counts}")
+    return notes
+
+
+def _currencies(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[ProposedTable]
+) -> tuple[Currency, ...]:
+    if not any(t.name == "subscriptions" and "preset" in t.settings for t in tables):
+        return ()
+    query = (
+        "SELECT upper(currency), count(DISTINCT account_id), count(*) "
+        f"FROM {internal_name('proposed subscriptions')} WHERE currency IS NOT NULL "
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    found = connection.execute(query).fetchall()
+    return tuple(Currency(str(code), int(n), int(rows)) for code, n, rows in found)
+
+
+def _missing(names: set[str]) -> list[str]:
+    notes = []
+    if "accounts" not in names:
+        notes.append("accounts: required; give [tables.accounts] a path or sql")
+    if not names & {"subscriptions", "orders"}:
+        notes.append("subscriptions or orders: one is required; give it a path or sql")
+    for name, lost in (
+        ("usage", "adoption, silent accounts and most of the churn risk"),
+        ("tickets", "support measures"),
+        ("surveys", "NPS, CSAT and CES"),
+    ):
+        if name not in names:
+            notes.append(f"{name}: nothing found; {lost} stay empty")
+    return notes

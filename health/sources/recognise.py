@@ -1,0 +1,130 @@
+"""Which vendor's layout a source's tables have, and which table is which."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from health.sources.inventory import FoundTable
+from health.sources.layouts import Layout, LayoutTable, layouts, plain_name
+
+#: Endings by which exports mark what a table is, not what is in it.
+_ENDINGS = re.compile(r"_(?:data|table|export)$")
+#: Beginnings that name the vendor.
+_VENDORS = {
+    "fivetran_stripe": ("stripe",),
+    "fivetran_zendesk": ("zendesk", "zd"),
+    "fivetran_hubspot": ("hubspot", "hs"),
+    "fivetran_salesforce": ("salesforce", "sf", "sfdc"),
+    "posthog": ("posthog", "ph"),
+    "segment": ("segment",),
+    "amplitude": ("amplitude",),
+    "delighted": ("delighted",),
+}
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A layout that a source's tables have.
+
+    Attributes
+    ----------
+    layout : Layout
+        The vendor's layout.
+    place : str
+        The folder or schema of its tables; empty where they are in the source itself.
+    tables : mapping of str to FoundTable
+        By the recipe's name of each table.
+    """
+
+    layout: Layout
+    place: str
+    tables: Mapping[str, FoundTable]
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was recognised of a source's tables, and what was not.
+
+    Attributes
+    ----------
+    recognised : tuple of Recognised
+        Layouts of which every required table is present.
+    partial : tuple of (Recognised, tuple of str)
+        Layouts of which some table is present, and the names of those that are missing.
+    unused : tuple of FoundTable
+        Tables that no layout reads.
+    """
+
+    recognised: tuple[Recognised, ...]
+    partial: tuple[tuple[Recognised, tuple[str, ...]], ...]
+    unused: tuple[FoundTable, ...]
+
+
+def recognise(tables: Iterable[FoundTable]) -> Recognition:
+    """Recognise vendors' layouts by the names and columns of tables.
+
+    A table is recognised where it has a layout's name for it and every required column; where
+    the columns alone suffice (events), whatever its name. Tables of one layout are looked for in
+    one folder or schema.
+    """
+    known = list(tables)
+    whole: list[Recognised] = []
+    partial: list[tuple[Recognised, tuple[str, ...]]] = []
+    for layout in layouts().values():
+        for place in dict.fromkeys(table.place for table in known):
+            found = match_tables(layout, [table for table in known if table.place == place])
+            if not found:
+                continue
+            missing = tuple(t.name for t in layout.tables if not t.optional and t.name not in found)
+            recognised = Recognised(layout, place, found)
+            if missing:
+                partial.append((recognised, missing))
+            else:
+                whole.append(recognised)
+    used = {id(table) for one in whole for table in one.tables.values()}
+    unused = tuple(table for table in known if id(table) not in used)
+    return Recognition(tuple(whole), tuple(partial), unused)
+
+
+def match_tables(
+    layout: Layout,
+    tables: Iterable[FoundTable],
+    names: Mapping[str, str] | None = None,
+) -> dict[str, FoundTable]:
+    """Return the tables that a layout's recipes read, by the recipe's name.
+
+    Parameters
+    ----------
+    layout : Layout
+        The vendor's layout.
+    tables : iterable of FoundTable
+        Of one folder or schema.
+    names : mapping of str to str, optional
+        By the recipe's name, what the source calls a table, where it is another name.
+    """
+    known = list(tables)
+    given = names or {}
+    found = {}
+    for table in layout.tables:
+        candidates = [t for t in known if not table.missing(t.columns)]
+        if table.name in given:
+            wanted = plain_name(given[table.name])
+            candidates = [t for t in candidates if wanted in (plain_name(t.name), t.label)]
+        else:
+            named = [t for t in candidates if _is_called(t, table, layout)]
+            candidates = named or (candidates if table.distinctive else [])
+        if candidates:
+            # The closest name: customer before customer_data.
+            found[table.name] = min(candidates, key=lambda t: (len(t.name), t.name))
+    return found
+
+
+def _is_called(found: FoundTable, table: LayoutTable, layout: Layout) -> bool:
+    name = _ENDINGS.sub("", plain_name(found.name))
+    names = {plain_name(n) for n in table.names}
+    if name in names:
+        return True
+    prefixes = _VENDORS.get(layout.preset, ())
+    return any(name.removeprefix(f"{prefix}_") in names for prefix in prefixes)

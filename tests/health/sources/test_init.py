@@ -1,0 +1,215 @@
+"""`health init`: what it recognises, what it writes, and what it leaves to a person."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from health.business.company import open_company
+from health.settings.config import load_config
+from tests.health.conftest import Finished, call_health
+from tests.health.sources.exports import Rows, customer, write, write_json_lines
+from tests.health.sources.postgres import PASSWORD
+from tests.health.sources.test_customers import billed, company, hubspot
+from tests.health.sources.test_databases import fill
+from tests.health.sources.test_events import posthog
+from tests.health.sources.test_zendesk import ticket, zendesk
+
+
+def exports() -> dict[str, Rows]:
+    """Return a small company in the layouts of Stripe, HubSpot and Zendesk."""
+    customers = [
+        customer("cus_a", email="pay@first.example"),
+        customer("cus_b", email="pay@second.example"),
+        customer("cus_test", livemode=False),
+    ]
+    tables = hubspot([company(1, "First"), company(2, "Second"), company(3, "Lead")])
+    tables |= billed(customers[:2])
+    tables["stripe/customer"] = customers
+    tables["stripe/coupon"] = [{"id": "x", "percent_off": 5}]
+    support = zendesk([ticket("10"), ticket("11", requester_id="9")])
+    tables |= {name: rows for name, rows in support.items() if name.startswith("zendesk")}
+    return tables
+
+
+def init(folder: Path, *places: str | Path) -> tuple[Finished, dict[str, Any]]:
+    done = call_health("init", *places, "--output", folder / "health.toml")
+    text = (folder / "health.toml").read_text() if done.code == 0 else ""
+    return done, tomllib.loads(text)
+
+
+def test_a_folder_of_exports_becomes_a_configuration_that_opens(tmp_path: Path) -> None:
+    write(tmp_path / "data", exports())
+    posthog(tmp_path / "data")
+    done, config = init(tmp_path, tmp_path / "data")
+    assert done.code == 0, done.err
+    assert {name: table["preset"] for name, table in config["tables"].items()} == {
+        "accounts": "fivetran_hubspot",
+        "subscriptions": "fivetran_stripe",
+        "usage": "posthog",
+        "tickets": "fivetran_zendesk",
+    }
+    assert config["sources"]["stripe"] == {"path": "data/stripe"}
+    assert config["currency"] == "USD"
+    assert config["shared"]["customers"]["account_key"] == "fivetran_hubspot"
+    text = (tmp_path / "health.toml").read_text()
+    for evidence in (
+        "all 2 paying customers pay in it",
+        "2 keys of Stripe (Fivetran): 2 by the domain of an e-mail address",
+        "1 customers of the test mode",
+        "rows belong to no account",
+    ):
+        assert evidence in text, evidence
+    for words in ("data/stripe/coupon.csv", "surveys: nothing found", "health check"):
+        assert words.removeprefix("data/") in done.out, words
+    summaries = {s.table: s.rows for s in _opened(tmp_path / "health.toml")}
+    assert (summaries["accounts"], summaries["subscriptions"]) == (2, 2)
+
+
+def _opened(config: Path) -> Any:
+    # Rows without an account and a month of data are no matter of this test.
+    text = config.read_text().replace("[sources.", "observed_until = 2026-06-20\n[sources.", 1)
+    parts = text.split("[tables.usage]")[0].split("[tables.tickets]")[0]
+    config.with_name("small.toml").write_text(parts)
+    return open_company(load_config(config.with_name("small.toml"))).opened.summaries
+
+
+def test_several_currencies_are_asked_about(tmp_path: Path) -> None:
+    tables = dict(exports())
+    lines = [dict(row) for row in tables["stripe/invoice_line_item"]]
+    lines[0]["currency"] = "eur"
+    tables["stripe/invoice_line_item"] = lines
+    write(tmp_path / "data", tables)
+    done, config = init(tmp_path, tmp_path / "data")
+    assert config["exchange_rates"] == {}
+    assert "CONFIRM" in done.out and "USD = …" in done.out
+
+
+def test_two_systems_of_one_kind_are_never_added_up(tmp_path: Path) -> None:
+    write(tmp_path / "data", exports())
+    posthog(tmp_path / "data")
+    events = pd.concat(map(pd.read_parquet, sorted((tmp_path / "data" / "posthog").iterdir())))
+    copies = [
+        {
+            "messageId": row["uuid"],
+            "type": "track",
+            "event": row["event"],
+            "userId": row["distinct_id"],
+            "timestamp": str(row["timestamp"]),
+            "context": {},
+        }
+        for _, row in events.head(4).iterrows()
+    ]
+    write_json_lines(tmp_path / "data" / "segment" / "2026-05-01.jsonl.gz", copies)
+    done, config = init(tmp_path, tmp_path / "data")
+    assert config["tables"]["usage"]["preset"] == "posthog"
+    assert "segment" not in config["sources"]
+    assert "100% of its events are in posthog under the same id" in " ".join(done.out.split())
+
+
+def test_tables_that_already_have_our_columns_are_taken_as_they_are(tmp_path: Path) -> None:
+    write(
+        tmp_path / "data",
+        {
+            "accounts": [{"account_id": 1, "created_at": "2025-01-01"}],
+            "subscriptions": [
+                {
+                    "account_id": 1,
+                    "product": "core",
+                    "started_at": "2025-01-01",
+                    "ended_at": None,
+                    "mrr": 5,
+                }
+            ],
+            "other": [{"a": 1}],
+        },
+    )
+    (tmp_path / "data" / "notes.docx").write_text("x")
+    done, config = init(tmp_path, tmp_path / "data")
+    assert config["tables"] == {
+        "accounts": {"path": "data/accounts.csv"},
+        "subscriptions": {"path": "data/subscriptions.csv"},
+    }
+    assert "other.csv" in done.out and "notes.docx: no kind of file that is read" in done.out
+
+
+def test_half_a_layout_is_named_with_what_it_lacks(tmp_path: Path) -> None:
+    tables = exports()
+    write(tmp_path / "data", {n: rows for n, rows in tables.items() if n != "stripe/invoice"})
+    done, config = init(tmp_path, tmp_path / "data")
+    assert "subscriptions" not in config["tables"]
+    text = " ".join(done.out.split())
+    assert "looks like Stripe (Fivetran), which also needs invoice" in text
+    assert "subscriptions or orders: one is required" in text
+
+
+def test_nothing_recognised_and_a_file_that_exists_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data", {"other": [{"a": 1}]})
+    done, _ = init(tmp_path, tmp_path / "data")
+    assert done.code == 2 and "nothing was recognised" in done.err and "other.csv" in done.err
+    (tmp_path / "health.toml").write_text("currency = 'EUR'")
+    done = call_health("init", tmp_path / "data", "--output", tmp_path / "health.toml")
+    assert done.code == 2 and "exists" in done.err
+    assert (tmp_path / "health.toml").read_text() == "currency = 'EUR'"
+    assert call_health("init", tmp_path / "absent").code == 2
+
+
+def test_names_from_the_data_cannot_break_out_of_a_comment(tmp_path: Path) -> None:
+    write(tmp_path / "data", exports())
+    (tmp_path / "data" / "x\n[tables.usage]\npath = 'evil'.csv").write_text("a\n1\n")
+    _, config = init(tmp_path, tmp_path / "data")
+    assert "usage" not in config["tables"]
+
+
+@pytest.mark.parametrize("given_as", ["variable", "url"])
+def test_schemas_of_a_database_become_sources(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, given_as: str
+) -> None:
+    statements = []
+    for name, rows in exports().items():
+        schema, table = name.split("/")
+        frame = pd.DataFrame(list(rows)).astype("string")
+        columns = ", ".join(f'"{column}" text' for column in frame)
+        statements.append(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        statements.append(f'CREATE TABLE "{schema}"."{table}" ({columns})')
+        for row in frame.itertuples(index=False):
+            quoted = ["NULL" if pd.isna(v) else "'" + v.replace("'", "''") + "'" for v in row]
+            statements.append(f'INSERT INTO "{schema}"."{table}" VALUES ({", ".join(quoted)})')
+    fill(postgres_url, ";".join(statements))
+    try:
+        monkeypatch.delenv("WAREHOUSE_URL", raising=False)
+        place = postgres_url
+        if given_as == "variable":
+            monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
+            place = "$WAREHOUSE_URL"
+        done, config = init(tmp_path, place)
+        assert done.code == 0, done.err
+        assert config["sources"]["stripe"] == {"url": "$WAREHOUSE_URL", "schema_name": "stripe"}
+        assert PASSWORD not in done.out + (tmp_path / "health.toml").read_text()
+        assert "stripe.coupon" in done.out
+        monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
+        summaries = {s.table: s.rows for s in _opened(tmp_path / "health.toml")}
+        assert (summaries["accounts"], summaries["subscriptions"]) == (2, 2)
+    finally:
+        dropped = [f"DROP SCHEMA {schema} CASCADE" for schema in ("stripe", "hubspot", "zendesk")]
+        fill(postgres_url, ";".join(dropped))
+
+
+def test_a_file_of_sqlite_is_a_database_too(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "w.db") as connection:
+        for name, rows in exports().items():
+            if name.startswith(("stripe", "hubspot")):
+                frame = pd.DataFrame(list(rows))
+                frame.to_sql(name.replace("/", "_"), connection, index=False)
+    done, config = init(tmp_path, f"sqlite:///{tmp_path / 'w.db'}")
+    assert done.code == 0, done.err
+    assert json.dumps(config["tables"]["accounts"]) == json.dumps(
+        {"preset": "fivetran_hubspot", "source": "hubspot"}
+    )

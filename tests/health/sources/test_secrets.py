@@ -1,0 +1,74 @@
+"""No message repeats a password, whatever form the password or the message has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import HealthError
+from features.redaction import redact, redacted
+from health.settings.secrets import secret
+
+PASSWORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=6)
+
+
+@given(PASSWORDS.filter(lambda p: "'" not in p and '"' not in p))
+def test_a_url_loses_its_password(password: str) -> None:
+    url = f"postgresql://ann:{password}@db.example/crm"
+    shown = redact(f"cannot connect to {url} (timeout)")
+    assert shown == "cannot connect to postgresql://***@db.example/crm (timeout)"
+
+
+@given(st.from_regex(r"[A-Za-z0-9!$%^*_+.-]{6,20}", fullmatch=True))
+@pytest.mark.parametrize(
+    "form",
+    [
+        "host=db user=ann password={} dbname=crm",
+        "host=db password='{}'",
+        '{{"api_key": "{}"}}',
+        "Authorization: Bearer {}",
+        "https://api.example/v1?access_token={}&page=2",
+        "aws_secret_access_key = {}",
+    ],
+)
+def test_what_is_assigned_to_a_secret_name_is_hidden(form: str, value: str) -> None:
+    text = form.format(value)
+    assert value not in redact(text).replace("password", "").replace("user=ann", "")
+
+
+def test_words_about_secrets_stay_readable() -> None:
+    for text in (
+        "password authentication failed for user ann",
+        "the environment variable WAREHOUSE_URL is not set",
+        "3 of 20 rows; e.g. 2026-01-02 10:00:00",
+        "mail ann@first.example about it",
+    ):
+        assert redact(text) == text
+
+
+def test_a_secret_that_was_read_is_hidden_in_any_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = "postgresql://ann:" + quote("s3cr@t/word") + "@db.example/crm"
+    monkeypatch.setenv("CRM_URL", url)
+    (tmp_path / "token").write_text("tok-123456789\n")
+    assert secret("$CRM_URL", where="sources.crm.url", base=tmp_path) == url
+    assert secret("file:token", where="sources.api.url", base=tmp_path) == "tok-123456789"
+    for text in (url, "wrong: s3cr@t/word", "sent tok-123456789"):
+        shown = redact(text)
+        assert "s3cr" not in shown and "tok-123456789" not in shown
+    assert redacted({"a": ["tok-123456789", 1], "b": {"c": url}}) == {
+        "a": ["***", 1],
+        "b": {"c": "***"},
+    }
+
+
+def test_a_variable_or_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HealthError, match=r"(?s)sources.crm.url.*NOT_SET_ANYWHERE"):
+        secret("$NOT_SET_ANYWHERE", where="sources.crm.url", base=tmp_path)
+    with pytest.raises(HealthError, match="absent"):
+        secret("file:absent", where="sources.crm.url", base=tmp_path)
