@@ -245,9 +245,25 @@ TABLES: dict[str, Table] = {
                 _time("until"),
                 _text("reason"),
                 _text("author"),
+                # From then on the row does not count.
+                _time("undone_at"),
                 _KNOWN,
             ),
             dated_by="at",
+        ),
+        Table(
+            "forecasts",
+            (
+                _ACCOUNT,
+                _text("call", **_KEY),
+                _number("amount", 0.0),
+                _text("author", **_KEY),
+                _time("created_at", **_KEY),
+                _time("renews_at"),
+                _time("undone_at"),
+                _KNOWN,
+            ),
+            dated_by="created_at",
         ),
     )
 }

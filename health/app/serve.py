@@ -11,10 +11,11 @@ import uvicorn
 
 from features.errors import HealthError
 from health.app.access.users import list_users
-from health.app.database.engine import Database, database_url, open_database
+from health.app.database.engine import Database, open_database
 from health.app.reading.runs import Runs
 from health.app.routes import site
 from health.app.web import App
+from health.business.app_database import database_url
 from health.settings.app import is_loopback
 from health.settings.config import Config
 

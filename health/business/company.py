@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.tables.currencies import Currencies
 from features.tables.point_in_time import collect
+from health.business.app_tables import with_app_tables
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
 from health.settings.profiles import require_known_segments
@@ -52,7 +54,16 @@ class Company:
 def open_company(config: Config) -> Company:
     """Open and validate the tables; InputError with every violation where one is wrong."""
     sources = Sources(config.sources, config.shared, config.base)
-    tables, prepare = sources.plan({**config.tables, **_actions_next_to_config(config)})
+    planned, of_sources = sources.plan({**config.tables, **_actions_next_to_config(config)})
+    tables, of_app = with_app_tables(
+        planned, config.app, runs_dir=config.runs_dir, base=config.base.resolve()
+    )
+
+    def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+        for step in (of_sources, of_app):
+            if step is not None:
+                step(connection)
+
     opened = open_tables(
         tables,
         base=config.base,

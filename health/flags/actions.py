@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import narwhals as nw
 import pandas as pd
 
 from features.errors import HealthError
@@ -45,7 +46,11 @@ def read_actions(tables: Tables, as_of: datetime) -> pd.DataFrame:
     """
     if not tables.has("actions"):
         return no_actions()
-    rows = collect(known_rows(tables, "actions", as_of))
+    known = known_rows(tables, "actions", as_of)
+    if tables.has("actions", "undone_at"):
+        undone = nw.col("undone_at")
+        known = known.filter(undone.is_null() | (undone >= as_of))
+    rows = collect(known)
     for column in COLUMNS:
         if column not in rows.columns:
             rows[column] = pd.NaT if column == "until" else None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from health.settings.section import PositiveInt, Section
+
+#: The app's database where no other is configured, in the folder of the runs.
+APP_DATABASE = "app.sqlite"
 
 SignIn = Literal["none", "local", "proxy"]
 
@@ -102,3 +106,8 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def app_database_file(config: AppConfig, runs_dir: Path) -> Path | None:
+    """Return the file of the app's database by default; None where another one is configured."""
+    return None if config.database else runs_dir / APP_DATABASE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +14,12 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from features.errors import HealthError
-
-FILE = "app.sqlite"
-#: Seconds that a write waits for another one.
-_BUSY_SECONDS = 10
+from health.business.app_database import connect
 
 
 class Database:
@@ -61,44 +56,6 @@ class Database:
         self.engine.dispose()
 
 
-def database_url(url: str, *, runs_dir: Path) -> str:
-    """Return the URL of the database: as configured, from the environment, or next to the runs.
-
-    Raises
-    ------
-    HealthError
-        The environment variable is not set, or the URL is of a database that is not supported.
-    """
-    if url.startswith("$"):
-        value = os.environ.get(url[1:], "")
-        if not value:
-            raise HealthError(
-                f"the environment variable {url[1:]} is not set",
-                where="app.database",
-                fix=f"set {url[1:]} to the database's URL",
-            )
-        url = value
-    if not url:
-        return f"sqlite:///{runs_dir / FILE}"
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise HealthError(
-            "not a database URL",
-            where="app.database",
-            fix="give postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE",
-        ) from None
-    if parsed.drivername in {"postgres", "postgresql"}:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise HealthError(
-            f"a database of the kind {parsed.get_backend_name()} is not supported",
-            where="app.database",
-            fix="give postgresql://… or sqlite:///FILE",
-        )
-    return parsed.render_as_string(hide_password=False)
-
-
 def open_database(url: str, *, now: datetime) -> Database:
     """Connect, and migrate an older database after a backup of it.
 
@@ -124,27 +81,6 @@ def open_database(url: str, *, now: datetime) -> Database:
         engine.dispose()
         raise _failed(engine, error) from None
     return Database(engine)
-
-
-def connect(url: str) -> Engine:
-    """Return the engine of a URL, without a connection yet."""
-    try:
-        if url.startswith("sqlite"):
-            parsed = make_url(url)
-            Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
-            if "timeout" not in parsed.query:
-                parsed = parsed.update_query_dict({"timeout": str(_BUSY_SECONDS)})
-            engine = sa.create_engine(parsed)
-            event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-            return engine
-        return sa.create_engine(url, pool_pre_ping=True)
-    except (ImportError, NoSuchModuleError):
-        raise HealthError(
-            "the driver for Postgres is not installed",
-            where="app.database",
-            fix="install the extra: pip install 'customer-health[postgres]'",
-        ) from None
 
 
 def alembic_config() -> AlembicConfig:
@@ -197,20 +133,6 @@ def _back_up(engine: Engine, url: str, revision: str, now: datetime) -> None:
             connection.exec_driver_sql(
                 f"CREATE TABLE {quote(schema)}.{quote(table)} AS TABLE {quote(table)}"
             )
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # Transactions are begun by `_begin_sqlite`, not by the driver.
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its turn at the start: a transaction that reads first and writes later could
-    # lose to another one in between.
-    writes = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager

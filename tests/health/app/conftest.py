@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from health.app.access.users import add_user
-from health.app.database.engine import Database, database_url, open_database
+from health.app.database.engine import Database, open_database
+from health.business.app_database import database_url
 from tests.health.app.company import NOW, USERS, AppUnderTest, build_app, write_runs
 from tests.health.app.postgres import postgres_server, why_not
 

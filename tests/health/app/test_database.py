@@ -19,13 +19,13 @@ from features.errors import HealthError
 from health.app.access.users import find_user
 from health.app.database.engine import (
     Database,
-    database_url,
     open_database,
 )
 from health.app.database.models import Base, Note
 from health.app.records.audit import check_chain, lock_chain
 from health.app.records.entries import NoteEntry
 from health.app.records.write import write_entry
+from health.business.app_database import database_url
 from tests.health.app.company import NOW, USERS
 
 #: Writes 25 notes as each of some users at the same time, and prints what is on the disk.
