@@ -112,6 +112,8 @@ def money_at_risk(scores: pd.DataFrame, at_risk: pd.DataFrame, currency: str) ->
     flagged = f"{len(at_risk):,} flagged account{'s' if len(at_risk) != 1 else ''}"
     value = money(at_risk["value"].sum(), currency)
     if scores["churn_probability"].isna().all():
+        paid = scores.loc[scores["account_id"].isin(at_risk["account_id"]), "mrr"].sum() * 12
+        value = money(paid, currency)
         return (
             f"Money at risk: the {flagged} pay {value} a year; no churn probability is "
             "published, so no loss is expected of anybody"

@@ -3,51 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from features.definitions.condition import Condition
+from health.business.risk import known_to_leave, likely_to_leave, unused
 from health.settings.config import Config
 from health.settings.expansion import ProductRule
+from health.settings.flags import FlagsConfig
 
-#: Why nobody is offered anything now, in the order in which it is said.
-_RED = "its health is red"
+#: Why an account gets no offer now, in the order in which reasons are listed.
 _LEAVING = "it gave notice"
+_RED = "its health is red"
+_LIKELY = "it may leave"
+_SILENT = "it has stopped using the product"
 _ONBOARDING = "it is in onboarding"
 _URGENT = "an urgent ticket is open"
 
 
-def gate_reasons(scores: pd.DataFrame, features: pd.DataFrame) -> pd.Series[str]:
-    """Say of each account why it gets no offer now; empty where it may get one.
+@dataclass(frozen=True)
+class Gates:
+    """Why an account gets no offer now; empty text where nothing is against it.
+
+    Attributes
+    ----------
+    all : pd.Series of str
+        Every reason.
+    asked : pd.Series of str
+        Those that also hold for an offer that the customer asked for: an account at risk waits
+        for offers, but gets an answer.
+    """
+
+    all: pd.Series[str]
+    asked: pd.Series[str]
+
+
+def gate_reasons(scores: pd.DataFrame, features: pd.DataFrame, limits: FlagsConfig) -> Gates:
+    """Return why each account gets no offer now.
 
     Parameters
     ----------
     scores : pd.DataFrame
-        health_band and stage.
+        health_band, stage, churn_probability and churn_base_rate.
     features : pd.DataFrame
-        notice_given and tickets_urgent_open, on the same index.
+        notice_given, usage_recency_days and tickets_urgent_open, on the same index.
+    limits : FlagsConfig
+        Who is at risk, and who is silent.
     """
     stage = scores["stage"]
-    closed = {
-        _LEAVING: (features["notice_given"] > 0) | (stage == "leaving"),
+    leaving = {_LEAVING: known_to_leave(features) | (stage == "leaving")}
+    waits = {
         _RED: scores["health_band"] == "red",
-        _ONBOARDING: stage == "onboarding",
-        _URGENT: features["tickets_urgent_open"] > 0,
+        _LIKELY: likely_to_leave(scores, limits),
+        _SILENT: unused(features, limits),
     }
-    return _joined(closed, scores.index)
+    closed = {_ONBOARDING: stage == "onboarding", _URGENT: features["tickets_urgent_open"] > 0}
+    return Gates(
+        _joined({**leaving, **waits, **closed}, scores.index),
+        _joined({**leaving, **closed}, scores.index),
+    )
+
+
+def leaves(gates: pd.Series[str]) -> pd.Series[bool]:
+    """Return which gates are those of accounts that gave notice."""
+    return gates.str.startswith(_LEAVING)
 
 
 def ineligible_reasons(
     offers: pd.DataFrame, held: pd.DataFrame, plans: pd.DataFrame, config: Config
 ) -> pd.Series[str]:
-    """Say of each open product why the account may not be offered it; empty where it may.
+    """Return why each open product may not be offered to its account; empty where it may.
 
     Parameters
     ----------
     offers : pd.DataFrame
-        place (of the account), product, stage, the attributes of the account that are there,
-        and its features.
+        place (of the account), product, stage, the attributes that the account has, and its
+        features.
     held, plans : pd.DataFrame
         place and product, place and plan: what accounts hold.
     config : Config
@@ -66,7 +99,7 @@ def ineligible_reasons(
 def _broken(
     own: pd.DataFrame, rule: ProductRule, held: pd.DataFrame, plans: pd.DataFrame
 ) -> pd.Series[str]:
-    """Say which bounds of a product's rule its rows do not keep."""
+    """Return which bounds of a product's rule each row breaks."""
     broken: dict[str, pd.Series[bool]] = {}
     for column in ("segment", "region", "industry", "stage"):
         allowed = getattr(rule, "industries" if column == "industry" else f"{column}s")
@@ -94,7 +127,7 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 def _bounds(condition: Condition) -> str:
-    """Say a condition in words."""
+    """Put a condition into words."""
     words = {
         "above": condition.above,
         "at least": condition.at_least,

@@ -1,8 +1,8 @@
-"""What the expansion models see beside the features of an account."""
+"""Inputs of the expansion models in addition to the features of an account."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import narwhals as nw
@@ -15,40 +15,52 @@ from features.targets.growth import growth_features
 from features.targets.labels import cross_sell_labels
 from features.targets.offers import offer_features
 from health.expansion.evidence import asks
+from health.expansion.steps import plan_prices
 from health.settings.config import Config
 
 
 @dataclass(frozen=True)
 class OfferInputs:
-    """What the tables tell of the products of some accounts on a date.
+    """The products of some accounts on a date.
 
-    An account is named by `place`: its row in the feature table, counted from 0.
+    An account is identified by `place`: its row in the feature table, counted from 0.
 
     Attributes
     ----------
     held : pd.DataFrame
-        place, product, held_mrr: a row per product held.
+        place, product, held_mrr, seats, plan: a row per product held; the plan is that of the
+        contract that pays most.
     plans : pd.DataFrame
         place, plan: the plans held.
     open : pd.DataFrame
         place, product and the features of the offer: a row per product not held, by place.
     asked : pd.DataFrame
         As from `asks`, of all accounts.
+    prices : dict of (str, str) to float
+        As from `plan_prices`, of all accounts.
+    least_gain : float
+        Expected gain in a year below which no offer is listed, in currency.
     """
 
     held: pd.DataFrame
     plans: pd.DataFrame
     open: pd.DataFrame
     asked: pd.DataFrame
+    prices: dict[tuple[str, str], float] = field(default_factory=dict)
+    least_gain: float = 0.0
 
     def part(self, places: np.ndarray) -> OfferInputs:
-        """Return what is told of the accounts of some places, which count anew from 0."""
-        held, plans = _of_places(self.held, places), _of_places(self.plans, places)
-        return OfferInputs(held, plans, _of_places(self.open, places), self.asked)
+        """Return the inputs of the accounts at some places, which count anew from 0."""
+        return replace(
+            self,
+            held=_of_places(self.held, places),
+            plans=_of_places(self.plans, places),
+            open=_of_places(self.open, places),
+        )
 
 
 def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) -> OfferInputs:
-    """Read what the tables tell of the products of the accounts of a feature table.
+    """Read the products of the accounts of a feature table.
 
     Parameters
     ----------
@@ -67,12 +79,17 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
     offers = offers.assign(place=accounts.get_indexer(pd.Index(offers["account_id"])))
     held, plans = _held(tables, day, accounts)
     return OfferInputs(
-        held, plans, offers.drop(columns=["account_id", "as_of"]), asks(tables, day, config)
+        held,
+        plans,
+        offers.drop(columns=["account_id", "as_of"]),
+        asks(tables, day, config),
+        plan_prices(held),
+        config.flags.least_gain(features["mrr"]),
     )
 
 
 def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-    """Return the feature table with what tells of growth within the products held."""
+    """Return the feature table with the features of growth within the products held."""
     settings = config.expansion
     growth = growth_features(
         tables, features, plans=settings.plans, plan_events=settings.plan_events
@@ -83,7 +100,7 @@ def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Da
 
 
 def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-    """Return account × date × product rows with what speaks for the product.
+    """Return account × date × product rows with the features of the offer.
 
     `offers` has account_id, as_of and product of products not held on the date.
     """
@@ -95,7 +112,7 @@ def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) ->
 
 
 def next_to_account(offers: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
-    """Put what is known of its account beside each offer; what both have is the offer's.
+    """Join each offer with the columns of its account; of a column that both have, the offer's.
 
     Parameters
     ----------
@@ -119,11 +136,17 @@ def _held(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return products and plans that the accounts hold."""
     plan = nw.col("plan") if tables.has("subscriptions", "plan") else nw.lit(None, dtype=nw.String)
+    has_seats = tables.has("subscriptions", "seats")
+    seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0)
     rows = running(tables, day).filter(nw.col("mrr") > 0)
-    frame = collect(rows.select("account_id", "product", "mrr", plan.alias("plan")))
+    columns = ("account_id", "product", nw.col("mrr").alias("held_mrr"))
+    frame = collect(rows.select(*columns, seats.alias("seats"), plan.alias("plan")))
     frame["place"] = accounts.get_indexer(pd.Index(frame["account_id"]))
     frame = frame[frame["place"] >= 0]
-    held = frame.groupby(["place", "product"])["mrr"].sum().rename("held_mrr").reset_index()
+    keys = ["place", "product"]
+    held = frame.groupby(keys)[["held_mrr", "seats"]].sum().reset_index()
+    largest = frame.sort_values([*keys, "held_mrr", "plan"], ascending=[True, True, False, True])
+    held = held.merge(largest.drop_duplicates(keys)[[*keys, "plan"]], on=keys, how="left")
     plans = frame.loc[frame["plan"].notna(), ["place", "plan"]].drop_duplicates()
     return held, plans.reset_index(drop=True)
 

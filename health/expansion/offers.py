@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from health.expansion.inputs import OfferInputs, next_to_account
+from health.expansion.steps import DETAILS, worded_details
 from health.expansion.whitespace import (
     COLUMNS,
     CROSS_SELL,
@@ -22,9 +23,9 @@ from health.reasons.probability import probability_reasons
 from health.reasons.reasons import strongest
 from health.settings.config import Config
 
-#: What the published table holds beside `COLUMNS`.
-PUBLISHED = (*COLUMNS, "listed", "why", "why_not")
-#: What it says of each account in scores.parquet.
+#: The columns of whitespace.parquet.
+PUBLISHED = (*COLUMNS, "listed", "why", "why_not", *DETAILS)
+#: The columns of scores.parquet about offers.
 OFFER_COLUMNS = (
     *("cross_sell_product", "cross_sell_probability", "cross_sell_base_rate", "cross_sell_value"),
     *("upsell_product", "upsell_value"),
@@ -39,9 +40,11 @@ class Offers:
 
     Attributes
     ----------
-    whitespace : pd.DataFrame, shape = (n_accounts × n_products, 19)
+    whitespace : pd.DataFrame, shape = (n_accounts × n_products, 24)
         Columns `PUBLISHED`: those of `build_whitespace`, and listed (worth a place on a list),
-        why (what speaks for it; filled where listed), why_not (what stands against it).
+        why (what speaks for it; filled where listed), why_not (what prevents it), and what is
+        offered: offer_kind (seats, plan, product or more), and where listed offer_from, offer_to
+        and offered, a sentence.
     worth_listing : pd.DataFrame
         The rows of it that are worth a place where they had one last week.
     columns : pd.DataFrame
@@ -75,14 +78,17 @@ def make_offers(
         Rows as in reasons.parquet of the upsell probability.
     """
     rows = build_whitespace(features, scores, inputs, models, config)
-    # What stood last week stays under an easier limit, and needs its reasons, too.
-    worth = worth_listing(rows, config.flags.relaxed().expansion_lift)
+    # What was listed last week stays under an easier limit, and needs its reasons, too.
+    worth = worth_listing(rows, config.flags.relaxed(), inputs.least_gain)
     best = best_offer(rows, CROSS_SELL)
     open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
     weighed = _weighed(inputs.open.iloc[open_rows[open_rows >= 0]], features, models, config)
-    rows["listed"] = worth_listing(rows, config.flags.expansion_lift)
+    rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain)
     rows["why_not"] = _why_not(rows)
     rows["why"] = _why(rows[worth], reasons, weighed).reindex(rows.index).fillna("")
+    details = worded_details(rows[worth], config.currency)
+    for name in DETAILS[1:]:
+        rows[name] = details[name].reindex(rows.index).fillna("")
     of_account = pd.Series(best.index, index=best["open_row"])
     own = weighed[weighed["account_id"].isin(of_account.index)]
     return Offers(
@@ -124,7 +130,7 @@ def _texts(values: pd.Series[str]) -> list[str | None]:
 
 
 def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
-    """Say what stands against an offer: the rule of its product, then the gate of the account."""
+    """Return what prevents an offer: the rule of its product, then the gate of the account."""
     gate = ("no offer now: " + rows["gate"]).where(rows["gate"] != "", "")
     rule = ("not eligible: " + rows["not_eligible"]).where(rows["not_eligible"] != "", "")
     both = rule + "; " + gate

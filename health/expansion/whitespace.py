@@ -1,4 +1,4 @@
-"""The whitespace: accounts × products, what each could still buy, what it is worth, why not."""
+"""The whitespace: accounts × products, what each could still buy, its value, and why not."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from health.expansion.eligibility import gate_reasons, ineligible_reasons
+from health.business.risk import known_to_leave, lift
+from health.expansion.eligibility import gate_reasons, ineligible_reasons, leaves
 from health.expansion.inputs import OfferInputs, next_to_account
 from health.expansion.prices import peer_groups
 from health.expansion.signs import open_signs, upsell_signs
+from health.expansion.steps import PRODUCT, upsell_details
 from health.reasons.probability import probabilities
 from health.settings.config import Config
+from health.settings.flags import FlagsConfig
 
 HELD, OPEN, NOT_ELIGIBLE = "held", "open", "not eligible"
 UPSELL, CROSS_SELL = "upsell", "cross_sell"
@@ -39,6 +42,8 @@ COLUMNS = (
     "asked",
     "signs",
 )
+#: What `worded_details` needs of an offer.
+_STEP_COLUMNS = ("offer_kind", "units_from", "units_to", "plan", "plan_to")
 _MONTHS = 12
 
 
@@ -56,10 +61,10 @@ def build_whitespace(
     features : pd.DataFrame
         One row per paying account of one date, with the growth features, on a range as index.
     scores : pd.DataFrame
-        name, csm, stage, health_band, churn_probability, upsell_probability and
+        name, csm, stage, health_band, churn_probability, churn_base_rate, upsell_probability and
         upsell_base_rate, on the same index.
     inputs : OfferInputs
-        What the tables tell of these accounts' products.
+        The products of these accounts.
     models : mapping of str to object
         The artefacts of a trained version.
     config : Config
@@ -68,17 +73,18 @@ def build_whitespace(
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_products, n_columns)
-        Columns `COLUMNS`, then `place` (the account's row) and `open_row` (the row of
-        `inputs.open`, −1 for a product held), account by account and product by product.
+        Columns `COLUMNS`, then those that `worded_details` needs, `place` (the account's row) and
+        `open_row` (the row of `inputs.open`, −1 for a product held), account by account and
+        product by product.
         `offer` is upsell for a product held, else cross_sell; `gate` says why the account gets
-        no offer now and `not_eligible` why not this product, both empty where nothing stands
-        against it. `probability` is of buying within the horizon (of a product held: the
+        no offer now and `not_eligible` why not this product, both empty where nothing prevents
+        it. `probability` is of buying within the horizon (of a product held: the
         account's chance of growing, shared out over its products by how often each grew).
         `step_mrr` is the MRR it would add, `value` = probability × step × 12 × the chance that
-        the account stays; both NaN where no price is known. `asked` and `signs` say what speaks
-        for the offer.
+        the account stays; both NaN where no price is known. An account that gave notice has
+        neither probability nor value. `asked` and `signs` say what speaks for the offer.
     """
-    held = _held_rows(features, scores, inputs.held, models, config)
+    held = _held_rows(features, scores, inputs, models, config)
     opened = _open_rows(features, scores, inputs, models, config)
     rows = pd.concat([f for f in (held, opened) if len(f)] or [held], ignore_index=True)
     rows = rows.iloc[np.lexsort((pd.factorize(rows["product"], sort=True)[0], rows["place"]))]
@@ -88,13 +94,18 @@ def build_whitespace(
         "as_of": features["as_of"],
         "name": scores["name"],
         "csm": scores["csm"],
-        "gate": gate_reasons(scores, features),
     }
     rows = rows.assign(**{name: of.to_numpy()[place] for name, of in identity.items()})
+    gone = known_to_leave(features).to_numpy()[place]
+    for name in ("probability", "base_rate"):
+        rows[name] = rows[name].mask(gone)
     stays = 1.0 - scores["churn_probability"].fillna(0.0).to_numpy()[place]
     rows["value"] = rows["probability"] * rows["step_mrr"] * _MONTHS * stays
     rows["asked"] = _asked(rows, inputs.asked)
-    return rows[[*COLUMNS, "place", "open_row"]].reset_index(drop=True)
+    gates = gate_reasons(scores, features, config.flags)
+    of_all, of_asked = (gate.to_numpy()[place] for gate in (gates.all, gates.asked))
+    rows["gate"] = np.where(rows["asked"] != "", of_asked, of_all)
+    return rows[[*COLUMNS, *_STEP_COLUMNS, "place", "open_row"]].reset_index(drop=True)
 
 
 def _open_rows(
@@ -124,6 +135,7 @@ def _open_rows(
             "base_rate": found.base_rate,
             "step_mrr": step,
             "signs": open_signs(offers),
+            "offer_kind": PRODUCT,
         }
     )
 
@@ -131,14 +143,23 @@ def _open_rows(
 def _held_rows(
     features: pd.DataFrame,
     scores: pd.DataFrame,
-    held: pd.DataFrame,
+    inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
+    held = inputs.held
     place, product = held["place"].to_numpy(), held["product"]
     steps = models["steps"]
     share = steps.upsell_weight(product, held["place"])
     groups = pd.Series(peer_groups(features, config).to_numpy()[place], index=held.index)
+    tried = (features["growth_higher_plan_tried_28d"] > 0).to_numpy()[place]
+    details = upsell_details(
+        held,
+        steps.upsell_step(product, held["held_mrr"], groups),
+        pd.Series(tried, index=held.index),
+        plans=config.expansion.plans,
+        prices=inputs.prices,
+    )
     return pd.DataFrame(
         {
             "place": place,
@@ -151,8 +172,9 @@ def _held_rows(
             "basis": basis_of(models, UPSELL, product, config),
             "probability": scores["upsell_probability"].to_numpy()[place] * share,
             "base_rate": scores["upsell_base_rate"].to_numpy()[place] * share,
-            "step_mrr": steps.upsell_step(product, held["held_mrr"], groups),
             "signs": upsell_signs(features, config).to_numpy()[place],
+            "plan": held["plan"],
+            **details,
         }
     )
 
@@ -160,13 +182,13 @@ def _held_rows(
 def basis_of(
     models: Mapping[str, Any], target: str, products: pd.Series[str], config: Config
 ) -> pd.Series[str]:
-    """Say of each row what its probability rests on.
+    """Return what the probability of each row rests on.
 
     Returns
     -------
     pd.Series of str
         ``model`` (of the account, or of a product that enough accounts bought), ``pooled model``
-        (the product is rare and borrows from the others) or ``rules`` (no model tells anything:
+        (the product is rare and borrows from the others) or ``rules`` (no model has a signal:
         the probability, if there is one, is the rate of past purchases).
     """
     model = models[target]
@@ -181,7 +203,7 @@ def basis_of(
 
 
 def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
-    """Quote to each row who asked for it: for its product, or for more without naming one."""
+    """Return the quotes that asked for each row: for its product, or for more in general."""
     if found.empty:
         return pd.Series("", index=rows.index, dtype=object)
     quotes = found.groupby(["account_id", "product"])["text"].agg("; ".join)
@@ -199,15 +221,15 @@ def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
 def best_offer(whitespace: pd.DataFrame, offer: str) -> pd.DataFrame:
     """Return each account's most valuable row of a kind of offer, indexed by account_id.
 
-    What may not be offered for want of eligibility is left out; a gate closes for a while only,
-    and does not count.
+    A product that the account is not eligible for is left out, and so is an account that gave
+    notice; any other gate closes for a while only, and does not count.
     """
     return whitespace.iloc[_best_rows(whitespace, offer)].set_index("account_id")
 
 
 def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
-    """Return where each account's best row stands; of equal ones the first product's."""
-    may = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE)
+    """Return the position of each account's best row; of equal ones the first product's."""
+    may = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE) & ~leaves(rows["gate"])
     own = np.flatnonzero(may.to_numpy(dtype=bool))
     account = pd.factorize(rows["account_id"].iloc[own])[0]
     product = pd.factorize(rows["product"].iloc[own], sort=True)[0]
@@ -217,27 +239,33 @@ def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
     return own[order[np.flatnonzero(np.diff(account[order], prepend=-1))]]
 
 
-def worth_listing(rows: pd.DataFrame, lift: float) -> pd.Series[bool]:
-    """Tell which offers are worth a place on a list.
+def worth_listing(rows: pd.DataFrame, limits: FlagsConfig, least_gain: float) -> pd.Series[bool]:
+    """Return which offers are worth a place on a list.
 
-    Nothing stands against them, and something speaks for them: a model that finds them clearly
-    likelier than usual, a sign in use, or somebody who asked. Of the products an account holds,
-    the one with the most to gain.
+    Nothing prevents them, their expected gain is worth a call, and something speaks for them: a
+    model that finds them clearly likelier than usual, a sign in use, or a customer who asked. Of
+    the products an account holds, the one with the most to gain.
 
     Parameters
     ----------
     rows : pd.DataFrame
         As from `build_whitespace`.
-    lift : float
-        How many times the base rate a probability must be.
+    limits : FlagsConfig
+        `expansion_lift`, and `least_lift`: a sign in use counts only where the model finds the
+        account at least so much likelier than usual.
+    least_gain : float
+        Expected gain in a year, in currency, that an offer nobody asked for must reach. An offer
+        without a known price is not compared.
     """
-    lifted = (rows["basis"] != RULES) & (rows["probability"] >= lift * rows["base_rate"])
-    # That others hold a product is no reason where the model finds this account unlikelier.
-    unlikely = (rows["offer"] == CROSS_SELL) & (rows["basis"] != RULES)
-    unlikely &= rows["probability"] < rows["base_rate"]
-    speaks = lifted | ((rows["signs"] != "") & ~unlikely) | (rows["asked"] != "")
+    modelled = rows["basis"] != RULES
+    times = lift(rows["probability"], rows["base_rate"])
+    mentioned = ~modelled | (times >= limits.least_lift)
+    likely = modelled & (times >= limits.expansion_lift)
+    speaks = likely | ((rows["signs"] != "") & mentioned)
+    gains = rows["value"].isna() | ((rows["value"] > 0) & (rows["value"] >= least_gain))
+    asked = rows["asked"] != ""
     may = (rows["gate"] == "") & (rows["status"] != NOT_ELIGIBLE)
-    chosen: pd.Series[bool] = speaks & may & (rows["value"].isna() | (rows["value"] > 0))
     largest = np.zeros(len(rows), dtype=bool)
     largest[_best_rows(rows, UPSELL)] = True
-    return chosen & ((rows["offer"] != UPSELL) | largest)
+    best: pd.Series[bool] = (rows["offer"] != UPSELL) | largest
+    return may & best & ((speaks & gains) | asked)

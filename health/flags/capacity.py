@@ -1,4 +1,4 @@
-"""Lists that fit a week: each CSM's accounts by money, cut to capacity, some held out."""
+"""A week that fits: each CSM's accounts by expected value, cut to capacity, some held out."""
 
 from __future__ import annotations
 
@@ -10,50 +10,105 @@ import pandas as pd
 
 from health.settings.flags import FlagsConfig
 
-#: States of an episode that may be shown: on the list, not on it by lot, or for want of room.
+#: States of an episode that may be shown: listed, held out by lot, or waiting for room.
 LISTED, HELD_OUT, WAITING = "listed", "held_out", "waiting"
-#: Numbers a hash may be.
+#: Main actions, the most urgent first: of an account with several flags the first one applies.
+ACTIONS = ("leaving", "silent", "at_risk", "renewal", "expansion", "advocate")
+#: The flags that are offers.
+OFFERS = ("upsell", "cross_sell")
+#: Number of possible hashes.
 _HASHES = 2**64
 
 
-def fit_lists(
-    candidates: pd.DataFrame, accounts: pd.Series[str], config: FlagsConfig
+def action_of(flags: pd.Series[str]) -> pd.Series[str]:
+    """Return the action that each kind of flag calls for: both kinds of offers are expansion."""
+    return flags.where(~flags.isin(OFFERS), "expansion")
+
+
+def fit_week(
+    candidates: pd.DataFrame,
+    csms: pd.Series[str],
+    config: FlagsConfig,
+    *,
+    by_value: bool = True,
 ) -> pd.DataFrame:
-    """Rank each CSM's candidates by value and say who is on the list.
+    """Rank each CSM's accounts by expected value and list as many as fit the week.
 
     Parameters
     ----------
     candidates : pd.DataFrame
-        account_id, flag, csm, value of the flags that may be shown.
-    accounts : pd.Series of str
-        The CSM of every scored account, None where there is none: tells how much work has no
-        name on it.
+        account_id, flag, csm, worth (expected loss or gain in a year; NaN where no probability
+        is published), mrr and asked (the customer asked for this offer) of the flags that may be
+        shown.
+    csms : pd.Series of str
+        The CSM of every scored account, None without one: decides how much room there is.
     config : FlagsConfig
         Capacities, and the share that is held out.
+    by_value : bool
+        Order accounts by `worth` alone. Without a probability of churn an expected gain has no
+        expected loss to be compared with: then the order is that of `ACTIONS`, and by MRR.
 
     Returns
     -------
     pd.DataFrame
-        The same with state (`LISTED`, `HELD_OUT`, `WAITING`) and rank (1 is worth most; of
-        those listed). Who is held out would have been listed: such an account is worth more
+        The candidates with action (of the row), state and week_rank (of the account in its
+        CSM's week, from 1; missing where it is not listed), by CSM and rank. All flags of a
+        listed account are listed, except that of its offers only the one worth most is, and
+        those it asked for. An account that is held out would have been listed: it is worth more
         than the last one listed.
     """
-    ordered = candidates.sort_values(
-        ["flag", "csm", "value", "account_id"], ascending=[True, True, False, True]
+    rows = candidates.assign(
+        action=action_of(candidates["flag"]),
+        held=held_out(candidates, config),
+        alone=one_offer(candidates),
     )
-    held = held_out(ordered, config)
-    groups = [ordered["flag"], ordered["csm"].fillna("")]
-    place = (~held).groupby(groups, sort=False).cumsum()
-    room = ordered["csm"].map(capacities(accounts, config)).fillna(unassigned(accounts, config))
-    fits = place <= room
-    # One of those held out stands behind as many as were listed before it.
-    separate = held & (place < room)
-    state = np.select([fits & ~held, separate], [LISTED, HELD_OUT], WAITING)
-    return ordered.assign(state=state, rank=place.where(fits & ~held).astype("Int64"))
+    order = {action: place for place, action in enumerate(ACTIONS)}
+    rows["urgency"] = rows["action"].map(order)
+    accounts = _ordered_accounts(rows, by_value=by_value)
+    group = accounts["csm"].fillna("")
+    place = (~accounts["held"]).groupby(group, sort=False).cumsum()
+    room = accounts["csm"].map(capacities(csms, config)).fillna(unassigned(csms, config))
+    # An account that is held out comes after as many as were listed before it.
+    accounts["fits"] = np.where(accounts["held"], place < room, place <= room)
+    accounts["week_rank"] = place.where(~accounts["held"] & (place <= room)).astype("Int64")
+    rows = rows.join(accounts[["fits", "week_rank"]], on="account_id")
+    shown = rows["fits"] & rows["alone"]
+    state = np.select([shown & ~rows["held"], shown & rows["held"]], [LISTED, HELD_OUT], WAITING)
+    rows["week_rank"] = rows["week_rank"].where(state == LISTED)
+    rows = rows.assign(state=state).sort_values(["csm", "week_rank"], kind="stable")
+    return rows.drop(columns=["held", "alone", "urgency", "fits"])
+
+
+def _ordered_accounts(rows: pd.DataFrame, *, by_value: bool) -> pd.DataFrame:
+    """Return one row per account, in the order of the weeks, with held: nothing of it is shown."""
+    # What the account is ranked by is its main action among those that are not held out.
+    first = rows.sort_values(
+        ["held", "urgency", "worth", "mrr"], ascending=[True, True, False, False], kind="stable"
+    ).drop_duplicates("account_id")
+    tier = pd.Series(0, index=first.index) if by_value else first["urgency"]
+    ordered = first.assign(tier=tier).sort_values(
+        ["csm", "tier", "worth", "mrr", "account_id"],
+        ascending=[True, True, False, False, True],
+        na_position="last",
+    )
+    return ordered.set_index("account_id")[["csm", "held"]]
+
+
+def one_offer(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows may be shown together: of an account's offers the one worth most.
+
+    Those that the customer asked for may be shown as well.
+    """
+    offers = rows[rows["flag"].isin(OFFERS)]
+    ranked = offers.sort_values(
+        ["asked", "worth", "account_id"], ascending=[False, False, True], kind="stable"
+    )
+    best = ~ranked["account_id"].duplicated() | ranked["asked"]
+    return best.reindex(rows.index, fill_value=True).astype(bool)
 
 
 def held_out(candidates: pd.DataFrame, config: FlagsConfig) -> pd.Series[bool]:
-    """Tell which candidates are held out: by the account's own hash, so every week the same."""
+    """Return which candidates are held out: by the hash of the account, the same every week."""
     if config.hold_out == 0:
         return pd.Series(False, index=candidates.index)
     concerned = candidates["flag"].isin(config.hold_out_flags)
@@ -64,31 +119,31 @@ def held_out(candidates: pd.DataFrame, config: FlagsConfig) -> pd.Series[bool]:
 
 
 def lot(account: str) -> float:
-    """Return a number in [0, 1) that hangs on nothing but the account."""
+    """Return a number in [0, 1) that depends on nothing but the account."""
     digest = hashlib.sha256(f"hold-out:{account}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / _HASHES
 
 
 def capacities(accounts: pd.Series[str], config: FlagsConfig) -> dict[str, int]:
-    """Return how many flags of one kind fit each CSM's week."""
+    """Return how many accounts fit each CSM's week."""
     names = accounts.dropna().unique()
     return {name: config.capacity.get(name, config.capacity_per_csm) for name in names}
 
 
 def unassigned(accounts: pd.Series[str], config: FlagsConfig) -> int:
-    """Return how many flags of one kind fit the list of the accounts that have no CSM."""
+    """Return how many accounts fit the week of those who share the accounts without a CSM."""
     return config.capacity_per_csm * unassigned_csms(accounts, config)
 
 
 def unassigned_csms(accounts: pd.Series[str], config: FlagsConfig) -> int:
-    """Return how many people the accounts without a CSM are taken to have, 1 at least."""
+    """Return how many people are assumed to share the accounts without a CSM, at least 1."""
     if config.unassigned_csms is not None:
         return config.unassigned_csms
     return max(1, math.ceil(int(accounts.isna().sum()) / config.accounts_per_csm))
 
 
 def unassigned_warning(accounts: pd.Series[str], config: FlagsConfig) -> list[str]:
-    """Say how lists were sized where accounts have no CSM."""
+    """Return how lists were sized where accounts have no CSM."""
     count = int(accounts.isna().sum())
     if not count:
         return []
@@ -99,7 +154,7 @@ def unassigned_warning(accounts: pd.Series[str], config: FlagsConfig) -> list[st
         else f"one for {config.accounts_per_csm} accounts"
     )
     return [
-        f"{count:,} of {len(accounts):,} accounts have no CSM: they share one list of each kind, "
+        f"{count:,} of {len(accounts):,} accounts have no CSM: they share one week, "
         f"with room for {config.capacity_per_csm} accounts for each of {people} CSM(s) ({basis}); "
         "give accounts.csm, or set flags.unassigned_csms"
     ]

@@ -1,4 +1,4 @@
-"""Flags of growth: who to offer more to, and who would speak for us."""
+"""Flags of growth: who to offer more to, and who would recommend us."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import math
 
 import pandas as pd
 
+from health.expansion.steps import DETAILS
 from health.expansion.whitespace import worth_listing
-from health.flags.scored import Scored, paying_on, pick, with_reasons
+from health.flags.scored import Scored, pick, staying, with_reasons
 from health.reasons.reasons import strongest
 from health.settings.config import Config
 
 #: Use a fifth below its own baseline falls; two weeks without any is no steady use.
 _FALLING, _AWAY_DAYS = math.log(0.8), 14
+_COPIED = (
+    *("account_id", "name", "csm", "value", "probability", "base_rate", "product", "basis"),
+    *("step_mrr", *DETAILS),
+)
 
 
 def upsell(scored: Scored, config: Config) -> pd.DataFrame:
@@ -26,21 +31,22 @@ def cross_sell(scored: Scored, config: Config) -> pd.DataFrame:
 
 
 def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
-    """Take the rows worth a place; one without a price stands last on its list."""
+    """Return the offers worth a place; those without a price come last on their list."""
     rows = scored.whitespace
-    rows = rows[worth_listing(rows, config.flags.expansion_lift) & (rows["offer"] == offer)]
+    rows = rows[worth_listing(rows, config.flags, scored.least_gain) & (rows["offer"] == offer)]
     well = strongest(scored.reasons, "health", "contribution")
-    picked = rows[["account_id", "name", "csm", "value", "probability", "product", "basis"]]
     # Where neither signs nor a model speak, what the account does well has to.
     reasons = rows["why"].where(rows["why"] != "", rows["account_id"].map(well).fillna(""))
-    return picked.assign(reasons=reasons)
+    return rows[list(_COPIED)].assign(
+        worth=rows["value"], asked=rows["asked"] != "", reasons=reasons
+    )
 
 
 def advocate(scored: Scored, config: Config) -> pd.DataFrame:
     """Healthy promoters who use it as steadily as ever, without open trouble."""
     features = scored.features
     chosen = (
-        paying_on(scored)
+        staying(scored)
         & (scored.scores["health_band"] == "green")
         & (features["surveys_nps_latest"] >= config.flags.advocate_nps)
         & ~(features["tickets_urgent_open"] > 0)
@@ -48,4 +54,4 @@ def advocate(scored: Scored, config: Config) -> pd.DataFrame:
         & ~(features["usage_recency_days"] >= _AWAY_DAYS)
     )
     health = strongest(scored.reasons, "health", "contribution")
-    return with_reasons(pick(scored, chosen, value="mrr"), health)
+    return with_reasons(pick(scored, chosen, value="mrr", worth=""), health)

@@ -1,4 +1,4 @@
-"""Flags: which accounts a CSM should act on this week, ranked by money."""
+"""Flags: which accounts a CSM should act on this week, ranked by expected value."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from datetime import date
 import pandas as pd
 
 from features.catalogue import describe
+from health.business.risk import at_risk, red_for_a_reason, stopped_ordering, unused
+from health.expansion.steps import DETAILS
 from health.flags.actions import no_actions
-from health.flags.capacity import LISTED, fit_lists, unassigned_warning
+from health.flags.capacity import LISTED, fit_week, unassigned_warning
 from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
+from health.flags.my_week import merged_week, rule_in_words
 from health.flags.offers import advocate, cross_sell, upsell
-from health.flags.orders import silence_in_words, stopped_ordering
-from health.flags.scored import Scored, paying_on, pick, with_reasons
+from health.flags.orders import silence_in_words
+from health.flags.scored import Scored, pick, staying, with_reasons
 from health.reasons.reasons import below_each_other, strongest
 from health.reasons.sentences import sentences
 from health.settings.config import Config
@@ -36,6 +39,10 @@ COLUMNS = (
     "last_action",
     "last_action_at",
     "note",
+    "base_rate",
+    "step_mrr",
+    *DETAILS,
+    "asked",
 )
 EPISODE_COLUMNS = (
     *KEYS,
@@ -59,6 +66,8 @@ class Raised:
     ----------
     flags : pd.DataFrame
         Columns `COLUMNS`: what the lists show, ordered by flag, CSM and rank.
+    week : pd.DataFrame
+        Columns of `my_week`: one row per account, by CSM and rank.
     episodes : pd.DataFrame
         Columns `EPISODE_COLUMNS`: a row per condition that holds, shown or not, and why not:
         state is listed, waiting (no room), held_out, pending (too young), snoozed or closed.
@@ -66,12 +75,16 @@ class Raised:
         Episodes of the run before whose condition has ended.
     warnings : list of str
         What a reader of the lists must know.
+    rule : str
+        The rule by which accounts got into the weeks, in words.
     """
 
     flags: pd.DataFrame
+    week: pd.DataFrame
     episodes: pd.DataFrame
     cleared: pd.DataFrame
     warnings: list[str]
+    rule: str
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,7 +101,7 @@ def raise_flags(
     previous: pd.DataFrame | None = None,
     actions: pd.DataFrame | None = None,
 ) -> Raised:
-    """Raise every flag, rank each CSM's lists by money and cut them to the CSM's capacity.
+    """Raise every flag, and list the accounts that fit each CSM's week, by expected value.
 
     Parameters
     ----------
@@ -105,7 +118,7 @@ def raise_flags(
         What people did about flags, as `read_actions` returns it.
     """
     raised = list_flags(scored, config, as_of=as_of, previous=previous, actions=actions)
-    return replace(raised, flags=word_flags(raised.flags, scored, config))
+    return word_flags(raised, scored, config, as_of=as_of)
 
 
 def list_flags(
@@ -116,7 +129,10 @@ def list_flags(
     previous: pd.DataFrame | None = None,
     actions: pd.DataFrame | None = None,
 ) -> Raised:
-    """Do what `raise_flags` does, without the sentences; `scored.reasons` is not read."""
+    """Do what `raise_flags` does, without sentences and weeks; `scored.reasons` is not read.
+
+    The flags have a further column `week_rank`: the rank of the account in its CSM's week.
+    """
     silent = replace(scored, reasons=scored.reasons.head(0))
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
     strict, easy = _candidates(silent, config), _candidates(silent, relaxed)
@@ -124,42 +140,61 @@ def list_flags(
     done = no_actions() if actions is None else actions
     episodes = settle(episodes, done, config.flags, as_of)
     csms = scored.scores["csm"]
-    fitted = fit_lists(episodes[episodes["state"] == OPEN], csms, config.flags)
-    rest = episodes[episodes["state"] != OPEN]
+    paid = scored.scores.set_index("account_id")["mrr"]
+    episodes["mrr"] = episodes["account_id"].map(paid)
+    by_value = bool(scored.scores["churn_probability"].notna().any())
+    open_ = episodes["state"] == OPEN
+    fitted = fit_week(episodes[open_], csms, config.flags, by_value=by_value)
+    rest = episodes[~open_]
     episodes = pd.concat([f for f in (fitted, rest) if len(f)] or [fitted], ignore_index=True)
-    listed = fitted[fitted["state"] == LISTED]
-    flags = listed.assign(
-        reasons="", suggested_play=listed["flag"].map(config.play), rank=listed["rank"].astype(int)
-    )
+    listed = ranked(fitted[fitted["state"] == LISTED])
+    flags = listed.assign(reasons="", suggested_play=listed["flag"].map(config.play))
     return Raised(
-        _in_order(flags)[list(COLUMNS)],
+        _in_order(flags)[[*COLUMNS, "week_rank"]],
+        merged_week(flags.head(0), scored, as_of=as_of, config=config),
         _in_order(episodes)[list(EPISODE_COLUMNS)],
         cleared(episodes, previous),
         unassigned_warning(csms, config.flags),
+        rule_in_words(config, least_gain=scored.least_gain, by_value=by_value),
     )
 
 
-def word_flags(flags: pd.DataFrame, scored: Scored, config: Config) -> pd.DataFrame:
-    """Give each flag its sentences.
+def ranked(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return listed rows with rank: 1 is worth most among those of its flag and CSM."""
+    ordered = rows.sort_values(
+        ["flag", "csm", "value", "mrr", "account_id"],
+        ascending=[True, True, False, False, True],
+        na_position="last",
+    )
+    groups = [ordered["flag"], ordered["csm"].fillna("")]
+    return ordered.assign(rank=ordered.groupby(groups, sort=False).cumcount() + 1)
+
+
+def word_flags(raised: Raised, scored: Scored, config: Config, *, as_of: date) -> Raised:
+    """Add the sentences to each flag, and merge the flags of each account into its week.
 
     Parameters
     ----------
-    flags : pd.DataFrame
-        Columns `COLUMNS`.
+    raised : Raised
+        As from `list_flags`.
     scored : Scored
         Scores, features and reasons of the flagged accounts at least.
     config : Config
-        Limits.
+        Limits and plays.
+    as_of : date
+        The date of the run.
     """
-    own = scored.of_accounts(flags["account_id"])
+    own = scored.of_accounts(raised.flags["account_id"])
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    worded = _candidates(own, relaxed)[[*KEYS, "reasons"]].drop_duplicates(KEYS)
-    both = flags.drop(columns="reasons").merge(worded, on=KEYS, how="left")
-    return both.assign(reasons=both["reasons"].fillna(""))[list(COLUMNS)]
+    worded = _candidates(own, relaxed)[[*KEYS, "reasons", "worth"]].drop_duplicates(KEYS)
+    both = raised.flags.drop(columns="reasons").merge(worded, on=KEYS, how="left")
+    both["reasons"] = both["reasons"].fillna("")
+    week = merged_week(both, own, as_of=as_of, config=config)
+    return replace(raised, flags=both[list(COLUMNS)], week=week)
 
 
 def _candidates(scored: Scored, config: Config) -> pd.DataFrame:
-    """Return everybody for whom a flag's condition holds, with no regard to room."""
+    """Return every account for which a flag's condition holds, whether or not there is room."""
     lists = [build(scored, config).assign(flag=flag) for flag, build in _BUILDERS.items()]
     return below_each_other([f for f in lists if len(f)] or lists[:1])
 
@@ -173,7 +208,7 @@ def _in_order(flags: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_risk_list(scored: Scored, config: Config) -> pd.DataFrame:
-    """Return the at-risk lists of all CSMs, cut to their capacity.
+    """Return the accounts at risk that fit the weeks of their CSMs.
 
     Parameters
     ----------
@@ -184,48 +219,54 @@ def at_risk_list(scored: Scored, config: Config) -> pd.DataFrame:
         Limits and capacity.
     """
     candidates = _at_risk(scored, config).assign(flag="at_risk")
-    fitted = fit_lists(candidates, scored.scores["csm"], config.flags)
+    candidates["mrr"] = candidates["account_id"].map(scored.scores.set_index("account_id")["mrr"])
+    by_value = bool(scored.scores["churn_probability"].notna().any())
+    fitted = fit_week(candidates, scored.scores["csm"], config.flags, by_value=by_value)
     return fitted[fitted["state"] == LISTED]
 
 
 def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:
     scores = scored.scores
-    red = scores["health_band"] == "red"
-    likely = (
-        scores["churn_probability"] >= config.flags.at_risk_lift * scores["churn_base_rate"]
-    ) & scored.model_supports["churn"]
-    chosen = paying_on(scored) & (red | likely)
-    return with_reasons(_at_stake(scored, chosen), *_worries(scored))
+    may_leave = red_for_a_reason(scores, config.flags)
+    if scored.model_supports["churn"]:
+        may_leave = at_risk(scores, config.flags)
+    return with_reasons(_at_stake(scored, staying(scored) & may_leave), *_worries(scored))
 
 
 def _renewal(scored: Scored, config: Config) -> pd.DataFrame:
     days = scored.scores["days_to_renewal"]
-    chosen = paying_on(scored) & days.between(0, config.flags.renewal_days)
+    chosen = staying(scored) & days.between(0, config.flags.renewal_days)
     picked = with_reasons(_at_stake(scored, chosen), *_worries(scored, most=2))
     ends = sentences("days_to_renewal", days.loc[picked.index].to_numpy(dtype=float))
-    said = [
+    texts = [
         "; ".join(dict.fromkeys([end, *texts.split("; ")])) if texts else end
         for end, texts in zip(ends, picked["reasons"], strict=True)
     ]
-    return picked.assign(reasons=said)
+    return picked.assign(reasons=texts)
 
 
 def _at_stake(scored: Scored, chosen: pd.Series[bool]) -> pd.DataFrame:
-    """Pick accounts with what may be lost: without a published probability, a year of MRR."""
-    picked = pick(scored, chosen, value="expected_loss", probability="churn_probability")
-    a_year = scored.scores.loc[picked.index, "mrr"] * 12
-    return picked.assign(value=picked["value"].fillna(a_year))
+    """Pick accounts with their expected loss; NaN where no probability is published."""
+    return pick(
+        scored,
+        chosen,
+        value="expected_loss",
+        worth="expected_loss",
+        probability="churn_probability",
+    )
 
 
 def _worries(scored: Scored, most: int = 3) -> tuple[pd.Series[str], ...]:
-    """Return what speaks for leaving, from the model where one stands behind it."""
+    """Return what speaks for leaving, from the model where it has a signal."""
     health = strongest(scored.reasons, "health", "missing", most)
     churn = strongest(scored.reasons, "churn", "contribution", most)
     return (churn, health) if scored.model_supports["churn"] else (health,)
 
 
 def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
-    picked = pick(scored, ~paying_on(scored), value="mrr")
+    picked = pick(scored, ~staying(scored), value="mrr", worth="")
+    # All of it is going to be lost.
+    picked["worth"] = picked["value"] * 12
     reasons = scored.reasons[scored.reasons["term"] != "notice_given"]
     picked = with_reasons(picked, strongest(reasons, "health", "missing", most=2))
     days = scored.features.loc[picked.index, "days_since_notice"]
@@ -238,15 +279,15 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
 
 
 def _silent(scored: Scored, config: Config) -> pd.DataFrame:
-    recency = scored.features["usage_recency_days"]
-    unused = recency >= config.flags.silent_days
-    idle = stopped_ordering(scored, config)
-    picked = pick(scored, paying_on(scored) & (unused | idle), value="mrr")
+    away = unused(scored.features, config.flags)
+    idle = stopped_ordering(scored.scores, scored.features, config.flags)
+    chosen = staying(scored) & (away | idle)
+    picked = pick(scored, chosen, value="mrr", worth="expected_loss")
     own = scored.features.loc[picked.index]
     days = own["usage_recency_days"].fillna(0.0).astype(int).astype(str)
     texts = "No use for " + days + " days, after there had been some"
     ordering = pd.Series(silence_in_words(own), index=own.index, dtype=object)
-    return picked.assign(reasons=texts.where(unused.loc[picked.index], ordering))
+    return picked.assign(reasons=texts.where(away.loc[picked.index], ordering))
 
 
 _BUILDERS: dict[str, Callable[[Scored, Config], pd.DataFrame]] = {

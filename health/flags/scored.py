@@ -1,10 +1,14 @@
-"""What flags are raised from, and how rows are picked from it."""
+"""The inputs of flags, and how rows are picked from them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
+
+from health.business.risk import known_to_leave
+from health.expansion.steps import DETAILS
 
 
 def _no_offers() -> pd.DataFrame:
@@ -13,7 +17,7 @@ def _no_offers() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Scored:
-    """What flags are raised from.
+    """The inputs of flags.
 
     Attributes
     ----------
@@ -24,9 +28,11 @@ class Scored:
     reasons : pd.DataFrame
         Rows as in reasons.parquet.
     model_supports : dict of str to bool
-        For churn, upsell and cross_sell: whether a model with signal stands behind them.
+        For churn, upsell and cross_sell: whether its model has a signal.
     whitespace : pd.DataFrame
         Rows as in whitespace.parquet; only the lists of offers read them.
+    least_gain : float
+        Expected gain in a year below which no offer is listed, in currency.
     """
 
     scores: pd.DataFrame
@@ -34,31 +40,55 @@ class Scored:
     reasons: pd.DataFrame
     model_supports: dict[str, bool]
     whitespace: pd.DataFrame = field(default_factory=_no_offers)
+    least_gain: float = 0.0
 
     def of_accounts(self, accounts: pd.Series[str]) -> Scored:
         """Return the part of it that is about some accounts."""
         own = self.scores["account_id"].isin(accounts)
-        reasons = self.reasons[self.reasons["account_id"].isin(accounts)]
-        whitespace = self.whitespace[self.whitespace["account_id"].isin(accounts)]
-        features = self.features[own]
-        return Scored(self.scores[own], features, reasons, self.model_supports, whitespace)
+        return replace(
+            self,
+            scores=self.scores[own],
+            features=self.features[own],
+            reasons=self.reasons[self.reasons["account_id"].isin(accounts)],
+            whitespace=self.whitespace[self.whitespace["account_id"].isin(accounts)],
+        )
 
 
 def pick(
-    scored: Scored, chosen: pd.Series[bool], *, value: str, probability: str = "", product: str = ""
+    scored: Scored, chosen: pd.Series[bool], *, value: str, worth: str, probability: str = ""
 ) -> pd.DataFrame:
-    """Take the chosen accounts with the columns that hold their value, probability and product."""
+    """Return the chosen accounts as candidates of a list that is no offer.
+
+    Parameters
+    ----------
+    scored : Scored
+        Scores to pick from.
+    chosen : pd.Series of bool
+        One per account.
+    value, worth : str
+        Columns of the scores: what the list is ranked by, and the expected loss in a year that
+        the week is ranked by (NaN for an empty name).
+    probability : str
+        Column of the probability shown, whose base rate is shown as well; empty without one.
+    """
     scores = scored.scores.loc[chosen.to_numpy(dtype=bool)]
+    rate = probability.replace("_probability", "_base_rate")
     return pd.DataFrame(
         {
             "account_id": scores["account_id"],
             "name": scores["name"],
             "csm": scores["csm"],
             "value": scores[value],
-            "probability": scores[probability] if probability else float("nan"),
+            "worth": scores[worth] if worth else np.nan,
+            "probability": scores[probability] if probability else np.nan,
+            "base_rate": scores[rate] if probability else np.nan,
             "basis": None,
-            "product": scores[product] if product else None,
-        }
+            "product": None,
+            "step_mrr": np.nan,
+            **dict.fromkeys(DETAILS, ""),
+            "asked": False,
+        },
+        index=scores.index,
     )
 
 
@@ -70,6 +100,6 @@ def with_reasons(picked: pd.DataFrame, *sources: pd.Series[str]) -> pd.DataFrame
     return picked.assign(reasons=texts)
 
 
-def paying_on(scored: Scored) -> pd.Series[bool]:
-    """Accounts that stay as far as anybody knows: no notice was given."""
-    return ~(scored.features["notice_given"] > 0)
+def staying(scored: Scored) -> pd.Series[bool]:
+    """Return which accounts have not given notice."""
+    return ~known_to_leave(scored.features)

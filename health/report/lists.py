@@ -134,7 +134,6 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
     run, account = context.run, row["account_id"]
     name, csm = wording.text_of(row["name"]), wording.text_of(row["csm"])
     under = [account if name else "", csm, wording.text_of(row["segment"])]
-    base = row.get(f"{kind.output}_base_rate") if kind.output else None
     play = wording.text_of(row["suggested_play"])
     return Row(
         account=context.accounts[account],
@@ -149,7 +148,7 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
         change=_moved(row["health_change"]),
         chance=wording.percent(row["probability"]),
         chance_sort=row["probability"],
-        usual=wording.percent(base),
+        usual=wording.percent(row["base_rate"]),
         value=wording.money(row["value"], run["currency"]),
         value_sort=row["value"],
         product=wording.text_of(row["product"]),

@@ -27,6 +27,7 @@ FILES = (
     "reasons.parquet",
     "changes.parquet",
     "flags.parquet",
+    "my_week.parquet",
     "episodes.parquet",
     "drift.parquet",
     "monitor.parquet",

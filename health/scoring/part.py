@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from health.business.risk import known_to_leave
 from health.expansion.inputs import OfferInputs
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
@@ -16,6 +17,7 @@ from health.reasons.probability import explained_probabilities
 from health.reasons.reasons import below_each_other, contribution_sums, with_custom_sentences
 from health.scorecard.score import HealthScores
 from health.scoring.health_reasons import health_reasons
+from health.scoring.leaving import value_until
 from health.scoring.lifetime import lifetime_columns
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of
@@ -98,9 +100,12 @@ class ScoredPart:
 def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
     """Add the probabilities, money and offers of some accounts, and the reasons for them."""
     features, scores = inputs.features, inputs.scores
+    leaves = known_to_leave(features)
+    # The models learn from accounts that gave no notice, so they are not asked about the others.
+    asked = features[~leaves]
     reasons = []
     for target in ("churn", "upsell"):
-        found, rows = explained_probabilities(models, target, features, most=config.reasons.most)
+        found, rows = explained_probabilities(models, target, asked, most=config.reasons.most)
         scores = scores.assign(**found.columns(target))
         reasons.append(rows)
     scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
@@ -115,6 +120,10 @@ def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) ->
             past=inputs.past,
         )
     )
+    until = value_until(scores, config)
+    for name in ("clv", "clv_low", "clv_high"):
+        scores[name] = scores[name].where(~leaves, until)
+    scores["total_value"] = scores["past_value"] + scores["clv"]
     offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config)
     scores = scores.join(offers.columns)
     reasons.append(offers.reasons)

@@ -23,6 +23,7 @@ from health.runs.directory import PublishedRun
 from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
+from health.scoring.leaving import terms_of_contracts
 from health.scoring.lifetime import paid_so_far
 from health.scoring.orders import no_offers, order_warnings
 from health.scoring.part import PartInputs
@@ -82,6 +83,7 @@ class ScoredRun:
             "scores": self.scores,
             "changes": self.health.changes,
             "flags": self.flags,
+            "my_week": self.raised.week,
             "episodes": self.raised.episodes,
             "portfolio": self.portfolio,
             "features": self.features,
@@ -134,9 +136,10 @@ def score_accounts(
     day = pd.Timestamp(features["as_of"].iloc[0])
     # Some measures are read against the account's peers, so all are scored together.
     health = score_health_part(features, tables, config, previous)
+    terms = {} if orders else terms_of_contracts(tables, features, day.to_pydatetime())
     inputs = PartInputs(
         with_score_terms(features, models),
-        _identity(features, config).assign(**health.columns),
+        _identity(features, config).assign(**terms, **health.columns),
         health.scores,
         paid_so_far(tables, day.to_pydatetime()).reindex(features["account_id"]),
         no_offers() if orders else read_offer_inputs(tables, features, config),
@@ -151,7 +154,8 @@ def score_accounts(
     scores = pd.concat([part.scores for part in parts], ignore_index=True)
     offered = pd.concat([part.offered for part in parts], ignore_index=True)
     supports = _supports(models)
-    scored = Scored(with_money(scores), features, _no_reasons(), supports, offered)
+    least_gain = inputs.offers.least_gain
+    scored = Scored(with_money(scores), features, _no_reasons(), supports, offered, least_gain)
     raised = list_flags(
         scored,
         config,
@@ -164,7 +168,7 @@ def score_accounts(
         listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
         result = KeptPart.of(score_any_part(inputs.part(np.flatnonzero(listed)), models, config))
     reasons = decoded(result.reasons)
-    flags = word_flags(raised.flags, replace(scored, reasons=reasons), config)
+    raised = word_flags(raised, replace(scored, reasons=reasons), config, as_of=day.date())
     unpriced = pd.concat([part.unpriced for part in parts]).groupby(level=0).sum()
     unpriced = unpriced.sort_values(ascending=False, kind="stable")
     gaps = (
@@ -177,7 +181,7 @@ def score_accounts(
         scores,
         reasons,
         pd.concat([part.sums for part in parts], ignore_index=True),
-        replace(raised, flags=flags),
+        raised,
         roll_up(with_money(scores), then),
         decoded(result.whitespace),
         features,

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from health.settings.section import PositiveInt, Section
 
+#: Of a median account's year: an offer is expected to gain this share of it, or more. At a
+#: twentieth, the demo company would list no product at all that an account does not hold.
+_LEAST_SHARE = 0.02
+_MONTHS = 12
 NaturalInt = Annotated[int, Field(ge=0)]
 
 
 class FlagsConfig(Section):
-    """When an account is flagged, and how many fit a CSM's week.
+    """When an account is flagged, and how many accounts fit a CSM's week.
 
     Attributes
     ----------
     capacity_per_csm : int
-        Most accounts of one kind of flag on one CSM's list.
+        Most accounts in one CSM's week, whatever they are flagged for.
     at_risk_lift : float
-        An account is at risk where its churn probability is at least this many times the
-        base rate of its peer group, or where its health is red.
+        An account is at risk where its odds of leaving are at least this many times those of
+        its peer group's base rate, or where its health is red. Odds, because a multiple of a
+        high rate would lie beyond certainty.
     expansion_lift : float
-        The same for upsell and cross-sell.
+        The same for the odds of an upsell or a cross-sell.
+    least_lift : float
+        Odds below this many times the usual are too close to it to mention: neither a red
+        account nor an offer with a sign in use is listed below it. An offer that the customer
+        asked for is.
+    least_value : float, optional
+        Expected gain in a year below which no offer is listed, unless the customer asked for it;
+        in currency. By default a fiftieth of what the median account pays in a year.
     silent_days : int
         Days without any use, after there was some, that make an account silent; where customers
         order and have no contract, also days without an order, if twice as many as usual.
@@ -40,8 +53,8 @@ class FlagsConfig(Section):
     hold_days : dict of str to int
         By flag, days its condition must have held before it is shown; 0 otherwise.
     stays : float
-        Hysteresis: a flag that stands stays while its condition reaches this share of the limit
-        for a new one.
+        Hysteresis: a flag raised before stays while its condition reaches this share of the
+        limit for a new one.
     snooze_days : int
         Days that a snoozed flag rests where no date was given.
     outcome_rests_days : int
@@ -57,6 +70,8 @@ class FlagsConfig(Section):
     capacity_per_csm: PositiveInt = 15
     at_risk_lift: Annotated[float, Field(gt=0)] = 2.0
     expansion_lift: Annotated[float, Field(gt=0)] = 1.5
+    least_lift: Annotated[float, Field(gt=0)] = 1.25
+    least_value: Annotated[float, Field(ge=0)] | None = None
     silent_days: PositiveInt = 28
     renewal_days: PositiveInt = 90
     advocate_nps: Annotated[float, Field(ge=0, le=10)] = 9.0
@@ -84,13 +99,22 @@ class FlagsConfig(Section):
         return self.hold_days.get(flag, 0)
 
     def relaxed(self) -> FlagsConfig:
-        """Return the limits for a flag that stands already."""
-        return self.model_copy(
-            update={
-                "at_risk_lift": self.at_risk_lift * self.stays,
-                "expansion_lift": self.expansion_lift * self.stays,
-            }
-        )
+        """Return the limits for a flag that was raised before."""
+        lifts = ("at_risk_lift", "expansion_lift", "least_lift")
+        return self.model_copy(update={name: getattr(self, name) * self.stays for name in lifts})
+
+    def least_gain(self, mrr: Iterable[float]) -> float:
+        """Return the expected gain in a year below which no offer is listed.
+
+        Parameters
+        ----------
+        mrr : iterable of float
+            What each account pays a month; NaN is left out.
+        """
+        if self.least_value is not None:
+            return self.least_value
+        paid = [amount for amount in mrr if amount > 0]
+        return median(paid) * _MONTHS * _LEAST_SHARE if paid else 0.0
 
 
 #: The suggested play by kind of flag; `[plays]` in the configuration replaces any of them.

@@ -267,6 +267,7 @@ def _run_info(
         "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
         "skipped": scored.skipped,
         "flags": scored.raised.counts,
+        "my_week": {"accounts": len(scored.raised.week), "rule": scored.raised.rule},
         "warnings": [str(f) for f in opened.findings if f.code != "missing_table"]
         + scored.warnings
         + found.warnings,

@@ -13,7 +13,6 @@ import xlsxwriter
 
 from health.business.kinds import business_of, with_money
 from health.presentation import wording
-from health.presentation.wording import LISTS
 from health.workbook.cells import BAND_COLOURS, make_formats, write_cell
 from health.workbook.columns import OUTCOMES, Column, list_columns
 from health.workbook.summary import write_summary
@@ -79,18 +78,13 @@ def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame, shape = (n_flags, n_columns)
         The flags by CSM and rank, with the figures of the account, `band` as letter and word,
-        a reason a line, and `base_rate` of the list's own probability.
+        and a reason a line.
     """
     loaded = scores.drop(columns=["name", "csm", "as_of"], errors="ignore")
     rows = flags.merge(loaded.drop_duplicates("account_id"), on="account_id", how="left")
-    base = pd.Series(float("nan"), index=rows.index)
-    for kind in LISTS:
-        column = f"{kind.output}_base_rate"
-        if kind.output and column in rows:
-            base = base.where(rows["flag"] != kind.flag, rows[column].astype(float))
     lines = rows["reasons"].map(lambda text: wording.text_of(text).replace("; ", "\n"))
     bands = rows["health_band"].map(_band_text)
-    rows = rows.assign(band=bands, base_rate=base, reasons=lines)
+    rows = rows.assign(band=bands, reasons=lines)
     return rows.sort_values(["csm", "rank", "account_id"], na_position="last")
 
 

@@ -211,6 +211,7 @@ def _flag(
             "rank": own.groupby("csm", dropna=False).cumcount() + 1,
             "value": own[value],
             "probability": own[chance] if chance else np.nan,
+            "base_rate": own[f"{output}_base_rate"] if chance else np.nan,
             "since": AS_OF - age,
             "product": own["cross_sell_product"] if flag == "cross_sell" else None,
             "reasons": own["account_id"].map(sentences).fillna(""),

@@ -10,8 +10,17 @@ from health.cli.console import money_at_risk
 
 def _line(chances: list[float], values: list[float]) -> str:
     losses = [100.0 * chance for chance in chances]
-    scores = pd.DataFrame({"churn_probability": chances, "expected_loss": losses})
-    return money_at_risk(scores, pd.DataFrame({"value": values}), "USD")
+    accounts = ["A", "B"]
+    scores = pd.DataFrame(
+        {
+            "account_id": accounts,
+            "mrr": [100.0, 200.0],
+            "churn_probability": chances,
+            "expected_loss": losses,
+        }
+    )
+    flagged = pd.DataFrame({"account_id": accounts[: len(values)], "value": values})
+    return money_at_risk(scores, flagged, "USD")
 
 
 def test_expected_loss_where_there_is_a_probability() -> None:
@@ -22,7 +31,7 @@ def test_expected_loss_where_there_is_a_probability() -> None:
 
 
 def test_what_they_pay_where_there_is_none() -> None:
-    line = _line([np.nan, np.nan], [1200.0, 2400.0])
+    line = _line([np.nan, np.nan], [np.nan, np.nan])
     assert "2 flagged accounts pay USD 3,600 a year" in line
     assert "no churn probability is published" in line
     assert "USD 0" not in line

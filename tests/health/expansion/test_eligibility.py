@@ -12,13 +12,16 @@ from features.definitions.condition import Condition
 from health.expansion.eligibility import gate_reasons, ineligible_reasons
 from health.settings.config import Config
 from health.settings.expansion import ExpansionConfig, ProductRule
+from health.settings.flags import FlagsConfig
 
 
-def _gate(**given: Any) -> str:
+def _gate(*, asked: bool = False, **given: Any) -> str:
     row = {"health_band": "green", "stage": "retention", "notice_given": 0.0}
+    row |= {"churn_probability": 0.05, "churn_base_rate": 0.05, "usage_recency_days": 0.0}
     row |= {"tickets_urgent_open": float("nan"), **given}
     frame = pd.DataFrame([row])
-    return gate_reasons(frame, frame).iloc[0]
+    gates = gate_reasons(frame, frame, FlagsConfig())
+    return (gates.asked if asked else gates.all).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -30,11 +33,20 @@ def _gate(**given: Any) -> str:
         ({"stage": "onboarding"}, "it is in onboarding"),
         ({"notice_given": 1.0}, "it gave notice"),
         ({"tickets_urgent_open": 2.0}, "an urgent ticket is open"),
+        ({"churn_probability": 0.2}, "it may leave"),
+        ({"usage_recency_days": 28.0}, "it has stopped using the product"),
         ({"health_band": "red", "stage": "onboarding"}, "its health is red; it is in onboarding"),
     ],
 )
 def test_a_gate_says_its_reason(given: dict[str, Any], said: str) -> None:
     assert _gate(**given) == said
+
+
+def test_who_asked_gets_an_answer_though_it_is_at_risk() -> None:
+    at_risk = {"health_band": "red", "churn_probability": 0.2, "usage_recency_days": 28.0}
+    assert _gate(asked=True, **at_risk) == ""
+    assert _gate(asked=True, **at_risk, notice_given=1.0) == "it gave notice"
+    assert _gate(asked=True, stage="onboarding") == "it is in onboarding"
 
 
 def _offer(**given: Any) -> pd.DataFrame:

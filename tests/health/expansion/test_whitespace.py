@@ -16,6 +16,7 @@ from health.expansion.whitespace import best_offer, worth_listing
 from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config, load_config
 from health.settings.expansion import ListPrice
+from health.settings.flags import FlagsConfig
 from health.training.champion import load_champion
 from tests.health.conftest import Demo, call_health
 
@@ -115,7 +116,9 @@ def test_flags_are_the_listed_rows_that_fit(demo: Demo, published: pd.DataFrame)
 
 
 def test_an_easier_limit_lists_no_less(published: pd.DataFrame) -> None:
-    strict, easy = worth_listing(published, 3.0), worth_listing(published, 1.1)
+    strict, easy = (
+        worth_listing(published, FlagsConfig(expansion_lift=lift), 0.0) for lift in (3.0, 1.1)
+    )
     assert (easy | ~strict).all()
     assert easy.sum() > strict.sum()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from features.catalogue import CATALOGUE
 from health.expansion.eligibility import gate_reasons
-from health.flags.rules import COLUMNS, raise_flags
+from health.expansion.steps import DETAILS
+from health.flags.my_week import COLUMNS as WEEK_COLUMNS
+from health.flags.rules import COLUMNS, Raised, raise_flags
 from health.flags.scored import Scored
 from health.reasons.reasons import reason_rows
 from health.settings.config import Config
@@ -74,7 +77,7 @@ def _whitespace(
                 product="Core" if offer == "upsell" else scores["cross_sell_product"],
                 status=status,
                 offer=offer,
-                gate=gate_reasons(scores, features),
+                gate=gate_reasons(scores, features, FlagsConfig()).all,
                 basis="model" if supports[offer] else "rules",
                 probability=scores[f"{offer}_probability"],
                 base_rate=scores[f"{offer}_base_rate"],
@@ -82,13 +85,19 @@ def _whitespace(
                 asked="",
                 signs="",
                 why="A reason",
+                step_mrr=5.0,
+                **dict.fromkeys(DETAILS, "detail"),
             )
         )
     return pd.concat(rows, ignore_index=True)
 
 
+def _raised(scored: Scored, config: Config | None = None) -> Raised:
+    return raise_flags(scored, config or _config(), as_of=DAY)
+
+
 def _raise(scored: Scored, config: Config | None = None) -> pd.DataFrame:
-    return raise_flags(scored, config or _config(), as_of=DAY).flags
+    return _raised(scored, config).flags
 
 
 def _flagged(scored: Scored, flag: str, config: Config | None = None) -> list[str]:
@@ -104,11 +113,16 @@ def test_nobody_is_flagged_without_cause() -> None:
 
 def test_at_risk_by_probability_or_by_red_ranked_by_loss() -> None:
     scored = _scored(
-        churn_probability=[0.2, 0.2, 0.05, 0.05],
+        churn_probability=[0.2, 0.2, 0.07, 0.05],
         expected_loss=[10.0, 90.0, 50.0, 1000.0],
         health_band=["green", "yellow", "red", "green"],
     )
     assert _flagged(scored, "at_risk") == ["A1", "A2", "A0"]
+
+
+def test_a_red_account_that_is_no_likelier_to_leave_than_usual_is_not_listed() -> None:
+    scored = _scored(health_band="red", churn_probability=[0.01, 0.05, 0.058, 0.07])
+    assert _flagged(scored, "at_risk") == ["A3"]
 
 
 def test_without_signal_only_health_puts_an_account_at_risk() -> None:
@@ -122,7 +136,8 @@ def test_without_signal_only_health_puts_an_account_at_risk() -> None:
     flags = _raise(scored)
     at_risk = flags[flags["flag"] == "at_risk"]
     assert at_risk["account_id"].tolist() == ["A0"]
-    assert at_risk["value"].tolist() == [1200.0]
+    # Without a probability there is no expected loss: a year of MRR would say that it leaves.
+    assert at_risk["value"].isna().all()
 
 
 def test_leaving_is_never_at_risk_and_never_offered() -> None:
@@ -140,15 +155,20 @@ def test_leaving_is_never_at_risk_and_never_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    "gate", [{"health_band": "red"}, {"stage": "onboarding"}, {"tickets_urgent_open": 1.0}]
+    "gate",
+    [
+        {"health_band": "red"},
+        {"stage": "onboarding"},
+        {"tickets_urgent_open": 1.0},
+        {"churn_probability": 0.2},
+        {"usage_recency_days": 40.0},
+    ],
 )
 def test_no_offer_behind_a_gate(gate: dict[str, object]) -> None:
-    likely = {"upsell_probability": 0.5, "cross_sell_probability": 0.5}
-    assert _flagged(_scored(**likely), "upsell")
-    assert _flagged(_scored(**likely), "cross_sell")
-    gated = _scored(**likely, **gate)
-    assert not _flagged(gated, "upsell")
-    assert not _flagged(gated, "cross_sell")
+    for offer in ("upsell", "cross_sell"):
+        likely: dict[str, object] = {f"{offer}_probability": 0.5}
+        assert _flagged(_scored(**likely), offer)
+        assert not _flagged(_scored(**likely, **gate), offer)
 
 
 def test_a_list_fits_the_capacity_of_each_csm() -> None:
@@ -202,10 +222,109 @@ def test_an_advocate_uses_it_as_steadily_as_ever() -> None:
 
 
 def test_since_is_kept_for_the_same_account_flag_and_product() -> None:
-    scored = _scored(count=2, churn_probability=0.5, cross_sell_probability=0.5)
+    scored = _scored(count=2, upsell_probability=[0.5, 0.05], cross_sell_probability=[0.05, 0.5])
     first = raise_flags(scored, _config(), as_of=date(2026, 10, 25)).episodes
     first.loc[first["flag"] == "cross_sell", "product"] = "Another"
     second = raise_flags(scored, _config(), as_of=DAY, previous=first)
     since = second.flags.set_index(["flag", "account_id"])["since"]
-    assert since["at_risk", "A0"] == pd.Timestamp(2026, 10, 25)
-    assert since["cross_sell", "A0"] == pd.Timestamp(DAY)
+    assert since["upsell", "A0"] == pd.Timestamp(2026, 10, 25)
+    assert since["cross_sell", "A1"] == pd.Timestamp(DAY)
+
+
+def test_one_offer_an_account_the_one_worth_most() -> None:
+    likely = {"upsell_probability": 0.5, "cross_sell_probability": 0.5}
+    scored = _scored(count=2, **likely, upsell_value=[90.0, 10.0], cross_sell_value=[20.0, 60.0])
+    raised = _raised(scored)
+    assert raised.flags[["account_id", "flag"]].to_numpy().tolist() == [
+        ["A0", "upsell"],
+        ["A1", "cross_sell"],
+    ]
+    states = raised.episodes.set_index(["account_id", "flag"])["state"]
+    assert states["A0", "cross_sell"] == "waiting"
+    assert raised.week["offer_value"].tolist() == [90.0, 60.0]
+
+
+def test_an_offer_that_was_asked_for_is_listed_whatever_it_is_worth() -> None:
+    scored = _scored(count=2, upsell_probability=0.5, upsell_value=90.0, cross_sell_value=1.0)
+    scored.whitespace.loc[
+        (scored.whitespace["offer"] == "cross_sell") & (scored.whitespace["account_id"] == "A1"),
+        "asked",
+    ] = "Asked for it"
+    scored = replace(scored, least_gain=50.0)
+    raised = _raised(scored)
+    assert _flagged(scored, "cross_sell") == ["A1"]
+    assert _flagged(scored, "upsell") == ["A0"]
+    assert raised.week.set_index("account_id")["product"].to_dict() == {
+        "A0": "Core",
+        "A1": "Insights",
+    }
+
+
+def test_offers_below_the_least_gain_are_not_listed() -> None:
+    scored = _scored(upsell_probability=0.5, upsell_value=[10.0, 49.0, 50.0, np.nan])
+    assert _flagged(replace(scored, least_gain=50.0), "upsell") == ["A2", "A3"]
+
+
+def test_a_base_rate_of_three_in_four_leaves_room_on_the_list() -> None:
+    scored = _scored(upsell_probability=[0.75, 0.8, 0.83, 0.95], upsell_base_rate=0.75)
+    assert set(_flagged(scored, "upsell")) == {"A2", "A3"}
+
+
+def test_a_week_has_one_row_an_account_with_the_most_urgent_action() -> None:
+    scored = _scored(
+        count=3,
+        churn_probability=[0.2, 0.05, np.nan],
+        expected_loss=[240.0, 60.0, np.nan],
+        usage_recency_days=[40.0, 0.0, 0.0],
+        days_to_renewal=[30.0, 50.0, 20.0],
+        notice_given=[0.0, 0.0, 1.0],
+        days_since_notice=[np.nan, np.nan, 5.0],
+        surveys_nps_latest=[np.nan, 10.0, np.nan],
+        health_band=["red", "green", "red"],
+        upsell_probability=[0.05, 0.5, np.nan],
+        upsell_value=[5.0, 80.0, np.nan],
+    )
+    week = _raised(scored).week
+    assert list(week.columns) == list(WEEK_COLUMNS)
+    assert week["account_id"].tolist() == ["A2", "A0", "A1"]
+    assert week["action"].tolist() == ["leaving", "silent", "renewal"]
+    assert week["flags"].tolist() == [
+        "leaving",
+        "silent, at_risk, renewal",
+        "renewal, upsell, advocate",
+    ]
+    assert week["value"].tolist() == [1200.0, 240.0, 60.0]
+    assert week["rank"].tolist() == [1, 2, 3]
+    assert week["offer_value"].fillna(0.0).tolist() == [0.0, 0.0, 80.0]
+
+
+def test_capacity_counts_accounts_not_flags() -> None:
+    scored = _scored(
+        count=6,
+        churn_probability=0.2,
+        expected_loss=[float(i) for i in range(6)],
+        health_band="red",
+        days_to_renewal=30.0,
+    )
+    raised = _raised(scored, _config(capacity_per_csm=3))
+    assert raised.week["account_id"].tolist() == ["A5", "A4", "A3"]
+    assert sorted(raised.flags["account_id"].unique()) == ["A3", "A4", "A5"]
+    assert len(raised.flags) == 6
+
+
+def test_without_any_probability_accounts_to_keep_come_before_offers() -> None:
+    scored = _scored(
+        supports={**SUPPORTED, "churn": False},
+        churn_probability=np.nan,
+        churn_base_rate=np.nan,
+        expected_loss=np.nan,
+        health_band=["red", "red", "yellow", "yellow"],
+        usage_recency_days=[0.0, 0.0, 40.0, 0.0],
+        upsell_probability=[0.05, 0.05, 0.05, 0.5],
+        upsell_value=5000.0,
+    )
+    scored.scores["mrr"] = [100.0, 300.0, 50.0, 900.0]
+    raised = _raised(scored)
+    assert raised.week["account_id"].tolist() == ["A2", "A1", "A0", "A3"]
+    assert raised.week["value"].isna().tolist() == [True, True, True, False]
+    assert "No chance of leaving is published" in raised.rule

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from features.errors import HealthError
 from features.tables.opened import tables_from_frames
 from health.flags.actions import read_actions
-from health.flags.capacity import fit_lists, lot
+from health.flags.capacity import fit_week, lot
 from health.flags.rules import Raised, raise_flags
 from health.settings.config import Config
 from health.settings.flags import FlagsConfig
@@ -76,7 +76,7 @@ def test_a_condition_must_hold_for_the_configured_time() -> None:
 
 
 def test_who_stands_stays_under_an_easier_limit_and_nobody_new_comes_in_under_it() -> None:
-    # Limit 2 × 0.05 = 0.1; 0.85 of it is 0.085.
+    # Twice the odds of 0.05 are those of 0.095; 0.85 of them are those of 0.082.
     assert _listed(_weeks([0.09, 0.11, 0.09, 0.08, 0.09])) == [False, True, True, False, False]
 
 
@@ -140,12 +140,13 @@ def test_an_action_that_is_none_is_refused(row: dict[str, object], where: str) -
 
 def _candidates(values: list[float], csm: object = "Ann") -> pd.DataFrame:
     accounts = [f"A{i}" for i in range(len(values))]
-    return pd.DataFrame({"account_id": accounts, "flag": "at_risk", "csm": csm, "value": values})
+    columns = {"account_id": accounts, "flag": "at_risk", "csm": csm, "worth": values}
+    return pd.DataFrame({**columns, "mrr": 100.0, "asked": False})
 
 
 def test_each_csm_has_a_capacity_and_some_their_own() -> None:
     csms = pd.Series(["Ann", "Ben"] * 5)
-    fitted = fit_lists(
+    fitted = fit_week(
         _candidates([float(i) for i in range(10)], csm=csms),
         csms,
         FlagsConfig(capacity_per_csm=3, capacity={"Ben": 1}),
@@ -178,8 +179,8 @@ def test_lists_are_full_by_value_and_the_held_out_would_have_been_on_them(
     values: list[float], share: float, capacity: int
 ) -> None:
     config = FlagsConfig(hold_out=share, capacity_per_csm=capacity)
-    fitted = fit_lists(_candidates(values), pd.Series(["Ann"]), config)
-    by_state = {state: rows["value"] for state, rows in fitted.groupby("state")}
+    fitted = fit_week(_candidates(values), pd.Series(["Ann"]), config)
+    by_state = {state: rows["worth"] for state, rows in fitted.groupby("state")}
     listed = by_state.get("listed", pd.Series(dtype=float))
     waiting = by_state.get("waiting", pd.Series(dtype=float))
     held = by_state.get("held_out", pd.Series(dtype=float))

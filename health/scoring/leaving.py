@@ -1,0 +1,95 @@
+"""Accounts that are known to leave: their last day, and what they still bring until then."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, running
+from health.business.risk import known_to_leave
+from health.settings.config import Config
+from models.clv.lifetime_value import discount_factors
+from models.survival.peer_survival import DAYS_PER_MONTH
+
+_MONTHS = 12
+
+
+def terms_of_contracts(
+    tables: Tables, features: pd.DataFrame, as_of: datetime
+) -> dict[str, pd.Series]:
+    """Return when each account leaves or renews, and its plan, by column of scores.parquet.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    features : pd.DataFrame
+        account_id, notice_given, mrr and days_to_renewal of one date.
+    as_of : datetime
+        The date.
+
+    Returns
+    -------
+    dict of str to pd.Series
+        known_to_leave (notice was given), last_day (of those; NaT where no end is known),
+        leaving_arr (a year of their MRR, NaN for all others), renewal_date (of all others; NaT
+        where the term has none) and plan (of the contract that pays most), on the index of
+        `features`.
+    """
+    leaves = known_to_leave(features)
+    today = pd.Timestamp(as_of)
+    rows = _running_rows(tables, as_of)
+    ends = rows.groupby("account_id")["end"].agg(lambda end: end.max(skipna=False))
+    last_day = pd.to_datetime(features["account_id"].map(ends)).where(leaves)
+    renewal = today + pd.to_timedelta(features["days_to_renewal"], unit="D")
+    plan = rows[rows["plan"].notna()].drop_duplicates("account_id").set_index("account_id")["plan"]
+    return {
+        "known_to_leave": leaves,
+        "last_day": last_day.astype("datetime64[us]"),
+        "leaving_arr": (features["mrr"] * _MONTHS).where(leaves),
+        "renewal_date": renewal.where(~leaves).astype("datetime64[us]"),
+        "plan": features["account_id"].map(plan).astype(object),
+    }
+
+
+def _running_rows(tables: Tables, as_of: datetime) -> pd.DataFrame:
+    """Return account_id, plan and planned end of each running contract, the largest first.
+
+    An end that lies beyond the data is a plan; one within it was written down afterwards, so
+    that on the date itself only the end of the term was known.
+    """
+    present = [c for c in ("plan", "renews_at") if tables.has("subscriptions", c)]
+    paid = running(tables, as_of).filter(nw.col("mrr") > 0)
+    rows = collect(paid.select("account_id", "ended_at", "mrr", *present))
+    for name in ("plan", "renews_at"):
+        if name not in rows:
+            rows[name] = pd.NaT if name == "renews_at" else None
+    planned = rows["ended_at"].where(rows["ended_at"] >= tables.observed_until)
+    end = planned.fillna(rows["renews_at"])
+    rows["end"] = end.where(end >= pd.Timestamp(as_of))
+    order = ["account_id", "mrr", "plan"]
+    return rows.sort_values(order, ascending=[True, False, True]).reset_index(drop=True)
+
+
+def value_until(scores: pd.DataFrame, config: Config) -> pd.Series[float]:
+    """Return the discounted margin of each account until its last day.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        as_of, mrr (currency a month) and last_day; NaT gives NaN: without an end, what is still
+        to come is not known.
+    config : Config
+        Horizon, margin, discount rate.
+    """
+    days = (scores["last_day"] - scores["as_of"]).dt.total_seconds() / 86_400
+    count = config.clv.horizon_months
+    # The last month counts by its share.
+    months = (days / DAYS_PER_MONTH).to_numpy()[:, None] - np.arange(count)[None, :]
+    weights = discount_factors(count, config.clv.discount_rate)
+    shares = pd.Series(np.clip(months, 0.0, 1.0) @ weights, index=scores.index)
+    return scores["mrr"] * config.clv.margin * shares
