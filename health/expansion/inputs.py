@@ -84,7 +84,7 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
         offers.drop(columns=["account_id", "as_of"]),
         asks(tables, day, config),
         plan_prices(held),
-        config.flags.least_gain(features["mrr"]),
+        config.flags.least_gain(held.groupby("place")["held_mrr"].sum()),
     )
 
 

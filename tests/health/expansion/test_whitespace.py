@@ -75,10 +75,28 @@ def test_the_scores_carry_the_best_of_the_table(
     best = best_offer(published, "cross_sell").reindex(own.index)
     assert best["product"].fillna("").tolist() == own["cross_sell_product"].fillna("").tolist()
     upsell = published[published["offer"] == "upsell"].groupby("account_id")
-    np.testing.assert_allclose(upsell["value"].sum(), own["upsell_value"].sort_index())
-    np.testing.assert_allclose(
-        upsell["probability"].sum(), own["upsell_probability"].sort_index(), atol=1e-9
-    )
+    gains, chances = (upsell[name].sum(min_count=1) for name in ("value", "probability"))
+    np.testing.assert_allclose(gains, own["upsell_value"].sort_index())
+    np.testing.assert_allclose(chances, own["upsell_probability"].sort_index(), atol=1e-9)
+
+
+def test_who_gave_notice_has_no_chance_of_anything_and_leaves_on_its_last_day(
+    published: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    leaving = scores[scores["known_to_leave"]]
+    assert len(leaving)
+    chances = [c for c in scores if c.endswith(("_probability", "_base_rate", "expected_loss"))]
+    assert leaving[chances].isna().all(axis=None)
+    assert (leaving["leaving_arr"] == 12 * leaving["mrr"]).all()
+    assert (leaving["last_day"] >= leaving["as_of"]).all()
+    months = (leaving["last_day"] - leaving["as_of"]).dt.days / 30.4375
+    assert (leaving["clv"] <= leaving["mrr"] * months).all()
+    assert published.loc[published["account_id"].isin(leaving["account_id"]), "value"].isna().all()
+    staying = scores[~scores["known_to_leave"]]
+    assert staying["churn_probability"].notna().all()
+    assert staying[["last_day", "leaving_arr"]].isna().all(axis=None)
+    days = (staying["renewal_date"] - staying["as_of"]).dt.days
+    np.testing.assert_allclose(days, staying["days_to_renewal"].round(), atol=1)
 
 
 def test_the_rules_of_the_catalogue_are_kept(published: pd.DataFrame, scores: pd.DataFrame) -> None:

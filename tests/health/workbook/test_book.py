@@ -131,7 +131,8 @@ def test_no_published_probability_leaves_blanks(sample: SampleRun, tmp_path: Pat
         or column.startswith(("clv", "health_"))
     ]
     scores = sample.scores.assign(**dict.fromkeys(unknown, np.nan))
-    flags = sample.flags.assign(value=np.nan, probability=np.nan, since=pd.NaT, csm=None)
+    blanks = dict.fromkeys(("value", "probability", "base_rate"), np.nan)
+    flags = sample.flags.assign(**blanks, since=pd.NaT, csm=None)
     bare = SampleRun(scores, sample.reasons, flags, sample.run)
     rows = rows_of(read_back(bare, tmp_path), "At risk")
     assert len(rows) == (flags["flag"] == "at_risk").sum()
