@@ -18,7 +18,7 @@ COLUMNS = (
     "name",
     "csm",
     "rank",
-    "action",
+    "main_action",
     "flags",
     "value",
     "probability",
@@ -76,10 +76,11 @@ def merged_week(
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`, by CSM and rank. `action` is the most urgent of `ACTIONS`, `flags` all
-        of them, the most urgent first and separated by commas. `value` is what is expected to be
-        lost or gained in a year by the main action (of an account that gave notice, a year of
-        MRR; NaN where no probability is published); reasons, play, probability and base_rate are
+        Columns `COLUMNS`, by CSM and rank. `main_action` is the most urgent of `ACTIONS`, `flags`
+        all of them, the most urgent first and separated by semicolons. `value` is what is
+        expected to be lost or gained in a year by the main action (of an account that gave
+        notice, a year of MRR; NaN where no probability is published); reasons, play, probability
+        and base_rate are
         those of the main action. `due` is the last day, or the renewal date where it is near,
         else the end of the week. The columns from `product` to `offer_reasons` describe the one
         offer to make, empty where there is none; another action than expansion may have one that
@@ -88,8 +89,8 @@ def merged_week(
     if flags.empty:
         return _empty()
     order = {action: place for place, action in enumerate(ACTIONS)}
-    rows = flags.assign(action=action_of(flags["flag"]))
-    rows["urgency"] = rows["action"].map(order)
+    rows = flags.assign(main_action=action_of(flags["flag"]))
+    rows["urgency"] = rows["main_action"].map(order)
     rows = rows.sort_values(
         ["account_id", "urgency", "asked", "worth", "flag"],
         ascending=[True, True, False, False, True],
@@ -101,7 +102,7 @@ def merged_week(
         rank=week["week_rank"].astype(int),
         value=week["worth"],
         play=week["suggested_play"],
-        flags=by_account["flag"].agg(lambda kinds: ", ".join(dict.fromkeys(kinds))),
+        flags=by_account["flag"].agg(lambda kinds: "; ".join(dict.fromkeys(kinds))),
         since=by_account["since"].min(),
     )
     week = week.drop(
@@ -126,8 +127,8 @@ def _due(week: pd.DataFrame, as_of: date, config: Config) -> pd.Series[pd.Timest
     today = pd.Timestamp(as_of)
     near = today + pd.Timedelta(days=config.flags.renewal_days)
     end_of_week = pd.Series(today + pd.Timedelta(days=6), index=week.index)
-    renews = pd.to_datetime(week["renewal_date"]).where(week["action"] == "renewal")
-    leaves = pd.to_datetime(week["last_day"]).where(week["action"] == "leaving")
+    renews = pd.to_datetime(week["renewal_date"]).where(week["main_action"] == "renewal")
+    leaves = pd.to_datetime(week["last_day"]).where(week["main_action"] == "leaving")
     event = leaves.fillna(renews)
     return event.where((event >= today) & (event <= near)).fillna(end_of_week)
 

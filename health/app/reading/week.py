@@ -198,7 +198,8 @@ def _row(
     if renews_at is not None and run.as_of <= renews_at < due:
         due = renews_at
     flags = json_list(row["flags"])
-    main = row["main_action"]
+    # An action is about a flag: of an expansion, that of the offer.
+    main = flags[0] if flags else row["main_action"]
     return WeekRow(
         account_id=row["account_id"],
         name=score.get("name") or row["account_id"],

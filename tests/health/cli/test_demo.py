@@ -87,13 +87,14 @@ def test_every_output_is_there_per_account(scores: pd.DataFrame) -> None:
     assert set(scores.columns) >= SCORES
     assert scores["account_id"].is_unique
     assert scores["health_score"].between(0, 100).mean() > 0.95
-    assert scores["churn_probability"].between(0, 1).all()
+    staying = scores[~scores["known_to_leave"]]
+    assert staying["churn_probability"].between(0, 1).all()
+    assert staying["upsell_probability"].between(0, 1).all()
     assert (scores["clv_low"] <= scores["clv"]).all()
     assert (scores["clv"] <= scores["clv_high"]).all()
     assert (scores["clv"] > 0).all()
     assert (scores["past_value"] > 0).mean() > 0.95
     assert np.allclose(scores["past_value"] + scores["clv"], scores["total_value"])
-    assert scores["upsell_probability"].between(0, 1).all()
     assert scores["cross_sell_product"].notna().any()
     assert scores["health_change"].notna().mean() > 0.9
 
@@ -127,6 +128,19 @@ def test_flags_fit_a_week_and_rank_by_money(flags: pd.DataFrame) -> None:
         assert len(own) <= 15
     assert (flags["reasons"].str.len() > 0).all()
     assert (flags["suggested_play"].str.len() > 0).all()
+
+
+def test_a_week_fits_and_is_ranked_by_money(run: Path, flags: pd.DataFrame) -> None:
+    week = pd.read_parquet(run / "my_week.parquet")
+    assert week["account_id"].is_unique
+    assert set(week["account_id"]) == set(flags["account_id"])
+    for _, own in week.groupby("csm"):
+        assert own["rank"].tolist() == list(range(1, len(own) + 1))
+        assert own["value"].dropna().is_monotonic_decreasing
+        assert len(own) <= 15
+    info = json.loads((run / "run.json").read_text())
+    assert info["my_week"]["accounts"] == len(week)
+    assert "room for 15 accounts" in info["my_week"]["rule"]
 
 
 def test_nobody_leaving_is_ranked_as_a_risk(scores: pd.DataFrame, flags: pd.DataFrame) -> None:

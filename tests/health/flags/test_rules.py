@@ -287,11 +287,11 @@ def test_a_week_has_one_row_an_account_with_the_most_urgent_action() -> None:
     week = _raised(scored).week
     assert list(week.columns) == list(WEEK_COLUMNS)
     assert week["account_id"].tolist() == ["A2", "A0", "A1"]
-    assert week["action"].tolist() == ["leaving", "silent", "renewal"]
+    assert week["main_action"].tolist() == ["leaving", "silent", "renewal"]
     assert week["flags"].tolist() == [
         "leaving",
-        "silent, at_risk, renewal",
-        "renewal, upsell, advocate",
+        "silent; at_risk; renewal",
+        "renewal; upsell; advocate",
     ]
     assert week["value"].tolist() == [1200.0, 240.0, 60.0]
     assert week["rank"].tolist() == [1, 2, 3]
