@@ -13,6 +13,7 @@ from features.checks import findings as checks
 from features.errors import Finding, HealthError
 from features.reading.clean_columns import clean_types
 from features.reading.csv_faults import csv_fault
+from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
 from features.rollups.usage_files import UsageParts, parts_of, rows_of
 from features.tables.casting import clean, is_clean, quoted
@@ -61,7 +62,7 @@ def read_table(
         The files of a large usage table, where roll-ups of them are kept.
     """
     try:
-        relation = _relation(connection, source, base)
+        relation = _relation(connection, table.name, source, base)
     except HealthError as error:
         code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
         found = [Finding("error", code, source.label, table.name, "", error.what, fix=error.fix)]
@@ -77,9 +78,12 @@ def read_table(
         return None, [_unreadable(connection, table, source, relation, error)], None
 
 
-def _relation(connection: duckdb.DuckDBPyConnection, source: TableSource, base: Path) -> Relation:
+def _relation(
+    connection: duckdb.DuckDBPyConnection, table: str, source: TableSource, base: Path
+) -> Relation:
     if source.path is not None:
-        return file_relation(source.path, base)
+        other = other_relation(connection, table, source.path, base)
+        return other or file_relation(source.path, base)
     if source.sql is not None:
         relation = query_relation(source.sql, base)
         # SQL that stands for a source has the source's name.

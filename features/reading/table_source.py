@@ -11,7 +11,8 @@ class TableSource(BaseModel):
     Attributes
     ----------
     path : str, optional
-        A CSV or Parquet file, or a folder of either, beside the configuration.
+        A file of CSV, Parquet, JSON lines, Excel or SQLite, gzipped or not, or a folder of CSV,
+        Parquet or JSON lines; relative to the configuration.
     sql : str, optional
         A query; files in it are looked for beside the configuration.
     table : str, optional

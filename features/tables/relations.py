@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -223,13 +222,6 @@ def _delimiter(file: Path) -> str:
     """Return what separates the names in a CSV file's first line; a comma where nothing does."""
     names = re.sub(rb'"[^"]*"', b"", _head(file).lstrip().partition(b"\n")[0])
     return max(",;\t|", key=lambda sign: names.count(sign.encode()))
-
-
-def open_text(file: Path) -> IO[str]:
-    """Open a text file, gzipped or not, for reading its lines."""
-    if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8-sig")
-    return file.open(encoding="utf-8-sig")
 
 
 def _head(file: Path) -> bytes:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from features.errors import HealthError
-from features.tables.casting import literal, quoted
+from features.reading.other_files import JSON_ENDINGS, json_lines_sql
 from features.tables.connection import first_line
-from features.tables.relations import csv_sql, open_text, parquet_sql
+from features.tables.relations import csv_sql, parquet_sql
 
 _PARQUET, _CSV, _JSON = "Parquet", "CSV", "JSON lines"
 _KINDS = {
     ".parquet": _PARQUET, ".pq": _PARQUET,
     ".csv": _CSV, ".tsv": _CSV, ".txt": _CSV,
-    ".jsonl": _JSON, ".ndjson": _JSON, ".json": _JSON,
+    **dict.fromkeys(JSON_ENDINGS, _JSON),
 }  # fmt: skip
-#: Lines of a JSON lines file that are looked at for its keys.
-_LINES = 2000
 #: What tells parts of one table from another table: numbers, dates and "part".
 _PART = re.compile(r"(?:part|chunk|export)?[-_.]*\d[\d\-_T:Z.]*|(?<=[-_.])(?:part|chunk)$", re.I)
 
@@ -102,7 +99,7 @@ def _table(
     if len(files) > 1:
         label += f" and {len(files) - 1} more"
     try:
-        sql = _relation(kind, files)
+        sql = _relation(connection, kind, files)
         described = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
     except duckdb.Error as error:
         raise HealthError(
@@ -115,46 +112,12 @@ def _table(
     return FoundTable(name or parent.name, "" if place == "." else place, label, columns, sql)
 
 
-def _relation(kind: str, files: Sequence[Path]) -> str:
+def _relation(connection: duckdb.DuckDBPyConnection, kind: str, files: Sequence[Path]) -> str:
     if kind == _PARQUET:
         return parquet_sql(files, uniform=len(files) == 1)
     if kind == _CSV:
         return csv_sql(files)
-    return json_lines_sql(files)
-
-
-def json_lines_sql(files: Sequence[Path]) -> str:
-    """Return the SQL that reads JSON lines as one table of texts: a column for each key."""
-    keys = dict.fromkeys(key for file in files for key in _keys(file))
-    listed = "[" + ", ".join(literal(str(file)) for file in files) + "]"
-    columns = ", ".join(
-        f"json_extract_string(json, {literal(_json_path(key))}) AS {quoted(key)}" for key in keys
-    )
-    return f"(SELECT {columns or 'json'} FROM read_ndjson_objects({listed}))"
-
-
-def _json_path(key: str) -> str:
-    return '$."' + key.replace('"', '\\"') + '"'
-
-
-def _keys(file: Path) -> Iterable[str]:
-    found: dict[str, None] = {}
-    with open_text(file) as lines:
-        for number, line in zip(range(1, _LINES + 1), lines, strict=False):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError:
-                row = None
-            if not isinstance(row, dict):
-                raise HealthError(
-                    f"line {number} is no JSON object",
-                    where=file.name,
-                    fix="write one JSON object per line, or move the file out of the folder",
-                )
-            found |= dict.fromkeys(row)
-    return found
+    return json_lines_sql(connection, files)
 
 
 def _kind(file: Path) -> str | None:

@@ -1,0 +1,231 @@
+"""Files that the engine does not read by itself: JSON lines, Excel workbooks, SQLite databases."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from features.errors import HealthError
+from features.tables.casting import literal, quoted
+from features.tables.connection import first_line, internal_name
+from features.tables.relations import Relation, closest
+
+JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
+_EXCEL_ENDINGS = (".xlsx", ".xlsm")
+_SQLITE_ENDINGS = (".db", ".sqlite", ".sqlite3")
+
+
+def other_relation(
+    connection: duckdb.DuckDBPyConnection, table: str, path: str, base: Path
+) -> Relation | None:
+    """Return the rows of a file of another kind than CSV and Parquet, gzipped or not.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        Where rows that the engine cannot read in place are kept.
+    table : str
+        The input table: of several sheets or tables, the one of this name is read.
+    path : str
+        The file, or a folder of JSON lines alone.
+    base : Path
+        Folder of the configuration.
+
+    Returns
+    -------
+    Relation or None
+        None where the file is of none of these kinds. Every column is text.
+
+    Raises
+    ------
+    HealthError
+        The file cannot be read, or has several tables of which none is named as the input table.
+    """
+    full = base / path
+    if files := _json_files(full):
+        return Relation(json_lines_sql(connection, files), path, False)
+    if not full.is_file():
+        return None
+    ending = _ending(full)
+    if ending in _EXCEL_ENDINGS:
+        rows = _of_excel(full, table)
+    elif ending in _SQLITE_ENDINGS:
+        rows = _of_sqlite(full, table)
+    else:
+        return None
+    name = internal_name(f"file of {table}")
+    connection.register("arrived", rows)
+    connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM arrived")
+    connection.unregister("arrived")
+    return Relation(name, path, False)
+
+
+def json_lines_sql(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> str:
+    """Return the SQL that reads JSON as one table of texts: a column for each key of any object.
+
+    Files are lines of objects, or one array of objects; nested values stay JSON.
+
+    Raises
+    ------
+    HealthError
+        A file is no JSON, or has no object.
+    """
+    listed = "[" + ", ".join(literal(str(file)) for file in files) + "]"
+    read = f"read_json_objects({listed}, format = 'auto')"
+    names = ", ".join(file.name for file in files[:3])
+    try:
+        found = connection.execute(
+            f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {read} ORDER BY key"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise HealthError(
+            f"cannot be read as JSON: {first_line(error)}",
+            where=names,
+            fix="write one JSON object per line, or one array of objects",
+        ) from None
+    if not found:
+        raise HealthError(
+            "has no JSON object", where=names, fix="write one JSON object per line with its keys"
+        )
+    columns = ", ".join(
+        f"json_extract_string(json, {literal(_json_path(str(key)))}) AS {quoted(str(key))}"
+        for (key,) in found
+    )
+    return f"(SELECT {columns} FROM {read})"
+
+
+def _json_path(key: str) -> str:
+    return "$." + json.dumps(key, ensure_ascii=False)
+
+
+def _json_files(full: Path) -> list[Path]:
+    """Return a file of JSON, or the files of a folder that has nothing else."""
+    if full.is_file():
+        return [full] if _ending(full) in JSON_ENDINGS else []
+    if not full.is_dir():
+        return []
+    files = sorted(
+        file
+        for file in full.rglob("*")
+        if file.is_file()
+        and not any(part.startswith((".", "_")) for part in file.relative_to(full).parts)
+    )
+    return files if files and all(_ending(file) in JSON_ENDINGS for file in files) else []
+
+
+def _ending(file: Path) -> str:
+    endings = [ending.lower() for ending in file.suffixes]
+    if endings and endings[-1] == ".gz":
+        endings.pop()
+    return endings[-1] if endings else ""
+
+
+@contextmanager
+def _unpacked(file: Path) -> Iterator[Path]:
+    if file.suffix.lower() != ".gz":
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / file.stem
+        try:
+            with gzip.open(file) as packed:
+                plain.write_bytes(packed.read())
+        except (OSError, EOFError) as error:
+            raise HealthError(
+                f"is no whole gzip file: {error}", where=file.name, fix="write the file again"
+            ) from None
+        yield plain
+
+
+def _of_excel(file: Path, table: str) -> pa.Table:
+    import openpyxl  # noqa: PLC0415
+
+    try:
+        with _unpacked(file) as plain:
+            book = openpyxl.load_workbook(plain, read_only=True, data_only=True)
+            try:
+                sheet = book[_chosen(book.sheetnames, table, file, "sheets")]
+                rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+            finally:
+                book.close()
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise HealthError(
+            f"cannot be read as a workbook: {error}", where=file.name, fix="save it again as .xlsx"
+        ) from None
+    while rows and all(value is None for value in rows[-1]):
+        rows.pop()
+    if not rows:
+        raise HealthError("the sheet is empty", where=file.name, fix="give a sheet with rows")
+    names = [str(name).strip() if name is not None else "" for name in rows[0]]
+    kept = [index for index, name in enumerate(names) if name]
+    return _as_texts([names[i] for i in kept], [[row[i] for i in kept] for row in rows[1:]], file)
+
+
+def _of_sqlite(file: Path, table: str) -> pa.Table:
+    try:
+        with _unpacked(file) as plain:
+            connection = sqlite3.connect(f"{plain.resolve().as_uri()}?mode=ro", uri=True)
+            try:
+                found = connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
+                    "AND name NOT LIKE 'sqlite_%' ORDER BY name"
+                ).fetchall()
+                name = _chosen([str(row[0]) for row in found], table, file, "tables")
+                cursor = connection.execute(f"SELECT * FROM {quoted(name)}")
+                names = [str(column[0]) for column in cursor.description]
+                return _as_texts(names, cursor.fetchall(), file)
+            finally:
+                connection.close()
+    except sqlite3.Error as error:
+        raise HealthError(
+            f"cannot be read as a SQLite database: {error}", where=file.name, fix="check the file"
+        ) from None
+
+
+def _chosen(names: Sequence[str], table: str, file: Path, noun: str) -> str:
+    """Return the only sheet or table, or the one that is named as the input table."""
+    if len(names) == 1:
+        return names[0]
+    for name in names:
+        if name.strip().casefold() == table:
+            return name
+    raise HealthError(
+        f"has {len(names)} {noun}, and none is called {table}",
+        where=file.name,
+        fix=f"rename one of them; {closest(table, names)}",
+    )
+
+
+def _as_texts(names: Sequence[str], rows: Sequence[Sequence[Any]], file: Path) -> pa.Table:
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise HealthError(
+            f"has two columns called {twice[0]!r}", where=file.name, fix="rename one of them"
+        )
+    columns = [
+        pa.array([_text(row[index]) for row in rows], pa.string()) for index in range(len(names))
+    ]
+    return pa.table(columns, names=list(names))
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime | date):
+        return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)

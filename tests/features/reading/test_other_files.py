@@ -1,0 +1,141 @@
+"""JSON lines, workbooks and SQLite files give the same table as CSV, gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from features.errors import HealthError, InputError
+from features.reading.source import open_tables
+from features.reading.table_source import TableSource
+from features.tables.point_in_time import collect
+
+ACCOUNTS = pd.DataFrame(
+    {
+        "account_id": ["007", "2", "3"],
+        "created_at": pd.to_datetime(["2025-01-01 00:00", "2025-02-01 10:30", "2025-03-01 00:00"]),
+        "name": ['Ann\'s "shop"', None, "Ünal"],
+        "segment": ["big", None, "small"],
+    }
+)
+SUBSCRIPTIONS = pd.DataFrame(
+    {
+        "account_id": ["007", "2"],
+        "product": "core",
+        "started_at": pd.to_datetime(["2025-01-01", "2025-02-02"]),
+        "ended_at": pd.to_datetime([None, "2026-01-01"]),
+        "mrr": [100.5, 20.0],
+    }
+)
+TABLES = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS}
+
+
+def csv(folder: Path, name: str, table: pd.DataFrame) -> str:
+    table.to_csv(folder / f"{name}.csv", index=False)
+    return f"{name}.csv"
+
+
+def json_lines(folder: Path, name: str, table: pd.DataFrame) -> str:
+    table.to_json(folder / f"{name}.jsonl", orient="records", lines=True, date_format="iso")
+    return f"{name}.jsonl"
+
+
+def json_array(folder: Path, name: str, table: pd.DataFrame) -> str:
+    table.to_json(folder / f"{name}.json", orient="records", date_format="iso")
+    return f"{name}.json"
+
+
+def excel(folder: Path, name: str, table: pd.DataFrame) -> str:
+    book = openpyxl.Workbook()
+    notes = book.active
+    assert notes is not None
+    notes.title = "Notes"
+    sheet = book.create_sheet(name.capitalize())
+    sheet.append(list(table.columns))
+    for row in table.astype(object).where(table.notna(), None).itertuples(index=False):
+        sheet.append(list(row))
+    book.save(folder / f"{name}.xlsx")
+    return f"{name}.xlsx"
+
+
+def sqlite(folder: Path, name: str, table: pd.DataFrame) -> str:
+    with sqlite3.connect(folder / f"{name}.db") as connection:
+        table.to_sql(name, connection, index=False)
+        connection.execute("CREATE TABLE notes (a)")
+    return f"{name}.db"
+
+
+def read(folder: Path, paths: dict[str, str]) -> dict[str, pd.DataFrame]:
+    sources = {name: TableSource(path=path) for name, path in paths.items()}
+    until = pd.Timestamp("2026-06-01").to_pydatetime()
+    opened = open_tables(sources, base=folder, observed_until=until).tables
+    return {
+        name: collect(opened[name]).sort_values("account_id", ignore_index=True) for name in paths
+    }
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", [json_lines, json_array, excel, sqlite])
+def test_every_kind_of_file_gives_the_same_table(
+    tmp_path: Path, kind: Callable[[Path, str, pd.DataFrame], str], packed: bool
+) -> None:
+    expected = read(tmp_path, {name: csv(tmp_path, name, table) for name, table in TABLES.items()})
+    paths = {name: kind(tmp_path, name, table) for name, table in TABLES.items()}
+    if packed:
+        for name, path in paths.items():
+            content = (tmp_path / path).read_bytes()
+            (tmp_path / f"{path}.gz").write_bytes(gzip.compress(content))
+            paths[name] = f"{path}.gz"
+    found = read(tmp_path, paths)
+    for name, table in expected.items():
+        assert_frame_equal(found[name][table.columns], table)
+
+
+def test_a_folder_of_json_lines_and_keys_that_come_late(tmp_path: Path) -> None:
+    folder = tmp_path / "accounts"
+    folder.mkdir()
+    rows = [{"account_id": str(n), "created_at": "2025-01-01"} for n in range(3000)]
+    late = {"account_id": "x", "created_at": "2025-01-01", "segment": "big"}
+    for number, part in enumerate((rows, [late])):
+        lines = "\n".join(json.dumps(row) for row in part)
+        (folder / f"{number}.jsonl").write_text(lines)
+    theirs = csv(tmp_path, "s", SUBSCRIPTIONS.assign(account_id="x", product=["a", "b"]))
+    paths = {"accounts": "accounts", "subscriptions": theirs}
+    accounts = read(tmp_path, paths)["accounts"]
+    assert len(accounts) == 3001
+    assert accounts.set_index("account_id").loc["x", "segment"] == "big"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", b'{"account_id": 1}\n{broken', "JSON"),
+        ("a.jsonl", b"", "no JSON object"),
+        ("a.xlsx", b"no workbook", "workbook"),
+        ("a.db", b"no database at all, but long enough for a header" * 20, "SQLite"),
+        ("a.db.gz", b"no gzip", "gzip"),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((InputError, HealthError)) as error:
+        read(tmp_path, {"accounts": name, "subscriptions": csv(tmp_path, "s", SUBSCRIPTIONS)})
+    assert words in str(error.value) and name in str(error.value)
+
+
+def test_of_several_sheets_none_is_guessed(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("Customers")
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(InputError, match=r"2 sheets, and none is called accounts.*Customers"):
+        read(tmp_path, {"accounts": "a.xlsx", "subscriptions": csv(tmp_path, "s", SUBSCRIPTIONS)})
