@@ -315,7 +315,7 @@ def test_a_text_in_another_encoding_is_read_by_sql_as_the_remedy_says(tmp_path: 
         ("absent/usage.csv", "paths start at"),
         ("nothing", "the folder holds no CSV and no Parquet file"),
         ("both", "a mixture of CSV and Parquet"),
-        ("book.xlsx", "neither CSV nor Parquet"),
+        ("book.docx", "neither CSV nor Parquet"),
     ],
 )
 def test_paths_without_data(tmp_path: Path, path: str, says: str) -> None:
@@ -325,7 +325,7 @@ def test_paths_without_data(tmp_path: Path, path: str, says: str) -> None:
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "a.csv").write_text(FILES["usage"])
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "both" / "b.parquet")
-    (tmp_path / "book.xlsx").write_bytes(b"PK")
+    (tmp_path / "book.docx").write_bytes(b"PK")
     sources["usage"] = TableSource(path=path)
     (finding,) = refused(tmp_path, sources)
     assert finding.code == "file_missing"
