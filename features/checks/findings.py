@@ -38,6 +38,11 @@ _MAY_BE_EMPTY = {"overrides", "interventions", "actions"}
 #: Times that may lie ahead: the end of a term is known before it comes, and people go on acting
 #: after the tables were written.
 _AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at", "at", "until"}
+#: A time followed by letters that are not UTC: only the user knows which zone is meant.
+_NAMED_ZONE = r"\d\s*(?:[a-z][a-z_]*(?:/[a-z_/+-]+)?\d*)\s*$"
+_NOT_A_ZONE = r"[\d\s](?:utc|gmt|z|[ap]m)\s*$"
+_TWO_DIGIT_YEAR = r"^\s*\d{1,2}[-/. ]\d{1,2}[-/. ]\d{1,2}(?:\D|$)"
+_NUMBER = r"\s*[+-]?\d+(?:[.,]\d+)?\s*"
 _FEW_ENOUGH_TO_SORT = 10_000_000
 _NULL_WORD = "null_word"
 
@@ -213,7 +218,10 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
             fix = "correct the division by zero it comes from, or leave the field empty"
             name = quoted(column.name)
             yield Rule("infinite_value", column.name, infinite, name, "is infinite", fix)
-        yield _kind_rule(column, source_type, lost)
+        if column.kind == "time" and source_type == "VARCHAR":
+            yield from _time_rules(column, lost)
+        else:
+            yield _kind_rule(column, source_type, lost)
     if not column.nullable:
         shown = _label_sql(table, column)
         fix = "fill the column, or leave these rows out with sql"
@@ -223,19 +231,53 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
 
 def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
     name = quoted(column.name)
-    if column.kind == "time" and source_type == "VARCHAR":
-        fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%Y')"
-        return Rule("unparsable_date", column.name, lost, name, "cannot be read as a date", fix)
     if column.kind == "time":
         held = "numbers" if is_number(source_type) else source_type.lower()
-        what = f"holds {held} where a date is due"
-        fix = f"use sql with to_timestamp({column.name}) for seconds since 1970, or make_date(…)"
-        return Rule("wrong_type", column.name, lost, name, what, fix)
+        return _number_for_time(column, lost, held)
     if column.kind == "number":
         fix = f"write 1234.5, or use sql with replace({column.name}, ',', '.') and the like"
         return Rule("wrong_type", column.name, lost, name, "is not a number", fix)
     fix = "write true or false, or convert with sql"
     return Rule("wrong_type", column.name, lost, name, "is neither true nor false", fix)
+
+
+def _number_for_time(column: Column, where: str, held: str) -> Rule:
+    name = quoted(column.name)
+    what = f"holds {held} where a date is due"
+    fix = (
+        f"use sql: date '1899-12-30' + cast({column.name} as integer) for serial dates of Excel, "
+        f"to_timestamp({column.name}) for seconds since 1970, or make_date(…)"
+    )
+    return Rule("wrong_type", column.name, where, name, what, fix)
+
+
+def _time_rules(column: Column, lost: str) -> Iterator[Rule]:
+    """Yield the rules on times written as text: what is ambiguous is asked about, never guessed."""
+    name = quoted(column.name)
+    # A look at single characters is cheap, and spares most values the regular expressions.
+    utc = f"{name}[-1] = 'Z' AND {name}[-2] <= '9'"
+    letter = f"({name}[-1] > '9' AND NOT ({utc}) OR {name}[-1] = ' ')"
+    zone = (
+        f"({letter} AND regexp_matches({name}, {literal(_NAMED_ZONE)}, 'i') "
+        f"AND NOT regexp_matches({name}, {literal(_NOT_A_ZONE)}, 'i'))"
+    )
+    signs = "('-', '/', '.', ' ')"
+    short = f"({name}[1] = ' ' OR {name}[2] IN {signs} OR {name}[3] IN {signs})"
+    two_digits = f"({short} AND regexp_matches({name}, {literal(_TWO_DIGIT_YEAR)}))"
+    number = f"regexp_full_match({name}, {literal(_NUMBER)})"
+    what = "names a time zone, and such names are ambiguous (BST is London's summer or Bangladesh)"
+    fix = (
+        "write times in UTC or with an offset such as +01:00, or use sql with "
+        f"strptime({column.name}[:19], '%Y-%m-%d %H:%M:%S') at time zone 'Europe/London'"
+    )
+    yield Rule("zone_name", column.name, zone, name, what, fix)
+    what = "has a year of two digits, so that day, month, year and century are ambiguous"
+    fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%y')"
+    yield Rule("two_digit_year", column.name, two_digits, name, what, fix)
+    yield _number_for_time(column, f"{lost} AND {number}", "numbers")
+    fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%Y')"
+    others = f"{lost} AND NOT coalesce({zone} OR {two_digits} OR {number}, false)"
+    yield Rule("unparsable_date", column.name, others, name, "cannot be read as a date", fix)
 
 
 def _label_sql(table: OpenTable, column: Column) -> str:
@@ -257,20 +299,43 @@ def _minimum_rules(table: OpenTable) -> Iterator[Rule]:
             )  # fmt: skip
 
 
+#: By table: the time at which something started, and the times that cannot be earlier, each with
+#: what follows from one that is.
+_NOT_BEFORE = {
+    "tickets": (
+        "opened_at",
+        "ticket_id",
+        {
+            "first_replied_at": "counts as no reply",
+            "first_solved_at": "counts as no solution time",
+            "solved_at": "counts as no solution time",
+            "closed_at": "counts as no solution time",
+            "reopened_at": "counts as it is",
+            "escalated_at": "counts as it is",
+            "csat_at": "counts as it is",
+        },
+    ),
+    "surveys": ("sent_at", "account_id", {"answered_at": "counts as it is"}),
+    "subscriptions": ("started_at", "account_id", {"renews_at": "counts as it is"}),
+}
+
+
 def _order_rules(table: OpenTable) -> Iterator[Rule]:
-    """Tell what ended before it began."""
+    """Yield the rules on times that lie before the start of what they end."""
     if table.schema.name == "subscriptions" and table.has("ended_at", "started_at"):
         yield Rule(
             "ended_before_started", "ended_at", "ended_at < started_at",
             "account_id || ' ' || started_at || ' to ' || ended_at", "ends before it starts",
             "correct the dates; an open end is empty",
         )  # fmt: skip
-    if table.schema.name == "tickets" and table.has("solved_at", "opened_at"):
-        yield Rule(
-            "solved_before_opened", "solved_at", "solved_at < opened_at", "ticket_id",
-            "lies before the ticket was opened", "check the dates; the row counts as it is",
-            "warning",
-        )  # fmt: skip
+    start, key, later = _NOT_BEFORE.get(table.schema.name, ("", "", {}))
+    for column, effect in later.items():
+        if table.has(start, column):
+            code = "solved_before_opened" if column == "solved_at" else "before_start"
+            shown = f"{literal(key + ' ')} || {key}" if table.has(key) else column
+            what = f"lies before {start}, and {effect}"
+            fix = "correct the times; both must be in the same time zone"
+            yield Rule(code, column, f"{column} < {start}", shown, what, fix, "warning")
 
 
 def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list[Finding]:
@@ -297,8 +362,8 @@ def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list
         rules.append(Rule("date_outside_data", column.name, absurd, name, what, fix))
         if column.name not in _AHEAD:
             late = f"({name} >= {limit} AND NOT {absurd})"
-            what = f"lies past the end of the data ({end:%Y-%m-%d %H:%M}) and is not seen"
-            fix = "set observed_until later if the data is complete until then"
+            what = f"lies after the end of the data ({end:%Y-%m-%d %H:%M}) and is excluded"
+            fix = "correct the dates, or set observed_until where the data is complete until then"
             rules.append(
                 Rule("after_observed_until", column.name, late, name, what, fix, "warning")
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -77,6 +77,7 @@ def open_tables(
     rollups: Path | None = None,
     currencies: Currencies = _ANY_CURRENCY,
     prepare: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
+    now: datetime | None = None,
 ) -> OpenedTables:
     """Open, cast and check the input tables.
 
@@ -90,7 +91,7 @@ def open_tables(
         ``duckdb://`` (in memory), ``duckdb:///file.duckdb`` (opened for reading only),
         ``spark+local`` or ``spark://host:port``: checked here, and then features run on Spark.
     observed_until : datetime, optional
-        The data ends here (exclusive); otherwise as `data_end.observed_end` tells.
+        The data ends here (exclusive); otherwise as in `data_end.observed_end`.
     allow : collection of str
         Codes of errors to report as warnings (`checks.ALLOWABLE`).
     memory_limit : str
@@ -102,6 +103,8 @@ def open_tables(
         in any other currency are an error.
     prepare : callable, optional
         Called with the connection before any table is read: it makes what their SQL names.
+    now : datetime, optional
+        The clock of the run, UTC: later rows do not count. Without it no row is in the future.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def open_tables(
         if prepare is not None:
             prepare(connection)
         kept = Kept(base / rollups, observed_until) if rollups and not spark_session else None
-        opened = _opened(connection, sources, base, kept, observed_until, allow, currencies)
+        opened = _opened(connection, sources, base, kept, observed_until, allow, currencies, now)
         if spark_session is None:
             return opened
         return replace(opened, tables=spark.on_spark(opened.tables, spark_session, opened.plain))
@@ -135,6 +138,7 @@ def _opened(
     observed_until: datetime | None,
     allow: Collection[str],
     currencies: Currencies,
+    now: datetime | None,
 ) -> OpenedTables:
     findings = _missing_tables(sources)
     opened: dict[str, checks.OpenTable] = {}
@@ -159,8 +163,10 @@ def _opened(
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
-        end, doubt = observed_end(connection, filled)
+        end, doubt = observed_end(connection, filled, now=now)
         findings += doubt
+    elif now is not None and end > now + timedelta(days=1):
+        findings.append(_ends_ahead(end, now))
     findings += check_rules.check_content(connection, filled, end, currencies)
     findings = [_allowed(finding, allow) for finding in findings]
     errors = [finding for finding in findings if finding.level == "error"]
@@ -235,6 +241,15 @@ def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> 
     present = tuple(column.name for column in table.columns)
     absent = tuple(c.name for c in table.schema.columns if c.name not in present)
     return TableSummary(table.schema.name, table.source, int(count), first, last, present, absent)
+
+
+def _ends_ahead(end: datetime, now: datetime) -> Finding:
+    return Finding(
+        "warning", "end_unsure", "configuration", "observed_until", "",
+        f"{end} lies in the future (the clock of this run says {now:%Y-%m-%d %H:%M} UTC), so "
+        "outcomes count as known that nobody can know",
+        fix="set it to the end of the data, or remove it",
+    )  # fmt: skip
 
 
 def _missing_tables(sources: Mapping[str, TableSource]) -> list[Finding]:

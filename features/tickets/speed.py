@@ -23,12 +23,13 @@ class Speed:
     accounts : int
         How many there are.
     opened_at, ended_at : array of int
-        Moments; an end that is not there is `NEVER`, and one before the opening takes no time.
+        Moments; an end that is not there is `NEVER`. One before the opening is no end: its times
+        are wrong, and 0 hours would be the best there is.
     """
 
     def __init__(self, account: Codes, accounts: int, opened_at: Times, ended_at: Times) -> None:
+        ended_at = np.where(ended_at < opened_at, NEVER, ended_at)
         lasted = ended_at - opened_at
-        np.maximum(lasted, 0, out=lasted)
         lasted[ended_at == NEVER] = 0
         self._ended_at, self._lasted = ended_at, Lengths(account, accounts, lasted)
 

@@ -74,6 +74,7 @@ def open_company(config: Config) -> Company:
         rollups=config.rollups_dir,
         currencies=Currencies(config.currency, config.exchange_rates),
         prepare=prepare,
+        now=config.now,
     )
     _check_profiles(config, opened)
     return Company(config, opened)

@@ -28,3 +28,12 @@ RunOf = Annotated[
         help="The run of this date. Default: the last one.",
     ),
 ]
+Now = Annotated[
+    datetime | None,
+    typer.Option(
+        "--now",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        metavar="TIME",
+        help="The clock of the run (UTC): later rows do not count. Default: the machine's clock.",
+    ),
+]

@@ -16,7 +16,7 @@ from features.errors import HealthError
 from features.redaction import redact
 from health.cli import console as show
 from health.cli.app_commands import add_app_commands
-from health.cli.arguments import AsOf, ConfigPath, RunOf
+from health.cli.arguments import AsOf, ConfigPath, Now, RunOf
 from health.cli.scorecard_commands import add_scorecard_commands
 
 app = typer.Typer(
@@ -83,12 +83,13 @@ def check(
     connect: Annotated[
         bool, typer.Option("--connect", help="Only try each source, and list what it has.")
     ] = False,
+    now: Now = None,
 ) -> None:
     """Read and validate the tables; exit 2 and every violation where one is wrong."""
     from health.business.company import open_company
     from health.settings.config import load_config
 
-    loaded = load_config(config)
+    loaded = load_config(config, now=now or _now())
     if connect:
         from health.cli.connect_command import run_connect
 
@@ -108,6 +109,7 @@ def features(
     list_all: Annotated[
         bool, typer.Option("--list", help="Print the catalogue of features instead.")
     ] = False,
+    now: Now = None,
 ) -> None:
     """Write the feature table as of a date."""
     from health.business.company import write_features
@@ -126,7 +128,8 @@ def features(
             where="health features",
             fix="health features CONFIG --as-of DATE -o features.parquet, or --list",
         )
-    rows = write_features(load_config(config), as_of, output, today=_now())
+    clock = now or _now()
+    rows = write_features(load_config(config, now=clock), as_of, output, today=clock)
     show.say(_console(), f"{rows:,} accounts written to {output}")
 
 
@@ -143,14 +146,16 @@ def train(
         bool,
         typer.Option(help="Let the version score, unless it leaks or is worse than the champion."),
     ] = True,
+    now: Now = None,
 ) -> None:
     """Train on past dates, evaluate on later ones, and leave a model version."""
     from health.cli.training_console import training
     from health.settings.config import load_config
     from health.training.train import train_version
 
-    console, loaded = _console(), load_config(config)
-    at, by = _signed()
+    clock = now or _now()
+    console, loaded = _console(), load_config(config, now=clock)
+    at, by = _signed(clock)
     trained = train_version(
         loaded, until=until, promoted=promote, at=at, by=by, say=lambda t: show.say(console, t)
     )
@@ -178,6 +183,7 @@ def score(
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Log JSON lines on standard error, and no summary.")
     ] = False,
+    now: Now = None,
 ) -> None:
     """Score every paying account and publish the run: the weekly batch."""
     from health.cli.score_command import run_score
@@ -191,7 +197,8 @@ def score(
         features=features,
         log_json=log_json,
         console=_console(),
-        clock=_now,
+        clock=_now if now is None else lambda: now,
+        timed=now is None,
     )
 
 
@@ -275,13 +282,15 @@ def backtest(
             "--output", "-o", metavar="DIR", help="Where to write. Default: backtest/ in runs_dir."
         ),
     ] = None,
+    now: Now = None,
 ) -> None:
     """Score past dates with what was known then, and compare with what happened."""
     from health.backtest.run import run_backtest
     from health.cli.backtest_console import backtest_summary
     from health.settings.config import load_config
 
-    finished = run_backtest(load_config(config), first=first, scorecard=scorecard, output=output)
+    loaded = load_config(config, now=now or _now())
+    finished = run_backtest(loaded, first=first, scorecard=scorecard, output=output)
     backtest_summary(_console(), finished)
 
 
@@ -297,13 +306,14 @@ def tune(
             help="The proposal. Default: backtest/scorecard_proposed.toml in runs_dir.",
         ),
     ] = None,
+    now: Now = None,
 ) -> None:
     """Learn the scorecard's weights from past outcomes; write a proposal, change nothing."""
     from health.backtest.tune import tune as learn
     from health.cli.backtest_console import tuned
     from health.settings.config import load_config
 
-    tuned(_console(), learn(load_config(config), output=output), config)
+    tuned(_console(), learn(load_config(config, now=now or _now()), output=output), config)
 
 
 @app.command()
@@ -313,13 +323,15 @@ def experiment(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="With what was known before."),
     ] = None,
+    now: Now = None,
 ) -> None:
     """Compare treated with control accounts: churn, health, MRR, with intervals and doubts."""
     from health.cli.experiment_console import print_readouts
     from health.experiment.readout import read_out
     from health.settings.config import load_config
 
-    print_readouts(_console(), read_out(load_config(config), until=until))
+    loaded = load_config(config, now=now or _now())
+    print_readouts(_console(), read_out(loaded, until=until))
 
 
 @app.command()
@@ -333,13 +345,15 @@ def models(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with name and time.")
     ] = "",
+    now: Now = None,
 ) -> None:
     """List the model versions with their evaluation, or promote one."""
     from health.cli import training_console as console
     from health.settings.config import load_config
     from health.training import registry
 
-    loaded = load_config(config)
+    clock = now or _now()
+    loaded = load_config(config, now=clock)
     if action is not None:
         if action != "promote" or version is None:
             raise HealthError(
@@ -352,7 +366,7 @@ def models(
         require_reason(force=force, reason=reason)
         decision = weigh(loaded, version)
         console.compared(_console(), decision)
-        at, by = _signed()
+        at, by = _signed(clock)
         if version == decision.champion:
             show.say(_console(), f"{version} is the champion already.")
         else:
@@ -382,7 +396,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _signed() -> tuple[str, str]:
+def _signed(clock: datetime) -> tuple[str, str]:
     """Return the time and the person, for the records."""
     import getpass
 
@@ -390,7 +404,7 @@ def _signed() -> tuple[str, str]:
         by = getpass.getuser()
     except (KeyError, OSError):
         by = "unknown"
-    return _now().isoformat(timespec="seconds"), by
+    return clock.isoformat(timespec="seconds"), by
 
 
 def _now() -> datetime:

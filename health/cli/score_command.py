@@ -30,25 +30,28 @@ def run_score(
     log_json: bool,
     console: Console,
     clock: Callable[[], datetime],
+    timed: bool = True,
 ) -> None:
     """Score, say what happens on standard error, and print the summary.
 
     With `log_json` every line of standard error is a JSON object, a fault is one too, and no
-    summary is printed.
+    summary is printed. `timed` as in `score_run`.
 
     Raises
     ------
     HealthError
         As `score_run`; with `log_json` it has been told already, and SystemExit carries its code.
     """
+    now = clock()
     with _voice(clock, log_json=log_json) as voice:
         with _faults_in_the_log(voice, log_json=log_json):
-            loaded = load_config(config)
+            loaded = load_config(config, now=now)
             run = score_run(
                 loaded,
                 as_of,
                 replace=replace,
-                today=clock(),
+                today=now,
+                timed=timed,
                 wait=wait,
                 accepted=accepted,
                 features=features,
@@ -64,7 +67,7 @@ def run_score(
         _voice(clock, log_json=log_json) as voice,
         _faults_in_the_log(voice, log_json=log_json),
     ):
-        publication = publish_newest(loaded, at=clock())
+        publication = publish_newest(loaded, at=now)
     if not log_json:
         published(console, publication)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from health.cli.arguments import ConfigPath, RunOf
+from health.cli.arguments import ConfigPath, Now, RunOf
 
 
 def add_scorecard_commands(app: typer.Typer) -> None:
@@ -36,13 +36,13 @@ def portfolio(
     print_portfolio(_console(), read_portfolio(load_config(config), by, weight, as_of))
 
 
-def overrides(config: ConfigPath) -> None:
+def overrides(config: ConfigPath, now: Now = None) -> None:
     """Print who was right where people overrode the score: they, or the machine."""
     from health.cli.scorecard_console import print_verdicts
     from health.scoring.override_report import report_overrides
     from health.settings.config import load_config
 
-    print_verdicts(_console(), report_overrides(load_config(config)))
+    print_verdicts(_console(), report_overrides(load_config(config, now=now or _now())))
 
 
 def restate(
@@ -59,14 +59,20 @@ def restate(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Only runs from this date on."),
     ] = None,
+    now: Now = None,
 ) -> None:
     """Score the published dates again under another scorecard; what was published stays."""
     from health.cli.restate_console import print_restatement
     from health.restate.write import restate_history
     from health.settings.config import load_config
 
-    old, other = load_config(config), load_config(config, scorecard_of=new)
+    old = load_config(config, now=now or _now())
+    other = load_config(config, scorecard_of=new)
     print_restatement(_console(), *restate_history(old, other.score_settings, since))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _console() -> Console:

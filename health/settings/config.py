@@ -51,6 +51,9 @@ _NO_EFFECT_ON_VALUES: Any = {
     "data": {"memory_limit": True},
 }
 
+#: Filled in where the file is read.
+NOT_KEYS = frozenset({"base", "file", "now"})
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -128,6 +131,8 @@ class Config(Section):
         Folder of the file; every relative path starts here.
     file : Path
         The file itself.
+    now : datetime, optional
+        The clock of the run, UTC, as the command line read it: later rows are not data.
     """
 
     company: str = ""
@@ -166,6 +171,7 @@ class Config(Section):
 
     base: Path = Field(default=Path(), exclude=True)
     file: Path = Field(default=Path(), exclude=True)
+    now: datetime | None = Field(default=None, exclude=True)
 
     @field_validator("tables")
     @classmethod
@@ -266,7 +272,9 @@ class Config(Section):
         return self.plays.get(flag, built_in[flag])
 
 
-def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
+def load_config(
+    path: Path, *, scorecard_of: Path | None = None, now: datetime | None = None
+) -> Config:
     """Read and validate a configuration file.
 
     Parameters
@@ -276,6 +284,8 @@ def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
     scorecard_of : Path, optional
         Another one, of which the scorecard, the stages and the peer group are taken instead;
         what it does not set has its default, and anything else in it is not read.
+    now : datetime, optional
+        The clock of the run, UTC.
 
     Raises
     ------
@@ -293,7 +303,7 @@ def load_config(path: Path, *, scorecard_of: Path | None = None) -> Config:
     try:
         own = _custom_features(content, base)
         return Config.model_validate(
-            {**content, "base": base, "file": path}, context={CUSTOM_FEATURES: own}
+            {**content, "base": base, "file": path, "now": now}, context={CUSTOM_FEATURES: own}
         )
     except ValidationError as error:
         raise HealthError(
@@ -357,7 +367,7 @@ def _siblings(loc: tuple[int | str, ...]) -> list[str]:
         model = next(
             (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model
         )
-    return [name for name in model.model_fields if name not in {"base", "file"}]
+    return [name for name in model.model_fields if name not in NOT_KEYS]
 
 
 def _closest(name: str, known: Any) -> str:

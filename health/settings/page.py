@@ -15,7 +15,7 @@ from docstring_parser import DocstringStyle, parse
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from health.settings.config import Config
+from health.settings.config import NOT_KEYS, Config
 
 _INTRODUCTION = """# The settings
 Every key that `health.toml` may have, by section, with its type and its default. A key that is
@@ -27,8 +27,6 @@ test.
 """
 _HEAD = "| key | type | default | meaning |"
 _TOP = "Top level"
-#: Filled in where the file is read.
-_NOT_KEYS = {"base", "file"}
 #: Each section once, and where it stands first.
 Headings = Mapping[type[BaseModel], str]
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -52,7 +50,7 @@ def settings_page() -> str:
 
 
 def _keys(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
-    return [(n, f) for n, f in section.model_fields.items() if n not in _NOT_KEYS]
+    return [(n, f) for n, f in section.model_fields.items() if n not in NOT_KEYS]
 
 
 def _sections(section: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -71,6 +71,7 @@ def score_run(
     *,
     replace: bool,
     today: datetime,
+    timed: bool = True,
     wait: bool = False,
     accepted: Sequence[str] = (),
     features: Path | None = None,
@@ -88,6 +89,8 @@ def score_run(
         Score a date again; the old run is kept.
     today : datetime
         The time of the run, UTC.
+    timed : bool
+        Record in run.json how long the steps took. Without it the same run leaves the same bytes.
     wait : bool
         Where another run is at work, wait for its end instead of leaving.
     accepted : sequence of str
@@ -107,7 +110,9 @@ def score_run(
     with only_run(config.runs_dir, wait=wait, waiting=partial(voice.event, "waiting")):
         for text in clean_up(config.runs_dir):
             voice.event("cleaned_up", text)
-        run = _Batch(config, Steps(voice), today, replace, tuple(accepted), features).score(as_of)
+        run = _Batch(config, Steps(voice), today, timed, replace, tuple(accepted), features).score(
+            as_of
+        )
     tables = run.scored.scores, run.scored.flags
     send_alert(config.alerts, *tables, run.info, describe=partial(voice.event, "alert_failed"))
     return run
@@ -120,6 +125,7 @@ class _Batch:
     config: Config
     steps: Steps
     today: datetime
+    timed: bool
     replace: bool
     accepted: tuple[str, ...]
     features_file: Path | None
@@ -138,6 +144,10 @@ class _Batch:
             features = self._features(company, day)
         with disk_faults_reported(config.runs_dir), scratch_folder(config.runs_dir) as scratch:
             return self._score(company, day, version, features, scratch)
+
+    @property
+    def _seconds(self) -> dict[str, float]:
+        return self.steps.seconds if self.timed else {}
 
     def _features(self, company: Company, day: datetime) -> pd.DataFrame:
         if self.features_file is None:
@@ -172,7 +182,7 @@ class _Batch:
         with self.steps.step("look back"):
             actions = read_actions(tables, day)
             monitored = look_back(tables, earlier, config, day, actions)
-        info = _run_info(company, version, day, scored, found, self.steps, self.today)
+        info = _run_info(company, version, day, scored, found, self._seconds, self.today)
         info["warnings"] += monitored.warnings
         if not all(gate.passed for gate in found.gates):
             folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
@@ -187,7 +197,7 @@ class _Batch:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
                 _write_pages(folder, company, day, scored, info, earlier, monitored.table)
                 written.result()
-            info["finished"] = _later(self.today, self.steps)
+            info["finished"] = _later(self.today, self._seconds)
             content = json.dumps(redacted(info), indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(content + "\n", encoding="utf-8")
 
@@ -246,14 +256,15 @@ def _run_info(
     day: datetime,
     scored: ScoredRun,
     found: Inspection,
-    steps: Steps,
+    seconds: dict[str, float],
     today: datetime,
 ) -> dict[str, Any]:
     config, opened = company.config, company.opened
     return {
         "as_of": str(day.date()),
         "started": today.isoformat(timespec="seconds"),
-        "finished": _later(today, steps),
+        "finished": _later(today, seconds),
+        "now": (config.now or today).isoformat(timespec="seconds"),
         "company": config.company,
         "currency": config.currency,
         "business": lives_by(opened.tables).key,
@@ -272,13 +283,13 @@ def _run_info(
         + scored.warnings
         + found.warnings,
         "gates": [gate.to_dict() for gate in found.gates],
-        "timings": steps.seconds,
+        "timings": seconds,
         "evaluation": version.manifest["evaluation"],
         "drivers": version.manifest.get("drivers", []),
         "clv": {**config.clv.model_dump(), "currency": config.currency},
     }
 
 
-def _later(today: datetime, steps: Steps) -> str:
-    elapsed = timedelta(seconds=sum(steps.seconds.values()))
+def _later(today: datetime, seconds: Mapping[str, float]) -> str:
+    elapsed = timedelta(seconds=sum(seconds.values()))
     return (today + elapsed).isoformat(timespec="seconds")

@@ -65,7 +65,7 @@ def _hours(then: Then, account: str, name: str, days: float, until: float = 0) -
     for row in then.of("tickets", account):
         end = _TIMES[name](row)
         if end is not None and until < then.days_since(end) <= days:
-            hours.append(max((end - row["opened_at"]) / timedelta(hours=1), 0.0))
+            hours.append((end - row["opened_at"]) / timedelta(hours=1))
     return hours
 
 

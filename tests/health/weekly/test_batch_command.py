@@ -47,8 +47,9 @@ def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
     demo: Demo, company: Path
 ) -> None:
     runs = company.parent / "runs"
+    now = "2030-01-02T03:04:05"
     for arguments in ([], ["--replace"]):
-        done = call_health("score", company, *arguments)
+        done = call_health("score", company, "--now", now, *arguments)
         assert done.code == 0, done.err
     target = demo_last(company.parent)
     kept = runs / REPLACED / f"{target.name}.1"
@@ -57,6 +58,10 @@ def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
     for folder in (target, kept):
         again = _bytes(folder)
         assert [name for name in first if first[name] != again[name]] == []
+    # With the clock as an argument, that holds for run.json, too.
+    infos = [(folder / "run.json").read_bytes() for folder in (target, kept)]
+    assert infos[0] == infos[1]
+    assert json.loads(infos[0])["now"] == now
     refused = call_health("score", company)
     assert refused.code == 2
     assert "--replace" in refused.err
