@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from features.tables.folders import open_bytes
+from features.tables.relations import open_text
 
-def csv_fault(files: Sequence[Path], delimiter: str) -> str:
-    """Say what is wrong with the first broken line of CSV files; empty where nothing is found.
+_BY_SQL = "or read it by sql with read_csv(…, encoding = 'latin-1')"
+_AGAIN = "copy or export the file again"
+
+
+@dataclass(frozen=True)
+class CsvFault:
+    """What is wrong with a CSV file, with its line, and the remedy."""
+
+    what: str
+    fix: str
+
+
+def csv_fault(files: Sequence[Path], delimiter: str) -> CsvFault | None:
+    """Return the first fault of CSV files; None where none is found.
 
     Parameters
     ----------
@@ -19,33 +35,75 @@ def csv_fault(files: Sequence[Path], delimiter: str) -> str:
         What separates the values.
     """
     for file in files:
+        fault = _fault(file, delimiter)
+        if fault is not None:
+            what = f"{file.name} {fault.what}" if len(files) > 1 else fault.what
+            return CsvFault(what, fault.fix)
+    return None
+
+
+def _fault(file: Path, delimiter: str) -> CsvFault | None:
+    try:
+        return _broken_line(file, delimiter)
+    except UnicodeDecodeError:
+        what = f"is not UTF-8 text (line {_undecodable_line(file)})"
+        return CsvFault(what, f"save it as UTF-8, {_BY_SQL}")
+    except gzip.BadGzipFile:
+        fix = "compress it with gzip, or take .gz from its name"
+        return CsvFault("is not gzipped, as its name promises", fix)
+    except (EOFError, zlib.error):
+        return CsvFault("is truncated: its gzip stream breaks off", _AGAIN)
+    except OSError as error:
+        return CsvFault(f"cannot be read: {error.strerror}", "check the file and its permissions")
+
+
+def _broken_line(file: Path, delimiter: str) -> CsvFault | None:
+    """Return the first line that has a broken quote, or more or fewer values than the header."""
+    # Line ends of any kind are accepted, as they are when the file is read again.
+    with open_text(file) as lines:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        header, first = next(reader, []), reader.line_num + 1
         try:
-            fault = _ragged(file, delimiter)
-        except UnicodeDecodeError as error:
-            fault = f"is not UTF-8 text ({error.reason})"
-        except (csv.Error, OSError, EOFError) as error:
-            fault = str(error)
-        if fault:
-            return f"{file.name} {fault}" if len(files) > 1 else fault
-    return ""
+            for row in reader:
+                # A line without anything is skipped by the engine, too.
+                if row and len(row) != len(header):
+                    return _ragged(row, header, first, reader.line_num)
+                first = reader.line_num + 1
+        except csv.Error as error:
+            return _broken_quote(str(error), first, reader.line_num)
+    return None
 
 
-def _ragged(file: Path, delimiter: str) -> str:
-    reader = csv.reader(_lines(file), delimiter=delimiter)
-    header = next(reader, [])
-    for row in reader:
-        # A line without anything is skipped by the engine, too.
-        if row and len(row) != len(header):
-            result = f"has {len(row)} values in line {reader.line_num}, {len(header)} in its header"
-            return result + ("; is a quote left open?" if "\n" in "".join(row) else "")
-    return ""
+def _ragged(row: Sequence[str], header: Sequence[str], first: int, last: int) -> CsvFault:
+    what = f"has {len(row)} values in line {first}, {len(header)} in its header"
+    if last > first:
+        what += f"; a quoted value reaches from line {first} to {last}: is a quote left open?"
+    return CsvFault(what, "correct the line; a value that contains the separator is quoted")
 
 
-def _lines(file: Path) -> Iterator[str]:
-    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                error.reason = f"line {number}"
-                raise
+def _broken_quote(error: str, first: int, last: int) -> CsvFault | None:
+    if "unexpected end" in error:
+        return CsvFault(
+            f"has a quote that is opened in line {first} and never closed",
+            "close the quote, or double a quote that is part of a value",
+        )
+    if "expected after" in error:
+        where = f"lines {first} to {last}" if last > first else f"line {last}"
+        return CsvFault(
+            f"has a quote within a quoted value in {where}",
+            'double a quote that is part of a value: "a 5"" disk"',
+        )
+    return CsvFault(f"cannot be read in line {last} ({error})", "correct the line")
+
+
+def _undecodable_line(file: Path) -> int:
+    with open_bytes(file) as stream:
+        return next((n for n, line in enumerate(stream, 1) if not _is_utf8(line)), 0)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

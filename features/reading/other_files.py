@@ -19,7 +19,8 @@ import pyarrow as pa
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
-from features.tables.relations import Relation, closest
+from features.tables.folders import closest, data_files, ending_of, kind_of
+from features.tables.relations import Relation
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 _EXCEL_ENDINGS = (".xlsx", ".xlsm")
@@ -53,11 +54,14 @@ def other_relation(
         The file cannot be read, or has several tables of which none is named as the input table.
     """
     full = base / path
-    if files := _json_files(full):
-        return Relation(json_lines_sql(connection, files), path, False)
+    if any(kind_of(file) == "JSON" for file in (full.rglob("*") if full.is_dir() else [full])):
+        found = data_files(path, base)
+        if {kind_of(file) for file in found.files} != {"JSON"}:
+            return None
+        return Relation(json_lines_sql(connection, found.files), path, False, found=found)
     if not full.is_file():
         return None
-    ending = _ending(full)
+    ending = ending_of(full)
     if ending in _EXCEL_ENDINGS:
         rows = _of_excel(full, table)
     elif ending in _SQLITE_ENDINGS:
@@ -107,28 +111,6 @@ def json_lines_sql(connection: duckdb.DuckDBPyConnection, files: Sequence[Path])
 
 def _json_path(key: str) -> str:
     return "$." + json.dumps(key, ensure_ascii=False)
-
-
-def _json_files(full: Path) -> list[Path]:
-    """Return a file of JSON, or the files of a folder that has nothing else."""
-    if full.is_file():
-        return [full] if _ending(full) in JSON_ENDINGS else []
-    if not full.is_dir():
-        return []
-    files = sorted(
-        file
-        for file in full.rglob("*")
-        if file.is_file()
-        and not any(part.startswith((".", "_")) for part in file.relative_to(full).parts)
-    )
-    return files if files and all(_ending(file) in JSON_ENDINGS for file in files) else []
-
-
-def _ending(file: Path) -> str:
-    endings = [ending.lower() for ending in file.suffixes]
-    if endings and endings[-1] == ".gz":
-        endings.pop()
-    return endings[-1] if endings else ""
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from features.tables import spark
 from features.tables.casting import quoted
 from features.tables.connection import MEMORY_LIMIT, connect, with_own_connection
 from features.tables.currencies import Currencies
+from features.tables.folders import closest
 from features.tables.opened import Tables
-from features.tables.relations import PlainFiles, closest
+from features.tables.relations import PlainFiles
 from features.tables.schema import TABLES
 from features.windows.parallel import run_parallel
 

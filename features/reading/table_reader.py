@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from features.checks import findings as checks
 from features.errors import Finding, HealthError
+from features.reading import files
 from features.reading.clean_columns import clean_types
-from features.reading.csv_faults import csv_fault
+from features.reading.csv_faults import CsvFault, csv_fault
 from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
 from features.rollups.usage_files import UsageParts, parts_of, rows_of
 from features.tables.casting import clean, is_clean, quoted
-from features.tables.connection import database_of, first_line, internal_name
+from features.tables.connection import database_of, first_line, internal_name, position_in_query
 from features.tables.currencies import Currencies
+from features.tables.folders import closest, partition_of
 from features.tables.relations import (
     EmptyFileError,
     PlainFiles,
     Relation,
-    closest,
+    as_utf8,
     file_relation,
     parquet_sql,
     query_relation,
@@ -61,21 +65,47 @@ def read_table(
     UsageParts or None
         The files of a large usage table, where roll-ups of them are kept.
     """
-    try:
-        relation = _relation(connection, table.name, source, base)
-    except HealthError as error:
-        code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
-        found = [Finding("error", code, source.label, table.name, "", error.what, fix=error.fix)]
+    with TemporaryDirectory(prefix="customer-health-") as scratch:
+        try:
+            relation = as_utf8(
+                _relation(connection, table.name, source, base), Path(scratch) / "utf8"
+            )
+        except HealthError as error:
+            code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
+            place = (source.label, table.name, "")
+            return None, [Finding("error", code, *place, error.what, fix=error.fix)], None
+        try:
+            return _opened(connection, table, source, relation, kept, currencies)
+        except duckdb.Error as error:
+            fault = csv_fault(relation.csv, relation.delimiter)
+            if relation.csv and fault is None:
+                # Its lines end in several ways, which the engine does not accept.
+                with suppress(duckdb.Error):
+                    plain = as_utf8(relation, Path(scratch) / "lines", every=True)
+                    return _opened(connection, table, source, plain, kept, currencies)
+            return None, [_unreadable(connection, table, source, relation, error, fault)], None
+
+
+def _opened(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    source: TableSource,
+    relation: Relation,
+    kept: Kept | None,
+    currencies: Currencies,
+) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
+    # A query is described as it is: within another one, a name given twice is made unique.
+    rows = relation.sql if source.sql else f"(SELECT * FROM {relation.sql})"
+    described = connection.execute(f"DESCRIBE {rows}").fetchall()
+    names = [str(row[0]) for row in described]
+    present = {str(row[0]): str(row[1]) for row in described}
+    mapped, found = _map_columns(table, source, relation.label, present)
+    found += files.repeated_columns(table, relation, mapped, names)
+    if found:
         return None, found, None
-    try:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {relation.sql}").fetchall()
-        present = {str(row[0]): str(row[1]) for row in described}
-        mapped, found = _map_columns(table, source, relation.label, present)
-        if found:
-            return None, found, None
-        return _read(connection, table, relation, mapped, present, kept, currencies)
-    except duckdb.Error as error:
-        return None, [_unreadable(connection, table, source, relation, error)], None
+    noted = files.notes_on_files(table, relation, mapped)
+    opened, found, parts = _read(connection, table, relation, mapped, present, kept, currencies)
+    return opened, noted + found, parts
 
 
 def _relation(
@@ -182,7 +212,11 @@ def _plain(
     """Return the files where no value needs mending, so that any engine may read them."""
     sound = all(is_clean(kind) or kind == "BOOLEAN" for kind in types.values())
     names = {column.name: name for column, name in mapped.items()}
-    return PlainFiles(relation.parquet, names) if relation.parquet and sound else None
+    if not (relation.parquet and sound):
+        return None
+    # Another engine would not look for a column in the names of folders.
+    in_folders = set().union(*(partition_of(file) for file in relation.parquet))
+    return None if in_folders & set(names.values()) else PlainFiles(relation.parquet, names)
 
 
 def _map_columns(
@@ -219,22 +253,21 @@ def _unreadable(
     source: TableSource,
     relation: Relation,
     error: duckdb.Error,
+    fault: CsvFault | None,
 ) -> Finding:
-    """Turn the engine's own words into a finding."""
+    """Return the finding on a table that the engine cannot read."""
 
     def found(what: str, fix: str, code: str = "unreadable") -> Finding:
         return Finding("error", code, relation.label, table.name, "", what, fix=fix)
 
-    fault = csv_fault(relation.csv, relation.delimiter)
-    if "UTF-8" in fault:
-        fix = "save it as UTF-8, or read it by sql with read_csv(…, encoding = 'latin-1')"
-        return found(fault, fix)
-    if fault:
-        fix = "mend the line; a value that holds the separator stands in double quotes"
-        return found(fault, fix)
+    if fault is not None:
+        return found(fault.what, fault.fix)
     if source.table is not None and isinstance(error, duckdb.CatalogException):
         names = [str(row[0]) for row in connection.execute("SHOW TABLES").fetchall()]
         fix = closest(source.table, names, noun="the database of data.url holds")
         return found("there is no such table in the database", fix, "file_missing")
-    fix = "mend the query" if source.sql else "check that the file is whole"
-    return found(f"cannot be read: {first_line(error)}", fix)
+    what = f"cannot be read: {first_line(error)}"
+    if source.sql:
+        # The query follows the bracket it is put in.
+        return found(what + position_in_query(error, lines_before=1), "correct the query")
+    return found(what, "check that the file is complete; copy or export it again")

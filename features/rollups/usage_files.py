@@ -26,6 +26,7 @@ from features.rollups.running_totals import (
 )
 from features.rollups.usage_rollup import Roll, collected, prepared
 from features.tables.casting import cast_sql, quoted
+from features.tables.folders import partition_of
 from features.tables.relations import Relation, parquet_sql
 from features.tables.schema import TABLES
 from features.windows.day_rows import AFTER_ALL_DAYS, BEFORE_ALL_DAYS, day_of
@@ -298,7 +299,11 @@ class UsageParts:
 
 
 def _answers_key(source: str, name: str) -> str:
-    return hashlib.sha256(f"{name} of {source}".encode()).hexdigest()[:32]
+    return _hash(f"{name} of {source}")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _last(days: pa.Table) -> datetime | None:
@@ -317,6 +322,8 @@ def parts_of(
     folder: Path,
 ) -> UsageParts | None:
     """Return the parts of a usage table that is scanned where it lies.
+
+    A file is known by its content and by the values in the names of its folders.
 
     Parameters
     ----------
@@ -342,7 +349,9 @@ def parts_of(
     definition = json.dumps([*code, *((name, names[name], types[name]) for name in sorted(names))])
     cache = RollupCache(folder)
     keys = {
-        file: hashlib.sha256(f"{content} {definition}".encode()).hexdigest()[:32]
+        file: hashlib.sha256(f"{content} {partition_of(file)} {definition}".encode()).hexdigest()[
+            :32
+        ]
         for file, content in cache.contents(relation.parquet).items()
     }
     return UsageParts(cache, relation.label, keys, connection, rows_of(names, types))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,6 +119,24 @@ def _database_file(url: str, rest: str, base: Path) -> Path:
             fix=f"give a path that starts at {base}, or an absolute one after duckdb://",
         )
     return file
+
+
+def position_in_query(error: duckdb.Error, *, lines_before: int = 0) -> str:
+    """Return the line of a query that the engine marks and the caret under it; empty without one.
+
+    Parameters
+    ----------
+    error : duckdb.Error
+        What the engine raised.
+    lines_before : int
+        Lines that were put before the user's own.
+    """
+    found = re.search(r"^LINE (\d+): ([^\n]*)\n( *)(\^)", str(error), re.MULTILINE)
+    if found is None or int(found[1]) <= lines_before:
+        return ""
+    head = f"line {int(found[1]) - lines_before}: "
+    place = len(found[3]) - len(f"LINE {found[1]}: ")
+    return f"\n    {head}{found[2]}\n    {' ' * (len(head) + place)}^"
 
 
 def first_line(error: duckdb.Error) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
+import codecs
+import csv
 import gzip
+import io
 import re
+import shutil
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,9 +21,9 @@ import pyarrow.parquet as pq
 
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
+from features.tables.folders import DataFiles, data_files, kind_of, open_bytes, partition_of
 
 _HEAD_BYTES = 100_000
-_TEXT = {".csv", ".tsv", ".txt"}
 #: Parquet up to this size is read once, into the engine; what is larger stays where it is: few
 #: of its columns are read more than once or twice.
 LAZY_FROM_BYTES = 4 * 2**20
@@ -27,10 +32,15 @@ LAZY_FROM_BYTES = 4 * 2**20
 # that every bad value can be counted; the cast is ours.
 _CSV_OPTIONS = (
     "all_varchar = true, header = true, skip = 0, union_by_name = true, "
-    "quote = '\"', escape = '\"', comment = ''"
+    "quote = '\"', escape = '\"', comment = '', hive_types_autocast = false"
 )
+# A value in a folder's name is text: 007 is no 7, and one file's values are typed as all are.
+_AS_TEXT = "hive_types_autocast = false"
 _READER = re.compile(r"(read_\w+|\w+_scan|glob|sniff_csv)", re.IGNORECASE)
 _FILE_ENDING = re.compile(r"\.(csv|tsv|txt|json|parquet)(\.\w+)?$", re.IGNORECASE)
+
+
+_NO_FILES = DataFiles(())
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,8 @@ class Relation:
         Whether some columns can be read without the others, so that no copy of all is needed.
     is_uniform : bool
         Whether its files are known to have the same columns, all of them.
+    found : DataFiles
+        The files it reads, and those of their folder that it does not.
     """
 
     sql: str
@@ -65,6 +77,19 @@ class Relation:
     parquet: tuple[Path, ...] = ()
     is_columnar: bool = False
     is_uniform: bool = False
+    found: DataFiles = _NO_FILES
+
+    def columns_by_file(self) -> dict[Path, list[str]]:
+        """Return the columns of each file, those that its folders' names give included.
+
+        A file that cannot be read is left out.
+        """
+        result = {}
+        for file in self.found.files:
+            with suppress(pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error):
+                own = csv_header(file, self.delimiter) if self.csv else pq.read_schema(file).names
+                result[file] = [*own, *(key for key in partition_of(file) if key not in own)]
+        return result
 
 
 @dataclass(frozen=True)
@@ -83,8 +108,9 @@ def file_relation(path: str, base: Path) -> Relation:
     HealthError
         There is no such file, the folder holds no data or a mixture, or the file is empty.
     """
-    files = _files(path, base)
-    kinds = {_kind(file) for file in files}
+    found = data_files(path, base)
+    files = found.files
+    kinds = {kind_of(file) for file in files}
     if len(kinds) > 1:
         raise HealthError(
             f"holds a mixture of {' and '.join(sorted(kinds))}",
@@ -93,28 +119,12 @@ def file_relation(path: str, base: Path) -> Relation:
     size = sum(file.stat().st_size for file in files)
     if kinds == {"Parquet"}:
         lazy, uniform = size > LAZY_FROM_BYTES, _have_same_columns(files)
-        sql, scanned = parquet_sql(files, uniform=uniform), tuple(files) if lazy else ()
-        return Relation(sql, path, lazy, parquet=scanned, is_columnar=True, is_uniform=uniform)
+        sql, scanned = parquet_sql(files, uniform=uniform), files if lazy else ()
+        return Relation(
+            sql, path, lazy, parquet=scanned, is_columnar=True, is_uniform=uniform, found=found
+        )
     sign = _common_delimiter(files)
-    return Relation(csv_sql(files), path, False, tuple(files), sign)
-
-
-def csv_sql(files: Sequence[Path]) -> str:
-    """Return the SQL that reads CSV files as one table of texts.
-
-    Raises
-    ------
-    EmptyFileError
-        None of them has a single character.
-    """
-    sign = _common_delimiter(files)
-    return f"read_csv({_listed(files)}, delim = {literal(sign)}, {_CSV_OPTIONS})"
-
-
-def _common_delimiter(files: Sequence[Path]) -> str:
-    if not any(_has_text(file) for file in files):
-        raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
-    return _delimiter(next(file for file in files if _has_text(file)))
+    return Relation(csv_sql(files, sign), path, False, files, sign, found=found)
 
 
 def parquet_sql(files: Iterable[Path], *, uniform: bool) -> str:
@@ -124,7 +134,7 @@ def parquet_sql(files: Iterable[Path], *, uniform: bool) -> str:
     look up in each file before it begins.
     """
     by_name = "" if uniform else ", union_by_name = true"
-    return f"read_parquet({_listed(files)}{by_name})"
+    return f"read_parquet({_listed(files)}{by_name}, {_AS_TEXT})"
 
 
 def _have_same_columns(files: Sequence[Path]) -> bool:
@@ -171,65 +181,101 @@ def query_relation(sql: str, base: Path) -> Relation:
     return Relation(f"(\n{text}\n)", f"sql ({names})" if names else "sql", False)
 
 
-def closest(name: str, options: Iterable[str], *, noun: str = "there are") -> str:
-    """Say which of the options is meant, where one is close, and list them all."""
-    listed = list(options)
-    folded = {option.strip().casefold(): option for option in reversed(listed)}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    all_of_them = f"{noun} {', '.join(listed) or 'none'}"
-    return f"did you mean {folded[close[0]]!r}? {all_of_them}" if close else all_of_them
-
-
-def _files(path: str, base: Path) -> list[Path]:
-    full = base / path
-    if full.is_file():
-        if _kind(full) == "other":
-            fix = "convert it; a DuckDB file goes into data.url, with table = its table here"
-            raise HealthError(f"{full.name} is neither CSV nor Parquet", fix=fix)
-        return [full]
-    if not full.is_dir():
-        present = sorted(p.name for p in full.parent.iterdir()) if full.parent.is_dir() else []
-        noun = "the folder holds" if present else f"paths start at {base}; there are"
-        fix = closest(full.name, present, noun=noun)
-        raise HealthError("there is no such file or folder", fix=fix)
-    files = sorted(f for f in full.rglob("*") if f.is_file() and not _is_hidden(f, full))
-    data = [f for f in files if _kind(f) != "other"]
-    if not data:
-        raise HealthError(
-            "the folder holds no CSV and no Parquet file", fix="name another folder or a file"
-        )
-    return data
-
-
-def _is_hidden(file: Path, folder: Path) -> bool:
-    """Tell what Spark and others leave beside the data: _SUCCESS, .crc and the like."""
-    return any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
-
-
-def _kind(file: Path) -> str:
-    endings = [ending.lower() for ending in file.suffixes]
-    if endings and endings[-1] == ".gz":
-        endings.pop()
-    ending = endings[-1] if endings else ""
-    return "Parquet" if ending in {".parquet", ".pq"} else "CSV" if ending in _TEXT else "other"
-
-
 def _has_text(file: Path) -> bool:
-    return bool(_head(file).removeprefix(b"\xef\xbb\xbf").strip())
+    return bool(_text_head(file).strip())
 
 
 def _delimiter(file: Path) -> str:
     """Return what separates the names in a CSV file's first line; a comma where nothing does."""
-    names = re.sub(rb'"[^"]*"', b"", _head(file).lstrip().partition(b"\n")[0])
-    return max(",;\t|", key=lambda sign: names.count(sign.encode()))
+    names = re.sub(r'"[^"]*"', "", _text_head(file).lstrip().partition("\n")[0])
+    return max(",;\t|", key=names.count)
 
 
-def _head(file: Path) -> bytes:
-    if file.suffix.lower() == ".gz":
-        with gzip.open(file) as stream:
-            return stream.read(_HEAD_BYTES)
-    with file.open("rb") as stream:
-        return stream.read(_HEAD_BYTES)
+def open_text(file: Path) -> io.TextIOWrapper:
+    """Open a text file for reading its lines: gzipped or not, UTF-8 or -16, any line ends."""
+    return io.TextIOWrapper(open_bytes(file), encoding=encoding_of(file), newline=None)
+
+
+def csv_header(file: Path, delimiter: str) -> list[str]:
+    """Return the column names in the first line of a CSV file."""
+    text = _text_head(file).lstrip()
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+
+
+def _text_head(file: Path) -> str:
+    return _head(file).decode(encoding_of(file), errors="ignore")
+
+
+def encoding_of(file: Path) -> str:
+    """Return the encoding of a CSV file: UTF-16 where it starts with that byte order mark."""
+    is_utf16 = _head(file, 2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return "utf-16" if is_utf16 else "utf-8-sig"
+
+
+def as_utf8(relation: Relation, folder: Path, *, every: bool = False) -> Relation:
+    """Return a relation of CSV files with those in UTF-16 rewritten as UTF-8 with plain line ends.
+
+    Parameters
+    ----------
+    relation : Relation
+        Rows of CSV files.
+    folder : Path
+        Where the copies go; they are needed until the rows are read.
+    every : bool
+        Rewrite every file, e.g. because lines end in several ways.
+    """
+    changed = [f for f in relation.csv if every or encoding_of(f) == "utf-16"]
+    if not changed:
+        return relation
+    copies = {file: _copy(file, folder / str(n)) for n, file in enumerate(changed)}
+    files = tuple(copies.get(file, file) for file in relation.csv)
+    sql = csv_sql(files, relation.delimiter)
+    return replace(relation, sql=sql, csv=files, found=replace(relation.found, files=files))
+
+
+def _copy(file: Path, folder: Path) -> Path:
+    """Copy a CSV file with plain line ends; folders named after values stay."""
+    partition = (f"{key}={value}" for key, value in partition_of(file).items())
+    target = folder.joinpath(*partition, file.name.removesuffix(".gz"))
+    target.parent.mkdir(parents=True)
+    with (
+        open_text(file) as source,
+        target.open("w", encoding="utf-8", newline="\n") as copy,
+    ):
+        shutil.copyfileobj(source, copy)
+    return target
+
+
+def csv_sql(files: Sequence[Path], delimiter: str = "") -> str:
+    """Return the SQL that reads CSV files as one table of texts.
+
+    Raises
+    ------
+    EmptyFileError
+        None of them has a single character.
+    """
+    sign = delimiter or _common_delimiter(files)
+    return f"read_csv({_listed(files)}, delim = {literal(sign)}, {_CSV_OPTIONS})"
+
+
+def _common_delimiter(files: Sequence[Path]) -> str:
+    first = next((file for file in files if _has_text(file)), None)
+    if first is None:
+        raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)
+    return _delimiter(first)
+
+
+def _head(file: Path, size: int = _HEAD_BYTES) -> bytes:
+    try:
+        with open_bytes(file) as stream:
+            return stream.read(size)
+    except gzip.BadGzipFile:
+        fix = "compress it with gzip, or take .gz from its name"
+        raise HealthError(f"{file.name} is not gzipped, as its name promises", fix=fix) from None
+    except (EOFError, zlib.error):
+        fix = "copy or export the file again"
+        what = f"{file.name} is truncated: its gzip stream breaks off"
+        raise HealthError(what, fix=fix) from None
 
 
 def _no_glob(file: Path) -> str:

@@ -13,7 +13,8 @@ from features.errors import HealthError
 from features.reading.table_source import TableSource
 from features.tables.casting import quoted
 from features.tables.connection import first_line, internal_name
-from features.tables.relations import closest, query_relation
+from features.tables.folders import closest
+from features.tables.relations import query_relation
 from health.settings.sources import SharedConfig, SourceConfig, TableConfig
 from health.sources.databases import Database, engine_types, open_database
 from health.sources.inventory import FoundTable, tables_in_folder

@@ -192,7 +192,7 @@ def test_folders_that_are_no_tables(tmp_path: Path) -> None:
     sources = _company(tmp_path)
     (tmp_path / "usage").mkdir()
     error = _refusal(tmp_path, {**sources, "usage": TableSource(path="usage")})
-    assert "holds no CSV and no Parquet" in str(error)
+    assert "contains no CSV, Parquet or JSON" in str(error)
     (tmp_path / "usage" / "a.csv").write_text("a\n1\n")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "usage" / "b.parquet")
     error = _refusal(tmp_path, {**sources, "usage": TableSource(path="usage")})

@@ -1,0 +1,190 @@
+"""Files of a folder: nothing is skipped silently, and equal content counts once."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features.errors import Finding, HealthError
+from features.reading.table_source import TableSource
+from features.tables import relations as relations_module
+from features.tables.folders import data_files, partition_of
+from tests.features.small_company import opened, refused, rows, write
+
+END = datetime(2026, 1, 1)
+HEAD = "account_id,event,occurred_at,user_id\n"
+
+
+def month(number: int, user: str = "u1") -> str:
+    days = (f"00{1 + day % 3},login,2025-{number:02d}-0{day} 09:3{day},{user}\n" for day in (1, 2))
+    return HEAD + "".join(days)
+
+
+def usage(folder: Path, **files: str | bytes) -> Path:
+    (folder / "usage").mkdir(parents=True)
+    for name, text in files.items():
+        file = folder / "usage" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder / "usage"
+
+
+def notes(folder: Path) -> tuple[int, dict[str, Finding]]:
+    """Return the rows of usage that are read and the warnings about it, by code."""
+    sources = {**write(folder), "usage": TableSource(path="usage")}
+    result = opened(folder, sources, observed_until=END)
+    found = {f.code: f for f in result.findings if f.table == "usage"}
+    return len(rows(result, "usage")), found
+
+
+def test_a_month_downloaded_twice_counts_once(tmp_path: Path) -> None:
+    files = {"2025-05.csv": month(5), "2025-06.csv": month(6), "2025-05 (1).csv": month(5)}
+    usage(tmp_path, **files)
+    count, found = notes(tmp_path)
+    assert count == 4
+    assert found.keys() == {"duplicate_file"}
+    assert "1 files repeat" in found["duplicate_file"].what
+    assert "2025-05 (1).csv (as 2025-05.csv)" in found["duplicate_file"].what
+
+
+def test_a_folder_copied_and_a_file_unpacked_count_once(tmp_path: Path) -> None:
+    packed = gzip.compress(month(6).encode())
+    names = {"a/5.csv": month(5), "a copy/5.csv": month(5), "6.csv": month(6), "6.csv.gz": packed}
+    usage(tmp_path, **names)
+    count, found = notes(tmp_path)
+    assert count == 4
+    assert "6.csv.gz (as 6.csv)" in found["duplicate_file"].what
+    assert "a copy/5.csv (as a/5.csv)" in found["duplicate_file"].what
+
+
+@pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
+def test_equal_files_of_two_days_in_folder_names_are_two_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
+) -> None:
+    monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", lazy_from)
+    frame = pd.DataFrame({"event": ["login"], "user_id": ["u"]})
+    for day in ("2025-05-01", "2025-05-02"):
+        for account in ("001", "002"):
+            place = tmp_path / "usage" / f"dt={day}" / f"account_id={account}"
+            place.mkdir(parents=True)
+            frame.to_parquet(place / "part-0.parquet", index=False)
+    source = TableSource(path="usage", columns={"occurred_at": "dt"})
+    for _ in range(2):  # the second time from kept roll-ups
+        result = opened(
+            tmp_path, {**write(tmp_path), "usage": source}, observed_until=END, rollups=Path("kept")
+        )
+        found = rows(result, "usage")
+        assert found["account_id"].tolist() == ["001", "001", "002", "002"]
+        assert sorted(found["occurred_at"].dt.day) == [1, 1, 2, 2]
+        assert "usage" not in {f.table for f in result.findings}
+        assert "usage" not in result.plain
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    place = usage(
+        tmp_path,
+        **{
+            "5.csv": month(5),
+            "_old/4.csv": month(4),
+            "3.parquet.zst": "x",
+            "notes.md": "x",
+            "_SUCCESS": "",
+            ".5.csv.crc": "x",
+            ".DS_Store": "x",
+        },
+    )
+    (place / "again").symlink_to(place)
+    count, found = notes(tmp_path)
+    assert count == 2
+    what = found["skipped_files"].what
+    assert "4 files" in what
+    skipped = data_files("usage", tmp_path).skipped
+    assert [name.partition(" ")[0] for name in skipped] == [
+        "3.parquet.zst", "_old/4.csv", "again", "notes.md",
+    ]  # fmt: skip
+    assert "3.parquet.zst, _old/4.csv" in what
+
+
+def test_linked_folders_are_read_and_dead_links_are_refused(tmp_path: Path) -> None:
+    place = usage(tmp_path, **{"5.csv": month(5)})
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "4.csv").write_text(month(4))
+    (place / "archive").symlink_to(tmp_path / "archive")
+    assert notes(tmp_path) == (4, {})
+    (place / "6.csv").symlink_to(tmp_path / "gone.csv")
+    (finding,) = refused(tmp_path, {**write(tmp_path), "usage": TableSource(path="usage")})
+    assert "6.csv" in finding.what
+    assert "1 of its entries" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [
+        ("usage/_delta_log/0.json", "Delta"),
+        ("usage/eu/_delta_log/0.json", "Delta"),
+        ("usage/metadata/v1.metadata.json", "Iceberg"),
+        ("usage/.hoodie/hoodie.properties", "Hudi"),
+    ],
+)
+def test_table_formats_are_recognised(tmp_path: Path, marker: str, name: str) -> None:
+    usage(tmp_path, **{"eu/part-0.csv": month(5)})
+    (tmp_path / marker).parent.mkdir(parents=True)
+    (tmp_path / marker).write_text("{}")
+    with pytest.raises(HealthError, match=name) as caught:
+        data_files("usage", tmp_path)
+    assert "Parquet" in caught.value.fix
+    inner = tmp_path / "usage" / "data"
+    inner.mkdir()
+    (inner / "1.csv").write_text(month(5))
+    if marker.count("/") == 2:
+        with pytest.raises(HealthError, match=name):
+            data_files("usage/data", tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_column_that_some_files_lack_is_named_with_the_files(tmp_path: Path, ending: str) -> None:
+    place = usage(tmp_path)
+    for number in (3, 4, 5, 6):
+        frame = pd.read_csv(pd.io.common.StringIO(month(number)), dtype=str)
+        if number > 4:
+            frame = frame.rename(columns={"user_id": "userId"})
+        if ending == "csv":
+            frame.to_csv(place / f"2025-0{number}.csv", index=False)
+        else:
+            frame.to_parquet(place / f"2025-0{number}.parquet", index=False)
+    count, found = notes(tmp_path)
+    assert count == 8
+    assert found["column_lacking"].column == "user_id"
+    what = found["column_lacking"].what
+    assert "2 of 4 files" in what
+    assert f"2025-05.{ending}, 2025-06.{ending}" in what
+    assert "userId" in what
+
+
+@pytest.mark.parametrize("twice", ["mrr", "MRR"])
+def test_a_column_name_that_appears_twice_is_refused(tmp_path: Path, twice: str) -> None:
+    head = f"account_id,product,started_at,ended_at,mrr,{twice}\n"
+    sources = write(tmp_path, subscriptions=head + "001,crm,2025-01-01,,100,200\n")
+    (finding,) = refused(tmp_path, sources)
+    assert (finding.code, finding.column) == ("repeated_column", "mrr")
+    assert "2 times" in finding.what
+    sql = f"select * exclude ({twice}), 1 as {twice}, 2 as mrr from (select 1 as {twice}, '001' as "
+    sql += "account_id, 'crm' as product, date '2025-01-01' as started_at, null as ended_at)"
+    sources["subscriptions"] = TableSource(sql=sql)
+    (finding,) = refused(tmp_path, sources)
+    assert (finding.code, finding.column) == ("repeated_column", "mrr")
+
+
+def test_a_name_that_is_not_read_may_appear_twice(tmp_path: Path) -> None:
+    head = "account_id,product,started_at,ended_at,mrr,note,note,,\n"
+    sources = write(tmp_path, subscriptions=head + "001,crm,2025-01-01,,100,a,b,,\n")
+    assert len(rows(opened(tmp_path, sources), "subscriptions")) == 1
+
+
+def test_values_in_folder_names() -> None:
+    file = Path("usage/dt=2025-01-01/region=a=b/part=0.csv")
+    assert partition_of(file) == {"dt": "2025-01-01", "region": "a=b"}
