@@ -478,9 +478,11 @@ def _error_page(app: App, request: Request, error: Exception) -> Response:
     response = asked.page("error.html.j2", status=status, title=title, what=what, fix=fix)
     if asked.htmx:
         # htmx shows an error in the place kept for it, and leaves the rest of the page alone.
-        response = asked.page("error_part.html.j2", status=status, what=what, fix=fix)
+        shown = 200 if isinstance(error, EntryError) else status
+        response = asked.page("error_part.html.j2", status=shown, what=what, fix=fix)
         response.headers["hx-retarget"] = "#notice"
         response.headers["hx-reswap"] = "innerHTML"
+        response.headers["hx-reselect"] = ".warn"
     return response
 
 

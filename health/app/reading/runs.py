@@ -185,7 +185,7 @@ class Run:
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             finally:
                 cursor.close()
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
+        except duckdb.Error as error:
             raise self._broken(str(error).splitlines()[0]) from None
 
     def _broken(self, what: str) -> HealthError:

@@ -33,6 +33,8 @@ class Inert(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = dict(attrs)
         self.faults += [name for name in names if name.startswith("on") or name == "style"]
+        # An attribute that was escaped together with its quotes.
+        self.faults += [name for name, value in attrs if value and value.startswith('"')]
         if tag == "script" and not (names.get("src") or "").startswith("/static/"):
             self.faults.append("script")
         target = names.get("href") or names.get("src") or names.get("action") or "/"

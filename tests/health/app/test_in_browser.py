@@ -1,0 +1,251 @@
+"""Every page in a real browser, at three widths: no error, no violation, usable by keyboard."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from health.app.database.engine import open_database
+from tests.health.app.company import NOW, OWN, build_app, write_runs
+from tests.health.sample_run import HOSTILE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+WIDTHS = (390, 900, 1400)
+PAGES = (
+    "/",
+    "/accounts",
+    f"/accounts/{OWN}",
+    f"/accounts/{OWN}/brief",
+    "/renewals",
+    "/team",
+    "/expansion",
+    "/trust",
+    "/scorecard",
+    "/users",
+    "/profile",
+    "/nothing-here",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's chromium"),
+    # playwright 1.65: closing its transport leaves a socket to the collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@dataclass
+class Watch:
+    """What a page did that it should not have done."""
+
+    address: str
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def of(self, page: Page) -> Page:
+        page.on("request", lambda asked: self.requests.append(asked.url))
+        page.on("console", lambda said: said.type == "error" and self.errors.append(said.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        return page
+
+    def check(self) -> None:
+        # The one page that is asked for and is not there says so on the console.
+        assert [e for e in self.errors if "404" not in e] == []
+        assert [url for url in self.requests if not url.startswith(self.address)] == []
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an app that one person uses on this machine."""
+    folder = tmp_path_factory.mktemp("served")
+    database = open_database(f"sqlite:///{folder / 'app.sqlite'}", now=NOW)
+    runs = write_runs(folder / "runs")
+    app = build_app(database, runs, folder, sign_in="none", capacity=8)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app.asgi, log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page of 1400 px that is watched."""
+    watch = Watch(address)
+    page = watch.of(browser.new_page(viewport={"width": 1400, "height": 900}))
+    yield page
+    page.close()
+    watch.check()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_at_every_width(browser: Browser, address: str, width: int) -> None:
+    watch = Watch(address)
+    page = watch.of(browser.new_page(viewport={"width": width, "height": 900}))
+    faults = {}
+    for path in PAGES:
+        page.goto(address + path)
+        over = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        serious = serious_findings(page)
+        if over > 0 or serious:
+            faults[path] = (over, serious)
+    page.close()
+    assert faults == {}
+    watch.check()
+
+
+def serious_findings(page: Page) -> dict[str, list[str]]:
+    found = Axe().run(page).response["violations"]
+    return {
+        rule["id"]: [node["html"][:160] for node in rule["nodes"][:3]]
+        for rule in found
+        if rule["impact"] in {"serious", "critical"}
+    }
+
+
+def press_to(page: Page, target: Locator, *, most: int = 200) -> None:
+    """Move the focus by Tab until it is on an element."""
+    wanted = target.element_handle()
+    for _ in range(most):
+        if page.evaluate("wanted => document.activeElement === wanted", wanted):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("the element cannot be reached by Tab")
+
+
+def test_a_row_is_worked_and_undone_by_keyboard(page: Page, address: str) -> None:
+    page.goto(address)
+    rows = page.locator("article.week")
+    before = rows.count()
+    name = rows.first.locator("h3 bdi").inner_text()
+    press_to(page, rows.first.locator("button", has_text="Called"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notice")
+    assert page.locator("article.week").count() == before - 1
+    # The focus is on the way back, and takes it.
+    assert page.evaluate("document.activeElement.textContent") == "Undo"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notice >> text=Undone")
+    assert page.locator("article.week").count() == before
+    assert page.locator("article.week h3 bdi").first.inner_text() == name
+
+
+def test_a_row_is_set_aside_and_a_note_is_written(page: Page, address: str) -> None:
+    page.goto(address)
+    row = page.locator("article.week").nth(1)
+    press_to(page, row.locator("summary", has_text="Not now until"))
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    button = row.locator("button", has_text="Set aside")
+    press_to(page, button, most=8)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notice >> text=Not now until")
+    row = page.locator("article.week").first
+    row.locator("summary", has_text="Note").click()
+    row.locator("textarea").fill(HOSTILE[0])
+    row.locator("button", has_text="Save note").click()
+    page.wait_for_selector(".notice >> text=Note saved")
+    assert HOSTILE[0] in page.locator("article.week").first.inner_text()
+
+
+def test_the_search_narrows_while_typing_and_leaves_the_address_alone(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/accounts")
+    search = page.locator("input[type=search]")
+    search.press_sequentially("W" * 8)
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    assert page.url == f"{address}/accounts"
+    assert search.evaluate("field => field === document.activeElement")
+    search.fill("no such account")
+    page.wait_for_selector("#results >> text=No account matches")
+
+
+def test_a_view_is_saved_and_opened(page: Page, address: str) -> None:
+    page.goto(f"{address}/accounts")
+    page.locator("select[name=band]").select_option("red")
+    page.locator("summary", has_text="Save as a view").click()
+    page.locator("input[name=name]").fill("Red ones")
+    page.locator("button", has_text="Save view").click()
+    page.wait_for_url("**/accounts?view=*")
+    bands = page.locator("#results tbody .badge").all_inner_texts()
+    assert bands
+    assert all(text.startswith("R ") for text in bands)
+
+
+def test_a_call_is_saved_on_the_renewals_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/renewals")
+    row = page.locator("form.call-form").first
+    row.locator("select").select_option("lost")
+    row.locator("button").click()
+    page.wait_for_selector(".notice >> text=Renewal call: Lost")
+    page.reload()
+    assert page.locator("tr.diff").count() == 1
+
+
+def test_an_override_is_written_on_the_account_and_a_mistake_is_named(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/accounts/{OWN}")
+    page.locator("summary", has_text="Override").click()
+    page.locator("input[name=value]").fill("20")
+    page.locator("input[name=reason]").fill("The sponsor left")
+    page.locator("button", has_text="Save override").click()
+    page.wait_for_selector(".notice >> text=Override saved")
+    assert "The sponsor left" in page.locator("main").inner_text()
+    page.locator("summary", has_text="Not now until").click()
+    page.locator("input[name=until]").evaluate("field => { field.value = '' }")
+    # A field that the browser would have filled in.
+    page.locator("button", has_text="Set aside").click()
+    page.wait_for_selector("#notice [role=alert]")
+    assert "a date is needed" in page.locator("#notice").inner_text()
+
+
+def test_a_scorecard_is_tried_out(page: Page, address: str) -> None:
+    page.goto(f"{address}/scorecard")
+    page.locator("input[name=yellow]").fill("60")
+    page.locator("button", has_text="Try it").first.click()
+    page.wait_for_selector("#result")
+    assert "would change band" in page.locator("#result").inner_text()
+    with page.expect_download() as download:
+        page.locator("button", has_text="Download as a file").click()
+    assert "yellow = 60.0" in Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_pages_work_without_a_script(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    left = page.locator("article.week").count()
+    page.locator("article.week").first.locator("button", has_text="False alarm").click()
+    assert page.locator("article.week").count() == left - 1
+    page.locator("ul.done button").first.click()
+    assert page.locator("article.week").count() == left
+    context.close()

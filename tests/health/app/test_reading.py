@@ -1,0 +1,107 @@
+"""Pages read the rows and columns they show: everything else may be unreadable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tests.health.app.company import OWN, AppUnderTest, csrf_of
+
+Build = Callable[..., AppUnderTest]
+#: Accounts in one group of rows; a run has 200 here.
+GROUP = 20
+
+
+@pytest.fixture
+def grouped(runs_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the runs with many groups of rows in each large file, as large runs have them."""
+    copy = tmp_path / "runs"
+    shutil.copytree(runs_dir, copy)
+    for file in copy.glob("as_of=*/*.parquet"):
+        if file.stem in {"scores", "reasons", "changes", "whitespace"}:
+            rows = pd.read_parquet(file).sort_values("account_id", kind="stable")
+            size = GROUP * max(len(rows) // 200, 1)
+            rows.to_parquet(file, index=False, row_group_size=size)
+    return copy
+
+
+def spoil(file: Path, *, keep_account: str = "", columns: frozenset[str] = frozenset()) -> int:
+    """Overwrite the values of some columns, or of all groups without an account; return how many.
+
+    A reader that touches them fails.
+    """
+    spoilt = 0
+    metadata = pq.read_metadata(file)
+    with file.open("r+b") as stream:
+        for group in range(metadata.num_row_groups):
+            rows = metadata.row_group(group)
+            chunks = [rows.column(number) for number in range(rows.num_columns)]
+            ids = next(c for c in chunks if c.path_in_schema == "account_id").statistics
+            if keep_account and ids.min <= keep_account <= ids.max:
+                continue
+            for chunk in chunks:
+                if columns and chunk.path_in_schema not in columns:
+                    continue
+                start = chunk.dictionary_page_offset or chunk.data_page_offset
+                stream.seek(start)
+                stream.write(b"\xff" * chunk.total_compressed_size)
+                spoilt += 1
+    return spoilt
+
+
+def test_an_account_is_shown_from_its_own_rows_alone(app: Build, grouped: Path) -> None:
+    for file in grouped.glob("as_of=*/*.parquet"):
+        if file.stem in {"scores", "reasons", "whitespace"}:
+            assert spoil(file, keep_account=OWN) > 0
+    client = app(runs=grouped).signed_in("csm")
+    for path in (f"/accounts/{OWN}", f"/accounts/{OWN}/brief", f"/api/v1/accounts/{OWN}"):
+        assert client.get(path).status_code == 200
+    assert client.get("/accounts/ACC-00151").status_code == 503
+
+
+def test_lists_read_the_columns_that_they_show(app: Build, grouped: Path) -> None:
+    hidden = frozenset({"clv", "clv_low", "clv_high", "industry", "region", "cross_sell_value"})
+    for file in grouped.glob("as_of=*/*.parquet"):
+        if file.stem == "scores":
+            assert spoil(file, columns=hidden) > 0
+        if file.stem == "reasons":
+            file.write_bytes(b"unreadable")
+    client = app(runs=grouped).signed_in("admin")
+    for path in ("/", "/accounts", "/renewals", "/team", "/expansion", "/trust", "/scorecard"):
+        assert client.get(path).status_code == 200, path
+    token = csrf_of(client)
+    assert client.post("/accounts", data={"csrf": token, "q": "north"}).status_code == 200
+    assert client.post("/accounts.csv", data={"csrf": token}).status_code == 200
+
+
+def test_filters_sorts_and_pages_give_every_account_once(app: Build, runs_dir: Path) -> None:
+    client = app().signed_in("admin")
+    scores = pd.read_parquet(sorted(runs_dir.glob("as_of=*"))[-1] / "scores.parquet")
+    token = csrf_of(client)
+
+    def found(**fields: str) -> list[str]:
+        answer = client.post("/accounts.csv", data={"csrf": token, **fields})
+        return [line.split(",")[0] for line in answer.text.splitlines()[1:]]
+
+    assert sorted(found()) == sorted(scores["account_id"])
+    for band in ("red", "yellow", "green"):
+        expected = scores.loc[scores["health_band"] == band, "account_id"]
+        assert sorted(found(band=band)) == sorted(expected)
+    assert sorted(found(band="none")) == sorted(
+        scores.loc[scores["health_score"].isna(), "account_id"]
+    )
+    soon = scores.loc[scores["days_to_renewal"].between(0, 30), "account_id"]
+    assert sorted(found(renewal="30")) == sorted(soon)
+    enterprise = scores[(scores["segment"] == "Enterprise") & (scores["csm"] == "Chloe Okafor")]
+    assert sorted(found(segment="Enterprise", csm="Chloe Okafor")) == sorted(
+        enterprise["account_id"]
+    )
+    by_mrr = scores.sort_values(["mrr", "account_id"], ascending=[False, True])["account_id"]
+    assert found(sort="mrr") == list(by_mrr)
+    assert found(q="acc-00007") == ["ACC-00007"]
+    assert found(q="%") == []
