@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from health.app.access.roles import AccountFilter
@@ -28,6 +27,10 @@ COLUMNS = (
     "monthly_orders",
     "tenure_days",
     "days_to_renewal",
+    "renewal_date",
+    "known_to_leave",
+    "last_day",
+    "leaving_arr",
     "seats",
     "health_score",
     "machine_health_score",
@@ -68,6 +71,8 @@ LISTED = (
     "churn_probability",
     "expected_loss",
     "days_to_renewal",
+    "renewal_date",
+    "known_to_leave",
 )
 RENEWALS = {"30": 30, "60": 60, "90": 90, "180": 180}
 #: Sort keys: column, and whether the largest comes first.
@@ -241,9 +246,17 @@ def flags_of(run: Run, accounts: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
-def renewal_date(run: Run, days: float | None) -> Any:
-    """Return the date of a renewal, None where none is known."""
-    if days is None or math.isnan(days):
+def renewal_date(run: Run, row: Mapping[str, Any]) -> date | None:
+    """Return the date of an account's renewal, None where none is known.
+
+    Runs of older releases have the days until then only.
+    """
+    published = row.get("renewal_date")
+    if published is not None:
+        day: date = published.date()
+        return day
+    days = row.get("days_to_renewal")
+    if days is None or "renewal_date" in run.columns("scores"):
         return None
     return run.as_of + timedelta(days=round(days))
 
@@ -253,7 +266,7 @@ def _with_money(run: Run, scope: AccountFilter, row: dict[str, Any]) -> dict[str
     row["csm"] = scope.csm_of(row["account_id"], row.get("csm"))
     if run.business.column in row:
         row["mrr"] = row[run.business.column]
-    row["renews_at"] = renewal_date(run, row.get("days_to_renewal"))
+    row["renews_at"] = renewal_date(run, row)
     return row
 
 

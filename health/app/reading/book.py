@@ -96,7 +96,7 @@ def renewals_of(session: Session, run: Run, scope: AccountFilter) -> list[Renewa
             row["account_id"],
             row["name"] or row["account_id"],
             scope.csm_of(row["account_id"], row["csm"]),
-            renewal_date(run, row["days_to_renewal"]),
+            renewal_date(run, row) or run.as_of,
             12 * (row["mrr"] or 0.0),
             row["churn_probability"],
             row["health_score"],
@@ -135,7 +135,7 @@ def outcomes_of(
         Outcome(
             row["account_id"],
             row["name"] or row["account_id"],
-            renewal_date(past, row["days_to_renewal"]),
+            renewal_date(past, row) or past.as_of,
             12 * (row["mrr"] or 0.0),
             row["churn_probability"],
             calls.get(row["account_id"]),
@@ -272,6 +272,7 @@ def _due(run: Run, scope: AccountFilter, days: int) -> list[dict[str, Any]]:
         return []
     where, parameters = scope.sql()
     columns = ["account_id", "name", "csm", "mrr", "days_to_renewal", "churn_probability"]
+    columns.append("renewal_date")
     return run.rows(
         "scores",
         [*columns, "health_score", "health_band"],

@@ -20,6 +20,7 @@ from health.app.records.read import actions_since
 MY_WEEK = "my_week"
 #: Which flag decides what is done first, where an account has several.
 PRIORITY = ("leaving", "silent", "at_risk", "renewal", "cross_sell", "upsell", "advocate")
+_OFFERS = frozenset({"upsell", "cross_sell"})
 _MOST_REASONS = 3
 
 
@@ -32,8 +33,8 @@ class WeekRow:
     account_id, name, csm, segment : str
     flag : str
         The main one; `flags` are all of them, the main one first.
-    product : str
-        What to offer, where the row is about an offer.
+    product, offered : str
+        What to offer, where the row is about an offer, and how much at what price.
     reasons : list of str
     play : str
         What to do.
@@ -42,6 +43,8 @@ class WeekRow:
     mrr, health_score, health_band : see scores.parquet
     since, due : date
         When the flag was raised, and when it is overdue.
+    last_day : date or None
+        Of an account that gave notice.
     renews_at : date or None
     action : Action or None
         What finished it this week.
@@ -54,16 +57,17 @@ class WeekRow:
     flag: str
     flags: tuple[str, ...]
     product: str
+    offered: str
     reasons: list[str]
     play: str
     value: float | None
-    probability: float | None
     mrr: float | None
     health_score: float | None
     health_band: str | None
     health_change: float | None
     since: date
     due: date
+    last_day: date | None
     renews_at: date | None
     action: Action | None
 
@@ -151,13 +155,15 @@ def _listed(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, Any
 
 def _of_file(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, Any]]:
     where, parameters = scope.sql()
-    columns = ["account_id", "csm", "main_action", "flags", "product", "reasons", "play"]
+    columns = ["account_id", "csm", "flags", "product", "offered", "reasons", "play", "value"]
+    # Ranks are of one CSM; the accounts of several are put in order by their money.
+    order = "rank" if len(scope.csms) == 1 else "value DESC NULLS LAST"
     return run.rows(
         MY_WEEK,
-        [*columns, "value", "probability", "since"],
+        [*columns, "since", "due", "last_day"],
         where,
         parameters,
-        order="rank, account_id",
+        order=f"{order}, account_id",
         limit=capacity,
     )
 
@@ -172,9 +178,10 @@ def _of_flags(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, A
             SELECT *, CASE flag {place} ELSE {len(PRIORITY)} END AS place
             FROM {run.source("flags")} WHERE {where}
         )
-        SELECT account_id, csm, flag AS main_action, product, reasons, suggested_play AS play,
-            value, probability, since,
-            string_agg(flag, '; ') OVER (PARTITION BY account_id) AS flags
+        SELECT account_id, csm, product, NULL AS offered, reasons, suggested_play AS play,
+            value, since, NULL AS due, NULL AS last_day,
+            string_agg(flag, '; ') OVER (PARTITION BY account_id ORDER BY place, rank
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS flags
         FROM own
         QUALIFY row_number() OVER (PARTITION BY account_id ORDER BY place, rank, product) = 1
         ORDER BY place >= {PRIORITY.index("cross_sell")}, value DESC NULLS LAST, account_id
@@ -193,31 +200,32 @@ def _row(
     overdue_days: int,
 ) -> WeekRow:
     since = _day(row["since"]) or run.as_of
-    renews_at = renewal_date(run, score.get("days_to_renewal"))
-    due = since + timedelta(days=overdue_days)
-    if renews_at is not None and run.as_of <= renews_at < due:
+    renews_at = renewal_date(run, score)
+    due = _day(row["due"]) or since + timedelta(days=overdue_days)
+    if row["due"] is None and renews_at is not None and run.as_of <= renews_at < due:
         due = renews_at
-    flags = json_list(row["flags"])
     # An action is about a flag: of an expansion, that of the offer.
-    main = flags[0] if flags else row["main_action"]
+    flags = tuple(dict.fromkeys(json_list(row["flags"])))
+    offers = flags[0] in _OFFERS
     return WeekRow(
         account_id=row["account_id"],
         name=score.get("name") or row["account_id"],
         csm=scope.csm_of(row["account_id"], score.get("csm") or row.get("csm")),
         segment=score.get("segment") or "",
-        flag=main,
-        flags=(main, *sorted({f for f in flags if f != main}, key=_place)),
-        product=row["product"] or "",
+        flag=flags[0],
+        flags=flags,
+        product=(row["product"] or "") if offers else "",
+        offered=(row["offered"] or "") if offers else "",
         reasons=json_list(row["reasons"])[:_MOST_REASONS],
         play=row["play"] or "",
         value=row["value"],
-        probability=row["probability"],
         mrr=score.get(run.business.column),
         health_score=score.get("health_score"),
         health_band=score.get("health_band"),
         health_change=score.get("health_change"),
         since=since,
         due=due,
+        last_day=_day(row["last_day"]),
         renews_at=renews_at,
         action=finished.get(row["account_id"]),
     )
@@ -228,6 +236,7 @@ def _scores(run: Run, accounts: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {}
     columns = ["account_id", "name", "csm", "segment", run.business.column]
     columns += ["health_score", "health_band", "health_change", "days_to_renewal"]
+    columns.append("renewal_date")
     marks = ", ".join("?" * len(accounts))
     rows = run.rows("scores", columns, f"account_id IN ({marks})", list(accounts))
     return {row["account_id"]: row for row in rows}

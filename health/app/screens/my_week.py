@@ -45,6 +45,7 @@ def my_week(asked: Asked, *, notice: str = "", undo: tuple[str, str] | None = No
         summary=summarise(run, before, scope),
         earlier=earlier,
         notes=notes,
+        rule=run.info.get("my_week", {}).get("rule", ""),
         actions=ACTION_TITLES,
         # A run speaks of its own week, also where it is read later.
         overdue_from=min(asked.now.date(), run.as_of + timedelta(days=6)),

@@ -11,7 +11,9 @@ from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from markupsafe import escape
 from pydantic import ValidationError
 
 from health.app.access.users import MOST_BY_LOGIN, add_user
@@ -20,6 +22,7 @@ from health.app.records.entries import NoteEntry
 from health.settings.app import AppConfig
 from tests.health.app.company import NOW, OWN, PASSWORD, AppUnderTest, csrf_of, form
 from tests.health.app.test_records import write
+from tests.health.conftest import Demo
 from tests.health.sample_run import HOSTILE
 
 
@@ -383,3 +386,18 @@ def test_what_was_written_is_on_the_accounts_page(app: Build) -> None:
     for text in ("They asked for a review", "Lea Der", "New sponsor", "Health score: 33.0"):
         assert text in page
     assert "Renewal call: At risk" in page
+
+
+def test_a_week_of_the_batch_is_shown_in_its_order(app: Build, demo: Demo) -> None:
+    week = pd.read_parquet(demo.runs[-1] / "my_week.parquet")
+    name = week["csm"].value_counts().index[0]
+    own = week[week["csm"] == name].sort_values("rank")
+    built = app(runs=demo.folder / "runs", capacity=60)
+    client = built.signed_in("admin")
+    page = client.get("/", params={"csm": name}).text
+    assert re.findall(r'action="/accounts/([^/"]+)/actions"', page) == list(own["account_id"])
+    # The form writes about a flag that the account has.
+    written = re.findall(r'name="flag" value="(\w+)"', page)
+    assert written == [flags.split("; ")[0] for flags in own["flags"]]
+    for text in own["play"]:
+        assert escape(text) in page
