@@ -198,8 +198,6 @@ def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
     as_cast = list(of_cast)
     as_cast += [*_minimum_rules(table), *_order_rules(table)]
     found += evaluate(connection, table, as_cast)
-    if table.schema.key:
-        found += duplicates(connection, table, table.schema.key[0], "duplicate_key", "error")
     return found
 
 
@@ -371,36 +369,16 @@ def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list
     return evaluate(connection, fresh, rules)
 
 
-def duplicates(
-    connection: Connection, table: OpenTable, column: str, code: str, level: str
-) -> list[Finding]:
-    """Tell identifiers that stand in more than one row; the first row of each is none."""
-    name = quoted(column)
-    if not _may_repeat(connection, table.view, name):
-        return []
-    row = one_row(
-        connection,
-        f"SELECT coalesce(sum(n - 1), 0), min(key), count(*), (SELECT count(*) FROM {table.view}) "
-        f"FROM (SELECT {name} AS key, count(*) AS n FROM {table.view} WHERE {name} IS NOT NULL "
-        "GROUP BY 1 HAVING count(*) > 1)",
-    )
-    if not row[0]:
-        return []
-    what = f"repeats {row[2]:,} of its values, which should each stand in one row"
-    fix = f"keep one row for each, e.g. select distinct on ({column}) * in sql"
-    counted = (int(row[0]), row[3], row[1])
-    return [finding(code, table, column, what, counted, fix, level=level)]
+def may_repeat(connection: Connection, rows: str, columns: str) -> bool:
+    """Return whether values of some columns may be in more than one row; a null is in none.
 
-
-def _may_repeat(connection: Connection, rows: str, name: str) -> bool:
-    """Tell whether a value may stand in more than one row.
-
-    The engine takes thrice as long to group values that differ in every row as their hashes take
-    to be sorted; of more rows than these the hashes would need too much memory.
+    The engine takes three times as long to group values that differ in every row as their hashes
+    take to be sorted; of more rows than these the hashes would need too much memory.
     """
     if one_row(connection, f"SELECT count(*) FROM {rows}")[0] > _FEW_ENOUGH_TO_SORT:
         return True
-    hashed = connection.sql(f"SELECT hash({name}) AS hash FROM {rows} WHERE {name} IS NOT NULL")
+    present = "" if "," in columns else f" WHERE {columns} IS NOT NULL"
+    hashed = connection.sql(f"SELECT hash({columns}) AS hash FROM {rows}{present}")
     hashes = np.sort(hashed.to_arrow_table()["hash"].to_numpy())
     return bool((hashes[1:] == hashes[:-1]).any())
 

@@ -13,7 +13,6 @@ from features.checks.findings import (
     OpenTable,
     Rule,
     check_dates,
-    duplicates,
     evaluate,
     finding,
     one_row,
@@ -59,7 +58,7 @@ def check_content(
         if end is not None:
             rules.append(partial(check_dates, table=table, end=end))
         rules.append(partial(check_accounts, table=table, tables=tables))
-    of_all = (_ratings, _duplicate_ids, check_overrides, check_parents, check_use)
+    of_all = (_ratings, check_overrides, check_parents, check_use)
     rules.append(partial(_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.
@@ -176,27 +175,3 @@ def _other_currencies(
     )
     counted = (sum(others.values()), total, shown)
     yield finding("other_currency", table, "currency", what, counted, fix)
-
-
-def _duplicate_ids(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
-    usage, subscriptions = tables.get("usage"), tables.get("subscriptions")
-    if usage is not None and usage.has("usage_id"):
-        yield from duplicates(connection, usage, "usage_id", "duplicate_id", "warning")
-    if subscriptions is None or not subscriptions.has("subscription_id"):
-        return
-    # A change of price is a new row with the same id; the very same row twice is a mistake.
-    row = one_row(
-        connection,
-        f"SELECT sum(n - 1), (SELECT count(*) FROM {subscriptions.view}), min(subscription_id) "
-        f"FROM (SELECT *, count(*) AS n FROM {subscriptions.view} GROUP BY ALL "
-        "HAVING count(*) > 1 AND subscription_id IS NOT NULL)",
-    )
-    if row[0]:
-        what, fix = (
-            "the same row stands there again, and its MRR counts twice",
-            "use select distinct",
-        )
-        counted = (int(row[0]), int(row[1]), row[2])
-        yield finding(
-            "duplicate_id", subscriptions, "subscription_id", what, counted, fix, level="warning"
-        )

@@ -13,7 +13,7 @@ import duckdb
 
 from features.checks import findings as checks
 from features.errors import Finding, HealthError
-from features.reading import files
+from features.reading import copies, files
 from features.reading.clean_columns import clean_types
 from features.reading.csv_faults import CsvFault, csv_fault
 from features.reading.other_files import other_relation
@@ -105,7 +105,23 @@ def _opened(
         return None, found, None
     noted = files.notes_on_files(table, relation, mapped)
     opened, found, parts = _read(connection, table, relation, mapped, present, kept, currencies)
-    return opened, noted + found, parts
+    noted += found
+    if copies.row_id(opened):
+        latest, found = copies.latest_versions(connection, opened)
+        return latest, noted + found, parts if latest is opened else None
+    twice = copies.copied_rows(connection, opened, relation.sql)
+    if twice.rows:
+        are_removed = twice.are_loaded_twice or bool(copies.period_id(opened))
+        noted.append(copies.note_on_copies(opened, twice, are_removed=are_removed))
+        if are_removed:
+            kind = "TABLE" if opened.is_copy else "VIEW"
+            connection.execute(f"DROP {kind} {opened.view}")
+            connection.execute(f"DROP {kind} IF EXISTS {opened.raw}")
+            sql = f"(SELECT DISTINCT * FROM {relation.sql})"
+            once = replace(relation, sql=sql, is_lazy=False, is_columnar=False, parquet=())
+            opened, _, _ = _read(connection, table, once, mapped, present, None, currencies)
+            parts = None
+    return opened, noted, parts
 
 
 def _relation(

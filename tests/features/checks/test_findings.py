@@ -51,7 +51,7 @@ def test_clean_tables_have_no_findings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "old", "new", "code", "column", "example"),
     [
-        ("accounts", "B,2024", "A,2024", "duplicate_key", "account_id", "A"),
+        ("accounts", "B,2024-01-01", "A,2024-01-09", "duplicate_key", "account_id", "A"),
         ("accounts", "B,2024-01-01", "B,31/31/2024", "unparsable_date", "created_at", "31/31/2024"),
         ("accounts", "B,2024-01-01", "B,", "null_key", "created_at", ""),
         ("accounts", "B,2024", ",2024", "null_key", "account_id", ""),

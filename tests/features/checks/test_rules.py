@@ -250,8 +250,10 @@ def test_the_same_subscription_row_twice(tmp_path: Path) -> None:
         "002,crm,2025-02-01,,50,S2\n002,crm,2025-02-01,,50,S2\n002,crm,2025-02-01,,50,S2\n"
         "003,crm,2025-03-01,,300,S3\n"
     )
-    found = warned(tmp_path, subscriptions=text)["duplicate_id"]
-    assert (found.table, found.rows, found.total, found.example) == ("subscriptions", 2, 6, "S2")
+    found = warned(tmp_path, subscriptions=text)["copied_rows"]
+    assert (found.table, found.rows, found.total, found.example) == ("subscriptions", 2, 6, "002")
+    assert "mrr 100.00 in all" in found.what
+    assert "one of each counts" in found.what
 
 
 def test_use_outside_every_paid_date(tmp_path: Path) -> None:
