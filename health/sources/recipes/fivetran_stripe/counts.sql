@@ -2,7 +2,9 @@
 SELECT reason, count(*) AS rows
 FROM (
     SELECT CASE
-        WHEN NOT coalesce(l.livemode, i.livemode, true) THEN 'invoice lines of the test mode'
+        WHEN
+            NOT coalesce(l.livemode, i.livemode, true)
+            OR i.customer_id IN (SELECT id FROM customer WHERE NOT livemode) THEN 'invoice lines of the test mode'
         WHEN i.id IS NULL THEN 'invoice lines without an invoice'
         WHEN coalesce(i.is_deleted, false) THEN 'invoice lines of deleted invoices'
         WHEN coalesce(i.status, 'paid') NOT IN ('paid', 'open')

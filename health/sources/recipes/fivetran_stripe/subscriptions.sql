@@ -52,6 +52,7 @@ charged AS (
     LEFT JOIN product AS p ON p.id = r.product_id
     WHERE
         coalesce(l.livemode, i.livemode, s.livemode, true)
+        AND coalesce(i.customer_id, s.customer_id) NOT IN (SELECT id FROM customer WHERE NOT livemode)
         AND NOT coalesce(i.is_deleted, false)
         AND coalesce(i.status, 'paid') IN ('paid', 'open')
         -- A one-off charge recurs at no interval; metered use is billed after the fact.
