@@ -15,6 +15,7 @@ from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.definitions.stages import lifecycle_stage
 from features.journey import family as journey
 from features.orders import family as orders
+from features.relationship import contacts, goals, interactions, invoices
 from features.rollups.daily_usage import roll_up
 from features.surveys import family as surveys
 from features.tables.opened import Tables
@@ -40,6 +41,7 @@ _START_FIRST = (
     "journey",
     "surveys",
     "quota",
+    *("interactions", "contacts", "invoices", "goals"),
 )
 
 
@@ -104,6 +106,10 @@ def _prepared(
         "tickets": tickets.prepare,
         "surveys": partial(surveys.prepare, settings=settings),
         "journey": partial(journey.prepare, settings=settings, use=use),
+        "contacts": partial(contacts.prepare, settings=settings),
+        "invoices": invoices.prepare,
+        "interactions": interactions.prepare,
+        "goals": goals.prepare,
     }
     names = sorted(families, key=_START_FIRST.index)
     prepared = run_parallel(

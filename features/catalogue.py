@@ -6,6 +6,7 @@ from features.commercial import family as commercial
 from features.definitions.feature import Feature
 from features.journey import family as journey
 from features.orders import family as orders
+from features.relationship import contacts, goals, interactions, invoices
 from features.surveys import family as surveys
 from features.targets import growth, offers
 from features.tickets import family as tickets
@@ -13,7 +14,10 @@ from features.usage import family as usage
 
 CATALOGUE: dict[str, Feature] = {
     feature.name: feature
-    for family in (usage, tickets, surveys, commercial, journey, orders)
+    for family in (
+        *(usage, tickets, surveys, commercial, journey, orders),
+        *(contacts, invoices, interactions, goals),
+    )
     for feature in family.FEATURES
 }
 

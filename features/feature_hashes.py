@@ -83,6 +83,10 @@ def _fixed_company() -> Tables:
         "surveys": _surveys(),
         "orders": _orders(),
         "interventions": _interventions(),
+        "contacts": _contacts(),
+        "invoices": _invoices(),
+        "interactions": _interactions(),
+        "goals": _goals(),
     }
     return tables_from_frames(frames, observed_until=_DAY + timedelta(days=1))
 
@@ -222,4 +226,62 @@ def _interventions() -> pd.DataFrame:
             "arm": ("treated", "control")[i % 2],
         }
         for i in range(3)
+    )
+
+
+def _contacts() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account_id": f"a{i}",
+            "contact_id": f"p{i}-{n}",
+            "created_at": _ago(20 + 45 * n + 9 * i),
+            "role": ("user", "owner", "buyer")[(n + i) % 3],
+            "is_champion": (n + i) % 4 == 1,
+            "left_at": _ago(5 + 30 * n) if n and (n + i) % 3 == 1 else None,
+        }
+        for i in range(_ACCOUNTS - 1)
+        for n in range(1 + i % 5)
+    )
+
+
+def _invoices() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account_id": f"a{i}",
+            "invoice_id": f"i{i}-{n}",
+            "due_at": _ago(3 + 30 * n + i),
+            "amount": 50.0 + 10 * i + n,
+            "paid_at": None if (n + i) % 5 == 0 else _ago(3 + 30 * n + i - (i + n) % 4),
+            "failed_attempts": float((n * i) % 3),
+        }
+        for i in range(_ACCOUNTS - 1)
+        for n in range(2 + 2 * i)
+    )
+
+
+def _interactions() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account_id": f"a{i}",
+            "occurred_at": _ago(1 + 3 * i + (5 + i) * n),
+            "kind": ("email", "call", "email", "meeting", "email")[(n + i) % 5],
+            "direction": ("out", "in")[(n + i // 2) % 2],
+            "contact_id": f"p{i}-{n % 3}",
+        }
+        for i in range(_ACCOUNTS - 1)
+        for n in range(3 + 4 * i)
+    )
+
+
+def _goals() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account_id": f"a{i}",
+            "goal": f"g{n}",
+            "set_at": _ago(30 + 70 * n + i),
+            "target_at": _ago(10 + 60 * n - 9 * i),
+            "reached_at": _ago(4 + 50 * n) if (n + i) % 3 else None,
+        }
+        for i in range(_ACCOUNTS - 1)
+        for n in range(1 + i % 6)
     )

@@ -18,7 +18,8 @@ class Feature:
     name : str
         Its column, with its parameters in it.
     family : str
-        ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey`` or ``orders``.
+        ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey``, ``orders``,
+        ``contacts``, ``invoices``, ``interactions`` or ``goals``.
     table : str
         The input table it is made from, first of all.
     window_days : int or None

@@ -31,7 +31,10 @@ from features.tables.schema import TABLES
 from features.windows.parallel import run_parallel
 
 #: Tables whose absence is nothing to speak of.
-_BY_CHOICE = ("interventions", "overrides", "actions", "forecasts")
+_BY_CHOICE = (
+    *("interventions", "overrides", "actions", "forecasts"),
+    *("contacts", "invoices", "interactions", "goals"),
+)
 #: What an account pays by: one of them must be there, and the other is not missed.
 _PAID_BY = ("subscriptions", "orders")
 

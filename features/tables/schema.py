@@ -207,6 +207,61 @@ TABLES: dict[str, Table] = {
             dated_by="ordered_at",
         ),
         Table(
+            "contacts",
+            (
+                _ACCOUNT,
+                _text("contact_id", **_KEY),
+                _time("created_at", **_KEY),
+                _text("role"),
+                Column("is_champion", "flag"),
+                _time("left_at"),
+                _KNOWN,
+            ),
+            dated_by="created_at",
+        ),
+        Table(
+            "invoices",
+            (
+                _ACCOUNT,
+                _text("invoice_id", **_KEY),
+                _time("due_at", **_KEY),
+                _number("amount", is_amount=True, **_KEY),
+                _time("issued_at"),
+                _time("paid_at"),
+                _number("failed_attempts", 0.0),
+                _text("currency"),
+                _KNOWN,
+            ),
+            key=("invoice_id",),
+            dated_by="due_at",
+        ),
+        Table(
+            "interactions",
+            (
+                _ACCOUNT,
+                _time("occurred_at", **_KEY),
+                _text("kind", **_KEY),
+                # in: from the customer; out: to them.
+                _text("direction"),
+                _text("contact_id"),
+                _text("csm"),
+                _KNOWN,
+            ),
+            dated_by="occurred_at",
+        ),
+        Table(
+            "goals",
+            (
+                _ACCOUNT,
+                _text("goal", **_KEY),
+                _time("set_at", **_KEY),
+                _time("target_at"),
+                _time("reached_at"),
+                _KNOWN,
+            ),
+            dated_by="set_at",
+        ),
+        Table(
             "interventions",
             (
                 _ACCOUNT,

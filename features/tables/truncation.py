@@ -25,6 +25,9 @@ _FILLED_IN: dict[str, dict[str, tuple[str, ...]]] = {
         "priority_at": ("priority",),
     },
     "surveys": {"answered_at": ("score", "comment")},
+    "contacts": {"left_at": ()},
+    "invoices": {"paid_at": ()},
+    "goals": {"reached_at": ()},
 }
 
 

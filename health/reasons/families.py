@@ -15,6 +15,10 @@ TITLES = {
     "commercial": "The contract",
     "journey": "The way to first value",
     "orders": "Their orders",
+    "contacts": "Their people",
+    "invoices": "Their bills",
+    "interactions": "Conversations",
+    "goals": "Their goals",
     "account": "What kind of account it is",
 }
 #: Sentences named of one family.

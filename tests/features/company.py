@@ -392,6 +392,86 @@ def orders() -> list[Row]:
     ]
 
 
+def contacts() -> list[Row]:
+    """Return people who came, left, decide or only use the product."""
+
+    def person(account: str, number: int, since: float, **rest: Any) -> Row:
+        name = f"{account}-{number}"
+        return {"account_id": account, "contact_id": name, "created_at": ago(since), **rest}
+
+    return [
+        person("busy", 1, 300, role="Owner"),
+        person("busy", 2, 200, is_champion=True),
+        person("busy", 3, 90, role="user"),
+        person("busy", 4, 500, is_champion=True, left_at=ago(30)),
+        person("busy", 5, 500, role="champion", left_at=ago(-3)),
+        person("busy", 6, 10, known_at=ago(-5)),
+        person("young", 1, 30, role="user", is_champion=False),
+        person("never", 1, 200, left_at=ago(181), role="buyer"),
+    ]
+
+
+def invoices() -> list[Row]:
+    """Return bills that were paid early, late, after the date, or never."""
+
+    def bill(account: str, number: int, due: float, paid: float | None, **rest: Any) -> Row:
+        own = {"account_id": account, "invoice_id": f"{account}-{number}", "due_at": ago(due)}
+        settled = None if paid is None else ago(paid)
+        return {**own, "amount": 100.0 + number, "paid_at": settled, **rest}
+
+    return [
+        bill("busy", 1, 400, 399),
+        bill("busy", 2, 300, 295, failed_attempts=2.0),
+        bill("busy", 3, 200, 197),
+        bill("busy", 4, 100, 80, failed_attempts=1.0),
+        bill("busy", 5, 45, None, failed_attempts=3.0),
+        bill("busy", 6, 20, -4),
+        bill("busy", 7, -10, 3),
+        bill("busy", 8, 15, None, amount=-50.0),
+        bill("young", 1, 10, 11, failed_attempts=1.0, known_at=ago(-2)),
+        bill("young", 2, 25, 20),
+        bill("never", 1, 60, 60),
+    ]
+
+
+def interactions() -> list[Row]:
+    """Return calls, meetings and emails to and from the accounts."""
+
+    def talk(account: str, kind: str, days: float, direction: str | None, **rest: Any) -> Row:
+        own = {"account_id": account, "kind": kind, "occurred_at": ago(days)}
+        return {**own, "direction": direction, **rest}
+
+    return [
+        talk("busy", "Meeting", 60, None, contact_id="busy-1"),
+        talk("busy", "call", 95, "out", contact_id="busy-2"),
+        talk("busy", "email", 40, "in", contact_id="busy-3"),
+        talk("busy", "email", 30, "Out", contact_id="busy-2"),
+        talk("busy", "email", 20, "out", contact_id="busy-2"),
+        talk("busy", "email", 10, "out"),
+        talk("busy", "email", 1, "in", known_at=ago(-4), contact_id="busy-2"),
+        talk("young", "email", 5, "out", contact_id="busy-1"),
+        talk("young", "email", -5, "in"),
+        talk("never", "note", 50, None),
+    ]
+
+
+def goals() -> list[Row]:
+    """Return goals that were reached, missed, or have no date."""
+
+    def goal(account: str, name: str, days: float, **rest: Any) -> Row:
+        return {"account_id": account, "goal": name, "set_at": ago(days), **rest}
+
+    return [
+        goal("busy", "roll out", 390, target_at=ago(300), reached_at=ago(370)),
+        goal("busy", "save time", 200, target_at=ago(100), reached_at=ago(50)),
+        goal("busy", "more teams", 100, target_at=ago(10)),
+        goal("busy", "fewer errors", 50, target_at=ago(-20), reached_at=ago(-2)),
+        goal("busy", "more sales", 20, known_at=ago(-6), target_at=ago(1)),
+        goal("young", "roll out", 30),
+        goal("never", "roll out", -3, target_at=ago(-10)),
+    ]
+
+
 def company() -> Rows:
     """Return every table of the company that features are made from."""
     return {
@@ -401,4 +481,8 @@ def company() -> Rows:
         "tickets": tickets(),
         "surveys": surveys(),
         "orders": orders(),
+        "contacts": contacts(),
+        "invoices": invoices(),
+        "interactions": interactions(),
+        "goals": goals(),
     }

@@ -21,6 +21,9 @@ LATE: dict[str, dict[str, tuple[str, ...]]] = {
         "priority_at": ("priority",),
     },
     "surveys": {"answered_at": ("score", "comment")},
+    "contacts": {"left_at": ()},
+    "invoices": {"paid_at": ()},
+    "goals": {"reached_at": ()},
 }
 
 

@@ -35,6 +35,10 @@ def random_company(seed: int) -> Rows:
         "tickets": [_ticket(chance, number) for number in range(150)],
         "surveys": [_survey(chance) for _ in range(200)],
         "orders": [_order(chance) for _ in range(100)],
+        "contacts": [_contact(chance, number) for number in range(80)],
+        "invoices": [_invoice(chance, number) for number in range(120)],
+        "interactions": [_interaction(chance) for _ in range(150)],
+        "goals": [_goal(chance, number) for number in range(60)],
     }
 
 
@@ -140,4 +144,52 @@ def _order(chance: Random) -> Row:
         "ordered_at": _time(chance),
         "amount": chance.choice((0.0, 10.0, 25.5, -8.0)),
         "known_at": _known(chance),
+    }
+
+
+def _contact(chance: Random, number: int) -> Row:
+    came = _time(chance)
+    return {
+        "account_id": chance.choice(ACCOUNTS[:-1]),
+        "contact_id": f"p{number % 60}",
+        "created_at": came,
+        "role": chance.choice((None, "user", "Owner")),
+        "is_champion": chance.choice((None, True, False)),
+        "left_at": _after(chance, came),
+        "known_at": _known(chance),
+    }
+
+
+def _invoice(chance: Random, number: int) -> Row:
+    due = _time(chance)
+    return {
+        "account_id": chance.choice(ACCOUNTS[:-2]),
+        "invoice_id": f"i{number}",
+        "due_at": due,
+        "amount": chance.choice((10.0, 25.5, -8.0)),
+        "paid_at": _after(chance, due - timedelta(days=chance.choice((0, 5)))),
+        "failed_attempts": chance.choice((None, 0.0, 2.0)),
+        "known_at": _known(chance),
+    }
+
+
+def _interaction(chance: Random) -> Row:
+    return {
+        "account_id": chance.choice(ACCOUNTS[:-1]),
+        "occurred_at": _time(chance),
+        "kind": chance.choice(("call", "Meeting", "email", "email", "note")),
+        "direction": chance.choice((None, "in", "Out")),
+        "contact_id": chance.choice((None, f"p{chance.randint(0, 70)}")),
+        "known_at": _known(chance),
+    }
+
+
+def _goal(chance: Random, number: int) -> Row:
+    start = _time(chance)
+    return {
+        "account_id": chance.choice(ACCOUNTS[:-1]),
+        "goal": f"g{number}",
+        "set_at": start,
+        "known_at": _known(chance),
+        **_times(chance, start, "target_at", "reached_at"),
     }

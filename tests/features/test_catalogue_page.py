@@ -32,4 +32,8 @@ def test_every_family_is_there() -> None:
         "commercial",
         "journey",
         "orders",
+        "contacts",
+        "invoices",
+        "interactions",
+        "goals",
     }

@@ -13,12 +13,16 @@ from features.commercial.movements import MOVEMENTS
 from features.definitions.feature import Feature
 from features.journey import family as journey
 from features.orders import family as orders
+from features.relationship import contacts, goals, interactions, invoices
 from features.surveys import family as surveys
 from features.tables.schema import TABLES
 from features.tickets import family as tickets
 from features.usage import family as usage
 
-FAMILIES = (usage, tickets, surveys, commercial, journey, orders)
+FAMILIES = (
+    *(usage, tickets, surveys, commercial, journey, orders),
+    *(contacts, invoices, interactions, goals),
+)
 ALL = [f for family in FAMILIES for f in family.FEATURES]
 
 

@@ -63,7 +63,8 @@ def _with_rows_that_reached_us_later(rows: Rows, seed: int) -> Rows:
     for name in more.keys() - {"accounts"}:
         for number, row in enumerate(more[name]):
             known = DAY + timedelta(days=chance.choice((0, 0.5, 30)))
-            new = {"ticket_id": f"later{number}"} if name == "tickets" else {}
+            key = {"tickets": "ticket_id", "invoices": "invoice_id"}.get(name)
+            new = {key: f"later{number}"} if key else {}
             rows[name].append({**row, **new, "known_at": known})
     return rows
 
@@ -74,8 +75,8 @@ def _with_events_at_the_date(rows: Rows, seed: int) -> Rows:
             continue
         for number, row in enumerate(listed):
             new: Row = {TABLES[name].dated_by: DAY}
-            if name == "tickets":
-                new["ticket_id"] = f"at{number}"
+            if name in ("tickets", "invoices"):
+                new[f"{name.removesuffix('s')}_id"] = f"at{number}"
             if name == "surveys":
                 new["sent_at"] = DAY
             rows[name].append({**row, **new})
@@ -134,8 +135,29 @@ def _life(account: str, age: float, events: list[float]) -> Rows:
             for t in times
         ],
         "orders": [{"ordered_at": t, "amount": 5.0} for t in times],
+        **_relationship(account, ago(age), times),
     }
     return {name: [{**own, **row} for row in listed] for name, listed in rows.items()}
+
+
+def _relationship(account: str, since: datetime, times: list[datetime]) -> Rows:
+    hour = timedelta(hours=1)
+    people = [
+        {"contact_id": f"{account}{n}", "created_at": since, "is_champion": n == 0, "role": "user"}
+        for n in range(2 if times else 0)
+    ]
+    bill = {"amount": 9.0, "failed_attempts": 0.0}
+    talk = {"kind": "call", "direction": "in", "contact_id": f"{account}0"}
+    return {
+        "contacts": people,
+        "invoices": [
+            {**bill, "invoice_id": f"{account}{t}", "due_at": t, "paid_at": t + hour} for t in times
+        ],
+        "interactions": [{**talk, "occurred_at": t} for t in times],
+        "goals": [
+            {"goal": "g", "set_at": t, "target_at": t + hour, "reached_at": t + hour} for t in times
+        ],
+    }
 
 
 def _ticket_of(time: datetime) -> Row:
@@ -181,7 +203,13 @@ def test_a_busy_account_has_every_feature(feature: Feature, lives: pd.DataFrame)
     assert pd.notna(lives.loc["busy0", feature.name])
 
 
-@pytest.mark.parametrize("table", ["subscriptions", "usage", "tickets", "surveys", "orders"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("subscriptions", "usage", "tickets", "surveys", "orders"),
+        *("contacts", "invoices", "interactions", "goals"),
+    ],
+)
 def test_without_a_table_what_is_made_from_it_is_null_and_nothing_else(table: str) -> None:
     rows = {name: listed for name, listed in _all(_busy()).items() if name != table}
     built = _features(rows)[list(CATALOGUE)]
@@ -201,7 +229,10 @@ _FROM_THE_FIRST_DAY = {
 }
 
 
-@_each(*_of("usage", "tickets", "surveys", "journey", "orders"))
+@_each(
+    *_of("usage", "tickets", "surveys", "journey", "orders"),
+    *_of("contacts", "invoices", "interactions", "goals"),
+)
 def test_never_is_null(feature: Feature, lives: pd.DataFrame) -> None:
     value = lives.loc["never", feature.name]
     assert value == 0 if feature.name in _FROM_THE_FIRST_DAY else pd.isna(value)

@@ -1,0 +1,1 @@
+"""The relationship with an account: its people, bills, conversations and goals."""
