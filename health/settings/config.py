@@ -226,9 +226,11 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _scorecard_of_orders(self) -> Config:
+    def _scorecard_of_tables(self) -> Config:
         if "subscriptions" not in self.tables:
             object.__setattr__(self, "scorecard", self.scorecard.where_customers_order())
+        if "goals" in self.tables:
+            object.__setattr__(self, "scorecard", self.scorecard.with_goals())
         return self
 
     @model_validator(mode="after")

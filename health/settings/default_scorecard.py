@@ -101,6 +101,17 @@ ORDER_COMPONENTS = (
     ),
 )
 
+#: Added to either where the table of goals is given: success means that the customer reaches what
+#: they set out to do.
+GOALS_COMPONENT = Component(
+    name="goals",
+    weight=15,
+    measures=(
+        _measure("goals_reached_share", 2, (0, 30), (0.5, 65), (1, 100)),
+        _measure("goals_overdue", 2, (0, 90), (1, 50), (3, 0)),
+    ),
+)
+
 #: What no use and no satisfaction makes up for.
 DEFAULT_RULES = (
     Rule(

@@ -11,7 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from health.settings.default_scorecard import DEFAULT_COMPONENTS, DEFAULT_RULES, ORDER_COMPONENTS
+from health.settings.default_scorecard import (
+    DEFAULT_COMPONENTS,
+    DEFAULT_RULES,
+    GOALS_COMPONENT,
+    ORDER_COMPONENTS,
+)
 from health.settings.measure import Component, Measure, Points
 from health.settings.rule import Conditions, Rule
 from health.settings.section import Section, Share
@@ -170,6 +175,14 @@ class Scorecard(Section):
         if self.components is not DEFAULT_COMPONENTS:
             return self
         return self.model_copy(update={"components": ORDER_COMPONENTS})
+
+    def with_goals(self) -> Scorecard:
+        """Return the scorecard of a company whose customers have goals; components given stay."""
+        if not any(
+            self.components is built_in for built_in in (DEFAULT_COMPONENTS, ORDER_COMPONENTS)
+        ):
+            return self
+        return self.model_copy(update={"components": (*self.components, GOALS_COMPONENT)})
 
     def card(self, profile: str = DEFAULT_PROFILE) -> Card:
         """Return what scores the accounts of a profile; KeyError for an unknown one."""
