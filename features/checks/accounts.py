@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,15 +78,25 @@ def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTa
     ).to_arrow_table()
 
 
-def unknown_values(
-    connection: Connection, table: OpenTable, accounts: OpenTable, doubtful: pa.Table
-) -> Iterator[Finding]:
-    """Tell rows of accounts that accounts does not know: a join would silently drop them."""
+@dataclass(frozen=True)
+class UnknownIds:
+    """Ids of accounts that accounts does not know: how many, in how many rows, and the remedy."""
+
+    ids: int
+    rows: int
+    example: str
+    fix: str
+
+
+def unknown_ids(
+    connection: Connection, accounts: OpenTable, doubtful: pa.Table
+) -> UnknownIds | None:
+    """Return the unknown ids among doubtful accounts; None where there are none."""
     unknown = doubtful.filter(pc.is_null(doubtful["past"]))
     known = f"(SELECT account_id AS key FROM {accounts.view} WHERE account_id IS NOT NULL)"
     first_known = one_row(connection, f"SELECT min(key) FROM {known}")[0] if len(unknown) else None
     if first_known is None:
-        return
+        return None
     # Cases, signs and leading zeros are how two systems write one key differently.
     bare = "regexp_replace(regexp_replace(lower({0}), '[^a-z0-9]', '', 'g'), '0*([0-9]+)', '\\1')"
     connection.register("unknown_keys", unknown)
@@ -95,7 +106,6 @@ def unknown_values(
         f"(SELECT {bare.format('key')} FROM {known})",
     )
     connection.unregister("unknown_keys")
-    what = f"{len(unknown):,} ids that accounts does not know"
     fix = f"accounts has ids like {first_known!r}: "
     if alike:
         fix += (
@@ -105,7 +115,19 @@ def unknown_values(
     else:
         fix += "add them there, leave them out with sql, or mend the format of the key"
     rows, example = pc.sum(unknown["n"]).as_py(), pc.min(unknown["key"]).as_py()
-    counted = (rows, _rows(connection, table), example)
+    return UnknownIds(len(unknown), rows, example, fix)
+
+
+def unknown_values(
+    connection: Connection, table: OpenTable, accounts: OpenTable, doubtful: pa.Table
+) -> Iterator[Finding]:
+    """Report rows of accounts that accounts does not know: a join would silently drop them."""
+    unknown = unknown_ids(connection, accounts, doubtful)
+    if unknown is None:
+        return
+    what = f"{unknown.ids:,} ids that accounts does not know"
+    counted = (unknown.rows, _rows(connection, table), unknown.example)
+    fix = f'{unknown.fix}; unmatched = "count" in tables.{table.schema.name} excludes these rows'
     yield finding("unknown_account", table, "account_id", what, counted, fix)
 
 

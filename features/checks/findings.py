@@ -77,6 +77,8 @@ class OpenTable:
         empty where all have, None where nothing is known of earlier runs.
     whole : str
         SQL name of all rows, where these are those among them that are fresh.
+    unmatched : str
+        ``count`` where rows that belong to no account are counted and excluded, else ``refuse``.
     """
 
     schema: Table
@@ -92,6 +94,7 @@ class OpenTable:
     within: Within | None = None
     fresh: str | None = None
     whole: str = ""
+    unmatched: str = "refuse"
 
     @property
     def dated(self) -> str:
@@ -220,7 +223,8 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
             yield from _time_rules(column, lost)
         else:
             yield _kind_rule(column, source_type, lost)
-    if not column.nullable:
+    excluded = column.name == "account_id" and table.unmatched == "count"
+    if not column.nullable and not excluded:
         shown = _label_sql(table, column)
         fix = "fill the column, or leave these rows out with sql"
         empty = f"{quoted(column.name)} IS NULL" if column.kind == "text" else f"NOT {present}"

@@ -57,6 +57,26 @@ def counted_before(
     )
 
 
+def recounted(connection: Connection, table: OpenTable, accounts: OpenTable) -> OpenTable:
+    """Leave the rows of accounts that accounts does not know out of a table's counts.
+
+    `table.view` has none of them any more.
+    """
+    known = f"account_id IN (SELECT account_id FROM {accounts.view})"
+    for counts in (table.days, table.spans):
+        if counts:
+            connection.execute(f"DELETE FROM {counts} WHERE ({known}) IS NOT TRUE")
+    if not table.calendar or table.days:
+        # Without kept roll-ups the calendar is made of the days.
+        return table
+    at = quoted(table.schema.dated_by)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {table.calendar} AS SELECT date_trunc('day', {at}) AS day, "
+        f"max({at}) AS last, count(*) AS n FROM {table.view} WHERE {at} IS NOT NULL GROUP BY 1"
+    )
+    return table
+
+
 def _copied(connection: Connection, name: str, counts: pa.Table) -> str:
     """Copy counts into the engine; return their SQL name."""
     connection.register("counts", counts)

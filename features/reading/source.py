@@ -15,6 +15,7 @@ from features.checks import findings as checks
 from features.checks import rules as check_rules
 from features.checks.data_end import observed_end
 from features.checks.row_counts import counted_before, counted_by_day, drop_counts
+from features.checks.unmatched import exclude_unmatched
 from features.errors import Finding, HealthError, InputError
 from features.reading.table_reader import Kept, read_table
 from features.reading.table_source import TableSource
@@ -45,7 +46,10 @@ _ANY_CURRENCY = Currencies()
 
 @dataclass(frozen=True)
 class TableSummary:
-    """What was read of a table: rows, first and last time, columns there and not there."""
+    """What was read of a table: rows, first and last time, columns that it has and lacks.
+
+    `unmatched` rows belong to no account; they are excluded, and not among `rows`.
+    """
 
     table: str
     source: str
@@ -54,6 +58,12 @@ class TableSummary:
     last: datetime | None
     columns: tuple[str, ...]
     missing_optional: tuple[str, ...]
+    unmatched: int = 0
+
+    @property
+    def unmatched_share(self) -> float:
+        """Share of the table's rows that belong to no account, 0-1."""
+        return self.unmatched / max(self.rows + self.unmatched, 1)
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,9 @@ def _opened(
         findings += found
         if table is not None:
             opened[name] = table
+    matched = exclude_unmatched(connection, opened)
+    opened, excluded = matched.tables, matched.rows
+    findings += matched.findings
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:
@@ -177,12 +190,18 @@ def _opened(
     if errors or end is None:
         raise InputError(errors)
     frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
-    summaries = tuple(_summary(connection, table) for table in opened.values())
+    summaries = tuple(
+        _summary(connection, table, excluded.get(name, 0)) for name, table in opened.items()
+    )
     drop_counts(connection)
     if parts is not None:
         _note_checked(parts, opened["usage"], findings)
         parts.forget_earlier()
-    plain = {name: table.plain for name, table in opened.items() if table.plain is not None}
+        # Kept roll-ups hold the rows of unknown accounts, too.
+        parts = None if "usage" in matched.unknown else parts
+    # Another engine would read the excluded rows, too.
+    whole = {name: table for name, table in opened.items() if not excluded.get(name)}
+    plain = {name: table.plain for name, table in whole.items() if table.plain is not None}
     return OpenedTables(Tables(frames, end, connection, parts), tuple(findings), summaries, plain)
 
 
@@ -236,7 +255,9 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) ->
     return bool(rows)
 
 
-def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> TableSummary:
+def _summary(
+    connection: duckdb.DuckDBPyConnection, table: checks.OpenTable, unmatched: int
+) -> TableSummary:
     dated_by = quoted(table.schema.dated_by)
     query = f"SELECT count(*), min({dated_by}), max({dated_by}) FROM {table.view}"
     if table.spans:
@@ -244,7 +265,9 @@ def _summary(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> 
     count, first, last = checks.one_row(connection, query)
     present = tuple(column.name for column in table.columns)
     absent = tuple(c.name for c in table.schema.columns if c.name not in present)
-    return TableSummary(table.schema.name, table.source, int(count), first, last, present, absent)
+    return TableSummary(
+        table.schema.name, table.source, int(count), first, last, present, absent, unmatched
+    )
 
 
 def _ends_ahead(end: datetime, now: datetime) -> Finding:

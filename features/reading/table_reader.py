@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from features.checks import findings as checks
+from features.checks.unmatched import policy
 from features.errors import Finding, HealthError
 from features.reading import copies, files
 from features.reading.clean_columns import clean_types
@@ -44,6 +45,14 @@ class Kept:
 
     folder: Path
     observed_until: datetime | None
+
+
+@dataclass(frozen=True)
+class _RowRules:
+    """How amounts are converted, and what happens to rows without an account."""
+
+    currencies: Currencies
+    unmatched: str
 
 
 def read_table(
@@ -104,7 +113,8 @@ def _opened(
     if found:
         return None, found, None
     noted = files.notes_on_files(table, relation, mapped)
-    opened, found, parts = _read(connection, table, relation, mapped, present, kept, currencies)
+    rules = _RowRules(currencies, policy(table.name, source.unmatched))
+    opened, found, parts = _read(connection, table, relation, mapped, present, kept, rules)
     noted += found
     if copies.row_id(opened):
         latest, found = copies.latest_versions(connection, opened)
@@ -119,7 +129,7 @@ def _opened(
             connection.execute(f"DROP {kind} IF EXISTS {opened.raw}")
             sql = f"(SELECT DISTINCT * FROM {relation.sql})"
             once = replace(relation, sql=sql, is_lazy=False, is_columnar=False, parquet=())
-            opened, _, _ = _read(connection, table, once, mapped, present, None, currencies)
+            opened, _, _ = _read(connection, table, once, mapped, present, None, rules)
             parts = None
     return opened, noted, parts
 
@@ -144,7 +154,7 @@ def _read(
     mapped: Mapping[Column, str],
     present: Mapping[str, str],
     kept: Kept | None,
-    currencies: Currencies,
+    rules: _RowRules,
 ) -> tuple[checks.OpenTable, list[Finding], UsageParts | None]:
     types = {column.name: present[name] for column, name in mapped.items()}
     names = {column.name: name for column, name in mapped.items()}
@@ -153,7 +163,7 @@ def _read(
             raw = _renamed(connection, table, relation, mapped)
             kinds = {column: types[column.name] for column in mapped}
             types = clean_types(connection, raw, kinds, texts=False)
-        opened = _as_cast(connection, table, relation, mapped, types, currencies)
+        opened = _as_cast(connection, table, relation, mapped, types, rules)
         found = checks.check_values(connection, opened)
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
@@ -166,7 +176,7 @@ def _read(
         unchecked = parts.unchecked(kept.observed_until)
     if relation.parquet and not unchecked:
         sound = {name: clean(kind) for name, kind in types.items()}
-        opened = _as_cast(connection, table, relation, mapped, sound, currencies)
+        opened = _as_cast(connection, table, relation, mapped, sound, rules)
         parts = parts and replace(parts, rows=rows_of(names, sound))
         return replace(opened, fresh=""), [], parts
     fresh = relation
@@ -174,8 +184,8 @@ def _read(
         fresh = replace(relation, sql=parquet_sql(unchecked, uniform=relation.is_uniform))
     raw = _renamed(connection, table, fresh, mapped, "fresh")
     types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
-    new = _as_cast(connection, table, fresh, mapped, types, currencies, "fresh")
-    opened = _as_cast(connection, table, relation, mapped, types, currencies)
+    new = _as_cast(connection, table, fresh, mapped, types, rules, "fresh")
+    opened = _as_cast(connection, table, relation, mapped, types, rules)
     found = checks.check_values(connection, replace(new, whole=opened.view))
     parts = parts and replace(parts, rows=rows_of(names, types))
     return replace(opened, fresh=new.view), found, parts
@@ -207,18 +217,27 @@ def _as_cast(
     relation: Relation,
     mapped: Mapping[Column, str],
     types: Mapping[str, str],
-    currencies: Currencies,
+    rules: _RowRules,
     prefix: str = "raw",
 ) -> checks.OpenTable:
     """Make the rows as they came and the cast ones."""
     raw = _renamed(connection, table, relation, mapped, prefix)
     view = internal_name(f"{prefix} input {table.name}")
-    casts = ", ".join(f"{currencies.cast_sql(table, c, types)} AS {quoted(c.name)}" for c in mapped)
+    casts = ", ".join(
+        f"{rules.currencies.cast_sql(table, c, types)} AS {quoted(c.name)}" for c in mapped
+    )
     kind = "VIEW" if relation.is_lazy else "TABLE"
     connection.execute(f"CREATE {kind} {view} AS SELECT {casts} FROM {raw}")
-    plain = None if currencies.converts(table, types) else _plain(relation, mapped, types)
+    plain = None if rules.currencies.converts(table, types) else _plain(relation, mapped, types)
     return checks.OpenTable(
-        table, relation.label, raw, view, not relation.is_lazy, dict(types), plain
+        table,
+        relation.label,
+        raw,
+        view,
+        not relation.is_lazy,
+        dict(types),
+        plain,
+        unmatched=rules.unmatched,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
@@ -19,6 +21,10 @@ class TableSource(BaseModel):
         A table of the connected database, with its schema where it needs one.
     columns : dict of str to str
         Canonical column to the source's own name, where they differ.
+    unmatched : str, optional
+        Rows that belong to no account: ``count`` excludes them and reports their number (an error
+        above half of the table), ``refuse`` is an error. By default usage, tickets, surveys and
+        orders count them, and other tables refuse them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +33,7 @@ class TableSource(BaseModel):
     sql: str | None = None
     table: str | None = None
     columns: dict[str, str] = {}
+    unmatched: Literal["count", "refuse"] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> TableSource:

@@ -114,6 +114,7 @@ def prepared(rows: Frame) -> Frame:
     ]
     known = ["known_at"] if "known_at" in present else []
     others = [name for name in ("errors", "active_users") if name in present]
+    rows = rows.filter(~nw.col("account_id").is_null())
     rows = rows.select("account_id", "event", "occurred_at", *columns, *others, *known)
     rows = rows.with_columns(nw.col("quantity").fill_null(1.0), day=nw.col("occurred_at").dt.date())
     if known:

@@ -161,8 +161,24 @@ def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -
         )
     if on_spark:
         cast = {name: _cast_lazily(name, frame) for name, frame in opened.items()}
-        return Tables(cast, observed_until, tuple(frames.values()))
+        return Tables(_matched(cast), observed_until, tuple(frames.values()))
     return _on_duckdb(opened, observed_until)
+
+
+def with_account(rows: nw.LazyFrame[Any], accounts: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Return the rows that belong to an account; any engine runs it."""
+    return rows.join(accounts.select("account_id"), on="account_id", how="semi")
+
+
+def _matched(frames: Mapping[str, nw.LazyFrame[Any]]) -> dict[str, nw.LazyFrame[Any]]:
+    """Leave out the rows without an account, of tables that count them."""
+    accounts = frames.get("accounts")
+    return {
+        name: with_account(frame, accounts)
+        if accounts is not None and TABLES[name].counts_unmatched
+        else frame
+        for name, frame in frames.items()
+    }
 
 
 def _require(name: str, frame: Any) -> None:
@@ -213,7 +229,7 @@ def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
         connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
         connection.unregister("input")
         opened[name] = nw.from_native(connection.table(table))
-    return Tables(opened, observed_until, connection)
+    return Tables(_matched(opened), observed_until, connection)
 
 
 def _refuse_lost(

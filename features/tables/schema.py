@@ -51,6 +51,8 @@ class Table:
     key: tuple[str, ...] = ()
     dated_by: str = ""
     required: bool = False
+    #: Rows that belong to no account are counted and excluded, unless the configuration differs.
+    counts_unmatched: bool = False
 
     def column(self, name: str) -> Column:
         """Return the column called `name`; KeyError where the table has none."""
@@ -145,6 +147,7 @@ TABLES: dict[str, Table] = {
                 _KNOWN,
             ),
             dated_by="occurred_at",
+            counts_unmatched=True,
         ),
         Table(
             "tickets",
@@ -175,6 +178,7 @@ TABLES: dict[str, Table] = {
             ),
             key=("ticket_id",),
             dated_by="opened_at",
+            counts_unmatched=True,
         ),
         Table(
             "surveys",
@@ -193,6 +197,7 @@ TABLES: dict[str, Table] = {
                 _KNOWN,
             ),
             dated_by="answered_at",
+            counts_unmatched=True,
         ),
         Table(
             "orders",
@@ -205,6 +210,7 @@ TABLES: dict[str, Table] = {
                 _KNOWN,
             ),
             dated_by="ordered_at",
+            counts_unmatched=True,
         ),
         Table(
             "contacts",

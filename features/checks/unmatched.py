@@ -1,0 +1,107 @@
+"""Rows that belong to no account: counted and excluded, or rejected by `check_accounts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import narwhals as nw
+
+from features.checks.accounts import UnknownIds, doubtful_accounts, unknown_ids
+from features.checks.findings import Connection, OpenTable, finding, one_row
+from features.checks.row_counts import recounted
+from features.errors import Finding
+from features.tables.connection import internal_name
+from features.tables.opened import with_account
+from features.tables.schema import TABLES
+
+COUNT, REFUSE = "count", "refuse"
+#: From this share on the key itself is wrong, not a few rows.
+_MOST = 0.5
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Tables without the rows that belong to no account.
+
+    Attributes
+    ----------
+    tables : dict of str to OpenTable
+        All tables that were given.
+    rows : dict of str to int
+        By table in which such rows are counted, how many there were.
+    unknown : frozenset of str
+        The tables in which some of them have an id, one that accounts does not know.
+    findings : tuple of Finding
+        A warning for each table that had some; an error above half of a table.
+    """
+
+    tables: dict[str, OpenTable]
+    rows: dict[str, int]
+    unknown: frozenset[str]
+    findings: tuple[Finding, ...]
+
+
+def policy(table: str, configured: str | None = None) -> str:
+    """Return what happens to rows without an account: ``"count"`` or ``"refuse"``."""
+    return configured or (COUNT if TABLES[table].counts_unmatched else REFUSE)
+
+
+def exclude_unmatched(connection: Connection, tables: Mapping[str, OpenTable]) -> Matched:
+    """Count the rows that belong to no account, and leave them out where the table says so.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are open; nobody else uses it.
+    tables : mapping of str to OpenTable
+        By name; without accounts nothing is left out.
+    """
+    accounts, kept, counts = tables.get("accounts"), dict(tables), {}
+    found: list[Finding] = []
+    unknown = set()
+    for name, table in tables.items():
+        if accounts is None or name == "accounts" or table.unmatched != COUNT:
+            continue
+        ids = unknown_ids(connection, accounts, doubtful_accounts(connection, table, accounts))
+        counts[name], problems = _count(connection, table, ids)
+        found += problems
+        if ids is not None:
+            unknown.add(name)
+        if counts[name]:
+            kept[name] = _without(connection, table, accounts)
+    return Matched(kept, counts, frozenset(unknown), tuple(found))
+
+
+def _count(
+    connection: Connection, table: OpenTable, unknown: UnknownIds | None
+) -> tuple[int, list[Finding]]:
+    (empty,) = one_row(connection, f"SELECT count(*) FROM {table.view} WHERE account_id IS NULL")
+    rows = empty + (unknown.rows if unknown else 0)
+    if not rows:
+        return rows, []
+    (total,) = one_row(connection, f"SELECT count(*) FROM {table.view}")
+    parts = [f"{unknown.ids:,} ids that accounts does not know"] if unknown else []
+    parts += [f"{empty:,} rows without an id"] if empty else []
+    what = f"belongs to no account and is excluded ({' and '.join(parts)})"
+    example = unknown.example if unknown else "an empty account_id"
+    fix = unknown.fix if unknown else "fill account_id, or leave these rows out with sql"
+    level = "warning"
+    if rows > _MOST * total:
+        level = "error"
+        what = (
+            f"belongs to no account ({' and '.join(parts)}), which is more than half of the table"
+        )
+    counted = (rows, total, example)
+    return rows, [finding("unknown_account", table, "account_id", what, counted, fix, level=level)]
+
+
+def _without(connection: Connection, table: OpenTable, accounts: OpenTable) -> OpenTable:
+    """Leave out the rows without an account, in the table and in its counts."""
+    matched = internal_name(f"matched {table.schema.name}")
+    rows, known = (nw.from_native(connection.table(t.view)) for t in (table, accounts))
+    query = with_account(rows, known).to_native().sql_query()
+    connection.execute(f"CREATE {'TABLE' if table.is_copy else 'VIEW'} {matched} AS {query}")
+    if table.is_copy:
+        connection.execute(f"DROP TABLE {table.view}")
+    return recounted(connection, replace(table, view=matched), accounts)
