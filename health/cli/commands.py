@@ -43,7 +43,7 @@ def demo(
         bool, typer.Option("--replace", help="Make the folder's demo company anew.")
     ] = False,
 ) -> None:
-    """Make a demo company, train, score, and tell where the report is."""
+    """Create a demo company, train, score, and print where the report is."""
     from health.cli.demo_command import run_demo
 
     run_demo(
@@ -215,14 +215,17 @@ def show_list(
     csm: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only the accounts of this CSM.")
     ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="Only this account: its id or its name.")
+    ] = None,
     as_of: RunOf = None,
 ) -> None:
-    """Print one list of the last run, or of a date's."""
+    """Print one list of the last run, or of the run of a date."""
     from health.cli.list_console import print_list
     from health.flags.listing import read_list
     from health.settings.config import load_config
 
-    print_list(_console(), read_list(load_config(config), flag, csm, as_of))
+    print_list(_console(), read_list(load_config(config), flag, csm, as_of, account=account))
 
 
 @actions_app.command("import")
@@ -237,20 +240,24 @@ def import_actions(
         typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="When it was done. Default: now."),
     ] = None,
 ) -> None:
-    """Add the outcomes of a filled-in workbook to actions.csv; the same file twice adds nothing."""
+    """Add what CSMs wrote into a workbook to actions.csv; the same file twice adds nothing."""
     from health.business.company import actions_file
+    from health.presentation import wording
     from health.settings.config import load_config
     from health.workbook.outcomes import import_outcomes
 
     target = actions_file(load_config(config))
     done = import_outcomes(file, target, at=at or _now().replace(microsecond=0), author=author)
-    show.say(_console(), f"{done.added:,} added, {done.known:,} known before, in {done.file}")
+    notes = f" ({wording.count(done.notes, 'note')} without an outcome)" if done.notes else ""
+    show.say(
+        _console(), f"{done.added:,} added{notes}, {done.known:,} known before, in {done.file}"
+    )
 
 
 @app.command()
 def explain(
     config: ConfigPath,
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account_id.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id or its name.")],
     as_of: RunOf = None,
 ) -> None:
     """Explain one account from the last run: score, reasons, change, history."""

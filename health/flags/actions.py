@@ -17,9 +17,11 @@ from health.settings.flags import DEFAULT_PLAYS
 OUTCOMES = ("saved", "lost", "bought", "false_alarm")
 #: A flag put to rest until a date.
 SNOOZE = "snooze"
-ACTIONS = ("called", *OUTCOMES, SNOOZE)
+#: Something that somebody wrote down; it changes no list.
+NOTE = "note"
+ACTIONS = ("called", *OUTCOMES, SNOOZE, NOTE)
 #: Words that mean the same.
-_SYNONYMS = {"not_now": SNOOZE, "snoozed": SNOOZE, "call": "called", "save": "saved"}
+_SYNONYMS = {"not_now": SNOOZE, "snoozed": SNOOZE, "call": "called", "save": "saved", "notes": NOTE}
 COLUMNS = ("account_id", "action", "at", "flag", "product", "until", "reason", "author")
 
 

@@ -12,7 +12,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from health.flags.actions import OUTCOMES, SNOOZE, of_flags
+from health.flags.actions import NOTE, OUTCOMES, SNOOZE, of_flags
 from health.settings.flags import FlagsConfig
 
 KEYS = ["account_id", "flag", "product"]
@@ -72,14 +72,17 @@ def settle(
     -------
     pd.DataFrame
         The same with state, until (when a resting one returns), last_action, last_action_at
-        and note (the reason somebody gave).
+        and note (what somebody wrote last).
     """
     today = pd.Timestamp(as_of)
     young = today - episodes["since"] < pd.to_timedelta(episodes["flag"].map(config.hold), "D")
     state = pd.Series(np.where(young, PENDING, OPEN), index=episodes.index, dtype=object)
     until = pd.Series(pd.NaT, index=episodes.index, dtype="datetime64[us]")
-    done = of_flags(actions, episodes).drop_duplicates("row", keep="last").set_index("row")
-    last = done.reindex(episodes.index)
+    done = of_flags(actions, episodes)
+    written = _last(done[done["reason"].notna()], episodes)
+    # A note changes nothing: whatever was decided before it still counts.
+    decided = done["action"] != NOTE
+    last = _last(pd.concat([done[~decided], done[decided]]), episodes)
     rests = pd.to_timedelta(config.outcome_rests_days, "D")
     snoozed = last["action"] == SNOOZE
     closed = last["action"].isin(OUTCOMES)
@@ -95,8 +98,13 @@ def settle(
         until=until.where(state.isin([SNOOZED, CLOSED])),
         last_action=last["action"],
         last_action_at=last["at"],
-        note=last["reason"],
+        note=written["reason"],
     )
+
+
+def _last(done: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
+    """Return the last action about each episode."""
+    return done.drop_duplicates("row", keep="last").set_index("row").reindex(episodes.index)
 
 
 def cleared(episodes: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:

@@ -1,37 +1,37 @@
-"""Words and number formats that report, workbook and console share."""
+"""Words and number formats of report, workbook and terminal."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
-#: Stands where there is no figure.
+#: Shown where there is no value.
 NONE = "–"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-#: Shares that people picture at once.
+#: Shares that are easy to picture.
 _SIMPLE = (
     *((1, n) for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 100)),
     *((2, 3), (2, 5), (3, 4), (3, 5), (4, 5), (9, 10)),
 )
-#: From this many days on, a span is said in weeks, then months, then years.
+#: From this many days on, a span is given in weeks, then months, then years.
 _WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 21, 90, 730
 
 
 @dataclass(frozen=True)
 class Band:
-    """How a band of the health score is shown, so that colour never speaks alone.
+    """How a band of the health score is shown: never by its colour alone.
 
     Attributes
     ----------
     name : str
         The band in scores.parquet; empty for an account that is not scored.
     letter, mark : str
-        A letter and a shape to stand beside the colour.
+        A letter and a shape that accompany the colour.
     title : str
         The band in words.
     """
@@ -42,7 +42,7 @@ class Band:
     title: str
 
 
-#: Best first, not scored last: the order in which a reader meets them.
+#: Best first, not scored last: the order on the page.
 BANDS = (
     Band("green", "G", "●", "Green"),
     Band("yellow", "Y", "▲", "Yellow"),
@@ -58,11 +58,11 @@ class ListKind:
     Attributes
     ----------
     flag, title, about : str
-        Its name, heading and one sentence on what it holds.
+        Its name, heading and one sentence on who is on it.
     chance, value : str
         Headings of the probability and of the money; empty where the list has none.
     output : str
-        The output whose base rate stands beside the probability.
+        The output whose base rate is shown with the probability.
     """
 
     flag: str
@@ -77,8 +77,7 @@ LISTS = (
     ListKind(
         "at_risk",
         "At risk",
-        "Accounts that may leave, the largest expected loss first: "
-        "chance of leaving × a year of MRR.",
+        "Accounts that may leave. Largest expected loss first: chance of leaving × a year of MRR.",
         "Chance of leaving",
         "Expected loss",
         "churn",
@@ -86,7 +85,7 @@ LISTS = (
     ListKind(
         "upsell",
         "Upsell",
-        "Accounts likely to take more of what they have, the largest expected gain first.",
+        "Accounts likely to take more seats or a higher plan. Largest expected gain first.",
         "Chance of growing",
         "Expected gain",
         "upsell",
@@ -94,7 +93,7 @@ LISTS = (
     ListKind(
         "cross_sell",
         "Cross-sell",
-        "The product each account is most worth offering, the largest expected gain first.",
+        "The most valuable product to offer to each account. Largest expected gain first.",
         "Chance of buying",
         "Expected gain",
         "cross_sell",
@@ -102,15 +101,15 @@ LISTS = (
     ListKind(
         "renewal",
         "Renewals",
-        "Accounts whose term ends soon, the largest expected loss first: "
-        "chance of leaving × a year of MRR.",
+        "Accounts whose term ends soon. Largest expected loss first: chance of leaving × a year "
+        "of MRR.",
         "Chance of leaving",
         "Expected loss",
         "churn",
     ),
     ListKind("advocate", "Advocates", "Healthy accounts that would recommend us."),
-    ListKind("leaving", "Leaving", "Accounts that gave notice."),
-    ListKind("silent", "Silent", "Accounts that used the product and stopped."),
+    ListKind("leaving", "Leaving", "Accounts that gave notice and are known to leave."),
+    ListKind("silent", "Silent", "Accounts that have stopped using the product."),
 )
 
 
@@ -120,7 +119,7 @@ def band_of(name: Any) -> Band:
 
 
 def money(value: float | None, currency: str) -> str:
-    """Say an amount in whole units of its currency.
+    """Write an amount in whole units of its currency.
 
     Examples
     --------
@@ -134,7 +133,7 @@ def money(value: float | None, currency: str) -> str:
 
 
 def money_short(value: float | None, currency: str) -> str:
-    """Say a large amount in thousands or millions, three figures long.
+    """Write a large amount in thousands or millions, with three digits.
 
     Examples
     --------
@@ -145,14 +144,14 @@ def money_short(value: float | None, currency: str) -> str:
     if math.isnan(number):
         return NONE
     for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        # 999,950 would be said as "1,000 k": the next unit takes it.
+        # 999,950 would be "1,000 k": use the next unit.
         if abs(number) >= size * 0.99995:
-            return f"{currency} {_three_metrics(number / size)} {unit}".strip()
+            return f"{currency} {_three_digits(number / size)} {unit}".strip()
     return money(number, currency)
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """Say a share in per cent; never 0 or 100 for what is not exactly so.
+    """Write a share in per cent; 0 and 100 only where they are exact.
 
     Examples
     --------
@@ -172,23 +171,23 @@ def percent(value: float | None, digits: int = 0) -> str:
 
 
 def chance(probability: float | None, base_rate: float | None, horizon_days: int) -> str:
-    """Say a probability beside the rate of accounts like this one.
+    """Write a probability with the rate of similar accounts.
 
     Examples
     --------
     >>> chance(0.31, 0.06, 90)
-    '31 % in 90 days; accounts like this: 6 %'
+    '31 % in 90 days; similar accounts: 6 %'
     """
     if math.isnan(_number(probability)):
         return "no probability is published"
     text = f"{percent(probability)} in {horizon_days} days"
     if math.isnan(_number(base_rate)):
         return text
-    return f"{text}; accounts like this: {percent(base_rate)}"
+    return f"{text}; similar accounts: {percent(base_rate)}"
 
 
 def one_in(probability: float | None) -> str:
-    """Say a probability as a count of accounts, the nearest simple one.
+    """Write a probability as the nearest simple fraction of accounts.
 
     Examples
     --------
@@ -207,7 +206,7 @@ def one_in(probability: float | None) -> str:
 
 
 def against_usual(probability: float | None, base_rate: float | None) -> str:
-    """Compare a probability with the rate of accounts like this one.
+    """Compare a probability with the rate of similar accounts.
 
     Examples
     --------
@@ -227,7 +226,7 @@ def against_usual(probability: float | None, base_rate: float | None) -> str:
 
 
 def points(value: float | None, *, signed: bool = False) -> str:
-    """Say points of the health score with one decimal; NONE for NaN."""
+    """Write points of the health score with one decimal; NONE for NaN."""
     number = _number(value)
     if math.isnan(number):
         return NONE
@@ -237,7 +236,7 @@ def points(value: float | None, *, signed: bool = False) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """Say how many times one amount is another; NONE for NaN.
+    """Write a ratio of two amounts; NONE for NaN.
 
     Examples
     --------
@@ -249,7 +248,7 @@ def ratio(value: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Say a health score as a whole number of points; NONE where the account is not scored."""
+    """Write a health score as a whole number; NONE where the account is not scored."""
     number = _number(value)
     return NONE if math.isnan(number) else str(_whole(number))
 
@@ -281,7 +280,7 @@ def day(value: Any) -> str:
 
 
 def span(days: float | None) -> str:
-    """Say a number of days in the largest unit that still tells enough.
+    """Write a number of days in the largest unit that is precise enough.
 
     Examples
     --------
@@ -302,7 +301,7 @@ def span(days: float | None) -> str:
 
 
 def renewal(days: float | None) -> str:
-    """Say when the running term ends.
+    """Write how far away the end of the running term is.
 
     Examples
     --------
@@ -318,8 +317,22 @@ def renewal(days: float | None) -> str:
     return f"in {span(whole)}" if whole > 0 else f"{span(-whole)} ago"
 
 
+def day_after(start: Any, days: float | None) -> str:
+    """Write the date that is some days after another.
+
+    Examples
+    --------
+    >>> day_after("2026-11-01", 28), day_after("2026-11-01", float("nan"))
+    ('29 Nov 2026', '–')
+    """
+    number, first = _number(days), _date(start)
+    if math.isnan(number) or first is None:
+        return NONE
+    return day(first + timedelta(days=round(number)))
+
+
 def since(start: Any, as_of: Any) -> str:
-    """Say since when a flag stands.
+    """Write for how long a flag has been raised.
 
     Examples
     --------
@@ -333,17 +346,16 @@ def since(start: Any, as_of: Any) -> str:
 
 
 def auc_in_words(auc: Mapping[str, float]) -> str:
-    """Say what an AUC and its 95 % interval mean.
+    """Write an AUC with its 95 % interval and how to read it.
 
     Examples
     --------
     >>> auc_in_words({"value": 0.76, "low": 0.7, "high": 0.82})
-    'right 76 times in 100 (95 % interval 70 to 82); tossing a coin is right 50 times'
+    'AUC 0.76 (95 % interval 0.70 to 0.82; 0.5 is chance, 1 is perfect).'
     """
-    value, low, high = (round(100 * float(auc[key])) for key in ("value", "low", "high"))
+    value, low, high = (float(auc[key]) for key in ("value", "low", "high"))
     return (
-        f"right {value} times in 100 (95 % interval {low} to {high}); "
-        "tossing a coin is right 50 times"
+        f"AUC {value:.2f} (95 % interval {low:.2f} to {high:.2f}; 0.5 is chance, 1 is perfect)."
     )
 
 
@@ -367,11 +379,11 @@ def _number(value: Any) -> float:
 
 
 def _whole(number: float) -> int:
-    """Round half away from zero, as people do."""
+    """Round half away from zero."""
     return int(math.copysign(math.floor(abs(number) + 0.5), number))
 
 
-def _three_metrics(number: float) -> str:
+def _three_digits(number: float) -> str:
     size = abs(number)
     digits = 2 if size < 9.995 else 1 if size < 99.95 else 0
     return f"{number:,.{digits}f}"

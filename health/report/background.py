@@ -1,4 +1,4 @@
-"""What the report tells beside the run's tables: revenue, the voice of all, who holds what."""
+"""What the report reads from the input tables: revenue, survey results, products, events."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from health.presentation import wording
 from health.report.revenue import RevenueMovements, revenue_movements
 from models.survival.retention import cohorts, retention_table
 
-#: Periods over which revenue is compared, in days; a longer one than the data reaches is left out.
+#: Periods over which revenue is compared, in days; one that starts before the data is left out.
 PERIODS = {"the last 12 months": 365, "the last 90 days": 90}
-#: Answers are summed over so many days, tickets and answers of one account shown over so many.
+#: Days over which answers are summed, and over which one account's tickets and answers are shown.
 VOICE_DAYS, EVENT_DAYS = 180, 90
-#: Tickets and answers of one account shown at most.
+#: Periods as long as the horizon that the forecast compares with.
+PAST_PERIODS = 4
+#: Most tickets and answers shown of one account.
 MOST_EVENTS = 6
-#: Cohorts (by year) that are shown: the last ones with so many accounts.
+#: Most cohorts (by year) that are shown, and how many accounts one needs.
 MOST_COHORTS, FEWEST_OF_COHORT = 4, 20
 
 
@@ -54,20 +56,27 @@ class Voice:
 
 @dataclass(frozen=True)
 class Background:
-    """What the report shows that no table of the run holds.
+    """What the report shows in addition to the tables of the run.
 
     Attributes
     ----------
     revenue : dict of str to RevenueMovements
         By period in words.
+    periods : dict of pd.Timestamp to RevenueMovements
+        The last periods as long as the horizon, by their end, newest first.
     voice : tuple of Voice
         The survey metrics that were asked.
     retention : pd.DataFrame
-        As from `retention_table`: the share still there by the year in which it began.
+        As from `retention_table`: the share that still pays, by the year of the first payment,
+        over the time in which somebody was observed.
     retention_by_segment : pd.DataFrame
         The same by segment.
-    held : dict of str to list of str
+    owned : dict of str to list of str
         Products by account_id.
+    plans : dict of str to str
+        Plans of the running contracts by account_id, where plans are recorded.
+    nps : dict of str to str
+        The latest NPS answer in words by account_id.
     open : dict of str to list of str
         Products that could be offered, the most valuable first, by account_id.
     monitor : pd.DataFrame
@@ -77,10 +86,13 @@ class Background:
     """
 
     revenue: dict[str, RevenueMovements] = field(default_factory=dict)
+    periods: dict[pd.Timestamp, RevenueMovements] = field(default_factory=dict)
     voice: tuple[Voice, ...] = ()
     retention: pd.DataFrame = field(default_factory=pd.DataFrame)
     retention_by_segment: pd.DataFrame = field(default_factory=pd.DataFrame)
-    held: dict[str, list[str]] = field(default_factory=dict)
+    owned: dict[str, list[str]] = field(default_factory=dict)
+    plans: dict[str, str] = field(default_factory=dict)
+    nps: dict[str, str] = field(default_factory=dict)
     open: dict[str, list[str]] = field(default_factory=dict)
     monitor: pd.DataFrame = field(default_factory=pd.DataFrame)
     events: pd.DataFrame = field(
@@ -94,6 +106,7 @@ def build_background(
     accounts: Collection[str],
     *,
     grace_days: int = 30,
+    horizon_days: int = 90,
     whitespace: pd.DataFrame | None = None,
     monitor: pd.DataFrame | None = None,
 ) -> Background:
@@ -106,9 +119,11 @@ def build_background(
     day : datetime
         The date of the run.
     accounts : collection of str
-        Accounts whose products, tickets and answers are wanted.
+        Accounts whose products, plans, tickets and answers are shown.
     grace_days : int
         See `revenue_movements`.
+    horizon_days : int
+        Length of the periods that the forecast compares with.
     whitespace, monitor : pd.DataFrame, optional
         As the run writes them.
     """
@@ -116,10 +131,13 @@ def build_background(
     spells = _spells(tables, day, grace_days)
     return Background(
         revenue=_revenue(tables, day, grace_days),
+        periods=_periods(tables, day, grace_days, horizon_days),
         voice=_voices(tables, day),
         retention=_retention(spells, _years(spells)),
         retention_by_segment=_retention(spells, _segments(spells, tables)),
-        held=_held(tables, day, accounts),
+        owned=_listed(tables, day, accounts, "product"),
+        plans={a: ", ".join(names) for a, names in _listed(tables, day, accounts, "plan").items()},
+        nps=_latest_nps(tables, day, accounts),
         open=_open(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
         events=_newest(pd.concat(events, ignore_index=True), accounts),
@@ -127,25 +145,44 @@ def build_background(
 
 
 def _revenue(tables: Tables, day: datetime, grace_days: int) -> dict[str, RevenueMovements]:
-    if not tables.has("subscriptions"):
-        return {}
-    first = tables["subscriptions"].select(nw.col("started_at").min()).collect("pandas").item()
+    first = _first_start(tables)
     return {
         words: revenue_movements(tables, day - timedelta(days=days), day, grace_days=grace_days)
         for words, days in PERIODS.items()
-        if pd.Timestamp(first) <= pd.Timestamp(day - timedelta(days=days))
+        if first <= pd.Timestamp(day - timedelta(days=days))
     }
 
 
+def _periods(
+    tables: Tables, day: datetime, grace_days: int, days: int
+) -> dict[pd.Timestamp, RevenueMovements]:
+    """Return the movements of the last periods of so many days, by their end, newest first."""
+    first, length = _first_start(tables), timedelta(days=days)
+    ends = [day - number * length for number in range(PAST_PERIODS)]
+    return {
+        pd.Timestamp(end): revenue_movements(tables, end - length, end, grace_days=grace_days)
+        for end in ends
+        if first <= pd.Timestamp(end - length)
+    }
+
+
+def _first_start(tables: Tables) -> pd.Timestamp:
+    """Return when the first contract starts; the end of time without any."""
+    if not tables.has("subscriptions"):
+        return pd.Timestamp.max
+    first = tables["subscriptions"].select(nw.col("started_at").min()).collect("pandas").item()
+    return pd.Timestamp.max if pd.isna(first) else pd.Timestamp(first)
+
+
 def _spells(tables: Tables, day: datetime, grace_days: int) -> pd.DataFrame:
-    """Return who paid from when to when, as far as it was known on a date."""
+    """Return who paid from when to when, as known on a date."""
     if not tables.has("subscriptions"):
         return pd.DataFrame()
     return tenure_spells(replace(tables, observed_until=day), grace_days=grace_days)
 
 
 def _years(spells: pd.DataFrame) -> pd.Series[str]:
-    """Return the year in which each began, of the last years that enough began in."""
+    """Return the year in which each account started, of the last years with enough starts."""
     if spells.empty:
         return pd.Series(dtype=object)
     began = cohorts(spells["began_at"], "Y").set_axis(spells.index)
@@ -189,7 +226,7 @@ def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:
 
 
 def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Return the questions asked before a date; an answer is seen from its own time on."""
+    """Return the questions asked before a date; an answer is known from its own time on."""
     rows = tables["surveys"]
     if tables.has("surveys", "known_at"):
         rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < day))
@@ -247,16 +284,33 @@ def _is_good(answers: pd.DataFrame) -> pd.Series[bool]:
     return answers["score"] >= pd.Series(by_kind, index=answers.index, dtype=float)
 
 
-def _held(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, list[str]]:
-    if not tables.has("subscriptions"):
+def _listed(
+    tables: Tables, day: datetime, accounts: Collection[str], column: str
+) -> dict[str, list[str]]:
+    """Return the distinct values of a column of each account's running contracts, sorted."""
+    if not tables.has("subscriptions", column):
         return {}
-    rows = running(tables, day).filter(nw.col("mrr") > 0).select("account_id", "product").unique()
-    own = _only(collect(rows), accounts).sort_values(["account_id", "product"])
-    return {str(name): list(part) for name, part in own.groupby("account_id")["product"]}
+    rows = running(tables, day).filter(nw.col("mrr") > 0).select("account_id", column).unique()
+    own = _only(collect(rows), accounts).dropna(subset=[column])
+    own = own.sort_values(["account_id", column])
+    return {str(name): list(part) for name, part in own.groupby("account_id")[column]}
+
+
+def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, str]:
+    """Word the latest NPS answer of each account, with its date."""
+    if not tables.has("surveys"):
+        return {}
+    asked = _only(_asked(tables, day), accounts)
+    answers = asked[(asked["kind"] == "nps") & asked["score"].notna()]
+    latest = answers.sort_values("answered_at").drop_duplicates("account_id", keep="last")
+    return {
+        str(row["account_id"]): f"{row['score']:g} of 10 on {wording.day(row['answered_at'])}"
+        for row in latest.to_dict("records")
+    }
 
 
 def _open(whitespace: pd.DataFrame | None, accounts: Collection[str]) -> dict[str, list[str]]:
-    """Return the products that nothing stands against."""
+    """Return the products that each account may be offered."""
     if whitespace is None or whitespace.empty:
         return {}
     own = _only(whitespace, accounts)
@@ -266,7 +320,7 @@ def _open(whitespace: pd.DataFrame | None, accounts: Collection[str]) -> dict[st
 
 
 def _tickets(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Word the tickets opened in the last days, each as it stood on the date."""
+    """Word the tickets opened in the last days, each as it was on the date."""
     if not tables.has("tickets"):
         return _no_events()
     rows = known_rows(tables, "tickets", day)

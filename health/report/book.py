@@ -1,4 +1,4 @@
-"""The head of customer success's part of the report: the book of business at a glance."""
+"""The part of the report for the head of customer success: the book of business at a glance."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from health.presentation import wording
 from health.reasons.sentences import each_once
 from health.report import charts
 from health.report.background import Background
-from health.report.hindsight import cause_rows, driver_rows, past_list_rows
+from health.report.forecast import MONTHS_OF_YEAR, expected_losses, known_to_leave
+from health.report.hindsight import cause_rows, driver_note, driver_rows, past_list_rows
 from health.report.history import History, score_changes
-from health.report.standing import retention_plot, revenue_rows, stage_rows, voice_row
+from health.report.overview import retention_plot, revenue_rows, stage_rows, voice_row
 
-#: Movers shown in each direction, and how much a score has to move to be one, in points.
+#: Movers shown in each direction, and by how many points a score has to move.
 MOST_MOVERS = 8
 LEAST_MOVE = 3.0
+#: Churned accounts that a probability needs, where the evaluation does not state the reason.
+_NO_CHANCE = "no probability is published"
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure with its name and what it means."""
+    """One metric with its name and its definition."""
 
     title: str
     metric: str
@@ -34,7 +37,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class BandRow:
-    """One band of the book: accounts and MRR, and the accounts of the run before."""
+    """One band of the book: accounts and MRR, and the accounts of the previous run."""
 
     band: wording.Band
     accounts: str
@@ -59,7 +62,7 @@ class Mover:
 
 @dataclass(frozen=True)
 class Load:
-    """What one CSM holds: money worded, `sorts` for the sortable columns."""
+    """The accounts of one CSM: amounts in words, `sorts` for the sortable columns."""
 
     csm: str
     cells: list[str]
@@ -68,7 +71,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far one model is to be trusted, in words."""
+    """How reliable one model is, in words."""
 
     title: str
     chip: str
@@ -89,6 +92,8 @@ class Book:
     has_before: bool
     up: list[Mover]
     down: list[Mover]
+    small: list[Mover]
+    small_below: str
     causes_known: bool
     renewals: list[list[str]]
     loads: list[Load]
@@ -98,6 +103,7 @@ class Book:
     voices: list[list[str]]
     retention: list[Markup]
     drivers: list[list[str]]
+    drivers_note: str
     past_lists: list[list[str]]
     causes: list[list[str]]
 
@@ -110,9 +116,22 @@ def build_book(
     history: History,
     background: Background,
 ) -> Book:
-    """Sum the book up."""
+    """Add up the book of business.
+
+    Parameters
+    ----------
+    scores, reasons, flags : pd.DataFrame
+        The tables of the run directory.
+    run : mapping
+        Content of run.json.
+    history : History
+        Earlier runs.
+    background : Background
+        What the input tables add.
+    """
     bands = each_once(scores["health_band"], lambda name: wording.band_of(name).name)
     money = business_of(run).money
+    limit = small_below(scores)
     return Book(
         tiles=_tiles(scores, flags, run),
         bands=_band_rows(scores, bands, run, history),
@@ -120,8 +139,10 @@ def build_book(
         mrr_bar=charts.stacked_bar(dict(scores["mrr"].groupby(bands).sum()), f"{money} by band"),
         histogram=charts.histogram(scores["health_score"], bands),
         has_before=not history.last.empty,
-        up=_movers(scores, reasons, run, history, rising=True),
-        down=_movers(scores, reasons, run, history, rising=False),
+        up=_movers(scores[scores["mrr"] >= limit], reasons, run, history, rising=True),
+        down=_movers(scores[scores["mrr"] >= limit], reasons, run, history, rising=False),
+        small=_movers(scores[scores["mrr"] < limit], reasons, run, history, rising=False),
+        small_below=wording.money(limit, run["currency"]),
         causes_known=not history.changes.empty,
         renewals=_renewals(scores, run),
         loads=_loads(scores, flags, run),
@@ -130,57 +151,79 @@ def build_book(
         revenue=revenue_rows(background),
         voices=[voice_row(voice) for voice in background.voice],
         retention=[
-            retention_plot(background.retention, "began "),
+            retention_plot(background.retention, "started in "),
             retention_plot(background.retention_by_segment),
         ],
         drivers=driver_rows(run),
+        drivers_note=driver_note(run),
         past_lists=past_list_rows(background.monitor),
         causes=cause_rows(history, len(scores)),
     )
 
 
+def small_below(scores: pd.DataFrame) -> float:
+    """Return the monthly amount below which an account is small: half of the mean account's."""
+    paid = scores["mrr"].dropna()
+    return float(paid.mean()) / 2 if len(paid) else 0.0
+
+
 def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:
     currency, business = run["currency"], business_of(run)
-    value = flags.groupby("flag")["value"].sum()
-    accounts = flags.groupby("flag")["account_id"].nunique()
+    listed = flags["account_id"].nunique()
     tiles = [
         Tile(
-            "Accounts",
+            "Accounts" if business.has_terms else "Customers",
             wording.count(len(scores)),
-            f"{wording.count(flags['account_id'].nunique())} are on a list this week",
+            f"{wording.count(listed)} of them are on a list this week",
         ),
         Tile(
             business.money,
             wording.money_short(scores["mrr"].sum(), currency),
-            business.money_of_all,
+            f"{business.money_of_all}; "
+            f"{wording.money_short(scores['mrr'].sum() * MONTHS_OF_YEAR, currency)} a year",
         ),
         _at_risk_tile(scores, flags, run),
     ]
     if not business.has_terms:
         return [*tiles, *_order_tiles(scores, run)]
-    for flag in ("upsell", "cross_sell"):
-        listed = int(accounts.get(flag, 0))
-        tiles.append(
-            Tile(
-                f"{wording.title_of(flag)} value",
-                wording.money_short(float(value.get(flag, 0.0)), currency),
-                f"expected in a year from {wording.count(listed, 'listed account')}",
-            )
+    return [*tiles, _leaving_tile(scores, currency), *_offer_tiles(flags, currency)]
+
+
+def _offer_tiles(flags: pd.DataFrame, currency: str) -> list[Tile]:
+    value = flags.groupby("flag")["value"].sum()
+    accounts = flags.groupby("flag")["account_id"].nunique()
+    return [
+        Tile(
+            f"{wording.title_of(flag)} value",
+            wording.money_short(float(value.get(flag, 0.0)), currency),
+            "expected in a year from "
+            f"{wording.count(int(accounts.get(flag, 0)), 'account')} on the list",
         )
-    return tiles
+        for flag in ("upsell", "cross_sell")
+    ]
+
+
+def _leaving_tile(scores: pd.DataFrame, currency: str) -> Tile:
+    own = scores[known_to_leave(scores)]
+    return Tile(
+        "Known to leave",
+        wording.money_short(own["mrr"].sum() * MONTHS_OF_YEAR, currency),
+        f"a year of MRR of {wording.count(len(own), 'account')} that gave notice; "
+        "not part of the money at risk",
+    )
 
 
 def _order_tiles(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:
-    """Say what customers who order are still expected to bring."""
+    """Describe what customers who order are still expected to bring."""
     clv = run["clv"]
     expected = scores["orders_expected"]
     soon = wording.count(round(expected.sum())) if expected.notna().any() else wording.NONE
     return [
-        Tile("Orders ahead", soon, f"expected in {run['horizon_days']} days"),
+        Tile("Expected orders", soon, f"in the next {run['horizon_days']} days"),
         Tile(
-            "Lifetime value ahead",
+            "Lifetime value",
             wording.money_short(scores["clv"].sum(min_count=1), run["currency"]),
-            f"margin expected in {clv['horizon_months']} months, discounted",
+            f"margin expected over the next {clv['horizon_months']} months, discounted",
         ),
     ]
 
@@ -188,14 +231,35 @@ def _order_tiles(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[Tile]:
 def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Tile:
     business, currency = business_of(run), run["currency"]
     at_risk = flags[flags["flag"] == "at_risk"]
-    listed = wording.count(at_risk["account_id"].nunique(), "listed account")
-    own = wording.money_short(at_risk["value"].sum(), currency)
-    if scores["expected_loss"].notna().any():
-        total = wording.money_short(scores["expected_loss"].sum(), currency)
+    listed = at_risk["account_id"].nunique()
+    loss = expected_losses(scores)
+    if loss.notna().any():
+        own = loss[scores["account_id"].isin(at_risk["account_id"])].sum()
         within = f" in {run['horizon_days']} days" if business.has_terms else ""
-        about = f"{business.risk}{within} × {business.a_year}; {own} of it on {listed}"
-        return Tile("Money at risk", total, about)
-    return Tile("Money at risk", own, f"{business.a_year} of {listed}; no chance is published")
+        about = (
+            f"{business.risk}{within} × {business.a_year}, all accounts; "
+            f"{wording.money_short(own, currency)} of it on the "
+            f"{wording.count(listed, 'account')} on the list"
+        )
+        return Tile("Money at risk", wording.money_short(loss.sum(), currency), about)
+    paid = scores.loc[scores["account_id"].isin(at_risk["account_id"]), "mrr"].sum()
+    about = (
+        f"on the list; together they {'pay' if business.has_terms else 'order'} "
+        f"{wording.money_short(paid, currency)} a month. No expected loss: {no_chance(run)}"
+    )
+    return Tile("At risk", wording.count(listed, "account"), about)
+
+
+def no_chance(run: Mapping[str, Any]) -> str:
+    """Explain why no probability of leaving is published."""
+    judged = run.get("evaluation", {}).get("churn") or run.get("evaluation", {}).get("order") or {}
+    left, known = judged.get("event_accounts"), judged.get("accounts")
+    if left is None or not known or "order" in run.get("evaluation", {}):
+        return _NO_CHANCE
+    return (
+        f"only {wording.count(left)} of {wording.count(known, 'account')} with a known outcome "
+        f"left so far, so {_NO_CHANCE}"
+    )
 
 
 def _band_rows(
@@ -228,8 +292,8 @@ def _movers(
     rising: bool,
 ) -> list[Mover]:
     moved = scores[scores["health_change"] * (1 if rising else -1) >= LEAST_MOVE]
-    top = moved.sort_values(["health_change", "account_id"], ascending=[not rising, True])
-    top = top.head(MOST_MOVERS)
+    weighed = moved.assign(weight=moved["health_change"].abs() * moved["mrr"])
+    top = weighed.sort_values(["weight", "account_id"], ascending=[False, True]).head(MOST_MOVERS)
     causes = _causes(top["account_id"], reasons, history, rising=rising)
     return [_mover(row, causes, run) for row in top.to_dict("records")]
 
@@ -252,7 +316,7 @@ def _mover(
 def _causes(
     accounts: pd.Series[str], reasons: pd.DataFrame, history: History, *, rising: bool
 ) -> dict[str, list[str]]:
-    """Name what moved each account most; without an earlier run, what weighs most now."""
+    """Return what moved each account most; without an earlier run, what counts most now."""
     sign = 1 if rising else -1
     if not history.changes.empty:
         moves = score_changes(history, accounts)
@@ -268,10 +332,11 @@ def _causes(
 
 
 def _renewals(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
-    """Sum the terms that end within 90 days, a month at a time."""
+    """Sum the renewals of the next 90 days, 30 days at a time, without who is known to leave."""
+    staying = scores[~known_to_leave(scores)]
     rows = []
     for first, last in ((0, 30), (31, 60), (61, 90)):
-        own = scores[scores["days_to_renewal"].between(first, last)]
+        own = staying[staying["days_to_renewal"].round().between(first, last)]
         loss = own["expected_loss"].sum(min_count=1)
         red = int((own["health_band"] == "red").sum())
         rows.append(
@@ -287,14 +352,14 @@ def _renewals(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _loads(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> list[Load]:
-    """Count what each CSM holds, the largest book first."""
+    """Count the accounts and lists of each CSM, the largest book first."""
     csm = each_once(scores["csm"], wording.text_of)
     table = pd.DataFrame(
         {
             "accounts": scores.groupby(csm).size(),
             "mrr": scores["mrr"].groupby(csm).sum(),
             "red": (scores["health_band"] == "red").groupby(csm).sum(),
-            "loss": scores["expected_loss"].groupby(csm).sum(min_count=1),
+            "loss": expected_losses(scores).groupby(csm).sum(min_count=1),
         }
     )
     listed = pd.crosstab(flags["csm"].map(wording.text_of), flags["flag"])
@@ -318,17 +383,18 @@ def _load(csm: str, row: pd.Series[float], counted: list[str], currency: str) ->
 
 
 def _verdict(name: str, scores: pd.DataFrame, run: Mapping[str, Any]) -> Verdict:
-    """Say how far a model is to be trusted: its test, its base rate, its limits."""
+    """Describe how reliable a model is: its test, its base rate, its limits."""
     judged, days = run["evaluation"][name], run["horizon_days"]
     title = _TITLES.get(name, _TITLES[""])
     auc, note = judged.get("auc"), wording.text_of(judged.get("note"))
-    published = scores[f"{name}_probability"].notna().any()
+    column = f"{name}_probability"
+    published = column in scores.columns and scores[column].notna().any()
     rate = wording.percent(judged.get("base_rate"), 1)
-    usual = f"Usual rate in {days} days: {rate}." if rate != wording.NONE else ""
+    usual = f"Base rate in {days} days: {rate}." if rate != wording.NONE else ""
     if not published or auc is None:
-        sentences = ["No chance is published." if not published else "Not tested.", usual]
+        sentences = ["No probability is published." if not published else "Not tested.", usual]
         return Verdict(title, "Not published", False, [s for s in sentences if s], note)
-    test = f"Shown {_PAIRS.get(name, _PAIRS[''])}, it picks the first: {wording.auc_in_words(auc)}."
+    test = f"{wording.auc_in_words(auc)} It ranks {_PAIRS.get(name, _PAIRS[''])}."
     if not judged.get("has_signal", auc["low"] > 0.5):
         why = _NO_ORDER_SIGNAL if name == "order" else _NO_SIGNAL
         return Verdict(title, "No signal", False, [*why, test, usual], note)
@@ -343,22 +409,22 @@ _TITLES = {
     "order": "Chance of ordering again",
     "": "Chance of buying a further product",
 }
-#: Whom a model has to tell apart; its AUC is how often it does.
+#: What a model ranks; its AUC is the share of pairs in the right order.
 _PAIRS = {
-    "churn": "an account that left and one that stayed",
-    "upsell": "an account that grew and one that did not",
-    "order": "a customer that ordered again and one that did not",
-    "": "an account that bought and one that did not",
+    "churn": "accounts that left above accounts that stayed",
+    "upsell": "accounts that grew above accounts that did not",
+    "order": "customers that ordered again above customers that did not",
+    "": "accounts that bought above accounts that did not",
 }
 _NO_SIGNAL = (
-    "The past cannot be told from chance, so every account shows the usual rate of its group "
-    "and no list rests on this model.",
+    "The model does no better than chance on past data, so every account gets the base rate of "
+    "its group and no list uses the model.",
 )
 
 
 _NO_ORDER_SIGNAL = (
-    "Who orders again cannot be told from chance, so no chance of having left is published and no "
-    "list rests on this model.",
+    "The model does no better than chance at predicting who orders again, so no chance of having "
+    "left is published and no list uses the model.",
 )
 
 
@@ -366,11 +432,11 @@ def _best(judged: Mapping[str, Any]) -> str:
     oracle = judged.get("oracle_auc")
     if not oracle:
         return ""
-    return f"The best anyone could do on this made-up company is {round(100 * oracle)} times."
+    return f"The best possible AUC on this made-up company is {oracle:.2f}."
 
 
 def _lift(judged: Mapping[str, Any]) -> str:
     lift = judged.get("lift_top_decile")
     if not lift:
         return ""
-    return f"In the tenth it ranks highest it happens {lift['value']:.1f} times as often."
+    return f"In the tenth that it ranks highest, it happens {lift['value']:.1f} times as often."

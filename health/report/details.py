@@ -1,4 +1,4 @@
-"""What a row of the report holds when it is opened, as packed data for the page's script."""
+"""The details of an account that a row shows when opened, packed for the page's script."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from health.business.kinds import business_of
 from health.presentation import wording
 from health.reasons.reasons import BASELINE
 from health.report.background import Background
+from health.report.forecast import MONTHS_OF_YEAR, known_to_leave, last_days
 from health.report.history import History, score_changes
 
 #: Terms of a model shown one by one; the others are summed in one line.
@@ -24,45 +25,54 @@ MOST_TERMS = 8
 #: Changes of an account's score shown.
 MOST_CHANGES = 6
 FACTS = (
+    "Known to leave",
     "Chance of leaving",
+    "Expected loss",
     "Chance of growing",
     "Chance of buying",
     "Health score",
-    "Lifetime value",
-    "End of term",
-    "Customer for",
-    "Who they are",
-    "Holds",
+    "NPS",
+    "MRR",
+    "Renewal date",
+    "Plan",
+    "Seats",
+    "Products",
     "Could be offered",
+    "Lifetime value",
+    "CSM",
+    "Customer for",
+    "Segment",
 )
-
-
-#: Headings over, and below, what makes the risk.
-_LEAVING = ("What makes leaving more or less likely", "Chance of leaving")
-_LEFT = ("What makes having left more or less likely", "Chance of having left")
 #: The same of customers who order and have no contract.
 ORDER_FACTS = (
     "Chance of having left",
+    "Expected loss",
     "Chance of an order",
-    "Orders ahead",
+    "Expected orders",
     "Health score",
+    "NPS",
+    "Monthly orders",
     "Lifetime value",
     "Earned so far",
+    "CSM",
     "Customer for",
-    "Who they are",
+    "Segment",
 )
+#: Headings above and below the terms of the risk.
+_LEAVING = ("What makes leaving more or less likely", "Chance of leaving")
+_LEFT = ("What makes having left more or less likely", "Chance of having left")
 
 
 class _Texts:
-    """Sentences, each held once and named by its number."""
+    """Sentences, each stored once and referred to by its number."""
 
     def __init__(self) -> None:
-        self.held: dict[str, int] = {}
+        self.stored: dict[str, int] = {}
 
     def numbers(self, texts: pd.Series[str]) -> np.ndarray:
-        """Return the number of each text, adding those not held yet."""
+        """Return the number of each text, and store new ones."""
         codes, distinct = pd.factorize(texts.astype(object))
-        known = [self.held.setdefault(str(text), len(self.held)) for text in distinct]
+        known = [self.stored.setdefault(str(text), len(self.stored)) for text in distinct]
         return np.array([*known, -1], dtype=int)[codes]
 
 
@@ -86,9 +96,9 @@ def packed_details(
     run : mapping
         Content of run.json.
     history : History
-        The runs before.
+        Earlier runs.
     background : Background
-        Products held, tickets and answers.
+        Products, plans, answers and tickets.
     """
     texts = _Texts()
     own = reasons[reasons["account_id"].isin(accounts)]
@@ -104,7 +114,7 @@ def packed_details(
         row: dict[str, Any] = {"f": facts.get(account, [])}
         if account in health:
             row["h"] = health[account]
-        outputs = [o for o in models if o in wanted.get(account, ()) and account in models[o]]
+        outputs = [o for o in models if o in wanted.get(account, ("churn",)) and account in models[o]]
         if outputs:
             row["m"] = {output: models[output][account] for output in outputs}
         if account in changes:
@@ -118,22 +128,22 @@ def packed_details(
     content = {
         "facts": FACTS if terms else ORDER_FACTS,
         "risk": _LEAVING if terms else _LEFT,
-        "texts": list(texts.held),
+        "texts": list(texts.stored),
         "accounts": rows,
     }
     return _pack(content)
 
 
 def _pack(content: Any) -> Markup:
-    """Write JSON, zipped and in base64: a quarter of the size, and nothing in it is markup."""
+    """Write zipped JSON in base64: a quarter of the size, and nothing in it is markup."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # Without a time of its own, the same details give the same bytes.
+    # Without a timestamp, the same details give the same bytes.
     zipped = gzip.compress(text.encode("utf-8"), compresslevel=9, mtime=0)
     return Markup(base64.b64encode(zipped).decode("ascii"))
 
 
 def _wanted(flags: pd.DataFrame) -> dict[str, set[str]]:
-    """Return which models' reasons each account's lists call for; churn's for everybody."""
+    """Return the models whose reasons each account's lists need; churn's for all of them."""
     outputs = flags["flag"].where(flags["flag"].isin(["upsell", "cross_sell"]), "churn")
     wanted = outputs.groupby(flags["account_id"]).agg(set)
     return {str(account): names | {"churn"} for account, names in wanted.items()}
@@ -194,7 +204,7 @@ def _changes(changes: pd.DataFrame, texts: _Texts) -> dict[str, list[float]]:
 
 
 def _flat(accounts: pd.Series[str], table: pd.DataFrame) -> dict[str, list[float]]:
-    """Return each account's rows one after another in one list of numbers."""
+    """Return the rows of each account as one flat list of numbers."""
     rows = list(zip(*(table[column].tolist() for column in table), strict=True))
     flat: dict[str, list[float]] = {}
     for account, row in zip(accounts, rows, strict=True):
@@ -212,27 +222,18 @@ def _facts(
     run: Mapping[str, Any],
     background: Background,
 ) -> dict[str, list[str]]:
-    """Word the figures of each account in the order of `FACTS`, or of `ORDER_FACTS`."""
-    has_terms = business_of(run).has_terms
+    """Word the values of each account in the order of `FACTS`, or of `ORDER_FACTS`."""
     rows = scores[scores["account_id"].isin(accounts)].drop_duplicates("account_id")
-    say = _fact_texts if has_terms else _order_fact_texts
-    facts = {str(row["account_id"]): say(row, run) for row in rows.to_dict("records")}
-    if not has_terms:
-        return facts
-    return {
-        account: [
-            *texts,
-            ", ".join(background.held.get(account, [])),
-            ", ".join(background.open.get(account, [])),
-        ]
-        for account, texts in facts.items()
-    }
+    ends = last_days(rows, run["as_of"]).map(wording.day)
+    rows = rows.assign(leaves=known_to_leave(rows), ends=ends)
+    worded = _fact_texts if business_of(run).has_terms else _order_fact_texts
+    return {str(row["account_id"]): worded(row, run, background) for row in rows.to_dict("records")}
 
 
 def _lines(
     accounts: pd.Series[str], scores: pd.DataFrame, history: History
 ) -> dict[str, list[int | None]]:
-    """Return each account's scores of the last runs and now, in whole points; None: not scored."""
+    """Return each account's scores of the last runs and of this one, rounded; None: not scored."""
     past = history.lines(accounts)
     own = scores.loc[scores["account_id"].isin(accounts), ["account_id", "health_score"]]
     now = own.drop_duplicates("account_id").set_index("account_id")["health_score"]
@@ -252,48 +253,87 @@ def _events(events: pd.DataFrame) -> dict[str, list[str]]:
     return flat
 
 
-def _fact_texts(row: Mapping[Any, Any], run: Mapping[str, Any]) -> list[str]:
-    days = run["horizon_days"]
-    product = wording.text_of(row["cross_sell_product"])
-    ends = wording.renewal(row["days_to_renewal"])
+def _fact_texts(
+    row: Mapping[Any, Any], run: Mapping[str, Any], background: Background
+) -> list[str]:
+    days, currency, account = run["horizon_days"], run["currency"], str(row["account_id"])
+    product, leaves = wording.text_of(row["cross_sell_product"]), row["leaves"]
+    offer = f"{product}: {_chance(row, 'cross_sell', days)}" if product else "no product to offer"
     return [
-        _chance(row, "churn", days),
-        _chance(row, "upsell", days),
-        f"{product}: {_chance(row, 'cross_sell', days)}" if product else "no product left to offer",
+        f"gave notice; last day: {row['ends']}" if leaves else "",
+        "" if leaves else _chance(row, "churn", days),
+        "" if leaves else _loss_fact(row, run),
+        "" if leaves else _chance(row, "upsell", days),
+        "" if leaves else offer,
         _health_fact(row),
+        background.nps.get(account, ""),
+        f"{wording.money(row['mrr'], currency)} a month, ARR "
+        f"{wording.money(row['mrr'] * MONTHS_OF_YEAR, currency)}",
+        "" if leaves else _renewal_fact(row, run),
+        background.plans.get(account, ""),
+        _seats_fact(row),
+        ", ".join(background.owned.get(account, [])),
+        "" if leaves else ", ".join(background.open.get(account, [])),
         _value_fact(row, run),
-        "no end of term is known" if ends == wording.NONE else ends,
+        wording.text_of(row["csm"]),
         wording.span(row["tenure_days"]),
-        _who(row),
+        _segment_fact(row),
     ]
 
 
-def _order_fact_texts(row: Mapping[Any, Any], run: Mapping[str, Any]) -> list[str]:
+def _renewal_fact(row: Mapping[Any, Any], run: Mapping[str, Any]) -> str:
+    days = row["days_to_renewal"]
+    if math.isnan(days):
+        return "none: month to month, or not recorded"
+    return f"{wording.day_after(run['as_of'], days)} ({wording.renewal(days)})"
+
+
+def _seats_fact(row: Mapping[Any, Any]) -> str:
+    seats = row.get("seats")
+    return "" if seats is None or pd.isna(seats) or seats <= 0 else wording.count(seats)
+
+
+def _loss_fact(row: Mapping[Any, Any], run: Mapping[str, Any]) -> str:
+    loss = wording.money(row["expected_loss"], run["currency"])
+    return "" if loss == wording.NONE else f"{loss} (chance × {business_of(run).a_year})"
+
+
+def _order_fact_texts(
+    row: Mapping[Any, Any], run: Mapping[str, Any], background: Background
+) -> list[str]:
     left, base, days = row["churn_probability"], row["churn_base_rate"], run["horizon_days"]
     known = wording.percent(left) != wording.NONE
-    usual = f"{wording.percent(left)}; customers like this: {wording.percent(base)}"
-    ahead = row["orders_expected"]
+    chance = f"{wording.percent(left)}; similar customers: {wording.percent(base)}"
+    expected, again = row["orders_expected"], row["order_probability"]
+    account = str(row["account_id"])
     return [
-        f"{usual}; inferred from the orders, for nobody sees it" if known else "cannot be told",
-        f"{wording.percent(row['order_probability'])} in {days} days",
-        f"{ahead:.1f} expected in {days} days" if not math.isnan(ahead) else "",
+        f"{chance}; inferred from past orders" if known else "not published",
+        _loss_fact(row, run),
+        "" if math.isnan(again) else f"{wording.percent(again)} in {days} days",
+        "" if math.isnan(expected) else f"{expected:.1f} in {days} days",
         _health_fact(row),
+        background.nps.get(account, ""),
+        wording.money(row["mrr"], run["currency"]),
         _value_fact(row, run),
         wording.money(row["past_value"], run["currency"]),
+        wording.text_of(row["csm"]),
         wording.span(row["tenure_days"]),
-        _who(row),
+        _segment_fact(row),
     ]
 
 
 def _value_fact(row: Mapping[Any, Any], run: Mapping[str, Any]) -> str:
-    low, high = (wording.money(row[key], "") for key in ("clv_low", "clv_high"))
     value = wording.money(row["clv"], run["currency"])
+    if value == wording.NONE:
+        return ""
+    low, high = (wording.money(row[key], "") for key in ("clv_low", "clv_high"))
     return f"{value} over {run['clv']['horizon_months']} months (likely {low} to {high})"
 
 
-def _who(row: Mapping[Any, Any]) -> str:
-    who = (row["segment"], row["industry"], row["region"], row["stage"])
-    return ", ".join(wording.text_of(part) for part in who if wording.text_of(part))
+def _segment_fact(row: Mapping[Any, Any]) -> str:
+    stage = wording.text_of(row["stage"])
+    who = [wording.text_of(row[name]) for name in ("segment", "industry", "region")]
+    return ", ".join(part for part in [*who, f"stage: {stage}" if stage else ""] if part)
 
 
 def _chance(row: Mapping[Any, Any], output: str, days: int) -> str:

@@ -1,4 +1,4 @@
-"""Files for readers beside the report itself: a CSV a list, a report a CSM."""
+"""More files for readers: a CSV file per list, a report per CSM."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from health.report.background import Background
 from health.report.history import History
 from health.report.page import render_report
 
-#: A text that begins so would be run as a formula by a spreadsheet (OWASP, "CSV injection").
+#: A spreadsheet runs a text that starts like this as a formula (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MOST_LETTERS = 40
 
 
 def write_list_files(folder: Path, flags: pd.DataFrame) -> None:
-    """Write each list as ``lists/FLAG.csv``: UTF-8, a row a flag, text that no sheet will run.
+    """Write each list as ``lists/FLAG.csv``: UTF-8, one row per flag, no text that runs.
 
     Parameters
     ----------
     folder : Path
-        The run directory; ``lists`` is made in it.
+        The run directory; ``lists`` is created in it.
     flags : pd.DataFrame
-        The flags of the run. An empty list is a file with its header alone.
+        The flags of the run. An empty list is a file with only its header.
     """
     target = folder / "lists"
     target.mkdir()
@@ -41,7 +41,7 @@ def write_list_files(folder: Path, flags: pd.DataFrame) -> None:
 
 
 def inert_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before every text that a spreadsheet would take for a formula.
+    """Put an apostrophe before every text that a spreadsheet would run as a formula.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def write_csm_reports(
     history: History,
     background: Background,
 ) -> dict[str, str]:
-    """Write a report of each CSM's accounts alone to ``csm/``.
+    """Write a report of each CSM's own accounts to ``csm/``.
 
     Parameters
     ----------
@@ -79,38 +79,69 @@ def write_csm_reports(
     history : History
         Earlier runs.
     background : Background
-        Revenue is of the whole book, so it is left out here.
+        Revenue, survey results, retention and past lists are of all accounts: they are left out.
 
     Returns
     -------
     dict of str to str
-        File name by CSM; accounts without a CSM have the one of "".
+        File name by CSM; accounts without a CSM are under "".
     """
-    scores, reasons, flags = tables
     target = folder / "csm"
-    target.mkdir()
-    owner = scores["csm"].map(wording.text_of)
+    target.mkdir(exist_ok=True)
     names = {}
-    for csm in sorted(owner.unique()):
-        own = scores[owner == csm]
-        ids = own["account_id"]
+    for csm, (scores, reasons, flags) in accounts_by_csm(*tables).items():
+        ids = scores["account_id"]
         past = history.scores[history.scores["account_id"].isin(ids)]
         moved = history.changes[history.changes["account_id"].isin(ids)]
         html = render_report(
-            own,
-            reasons[reasons["account_id"].isin(ids)],
-            flags[flags["account_id"].isin(ids)],
-            {**run, "company": f"{csm or 'No CSM named'}, {run['company']}".rstrip(", ")},
+            scores,
+            reasons,
+            flags,
+            {**run, "company": csm_title(csm, run)},
             history=replace(history, scores=past, changes=moved),
-            background=replace(background, revenue={}, voice=()),
+            background=of_accounts(background),
+            csm=csm,
         )
         names[csm] = file_name(csm) + ".html"
         (target / names[csm]).write_text(html, encoding="utf-8")
     return names
 
 
+def of_accounts(background: Background) -> Background:
+    """Return what the background knows about single accounts, without what is about all."""
+    return Background(
+        owned=background.owned,
+        plans=background.plans,
+        nps=background.nps,
+        open=background.open,
+        events=background.events,
+    )
+
+
+def csm_title(csm: str, run: Mapping[str, Any]) -> str:
+    """Return the title of a CSM's files."""
+    return f"{csm or 'No CSM named'}, {run['company']}".rstrip(", ")
+
+
+def accounts_by_csm(
+    scores: pd.DataFrame, reasons: pd.DataFrame, flags: pd.DataFrame
+) -> dict[str, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]:
+    """Split the tables of a run by CSM, in the order of their names; "" is no CSM."""
+    owner = scores["csm"].map(wording.text_of)
+    parts = {}
+    for csm in sorted(owner.unique()):
+        own = scores[owner == csm]
+        ids = own["account_id"]
+        parts[csm] = (
+            own,
+            reasons[reasons["account_id"].isin(ids)],
+            flags[flags["account_id"].isin(ids)],
+        )
+    return parts
+
+
 def file_name(text: str) -> str:
-    """Return a name that is safe as a file's on every system, and differs where the text does.
+    """Return a file name that is safe on every system and differs where the text does.
 
     Examples
     --------

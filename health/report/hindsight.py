@@ -1,7 +1,8 @@
-"""What the book learns from behind: drivers of leaving, how past lists did, why scores moved."""
+"""Looking back: drivers of churn, how past lists did, why scores changed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,19 +10,22 @@ import pandas as pd
 
 from features.catalogue import CATALOGUE
 from features.definitions.feature import Feature
+from features.definitions.metrics import Z_95
 from health.presentation import wording
 from health.report.history import History
 
 #: Rows shown of each table.
 _MOST = 8
-#: Steps of a score's change that people's own doing is behind, not the customer's.
+#: With fewer churned accounts, what they have in common is chance.
+FEWEST_CHURNED = 10
+#: Steps of a score's change that come from the configuration, not from the customer.
 _CONFIGURED = ("profile", "configuration")
 _WORDS = {
-    "behaviour": "Accounts behaved differently",
+    "behaviour": "Customer behaviour changed",
     "data": "Data went missing or came back",
-    "override": "Somebody set or ended an override",
-    "rule": "A cap or floor began or ended",
-    "configuration": "The scorecard was changed",
+    "override": "An override was set or ended",
+    "rule": "A cap or floor started or ended",
+    "configuration": "The scorecard changed",
 }
 _KIND_OF = {
     "measure": "behaviour",
@@ -32,22 +36,63 @@ _KIND_OF = {
 
 
 def driver_rows(run: Mapping[str, Any]) -> list[list[str]]:
-    """Word the features that separate who left from who stayed in the past the model learnt from.
+    """Word the features that best separate accounts that left from those that stayed.
 
     Returns
     -------
     list of list of str
-        What was typical of those who left, of those who stayed, and how often the feature alone
-        tells the two apart.
+        What was typical of accounts that left, what of those that stayed, and the AUC of the
+        feature on its own with its 95 % interval. Empty where fewer than `FEWEST_CHURNED`
+        accounts left.
     """
+    left, stayed = _outcomes(run)
+    if left < FEWEST_CHURNED:
+        return []
     rows = []
     for driver in run.get("drivers", []):
         feature = CATALOGUE.get(driver["feature"])
         if feature is None or driver["auc"] is None:
             continue
-        left, stayed = (_typical(feature, driver[key]) for key in ("with_event", "without"))
-        rows.append([left, stayed, f"{round(100 * driver['auc'])} times in 100"])
+        known = 1.0 - float(driver.get("missing_share") or 0.0)
+        low, high = auc_interval(driver["auc"], left * known, stayed * known)
+        typical = [_typical(feature, driver[key]) for key in ("with_event", "without")]
+        rows.append([*typical, f"{driver['auc']:.2f} ({low:.2f} to {high:.2f})"])
     return rows[:_MOST]
+
+
+def driver_note(run: Mapping[str, Any]) -> str:
+    """State how many accounts are behind `driver_rows`."""
+    left, stayed = _outcomes(run)
+    return (
+        f"{wording.count(left, 'account')} that left and {wording.count(stayed)} that stayed, "
+        "in the past data that the model was trained on. AUC of each feature on its own, with its "
+        "95 % interval: 0.5 is chance, 1 is perfect. A correlation need not be the cause."
+    )
+
+
+def _outcomes(run: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many accounts left and how many stayed in the past."""
+    judged = run.get("evaluation", {}).get("churn") or {}
+    left = int(judged.get("event_accounts") or 0)
+    return left, max(int(judged.get("accounts") or 0) - left, 0)
+
+
+def auc_interval(auc: float, positives: float, negatives: float) -> tuple[float, float]:
+    """Return the 95 % interval of an AUC from the counts alone (Hanley & McNeil 1982).
+
+    Examples
+    --------
+    >>> low, high = auc_interval(0.8, 50, 200)
+    >>> round(low, 2), round(high, 2)
+    (0.72, 0.88)
+    """
+    if positives < 1 or negatives < 1:
+        return 0.0, 1.0
+    both_up, both_down = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc)
+    spread += (positives - 1) * (both_up - auc**2) + (negatives - 1) * (both_down - auc**2)
+    reach = Z_95 * math.sqrt(max(spread, 0.0) / (positives * negatives))
+    return max(auc - reach, 0.0), min(auc + reach, 1.0)
 
 
 def _typical(feature: Feature, value: float | None) -> str:
@@ -55,7 +100,7 @@ def _typical(feature: Feature, value: float | None) -> str:
 
 
 def past_list_rows(monitor: pd.DataFrame) -> list[list[str]]:
-    """Word what became of the accounts that earlier runs had listed at risk, the newest first."""
+    """Word what happened to the accounts that earlier runs listed at risk, newest first."""
     if monitor.empty:
         return []
     newest = monitor.sort_values("as_of", ascending=False).head(_MOST)
@@ -74,13 +119,13 @@ def past_list_rows(monitor: pd.DataFrame) -> list[list[str]]:
 
 
 def cause_rows(history: History, accounts: int) -> list[list[str]]:
-    """Split the book's change of health since the run before by what is behind it.
+    """Split the book's change of health since the previous run by its cause.
 
     Returns
     -------
     list of list of str
-        In words, the accounts it moved, and the points it moved an account of the book on
-        average; empty without an earlier run.
+        Cause, accounts that it moved, and the average change over all accounts in points; empty
+        without an earlier run.
     """
     changes = history.changes
     if changes.empty or not accounts:

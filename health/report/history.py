@@ -1,4 +1,4 @@
-"""What the runs before say: how accounts moved, and which measures moved them."""
+"""Earlier runs: how scores changed, and which measures changed them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from health.runs.directory import PublishedRun
 
 _SCORES = ["account_id", "as_of", "health_score", "health_band", "mrr"]
 _CHANGES = ["account_id", "term", "kind", "change", "text"]
-#: A measure that moved the score by less than this is not named as a cause, in points.
+#: A measure that changed the score by less than this many points is not listed as a cause.
 _LEAST_MOVE = 0.05
 
 
 def no_changes() -> pd.DataFrame:
-    """Return a table of changes without any."""
+    """Return an empty table of changes."""
     return pd.DataFrame(columns=_CHANGES).astype({"change": float})
 
 
@@ -29,7 +29,7 @@ class History:
     scores : pd.DataFrame
         account_id, as_of, health_score, health_band, mrr: one row per account and earlier run.
     changes : pd.DataFrame
-        account_id, term, kind, change, text: what moved each score since the run just before.
+        account_id, term, kind, change, text: what changed each score since the previous run.
     """
 
     scores: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_SCORES))
@@ -48,7 +48,7 @@ class History:
 
     @property
     def last(self) -> pd.DataFrame:
-        """The scores of the run just before."""
+        """The scores of the previous run."""
         if self.scores.empty:
             return self.scores
         dates = pd.to_datetime(self.scores["as_of"])
@@ -67,20 +67,20 @@ class History:
 
 
 def score_changes(history: History, accounts: pd.Series[str]) -> pd.DataFrame:
-    """Return what moved the health score of some accounts since the run before.
+    """Return what changed the health score of some accounts since the previous run.
 
     Parameters
     ----------
     history : History
-        Its changes are split exactly, measure by measure.
+        Its changes are exact, measure by measure.
     accounts : pd.Series of str
         Accounts to explain; those not scored in both runs are left out.
 
     Returns
     -------
     pd.DataFrame
-        account_id, term, kind, change (points), text: the largest moves first within an account,
-        without those that moved nothing to speak of.
+        account_id, term, kind, change (points), text: the largest changes first within an
+        account, without negligible ones.
     """
     own = history.changes[history.changes["account_id"].isin(accounts)]
     moved = own.assign(size=own["change"].abs())

@@ -1,4 +1,4 @@
-"""The CSMs' part of the report: a list per kind of flag, and the details of each account."""
+"""The part of the report for CSMs: the lists of the week, and every account."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 
 import pandas as pd
 
-from health.business.kinds import business_of
+from health.business.kinds import business_of, with_money
 from health.presentation import wording
 from health.presentation.wording import ListKind
 
-#: Most rows of all lists together; what has the lowest rank stays, the workbook holds them all.
+#: Most rows of all lists together: rows of the lowest rank are only in the workbook.
 MOST_ROWS = 4000
+#: Most accounts in the table of all accounts: the smallest ones are only in the workbook.
+MOST_ACCOUNTS = 5000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a list, worded; `*_sort` are what its columns are sorted by."""
+    """One row of a list in words; its columns are sorted by `*_sort`."""
 
     account: int
     csm: int
@@ -40,14 +42,39 @@ class Row:
     reasons: list[str]
     play: str
     renewal: str
+    renewal_in: str
     renewal_sort: float
     since: str
     since_sort: int
 
 
 @dataclass(frozen=True)
+class AccountRow:
+    """One row of the table of all accounts in words; its columns are sorted by `*_sort`."""
+
+    account: int
+    csm: int
+    name: str
+    under: str
+    mrr: str
+    mrr_sort: float
+    band: wording.Band
+    score: str
+    score_sort: float
+    chance: str
+    chance_sort: float
+    loss: str
+    loss_sort: float
+    stage: str
+    renewal: str
+    renewal_in: str
+    renewal_sort: float
+    lists: str
+
+
+@dataclass(frozen=True)
 class FlagList:
-    """A list as the page shows it."""
+    """A list as the page shows it; `total` counts the rows that the page has no room for, too."""
 
     kind: ListKind
     rows: list[Row]
@@ -58,33 +85,63 @@ class FlagList:
 
 @dataclass(frozen=True)
 class Lists:
-    """All lists, the CSMs named in them, and the accounts whose details are wanted.
+    """All lists, all accounts, the CSMs named in them, and whose details the page holds.
 
     Attributes
     ----------
     lists : list of FlagList
+    everyone : list of AccountRow
+        Every account, the largest first.
     csms : list of str
-        Sorted; empty text stands for accounts without a CSM.
+        Sorted; an empty text is for accounts without a CSM.
     accounts : pd.Series of str
         account_id in the order of `Row.account`.
-    left_out : int
-        Rows that the page has no room for.
+    left_out, accounts_left_out : int
+        Rows of lists, and accounts, that the page has no room for.
     """
 
     lists: list[FlagList]
+    everyone: list[AccountRow]
     csms: list[str]
     accounts: pd.Series[str]
     left_out: int
+    accounts_left_out: int
+
+
+def shown_accounts(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.Series[str]:
+    """Return the accounts whose details the page holds: listed ones first, then the largest.
+
+    Parameters
+    ----------
+    scores, flags : pd.DataFrame
+        The tables of the run directory.
+
+    Returns
+    -------
+    pd.Series of str
+        account_id, each once.
+    """
+    listed = flags.sort_values("rank", kind="stable").head(MOST_ROWS)["account_id"]
+    both = pd.concat([listed, _largest(scores)["account_id"]])
+    return pd.Series(both.drop_duplicates().to_numpy(dtype=object), dtype=object)
+
+
+def _largest(scores: pd.DataFrame) -> pd.DataFrame:
+    size = with_money(scores)["mrr"]
+    order = scores.assign(size=size).sort_values(["size", "account_id"], ascending=[False, True])
+    return scores.loc[order.index[:MOST_ACCOUNTS]]
 
 
 def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Lists:
-    """Word the rows of every list."""
+    """Word the rows of every list and of the table of all accounts."""
     shown = flags.sort_values("rank", kind="stable").head(MOST_ROWS)
     own = scores[scores["account_id"].isin(shown["account_id"])].drop(columns=["name", "csm"])
     own = own.drop_duplicates("account_id")
-    rows = shown.merge(own, on="account_id", how="left")
-    accounts = pd.Series(rows["account_id"].drop_duplicates().to_numpy(dtype=object), dtype=object)
-    csms = sorted({wording.text_of(name) for name in rows["csm"]}, key=str.casefold)
+    rows = shown.merge(own, on="account_id", how="left", suffixes=("", "_of_account"))
+    largest = _largest(scores)
+    accounts = shown_accounts(scores, flags)
+    named = {wording.text_of(name) for name in [*rows["csm"], *largest["csm"]]}
+    csms = sorted(named, key=str.casefold)
     context = _Context(
         run,
         {account: number for number, account in enumerate(accounts)},
@@ -92,12 +149,21 @@ def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any
     )
     kinds = business_of(run).lists
     lists = [_list(kind, rows[rows["flag"] == kind.flag], flags, context) for kind in kinds]
-    return Lists(lists, csms, accounts, len(flags) - len(rows))
+    titles = {kind.flag: kind.title for kind in kinds}
+    on = flags[flags["flag"].isin(list(titles))].assign(title=flags["flag"].map(titles))
+    lists_of = on.groupby("account_id")["title"].agg(lambda names: ", ".join(dict.fromkeys(names)))
+    everyone = [
+        _account_row(row, wording.text_of(lists_of.get(row["account_id"])), context)
+        for row in largest.to_dict("records")
+    ]
+    return Lists(
+        lists, everyone, csms, accounts, len(flags) - len(rows), len(scores) - len(largest)
+    )
 
 
 @dataclass(frozen=True)
 class _Context:
-    """What wording a row needs beside the row."""
+    """What wording a row needs in addition to the row."""
 
     run: Mapping[str, Any]
     accounts: Mapping[str, int]
@@ -114,19 +180,19 @@ def _list(kind: ListKind, rows: pd.DataFrame, flags: pd.DataFrame, context: _Con
 
 
 def _note(kind: ListKind, run: Mapping[str, Any]) -> str:
-    """Say where no model stands behind the list's probabilities."""
+    """State that a list is not based on a model."""
     judged = run.get("evaluation", {}).get(kind.output)
     by_orders = run.get("evaluation", {}).get("order")
     if by_orders and kind.output == "churn" and not by_orders["has_signal"]:
         return (
-            "No chance of having left is published, for the orders do not tell it. The list rests "
-            "on the health score."
+            "No chance of having left is published, because past orders do not predict it. This "
+            "list is based on the health score."
         )
     if not judged or judged.get("has_signal", True):
         return ""
     return (
-        "No model stands behind this list: the past shows no signal, so the chance shown is the "
-        "usual rate. The list rests on rules and the health score."
+        "No model is used for this list: past data show no signal, so any chance shown is the base "
+        "rate. The list is based on rules and the health score."
     )
 
 
@@ -154,15 +220,49 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
         product=wording.text_of(row["product"]),
         reasons=[part for part in wording.text_of(row["reasons"]).split("; ") if part],
         play="" if play == common_play else play,
-        renewal=wording.renewal(row["days_to_renewal"]),
-        renewal_sort=row["days_to_renewal"],
+        **_renewal(row, run),
         since=wording.since(row["since"], run["as_of"]),
         since_sort=(pd.Timestamp(run["as_of"]) - pd.Timestamp(row["since"])).days,
     )
 
 
+def _renewal(row: Mapping[Any, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Word the end of a term: its date, and how far away it is."""
+    days = row["days_to_renewal"]
+    return {
+        "renewal": wording.day_after(run["as_of"], days),
+        "renewal_in": "" if math.isnan(days) else wording.renewal(days),
+        "renewal_sort": days,
+    }
+
+
+def _account_row(row: Mapping[Any, Any], lists: str, context: _Context) -> AccountRow:
+    run, account = context.run, row["account_id"]
+    name, csm = wording.text_of(row["name"]), wording.text_of(row["csm"])
+    under = [account if name else "", csm, wording.text_of(row["segment"])]
+    leaves = wording.text_of(row["stage"]) == "leaving"
+    return AccountRow(
+        account=context.accounts[account],
+        csm=context.csms[csm],
+        name=name or str(account),
+        under=" · ".join(part for part in under if part),
+        mrr=wording.money(row["mrr"], run["currency"]),
+        mrr_sort=row["mrr"],
+        band=wording.band_of(row["health_band"]),
+        score=wording.score(row["health_score"]),
+        score_sort=row["health_score"],
+        chance="gave notice" if leaves else wording.percent(row["churn_probability"]),
+        chance_sort=row["churn_probability"],
+        loss="" if leaves else wording.money(row["expected_loss"], run["currency"]),
+        loss_sort=math.nan if leaves else row["expected_loss"],
+        stage=wording.title_of(wording.text_of(row["stage"])),
+        **_renewal(row, run),
+        lists=lists,
+    )
+
+
 def _moved(change: float) -> str:
-    """Say a change of the score, with an arrow; nothing where it stood still."""
+    """Word a change of the score with an arrow; nothing where it did not change."""
     if math.isnan(change) or abs(change) < 0.5:
         return ""
     arrow = "↑" if change > 0 else "↓"

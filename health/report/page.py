@@ -20,19 +20,22 @@ from health.report.details import packed_details
 from health.report.history import History
 from health.report.lists import Lists, build_lists
 
-#: Columns that a report reads and a run may lack; they count as not known.
+#: Columns that a report reads and an older run may lack; they count as unknown.
 _SCORE_COLUMNS = (
     *("name", "csm", "segment", "industry", "region", "stage", "mrr", "tenure_days"),
     *("health_score", "health_band", "health_coverage", "health_change", "not_scored_reason"),
     *("churn_probability", "churn_base_rate", "expected_loss", "clv", "clv_low", "clv_high"),
     *("upsell_probability", "upsell_base_rate", "upsell_value", "cross_sell_product"),
     *("cross_sell_probability", "cross_sell_base_rate", "cross_sell_value", "days_to_renewal"),
+    *("seats", "past_value", "order_probability", "orders_expected"),
 )
 _TEXTS = {
     *("name", "csm", "segment", "industry", "region", "stage", "health_band"),
     *("not_scored_reason", "cross_sell_product"),
 }
-_FLAG_COLUMNS = ("probability", "product")
+_FLAG_COLUMNS = ("probability", "product", "base_rate")
+#: The table of all accounts, among the lists.
+EVERYONE = "everyone"
 
 
 def render_report(
@@ -43,6 +46,7 @@ def render_report(
     *,
     history: History | None = None,
     background: Background | None = None,
+    csm: str | None = None,
 ) -> str:
     """Render a run as one self-contained HTML page.
 
@@ -55,7 +59,10 @@ def render_report(
     history : History, optional
         Earlier runs: adds last week's bands, lines of the score, and what changed.
     background : Background, optional
-        What the tables tell beside: revenue, surveys, products, tickets and answers.
+        What the input tables add: revenue, surveys, products, tickets and answers.
+    csm : str, optional
+        Whose page it is: the lists come first, and it leaves out what only operators and heads
+        of customer success need. All tables must be of this CSM's accounts alone.
 
     Returns
     -------
@@ -73,8 +80,11 @@ def render_report(
     return environment.get_template("report.html.j2").render(
         run=run,
         business=business,
+        csm=csm,
         book=build_book(scores, reasons, flags, run, history, background),
         lists=lists,
+        account_titles=account_titles(business),
+        number_titles={business.money, _sentence(business.risk), "Expected loss"},
         details=packed_details(lists.accounts, scores, reasons, flags, run, history, background),
         style=Markup(style),
         script=Markup(script),
@@ -84,7 +94,7 @@ def render_report(
 
 
 def _complete(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Add the columns that are missing, as unknown."""
+    """Add the missing columns as unknown."""
     absent = [column for column in columns if column not in frame.columns]
     return frame.assign(**{c: None if c in _TEXTS else float("nan") for c in absent})
 
@@ -96,20 +106,20 @@ def _environment() -> Environment:
 
 
 def _sort_key(value: float) -> str:
-    """Write a number that a column is sorted by; empty where there is none."""
+    """Write the number by which a column is sorted; empty where there is none."""
     return "" if math.isnan(value) else f"{float(value):.5g}"
 
 
 def _phone_labels(business: Business) -> str:
-    """Name the cells of each list on a narrow page, where the headings are out of sight."""
-    rules = []
-    for kind in business.lists:
-        titles = column_titles(kind, business)
-        rules += [
-            f'#list-{kind.flag} td:nth-child({place})::before{{content:"{title}"}}'
-            for place, title in enumerate(titles, 1)
-            if place > 1
-        ]
+    """Name the cells of each list on a narrow page, which has no headings."""
+    columns = {kind.flag: column_titles(kind, business) for kind in business.lists}
+    columns[EVERYONE] = account_titles(business)
+    rules = [
+        f'#list-{flag} td:nth-child({place})::before{{content:"{title}"}}'
+        for flag, titles in columns.items()
+        for place, title in enumerate(titles, 1)
+        if place > 1
+    ]
     return "@media screen and (max-width:760px){" + "".join(rules) + "}\n"
 
 
@@ -120,21 +130,34 @@ def column_titles(kind: ListKind, business: Business) -> list[str]:
     return ["Account", business.money, "Health", *money, *last]
 
 
+def account_titles(business: Business) -> list[str]:
+    """Return the headings of the table of all accounts, in order."""
+    terms = ["Renewal"] if business.has_terms else []
+    risk = _sentence(business.risk)
+    return ["Account", business.money, "Health", risk, "Expected loss", "Stage", *terms, "Lists"]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _contract_notes(days: int) -> tuple[str, ...]:
     return (
-        f"A chance is the share of accounts like this one that did it within {days} days; "
-        "the usual rate of accounts like it stands beside.",
-        "Expected loss is the chance of leaving × a year of MRR. Expected gain is the chance × "
-        "a year of the step's price × the chance that the account stays.",
+        f"Chance: the share of accounts like this one that leave, grow or buy within {days} days. "
+        "Usual: the rate of similar accounts.",
+        "Expected loss: chance of leaving × a year of MRR. Expected gain: chance × a year of the "
+        "offer's price × the chance that the account stays.",
+        "Accounts that gave notice are known to leave: they have no chance of leaving, and they "
+        "are not part of the money at risk.",
     )
 
 
 _ORDER_NOTES = (
-    "These customers have no contract, so nobody is seen leaving. The chance of having left is "
-    "inferred from how often a customer ordered and for how long it has not (BG/NBD); the usual "
-    "chance of customers like it stands beside.",
-    "Expected loss is the chance of having left × what the customer would order in a year if it "
-    "were still there. Monthly orders are a twelfth of what was ordered in 365 days.",
+    "These customers have no contract, so nobody sees one leave. The chance of having left is "
+    "inferred from how often a customer ordered and how long ago the last order was (BG/NBD). "
+    "Usual: the chance of similar customers.",
+    "Expected loss: chance of having left × what the customer would order in a year if it were "
+    "still a customer. Monthly orders: the orders of the last 365 days, divided by 12.",
 )
 
 
@@ -142,18 +165,22 @@ def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
     clv = run["clv"]
     notes = [
         *(_ORDER_NOTES if business_of(run).key == ORDERS else _contract_notes(run["horizon_days"])),
-        f"Lifetime value: {clv['horizon_months']} months ahead, margin "
-        f"{wording.percent(clv['margin'])}, discounted at "
-        f"{wording.percent(clv['discount_rate'])} a year, in {clv['currency']}. Likely range: "
-        "95 %.",
-        "The health score runs from 0 to 100, higher is better. A measure without data gives its "
-        "weight to the others; with too little data an account is not scored.",
-        f"All amounts are in {run['currency']}. All dates are UTC; data up to "
-        f"{wording.day(run['as_of'])}, that day not included.",
+        f"Lifetime value: the margin of {wording.percent(clv['margin'])} expected over the next "
+        f"{clv['horizon_months']} months, discounted at {wording.percent(clv['discount_rate'])} a "
+        f"year, in {clv['currency']}. Likely range: 95 %.",
+        "Health score: 0 to 100, higher is better. A measure without data gives its weight to the "
+        "others; an account with too little data is not scored.",
+        f"All amounts are in {run['currency']}. All dates are UTC. Data up to "
+        f"{wording.day(run['as_of'])}, not including that day.",
     ]
     if lists.left_out:
         notes.append(
-            f"{wording.count(lists.left_out, 'row')} of low rank have no room on this page and "
-            "stand in the workbook."
+            f"{wording.count(lists.left_out, 'row')} of low rank do not fit on this page; they are "
+            "in the workbook."
+        )
+    if lists.accounts_left_out:
+        notes.append(
+            f"{wording.count(lists.accounts_left_out, 'small account')} do not fit on this page; "
+            "they are on the sheet All accounts of the workbook and in their CSM's files."
         )
     return notes

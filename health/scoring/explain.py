@@ -1,14 +1,14 @@
-"""One account, explained from published runs: figures, reasons, what changed, history."""
+"""One account, explained from published runs: values, reasons, what changed, history."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 
 from features.errors import HealthError
+from health.runs.account_names import find_account
 from health.runs.directory import PublishedRun, find_run, runs_before
 from health.scoring.change import COLUMNS
 from health.settings.config import Config
@@ -19,7 +19,7 @@ _HISTORY = 12
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of one account in one run.
+    """What is known about one account in one run.
 
     Attributes
     ----------
@@ -53,15 +53,24 @@ class Explanation:
 def explain_account(config: Config, account: str, as_of: datetime | None = None) -> Explanation:
     """Explain an account from the run of a date, or from the last one.
 
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    account : str
+        An account_id, or the name of an account.
+    as_of : datetime, optional
+        The date of the run.
+
     Raises
     ------
     HealthError
-        There is no run, or the run does not hold the account.
+        There is no run, or the account is not in it; the message lists the closest ones.
     """
     run = find_run(config.runs_dir, as_of, config.file)
     runs = [*runs_before(config.runs_dir, run.as_of), run]
     scores = run.table("scores")
-    _require(scores, account, run)
+    account = find_account(scores, account, where=f"the run of {run.as_of} ({run.folder})")
     return Explanation(
         scores[scores["account_id"] == account].iloc[0],
         _own(run, "reasons", account),
@@ -72,17 +81,6 @@ def explain_account(config: Config, account: str, as_of: datetime | None = None)
         _history(runs[-_HISTORY:], account),
         _own(run, "whitespace", account) if run.has("whitespace") else pd.DataFrame(),
         config.currency,
-    )
-
-
-def _require(scores: pd.DataFrame, account: str, run: PublishedRun) -> None:
-    if (scores["account_id"] == account).any():
-        return
-    close = difflib.get_close_matches(account, scores["account_id"].tolist(), n=3)
-    raise HealthError(
-        f"account {account!r} is not in the run of {run.as_of}; only paying accounts are scored",
-        where=str(run.folder),
-        fix=f"did you mean {', '.join(close)}?" if close else "check the account_id",
     )
 
 

@@ -1,4 +1,4 @@
-"""Reading back what CSMs wrote into the workbook's outcome and notes columns."""
+"""Read back what CSMs wrote into the workbook: outcomes, dates and notes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from features.errors import HealthError
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
+from health.flags.actions import NOTE, SNOOZE
 from health.presentation.wording import LISTS
 from health.workbook.columns import OUTCOMES
 
-#: Which run a row answers to, beside the columns of the table `actions`.
+#: The run that a row answers to, in addition to the columns of the table `actions`.
 ANSWERS = "answers_run"
 COLUMNS = (*ACTION_COLUMNS, ANSWERS)
-#: What makes two rows the same answer, so that a file may be imported twice.
+#: Two rows that agree in these are the same answer, so a file may be imported twice.
 _SAME = ["account_id", "flag", "product", "action", "until", "reason", ANSWERS]
 _HEADINGS = {
     "Account id": "account_id",
@@ -30,14 +31,27 @@ _HEADINGS = {
     "Notes": "reason",
 }
 _NEEDED = ("Account id", "Outcome")
+#: What somebody fills in by hand.
+_WRITTEN = ("action", "until", "reason")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did: rows added, rows that stood there before, and where."""
+    """What an import did.
+
+    Attributes
+    ----------
+    added, known : int
+        Rows added to the file, and rows that it already had.
+    notes : int
+        How many of the rows of the workbook have a note but no outcome; they count above, too.
+    file : Path
+        The table `actions`.
+    """
 
     added: int
     known: int
+    notes: int
     file: Path
 
 
@@ -47,20 +61,20 @@ def import_outcomes(workbook: Path, actions: Path, *, at: datetime, author: str 
     Parameters
     ----------
     workbook : Path
-        A workbook of a run, with outcomes chosen by hand.
+        A workbook of a run, with outcomes or notes filled in by hand.
     actions : Path
-        The CSV file that is the table `actions`; made where it is not there. It is replaced
-        whole or not at all, and its other columns are kept.
+        The CSV file that is the table `actions`; created if missing. It is replaced as a whole
+        or not at all, and its other columns are kept.
     at : datetime
-        When the outcomes are taken to have been known.
+        When the outcomes count as known.
     author : str
         Who filled the workbook in.
 
     Raises
     ------
     HealthError
-        The file is no workbook of a run, or a cell holds an outcome or date that is none: then
-        nothing is written.
+        The file is not a workbook of a run, or a cell has an unknown outcome or an unreadable
+        date. Nothing is written then.
     """
     rows = read_outcomes(workbook).assign(at=at, author=author or None)
     before = _read_actions(actions)
@@ -69,17 +83,21 @@ def import_outcomes(workbook: Path, actions: Path, *, at: datetime, author: str 
     fresh = ~keys.duplicated() | (both.index < len(before))
     _write_whole(both[fresh], actions)
     added = int(fresh.sum()) - len(before)
-    return Imported(added, len(rows) - added, actions)
+    return Imported(added, len(rows) - added, int((rows["action"] == NOTE).sum()), actions)
 
 
 def read_outcomes(workbook: Path) -> pd.DataFrame:
-    """Return the rows of a workbook whose outcome is filled in.
+    """Return the rows of a workbook in which somebody filled something in.
+
+    A note without an outcome has the action `note`; a date to rest until without an outcome is
+    a snooze.
 
     Returns
     -------
     pd.DataFrame
-        account_id, action, flag, product, until, reason and the date of the run that they
-        answer to (None where the program that saved the file has dropped it).
+        account_id, action, flag (None for a row that is about the account as a whole), product,
+        until, reason and the date of the run that they answer to (None if the program that saved
+        the file dropped it).
     """
     book = _open(workbook)
     run = next((p.value for p in book.custom_doc_props.props if p.name == "as_of"), None)
@@ -126,7 +144,7 @@ def _sheet(workbook: Path, flag: str, sheet: Any) -> list[dict[str, Any]]:
     for number, cells in enumerate(rows[1:], start=2):
         where = f"{workbook}, sheet {sheet.title}, row {number}"
         own = {name: _cell(cells, places, title) for title, name in _HEADINGS.items()}
-        if own["action"] is not None:
+        if any(own[name] is not None for name in _WRITTEN):
             answers.append(_answer(own, flag, where))
     return answers
 
@@ -138,34 +156,43 @@ def _cell(cells: tuple[Any, ...], places: dict[str, int], title: str) -> Any:
     return None if value == "" else value
 
 
-def _answer(own: dict[str, Any], flag: str, where: str) -> dict[str, Any]:
-    outcome = str(own["action"]).casefold()
-    if outcome not in OUTCOMES:
-        raise HealthError(
-            f"the outcome {own['action']!r} is none",
-            where=where,
-            fix=f"choose one of: {', '.join(OUTCOMES)}",
-        )
+def _answer(own: dict[str, Any], flag: str | None, where: str) -> dict[str, Any]:
+    action = _action(own, where)
     if own["account_id"] is None:
         raise HealthError(
-            "an outcome without an account", where=where, fix="restore the column Account id"
+            "an outcome or a note without an account",
+            where=where,
+            fix="restore the column Account id",
         )
     if own["until"] is not None and not isinstance(own["until"], datetime):
         raise HealthError(
-            f"{own['until']!r} is no date", where=where, fix="write a date, or leave it empty"
+            f"{own['until']!r} is not a date", where=where, fix="write a date, or leave it empty"
         )
-    # A spreadsheet may have taken an id of digits for a number.
+    # A spreadsheet may have read an id of digits as a number.
     account = own["account_id"]
     whole = isinstance(account, float) and account.is_integer()
     product = own["product"] if flag in {"cross_sell", "upsell"} else None
     return {
         **own,
         "account_id": str(int(account)) if whole else str(account),
-        "action": OUTCOMES[outcome],
+        "action": action,
         "flag": flag,
         "product": product,
         "reason": None if own["reason"] is None else str(own["reason"]),
     }
+
+
+def _action(own: dict[str, Any], where: str) -> str:
+    if own["action"] is None:
+        return NOTE if own["until"] is None else SNOOZE
+    outcome = str(own["action"]).casefold()
+    if outcome not in OUTCOMES:
+        raise HealthError(
+            f"{own['action']!r} is not an outcome",
+            where=where,
+            fix=f"choose one of: {', '.join(OUTCOMES)}",
+        )
+    return OUTCOMES[outcome]
 
 
 def _read_actions(actions: Path) -> pd.DataFrame:

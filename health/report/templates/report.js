@@ -16,7 +16,7 @@ const draw = (tag, attributes) => {
 document.documentElement.classList.add("js");
 
 // ---- details of an account, drawn when its row is opened ----
-// They are zipped in the page, and unzipped once, by what the browser itself brings.
+// They are zipped in the page and unzipped once, with the browser's own decompression.
 let details = null;
 const load = async () => {
   const bytes = Uint8Array.from(atob($("details").textContent), (sign) => sign.charCodeAt(0));
@@ -24,8 +24,8 @@ const load = async () => {
   return JSON.parse(await new Response(stream).text());
 };
 let loading = null;
-const whenLoaded = () => (loading ??= load().then((held) => { details = held; }));
-const say = (value, digits) => value.toFixed(digits).replace("-", "−");
+const whenLoaded = () => (loading ??= load().then((content) => { details = content; }));
+const number = (value, digits) => value.toFixed(digits).replace("-", "−");
 
 const bar = (parts) => {
   const svg = draw("svg", { "aria-hidden": "true" });
@@ -53,7 +53,7 @@ const factsBlock = (account) => {
   details.facts.forEach((name, i) => {
     if (account.f[i]) list.append(make("dt", "", name), make("dd", "", account.f[i]));
   });
-  part.append(make("h4", "", "In figures"), list);
+  part.append(make("h4", "", "Account"), list);
   return part;
 };
 
@@ -64,7 +64,7 @@ const eventsBlock = (pairs) => {
     text.append(inner);
     list.append(make("dt", "", pairs[i]), text);
   }
-  part.append(make("h4", "", "Tickets and answers of the last 90 days"), list);
+  part.append(make("h4", "", "Tickets and survey answers of the last 90 days"), list);
   return part;
 };
 
@@ -79,10 +79,10 @@ const healthBlock = (numbers) => {
     rows.push(term(texts[text], bar([
       ["rect", { class: "missing", x: `${earned * full}%`, y: 1, width: `${missing * full}%`, height: 10 }],
       ["rect", { class: "earned", x: 0, y: 1, width: `${earned * full}%`, height: 10 }],
-    ]), `${say(earned, 1)} of ${say(earned + missing, 1)}`));
+    ]), `${number(earned, 1)} of ${number(earned + missing, 1)}`));
   }
-  rows.push(term("Health score", null, say(sum, 1), "sum"));
-  return block("Health: points earned and missing", rows, "Full bar: points earned. Dashed: points missing.");
+  rows.push(term("Health score", null, number(sum, 1), "sum"));
+  return block("Health: points earned and missing", rows, "Full bar: points earned. Dashed bar: points missing to 100.");
 };
 
 const TITLES = {
@@ -100,7 +100,7 @@ const modelBlock = (output, model) => {
   if (model.n) all.push([`${model.n} weaker ${model.n === 1 ? "reason" : "reasons"} together`, model.s]);
   const most = Math.max(...all.map((pair) => Math.abs(pair[1])), 1e-9);
   const [title, end] = output === "churn" ? details.risk : TITLES[output];
-  rows.push(term("Where every account starts from", null, percent(model.b)));
+  rows.push(term("Start: base rate of all accounts", null, percent(model.b)));
   let sum = model.b;
   for (const [text, value] of all) {
     const width = 48 * Math.abs(value) / most;
@@ -111,7 +111,7 @@ const modelBlock = (output, model) => {
     ]), `${value > 0 ? "↑" : "↓"} ${times(value)}`));
   }
   rows.push(term(end, null, percent(sum), "sum"));
-  return block(title, rows, "↑ to the right raises the odds, ↓ to the left lowers them; × 2 doubles them.");
+  return block(title, rows, "↑ raises the odds, ↓ lowers them; × 2 doubles them.");
 };
 
 const changeBlock = (numbers) => {
@@ -123,9 +123,9 @@ const changeBlock = (numbers) => {
     rows.push(term(texts[numbers[i]], bar([
       ["rect", { class: value > 0 ? "lower" : "raise", x: `${value > 0 ? 50 : 50 - width}%`, y: 1, width: `${width}%`, height: 10 }],
       ["line", { class: "mid", x1: "50%", x2: "50%", y1: 0, y2: 12 }],
-    ]), `${value > 0 ? "+" : ""}${say(value, 1)}`));
+    ]), `${value > 0 ? "+" : ""}${number(value, 1)}`));
   }
-  return block("What changed since the run before, in points", rows);
+  return block("What changed since the previous run, in points", rows);
 };
 
 const openWith = (body, content) => {
@@ -137,7 +137,7 @@ const openWith = (body, content) => {
   row.hidden = body.querySelector(".o").getAttribute("aria-expanded") !== "true";
   body.append(row);
 };
-// ---- the line of an account's last scores, from 0 to 100; score and change stand beside it ----
+// ---- the line of an account's last scores, from 0 to 100, under score and change ----
 const sparkline = (scores) => {
   const step = 60 / Math.max(scores.length - 1, 1);
   const points = scores.flatMap((score, i) => score === null ? [] : [`${(2 + i * step).toFixed(0)},${(18 - 0.16 * score).toFixed(0)}`]);
@@ -177,7 +177,7 @@ document.addEventListener("click", (event) => {
   if (button) toggle(button);
 });
 
-// ---- sorting: a table's bodies are moved whole, so that an open row stays with its account ----
+// ---- sorting: a table's bodies are moved as a whole, so an open row stays with its account ----
 const key = (body, column) => {
   const cell = body.rows[0].cells[column];
   if (cell.dataset.s === undefined) return cell.textContent.trim().toLocaleLowerCase();
@@ -213,7 +213,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// ---- tabs, filter, search; the choice is kept in the address, so that a CSM can bookmark it ----
+// ---- tabs, filter, search; the choice is kept in the address, so a CSM can bookmark it ----
 const tabs = [...document.querySelectorAll("[role=tab]")];
 const panels = tabs.map((tab) => $(tab.getAttribute("aria-controls")));
 const csm = $("csm"), search = $("search"), sort = $("sort");
@@ -238,7 +238,7 @@ const select = (index, focus) => {
     panels[i].hidden = i !== index;
   });
   if (focus) tabs[index].focus();
-  sort.replaceChildren(new Option("the list's own order", ""));
+  sort.replaceChildren(new Option("default order", ""));
   const table = panels[index].querySelector("table");
   if (!table) return;
   [...table.tHead.rows[0].cells].forEach((head, column) => {
@@ -261,7 +261,7 @@ const filter = () => {
       table.hidden = count === 0;
       table.nextElementSibling.hidden = count > 0;
     }
-    if (i === chosen) $("said").textContent = `${count} of ${bodies.length} rows`;
+    if (i === chosen) $("result").textContent = `${count} of ${bodies.length} rows`;
   });
 };
 const recall = () => {
