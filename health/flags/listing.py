@@ -117,7 +117,7 @@ def _known_csm(csm: str, known: pd.Series[str]) -> str:
     partly = [name for name in names if meant and meant in _plain(name)]
     found = same or partly
     if len(found) == 1:
-        return found[0]
+        return str(found[0])
     close = found or difflib.get_close_matches(csm, names, n=3, cutoff=0.4)
     fix = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(names[:10])}"
     if not names:

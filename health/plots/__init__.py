@@ -1,7 +1,7 @@
 """Every plot of the project: functions that draw on matplotlib axes and return them.
 
-None of them touches pyplot's global state: without `ax` a figure of its own is made, which
-``axes.figure`` has. In a notebook, ``axes.figure`` as the last line of a cell shows it.
+None of them touches pyplot's global state. Without `ax`, a function creates a new figure, which is
+``axes.figure``. In a notebook, ``axes.figure`` as the last line of a cell shows it.
 """
 
 from health.plots.explanation import contributions_waterfall, shape_function

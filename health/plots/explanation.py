@@ -1,4 +1,4 @@
-"""How a figure came about: a waterfall of contributions, the shape of one term."""
+"""Explain a value: a waterfall of contributions, the shape of one term."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def contributions_waterfall(
     Parameters
     ----------
     contributions : pandas.Series, shape = (n_terms,)
-        What each term adds; the index names the terms. A missing one counts as nothing.
+        What each term adds; the index names the terms. A missing one counts as 0.
     start : float
-        Where the sum begins, for example the log-odds of the base rate.
+        Where the sum starts, for example the log-odds of the base rate.
     most : int
-        Terms drawn one by one; the others are one bar, so that the end is exact.
+        Terms drawn one by one; the others share one bar, so the end is exact.
     ax : Axes, optional
-        Where to draw; a new figure's, as high as there are bars, if missing.
+        Where to draw; by default a new figure, as high as there are bars.
     title, unit : str
         Heading, and what the horizontal axis shows.
     """
@@ -84,17 +84,16 @@ def shape_function(
     feature: str = "",
     unit: str = "log-odds",
 ) -> Axes:
-    """Draw what a term adds at each value of its feature, and where the data lies.
+    """Draw what a term adds at each value of its feature, and where the data are.
 
     Parameters
     ----------
     values : array-like, shape = (n_samples,)
-        The feature: numbers, or texts (drawn as bars). A missing number is drawn as a dotted line
-        of its own.
+        The feature: numbers, or texts (drawn as bars). Missing numbers are drawn as a dotted line.
     contributions : array-like, shape = (n_samples,)
         What the term adds in the same rows, as in a column of a model's ``contributions``.
     ax : Axes, optional
-        Where to draw; a new figure's if missing.
+        Where to draw; by default a new figure.
     title, feature, unit : str
         Heading, and what the axes show.
     """
@@ -114,7 +113,7 @@ def _numbers(ax: Axes, rows: pd.DataFrame) -> None:
     known = rows[rows["value"].notna()].sort_values("value", kind="stable")
     by_value = known.groupby("value")["adds"].mean()
     ax.step(by_value.index, by_value, where="mid", color=BLUE, label="known")
-    # Ticks at the foot: one for each hundredth of the rows, so that thin data is seen as thin.
+    # Ticks at the bottom, one per hundredth of the rows, show where data are sparse.
     if len(known):
         marks = known["value"].quantile(np.linspace(0, 1, 101))
         ax.plot(

@@ -10,13 +10,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 
-#: Identifiers inside an SVG are hashed with this instead of with random numbers.
+#: Salt of the identifiers inside an SVG, which would otherwise be random.
 _SALT = "customer-health"
 _NO_DATES = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def svg_of(figure: Figure | SubFigure) -> str:
-    """Return a figure as SVG text, its letters drawn as paths so that no font is needed.
+    """Return a figure as SVG text; letters are drawn as paths, so no font is needed.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def svg_of(figure: Figure | SubFigure) -> str:
     buffer = io.StringIO()
     whole = _whole(figure)
     for text in whole.findobj(Text):
-        # A customer's own words may hold dollars: they are no formula.
+        # Customers' texts may contain dollar signs: they are not formulas.
         text.set_parse_math(False)
     with rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "path"}):
         whole.savefig(buffer, format="svg", metadata=_NO_DATES)
@@ -34,7 +34,7 @@ def svg_of(figure: Figure | SubFigure) -> str:
 
 
 def image_tag(figure: Figure | SubFigure, alternative: str, *, css_class: str = "plot") -> Markup:
-    """Return a figure as an ``<img>`` that holds its SVG.
+    """Return a figure as an ``<img>`` that contains its SVG.
 
     An image may carry its own style where the page's Content-Security-Policy forbids inline
     style; the policy needs ``img-src data:`` and nothing else.
@@ -44,7 +44,7 @@ def image_tag(figure: Figure | SubFigure, alternative: str, *, css_class: str = 
     figure : Figure
         What to show.
     alternative : str
-        What it says, for readers who do not see it; escaped here.
+        Alternative text for readers who do not see it; escaped here.
     css_class : str
         Class of the tag.
     """

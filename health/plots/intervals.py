@@ -1,4 +1,4 @@
-"""Figures beside each other with their 95 % intervals: the wider, the less is known."""
+"""Metrics with their 95 % intervals."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def metrics_with_intervals(
     reference: float | None = None,
     reference_name: str = "chance",
 ) -> Axes:
-    """Draw one figure a line: a point, and a line from the low to the high end of its interval.
+    """Draw one metric per row: a point, and a line from the low to the high end of its interval.
 
     Parameters
     ----------
     figures : pandas.DataFrame, shape = (n_figures, 4)
-        name, value, low, high; the first row stands at the top. A missing interval draws the
-        point alone; a missing value leaves its line empty.
+        name, value, low, high; the first row is at the top. A missing interval draws only the
+        point; a missing value leaves its row empty.
     ax : Axes, optional
-        Where to draw; a new figure's, as high as there are rows, if missing.
+        Where to draw; by default a new figure, as high as there are rows.
     title, unit : str
         Heading, and what the horizontal axis shows.
     reference : float, optional
-        A value to hold the figures against, drawn as a dashed line.
+        A value to compare with, drawn as a dashed line.
     reference_name : str
         What it is.
     """
@@ -71,13 +71,13 @@ def rates(
     groups : pandas.DataFrame, shape = (n_groups, 6)
         name, rate, low, high (0-1), rows and events.
     ax : Axes, optional
-        Where to draw; a new figure's if missing.
+        Where to draw; by default a new figure.
     title, unit : str
         Heading, and what the vertical axis shows.
     usual : float, optional
         The rate of all rows, drawn as a dashed line.
     looks : mapping of str to Look
-        Colour and hatch by name, the bands' by default; a name that has none takes one in turn.
+        Colour and hatch by name, by default those of the bands; other names take one in turn.
     """
     ax = axes_or_new(ax)
     places = np.arange(len(groups))

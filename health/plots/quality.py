@@ -11,7 +11,7 @@ from health.plots.style import BLUE, INK, RULE, SOFT, axes_or_new, label
 
 
 def calibration(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Calibration") -> Axes:
-    """Draw what happened against what was said; on the diagonal both are the same.
+    """Draw observed rates against predicted probabilities; on the diagonal they agree.
 
     Parameters
     ----------
@@ -20,24 +20,27 @@ def calibration(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Cal
         ``pandas.DataFrame(evaluation.reliability)``. Where it has low and high (0-1), each bin
         gets its interval.
     ax : Axes, optional
-        Where to draw; a new figure's if missing.
+        Where to draw; by default a new figure.
     title : str
         Heading.
     """
     ax = axes_or_new(ax, width=4.8, height=4.2)
-    said, seen = bins["mean_probability"].to_numpy(float), bins["observed_rate"].to_numpy(float)
-    tops = [said, seen, bins["high"].to_numpy(float)] if "high" in bins else [said, seen]
+    predicted, observed = (
+        bins["mean_probability"].to_numpy(float),
+        bins["observed_rate"].to_numpy(float),
+    )
+    tops = [predicted, observed, *([bins["high"].to_numpy(float)] if "high" in bins else [])]
     reach = min(1.0, 1.1 * float(np.nanmax(np.concatenate([*tops, [0.01]]))))
-    ax.plot([0, reach], [0, reach], color=SOFT, linestyle="--", lw=1, label="said = happened")
-    ax.plot(said, seen, color=BLUE, marker="o", label="tenths of the accounts")
+    ax.plot([0, reach], [0, reach], color=SOFT, linestyle="--", lw=1, label="perfect calibration")
+    ax.plot(predicted, observed, color=BLUE, marker="o", label="tenths of the accounts")
     if {"low", "high"} <= set(bins.columns):
-        ax.vlines(said, bins["low"], bins["high"], color=BLUE, lw=1)
+        ax.vlines(predicted, bins["low"], bins["high"], color=BLUE, lw=1)
     ax.set_xlim(0, reach)
     ax.set_ylim(0, reach)
     ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     ax.legend(frameon=False, fontsize=9)
-    return label(ax, title=title, x="probability that was said", y="share that happened")
+    return label(ax, title=title, x="predicted probability", y="observed rate")
 
 
 def lift(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Lift") -> Axes:
@@ -50,7 +53,7 @@ def lift(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Lift") -> 
         ``pandas.DataFrame(evaluation.reliability[::-1])``. Where it has lift_low and lift_high,
         each bar gets its interval.
     ax : Axes, optional
-        Where to draw; a new figure's if missing.
+        Where to draw; by default a new figure.
     title : str
         Heading.
     """

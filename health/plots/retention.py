@@ -1,4 +1,4 @@
-"""Retention: the share of accounts still there, by time since the start."""
+"""Retention: the share of accounts that still pay, by time since the start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from health.plots.style import axes_or_new, label, look
+
+#: Days of a month on the horizontal axis.
+DAYS_PER_MONTH = 365.25 / 12
 
 
 def retention(
@@ -30,8 +33,9 @@ def retention(
     ax = axes_or_new(ax)
     for number, (name, curve) in enumerate(curves.items()):
         own = look(number)
+        months = curve["days"] / DAYS_PER_MONTH
         ax.plot(
-            curve["days"],
+            months,
             curve["survival"],
             color=own.colour,
             linestyle=own.line,
@@ -41,11 +45,9 @@ def retention(
             label=name,
         )
         if {"low", "high"} <= set(curve.columns):
-            ax.fill_between(
-                curve["days"], curve["low"], curve["high"], color=own.colour, alpha=0.12, lw=0
-            )
+            ax.fill_between(months, curve["low"], curve["high"], color=own.colour, alpha=0.12, lw=0)
     ax.set_ylim(0, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     if len(curves) > 1:
         ax.legend(frameon=False, fontsize=9)
-    return label(ax, title=title, x="days since the start", y="still there")
+    return label(ax, title=title, x="months since the start", y="share that still pays")

@@ -1,7 +1,7 @@
-"""What all plots share: axes without global state, colours that are never alone in what they say.
+"""The style of all plots: axes without global state, and colours that never carry meaning alone.
 
 Every colour has a contrast of 4.5 or more against the white ground (WCAG 2.2 AA asks 3 of
-graphics and 4.5 of text), and comes with a marker, a line style or a hatch of its own.
+graphics and 4.5 of text), and its own marker, line style or hatch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RUST = "#a04414"
 
 @dataclass(frozen=True)
 class Look:
-    """How one series is told from the others, in colour and without it."""
+    """What distinguishes a series from the others, with and without colour."""
 
     colour: str
     marker: str
@@ -45,12 +45,12 @@ BAND_LOOKS = {
 
 
 def look(number: int) -> Look:
-    """Return the look of a series by its number; they come round after the last."""
+    """Return the look of a series by its number; after the last they repeat."""
     return LOOKS[number % len(LOOKS)]
 
 
 def axes_or_new(ax: Axes | None, *, width: float = 6.4, height: float = 3.6) -> Axes:
-    """Return the axes given, or those of a new figure of so many inches; both with our style."""
+    """Return the given axes, or those of a new figure of this size in inches, in our style."""
     if ax is None:
         ax = Figure(figsize=(width, height), layout="constrained").add_subplot()
     ax.set_facecolor(GROUND)
@@ -64,7 +64,7 @@ def axes_or_new(ax: Axes | None, *, width: float = 6.4, height: float = 3.6) -> 
 
 
 def label(ax: Axes, *, title: str = "", x: str = "", y: str = "") -> Axes:
-    """Set title and axis labels in the style of all plots; empty ones are left alone."""
+    """Set title and axis labels in the style of all plots, except empty ones."""
     if title:
         ax.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
     if x:

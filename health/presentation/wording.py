@@ -112,6 +112,20 @@ LISTS = (
     ListKind("silent", "Silent", "Accounts that have stopped using the product."),
 )
 
+#: What to do with an account this week, most urgent first, as in my_week.parquet.
+ACTIONS = {
+    "leaving": "Leaving",
+    "silent": "Silent",
+    "at_risk": "At risk",
+    "renewal": "Renewal",
+    "expansion": "Offer",
+    "advocate": "Advocate",
+}
+#: What the value of a row of my_week.parquet is, by action; of all others an expected loss.
+VALUE_IS = {"leaving": "a year of MRR", "expansion": "expected gain", "advocate": ""}
+#: The sheet and tab of a CSM's week.
+MY_WEEK = "My week"
+
 
 def band_of(name: Any) -> Band:
     """Return how a band is shown; the one for "not scored" where there is none."""
@@ -129,7 +143,7 @@ def money(value: float | None, currency: str) -> str:
     number = _number(value)
     if math.isnan(number):
         return NONE
-    return f"{currency} {_whole(number):,d}".strip()
+    return f"{currency} {_whole(number):,d}".strip().replace("-", "−")
 
 
 def money_short(value: float | None, currency: str) -> str:
@@ -146,7 +160,8 @@ def money_short(value: float | None, currency: str) -> str:
     for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         # 999,950 would be "1,000 k": use the next unit.
         if abs(number) >= size * 0.99995:
-            return f"{currency} {_three_digits(number / size)} {unit}".strip()
+            text = f"{currency} {_three_digits(number / size)} {unit}"
+            return text.strip().replace("-", "−")
     return money(number, currency)
 
 
@@ -354,9 +369,7 @@ def auc_in_words(auc: Mapping[str, float]) -> str:
     'AUC 0.76 (95 % interval 0.70 to 0.82; 0.5 is chance, 1 is perfect).'
     """
     value, low, high = (float(auc[key]) for key in ("value", "low", "high"))
-    return (
-        f"AUC {value:.2f} (95 % interval {low:.2f} to {high:.2f}; 0.5 is chance, 1 is perfect)."
-    )
+    return f"AUC {value:.2f} (95 % interval {low:.2f} to {high:.2f}; 0.5 is chance, 1 is perfect)."
 
 
 def title_of(name: str) -> str:

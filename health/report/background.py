@@ -208,8 +208,22 @@ def _retention(spells: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
     if own.empty:
         return pd.DataFrame()
     days = np.arange(0, own["duration_days"].max() + 1, 30.0)
-    entry = own["entry_days"]
+    entry = own["entry_days"].clip(lower=_days_until_observed(spells).reindex(own.index))
     return retention_table(own["duration_days"], own["churned"], known, days, entry_days=entry)
+
+
+def _days_until_observed(spells: pd.DataFrame) -> pd.Series[float]:
+    """Return the tenure of each account when the data shows a first account leave; 0 or more.
+
+    Where records keep only the accounts that were customers at some date, nobody is seen to leave
+    before it: that time was not observed, whenever the contracts of those that stayed started.
+    """
+    left = spells["began_at"] + pd.to_timedelta(spells["duration_days"], unit="D")
+    first = left[spells["churned"].astype(bool)].min()
+    if pd.isna(first):
+        return pd.Series(0.0, index=spells.index)
+    until: pd.Series[float] = (first - spells["began_at"]).dt.total_seconds() / 86_400
+    return until.clip(lower=0.0)
 
 
 def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:

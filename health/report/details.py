@@ -114,7 +114,9 @@ def packed_details(
         row: dict[str, Any] = {"f": facts.get(account, [])}
         if account in health:
             row["h"] = health[account]
-        outputs = [o for o in models if o in wanted.get(account, ("churn",)) and account in models[o]]
+        outputs = [
+            o for o in models if o in wanted.get(account, ("churn",)) and account in models[o]
+        ]
         if outputs:
             row["m"] = {output: models[output][account] for output in outputs}
         if account in changes:

@@ -23,7 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MOST_LETTERS = 40
 
 
-def write_list_files(folder: Path, flags: pd.DataFrame) -> None:
+def write_list_files(folder: Path, flags: pd.DataFrame, week: pd.DataFrame | None = None) -> None:
     """Write each list as ``lists/FLAG.csv``: UTF-8, one row per flag, no text that runs.
 
     Parameters
@@ -32,12 +32,16 @@ def write_list_files(folder: Path, flags: pd.DataFrame) -> None:
         The run directory; ``lists`` is created in it.
     flags : pd.DataFrame
         The flags of the run. An empty list is a file with only its header.
+    week : pd.DataFrame, optional
+        As in my_week.parquet, for ``lists/my_week.csv``.
     """
     target = folder / "lists"
     target.mkdir()
     for kind in LISTS:
         own = flags[flags["flag"] == kind.flag].drop(columns="flag")
         inert_text(own).to_csv(target / f"{kind.flag}.csv", index=False, encoding="utf-8")
+    if week is not None:
+        inert_text(week).to_csv(target / "my_week.csv", index=False, encoding="utf-8")
 
 
 def inert_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,6 +69,7 @@ def write_csm_reports(
     *,
     history: History,
     background: Background,
+    week: pd.DataFrame | None = None,
 ) -> dict[str, str]:
     """Write a report of each CSM's own accounts to ``csm/``.
 
@@ -80,6 +85,9 @@ def write_csm_reports(
         Earlier runs.
     background : Background
         Revenue, survey results, retention and past lists are of all accounts: they are left out.
+
+    week : pd.DataFrame, optional
+        As in my_week.parquet.
 
     Returns
     -------
@@ -100,6 +108,7 @@ def write_csm_reports(
             {**run, "company": csm_title(csm, run)},
             history=replace(history, scores=past, changes=moved),
             background=of_accounts(background),
+            week=None if week is None else week[week["account_id"].isin(ids)],
             csm=csm,
         )
         names[csm] = file_name(csm) + ".html"

@@ -6,7 +6,7 @@ published amounts, so the forecast never contradicts the lists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,9 @@ def _nobody(scores: pd.DataFrame) -> pd.Series[bool]:
 def renewal_dates(scores: pd.DataFrame, as_of: Any) -> pd.Series[pd.Timestamp]:
     """Return the date on which each account's term ends; NaT where there is none."""
     days = pd.to_numeric(scores["days_to_renewal"], errors="coerce").round()
-    return pd.Timestamp(as_of) + pd.to_timedelta(days, unit="D")
+    # pandas warns of an overflow where it converts missing days.
+    dates = pd.Timestamp(as_of) + pd.to_timedelta(days.fillna(0.0), unit="D")
+    return dates.where(days.notna())
 
 
 def last_days(scores: pd.DataFrame, as_of: Any) -> pd.Series[pd.Timestamp]:
@@ -212,7 +214,7 @@ def build_forecast(
         _grouped(amounts, places[by], chance, arr, _order(as_of, by)) for by in ("month", "quarter")
     )
     whole = draw_range(chance, arr)
-    total = pd.concat([amounts.sum(), _named(whole).loc["all"] if len(whole) else _NO_LOSS])
+    total = pd.concat([amounts.sum(), _named(whole).iloc[0] if len(whole) else _NO_LOSS])
     return Forecast(due, quarters, total, _bridge(scores, run, periods), dict(periods))
 
 
@@ -244,7 +246,7 @@ def _grouped(
     places: pd.Series[str],
     chance: pd.Series[float],
     arr: pd.Series[float],
-    order: Sequence[str],
+    order: list[str],
 ) -> pd.DataFrame:
     sums = amounts.groupby(places).sum().reindex(order, fill_value=0)
     ranges = _named(draw_range(chance, arr, places)).reindex(order)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from health.business.kinds import business_of, with_money
+from health.business.kinds import Business, business_of, with_money
 from health.presentation import wording
 from health.presentation.wording import ListKind
+from health.report.forecast import known_to_leave
 
 #: Most rows of all lists together: rows of the lowest rank are only in the workbook.
 MOST_ROWS = 4000
@@ -46,6 +47,39 @@ class Row:
     renewal_sort: float
     since: str
     since_sort: int
+
+
+@dataclass(frozen=True)
+class WeekRow:
+    """One account of a CSM's week in words; its columns are sorted by `*_sort`."""
+
+    account: int
+    csm: int
+    rank: int
+    name: str
+    under: str
+    action: str
+    action_sort: int
+    lists: str
+    mrr: str
+    mrr_sort: float
+    band: wording.Band
+    score: str
+    score_sort: float
+    change: str
+    chance: str
+    chance_sort: float
+    usual: str
+    value: str
+    value_sort: float
+    value_is: str
+    offer: str
+    reasons: list[str]
+    play: str
+    due: str
+    due_sort: int
+    since: str
+    last_action: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +124,8 @@ class Lists:
     Attributes
     ----------
     lists : list of FlagList
+    week : list of WeekRow
+        The week of all CSMs: one row per account.
     everyone : list of AccountRow
         Every account, the largest first.
     csms : list of str
@@ -101,6 +137,7 @@ class Lists:
     """
 
     lists: list[FlagList]
+    week: list[WeekRow]
     everyone: list[AccountRow]
     csms: list[str]
     accounts: pd.Series[str]
@@ -132,13 +169,28 @@ def _largest(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.loc[order.index[:MOST_ACCOUNTS]]
 
 
-def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Lists:
-    """Word the rows of every list and of the table of all accounts."""
+def build_lists(
+    scores: pd.DataFrame,
+    flags: pd.DataFrame,
+    run: Mapping[str, Any],
+    week: pd.DataFrame | None = None,
+) -> Lists:
+    """Word the rows of every list, of the week and of the table of all accounts.
+
+    Parameters
+    ----------
+    scores, flags : pd.DataFrame
+        The tables of the run directory.
+    run : mapping
+        Content of run.json.
+    week : pd.DataFrame, optional
+        As in my_week.parquet; runs of earlier versions have none.
+    """
     shown = flags.sort_values("rank", kind="stable").head(MOST_ROWS)
     own = scores[scores["account_id"].isin(shown["account_id"])].drop(columns=["name", "csm"])
     own = own.drop_duplicates("account_id")
     rows = shown.merge(own, on="account_id", how="left", suffixes=("", "_of_account"))
-    largest = _largest(scores)
+    largest = _largest(scores).assign(leaves=known_to_leave(scores))
     accounts = shown_accounts(scores, flags)
     named = {wording.text_of(name) for name in [*rows["csm"], *largest["csm"]]}
     csms = sorted(named, key=str.casefold)
@@ -157,7 +209,13 @@ def build_lists(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any
         for row in largest.to_dict("records")
     ]
     return Lists(
-        lists, everyone, csms, accounts, len(flags) - len(rows), len(scores) - len(largest)
+        lists,
+        _week(week, scores, context) if week is not None else [],
+        everyone,
+        csms,
+        accounts,
+        len(flags) - len(rows),
+        len(scores) - len(largest),
     )
 
 
@@ -217,7 +275,7 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
         usual=wording.percent(row["base_rate"]),
         value=wording.money(row["value"], run["currency"]),
         value_sort=row["value"],
-        product=wording.text_of(row["product"]),
+        product=wording.text_of(row.get("offered")) or wording.text_of(row["product"]),
         reasons=[part for part in wording.text_of(row["reasons"]).split("; ") if part],
         play="" if play == common_play else play,
         **_renewal(row, run),
@@ -240,7 +298,7 @@ def _account_row(row: Mapping[Any, Any], lists: str, context: _Context) -> Accou
     run, account = context.run, row["account_id"]
     name, csm = wording.text_of(row["name"]), wording.text_of(row["csm"])
     under = [account if name else "", csm, wording.text_of(row["segment"])]
-    leaves = wording.text_of(row["stage"]) == "leaving"
+    leaves = bool(row["leaves"])
     return AccountRow(
         account=context.accounts[account],
         csm=context.csms[csm],
@@ -258,6 +316,66 @@ def _account_row(row: Mapping[Any, Any], lists: str, context: _Context) -> Accou
         stage=wording.title_of(wording.text_of(row["stage"])),
         **_renewal(row, run),
         lists=lists,
+    )
+
+
+def week_titles(business: Business) -> list[str]:
+    """Return the headings of the week's columns, in order."""
+    money = [business.money, "Health", "Chance", "Value"]
+    return ["#", "Account", "Action", *money, "Why, and what to do", "Due", "Since"]
+
+
+def _week(week: pd.DataFrame, scores: pd.DataFrame, context: _Context) -> list[WeekRow]:
+    """Word a week: the most valuable account first, in the order of the ranks within a CSM."""
+    columns = ["account_id", "segment", "health_score", "health_band", "health_change"]
+    own = scores[columns].drop_duplicates("account_id")
+    rows = week[week["account_id"].isin(list(context.accounts))]
+    rows = rows.merge(own, on="account_id", how="left")
+    by_rank = rows["csm"].nunique(dropna=False) == 1 or rows["value"].isna().any()
+    keys, up = (["rank", "csm"], True) if by_rank else (["value", "account_id"], [False, True])
+    ordered = rows.sort_values(keys, ascending=up, na_position="last", kind="stable")
+    return [_week_row(row, context) for row in ordered.to_dict("records")]
+
+
+def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
+    run, account = context.run, row["account_id"]
+    kinds = business_of(run).lists
+    titles = {kind.flag: kind.title for kind in kinds}
+    name, csm = wording.text_of(row["name"]), wording.text_of(row["csm"])
+    under = [account if name else "", csm, wording.text_of(row["segment"])]
+    flags = [flag for flag in wording.text_of(row["flags"]).split(", ") if flag]
+    done = wording.text_of(row["last_action"])
+    said = f"{wording.title_of(done)} on {wording.day(row['last_action_at'])}" if done else ""
+    return WeekRow(
+        account=context.accounts[account],
+        csm=context.csms[csm],
+        rank=int(row["rank"]),
+        name=name or str(account),
+        under=" · ".join(part for part in under if part),
+        action=wording.ACTIONS.get(row["action"], wording.title_of(str(row["action"]))),
+        action_sort=list(wording.ACTIONS).index(row["action"])
+        if row["action"] in wording.ACTIONS
+        else len(wording.ACTIONS),
+        lists=", ".join(titles.get(flag, wording.title_of(flag)) for flag in flags),
+        mrr=wording.money(row["mrr"], run["currency"]),
+        mrr_sort=row["mrr"],
+        band=wording.band_of(row["health_band"]),
+        score=wording.score(row["health_score"]),
+        score_sort=row["health_score"],
+        change=_moved(row["health_change"]),
+        chance=wording.percent(row["probability"]),
+        chance_sort=row["probability"],
+        usual=wording.percent(row["base_rate"]),
+        value=wording.money(row["value"], run["currency"]),
+        value_sort=row["value"],
+        value_is=wording.VALUE_IS.get(row["action"], "expected loss") if row["value"] >= 0 else "",
+        offer=wording.text_of(row["offered"]),
+        reasons=[part for part in wording.text_of(row["reasons"]).split("; ") if part],
+        play=wording.text_of(row["play"]),
+        due=wording.day(row["due"]),
+        due_sort=(pd.Timestamp(row["due"]) - pd.Timestamp(run["as_of"])).days,
+        since=wording.since(row["since"], run["as_of"]),
+        last_action=" · ".join(part for part in (said, wording.text_of(row["note"])) if part),
     )
 
 

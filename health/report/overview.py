@@ -87,10 +87,10 @@ def observed_curves(table: pd.DataFrame, prefix: str = "") -> dict[str, pd.DataF
     """
     if table.empty:
         return {}
-    at_risk = table["at_risk"] if "at_risk" in table.columns else FEWEST_OBSERVED
-    observed = table[at_risk >= FEWEST_OBSERVED]
-    curves = {}
-    for group, own in observed.groupby("group"):
+    observed = table[table["at_risk"] >= FEWEST_OBSERVED] if "at_risk" in table.columns else table
+    curves: dict[str, pd.DataFrame] = {}
+    for group in observed["group"].unique():
+        own = observed[observed["group"] == group]
         first = own["days"].iloc[0]
         entry = f", observed from {wording.span(first)} on" if first > _FIRST_DAYS else ""
         if len(own) > 1:

@@ -18,7 +18,7 @@ from health.report.background import Background
 from health.report.book import build_book
 from health.report.details import packed_details
 from health.report.history import History
-from health.report.lists import Lists, build_lists
+from health.report.lists import Lists, build_lists, week_titles
 
 #: Columns that a report reads and an older run may lack; they count as unknown.
 _SCORE_COLUMNS = (
@@ -34,8 +34,8 @@ _TEXTS = {
     *("not_scored_reason", "cross_sell_product"),
 }
 _FLAG_COLUMNS = ("probability", "product", "base_rate")
-#: The table of all accounts, among the lists.
-EVERYONE = "everyone"
+#: The table of all accounts and that of the week, among the lists.
+EVERYONE, WEEK = "everyone", "my_week"
 
 
 def render_report(
@@ -46,6 +46,7 @@ def render_report(
     *,
     history: History | None = None,
     background: Background | None = None,
+    week: pd.DataFrame | None = None,
     csm: str | None = None,
 ) -> str:
     """Render a run as one self-contained HTML page.
@@ -60,6 +61,8 @@ def render_report(
         Earlier runs: adds last week's bands, lines of the score, and what changed.
     background : Background, optional
         What the input tables add: revenue, surveys, products, tickets and answers.
+    week : pd.DataFrame, optional
+        As in my_week.parquet.
     csm : str, optional
         Whose page it is: the lists come first, and it leaves out what only operators and heads
         of customer success need. All tables must be of this CSM's accounts alone.
@@ -71,9 +74,9 @@ def render_report(
         but the page's own style and script, by their hashes.
     """
     business = business_of(run)
-    scores, flags = _complete(with_money(scores), _SCORE_COLUMNS), _complete(flags, _FLAG_COLUMNS)
+    scores, flags = with_all_columns(with_money(scores)), _complete(flags, _FLAG_COLUMNS)
     history, background = history or History(), background or Background()
-    lists = build_lists(scores, flags, run)
+    lists = build_lists(scores, flags, run, week)
     environment = _environment()
     style = source_of(environment, "report.css") + _phone_labels(business)
     script = source_of(environment, "report.js")
@@ -83,14 +86,22 @@ def render_report(
         csm=csm,
         book=build_book(scores, reasons, flags, run, history, background),
         lists=lists,
+        week_titles=week_titles(business),
         account_titles=account_titles(business),
-        number_titles={business.money, _sentence(business.risk), "Expected loss"},
+        number_titles={
+            *(business.money, _sentence(business.risk), "Expected loss", "Chance", "Value"),
+        },
         details=packed_details(lists.accounts, scores, reasons, flags, run, history, background),
         style=Markup(style),
         script=Markup(script),
         policy=content_policy(style, script),
         footnotes=_footnotes(run, lists),
     )
+
+
+def with_all_columns(scores: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that pages read and a run of an earlier version lacks, as unknown."""
+    return _complete(scores, _SCORE_COLUMNS)
 
 
 def _complete(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -113,14 +124,14 @@ def _sort_key(value: float) -> str:
 def _phone_labels(business: Business) -> str:
     """Name the cells of each list on a narrow page, which has no headings."""
     columns = {kind.flag: column_titles(kind, business) for kind in business.lists}
-    columns[EVERYONE] = account_titles(business)
+    columns[EVERYONE], columns[WEEK] = account_titles(business), week_titles(business)
     rules = [
         f'#list-{flag} td:nth-child({place})::before{{content:"{title}"}}'
         for flag, titles in columns.items()
         for place, title in enumerate(titles, 1)
         if place > 1
     ]
-    return "@media screen and (max-width:760px){" + "".join(rules) + "}\n"
+    return "@media screen and (max-width:960px){" + "".join(rules) + "}\n"
 
 
 def column_titles(kind: ListKind, business: Business) -> list[str]:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import pandas as pd
 
-from features.errors import HealthError
 from health.runs.account_names import find_account
 from health.runs.directory import PublishedRun, find_run, runs_before
 from health.scoring.change import COLUMNS

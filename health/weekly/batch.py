@@ -27,7 +27,9 @@ from health.business.kinds import lives_by, require_same_business
 from health.flags.actions import read_actions
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
+from health.report.forecast_page import render_forecast
 from health.report.history import History
+from health.report.lists import shown_accounts
 from health.report.page import render_report
 from health.runs.directory import (
     PublishedRun,
@@ -51,7 +53,7 @@ from health.weekly.inspection import Inspection, counted, inspect_run
 from health.weekly.monitor import look_back
 from health.weekly.progress import Silence, Steps, Voice
 from health.weekly.refusal import refusal, write_refusal
-from health.workbook.book import write_workbook
+from health.workbook.book import write_csm_workbooks, write_workbook
 
 SILENCE: Voice = Silence()
 
@@ -221,29 +223,35 @@ def _write_pages(
     earlier: Sequence[PublishedRun],
     monitor: pd.DataFrame,
 ) -> None:
-    """Write what people read: workbook, report, lists."""
+    """Write what people read: workbook, report, forecast, lists."""
     config = company.config
     history = History.of_runs(earlier, scored.health.changes)
-    parts = (scored.scores, scored.reasons, scored.flags, info)
-    _write_workbook(folder / "flags.xlsx", *parts)
+    parts, week = (scored.scores, scored.reasons, scored.flags, info), scored.raised.week
     background = build_background(
         company.opened.tables,
         day,
-        scored.flags["account_id"].unique(),
+        shown_accounts(scored.scores, scored.flags),
         grace_days=config.labels.grace_days,
+        horizon_days=config.labels.horizon_days,
         whitespace=scored.whitespace,
         monitor=monitor,
     )
-    html = render_report(*parts, history=history, background=background)
+    _write_workbook(folder / "flags.xlsx", *parts, week=week, background=background)
+    html = render_report(*parts, history=history, background=background, week=week)
     (folder / "report.html").write_text(html, encoding="utf-8")
-    write_list_files(folder, scored.flags)
+    forecast = render_forecast(scored.scores, scored.flags, info, background=background)
+    (folder / "forecast.html").write_text(forecast, encoding="utf-8")
+    write_list_files(folder, scored.flags, week)
     if config.report.file_per_csm:
-        write_csm_reports(folder, parts[:3], info, history=history, background=background)
+        write_csm_reports(
+            folder, parts[:3], info, history=history, background=background, week=week
+        )
+        write_csm_workbooks(folder, parts[:3], info, background=background, week=week)
 
 
-def _write_workbook(path: Path, *parts: Any) -> None:
+def _write_workbook(path: Path, *parts: Any, **more: Any) -> None:
     try:
-        write_workbook(path, *parts)
+        write_workbook(path, *parts, **more)
     except XlsxWriterException as error:
         # The library wraps what the disk said.
         cause = error.args[0] if error.args else None

@@ -1,4 +1,4 @@
-"""The workbook of the week: a summary and a sheet per list, for CSMs to filter and fill in."""
+"""The workbook of the week: a summary, My week, a sheet per list, and every account."""
 
 from __future__ import annotations
 
@@ -13,11 +13,27 @@ import xlsxwriter
 
 from health.business.kinds import business_of, with_money
 from health.presentation import wording
+from health.report.background import Background
+from health.report.files import accounts_by_csm, csm_title, file_name
+from health.report.forecast import (
+    MONTHS_OF_YEAR,
+    expected_losses,
+    known_to_leave,
+    last_days,
+    renewal_dates,
+)
+from health.report.page import with_all_columns
 from health.workbook.cells import BAND_COLOURS, make_formats, write_cell
-from health.workbook.columns import OUTCOMES, Column, list_columns
+from health.workbook.columns import (
+    OUTCOMES,
+    Column,
+    account_columns,
+    list_columns,
+    week_columns,
+)
 from health.workbook.summary import write_summary
 
-# Text stays text: an account may be called "=HYPERLINK(...)" or "0123".
+# Text stays text: an account may be named "=HYPERLINK(...)" or "0123".
 _OPTIONS = {
     "in_memory": True,
     "strings_to_formulas": False,
@@ -26,11 +42,13 @@ _OPTIONS = {
     "nan_inf_to_errors": False,
 }
 
-#: Styles of cells that are set to the left.
+#: The sheet of all accounts.
+ALL_ACCOUNTS = "All accounts"
+#: Styles of cells that are aligned left.
 _LEFT = {"text", "wrapped", "entry", "date"}
 #: Height of a line of text, in points.
 _LINE = 15
-#: Stands alone on the sheet of an empty list.
+#: The only text on the sheet of an empty list.
 EMPTY = "No account is on this list this week."
 
 
@@ -40,6 +58,10 @@ def write_workbook(
     reasons: pd.DataFrame,
     flags: pd.DataFrame,
     run: Mapping[str, Any],
+    *,
+    week: pd.DataFrame | None = None,
+    background: Background | None = None,
+    lists_first: bool = False,
 ) -> None:
     """Write the workbook of a run; the same run gives the same bytes.
 
@@ -48,44 +70,156 @@ def write_workbook(
     path : Path
         The .xlsx file to write.
     scores, reasons, flags : pd.DataFrame
-        The tables of the run. The reasons in words stand in `flags`; `reasons` is not read.
+        The tables of the run. `flags` has the reasons in words; `reasons` is not read.
     run : mapping
         Content of run.json.
+    week : pd.DataFrame, optional
+        As in my_week.parquet: the sheet My week.
+    background : Background, optional
+        Plans and NPS answers of the accounts.
+    lists_first : bool
+        Put the summary last, as in the workbook of one CSM.
     """
-    scores = with_money(scores)
-    rows = flag_rows(scores, flags)
+    scores = with_all_columns(with_money(scores))
+    rows = flag_rows(scores, flags, run)
     book = xlsxwriter.Workbook(str(path), _OPTIONS)
     title = f"{wording.text_of(run['company']) or 'Customer health'} as of {run['as_of']}"
-    # A fixed date of creation: what is written depends on the run alone.
+    # With a fixed date of creation, the file depends on the run alone.
     created = datetime.fromisoformat(str(run["as_of"]))
     book.set_properties({"title": title, "created": created})
-    # What an outcome that is read back answers to.
+    # The run that imported outcomes answer to.
     book.set_custom_property("as_of", str(run["as_of"]))
     formats = make_formats(book)
-    write_summary(book.add_worksheet("Summary"), formats, scores, rows, run)
+    if not lists_first:
+        write_summary(book.add_worksheet("Summary"), formats, scores, rows, run)
+    if week is not None:
+        sheet = book.add_worksheet(wording.MY_WEEK)
+        _write_list(sheet, week_rows(scores, week, run), week_columns(run), formats)
     for kind in business_of(run).lists:
         sheet = book.add_worksheet(kind.title)
-        own = rows[rows["flag"] == kind.flag]
-        columns = list_columns(kind, run)
-        _write_list(sheet, own, columns, formats)
+        _write_list(sheet, rows[rows["flag"] == kind.flag], list_columns(kind, run), formats)
+    everyone = account_rows(scores, flags, run, background or Background())
+    _write_list(book.add_worksheet(ALL_ACCOUNTS), everyone, account_columns(run), formats)
+    if lists_first:
+        write_summary(book.add_worksheet("Summary"), formats, scores, rows, run)
     book.close()
 
 
-def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
-    """Join each flag with its account's figures.
+def write_csm_workbooks(
+    folder: Path,
+    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    run: Mapping[str, Any],
+    *,
+    week: pd.DataFrame | None = None,
+    background: Background | None = None,
+) -> dict[str, str]:
+    """Write a workbook of each CSM's own accounts to ``csm/``, next to their report.
+
+    Parameters
+    ----------
+    folder : Path
+        The run directory.
+    tables : tuple of pd.DataFrame
+        scores, reasons and flags of the run.
+    run : mapping
+        Content of run.json.
+    week : pd.DataFrame, optional
+        As in my_week.parquet.
+    background : Background, optional
+        Plans and NPS answers.
+
+    Returns
+    -------
+    dict of str to str
+        File name by CSM; accounts without a CSM are under "".
+    """
+    target = folder / "csm"
+    target.mkdir(exist_ok=True)
+    names = {}
+    for csm, (scores, reasons, flags) in accounts_by_csm(*tables).items():
+        names[csm] = file_name(csm) + ".xlsx"
+        write_workbook(
+            target / names[csm],
+            scores,
+            reasons,
+            flags,
+            {**run, "company": csm_title(csm, run)},
+            week=None if week is None else week[week["account_id"].isin(scores["account_id"])],
+            background=background,
+            lists_first=True,
+        )
+    return names
+
+
+def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
+    """Join each flag with the values of its account.
 
     Returns
     -------
     pd.DataFrame, shape = (n_flags, n_columns)
-        The flags by CSM and rank, with the figures of the account, `band` as letter and word,
-        and a reason a line.
+        The flags by CSM and rank with the columns of their account, `band` as letter and word,
+        `renews` (the end of the term), and one reason per line.
     """
-    loaded = scores.drop(columns=["name", "csm", "as_of"], errors="ignore")
-    rows = flags.merge(loaded.drop_duplicates("account_id"), on="account_id", how="left")
-    lines = rows["reasons"].map(lambda text: wording.text_of(text).replace("; ", "\n"))
-    bands = rows["health_band"].map(_band_text)
-    rows = rows.assign(band=bands, reasons=lines)
+    rows = flags.merge(_of_accounts(scores, flags, run), on="account_id", how="left")
+    rows = rows.assign(reasons=_one_per_line(rows["reasons"]))
     return rows.sort_values(["csm", "rank", "account_id"], na_position="last")
+
+
+def week_rows(scores: pd.DataFrame, week: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
+    """Join each row of a week with the values of its account, by CSM and rank."""
+    rows = week.merge(_of_accounts(scores, week, run), on="account_id", how="left")
+    titles = {kind.flag: kind.title for kind in business_of(run).lists}
+    kinds = rows["flags"].map(lambda text: [f for f in wording.text_of(text).split(", ") if f])
+    value_is = [
+        "" if pd.isna(value) else wording.VALUE_IS.get(action, "expected loss")
+        for value, action in zip(rows["value"], rows["action"], strict=True)
+    ]
+    rows = rows.assign(
+        reasons=_one_per_line(rows["reasons"]),
+        lists=[", ".join(titles.get(kind, kind) for kind in own) for own in kinds],
+        value_is=value_is,
+        action=rows["action"].map(lambda name: wording.ACTIONS.get(name, name)),
+    )
+    return rows.sort_values(["csm", "rank", "account_id"], na_position="last")
+
+
+def account_rows(
+    scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any], background: Background
+) -> pd.DataFrame:
+    """Return every account with what the sheet of all accounts shows, by CSM and size."""
+    titles = {kind.flag: kind.title for kind in business_of(run).lists}
+    on = flags[flags["flag"].isin(list(titles))]
+    lists = on["flag"].map(titles).groupby(on["account_id"]).agg(lambda t: ", ".join(t.unique()))
+    leaves, account = known_to_leave(scores), scores["account_id"]
+    plans = scores["plan"] if "plan" in scores else account.map(background.plans)
+    rows = scores.assign(
+        band=scores["health_band"].map(_band_text),
+        arr=scores["mrr"] * MONTHS_OF_YEAR,
+        leaves=leaves.map({True: "yes", False: ""}),
+        ends=last_days(scores, run["as_of"]),
+        renews=renewal_dates(scores, run["as_of"]).where(~leaves),
+        days_to_renewal=scores["days_to_renewal"].where(~leaves),
+        expected_loss=expected_losses(scores),
+        plan=account.map(background.plans).fillna(plans),
+        nps=account.map(background.nps),
+        lists=account.map(lists),
+    )
+    return rows.sort_values(
+        ["csm", "mrr", "account_id"], ascending=[True, False, True], na_position="last"
+    )
+
+
+def _of_accounts(scores: pd.DataFrame, rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the columns of the scores that rows do not have, one row per account."""
+    own = scores.assign(
+        band=scores["health_band"].map(_band_text), renews=renewal_dates(scores, run["as_of"])
+    ).drop_duplicates("account_id")
+    taken = [name for name in own if name in rows and name != "account_id"]
+    return own.drop(columns=[*taken, "as_of"], errors="ignore")
+
+
+def _one_per_line(reasons: pd.Series[str]) -> pd.Series[str]:
+    return reasons.map(lambda text: wording.text_of(text).replace("; ", "\n"))
 
 
 def _band_text(name: object) -> str:
@@ -124,7 +258,9 @@ def _write_list(
 
 def _heights(rows: pd.DataFrame, columns: list[Column]) -> list[int]:
     """Return the height of each row in points: not every program fits wrapped text by itself."""
-    wrapped = [column for column in columns if column.style == "wrapped"]
+    wrapped = [c for c in columns if c.style == "wrapped" and c.source in rows]
+    if not wrapped:
+        return []
     texts = [rows[column.source].map(wording.text_of) for column in wrapped]
     return [
         _LINE * max(_lines(text, column.width) for text, column in zip(row, wrapped, strict=True))
@@ -139,12 +275,17 @@ def _lines(text: str, width: int) -> int:
 
 def _mark(sheet: Any, columns: list[Column], last: int, formats: Mapping[str, Any]) -> None:
     """Colour the bands, draw bars on the money, allow only known outcomes."""
-    band, value, outcome = (_place(columns, s) for s in ("band", "value", "outcome"))
+    sources = {column.source for column in columns}
+    band = _place(columns, "band")
     for name in BAND_COLOURS:
         rule = {"type": "cell", "criteria": "==", "value": f'"{_band_text(name)}"'}
         sheet.conditional_format(1, band, last, band, {**rule, "format": formats[name]})
+    money = _place(columns, "value" if "value" in sources else "expected_loss")
     bar = {"type": "data_bar", "bar_color": "#9DB8DC", "min_type": "num"}
-    sheet.conditional_format(1, value, last, value, {**bar, "min_value": 0})
+    sheet.conditional_format(1, money, last, money, {**bar, "min_value": 0})
+    if "outcome" not in sources:
+        return
+    outcome = _place(columns, "outcome")
     sheet.data_validation(
         1,
         outcome,

@@ -15,7 +15,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from features.errors import HealthError
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
 from health.flags.actions import NOTE, SNOOZE
-from health.presentation.wording import LISTS
+from health.presentation.wording import LISTS, MY_WEEK
 from health.workbook.columns import OUTCOMES
 
 #: The run that a row answers to, in addition to the columns of the table `actions`.
@@ -101,14 +101,16 @@ def read_outcomes(workbook: Path) -> pd.DataFrame:
     """
     book = _open(workbook)
     run = next((p.value for p in book.custom_doc_props.props if p.name == "as_of"), None)
-    sheets = [kind for kind in LISTS if kind.title in book.sheetnames]
+    flags: dict[str, str | None] = {kind.title: kind.flag for kind in LISTS}
+    flags = {MY_WEEK: None, **flags}
+    sheets = [title for title in flags if title in book.sheetnames]
     if not sheets:
         raise HealthError(
-            f"holds none of the lists {', '.join(kind.title for kind in LISTS)}",
+            f"has none of the lists {', '.join(kind.title for kind in LISTS)}",
             where=str(workbook),
             fix="give the flags.xlsx of a run, filled in",
         )
-    found = [_sheet(workbook, kind.flag, book[kind.title]) for kind in sheets]
+    found = [_sheet(workbook, flags[title], book[title]) for title in sheets]
     rows = pd.DataFrame([row for rows in found for row in rows], columns=list(COLUMNS))
     return rows.assign(**{ANSWERS: run})
 
@@ -128,7 +130,7 @@ def _open(workbook: Path) -> Any:
         ) from None
 
 
-def _sheet(workbook: Path, flag: str, sheet: Any) -> list[dict[str, Any]]:
+def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]:
     rows = list(sheet.iter_rows(values_only=True))
     if len(rows) < 2:
         return []

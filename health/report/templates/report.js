@@ -150,7 +150,7 @@ const drawLines = () => {
   for (const body of document.querySelectorAll("tbody[data-i]")) {
     const scores = details.accounts[Number(body.dataset.i)].l;
     const line = scores && sparkline(scores);
-    if (line) body.rows[0].cells[2].firstElementChild.append(line);
+    if (line) body.querySelector(".badge").parentElement.append(line);
   }
 };
 const openBody = (body) => {
