@@ -1,4 +1,4 @@
-"""What the terminal says of a backtest, and of learnt weights."""
+"""Print the results of a backtest and of learnt weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def backtest_summary(console: Console, finished: Finished) -> None:
         say(console, f"  {sentence}")
     _contenders(console, finished)
     say(console, f"Page:    {finished.page}")
-    say(console, f"Figures: {finished.metrics}")
+    say(console, f"Metrics: {finished.metrics}")
 
 
 def _contenders(console: Console, finished: Finished) -> None:
@@ -52,8 +52,8 @@ def tuned(console: Console, result: Tuned, config: Path) -> None:
     if result.proposal is None or result.backtest is None:
         say(
             console,
-            f"The hand-set weights stand: on dates up to {result.learnt_until} no other weights "
-            "foretold better who left. Nothing was written.",
+            f"The configured weights stay: on dates up to {result.learnt_until} no other weights "
+            "predicted churn better. Nothing was written.",
         )
         return
     table = Table("component", "measure", "old", "new", box=None)
@@ -71,4 +71,4 @@ def tuned(console: Console, result: Tuned, config: Path) -> None:
         say(console, f"  {text}")
     say(console, f"Proposal: {result.proposal}")
     say(console, f"Old against new in the backtest: {result.backtest.page}")
-    say(console, f"{config} is as it was: adopt the proposal by putting it there yourself.")
+    say(console, f"{config} is unchanged: to adopt the proposal, copy it there.")

@@ -1,4 +1,4 @@
-"""What the commands print: tables and sentences on a terminal."""
+"""Print tables and sentences on a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from features.redaction import redact
 from health.business.kinds import business_of
 from health.cli.orders_console import order_lines
 from health.cli.whitespace_console import show_whitespace
-from health.presentation.wording import day, money, percent, points
+from health.presentation.wording import ACTIONS, count, day, money, percent, points, text_of
 from health.reasons.families import family_reasons
+from health.report.forecast import known_to_leave
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from health.weekly.batch import RunResult
 
 _BANDS = {"red": "red", "yellow": "yellow", "green": "green"}
-#: Terms of a model shown one by one; the others are summed in one line.
+#: Terms of a model shown one by one; the others are one line.
 MOST_TERMS = 10
-#: Lists whose top stands in the summary.
-_SHOWN = ("at_risk", "upsell", "cross_sell", "silent")
+#: Rows of the week in the summary of a run.
+_TOP = 5
 
 
 def say(console: Console, text: str) -> None:
@@ -47,20 +48,20 @@ def check_report(console: Console, company: Company) -> None:
         dates = [str(t.date()) if t is not None else "" for t in (s.first, s.last)]
         table.add_row(s.table, f"{s.rows:,}", *dates, escape(s.source))
     console.print(table)
-    say(console, f"The data ends at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
+    say(console, f"The data end at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
     missing = [f.table for f in company.opened.findings if f.code == "missing_table"]
     if missing:
-        say(console, f"Not given, so nothing is made from them: {', '.join(missing)}.")
+        say(console, f"Missing tables, so their features are left out: {', '.join(missing)}.")
     findings = [f for f in company.opened.findings if f.code != "missing_table"]
     for finding in findings:
         console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)
-    say(console, f"{len(findings)} warning(s), no error: the tables can be scored.")
+    say(console, f"{count(len(findings), 'warning')}, no error: the tables can be scored.")
 
 
 def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
     """Print every feature with what it means."""
     for family, listed in families(features).items():
-        table = Table("feature", "unit", "window", "better", "says", box=None, pad_edge=False)
+        table = Table("feature", "unit", "window", "better", "meaning", box=None, pad_edge=False)
         table.columns[0].no_wrap = True
         for feature in listed:
             says = f"{sentence(feature)}\nnull: {feature.null_means}\n0: {feature.zero_means}"
@@ -68,132 +69,107 @@ def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
             table.add_row(feature.name, feature.unit, window(feature), better, escape(says))
         console.rule(f"{family}, from {', '.join(sorted({t for f in listed for t in f.tables}))}")
         console.print(table)
-    say(console, f"{len(features)} features; null: nothing to measure, 0: it stopped")
+    say(console, f"{len(features)} features; null: nothing to measure, 0: activity stopped")
 
 
 def run_summary(console: Console, run: RunResult) -> None:
-    """Print what a run found: counts, money, the top five of each list, where to read on."""
+    """Print what a run found: counts, money, the top of the week, where to read on."""
     scores, flags, info = run.scored.scores, run.scored.flags, run.info
-    currency = info["currency"]
+    currency, business = info["currency"], business_of(info)
     bands = scores["health_band"].value_counts()
     shown = ", ".join(f"[{c}]{bands.get(b, 0):,} {b}[/]" for b, c in _BANDS.items())
     unscored = int(scores["health_band"].isna().sum())
-    title = f"{info['company'] or 'Customer health'} as of {info['as_of']}"
+    title = f"{info['company'] or 'Customer health'} as of {day(info['as_of'])}"
     console.print(f"\n[bold]{escape(title)}[/]", highlight=False)
     console.print(
-        f"{len(scores):,} accounts scored: {shown}"
+        f"{count(len(scores), 'account')} scored: {shown}"
         + (f", {unscored:,} not scored (too little data)" if unscored else ""),
         highlight=False,
     )
-    at_risk = flags[flags["flag"] == "at_risk"]
-    say(console, money_at_risk(scores, at_risk, currency))
-    lists = {kind.flag: kind.title for kind in business_of(info).lists if kind.flag in _SHOWN}
-    if "upsell" in lists:
-        # Where there is something to sell, who fell silent is in the report.
-        lists.pop("silent")
-    for flag in ("upsell", "cross_sell") if "upsell" in lists else ():
-        own = flags[flags["flag"] == flag]
+    say(console, money_at_risk(scores, flags[flags["flag"] == "at_risk"], currency))
+    leaves = known_to_leave(scores)
+    if leaves.any():
         say(
             console,
-            f"{lists[flag]} candidates: {len(own):,}, worth "
-            f"{money(own['value'].sum(), currency)} expected in a year",
+            f"Known to leave: {count(int(leaves.sum()), 'account')} with "
+            f"{money(scores.loc[leaves, 'mrr'].sum() * 12, currency)} a year, in addition",
         )
+    for kind in business.lists:
+        own = flags[flags["flag"] == kind.flag]
+        if kind.flag in {"upsell", "cross_sell"}:
+            say(
+                console,
+                f"{kind.title} candidates: {len(own):,}, worth "
+                f"{money(own['value'].sum(), currency)} expected in a year",
+            )
+    sizes = flags["flag"].value_counts()
+    lists = ", ".join(f"{kind.title} {sizes.get(kind.flag, 0):,}" for kind in business.lists)
+    say(console, f"Lists: {lists}")
     for warning in info["warnings"]:
         console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False)
-    for flag, name in lists.items():
-        _top_five(console, name, flags[flags["flag"] == flag], currency)
+    _top_of_week(console, run.scored.raised.week, currency)
     folder = run.published.folder
     say(console, f"Report:   {folder / 'report.html'}")
+    say(console, f"Forecast: {folder / 'forecast.html'}")
     say(console, f"Workbook: {folder / 'flags.xlsx'}")
 
 
 def money_at_risk(scores: pd.DataFrame, at_risk: pd.DataFrame, currency: str) -> str:
-    """Say what is at stake: expected loss where there is a probability, else what they pay."""
+    """Describe what is at stake: the expected loss; without a probability, what accounts pay."""
     flagged = f"{len(at_risk):,} flagged account{'s' if len(at_risk) != 1 else ''}"
     value = money(at_risk["value"].sum(), currency)
     if scores["churn_probability"].isna().all():
         paid = scores.loc[scores["account_id"].isin(at_risk["account_id"]), "mrr"].sum() * 12
-        value = money(paid, currency)
         return (
-            f"Money at risk: the {flagged} pay {value} a year; no churn probability is "
-            "published, so no loss is expected of anybody"
+            f"Money at risk: the {flagged} pay {money(paid, currency)} a year; no churn "
+            "probability is published, so there is no expected loss"
         )
     total = money(scores["expected_loss"].sum(), currency)
     return f"Money at risk: {total} expected loss over all accounts, {value} of it on {flagged}"
 
 
-def _top_five(console: Console, title: str, flags: pd.DataFrame, currency: str) -> None:
-    top = flags.sort_values(["value", "account_id"], ascending=[False, True]).head(5)
-    if top.empty:
-        say(console, f"\n{title}: none")
+def _top_of_week(console: Console, week: pd.DataFrame, currency: str) -> None:
+    """Print the first rows of the week of all CSMs."""
+    if week.empty:
+        say(console, "\nMy week: no account is on a list")
         return
-    table = Table(title=f"\n{title}: the top {len(top)} by value", title_justify="left", box=None)
+    people = week["csm"].nunique(dropna=False)
+    top = week.sort_values(["value", "rank", "account_id"], ascending=[False, True, True])
+    top = top.head(_TOP)
+    table = Table(
+        title=f"\nMy week: {count(len(week), 'account')} of {count(people, 'CSM')}; "
+        f"the first {len(top)} by value",
+        title_justify="left",
+        box=None,
+    )
     table.add_column("account", max_width=28)
     table.add_column("CSM", max_width=16)
+    table.add_column("action", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("chance", justify="right")
-    table.add_column("reasons", overflow="fold")
-    for row in top.itertuples():
-        name = row.name if isinstance(row.name, str) else ""
-        product = " → " + row.product if isinstance(row.product, str) else ""
+    table.add_column("why", overflow="fold")
+    for row in top.to_dict("records"):
+        why = "; ".join(text for text in (text_of(row["offered"]), text_of(row["reasons"])) if text)
         table.add_row(
-            escape(str(name or row.account_id) + product),
-            escape(row.csm if isinstance(row.csm, str) else ""),
-            money(float(row.value), currency),  # type: ignore[arg-type]
-            percent(float(row.probability)),  # type: ignore[arg-type]
-            escape(str(row.reasons)),
+            escape(text_of(row["name"]) or str(row["account_id"])),
+            escape(text_of(row["csm"])),
+            ACTIONS.get(row["main_action"], str(row["main_action"])),
+            money(row["value"], currency),
+            percent(row["probability"]),
+            escape(why),
         )
     console.print(table)
 
 
 def explanation(console: Console, found: Explanation) -> None:
-    """Print one account: figures, reasons of each output, change, history."""
+    """Print one account: values, reasons of each output, change, history."""
     row, currency = found.scores, found.currency
     name = row["name"] if isinstance(row["name"], str) else row["account_id"]
     console.print(f"\n[bold]{escape(name)}[/] ({escape(row['account_id'])})", highlight=False)
-    ordered = order_lines(row, currency)
-    paid = ordered[0] if ordered else f"MRR {money(row['mrr'], currency)}"
-    say(console, f"Stage {row['stage']}; {paid}")
-    if pd.notna(row["health_score"]):
-        change = row["health_change"]
-        moved = f", {change:+.1f} since the run before" if pd.notna(change) else ""
-        say(
-            console,
-            f"Health {row['health_score']:.1f} of 100 ({row['health_band']}){moved}; "
-            f"{percent(row['health_coverage'])} of the measures had data",
-        )
-        if isinstance(row.get("overridden_by"), str):
-            say(
-                console,
-                f"  {row['overridden_by']} had a say in it; the machine's own score is "
-                f"{points(row['machine_health_score'])}",
-            )
-    else:
-        say(console, f"Health: not scored, {row['not_scored_reason']}")
-    for line in ordered[1:]:
+    for line in _about(row, currency):
         say(console, line)
-    if not ordered:
-        _probability_line(console, row)
-    say(
-        console,
-        f"Lifetime value {money(row['clv'], currency)} "
-        f"({money(row['clv_low'], currency)} to {money(row['clv_high'], currency)}); "
-        f"expected loss {money(row['expected_loss'], currency)}",
-    )
-    if "clv_margin" in row:
-        say(
-            console,
-            f"  margin of {percent(row['clv_margin'])} over {row['clv_horizon_months']} months, "
-            f"discounted at {percent(row['clv_discount_rate'])} a year",
-        )
-    if pd.notna(row.get("total_value")):
-        say(
-            console,
-            f"Earned so far {money(row['past_value'], currency)}; "
-            f"in all {money(row['total_value'], currency)}",
-        )
     for flag in found.flags.itertuples():
-        since = pd.Timestamp(flag.since).strftime("%Y-%m-%d")  # type: ignore[arg-type]
+        since = day(flag.since)
         say(console, f"Flag {flag.flag} since {since}: {flag.suggested_play}")
     for output, own in found.reasons.groupby("output", sort=False):
         if output != "health":
@@ -204,6 +180,68 @@ def explanation(console: Console, found: Explanation) -> None:
     if len(found.whitespace):
         show_whitespace(console, found.whitespace, currency)
     _history_table(console, found)
+
+
+def _about(row: pd.Series, currency: str) -> list[str]:
+    """Word what is known about an account: stage, money, health, chances, value."""
+    ordered = order_lines(row, currency)
+    who = [f"CSM {text_of(row.get('csm'))}" if text_of(row.get("csm")) else "", *_contract(row)]
+    paid = ordered[0] if ordered else f"MRR {money(row['mrr'], currency)}"
+    lines = [", ".join(part for part in (f"Stage {row['stage']}; {paid}", *who) if part)]
+    lines += _health_lines(row)
+    lines += ordered[1:] if ordered else _probability_lines(row)
+    return [*lines, *_value_lines(row, currency)]
+
+
+def _contract(row: pd.Series) -> list[str]:
+    """Word plan, seats and the end of the term or the last day."""
+    found = [f"plan {row['plan']}"] if text_of(row.get("plan")) else []
+    if pd.notna(row.get("seats")):
+        found.append(count(row["seats"], "seat"))
+    if pd.notna(row.get("renewal_date")):
+        found.append(f"renewal on {day(row['renewal_date'])}")
+    if pd.notna(row.get("last_day")):
+        found.append(f"last day {day(row['last_day'])}")
+    return found
+
+
+def _health_lines(row: pd.Series) -> list[str]:
+    if pd.isna(row["health_score"]):
+        return [f"Health: not scored, {row['not_scored_reason']}"]
+    change = row["health_change"]
+    moved = f", {points(change, signed=True)} since the previous run" if pd.notna(change) else ""
+    lines = [
+        f"Health {row['health_score']:.1f} of 100 ({row['health_band']}){moved}; "
+        f"{percent(row['health_coverage'])} of the measures had data"
+    ]
+    if isinstance(row.get("overridden_by"), str):
+        lines.append(
+            f"  overridden by {row['overridden_by']}; the score without overrides is "
+            f"{points(row['machine_health_score'])}"
+        )
+    return lines
+
+
+def _value_lines(row: pd.Series, currency: str) -> list[str]:
+    lines = []
+    if pd.notna(row["clv"]):
+        lines.append(
+            f"Lifetime value {money(row['clv'], currency)} "
+            f"({money(row['clv_low'], currency)} to {money(row['clv_high'], currency)})"
+        )
+        if "clv_margin" in row:
+            lines.append(
+                f"  margin of {percent(row['clv_margin'])} over {row['clv_horizon_months']} "
+                f"months, discounted at {percent(row['clv_discount_rate'])} a year"
+            )
+    if pd.notna(row["expected_loss"]):
+        lines.append(f"Expected loss {money(row['expected_loss'], currency)}")
+    if pd.notna(row.get("total_value")):
+        lines.append(
+            f"Earned so far {money(row['past_value'], currency)}; "
+            f"in total {money(row['total_value'], currency)}"
+        )
+    return lines
 
 
 def _history_table(console: Console, found: Explanation) -> None:
@@ -217,40 +255,37 @@ def _history_table(console: Console, found: Explanation) -> None:
 
 
 def _change_table(console: Console, found: Explanation) -> None:
-    """Print what moved the health score since the run before, and that it sums to the change."""
+    """Print what changed the health score since the previous run; it sums to the change."""
     last = found.history["as_of"].iloc[-2] if len(found.history) > 1 else None
     table = Table(title=f"\nWhat changed since {day(last)}", title_justify="left", box=None)
     table.add_column("points", justify="right")
-    table.add_column("what moved", overflow="fold")
+    table.add_column("what changed", overflow="fold")
     for row in found.change.itertuples():
         moved = points(float(row.change), signed=True)  # type: ignore[arg-type]
         table.add_row(moved, escape(str(row.text)))
     total = points(found.change["change"].sum(), signed=True)
-    table.add_row(total, "sum: the change of the health score")
+    table.add_row(total, "sum: change of the health score")
     console.print(table)
 
 
-def _probability_line(console: Console, row: pd.Series) -> None:
+def _probability_lines(row: pd.Series) -> list[str]:
+    if row.get("known_to_leave") is True or row["stage"] == "leaving":
+        return ["Known to leave: notice was given, so no probability is published"]
     if pd.isna(row["churn_probability"]):
-        say(console, "Churn: no probability is published; too few accounts have churned so far")
-        return
-    say(
-        console,
-        f"Churn: {percent(row['churn_probability'], 1)} within the horizon; accounts like this: "
-        f"{percent(row['churn_base_rate'], 1)}",
-    )
+        return ["Churn: no probability is published; `health models` states why"]
+    lines = [
+        f"Churn: {percent(row['churn_probability'], 1)} within the horizon; similar accounts: "
+        f"{percent(row['churn_base_rate'], 1)}"
+    ]
+    upsell = f"Upsell: {percent(row['upsell_probability'], 1)}"
     if isinstance(row["cross_sell_product"], str):
-        say(
-            console,
-            f"Upsell: {percent(row['upsell_probability'], 1)}; cross-sell of "
-            f"{row['cross_sell_product']}: {percent(row['cross_sell_probability'], 1)}",
-        )
-    else:
-        say(console, f"Upsell: {percent(row['upsell_probability'], 1)}; no product left to offer")
+        chance = percent(row["cross_sell_probability"], 1)
+        return [*lines, f"{upsell}; cross-sell of {row['cross_sell_product']}: {chance}"]
+    return [*lines, f"{upsell}; no product left to offer"]
 
 
 def _family_table(console: Console, output: str, reasons: pd.DataFrame) -> None:
-    """Print what each family of features adds to a probability, in a sentence."""
+    """Print what each family of features adds to a probability."""
     title = f"\n{output.replace('_', '-').capitalize()}: by family, in log-odds"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("log-odds", justify="right")
@@ -281,6 +316,6 @@ def _reason_table(console: Console, output: str, reasons: pd.DataFrame) -> None:
     table.add_row(
         f"{reasons['contribution'].sum():.2f}",
         *([""] if output == "health" else []),
-        "sum: the published figure",
+        "sum: the published value",
     )
     console.print(table)

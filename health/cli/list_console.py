@@ -1,4 +1,4 @@
-"""One list on a terminal."""
+"""Print one list."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _COLOURS = {"red": "red", "yellow": "yellow", "green": "green"}
 
 
 def print_list(console: Console, listing: Listing) -> None:
-    """Print a list with its reasons; names are printed as text, whatever they hold."""
+    """Print a list with its reasons; names are printed as plain text, whatever they contain."""
     kind, rows = listing.kind, listing.rows
     whose = f" of {listing.csm}" if listing.csm else ""
     title = f"{kind.title}{whose}, {wording.day(listing.as_of)}"
     if rows.empty:
-        console.print(escape(f"{title}: nobody is on this list."), highlight=False)
+        console.print(escape(f"{title}: no account is on this list."), highlight=False)
         return
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     for heading, side in _headings(listing):
@@ -29,7 +29,7 @@ def print_list(console: Console, listing: Listing) -> None:
         table.add_row(*_cells(row, listing))
     console.print(table)
     total = wording.money(rows["value"].sum(), listing.currency)
-    console.print(f"{wording.count(len(rows), 'row')}, {total} in all", highlight=False)
+    console.print(f"{wording.count(len(rows), 'row')}, {total} in total", highlight=False)
 
 
 def _headings(listing: Listing) -> list[tuple[str, Any]]:
@@ -52,7 +52,7 @@ def _headings(listing: Listing) -> list[tuple[str, Any]]:
 def _cells(row: dict[Any, Any], listing: Listing) -> list[str]:
     kind, currency = listing.kind, listing.currency
     name = wording.text_of(row["name"]) or str(row["account_id"])
-    product = wording.text_of(row["product"])
+    product = wording.text_of(row.get("offered")) or wording.text_of(row["product"])
     band = wording.band_of(row["health_band"])
     colour = _COLOURS.get(band.name, "default")
     money = [wording.percent(row["probability"]), wording.money(row["value"], currency)]

@@ -24,7 +24,7 @@ def portfolio(
     config: ConfigPath,
     by: Annotated[str, typer.Option(metavar="BY", help="csm, segment, parent or all.")] = "csm",
     weight: Annotated[
-        str, typer.Option(metavar="WEIGHT", help="mrr or account: what an account counts by.")
+        str, typer.Option(metavar="WEIGHT", help="mrr or account: how accounts are weighted.")
     ] = "mrr",
     as_of: RunOf = None,
 ) -> None:
@@ -37,7 +37,7 @@ def portfolio(
 
 
 def overrides(config: ConfigPath, now: Now = None) -> None:
-    """Print who was right where people overrode the score: they, or the machine."""
+    """Print who was right where people overrode the score: the person or the scorecard."""
     from health.cli.scorecard_console import print_verdicts
     from health.scoring.override_report import report_overrides
     from health.settings.config import load_config

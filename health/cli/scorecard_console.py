@@ -20,7 +20,7 @@ MOST_OVERRIDES = 20
 
 
 def print_portfolio(console: Console, report: PortfolioReport) -> None:
-    """Print a group a line, the least healthy first, and the whole book below."""
+    """Print one group per line, the least healthy first, and all accounts below."""
     day, money = wording.day(report.as_of), report.money
     by = f"weighted by {money}" if report.weighting == "mrr" else "every account counted once"
     console.print(f"Health by {report.grouping}, {by}, {day}", highlight=False)
@@ -58,14 +58,14 @@ def _group_cells(row: Mapping[Any, Any], currency: str) -> list[str]:
 
 def print_verdicts(console: Console, report: OverrideReport) -> None:
     """Print who was right by author, then the newest overrides one by one."""
-    held = report.overrides
-    if held.empty:
-        console.print(f"Nobody overrode a score in {wording.count(report.runs, 'run')}.")
+    overridden = report.overrides
+    if overridden.empty:
+        console.print(f"No score was overridden in {wording.count(report.runs, 'run')}.")
         return
     console.print(
-        f"{wording.count(len(held), 'override')} in {wording.count(report.runs, 'run')}; each is "
-        f"judged {report.horizon_days} days (and the grace period) after the first run with it: "
-        "the score nearer to what happened was right.",
+        f"{wording.count(len(overridden), 'override')} in {wording.count(report.runs, 'run')}; "
+        f"each is judged {report.horizon_days} days (and the grace period) after its first run: "
+        "the score closer to what happened was right.",
         highlight=False,
     )
     table = Table(title="\nWho was right", title_justify="left", box=None, pad_edge=False)
@@ -79,7 +79,7 @@ def print_verdicts(console: Console, report: OverrideReport) -> None:
             _share(row["share"], row["low"], row["high"]),
         )
     console.print(table)
-    _print_each(console, held)
+    _print_each(console, overridden)
 
 
 def _share(share: float, low: float, high: float) -> str:
@@ -88,13 +88,13 @@ def _share(share: float, low: float, high: float) -> str:
     return f"{wording.percent(share)} ({wording.percent(low)} to {wording.percent(high)})"
 
 
-def _print_each(console: Console, held: pd.DataFrame) -> None:
+def _print_each(console: Console, overridden: pd.DataFrame) -> None:
     table = Table(title="\nThe newest", title_justify="left", box=None, pad_edge=False)
     for heading in ("since", "account", "measure", "author", "theirs", "machine", "then", "nearer"):
         table.add_column(heading, overflow="fold")
     table.add_column("reason", overflow="fold")
     happened = {1.0: "left", 0.0: "stayed"}
-    for row in held.head(MOST_OVERRIDES).to_dict("records"):
+    for row in overridden.head(MOST_OVERRIDES).to_dict("records"):
         table.add_row(
             wording.day(row["as_of"]),
             escape(str(row["account_id"])),

@@ -1,4 +1,4 @@
-"""What the terminal says of versions: how they were trained, judged and promoted."""
+"""Print model versions: how they were trained, evaluated and promoted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def training(console: Console, trained: Trained, config: Config) -> None:
-    """Print what was trained, how well it did on later dates, and whether it scores now."""
+    """Print what was trained, how it did on later dates, and whether it is the champion."""
     version = trained.version
     rows, dates = version.manifest["rows"], version.manifest["training_dates"]
     say(
@@ -33,15 +33,17 @@ def training(console: Console, trained: Trained, config: Config) -> None:
         console.print("[red]stop[/] ", end="")
         say(console, stop)
     if trained.promoted:
-        say(console, "It scores from now on.")
+        say(console, "This version is now the champion.")
     elif trained.decision.passes:
         why = trained.held_back or "as asked"
         say(console, f"Not promoted, {why}: `{_promote(config, version.name)}` does it.")
     else:
-        stays = "It stays a challenger" if trained.decision.champion else "It does not score yet"
+        stays = (
+            "It stays a challenger" if trained.decision.champion else "It is not used for scoring"
+        )
         say(
             console,
-            f"{stays}. Mend what is named and train again; or, knowing better, "
+            f"{stays}. Fix the problem and train again, or overrule it: "
             f'`{_promote(config, version.name)} --force --reason "…"`.',
         )
     page = config.models_dir / version.name / "evaluation.html"
@@ -50,7 +52,7 @@ def training(console: Console, trained: Trained, config: Config) -> None:
 
 
 def compared(console: Console, weighed: Decision) -> None:
-    """Print how a version stands against the champion."""
+    """Print how a version compares with the champion."""
     if weighed.compared:
         say(console, f"Against the champion {weighed.champion}:")
     for c in weighed.compared:
@@ -71,7 +73,7 @@ def versions(console: Console, models_dir: Path, champion: str | None) -> None:
         say(console, f"{mark} {version.name}{_trained(models_dir / version.name)}")
         if not registry.is_sealed(version.name, version.manifest):
             console.print("    [red]changed[/] ", end="")
-            say(console, "its manifest is not the one it was trained with: it will be refused")
+            say(console, "its manifest was changed after training: it cannot be used")
         _evaluation(console, version, indent="    ")
         if version.name in promoted:
             say(console, f"    {_promotion(promoted[version.name])}")
@@ -84,7 +86,7 @@ def _trained(folder: Path) -> str:
         note = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
         return f" trained {note['at']} by {note['by']}" if note["at"] else ""
     except (OSError, ValueError, KeyError, TypeError):
-        # A note for people: where it is lost, nothing else is.
+        # A note for readers: nothing depends on it.
         return ""
 
 
@@ -105,7 +107,7 @@ def _evaluation(console: Console, version: registry.Version, *, indent: str) -> 
 
 
 def evaluation_line(evaluation: dict[str, Any]) -> str:
-    """Say in one line how a model was judged, and why where no model is used."""
+    """Describe in one line how a model was evaluated, and why no model is used."""
     auc, oracle = evaluation.get("auc"), evaluation.get("oracle_auc")
     parts = [f"basis: {evaluation['basis']}"]
     if auc:
@@ -114,12 +116,12 @@ def evaluation_line(evaluation: dict[str, Any]) -> str:
     if oracle:
         own = evaluation["auc_beside_oracle"]
         parts.append(
-            f"the oracle, who knows the true chances, {oracle:.3f}: "
+            f"the best possible AUC is {oracle:.3f}: "
             f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
         )
     if evaluation.get("purchases"):
         sums = evaluation["purchases"]
-        parts.append(f"{sums['expected']:,.0f} purchases expected, {sums['actual']:,.0f} came")
+        parts.append(f"{sums['expected']:,.0f} purchases expected, {sums['actual']:,.0f} observed")
     if evaluation.get("base_rate") is not None:
         parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
     small = evaluation.get("small_model")

@@ -1,4 +1,4 @@
-"""What an account holds and could still buy, on a terminal."""
+"""Print what an account owns and could still buy."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.table import Table
 
 from health.presentation.wording import money, percent
 
-#: How a basis is said: of an estimate, or of rules alone.
+#: Words for a basis.
 _BASES = {"rules": "rules, no model"}
 
 
 def show_whitespace(console: Console, whitespace: pd.DataFrame, currency: str) -> None:
-    """Print a row per product: chance, worth in a year, what speaks for it and against it."""
+    """Print a row per product: chance, value in a year, and what speaks for it and against it."""
     table = Table(title="\nProducts: what could be offered", title_justify="left", box=None)
     for column in ("product", "now", "chance", "basis", "a month", "worth a year"):
         table.add_column(column, justify="right" if column in _NUMBERS else "left")
@@ -39,7 +39,7 @@ _NUMBERS = ("chance", "a month", "worth a year")
 
 
 def _both(row: dict[Any, Any]) -> str:
-    """Say what speaks for an offer, then what stands against it."""
+    """Word what speaks for an offer, then what speaks against it."""
     signs = "; ".join(text for text in (row["asked"], row["signs"]) if text)
-    said = (row["why"] or signs, row["why_not"])
-    return "; ".join(text for text in said if text) or "nothing speaks for it now"
+    both = (row["why"] or signs, row["why_not"])
+    return "; ".join(text for text in both if text) or "nothing speaks for it now"

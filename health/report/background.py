@@ -24,6 +24,9 @@ from models.survival.retention import cohorts, retention_table
 PERIODS = {"the last 12 months": 365, "the last 90 days": 90}
 #: Days over which answers are summed, and over which one account's tickets and answers are shown.
 VOICE_DAYS, EVENT_DAYS = 180, 90
+#: Accounts expected to have left by the later rate, above which a time in which nobody left counts
+#: as not observed.
+MOST_UNSEEN = 10.0
 #: Periods as long as the horizon that the forecast compares with.
 PAST_PERIODS = 4
 #: Most tickets and answers shown of one account.
@@ -213,17 +216,24 @@ def _retention(spells: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
 
 
 def _days_until_observed(spells: pd.DataFrame) -> pd.Series[float]:
-    """Return the tenure of each account when the data shows a first account leave; 0 or more.
+    """Return the tenure of each account from which on leaving was observed; 0 or more.
 
     Where records keep only the accounts that were customers at some date, nobody is seen to leave
     before it: that time was not observed, whenever the contracts of those that stayed started.
+    It is taken as unobserved where many accounts would have left in it at the later rate.
     """
     left = spells["began_at"] + pd.to_timedelta(spells["duration_days"], unit="D")
     first = left[spells["churned"].astype(bool)].min()
     if pd.isna(first):
         return pd.Series(0.0, index=spells.index)
+    # The day before: whoever left first was observed, too.
+    first -= pd.Timedelta(days=1)
     until: pd.Series[float] = (first - spells["began_at"]).dt.total_seconds() / 86_400
-    return until.clip(lower=0.0)
+    until = until.clip(lower=0.0)
+    before = (until - spells["entry_days"]).clip(lower=0.0).sum()
+    after = (spells["duration_days"] - until).clip(lower=0.0).sum()
+    expected = before * float(spells["churned"].sum()) / max(float(after), 1.0)
+    return until if expected > MOST_UNSEEN else until * 0.0
 
 
 def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:

@@ -343,7 +343,7 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
     titles = {kind.flag: kind.title for kind in kinds}
     name, csm = wording.text_of(row["name"]), wording.text_of(row["csm"])
     under = [account if name else "", csm, wording.text_of(row["segment"])]
-    flags = [flag for flag in wording.text_of(row["flags"]).split(", ") if flag]
+    flags = [flag for flag in wording.text_of(row["flags"]).split("; ") if flag]
     done = wording.text_of(row["last_action"])
     said = f"{wording.title_of(done)} on {wording.day(row['last_action_at'])}" if done else ""
     return WeekRow(
@@ -352,9 +352,9 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
         rank=int(row["rank"]),
         name=name or str(account),
         under=" · ".join(part for part in under if part),
-        action=wording.ACTIONS.get(row["action"], wording.title_of(str(row["action"]))),
-        action_sort=list(wording.ACTIONS).index(row["action"])
-        if row["action"] in wording.ACTIONS
+        action=wording.ACTIONS.get(row["main_action"], wording.title_of(str(row["main_action"]))),
+        action_sort=list(wording.ACTIONS).index(row["main_action"])
+        if row["main_action"] in wording.ACTIONS
         else len(wording.ACTIONS),
         lists=", ".join(titles.get(flag, wording.title_of(flag)) for flag in flags),
         mrr=wording.money(row["mrr"], run["currency"]),
@@ -368,7 +368,9 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
         usual=wording.percent(row["base_rate"]),
         value=wording.money(row["value"], run["currency"]),
         value_sort=row["value"],
-        value_is=wording.VALUE_IS.get(row["action"], "expected loss") if row["value"] >= 0 else "",
+        value_is=wording.VALUE_IS.get(row["main_action"], "expected loss")
+        if row["value"] >= 0
+        else "",
         offer=wording.text_of(row["offered"]),
         reasons=[part for part in wording.text_of(row["reasons"]).split("; ") if part],
         play=wording.text_of(row["play"]),

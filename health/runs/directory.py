@@ -37,7 +37,9 @@ FILES = (
     "overrides.parquet",
     "flags.xlsx",
     "report.html",
+    "forecast.html",
     "run.json",
+    "lists/my_week.csv",
     *(f"lists/{kind.flag}.csv" for kind in LISTS),
 )
 RUN = "as_of="

@@ -27,6 +27,10 @@ COLUMNS = (
     "churned",
     "ordered",
     "expected",
+    "expected_loss",
+    "expected_loss_low",
+    "expected_loss_high",
+    "lost_arr",
     "base_rate",
     "calibration_ratio",
     "calibration_z",
@@ -73,9 +77,10 @@ class Monitored:
         Columns `COLUMNS`, a row per past run whose horizon (and, of contracts, grace) has passed,
         oldest first. `outcome` says what the chances were of: ``churn``, or of customers without
         a contract ``order``, that they order within the horizon; `churned` or `ordered` counts
-        it, the other is NaN. `expected` is the sum of the probabilities, `base_rate` the share
-        of all. `orders` came (days with one), `orders_expected` were; `orders_error` is the mean
-        distance a customer. Of those `listed` at risk, `listed_churned` left (of customers
+        it, the other is NaN. `expected` is the sum of the probabilities, `expected_loss` that of
+        the expected losses in ARR with its 80 % range, `lost_arr` the ARR of those that left,
+        `base_rate` the share of all. `orders` came (days with one), `orders_expected` were;
+        `orders_error` is the mean distance a customer. Of those `listed` at risk, `listed_churned` left (of customers
         without a contract: ordered nothing within the horizon), as `precision_by_chance` of all
         did; of those that stayed `saved` and `false_alarms` were called so by somebody.
     warnings : list of str

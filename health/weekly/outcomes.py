@@ -13,6 +13,7 @@ from features.definitions.metrics import wilson_interval
 from features.orders.family import orders_by_day
 from features.tables.opened import Tables
 from features.targets.labels import build_labels
+from health.report.forecast import MONTHS_OF_YEAR, draw_range
 from health.runs.directory import PublishedRun
 from health.settings.config import Config
 from health.training.orders import TARGET as ORDER
@@ -36,7 +37,8 @@ def measure_churn(
     actions: pd.DataFrame,
 ) -> dict[str, Any]:
     """Hold the chances to leave, the score and the list against who left within the horizon."""
-    scores = run.table("scores", [*_KEYS, "churn_probability"]).drop_duplicates("account_id")
+    columns = [*_KEYS, "mrr", "churn_probability"]
+    scores = run.table("scores", columns).drop_duplicates("account_id")
     if run.has("features"):
         # Who had given notice was never ranked by its chance to leave.
         notice = run.table("features", ["account_id", "notice_given"])
@@ -52,9 +54,23 @@ def measure_churn(
     left = scores["account_id"].map(labels.set_index("account_id")["churned"])
     return {
         **_of_outcome(CHURN, "churned", scores["churn_probability"], left, info),
+        **_of_money(scores, left),
         "health_auc": _auc(-scores["health_score"], left),
         **_of_lists(run, left.groupby(scores["account_id"]).first(), horizon, actions),
     }
+
+
+def _of_money(scores: pd.DataFrame, left: pd.Series[float]) -> dict[str, float]:
+    """Return the expected loss in ARR with its 80 % range, and the ARR that was lost."""
+    arr = scores["mrr"] * MONTHS_OF_YEAR
+    chance = scores["churn_probability"].where(left.notna())
+    lost = {"lost_arr": float(arr[left == 1].sum())}
+    expected = draw_range(chance, arr)
+    if expected.empty:
+        return lost
+    value, low, high = (float(expected.iloc[0][key]) for key in ("value", "low", "high"))
+    ends = {"expected_loss_low": low, "expected_loss_high": high}
+    return {"expected_loss": value, **ends, **lost}
 
 
 def orders_until(tables: Tables) -> pd.DataFrame:

@@ -169,16 +169,16 @@ def week_rows(scores: pd.DataFrame, week: pd.DataFrame, run: Mapping[str, Any]) 
     """Join each row of a week with the values of its account, by CSM and rank."""
     rows = week.merge(_of_accounts(scores, week, run), on="account_id", how="left")
     titles = {kind.flag: kind.title for kind in business_of(run).lists}
-    kinds = rows["flags"].map(lambda text: [f for f in wording.text_of(text).split(", ") if f])
+    kinds = rows["flags"].map(lambda text: [f for f in wording.text_of(text).split("; ") if f])
     value_is = [
         "" if pd.isna(value) else wording.VALUE_IS.get(action, "expected loss")
-        for value, action in zip(rows["value"], rows["action"], strict=True)
+        for value, action in zip(rows["value"], rows["main_action"], strict=True)
     ]
     rows = rows.assign(
         reasons=_one_per_line(rows["reasons"]),
         lists=[", ".join(titles.get(kind, kind) for kind in own) for own in kinds],
         value_is=value_is,
-        action=rows["action"].map(lambda name: wording.ACTIONS.get(name, name)),
+        main_action=rows["main_action"].map(lambda name: wording.ACTIONS.get(name, name)),
     )
     return rows.sort_values(["csm", "rank", "account_id"], na_position="last")
 

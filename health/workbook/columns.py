@@ -97,7 +97,7 @@ def week_columns(run: Mapping[str, Any]) -> list[Column]:
         Column("CSM", "csm", "text", 18, "CSM of the account."),
         Column("Rank", "rank", "whole", 7, "Order in the CSM's week: start at the top."),
         Column("Account", "name", "text", 30, "Name of the account."),
-        Column("Action", "action", "text", 12, "The main action for the account this week."),
+        Column("Action", "main_action", "text", 12, "The main action for the account this week."),
         Column("Lists", "lists", "wrapped", 18, "All lists that the account is on."),
         Column("Due", "due", "date", 12, "Last day, renewal date, or the end of the week."),
         Column("Value" + unit, "value", "money", 13, "Money at stake in a year; see Value is."),

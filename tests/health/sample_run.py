@@ -220,6 +220,39 @@ def _flag(
     )
 
 
+def sample_week(sample: SampleRun) -> pd.DataFrame:
+    """Return a week as in my_week.parquet: the first flag of each account is its main action."""
+    own = sample.flags.drop_duplicates("account_id")
+    mrr = own["account_id"].map(sample.scores.set_index("account_id")["mrr"])
+    offers = own["flag"].isin(["upsell", "cross_sell"])
+    week = pd.DataFrame(
+        {
+            "account_id": own["account_id"],
+            "name": own["name"],
+            "csm": own["csm"],
+            "rank": own.groupby("csm", dropna=False).cumcount() + 1,
+            "main_action": own["flag"].where(~offers, "expansion"),
+            "flags": own["flag"],
+            "value": own["value"],
+            "probability": own["probability"],
+            "base_rate": 0.06,
+            "mrr": mrr,
+            "reasons": own["reasons"],
+            "play": own["suggested_play"],
+            "since": own["since"],
+            "due": AS_OF + pd.Timedelta(days=6),
+            "last_day": pd.NaT,
+            "renewal_date": pd.NaT,
+            "product": own["product"],
+            "offered": np.where(offers, "3 more seats (7 → 10), about USD 90 a month more", ""),
+            "last_action": None,
+            "last_action_at": pd.NaT,
+            "note": None,
+        }
+    )
+    return week.reset_index(drop=True)
+
+
 def _past(scores: pd.DataFrame, weeks: int, rng: np.random.Generator) -> pd.DataFrame:
     frames = []
     score = scores["health_score"] - scores["health_change"]
@@ -285,5 +318,6 @@ def _run(scores: pd.DataFrame) -> dict[str, Any]:
             }
             for name in HEALTH_TERMS[:4]
         ],
+        "my_week": {"accounts": 0, "rule": "Each CSM's week has room for 15 accounts."},
         "clv": {"horizon_months": 36, "margin": 0.8, "discount_rate": 0.1, "currency": "USD"},
     }

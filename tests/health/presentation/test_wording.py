@@ -23,7 +23,7 @@ def test_the_examples_hold() -> None:
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0, "USD 0"), (0.5, "USD 1"), (-1234.4, "USD -1,234"), (1e6, "USD 1,000,000"), (NAN, "–")],
+    [(0, "USD 0"), (0.5, "USD 1"), (-1234.4, "USD −1,234"), (1e6, "USD 1,000,000"), (NAN, "–")],
 )
 def test_money(value: float, said: str) -> None:
     assert wording.money(value, "USD") == said
@@ -36,7 +36,7 @@ def test_money(value: float, said: str) -> None:
         (1234, "EUR 1.23 k"),
         (99_960, "EUR 100 k"),
         (999_960, "EUR 1.00 M"),
-        (-45_600, "EUR -45.6 k"),
+        (-45_600, "EUR −45.6 k"),
         (2.5e9, "EUR 2.50 bn"),
         (None, "–"),
     ],
@@ -70,7 +70,7 @@ def test_a_chance_is_never_said_to_be_none_or_certain(share: float) -> None:
 
 
 def test_a_chance_comes_with_its_base_rate() -> None:
-    assert wording.chance(0.31, 0.06, 90) == "31 % in 90 days; accounts like this: 6 %"
+    assert wording.chance(0.31, 0.06, 90) == "31 % in 90 days; similar accounts: 6 %"
     assert wording.chance(0.31, None, 60) == "31 % in 60 days"
     assert wording.chance(NAN, 0.06, 90) == "no probability is published"
 

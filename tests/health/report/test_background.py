@@ -11,7 +11,7 @@ import pytest
 
 from features.tables.opened import Tables, tables_from_frames
 from health.report.background import Background, build_background
-from health.report.standing import retention_plot
+from health.report.overview import observed_curves, retention_plot
 
 DAY = datetime(2026, 6, 7)
 
@@ -62,7 +62,7 @@ def background() -> Background:
 
 
 def test_products_are_those_held_on_the_date(background: Background) -> None:
-    assert background.held == {"a": ["core"], "b": ["core"]}
+    assert background.owned == {"a": ["core"], "b": ["core"]}
 
 
 def test_revenue_counts_the_product_that_ended_as_contraction(background: Background) -> None:
@@ -139,3 +139,32 @@ def test_a_company_without_tickets_and_surveys_has_a_background_too() -> None:
     background = build_background(replace(tables, frames=kept), DAY, ["a"])
     assert background.voice == ()
     assert background.events.empty
+
+
+def test_nobody_is_observed_before_the_first_account_is_seen_to_leave() -> None:
+    count = 60
+    ids = [f"c{i}" for i in range(count)]
+    accounts = pd.DataFrame({"account_id": ids, "created_at": "2024-01-01"})
+    # The records keep only who was a customer in 2026: in two years nobody left.
+    subscriptions = accounts[["account_id"]].assign(
+        product="core",
+        started_at="2024-01-01",
+        mrr=1.0,
+        ended_at=["2026-02-01"] * 6 + ["2026-04-01"] * 6 + [None] * 48,
+    )
+    own = tables_from_frames(
+        {"accounts": accounts, "subscriptions": subscriptions},
+        observed_until=datetime(2026, 12, 1),
+    )
+    table = build_background(own, DAY, []).retention
+    (name,) = observed_curves(table, "started in ")
+    assert name == "started in 2024, observed from 2.1 years on"
+    curve = observed_curves(table)[name.removeprefix("started in ")]
+    assert curve["days"].min() > 750
+    assert curve["survival"].iloc[-1] == pytest.approx(48 / 60)
+
+
+def test_plans_and_the_latest_nps_answer_are_known_by_account(background: Background) -> None:
+    assert background.plans == {}
+    assert set(background.nps) <= {"a", "b"}
+    assert all("of 10 on" in text for text in background.nps.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from health.report.hindsight import cause_rows, driver_rows, past_list_rows
+from health.report.hindsight import cause_rows, driver_note, driver_rows, past_list_rows
 from health.report.history import History
 
 
@@ -20,15 +20,15 @@ def test_behaviour_and_configuration_stand_apart_and_sum_to_the_change() -> None
         }
     )
     rows = {row[0]: row[1:] for row in cause_rows(History(changes=changes), accounts=4)}
-    assert rows["Accounts behaved differently"] == ["2", "−2.5"]
-    assert rows["The scorecard was changed"] == ["1", "+1.0"]
+    assert rows["Customer behaviour changed"] == ["2", "−2.5"]
+    assert rows["The scorecard changed"] == ["1", "+1.0"]
     assert rows["Data went missing or came back"] == ["1", "+0.5"]
     metrics = [float(row[-1].replace("−", "-")) for row in rows.values()]
     assert sum(metrics) == pytest.approx(changes["change"].sum() / 4)
     assert cause_rows(History(), accounts=4) == []
 
 
-def test_drivers_are_said_in_the_catalogues_words() -> None:
+def test_drivers_use_the_words_of_the_catalogue_and_state_their_interval() -> None:
     driver = {
         "feature": "usage_active_users_28d",
         "auc": 0.714,
@@ -37,17 +37,23 @@ def test_drivers_are_said_in_the_catalogues_words() -> None:
         "without": 12.0,
         "missing_share": 0.0,
     }
-    rows = driver_rows(
-        {"drivers": [driver, {**driver, "feature": "gone"}, {**driver, "auc": None}]}
-    )
+    judged = {"churn": {"accounts": 300, "event_accounts": 60}}
+    drivers = [driver, {**driver, "feature": "gone"}, {**driver, "auc": None}]
+    run = {"drivers": drivers, "evaluation": judged}
+    rows = driver_rows(run)
     assert rows == [
         [
             "Active users in the last 28 days: 3",
             "Active users in the last 28 days: 12",
-            "71 times in 100",
+            "0.71 (0.64 to 0.79)",
         ]
     ]
+    assert driver_note(run).startswith("60 accounts that left and 240 that stayed")
     assert driver_rows({}) == []
+    # What nine accounts have in common is chance.
+    assert (
+        driver_rows({**run, "evaluation": {"churn": {"accounts": 300, "event_accounts": 9}}}) == []
+    )
 
 
 def test_past_lists_come_newest_first() -> None:

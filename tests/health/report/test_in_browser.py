@@ -57,7 +57,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
             revenue={"the last 90 days": RevenueMovements(100, churn=10, accounts_start=9)},
             voice=(Voice("nps", 30.0, -18.0, 78.0, 10, 0.9),),
             retention=RETENTION,
-            held={account: ["Platform", HOSTILE[0]] for account in accounts},
+            owned={account: ["Platform", HOSTILE[0]] for account in accounts},
             events=events,
         ),
     )
@@ -125,7 +125,7 @@ def test_the_search_and_the_csm_narrow_the_list(page: Page) -> None:
     page.locator("#csm").select_option(value="")
     page.locator("#search").fill("no such words anywhere")
     assert visible_rows(page) == 0
-    assert page.get_by_text("Nothing fits this filter.").locator("visible=true").count() == 1
+    assert page.get_by_text("No row matches.").locator("visible=true").count() == 1
     page.locator("#search").fill("")
     assert visible_rows(page) == all_rows
 
@@ -197,7 +197,7 @@ def test_accessibility_has_no_serious_finding(page: Page) -> None:
 def test_plots_are_shown(wide: Page) -> None:
     image = wide.locator("img.plot")
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
-    assert "began 2025: 90 % after" in (image.get_attribute("alt") or "")
+    assert "started in 2025: 90 % after" in (image.get_attribute("alt") or "")
 
 
 def test_it_prints(wide: Page, tmp_path: Path) -> None:

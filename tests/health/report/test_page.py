@@ -16,11 +16,12 @@ import pandas as pd
 import pytest
 
 from health.presentation.wording import LISTS
+from health.report.book import small_below
 from health.report.history import History, score_changes
-from health.report.lists import MOST_ROWS
+from health.report.lists import MOST_ROWS, shown_accounts
 from health.report.page import render_report
 from health.runs.directory import PublishedRun
-from tests.health.sample_run import HOSTILE, SampleRun, sample_run
+from tests.health.sample_run import CSMS, HOSTILE, SampleRun, sample_run, sample_week
 
 # A namespace is a name, not an address that anything is fetched from.
 ADDRESS = re.compile(r"(?:https?:)?//[\w.]+", re.IGNORECASE)
@@ -109,14 +110,14 @@ def test_the_policy_allows_just_what_is_there(page: Page) -> None:
         assert f"{directive} 'sha256-{base64.b64encode(digest).decode()}'" in page.policy
 
 
-def test_every_flagged_account_has_its_row_and_its_details(page: Page, sample: SampleRun) -> None:
+def test_every_account_has_its_row_and_its_details(page: Page, sample: SampleRun) -> None:
     rows = [attrs for tag, attrs in page.tags if tag == "tbody" and "data-i" in attrs]
-    assert len(rows) == len(sample.flags)
+    assert len(rows) == len(sample.flags) + len(sample.scores)
     accounts = page.details["accounts"]
     assert {int(a["data-i"] or -1) for a in rows} == set(range(len(accounts)))
-    assert len(accounts) == sample.flags["account_id"].nunique()
+    assert len(accounts) == len(sample.scores)
     text = "\n".join(page.texts)
-    assert all(account in text for account in sample.flags["account_id"])
+    assert all(account in text for account in sample.scores["account_id"])
 
 
 def test_details_sum_to_the_published_figures(page: Page, sample: SampleRun) -> None:
@@ -132,8 +133,7 @@ def test_details_sum_to_the_published_figures(page: Page, sample: SampleRun) -> 
 
 
 def _accounts_in_page_order(sample: SampleRun) -> list[str]:
-    ranked = sample.flags.sort_values("rank", kind="stable")
-    return list(ranked["account_id"].drop_duplicates())
+    return list(shown_accounts(sample.scores, sample.flags))
 
 
 def test_colour_never_speaks_alone(html: str, page: Page) -> None:
@@ -152,23 +152,23 @@ def test_colour_never_speaks_alone(html: str, page: Page) -> None:
 
 def test_terms_of_the_figures_are_said(page: Page) -> None:
     text = "".join(page.texts)
-    for said in ("36 months", "margin 80 %", "10 % a year", "in USD", "within 90 days"):
+    for said in ("36 months", "margin of 80 %", "10 % a year", "in USD", "within 90 days"):
         assert said in text
-    for said in ("No table of orders", "40 accounts skipped", "3 accounts are <unknown>"):
+    for said in ("No table orders", "40 accounts skipped", "3 accounts are <unknown>"):
         assert said in text
-    assert "right 76 times in 100 (95 % interval 72 to 80)" in text
-    assert "on this made-up company is 81 times" in text
-    assert "No model stands behind this list" in text
+    assert "AUC 0.76 (95 % interval 0.72 to 0.80" in text
+    assert "on this made-up company is 0.81" in text
+    assert "No model is used for this list" in text
 
 
-def test_a_book_of_two_thousand_flagged_accounts_stays_under_three_megabytes() -> None:
+def test_a_book_of_two_thousand_flagged_accounts_stays_under_four_megabytes() -> None:
     sample = sample_run(2000, everyone=True)
     assert sample.flags["account_id"].nunique() == 2000
     history = History(sample.past_scores, sample.changes)
     html = render_report(*sample.parts, history=history)
-    rows = min(len(sample.flags), MOST_ROWS)
+    rows = min(len(sample.flags), MOST_ROWS) + len(sample.scores)
     assert html.count("<tbody data-i=") == rows
-    assert len(html.encode()) < 3_000_000
+    assert len(html.encode()) < 4_000_000
 
 
 def test_more_rows_than_the_page_holds_are_counted(
@@ -176,8 +176,12 @@ def test_more_rows_than_the_page_holds_are_counted(
 ) -> None:
     monkeypatch.setattr("health.report.lists.MOST_ROWS", 30)
     html = render_report(*sample.parts)
-    assert html.count("<tbody data-i=") == 30
+    assert html.count("<tbody data-i=") == 30 + len(sample.scores)
     assert f"{len(sample.flags) - 30} rows of low rank" in html
+    monkeypatch.setattr("health.report.lists.MOST_ACCOUNTS", 40)
+    html = render_report(*sample.parts)
+    assert html.count("<tbody data-i=") == 30 + 40
+    assert f"{len(sample.scores) - 40} small accounts do not fit" in html
 
 
 def test_a_run_without_models_names_or_lists_renders(sample: SampleRun) -> None:
@@ -196,10 +200,11 @@ def test_a_run_without_models_names_or_lists_renders(sample: SampleRun) -> None:
     for flags in (sample.flags.iloc[:0], sample.flags.assign(name=None, csm=None, product=None)):
         page = Page(render_report(scores, reasons, flags, run))
         text = "".join(page.texts)
-        assert "No chance is published." in text
+        assert "No probability is published." in text
         assert "9 accounts churned, 10 are needed" in text
         assert (
-            text.count("Nobody is on this list this week.") == len(LISTS) - flags["flag"].nunique()
+            text.count("No account is on this list this week.")
+            == len(LISTS) - flags["flag"].nunique()
         )
 
 
@@ -220,10 +225,12 @@ def test_changes_sum_to_the_change_of_the_score(sample: SampleRun) -> None:
 
 
 def test_movers_come_with_what_moved_them(page: Page, sample: SampleRun) -> None:
-    moved = sample.scores.loc[sample.scores["health_change"].idxmin()]
+    large = sample.scores[sample.scores["mrr"] >= small_below(sample.scores)]
+    weight = large["health_change"] * large["mrr"]
+    moved = large.loc[weight[large["health_change"] <= -3].idxmin()]
     text = "".join(page.texts)
     assert moved["name"] in text
-    assert "The causes are the measures that moved the score" in text
+    assert "The causes are the measures that changed the score" in text
 
 
 def test_contrast_of_words_and_ground() -> None:
@@ -256,3 +263,29 @@ def test_history_is_read_from_earlier_runs(sample: SampleRun, tmp_path: Path) ->
     accounts = Page(render_report(*sample.parts, history=history)).details["accounts"]
     assert {len(account["l"]) for account in accounts} == {4}
     assert History.of_runs([]).last.empty
+
+
+def test_a_csms_page_starts_with_the_lists_and_has_nothing_for_operators(
+    sample: SampleRun, html: str
+) -> None:
+    scores, reasons, flags, run = sample.parts
+    own = scores[scores["csm"] == CSMS[1]]
+    mine = flags[flags["account_id"].isin(own["account_id"])]
+    page = Page(render_report(own, reasons, mine, run, csm=CSMS[1]))
+    text = "".join(page.texts)
+    sections = [attrs.get("id") for tag, attrs in page.tags if tag == "section"]
+    assert sections == ["lists", "book", "notes"]
+    for hidden in ("Gates before publishing", run["model_version"], "Accounts by CSM", "PSI"):
+        assert hidden not in text
+    assert all(account in text for account in own["account_id"])
+    assert "Gates before publishing" in html
+
+
+def test_a_week_is_one_row_per_account_with_its_main_action(sample: SampleRun) -> None:
+    week = sample_week(sample)
+    page = Page(render_report(*sample.parts, week=week))
+    text = "".join(page.texts)
+    rows = [attrs for tag, attrs in page.tags if tag == "tbody" and "data-i" in attrs]
+    assert len(rows) == len(week) + len(sample.flags) + len(sample.scores)
+    assert "Offer: 3 more seats" in text
+    assert "One row per account with one main action" in text

@@ -41,7 +41,7 @@ def rows_of(book: Workbook, title: str) -> pd.DataFrame:
 
 
 def test_a_summary_and_a_sheet_for_every_list(book: Workbook) -> None:
-    assert book.sheetnames == ["Summary", *TITLES.values()]
+    assert book.sheetnames == ["Summary", *TITLES.values(), "All accounts"]
 
 
 @pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.flag)

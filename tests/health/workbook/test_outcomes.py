@@ -15,7 +15,7 @@ from health.flags.actions import read_actions
 from health.workbook.book import write_workbook
 from health.workbook.outcomes import import_outcomes
 from tests.health.conftest import Demo, call_health
-from tests.health.sample_run import SampleRun, sample_run
+from tests.health.sample_run import SampleRun, sample_run, sample_week
 
 AT = datetime(2026, 11, 3, 9)
 
@@ -68,6 +68,26 @@ def test_what_a_csm_fills_in_is_what_the_next_run_reads(workbook: Path, tmp_path
     assert set(read["author"]) == {"Ana"}
 
 
+def test_a_note_without_an_outcome_is_kept_and_changes_no_list(
+    sample: SampleRun, tmp_path: Path
+) -> None:
+    workbook = tmp_path / "flags.xlsx"
+    write_workbook(workbook, *sample.parts, week=sample_week(sample))
+    account = fill(workbook, "My week", 3, Notes="Left a voicemail")
+    rested = fill(workbook, "At risk", 4, Rest_until=datetime(2026, 12, 1))
+    file = tmp_path / "actions.csv"
+    done = import_outcomes(workbook, file, at=AT)
+    assert (done.added, done.notes) == (2, 1)
+    tables = tables_from_frames({"actions": pd.read_csv(file)}, observed_until=AT)
+    read = read_actions(tables, datetime(2026, 11, 8)).set_index("action")
+    assert read.loc["note", ["account_id", "flag", "reason"]].tolist() == [
+        account,
+        None,
+        "Left a voicemail",
+    ]
+    assert read.loc["snooze", "account_id"] == rested
+
+
 def test_a_file_imported_twice_adds_what_is_new_alone(workbook: Path, tmp_path: Path) -> None:
     file = tmp_path / "actions.csv"
     fill(workbook, "At risk", 2, Outcome="called")
@@ -90,9 +110,9 @@ def test_other_columns_and_rows_of_the_table_are_kept(workbook: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ({"Outcome": "perhaps"}, "the outcome 'perhaps' is none"),
-        ({"Outcome": "called", "Account_id": None}, "an outcome without an account"),
-        ({"Outcome": "not now", "Rest_until": "soon"}, "'soon' is no date"),
+        ({"Outcome": "perhaps"}, "'perhaps' is not an outcome"),
+        ({"Outcome": "called", "Account_id": None}, "an outcome or a note without an account"),
+        ({"Outcome": "not now", "Rest_until": "soon"}, "'soon' is not a date"),
     ],
 )
 def test_a_wrong_cell_is_named_and_nothing_is_written(
