@@ -75,14 +75,15 @@ class Monitored:
     ----------
     table : pd.DataFrame
         Columns `COLUMNS`, a row per past run whose horizon (and, of contracts, grace) has passed,
-        oldest first. `outcome` says what the chances were of: ``churn``, or of customers without
-        a contract ``order``, that they order within the horizon; `churned` or `ordered` counts
-        it, the other is NaN. `expected` is the sum of the probabilities, `expected_loss` that of
-        the expected losses in ARR with its 80 % range, `lost_arr` the ARR of those that left,
-        `base_rate` the share of all. `orders` came (days with one), `orders_expected` were;
-        `orders_error` is the mean distance a customer. Of those `listed` at risk, `listed_churned` left (of customers
-        without a contract: ordered nothing within the horizon), as `precision_by_chance` of all
-        did; of those that stayed `saved` and `false_alarms` were called so by somebody.
+        oldest first. `outcome` is what the chances were of: ``churn``, or of customers without a
+        contract ``order``, an order within the horizon; `churned` or `ordered` counts it, the
+        other is NaN. `expected` is the sum of the probabilities, `expected_loss` that of the
+        expected losses in ARR with its 80 % range, `lost_arr` the ARR of accounts that left,
+        `base_rate` the share of all. `orders` (days with one) is what happened,
+        `orders_expected` what was expected, `orders_error` the mean distance per customer. Of
+        the accounts `listed` at risk, `listed_churned` left (of customers without a contract:
+        ordered nothing within the horizon), as `precision_by_chance` of all did; of those that
+        stayed, CSMs recorded `saved` and `false_alarms`.
     warnings : list of str
         What slipped, since when, and what to do.
     """

@@ -37,8 +37,9 @@ def measure_churn(
     actions: pd.DataFrame,
 ) -> dict[str, Any]:
     """Hold the chances to leave, the score and the list against who left within the horizon."""
-    columns = [*_KEYS, "mrr", "churn_probability"]
-    scores = run.table("scores", columns).drop_duplicates("account_id")
+    wanted = [*_KEYS, "mrr", "churn_probability"]
+    present = [name for name in wanted if name in run.columns("scores")]
+    scores = run.table("scores", present).drop_duplicates("account_id").reindex(columns=wanted)
     if run.has("features"):
         # Who had given notice was never ranked by its chance to leave.
         notice = run.table("features", ["account_id", "notice_given"])
