@@ -39,7 +39,7 @@ def again(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert "Building features and labels" in done.stdout
-    assert "It scores from now on." in done.stdout
+    assert "This version is now the champion." in done.stdout
     return folder
 
 
