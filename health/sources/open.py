@@ -87,10 +87,17 @@ class Sources:
         for name, table in tables.items():
             if name in of_sources:
                 query = f"SELECT * FROM {internal_name(_kept(name))}"
-                planned[name] = _Planned(sql=query, columns=table.columns, named=table.label)
+                planned[name] = _Planned(
+                    sql=query,
+                    columns=table.columns,
+                    unmatched=table.unmatched,
+                    named=table.label,
+                )
             elif table.sql is not None and self._views(""):
                 query = self._with_views(table.sql, "")
-                planned[name] = TableSource(sql=query, columns=table.columns)
+                planned[name] = TableSource(
+                    sql=query, columns=table.columns, unmatched=table.unmatched
+                )
             else:
                 planned[name] = table
         if not of_sources and not self.shared:
@@ -150,9 +157,16 @@ class Sources:
         HealthError
             A source lacks a table that its preset needs.
         """
+        source_of: dict[str, str] = {}
+        for preset, name in presets:
+            if source_of.setdefault(preset, name) != name:
+                raise HealthError(
+                    f"the preset {preset} is read from two sources: {source_of[preset]} and {name}",
+                    where="tables",
+                    fix="read one of them by sql, or put the tables of both into one source",
+                )
         vendors = [
-            self._vendor(connection, layouts()[preset], name)
-            for preset, name in dict.fromkeys(presets)
+            self._vendor(connection, layouts()[preset], name) for preset, name in source_of.items()
         ]
         keys = [view.account_key for view in self.shared.values() if view.preset]
         return Recipes(connection, vendors, keys[0] if keys else "")

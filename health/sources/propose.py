@@ -26,6 +26,7 @@ _MEMORY = "2500MB"
 #: Of two presets that fill one table, the one that keeps more of its history comes first.
 _PREFERRED = ("fivetran_stripe", "dbt_stripe", "fivetran_zendesk", "dbt_zendesk")
 _ENV = "WAREHOUSE_URL"
+_REQUIRED = ("accounts", "subscriptions")
 
 
 @dataclass(frozen=True)
@@ -242,10 +243,15 @@ def _tables(
     recipes.prepare()
     if recipes.account_key:
         chosen["accounts"] = first[recipes.account_key]
-    order = ("accounts", "subscriptions", "usage", "tickets", "surveys")
+        # People belong to the system whose rows are the accounts.
+        if first[recipes.account_key].layout.fills("contacts"):
+            chosen["contacts"] = first[recipes.account_key]
+    order = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts")
     tables = [
         _preset_table(connection, recipes, name, chosen[name]) for name in order if name in chosen
     ]
+    # A table without rows is an error of a run; one that is not given is none.
+    tables = [table for table in tables if table.rows or table.name in _REQUIRED]
     return tables, recipes
 
 
@@ -336,7 +342,8 @@ def _preset_table(
     place = internal_name(f"proposed {name}")
     connection.execute(f"CREATE OR REPLACE TABLE {place} AS {query}")
     rows, unmatched = connection.execute(
-        f"SELECT count(*), count(*) FILTER (account_id IS NULL) FROM {place}"
+        "SELECT count(*), count(*) FILTER (account_id IS NULL OR account_id NOT IN "
+        f"(SELECT account_id FROM {internal_name('accounts')})) FROM {place}"
     ).fetchall()[0]
     settings: dict[str, object] = {"preset": preset, "source": source.name}
     if name == "usage":
@@ -346,7 +353,7 @@ def _preset_table(
         evidence.append(f"{unmatched:,} rows belong to no account: `health check` counts them")
     # A billing system that also names the accounts counts its rows where they are revenue.
     counts_here = name != "accounts" or source.layout.role == "crm"
-    left = recipes.left_out(preset, options) if counts_here else []
+    left = recipes.left_out(preset, options, name) if counts_here else []
     evidence += [f"left out: {counted.rows:,} {counted.reason}" for counted in left]
     return ProposedTable(name, settings, int(rows), int(unmatched), tuple(evidence))
 

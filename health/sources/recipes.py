@@ -135,6 +135,7 @@ class Recipes:
         self._keep("parties", self._union("parties", _PARTY))
         self._keep("people", self._union("people", {"email": "VARCHAR", "key": "VARCHAR"}))
         self._keep("customers", self._with({}, common_recipe("customers"), Options()))
+        self._keep("accounts", self._with({}, common_recipe("accounts"), Options()))
 
     def query(self, preset: str, table: str, options: Options) -> str:
         """Return the query of an input table.
@@ -168,13 +169,23 @@ class Recipes:
             found.setdefault(str(source), {})[str(method)] = int(rows)
         return [Match(source, methods) for source, methods in found.items()]
 
-    def left_out(self, preset: str, options: Options) -> list[Counted]:
-        """Count the rows that a preset's recipes leave out, by reason."""
+    def left_out(self, preset: str, options: Options, table: str = "") -> list[Counted]:
+        """Count the rows that a preset's recipes leave out, by reason, after `prepare`.
+
+        Parameters
+        ----------
+        preset : str
+            The preset.
+        options : Options
+            As for `query`.
+        table : str
+            The input table, where a preset that fills several counts them one by one.
+        """
         source = self._by_preset[preset]
         if source.layout.role == "events":
             query = self._with(self._events(source), common_recipe("usage_counts"), options, source)
         else:
-            recipe = source.layout.recipe("counts")
+            recipe = source.layout.recipe(f"{table}_counts" if table == "contacts" else "counts")
             if recipe is None:
                 return []
             query = self._with(source.staged(), recipe, options, source)
@@ -223,6 +234,8 @@ class Recipes:
         kept = {name: f"SELECT * FROM {internal_name(name)}" for name in ("parties", "people")}
         if recipe != common_recipe("customers"):
             kept["customers"] = f"SELECT * FROM {internal_name('customers')}"
+            if recipe != common_recipe("accounts"):
+                kept["accounts"] = f"SELECT account_id FROM {internal_name('accounts')}"
         return _nested({"options": settings} | kept | dict(tables), recipe)
 
     def _keep(self, name: str, query: str) -> None:
@@ -241,7 +254,7 @@ class Recipes:
 
 def filled_by(layout: Layout) -> list[str]:
     """Return the input tables that a layout's recipes fill."""
-    known = ("accounts", "subscriptions", "usage", "tickets", "surveys")
+    known = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts")
     parties = layout.recipe("parties") is not None
     return [t for t in known if layout.fills(t) or (t == "accounts" and parties)]
 

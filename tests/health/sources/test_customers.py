@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from features.errors import HealthError
-from health.sources.recipes import Recipes
+from health.sources.recipes import Options, Recipes
 from tests.health.sources.exports import (
     Rows,
     customer,
@@ -192,3 +192,33 @@ def test_a_value_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) -
     text = str(error.value)
     for part in ("source hubspot", "company.csv", "property_createdate", "1 of 2", "long ago"):
         assert part in text
+
+
+def test_contacts_are_the_people_at_accounts_and_the_others_are_counted(tmp_path: Path) -> None:
+    companies = [company(1, "First"), company(2, "Lead", property_lifecyclestage="lead")]
+    people = [
+        {
+            "id": n,
+            "_fivetran_deleted": n == 3,
+            "property_email": f"p{n}@first.example",
+            "property_createdate": "2025-01-01",
+            "property_jobtitle": "Owner",
+        }
+        for n in range(1, 5)
+    ]
+    links = [{"contact_id": n, "company_id": 2 if n == 2 else 1} for n in (1, 2, 3)]
+    with recipes(
+        write(tmp_path, hubspot(companies, contact=people, contact_company=links))
+    ) as opened:
+        rows = table(opened, "fivetran_hubspot", "contacts")
+        counted = {
+            c.reason: c.rows for c in opened.left_out("fivetran_hubspot", Options(), "contacts")
+        }
+        of_companies = {c.reason: c.rows for c in opened.left_out("fivetran_hubspot", Options())}
+    assert rows[["account_id", "contact_id", "role"]].to_numpy().tolist() == [["1", "1", "Owner"]]
+    assert counted == {
+        "deleted contacts": 1,
+        "contacts without a company": 1,
+        "contacts of companies that are no accounts": 1,
+    }
+    assert of_companies == {"companies that are no customers": 1}

@@ -195,6 +195,11 @@ def test_presets_are_opened_from_folders(tmp_path: Path) -> None:
         ('[tables.accounts]\nsource = "crm"\npreset = "fivetran_hubspot"', ("property_name",)),
         ('[tables.accounts]\nsource = "folder"\ntable = "x"', ("sources.folder",)),
         ('[tables.accounts]\nsql_file = "absent.sql"', ("absent.sql",)),
+        (
+            '[tables.accounts]\nsource = "crm"\npreset = "posthog"\n'
+            '[tables.usage]\nsource = "folder"\npreset = "posthog"',
+            ("two sources: crm and folder",),
+        ),
         ('[tables.accounts]\npreset = "posthog"', ("source",)),
         ('[tables.accounts]\npath = "a.csv"\nexclude_events = ["x"]', ("exclude_events",)),
         ('[tables.accounts]\npath = "a.csv"\n[shared.x]\npreset = "customers"', ("shared.x",)),

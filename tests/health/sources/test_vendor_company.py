@@ -97,6 +97,7 @@ def test_no_row_of_the_company_is_lost_without_being_counted(tmp_path: Path) -> 
         "usage": (215_383, 179_030, 36_353),
         "tickets": (614, 600, 14),
         "surveys": (411, 411, 0),
+        "contacts": (973, 973, 0),
     }
     for table, (rows, used, left_out) in counted.items():
         assert used + left_out == rows

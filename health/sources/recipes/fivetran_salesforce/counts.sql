@@ -1,4 +1,12 @@
-SELECT 'deleted accounts' AS reason, count(*) AS rows
-FROM account
-WHERE is_deleted
-HAVING count(*) > 0
+SELECT reason, count(*) AS rows
+FROM (
+    SELECT 'deleted accounts' AS reason FROM account WHERE is_deleted
+    UNION ALL
+    SELECT 'accounts that are no customers' FROM account
+    WHERE
+        NOT coalesce(is_deleted, false)
+        AND id NOT IN (SELECT account_id FROM accounts)
+        AND id IN (SELECT key FROM parties WHERE source = (SELECT account_key FROM options))
+)
+GROUP BY reason
+ORDER BY rows DESC
