@@ -73,7 +73,12 @@ def build_features(
     """
     # Names that are taken are refused before anything is built.
     catalogue_with(extra)
-    observations = build_observations(tables, dates, active_order_days=settings.active_order_days)
+    observations = build_observations(
+        tables,
+        dates,
+        active_order_days=settings.active_order_days,
+        grace_days=settings.grace_days,
+    )
     of_dates = ObservationDates.of(observations, list(CATALOGUE))
     families = _prepared(tables, of_dates, settings) if len(observations) else []
     table = of_dates.result(families)
@@ -101,7 +106,7 @@ def _prepared(
         "commercial": partial(commercial.prepare, settings=settings),
         "levels": partial(usage.prepare, use=use),
         "events": usage_events.prepare,
-        "quota": usage_quota.prepare,
+        "quota": partial(usage_quota.prepare, settings=settings),
         "orders": orders.prepare,
         "tickets": tickets.prepare,
         "surveys": partial(surveys.prepare, settings=settings),

@@ -1,178 +1,189 @@
-"""What the features of the contract say of themselves."""
+"""The features of contracts and revenue: their names, windows and sentences."""
 
 from __future__ import annotations
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
 
-_SEATLESS = "no seats in the contract"
-_ENDLESS = "no renewal date is known"
-
-
-def _deal(
-    name: str,
-    unit: Unit,
-    direction: int,
-    sentence: str,
-    zero: str,
-    *,
-    window: int | None = None,
-    null: str = "no contract is recorded",
-    table: str = "subscriptions",
-    size: bool = False,
-) -> Feature:
-    return Feature(name, "commercial", table, window, unit, direction, null, zero, sentence, size)
-
+_NO_SEATS = "no seats in the contract"
+_NO_TERM = "no renewal date is recorded"
+_CONTRACT = FeatureFamily(
+    name="commercial",
+    table="subscriptions",
+    null_means="no contract is recorded",
+    direction=0,
+)
 
 _LEVELS = (
-    _deal(
-        "tenure_days",
-        "days",
-        1,
-        "Days as a customer: {value}",
-        "became a customer on the day before",
+    _CONTRACT.feature(
+        name="tenure_days",
+        unit="days",
+        sentence="Customer for {value} days",
+        zero_means="became a customer yesterday",
+        direction=1,
         table="accounts",
-        null="no start is recorded",
+        null_means="no start is recorded",
         size=True,
     ),
-    _deal("mrr", "money", 0, "Pays {value} a month", "pays nothing", size=True),
-    _deal(
-        "mrr_change_90d",
-        "change",
-        1,
-        "What it pays a month is {value} against 90 days ago",
-        "what it pays a month is unchanged against 90 days ago",
-        window=90,
-        null="did not pay 90 days ago",
+    _CONTRACT.feature(
+        name="mrr",
+        unit="money",
+        sentence="Pays {value} a month",
+        zero_means="pays nothing",
+        size=True,
     ),
-    _deal(
-        "seats", "count", 0, "Seats in the contract: {value}", _SEATLESS, null=_SEATLESS, size=True
+    _CONTRACT.feature(
+        name="mrr_change_90d",
+        unit="change",
+        sentence="MRR is {value} compared with 90 days ago",
+        zero_means="MRR is the same as 90 days ago",
+        window_days=90,
+        direction=1,
+        null_means="did not pay 90 days ago",
     ),
-    _deal(
-        "seats_change_180d",
-        "change",
-        1,
-        "The number of seats is {value} against 180 days ago",
-        "the number of seats is unchanged against 180 days ago",
-        window=180,
-        null="had no seats 180 days ago",
+    _CONTRACT.feature(
+        name="seats",
+        unit="count",
+        sentence="Seats in the contract: {value}",
+        zero_means=_NO_SEATS,
+        null_means=_NO_SEATS,
+        size=True,
     ),
-    _deal("products_held", "count", 1, "Products held: {value}", "holds no product", size=True),
+    _CONTRACT.feature(
+        name="seats_change_180d",
+        unit="change",
+        sentence="The number of seats is {value} compared with 180 days ago",
+        zero_means="the number of seats is the same as 180 days ago",
+        window_days=180,
+        direction=1,
+        null_means="had no seats 180 days ago",
+    ),
+    _CONTRACT.feature(
+        name="products_held",
+        unit="count",
+        sentence="Products in use under contract: {value}",
+        zero_means="has no product under contract",
+        direction=1,
+    ),
 )
 _TERMS = (
-    _deal(
-        "days_to_renewal",
-        "days",
-        0,
-        "Days until the contract renews: {value}",
-        "the contract renews today",
-        null=_ENDLESS,
+    _CONTRACT.feature(
+        name="days_to_renewal",
+        unit="days",
+        sentence="Contract is up for renewal in {value} days",
+        zero_means="the contract is up for renewal today",
+        null_means="no renewal date is recorded, or the contract is month to month",
     ),
-    _deal(
-        "contract_days",
-        "days",
-        1,
-        "Length of the contract in days: {value}",
-        "the contract has no length",
-        null=_ENDLESS,
+    _CONTRACT.feature(
+        name="days_to_term_end",
+        unit="days",
+        sentence="Current term ends in {value} days",
+        zero_means="the current term ends today",
+        null_means=_NO_TERM,
+        is_reason=False,
+    ),
+    _CONTRACT.feature(
+        name="contract_months",
+        unit="count",
+        sentence="Contract term in months: {value}",
+        zero_means="the contract term is shorter than two days",
+        direction=1,
+        null_means=_NO_TERM,
         size=True,
     ),
-    _deal(
-        "billing_months",
-        "count",
-        0,
-        "Months that an invoice covers: {value}",
-        "an invoice covers no month",
-        null="how often it is billed is not recorded",
+    _CONTRACT.feature(
+        name="billing_months",
+        unit="count",
+        sentence="Months covered by an invoice: {value}",
+        zero_means="invoices cover no month",
+        null_means="how often the account is billed is not recorded",
         size=True,
     ),
-    _deal(
-        "billing_changes_365d",
-        "count",
-        0,
-        "Times the contract changed (price, seats, plan or product) in a year: {value}",
-        "the contract did not change in a year",
-        window=365,
+    _CONTRACT.feature(
+        name="billing_changes_365d",
+        unit="count",
+        sentence="Contract changes in the last year (price, seats, plan or product): {value}",
+        zero_means="the contract did not change in the last year",
+        window_days=365,
     ),
-    _deal("notice_given", "flag", -1, "Has given notice of cancellation", "no notice was given"),
-    _deal(
-        "days_since_notice",
-        "days",
-        0,
-        "Days since notice was given: {value}",
-        "gave notice today",
-        null="no notice was given",
+    _CONTRACT.feature(
+        name="notice_given",
+        unit="flag",
+        sentence="Has given notice of cancellation",
+        zero_means="no notice was given",
+        direction=-1,
+    ),
+    _CONTRACT.feature(
+        name="days_since_notice",
+        unit="days",
+        sentence="Gave notice {value} days ago",
+        zero_means="gave notice today",
+        null_means="no notice was given",
     ),
 )
 _PRICE = (
-    _deal(
-        "price_per_seat",
-        "money",
-        0,
-        "Pays {value} for each seat and month",
-        "pays nothing",
-        null=_SEATLESS,
+    _CONTRACT.feature(
+        name="price_per_seat",
+        unit="money",
+        sentence="Pays {value} per seat and month",
+        zero_means="pays nothing",
+        null_means=_NO_SEATS,
         size=True,
     ),
-    _deal(
-        "price_per_seat_change_365d",
-        "change",
-        -1,
-        "The price of a seat is {value} against a year ago",
-        "the price of a seat is unchanged against a year ago",
-        window=365,
-        null="had no seats a year ago or has none now",
+    _CONTRACT.feature(
+        name="price_per_seat_change_365d",
+        unit="change",
+        sentence="Price per seat is {value} compared with a year ago",
+        zero_means="price per seat is the same as a year ago",
+        window_days=365,
+        direction=-1,
+        null_means="had no seats a year ago or has none now",
     ),
-    _deal(
-        "price_vs_peers",
-        "change",
-        0,
-        "The price of a seat is {value} against accounts with the same product and plan",
-        "the price of a seat is that of accounts with the same product and plan",
-        null="no seats in the contract, or fewer than five accounts with the same product and plan",
+    _CONTRACT.feature(
+        name="price_vs_peers",
+        unit="change",
+        sentence="Price per seat is {value} compared with accounts on the same product and plan",
+        zero_means="price per seat is that of accounts on the same product and plan",
+        null_means="no seats in the contract, or fewer than five accounts on the same product "
+        "and plan",
     ),
-    _deal(
-        "discount_share",
-        "share",
-        0,
-        "Pays {value} less than the list price",
-        "pays the list price",
-        null="no list price is recorded",
+    _CONTRACT.feature(
+        name="discount_share",
+        unit="share",
+        sentence="Pays {value} less than the list price",
+        zero_means="pays the list price",
+        null_means="no list price is recorded",
     ),
 )
-_COUNTS = (
-    _deal(
-        "expansions_180d",
-        "count",
-        1,
-        "Times it began to pay more in 180 days: {value}",
-        "did not begin to pay more in 180 days",
-        window=180,
-    ),
-    _deal(
-        "contractions_180d",
-        "count",
-        -1,
-        "Times it began to pay less in 180 days: {value}",
-        "did not begin to pay less in 180 days",
-        window=180,
-    ),
+_COUNTS = tuple(
+    _CONTRACT.feature(
+        name=f"{kind}s_180d",
+        unit="count",
+        sentence=f"MRR {verb} in the last 180 days, number of times: {{value}}",
+        zero_means=f"MRR did not {base} in the last 180 days",
+        window_days=180,
+        direction=direction,
+    )
+    for kind, verb, base, direction in (
+        ("expansion", "rose", "rise", 1),
+        ("contraction", "fell", "fall", -1),
+    )
 )
 _MOVEMENTS = tuple(
-    _deal(
-        f"mrr_{kind}_180d",
-        "money",
-        direction,
-        f"MRR {words} in 180 days: {{value}}",
-        f"no MRR {words} in 180 days",
-        window=180,
+    _CONTRACT.feature(
+        name=f"mrr_{kind}_180d",
+        unit="money",
+        sentence=f"{words} in the last 180 days: {{value}}",
+        zero_means=f"no {words.replace('New', 'new')} in the last 180 days",
+        window_days=180,
+        direction=direction,
         size=True,
     )
     for kind, direction, words in (
-        ("new", 0, "of a first start"),
-        ("expansion", 1, "gained by paying more"),
-        ("contraction", -1, "lost by paying less"),
-        ("churn", -1, "lost by not paying at all for a while"),
-        ("reactivation", 0, "of coming back"),
+        ("new", 0, "New MRR"),
+        ("expansion", 1, "MRR gained by expansion"),
+        ("contraction", -1, "MRR lost by contraction"),
+        ("churn", -1, "MRR lost by churn"),
+        ("reactivation", 0, "MRR gained by reactivation"),
     )
 )
 

@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 
 from features.commercial.catalogue import FEATURES
-from features.commercial.contracts import Contracts, paid_rows
+from features.commercial.contracts import COLUMNS, Contracts
 from features.commercial.movements import Movements
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables
+from features.windows.contracts import load_contracts
 from features.windows.day_rows import Numbers, latest
 from features.windows.observation_dates import ByAccount, DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import load_columns, moment
 
 __all__ = ["FEATURES", "prepare"]
 
-#: Decimals that figures of money are kept to.
+#: Decimals to which money is rounded.
 _DIGITS = 9
 _DAY_US = 86_400_000_000
 
@@ -25,14 +26,15 @@ _DAY_US = 86_400_000_000
 def prepare(
     tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
 ) -> DateFeatures:
-    """Return what tells the features of the contract of each account on a date.
+    """Return a function that gives the contract features of each account on a date.
 
     Parameters
     ----------
     tables : Tables
-        Without subscriptions every feature is NaN but the tenure, which orders tell, too.
-    dates : SpineDates
-        The spine needs created_at.
+        Without subscriptions every feature is NaN except the tenure, which then counts from the
+        first order.
+    dates : ObservationDates
+        The observations need created_at.
     settings : FeatureSettings
         The grace period.
     """
@@ -41,14 +43,15 @@ def prepare(
         return lambda date: {
             "tenure_days": _tenure(date, **date.broadcast(first.as_of(date.as_of)))
         }
-    rows = paid_rows(tables, dates.accounts)
-    days = [date.as_of for date in dates]
-    contracts, movements = Contracts(rows), Movements(rows, days, grace_days=settings.grace_days)
+    company = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
+    rows = company.of(dates.accounts)
+    contracts, movements = Contracts(rows), Movements(rows)
 
     def result(date: OneDate) -> dict[str, Numbers]:
-        out = date.broadcast(contracts.as_of(date.as_of) | movements.as_of(date.as_of))
+        known = rows.as_of(date.as_of)
+        out = date.broadcast(contracts.as_of(known) | movements.as_of(known))
         out["tenure_days"] = _tenure(date, out.pop("paid_from"))
-        # Engines add prices up in any order: what that leaves in the last digits is no money.
+        # Engines add prices in any order: what that leaves in the last digits is no money.
         return {name: np.round(values, _DIGITS) for name, values in out.items()}
 
     return dates.ahead(result)

@@ -1,8 +1,9 @@
-"""What a feature declares of itself."""
+"""What a feature declares about itself."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,7 @@ class Feature:
         ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey``, ``orders``,
         ``contacts``, ``invoices``, ``interactions`` or ``goals``.
     table : str
-        The input table it is made from, first of all.
+        The main input table it is made from.
     window_days : int or None
         How far back it looks; None where the whole history counts.
     unit : str
@@ -30,14 +31,16 @@ class Feature:
     direction : int
         1 where higher is healthier, −1 where lower is, 0 where neither.
     null_means, zero_means : str
-        What an absent value and a zero say, each readable as a sentence of its own.
+        What a missing value and a zero mean, each readable as a sentence.
     sentence : str
         For CSMs, with ``{value}`` where the number goes; reads well for one and for many.
     size : bool
-        It tells how large the account is or how it pays, not how it fares: named as a reason
-        only where nothing else stands out.
+        Whether it describes how large the account is or how it pays, rather than how well it is
+        doing: it is a reason only where nothing else is.
     also : tuple of str
-        Further tables that it is made from; it is null where one of them is not there.
+        Further tables that it is made from; it is null where one of them is missing.
+    is_reason : bool
+        Whether it may be shown as a reason; False for what only models should see.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Feature:
     sentence: str
     size: bool = False
     also: tuple[str, ...] = ()
+    is_reason: bool = True
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -80,6 +84,106 @@ class Feature:
         return self.sentence.format(value=_number(value, self.unit))
 
 
+@dataclass(frozen=True, kw_only=True)
+class FeatureFamily:
+    """Declares the features of a family, with the values that most of them have in common.
+
+    Attributes
+    ----------
+    name : str
+        The family.
+    table : str
+        The main input table of its features.
+    prefix : str
+        Added in front of every name.
+    null_means : str
+        What a missing value means, unless a feature declares it.
+    direction : int
+        Where healthier values are, unless a feature declares it.
+
+    Examples
+    --------
+    >>> usage = FeatureFamily(name="usage", table="usage", prefix="usage_")
+    >>> weekly, monthly = usage.in_windows(
+    ...     (7, 28),
+    ...     name="events_{days}d",
+    ...     unit="count",
+    ...     sentence="Actions in {days} days: {value}",
+    ...     zero_means="no action in {days} days",
+    ... )
+    >>> monthly.name, monthly.describe(3)
+    ('usage_events_28d', 'Actions in 28 days: 3')
+    """
+
+    name: str
+    table: str
+    prefix: str = ""
+    null_means: str = ""
+    direction: int = 1
+
+    def feature(
+        self,
+        *,
+        name: str,
+        unit: Unit,
+        sentence: str,
+        zero_means: str,
+        window_days: int | None = None,
+        direction: int | None = None,
+        null_means: str | None = None,
+        table: str | None = None,
+        size: bool = False,
+        also: tuple[str, ...] = (),
+        is_reason: bool = True,
+    ) -> Feature:
+        """Return a feature of the family; the parameters are those of `Feature`."""
+        return Feature(
+            name=f"{self.prefix}{name}",
+            family=self.name,
+            table=self.table if table is None else table,
+            window_days=window_days,
+            unit=unit,
+            direction=self.direction if direction is None else direction,
+            null_means=self.null_means if null_means is None else null_means,
+            zero_means=zero_means,
+            sentence=sentence,
+            size=size,
+            also=also,
+            is_reason=is_reason,
+        )
+
+    def in_windows(
+        self,
+        days: Sequence[int],
+        *,
+        name: str,
+        unit: Unit,
+        sentence: str,
+        zero_means: str,
+        direction: int | None = None,
+        null_means: str | None = None,
+        size: bool = False,
+    ) -> tuple[Feature, ...]:
+        """Return a feature per window; ``{days}`` in a text stands for the days of the window."""
+        return tuple(
+            self.feature(
+                name=_in_window(name, window),
+                unit=unit,
+                sentence=_in_window(sentence, window),
+                zero_means=_in_window(zero_means, window),
+                window_days=window,
+                direction=direction,
+                null_means=None if null_means is None else _in_window(null_means, window),
+                size=size,
+            )
+            for window in days
+        )
+
+
+def _in_window(text: str, days: int) -> str:
+    return text.replace("{days}", str(days))
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -93,7 +197,7 @@ def _number(value: float, unit: Unit) -> str:
 
 
 def _change(change: float) -> str:
-    """Say a relative change in words."""
+    """Describe a relative change in words."""
     if abs(change) < 0.005:
         return "unchanged"
     if change > 2:

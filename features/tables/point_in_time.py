@@ -39,12 +39,6 @@ def seen(column: str, as_of: datetime) -> nw.Expr:
     return nw.when(nw.col(column) < as_of).then(nw.col(column)).alias(column)
 
 
-def running(tables: Tables, as_of: datetime) -> Frame:
-    """Return the subscription rows that run at `as_of`: begun, and not known to have ended."""
-    rows = known_rows(tables, "subscriptions", as_of)
-    return rows.filter(nw.col("ended_at").is_null() | (nw.col("ended_at") >= as_of))
-
-
 def collect(frame: Frame) -> pd.DataFrame:
     """Run a lazy frame and return it in pandas, in no particular order."""
     # By way of Arrow, which makes a text that stands in many rows once; times stay microseconds.

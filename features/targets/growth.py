@@ -1,4 +1,4 @@
-"""Growth within what is held: limits that come near, and a higher plan already tried."""
+"""Growth within the products an account owns: limits that come close, a higher plan tried."""
 
 from __future__ import annotations
 
@@ -9,81 +9,66 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import Feature, FeatureFamily
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows, running
+from features.tables.point_in_time import collect, known_rows
+from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
 
-#: A limit further off than this is as good as none.
+#: A limit that is further away than this is as good as none.
 FAR_DAYS = 730.0
 #: Days between the middles of the two spans of active users that `usage_users_trend` compares.
 _GAP_DAYS = 35.0
 _TRIED_DAYS, _FIRST_TRIED_DAYS = 28, 180
 
-
-def _growth(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    sentence: str,
-    zero: str,
-    null: str,
-    *,
-    table: str = "usage",
-    size: bool = False,
-) -> Feature:
-    return Feature(f"growth_{name}", "growth", table, window, unit, 0, null, zero, sentence, size)
-
-
+_GROWTH = FeatureFamily(name="growth", table="usage", prefix="growth_", direction=0)
 FEATURES: tuple[Feature, ...] = (
-    _growth(
-        "seats_in_use_90d",
-        90,
-        "share",
-        "{value} of the seats were in use within 90 days",
-        "no seat was in use within 90 days",
-        "no seats in the contract, or never used",
+    _GROWTH.feature(
+        name="seats_in_use_90d",
+        window_days=90,
+        unit="share",
+        sentence="{value} of seats were used in the last 90 days",
+        zero_means="no seat was used in the last 90 days",
+        null_means="no seats in the contract, or never used",
     ),
-    _growth(
-        "seats_days_to_limit",
-        63,
-        "days",
-        "Days until every seat is in use, at the pace of the last two months: {value}",
-        "every seat is in use",
-        "the number of users does not grow, or there are no seats",
+    _GROWTH.feature(
+        name="seats_days_to_limit",
+        window_days=63,
+        unit="days",
+        sentence="At the pace of the last two months, every seat is taken in {value} days",
+        zero_means="every seat is taken",
+        null_means="the number of users is not growing, or there are no seats",
     ),
-    _growth(
-        "higher_plan_tried_28d",
-        _TRIED_DAYS,
-        "count",
-        "Has tried features of a higher plan in 28 days: {value} uses",
-        "has not tried features of a higher plan in 28 days",
-        "no features of a higher plan are known",
+    _GROWTH.feature(
+        name="higher_plan_tried_28d",
+        window_days=_TRIED_DAYS,
+        unit="count",
+        sentence="Features of a higher plan tried in the last 28 days: {value} times",
+        zero_means="no feature of a higher plan was tried in the last 28 days",
+        null_means="no features of a higher plan are known",
     ),
-    _growth(
-        "days_since_higher_plan",
-        _FIRST_TRIED_DAYS,
-        "days",
-        "Days since features of a higher plan were last tried: {value}",
-        "tried features of a higher plan on the day before",
-        "has not tried features of a higher plan in half a year",
+    _GROWTH.feature(
+        name="days_since_higher_plan",
+        window_days=_FIRST_TRIED_DAYS,
+        unit="days",
+        sentence="Last tried a feature of a higher plan {value} days ago",
+        zero_means="tried a feature of a higher plan yesterday",
+        null_means="no feature of a higher plan was tried in the last 180 days",
     ),
-    _growth(
-        "plans_above",
-        None,
-        "count",
-        "Plans above the one held: {value}",
-        "holds the highest plan",
-        "plans are not ordered in the configuration",
+    _GROWTH.feature(
+        name="plans_above",
+        unit="count",
+        sentence="Plans above the current one: {value}",
+        zero_means="is on the highest plan",
+        null_means="the configuration does not rank the plans",
         table="subscriptions",
         size=True,
     ),
-    _growth(
-        "days_since_expansion",
-        None,
-        "days",
-        "Days since it last began to pay more for what it holds: {value}",
-        "began to pay more on the day before",
-        "has never begun to pay more",
+    _GROWTH.feature(
+        name="days_since_expansion",
+        unit="days",
+        sentence="Last expanded a product {value} days ago",
+        zero_means="expanded a product yesterday",
+        null_means="never expanded a product",
         table="subscriptions",
     ),
 )
@@ -96,8 +81,9 @@ def growth_features(
     *,
     plans: Sequence[str] = (),
     plan_events: Mapping[str, Sequence[str]] | None = None,
+    grace_days: int = GRACE_DAYS,
 ) -> pd.DataFrame:
-    """Describe accounts × dates by how near they are to needing more of what they hold.
+    """Describe accounts × dates by how close they are to needing more of what they own.
 
     Parameters
     ----------
@@ -110,11 +96,13 @@ def growth_features(
     plan_events : mapping of str to sequence of str, optional
         Events that only a plan and those above it include; use by an account on a lower plan is
         a trial.
+    grace_days : int
+        A gap between two rows of a contract that is shorter does not end it.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, 6)
-        On the index of `features`; float64 columns named as in `FEATURES`.
+        On the index of `features`; float64 columns with the names of `FEATURES`.
     """
     out = pd.DataFrame(np.nan, index=features.index, columns=list(NAMES))
     seats = features["seats"].where(features["seats"] > 0)
@@ -122,15 +110,16 @@ def growth_features(
     out["growth_seats_days_to_limit"] = seats_days_to_limit(features)
     for when in pd.to_datetime(features["as_of"].unique()):
         own = features.loc[features["as_of"] == when, "account_id"]
-        found = _as_of(tables, when.to_pydatetime(), plans, plan_events or {}).reindex(own)
+        day = when.to_pydatetime()
+        found = _as_of(tables, day, plans, plan_events or {}, grace_days=grace_days).reindex(own)
         out.loc[own.index, list(found.columns)] = found.to_numpy()
     return out.astype(float)
 
 
 def seats_days_to_limit(features: pd.DataFrame) -> pd.Series[float]:
-    """Return the days until every seat is in use, if active users go on growing as they did.
+    """Return the days until every seat is taken if active users keep growing at their pace.
 
-    The pace is that of two spans of four weeks, so that a day's rush changes little.
+    The pace compares two spans of four weeks, so that a single busy day changes little.
 
     Parameters
     ----------
@@ -141,7 +130,7 @@ def seats_days_to_limit(features: pd.DataFrame) -> pd.Series[float]:
     Returns
     -------
     pd.Series of float
-        0-730; NaN where users do not grow and seats are free, or where either is not known.
+        0-730; NaN where users do not grow and seats are free, or where either is unknown.
     """
     users, seats = features["usage_active_users_28d"], features["seats"]
     before = (users + 1.0) / np.exp(features["usage_users_trend"]) - 1.0
@@ -153,22 +142,30 @@ def seats_days_to_limit(features: pd.DataFrame) -> pd.Series[float]:
 
 
 def _as_of(
-    tables: Tables, day: datetime, plans: Sequence[str], plan_events: Mapping[str, Sequence[str]]
+    tables: Tables,
+    day: datetime,
+    plans: Sequence[str],
+    plan_events: Mapping[str, Sequence[str]],
+    *,
+    grace_days: int,
 ) -> pd.DataFrame:
-    found = _days_since_expansion(tables, day).to_frame("growth_days_since_expansion")
+    found = _days_since_expansion(tables, day, grace_days)
+    found = found.to_frame("growth_days_since_expansion")
     if not plans or not tables.has("subscriptions", "plan"):
         return found
-    rank = highest_plan(tables, day, plans)
+    rank = highest_plan(tables, day, plans, grace_days=grace_days)
     found = found.join((len(plans) - 1 - rank).rename("growth_plans_above"), how="outer")
     if plan_events and tables.has("usage"):
         found = found.join(_higher_plan(tables, day, rank, plans, plan_events), how="outer")
     return found
 
 
-def highest_plan(tables: Tables, as_of: datetime, plans: Sequence[str]) -> pd.Series[float]:
-    """Return the place in `plans` (0 = lowest) of the highest plan held, by account_id."""
-    rows = running(tables, as_of).filter((nw.col("mrr") > 0) & nw.col("plan").is_in(list(plans)))
-    held = collect(rows.select("account_id", "plan").unique())
+def highest_plan(
+    tables: Tables, as_of: datetime, plans: Sequence[str], *, grace_days: int = GRACE_DAYS
+) -> pd.Series[float]:
+    """Return the place in `plans` (0 = lowest) of the highest plan in use, by account_id."""
+    rows = running_contracts(tables, as_of, grace_days=grace_days, columns=["plan"])
+    held = rows[(rows["mrr"] > 0) & rows["plan"].isin(plans)]
     place = held["plan"].map({plan: float(i) for i, plan in enumerate(plans)})
     highest: pd.Series[float] = place.groupby(held["account_id"]).max()
     return highest
@@ -208,16 +205,15 @@ def _higher_plan(
     return tried
 
 
-def _days_since_expansion(tables: Tables, day: datetime) -> pd.Series[float]:
+def _days_since_expansion(tables: Tables, day: datetime, grace_days: int) -> pd.Series[float]:
     """Return the days since MRR of one product last rose by 5 % or more, by account_id."""
-    rows = known_rows(tables, "subscriptions", day).filter(nw.col("mrr") > 0)
+    rows = known_spans(tables, day, grace_days=grace_days)
     keys = ["account_id", "product"]
-    starts = rows.select(*keys, nw.col("started_at").alias("at"), "mrr")
-    ends = rows.filter(nw.col("ended_at") < day).select(
-        *keys, nw.col("ended_at").alias("at"), -nw.col("mrr")
+    over = rows[rows["ended_at"].notna()]
+    both = pd.concat(
+        [rows.rename(columns={"started_at": "at"}), over.assign(at=over["ended_at"], mrr=-over["mrr"])]
     )
-    both = nw.concat([starts, ends], how="vertical")
-    steps = collect(both.group_by(*keys, "at").agg(nw.col("mrr").sum())).sort_values([*keys, "at"])
+    steps = both.groupby([*keys, "at"], as_index=False)["mrr"].sum()
     level = steps.groupby(keys)["mrr"].cumsum()
     before = level - steps["mrr"]
     rose = (before > 1e-6) & (level >= 1.05 * before)

@@ -1,42 +1,41 @@
 """What happened after a date: churn, upsell, cross-sell, and how long accounts stayed.
 
 Labels come from accounts × dates, never from an account's own last event: an account that fell
-silent has one too. What the data does not reach yet is NaN, never 0.
+silent has one too. What the data does not cover yet is NaN, never 0.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
+from features.windows.contracts import GRACE_DAYS, frame_of, known_spans, load_contracts
+from features.windows.table_columns import DAY_US, moment
 
 _KEYS = ["account_id", "as_of"]
+_OWNED = ["account_id", "product", "mrr"]
 
 
 def paid_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
     """Return the unbroken times in which each account paid.
 
     A gap shorter than the grace period is no break, so that renewals written as new rows, even
-    late ones, are one spell. An end at or after `observed_until` has not happened yet.
+    late ones, are one spell, whatever their product. An end at or after `observed_until` has not
+    happened yet.
 
     Returns
     -------
     pd.DataFrame, shape = (n_spells, 3)
         account_id, started_at, ended_at (NaT while running), ordered by account and start.
     """
-    rows = tables["subscriptions"].filter(
-        (nw.col("mrr") > 0) & (nw.col("started_at") < tables.observed_until)
-    )
-    frame = collect(rows.select("account_id", "started_at", "ended_at"))
-    end = pd.Timestamp(tables.observed_until)
+    frame = known_spans(tables, tables.observed_until, grace_days=grace_days)
+    frame = frame[["account_id", "started_at", "ended_at"]]
     far = pd.Timestamp.max.floor("D").as_unit("us")
-    frame["ended_at"] = frame["ended_at"].where(frame["ended_at"] < end).fillna(far)
-    frame = frame[frame["ended_at"] > frame["started_at"]]
+    frame["ended_at"] = frame["ended_at"].fillna(far)
     frame = frame.sort_values(["account_id", "started_at", "ended_at"]).reset_index(drop=True)
     # As numbers, since pandas keeps no running maximum of times within groups.
     ends = frame["ended_at"].astype("datetime64[us]").astype("int64")
@@ -69,11 +68,11 @@ def build_labels(
     ----------
     tables : Tables
         The input tables; nothing is known of `observed_until` or later.
-    spine : pd.DataFrame
+    observations : pd.DataFrame
         account_id and as_of of accounts that pay on that date.
     horizon_days, grace_days : int
         The account churned if it pays on D, stops within the horizon and pays nothing for the
-        grace period after. Known only when D + horizon + grace lies inside the data.
+        grace period after. Known only when D + horizon + grace is inside the data.
     upsell_step : float
         Least relative rise of MRR or seats of a product held on D.
 
@@ -89,7 +88,7 @@ def build_labels(
     labels["churned"] = _churned(tables, labels, horizon, grace_days)
     censored = labels["as_of"] + horizon + pd.Timedelta(days=grace_days) > reach
     labels["churned"] = labels["churned"].mask(censored)
-    rises = _rises(tables, labels, horizon, upsell_step)
+    rises = _rises(tables, labels, horizon, upsell_step, grace_days=grace_days)
     by_account = rises.groupby(_KEYS, as_index=False)[["upsold", "step_mrr"]].agg(
         {"upsold": "max", "step_mrr": "sum"}
     )
@@ -102,13 +101,18 @@ def build_labels(
 
 
 def upsell_labels(
-    tables: Tables, observations: pd.DataFrame, *, horizon_days: int = 90, upsell_step: float = 0.05
+    tables: Tables,
+    observations: pd.DataFrame,
+    *,
+    horizon_days: int = 90,
+    grace_days: int = GRACE_DAYS,
+    upsell_step: float = 0.05,
 ) -> pd.DataFrame:
-    """Label each product that an account holds on a date with whether more of it was bought.
+    """Label each product that an account owns on a date with whether more of it was bought.
 
     Parameters
     ----------
-    tables, spine, horizon_days, upsell_step
+    tables, observations, horizon_days, grace_days, upsell_step
         As in `build_labels`, whose `upsold` is 1 where that of any product is.
 
     Returns
@@ -119,7 +123,12 @@ def upsell_labels(
     """
     columns = [*_KEYS, "product", "mrr", "upsold", "step_mrr"]
     frame = _rises(
-        tables, observations[_KEYS], pd.Timedelta(days=horizon_days), upsell_step, every=True
+        tables,
+        observations[_KEYS],
+        pd.Timedelta(days=horizon_days),
+        upsell_step,
+        grace_days=grace_days,
+        every=True,
     )
     known = frame["as_of"] + pd.Timedelta(days=horizon_days) <= pd.Timestamp(tables.observed_until)
     for column in ("upsold", "step_mrr"):
@@ -128,24 +137,30 @@ def upsell_labels(
 
 
 def cross_sell_labels(
-    tables: Tables, observations: pd.DataFrame, *, horizon_days: int = 90
+    tables: Tables,
+    observations: pd.DataFrame,
+    *,
+    horizon_days: int = 90,
+    grace_days: int = GRACE_DAYS,
 ) -> pd.DataFrame:
-    """Label each product that an account does not hold on a date with whether it was bought.
+    """Label each product that an account does not own on a date with whether it was bought.
 
     Returns
     -------
     pd.DataFrame, shape = (n_offers, 5)
         account_id, as_of, product, bought (1, 0 or NaN), step_mrr (its first MRR; NaN if not
-        bought). The products are those that anybody had been seen to hold before the date.
+        bought). The products are those that any account was known to own before the date.
     """
     horizon = pd.Timedelta(days=horizon_days)
-    levels = _levels(tables)
-    offers = [
-        _open_offers(
-            levels, observations.loc[observations["as_of"] == day, "account_id"], day, horizon
-        )
-        for day in observations["as_of"].unique()
-    ]
+    levels = _levels(tables, grace_days)
+    contracts = load_contracts(tables, grace_days=grace_days)
+    offers = []
+    for day in observations["as_of"].unique():
+        accounts = observations.loc[observations["as_of"] == day, "account_id"]
+        running = contracts.as_of(day).running()
+        # What counts on the date by the usual lag is owned, too.
+        owned = frame_of(contracts.rows, running[contracts.is_paid[running]], _OWNED)
+        offers.append(_open_offers(levels, accounts, day, horizon, owned=owned))
     columns = ["account_id", "as_of", "product", "bought", "step_mrr"]
     if not offers:
         none = observations[["account_id", "as_of"]]
@@ -190,8 +205,14 @@ def tenure_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
 def _churned(
     tables: Tables, labels: pd.DataFrame, horizon: pd.Timedelta, grace_days: int
 ) -> pd.Series[float]:
-    """Return 1 where the spell that covers the date ends within the horizon, else 0."""
+    """Return 1 where the spell that covers the date ends within the horizon, else 0.
+
+    On the date an account may still count as paying although its last row has ended, by the usual
+    lag of the company; where no other row follows, it churned.
+    """
     spells = paid_spells(tables, grace_days=grace_days)
+    contracts = load_contracts(tables, grace_days=grace_days)
+    lags = {day: contracts.usual_lag(moment(day)) / DAY_US for day in labels["as_of"].unique()}
     rows = labels[_KEYS].assign(row=np.arange(len(labels))).sort_values("as_of")
     spells = spells.assign(started_at=spells["started_at"].astype("datetime64[us]"))
     rows = rows.assign(as_of=rows["as_of"].astype("datetime64[us]"))
@@ -203,31 +224,28 @@ def _churned(
         by="account_id",
         allow_exact_matches=False,
     ).sort_values("row")
-    ended = (covered["ended_at"] >= covered["as_of"]) & (
+    lag = pd.to_timedelta(covered["as_of"].map(lags), unit="D")
+    ended = (covered["ended_at"] >= covered["as_of"] - lag) & (
         covered["ended_at"] < covered["as_of"] + horizon
     )
     return pd.Series(ended.to_numpy(dtype=float), index=labels.index)
 
 
-def _levels(tables: Tables) -> pd.DataFrame:
+def _levels(tables: Tables, grace_days: int) -> pd.DataFrame:
     """Return MRR and seats of each account and product after each movement.
 
     A renewal written as a new row nets to nothing, so it is no movement.
     """
-    rows = tables["subscriptions"].filter(nw.col("started_at") < tables.observed_until)
-    seats = nw.col("seats").fill_null(0.0) if tables.has("subscriptions", "seats") else nw.lit(0.0)
-    rows = rows.with_columns(seats=seats)
+    rows = known_spans(tables, tables.observed_until, grace_days=grace_days, columns=["seats"])
     keys = ["account_id", "product"]
-    starts = rows.select(*keys, nw.col("started_at").alias("at"), "mrr", "seats")
-    ends = rows.filter(nw.col("ended_at") < tables.observed_until).select(
-        *keys, nw.col("ended_at").alias("at"), -nw.col("mrr"), -nw.col("seats")
+    over = rows[rows["ended_at"].notna()]
+    both = pd.concat(
+        [
+            rows.rename(columns={"started_at": "at"}),
+            over.assign(at=over["ended_at"], mrr=-over["mrr"], seats=-over["seats"]),
+        ]
     )
-    netted = (
-        nw.concat([starts, ends], how="vertical")
-        .group_by(*keys, "at")
-        .agg(nw.col("mrr").sum(), nw.col("seats").sum())
-    )
-    steps = collect(netted).sort_values([*keys, "at"]).reset_index(drop=True)
+    steps = both.groupby([*keys, "at"], as_index=False)[["mrr", "seats"]].sum()
     levels = steps.groupby(keys, sort=False)[["mrr", "seats"]].cumsum()
     # Sums of prices leave dust that is neither money nor a seat.
     steps[["mrr", "seats"]] = levels.mask(levels.abs() < 1e-6, 0.0)
@@ -240,13 +258,14 @@ def _rises(
     horizon: pd.Timedelta,
     upsell_step: float,
     *,
+    grace_days: int,
     every: bool = False,
 ) -> pd.DataFrame:
-    """Return accounts × dates × products held that rose enough, or `every` one of them."""
+    """Return accounts × dates × products owned that rose enough, or `every` one of them."""
     columns = [*_KEYS, "product", "mrr", "upsold", "step_mrr"]
     if labels.empty:
         return labels[_KEYS].reindex(columns=columns)
-    levels = _levels(tables)
+    levels = _levels(tables, grace_days)
     found = [
         _rises_after(
             levels, labels.loc[labels["as_of"] == day, "account_id"], day, horizon, upsell_step
@@ -280,12 +299,17 @@ def _rises_after(
 
 
 def _open_offers(
-    levels: pd.DataFrame, accounts: pd.Series[str], day: pd.Timestamp, horizon: pd.Timedelta
+    levels: pd.DataFrame,
+    accounts: pd.Series[str],
+    day: pd.Timestamp,
+    horizon: pd.Timedelta,
+    *,
+    owned: pd.DataFrame,
 ) -> pd.DataFrame:
     names = np.sort(levels.loc[(levels["at"] < day) & (levels["mrr"] > 0), "product"].unique())
     ids, products = pd.Index(accounts), pd.Index(names)
     now = _level_at(levels, day).reset_index()
-    held = _spread(now[now["mrr"] > 0], ids, products)
+    held = _spread(pd.concat([now.loc[now["mrr"] > 0, _OWNED], owned]), ids, products)
     ahead = levels[(levels["at"] >= day) & (levels["at"] < day + horizon) & (levels["mrr"] > 0)]
     first = _spread(ahead.drop_duplicates(["account_id", "product"]), ids, products)
     row, column = np.nonzero(np.isnan(held))

@@ -1,21 +1,24 @@
-"""Open offers: what speaks for a product that an account does not hold, as of a date.
+"""Open offers: the evidence, as of a date, that an account needs a product it does not own.
 
-One row per account, date and product, beside the features of the account itself. Never tried is
-null where no event of the product is known, and 0 where nobody of the account touched it.
+One row per account, date and product, in addition to the features of the account. "Never tried" is
+null where no event of the product is known, and 0 where nobody at the account used it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import Feature, FeatureFamily
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows, running
+from features.tables.point_in_time import collect, known_rows
+from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
 
 #: Days of use that count as a trial, and how far back one is looked for.
 TRIED_DAYS, SEEN_DAYS = 28, 180
@@ -31,98 +34,83 @@ _OWN_SHARE, _OWN_LIFT, _OWN_HOLDERS = 0.3, 5.0, 10
 _KEYS = ["account_id", "product"]
 
 
-def _offer(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    sentence: str,
-    zero: str,
-    null: str,
-    *,
-    table: str = "subscriptions",
-    size: bool = False,
-) -> Feature:
-    return Feature(f"offer_{name}", "offers", table, window, unit, 0, null, zero, sentence, size)
-
-
-_NO_EVENTS = "no use of this product can be told apart from other use"
+_NO_EVENTS = "use of this product cannot be distinguished from other use"
+_NO_PEERS = "no other account to compare with"
+_OFFER = FeatureFamily(name="offers", table="subscriptions", prefix="offer_", direction=0)
 FEATURES: tuple[Feature, ...] = (
-    _offer(
-        "tried_28d",
-        TRIED_DAYS,
-        "count",
-        "Has tried it in 28 days, without holding it: {value} uses",
-        "has not tried it in 28 days",
-        _NO_EVENTS,
+    _OFFER.feature(
+        name="tried_28d",
+        window_days=TRIED_DAYS,
+        unit="count",
+        sentence="Tried it {value} times in the last 28 days without owning it",
+        zero_means="did not try it in the last 28 days",
+        null_means=_NO_EVENTS,
         table="usage",
     ),
-    _offer(
-        "tried_users_28d",
-        TRIED_DAYS,
-        "count",
-        "Users who tried it in 28 days: {value}",
-        "nobody tried it in 28 days",
-        _NO_EVENTS,
+    _OFFER.feature(
+        name="tried_users_28d",
+        window_days=TRIED_DAYS,
+        unit="count",
+        sentence="Users who tried it in the last 28 days: {value}",
+        zero_means="nobody tried it in the last 28 days",
+        null_means=_NO_EVENTS,
         table="usage",
     ),
-    _offer(
-        "days_since_tried",
-        SEEN_DAYS,
-        "days",
-        "Days since it was last tried: {value}",
-        "tried it on the day before",
-        "has not tried it in half a year",
+    _OFFER.feature(
+        name="days_since_tried",
+        window_days=SEEN_DAYS,
+        unit="days",
+        sentence="Last tried it {value} days ago",
+        zero_means="tried it yesterday",
+        null_means="did not try it in the last 180 days",
         table="usage",
     ),
-    _offer(
-        "trial_days",
-        SEEN_DAYS,
-        "days",
-        "Has been trying it for {value} days",
-        "began to try it on the day before",
-        "is not trying it now",
+    _OFFER.feature(
+        name="trial_days",
+        window_days=SEEN_DAYS,
+        unit="days",
+        sentence="Has been trying it for {value} days",
+        zero_means="started trying it yesterday",
+        null_means="is not trying it now",
         table="usage",
     ),
-    _offer(
-        "peer_use_28d",
-        TRIED_DAYS,
-        "share",
-        "{value} of accounts like this one use what it does",
-        "no account like this one uses what it does",
-        _NO_EVENTS,
+    _OFFER.feature(
+        name="peer_use_28d",
+        window_days=TRIED_DAYS,
+        unit="share",
+        sentence="{value} of similar accounts use what it does",
+        zero_means="no similar account uses what it does",
+        null_means=_NO_EVENTS,
         table="usage",
     ),
-    _offer(
-        "peer_share",
-        None,
-        "share",
-        "{value} of accounts like this one hold it",
-        "no account like this one holds it",
-        "no other account to compare with",
+    _OFFER.feature(
+        name="peer_share",
+        unit="share",
+        sentence="{value} of similar accounts own it",
+        zero_means="no similar account owns it",
+        null_means=_NO_PEERS,
     ),
-    _offer(
-        "co_ownership",
-        None,
-        "ratio",
-        "Who holds what this account holds has it more or less often than others: {value}",
-        "who holds what this account holds has it as often as others",
-        "no other account to compare with",
+    _OFFER.feature(
+        name="co_ownership",
+        unit="ratio",
+        sentence="Among accounts with the same products, ownership is {value}",
+        zero_means="accounts with the same products own it as often as others",
+        null_means=_NO_PEERS,
     ),
-    _offer(
-        "bought_180d",
-        BOUGHT_DAYS,
-        "share",
-        "{value} of those without it bought it in 180 days",
-        "nobody bought it in 180 days",
-        "no account could have bought it",
+    _OFFER.feature(
+        name="bought_180d",
+        window_days=BOUGHT_DAYS,
+        unit="share",
+        sentence="{value} of accounts without it bought it in the last 180 days",
+        zero_means="nobody bought it in the last 180 days",
+        null_means="no account could have bought it",
     ),
-    _offer(
-        "days_since_held",
-        None,
-        "days",
-        "Held it before; gave it back {value} days ago",
-        "gave it back on the day before",
-        "never held it",
+    _OFFER.feature(
+        name="days_since_held",
+        unit="days",
+        sentence="Owned it before and cancelled it {value} days ago",
+        zero_means="cancelled it yesterday",
+        null_means="never owned it",
     ),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
@@ -134,20 +122,23 @@ def offer_features(
     *,
     events: Mapping[str, Sequence[str]] | None = None,
     peer_column: str | None = None,
+    grace_days: int = GRACE_DAYS,
 ) -> pd.DataFrame:
     """Describe open offers by what was known before their dates.
 
     Parameters
     ----------
     tables : Tables
-        Needs accounts and subscriptions; without usage, what is told from use is NaN.
+        Needs accounts and subscriptions; without usage, features of use are NaN.
     offers : pd.DataFrame
-        account_id, as_of and product of products not held on the date.
+        account_id, as_of and product of products that the account does not own on the date.
     events : mapping of str to sequence of str, optional
-        The events that show use of a product. For a product that is not named, those events
-        that its holders use at least five times as often as the other accounts.
+        The events that show use of a product. For a product that is not named, the events that
+        its owners use at least five times as often as other accounts.
     peer_column : str, optional
         Column of accounts that names the peer group; all accounts are one group without it.
+    grace_days : int
+        A gap between two rows of a contract that is shorter does not end it.
 
     Returns
     -------
@@ -157,18 +148,33 @@ def offer_features(
     out = pd.DataFrame(np.nan, index=offers.index, columns=list(NAMES))
     for day in pd.to_datetime(offers["as_of"].unique()):
         own = offers[offers["as_of"] == day]
-        out.loc[own.index] = _as_of(tables, day.to_pydatetime(), own, events or {}, peer_column)
+        contracts = _Contracts(tables, day.to_pydatetime(), grace_days)
+        out.loc[own.index] = _as_of(contracts, own, events or {}, peer_column)
     return out.astype(float)
 
 
+@dataclass(frozen=True)
+class _Contracts:
+    """The tables as of a date, and the rule that joins the rows of a contract."""
+
+    tables: Tables
+    day: datetime
+    grace_days: int
+
+    @cached_property
+    def spans(self) -> pd.DataFrame:
+        """The paid rows that were known before the date."""
+        return known_spans(self.tables, self.day, grace_days=self.grace_days)
+
+
 def _as_of(
-    tables: Tables,
-    day: datetime,
+    contracts: _Contracts,
     offers: pd.DataFrame,
     events: Mapping[str, Sequence[str]],
     peer_column: str | None,
 ) -> pd.DataFrame:
-    held = holdings(tables, day)
+    tables, day = contracts.tables, contracts.day
+    held = holdings(tables, day, grace_days=contracts.grace_days)
     groups = _groups(tables, day, held.index, peer_column)
     keys = offers[_KEYS]
     held = held.reindex(
@@ -177,32 +183,32 @@ def _as_of(
     columns = {
         "offer_peer_share": _stacked(_group_share(held, groups), keys),
         "offer_co_ownership": _stacked(co_ownership(held), keys),
-        "offer_bought_180d": offers["product"].map(_bought_share(tables, day, held)).to_numpy(),
-        "offer_days_since_held": _stacked(_days_since_held(tables, day), keys),
+        "offer_bought_180d": offers["product"].map(_bought_share(contracts, held)).to_numpy(),
+        "offer_days_since_held": _stacked(_days_since_held(contracts), keys),
     }
     if tables.has("usage"):
         columns |= _tried(tables, day, keys, held, groups, events)
     return pd.DataFrame(columns, index=offers.index).reindex(columns=list(NAMES))
 
 
-def holdings(tables: Tables, as_of: datetime) -> pd.DataFrame:
-    """Return 1 where a paying account holds a product on a date, else 0.
+def holdings(tables: Tables, as_of: datetime, *, grace_days: int = GRACE_DAYS) -> pd.DataFrame:
+    """Return 1 where a paying account owns a product on a date, else 0.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts, n_products)
         Indexed by account_id, a column per product, both in order.
     """
-    rows = running(tables, as_of).filter(nw.col("mrr") > 0).select(*_KEYS).unique()
-    pairs = collect(rows).assign(held=1.0)
+    rows = running_contracts(tables, as_of, grace_days=grace_days)
+    pairs = rows.loc[rows["mrr"] > 0, _KEYS].drop_duplicates().assign(held=1.0)
     return pairs.pivot_table(index="account_id", columns="product", values="held", fill_value=0.0)
 
 
 def co_ownership(held: pd.DataFrame) -> pd.DataFrame:
-    """Return by how much what each account holds raises the share of holders of each product.
+    """Return how much the products of each account raise the share of owners of each product.
 
-    The mean over the products held, the product itself apart, of log lift(P | Q), where
-    lift(P | Q) = P(holds P | holds Q) ÷ P(holds P), and the conditional share is shrunk to the
+    The mean over the other products it owns of log lift(P | Q), where
+    lift(P | Q) = P(owns P | owns Q) ÷ P(owns P), and the conditional share is shrunk to the
     unconditional one by 20 accounts.
 
     Parameters
@@ -213,7 +219,7 @@ def co_ownership(held: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame, shape = (n_accounts, n_products)
-        Natural logarithms; 0 where nothing else is held.
+        Natural logarithms; 0 where the account owns nothing else.
     """
     matrix = held.to_numpy(dtype=float)
     count = matrix.sum(axis=0)
@@ -255,24 +261,22 @@ def _stacked(wide: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
     return np.where((rows >= 0) & (columns >= 0), found, np.nan)
 
 
-def _bought_share(tables: Tables, day: datetime, held: pd.DataFrame) -> pd.Series[float]:
-    """Return who began with a product after the account itself began ÷ who was without it."""
-    rows = known_rows(tables, "subscriptions", day).filter(nw.col("mrr") > 0)
-    first = collect(rows.group_by(*_KEYS).agg(nw.col("started_at").min().alias("first")))
+def _bought_share(contracts: _Contracts, held: pd.DataFrame) -> pd.Series[float]:
+    """Return who started a product after the account itself started ÷ who was without it."""
+    first = contracts.spans.groupby(_KEYS)["started_at"].min().rename("first").reset_index()
     started = first.groupby("account_id", sort=False)["first"].transform("min")
-    since = pd.Timestamp(day) - timedelta(days=BOUGHT_DAYS)
+    since = pd.Timestamp(contracts.day) - timedelta(days=BOUGHT_DAYS)
     bought = first[(first["first"] >= since) & (first["first"] > started)]
     count = bought.groupby("product").size().reindex(held.columns).fillna(0.0)
     open_now = len(held) - held.sum()
     return count / (open_now + count).where(open_now + count > 0)
 
 
-def _days_since_held(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Return the days since each account gave each product back, accounts × products."""
-    rows = known_rows(tables, "subscriptions", day).filter(nw.col("mrr") > 0)
-    ended = rows.filter(nw.col("ended_at") < day).group_by(*_KEYS).agg(nw.col("ended_at").max())
-    last = collect(ended).set_index(_KEYS)["ended_at"]
-    days: pd.Series[float] = np.floor((pd.Timestamp(day) - last).dt.total_seconds() / 86_400)
+def _days_since_held(contracts: _Contracts) -> pd.DataFrame:
+    """Return the days since each account cancelled each product, accounts × products."""
+    last = contracts.spans.groupby(_KEYS)["ended_at"].max().dropna()
+    age = pd.Timestamp(contracts.day) - last
+    days: pd.Series[float] = np.floor(age.dt.total_seconds() / 86_400)
     return days.unstack()
 
 
@@ -308,7 +312,7 @@ def _wide(rows: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
 def _product_events(
     tables: Tables, day: datetime, held: pd.DataFrame, named: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
-    """Return product and event, one row a pair: as named, else as the holders' use tells."""
+    """Return product and event, one row per pair: as configured, else by the use of owners."""
     pairs = [(product, event) for product, listed in named.items() for event in listed]
     unnamed = [product for product in held.columns if product not in named]
     if unnamed:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.rollups.usage_rollup import (
     by_event,
     collected,
@@ -17,9 +18,9 @@ from features.rollups.usage_rollup import (
     unkept_rows,
 )
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect
 from features.usage.events import event_rows
 from features.usage.levels import median_of_each
+from features.windows.contracts import GRACE_DAYS, ContractRows, frame_of, load_contracts
 from features.windows.day_rows import (
     Codes,
     DayRows,
@@ -35,14 +36,15 @@ from features.windows.observation_dates import DateFeatures, ObservationDates, O
 NEAR_LIMIT = 0.8
 #: A quota allows so much in so many days.
 _REACH_DAYS = 30
-_TIMES = {"started_at": "datetime64[us]", "ended_at": "datetime64[us]"}
 
 
-def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
-    """Return what tells how full the quotas of each account are on a date."""
-    if not tables.has("usage"):
+def prepare(
+    tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+) -> DateFeatures:
+    """Return a function that gives how full the quotas of each account are on a date."""
+    if not (tables.has("usage") and has_quotas(tables)):
         return lambda _: {}
-    quotas = Quotas(tables, dates.observations["as_of"])
+    quotas = Quotas(tables, dates.observations["as_of"], grace_days=settings.grace_days)
     # Whoever never had a quota stands at −1, the last.
     place = quotas.accounts.get_indexer(dates.accounts)
 
@@ -64,8 +66,13 @@ class Quotas:
         The dates that are asked for later.
     """
 
-    def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
-        held = _held(tables)
+    def __init__(
+        self, tables: Tables, dates: pd.Series[Any], *, grace_days: int = GRACE_DAYS
+    ) -> None:
+        self._contracts = load_contracts(
+            tables, grace_days=grace_days, columns=["quota", "quota_event"]
+        )
+        held = _held(self._contracts)
         keys = held[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
         self._held = held.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
         #: The accounts that ever had a quota, in the order of what `fullest` returns.
@@ -111,10 +118,7 @@ class Quotas:
     def _as_of(self, day: Any) -> tuple[Codes, dict[str, Numbers]]:
         """Return the products with a quota that runs, by number, and their figures."""
         date = pd.Timestamp(day)
-        running = (self._held["started_at"] < date) & ~(self._held["ended_at"] < date)
-        if "known_at" in self._held:
-            running &= ~(self._held["known_at"] >= date)
-        rows = running.to_numpy()
+        rows = np.isin(self._held["row"], self._contracts.as_of(date).running())
         limits, quotas = self._held["limit"].to_numpy()[rows], self._held["quota"].to_numpy()[rows]
         quota = summed(limits, self._count, quotas)
         used, pace = self._use(day_number(date))
@@ -136,14 +140,17 @@ class Quotas:
         return used, median_of_each(weeks) / 7
 
 
-def _held(tables: Tables) -> pd.DataFrame:
-    """Return the subscription rows that hold a quota; empty where quotas are not recorded."""
-    names = ["account_id", "product", "quota", "quota_event", "started_at", "ended_at"]
-    if not (tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")):
-        return pd.DataFrame(columns=names).astype({"quota": float, **_TIMES})
-    names += ["known_at"] if tables.has("subscriptions", "known_at") else []
-    held = (nw.col("quota") > 0) & ~nw.col("quota_event").is_null()
-    return collect(tables["subscriptions"].filter(held).select(*names))
+def has_quotas(tables: Tables) -> bool:
+    """Whether subscriptions record quotas and the events that count against them."""
+    return tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")
+
+
+def _held(contracts: ContractRows) -> pd.DataFrame:
+    """Return the contract rows with a quota, each with its place; empty where there is none."""
+    columns = contracts.rows
+    rows = np.flatnonzero((columns["quota"] > 0) & (columns["quota_event"] >= 0))
+    names = ["account_id", "product", "quota", "quota_event"]
+    return frame_of(columns, rows, names).assign(row=rows)
 
 
 def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRows:

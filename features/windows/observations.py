@@ -1,56 +1,77 @@
-"""The spine: which accounts pay on which dates, and which past dates to learn from."""
+"""Observations: which accounts pay on which dates, and which past dates to train on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import Frame
-from features.windows.table_columns import places_of
+from features.windows.contracts import GRACE_DAYS, load_contracts
+from features.windows.day_rows import Codes
+from features.windows.table_columns import (
+    NEVER,
+    Mask,
+    Times,
+    days_before,
+    moment,
+    placed,
+    places_of,
+    seen_from,
+)
 
-Times = npt.NDArray[np.datetime64]
-
+#: Marks the accounts that pay on a date.
+PaysOn = Callable[[pd.Timestamp], Mask]
 #: Where the grid of training dates begins.
 _FIRST_MONDAY = datetime(1900, 1, 1)
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
 
 def build_observations(
-    tables: Tables, dates: Sequence[datetime], *, active_order_days: int = 365
+    tables: Tables,
+    dates: Sequence[datetime],
+    *,
+    active_order_days: int = 365,
+    grace_days: int = GRACE_DAYS,
 ) -> pd.DataFrame:
-    """Return the accounts that pay on each date, as far as was known before it.
+    """Return the accounts that pay on each date, from what was known before it.
 
     Parameters
     ----------
     tables : Tables
         Needs accounts and subscriptions, or orders where there are no subscriptions.
     dates : sequence of datetime
-        Each means its midnight; one that stands twice counts once.
+        Each means its midnight; a repeated date counts once.
     active_order_days : int
-        Without subscriptions an account pays on a date where it ordered within so many days
+        Without subscriptions an account pays on a date if it ordered at most this many days
         before it.
+    grace_days : int
+        A gap between two rows of a contract that is shorter does not end it.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
-        account_id, as_of, created_at and the attributes that are there; a row per account that
-        pays on the date; ordered by as_of and account_id, with a plain index from 0.
+        account_id, as_of, created_at and the attributes of the accounts table; a row per account
+        that pays on the date; ordered by as_of and account_id, with a plain index from 0.
     """
-    accounts, paid = _accounts(tables), _paid(tables, active_order_days)
+    accounts = _accounts(tables)
     days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})
-    # Names that nobody reads are held against one another where they lie.
+    # Names are compared by their place in one dictionary.
     names = accounts["account_id"].dictionary_encode().combine_chunks()
-    number, payer = names.indices.to_numpy(), places_of(paid["account_id"], names.dictionary)
-    started, held = _times(accounts), _times(paid)
-    paying = [_paying_on(started, held, (number, payer), day.to_datetime64()) for day in days]
+    number = names.indices.to_numpy()
+    created = seen_from(_times(accounts), "created_at")
+    pays_on = (
+        _paying(tables, names.dictionary, grace_days)
+        if tables.has("subscriptions")
+        else _ordering(tables, names.dictionary, active_order_days)
+    )
+    paying = [np.flatnonzero(pays_on(day)[number] & (created < moment(day))) for day in days]
     rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
     # One copy of the accounts' columns for all dates.
     present = [name for name in accounts.column_names if name != "known_at"]
@@ -61,17 +82,6 @@ def build_observations(
     return observations
 
 
-def paying_accounts(tables: Tables, as_of: datetime) -> pd.DataFrame:
-    """Return the accounts that pay on a date, as far as was known before it.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_accounts, n_columns)
-        Indexed by account_id in order, with created_at and the attributes that are there.
-    """
-    return build_observations(tables, [as_of]).drop(columns="as_of").set_index("account_id")
-
-
 def _accounts(tables: Tables) -> pa.Table:
     """Return the accounts in order; texts are ordered as pandas orders them, by code points."""
     known = ("known_at",) if tables.has("accounts", "known_at") else ()
@@ -80,22 +90,39 @@ def _accounts(tables: Tables) -> pa.Table:
     return rows.take(pc.sort_indices(rows["account_id"]))
 
 
-def _paid(tables: Tables, active_order_days: int) -> pa.Table:
-    """Return from when to when each account was paid for, as rows of its contracts tell it."""
-    if not tables.has("subscriptions"):
-        return _ordering(tables, active_order_days)
-    known = ("known_at",) if tables.has("subscriptions", "known_at") else ()
-    rows = tables["subscriptions"].filter(nw.col("mrr") > 0)
-    return _collected(rows.select("account_id", "started_at", "ended_at", *known))
+def _paying(tables: Tables, names: pa.StringArray, grace_days: int) -> PaysOn:
+    """Return which of the named accounts have a paid contract on a date."""
+    contracts = load_contracts(tables, grace_days=grace_days)
+    account = placed(contracts.rows.account, contracts.rows.texts["account_id"], names)
+
+    def pays_on(day: pd.Timestamp) -> Mask:
+        rows = contracts.as_of(day).running()
+        return _marked(account[rows[contracts.is_paid[rows]]], len(names))
+
+    return pays_on
 
 
-def _ordering(tables: Tables, active_order_days: int) -> pa.Table:
-    """Return how long each day with an order keeps its account active."""
-    day = nw.col("ordered_at").dt.truncate("1d").alias("started_at")
+def _ordering(tables: Tables, names: pa.StringArray, active_order_days: int) -> PaysOn:
+    """Return which of the named accounts ordered within so many days before a date."""
     known = ("known_at",) if tables.has("orders", "known_at") else ()
+    day = nw.col("ordered_at").dt.truncate("1d").alias("ordered_at")
     days = _collected(tables["orders"].select("account_id", day, *known).unique())
-    ends = pc.add(days["started_at"], pa.scalar(timedelta(days=active_order_days)))
-    return days.append_column("ended_at", ends)
+    account, times = places_of(days["account_id"], names), _times(days)
+    ordered, known_from = times["ordered_at"], seen_from(times, "ordered_at")
+
+    def pays_on(day: pd.Timestamp) -> Mask:
+        as_of = moment(day)
+        active = (known_from < as_of) & (ordered >= days_before(as_of, active_order_days))
+        return _marked(account[active], len(names))
+
+    return pays_on
+
+
+def _marked(places: Codes, count: int) -> Mask:
+    """Mark the places that occur; an account that is not in the accounts table is at −1."""
+    marked = np.zeros(count + 1, dtype=bool)
+    marked[places] = True
+    return marked[:-1]
 
 
 def _collected(frame: Frame) -> pa.Table:
@@ -108,29 +135,12 @@ def _collected(frame: Frame) -> pa.Table:
 
 
 def _times(rows: pa.Table) -> dict[str, Times]:
-    """Return the columns that hold times; NaT where there is none."""
-    return {name: rows[name].to_numpy() for name in rows.column_names if name.endswith("_at")}
-
-
-def _paying_on(
-    accounts: Mapping[str, Times],
-    paid: Mapping[str, Times],
-    numbers: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
-    day: np.datetime64,
-) -> npt.NDArray[np.intp]:
-    """Return the rows of the accounts that pay on a date; `numbers` name those of both."""
-    number, payer = numbers
-    running = _known(paid, "started_at", day) & ~(paid["ended_at"] < day)
-    # A payment by nobody who is known stands at −1, the last.
-    pays = np.zeros(len(number) + 1, dtype=bool)
-    pays[payer[running]] = True
-    return np.flatnonzero(pays[number] & _known(accounts, "created_at", day))
-
-
-def _known(rows: Mapping[str, Times], dated_by: str, day: np.datetime64) -> npt.NDArray[np.bool_]:
-    """Tell which rows had happened, and had reached the warehouse, before the date."""
-    known = rows[dated_by] < day
-    return known & ~(rows["known_at"] >= day) if "known_at" in rows else known
+    """Return the columns that hold times, in microseconds from 1970; `NEVER` where empty."""
+    return {
+        name: pc.fill_null(rows[name].cast(pa.int64()), NEVER).to_numpy()
+        for name in rows.column_names
+        if name.endswith("_at")
+    }
 
 
 def training_dates(

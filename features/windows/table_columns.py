@@ -74,10 +74,8 @@ class TableColumns:
         return TableColumns(account, self.accounts, columns, self.texts)
 
     def seen_from(self, dated_by: str) -> Times:
-        """Return the moment after which each row is seen: its own, or when it reached us."""
-        own: Times = self[dated_by]
-        late = self.columns.get("known_at")
-        return own if late is None else np.maximum(own, np.where(late == NEVER, own, late))
+        """Return the time from which each row counts; see `seen_from`."""
+        return seen_from(self.columns, dated_by)
 
     def is_text(
         self,
@@ -89,6 +87,16 @@ class TableColumns:
         found = [matches(text) for text in self.texts[name].to_pylist()]
         mask: Mask = np.array([*found, False], dtype=bool)[self[name][rows]]
         return mask
+
+
+def seen_from(columns: Mapping[str, npt.NDArray[Any]], dated_by: str) -> Times:
+    """Return the time from which each row counts: the later of its own time and `known_at`.
+
+    A row is known before a date where this time is before the date.
+    """
+    own: Times = columns[dated_by]
+    late = columns.get("known_at")
+    return own if late is None else np.maximum(own, np.where(late == NEVER, own, late))
 
 
 def load_columns(

@@ -8,7 +8,8 @@ import narwhals as nw
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows, running
+from features.tables.point_in_time import collect, known_rows
+from features.windows.contracts import running_contracts
 from health.expansion.inputs import OfferInputs
 from health.settings.config import Config
 from health.settings.expansion import ListPrice
@@ -39,7 +40,7 @@ def expansion_gaps(
         *_not_in_catalogue(inputs, config),
         *_foreign_prices(config),
         *_without_price(unpriced),
-        *_quotas_without_events(tables, as_of),
+        *_quotas_without_events(tables, as_of, config.labels.grace_days),
     ]
 
 
@@ -97,14 +98,14 @@ def _without_price(unpriced: pd.Series[int]) -> list[str]:
     ]
 
 
-def _quotas_without_events(tables: Tables, as_of: datetime) -> list[str]:
+def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> list[str]:
     """Tell quotas that nothing can be counted against."""
     if not tables.has("subscriptions", "quota"):
         return []
-    has_event = tables.has("subscriptions", "quota_event")
-    event = nw.col("quota_event") if has_event else nw.lit(None, dtype=nw.String)
-    rows = running(tables, as_of).filter(nw.col("quota") > 0)
-    quotas = collect(rows.select("account_id", "product", event.alias("event")))
+    rows = running_contracts(
+        tables, as_of, grace_days=grace_days, columns=["quota", "quota_event"]
+    )
+    quotas = rows[rows["quota"] > 0].rename(columns={"quota_event": "event"})
     unnamed = quotas[quotas["event"].isna()]
     found = []
     if len(unnamed):

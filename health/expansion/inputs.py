@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, running
 from features.targets.growth import growth_features
 from features.targets.labels import cross_sell_labels
 from features.targets.offers import offer_features
+from features.windows.contracts import running_contracts
 from health.expansion.evidence import asks
 from health.expansion.steps import plan_prices
 from health.settings.config import Config
@@ -74,10 +73,15 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
     day = pd.Timestamp(features["as_of"].iloc[0]).to_pydatetime()
     accounts = pd.Index(features["account_id"])
     observations = features[["account_id", "as_of"]]
-    labels = cross_sell_labels(tables, observations, horizon_days=config.labels.horizon_days)
+    labels = cross_sell_labels(
+        tables,
+        observations,
+        horizon_days=config.labels.horizon_days,
+        grace_days=config.labels.grace_days,
+    )
     offers = with_offer_features(labels[["account_id", "as_of", "product"]], tables, config)
     offers = offers.assign(place=accounts.get_indexer(pd.Index(offers["account_id"])))
-    held, plans = _held(tables, day, accounts)
+    held, plans = _held(tables, day, accounts, config.labels.grace_days)
     return OfferInputs(
         held,
         plans,
@@ -92,7 +96,11 @@ def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Da
     """Return the feature table with the features of growth within the products held."""
     settings = config.expansion
     growth = growth_features(
-        tables, features, plans=settings.plans, plan_events=settings.plan_events
+        tables,
+        features,
+        plans=settings.plans,
+        plan_events=settings.plan_events,
+        grace_days=config.labels.grace_days,
     )
     columns = {name: features[name] for name in features.columns if name not in growth.columns}
     columns |= {name: growth[name] for name in growth.columns}
@@ -106,7 +114,11 @@ def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) ->
     """
     offers = offers.reset_index(drop=True)
     found = offer_features(
-        tables, offers, events=config.expansion.events(), peer_column=config.peer_group
+        tables,
+        offers,
+        events=config.expansion.events(),
+        peer_column=config.peer_group,
+        grace_days=config.labels.grace_days,
     )
     return offers.join(found)
 
@@ -132,15 +144,11 @@ def next_to_account(offers: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFram
 
 
 def _held(
-    tables: Tables, day: datetime, accounts: pd.Index[str]
+    tables: Tables, day: datetime, accounts: pd.Index[str], grace_days: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return products and plans that the accounts hold."""
-    plan = nw.col("plan") if tables.has("subscriptions", "plan") else nw.lit(None, dtype=nw.String)
-    has_seats = tables.has("subscriptions", "seats")
-    seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0)
-    rows = running(tables, day).filter(nw.col("mrr") > 0)
-    columns = ("account_id", "product", nw.col("mrr").alias("held_mrr"))
-    frame = collect(rows.select(*columns, seats.alias("seats"), plan.alias("plan")))
+    """Return the products and plans that the accounts own."""
+    rows = running_contracts(tables, day, grace_days=grace_days, columns=["seats", "plan"])
+    frame = rows[rows["mrr"] > 0].rename(columns={"mrr": "held_mrr"})
     frame["place"] = accounts.get_indexer(pd.Index(frame["account_id"]))
     frame = frame[frame["place"] >= 0]
     keys = ["place", "product"]

@@ -12,6 +12,7 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.targets.labels import build_labels
+from features.windows.contracts import known_spans
 from health.runs.directory import PublishedRun
 
 #: Days around a date within which a run tells of it.
@@ -52,7 +53,7 @@ def with_outcomes(
     """
     known = replace(tables, observed_until=min(until, tables.observed_until))
     rows = assigned.reset_index(drop=True)
-    subscriptions = collect(known["subscriptions"])
+    subscriptions = known_spans(known, known.observed_until, grace_days=grace_days)
     rows["mrr"] = _mrr(subscriptions, rows, pd.Timedelta(0))
     rows = rows[rows["mrr"] > 0].reset_index(drop=True)
     created = collect(known["accounts"].select("account_id", "created_at"))

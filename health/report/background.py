@@ -13,9 +13,10 @@ import pandas as pd
 
 from features.definitions.metrics import Z_95, ces, nps, nps_standard_error, wilson_interval
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows, running, seen
+from features.tables.point_in_time import collect, known_rows, seen
 from features.tables.survey_scales import SCALES, default_scale
 from features.targets.labels import tenure_spells
+from features.windows.contracts import running_contracts
 from health.presentation import wording
 from health.report.revenue import RevenueMovements, revenue_movements
 from models.survival.retention import cohorts, retention_table
@@ -138,8 +139,13 @@ def build_background(
         voice=_voices(tables, day),
         retention=_retention(spells, _years(spells)),
         retention_by_segment=_retention(spells, _segments(spells, tables)),
-        owned=_listed(tables, day, accounts, "product"),
-        plans={a: ", ".join(names) for a, names in _listed(tables, day, accounts, "plan").items()},
+        owned=_listed(tables, day, accounts, "product", grace_days=grace_days),
+        plans={
+            account: ", ".join(names)
+            for account, names in _listed(
+                tables, day, accounts, "plan", grace_days=grace_days
+            ).items()
+        },
         nps=_latest_nps(tables, day, accounts),
         open=_open(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
@@ -309,13 +315,14 @@ def _is_good(answers: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _listed(
-    tables: Tables, day: datetime, accounts: Collection[str], column: str
+    tables: Tables, day: datetime, accounts: Collection[str], column: str, *, grace_days: int
 ) -> dict[str, list[str]]:
     """Return the distinct values of a column of each account's running contracts, sorted."""
     if not tables.has("subscriptions", column):
         return {}
-    rows = running(tables, day).filter(nw.col("mrr") > 0).select("account_id", column).unique()
-    own = _only(collect(rows), accounts).dropna(subset=[column])
+    rows = running_contracts(tables, day, grace_days=grace_days, columns=[column])
+    paid = rows.loc[rows["mrr"] > 0, ["account_id", column]].drop_duplicates()
+    own = _only(paid, accounts).dropna(subset=[column])
     own = own.sort_values(["account_id", column])
     return {str(name): list(part) for name, part in own.groupby("account_id")[column]}
 

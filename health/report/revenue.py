@@ -1,17 +1,17 @@
-"""How the revenue of a book moved between two dates: retention, churn, growth."""
+"""How recurring revenue moved between two dates: retention, churn, growth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import narwhals as nw
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows
+from features.windows.contracts import ContractRows, KnownContracts, frame_of, load_contracts
+from features.windows.table_columns import moment
 
-#: What is below this is dust of sums, not money.
+#: Less than this is rounding, not money.
 _DUST = 1e-9
 
 
@@ -114,8 +114,8 @@ def revenue_movements(
     start, end : datetime
         `start` before `end`; only what was known before `end` counts.
     grace_days : int
-        An account whose last subscription ended less than this before a date still counts with
-        what it paid: a late renewal is no churn.
+        A gap between two rows of a contract that is shorter does not end it. On `end`, a row
+        counts until its end plus the usual lag of the company (see `features.windows.contracts`).
 
     Raises
     ------
@@ -124,14 +124,11 @@ def revenue_movements(
     """
     if not start < end:
         raise ValueError(f"start {start} is not before end {end}")
-    rows = collect(
-        known_rows(tables, "subscriptions", end)
-        .filter(nw.col("mrr") > 0)
-        .select("account_id", "product", "started_at", "ended_at", "mrr")
-    )
-    before = _paid_on(rows, pd.Timestamp(start), grace_days)
-    after = _paid_on(rows, pd.Timestamp(end), grace_days)
-    once = rows.loc[rows["started_at"] < pd.Timestamp(start), "account_id"]
+    contracts = load_contracts(tables, grace_days=grace_days)
+    known = contracts.as_of(end)
+    before, after = (_paid_on(contracts, known, day) for day in (start, end))
+    paid = known.rows[contracts.is_paid[known.rows] & (known.started < _moment(start))]
+    once = frame_of(contracts.rows, paid, ["account_id"])["account_id"]
     both = pd.DataFrame({"before": before, "after": after}).fillna(0.0)
     return _summed(both, both.index.isin(once))
 
@@ -154,14 +151,13 @@ def _summed(both: pd.DataFrame, paid_once: object) -> RevenueMovements:
     )
 
 
-def _paid_on(rows: pd.DataFrame, day: pd.Timestamp, grace_days: int) -> pd.Series[float]:
-    """Return each account's MRR on a date: what runs, else what ended within the grace period."""
-    started = rows[rows["started_at"] < day]
-    ended = started["ended_at"].notna() & (started["ended_at"] < day)
-    running = started[~ended].groupby("account_id")["mrr"].sum()
-    grace = started[ended & (started["ended_at"] > day - timedelta(days=grace_days))]
-    grace = grace[~grace["account_id"].isin(running.index)]
-    latest = grace.sort_values("ended_at").drop_duplicates(["account_id", "product"], keep="last")
-    waiting = latest.groupby("account_id")["mrr"].sum()
-    joined: pd.Series[float] = pd.concat([running, waiting]).sort_index()
+def _paid_on(contracts: ContractRows, known: KnownContracts, day: datetime) -> pd.Series[float]:
+    """Return each account's MRR on a date, as known on the later one."""
+    running = known.running(_moment(day))
+    rows = frame_of(contracts.rows, running, ["account_id", "mrr"])
+    joined: pd.Series[float] = rows[rows["mrr"] > 0].groupby("account_id")["mrr"].sum()
     return joined
+
+
+def _moment(day: datetime) -> int:
+    return moment(pd.Timestamp(day))

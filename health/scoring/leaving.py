@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, running
+from features.windows.contracts import GRACE_DAYS, running_contracts
 from health.business.risk import known_to_leave
 from health.settings.config import Config
 from models.clv.lifetime_value import discount_factors
@@ -19,7 +18,7 @@ _MONTHS = 12
 
 
 def terms_of_contracts(
-    tables: Tables, features: pd.DataFrame, as_of: datetime
+    tables: Tables, features: pd.DataFrame, as_of: datetime, *, grace_days: int = GRACE_DAYS
 ) -> dict[str, pd.Series]:
     """Return when each account leaves or renews, and its plan, by column of scores.parquet.
 
@@ -31,6 +30,8 @@ def terms_of_contracts(
         account_id, notice_given, mrr and days_to_renewal of one date.
     as_of : datetime
         The date.
+    grace_days : int
+        A gap between two rows of a contract that is shorter does not end it.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def terms_of_contracts(
     """
     leaves = known_to_leave(features)
     today = pd.Timestamp(as_of)
-    rows = _running_rows(tables, as_of)
+    rows = _running_rows(tables, as_of, grace_days)
     ends = rows.groupby("account_id")["end"].agg(lambda end: end.max(skipna=False))
     last_day = pd.to_datetime(features["account_id"].map(ends)).where(leaves)
     renewal = today + pd.to_timedelta(features["days_to_renewal"], unit="D")
@@ -56,18 +57,15 @@ def terms_of_contracts(
     }
 
 
-def _running_rows(tables: Tables, as_of: datetime) -> pd.DataFrame:
+def _running_rows(tables: Tables, as_of: datetime, grace_days: int) -> pd.DataFrame:
     """Return account_id, plan and planned end of each running contract, the largest first.
 
     An end that lies beyond the data is a plan; one within it was written down afterwards, so
     that on the date itself only the end of the term was known.
     """
-    present = [c for c in ("plan", "renews_at") if tables.has("subscriptions", c)]
-    paid = running(tables, as_of).filter(nw.col("mrr") > 0)
-    rows = collect(paid.select("account_id", "ended_at", "mrr", *present))
-    for name in ("plan", "renews_at"):
-        if name not in rows:
-            rows[name] = pd.NaT if name == "renews_at" else None
+    columns = ["ended_at", "plan", "renews_at"]
+    rows = running_contracts(tables, as_of, grace_days=grace_days, columns=columns)
+    rows = rows[rows["mrr"] > 0].copy()
     planned = rows["ended_at"].where(rows["ended_at"] >= tables.observed_until)
     end = planned.fillna(rows["renews_at"])
     rows["end"] = end.where(end >= pd.Timestamp(as_of))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
+from features.windows.contracts import GRACE_DAYS, known_spans
 from health.settings.config import Config
 from models import PeerGrowth, PeerSurvival, PropensityModel, lifetime_value
 from models.clv.interval import ValueTerms, resampled_interval
@@ -108,17 +109,17 @@ def _remaining(
     return {"clv": value, "clv_low": interval.low, "clv_high": interval.high}
 
 
-def paid_so_far(tables: Tables, as_of: datetime) -> pd.Series[float]:
+def paid_so_far(
+    tables: Tables, as_of: datetime, *, grace_days: int = GRACE_DAYS
+) -> pd.Series[float]:
     """Return each account's revenue before a date, by account_id: MRR times months paid.
 
     Orders count with their amount.
     """
     paid = pd.Series(dtype="float64")
     if tables.has("subscriptions"):
-        rows = collect(known_rows(tables, "subscriptions", as_of))
-        day = pd.Timestamp(as_of)
-        ended = rows["ended_at"]
-        end = ended.where(ended < day, day)
+        rows = known_spans(tables, as_of, grace_days=grace_days)
+        end = rows["ended_at"].fillna(pd.Timestamp(as_of))
         months = (end - rows["started_at"]).dt.total_seconds() / 86_400 / DAYS_PER_MONTH
         revenue = months.clip(lower=0.0) * rows["mrr"]
         paid = revenue.groupby(rows["account_id"]).sum()

@@ -101,10 +101,17 @@ def build_training_set(
     observations = features[["account_id", "as_of"]]
     accounts = _labelled(features, tables, config)
     horizon = config.labels.horizon_days
-    products = cross_sell_labels(tables, observations, horizon_days=horizon)
+    grace = config.labels.grace_days
+    products = cross_sell_labels(
+        tables, observations, horizon_days=horizon, grace_days=grace
+    )
     products = with_offer_features(products, tables, config)
     held = upsell_labels(
-        tables, observations, horizon_days=horizon, upsell_step=config.labels.upsell_step
+        tables,
+        observations,
+        horizon_days=horizon,
+        grace_days=grace,
+        upsell_step=config.labels.upsell_step,
     )
     return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from tests.features import oracle_contracts
 from tests.features.company import Row, Rows
 
 Value = float | None
@@ -32,14 +33,13 @@ class Then:
         self.tickets = [self._ticket(r) for r in self._dated("tickets", "opened_at")]
         self.surveys = [self._survey(r) for r in self.rows["surveys"]]
         self.orders = self._dated("orders", "ordered_at")
-        self.paid = [r for r in self._dated("subscriptions", "started_at") if r["mrr"] > 0]
+        self.contracts = oracle_contracts.Contracts(self._dated("subscriptions", "started_at"), day)
+        self.paid = [r for r in self.contracts.rows if r["mrr"] > 0]
         self.created = {
             r["account_id"]: r["created_at"] for r in self._dated("accounts", "created_at")
         }
         self.segments = {r["account_id"]: r.get("segment") for r in rows["accounts"]}
-        self.all_running = [
-            r for r in self._dated("subscriptions", "started_at") if self._runs(r, day)
-        ]
+        self.all_running = [r for r in self.contracts.rows if self._runs(r)]
         self.running = [r for r in self.all_running if r["mrr"] > 0]
         paying = {r["account_id"] for r in self.running}
         self.accounts = sorted(paying & self.created.keys())
@@ -70,9 +70,13 @@ class Then:
         row = self.blank(self.blank(row, "answered_at", "score"), "sent_at")
         return {**row, "kind": row["kind"].lower()}
 
-    @staticmethod
-    def _runs(row: Row, day: datetime) -> bool:
-        return row["ended_at"] is None or row["ended_at"] >= day
+    def effective_end(self, row: Row) -> datetime | None:
+        """Return until when a row of subscriptions counts; None while it runs."""
+        return self.contracts.effective_end(row)
+
+    def _runs(self, row: Row) -> bool:
+        end = self.effective_end(row)
+        return end is None or end >= self.day
 
     def days_since(self, time: datetime) -> float:
         return (self.day - time) / timedelta(days=1)

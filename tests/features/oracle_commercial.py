@@ -13,12 +13,17 @@ from tests.features.oracle import Then, Value, oracle
 _INSTANT = timedelta(microseconds=1)
 
 
+def _spans(then: Then, account: str) -> list[tuple[datetime, datetime | None, Row]]:
+    """Return start, end and row of each paid row: a continued one ends when the next starts."""
+    return [(r["started_at"], then.effective_end(r), r) for r in then.of("paid", account)]
+
+
 def _level(then: Then, account: str, column: str, at: datetime) -> float:
     """Return what was paid, or how many seats, just before a moment."""
     return sum(
         r.get(column) or 0.0
-        for r in then.of("paid", account)
-        if r["started_at"] < at and (r["ended_at"] is None or r["ended_at"] >= at)
+        for start, end, r in _spans(then, account)
+        if start < at and (end is None or end >= at)
     )
 
 
@@ -29,8 +34,8 @@ def _change(then: Then, account: str, column: str, days: int) -> Value:
 
 def _moments(then: Then, account: str) -> list[tuple[datetime, float, float]]:
     """Return each moment at which MRR changed, with what was paid before and after it."""
-    rows = then.of("paid", account)
-    times = {r["started_at"] for r in rows} | {r["ended_at"] for r in rows if r["ended_at"]}
+    spans = _spans(then, account)
+    times = {start for start, _, _ in spans} | {end for _, end, _ in spans if end}
     found = []
     for at in sorted(t for t in times if t < then.day):
         before, after = (_level(then, account, "mrr", t) for t in (at, at + _INSTANT))
@@ -83,19 +88,19 @@ def contractions(then: Then, account: str) -> Value:
 
 @oracle("billing_changes_365d")
 def billing_changes(then: Then, account: str) -> Value:
-    rows = then.of("paid", account)
+    spans = _spans(then, account)
 
     def held(at: datetime) -> list[tuple[object, ...]]:
         """Return what is held just before a moment, alike rows summed up."""
         sums: Counter[tuple[object, ...]] = Counter()
-        for r in rows:
-            if r["started_at"] < at and (r["ended_at"] is None or r["ended_at"] >= at):
+        for start, end, r in spans:
+            if start < at and (end is None or end >= at):
                 terms = (r["product"], r.get("plan"), r.get("billing_months"))
                 for what, value in (("mrr", r["mrr"]), ("seats", r.get("seats") or 0.0), ("n", 1)):
                     sums[*terms, what] += value
         return sorted(sums.items(), key=str)
 
-    times = {r["started_at"] for r in rows} | {r["ended_at"] for r in rows if r["ended_at"]}
+    times = {start for start, _, _ in spans} | {end for _, end, _ in spans if end}
     recent = [t for t in times if t < then.day and then.days_since(t) <= 365]
     pairs = [(held(t), held(t + _INSTANT)) for t in recent]
     return sum(bool(before) and bool(after) and before != after for before, after in pairs)
@@ -137,19 +142,30 @@ def _ahead(then: Then, account: str) -> list[Row]:
     return [r for r in rows if r.get("renews_at") is not None and r["renews_at"] >= then.day]
 
 
+def _term(row: Row) -> timedelta:
+    term: timedelta = row["renews_at"] - row["started_at"]
+    return term
+
+
 @oracle("days_to_renewal")
 def to_renewal(then: Then, account: str) -> Value:
+    rows = [r for r in _ahead(then, account) if _term(r) > timedelta(days=35)]
+    return min((-then.days_since(r["renews_at"]) for r in rows), default=None)
+
+
+@oracle("days_to_term_end")
+def to_term_end(then: Then, account: str) -> Value:
     return min((-then.days_since(r["renews_at"]) for r in _ahead(then, account)), default=None)
 
 
-@oracle("contract_days")
+@oracle("contract_months")
 def contract(then: Then, account: str) -> Value:
     rows = _ahead(then, account)
     if not rows:
         return None
     most = max(r["mrr"] for r in rows)
-    terms = [r["renews_at"] - r["started_at"] for r in rows if r["mrr"] == most]
-    return min(terms) / timedelta(days=1)
+    terms = [_term(r) for r in rows if r["mrr"] == most]
+    return round(min(terms) / timedelta(days=1) / 365.25 * 12, 1)
 
 
 @oracle("price_per_seat")

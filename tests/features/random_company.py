@@ -30,7 +30,7 @@ def random_company(seed: int) -> Rows:
     pays[1]["notice_at"] = chance.choice((DAY, ago(-3), ago(1)))
     return {
         "accounts": accounts,
-        "subscriptions": [*pays, *(_subscription(chance) for _ in range(60))],
+        "subscriptions": [*pays, *(_subscription(chance) for _ in range(60)), *_billed(chance)],
         "usage": [_use(chance) for _ in range(400)],
         "tickets": [_ticket(chance, number) for number in range(150)],
         "surveys": [_survey(chance) for _ in range(200)],
@@ -82,8 +82,42 @@ def _subscription(chance: Random) -> Row:
         "quota": 20.0,
         "quota_event": "view",
         "known_at": _known(chance),
-        **_times(chance, start, "ended_at", "notice_at", "renews_at"),
+        **_times(chance, start, "ended_at", "notice_at"),
+        "renews_at": start + timedelta(days=chance.choice((20, 35, 36, 90, 365, 500))),
     }
+
+
+def _billed(chance: Random) -> list[Row]:
+    """Return add-ons billed by the month: a row a month, with the company's usual gap or another.
+
+    The last row of some ends shortly before the date; some rows have an id, and several versions.
+    """
+    usual = timedelta(days=chance.choice((0, 1, 1, 3, 45)))
+    rows: list[Row] = []
+    for number, account in enumerate(ACCOUNTS[4:10]):
+        start = ago(chance.uniform(200, 400))
+        until = DAY - chance.choice((0.5, 1, 1.5, 4)) * usual if chance.random() < 0.7 else DAY
+        while start < DAY:
+            end = start + timedelta(days=chance.choice((28, 30, 31)))
+            end = until if start < until < end + timedelta(days=9) else end
+            row = {
+                **{"account_id": account, "product": "monthly", "plan": "basic"},
+                **{"started_at": start, "ended_at": end, "renews_at": end},
+                **{"mrr": chance.choice((20.0, 20.0, 20.0, 0.0, 30.0)), "seats": 2.0},
+                **{"quota": 20.0, "quota_event": "view"},
+            }
+            if number % 2:
+                row["subscription_id"] = account
+                rows += chance.choice(([], [], [{**row, "ended_at": None}, row]))
+                if chance.random() < 0.1:
+                    late = {"mrr": 25.0, "known_at": start + timedelta(days=50)}
+                    rows.append({**row, **late})
+            if chance.random() < 0.05:
+                row["notice_at"] = end - timedelta(days=2)
+            rows.append(row)
+            gap = usual if chance.random() < 0.9 else timedelta(days=chance.choice((0, 2, 29, 30)))
+            start = end + gap
+    return rows
 
 
 def _use(chance: Random) -> Row:

@@ -1,4 +1,4 @@
-"""Which accounts pay on a date, and which past dates are learnt from."""
+"""Which accounts pay on a date, and which past dates are used for training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from features import Tables
-from features.windows.observations import paying_accounts, training_dates
+from features.windows.observations import build_observations, training_dates
 from tests.features.company import DAY, Row, ago, open_tables
 
 _SECOND = timedelta(seconds=1)
@@ -18,7 +18,7 @@ def _paying(start: datetime, end: datetime | None, **rest: object) -> bool:
     account = {"account_id": "a", "created_at": ago(500)}
     row = {"account_id": "a", "product": "core", "started_at": start, "ended_at": end, "mrr": 10.0}
     tables = open_tables({"accounts": [account], "subscriptions": [{**row, **rest}]})
-    return list(paying_accounts(tables, DAY).index) == ["a"]
+    return list(build_observations(tables, [DAY])["account_id"]) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_account_that_is_not_known_yet_is_left_out() -> None:
             {"account_id": a, "product": "core", "started_at": ago(9), "mrr": 1.0} for a in "abc"
         ],
     }
-    accounts = paying_accounts(open_tables(rows), DAY)
+    accounts = build_observations(open_tables(rows), [DAY]).set_index("account_id")
     assert list(accounts.index) == ["c"]
     assert accounts.loc["c", "name"] == "C"
 
