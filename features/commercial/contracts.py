@@ -108,7 +108,9 @@ class Contracts:
         present = noticed & (given > np.iinfo(np.int64).min)
         since = days_from(np.where(present, given, NEVER), as_of)
         return {
-            "days_to_renewal": days_from(as_of, earliest(account[renewing], count, renews[renewing])),
+            "days_to_renewal": days_from(
+                as_of, earliest(account[renewing], count, renews[renewing])
+            ),
             "days_to_term_end": days_from(
                 as_of, earliest(account[upcoming], count, renews[upcoming])
             ),

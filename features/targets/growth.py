@@ -149,8 +149,8 @@ def _as_of(
     *,
     grace_days: int,
 ) -> pd.DataFrame:
-    found = _days_since_expansion(tables, day, grace_days)
-    found = found.to_frame("growth_days_since_expansion")
+    expanded = _days_since_expansion(tables, day, grace_days)
+    found = expanded.to_frame("growth_days_since_expansion")
     if not plans or not tables.has("subscriptions", "plan"):
         return found
     rank = highest_plan(tables, day, plans, grace_days=grace_days)
@@ -211,7 +211,10 @@ def _days_since_expansion(tables: Tables, day: datetime, grace_days: int) -> pd.
     keys = ["account_id", "product"]
     over = rows[rows["ended_at"].notna()]
     both = pd.concat(
-        [rows.rename(columns={"started_at": "at"}), over.assign(at=over["ended_at"], mrr=-over["mrr"])]
+        [
+            rows.rename(columns={"started_at": "at"}),
+            over.assign(at=over["ended_at"], mrr=-over["mrr"]),
+        ]
     )
     steps = both.groupby([*keys, "at"], as_index=False)["mrr"].sum()
     level = steps.groupby(keys)["mrr"].cumsum()

@@ -102,9 +102,7 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
     """Tell quotas that nothing can be counted against."""
     if not tables.has("subscriptions", "quota"):
         return []
-    rows = running_contracts(
-        tables, as_of, grace_days=grace_days, columns=["quota", "quota_event"]
-    )
+    rows = running_contracts(tables, as_of, grace_days=grace_days, columns=["quota", "quota_event"])
     quotas = rows[rows["quota"] > 0].rename(columns={"quota_event": "event"})
     unnamed = quotas[quotas["event"].isna()]
     found = []

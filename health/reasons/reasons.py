@@ -107,7 +107,7 @@ def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.
     """
     chosen = reasons[
         (reasons["output"] == output)
-        & ~reasons["term"].isin([BASELINE, OTHERS])
+        & ~reasons["term"].isin([BASELINE, OTHERS, *_NO_REASONS])
         & (reasons[by] > 1e-9)
     ]
     account, accounts = pd.factorize(chosen["account_id"])
@@ -145,6 +145,8 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     return reasons.assign(text=texts)
 
 
+#: Features that only models should see.
+_NO_REASONS = tuple(name for name, feature in DESCRIBED.items() if not feature.is_reason)
 #: Terms that say of what kind an account or an offer is.
 _KINDS = {*ATTRIBUTES, "product"}
 

@@ -141,9 +141,9 @@ def score_accounts(
         with_score_terms(features, models),
         _identity(features, config).assign(**terms, **health.columns),
         health.scores,
-        paid_so_far(
-            tables, day.to_pydatetime(), grace_days=config.labels.grace_days
-        ).reindex(features["account_id"]),
+        paid_so_far(tables, day.to_pydatetime(), grace_days=config.labels.grace_days).reindex(
+            features["account_id"]
+        ),
         no_offers() if orders else read_offer_inputs(tables, features, config),
         health.overrides,
         order_history(tables, day.to_pydatetime()) if orders else None,

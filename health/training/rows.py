@@ -102,9 +102,7 @@ def build_training_set(
     accounts = _labelled(features, tables, config)
     horizon = config.labels.horizon_days
     grace = config.labels.grace_days
-    products = cross_sell_labels(
-        tables, observations, horizon_days=horizon, grace_days=grace
-    )
+    products = cross_sell_labels(tables, observations, horizon_days=horizon, grace_days=grace)
     products = with_offer_features(products, tables, config)
     held = upsell_labels(
         tables,
