@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from features.windows.contracts import ContractRows, KnownContracts, Rows
 from features.windows.day_rows import Codes, Numbers, earliest, order_of, summed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import narwhals as nw
 import pandas as pd
 
 from features.tables.opened import Tables

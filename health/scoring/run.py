@@ -136,7 +136,13 @@ def score_accounts(
     day = pd.Timestamp(features["as_of"].iloc[0])
     # Some measures are read against the account's peers, so all are scored together.
     health = score_health_part(features, tables, config, previous)
-    terms = {} if orders else terms_of_contracts(tables, features, day.to_pydatetime())
+    terms = (
+        {}
+        if orders
+        else terms_of_contracts(
+            tables, features, day.to_pydatetime(), grace_days=config.labels.grace_days
+        )
+    )
     inputs = PartInputs(
         with_score_terms(features, models),
         _identity(features, config).assign(**terms, **health.columns),
