@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import narwhals as nw
 import numpy as np
@@ -14,7 +15,13 @@ from features.errors import HealthError
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.tables.schema import Kind
-from features.tables.survey_scales import SCALES, Scale, default_scale, understood_scales
+from features.tables.survey_scales import (
+    SCALES,
+    Scale,
+    by_scale,
+    default_scale,
+    understood_scales,
+)
 from features.windows.day_rows import Numbers
 from features.windows.table_columns import NEVER, TableColumns, Times, load_columns
 
@@ -124,19 +131,11 @@ def _refuse_unknown_scales(tables: Tables, observations: pd.DataFrame) -> None:
 
 
 def _by_scale(value: Callable[[str, Scale], nw.Expr], *, scaled: bool) -> nw.Expr:
-    """Work out a value by the kind and the scale of each row; null where neither is known.
-
-    Where no row names a scale, each is on the default one of its kind.
-    """
+    """Return a value by the kind and the scale of each row; null where neither is known."""
     found: nw.Expr = nw.lit(None)
-    for kind, scales in SCALES.items():
-        usual = default_scale(kind)
-        for name in scales if scaled else (usual,):
-            is_on = nw.col("kind") == kind
-            if scaled:
-                scale = nw.col("scale") == name
-                is_on = is_on & (scale.fill_null(True) if name == usual else scale)
-            found = nw.when(is_on).then(value(kind, scales[name])).otherwise(found)
+    for kind in SCALES:
+        of_kind = by_scale(kind, partial(value, kind), column="scale" if scaled else None)
+        found = nw.when(nw.col("kind") == kind).then(of_kind).otherwise(found)
     return found
 
 

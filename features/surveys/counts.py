@@ -42,9 +42,7 @@ class Answers:
         scored = ~np.isnan(surveys["score"])
         self._scored = {kind: scored & of_kind for kind, of_kind in is_kind.items()}
         self._is_known_kind = np.logical_or.reduce(list(is_kind.values()))
-        asked = np.flatnonzero(self._scored["nps"] & (surveys["answered_at"] != NEVER))
-        self._person = np.full(len(surveys), -1)
-        self._person[asked], self._person_account = _people(surveys.taken(asked))
+        self._person = _people(surveys)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return what every account answered; NaN where there is nothing to tell.
@@ -64,7 +62,7 @@ class Answers:
         for kind in KINDS:
             for when, days, until in (("now", _NOW, 0), ("before", _BEFORE, _NOW)):
                 rows = self._answered_within(as_of, days, until)
-                rows = rows[self._scored[kind][rows]]
+                rows = self._of_people(rows[self._scored[kind][rows]])
                 good, bad = (rows[self._surveys[n][rows] == 1] for n in ("is_good", "is_bad"))
                 out[f"{kind}_{when}"] = count = self._count(rows)
                 out[f"{kind}_good_{when}"], out[f"{kind}_bad_{when}"] = map(
@@ -100,10 +98,11 @@ class Answers:
         known = True if late is None else (late < as_of) | (late == NEVER)
         sent = np.flatnonzero(within(surveys["sent_at"], as_of, _NOW) & known)
         answered = sent[surveys["answered_at"][sent] < as_of]
-        recent = self._answered_within(as_of, _NOW)
+        is_scored = self._is_known_kind & ~np.isnan(surveys["score"])
+        recent, quarter = (self._answered_within(as_of, days) for days in (_NOW, 90))
+        recent, quarter = (self._of_people(rows[is_scored[rows]]) for rows in (recent, quarter))
         compared = recent[~np.isnan(surveys["gap"][recent])]
-        quarter = self._answered_within(as_of, 90)
-        bad = quarter[self._is_known_kind[quarter] & (surveys["is_bad"][quarter] == 1)]
+        bad = quarter[surveys["is_bad"][quarter] == 1]
         ever = np.flatnonzero(self._known_from < as_of)
         last = np.full(surveys.accounts, NEVER)
         last[surveys.account[ever]] = surveys["answered_at"][ever]
@@ -118,41 +117,40 @@ class Answers:
 
     def _people_asked(self, as_of: int) -> dict[str, Numbers]:
         """Count the people who answered NPS in half a year by their latest answer."""
-        surveys, people = self._surveys, len(self._person_account)
         rows = self._answered_within(as_of, _NOW)
-        rows = rows[self._scored["nps"][rows]]
-        last = np.full(people, NEVER)
-        last[self._person[rows]] = surveys["answered_at"][rows]
-        rows = rows[surveys["answered_at"][rows] == last[self._person[rows]]]
-        bad, decides = np.zeros(people), np.zeros(people)
-        bad[self._person[rows[surveys["is_bad"][rows] == 1]]] = 1
-        decides[self._person[rows[surveys["decides"][rows] == 1]]] = 1
-        asked = np.flatnonzero(last != NEVER)
-
-        def count(weights: Numbers) -> Numbers:
-            return summed(self._person_account[asked], surveys.accounts, weights[asked])
-
+        rows = self._of_people(rows[self._scored["nps"][rows]])
+        bad = rows[self._surveys["is_bad"][rows] == 1]
+        deciding = rows[self._surveys["decides"][rows] == 1]
+        deciding_bad = bad[self._surveys["decides"][bad] == 1]
         return {
-            "detractors": np.where(count(np.ones(people)) > 0, count(bad), np.nan),
-            "deciding_detractors": np.where(count(decides) > 0, count(bad * decides), np.nan),
+            "detractors": np.where(self._count(rows) > 0, self._count(bad), np.nan),
+            "deciding_detractors": np.where(
+                self._count(deciding) > 0, self._count(deciding_bad), np.nan
+            ),
         }
 
+    def _of_people(self, rows: Rows) -> Rows:
+        """Keep the latest of some answers of each person and kind; of two at once the worse."""
+        person = self._person[rows]
+        # In order of time, the worse one later: the last one written remains.
+        last = np.full(len(self._surveys), -1)
+        last[person] = np.arange(len(rows))
+        return rows[last[person] == np.arange(len(rows))]
 
-def _people(surveys: TableColumns) -> tuple[Codes, Codes]:
-    """Return each answer's person, by number, and each person's account.
 
-    A person without an id is told from others by the moment of the answer.
+def _people(surveys: TableColumns) -> Codes:
+    """Return the number of each answer's person, account and kind.
+
+    Every answer without a respondent is a person's of its own.
     """
     named = surveys["respondent_id"] >= 0
     keys = pd.DataFrame(
         {
             "account": surveys.account,
+            "kind": surveys["kind"],
             "id": surveys["respondent_id"],
-            "at": np.where(named, NEVER, surveys["answered_at"]),
+            "answer": np.where(named, -1, np.arange(len(surveys))),
         }
     )
-    grouped = keys.groupby(["account", "id", "at"], sort=False)
-    person: Codes = np.asarray(grouped.ngroup(), dtype=np.int64)
-    owner = np.zeros(int(person.max(initial=-1)) + 1, dtype=np.int64)
-    owner[person] = surveys.account
-    return person, owner
+    grouped = keys.groupby(["account", "kind", "id", "answer"], sort=False)
+    return np.asarray(grouped.ngroup(), dtype=np.int64)

@@ -96,6 +96,10 @@ def _nps(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
     shrunk = 100 * (good - bad)
     # The standard error of the posterior: never 0, as it would be after a single answer.
     reach = 100 * Z_95 * nps_standard_error(good, bad, found.weight + 1)
+    if not found.has_peers:
+        answers = some(counts["nps_now"])
+        own = (counts[f"nps_{side}_now"] / answers for side in ("good", "bad"))
+        reach = np.fmax(reach, 100 * Z_95 * nps_standard_error(*own, answers))
     return {
         "surveys_nps_180d": now,
         "surveys_nps_shrunk_180d": shrunk,

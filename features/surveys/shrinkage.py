@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from features.windows.day_rows import Codes, Numbers, summed
 
-#: Strength of the prior, in answers, where too few accounts answered twice to estimate it.
+#: Strength of the prior, in answers, where too little was answered to estimate it.
 DEFAULT_STRENGTH = 5.0
+#: Accounts with an answer that an estimate needs: a few say little about how alike accounts are.
+LEAST_ACCOUNTS = 10
 #: Repeated answers (beyond each account's first) that an estimate needs.
 LEAST_REPEATS = 30
 _WEAKEST, _STRONGEST = 1.0, 100.0
@@ -34,11 +36,15 @@ class Shrunk:
         Answers and strength of the prior together: what the shares rest on.
     strength : float
         Answers that the peer group counts for.
+    has_peers : bool
+        Whether at least `LEAST_ACCOUNTS` accounts answered. Where fewer did, the peers add no
+        certainty to an account's own answers.
     """
 
     shares: npt.NDArray[np.float64]
     weight: Numbers
     strength: float
+    has_peers: bool
 
 
 def shrink(counts: npt.NDArray[np.float64], group: Codes) -> Shrunk:
@@ -63,7 +69,7 @@ def shrink(counts: npt.NDArray[np.float64], group: Codes) -> Shrunk:
     peers = (of_group + strength * everybody[:, None]) / (of_group.sum(axis=0) + strength)
     shares = np.full(counts.shape, np.nan)
     shares[:, result] = (given + strength * peers[:, peer]) / weight[result]
-    return Shrunk(shares, weight, strength)
+    return Shrunk(shares, weight, strength, len(result) >= LEAST_ACCOUNTS)
 
 
 def prior_strength(counts: npt.NDArray[np.float64]) -> float:
@@ -71,7 +77,8 @@ def prior_strength(counts: npt.NDArray[np.float64]) -> float:
 
     Answers of one account agree with each other by a correlation ρ = 1 ⁄ (1 + strength): then
     Σᵢ Σₖ nᵢ (pᵢₖ − Pₖ)² is expected to be Σₖ Pₖ (1 − Pₖ) · (accounts − 1 + ρ Σᵢ (nᵢ − 1)).
-    `DEFAULT_STRENGTH` where fewer than `LEAST_REPEATS` answers are repeated ones.
+    `DEFAULT_STRENGTH` where fewer than `LEAST_ACCOUNTS` accounts answered, or fewer than
+    `LEAST_REPEATS` answers are repeated ones.
 
     Parameters
     ----------
@@ -81,7 +88,7 @@ def prior_strength(counts: npt.NDArray[np.float64]) -> float:
     counts = counts[:, np.flatnonzero(counts.sum(axis=0))]
     answers = counts.sum(axis=0)
     repeats = float((answers - 1).sum())
-    if repeats < LEAST_REPEATS:
+    if repeats < LEAST_REPEATS or len(answers) < LEAST_ACCOUNTS:
         return DEFAULT_STRENGTH
     mean = counts.sum(axis=1) / answers.sum()
     spread = float((mean * (1 - mean)).sum())

@@ -173,7 +173,12 @@ TABLES: dict[str, Table] = {
                 Column("escalated", "flag"),
                 _time("escalated_at"),
                 _number("csat"),
+                # The scale of the rating, as surveys.scale: 1-5 where it is empty.
+                _text("csat_scale"),
                 _time("csat_at"),
+                # How it was closed; with merged_into, a ticket that was merged or closed unsolved.
+                _text("status"),
+                _text("merged_into"),
                 _KNOWN,
             ),
             key=("ticket_id",),

@@ -1,8 +1,11 @@
-"""The scales that survey questions are asked on, and where good and bad answers begin."""
+"""The scales of survey questions and ratings, and where good and bad answers start."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import narwhals as nw
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,30 @@ SCALES: dict[str, dict[str, Scale]] = {
         "0-100": Scale(0, 100, 67, 33),
     },
 }
+
+
+def by_scale(kind: str, value: Callable[[Scale], nw.Expr], *, column: str | None = None) -> nw.Expr:
+    """Return a value by the scale of each row; null where the scale is not understood.
+
+    Parameters
+    ----------
+    kind : str
+        The kind of question.
+    value : callable
+        Returns the value on a scale.
+    column : str, optional
+        The column that names the scale; every row is on the default scale of the kind without
+        it, and so is a row where it is empty.
+    """
+    usual = default_scale(kind)
+    if column is None:
+        return value(SCALES[kind][usual])
+    found: nw.Expr = nw.lit(None)
+    for name, scale in SCALES[kind].items():
+        named = nw.col(column) == name
+        is_on = named.fill_null(True) if name == usual else named
+        found = nw.when(is_on).then(value(scale)).otherwise(found)
+    return found
 
 
 def default_scale(kind: str) -> str:

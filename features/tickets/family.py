@@ -15,7 +15,7 @@ from features.tickets.history import is_escalated, is_urgent, load_tickets, spel
 from features.tickets.speed import PAST_DAYS, Speed
 from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, earliest, summed
 from features.windows.observation_dates import ByAccount, DateFeatures, ObservationDates, OneDate
-from features.windows.table_columns import DAY_US, Mask, days_from, moment, some, within
+from features.windows.table_columns import DAY_US, Mask, Times, days_from, moment, some, within
 
 __all__ = ["FEATURES", "prepare"]
 
@@ -119,20 +119,21 @@ class _Tickets:
         }
 
     def _backlog(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
-        waiting = self._spells.tickets(np.flatnonzero(standing & self._spells.is_open))
-        urgent = waiting[is_urgent(self._rows, waiting, as_of)]
-        age = days_from(self._rows["opened_at"][waiting], as_of)
+        spells = np.flatnonzero(standing & self._spells.is_open)
+        waiting, since = self._spells.tickets(spells), self._spells.open_since[spells]
+        urgent = is_urgent(self._rows, waiting, as_of)
+        age = days_from(since, as_of)
         count = self._per_account(waiting)
         return {
             "tickets_backlog": count,
-            "tickets_backlog_oldest_days": self._oldest(waiting, as_of),
+            "tickets_backlog_oldest_days": self._oldest(waiting, since, as_of),
             "tickets_backlog_mean_days": self._per_account(waiting, age) / np.maximum(count, 1.0),
-            "tickets_urgent_open": self._per_account(urgent),
-            "tickets_urgent_oldest_days": self._oldest(urgent, as_of),
+            "tickets_urgent_open": self._per_account(waiting[urgent]),
+            "tickets_urgent_oldest_days": self._oldest(waiting[urgent], since[urgent], as_of),
         }
 
-    def _oldest(self, tickets: npt.NDArray[np.intp], as_of: int) -> Numbers:
-        first = earliest(self._rows.account[tickets], self._count, self._rows["opened_at"][tickets])
+    def _oldest(self, tickets: npt.NDArray[np.intp], since: Times, as_of: int) -> Numbers:
+        first = earliest(self._rows.account[tickets], self._count, since)
         return np.nan_to_num(days_from(first, as_of))
 
     def _solved(self, as_of: int, standing: Mask) -> dict[str, Numbers]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import narwhals as nw
@@ -15,6 +16,7 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tables.point_in_time import Frame, seen
 from features.tables.schema import Kind
+from features.tables.survey_scales import by_scale
 from features.tickets.contacts import LOOK_BACK_DAYS
 from features.windows.day_rows import represents_all
 from features.windows.table_columns import NEVER, Mask, TableColumns, Times, load_columns
@@ -23,8 +25,12 @@ from features.windows.table_columns import NEVER, Mask, TableColumns, Times, loa
 _BEGINNING = np.iinfo(np.int64).min
 #: A rating without a time of its own is taken as known so many days after the ticket opened.
 _RATED_AFTER = timedelta(days=30)
-#: Of 1-5: these and higher are satisfied (top-2-box), these and lower are bad.
-_SATISFIED, _BAD = 4.0, 2.0
+#: Values of `status` of a ticket that was closed without being solved, in lower case.
+UNSOLVED = (
+    *("abandoned", "cancelled", "canceled", "closed unsolved", "closed_unsolved", "declined"),
+    *("deleted", "duplicate", "invalid", "merged", "no response", "no_response", "not solved"),
+    *("rejected", "spam", "unresolved", "unsolved", "won't fix", "wont fix", "wont_fix", "wontfix"),
+)
 #: Of these is the time at which a ticket was first solved, or solved for good.
 _ENDS = ("first_solved_at", "solved_at", "reopened_at", "closed_at")
 #: What is brought in of a ticket, empty where its column was not given.
@@ -33,6 +39,7 @@ _OPTIONAL: dict[str, Kind] = {
     **dict.fromkeys(("escalated_at", "priority_at"), "time"),
     **dict.fromkeys(("requester_id", "channel"), "text"),
     **dict.fromkeys(("is_urgent", "was_urgent", "is_escalated", "is_satisfied", "is_bad"), "flag"),
+    **dict.fromkeys(("is_merged", "is_unsolved"), "flag"),
 }
 #: Rows of some tickets, or of all.
 _Rows = slice | npt.NDArray[np.intp]
@@ -53,8 +60,10 @@ class Spells:
         Moments of the change that began the spell, and of the next one (`NEVER` for none).
     is_open, is_reopened : array of bool
         Whether it waits for a solution, and whether it was ever reopened.
+    open_since : array of int
+        When it was opened, or last reopened.
     ended_at : array of int
-        The latest solution.
+        The latest solution; `NEVER` for a ticket that was merged or closed unsolved.
     first_resolved_at : array of int
         Without a first_solved_at, a ticket that was reopened before its solved_at was first
         solved at an unknown time: its reopening, the latest possible, stands for it.
@@ -69,6 +78,7 @@ class Spells:
     until: Times
     is_open: Mask
     is_reopened: Mask
+    open_since: Times
     ended_at: Times
     first_resolved_at: Times
     resolved_at: Times
@@ -115,17 +125,19 @@ def load_tickets(
     rows = _that_matter(tables, rows, first - timedelta(days=days))
     made = [
         expression.alias(name)
-        for name, (column, expression) in _made(first, last).items()
+        for name, (column, expression) in _made(tables, first, last).items()
         if tables.has("tickets", column)
     ]
     return load_columns(rows.select("account_id", "opened_at", *made), accounts, optional=_OPTIONAL)
 
 
-def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
-    """Return what is brought in for dates from `first` to `last`: of which column, and how."""
+def _made(tables: Tables, first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
+    """Return what is loaded for dates from `first` to `last`: from which column, and how."""
     lately = nw.when(nw.col("opened_at") >= first - timedelta(days=LOOK_BACK_DAYS))
     # To engines a NaN is larger than every number.
     is_rated = nw.when(~nw.col("csat").is_nan())
+    scale = "csat_scale" if tables.has("tickets", "csat_scale") else None
+    rating = partial(by_scale, "csat", column=scale)
     return {
         **{name: (name, seen(name, last)) for name in (*_ENDS, "first_replied_at", "csat_at")},
         **{name: (name, nw.col(name)) for name in ("known_at", "escalated_at", "priority_at")},
@@ -134,8 +146,10 @@ def _made(first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
         "is_urgent": ("priority", nw.col("priority").str.to_lowercase() == "urgent"),
         "was_urgent": ("first_priority", nw.col("first_priority").str.to_lowercase() == "urgent"),
         "is_escalated": ("escalated", nw.col("escalated")),
-        "is_satisfied": ("csat", is_rated.then(nw.col("csat") >= _SATISFIED)),
-        "is_bad": ("csat", is_rated.then(nw.col("csat") <= _BAD)),
+        "is_satisfied": ("csat", is_rated.then(rating(lambda on: nw.col("csat") >= on.good_from))),
+        "is_bad": ("csat", is_rated.then(rating(lambda on: nw.col("csat") <= on.bad_to))),
+        "is_merged": ("merged_into", ~nw.col("merged_into").is_null()),
+        "is_unsolved": ("status", nw.col("status").str.to_lowercase().is_in(UNSOLVED)),
     }
 
 
@@ -210,6 +224,12 @@ def _spells(
     solved = _first_present(solved_at, closed, first)
     ended = _latest(solved_at, closed, first)
     is_open = (ended == NEVER) | ((reopened != NEVER) & (reopened >= ended))
+    opened = tickets["opened_at"][rows]
+    unsolved = (tickets["is_merged"][rows] == 1) | (tickets["is_unsolved"][rows] == 1)
+    rated_at = _rated_at(tables, tickets, rows, solved)
+    first, solved, ended, closed = (
+        np.where(unsolved, NEVER, time) for time in (first, solved, ended, closed)
+    )
     # The last solution: of a ticket reopened after it was solved, its closing.
     lasting = (reopened == NEVER) | ((solved != NEVER) & (solved > reopened))
     resolved = np.where(lasting, solved, closed)
@@ -220,10 +240,13 @@ def _spells(
         until=until,
         is_open=is_open,
         is_reopened=reopened != NEVER,
+        open_since=np.where(reopened != NEVER, np.maximum(opened, reopened), opened),
         ended_at=ended,
-        first_resolved_at=_first_present(first, np.minimum(solved, reopened)),
+        first_resolved_at=np.where(
+            unsolved, NEVER, _first_present(first, np.minimum(solved, reopened))
+        ),
         resolved_at=resolved,
-        rated_at=_rated_at(tables, tickets, rows, solved),
+        rated_at=rated_at,
     )
 
 

@@ -301,6 +301,24 @@ def tickets() -> list[Row]:
             closed_at=ago(-20),
         ),
         ticket("young", 19, ago(30), reopened_at=ago(25), solved_at=ago(21, 3), channel="voice"),
+        # Merged, closed unsolved, and rated with three faces or good and bad.
+        ticket("busy", 24, ago(12), solved_at=ago(11), merged_into="t1"),
+        ticket("busy", 25, ago(33), closed_at=ago(9), status="Spam", first_solved_at=ago(30)),
+        ticket("busy", 26, ago(33), closed_at=ago(-3), status="Closed unsolved"),
+        *(
+            ticket(
+                "never",
+                30 + place,
+                ago(70),
+                solved_at=ago(69),
+                csat=score,
+                csat_scale=scale,
+                csat_at=ago(68),
+            )
+            for place, (scale, score) in enumerate(
+                [("1-3", 3.0), ("1-3", 2.0), ("1-3", 1.0), ("good/bad", 1.0), ("good/bad", 0.0)]
+            )
+        ),
         ticket("late", 20, ago(150), first_replied_at=ago(149), solved_at=ago(140)),
         ticket("late", 21, ago(220), first_replied_at=ago(219), solved_at=ago(200)),
         ticket("late", 22, ago(60), first_replied_at=ago(60, -4), solved_at=ago(50)),

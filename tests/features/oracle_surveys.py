@@ -28,13 +28,21 @@ _LATEST_WITHIN = 365
 
 
 def _answers(then: Then, account: str, kind: str, days: float, until: float = 0) -> list[Row]:
-    return [
+    """Return the answers of a window: the latest of each person, all that are anonymous."""
+    rows = [
         r
         for r in then.of("surveys", account)
         if r["kind"] == kind
         and r.get("score") is not None
         and until < then.days_since(r["answered_at"]) <= days
     ]
+    named: dict[object, list[Row]] = {}
+    for row in rows:
+        if row.get("respondent_id") is not None:
+            named.setdefault(row["respondent_id"], []).append(row)
+    # Of two answers at once the worse one counts.
+    latest = [max(own, key=lambda r: (r["answered_at"], -_points(r))) for own in named.values()]
+    return [*latest, *(row for row in rows if row.get("respondent_id") is None)]
 
 
 def _scale(row: Row) -> tuple[set[int], set[int], int, int]:
@@ -108,7 +116,7 @@ def _strength(all_counts: list[list[int]]) -> float:
     answered = [c for c in all_counts if sum(c)]
     total = sum(map(sum, answered))
     repeats = total - len(answered)
-    if repeats < 30:
+    if repeats < 30 or len(answered) < 10:
         return 5.0
     shares = [sum(c[k] for c in answered) / total for k in range(len(answered[0]))]
     spread = sum(p * (1 - p) for p in shares)
@@ -151,6 +159,11 @@ def _nps_reach(then: Then, account: str) -> tuple[float, float] | None:
         return None
     (good, bad, _), weight = found
     error = math.sqrt((good + bad - (good - bad) ** 2) / (weight + 1))
+    if sum(bool(sum(_counts(then, a, "nps"))) for a in then.accounts) < 10:
+        # Nobody to compare with: no more certainty than the account's own answers give.
+        own = _counts(then, account, "nps")
+        n, (up, down) = sum(own), (count / sum(own) for count in own[:2])
+        error = max(error, math.sqrt((up + down - (up - down) ** 2) / n))
     return 100 * (good - bad), 100 * 1.959963984540054 * error
 
 
@@ -193,11 +206,8 @@ _share("ces", "easy")
 
 
 def _people(then: Then, account: str) -> list[Row]:
-    """Return each person's latest NPS answer; without an id every answer is a person's."""
-    latest: dict[object, Row] = {}
-    for row in sorted(_answers(then, account, "nps", 180), key=lambda r: r["answered_at"]):
-        latest[row.get("respondent_id") or row["answered_at"]] = row
-    return list(latest.values())
+    """Return the latest NPS answer of each person."""
+    return _answers(then, account, "nps", 180)
 
 
 @oracle("surveys_detractors_180d")

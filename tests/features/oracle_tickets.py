@@ -13,6 +13,7 @@ from tests.features.company import Row
 from tests.features.oracle import ORACLES, Then, Value, oracle
 
 _ENDS = ("solved_at", "closed_at", "first_solved_at")
+_GOOD = {None: (4, 2), "1-5": (4, 2), "1-3": (3, 1), "good/bad": (1, 0)}
 
 
 def _opened(then: Then, account: str, days: float) -> list[Row]:
@@ -37,15 +38,31 @@ def _open(then: Then, account: str, *, urgent: bool = False) -> list[Row]:
     ]
 
 
+def _unsolved(row: Row) -> bool:
+    return row.get("merged_into") is not None or (row.get("status") or "").lower() in (
+        "merged",
+        "spam",
+        "closed unsolved",
+    )
+
+
+def _waiting(then: Then, row: Row) -> float:
+    """Return the days since it was opened, or reopened."""
+    times = [row[c] for c in ("opened_at", "reopened_at") if row[c] is not None]
+    return then.days_since(max(times))
+
+
 def _first_solved(row: Row) -> object:
-    """Return when it was first solved; its reopening where that is all that tells it."""
+    """Return when it was first solved; its reopening where nothing else shows it."""
+    if _unsolved(row):
+        return None
     if row.get("first_solved_at") is not None:
         return row["first_solved_at"]
     return min((row[c] for c in ("solved_at", "reopened_at") if row[c] is not None), default=None)
 
 
 def _solved_for_good(row: Row) -> object:
-    if _is_open(row):
+    if _is_open(row) or _unsolved(row):
         return None
     back = row["reopened_at"]
     after = [row[c] for c in ("solved_at", "closed_at", "first_solved_at") if row.get(c)]
@@ -176,12 +193,12 @@ def backlog(then: Then, account: str) -> Value:
 
 @oracle("tickets_backlog_oldest_days")
 def oldest(then: Then, account: str) -> Value:
-    return max((then.days_since(r["opened_at"]) for r in _open(then, account)), default=0.0)
+    return max((_waiting(then, r) for r in _open(then, account)), default=0.0)
 
 
 @oracle("tickets_backlog_mean_days")
 def mean_age(then: Then, account: str) -> Value:
-    ages = [then.days_since(r["opened_at"]) for r in _open(then, account)]
+    ages = [_waiting(then, r) for r in _open(then, account)]
     return mean(ages) if ages else 0.0
 
 
@@ -193,7 +210,7 @@ def urgent_open(then: Then, account: str) -> Value:
 @oracle("tickets_urgent_oldest_days")
 def urgent_oldest(then: Then, account: str) -> Value:
     urgent = _open(then, account, urgent=True)
-    return max((then.days_since(r["opened_at"]) for r in urgent), default=0.0)
+    return max((_waiting(then, r) for r in urgent), default=0.0)
 
 
 @oracle("tickets_reopen_rate_90d")
@@ -201,7 +218,7 @@ def reopen_rate(then: Then, account: str) -> Value:
     ended = [
         r
         for r in then.of("tickets", account)
-        if (end := _last_end(r)) is not None and then.days_since(end) <= 90  # type: ignore[arg-type]
+        if not _unsolved(r) and (end := _last_end(r)) is not None and then.days_since(end) <= 90  # type: ignore[arg-type]
     ]
     return mean(r["reopened_at"] is not None for r in ended) if ended else None
 
@@ -219,9 +236,9 @@ def _rated(then: Then, account: str, days: float) -> list[Row]:
 @oracle("tickets_csat_180d")
 def ticket_csat(then: Then, account: str) -> Value:
     rated = _rated(then, account, 180)
-    return mean(r["csat"] >= 4 for r in rated) if rated else None
+    return mean(r["csat"] >= _GOOD[r.get("csat_scale")][0] for r in rated) if rated else None
 
 
 @oracle("tickets_badly_rated_90d")
 def badly_rated(then: Then, account: str) -> Value:
-    return sum(r["csat"] <= 2 for r in _rated(then, account, 90))
+    return sum(r["csat"] <= _GOOD[r.get("csat_scale")][1] for r in _rated(then, account, 90))
