@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from features.checks.accounts import check_accounts, check_parents
+from features.checks.contracts import check_contracts
 from features.checks.findings import (
     Connection,
     OpenTable,
@@ -23,11 +24,21 @@ from features.errors import Finding
 from features.tables.casting import literal
 from features.tables.connection import with_own_connection
 from features.tables.currencies import Currencies
-from features.tables.survey_scales import SCALES, understood_scales
+from features.tables.survey_scales import SCALES, default_scale, understood_scales
 from features.windows.parallel import run_parallel
 
 Check = Callable[[Connection], Iterable[Finding]]
 _ANY_CURRENCY = Currencies()
+#: Other scales that answers of a kind may be on, by their highest answer, the smallest first.
+_LIKELY: dict[str, dict[float, str]] = {
+    "nps": {1: "good/bad", 3: "1-3", 5: "1-5", 7: "1-7"},
+    "csat": {1: "good/bad", 3: "1-3"},
+    "ces": {1: "good/bad", 3: "1-3", 5: "1-5"},
+}
+#: The lowest answer of the scale with a highest answer.
+_STARTS: dict[float, int] = {1: 0, 3: 1, 5: 1, 7: 1}
+#: So many answers make another scale likely, and so many make it next to certain.
+_LEAST_ANSWERS, _SURE_ANSWERS = 10, 20
 #: Codes of what no row tells by itself: it is held against another table.
 OF_SEVERAL_TABLES = frozenset(
     {"unknown_account", "usage_before_signup", "usage_outside_subscription"}
@@ -58,7 +69,7 @@ def check_content(
         if end is not None:
             rules.append(partial(check_dates, table=table, end=end))
         rules.append(partial(check_accounts, table=table, tables=tables))
-    of_all = (_ratings, check_overrides, check_parents, check_use)
+    of_all = (_ratings, _doubtful_scales, check_contracts, check_overrides, check_parents, check_use)
     rules.append(partial(_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.
@@ -100,16 +111,71 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
 
 
 def _rating_rules(tickets: OpenTable) -> list[Rule]:
-    what, fix = "lies outside its scale (1-5)", "bring the ratings to 1-5 with sql"
-    where = "csat NOT BETWEEN 1 AND 5"
-    outside = Rule("score_outside_scale", "csat", where, "csat", what, fix)
+    shown = "'ticket_id ' || ticket_id" if tickets.has("ticket_id") else "csat"
+    scales, rules = SCALES["csat"], []
+    usual = scales[default_scale("csat")]
+    outside = f"csat NOT BETWEEN {usual.low} AND {usual.high}"
+    if tickets.has("csat_scale"):
+        known = ", ".join(map(literal, scales))
+        what = f"is no scale that is understood ({', '.join(scales)})"
+        fix = "bring csat_scale to one of these scales with sql"
+        where = f"csat_scale IS NOT NULL AND csat_scale NOT IN ({known})"
+        rules.append(Rule("unknown_scale", "csat_scale", where, "csat_scale", what, fix))
+        outside = f"(csat_scale IS NULL AND {outside})" + "".join(
+            f" OR (csat_scale = {literal(name)} AND csat NOT BETWEEN {ends.low} AND {ends.high})"
+            for name, ends in scales.items()
+        )
+    what = "lies outside its scale (1-5 where csat_scale is empty)"
+    fix = "name the scale in a column csat_scale, or bring the ratings to 1-5 with sql"
+    rules.append(Rule("score_outside_scale", "csat", f"({outside})", "csat", what, fix))
     where, what = "csat IS NOT NULL AND csat_at IS NULL", "has no csat_at and is never counted"
     if not tickets.has("csat_at"):
         where = "csat IS NOT NULL"
         what = "has no csat_at and counts from when its ticket was solved, which may be too early"
     fix = "map csat_at to the time at which the rating was given"
-    shown = "'ticket_id ' || ticket_id" if tickets.has("ticket_id") else "csat"
-    return [outside, Rule("rating_without_time", "csat", where, shown, what, fix, "warning")]
+    return [*rules, Rule("rating_without_time", "csat", where, shown, what, fix, "warning")]
+
+
+def _doubtful_scales(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    """Ask about answers without a scale of which none reaches the upper part of the default one."""
+    surveys, tickets = tables.get("surveys"), tables.get("tickets")
+    if surveys is not None and surveys.has("kind", "score"):
+        undeclared = "scale IS NULL" if surveys.has("scale") else "true"
+        for kind in SCALES:
+            where = f"lower(kind) = {literal(kind)} AND {undeclared}"
+            yield from _doubtful(connection, surveys, ("score", "scale"), kind, where)
+    if tickets is not None and tickets.has("csat"):
+        where = "csat_scale IS NULL" if tickets.has("csat_scale") else "true"
+        yield from _doubtful(connection, tickets, ("csat", "csat_scale"), "csat", where)
+
+
+def _doubtful(
+    connection: Connection, table: OpenTable, columns: tuple[str, str], kind: str, where: str
+) -> Iterator[Finding]:
+    column, scale = columns
+    rows, low, high, halves = one_row(
+        connection,
+        f"SELECT count(*), min({column}), max({column}), "
+        f"count(*) FILTER ({column} <> round({column})) FROM {table.view} "
+        f"WHERE {where} AND {column} IS NOT NULL AND NOT isnan({column})",
+    )
+    usual, likely = default_scale(kind), _LIKELY[kind]
+    tops = [top for top in likely if rows and high <= top and low >= _STARTS[top]]
+    if rows < _LEAST_ANSWERS or not tops or halves:
+        return
+    what = (
+        f"{kind} answers have no scale, so {usual} is assumed, but every one is between {low:g} "
+        f"and {high:g} and none is above {tops[0]:g}: they look like answers on {likely[tops[0]]}"
+    )
+    name = likely[tops[0]]
+    fix = f"name the scale in a column {scale}, e.g. {literal(name)} as {scale} in sql"
+    if name not in SCALES[kind]:
+        fix = f"bring the answers to {usual} with sql, or give them the kind csat and their scale"
+    fix += f"; if they are on {usual}, {literal(usual)} as {scale} says so"
+    total = one_row(connection, f"SELECT count(*) FROM {table.view}")[0]
+    level = "error" if rows >= _SURE_ANSWERS else "warning"
+    counted = (int(rows), int(total), f"{kind} {high:g}")
+    yield finding("doubtful_scale", table, column, what, counted, fix, level=level)
 
 
 def _scale_rule() -> Rule:

@@ -63,6 +63,7 @@ _LEVELS = (
         sentence="Products in use under contract: {value}",
         zero_means="has no product under contract",
         direction=1,
+        size=True,
     ),
 )
 _TERMS = (

@@ -135,7 +135,8 @@ class Answers:
         # In order of time, the worse one later: the last one written remains.
         last = np.full(len(self._surveys), -1)
         last[person] = np.arange(len(rows))
-        return rows[last[person] == np.arange(len(rows))]
+        kept: Rows = rows[last[person] == np.arange(len(rows))]
+        return kept
 
 
 def _people(surveys: TableColumns) -> Codes:

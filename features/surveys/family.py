@@ -98,8 +98,9 @@ def _nps(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
     reach = 100 * Z_95 * nps_standard_error(good, bad, found.weight + 1)
     if not found.has_peers:
         answers = some(counts["nps_now"])
-        own = (counts[f"nps_{side}_now"] / answers for side in ("good", "bad"))
-        reach = np.fmax(reach, 100 * Z_95 * nps_standard_error(*own, answers))
+        own_good, own_bad = (counts[f"nps_{side}_now"] / answers for side in ("good", "bad"))
+        own = nps_standard_error(own_good, own_bad, answers)
+        reach = np.fmax(reach, 100 * Z_95 * own)
     return {
         "surveys_nps_180d": now,
         "surveys_nps_shrunk_180d": shrunk,

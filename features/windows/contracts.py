@@ -103,6 +103,7 @@ class ContractRows:
         grace_days: int = GRACE_DAYS,
         lag_of: Callable[[int], int] | None = None,
     ) -> None:
+        self.total = len(rows)
         rows = _merged_versions(rows)
         self.grace_days, self._grace = grace_days, grace_days * DAY_US
         self.seen_from = rows.seen_from("started_at")
@@ -114,7 +115,7 @@ class ContractRows:
         self.rows = rows
         self.is_paid: Mask = rows["mrr"] > 0
         products = len(rows.texts["product"]) + 1
-        self._group = rows.account.astype(np.int64) * products + rows["product"]
+        self.group = rows.account.astype(np.int64) * products + rows["product"]
         is_late = np.zeros(rows.accounts, dtype=bool)
         is_late[rows.account[self.seen_from > rows["started_at"]]] = True
         self._is_late = is_late[rows.account]
@@ -123,6 +124,17 @@ class ContractRows:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.rows)
+
+    @property
+    def is_latest(self) -> Mask:
+        """Mark the rows that no later version replaces."""
+        latest: Mask = self._replaced_at == NEVER
+        return latest
+
+    @property
+    def merged(self) -> int:
+        """How many of the rows that were loaded are copies or earlier versions of another one."""
+        return self.total - int(self.is_latest.sum())
 
     def of(self, accounts: pd.Index[str]) -> ContractRows:
         """Return the contracts of some accounts, numbered by their place among them."""
@@ -142,16 +154,21 @@ class ContractRows:
         """Return the usual lag as of a moment, in microseconds."""
         if self._lag_of is not None:
             return self._lag_of(as_of)
+        gaps = self.gaps(as_of)
+        if len(gaps) < LEAST_PAIRS:
+            return 0
+        return int(np.quantile(gaps, LAG_PERCENTILE, method="inverted_cdf"))
+
+    def gaps(self, as_of: int) -> Times:
+        """Return the time from the end of each row until its successor was known, if it was."""
         ended, known = self._pairs
         gaps = (known - ended)[known < as_of]
         late = self._late_successors(as_of)
         rows = np.flatnonzero(late != _NONE)
         gaps = np.concatenate([gaps, self.seen_from[late[rows]] - self.rows["ended_at"][rows]])
         # What reached the warehouse later than the grace period is a backfill, no late invoice.
-        gaps = gaps[gaps < self._grace]
-        if len(gaps) < LEAST_PAIRS:
-            return 0
-        return int(np.quantile(gaps, LAG_PERCENTILE, method="inverted_cdf"))
+        shorter: Times = gaps[gaps < self._grace]
+        return shorter
 
     def _known(self, as_of: int) -> KnownContracts:
         rows = self.rows
@@ -174,13 +191,13 @@ class ContractRows:
         """Select ended rows without a notice that no unpaid row of their product follows."""
         rows, ended = self.rows, self.rows["ended_at"]
         unpaid = seen[~self.is_paid[seen]]
-        groups, place = np.unique(self._group[unpaid], return_inverse=True)
+        groups, place = np.unique(self.group[unpaid], return_inverse=True)
         last = np.full(len(groups) + 1, np.iinfo(np.int64).min)
         np.maximum.at(last, place, rows["started_at"][unpaid])
         # An unpaid row that runs on beyond the end counts as one that follows it.
         np.maximum.at(last, place, np.where(ended[unpaid] < as_of, ended[unpaid] - 1, as_of))
-        at = np.searchsorted(groups, self._group[waiting])
-        found = np.append(groups, _NONE)[at] == self._group[waiting]
+        at = np.searchsorted(groups, self.group[waiting])
+        found = np.append(groups, _NONE)[at] == self.group[waiting]
         follows = np.where(found, last[at], np.iinfo(np.int64).min) >= ended[waiting]
         noticed = rows["notice_at"][waiting] < as_of
         return ~follows & ~noticed
@@ -216,7 +233,7 @@ class ContractRows:
         alike = ("subscription_id", "plan", "mrr", "seats")
         deal = np.stack([rows[name][own].astype(float) for name in alike])
         times = rows["started_at"][own], rows["ended_at"][own]
-        place = _successors(self._group[own], times, deal, self._grace)
+        place = _successors(self.group[own], times, deal, self._grace)
         continued = np.flatnonzero(place != _NONE)
         found[own[continued]] = own[place[continued]]
         return found

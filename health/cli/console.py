@@ -11,6 +11,8 @@ from rich.table import Table
 
 from features.catalogue_page import BETTER, families, sentence, window
 from features.redaction import redact
+from features.windows.contracts import load_contracts
+from features.windows.table_columns import moment
 from health.business.kinds import business_of
 from health.cli.orders_console import order_lines
 from health.cli.whitespace_console import show_whitespace
@@ -49,6 +51,8 @@ def check_report(console: Console, company: Company) -> None:
         table.add_row(s.table, f"{s.rows:,}", *dates, escape(s.source))
     console.print(table)
     say(console, f"The data end at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
+    if company.opened.tables.has("subscriptions"):
+        say(console, _usual_lag(company))
     missing = [f.table for f in company.opened.findings if f.code == "missing_table"]
     if missing:
         say(console, f"Missing tables, so their features are left out: {', '.join(missing)}.")
@@ -56,6 +60,20 @@ def check_report(console: Console, company: Company) -> None:
     for finding in findings:
         console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)
     say(console, f"{count(len(findings), 'warning')}, no error: the tables can be scored.")
+
+
+def _usual_lag(company: Company) -> str:
+    """State how long a contract row counts past its end while its successor is not known."""
+    tables = company.opened.tables
+    contracts = load_contracts(tables, grace_days=company.config.labels.grace_days)
+    end = moment(pd.Timestamp(tables.observed_until))
+    lag, pairs = pd.Timedelta(contracts.usual_lag(end), unit="us"), len(contracts.gaps(end))
+    if not lag:
+        return f"Contracts: {pairs:,} renewals; a row counts until its end (usual lag: none)."
+    return (
+        f"Contracts: {pairs:,} renewals, 90 % of them within {lag} of the end before; a row counts "
+        "that much longer (the usual lag), unless notice was given."
+    )
 
 
 def catalogue(console: Console, features: Mapping[str, Feature]) -> None:

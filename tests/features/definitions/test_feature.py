@@ -79,7 +79,7 @@ def test_a_ratio_is_said_as_a_change(value: float, words: str) -> None:
     [(-0.2, "down 20 %"), (0.5, "up 50 %"), (0.0, "unchanged"), (-1, "down 100 %")],
 )
 def test_a_change_is_said_with_its_way(value: float, words: str) -> None:
-    expected = f"The number of seats is {words} against 180 days ago"
+    expected = f"The number of seats is {words} compared with 180 days ago"
     assert describe("seats_change_180d", value) == expected
 
 
@@ -106,7 +106,7 @@ _SIZES = ("events", "records", "active_users")
 
 def test_size_is_marked() -> None:
     levels = {f"usage_{what}_{w}d" for what in _SIZES for w in (7, 28, 90)}
-    deal = {"mrr", "seats", "price_per_seat", "products_held", "tenure_days", "contract_days"}
+    deal = {"mrr", "seats", "price_per_seat", "products_held", "tenure_days", "contract_months"}
     movements = {f"mrr_{kind}_180d" for kind in MOVEMENTS}
     orders = {f"orders_{what}_{w}d" for what in ("count", "amount") for w in (90, 365)}
     habit = {"billing_months", "orders_mean_amount_365d", "orders_interval_days_median"}

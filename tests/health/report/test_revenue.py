@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -60,11 +60,15 @@ def test_the_golden_book() -> None:
 
 
 def test_a_late_renewal_is_no_churn() -> None:
-    gap = [("a", "core", "2025-01-01", "2026-03-20", 10.0), ("b", "core", "2025-01-01", None, 5.0)]
-    waiting = revenue_movements(company(gap), START, END, grace_days=30)
-    assert (waiting.churn, waiting.accounts_lost) == (0.0, 0)
-    gone = revenue_movements(company(gap), START, END, grace_days=7)
-    assert (gone.churn, gone.accounts_lost) == (10.0, 1)
+    gap = [
+        ("a", "core", "2025-01-01", str(START - timedelta(days=5)), 10.0),
+        ("a", "core", str(START + timedelta(days=5)), None, 10.0),
+        ("b", "core", "2025-01-01", None, 5.0),
+    ]
+    renewed = revenue_movements(company(gap), START, END, grace_days=30)
+    assert (renewed.start, renewed.reactivation, renewed.accounts_start) == (15.0, 0.0, 2)
+    returned = revenue_movements(company(gap), START, END, grace_days=7)
+    assert (returned.start, returned.reactivation, returned.accounts_start) == (5.0, 10.0, 1)
 
 
 def test_nothing_lost_has_no_quick_ratio_and_no_start_no_rates() -> None:
