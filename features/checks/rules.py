@@ -69,7 +69,14 @@ def check_content(
         if end is not None:
             rules.append(partial(check_dates, table=table, end=end))
         rules.append(partial(check_accounts, table=table, tables=tables))
-    of_all = (_ratings, _doubtful_scales, check_contracts, check_overrides, check_parents, check_use)
+    of_all = (
+        _ratings,
+        _doubtful_scales,
+        check_contracts,
+        check_overrides,
+        check_parents,
+        check_use,
+    )
     rules.append(partial(_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.
