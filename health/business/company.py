@@ -20,6 +20,7 @@ from features.reading.table_source import TableSource
 from features.tables.currencies import Currencies
 from features.tables.point_in_time import collect
 from health.business.app_tables import with_app_tables
+from health.business.expected import require_expected
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
 from health.settings.profiles import require_known_segments
@@ -77,6 +78,7 @@ def open_company(config: Config) -> Company:
         now=config.now,
     )
     _check_profiles(config, opened)
+    require_expected(config, opened.tables)
     return Company(config, opened)
 
 

@@ -14,7 +14,9 @@ from features.redaction import redact
 from features.windows.contracts import load_contracts
 from features.windows.table_columns import moment
 from health.business.kinds import business_of
+from health.business.reconciliation import reconcile
 from health.cli.orders_console import order_lines
+from health.cli.reconciliation_console import show_reconciliation
 from health.cli.whitespace_console import show_whitespace
 from health.presentation.wording import ACTIONS, count, day, money, percent, points, text_of
 from health.reasons.families import family_reasons
@@ -50,9 +52,10 @@ def check_report(console: Console, company: Company) -> None:
         dates = [str(t.date()) if t is not None else "" for t in (s.first, s.last)]
         table.add_row(s.table, f"{s.rows:,}", *dates, escape(s.source))
     console.print(table)
-    say(console, f"The data end at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
+    say(console, f"The data ends at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
     if company.opened.tables.has("subscriptions"):
         say(console, _usual_lag(company))
+    show_reconciliation(console, reconcile(company))
     missing = [f.table for f in company.opened.findings if f.code == "missing_table"]
     if missing:
         say(console, f"Missing tables, so their features are left out: {', '.join(missing)}.")

@@ -22,6 +22,7 @@ from health.settings.clv import ClvConfig, ReasonsConfig
 from health.settings.custom import CustomConfig
 from health.settings.custom_features import families_of
 from health.settings.expansion import ExpansionConfig
+from health.settings.expected import ExpectedConfig
 from health.settings.features import FeatureConfig
 from health.settings.flags import DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
 from health.settings.measure import CUSTOM_FEATURES
@@ -42,6 +43,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "runs_dir": True,
     "rollups_dir": True,
     "gates": True,
+    "expected": True,
     "monitor": True,
     "alerts": True,
     "backtest": True,
@@ -123,6 +125,9 @@ class Config(Section):
         Where a run is written to once it is published; nowhere by default.
     plays : dict of str to str
         By flag, the suggested play, where it is another than the one built in.
+    expected : tuple of ExpectedConfig
+        What the company's own books say of some dates; `[[expected]]`, as often as needed. Tables
+        that add up to something else are rejected.
     data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
         Keys of their own.
     gates, monitor, alerts, expansion, report, own, backtest, tune, app : Section
@@ -150,6 +155,7 @@ class Config(Section):
     shared: dict[str, SharedConfig] = Field(default_factory=dict)
     publish: PublishConfig | None = None
     checks: ChecksConfig = ChecksConfig()
+    expected: tuple[ExpectedConfig, ...] = ()
     labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     clv: ClvConfig = ClvConfig()

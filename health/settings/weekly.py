@@ -20,6 +20,13 @@ class GatesConfig(Section):
     rows_fall, rows_rise : float
         A table may not have lost, or gained, more than this share of its rows against the
         median of the last four runs.
+    mrr_change : float
+        MRR of all accounts (or a month of orders) may not have risen or fallen by more than this
+        share since the last run; of a run older than `compare_days` by as many times more as it is
+        older.
+    unmatched_rise : float
+        The share of a table's rows that belong to no account may not have risen by more than this
+        since the last run.
     freshness_days : dict of str to int
         By table: most days between its last row and the date scored. Of usage and tickets
         otherwise 7 days or twenty times the usual gap between rows, whichever is more; other
@@ -52,6 +59,8 @@ class GatesConfig(Section):
 
     rows_fall: Share = 0.1
     rows_rise: _Positive = 1.0
+    mrr_change: _Positive = 0.25
+    unmatched_rise: Share = 0.1
     freshness_days: dict[str, PositiveInt] = Field(default_factory=dict)
     unscored: Share = 0.5
     coverage_fall: Share = 0.1

@@ -24,6 +24,7 @@ from health.business.company import (
     resolve_as_of,
 )
 from health.business.kinds import lives_by, require_same_business
+from health.business.reconciliation import reconcile
 from health.flags.actions import read_actions
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
@@ -49,7 +50,7 @@ from health.training import registry
 from health.training.champion import load_champion
 from health.weekly.alerts import send_alert
 from health.weekly.gates import refuse_unknown_gates
-from health.weekly.inspection import Inspection, counted, inspect_run
+from health.weekly.inspection import Inspection, counted, inspect_run, unmatched_shares
 from health.weekly.monitor import look_back
 from health.weekly.progress import Silence, Steps, Voice
 from health.weekly.refusal import refusal, write_refusal
@@ -283,6 +284,8 @@ def _run_info(
         "engine": config.data.url,
         "horizon_days": config.labels.horizon_days,
         "row_counts": counted(company, scored),
+        "reconciliation": reconcile(company).to_dict(),
+        "unmatched_share": unmatched_shares(company),
         "missing_tables": [str(f.table) for f in opened.findings if f.code == "missing_table"],
         "skipped": scored.skipped,
         "flags": scored.raised.counts,

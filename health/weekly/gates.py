@@ -18,6 +18,8 @@ STRICT = ("unique", "range", "sums")
 #: Gates whose figures somebody may look at and accept.
 ACCEPTABLE = (
     "rows",
+    "mrr",
+    "unmatched",
     "freshness",
     "unscored",
     "coverage",

@@ -10,12 +10,19 @@ from typing import Any
 import pandas as pd
 
 from health.business.company import Company
+from health.business.kinds import lives_by
 from health.runs.directory import PublishedRun
 from health.scoring.run import ScoredRun
 from health.settings.config import Config
 from health.weekly.gates import Gate, accept, check_counts
 from health.weekly.shift_gates import BEFORE, Before, drift_of, drift_warnings, shift_gates
-from health.weekly.table_gates import RUNS, freshness_gates, row_gates
+from health.weekly.table_gates import (
+    RUNS,
+    freshness_gates,
+    mrr_gate,
+    row_gates,
+    unmatched_gates,
+)
 
 #: The name under which scored accounts are counted among the tables.
 SCORED = "scored accounts"
@@ -89,12 +96,42 @@ def inspect_run(
     gates = [
         *check_counts(scored.scores, scored.sums),
         *row_gates(counted(company, scored), [i.get("row_counts", {}) for i in infos], config),
+        *_money_gates(company, day, scored, earlier),
+        *unmatched_gates(unmatched_shares(company), _unmatched_before(infos), config),
         *freshness_gates(company.opened.summaries, day, config),
         *shift_gates(scored.scores, drift, config, before),
     ]
     result = accept(gates, accepted)
     warnings = [f"published though {g.name}: {g.what}" for g in result if g.accepted]
     return Inspection(result, drift, [*warnings, *drift_warnings(drift)])
+
+
+def unmatched_shares(company: Company) -> dict[str, float]:
+    """Return the share of each table's rows that belong to no account, 0-1."""
+    return {s.table: s.unmatched_share for s in company.opened.summaries if s.table != "accounts"}
+
+
+def _unmatched_before(infos: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
+    before: Mapping[str, float] = infos[-1].get("unmatched_share", {}) if infos else {}
+    return before
+
+
+def _money_gates(
+    company: Company, day: datetime, scored: ScoredRun, earlier: Sequence[PublishedRun]
+) -> list[Gate]:
+    business = lives_by(company.opened.tables)
+    if not earlier:
+        return []
+    then = earlier[-1].table("scores", ["account_id", business.column])
+    gate = mrr_gate(
+        float(scored.scores[business.column].sum()),
+        float(then[business.column].sum()),
+        name=business.money,
+        currency=company.config.currency,
+        days=(day.date() - earlier[-1].as_of).days,
+        config=company.config.gates,
+    )
+    return [gate]
 
 
 def _compared_with(

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from features.reading.source import TableSummary
+from health.business.mrr import ratio_hint
+from health.presentation.wording import money
 from health.settings.weekly import GatesConfig
 from health.weekly.gates import Gate
 
@@ -71,6 +73,53 @@ def freshness_gates(
         gates.append(
             Gate("freshness", f"freshness of {table.table}", age <= limit, what, figures=metrics)
         )
+    return gates
+
+
+def mrr_gate(
+    now: float, then: float, *, name: str, currency: str, days: int, config: GatesConfig
+) -> Gate:
+    """Compare the money of all accounts with that of the last run.
+
+    Parameters
+    ----------
+    now, then : float
+        MRR of this run and of the last one, in the company's currency.
+    name : str
+        What the money is called.
+    currency : str
+        The company's currency.
+    days : int
+        Days between the two.
+    config : GatesConfig
+        Limits.
+    """
+    limit = config.mrr_change * max(1.0, days / config.compare_days)
+    ratio = now / then if then > 0 else 1.0
+    passed = -limit <= ratio - 1.0 <= limit
+    what = (
+        f"{money(now, currency)}, {abs(ratio - 1):.0%} {'less' if ratio < 1 else 'more'} than the "
+        f"{money(then, currency)} of the last run; at most {limit:.0%} is allowed"
+    )
+    what += "" if passed else ratio_hint(ratio)
+    metrics = {"mrr": now, "last": then, "limit": limit}
+    return Gate("mrr", f"{name} of all accounts", passed, what, figures=metrics)
+
+
+def unmatched_gates(
+    shares: Mapping[str, float], before: Mapping[str, float], config: GatesConfig
+) -> list[Gate]:
+    """Compare each table's share of rows without an account, 0-1, with that of the last run."""
+    gates = []
+    for table in sorted(set(shares) & set(before)):
+        now, then = shares[table], before[table]
+        what = (
+            f"{now:.1%} of the rows belong to no account, {then:.1%} in the last run; at most "
+            f"{100 * config.unmatched_rise:.0f} points more are allowed"
+        )
+        metrics = {"share": now, "last": then, "limit": config.unmatched_rise}
+        passed = now - then <= config.unmatched_rise
+        gates.append(Gate("unmatched", f"accounts of {table}", passed, what, figures=metrics))
     return gates
 
 

@@ -1,0 +1,139 @@
+"""What the tables add up to, by month: to be compared with the company's own books."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect
+from health.business.company import Company
+from health.business.kinds import lives_by
+from health.business.mrr import mrr_of
+
+#: Full months shown before the end of the data.
+MONTHS = 12
+#: Tables whose share of paying accounts is shown, and what an account has in them.
+_COVERED = {"usage": "usage", "tickets": "tickets", "surveys": "answers"}
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """MRR and accounts of a company, by month, and what its tables cover.
+
+    Attributes
+    ----------
+    money : str
+        What an account pays: MRR, or a month of orders.
+    currency : str
+        Of every amount.
+    months : pd.DataFrame, shape = (n_months, 8)
+        One row per month that ends with the day `until`: until (its last day), mrr and accounts
+        at its end, and gained, lost, expanded, contracted, amounts within it that add up to the
+        change of mrr. The last row reaches to the end of the data. Gained is the money of
+        accounts that paid nothing at the start of the month, lost that of accounts that pay
+        nothing at its end. All is as known now.
+    median, largest : float
+        MRR per account at the end of the data; NaN where none pays.
+    largest_account : str
+        The account_id with the largest MRR.
+    covered : dict of str to float
+        Share of the paying accounts that ever had usage, tickets and answers, where the table is
+        given.
+    unmatched : dict of str to dict
+        By table, ``rows`` that belong to no account (and are excluded) and their ``share``.
+    """
+
+    money: str
+    currency: str
+    months: pd.DataFrame
+    median: float
+    largest: float
+    largest_account: str
+    covered: dict[str, float]
+    unmatched: dict[str, dict[str, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for run.json."""
+        months = self.months.assign(until=self.months["until"].astype(str)).round(2)
+        return {
+            "money": self.money,
+            "currency": self.currency,
+            "months": months.to_dict("records"),
+            "median_mrr": None if np.isnan(self.median) else round(self.median, 2),
+            "largest_mrr": None if np.isnan(self.largest) else round(self.largest, 2),
+            "largest_account": self.largest_account,
+            "accounts_with": {name: round(share, 4) for name, share in self.covered.items()},
+            "rows_without_account": self.unmatched,
+        }
+
+
+def reconcile(company: Company) -> Reconciliation:
+    """Add up the tables by month, up to the end of the data."""
+    tables, config = company.opened.tables, company.config
+    ends = _month_ends(_first_payment(tables), company.data_end)
+    levels = mrr_of(tables, ends, config.feature_settings)
+    before = [levels[0].iloc[:0], *levels[:-1]]
+    rows = [
+        {"until": (end - timedelta(days=1)).date(), "mrr": float(now.sum()), "accounts": len(now)}
+        | _moved(then, now)
+        for end, then, now in zip(ends, before, levels, strict=True)
+    ]
+    last = levels[-1]
+    return Reconciliation(
+        money=lives_by(tables).money,
+        currency=config.currency,
+        months=pd.DataFrame(rows[1:] if len(rows) > 1 else rows),
+        median=float(last.median()),
+        largest=float(last.max()),
+        largest_account=str(last.idxmax()) if len(last) else "",
+        covered={
+            what: _covered(tables, table, last.index)
+            for table, what in _COVERED.items()
+            if tables.has(table)
+        },
+        unmatched={
+            s.table: {"rows": s.unmatched, "share": round(s.unmatched_share, 4)}
+            for s in company.opened.summaries
+            if s.table != "accounts"
+        },
+    )
+
+
+def _first_payment(tables: Tables) -> datetime:
+    table, column = ("subscriptions", "started_at")
+    if not tables.has(table):
+        table, column = ("orders", "ordered_at")
+    first = collect(tables[table].select(nw.col(column).min()))[column]
+    return pd.Timestamp(first.iloc[0]).to_pydatetime()
+
+
+def _month_ends(start: datetime, end: datetime) -> list[datetime]:
+    """Return the starts of the last months, oldest first, and the end of the data."""
+    months = pd.date_range(end=end, periods=MONTHS + 1, freq="MS").to_pydatetime().tolist()
+    return [month for month in months if start <= month < end] + [end]
+
+
+def _moved(then: pd.Series[float], now: pd.Series[float]) -> dict[str, float]:
+    both = pd.concat({"then": then, "now": now}, axis=1).fillna(0.0)
+    step, paid, pays = both["now"] - both["then"], both["then"] > 0, both["now"] > 0
+    return {
+        "gained": float(step[~paid].sum()),
+        # Not -0.0 where nobody left.
+        "lost": float(-step[~pays].sum()) + 0.0,
+        "expanded": float(step[paid & pays].clip(lower=0.0).sum()),
+        "contracted": float((-step[paid & pays]).clip(lower=0.0).sum()),
+    }
+
+
+def _covered(tables: Tables, table: str, accounts: pd.Index[str]) -> float:
+    rows = tables[table]
+    if table == "surveys":
+        rows = rows.filter(~nw.col("answered_at").is_null())
+    present = collect(rows.select("account_id").unique())["account_id"]
+    return float(accounts.isin(present).mean()) if len(accounts) else 0.0
