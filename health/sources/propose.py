@@ -246,7 +246,7 @@ def _tables(
         # People belong to the system whose rows are the accounts.
         if first[recipes.account_key].layout.fills("contacts"):
             chosen["contacts"] = first[recipes.account_key]
-    order = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts")
+    order = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts", "invoices")
     tables = [
         _preset_table(connection, recipes, name, chosen[name]) for name in order if name in chosen
     ]
@@ -274,7 +274,7 @@ def _chosen(
             )
     if crm:
         chosen["accounts"] = crm[0]
-    for table in ("subscriptions", "usage", "tickets", "surveys"):
+    for table in ("subscriptions", "usage", "tickets", "surveys", "invoices"):
         filling = [s for s in sources if s.layout.fills(table)]
         if not filling:
             continue
@@ -401,7 +401,10 @@ def _match_notes(recipes: Recipes) -> list[str]:
     for match in recipes.matches():
         label = layouts()[match.source].label
         if "account" in match.methods:
-            notes.append(f"accounts are the {match.methods['account']:,} rows of {label}")
+            notes.append(
+                f"accounts are rows of {label}: of {match.methods['account']:,}, those that are "
+                "customers"
+            )
             continue
         counts = ", ".join(f"{n:,} {words.get(m, m)}" for m, n in match.methods.items())
         notes.append(f"{sum(match.methods.values()):,} keys of {label}: {counts}")

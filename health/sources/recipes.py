@@ -185,7 +185,9 @@ class Recipes:
         if source.layout.role == "events":
             query = self._with(self._events(source), common_recipe("usage_counts"), options, source)
         else:
-            recipe = source.layout.recipe(f"{table}_counts" if table == "contacts" else "counts")
+            recipe = source.layout.recipe(
+                f"{table}_counts" if table in ("contacts", "invoices") else "counts"
+            )
             if recipe is None:
                 return []
             query = self._with(source.staged(), recipe, options, source)
@@ -254,7 +256,7 @@ class Recipes:
 
 def filled_by(layout: Layout) -> list[str]:
     """Return the input tables that a layout's recipes fill."""
-    known = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts")
+    known = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts", "invoices")
     parties = layout.recipe("parties") is not None
     return [t for t in known if layout.fills(t) or (t == "accounts" and parties)]
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from health.sources.recipes import Options
 from tests.health.sources.exports import (
     customer,
     left_out,
@@ -168,6 +169,34 @@ def test_the_old_table_of_plans_and_the_history_alone_will_do(tmp_path: Path) ->
     with recipes(write(tmp_path, tables)) as opened:
         rows = table(opened, PRESET, "subscriptions")
     assert rows[["product", "mrr"]].to_numpy().tolist() == [["Core", 100.0]]
+
+
+def test_bills_are_due_paid_late_and_tried_again(tmp_path: Path) -> None:
+    june = ("2026-06-01", "2026-07-01")
+    names = ("late", "open", "void", "zero")
+    tables = stripe(
+        [line(name, 0 if name == "zero" else 10_000, *june) for name in names],
+        invoices={
+            "late": {"paid_at": "2026-06-20", "attempt_count": 3},
+            "open": {"status": "open", "due_date": "2026-06-15", "attempt_count": 2},
+            "void": {"status": "void"},
+        },
+    )
+    tables["stripe/invoice"] = [
+        {"created": "2026-06-01", "currency": "eur", **row} for row in tables["stripe/invoice"]
+    ]
+    with recipes(write(tmp_path / "with", tables)) as opened:
+        rows = table(opened, PRESET, "invoices").sort_values("invoice_id").astype(str)
+        counted = {c.reason: c.rows for c in opened.left_out(PRESET, Options(), "invoices")}
+    assert rows[["due_at", "paid_at", "amount", "failed_attempts"]].to_numpy().tolist() == [
+        ["2026-06-01", "2026-06-20", "100.0", "2.0"],
+        ["2026-06-15", "NaT", "100.0", "2.0"],
+    ]
+    assert set(rows["currency"]) == {"EUR"}
+    assert counted == {"void invoices": 1, "invoices over 0": 1}
+    without = [{k: v for k, v in row.items() if k != "paid_at"} for row in tables["stripe/invoice"]]
+    with recipes(write(tmp_path / "without", tables | {"stripe/invoice": without})) as opened:
+        assert table(opened, PRESET, "invoices").empty
 
 
 @st.composite
