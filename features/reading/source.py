@@ -17,6 +17,7 @@ from features.checks.data_end import observed_end
 from features.checks.row_counts import counted_before, counted_by_day, drop_counts
 from features.checks.unmatched import exclude_unmatched
 from features.errors import Finding, HealthError, InputError
+from features.reading.products import with_one_spelling
 from features.reading.table_reader import Kept, read_table
 from features.reading.table_source import TableSource
 from features.rollups.usage_counts import UsageCounts
@@ -177,6 +178,8 @@ def _opened(
     matched = exclude_unmatched(connection, opened)
     opened, excluded = matched.tables, matched.rows
     findings += matched.findings
+    opened, spelt = with_one_spelling(connection, opened)
+    findings += spelt
     filled = {name: table for name, table in opened.items() if _has_rows(connection, table)}
     end = observed_until
     if end is None:

@@ -14,6 +14,7 @@ from features.errors import HealthError
 from features.tables.casting import cast_sql, present_sql, quoted
 from features.tables.connection import in_memory, internal_name, with_own_connection
 from features.tables.identifiers import as_text, text_expression
+from features.tables.product_names import other_spellings, with_usual_spelling
 from features.tables.schema import TABLES, Column, Kind
 
 #: SQL names of the types in `DTYPES`.
@@ -161,7 +162,7 @@ def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -
         )
     if on_spark:
         cast = {name: _cast_lazily(name, frame) for name, frame in opened.items()}
-        return Tables(_matched(cast), observed_until, tuple(frames.values()))
+        return Tables(_one_spelling(_matched(cast)), observed_until, tuple(frames.values()))
     return _on_duckdb(opened, observed_until)
 
 
@@ -179,6 +180,11 @@ def _matched(frames: Mapping[str, nw.LazyFrame[Any]]) -> dict[str, nw.LazyFrame[
         else frame
         for name, frame in frames.items()
     }
+
+
+def _one_spelling(frames: Mapping[str, nw.LazyFrame[Any]]) -> dict[str, nw.LazyFrame[Any]]:
+    spellings = other_spellings(frames.values())
+    return {name: with_usual_spelling(frame, spellings) for name, frame in frames.items()}
 
 
 def _require(name: str, frame: Any) -> None:
@@ -229,7 +235,7 @@ def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
         connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
         connection.unregister("input")
         opened[name] = nw.from_native(connection.table(table))
-    return Tables(_matched(opened), observed_until, connection)
+    return Tables(_one_spelling(_matched(opened)), observed_until, connection)
 
 
 def _refuse_lost(

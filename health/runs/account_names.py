@@ -7,6 +7,7 @@ import difflib
 import pandas as pd
 
 from features.errors import HealthError
+from features.tables.identifiers import normalised
 from health.presentation import wording
 
 #: Accounts named in a message at most.
@@ -41,8 +42,9 @@ def find_account(accounts: pd.DataFrame, wanted: str, *, where: str) -> str:
     'A2'
     """
     known = _known(accounts)
-    if wanted in known.index:
-        return wanted
+    account_id = normalised(wanted)
+    if account_id in known.index:
+        return str(account_id)
     meant = _plain(wanted)
     by_id = known.index[[_plain(account) == meant for account in known.index]]
     found = list(by_id) or list(known.index[known.map(_plain) == meant])

@@ -13,6 +13,7 @@ import pandas as pd
 from openpyxl.utils.exceptions import InvalidFileException
 
 from features.errors import HealthError
+from features.tables.identifiers import normalised
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
 from health.flags.actions import NOTE, SNOOZE
 from health.presentation.wording import LISTS, MY_WEEK
@@ -160,7 +161,8 @@ def _cell(cells: tuple[Any, ...], places: dict[str, int], title: str) -> Any:
 
 def _answer(own: dict[str, Any], flag: str | None, where: str) -> dict[str, Any]:
     action = _action(own, where)
-    if own["account_id"] is None:
+    account = normalised(str(own["account_id"])) if own["account_id"] is not None else None
+    if account is None:
         raise HealthError(
             "an outcome or a note without an account",
             where=where,
@@ -170,13 +172,11 @@ def _answer(own: dict[str, Any], flag: str | None, where: str) -> dict[str, Any]
         raise HealthError(
             f"{own['until']!r} is not a date", where=where, fix="write a date, or leave it empty"
         )
-    # A spreadsheet may have read an id of digits as a number.
-    account = own["account_id"]
-    whole = isinstance(account, float) and account.is_integer()
     product = own["product"] if flag in {"cross_sell", "upsell"} else None
     return {
         **own,
-        "account_id": str(int(account)) if whole else str(account),
+        # A spreadsheet may have read an id of digits as a number.
+        "account_id": account,
         "action": action,
         "flag": flag,
         "product": product,

@@ -1,0 +1,50 @@
+"""One spelling for each product: names that differ only in case or blanks are one product."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import narwhals as nw
+
+Frame = nw.LazyFrame[Any]
+
+
+def other_spellings(frames: Iterable[Frame]) -> dict[str, str]:
+    """Return each spelling of a product that is not its usual one, and the usual one.
+
+    Parameters
+    ----------
+    frames : iterable of narwhals.LazyFrame
+        Tables; those without a column ``product`` are passed over.
+
+    Returns
+    -------
+    dict of str to str
+        The usual spelling is the one in most rows of all tables; of equally many, the first in
+        order.
+    """
+    rows: dict[str, int] = defaultdict(int)
+    for frame in frames:
+        if "product" not in frame.collect_schema().names():
+            continue
+        counted = frame.group_by("product").agg(nw.len().alias("n")).collect("pyarrow")
+        for name, n in zip(counted["product"].to_list(), counted["n"].to_list(), strict=True):
+            if name is not None:
+                rows[name] += n
+    spelt: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(rows, key=lambda name: (-rows[name], name)):
+        spelt["".join(name.casefold().split())].append(name)
+    return {other: usual for usual, *others in spelt.values() for other in others}
+
+
+def with_usual_spelling(frame: Frame, spellings: Mapping[str, str]) -> Frame:
+    """Return a table with products spelt the usual way; itself where it has none."""
+    if not spellings or "product" not in frame.collect_schema().names():
+        return frame
+    product = nw.col("product")
+    usual = product
+    for other, name in spellings.items():
+        usual = nw.when(product == other).then(nw.lit(name)).otherwise(usual)
+    return frame.with_columns(usual.alias("product"))
