@@ -9,7 +9,7 @@ from features.redaction import redact
 
 
 class HealthError(Exception):
-    """A fault the user can mend: bad input, bad configuration, a refused model.
+    """A fault the user can correct: bad input, bad configuration, a refused model.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Finding:
     Attributes
     ----------
     level : str
-        ``"error"`` (nothing is computed) or ``"warning"`` (said, and work goes on).
+        ``"error"`` (nothing is computed) or ``"warning"`` (reported, and work goes on).
     code : str
         Stable short name of the kind of finding, e.g. ``"duplicate_key"``.
     source : str
@@ -87,7 +87,8 @@ class Finding:
             text += f"; {self.rows:,} of {self.total:,} rows" if self.total else f"; {self.rows:,}"
         if self.example:
             text += f"; e.g. {self.example}"
-        return f"{text}; remedy: {self.fix}" if self.fix else text
+        text = f"{text}; remedy: {self.fix}" if self.fix else text
+        return f"{text} [{self.code}]"
 
 
 class InputError(HealthError):

@@ -121,6 +121,24 @@ def _database_file(url: str, rest: str, base: Path) -> Path:
     return file
 
 
+def reading_fault(error: Exception) -> HealthError | None:
+    """Return what a user can do about an error of the engine; None where it is a fault of ours.
+
+    Parameters
+    ----------
+    error : Exception
+        Raised while tables that had passed their checks were read.
+    """
+    if isinstance(error, duckdb.OutOfMemoryException):
+        fix = "raise data.memory_limit, or free space in the folder for temporary files (TMPDIR)"
+        return HealthError(f"out of memory: {first_line(error)}", where="tables", fix=fix)
+    if isinstance(error, duckdb.IOException | duckdb.InvalidInputException | duckdb.HTTPException):
+        fix = "wait until nothing writes to the files, or export them again, and repeat the run"
+        what = f"a file changed after it was checked: {first_line(error)}"
+        return HealthError(what, where="tables", fix=fix)
+    return None
+
+
 def position_in_query(error: duckdb.Error, *, lines_before: int = 0) -> str:
     """Return the line of a query that the engine marks and the caret under it; empty without one.
 

@@ -397,7 +397,8 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception:
+    except Exception as error:
+        _exit_where_tables_changed(error, errors)
         errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
         sys.stderr.write(redact(traceback.format_exc()))
         sys.exit(1)
@@ -424,3 +425,13 @@ def _console() -> Console:
 
 if __name__ == "__main__":
     main()
+
+
+def _exit_where_tables_changed(error: Exception, errors: Console) -> None:
+    """Exit with 2 and the remedy where the engine can no longer read a table."""
+    from features.tables.connection import reading_fault
+
+    fault = reading_fault(error)
+    if fault is not None:
+        errors.print(f"[bold red]error:[/] {escape(str(fault))}", highlight=False)
+        sys.exit(fault.exit_code)

@@ -87,7 +87,9 @@ class ChecksConfig(Section):
     Attributes
     ----------
     allow : tuple of str
-        Codes of violations that are reported as warnings instead.
+        Codes of violations that are reported as warnings instead. A message ends with its code.
+        Allowed are: date_outside_data, ended_before_started, negative_value, score_outside_scale,
+        unknown_account, unknown_kind, unknown_scale.
     """
 
     allow: tuple[str, ...] = ()

@@ -59,7 +59,7 @@ def test_the_message_names_file_table_column_rows_and_remedy(tmp_path: Path) -> 
     assert str(finding) == (
         "accounts.created_at (accounts.csv): cannot be read as a date; 2 of 3 rows; "
         "e.g. 01/02/2025; remedy: write dates as 2026-01-31, or use sql with "
-        "strptime(created_at, '%d/%m/%Y')"
+        "strptime(created_at, '%d/%m/%Y') [unparsable_date]"
     )
 
 

@@ -6,10 +6,15 @@ import gzip
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from features import build_features
+from features.checks.findings import ALLOWABLE
 from features.errors import Finding
 from features.reading.table_source import TableSource
+from features.tables import relations as relations_module
+from features.tables.connection import reading_fault
 from tests.features.small_company import FILES, broken, opened, refused, rows, write
 
 
@@ -104,3 +109,32 @@ def test_parquet_cut_off_before_it_is_read(tmp_path: Path) -> None:
     assert "usage.parquet" in str(finding)
     assert "again" in finding.fix
     assert datetime(2025, 12, 30) in set(frame["occurred_at"])
+
+
+def test_parquet_cut_off_after_its_check_is_named_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", 0)
+    frame = rows(opened(tmp_path, write(tmp_path)), "usage")
+    sources = {**write(tmp_path), "usage": TableSource(path="usage.parquet")}
+    file = tmp_path / "usage.parquet"
+    frame.to_parquet(file)
+    tables = opened(tmp_path, sources, observed_until=datetime(2026, 1, 1)).tables
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(duckdb.Error) as caught:
+        build_features(tables, [datetime(2025, 12, 28)])
+    fault = reading_fault(caught.value)
+    assert fault is not None
+    assert "usage.parquet" in fault.what
+    assert (fault.exit_code, "again" in fault.fix) == (2, True)
+    assert reading_fault(ValueError("a fault of ours")) is None
+
+
+def test_each_finding_ends_with_its_code_and_the_settings_list_those_to_allow(
+    tmp_path: Path,
+) -> None:
+    (finding,) = broken(tmp_path, usage=FILES["usage"].replace("2025-05-01,1", "2025-05-01,-1"))
+    assert str(finding).endswith(f"[{finding.code}]")
+    page = (Path(__file__).parents[3] / "health" / "SETTINGS.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith("| allow |"))
+    assert all(code in line for code in ALLOWABLE)
