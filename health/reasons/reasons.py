@@ -202,7 +202,7 @@ def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str])
         On the index of `accounts`, a column per output; NaN where an account has no reason.
     """
     places, sums = pd.Index(accounts), {}
-    for rows in reasons:
+    for rows in (some for some in reasons if len(some)):
         at = places.get_indexer(pd.Index(rows["account_id"]))
         count = np.bincount(at, minlength=len(accounts))
         total = np.bincount(at, weights=rows["contribution"], minlength=len(accounts))

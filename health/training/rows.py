@@ -11,6 +11,7 @@ import pandas as pd
 from features.build import build_features
 from features.errors import HealthError
 from features.tables.opened import Tables
+from features.tables.point_in_time import collect
 from features.targets.growth import NAMES as GROWTH
 from features.targets.labels import build_labels, cross_sell_labels, tenure_spells, upsell_labels
 from features.targets.offers import NAMES as OFFERS
@@ -100,6 +101,7 @@ def build_training_set(
     features = _features(tables, config, dates)
     observations = features[["account_id", "as_of"]]
     accounts = _labelled(features, tables, config)
+    _require_rows(accounts, tables, dates, config)
     horizon = config.labels.horizon_days
     grace = config.labels.grace_days
     products = cross_sell_labels(tables, observations, horizon_days=horizon, grace_days=grace)
@@ -141,6 +143,24 @@ def build_account_rows(tables: Tables, config: Config) -> pd.DataFrame:
 
 def _features(tables: Tables, config: Config, dates: Sequence[datetime]) -> pd.DataFrame:
     return build_features(tables, dates, config.feature_settings, extra=custom_families(config))
+
+
+def _require_rows(
+    accounts: pd.DataFrame, tables: Tables, dates: Sequence[datetime], config: Config
+) -> None:
+    """Refuse to train on nothing, and explain where the accounts are."""
+    if len(accounts):
+        return
+    created = collect(tables["accounts"].select("created_at"))["created_at"]
+    raise HealthError(
+        f"there is nothing to learn from: on none of the {len(dates)} training dates "
+        f"({dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}) does an account pay that had given no "
+        f"notice. An account counts only after accounts.created_at, and {len(created):,} accounts "
+        f"were created from {created.min():%Y-%m-%d} on",
+        where=str(config.file),
+        fix="map created_at to the day on which the customer signed up, not to that of a "
+        "migration (e.g. the first started_at), or wait for more history",
+    )
 
 
 def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
