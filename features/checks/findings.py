@@ -231,11 +231,22 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
         yield Rule("null_key", column.name, empty, shown, "is empty", fix)
 
 
+#: Columns of ratings, which exports often write as words, with the highest rating.
+_RATINGS = {"csat": 5, "score": 10, "expected": 10}
+
+
 def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
     name = quoted(column.name)
     if column.kind == "time":
         held = "numbers" if is_number(source_type) else source_type.lower()
         return _number_for_time(column, lost, held)
+    if column.name in _RATINGS:
+        most = _RATINGS[column.name]
+        fix = (
+            f"ratings are numbers (1 to {most}): map words with sql, such as case when "
+            f"{column.name} = 'good' then {most} when {column.name} = 'bad' then 1 end"
+        )
+        return Rule("wrong_type", column.name, lost, name, "is not a number", fix)
     if column.kind == "number":
         fix = f"write 1234.5, or use sql with replace({column.name}, ',', '.') and the like"
         return Rule("wrong_type", column.name, lost, name, "is not a number", fix)

@@ -6,12 +6,12 @@ from health.settings.section import Section
 
 
 class ReportConfig(Section):
-    """What a run writes for its readers beside the report and the workbook.
+    """What a run writes for its readers in addition to the report and the workbook.
 
     Attributes
     ----------
     file_per_csm : bool
-        Also write a report for each CSM, with their accounts alone, to ``csm/``.
+        Also write a report and a workbook for each CSM, with only their accounts, to ``csm/``.
     """
 
     file_per_csm: bool = False

@@ -101,7 +101,7 @@ def write_workbook(
     everyone = account_rows(scores, flags, run, background or Background())
     _write_list(book.add_worksheet(ALL_ACCOUNTS), everyone, account_columns(run), formats)
     if lists_first:
-        write_summary(book.add_worksheet("Summary"), formats, scores, rows, run)
+        write_summary(book.add_worksheet("Summary"), formats, scores, rows, run, for_csm=True)
     book.close()
 
 

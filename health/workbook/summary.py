@@ -1,4 +1,4 @@
-"""The first sheet of the workbook: the book, the lists and the legend."""
+"""The summary of the workbook: accounts by band, the lists and the legend."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pandas as pd
 from health.business.kinds import business_of
 from health.presentation import wording
 from health.presentation.wording import BANDS
+from health.report.forecast import known_to_leave
 from health.workbook.cells import write_cell
-from health.workbook.columns import list_columns
+from health.workbook.columns import list_columns, week_columns
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A small table: a heading row, then rows of values; a style a column."""
+    """A small table: a heading row, then rows of values; one style per column."""
 
     head: Sequence[str]
     styles: Sequence[str]
@@ -30,6 +31,8 @@ def write_summary(
     scores: pd.DataFrame,
     rows: pd.DataFrame,
     run: Mapping[str, Any],
+    *,
+    for_csm: bool = False,
 ) -> None:
     """Write the summary and legend.
 
@@ -43,6 +46,8 @@ def write_summary(
         The accounts, and the flags joined with them.
     run : mapping
         Content of run.json.
+    for_csm : bool
+        Leave out what only operators need.
     """
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 30)
@@ -55,7 +60,8 @@ def write_summary(
     about = f"As of {wording.day(run['as_of'])}, looking {days} days ahead."
     sheet.write_string(1, 0, about, formats["about"])
     at = 3
-    for block in (_book(scores, run), _lists(rows, run), _legend(run), _terms(run)):
+    terms = _terms(run, for_csm=for_csm)
+    for block in (_book(scores, run), _lists(rows, run), _legend(run), terms):
         at = _write_block(sheet, at, block, formats) + 1
     sheet.set_landscape()
     sheet.set_paper(9)
@@ -76,10 +82,14 @@ def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     unit = f" ({run['currency']})" if run["currency"] else ""
     bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
     parts = [(f"{b.letter}  {b.title}", scores[bands == b.name]) for b in BANDS]
+    leaves = scores[known_to_leave(scores)]
     rows = [
         (title, len(own), own["mrr"].sum(), own["expected_loss"].sum(min_count=1))
         for title, own in [*parts, ("All accounts", scores)]
     ]
+    if business_of(run).has_terms:
+        # Part of the bands above; a probability and an expected loss are for the others only.
+        rows.append(("of these known to leave", len(leaves), leaves["mrr"].sum(), None))
     head = (
         "Accounts by band",
         "Accounts",
@@ -97,26 +107,29 @@ def _lists(rows: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
         (k.title, len(own[k.flag]), own[k.flag]["value"].sum(), k.value or business.money, k.about)
         for k in business.lists
     ]
-    head = ("Lists", "Accounts", f"Money{unit}", "which is", "What the list holds")
+    head = ("Lists", "Accounts", f"Money{unit}", "Money is", "Who is on the list")
     return _Block(head, ("text", "whole", "money", "text", "text"), made)
 
 
 def _legend(run: Mapping[str, Any]) -> _Block:
+    sheets = [list_columns(kind, run) for kind in business_of(run).lists]
     meanings: dict[str, str] = {}
-    for kind in business_of(run).lists:
-        for column in list_columns(kind, run):
-            meanings.setdefault(column.title, column.meaning)
+    for column in (c for columns in [*sheets, week_columns(run)] for c in columns):
+        meanings.setdefault(column.title, column.meaning)
     return _Block(("Column", "Meaning"), ("text", "text"), list(meanings.items()))
 
 
-def _terms(run: Mapping[str, Any]) -> _Block:
+def _terms(run: Mapping[str, Any], *, for_csm: bool) -> _Block:
     clv = run["clv"]
     rows = [
         ("Lifetime value: horizon", f"{clv['horizon_months']} months"),
         ("Lifetime value: margin", wording.percent(clv["margin"])),
         ("Lifetime value: discount rate", f"{wording.percent(clv['discount_rate'])} a year"),
         ("Currency", clv["currency"]),
-        ("Model version", wording.text_of(run["model_version"])),
-        ("Configuration", wording.text_of(run["config_hash"])),
     ]
+    if not for_csm:
+        rows += [
+            ("Model version", wording.text_of(run["model_version"])),
+            ("Configuration", wording.text_of(run["config_hash"])),
+        ]
     return _Block(("Terms of this run", ""), ("text", "text"), rows)
