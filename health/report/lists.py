@@ -331,7 +331,9 @@ def _week(week: pd.DataFrame, scores: pd.DataFrame, context: _Context) -> list[W
     own = scores[columns].drop_duplicates("account_id")
     rows = week[week["account_id"].isin(list(context.accounts))]
     rows = rows.merge(own, on="account_id", how="left")
-    by_rank = rows["csm"].nunique(dropna=False) == 1 or rows["value"].isna().any()
+    # Without a probability, accounts at risk have no value to order by.
+    no_value = rows.loc[rows["main_action"] == "at_risk", "value"].isna().any()
+    by_rank = rows["csm"].nunique(dropna=False) == 1 or no_value
     keys, up = (["rank", "csm"], True) if by_rank else (["value", "account_id"], [False, True])
     ordered = rows.sort_values(keys, ascending=up, na_position="last", kind="stable")
     return [_week_row(row, context) for row in ordered.to_dict("records")]

@@ -131,7 +131,7 @@ def _phone_labels(business: Business) -> str:
         for place, title in enumerate(titles, 1)
         if place > 1
     ]
-    return "@media screen and (max-width:960px){" + "".join(rules) + "}\n"
+    return "@media screen and (max-width:1060px){" + "".join(rules) + "}\n"
 
 
 def column_titles(kind: ListKind, business: Business) -> list[str]:

@@ -101,7 +101,7 @@ def week_columns(run: Mapping[str, Any]) -> list[Column]:
         Column("Lists", "lists", "wrapped", 18, "All lists that the account is on."),
         Column("Due", "due", "date", 12, "Last day, renewal date, or the end of the week."),
         Column("Value" + unit, "value", "money", 13, "Money at stake in a year; see Value is."),
-        Column("Value is", "value_is", "text", 15, "A year of MRR, an expected loss or gain."),
+        Column("Value is", "value_is", "text", 15, f"Expected loss or gain, or {business.a_year}."),
         Column("Chance", "probability", "share", 9, chance),
         Column("Usual", "base_rate", "share", 9, "The rate of similar accounts."),
         Column(business.money + unit, "mrr", "money", 11, business.money_means),

@@ -141,20 +141,25 @@ def test_nothing_for_people_speaks_of_contracts(acme: Path) -> None:
     assert not re.search(r"MRR|NRR|Renewal|Upsell|Chance of leaving", html)
     (packed,) = re.findall(r'id="details">([^<]*)<', html)
     details = json.loads(gzip.decompress(b64decode(packed)))
-    assert "Orders ahead" in details["facts"] and details["accounts"]
+    assert "Expected orders" in details["facts"] and details["accounts"]
     assert "MRR" not in json.dumps(details)
     book = openpyxl.load_workbook(_run(acme) / "flags.xlsx")
-    assert book.sheetnames == ["Summary", "At risk", "Advocates", "Silent"]
+    assert book.sheetnames == [
+        *("Summary", "My week", "At risk", "Advocates", "Silent", "All accounts")
+    ]
     cells = [str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row]
     assert "Monthly orders (EUR)" in cells
     assert not [cell for cell in cells if "MRR" in cell]
+    forecast = (_run(acme) / "forecast.html").read_text(encoding="utf-8")
+    assert "Customers by their chance of having left" in forecast
+    assert not re.search(r"\bARR\b|MRR|Renewal|Upsell", forecast)
 
 
 def test_explain_and_list_speak_of_orders(acme: Path) -> None:
     flags = pd.read_parquet(_run(acme) / "flags.parquet")
     result = call_health("explain", acme, flags["account_id"].iloc[0])
     assert result.code == 0, result.err
-    assert "Has left already" in result.out and "orders expected" in result.out
+    assert "Chance of having left" in result.out and "orders expected" in result.out
     assert "Their orders raises it" in result.out and "MRR" not in result.out
     listed = call_health("list", acme, "--flag", "silent")
     assert listed.code == 0, listed.err
