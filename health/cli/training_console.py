@@ -116,7 +116,7 @@ def evaluation_line(evaluation: dict[str, Any]) -> str:
     if oracle:
         own = evaluation["auc_beside_oracle"]
         parts.append(
-            f"the best possible AUC is {oracle:.3f}: "
+            f"an oracle that knows the true chances has {oracle:.3f}: "
             f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
         )
     if evaluation.get("purchases"):
