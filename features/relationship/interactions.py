@@ -18,7 +18,7 @@ from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.table_columns import DAY_US, Mask, moment, some
 
 QUARTER, MONTH = 90, 28
-_SPOKEN = ("call", "meeting")
+_CONVERSATIONS = ("call", "meeting")
 _NONE = "no conversation is recorded"
 
 
@@ -85,13 +85,13 @@ class Conversations:
     ----------
     rows : AccountRows
         occurred_at, kind, direction and contact_id.
-    is_spoken, is_in, is_out, is_heard, is_email_out : array of bool
-        A call or a meeting; begun by the customer, or by the company; heard from the customer;
+    is_conversation, is_in, is_out, is_heard, is_email_out : array of bool
+        A call or a meeting; started by the customer, or by the company; heard from the customer;
         an email to the customer.
     """
 
     rows: AccountRows
-    is_spoken: Mask
+    is_conversation: Mask
     is_in: Mask
     is_out: Mask
     is_heard: Mask
@@ -107,15 +107,15 @@ def conversations(tables: Tables, accounts: pd.Index[str]) -> Conversations:
         dated_by="occurred_at",
         optional={"kind": "text", "direction": "text", "contact_id": "text"},
     )
-    spoken = rows.columns.is_text("kind", lambda text: text in _SPOKEN)
+    conversation = rows.columns.is_text("kind", lambda text: text in _CONVERSATIONS)
     inbound = rows.columns.is_text("direction", lambda text: text == "in")
     outbound = rows.columns.is_text("direction", lambda text: text == "out")
     return Conversations(
         rows,
-        is_spoken=spoken,
+        is_conversation=conversation,
         is_in=inbound,
         is_out=outbound,
-        is_heard=spoken | inbound,
+        is_heard=conversation | inbound,
         is_email_out=outbound & rows.columns.is_text("kind", lambda text: text == "email"),
     )
 
@@ -147,7 +147,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
         inbound, outbound = rows.count(lately & talk.is_in), rows.count(lately & talk.is_out)
         return {
             "interactions_days_since": np.ceil((at - heard) / DAY_US) - 1,
-            "interactions_meetings_90d": where(ever, rows.count(lately & talk.is_spoken)),
+            "interactions_meetings_90d": where(ever, rows.count(lately & talk.is_conversation)),
             "interactions_unanswered_emails_28d": where(
                 ever & has_direction, rows.count(unanswered)
             ),

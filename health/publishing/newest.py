@@ -44,7 +44,7 @@ def publish_newest(config: Config, *, at: datetime) -> Publication:
     settings = config.publish
     if settings is None:
         raise HealthError(
-            "nothing says where to publish to",
+            "no database to publish to is configured",
             where=str(config.file),
             fix='add [publish] with url = "$WAREHOUSE_URL"',
         )

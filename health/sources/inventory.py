@@ -20,7 +20,7 @@ _KINDS = {
     ".csv": _CSV, ".tsv": _CSV, ".txt": _CSV,
     **dict.fromkeys(JSON_ENDINGS, _JSON),
 }  # fmt: skip
-#: What tells parts of one table from another table: numbers, dates and "part".
+#: What distinguishes the parts of one table: numbers, dates and "part".
 _PART = re.compile(r"(?:part|chunk|export)?[-_.]*\d[\d\-_T:Z.]*|(?<=[-_.])(?:part|chunk)$", re.I)
 
 

@@ -1,4 +1,4 @@
-"""Vendors' layouts: the tables and columns that a recipe reads, as files beside the SQL."""
+"""Vendors' layouts: the tables and columns that a recipe reads, as files next to the SQL."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Layout:
     tables : tuple of LayoutTable
         Those that its recipes read.
     exclude_events : tuple of str
-        Events left out unless the configuration says otherwise.
+        Events left out by default.
     """
 
     preset: str

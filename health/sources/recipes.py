@@ -15,7 +15,7 @@ from health.sources.inventory import FoundTable
 from health.sources.layouts import Layout, common_recipe
 from health.sources.staging import options_sql, refuse_bad_values, staged
 
-#: Mail providers: an address of theirs says nothing about whom its owner works for.
+#: Mail providers: an address of theirs does not show whom its owner works for.
 FREE_DOMAINS = (
     "aol.com", "fastmail.com", "free.fr", "gmail.com", "gmx.com", "gmx.de", "gmx.net",
     "googlemail.com", "hey.com", "hotmail.com", "hotmail.co.uk", "icloud.com", "laposte.net",

@@ -1,5 +1,5 @@
 -- One row per item and month that was billed. The package leaves amounts in the smallest unit
--- unless stripe__convert_values is on: the option amounts_in says which.
+-- unless stripe__convert_values is on: set the option amounts_in accordingly.
 SELECT
     c.account_id,
     m.subscription_id,
