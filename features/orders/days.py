@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import narwhals as nw
@@ -10,8 +11,10 @@ import pandas as pd
 
 from features.orders.intervals import HABIT_DAYS, Intervals
 from features.tables.opened import Tables
+from features.tables.point_in_time import Frame
 from features.windows.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number, earliest
 from features.windows.observation_dates import ByAccount
+from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import TableColumns, load_columns
 
 #: Windows of what was ordered lately.
@@ -20,28 +23,66 @@ WINDOWS = (90, 365)
 QUARTER, FOUR_QUARTERS = 90, 360
 
 
-class OrderDays:
-    """The orders of a company, looked at as of one date after another.
+class Orders:
+    """The orders of a company, as of one date after another.
 
-    What was given back, a row with an amount below zero, is no order.
+    A return, a row with an amount below zero, is no order, and neither is an order that was
+    returned in full. Returns change past orders, so the orders of accounts with a return are put
+    together for each date.
 
     Parameters
     ----------
     tables : Tables
         Needs orders.
-    spine : pd.DataFrame
+    observations : pd.DataFrame
         Needs as_of.
     accounts : pd.Index
-        The spine's accounts.
+        The accounts of the observations.
     """
 
     def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
-        rows = _loaded(tables, observations, accounts)
-        is_order = rows["amount"] >= 0
+        last = observations["as_of"].max().to_pydatetime()
+        rows = tables["orders"].filter(nw.col("ordered_at") < last)
+        whole, returning = returning_rows(tables, rows)
+        place = accounts.get_indexer(pd.Index(returning["account_id"]))
+        self._returning = returning.assign(place=place)[place >= 0]
+        self._returns = np.zeros(len(accounts), dtype=bool)
+        self._returns[self._returning["place"]] = True
+        dates = [day_number(date) for date in observations["as_of"].unique()]
         self._count = len(accounts)
+        self._whole = OrderDays(_loaded(tables, whole, observations, accounts), self._count, dates)
+
+    def as_of(self, day: pd.Timestamp) -> ByAccount:
+        """Return what every account ordered, as of a date; see `OrderDays.as_of`."""
+        out = self._whole.as_of(day)
+        if not self._returns.any():
+            return out
+        kept = kept_orders(self._returning, day)
+        at = kept["ordered_at"].to_numpy().astype("datetime64[D]").astype(np.int64)
+        columns = {"day": at, "amount": kept["amount"].to_numpy(dtype=float)}
+        rows = TableColumns(kept["place"].to_numpy(dtype=np.int64), self._count, columns, {})
+        own = OrderDays(rows, self._count, [day_number(day)]).as_of(day)
+        return {name: np.where(self._returns, own[name], out[name]) for name in out}
+
+
+class OrderDays:
+    """Orders in order of day, as of one date after another.
+
+    Parameters
+    ----------
+    rows : TableColumns
+        account, day, amount, and known where rows arrived late.
+    accounts : int
+        How many accounts there are.
+    dates : sequence of int
+        The dates, as days from 1970.
+    """
+
+    def __init__(self, rows: TableColumns, accounts: int, dates: Sequence[int]) -> None:
+        is_order = rows["amount"] >= 0
+        self._count = accounts
         self._orders, self._given_back = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
         self._first_day = earliest(self._orders.account, self._count, self._orders.day)
-        dates = [day_number(date) for date in observations["as_of"].unique()]
         self._intervals = Intervals(self._orders, self._count, dates)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
@@ -95,7 +136,9 @@ class OrderDays:
         return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")
 
 
-def _loaded(tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> TableColumns:
+def _loaded(
+    tables: Tables, orders: Frame, observations: pd.DataFrame, accounts: pd.Index[str]
+) -> TableColumns:
     """Return the orders that any date sees: each is brought in once.
 
     Returns
@@ -109,7 +152,7 @@ def _loaded(tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str])
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
     )
     at, known_at = nw.col("ordered_at"), nw.col("known_at")
-    rows, keys = tables["orders"].filter(at < last), ["account_id"]
+    rows, keys = orders.filter(at < last), ["account_id"]
     if tables.has("orders", "known_at"):
         rows = rows.filter(known_at.is_null() | (known_at < last))
         # What was known before every date is seen on all of them.

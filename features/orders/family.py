@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from features.definitions.feature import Feature, Unit
-from features.orders.days import FOUR_QUARTERS, QUARTER, WINDOWS, OrderDays
+from features.orders.days import FOUR_QUARTERS, QUARTER, WINDOWS, Orders
 from features.orders.intervals import HABIT_DAYS
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
+from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import some
 
 #: A habit is told by so many intervals at least.
@@ -127,7 +128,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     """
     if not tables.has("orders"):
         return lambda _: {}
-    days = OrderDays(tables, dates.observations, dates.accounts)
+    days = Orders(tables, dates.observations, dates.accounts)
     return dates.ahead(lambda date: _values(date, date.broadcast(days.as_of(date.as_of))))
 
 
@@ -152,17 +153,25 @@ def _values(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]
 
 
 def orders_by_day(tables: Tables, as_of: datetime) -> pd.DataFrame:
-    """Return what each account ordered, and gave back, on each day, as known before a date.
+    """Return what each account ordered, and returned, on each day, as known before a date.
+
+    An order that was returned in full is left out, together with its returns.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, 3)
-        account_id, ordered_at (the day) and amount, by account and day; what was given back on a
-        day (amounts below zero) is a row of its own.
+        account_id, ordered_at (the day) and amount, by account and day; what was returned on a day
+        of orders that were kept in part (amounts below zero) is a row of its own.
     """
-    rows = known_rows(tables, "orders", as_of).with_columns(
+    rows = known_rows(tables, "orders", as_of)
+    whole, returning = returning_rows(tables, rows)
+    keys = ["account_id", "ordered_at", "given_back"]
+    days = whole.with_columns(
         ordered_at=nw.col("ordered_at").dt.truncate("1d"), given_back=nw.col("amount") < 0
     )
-    keys = ["account_id", "ordered_at", "given_back"]
-    days = collect(rows.group_by(*keys).agg(nw.col("amount").sum()))
-    return days.sort_values(keys, ignore_index=True).drop(columns="given_back")
+    plain = collect(days.group_by(*keys).agg(nw.col("amount").sum()))
+    kept = kept_orders(returning)
+    kept = kept.assign(ordered_at=kept["ordered_at"].dt.floor("D"), given_back=kept["amount"] < 0)
+    netted = kept.groupby(keys, as_index=False)["amount"].sum()
+    both = pd.concat([part for part in (plain, netted) if len(part)] or [plain])
+    return both.sort_values(keys, ignore_index=True)[["account_id", "ordered_at", "amount"]]

@@ -15,6 +15,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import Frame
 from features.windows.contracts import GRACE_DAYS, load_contracts
 from features.windows.day_rows import Codes
+from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import (
     NEVER,
     Mask,
@@ -106,14 +107,19 @@ def _ordering(tables: Tables, names: pa.StringArray, active_order_days: int) -> 
     """Return which of the named accounts ordered within so many days before a date."""
     known = ("known_at",) if tables.has("orders", "known_at") else ()
     day = nw.col("ordered_at").dt.truncate("1d").alias("ordered_at")
-    days = _collected(tables["orders"].select("account_id", day, *known).unique())
+    whole, returning = returning_rows(tables, tables["orders"])
+    days = _collected(whole.select("account_id", day, *known).unique())
     account, times = places_of(days["account_id"], names), _times(days)
     ordered, known_from = times["ordered_at"], seen_from(times, "ordered_at")
 
     def pays_on(day: pd.Timestamp) -> Mask:
         as_of = moment(day)
         active = (known_from < as_of) & (ordered >= days_before(as_of, active_order_days))
-        return _marked(account[active], len(names))
+        kept = kept_orders(returning, day)
+        since = day - timedelta(days=active_order_days)
+        bought = (kept["amount"] >= 0) & (kept["ordered_at"].dt.floor("D") >= since)
+        own = places_of(pa.array(kept.loc[bought, "account_id"], pa.string()), names)
+        return _marked(np.concatenate([account[active], own]), len(names))
 
     return pays_on
 

@@ -10,9 +10,36 @@ from tests.features.company import Row
 from tests.features.oracle import Then, Value, oracle
 
 
+def _rows(then: Then, account: str) -> list[Row]:
+    """Return orders and returns without orders that were returned in full, and their returns."""
+    rows = [dict(r) for r in then.of("orders", account)]
+    parts: list[tuple[int, int, float]] = []
+    left = {}
+    for i, row in sorted(enumerate(rows), key=lambda p: (p[1]["ordered_at"], p[1]["amount"] < 0)):
+        if row["amount"] >= 0:
+            left[i] = row["amount"]
+            continue
+        rest = -row["amount"]
+        while rest > 0.005 and (before := [k for k in left if left[k] > 0.005]):
+            same = [k for k in before if abs(left[k] - rest) <= 0.005]
+            enough = [k for k in before if left[k] >= rest]
+            chosen = (same or enough or before)[-1]
+            part = min(left[chosen], rest)
+            left[chosen] -= part
+            rest -= part
+            parts.append((i, chosen, part))
+    gone = {k for k in left if rows[k]["amount"] > 0.005 and left[k] <= 0.005}
+    for i, k, part in parts:
+        if k in gone:
+            rows[i]["amount"] += part
+            if rows[i]["amount"] > -0.005:
+                gone.add(i)
+    return [row for i, row in enumerate(rows) if i not in gone]
+
+
 def _orders(then: Then, account: str) -> list[Row]:
     """Return the orders without what was given back."""
-    return [r for r in then.of("orders", account) if r["amount"] >= 0]
+    return [r for r in _rows(then, account) if r["amount"] >= 0]
 
 
 def _amounts(then: Then, rows: list[Row], days: float, until: float = 0) -> list[float]:
@@ -33,7 +60,7 @@ def _windowed(window: int) -> None:
 
     @oracle(f"orders_amount_{window}d")
     def amount(then: Then, account: str) -> Value:
-        both = then.of("orders", account)
+        both = _rows(then, account)
         return sum(_amounts(then, both, window)) if _orders(then, account) else None
 
 
@@ -54,7 +81,7 @@ def _begun(then: Then, account: str) -> float:
 
 @oracle("orders_amount_change_90d")
 def amount_change(then: Then, account: str) -> Value:
-    both = then.of("orders", account) if _orders(then, account) else []
+    both = _rows(then, account) if _orders(then, account) else []
     now, before = sum(_amounts(then, both, 90)), sum(_amounts(then, both, 360, 90))
     # A usual quarter is told by the days on which the account, and any records, were there.
     age = max(then.days_since(then.created[account]), _begun(then, account))

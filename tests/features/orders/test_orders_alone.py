@@ -52,16 +52,16 @@ def test_features_are_made_from_orders_and_what_hangs_on_contracts_is_null() -> 
 
 def test_what_is_given_back_is_no_order() -> None:
     rows = _shop(*(_order("a", day, amount=100.0) for day in (40, 30, 20)))
-    rows["orders"].append(_order("a", 1, amount=-100.0))
-    rows["orders"] += [_order("b", 200), _order("b", 2, amount=-10.0), _order("a", 500)]
-    rows["orders"].append(_order("c", 2, amount=-10.0))
+    rows["orders"].append(_order("a", 1, amount=-90.0))
+    rows["orders"] += [_order("b", 200), _order("b", 2, amount=-4.0), _order("a", 500)]
+    rows["orders"].append(_order("c", 2, amount=-4.0))
     built = build_features(open_tables(rows), [DAY]).set_index("account_id")
     result = built.filter(like="orders_").rename(columns=lambda name: name.removeprefix("orders_"))
     assert result.loc["a", ["recency_days", "count_90d", "count_365d"]].tolist() == [19, 3, 3]
-    assert result.loc["a", ["amount_90d", "mean_amount_365d"]].tolist() == [200, 100]
+    assert result.loc["a", ["amount_90d", "mean_amount_365d"]].tolist() == [210, 100]
     assert result.loc["a", "interval_days_median"] == 10
-    assert result.loc["b", ["recency_days", "count_90d", "amount_90d"]].tolist() == [199, 0, -10]
-    assert result.loc["b", "amount_change_90d"] == pytest.approx(-10 / (10 / 3) - 1)
+    assert result.loc["b", ["recency_days", "count_90d", "amount_90d"]].tolist() == [199, 0, -4]
+    assert result.loc["b", "amount_change_90d"] == pytest.approx(-4 / (10 / 3) - 1)
     assert result.loc["c"].isna().all()
 
 
@@ -81,7 +81,7 @@ def test_days_before_the_records_began_are_not_without_orders(first: float, quar
 def test_orders_before_every_window_and_at_its_edge() -> None:
     days = {"a": (900, 800), "b": (737, 717, 707), "c": (738, 717, 707)}
     rows = _shop(*(_order(account, day) for account, those in days.items() for day in those))
-    rows["orders"] += [_order("a", 760, amount=-10.0), _order("a", 1, known_at=ago(7))]
+    rows["orders"] += [_order("a", 760, amount=-4.0), _order("a", 1, known_at=ago(7))]
     rows["orders"].append(_order("a", 40, known_at=ago(7)))
     rows["subscriptions"] = [
         {"account_id": a, "product": "core", "started_at": ago(800), "mrr": 1.0} for a in "abc"

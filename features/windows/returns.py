@@ -1,0 +1,136 @@
+"""Orders that were returned in full: they are no purchase, whichever way they were returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import Frame, collect
+
+#: Less than this is rounding, not money.
+_DUST = 0.005
+
+
+@dataclass
+class _Order:
+    """An order and what is left of it."""
+
+    row: int
+    product: object
+    amount: float
+    left: float
+
+
+def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
+    """Divide orders into those of accounts that never returned anything, and all others.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs orders.
+    rows : narwhals.LazyFrame
+        Rows of orders.
+
+    Returns
+    -------
+    narwhals.LazyFrame
+        The rows of accounts without a return.
+    pd.DataFrame
+        The rows of accounts with one: account_id, ordered_at, amount, product, and known_at where
+        the table has it.
+    """
+    returning = rows.filter(nw.col("amount") < 0).select("account_id").unique()
+    known = [nw.col("known_at")] if tables.has("orders", "known_at") else []
+    has_product = tables.has("orders", "product")
+    product = nw.col("product") if has_product else nw.lit(None, nw.String).alias("product")
+    own = rows.join(returning, on="account_id", how="semi")
+    frame = collect(own.select("account_id", "ordered_at", "amount", product, *known))
+    return rows.join(returning, on="account_id", how="anti"), frame
+
+
+def kept_orders(rows: pd.DataFrame, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
+    """Return the rows known before a date (by default all), net of orders returned in full."""
+    if as_of is not None:
+        known = rows["ordered_at"] < as_of
+        if "known_at" in rows:
+            known &= ~(rows["known_at"] >= as_of)
+        rows = rows[known]
+    return rows.assign(amount=net_returns(rows)).dropna(subset=["amount"])
+
+
+def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return what is left of each row after returns were set off against the orders before them.
+
+    A return is a row with an amount below zero. It is set off against the orders that came
+    before it (or at the same time): the latest order of the same amount, or else the latest one
+    of which as much is left, or else the latest ones with something left; where it names a
+    product, orders of this product only. So an order may be returned at once, in parts, or
+    together with others.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        account_id, ordered_at, amount and product (None where it is not recorded) of some accounts,
+        as known on one date.
+
+    Returns
+    -------
+    array of float, shape = (n_rows,)
+        The amount of each row; NaN for an order that was returned in full and for the returns of
+        it. A return that no order explains stays as it is.
+
+    Examples
+    --------
+    >>> days = ["2026-04-01", "2026-04-03", "2026-04-05", "2026-04-06"]
+    >>> rows = pd.DataFrame({"account_id": "a", "ordered_at": days, "product": None})
+    >>> net_returns(rows.assign(amount=[100.0, 30.0, -60.0, -40.0]))
+    array([nan, 30., nan, nan])
+    """
+    amounts = rows["amount"].to_numpy(dtype=float)
+    net = amounts.copy()
+    # At one moment, orders come before returns.
+    order = np.lexsort((amounts < 0, rows["ordered_at"].to_numpy()))
+    accounts = pd.factorize(rows["account_id"])[0]
+    products = rows["product"].to_numpy(dtype=object)
+    orders: dict[int, list[_Order]] = {}
+    shares: list[tuple[int, _Order, float]] = []
+    for row in order.tolist():
+        own = orders.setdefault(accounts[row], [])
+        if amounts[row] >= 0:
+            own.append(_Order(row, products[row], amounts[row], amounts[row]))
+        else:
+            shares += _set_off(own, row, products[row], -amounts[row])
+    for row, returned, amount in shares:
+        if returned.left <= _DUST:
+            net[returned.row] = np.nan
+            net[row] += amount
+    is_return = amounts < 0
+    net[is_return & (net > -_DUST)] = np.nan
+    return net
+
+
+def _set_off(
+    orders: list[_Order], row: int, product: object, amount: float
+) -> list[tuple[int, _Order, float]]:
+    """Set a return off against orders; return its row, the orders and the amounts."""
+    open_orders = [
+        order
+        for order in reversed(orders)
+        if order.left > _DUST and (not isinstance(product, str) or order.product == product)
+    ]
+    # Stable: among equals the latest one stays first.
+    open_orders.sort(key=lambda order: (abs(order.left - amount) > _DUST, order.left < amount))
+    found = []
+    for order in open_orders:
+        if amount <= _DUST:
+            break
+        part = min(order.left, amount)
+        order.left -= part
+        amount -= part
+        found.append((row, order, part))
+    return found
