@@ -24,13 +24,23 @@ def load_champion(config: Config) -> registry.Version:
     name = registry.champion(config.models_dir)
     if name is not None:
         return open_version(config, name)
-    waiting = [version.name for version in registry.list_versions(config.models_dir)]
+    waiting = registry.list_versions(config.models_dir)
     if waiting:
+        newest = waiting[-1]
+        promote = f"`health models {config.file} promote {newest.name}"
+        stops = [f"{leak['feature']}: {leak['why']}" for leak in newest.manifest.get("leaks", [])]
+        if stops:
+            raise HealthError(
+                f"the newest model version, {newest.name}, was not promoted\n"
+                + "\n".join(f"  {stop}" for stop in stops),
+                where=str(config.models_dir),
+                fix=f"correct what is named and train again; or, where it is right, {promote} "
+                '--force --reason "…"`',
+            )
         raise HealthError(
             "no model version has been promoted yet",
             where=str(config.models_dir),
-            fix=f"`health models {config.file}` lists them; promote one, e.g. "
-            f"`health models {config.file} promote {waiting[-1]}`",
+            fix=f"`health models {config.file}` lists them; promote one, e.g. {promote}`",
         )
     raise HealthError(
         "no model has been trained yet",

@@ -11,6 +11,8 @@ from features.errors import HealthError
 from health.business.company import open_company
 from health.reasons.reasons import contribution_sums
 from health.settings.config import load_config
+from health.training.champion import load_champion
+from health.training.registry import save_version
 from health.training.rows import build_training_set
 
 
@@ -41,3 +43,16 @@ def test_accounts_created_after_every_training_date_are_named(tmp_path: Path) ->
     loaded = load_config(config)
     with pytest.raises(HealthError, match=r"created_at, and 5 accounts were created from 2026-05"):
         build_training_set(open_company(loaded).opened.tables, loaded)
+
+
+def test_scoring_names_what_kept_the_newest_version_from_being_promoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "health.toml"
+    config.write_text('[tables.accounts]\npath = "a.csv"\n[tables.orders]\npath = "o.csv"\n')
+    leak = {"feature": "days_to_renewal", "why": "alone reaches an AUC of 0.985 on churn"}
+    save_version(tmp_path / "models", {}, {"leaks": [leak]}, until="2026-06-01")
+    with pytest.raises(HealthError, match="was not promoted") as caught:
+        load_champion(load_config(config))
+    assert "days_to_renewal: alone reaches an AUC of 0.985" in caught.value.what
+    assert "--force --reason" in caught.value.fix
