@@ -101,10 +101,11 @@ def may_need_mending_sql(name: str, *, is_identifier: bool) -> str:
     few texts need that. Whatever is below "!" is empty or begins with a blank.
     """
     first = f"{name} < '!' OR {name} >= chr(160)"
-    last = ", ".join([*map(literal, BLANKS), *(["'0'"] if is_identifier else [])])
+    last = ", ".join(map(literal, BLANKS))
     words = ", ".join(map(literal, NULL_WORDS))
     word = f"strlen({name}) <= {_LONGEST_WORD} AND lower({name}) IN ({words})"
-    return f"({first} OR {name}[-1] IN ({last}) OR ({word}))"
+    point = f" OR ({name}[-1] = '0' AND contains({name}, '.'))" if is_identifier else ""
+    return f"({first} OR {name}[-1] IN ({last}) OR ({word}){point})"
 
 
 def as_text_sql(column: Column, source_type: str) -> str:
