@@ -26,6 +26,7 @@ from health.business.company import (
 from health.business.kinds import lives_by, require_same_business
 from health.business.reconciliation import reconcile
 from health.flags.actions import read_actions
+from health.report.account_tables import account_tables
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
 from health.report.forecast_page import render_forecast
@@ -190,7 +191,10 @@ class _Batch:
         if not all(gate.passed for gate in found.gates):
             folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
             raise refusal(found.gates, folder)
-        looked = {"drift": found.drift, "monitor": monitored.table}
+        of_accounts = account_tables(
+            tables, day, scored.scores["account_id"], currency=config.currency
+        )
+        looked = {"drift": found.drift, "monitor": monitored.table, **of_accounts}
 
         def write(folder: Path) -> None:
             for part in scratch.glob("*.parquet"):

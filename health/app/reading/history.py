@@ -13,7 +13,8 @@ from health.reasons.reasons import BASELINE
 #: Days of history that an account's page shows.
 YEAR = 365
 #: Tables that a run of an older release, or of a company without that data, does not have.
-CONTRACTS, CONTACTS, EVENTS, ACTIVITY = "contracts", "contacts", "events", "activity"
+CONTRACTS, CONTACTS, EVENTS = "contracts", "contacts", "events"
+FEATURES, WEEKLY_USE = "features", "usage_events_7d"
 _MOST_EVENTS = 400
 
 
@@ -58,34 +59,39 @@ def year_of(runs: Runs, run: Run, account_id: str) -> list[Point]:
 
     Only the rows of this account are read; a run that cannot be read is left out.
     """
-    first = run.as_of - timedelta(days=YEAR)
-    chosen = [p for p in runs.published() if first < p.as_of <= run.as_of]
-    sources = [p for p in chosen if (p.folder / "scores.parquet").is_file()]
-    if not sources:
-        return []
-    files = ", ".join(
-        "'" + str(p.folder / "scores.parquet").replace("'", "''") + "'" for p in sources
-    )
-    rows = run.query(
-        f"""
-        SELECT as_of, health_score, churn_probability
-        FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)
-        WHERE account_id = ? ORDER BY as_of
-        """,
-        [account_id],
-    )
+    rows = _of_year(runs, run, "scores", "as_of, health_score, churn_probability", account_id)
     return [
         Point(row["as_of"].date(), row["health_score"], row["churn_probability"], None)
         for row in rows
     ]
 
 
-def usage_of(run: Run, account_id: str) -> list[Point]:
-    """Return events a week for a year, oldest first; empty where the run has no such table."""
-    if not run.has(ACTIVITY):
+def _of_year(
+    runs: Runs, run: Run, table: str, columns: str, account_id: str
+) -> list[dict[str, Any]]:
+    first = run.as_of - timedelta(days=YEAR)
+    chosen = [
+        other
+        for published in runs.published()
+        if first < published.as_of <= run.as_of and (other := runs.open(published)).has(table)
+    ]
+    wanted = {name.strip(' "') for name in columns.split(",")}
+    sources = [other.source(table) for other in chosen if wanted <= other.columns(table)]
+    if not sources:
         return []
-    rows = run.rows(ACTIVITY, ["week", "events"], "account_id = ?", [account_id], order="week")
-    return [Point(_day(row["week"]), None, None, row["events"]) for row in rows]
+    # One statement for all runs; of each only the rows of this account are read.
+    parts = [f"SELECT {columns} FROM {source} WHERE account_id = ?" for source in sources]
+    return run.query(f"{' UNION ALL '.join(parts)} ORDER BY as_of", [account_id] * len(parts))
+
+
+def usage_of(runs: Runs, run: Run, account_id: str) -> list[Point]:
+    """Return the events of the week before each run of the year; empty where none is recorded."""
+    rows = _of_year(runs, run, FEATURES, f'as_of, "{WEEKLY_USE}"', account_id)
+    return [
+        Point(row["as_of"].date(), None, None, row[WEEKLY_USE])
+        for row in rows
+        if row[WEEKLY_USE] is not None
+    ]
 
 
 def reasons_of(run: Run, account_id: str, output: str) -> list[Reason]:
@@ -148,7 +154,7 @@ def contacts_of(run: Run, account_id: str) -> list[dict[str, Any]]:
 def events_of(run: Run, account_id: str) -> list[dict[str, Any]]:
     """Return tickets, answers and changes of contract of a year, newest first."""
     columns = ["at", "kind", "title", "text", "is_open"]
-    return _optional(run, EVENTS, columns, account_id, "at DESC, kind, title")[:_MOST_EVENTS]
+    return _optional(run, EVENTS, columns, account_id, '"at" DESC, kind, title')[:_MOST_EVENTS]
 
 
 def _optional(
@@ -157,7 +163,3 @@ def _optional(
     if not run.has(table):
         return []
     return run.rows(table, columns, "account_id = ?", [account_id], order=order)
-
-
-def _day(value: datetime | date) -> date:
-    return value.date() if isinstance(value, datetime) else value

@@ -200,7 +200,7 @@ class Run:
     def source(self, table: str) -> str:
         """Return a table's file as SQL."""
         path = str(self.published.folder / f"{table}.parquet").replace("'", "''")
-        return f"read_parquet('{path}')"
+        return f"read_parquet('{path}', hive_partitioning = false)"
 
 
 def json_list(text: Any) -> list[str]:

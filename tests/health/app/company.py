@@ -23,7 +23,7 @@ from health.app.routes import site
 from health.app.web import App
 from health.settings.app import AppConfig
 from health.settings.config import Config
-from tests.health.sample_run import AS_OF, PRODUCTS, sample_run
+from tests.health.sample_run import AS_OF, HOSTILE, PRODUCTS, sample_run
 
 NOW = datetime(2026, 11, 2, 8, 0)
 PASSWORD = "correct horse battery"
@@ -137,8 +137,30 @@ def _write_run(
         sample.reasons.to_parquet(folder / "reasons.parquet", index=False)
         sample.changes.to_parquet(folder / "changes.parquet", index=False)
         _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
+        _events(scores).to_parquet(folder / "events.parquet", index=False)
+        _contracts(scores).to_parquet(folder / "contracts.parquet", index=False)
     _features(scores, final=final).to_parquet(folder / "features.parquet", index=False)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+def _events(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return an open ticket, an answer and a notice of each account, with hostile words."""
+    kinds = pd.DataFrame({"kind": ["ticket", "answer", "notice"], "is_open": [True, False, False]})
+    rows = scores[["account_id"]].merge(kinds, "cross")
+    words = pd.Series(HOSTILE)[rows.index.to_numpy() % len(HOSTILE)].to_numpy()
+    return rows.assign(at=AS_OF - pd.Timedelta(days=9), title=words, text=words)
+
+
+def _contracts(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a contract of each account."""
+    return scores[["account_id", "mrr"]].assign(
+        product="<b>Sync</b>",
+        plan=HOSTILE[0],
+        seats=12.0,
+        started_at=AS_OF - pd.Timedelta(days=400),
+        renews_at=AS_OF + pd.Timedelta(days=30),
+        notice_at=pd.Series(pd.NaT, index=scores.index, dtype="datetime64[us]"),
+    )
 
 
 def _features(scores: pd.DataFrame, *, final: bool) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def grouped(runs_dir: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "runs"
     shutil.copytree(runs_dir, copy)
     for file in copy.glob("as_of=*/*.parquet"):
-        if file.stem in {"scores", "reasons", "changes", "whitespace"}:
+        if file.stem in {"scores", "reasons", "changes", "whitespace", "events", "features"}:
             rows = pd.read_parquet(file).sort_values("account_id", kind="stable")
             size = GROUP * max(len(rows) // 200, 1)
             rows.to_parquet(file, index=False, row_group_size=size)
@@ -56,7 +56,7 @@ def spoil(file: Path, *, keep_account: str = "", columns: frozenset[str] = froze
 
 def test_an_account_is_shown_from_its_own_rows_alone(app: Build, grouped: Path) -> None:
     for file in grouped.glob("as_of=*/*.parquet"):
-        if file.stem in {"scores", "reasons", "whitespace"}:
+        if file.stem in {"scores", "reasons", "whitespace", "events", "features"}:
             assert spoil(file, keep_account=OWN) > 0
     client = app(runs=grouped).signed_in("csm")
     for path in (f"/accounts/{OWN}", f"/accounts/{OWN}/brief", f"/api/v1/accounts/{OWN}"):

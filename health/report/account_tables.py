@@ -1,0 +1,248 @@
+"""What an account's page shows of the input tables: its contracts, and a year of events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect, known_rows, running, seen
+from health.presentation import wording
+
+#: Days of events that are published, and the most events of one account.
+YEAR, MOST_EVENTS = 365, 300
+CONTRACT_COLUMNS = (
+    *("account_id", "product", "plan", "seats", "mrr"),
+    *("started_at", "renews_at", "notice_at"),
+)
+EVENT_COLUMNS = ("account_id", "at", "kind", "title", "text", "is_open")
+
+
+def account_tables(
+    tables: Tables, day: datetime, accounts: Collection[str], *, currency: str
+) -> dict[str, pd.DataFrame]:
+    """Return the tables `contracts` and `events` of a run, as known before its date.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    day : datetime
+        The date of the run.
+    accounts : collection of str
+        The scored accounts.
+    currency : str
+        Of the amounts in titles.
+
+    Returns
+    -------
+    dict of str to pd.DataFrame
+        `contracts` with `CONTRACT_COLUMNS` (not where customers order), one row per running row
+        of a subscription; `events` with `EVENT_COLUMNS`, the newest first within an account. Both
+        are sorted by account, so that a page reads the rows of one.
+    """
+    wanted = pd.Index(accounts)
+    found = {"events": _events(tables, day, wanted, currency)}
+    if tables.has("subscriptions"):
+        found["contracts"] = _contracts(tables, day, wanted)
+    return found
+
+
+def _contracts(tables: Tables, day: datetime, accounts: pd.Index[str]) -> pd.DataFrame:
+    rows = running(tables, day).filter(nw.col("mrr") > 0)
+    frame = collect(
+        rows.select(
+            *("account_id", "product", "mrr", "started_at"),
+            _optional(tables, "subscriptions", "plan", nw.String()),
+            _optional(tables, "subscriptions", "seats", nw.Float64()),
+            _optional(tables, "subscriptions", "renews_at", nw.Datetime("us")),
+            _seen_or_null(tables, "subscriptions", "notice_at", day),
+        )
+    )
+    own = frame[frame["account_id"].isin(accounts)]
+    ordered = own.sort_values(["account_id", "product", "started_at", "mrr"], kind="stable")
+    return ordered[list(CONTRACT_COLUMNS)].reset_index(drop=True)
+
+
+def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: str) -> pd.DataFrame:
+    since = day - timedelta(days=YEAR)
+    frames = [
+        _tickets(tables, day, since),
+        _answers(tables, day, since),
+        _contract_changes(tables, day, since, currency),
+        _notices(tables, day, since),
+        _orders(tables, day, since, currency),
+        _interventions(tables, day, since),
+    ]
+    events = pd.concat([f for f in frames if len(f)] or [_nothing()], ignore_index=True)
+    events = events[events["account_id"].isin(accounts)]
+    events["is_open"] = events["is_open"].astype(bool)
+    ordered = events.sort_values(
+        ["account_id", "at", "kind", "title"], ascending=[True, False, True, True], kind="stable"
+    )
+    newest = ordered[ordered.groupby("account_id").cumcount() < MOST_EVENTS]
+    # An open ticket is shown however many events came after it.
+    shown = ordered.loc[newest.index.union(ordered.index[ordered["is_open"]], sort=False)]
+    shown = shown.sort_values(
+        ["account_id", "at", "kind", "title"], ascending=[True, False, True, True], kind="stable"
+    )
+    return shown[list(EVENT_COLUMNS)].reset_index(drop=True)
+
+
+def _tickets(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
+    if not tables.has("tickets"):
+        return _nothing()
+    ends = [c for c in ("solved_at", "closed_at") if tables.has("tickets", c)]
+    rows = known_rows(tables, "tickets", day)
+    frame = collect(
+        rows.select(
+            *("account_id", "ticket_id", "opened_at"),
+            *(seen(column, day) for column in ends),
+            _optional(tables, "tickets", "priority", nw.String()),
+            _optional(tables, "tickets", "subject", nw.String()),
+        )
+    )
+    ended = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
+    for column in ends:
+        ended = ended.fillna(frame[column])
+    is_open = ended.isna() if ends else pd.Series(False, index=frame.index)
+    priority = frame["priority"].fillna("").str.lower()
+    title = "Ticket " + frame["ticket_id"] + priority.where(priority == "", " (" + priority + ")")
+    days = (ended - frame["opened_at"]).dt.total_seconds() / 86_400
+    took = days.map(_solved, na_action="ignore")
+    if ends:
+        title += took.where(~is_open, ", still open")
+    made = _made(frame, "opened_at", "ticket", title, frame["subject"], is_open)
+    return made[(frame["opened_at"] >= since) | is_open]
+
+
+def _solved(days: float) -> str:
+    return f", solved after {wording.span(days) if days >= 1 else 'hours'}"
+
+
+def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
+    if not tables.has("surveys"):
+        return _nothing()
+    answered = (nw.col("answered_at") < day) & (nw.col("answered_at") >= since)
+    rows = tables["surveys"].filter(answered)
+    if tables.has("surveys", "known_at"):
+        rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < day))
+    frame = collect(
+        rows.select(
+            *("account_id", "kind", "answered_at"),
+            _optional(tables, "surveys", "score", nw.Float64()),
+            _optional(tables, "surveys", "scale", nw.String()),
+            _optional(tables, "surveys", "role", nw.String()),
+            _optional(tables, "surveys", "comment", nw.String()),
+        )
+    )
+    score = frame["score"].map("{:g}".format, na_action="ignore")
+    scale = frame["scale"].fillna("")
+    title = frame["kind"].str.upper() + (" " + score).fillna(" without a score")
+    title += (" on " + scale).where((scale != "") & score.notna(), "")
+    title += (", " + frame["role"]).fillna("")
+    return _made(frame, "answered_at", "answer", title, frame["comment"])
+
+
+def _contract_changes(
+    tables: Tables, day: datetime, since: datetime, currency: str
+) -> pd.DataFrame:
+    """Return what began, changed in price, seats or plan, and ended."""
+    if not tables.has("subscriptions"):
+        return _nothing()
+    frame = collect(
+        known_rows(tables, "subscriptions", day).select(
+            *("account_id", "product", "mrr", "started_at"),
+            seen("ended_at", day),
+            _optional(tables, "subscriptions", "plan", nw.String()),
+            _optional(tables, "subscriptions", "seats", nw.Float64()),
+        )
+    ).sort_values(["account_id", "product", "started_at", "mrr"], kind="stable", ignore_index=True)
+    by_contract = frame.groupby(["account_id", "product"], sort=False)
+    terms = ["mrr", "plan", "seats"]
+    first = by_contract.cumcount() == 0
+    before = by_contract[terms].shift()
+    same = [(frame[t] == before[t]) | (frame[t].isna() & before[t].isna()) for t in terms]
+    changed = first | ~(same[0] & same[1] & same[2])
+    what = frame["product"] + (", " + frame["plan"]).fillna("")
+    what += (", " + frame["seats"].map("{:g}".format, na_action="ignore") + " seats").fillna("")
+    price = frame["mrr"].map(lambda mrr: wording.money(mrr, currency)) + " a month"
+    then = before["mrr"].map(lambda mrr: wording.money(mrr, currency), na_action="ignore")
+    title = what + ": " + price + (" (before: " + then + ")").where(~first, "").fillna("")
+    begun = _made(frame, "started_at", "contract", title, None)
+    last = ~by_contract.cumcount(ascending=False).astype(bool)
+    over = _made(frame, "ended_at", "contract", frame["product"] + " ended", None)
+    parts = [
+        begun[changed & (frame["started_at"] >= since)],
+        over[last & (frame["ended_at"] >= since)],
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _notices(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
+    if not tables.has("subscriptions", "notice_at"):
+        return _nothing()
+    rows = known_rows(tables, "subscriptions", day)
+    rows = rows.filter((nw.col("notice_at") < day) & (nw.col("notice_at") >= since))
+    frame = collect(rows.select("account_id", "product", "notice_at")).drop_duplicates()
+    return _made(frame, "notice_at", "notice", "Notice given: " + frame["product"], None)
+
+
+def _orders(tables: Tables, day: datetime, since: datetime, currency: str) -> pd.DataFrame:
+    if not tables.has("orders"):
+        return _nothing()
+    rows = known_rows(tables, "orders", day).filter(nw.col("ordered_at") >= since)
+    product = _optional(tables, "orders", "product", nw.String())
+    frame = collect(rows.select("account_id", "ordered_at", "amount", product))
+    amount = frame["amount"].map(lambda value: wording.money(value, currency))
+    title = "Order of " + amount + (", " + frame["product"]).fillna("")
+    return _made(frame, "ordered_at", "order", title, None)
+
+
+def _interventions(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
+    if not tables.has("interventions"):
+        return _nothing()
+    rows = known_rows(tables, "interventions", day).filter(nw.col("occurred_at") >= since)
+    csm = _optional(tables, "interventions", "csm", nw.String())
+    frame = collect(rows.select("account_id", "occurred_at", "kind", csm))
+    title = frame["kind"].map(wording.title_of) + (" by " + frame["csm"]).fillna("")
+    return _made(frame, "occurred_at", "action", title, None)
+
+
+def _made(
+    frame: pd.DataFrame,
+    at: str,
+    kind: str,
+    title: pd.Series[str],
+    text: pd.Series[str] | None,
+    is_open: pd.Series[bool] | None = None,
+) -> pd.DataFrame:
+    columns: Mapping[str, Any] = {
+        "account_id": frame["account_id"],
+        "at": frame[at].astype("datetime64[us]"),
+        "kind": kind,
+        "title": title,
+        "text": "" if text is None else text.fillna(""),
+        "is_open": False if is_open is None else is_open,
+    }
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(EVENT_COLUMNS), dtype=object).astype(
+        {"at": "datetime64[us]", "is_open": bool}
+    )
+
+
+def _optional(tables: Tables, table: str, column: str, kind: Any) -> nw.Expr:
+    return nw.col(column) if tables.has(table, column) else nw.lit(None, dtype=kind).alias(column)
+
+
+def _seen_or_null(tables: Tables, table: str, column: str, day: datetime) -> nw.Expr:
+    if tables.has(table, column):
+        return seen(column, day)
+    return nw.lit(None, dtype=nw.Datetime("us")).alias(column)

@@ -1,0 +1,126 @@
+"""What an account's page shows of the tables: worded, of one year, as known before the date."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+import pytest
+
+from features import tables_from_frames
+from features.tables.opened import Tables
+from health.report.account_tables import CONTRACT_COLUMNS, EVENT_COLUMNS, account_tables
+
+DAY = datetime(2026, 6, 7)
+
+
+def times(*values: str | None) -> pd.Series:
+    return pd.Series(pd.to_datetime(list(values)))
+
+
+def company() -> Tables:
+    frames = {
+        "accounts": pd.DataFrame(
+            {"account_id": ["a", "b"], "created_at": times("2024-01-01", "2024-01-01")}
+        ),
+        "subscriptions": pd.DataFrame(
+            {
+                "account_id": ["a", "a", "a", "b"],
+                "product": ["Platform", "Platform", "Insights", "Platform"],
+                "plan": ["Team", "Team", None, None],
+                "seats": [10.0, 12.0, None, None],
+                "mrr": [500.0, 600.0, 80.0, 90.0],
+                "started_at": times("2025-01-01", "2026-01-01", "2026-02-01", "2025-01-01"),
+                "ended_at": times("2026-01-01", None, "2026-05-01", "2026-07-01"),
+                "renews_at": times(None, "2027-01-01", None, None),
+                "notice_at": times(None, None, None, "2026-06-20"),
+            }
+        ),
+        "tickets": pd.DataFrame(
+            {
+                "account_id": ["a", "a", "a", "b"],
+                "ticket_id": ["1", "2", "3", "4"],
+                "opened_at": times("2026-05-01", "2024-05-01", "2024-06-01", "2026-06-08"),
+                "solved_at": times("2026-05-04", None, "2024-06-02", None),
+                "priority": ["High", None, None, None],
+                "subject": ["<b>It broke</b>", "Old and open", "Old", "Later"],
+            }
+        ),
+        "surveys": pd.DataFrame(
+            {
+                "account_id": ["a", "a"],
+                "kind": ["nps", "csat"],
+                "answered_at": times("2026-06-01", "2026-06-30"),
+                "score": [3.0, 5.0],
+                "comment": ["Too slow", "Great"],
+            }
+        ),
+    }
+    return tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
+
+
+def test_events_are_worded_newest_first() -> None:
+    events = account_tables(company(), DAY, ["a", "b"], currency="USD")["events"]
+    assert list(events.columns) == list(EVENT_COLUMNS)
+    own = events[events["account_id"] == "a"]
+    assert list(zip(own["kind"], own["title"], own["text"], own["is_open"], strict=True)) == [
+        ("answer", "NPS 3", "Too slow", False),
+        ("contract", "Insights ended", "", False),
+        ("ticket", "Ticket 1 (high), solved after 3 days", "<b>It broke</b>", False),
+        ("contract", "Insights: USD 80 a month", "", False),
+        (
+            "contract",
+            "Platform, Team, 12 seats: USD 600 a month (before: USD 500)",
+            "",
+            False,
+        ),
+        ("ticket", "Ticket 2, still open", "Old and open", True),
+    ]
+    # A ticket of the next day, and a notice of the next weeks.
+    assert "b" not in set(events["account_id"])
+
+
+def test_contracts_are_those_that_run() -> None:
+    contracts = account_tables(company(), DAY, ["a", "b"], currency="USD")["contracts"]
+    assert list(contracts.columns) == list(CONTRACT_COLUMNS)
+    assert list(contracts["account_id"]) == ["a", "b"]
+    assert list(contracts["mrr"]) == [600.0, 90.0]
+    assert contracts["notice_at"].isna().all()
+    later = account_tables(company(), datetime(2026, 6, 21), ["b"], currency="USD")
+    assert list(later["contracts"]["notice_at"]) == [pd.Timestamp("2026-06-20")]
+    assert "Notice given: Platform" in set(later["events"]["title"])
+
+
+@pytest.mark.parametrize("missing", ["tickets", "surveys"])
+def test_a_table_that_is_missing_leaves_the_others(missing: str) -> None:
+    tables = company()
+    frames = {name: frame for name, frame in tables.frames.items() if name != missing}
+    fewer = tables_from_frames(frames, observed_until=tables.observed_until)
+    events = account_tables(fewer, DAY, ["a"], currency="USD")["events"]
+    kind = {"tickets": "ticket", "surveys": "answer"}[missing]
+    assert kind not in set(events["kind"])
+    assert "contract" in set(events["kind"])
+
+
+def test_customers_who_order_have_events_and_no_contracts() -> None:
+    frames = {
+        "accounts": pd.DataFrame({"account_id": ["a"], "created_at": times("2024-01-01")}),
+        "orders": pd.DataFrame(
+            {
+                "account_id": ["a", "a"],
+                "ordered_at": times("2026-05-01", "2026-06-20"),
+                "amount": [120.4, 10.0],
+                "product": ["Beans", None],
+            }
+        ),
+    }
+    tables = tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
+    found = account_tables(tables, DAY, ["a"], currency="EUR")
+    assert list(found) == ["events"]
+    assert list(found["events"]["title"]) == ["Order of EUR 120, Beans"]
+
+
+def test_nothing_known_is_an_empty_table() -> None:
+    events = account_tables(company(), DAY, ["nobody"], currency="USD")["events"]
+    assert events.empty
+    assert list(events.columns) == list(EVENT_COLUMNS)
