@@ -48,11 +48,20 @@ class AccountFilter:
         """Return a condition on the columns account_id and csm, and its parameters."""
         if self.everything:
             return "TRUE", []
-        own = f"(csm IN {_marks(self.csms)} AND account_id NOT IN {_marks(self.moved_out)})"
-        return (
-            f"({own} OR account_id IN {_marks(self.moved_in)})",
-            [*self.csms, *self.moved_out, *self.moved_in],
-        )
+        # Lists that are empty are left out: what remains is decided while the file is read.
+        own = f"csm IN {_marks(self.csms)}" if self.csms else "FALSE"
+        if self.csms and self.moved_out:
+            own += f" AND account_id NOT IN {_marks(self.moved_out)}"
+        if self.moved_in:
+            own = f"{own} OR account_id IN {_marks(self.moved_in)}"
+        moved_out = self.moved_out if self.csms else ()
+        return f"({own})", [*self.csms, *moved_out, *self.moved_in]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What distinguishes it from other filters."""
+        moved = tuple(sorted(self.assigned.items()))
+        return self.everything, self.csms, moved
 
     def csm_of(self, account_id: str, csm: str | None) -> str:
         """Return who looks after an account: as reassigned, else as in the run."""
@@ -95,5 +104,4 @@ def _of_csms(names: Sequence[str], moved: Mapping[str, str]) -> AccountFilter:
 
 
 def _marks(values: Sequence[str]) -> str:
-    # Nothing is in an empty list, and everything is not in it; NULL would be neither.
-    return f"({', '.join('?' * len(values))})" if values else "(SELECT '' WHERE FALSE)"
+    return f"({', '.join('?' * len(values))})"

@@ -171,6 +171,16 @@ def find_accounts(
     per_page: int = PER_PAGE,
 ) -> AccountPage:
     """Return the accounts that match, one page of them."""
+    if per_page != PER_PAGE:
+        return _found(run, scope, query, columns, per_page)
+    key = ("accounts", scope.key, query, tuple(columns))
+    page: AccountPage = run.page(key, lambda: _found(run, scope, query, columns, per_page))
+    return page
+
+
+def _found(
+    run: Run, scope: AccountFilter, query: AccountQuery, columns: Sequence[str], per_page: int
+) -> AccountPage:
     where, parameters = _condition(run, scope, query)
     counted = run.query(
         f"SELECT count(*) AS n FROM {run.source('scores')} WHERE {where}", parameters
@@ -205,7 +215,7 @@ def find_account(run: Run, scope: AccountFilter, account_id: str) -> dict[str, A
 
 def choices(run: Run, scope: AccountFilter) -> Choices:
     """Return what a user's accounts can be filtered by."""
-    key = ("choices", scope.everything, scope.csms, tuple(sorted(scope.assigned.items())))
+    key = ("choices", scope.key)
     if key not in run.kept:
         where, parameters = scope.sql()
         lists = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
@@ -18,6 +18,8 @@ from health.runs.directory import PublishedRun, list_runs
 
 #: Memory of one query; a page needs a few MB.
 _MEMORY = "1GB"
+#: Pages of lists that are kept for each run.
+_MOST_PAGES = 100
 
 
 class Runs:
@@ -125,6 +127,18 @@ class Run:
     def kept(self) -> dict[Any, Any]:
         """Small results that do not change with the run, by what was asked."""
         return {}
+
+    def page(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return a page that was made before, or make it: a run does not change.
+
+        The pages that were asked for last are kept.
+        """
+        pages: dict[Hashable, Any] = self.kept.setdefault("pages", {})
+        made = pages.pop(key) if key in pages else make()
+        pages[key] = made
+        while len(pages) > _MOST_PAGES:
+            pages.pop(next(iter(pages)), None)
+        return made
 
     def has(self, table: str) -> bool:
         """Whether the run has a table; runs of older releases lack some."""

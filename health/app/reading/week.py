@@ -139,7 +139,7 @@ def summarise(run: Run, before: Run | None, scope: AccountFilter, *, most: int =
     """Return what is new, ended and changed since the run before; kept with the run."""
     if before is None:
         return Summary(None, [], [], [])
-    key = ("summary", before.as_of, scope.everything, scope.csms, scope.moved_in, scope.moved_out)
+    key = ("summary", before.as_of, scope.key)
     if key not in run.kept:
         run.kept[key] = _summarise(run, before, scope, most)
     found: Summary = run.kept[key]
