@@ -41,18 +41,21 @@ def account_tables(
     Returns
     -------
     dict of str to pd.DataFrame
-        `contracts` with `CONTRACT_COLUMNS` (not where customers order), one row per running row
-        of a subscription; `events` with `EVENT_COLUMNS`, the newest first within an account. Both
+        `contracts` with `CONTRACT_COLUMNS`, one row per running row of a subscription; `events` with `EVENT_COLUMNS`, the newest first within an account. Both
         are sorted by account, so that a page reads the rows of one.
     """
     wanted = pd.Index(accounts)
-    found = {"events": _events(tables, day, wanted, currency)}
-    if tables.has("subscriptions"):
-        found["contracts"] = _contracts(tables, day, wanted)
-    return found
+    return {
+        "contracts": _contracts(tables, day, wanted),
+        "events": _events(tables, day, wanted, currency),
+    }
 
 
 def _contracts(tables: Tables, day: datetime, accounts: pd.Index[str]) -> pd.DataFrame:
+    if not tables.has("subscriptions"):
+        times = dict.fromkeys(("started_at", "renews_at", "notice_at"), "datetime64[us]")
+        empty = pd.DataFrame(columns=list(CONTRACT_COLUMNS), dtype=object)
+        return empty.astype({"seats": float, "mrr": float, **times})
     rows = running(tables, day).filter(nw.col("mrr") > 0)
     frame = collect(
         rows.select(

@@ -35,6 +35,7 @@ FILES = (
     "whitespace.parquet",
     "features.parquet",
     "overrides.parquet",
+    "contracts.parquet",
     "events.parquet",
     "flags.xlsx",
     "report.html",

@@ -82,7 +82,7 @@ def _content(asked: Asked) -> dict[str, Any]:
         "changes": history.changes_of(run, account_id),
         "products": history.products_of(run, account_id),
         "contracts": history.contracts_of(run, account_id),
-        "has_contracts": run.has(history.CONTRACTS),
+        "has_contracts": run.has(history.CONTRACTS) and run.business.has_terms,
         "contacts": history.contacts_of(run, account_id),
         "tickets": [e for e in history.events_of(run, account_id) if e["is_open"]],
         "answers": [
