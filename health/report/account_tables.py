@@ -10,7 +10,8 @@ import narwhals as nw
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows, running, seen
+from features.tables.point_in_time import collect, known_rows, seen
+from features.windows.contracts import running_contracts
 from health.presentation import wording
 
 #: Days of events that are published, and the most events of one account.
@@ -19,11 +20,12 @@ CONTRACT_COLUMNS = (
     *("account_id", "product", "plan", "seats", "mrr"),
     *("started_at", "renews_at", "notice_at"),
 )
+_ALWAYS = ("account_id", "product", "mrr")
 EVENT_COLUMNS = ("account_id", "at", "kind", "title", "text", "is_open")
 
 
 def account_tables(
-    tables: Tables, day: datetime, accounts: Collection[str], *, currency: str
+    tables: Tables, day: datetime, accounts: Collection[str], *, currency: str, grace_days: int
 ) -> dict[str, pd.DataFrame]:
     """Return the tables `contracts` and `events` of a run, as known before its date.
 
@@ -37,36 +39,38 @@ def account_tables(
         The scored accounts.
     currency : str
         Of the amounts in titles.
+    grace_days : int
+        A gap that is shorter does not end a contract.
 
     Returns
     -------
     dict of str to pd.DataFrame
-        `contracts` with `CONTRACT_COLUMNS`, one row per running row of a subscription; `events` with `EVENT_COLUMNS`, the newest first within an account. Both
-        are sorted by account, so that a page reads the rows of one.
+        `contracts` with `CONTRACT_COLUMNS`, one row per running row of a subscription; `events`
+        with `EVENT_COLUMNS`, the newest first within an account. Both are sorted by account, so
+        that a page reads the rows of one.
     """
     wanted = pd.Index(accounts)
     return {
-        "contracts": _contracts(tables, day, wanted),
+        "contracts": _contracts(tables, day, wanted, grace_days),
         "events": _events(tables, day, wanted, currency),
     }
 
 
-def _contracts(tables: Tables, day: datetime, accounts: pd.Index[str]) -> pd.DataFrame:
+def _contracts(
+    tables: Tables, day: datetime, accounts: pd.Index[str], grace_days: int
+) -> pd.DataFrame:
     if not tables.has("subscriptions"):
         times = dict.fromkeys(("started_at", "renews_at", "notice_at"), "datetime64[us]")
         empty = pd.DataFrame(columns=list(CONTRACT_COLUMNS), dtype=object)
         return empty.astype({"seats": float, "mrr": float, **times})
-    rows = running(tables, day).filter(nw.col("mrr") > 0)
-    frame = collect(
-        rows.select(
-            *("account_id", "product", "mrr", "started_at"),
-            _optional(tables, "subscriptions", "plan", nw.String()),
-            _optional(tables, "subscriptions", "seats", nw.Float64()),
-            _optional(tables, "subscriptions", "renews_at", nw.Datetime("us")),
-            _seen_or_null(tables, "subscriptions", "notice_at", day),
-        )
-    )
-    own = frame[frame["account_id"].isin(accounts)]
+    columns = [name for name in CONTRACT_COLUMNS if name not in _ALWAYS]
+    frame = running_contracts(tables, day, grace_days=grace_days, columns=columns)
+    for name in ("started_at", "renews_at", "notice_at"):
+        frame[name] = pd.to_datetime(frame[name]).astype("datetime64[us]")
+    # A notice that is given later is not known yet; no seats are none that are counted.
+    frame["notice_at"] = frame["notice_at"].where(frame["notice_at"] < pd.Timestamp(day))
+    frame["seats"] = frame["seats"].where(frame["seats"] > 0)
+    own = frame[frame["account_id"].isin(accounts) & (frame["mrr"] > 0)]
     ordered = own.sort_values(["account_id", "product", "started_at", "mrr"], kind="stable")
     return ordered[list(CONTRACT_COLUMNS)].reset_index(drop=True)
 
@@ -243,9 +247,3 @@ def _nothing() -> pd.DataFrame:
 
 def _optional(tables: Tables, table: str, column: str, kind: Any) -> nw.Expr:
     return nw.col(column) if tables.has(table, column) else nw.lit(None, dtype=kind).alias(column)
-
-
-def _seen_or_null(tables: Tables, table: str, column: str, day: datetime) -> nw.Expr:
-    if tables.has(table, column):
-        return seen(column, day)
-    return nw.lit(None, dtype=nw.Datetime("us")).alias(column)

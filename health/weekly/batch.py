@@ -192,7 +192,11 @@ class _Batch:
             folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
             raise refusal(found.gates, folder)
         of_accounts = account_tables(
-            tables, day, scored.scores["account_id"], currency=config.currency
+            tables,
+            day,
+            scored.scores["account_id"],
+            currency=config.currency,
+            grace_days=config.labels.grace_days,
         )
         looked = {"drift": found.drift, "monitor": monitored.table, **of_accounts}
 

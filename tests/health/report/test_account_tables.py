@@ -60,7 +60,7 @@ def company() -> Tables:
 
 
 def test_events_are_worded_newest_first() -> None:
-    events = account_tables(company(), DAY, ["a", "b"], currency="USD")["events"]
+    events = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)["events"]
     assert list(events.columns) == list(EVENT_COLUMNS)
     own = events[events["account_id"] == "a"]
     assert list(zip(own["kind"], own["title"], own["text"], own["is_open"], strict=True)) == [
@@ -81,12 +81,14 @@ def test_events_are_worded_newest_first() -> None:
 
 
 def test_contracts_are_those_that_run() -> None:
-    contracts = account_tables(company(), DAY, ["a", "b"], currency="USD")["contracts"]
+    contracts = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)[
+        "contracts"
+    ]
     assert list(contracts.columns) == list(CONTRACT_COLUMNS)
     assert list(contracts["account_id"]) == ["a", "b"]
     assert list(contracts["mrr"]) == [600.0, 90.0]
     assert contracts["notice_at"].isna().all()
-    later = account_tables(company(), datetime(2026, 6, 21), ["b"], currency="USD")
+    later = account_tables(company(), datetime(2026, 6, 21), ["b"], currency="USD", grace_days=30)
     assert list(later["contracts"]["notice_at"]) == [pd.Timestamp("2026-06-20")]
     assert "Notice given: Platform" in set(later["events"]["title"])
 
@@ -96,7 +98,7 @@ def test_a_table_that_is_missing_leaves_the_others(missing: str) -> None:
     tables = company()
     frames = {name: frame for name, frame in tables.frames.items() if name != missing}
     fewer = tables_from_frames(frames, observed_until=tables.observed_until)
-    events = account_tables(fewer, DAY, ["a"], currency="USD")["events"]
+    events = account_tables(fewer, DAY, ["a"], currency="USD", grace_days=30)["events"]
     kind = {"tickets": "ticket", "surveys": "answer"}[missing]
     assert kind not in set(events["kind"])
     assert "contract" in set(events["kind"])
@@ -115,13 +117,13 @@ def test_customers_who_order_have_events_and_no_contracts() -> None:
         ),
     }
     tables = tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
-    found = account_tables(tables, DAY, ["a"], currency="EUR")
+    found = account_tables(tables, DAY, ["a"], currency="EUR", grace_days=30)
     assert found["contracts"].empty
     assert list(found["contracts"].columns) == list(CONTRACT_COLUMNS)
     assert list(found["events"]["title"]) == ["Order of EUR 120, Beans"]
 
 
 def test_nothing_known_is_an_empty_table() -> None:
-    events = account_tables(company(), DAY, ["nobody"], currency="USD")["events"]
+    events = account_tables(company(), DAY, ["nobody"], currency="USD", grace_days=30)["events"]
     assert events.empty
     assert list(events.columns) == list(EVENT_COLUMNS)
