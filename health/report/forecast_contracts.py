@@ -121,11 +121,11 @@ def _bridge_table(bridge: Bridge, run: Mapping[str, Any]) -> Table:
     shrinks = bridge.contraction
     lines = [
         line("ARR today", bridge.arr, strong=True),
-        line(f"− known to leave within {days} days", -bridge.leaving),
-        line("− expected loss of the other accounts", -bridge.loss.value, _minus(bridge.loss)),
-        line("− contraction, at the mean rate of past periods", -shrinks.value, _minus(shrinks)),
+        line(f"Known to leave within {days} days", -bridge.leaving),
+        line("Expected loss of the other accounts", -bridge.loss.value, _minus(bridge.loss)),
+        line("Contraction, at the mean rate of past periods", -shrinks.value, _minus(shrinks)),
         line(
-            "+ expected expansion (upsell and cross-sell)", bridge.expansion.value, bridge.expansion
+            "Expected expansion (upsell and cross-sell)", bridge.expansion.value, bridge.expansion
         ),
         line(
             f"ARR in {days} days, without new customers",

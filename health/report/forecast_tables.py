@@ -71,7 +71,7 @@ def none_yet(run: Mapping[str, Any]) -> str:
     first = pd.Timestamp(run["as_of"]) + pd.Timedelta(days=int(run["horizon_days"]))
     return (
         "No earlier run is old enough to compare. This forecast can be compared after "
-        f"{wording.day(first)} and the grace period; `health backtest` compares past dates now."
+        f"{wording.day(first)} and the grace period; health backtest compares past dates now."
     )
 
 
