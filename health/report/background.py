@@ -247,12 +247,19 @@ def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:
         return ()
     asked = _asked(tables, day)
     start = pd.Timestamp(day - timedelta(days=VOICE_DAYS))
-    recent = asked[asked["answered_at"].ge(start) & asked["score"].notna()]
+    recent = _latest_of_each_person(asked[asked["answered_at"].ge(start) & asked["score"].notna()])
     return tuple(
         _voice(kind, recent[recent["kind"] == kind], _response(asked, kind, start))
         for kind in SCALES
         if (recent["kind"] == kind).any()
     )
+
+
+def _latest_of_each_person(answers: pd.DataFrame) -> pd.DataFrame:
+    """Count people, not rows: keep each one's latest answer, and every anonymous answer."""
+    answers = answers.sort_values("answered_at", kind="stable")
+    again = answers.duplicated(["account_id", "kind", "respondent_id"], keep="last")
+    return answers[~again | answers["respondent_id"].isna()]
 
 
 def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
@@ -273,6 +280,7 @@ def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
             _or_null(tables, "surveys", "score", nw.Float64),
             _or_null(tables, "surveys", "scale", nw.String),
             _or_null(tables, "surveys", "comment", nw.String),
+            _or_null(tables, "surveys", "respondent_id", nw.String),
         )
     )
     return frame.assign(scale=frame["scale"].fillna(frame["kind"].map(_own_scale)))

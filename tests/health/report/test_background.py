@@ -168,3 +168,31 @@ def test_plans_and_the_latest_nps_answer_are_known_by_account(background: Backgr
     assert background.plans == {}
     assert set(background.nps) <= {"a", "b"}
     assert all("of 10 on" in text for text in background.nps.values())
+
+
+def test_the_latest_answer_of_a_person_counts_once() -> None:
+    accounts = pd.DataFrame({"account_id": ["a"], "created_at": ["2025-01-01"]})
+    subscriptions = pd.DataFrame(
+        {
+            "account_id": ["a"],
+            "product": ["core"],
+            "started_at": ["2025-01-01"],
+            "ended_at": [None],
+            "mrr": [100.0],
+        }
+    )
+    days = ["2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04", "2026-05-04"]
+    surveys = pd.DataFrame(
+        {
+            "account_id": "a",
+            "kind": "nps",
+            "answered_at": days,
+            "score": [0.0, 0.0, 10.0, 9.0, 9.0],
+            "respondent_id": ["p", "p", "p", None, None],
+        }
+    )
+    tables = {"accounts": accounts, "subscriptions": subscriptions, "surveys": surveys}
+    opened = tables_from_frames(tables, observed_until=datetime(2026, 7, 1))
+    (nps,) = build_background(opened, DAY, ["a"]).voice
+    assert nps.answers == 3
+    assert nps.value == pytest.approx(100)
