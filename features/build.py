@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -25,23 +26,13 @@ from features.usage import family as usage
 from features.usage import quota as usage_quota
 from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.observations import ATTRIBUTES, build_observations
-from features.windows.parallel import CachedValue, run_parallel
+from features.windows.parallel import workers
 
-#: Reads what a family needs of all dates at once, and returns what tells each date.
-Prepare = Callable[[Tables, ObservationDates], DateFeatures]
-
-#: The order in which families are begun: what takes longest first, so that none of them is left
-#: to work alone at the end.
-_START_FIRST = (
-    "levels",
-    "tickets",
-    "events",
-    "commercial",
-    "orders",
-    "journey",
-    "surveys",
-    "quota",
-    *("interactions", "contacts", "invoices", "goals"),
+Result = TypeVar("Result")
+#: Families in an order in which each finds the features of others that it needs.
+_ORDER = (
+    *("commercial", "usage", "events", "quota", "orders", "tickets", "surveys", "journey"),
+    *("contacts", "invoices", "interactions", "goals"),
 )
 
 
@@ -57,21 +48,21 @@ def build_features(
     Parameters
     ----------
     tables : Tables
-        The input tables; a feature whose table is not there is NaN.
+        The input tables; a feature whose table is missing is NaN.
     dates : sequence of datetime
-        Each means its midnight; what happened at that moment or later is not seen.
+        Each means its midnight; what happened at that moment or later does not count.
     settings : FeatureSettings
         Peer group, first value, milestones, stages and the like.
     extra : sequence of OwnFamily
-        Families beside those of the catalogue; they see the features of all others.
+        Further families; they see the features of the catalogue.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
-        account_id, as_of, the attributes that accounts has, the lifecycle stage, and a float64
+        account_id, as_of, the attributes that accounts have, the lifecycle stage, and a float64
         column per feature of the catalogue, then of `extra`; ordered by as_of and account_id.
     """
-    # Names that are taken are refused before anything is built.
+    # Names that are taken are rejected before anything is built.
     catalogue_with(extra)
     observations = build_observations(
         tables,
@@ -86,7 +77,7 @@ def build_features(
     for own in extra:
         made = own.built(tables, pd.concat([observations, table], axis=1))
         table = pd.concat([table, made], axis=1)
-    # What is put in front leaves the numbers where they are: they are the largest thing there is.
+    # Columns are inserted so that the numbers, by far the largest part, are not copied.
     present = [column for column in ATTRIBUTES if column in observations.columns]
     front = {name: observations[name] for name in ("account_id", "as_of", *present)} | {
         "stage": stage
@@ -99,26 +90,30 @@ def build_features(
 def _prepared(
     tables: Tables, dates: ObservationDates, settings: FeatureSettings
 ) -> list[DateFeatures]:
-    """Return what tells each family's features, in the order in which they are told."""
-    # Two families rest on it.
-    use = CachedValue(partial(roll_up, tables.with_own_connection(), dates.observations["as_of"]))
-    families: dict[str, Prepare] = {
-        "commercial": partial(commercial.prepare, settings=settings),
-        "levels": partial(usage.prepare, use=use),
-        "events": usage_events.prepare,
-        "quota": partial(usage_quota.prepare, settings=settings),
-        "orders": orders.prepare,
-        "tickets": tickets.prepare,
-        "surveys": partial(surveys.prepare, settings=settings),
-        "journey": partial(journey.prepare, settings=settings, use=use),
-        "contacts": partial(contacts.prepare, settings=settings),
-        "invoices": invoices.prepare,
-        "interactions": interactions.prepare,
-        "goals": goals.prepare,
-    }
-    names = sorted(families, key=_START_FIRST.index)
-    prepared = run_parallel(
-        [partial(families[name], tables.with_own_connection(), dates) for name in names]
-    )
-    result = dict(zip(names, prepared, strict=True))
-    return [result[name] for name in families]
+    """Return a function per family, in the order in which features are computed."""
+    with ThreadPoolExecutor(workers() if tables.readable_in_threads else 1) as pool:
+
+        def start(
+            prepare: Callable[..., Result], *arguments: Any, **options: Any
+        ) -> Future[Result]:
+            """Run it with tables that no other thread reads."""
+            return pool.submit(prepare, tables.with_own_connection(), *arguments, **options)
+
+        # What takes longest starts first, and what waits for the roll-up last.
+        daily = start(roll_up, dates.observations["as_of"]) if tables.has("usage") else None
+        rolled_up = None if daily is None else daily.result
+        started = {
+            "tickets": start(tickets.prepare, dates),
+            "events": start(usage_events.prepare, dates),
+            "commercial": start(commercial.prepare, dates, settings=settings),
+            "orders": start(orders.prepare, dates),
+            "surveys": start(surveys.prepare, dates, settings=settings),
+            "quota": start(usage_quota.prepare, dates, settings=settings),
+            "contacts": start(contacts.prepare, dates, settings=settings),
+            "invoices": start(invoices.prepare, dates),
+            "interactions": start(interactions.prepare, dates),
+            "goals": start(goals.prepare, dates),
+            "usage": start(usage.prepare, dates, usage=rolled_up),
+            "journey": start(journey.prepare, dates, settings=settings, usage=rolled_up),
+        }
+        return [started[name].result() for name in _ORDER]

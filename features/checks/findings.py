@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from features.errors import Finding
 from features.tables.casting import (
@@ -26,7 +25,6 @@ from features.tables.relations import PlainFiles
 from features.tables.schema import Column, Table
 
 Connection = duckdb.DuckDBPyConnection
-Within = Callable[[Sequence[pa.Table]], list[pa.Table]]
 
 #: Errors that a configuration may turn into warnings: such rows harm none but themselves.
 ALLOWABLE = frozenset(
@@ -68,10 +66,6 @@ class OpenTable:
     days, spans, calendar : str
         SQL names of the rows counted by account and day, by account, and by day, where there are
         too many to look at each of them once a rule.
-    within : callable, optional
-        Counts rows on some days of accounts, where they were counted in an earlier run: takes
-        tables of key (the account), since and past (days, the last one excluded; none lies in two
-        rows of an account), and returns one of key and n for each.
     fresh : str, optional
         SQL name of the rows that have not passed the rules on single rows in an earlier run;
         empty where all have, None where nothing is known of earlier runs.
@@ -91,7 +85,6 @@ class OpenTable:
     days: str = ""
     spans: str = ""
     calendar: str = ""
-    within: Within | None = None
     fresh: str | None = None
     whole: str = ""
     unmatched: str = "refuse"

@@ -48,22 +48,13 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
     key = _key(usage, held) if held else "account_id"
     if held is not None:
         unpaid = _days_outside(connection, usage, held, key)
+    rows = usage.dated
     if key == "subscription_id":
         rows = f"(SELECT subscription_id AS key, occurred_at AS moment, 1 AS n FROM {usage.view})"
-        outside = rows_within(connection, rows, unpaid)
-        (before,) = _used_within(connection, usage, [early])
-    else:
-        before, outside = _used_within(connection, usage, [early, unpaid])
-    yield from before_signup(connection, usage, before)
+    outside = rows_within(connection, rows, unpaid)
+    yield from before_signup(connection, usage, rows_within(connection, usage.dated, early))
     if len(outside):
         yield _outside_periods(connection, usage, key, outside)
-
-
-def _used_within(connection: Connection, usage: OpenTable, days: list[pa.Table]) -> list[pa.Table]:
-    """Count use on some days of accounts, each of several times: key and n."""
-    if usage.within is not None:
-        return usage.within(days)
-    return [rows_within(connection, usage.dated, of_each) for of_each in days]
 
 
 def _outside_periods(

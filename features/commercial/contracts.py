@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.windows.contracts import ContractRows, KnownContracts, Rows
-from features.windows.day_rows import Codes, Numbers, earliest, order_of, summed
+from features.windows.day_rows import Codes, Numbers, earliest, summed
 from features.windows.observation_dates import ByAccount
 from features.windows.table_columns import (
     NEVER,
@@ -138,8 +138,7 @@ class Contracts:
         )
         own = np.flatnonzero(seats > 0)
         deal, price = self._owned_deal[own], mrr[own] / seats[own]
-        order = np.argsort(price)
-        order = order[order_of(deal[order])]
+        order = np.lexsort((price, deal))
         usual = Quantiles(deal[order], self._deals, price[order]).of(0.5)
         usual[np.bincount(deal, minlength=self._deals) < LEAST_PEERS] = np.nan
         at_usual = seats[own] * usual[deal]

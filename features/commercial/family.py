@@ -54,7 +54,7 @@ def prepare(
         # Engines add prices in any order: what that leaves in the last digits is no money.
         return {name: np.round(values, _DIGITS) for name, values in out.items()}
 
-    return dates.ahead(result)
+    return result
 
 
 class _FirstOrders:

@@ -1,4 +1,4 @@
-"""The way of an account: how soon it had the first value, and which milestones it reached."""
+"""The customer journey: how soon an account had first value, and which milestones it reached."""
 
 from __future__ import annotations
 
@@ -6,53 +6,45 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings, Milestone
 from features.journey.steps import Step, reached
-from features.rollups.daily_usage import DailyUse
+from features.rollups.daily_usage import DailyUsage
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers, day_number
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 
-_UNUSED = "use is not recorded"
-
-
-def _step(name: str, unit: Unit, direction: int, sentence: str, zero: str, *, null: str) -> Feature:
-    return Feature(name, "journey", "usage", None, unit, direction, null, zero, sentence)
-
+_JOURNEY = FeatureFamily(name="journey", table="usage", null_means="use is not recorded")
 
 FEATURES = (
-    _step(
-        "first_value_reached",
-        "flag",
-        1,
-        "Has had the first value of the product",
-        "has not had the first value of the product yet",
-        null=_UNUSED,
+    _JOURNEY.feature(
+        name="first_value_reached",
+        unit="flag",
+        sentence="Has had the first value of the product",
+        zero_means="has not had the first value of the product yet",
     ),
-    _step(
-        "days_to_first_value",
-        "days",
-        -1,
-        "Days from the start to the first value: {value}",
-        "had the first value on the day it started",
-        null="has not had the first value yet, or use is not recorded",
+    _JOURNEY.feature(
+        name="days_to_first_value",
+        unit="days",
+        direction=-1,
+        sentence="Days from the start to the first value: {value}",
+        zero_means="had the first value on the day it started",
+        null_means="has not had the first value yet, or use is not recorded",
     ),
-    _step(
-        "milestones_reached",
-        "count",
-        1,
-        "Milestones reached: {value}",
-        "no milestone was reached yet",
-        null="use is not recorded, or no milestone is named in the configuration",
+    _JOURNEY.feature(
+        name="milestones_reached",
+        unit="count",
+        sentence="Milestones reached: {value}",
+        zero_means="no milestone was reached yet",
+        null_means="use is not recorded, or no milestone is named in the configuration",
     ),
-    _step(
-        "days_since_milestone",
-        "days",
-        -1,
-        "Days since the latest milestone: {value}",
-        "reached a milestone on the day before",
-        null="no milestone was reached yet, or use is not recorded",
+    _JOURNEY.feature(
+        name="days_since_milestone",
+        unit="days",
+        direction=-1,
+        sentence="Days since the latest milestone: {value}",
+        zero_means="reached a milestone on the day before",
+        null_means="no milestone was reached yet, or use is not recorded",
     ),
 )
 
@@ -62,32 +54,32 @@ def prepare(
     dates: ObservationDates,
     *,
     settings: FeatureSettings = DEFAULT_SETTINGS,
-    use: Callable[[], DailyUse] | None = None,
+    usage: Callable[[], DailyUsage] | None = None,
 ) -> DateFeatures:
-    """Return what tells the features of the way of each account on a date.
+    """Return a function that computes the journey features of each account on a date.
 
-    A step is reached by the use that makes its count full, in the order in which uses became
-    known; what is filled in later about earlier days moves no step that was reached before.
-    The tenure of an account (tenure_days) is told before.
+    A step is reached by the usage that completes its count, in the order in which usage became
+    known; what is filled in later about earlier days changes no step that was reached before.
+    It needs the tenure of an account (tenure_days).
 
     Parameters
     ----------
     tables : Tables
         Without usage every feature is NaN.
-    dates : SpineDates
+    dates : ObservationDates
         The accounts and dates.
     settings : FeatureSettings
         What the first value and the milestones are.
-    use : callable, optional
-        Returns the roll-up for these dates, where others need it, too.
+    usage : callable, optional
+        Returns the roll-up for these dates, if other families use it, too.
     """
     if not tables.has("usage"):
         return lambda _: {}
     first, milestones = settings.first_value, settings.milestones
     steps = [Step(first.events, first.times), *(Step(_events(m), m.times) for m in milestones)]
-    moments = reached(tables, dates.observations, steps, dates.accounts, use)
+    moments = reached(tables, dates.observations, steps, dates.accounts, usage)
 
-    def result(date: OneDate) -> dict[str, Numbers]:
+    def features(date: OneDate) -> dict[str, Numbers]:
         ages = [found.age(day_number(date.as_of), date.account) for found in moments]
         has_happened = ~np.isnan(ages)
         out = {
@@ -100,7 +92,7 @@ def prepare(
             out["days_since_milestone"] = np.where(np.isfinite(latest), latest - 1, np.nan)
         return out
 
-    return result
+    return features
 
 
 def _events(milestone: Milestone) -> tuple[str, ...]:

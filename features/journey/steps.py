@@ -1,38 +1,112 @@
-"""On which day each account's use reached a count, and when that was known."""
+"""On which day each account's usage reached a count, and when that was known."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import NamedTuple
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from features.journey.counts import Counts, Reached, Step
-from features.rollups.daily_usage import REACH_DAYS, DailyUse
-from features.rollups.running_totals import following
-from features.rollups.usage_files import UsageParts
-from features.rollups.usage_rollup import (
-    Roll,
-    by_account_day,
-    by_event,
-    keys_with_known,
-    known_days,
-    named_codes,
-    parts_of_days,
-    prepared,
-)
+from features.rollups.daily_usage import REACH_DAYS, DailyUsage
+from features.rollups.usage_rollup import Name, first_day, keys_with_known, usage_parts
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect
-from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
-from features.windows.table_columns import NEVER, TableColumns, load_columns, places_of
+from features.windows.day_rows import Codes, Numbers, day_number, summed
+from features.windows.table_columns import NEVER, TableColumns, load_columns
 
-__all__ = ["Reached", "Step", "reached"]
 _Events = Sequence[tuple[str, ...]]
+
+
+class Step(NamedTuple):
+    """A count of usage to reach: so many of these events (of any event, where empty)."""
+
+    events: tuple[str, ...]
+    times: int
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The day whose usage completed a step, and the day on which that was known.
+
+    `NEVER` for an account that has not reached it.
+    """
+
+    day: Codes
+    known: Codes
+
+    def age(self, as_of: int, account: Codes) -> Numbers:
+        """Return the days since then for accounts as of a day; NaN where it was not known yet."""
+        since = (as_of - self.day[account]).astype(float)
+        return np.where(self.known[account] < as_of, since, np.nan)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far each account has come, after all usage up to some day.
+
+    Attributes
+    ----------
+    totals : mapping of tuple of str to array of float
+        The usage of each set of events, by account.
+    reached : mapping of Step to Reached
+        Each step once.
+    """
+
+    totals: Mapping[tuple[str, ...], Numbers]
+    reached: Mapping[Step, Reached]
+
+    @classmethod
+    def nothing(cls, steps: Sequence[Step], accounts: int) -> Counts:
+        """Return the counts of accounts that have used nothing yet."""
+        never = {s: Reached(np.full(accounts, NEVER), np.full(accounts, NEVER)) for s in steps}
+        return cls({step.events: np.zeros(accounts) for step in steps}, never)
+
+    def and_then(self, usage: TableColumns) -> Counts:
+        """Return the counts after further usage, none of which was known before what is counted.
+
+        Parameters
+        ----------
+        usage : TableColumns
+            Columns day, known (where it may be later than the day), and uses_0, uses_1 … in the
+            order of `totals`.
+        """
+        totals, reached = {}, dict(self.reached)
+        for number, (events, so_far) in enumerate(self.totals.items()):
+            added = usage[f"uses_{number}"]
+            totals[events] = total = so_far + summed(usage.account, len(so_far), added)
+            waiting = {step: found for step, found in reached.items() if step.events == events}
+            # Most accounts complete no step here: only the rows of those that do are sorted.
+            full = np.zeros(len(total), dtype=bool)
+            for step, found in waiting.items():
+                full |= (total >= step.times) & (found.known == NEVER)
+            rows = np.flatnonzero(full[usage.account])
+            if len(rows):
+                reached |= _counted(waiting, so_far, usage.taken(rows), f"uses_{number}")
+        return Counts(totals, reached)
+
+
+def _counted(
+    waiting: Mapping[Step, Reached], so_far: Numbers, usage: TableColumns, column: str
+) -> dict[Step, Reached]:
+    """Return the steps after a column of usage is counted in the order in which it was known."""
+    day, known = usage["day"], usage.columns.get("known", usage["day"])
+    order = np.lexsort((day, known))
+    account, day, known = usage.account[order], day[order], known[order]
+    added, total = usage[column][order], so_far.copy()
+    reached = {
+        step: Reached(found.day.copy(), found.known.copy()) for step, found in waiting.items()
+    }
+    changes = np.flatnonzero((day[1:] != day[:-1]) | (known[1:] != known[:-1])) + 1
+    for first, past in pairwise([0, *changes.tolist(), len(day)]):
+        users = account[first:past]
+        np.add.at(total, users, added[first:past])
+        for step, found in reached.items():
+            full = users[(total[users] >= step.times) & (found.known[users] == NEVER)]
+            found.day[full], found.known[full] = day[first], known[first]
+    return reached
 
 
 def reached(
@@ -40,184 +114,91 @@ def reached(
     observations: pd.DataFrame,
     steps: Sequence[Step],
     accounts: pd.Index[str],
-    use: Callable[[], DailyUse] | None = None,
+    usage: Callable[[], DailyUsage] | None = None,
 ) -> list[Reached]:
     """Return when each account reached each step.
 
-    Uses count in the order in which they became known: what is filled in later about earlier
-    days moves no step that was reached before.
+    Usage counts in the order in which it became known: what is filled in later about earlier
+    days changes no step that was reached before.
 
     Parameters
     ----------
     tables : Tables
         Needs usage.
-    spine : pd.DataFrame
-        Needs as_of; what comes after its last date does not matter.
+    observations : pd.DataFrame
+        Needs as_of; usage after the last date does not matter.
     steps : sequence of Step
-        What is to be reached.
+        The steps.
     accounts : pd.Index
-        Whose.
-    use : callable, optional
-        Returns the roll-up for the spine's dates: what it tells is not read again.
+        The accounts.
+    usage : callable, optional
+        Returns the roll-up for the dates of the observations: its days are not read again.
     """
-    # A last one stands for all others: to leave their uses out would copy those of the rest.
-    counts = Counts.nothing(steps, len(accounts) + 1)
-    events, parts = list(counts.totals), tables.parts
-    since = day_number(observations["as_of"].min()) - REACH_DAYS
-    result = None if any(events) else use
-    end = day_number(observations["as_of"].max()) if result is None else since
-    is_late = tables.has("usage", "known_at")
-    if parts is None:
-        uses = _uses(tables, events, accounts, end)
-    elif parts.follow_one_another() and not is_late:
-        counts = _counted_before(parts, steps, accounts, since)
-        uses = _kept_uses(parts, events, accounts, since, end)
-    else:
-        uses = _kept_uses(parts, events, accounts, BEFORE_ALL_DAYS, end)
-    uses = chain(uses, () if result is None else _rolled_up(result, since, accounts))
-    # Late rows and files in any order may tell what was known before that which came before them.
-    in_turn = not is_late and (parts is None or parts.follow_one_another())
-    for part in uses if in_turn else _together(list(uses), len(events), len(accounts) + 1):
+    counts = Counts.nothing(steps, len(accounts))
+    events = list(counts.totals)
+    end = day_number(observations["as_of"].max())
+    if any(events):
+        usage = None
+    if usage is not None:
+        end = day_number(observations["as_of"].min()) - REACH_DAYS
+    parts = _read(tables, events, accounts, end)
+    if usage is not None:
+        parts = chain(parts, _rolled_up(usage, end, accounts))
+    # A late row of an earlier part may have been known after rows of a later one.
+    for part in _together(list(parts)) if tables.has("usage", "known_at") else parts:
         counts = counts.and_then(part)
     return [counts.reached[step] for step in steps]
 
 
-def _together(uses: list[TableColumns], events: int, accounts: int) -> list[TableColumns]:
-    """Put the parts of uses into one."""
-    if not uses:
+def _together(parts: list[TableColumns]) -> list[TableColumns]:
+    """Return one part with the rows of all."""
+    if not parts:
         return []
     columns = {
-        name: np.concatenate([part.columns.get(name, part["day"]) for part in uses])
-        for name in ("day", "known", *(f"uses_{number}" for number in range(events)))
+        name: np.concatenate([part.columns.get(name, part["day"]) for part in parts])
+        for name in {"known", *(name for part in parts for name in part.columns)}
     }
-    account = np.concatenate([part.account for part in uses])
-    return [TableColumns(account, accounts, columns, {})]
+    account = np.concatenate([part.account for part in parts])
+    return [TableColumns(account, parts[0].accounts, columns, {})]
 
 
-def _uses(
+def _read(
     tables: Tables, events: _Events, accounts: pd.Index[str], end: int
 ) -> Iterator[TableColumns]:
-    """Yield the uses of each set of events before a day, part by part.
+    """Yield the usage of each set of events before a day, in parts of consecutive days.
 
-    A row per account, day and day on which they were known.
+    Rows have an account, a day and the day on which they were known, some of them the same.
     """
-    sums = [_sum_of(names).alias(f"uses_{number}") for number, names in enumerate(events)]
-    rows = tables["usage"].filter(nw.col("occurred_at") < day_of(end).to_pydatetime())
-    # Sorted for the first one: of most files an engine then looks at their least time alone.
-    first = collect(rows.select("occurred_at").sort("occurred_at").head(1))["occurred_at"]
-    if first.empty:
+    name: Name = "events" if any(events) else "days"
+    start = first_day(tables, name, end)
+    if start is None:
         return
-    rows = prepared(rows)
-    keys = keys_with_known(rows, "account_id", "day")
-    if "known" in keys:
-        rows = rows.with_columns(known=nw.max_horizontal("day", "known"))
-    for _, part in parts_of_days(rows, day_number(first[0]), end):
-        yield load_columns(part.group_by(*keys).agg(*sums), accounts)
+    uses = [_uses(names).alias(f"uses_{number}") for number, names in enumerate(events)]
+    for part in usage_parts(tables, name, start, end):
+        keys, rows = keys_with_known(part.rows, "account_id", "day"), part.rows
+        if "known" in keys:
+            rows = rows.with_columns(known=nw.max_horizontal("day", "known"))
+        if part.is_summed:
+            yield load_columns(rows.select(*keys, *uses), accounts)
+        else:
+            yield load_columns(rows.group_by(*keys).agg(*(use.sum() for use in uses)), accounts)
 
 
-def _sum_of(events: tuple[str, ...]) -> nw.Expr:
+def _uses(events: tuple[str, ...]) -> nw.Expr:
     if not events:
-        return nw.col("quantity").sum()
-    among = nw.when(nw.col("event").is_in(events))
-    return among.then(nw.col("quantity")).otherwise(nw.lit(0.0)).sum()
+        return nw.col("quantity")
+    return nw.when(nw.col("event").is_in(events)).then(nw.col("quantity")).otherwise(nw.lit(0.0))
 
 
 def _rolled_up(
-    result: Callable[[], DailyUse], since: int, accounts: pd.Index[str]
+    usage: Callable[[], DailyUsage], since: int, accounts: pd.Index[str]
 ) -> Iterator[TableColumns]:
-    """Yield the uses since a day, as the roll-up tells them; others may be at making it."""
-    use = result()
-    rows = slice(int(np.searchsorted(use.rows.day, since)), None)
-    columns = {"day": use.rows.day[rows], "uses_0": use.rows.values["quantity"][rows]}
-    if use.rows.known is not None:
-        columns["known"] = use.rows.seen_from[rows]
-    account = _or_others(accounts.get_indexer(use.accounts), accounts)[use.rows.account[rows]]
-    yield TableColumns(account, len(accounts) + 1, columns, {})
-
-
-def _kept(events: _Events) -> tuple[str, Roll]:
-    """Return the roll-up that tells the uses of these sets of events."""
-    return ("events", by_event) if any(events) else ("days", by_account_day)
-
-
-def _kept_uses(
-    parts: UsageParts, events: _Events, accounts: pd.Index[str], since: int, end: int
-) -> Iterator[TableColumns]:
-    """Yield the uses before a day that kept roll-ups tell, of files that reach beyond another."""
-    tables = parts.tables(*_kept(events), since=since, until=end)
-    for table in sorted(tables, key=_first_day):
-        names, code = named_codes(table["account_id"])
-        place = places_of(names, pa.array(accounts, pa.string()))
-        account = _or_others(place, accounts)[code]
-        uses = _columns(table, account, len(accounts) + 1, events)
-        yield uses if (uses["day"] < end).all() else uses.taken(uses["day"] < end)
-
-
-def _or_others(place: Codes, accounts: pd.Index[str]) -> Codes:
-    """Put what has no place among the accounts after them; as a last one that of no name."""
-    return np.append(np.where(place < 0, len(accounts), place), len(accounts))
-
-
-def _first_day(table: pa.Table) -> int:
-    """Return the first day of a roll-up, which is in order of day."""
-    return int(table["day"][0].as_py()) if len(table) else BEFORE_ALL_DAYS
-
-
-def _columns(table: pa.Table, account: Codes, accounts: int, events: _Events) -> TableColumns:
-    day, quantity = table["day"].to_numpy().astype(np.int64), table["quantity"].to_numpy()
-    columns, known = {"day": day}, known_days(table)
-    if known is not None:
-        columns["known"] = known
-    for number, names in enumerate(events):
-        columns[f"uses_{number}"] = quantity
-        if names:
-            spelt, code = named_codes(table["event"])
-            among = np.isin(spelt.to_numpy(zero_copy_only=False), names)
-            columns[f"uses_{number}"] = np.where(among[code], quantity, 0.0)
-    return TableColumns(account, accounts, columns, {})
-
-
-def _counted_before(
-    parts: UsageParts, steps: Sequence[Step], accounts: pd.Index[str], since: int
-) -> Counts:
-    """Return the counts of the files that end before a day, no two of which share a day."""
-    rolled, roll = _kept([step.events for step in steps])
-    name = "steps_" + hashlib.sha256(repr(list(steps)).encode()).hexdigest()[:16]
-    table = parts.so_far(name, rolled, roll, partial(_counted, steps), before=since)
-    if table is None:
-        return Counts.nothing(steps, len(accounts) + 1)
-    ids = table["account_id"].cast(pa.string()).combine_chunks()
-    place = places_of(pa.array(accounts, pa.string()), ids)
-    return _counts_of(table, steps, np.append(place, -1))
-
-
-def _counted(steps: Sequence[Step], before: pa.Table | None, tables: list[pa.Table]) -> pa.Table:
-    """Add the roll-ups of files, one after another, to the counts of those before."""
-    ids = [table.select(["account_id"]) for table in following(before, tables)]
-    names, code = named_codes(pa.concat_tables(ids)["account_id"])
-    counts = Counts.nothing(steps, len(names))
-    at = np.cumsum([0, *map(len, ids)])[0 if before is None else 1 :]
-    if before is not None:
-        place = np.full(len(names), -1)
-        place[code[: len(before)]] = np.arange(len(before))
-        counts = _counts_of(before, steps, place)
-    for table, first, past in zip(tables, at, at[1:], strict=False):
-        counts = counts.and_then(_columns(table, code[first:past], len(names), list(counts.totals)))
-    columns = {"account_id": names.dictionary_encode()}
-    columns |= {f"uses_{n}": pa.array(uses) for n, uses in enumerate(counts.totals.values())}
-    columns |= {f"day_{n}": pa.array(step.day) for n, step in enumerate(counts.reached.values())}
-    return pa.table(columns)
-
-
-def _counts_of(table: pa.Table, steps: Sequence[Step], place: Codes) -> Counts:
-    """Return what was counted of accounts by their row; nothing of one that has none (−1)."""
-    empty = Counts.nothing(steps, 0)
-    totals = {
-        events: np.append(table[f"uses_{number}"].to_numpy(), 0.0)[place]
-        for number, events in enumerate(empty.totals)
-    }
-    days = [
-        np.append(table[f"day_{n}"].to_numpy(), NEVER)[place] for n in range(len(empty.reached))
-    ]
-    reached = {step: Reached(day, day) for step, day in zip(empty.reached, days, strict=True)}
-    return Counts(totals, reached)
+    """Yield the usage since a day from the roll-up, which another thread may be computing."""
+    daily = usage()
+    rows = slice(int(np.searchsorted(daily.rows.day, since)), None)
+    columns = {"day": daily.rows.day[rows], "uses_0": daily.rows.values["quantity"][rows]}
+    if daily.rows.known is not None:
+        columns["known"] = daily.rows.known_from[rows]
+    account = accounts.get_indexer(daily.accounts)[daily.rows.account[rows]]
+    part = TableColumns(account, len(accounts), columns, {})
+    yield part.taken(account >= 0)

@@ -129,7 +129,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     if not tables.has("orders"):
         return lambda _: {}
     days = Orders(tables, dates.observations, dates.accounts)
-    return dates.ahead(lambda date: _values(date, date.broadcast(days.as_of(date.as_of))))
+    return lambda date: _values(date, date.broadcast(days.as_of(date.as_of)))
 
 
 def _values(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:

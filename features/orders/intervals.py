@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from features.windows.day_rows import AFTER_ALL_DAYS, Codes, DayRows, order_of, summed
+from features.windows.day_rows import AFTER_ALL_DAYS, Codes, DayRows, summed
 from features.windows.observation_dates import ByAccount
 from features.windows.table_columns import Quantiles
 
@@ -40,8 +40,7 @@ class Intervals:
         start, end, until = _neighbours(account, seen_from, dates)
         length = day[end] - day[start]
         inside = np.flatnonzero(length < HABIT_DAYS)
-        order = inside[order_of(length[inside])]
-        order = order[order_of(account[end[order]])]
+        order = inside[np.lexsort((length[inside], account[end[inside]]))]
         start, end = start[order], end[order]
         self._account, self._length, self._start = account[end], length[order], day[start]
         self._seen_from = np.maximum(seen_from[start], seen_from[end])
@@ -60,14 +59,14 @@ class Intervals:
 
 def _distinct_days(rows: DayRows) -> tuple[Codes, Codes, Codes]:
     """Return account and day of each day with orders, in this order, and when it was known."""
-    order = order_of(rows.account)
+    order = np.argsort(rows.account, kind="stable")
     account, day = rows.account[order], rows.day[order]
     is_new = (account[1:] != account[:-1]) | (day[1:] != day[:-1])
     first = np.flatnonzero(np.append(len(order) > 0, is_new))
     distinct = day[first]
     if rows.known is None or not len(first):
         return account[first], distinct, distinct
-    return account[first], distinct, np.minimum.reduceat(rows.seen_from[order], first)
+    return account[first], distinct, np.minimum.reduceat(rows.known_from[order], first)
 
 
 def _neighbours(

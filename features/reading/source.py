@@ -14,14 +14,13 @@ import narwhals as nw
 from features.checks import findings as checks
 from features.checks import rules as check_rules
 from features.checks.data_end import observed_end
-from features.checks.row_counts import counted_before, counted_by_day, drop_counts
+from features.checks.row_counts import counted_by_day, drop_counts
 from features.checks.unmatched import exclude_unmatched
 from features.errors import Finding, HealthError, InputError
 from features.reading.products import with_one_spelling
 from features.reading.table_reader import Kept, read_table
 from features.reading.table_source import TableSource
-from features.rollups.usage_counts import UsageCounts
-from features.rollups.usage_files import UsageParts
+from features.rollups.kept_files import KeptRollups
 from features.tables import spark
 from features.tables.casting import quoted
 from features.tables.connection import MEMORY_LIMIT, connect, with_own_connection
@@ -157,21 +156,19 @@ def _opened(
 ) -> OpenedTables:
     findings = _missing_tables(sources)
     opened: dict[str, checks.OpenTable] = {}
-    parts: UsageParts | None = None
+    rollups: KeptRollups | None = None
     known = [name for name in sources if name in TABLES]
     known.sort(key=lambda name: _LONGEST.index(name) if name in _LONGEST else len(_LONGEST))
-    needs_end = observed_until is None
     tasks = [
-        partial(_read, connection, name, sources[name], base, kept, currencies, needs_end=needs_end)
-        for name in known
+        partial(_read, connection, name, sources[name], base, kept, currencies) for name in known
     ]
     read = dict(zip(known, run_parallel(tasks), strict=True))
     for name, source in sources.items():
         if name not in read:
             findings.append(_unknown_table(name, source))
             continue
-        table, found, of_files = read[name]
-        parts = of_files or parts
+        table, found, kept_rollups = read[name]
+        rollups = kept_rollups or rollups
         findings += found
         if table is not None:
             opened[name] = table
@@ -197,15 +194,15 @@ def _opened(
         _summary(connection, table, excluded.get(name, 0)) for name, table in opened.items()
     )
     drop_counts(connection)
-    if parts is not None:
-        _note_checked(parts, opened["usage"], findings)
-        parts.forget_earlier()
-        # Kept roll-ups hold the rows of unknown accounts, too.
-        parts = None if "usage" in matched.unknown else parts
+    if rollups is not None:
+        _mark_checked(rollups, opened["usage"], findings)
+        # Kept roll-ups have the rows of unknown accounts, too.
+        rollups = None if "usage" in matched.unknown else rollups
     # Another engine would read the excluded rows, too.
     whole = {name: table for name, table in opened.items() if not excluded.get(name)}
     plain = {name: table.plain for name, table in whole.items() if table.plain is not None}
-    return OpenedTables(Tables(frames, end, connection, parts), tuple(findings), summaries, plain)
+    tables = Tables(frames, end, connection, rollups)
+    return OpenedTables(tables, tuple(findings), summaries, plain)
 
 
 def _read(
@@ -215,42 +212,27 @@ def _read(
     base: Path,
     kept: Kept | None,
     currencies: Currencies,
-    *,
-    needs_end: bool,
-) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
-    """Read one table, as `read_table` does, beside others; and count use."""
+) -> tuple[checks.OpenTable | None, list[Finding], KeptRollups | None]:
+    """Read one table as `read_table` does, on its own connection; roll up and count usage."""
     with with_own_connection(connection) as own:
-        table, found, parts = read_table(own, TABLES[name], source, base, kept, currencies)
+        table, found, files = read_table(own, TABLES[name], source, base, kept, currencies)
+        rollups: KeptRollups | None = None
         if table is not None and name == "usage":
-            table = _counted(own, table, parts, needs_end=needs_end)
-    return table, found, parts and replace(parts, connection=connection)
+            if files is not None:
+                rollups = KeptRollups.of(files, own, table.types)
+            table = counted_by_day(own, table, rollups.by_account_and_day() if rollups else "")
+    return table, found, rollups and replace(rollups, connection=connection)
 
 
-def _counted(
-    connection: duckdb.DuckDBPyConnection,
-    usage: checks.OpenTable,
-    parts: UsageParts | None,
-    *,
-    needs_end: bool,
-) -> checks.OpenTable:
-    if parts is None:
-        return counted_by_day(connection, usage)
-    counts = UsageCounts(parts)
-    calendar = counts.calendar() if needs_end else None
-    return counted_before(connection, usage, counts.spans(), calendar, counts.within)
-
-
-def _note_checked(
-    parts: UsageParts,
-    usage: checks.OpenTable,
-    findings: Collection[Finding],
+def _mark_checked(
+    rollups: KeptRollups, usage: checks.OpenTable, findings: Collection[Finding]
 ) -> None:
-    """Note that no file of usage needs a second look, where the rules on single rows are met."""
+    """Skip the rules on single rows in later runs for files that passed them."""
     found = {finding.code for finding in findings if finding.table == "usage"}
-    # A row past the end of the data is told in every run: its file is looked at again by its time.
+    # A row after the end of the data is reported in every run: its file is checked again.
     always_kept = check_rules.OF_SEVERAL_TABLES | {"after_observed_until"}
     if usage.plain is not None and found <= always_kept:
-        parts.note_checked()
+        rollups.files.mark_checked()
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> bool:

@@ -19,7 +19,7 @@ from features.reading.clean_columns import clean_types
 from features.reading.csv_faults import CsvFault, csv_fault
 from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
-from features.rollups.usage_files import UsageParts, parts_of, rows_of
+from features.rollups.kept_files import UsageFiles, usage_files
 from features.tables.casting import clean, is_clean, quoted
 from features.tables.connection import database_of, first_line, internal_name, position_in_query
 from features.tables.currencies import Currencies
@@ -62,7 +62,7 @@ def read_table(
     base: Path,
     kept: Kept | None,
     currencies: Currencies = _ONE_CURRENCY,
-) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
+) -> tuple[checks.OpenTable | None, list[Finding], UsageFiles | None]:
     """Open one table: the raw rows under canonical names, and the cast ones.
 
     Returns
@@ -71,7 +71,7 @@ def read_table(
         None where it could not be opened.
     list of Finding
         What is wrong with its columns and values.
-    UsageParts or None
+    UsageFiles or None
         The files of a large usage table, where roll-ups of them are kept.
     """
     with TemporaryDirectory(prefix="customer-health-") as scratch:
@@ -102,7 +102,7 @@ def _opened(
     relation: Relation,
     kept: Kept | None,
     currencies: Currencies,
-) -> tuple[checks.OpenTable | None, list[Finding], UsageParts | None]:
+) -> tuple[checks.OpenTable | None, list[Finding], UsageFiles | None]:
     # A query is described as it is: within another one, a name given twice is made unique.
     rows = relation.sql if source.sql else f"(SELECT * FROM {relation.sql})"
     described = connection.execute(f"DESCRIBE {rows}").fetchall()
@@ -155,7 +155,7 @@ def _read(
     present: Mapping[str, str],
     kept: Kept | None,
     rules: _RowRules,
-) -> tuple[checks.OpenTable, list[Finding], UsageParts | None]:
+) -> tuple[checks.OpenTable, list[Finding], UsageFiles | None]:
     types = {column.name: present[name] for column, name in mapped.items()}
     names = {column.name: name for column, name in mapped.items()}
     if not relation.is_lazy:
@@ -168,17 +168,16 @@ def _read(
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
         return opened, found, None
-    parts = None
+    files = None
     unchecked = list(relation.parquet)
     if kept is not None and table.name == "usage":
-        parts = parts_of(connection, relation, names, types, kept.folder)
-    if parts is not None and kept is not None:
-        unchecked = parts.unchecked(kept.observed_until)
+        files = usage_files(relation, names, types, kept.folder)
+        if files is not None:
+            unchecked = files.unchecked(kept.observed_until)
     if relation.parquet and not unchecked:
         sound = {name: clean(kind) for name, kind in types.items()}
         opened = _as_cast(connection, table, relation, mapped, sound, rules)
-        parts = parts and replace(parts, rows=rows_of(names, sound))
-        return replace(opened, fresh=""), [], parts
+        return replace(opened, fresh=""), [], files
     fresh = relation
     if len(unchecked) < len(relation.parquet):
         fresh = replace(relation, sql=parquet_sql(unchecked, uniform=relation.is_uniform))
@@ -187,8 +186,7 @@ def _read(
     new = _as_cast(connection, table, fresh, mapped, types, rules, "fresh")
     opened = _as_cast(connection, table, relation, mapped, types, rules)
     found = checks.check_values(connection, replace(new, whole=opened.view))
-    parts = parts and replace(parts, rows=rows_of(names, types))
-    return replace(opened, fresh=new.view), found, parts
+    return replace(opened, fresh=new.view), found, files
 
 
 def _renamed(

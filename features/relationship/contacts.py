@@ -145,7 +145,7 @@ def prepare(
             out["contacts_key_silent_share_90d"] = silent / some(key)
         return out
 
-    return dates.ahead(lambda date: date.broadcast(values(date.as_of)))
+    return lambda date: date.broadcast(values(date.as_of))
 
 
 def _heard_lately(talk: Conversations, at: int) -> Mask:

@@ -96,4 +96,4 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
             "goals_overdue": where(ever & has_dates, goals.count(overdue)),
         }
 
-    return dates.ahead(lambda date: date.broadcast(values(date.as_of)))
+    return lambda date: date.broadcast(values(date.as_of))

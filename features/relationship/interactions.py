@@ -154,4 +154,4 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
             "interactions_inbound_share_90d": inbound / some(inbound + outbound),
         }
 
-    return dates.ahead(lambda date: date.broadcast(values(date.as_of)))
+    return lambda date: date.broadcast(values(date.as_of))

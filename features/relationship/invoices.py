@@ -124,7 +124,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
             "invoices_days_late_vs_habit": mean_late - _habit(bills, before, late),
         }
 
-    return dates.ahead(lambda date: date.broadcast(values(date.as_of)))
+    return lambda date: date.broadcast(values(date.as_of))
 
 
 def _habit(bills: AccountRows, rows: Mask, late: Numbers) -> Numbers:

@@ -59,10 +59,8 @@ def prepare(
         out["surveys_deciding_detractors_180d"] = counts["deciding_detractors"]
         return out | {"bad": np.nan_to_num(counts["bad"])}
 
-    own = dates.ahead(of_answers)
-
     def result(date: OneDate) -> dict[str, Numbers]:
-        out = dict(own(date))
+        out = dict(of_answers(date))
         bad = out.pop("bad") + np.nan_to_num(date.feature(_BADLY_RATED))
         # A third bad experience says nothing new.
         return out | {"surveys_negative_90d": np.minimum(bad, 2.0)}

@@ -47,14 +47,14 @@ class Tables:
         The data ends here (exclusive): nothing is known of this moment or later.
     keep_alive : object
         The engine's connection, held so that the frames stay readable.
-    parts : UsageParts, optional
-        The files of usage and the roll-ups that are kept of them from run to run.
+    rollups : KeptRollups, optional
+        The roll-ups of the usage table's files that are kept from run to run.
     """
 
     frames: Mapping[str, nw.LazyFrame[Any]]
     observed_until: datetime
     keep_alive: Any = field(default=None, compare=False)
-    parts: Any = field(default=None, compare=False)
+    rollups: Any = field(default=None, compare=False)
 
     def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
         """Return the lazy frame of `table`; KeyError where it was not given."""
@@ -68,6 +68,16 @@ class Tables:
         if table not in self.frames:
             return False
         return column is None or column in self.frames[table].collect_schema().names()
+
+    @property
+    def readable_in_threads(self) -> bool:
+        """Whether `with_own_connection` returns tables that another thread may read.
+
+        DuckDB is given a connection per thread, and a Spark session serves all of them. What else
+        is read lazily, like a warehouse through Ibis, has one connection for one thread.
+        """
+        engines = [frame.implementation for frame in self.frames.values()]
+        return all(engine.is_duckdb() or engine.is_spark_like() for engine in engines)
 
     def with_own_connection(self) -> Tables:
         """Return the same tables for another thread, which may read them at the same time.
@@ -86,9 +96,9 @@ class Tables:
             return self._copied()
         connection = with_own_connection(self.keep_alive)
         queries = {name: frame.to_native().sql_query() for name, frame in self.frames.items()}
-        parts = self.parts and replace(self.parts, connection=connection)
         frames = _LazyFrames(connection, queries)
-        return replace(self, frames=frames, keep_alive=connection, parts=parts)
+        rollups = self.rollups and replace(self.rollups, connection=connection)
+        return replace(self, frames=frames, keep_alive=connection, rollups=rollups)
 
     def _copied(self) -> Tables:
         """Return a copy in memory: whose connection the frames are read by is not known."""

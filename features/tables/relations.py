@@ -127,14 +127,15 @@ def file_relation(path: str, base: Path) -> Relation:
     return Relation(csv_sql(files, sign), path, False, files, sign, found=found)
 
 
-def parquet_sql(files: Iterable[Path], *, uniform: bool) -> str:
+def parquet_sql(files: Iterable[Path], *, uniform: bool, filename: str = "") -> str:
     """Return the SQL that reads Parquet files as one table.
 
-    The columns of uniform files are told by the first; those of others every query would have to
-    look up in each file before it begins.
+    The first of uniform files has the columns of all; of others, every query has to look up the
+    columns in each file before it starts. `filename` names a further column: the file of a row.
     """
     by_name = "" if uniform else ", union_by_name = true"
-    return f"read_parquet({_listed(files)}{by_name}, {_AS_TEXT})"
+    named = f", filename = {literal(filename)}" if filename else ""
+    return f"read_parquet({_listed(files)}{by_name}{named}, {_AS_TEXT})"
 
 
 def _have_same_columns(files: Sequence[Path]) -> bool:

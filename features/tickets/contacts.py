@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.windows.day_rows import (
-    Codes,
-    Numbers,
-    distinct,
-    distinct_places,
-    latest,
-    order_of,
-    summed,
-)
+from features.windows.day_rows import Codes, Numbers, latest, summed
 from features.windows.table_columns import DAY_US, Mask, TableColumns, days_before, some
 
 #: Days of the recent windows.
@@ -49,7 +41,7 @@ class Contacts:
         self._channel, self._channel_account = _numbered(tickets, "channel")
         self._has_channel = tickets["channel"] >= 0
         # By person, and each one's in order of opening.
-        self._by_person = order_of(self._person)
+        self._by_person = np.argsort(self._person, kind="stable")
         self._rank = np.empty(len(tickets), dtype=np.int64)
         self._rank[self._by_person] = np.arange(len(tickets))
         # Where no row comes late, every date sees the same one before a ticket.
@@ -92,7 +84,7 @@ class Contacts:
 
     def _soon_again(self, rows: npt.NDArray[np.intp]) -> Mask:
         """Tell of which tickets one of some came from the same person in the days before."""
-        rows = self._by_person[distinct(self._rank[rows], len(self._rank))]
+        rows = self._by_person[np.sort(self._rank[rows])]
         person, opened = self._person[rows], self._tickets["opened_at"][rows]
         soon = (person[1:] == person[:-1]) & (np.diff(opened) <= REPEAT_DAYS * DAY_US)
         is_again = np.zeros(len(self._tickets), dtype=bool)
@@ -111,5 +103,5 @@ def _numbered(tickets: TableColumns, name: str) -> tuple[Codes, Codes]:
     """Return each ticket's pair of account and text, by number, and each pair's account."""
     width = len(tickets.texts[name]) + 1
     pair = tickets.account * width + tickets[name] + 1
-    pairs, number = distinct_places(pair, tickets.accounts * width)
+    pairs, number = np.unique(pair, return_inverse=True)
     return number, pairs // width

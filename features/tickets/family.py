@@ -42,7 +42,6 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     if not tables.has("tickets"):
         return lambda _: {}
     rows = _Tickets(tables, dates.observations, dates.accounts)
-    own = dates.ahead(lambda date: date.broadcast(rows.as_of(date.as_of)))
     absent = [
         name
         for name, needed in NEEDS.items()
@@ -50,7 +49,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     ]
 
     def result(date: OneDate) -> dict[str, Numbers]:
-        out = dict(own(date))
+        out = date.broadcast(rows.as_of(date.as_of))
         opened = out["tickets_opened_90d"]
         for name, denominator in _PER.items():
             out[name] = opened / some(date.feature(denominator))

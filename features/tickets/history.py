@@ -18,7 +18,6 @@ from features.tables.point_in_time import Frame, seen
 from features.tables.schema import Kind
 from features.tables.survey_scales import by_scale
 from features.tickets.contacts import LOOK_BACK_DAYS
-from features.windows.day_rows import represents_all
 from features.windows.table_columns import NEVER, Mask, TableColumns, Times, load_columns
 
 #: Before every time there is.
@@ -197,18 +196,14 @@ def _cut_up(
     """Yield how some tickets stood before, between and after the changes of their solution."""
     seen_from = tickets.seen_from("opened_at")[rows]
     ends = [tickets[name] for name in _ENDS]
-    changes = np.sort([times[rows] for times in ends if not represents_all(times)], axis=0)
+    changes = np.sort([times[rows] for times in ends], axis=0)
     beginning, never = (np.broadcast_to(at, len(rows)) for at in (_BEGINNING, NEVER))
     for since, until in pairwise([beginning, *changes, never]):
         begins = np.maximum(since, seen_from)
         inside = np.flatnonzero((begins < until) & (begins < last) & (until >= first))
         then, found = since[inside], rows[inside]
-        seen_times = [_seen_by(times[found], then) for times in ends]
+        seen_times = [np.where(times[found] <= then, times[found], NEVER) for times in ends]
         yield _spells(tables, tickets, found, seen_times, begins[inside], until[inside])
-
-
-def _seen_by(times: Times, then: Times) -> Times:
-    return times if represents_all(times) else np.where(times <= then, times, NEVER)
 
 
 def _spells(
@@ -280,21 +275,16 @@ def _rated_at(tables: Tables, tickets: TableColumns, rows: _Rows, solved: Times)
 
 def _first_present(*times: Times) -> Times:
     """Return the first of some times that there is."""
-    *before, found = _some_present(times)
+    *before, found = times
     for time in reversed(before):
         found = np.where(time != NEVER, time, found)
     return found
 
 
 def _latest(*times: Times) -> Times:
-    """Return the latest of some times, as far as they are there."""
-    latest, *others = _some_present(times)
+    """Return the latest of some times, leaving out those that are `NEVER`."""
+    latest, *others = times
     for time in others:
         is_later = (latest == NEVER) | ((time != NEVER) & (time > latest))
         latest = np.where(is_later, time, latest)
     return latest
-
-
-def _some_present(times: Sequence[Times]) -> Sequence[Times]:
-    """Return the times of which any are there, or else one of which none are."""
-    return [time for time in times if not represents_all(time)] or times[:1]

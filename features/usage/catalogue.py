@@ -1,103 +1,85 @@
-"""What the features of use declare of themselves."""
+"""The features of usage: their names, windows and sentences."""
 
 from __future__ import annotations
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
+from features.windows.day_rows import Windowed
 
+#: Days of the windows.
+WINDOWS = (7, 28, 90)
+EVENTS = Windowed("usage_events_{days}d", "quantity", WINDOWS)
+RECORDS = Windowed("usage_records_{days}d", "records", WINDOWS)
+ACTIVE_DAYS = Windowed("usage_active_days_{days}d", days=WINDOWS)
 
-def _usage(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    sentence: str,
-    zero: str,
-    *,
-    direction: int = 1,
-    null: str = "no use was ever recorded",
-    size: bool = False,
-    also: tuple[str, ...] = (),
-) -> Feature:
-    full = f"usage_{name}"
-    return Feature(
-        full, "usage", "usage", window, unit, direction, null, zero, sentence, size, also
-    )
-
+_USAGE = FeatureFamily(
+    name="usage", table="usage", prefix="usage_", null_means="no use was ever recorded"
+)
+_NEITHER_NAMED_NOR_COUNTED = "users are neither recorded nor counted"
 
 FEATURES = (
-    *(
-        _usage(
-            f"active_users_{w}d",
-            w,
-            "count",
-            f"Active users in the last {w} days: {{value}}",
-            f"nobody was active in the last {w} days",
-            null="no user was ever recorded",
-            size=True,
-        )
-        for w in (7, 28, 90)
+    *_USAGE.in_windows(
+        WINDOWS,
+        name="active_users_{days}d",
+        unit="count",
+        sentence="Active users in the last {days} days: {value}",
+        zero_means="nobody was active in the last {days} days",
+        null_means="no user was ever recorded",
+        size=True,
+    ),
+    *_USAGE.in_windows(
+        WINDOWS,
+        name="active_days_{days}d",
+        unit="count",
+        sentence="Days with use in the last {days}: {value}",
+        zero_means="no use on any of the last {days} days",
+    ),
+    *_USAGE.in_windows(
+        WINDOWS,
+        name="events_{days}d",
+        unit="count",
+        sentence="Actions in the last {days} days: {value}",
+        zero_means="no use in the last {days} days",
+        size=True,
+    ),
+    *_USAGE.in_windows(
+        WINDOWS,
+        name="records_{days}d",
+        unit="count",
+        sentence="Records of use in the last {days} days: {value}",
+        zero_means="no use in the last {days} days",
+        size=True,
+    ),
+    _USAGE.feature(
+        name="distinct_events_28d",
+        window_days=28,
+        unit="count",
+        sentence="Different features used in 28 days: {value}",
+        zero_means="no feature was used in 28 days",
+    ),
+    _USAGE.feature(
+        name="breadth_share_28d",
+        window_days=28,
+        unit="share",
+        sentence="Uses {value} of the features that customers use",
+        zero_means="no feature was used in 28 days",
+    ),
+    _USAGE.feature(
+        name="sticky_share_28d",
+        window_days=56,
+        unit="share",
+        sentence="Uses {value} of the features that make customers come back",
+        zero_means="none of the features that make customers come back was used in 28 days",
+        null_means="no use was ever recorded, or no feature makes customers come back",
     ),
     *(
-        _usage(
-            f"active_days_{w}d",
-            w,
-            "count",
-            f"Days with use in the last {w}: {{value}}",
-            f"no use on any of the last {w} days",
-        )
-        for w in (7, 28, 90)
-    ),
-    *(
-        _usage(
-            f"events_{w}d",
-            w,
-            "count",
-            f"Actions in the last {w} days: {{value}}",
-            f"no use in the last {w} days",
-            size=True,
-        )
-        for w in (7, 28, 90)
-    ),
-    *(
-        _usage(
-            f"records_{w}d",
-            w,
-            "count",
-            f"Records of use in the last {w} days: {{value}}",
-            f"no use in the last {w} days",
-            size=True,
-        )
-        for w in (7, 28, 90)
-    ),
-    _usage(
-        "distinct_events_28d",
-        28,
-        "count",
-        "Different features used in 28 days: {value}",
-        "no feature was used in 28 days",
-    ),
-    _usage(
-        "breadth_share_28d",
-        28,
-        "share",
-        "Uses {value} of the features that customers use",
-        "no feature was used in 28 days",
-    ),
-    _usage(
-        "sticky_share_28d",
-        56,
-        "share",
-        "Uses {value} of the features that make customers come back",
-        "none of the features that make customers come back was used in 28 days",
-        null="no use was ever recorded, or no feature makes customers come back",
-    ),
-    *(
-        _usage(
-            name,
-            126,
-            "ratio",
-            f"{subject} {{value}} against {against}",
-            f"{subject} unchanged against {against}",
-            null="insufficient history: account or records too young for a baseline, or never used",
+        _USAGE.feature(
+            name=name,
+            window_days=126,
+            unit="ratio",
+            sentence=f"{subject} {{value}} against {against}",
+            zero_means=f"{subject} unchanged against {against}",
+            null_means="insufficient history: account or records too young for a baseline, "
+            "or never used",
         )
         for name, subject, against in (
             ("events_trend", "Use is", "its own baseline"),
@@ -106,124 +88,119 @@ FEATURES = (
             ("events_vs_fleet_trend", "Use is", "the trend of all accounts"),
         )
     ),
-    _usage(
-        "weekend_share_change",
-        126,
-        "share",
-        "The weekend's share of use moved by {value} against its own habit",
-        "use is spread over the week as it used to be",
+    _USAGE.feature(
+        name="weekend_share_change",
+        window_days=126,
+        unit="share",
+        sentence="The weekend's share of use moved by {value} against its own habit",
+        zero_means="use is spread over the week as it used to be",
         direction=0,
-        null="insufficient history: account or records too young for a habit, or no use",
+        null_means="insufficient history: account or records too young for a habit, or no use",
     ),
-    _usage(
-        "recency_days",
-        None,
-        "days",
-        "Days without use: {value}",
-        "used on the day before",
+    _USAGE.feature(
+        name="recency_days",
+        unit="days",
+        sentence="Days without use: {value}",
+        zero_means="used on the day before",
         direction=-1,
     ),
-    _usage(
-        "seat_utilisation_28d",
-        28,
-        "share",
-        "Active users in 28 days make up {value} of the seats",
-        "no seat was in use in 28 days",
-        null="no seats in the contract, or never used",
+    _USAGE.feature(
+        name="seat_utilisation_28d",
+        window_days=28,
+        unit="share",
+        sentence="Active users in 28 days make up {value} of the seats",
+        zero_means="no seat was in use in 28 days",
+        null_means="no seats in the contract, or never used",
         also=("subscriptions",),
     ),
-    _usage(
-        "seats_in_use_daily_28d",
-        28,
-        "share",
-        "On an average day of 28, {value} of the seats are in use",
-        "no seat was in use in 28 days",
-        null="no seats in the contract, never used, or users are neither recorded nor counted",
+    _USAGE.feature(
+        name="seats_in_use_daily_28d",
+        window_days=28,
+        unit="share",
+        sentence="On an average day of 28, {value} of the seats are in use",
+        zero_means="no seat was in use in 28 days",
+        null_means=f"no seats in the contract, never used, or {_NEITHER_NAMED_NOR_COUNTED}",
         also=("subscriptions",),
     ),
-    *(
-        _usage(
-            f"days_per_user_{w}d",
-            w,
-            "count",
-            f"Days in {w} on which an average active user works with it: {{value}}",
-            f"no active user worked with it on any of {w} days",
-            null=f"nobody was active in {w} days, or users are neither recorded nor counted",
-        )
-        for w in (28, 90)
+    *_USAGE.in_windows(
+        (28, 90),
+        name="days_per_user_{days}d",
+        unit="count",
+        sentence="Days in {days} on which an average active user works with it: {value}",
+        zero_means="no active user worked with it on any of {days} days",
+        null_means=f"nobody was active in {{days}} days, or {_NEITHER_NAMED_NOR_COUNTED}",
     ),
-    _usage(
-        "quota_use_30d",
-        30,
-        "share",
-        "{value} of the fullest monthly quota was used",
-        "nothing of the quota was used in 30 days",
+    _USAGE.feature(
+        name="quota_use_30d",
+        window_days=30,
+        unit="share",
+        sentence="{value} of the fullest monthly quota was used",
+        zero_means="nothing of the quota was used in 30 days",
         direction=0,
-        null="no product with a quota",
+        null_means="no product with a quota",
         also=("subscriptions",),
     ),
-    _usage(
-        "quota_days_to_limit",
-        30,
-        "days",
-        "Days until the fullest monthly quota is used up at the present pace: {value}",
-        "a monthly quota is used up",
+    _USAGE.feature(
+        name="quota_days_to_limit",
+        window_days=30,
+        unit="days",
+        sentence="Days until the fullest monthly quota is used up at the present pace: {value}",
+        zero_means="a monthly quota is used up",
         direction=0,
-        null="no product with a quota, or no steady use of it",
+        null_means="no product with a quota, or no steady use of it",
         also=("subscriptions",),
     ),
-    _usage(
-        "quotas_near_limit",
-        30,
-        "count",
-        "Products with four fifths of their monthly quota used, or more: {value}",
-        "no quota is near its limit",
+    _USAGE.feature(
+        name="quotas_near_limit",
+        window_days=30,
+        unit="count",
+        sentence="Products with four fifths of their monthly quota used, or more: {value}",
+        zero_means="no quota is near its limit",
         direction=0,
-        null="no product with a quota",
+        null_means="no product with a quota",
         also=("subscriptions",),
     ),
-    _usage(
-        "errors_per_100_events_28d",
-        28,
-        "count",
-        "Errors per 100 actions in 28 days: {value}",
-        "no errors in 28 days",
+    _USAGE.feature(
+        name="errors_per_100_events_28d",
+        window_days=28,
+        unit="count",
+        sentence="Errors per 100 actions in 28 days: {value}",
+        zero_means="no errors in 28 days",
         direction=-1,
-        null="no use in 28 days, or errors are not recorded",
+        null_means="no use in 28 days, or errors are not recorded",
     ),
-    _usage(
-        "top_user_share_28d",
-        28,
-        "share",
-        "The busiest user does {value} of what people did in 28 days",
-        "no user stands out",
+    _USAGE.feature(
+        name="top_user_share_28d",
+        window_days=28,
+        unit="share",
+        sentence="The busiest user does {value} of what people did in 28 days",
+        zero_means="no user stands out",
         direction=-1,
-        null="no use in 28 days, or users are not recorded",
+        null_means="no use in 28 days, or users are not recorded",
     ),
-    _usage(
-        "champions_silent",
-        118,
-        "share",
-        "{value} of the most active users of the quarter before have gone quiet",
-        "the most active users are still there",
+    _USAGE.feature(
+        name="champions_silent",
+        window_days=118,
+        unit="share",
+        sentence="{value} of the most active users of the quarter before have gone quiet",
+        zero_means="the most active users are still there",
         direction=-1,
-        null="nobody was active in the quarter before, or users are not recorded",
+        null_means="nobody was active in the quarter before, or users are not recorded",
     ),
-    _usage(
-        "new_users_28d",
-        # Who came before is told by all use there was.
-        None,
-        "count",
-        "New users in 28 days: {value}",
-        "no new user in 28 days",
-        null="no user was ever recorded",
+    _USAGE.feature(
+        # Whether a user is new depends on the whole history.
+        name="new_users_28d",
+        unit="count",
+        sentence="New users in 28 days: {value}",
+        zero_means="no new user in 28 days",
+        null_means="no user was ever recorded",
     ),
-    _usage(
-        "regular_share_28d",
-        28,
-        "share",
-        "{value} of the active users are regulars (on 4 of 28 days or more)",
-        "none of the active users is a regular (on 4 of 28 days or more)",
-        null="nobody was active in 28 days, or users are not recorded",
+    _USAGE.feature(
+        name="regular_share_28d",
+        window_days=28,
+        unit="share",
+        sentence="{value} of the active users are regulars (on 4 of 28 days or more)",
+        zero_means="none of the active users is a regular (on 4 of 28 days or more)",
+        null_means="nobody was active in 28 days, or users are not recorded",
     ),
 )

@@ -1,4 +1,4 @@
-"""Use of what a contract allows: how full each quota is, and how long it lasts."""
+"""Quotas of contracts: how full each one is, and how long it lasts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import pyarrow as pa
 
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.rollups.usage_rollup import (
-    by_event,
+    ROLLUPS,
     collected,
-    kept_rollups,
+    known_days,
     named_codes,
-    unkept_rows,
+    usage_parts,
 )
 from features.tables.opened import Tables
-from features.usage.events import event_rows
 from features.usage.levels import median_of_each
 from features.windows.contracts import GRACE_DAYS, ContractRows, frame_of, load_contracts
 from features.windows.day_rows import (
@@ -26,7 +25,6 @@ from features.windows.day_rows import (
     DayRows,
     Numbers,
     day_number,
-    distinct,
     latest,
     summed,
 )
@@ -34,29 +32,29 @@ from features.windows.observation_dates import DateFeatures, ObservationDates, O
 
 #: A quota is near its limit from this share on.
 NEAR_LIMIT = 0.8
-#: A quota allows so much in so many days.
+#: The days that a quota is for.
 _REACH_DAYS = 30
 
 
 def prepare(
     tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
 ) -> DateFeatures:
-    """Return a function that gives how full the quotas of each account are on a date."""
+    """Return a function that computes how full the quotas of each account are on a date."""
     if not (tables.has("usage") and has_quotas(tables)):
         return lambda _: {}
     quotas = Quotas(tables, dates.observations["as_of"], grace_days=settings.grace_days)
-    # Whoever never had a quota stands at −1, the last.
+    # An account that never had a quota has the place −1, the last.
     place = quotas.accounts.get_indexer(dates.accounts)
 
-    def result(date: OneDate) -> dict[str, Numbers]:
+    def features(date: OneDate) -> dict[str, Numbers]:
         full = quotas.fullest(date.as_of)
         return {n: np.append(values, np.nan)[place[date.account]] for n, values in full.items()}
 
-    return dates.ahead(result)
+    return features
 
 
 class Quotas:
-    """The quotas of all contracts and the use of them.
+    """The quotas of all contracts and their usage.
 
     Parameters
     ----------
@@ -72,18 +70,19 @@ class Quotas:
         self._contracts = load_contracts(
             tables, grace_days=grace_days, columns=["quota", "quota_event"]
         )
-        held = _held(self._contracts)
-        keys = held[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
-        self._held = held.merge(keys.reset_index(names="limit"), on=["account_id", "quota_event"])
+        with_quota = _with_quota(self._contracts)
+        keys = with_quota[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
+        limits = keys.reset_index(names="limit")
+        self._limits = with_quota.merge(limits, on=["account_id", "quota_event"])
         #: The accounts that ever had a quota, in the order of what `fullest` returns.
         self.accounts = pd.Index(keys["account_id"].unique(), dtype=object)
-        products = self._held[["account_id", "product", "quota_event", "limit"]]
+        products = self._limits[["account_id", "product", "quota_event", "limit"]]
         groups = products.groupby(list(products), sort=False).ngroup()
         self._product = groups.to_numpy().astype(np.int64)
         self._products = products.drop_duplicates(ignore_index=True)
         self._account = self.accounts.get_indexer(pd.Index(self._products["account_id"]))
         self._count = len(keys)
-        self._rows = _use_of(tables, keys, dates)
+        self._rows = _usage_of(tables, keys, dates)
 
     def as_of(self, day: Any) -> pd.DataFrame:
         """Return how full each product's quota is as of a date.
@@ -94,7 +93,7 @@ class Quotas:
             A row per account and product with a quota that runs on the date: account_id, product,
             quota_event, quota (of 30 days, summed over the products that share the event),
             used_30d, share (used_30d over quota) and days_to_limit: what is left of the quota
-            over the use of a typical day, where typical is the median of the last four weeks, so
+            over the usage of a typical day, where typical is the median of the last four weeks, so
             that one burst does not count; 0 where nothing is left, NaN where the typical week is
             silent.
         """
@@ -116,24 +115,24 @@ class Quotas:
         }
 
     def _as_of(self, day: Any) -> tuple[Codes, dict[str, Numbers]]:
-        """Return the products with a quota that runs, by number, and their figures."""
+        """Return the products with a quota that runs, by number, and their values."""
         date = pd.Timestamp(day)
-        rows = np.isin(self._held["row"], self._contracts.as_of(date).running())
-        limits, quotas = self._held["limit"].to_numpy()[rows], self._held["quota"].to_numpy()[rows]
+        rows = np.isin(self._limits["row"], self._contracts.as_of(date).running())
+        limits, quotas = (self._limits[name].to_numpy()[rows] for name in ("limit", "quota"))
         quota = summed(limits, self._count, quotas)
-        used, pace = self._use(day_number(date))
+        used, pace = self._usage(day_number(date))
         left = np.maximum(quota - used, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             lasts = np.where(pace > 0, left / pace, np.nan)
             share = used / quota
         lasts = np.where(left > 0, lasts, 0.0)
-        products = distinct(self._product[rows], len(self._products))
+        products = np.unique(self._product[rows])
         limit = self._products["limit"].to_numpy()[products]
         metrics = {"quota": quota, "used_30d": used, "share": share, "days_to_limit": lasts}
         return products, {name: value[limit] for name, value in metrics.items()}
 
-    def _use(self, as_of: int) -> tuple[Numbers, Numbers]:
-        """Return the use in 30 days and a day's typical use of each limit."""
+    def _usage(self, as_of: int) -> tuple[Numbers, Numbers]:
+        """Return the usage in 30 days and on a typical day, of each limit."""
         count = self._count
         used = self._rows.totals(self._rows.within(as_of, _REACH_DAYS), count, "quantity")
         weeks = self._rows.per_week(as_of, 4, count, "quantity")
@@ -145,7 +144,7 @@ def has_quotas(tables: Tables) -> bool:
     return tables.has("subscriptions", "quota") and tables.has("subscriptions", "quota_event")
 
 
-def _held(contracts: ContractRows) -> pd.DataFrame:
+def _with_quota(contracts: ContractRows) -> pd.DataFrame:
     """Return the contract rows with a quota, each with its place; empty where there is none."""
     columns = contracts.rows
     rows = np.flatnonzero((columns["quota"] > 0) & (columns["quota_event"] >= 0))
@@ -153,37 +152,39 @@ def _held(contracts: ContractRows) -> pd.DataFrame:
     return frame_of(columns, rows, names).assign(row=rows)
 
 
-def _use_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRows:
-    """Return the use that counts against a limit by day, numbered by limit."""
+def _usage_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayRows:
+    """Return the usage that counts against a limit by day, numbered by limit."""
     nothing = np.empty(0, dtype=np.int64)
     if not len(keys):
         return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
     events, accounts = (pd.Index(keys[name].unique()) for name in ("quota_event", "account_id"))
     start, end = day_number(dates.min()) - _REACH_DAYS, day_number(dates.max())
-    counts = nw.col("event").is_in(events.to_list())
-    rolled_up = [
-        _of_events(table, events) for table in kept_rollups(tables, "events", by_event, start, end)
+    rollup, counts = ROLLUPS["events"], nw.col("event").is_in(events.to_list())
+    parts = [
+        collected(rollup.of(part.rows.filter(counts)))
+        for part in usage_parts(tables, "events", start, end)
     ]
-    rolled_up += [
-        collected(by_event(rows.filter(counts))) for _, rows in unkept_rows(tables, start, end)
-    ]
-    if not rolled_up:
-        return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
-    rows = event_rows(rolled_up, accounts)
-    # What no contract limits stands at −1, the last.
-    limits = np.full((len(accounts), len(events) + 1), -1)
+    table = pa.concat_tables(parts)
+    # The limit of each account and event; −1, also at the last account and event, for none.
+    limits = np.full((len(accounts) + 1, len(events) + 1), -1)
+    limits[
+        accounts.get_indexer(pd.Index(keys["account_id"])),
+        events.get_indexer(pd.Index(keys["quota_event"])),
+    ] = np.arange(len(keys))
     account, event = (
-        names.get_indexer(pd.Index(keys[column]))
-        for names, column in ((accounts, "account_id"), (events, "quota_event"))
+        np.append(names.get_indexer(pd.Index(found.to_pylist())), -1)[code]
+        for names, (found, code) in (
+            (accounts, named_codes(table["account_id"])),
+            (events, named_codes(table["event"])),
+        )
     )
-    limits[account, event] = np.arange(len(keys))
-    event = events.get_indexer(rows.texts["event"].to_pylist())[rows["event"]]
-    limit = limits[rows.account, event]
-    rows, limit = rows.taken(limit >= 0), limit[limit >= 0]
-    known = rows.columns.get("known")
-    return DayRows.ordered(limit, limit, rows["day"], known, {"quantity": rows["quantity"]})
-
-
-def _of_events(table: pa.Table, events: pd.Index[str]) -> pa.Table:
-    names, code = named_codes(table["event"])
-    return table.filter(pd.Index(names.to_pylist()).isin(events)[code])
+    limit = limits[account, event]
+    rows = np.flatnonzero(limit >= 0)
+    known = known_days(table)
+    return DayRows.ordered(
+        limit[rows],
+        limit[rows],
+        table["day"].to_numpy()[rows].astype(np.int64),
+        None if known is None else known[rows],
+        {"quantity": table["quantity"].to_numpy()[rows]},
+    )

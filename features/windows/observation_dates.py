@@ -1,4 +1,4 @@
-"""The spine date by date, with accounts as numbers: features of a date are arrays."""
+"""Observations date by date, with accounts as numbers: features of a date are arrays."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ ByAccount = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class OneDate:
-    """The accounts that pay on one date, and what was told of them already.
+    """The accounts that pay on one date, and the features computed for them so far.
 
     Attributes
     ----------
     as_of : pd.Timestamp
         The date.
     rows : slice
-        The rows of the whole spine.
-    spine : pd.DataFrame, shape = (n_rows, n_columns)
+        The rows of all observations.
+    observations : pd.DataFrame, shape = (n_rows, n_columns)
         These rows.
     account : array of int, shape = (n_rows,)
-        The place of each row's account among all accounts of the spine.
+        The place of each row's account among all accounts of the observations.
     before : mapping of str to array of float, shape = (n_rows,)
-        The features of the families before.
+        The features of the families that were computed before.
     """
 
     as_of: pd.Timestamp
@@ -49,7 +49,7 @@ class OneDate:
         return len(self.account)
 
     def feature(self, name: str) -> Numbers:
-        """Return a feature of a family before, or a number of the spine; NaN if not there."""
+        """Return a feature computed before, or a number of the observations; NaN if absent."""
         if name in self.before:
             return self.before[name]
         if name in self.observations.columns:
@@ -62,34 +62,34 @@ class OneDate:
         return days_from(created.astype(np.int64), moment(self.as_of))
 
     def younger_than(self, days: int) -> npt.NDArray[np.bool_]:
-        """Tell which accounts were created within so many days before the date."""
+        """Return which accounts were created within so many days before the date."""
         return self.age_days() < days
 
     def broadcast(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
-        """Lay values that have an entry per account of the spine on the rows of this date."""
+        """Return values per account of all observations as values per row of this date."""
         return {name: values[self.account] for name, values in by_account.items()}
 
 
-#: Tells features of a date: an array of float with an entry per row of it, by name.
+#: Computes features of a date: an array of float with an entry per row of it, by name.
 DateFeatures = Callable[[OneDate], Mapping[str, Numbers]]
 
 
 @dataclass(frozen=True)
 class ObservationDates:
-    """A spine, looked at as of one date after another.
+    """Observations, as of one date after another.
 
     Attributes
     ----------
-    spine : pd.DataFrame
+    observations : pd.DataFrame
         account_id and as_of, ordered by as_of.
     accounts : pd.Index
-        Every account of the spine, once.
+        Every account of the observations, once.
     account : array of int, shape = (n_rows,)
         The place in `accounts` of each row's.
     places : mapping of str to int
-        The features that are told, each with its row in `numbers`.
+        The features, each with its row in `numbers`.
     numbers : array of float, shape = (n_features, n_rows)
-        What was told of them. A row a feature: so a frame holds its columns, and none is moved.
+        Their values. A row per feature: a frame can use it as its columns without a copy.
     """
 
     observations: pd.DataFrame
@@ -100,7 +100,7 @@ class ObservationDates:
 
     @classmethod
     def of(cls, observations: pd.DataFrame, names: Sequence[str] = ()) -> ObservationDates:
-        """Return the dates of a spine, its accounts numbered, and room for these features."""
+        """Return the dates of observations, with accounts numbered, and room for these features."""
         account, accounts = pd.factorize(observations["account_id"])
         return cls(
             observations,
@@ -120,32 +120,21 @@ class ObservationDates:
                 as_of = pd.Timestamp(dates[start])
                 yield OneDate(as_of, rows, self.observations.iloc[rows], self.account[rows])
 
-    def ahead(self, own: DateFeatures) -> DateFeatures:
-        """Return what tells features of a date without those of others, the first date told.
-
-        Families are prepared at the same time, but of one date told one after another: what a
-        family can tell without the others it tells while they are prepared.
-        """
-        first = next(iter(self))
-        found = self._broadcast(first, own(first))
-        return lambda date: found if date.as_of == first.as_of else own(date)
-
     def result(self, families: Sequence[DateFeatures]) -> pd.DataFrame:
-        """Tell the features of each date, several dates at a time.
+        """Compute the features of each date, several dates at a time.
 
         Parameters
         ----------
         families : sequence of callable
-            Each tells features of a date, and knows those of the ones before it; it is asked from
-            several threads.
+            Each computes features of a date from those of the ones before it, in several threads.
 
         Returns
         -------
         pd.DataFrame, shape = (n_rows, n_features)
-            The spine's index; float columns, NaN where nothing is told.
+            The observations' index; float columns, NaN where no family computes a feature.
         """
 
-        def describe(date: OneDate) -> None:
+        def compute(date: OneDate) -> None:
             found: dict[str, Numbers] = {}
             for family in families:
                 found |= self._broadcast(date, family(replace(date, before=found)))
@@ -153,14 +142,14 @@ class ObservationDates:
                 if name not in found:
                     self.numbers[place, date.rows] = np.nan
 
-        run_parallel(partial(describe, date) for date in self)
+        run_parallel(partial(compute, date) for date in self)
         names = list(self.places)
         return pd.DataFrame(
             self.numbers.T, index=self.observations.index, columns=names, copy=False
         )
 
     def _broadcast(self, date: OneDate, found: Mapping[str, Numbers]) -> dict[str, Numbers]:
-        """Put features where they belong, so that they stand in memory once."""
+        """Write features to `numbers`, so that they are in memory once."""
         broadcast = dict(found)
         for name in found.keys() & self.places.keys():
             broadcast[name] = self.numbers[self.places[name], date.rows]

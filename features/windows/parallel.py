@@ -1,37 +1,32 @@
-"""Tasks that are worked on at the same time, in threads: the engine and numpy let others run."""
+"""Tasks in threads: the engine and numpy release the interpreter's lock."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Lock
-from typing import Generic, TypeVar
-
-import pyarrow as pa
+from typing import TypeVar
 
 Result = TypeVar("Result")
-#: What each of them holds in memory adds up.
+#: Each task needs memory of its own.
 _MOST_AT_ONCE = 4
 
 
 def run_parallel(tasks: Iterable[Callable[[], Result]]) -> list[Result]:
-    """Run tasks that do not wait for one another; return what they return, in their order.
+    """Run independent tasks in threads; return their results in the order of the tasks.
 
     Raises
     ------
     Exception
-        That of the first task, in their order, that fails; those not begun by then are left.
+        That of the first task, in their order, that fails; those that have not started are left.
     """
-    workers = min(processors() + 1, _MOST_AT_ONCE)
-    with _memory_of_the_system(), ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(task) for task in tasks]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with ThreadPoolExecutor(workers()) as pool:
+        return list(pool.map(lambda task: task(), tasks))
+
+
+def workers() -> int:
+    """Return how many threads work at the same time: one more than processors, four at most."""
+    return min(processors() + 1, _MOST_AT_ONCE)
 
 
 def processors() -> int:
@@ -39,32 +34,3 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextmanager
-def _memory_of_the_system() -> Iterator[None]:
-    """Let Arrow take its memory from the system's pool.
-
-    Its own gives back what is free soon, and while it does so all threads wait for the system.
-    """
-    usual = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(usual)
-
-
-class CachedValue(Generic[Result]):
-    """What several tasks need: the first that asks for it makes it, and the others wait."""
-
-    def __init__(self, make: Callable[[], Result]) -> None:
-        self._make, self._lock = make, Lock()
-        self._made: list[Result] = []
-
-    def __call__(self) -> Result:
-        """Return it."""
-        with self._lock:
-            if not self._made:
-                self._made.append(self._make())
-        return self._made[0]

@@ -14,14 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables.schema import Kind
-from features.windows.day_rows import Codes, Numbers, chosen
+from features.windows.day_rows import Codes, Numbers
 
 #: The moment of what never was: later than every date, so that no date has seen it.
 NEVER = np.iinfo(np.int64).max
 #: Microseconds of a day.
 DAY_US = 86_400_000_000
-#: Bits of a number that is not below 0.
-_BITS = 63
 _NO_TEXTS = pa.array([], pa.string())
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -68,9 +66,7 @@ class TableColumns:
         # By number: rows are picked by a mask several times as slowly.
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         account = self.account[rows]
-        columns = {
-            name: chosen(values, rows, len(account)) for name, values in self.columns.items()
-        }
+        columns = {name: values[rows] for name, values in self.columns.items()}
         return TableColumns(account, self.accounts, columns, self.texts)
 
     def seen_from(self, dated_by: str) -> Times:
@@ -132,7 +128,7 @@ def load_columns(
     # One column after another, so that of each but one a single copy is in memory.
     for name in list(left):
         values, named = _numbers(left.pop(name))
-        columns[name] = values if as_they_are else chosen(values, rows, len(rows))
+        columns[name] = values if as_they_are else values[rows]
         if named is not None:
             texts[name] = named
     account = account if as_they_are else account[rows]
@@ -182,9 +178,9 @@ def _kind(arrow: pa.DataType) -> Kind:
 
 
 def _nothing(kind: Kind, rows: int) -> npt.NDArray[Any]:
-    """Return a column without a value: one number that stands for all."""
+    """Return a column without a value."""
     none: dict[Kind, float] = {"time": NEVER, "text": -1, "flag": -1, "number": np.nan}
-    return np.broadcast_to(none[kind], rows)
+    return np.full(rows, none[kind])
 
 
 def moment(as_of: pd.Timestamp) -> int:
@@ -228,25 +224,15 @@ class Lengths:
     """
 
     def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
-        self._accounts, self._sizes = accounts, None
-        self._bits = int(lengths.max(initial=0)).bit_length()
-        if accounts.bit_length() + self._bits > _BITS:
-            # The places in their order take the place of lengths that are too large.
-            self._sizes, lengths = np.unique(lengths, return_inverse=True)
-            self._bits = len(self._sizes).bit_length()
-        # Account and length in one number: plain numbers are sorted in a fraction of the time
-        # that it takes to find the order of pairs.
-        self._pairs = account << self._bits
-        self._pairs |= lengths
+        order = np.lexsort((lengths, account))
+        self._accounts, self._account, self._lengths = accounts, account[order], lengths[order]
+        self._rank = np.empty(len(order), dtype=np.int64)
+        self._rank[order] = np.arange(len(order))
 
     def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
-        """Return what tells the quantiles of some of them."""
-        pairs = self._pairs[rows]
-        pairs.sort()
-        account = pairs >> self._bits
-        pairs &= (1 << self._bits) - 1
-        values = pairs if self._sizes is None else self._sizes[pairs]
-        return Quantiles(account, self._accounts, values)
+        """Return the quantiles of some of them."""
+        places = np.sort(self._rank[rows])
+        return Quantiles(self._account[places], self._accounts, self._lengths[places])
 
 
 class Quantiles:

@@ -1,25 +1,50 @@
-"""Rolled-up rows of many files put together, against pandas on the same rows."""
+"""Usage summed by day, against pandas on the same rows."""
 
 from __future__ import annotations
 
-import numpy as np
+from datetime import date, datetime, timedelta
+
+import duckdb
+import narwhals as nw
 import pandas as pd
 import pyarrow as pa
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.rollups.running_totals import FileDays, follow_one_another, share_a_day
-from features.rollups.usage_rollup import in_order_of_day, named_codes
-from features.windows.day_rows import distinct, distinct_places
+from features.rollups.usage_rollup import ROLLUPS, Name, collected, named_codes, prepared
 
 NAMES = st.lists(st.sampled_from(["b", "a", "", "é", None, "c"]), max_size=8)
-DAYS = st.lists(st.integers(-3, 12), max_size=8)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "account_id": st.sampled_from(["a", "b"]),
+            "user_id": st.sampled_from(["u", None]),
+            "event": st.sampled_from(["view", "export"]),
+            "occurred_at": st.integers(0, 40).map(
+                lambda hours: datetime(2026, 6, 1) + timedelta(hours=hours)
+            ),
+            "quantity": st.sampled_from([None, 0.0, 2.0]),
+            "errors": st.sampled_from([None, 0.0, 3.0]),
+            "active_users": st.sampled_from([None, 4.0]),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+TYPES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("account_id", "user_id", "event")),
+        ("occurred_at", pa.timestamp("us")),
+        *((name, pa.float64()) for name in ("quantity", "errors", "active_users")),
+    ]
+)
 
 
 @given(parts=st.lists(NAMES, min_size=1, max_size=5))
-def test_codes_name_what_stood_there_in_order_of_name(parts: list[list[str | None]]) -> None:
+def test_codes_are_the_places_of_names_in_order(parts: list[list[str | None]]) -> None:
     tables = [pa.table({"name": pa.array(p, pa.string()).dictionary_encode()}) for p in parts]
-    # The second half of a table has its names in common with the first.
+    # Both slices of a table share their dictionary.
     cut = [piece for t in tables for piece in (t.slice(0, 3), t.slice(3))]
     names, codes = named_codes(pa.concat_tables(cut)["name"])
     listed = names.to_pylist()
@@ -28,31 +53,51 @@ def test_codes_name_what_stood_there_in_order_of_name(parts: list[list[str | Non
     assert result == [name for part in parts for name in part]
 
 
-@given(files=st.lists(DAYS, max_size=5))
-def test_rows_come_in_order_of_day_and_none_is_lost(files: list[list[int]]) -> None:
-    tables = [
-        pa.table({"day": pa.array(sorted(days), pa.int32()), "file": [number] * len(days)})
-        for number, days in enumerate(files)
+def _summed(name: Name, rows: list[dict[str, object]]) -> pa.Table:
+    connection = duckdb.connect()
+    table = pa.Table.from_pylist(rows, schema=TYPES)
+    return collected(ROLLUPS[name].of(prepared(nw.from_native(connection.from_arrow(table)))))
+
+
+def _as_frame(table: pa.Table) -> pd.DataFrame:
+    frame = table.to_pandas()
+    texts = frame.select_dtypes("category").columns
+    frame = frame.astype(dict.fromkeys(texts, object)).fillna(
+        {"user_id": "nobody"} if "user_id" in frame else {}
+    )
+    return frame.sort_values([*texts, "day"], ignore_index=True)[sorted(frame.columns)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(rows=ROWS, cut=st.integers(0, 12))
+@pytest.mark.parametrize("name", ROLLUPS)
+def test_sums_of_two_roll_ups_are_those_of_all_rows(
+    name: Name, rows: list[dict[str, object]], cut: int
+) -> None:
+    connection, whole = duckdb.connect(), _summed(name, rows)
+    parts = [_summed(name, part) for part in (rows[:cut], rows[cut:]) if part]
+    days = [
+        part.set_column(part.column_names.index("day"), "day", part["day"].cast(pa.date32()))
+        for part in parts
     ]
-    ordered = in_order_of_day(tables)
-    rows = pd.concat([pd.DataFrame({"day": [], "file": []}), *(t.to_pandas() for t in ordered)])
-    assert rows["day"].is_monotonic_increasing
-    given_rows = sorted((day, number) for number, days in enumerate(files) for day in days)
-    assert sorted(zip(rows["day"], rows["file"], strict=True)) == given_rows
+    both = nw.from_native(connection.from_arrow(pa.concat_tables(days).unify_dictionaries()))
+    summed = collected(ROLLUPS[name].of(both.lazy()))
+    pd.testing.assert_frame_equal(_as_frame(summed), _as_frame(whole))
 
 
-@given(codes=st.lists(st.integers(0, 50), max_size=30), far=st.booleans())
-def test_each_code_once(codes: list[int], *, far: bool) -> None:
-    given_codes, span = np.array(codes, dtype=np.int64), 10**12 if far else 51
-    assert distinct(given_codes, span).tolist() == sorted(set(codes))
-    found, place = distinct_places(given_codes, span)
-    assert found.tolist() == sorted(set(codes))
-    assert found[place].tolist() == codes
-
-
-def test_files_that_share_a_day_follow_one_another_all_the_same() -> None:
-    files = [FileDays("a", 1, 7), FileDays("b", 7, 14), FileDays("c", 15, 20)]
-    assert follow_one_another(files)
-    assert share_a_day(files)
-    assert not share_a_day(files[1:])
-    assert not follow_one_another([FileDays("a", 1, 7), FileDays("late", 2, 9)])
+def test_a_roll_up_by_user_is_what_pandas_sums() -> None:
+    day = datetime(2026, 6, 1)
+    same = {"account_id": "a", "user_id": "u", "event": "view", "active_users": None}
+    rows: list[dict[str, object]] = [
+        {**same, "occurred_at": day, "quantity": None, "errors": None},
+        {**same, "occurred_at": day + timedelta(hours=23), "quantity": 4.0, "errors": 2.0},
+        {**same, "occurred_at": day + timedelta(hours=24), "quantity": 0.5, "errors": 1.0},
+    ]
+    found = _summed("users", rows).to_pylist()
+    first = (date(2026, 6, 1) - date(1970, 1, 1)).days
+    assert [row["day"] for row in found] == [first, first + 1]
+    assert [row["quantity"] for row in found] == [5.0, 0.5]
+    assert [row["records"] for row in found] == [2.0, 1.0]
+    assert [row["errors"] for row in found] == [2.0, 1.0]
+    assert [row["errors_known"] for row in found] == [1.0, 1.0]
+    assert [row["users_counted"] for row in found] == [0.0, 0.0]

@@ -1,4 +1,4 @@
-"""Use of random days: many dates at once are each date alone, and what came later is not seen."""
+"""Usage on random days: many dates at once equal each date alone, and later rows do not count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.usage import family as usage
-from features.windows.day_rows import DayRows, day_number, day_of
+from features.windows.day_rows import DayRows, Windowed, day_number, day_of
 from features.windows.observations import build_observations
 from tests.features.company import DAY, Row, Rows, ago, open_tables
 from tests.features.one_family import one_family
@@ -82,6 +82,21 @@ def test_a_window_holds_what_was_known() -> None:
     assert list(rows.member[rows.within(9, 5, 2)]) == [0]
     weeks = rows.per_week(14, 2, 4, "quantity")
     assert weeks.tolist() == [[0, 0, 1, 0], [1, 1, 0, 1]]
+
+
+def test_declared_windows_are_sums_and_counts_of_their_days() -> None:
+    day = np.array([1, 3, 3, 8, 9])
+    account, quantity = np.array([0, 0, 1, 1, 0]), np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    rows = DayRows.ordered(account, account, day, None, {"quantity": quantity})
+    sums = rows.totals_in_windows(9, 2, Windowed("sum_{days}d", "quantity", (7, 1, 90)))
+    counts = rows.totals_in_windows(9, 2, Windowed("rows_{days}d", days=(1, 7)))
+    assert {name: values.tolist() for name, values in (sums | counts).items()} == {
+        "sum_1d": [0, 8],
+        "sum_7d": [2, 12],
+        "sum_90d": [3, 12],
+        "rows_1d": [0, 1],
+        "rows_7d": [1, 2],
+    }
 
 
 def test_the_day_on_which_the_data_ends_is_seen_as_far_as_it_goes() -> None:

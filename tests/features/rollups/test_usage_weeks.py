@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,13 +12,10 @@ import pytest
 
 from features import build_features
 from features.definitions.settings import FeatureSettings, FirstValue, Milestone
-from features.errors import HealthError
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
-from features.rollups import cache as rollup_cache_module
-from features.rollups.cache import RollupCache
 from features.tables import relations as relations_module
-from tests.features.company import DAY, frame
+from tests.features.company import frame
 from tests.features.random_company import random_company
 
 #: Steps that are reached by any use, by one event, and late.
@@ -104,74 +100,3 @@ def test_week_after_week_no_figure_and_no_finding_differs(
         plain, expected = _values(tmp_path, sources, until, settings, kept=False)
         pd.testing.assert_frame_equal(kept, plain, rtol=1e-9)
         assert found == expected
-
-
-def test_one_sum_of_each_kind_is_kept(tmp_path: Path) -> None:
-    rows = {name: frame(name, listed) for name, listed in random_company(5).items()}
-    use = rows["usage"].drop(columns="known_at")
-    sources = _sources(tmp_path, rows)
-    files = sorted(_weeks(use[use["occurred_at"] < DAY], 45).items())
-    for number, (name, part) in enumerate(files):
-        _write(tmp_path, name, part)
-        if number > len(files) - 3:
-            until = part["occurred_at"].max() + timedelta(hours=1)
-            _values(tmp_path, sources, until, STEPS, kept=True)
-    sums = [file.name.split(".")[1] for file in (tmp_path / "kept").glob("*.arrow")]
-    kinds = {name for name in sums if name not in {"users", "events", "days", "within"}}
-    assert {"spans", "last_days"} <= kinds
-    assert any(name.startswith("steps_") for name in kinds)
-    assert all(sums.count(name) == 1 for name in kinds)
-
-
-def _noted_long_ago(cache: RollupCache) -> None:
-    """Let the note of the files' contents be of a time when all changes were past."""
-    note = cache.folder / "contents.json"
-    later = note.stat().st_mtime + 60
-    os.utime(note, (later, later))
-
-
-def test_a_file_that_nothing_touched_is_not_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache, file = RollupCache(tmp_path / "kept"), tmp_path / "a.parquet"
-    file.write_bytes(b"first")
-    known = cache.contents([file])
-    _noted_long_ago(cache)
-
-    def refuse(path: Path) -> str:
-        raise AssertionError(f"{path} was read again")
-
-    monkeypatch.setattr(rollup_cache_module, "_digest_of", refuse)
-    assert cache.contents([file]) == known
-
-
-@pytest.mark.parametrize("way", ["written over", "another put in its place"])
-def test_a_change_that_hides_behind_size_and_date_is_found(tmp_path: Path, way: str) -> None:
-    cache, file = RollupCache(tmp_path / "kept"), tmp_path / "a.parquet"
-    file.write_bytes(b"first")
-    known, result = cache.contents([file]), file.stat()
-    _noted_long_ago(cache)
-    if way == "written over":
-        file.write_bytes(b"other")
-    else:
-        (tmp_path / "b").write_bytes(b"other")
-        (tmp_path / "b").replace(file)
-    os.utime(file, ns=(result.st_atime_ns, result.st_mtime_ns))
-    assert cache.contents([file])[file] != known[file]
-
-
-def test_a_file_noted_in_the_instant_of_its_change_is_read_again(tmp_path: Path) -> None:
-    cache, file = RollupCache(tmp_path / "kept"), tmp_path / "a.parquet"
-    file.write_bytes(b"first")
-    cache.contents([file])
-    before = (tmp_path / "kept" / "contents.json").stat().st_mtime_ns
-    cache.contents([file])
-    assert (tmp_path / "kept" / "contents.json").stat().st_mtime_ns > before
-
-
-def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "kept").write_text("no folder")
-    with pytest.raises(HealthError, match="roll-ups cannot be kept") as result:
-        RollupCache(tmp_path / "kept").write("key", {}, {})
-    assert result.value.where == str(tmp_path / "kept")
-    assert "rollups_dir" in result.value.fix

@@ -1,4 +1,4 @@
-"""Tasks in threads: in order, at the same time, and the first fault is told."""
+"""Tasks in threads: in order, at the same time, and the first failure is raised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from features.windows.observation_dates import ObservationDates, OneDate
-from features.windows.parallel import CachedValue, processors, run_parallel
+from features.windows.parallel import processors, run_parallel
 
 
 def test_results_come_in_the_order_of_the_tasks() -> None:
@@ -31,7 +31,12 @@ def test_two_tasks_run_at_the_same_time() -> None:
     assert sorted(run_parallel([meets.wait, meets.wait])) == [0, 1]
 
 
-def test_the_first_fault_in_order_is_told() -> None:
+def test_a_library_call_leaves_the_memory_of_the_process_alone() -> None:
+    pool = pa.default_memory_pool().backend_name
+    assert run_parallel([lambda: pa.default_memory_pool().backend_name]) == [pool]
+
+
+def test_the_first_failure_in_order_is_raised() -> None:
     def fails(what: str) -> None:
         raise ValueError(what)
 
@@ -39,35 +44,7 @@ def test_the_first_fault_in_order_is_told() -> None:
         run_parallel([lambda: None, partial(fails, "first"), partial(fails, "second")])
 
 
-def test_what_is_shared_is_made_once() -> None:
-    made: list[int] = []
-
-    def slowly() -> int:
-        time.sleep(0.02)
-        made.append(1)
-        return len(made)
-
-    shared = CachedValue(slowly)
-    assert run_parallel([shared] * 6) == [1] * 6
-    assert made == [1]
-
-
-def test_what_could_not_be_made_is_tried_again_by_the_next_that_asks() -> None:
-    answers = iter([ValueError("gone"), 3])
-
-    def make() -> int:
-        answer = next(answers)
-        if isinstance(answer, ValueError):
-            raise answer
-        return answer
-
-    shared = CachedValue(make)
-    with pytest.raises(ValueError, match="gone"):
-        shared()
-    assert shared() == 3
-
-
-def test_each_family_knows_what_those_before_told_of_the_date() -> None:
+def test_each_family_has_the_features_of_those_before() -> None:
     observations = pd.DataFrame(
         {
             "account_id": ["a", "b", "b"],
@@ -86,15 +63,7 @@ def test_each_family_knows_what_those_before_told_of_the_date() -> None:
         )
 
     dates = ObservationDates.of(observations, ["more", "twice", "number", "unknown", "never"])
-    result = dates.result([dates.ahead(twice), more])
+    result = dates.result([twice, more])
     assert result["more"].tolist() == [3.0, 5.0, 7.0]
     assert result["number"].tolist() == [10.0, 20.0, 20.0]
     assert result[["unknown", "never"]].isna().all(axis=None)
-
-
-def test_arrow_has_its_own_memory_again_afterwards() -> None:
-    before = pa.default_memory_pool().backend_name
-    assert run_parallel([lambda: pa.default_memory_pool().backend_name]) == ["system"]
-    with pytest.raises(ZeroDivisionError):
-        run_parallel([lambda: 1 // 0])
-    assert pa.default_memory_pool().backend_name == before
