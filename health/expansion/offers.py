@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from health.expansion.whitespace import (
 )
 from health.reasons.probability import probability_reasons
 from health.reasons.reasons import strongest
+from health.reasons.shown import USUAL, Peers
 from health.settings.config import Config
 
 #: The columns of whitespace.parquet.
@@ -67,6 +68,8 @@ def make_offers(
     inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
+    *,
+    peers: Peers,
 ) -> Offers:
     """Make the offers of one date.
 
@@ -76,6 +79,8 @@ def make_offers(
         As for `build_whitespace`.
     reasons : pd.DataFrame
         Rows as in reasons.parquet of the upsell probability.
+    peers : Peers
+        What reasons are compared with.
     """
     rows = build_whitespace(features, scores, inputs, models, config)
     # What was listed last week stays under an easier limit, and needs its reasons, too.
@@ -83,6 +88,8 @@ def make_offers(
     best = best_offer(rows, CROSS_SELL)
     open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
     weighed = _weighed(inputs.open.iloc[open_rows[open_rows >= 0]], features, models, config)
+    groups = rows[rows["open_row"] >= 0].set_index("open_row")["account_id"].map(peers.groups)
+    weighed = replace(peers, groups=groups).mark(weighed)
     rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain)
     rows["why_not"] = _why_not(rows)
     rows["why"] = _why(rows[worth], reasons, weighed).reindex(rows.index).fillna("")
@@ -151,6 +158,9 @@ def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> 
 
 
 def _joined(text: str) -> str:
-    """Return the first sentences of a text, each once."""
-    parts = dict.fromkeys(part for part in text.split("; ") if part)
-    return "; ".join(list(parts)[:_MOST])
+    """Return the first sentences of a text, each once: with what is usual, where it has that."""
+    parts: dict[str, str] = {}
+    for part in filter(None, text.split("; ")):
+        value = part.partition(USUAL)[0]
+        parts[value] = max(parts.get(value, ""), part, key=len)
+    return "; ".join(list(parts.values())[:_MOST])

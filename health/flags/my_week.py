@@ -25,6 +25,8 @@ COLUMNS = (
     "base_rate",
     "mrr",
     "reasons",
+    "reasons_share",
+    "cause",
     "play",
     "since",
     "due",
@@ -79,8 +81,8 @@ def merged_week(
         Columns `COLUMNS`, by CSM and rank. `main_action` is the most urgent of `ACTIONS`, `flags`
         all of them, the most urgent first and separated by semicolons. `value` is what is
         expected to be lost or gained in a year by the main action (of an account that gave
-        notice, a year of MRR; NaN where no probability is published); reasons, play, probability
-        and base_rate are
+        notice, a year of MRR; NaN where no probability is published); reasons, reasons_share,
+        cause, play, probability and base_rate are
         those of the main action. `due` is the last day, or the renewal date where it is near,
         else the end of the week. The columns from `product` to `offer_reasons` describe the one
         offer to make, empty where there is none; another action than expansion may have one that
@@ -134,7 +136,10 @@ def _due(week: pd.DataFrame, as_of: date, config: Config) -> pd.Series[pd.Timest
 
 
 def _empty() -> pd.DataFrame:
-    numbers = {"rank": "int64", **dict.fromkeys(("value", "mrr", "step_mrr"), "float64")}
+    numbers = {
+        "rank": "int64",
+        **dict.fromkeys(("value", "mrr", "step_mrr", "reasons_share"), "float64"),
+    }
     numbers |= {name: "float64" for name in COLUMNS if name.endswith(("probability", "base_rate"))}
     numbers |= {"offer_value": "float64", **dict.fromkeys(_TIMES, "datetime64[us]")}
     frame = pd.DataFrame({name: np.array([], dtype=object) for name in COLUMNS})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from health.expansion.steps import DETAILS
 from health.expansion.whitespace import worth_listing
 from health.flags.scored import Scored, pick, staying, with_reasons
-from health.reasons.reasons import strongest
+from health.reasons.reasons import strongest, strongest_reasons
 from health.settings.config import Config
 
 #: Use a fifth below its own baseline falls; two weeks without any is no steady use.
@@ -38,7 +39,11 @@ def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
     # Where neither signs nor a model speak, what the account does well has to.
     reasons = rows["why"].where(rows["why"] != "", rows["account_id"].map(well).fillna(""))
     return rows[list(_COPIED)].assign(
-        worth=rows["value"], asked=rows["asked"] != "", reasons=reasons
+        worth=rows["value"],
+        asked=rows["asked"] != "",
+        reasons=reasons,
+        cause="",
+        reasons_share=np.nan,
     )
 
 
@@ -53,5 +58,5 @@ def advocate(scored: Scored, config: Config) -> pd.DataFrame:
         & ~(features["usage_events_trend"] < _FALLING)
         & ~(features["usage_recency_days"] >= _AWAY_DAYS)
     )
-    health = strongest(scored.reasons, "health", "contribution")
+    health = strongest_reasons(scored.reasons, "health", "contribution")
     return with_reasons(pick(scored, chosen, value="mrr", worth=""), health)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from features.catalogue import describe
@@ -18,10 +19,12 @@ from health.flags.my_week import merged_week, rule_in_words
 from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.orders import silence_in_words
 from health.flags.scored import Scored, pick, staying, with_reasons
-from health.reasons.reasons import below_each_other, strongest
-from health.reasons.sentences import sentences
+from health.reasons.reasons import below_each_other, strongest_reasons
 from health.settings.config import Config
 
+#: Stands where no reason may be shown.
+_MANY = "No single reason stands out; many small ones add up"
+_NOTHING = "Nothing unusual"
 FLAGS = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 COLUMNS = (
     "account_id",
@@ -43,6 +46,8 @@ COLUMNS = (
     "step_mrr",
     *DETAILS,
     "asked",
+    "cause",
+    "reasons_share",
 )
 EPISODE_COLUMNS = (
     *KEYS,
@@ -148,7 +153,7 @@ def list_flags(
     rest = episodes[~open_]
     episodes = pd.concat([f for f in (fitted, rest) if len(f)] or [fitted], ignore_index=True)
     listed = ranked(fitted[fitted["state"] == LISTED])
-    flags = listed.assign(reasons="", suggested_play=listed["flag"].map(config.play))
+    flags = listed.assign(reasons="", suggested_play="")
     return Raised(
         _in_order(flags)[[*COLUMNS, "week_rank"]],
         merged_week(flags.head(0), scored, as_of=as_of, config=config),
@@ -186,9 +191,14 @@ def word_flags(raised: Raised, scored: Scored, config: Config, *, as_of: date) -
     """
     own = scored.of_accounts(raised.flags["account_id"])
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    worded = _candidates(own, relaxed)[[*KEYS, "reasons", "worth"]].drop_duplicates(KEYS)
-    both = raised.flags.drop(columns="reasons").merge(worded, on=KEYS, how="left")
-    both["reasons"] = both["reasons"].fillna("")
+    found = ["reasons", "cause", "reasons_share"]
+    worded = _candidates(own, relaxed)[[*KEYS, *found, "worth"]].drop_duplicates(KEYS)
+    both = raised.flags.drop(columns=found).merge(worded, on=KEYS, how="left")
+    for name in ("reasons", "cause"):
+        both[name] = both[name].fillna("")
+    both["suggested_play"] = [
+        config.play(flag, cause) for flag, cause in zip(both["flag"], both["cause"], strict=True)
+    ]
     week = merged_week(both, own, as_of=as_of, config=config)
     return replace(raised, flags=both[list(COLUMNS)], week=week)
 
@@ -230,19 +240,15 @@ def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:
     may_leave = red_for_a_reason(scores, config.flags)
     if scored.model_supports["churn"]:
         may_leave = at_risk(scores, config.flags)
-    return with_reasons(_at_stake(scored, staying(scored) & may_leave), *_worries(scored))
+    picked = with_reasons(_at_stake(scored, staying(scored) & may_leave), *_worries(scored))
+    return picked.assign(reasons=picked["reasons"].where(picked["reasons"] != "", _MANY))
 
 
 def _renewal(scored: Scored, config: Config) -> pd.DataFrame:
     days = scored.scores["days_to_renewal"]
     chosen = staying(scored) & days.between(0, config.flags.renewal_days)
-    picked = with_reasons(_at_stake(scored, chosen), *_worries(scored, most=2))
-    ends = sentences("days_to_renewal", days.loc[picked.index].to_numpy(dtype=float))
-    texts = [
-        "; ".join(dict.fromkeys([end, *texts.split("; ")])) if texts else end
-        for end, texts in zip(ends, picked["reasons"], strict=True)
-    ]
-    return picked.assign(reasons=texts)
+    picked = with_reasons(_at_stake(scored, chosen), *_worries(scored))
+    return picked.assign(reasons=picked["reasons"].where(picked["reasons"] != "", _NOTHING))
 
 
 def _at_stake(scored: Scored, chosen: pd.Series[bool]) -> pd.DataFrame:
@@ -256,10 +262,10 @@ def _at_stake(scored: Scored, chosen: pd.Series[bool]) -> pd.DataFrame:
     )
 
 
-def _worries(scored: Scored, most: int = 3) -> tuple[pd.Series[str], ...]:
+def _worries(scored: Scored, most: int = 3) -> tuple[pd.DataFrame, ...]:
     """Return what speaks for leaving, from the model where it has a signal."""
-    health = strongest(scored.reasons, "health", "missing", most)
-    churn = strongest(scored.reasons, "churn", "contribution", most)
+    health = strongest_reasons(scored.reasons, "health", "missing", most)
+    churn = strongest_reasons(scored.reasons, "churn", "contribution", most)
     return (churn, health) if scored.model_supports["churn"] else (health,)
 
 
@@ -268,7 +274,7 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
     # All of it is going to be lost.
     picked["worth"] = picked["value"] * 12
     reasons = scored.reasons[scored.reasons["term"] != "notice_given"]
-    picked = with_reasons(picked, strongest(reasons, "health", "missing", most=2))
+    picked = with_reasons(picked, strongest_reasons(reasons, "health", "missing", most=2))
     days = scored.features.loc[picked.index, "days_since_notice"]
     texts = zip(days, picked["reasons"], strict=True)
     picked["reasons"] = [
@@ -287,7 +293,8 @@ def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     days = own["usage_recency_days"].fillna(0.0).astype(int).astype(str)
     texts = "No use for " + days + " days, after there had been some"
     ordering = pd.Series(silence_in_words(own), index=own.index, dtype=object)
-    return picked.assign(reasons=texts.where(away.loc[picked.index], ordering))
+    reasons = texts.where(away.loc[picked.index], ordering)
+    return picked.assign(reasons=reasons, cause="", reasons_share=np.nan)
 
 
 _BUILDERS: dict[str, Callable[[Scored, Config], pd.DataFrame]] = {

@@ -92,12 +92,29 @@ def pick(
     )
 
 
-def with_reasons(picked: pd.DataFrame, *sources: pd.Series[str]) -> pd.DataFrame:
-    """Take each account's sentences from the first source that has any."""
-    texts = pd.Series("", index=picked.index, dtype=object)
+def with_reasons(picked: pd.DataFrame, *sources: pd.DataFrame) -> pd.DataFrame:
+    """Take each account's reasons from the first source that has any.
+
+    Parameters
+    ----------
+    picked : pd.DataFrame
+        Candidates with account_id.
+    sources : pd.DataFrame
+        As from `strongest_reasons`.
+
+    Returns
+    -------
+    pd.DataFrame
+        With reasons, cause and reasons_share; empty texts and NaN where no source has any.
+    """
+    text = pd.Series("", index=picked.index, dtype=object)
+    cause, share = text.copy(), pd.Series(np.nan, index=picked.index)
     for source in sources:
-        texts = texts.where(texts != "", picked["account_id"].map(source).fillna(""))
-    return picked.assign(reasons=texts)
+        own = source.reindex(picked["account_id"]).set_axis(picked.index)
+        fills = (text == "") & own["text"].notna()
+        text, cause = text.where(~fills, own["text"]), cause.where(~fills, own["cause"])
+        share = share.where(~fills, own["share"].astype(float))
+    return picked.assign(reasons=text, cause=cause, reasons_share=share)
 
 
 def staying(scored: Scored) -> pd.Series[bool]:

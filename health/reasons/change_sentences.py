@@ -47,23 +47,23 @@ def moved(name: str, before: float, now: float) -> str:
     """
     feature = CATALOGUE.get(name) or _unknown(name)
     if math.isnan(now):
-        return f"{feature.describe(now)} (before: {_short(feature, before)})"
+        return f"{feature.describe(now)} (before: {bare_value(feature, before)})"
     if math.isnan(before):
         return f"New: {_uncapital(feature.describe(now))}"
-    result = _short(feature, before)
-    if result == _short(feature, now):
+    result = bare_value(feature, before)
+    if result == bare_value(feature, now):
         return f"{feature.describe(now)} (about as before)"
     noun, colon, unit = feature.sentence.partition(_VALUE)
     if colon:
         verb = "fell" if now < before else "rose"
-        return f"{noun} {verb} from {result} to {_short(feature, now)}{unit}"
+        return f"{noun} {verb} from {result} to {bare_value(feature, now)}{unit}"
     if feature.unit == "flag":
         return feature.describe(now)
     return f"{feature.describe(now)} (before: {result})"
 
 
-def _short(feature: Feature, value: float) -> str:
-    """Return a value as its sentence would say it, without the sentence."""
+def bare_value(feature: Feature, value: float) -> str:
+    """Return a value as its sentence has it, without the sentence."""
     return _bare(feature).describe(value)
 
 

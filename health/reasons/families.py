@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from health.reasons.reasons import BASELINE
+from health.reasons.signals import BASELINE
 
 #: What a family is called in a sentence.
 TITLES = {

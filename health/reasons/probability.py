@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from health.reasons.reasons import BASELINE
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
+from health.reasons.signals import BASELINE
 from health.reasons.strongest import strongest_rows
 
 #: The sentence of the term that every account starts from.

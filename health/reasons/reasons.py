@@ -9,14 +9,11 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from features.catalogue import CATALOGUE, DESCRIBED
+from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
-from features.windows.observations import ATTRIBUTES
 from health.reasons.sentences import sentences
+from health.reasons.signals import BASELINE, cause_of, never_a_reason, signal_of
 
-BASELINE = "baseline"
-#: The sum of what hardly moved a probability.
-OTHERS = "others"
 COLUMNS = (
     "account_id",
     "output",
@@ -86,45 +83,67 @@ def reason_rows(
 
 
 def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.Series[str]:
-    """Join the sentences of the strongest reasons of each account.
+    """Join the sentences of the strongest reasons of each account, as `strongest_reasons` does.
+
+    Returns
+    -------
+    pd.Series of str
+        Sentences joined by "; ", indexed by account_id.
+    """
+    return strongest_reasons(reasons, output, by, most)["text"]
+
+
+def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.DataFrame:
+    """Return the sentences of the strongest reasons of each account, and what they leave out.
 
     Parameters
     ----------
     reasons : pd.DataFrame
-        Rows as from `reason_rows`.
+        Rows as from `reason_rows`; where they have a column shown, only those count.
     output : str
         Which output's reasons.
     by : str
         ``contribution`` (what raised the figure) or ``missing`` (points fallen short of).
     most : int
-        Most sentences of an account.
+        Most sentences of an account, of which each signal has one.
 
     Returns
     -------
-    pd.Series of str
-        Sentences joined by "; ", indexed by account_id; only values above zero count, so an
-        account may be absent. How large an account is comes last: nobody can act on it.
+    pd.DataFrame
+        Indexed by account_id: text (joined by "; "), cause (of the strongest reason; empty where
+        there is none) and share (of all that raised the figure, what the sentences name, 0-1).
+        Only values above zero count, so an account may be absent.
     """
-    chosen = reasons[
-        (reasons["output"] == output)
-        & ~reasons["term"].isin([BASELINE, OTHERS, *_NO_REASONS])
-        & (reasons[by] > 1e-9)
-    ]
+    own = reasons[(reasons["output"] == output) & (reasons["term"] != BASELINE)]
+    raised = own[own[by] > 1e-9]
+    chosen = raised[raised["shown"].astype(bool)] if "shown" in raised else raised
+    chosen = chosen[~chosen["term"].map(never_a_reason).astype(bool)]
+    size = chosen[by].to_numpy(dtype=float)
     account, accounts = pd.factorize(chosen["account_id"])
     term, terms = pd.factorize(chosen["term"], sort=True)
-    is_size = np.array([_is_size(str(name)) for name in terms], dtype=bool)[term]
-    order = np.lexsort((term, -chosen[by].to_numpy(dtype=float), is_size, account))
+    signal = pd.factorize(np.array([signal_of(str(t)) for t in terms], dtype=object))[0][term]
+    order = np.lexsort((term, -size, account))
+    keys = pd.DataFrame({"account": account[order], "signal": signal[order]})
+    order = order[~keys.duplicated().to_numpy()]
+    place = pd.Series(account[order]).groupby(account[order]).cumcount()
+    order = order[(place < most).to_numpy()]
     texts, account = chosen["text"].to_numpy(dtype=object)[order], account[order]
     first = np.flatnonzero(np.diff(account, prepend=-1))
-    said = texts[first]
-    for place in range(1, most):
-        more = first + place < np.append(first[1:], len(account))
-        said[more] += "; " + texts[first[more] + place]
-    return pd.Series(said, index=accounts, name="text", dtype=object)
+    joined = texts[first]
+    for step in range(1, most):
+        more = first + step < np.append(first[1:], len(account))
+        joined[more] += "; " + texts[first[more] + step]
+    total = raised.groupby("account_id")[by].sum().reindex(accounts).to_numpy(dtype=float)
+    named = np.bincount(account, weights=size[order], minlength=len(accounts))
+    causes = np.array([cause_of(str(t)) for t in terms], dtype=object)
+    return pd.DataFrame(
+        {"text": joined, "cause": causes[term[order]][first], "share": named / total},
+        index=pd.Index(accounts, name="account_id"),
+    )
 
 
 def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.DataFrame:
-    """Word the reasons that rest on features beside those of our catalogue.
+    """Put the reasons that rest on custom features into words.
 
     Parameters
     ----------
@@ -133,7 +152,7 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     own : mapping of str to Feature
         The features by name.
     """
-    strongest = reasons["term"].isin(own.keys() - CATALOGUE.keys()) & reasons["policy"].isna()
+    strongest = reasons["term"].isin(own.keys() - DESCRIBED.keys()) & reasons["policy"].isna()
     if not strongest.any():
         return reasons
     rows = reasons.loc[strongest, ["term", "value"]]
@@ -143,17 +162,6 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     texts = reasons["text"].astype(object).copy()
     texts[strongest] = said
     return reasons.assign(text=texts)
-
-
-#: Features that only models should see.
-_NO_REASONS = tuple(name for name, feature in DESCRIBED.items() if not feature.is_reason)
-#: Terms that say of what kind an account or an offer is.
-_KINDS = {*ATTRIBUTES, "product"}
-
-
-def _is_size(term: str) -> bool:
-    """Tell whether a term says how large or of what kind an account is, not how it fares."""
-    return DESCRIBED[term].size if term in DESCRIBED else term in _KINDS
 
 
 def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -175,9 +183,9 @@ def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put rows of the same columns below each other, on a range as index.
+    """Concatenate frames with the same columns, on a range as index.
 
-    Quicker by far than a concat, which looks at every empty text for its type.
+    Much faster than `pd.concat`, which looks at every empty text for its type.
     """
     columns = {
         name: np.concatenate([frame[name].to_numpy() for frame in frames])

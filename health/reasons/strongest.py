@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from health.reasons.reasons import BASELINE, COLUMNS, OTHERS, value_and_text
+from health.reasons.reasons import COLUMNS, value_and_text
+from health.reasons.signals import BASELINE, OTHERS
 
 
 def strongest_rows(

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from health.business.kinds import business_of
 from health.presentation import wording
-from health.reasons.reasons import BASELINE
+from health.reasons.signals import BASELINE
 from health.report.background import Background
 from health.report.forecast import MONTHS_OF_YEAR, known_to_leave, last_days
 from health.report.history import History, score_changes

@@ -14,8 +14,9 @@ from health.expansion.offers import OFFER_COLUMNS, PUBLISHED
 from health.expansion.prices import peer_groups
 from health.presentation import wording
 from health.reasons.probability import BASELINE_TEXT
-from health.reasons.reasons import BASELINE, reason_rows
-from health.scoring.part import PartInputs, ScoredPart, finished_part
+from health.reasons.reasons import reason_rows
+from health.reasons.signals import BASELINE
+from health.scoring.part import PartInputs, ScoredPart, finished_part, peers_of
 from health.settings.config import Config
 from health.training.orders import ALL, NOT_OFFERED, left_contributions, order_chances
 from models import value_customers
@@ -79,7 +80,8 @@ def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Conf
         {name: object for name in OFFER_COLUMNS if name.endswith("_product")}
     )
     nothing = pd.DataFrame(columns=list(PUBLISHED), dtype=object)
-    return finished_part(inputs, scores, [_reasons(features, known, models)], nothing, config)
+    reasons = peers_of(inputs, config).mark(_reasons(features, known, models))
+    return finished_part(inputs, scores, [reasons], nothing, config)
 
 
 def _values(history: pd.DataFrame, models: Mapping[str, Any], config: Config) -> pd.DataFrame:

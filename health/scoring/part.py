@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.catalogue import DESCRIBED
 from health.business.risk import known_to_leave
 from health.expansion.inputs import OfferInputs
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
 from health.reasons.probability import explained_probabilities
-from health.reasons.reasons import below_each_other, contribution_sums, with_custom_sentences
+from health.reasons.reasons import below_each_other, contribution_sums
+from health.reasons.shown import Peers
 from health.scorecard.score import HealthScores
 from health.scoring.health_reasons import health_reasons
 from health.scoring.leaving import value_until
@@ -42,6 +44,8 @@ class PartInputs:
         What the tables tell of their products.
     overrides : pd.DataFrame
         The overrides that hold, of any account.
+    usual : pd.DataFrame
+        Median features of similar accounts, as from `usual_values`, of all accounts.
     history : pd.DataFrame, optional
         The purchase history of customers who order and have no contract, by account_id.
     """
@@ -52,6 +56,7 @@ class PartInputs:
     past: pd.Series[float]
     offers: OfferInputs
     overrides: pd.DataFrame
+    usual: pd.DataFrame
     history: pd.DataFrame | None = None
 
     def part(self, places: np.ndarray) -> PartInputs:
@@ -68,6 +73,7 @@ class PartInputs:
             self.past.iloc[places],
             self.offers.part(places),
             self.overrides,
+            self.usual,
             history,
         )
 
@@ -103,11 +109,12 @@ def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) ->
     leaves = known_to_leave(features)
     # The models learn from accounts that gave no notice, so they are not asked about the others.
     asked = features[~leaves]
+    peers = peers_of(inputs, config)
     reasons = []
     for target in ("churn", "upsell"):
         found, rows = explained_probabilities(models, target, asked, most=config.reasons.most)
         scores = scores.assign(**found.columns(target))
-        reasons.append(rows)
+        reasons.append(peers.mark(rows))
     scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
     scores = scores.assign(
         **lifetime_columns(
@@ -124,12 +131,19 @@ def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) ->
     for name in ("clv", "clv_low", "clv_high"):
         scores[name] = scores[name].where(~leaves, until)
     scores["total_value"] = scores["past_value"] + scores["clv"]
-    offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config)
+    offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config, peers=peers)
     scores = scores.join(offers.columns)
     reasons.append(offers.reasons)
     return finished_part(
         inputs, scores, reasons, offers.whitespace, config, offered=offers.worth_listing
     )
+
+
+def peers_of(inputs: PartInputs, config: Config) -> Peers:
+    """Return what the reasons of these accounts are compared with."""
+    groups = peer_groups(inputs.features, config)
+    by_account = pd.Series(groups.to_numpy(), index=inputs.features["account_id"].to_numpy())
+    return Peers(by_account, inputs.usual, {**DESCRIBED, **catalogue_of(config)})
 
 
 def finished_part(
@@ -158,10 +172,10 @@ def finished_part(
     """
     card = config.scorecard
     health = health_reasons(inputs.features, inputs.health, card, inputs.overrides)
-    reasons = [health, *reasons]
+    reasons = [peers_of(inputs, config).mark(health), *reasons]
     strongest = [rows for rows in reasons if len(rows)] or reasons[:1]
     sums = contribution_sums(strongest, scores["account_id"])
-    result = with_custom_sentences(below_each_other(strongest), catalogue_of(config))
+    result = below_each_other(strongest)
     scores = scores.assign(**_terms_of_value(config))
     return ScoredPart(scores, result, sums, whitespace, whitespace if offered is None else offered)
 

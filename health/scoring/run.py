@@ -15,10 +15,12 @@ from features.tables.opened import Tables
 from health.business.kinds import ORDERS, lives_by, with_money
 from health.expansion.gaps import expansion_gaps
 from health.expansion.inputs import read_offer_inputs, with_growth
+from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, list_flags, word_flags
 from health.flags.scored import Scored
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
+from health.reasons.shown import usual_values
 from health.runs.directory import PublishedRun
 from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
@@ -152,6 +154,7 @@ def score_accounts(
         ),
         no_offers() if orders else read_offer_inputs(tables, features, config),
         health.overrides,
+        usual_values(features, peer_groups(features, config)),
         order_history(tables, day.to_pydatetime()) if orders else None,
     )
     parts = []

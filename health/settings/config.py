@@ -24,7 +24,7 @@ from health.settings.custom_features import families_of
 from health.settings.expansion import ExpansionConfig
 from health.settings.expected import ExpectedConfig
 from health.settings.features import FeatureConfig
-from health.settings.flags import DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
+from health.settings.flags import CAUSE_PLAYS, DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
 from health.settings.measure import CUSTOM_FEATURES
 from health.settings.profiles import unknown_stages
 from health.settings.report import ReportConfig
@@ -126,7 +126,8 @@ class Config(Section):
     publish : PublishConfig, optional
         Where a run is written to once it is published; nowhere by default.
     plays : dict of str to str
-        By flag, the suggested play, where it is another than the one built in.
+        The suggested play by flag, or of accounts at risk by cause (adoption, contact, support,
+        value, commercial), where it differs from the built-in one.
     expected : tuple of ExpectedConfig
         What the company's own books say of some dates; `[[expected]]`, as often as needed. Tables
         that add up to something else are rejected.
@@ -193,8 +194,9 @@ class Config(Section):
     @classmethod
     def _known_flags(cls, plays: dict[str, str]) -> dict[str, str]:
         for name in plays:
-            if name not in DEFAULT_PLAYS:
-                raise ValueError(f"no flag is called {name!r}{_closest(name, DEFAULT_PLAYS)}")
+            known = {**DEFAULT_PLAYS, **CAUSE_PLAYS}
+            if name not in known:
+                raise ValueError(f"no flag or cause is called {name!r}{_closest(name, known)}")
         return plays
 
     @field_validator("exchange_rates")
@@ -276,9 +278,20 @@ class Config(Section):
         settings = self.model_dump(mode="json", exclude=_NO_EFFECT_ON_VALUES)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
-    def play(self, flag: str) -> str:
-        """Return the suggested play for a kind of flag."""
+    def play(self, flag: str, cause: str = "") -> str:
+        """Return the suggested play for a kind of flag.
+
+        Parameters
+        ----------
+        flag : str
+            Kind of flag.
+        cause : str
+            Of an account at risk, the cause of its strongest reason; a play that the
+            configuration gives for the flag is replaced only by one that it gives for the cause.
+        """
         built_in = DEFAULT_PLAYS if "subscriptions" in self.tables else DEFAULT_PLAYS | ORDER_PLAYS
+        if flag == "at_risk" and cause and (cause in self.plays or flag not in self.plays):
+            return self.plays.get(cause, CAUSE_PLAYS[cause])
         return self.plays.get(flag, built_in[flag])
 
 

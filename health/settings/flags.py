@@ -128,6 +128,16 @@ DEFAULT_PLAYS = {
     "silent": "Find out who left or what broke; a login check and a call to the main contact",
 }
 
+#: The suggested play for an account at risk by the cause of its strongest reason; `[plays]`
+#: replaces any of them.
+CAUSE_PLAYS = {
+    "adoption": "Adoption session: show the team the two features that would save them most time",
+    "contact": "Call the executive contact: who uses it now, and what has changed in the team",
+    "support": "Escalate the open tickets, then call with a date for each",
+    "value": "Value review: ask what disappoints, agree one goal for the next 30 days",
+    "commercial": "Talk about price and size before the renewal, with use as the argument",
+}
+
 #: The same where customers order and have no contract.
 ORDER_PLAYS = {
     "at_risk": "Call this week: ask what they ordered elsewhere, and what would bring them back",

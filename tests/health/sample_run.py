@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from health.reasons.reasons import BASELINE, reason_rows, strongest
+from health.reasons.reasons import reason_rows, strongest
+from health.reasons.signals import BASELINE
 
 AS_OF = pd.Timestamp("2026-11-01")
 HOSTILE = (

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from health.app.reading.runs import Run, Runs
-from health.reasons.reasons import BASELINE
+from health.reasons.signals import BASELINE
 
 #: Days of history that an account's page shows.
 YEAR = 365

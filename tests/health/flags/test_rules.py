@@ -199,7 +199,8 @@ def test_renewals_are_terms_that_end_soon_by_what_may_be_lost() -> None:
     flags = _raise(scored)
     own = flags[flags["flag"] == "renewal"].sort_values("rank")
     assert own["account_id"].tolist() == ["A1", "A0"]
-    assert own["reasons"].iloc[1].startswith("Days until the contract renews: 12")
+    # The renewal is context, in a column of its own; the reasons are about the account.
+    assert not own["reasons"].str.contains("renews").any()
 
 
 def test_advocates_are_green_promoters_without_open_trouble() -> None:
@@ -328,3 +329,15 @@ def test_without_any_probability_accounts_to_keep_come_before_offers() -> None:
     assert raised.week["account_id"].tolist() == ["A2", "A1", "A0", "A3"]
     assert raised.week["value"].isna().tolist() == [True, True, True, False]
     assert "No chance of leaving is published" in raised.rule
+
+
+def test_the_play_answers_to_the_cause() -> None:
+    scored = _scored(churn_probability=0.2)
+    flags = _raise(scored)
+    assert set(flags["cause"]) == {"adoption"}
+    assert flags["suggested_play"].str.startswith("Adoption session").all()
+    own = _config().model_copy(update={"plays": {"adoption": "Webinar"}})
+    assert set(_raise(scored, own)["suggested_play"]) == {"Webinar"}
+    own = _config().model_copy(update={"plays": {"at_risk": "Call"}})
+    assert set(_raise(scored, own)["suggested_play"]) == {"Call"}
+    assert flags["reasons_share"].between(0, 1).all()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from health.reasons.reasons import COLUMNS, reason_rows, strongest
+from health.reasons.reasons import COLUMNS, reason_rows, strongest, strongest_reasons
 
 INPUTS = pd.DataFrame(
     {
@@ -38,10 +39,23 @@ def test_a_row_for_each_account_and_term() -> None:
     assert rows["missing"].isna().all()
 
 
-def test_size_is_named_only_where_little_else_speaks() -> None:
+def test_size_and_kind_are_never_named_as_reasons() -> None:
     rows = reason_rows("churn", TERMS, INPUTS)
-    top = strongest(rows, "churn", "contribution", most=1)
-    assert "40" in top["A"]
-    assert top["B"] == "Segment: unknown"
-    assert strongest(rows, "churn", "contribution", most=3)["A"].count(";") == 2
+    top = strongest(rows, "churn", "contribution", most=3)
+    assert top.to_dict() == {"A": "Days without use: 40"}
     assert strongest(rows, "upsell", "contribution").empty
+
+
+def test_the_share_that_is_not_named_is_known() -> None:
+    found = strongest_reasons(reason_rows("churn", TERMS, INPUTS), "churn", "contribution")
+    assert found.loc["A", "share"] == pytest.approx(0.4 / (0.4 + 0.9 + 0.1))
+    assert found.loc["A", "cause"] == "adoption"
+
+
+def test_one_reason_a_signal() -> None:
+    terms = ["usage_days_per_user_28d", "usage_days_per_user_90d", "tickets_backlog"]
+    inputs = pd.DataFrame({"account_id": ["A"], **{t: [3.0] for t in terms}})
+    moved = pd.DataFrame([[0.3, 0.9, 0.1]], columns=terms)
+    found = strongest_reasons(reason_rows("churn", moved, inputs), "churn", "contribution")
+    assert found.loc["A", "text"].count(";") == 1
+    assert "90" in found.loc["A", "text"]

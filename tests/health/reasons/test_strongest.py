@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE, describe
-from health.reasons.reasons import BASELINE, OTHERS, contribution_sums
+from health.reasons.reasons import contribution_sums
 from health.reasons.sentences import sentences
+from health.reasons.signals import BASELINE, OTHERS
 from health.reasons.strongest import strongest_rows
 
 TERMS = [*list(CATALOGUE)[:6], "segment"]

@@ -1,0 +1,204 @@
+"""Which reasons people are shown, each with what is usual among similar accounts.
+
+The exact breakdown keeps every term; a person reads one reason per signal, and only reasons that
+point the way the catalogue gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from features.catalogue import DESCRIBED
+from features.definitions.feature import Feature
+from health.reasons.change_sentences import bare_value
+from health.reasons.reasons import with_custom_sentences
+from health.reasons.sentences import as_shown
+from health.reasons.signals import direction_of, never_a_reason, signal_of
+
+#: Columns of reasons.parquet that say what is shown.
+COLUMNS = ("signal", "usual", "shown")
+#: Begins what is usual, after the value of the account.
+USUAL = " (similar accounts: "
+#: A peer group with fewer values than this is compared with all accounts.
+_FEWEST = 20
+#: Accounts that a usual value is taken from at most.
+_SAMPLE = 50_000
+_ALL = ""
+#: Relative to a past or to others: their middle is no change.
+_RELATIVE = {"ratio", "change"}
+
+
+@dataclass(frozen=True)
+class Peers:
+    """What reasons are compared with.
+
+    Attributes
+    ----------
+    groups : pd.Series of str
+        Peer group by account_id.
+    usual : pd.DataFrame
+        As from `usual_values`.
+    features : mapping of str to Feature
+        The catalogue, with custom features.
+    """
+
+    groups: pd.Series[str]
+    usual: pd.DataFrame
+    features: Mapping[str, Feature]
+
+    def mark(self, reasons: pd.DataFrame) -> pd.DataFrame:
+        """Return reasons of one output with `COLUMNS`, as `mark_shown` does."""
+        worded = with_custom_sentences(reasons, self.features)
+        return mark_shown(worded, self.groups, self.usual, self.features)
+
+
+def usual_values(features: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
+    """Return the median of each feature among similar accounts.
+
+    Parameters
+    ----------
+    features : pd.DataFrame, shape = (n_accounts, n_columns)
+        The feature table of one date.
+    groups : pd.Series of str, shape = (n_accounts,)
+        Peer group of each account.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per peer group, and ``""`` for all accounts; a column per feature of the catalogue.
+        A group with fewer than 20 values of a feature has the median of all.
+    """
+    every = max(1, len(features) // _SAMPLE)
+    names = [name for name in DESCRIBED if name in features and _is_number(features[name])]
+    sample = features[names].iloc[::every].astype(float)
+    by_group = sample.groupby(groups.iloc[::every].astype(str).to_numpy())
+    everyone = sample.median()
+    medians = by_group.median().where(by_group.count() >= _FEWEST)
+    medians = medians.fillna(everyone)
+    return pd.concat([medians, everyone.to_frame(_ALL).T])
+
+
+def _is_number(column: pd.Series[float]) -> bool:
+    return is_numeric_dtype(column.dtype)
+
+
+def mark_shown(
+    reasons: pd.DataFrame,
+    groups: pd.Series[str],
+    usual: pd.DataFrame,
+    features: Mapping[str, Feature] = DESCRIBED,
+) -> pd.DataFrame:
+    """Add to each reason its signal, what is usual, and whether people are shown it.
+
+    Parameters
+    ----------
+    reasons : pd.DataFrame
+        Rows of one output, as from `reason_rows`.
+    groups : pd.Series of str
+        Peer group by account_id.
+    usual : pd.DataFrame
+        As from `usual_values`.
+    features : mapping of str to Feature
+        The catalogue, with custom features.
+
+    Returns
+    -------
+    pd.DataFrame
+        With `COLUMNS`; the text names what is usual. Shown is, of a probability, the strongest
+        term of each signal that raised it, is no context and points the way the catalogue gives;
+        of the health score every measure that is no context.
+    """
+    if reasons.empty:
+        return reasons.assign(signal=None, usual=np.nan, shown=False)
+    output = str(reasons["output"].iloc[0])
+    term, terms = pd.factorize(reasons["term"])
+    names = [str(name) for name in terms]
+    row_group = usual.index.get_indexer(
+        pd.Index(reasons["account_id"].map(groups).fillna(_ALL).astype(str))
+    )
+    row_group = np.where(row_group < 0, usual.index.get_indexer(pd.Index([_ALL]))[0], row_group)
+    value = reasons["value"].to_numpy(dtype=float)
+    text = reasons["text"].to_numpy(dtype=object).copy()
+    found = np.full(len(reasons), np.nan)
+    shown = np.zeros(len(reasons), dtype=bool)
+    order = np.argsort(term, kind="stable")
+    ends = np.searchsorted(term[order], np.arange(len(names) + 1))
+    for place, name in enumerate(names):
+        rows = order[ends[place] : ends[place + 1]]
+        feature = features.get(name)
+        if feature is not None and name in usual and not name.startswith("offer_"):
+            found[rows] = usual[name].to_numpy(dtype=float)[row_group[rows]]
+            text[rows] = _with_usual(feature, text[rows], value[rows], found[rows])
+        if never_a_reason(name, features):
+            continue
+        shown[rows] = output == "health" or _points(
+            feature, direction_of(name, output, features), value[rows], found[rows]
+        )
+    signals = np.array([signal_of(name) for name in names], dtype=object)[term]
+    if output != "health":
+        contribution = reasons["contribution"].to_numpy(dtype=float)
+        shown &= contribution > 0
+        shown = _first_of_signal(reasons["account_id"], signals, contribution, shown)
+    return reasons.assign(text=text, signal=signals, usual=found, shown=shown)
+
+
+def _points(
+    feature: Feature | None,
+    direction: int | None,
+    values: npt.NDArray[np.float64],
+    usual: npt.NDArray[np.float64],
+) -> npt.NDArray[np.bool_]:
+    """Return which values speak for the output: on the right side of what is usual."""
+    if feature is None or direction is None:
+        return np.ones(len(values), dtype=bool)
+    if direction == 0:
+        return np.zeros(len(values), dtype=bool)
+    beyond = np.isnan(usual) | (direction * (values - usual) > 0)
+    if feature.unit in _RELATIVE:
+        # "Use is up" is no reason to worry, even where others are up more.
+        beyond &= direction * values > 0
+    return np.asarray(beyond & ~np.isnan(values))
+
+
+def _first_of_signal(
+    accounts: pd.Series[str],
+    signals: npt.NDArray[np.object_],
+    contribution: npt.NDArray[np.float64],
+    shown: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """Return which rows are the strongest shown of their account and signal."""
+    at = np.flatnonzero(shown)
+    keys = pd.DataFrame(
+        {
+            "account": pd.factorize(accounts.to_numpy()[at])[0],
+            "signal": pd.factorize(signals[at])[0],
+            "size": contribution[at],
+        }
+    )
+    ordered = keys.sort_values("size", ascending=False, kind="stable")
+    first = ordered.drop_duplicates(["account", "signal"]).index.to_numpy()
+    kept = np.zeros(len(shown), dtype=bool)
+    kept[at[first]] = True
+    return kept
+
+
+def _with_usual(
+    feature: Feature,
+    texts: npt.NDArray[np.object_],
+    values: npt.NDArray[np.float64],
+    usual: npt.NDArray[np.float64],
+) -> npt.NDArray[np.object_]:
+    """Append what is usual to each sentence about a number."""
+    shown = as_shown(feature.unit, usual)
+    known = ~np.isnan(values) & ~np.isnan(shown) & (feature.unit != "flag")
+    codes, distinct = pd.factorize(shown[known])
+    ends = [f"{USUAL}{bare_value(feature, float(v))})" for v in distinct]
+    result = texts.copy()
+    result[known] = texts[known] + np.array(ends, dtype=object)[codes] if ends else texts[known]
+    return result

@@ -1,0 +1,165 @@
+"""What a term of a model is about: its signal, its cause, and whether it can be a reason.
+
+Several features measure one signal (a count in 7, 28 and 90 days); people name it once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from features.catalogue import DESCRIBED
+from features.definitions.feature import Feature
+from features.windows.observations import ATTRIBUTES
+
+BASELINE = "baseline"
+#: The sum of the terms that hardly moved a probability.
+OTHERS = "others"
+#: Causes that a play answers to, as in `[plays]`.
+ADOPTION, CONTACT, SUPPORT, VALUE, COMMERCIAL = (
+    "adoption",
+    "contact",
+    "support",
+    "value",
+    "commercial",
+)
+#: Signals by the beginnings of the names that measure them; the first that fits applies.
+_SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("trend of use", ("usage_events_trend", "usage_events_vs_fleet", "usage_active_days_trend")),
+    ("active users", ("usage_active_users", "usage_users_trend", "usage_new_users")),
+    ("days per user", ("usage_days_per_user", "usage_regular_share")),
+    ("amount of use", ("usage_active_days", "usage_events", "usage_records")),
+    ("seats in use", ("usage_seat", "growth_seats")),
+    ("features used", ("usage_distinct_events", "usage_breadth", "usage_sticky")),
+    ("key people", ("usage_champions", "usage_top_user")),
+    ("quota", ("usage_quota",)),
+    ("higher plan", ("growth_higher_plan", "growth_days_since_higher_plan", "growth_plans")),
+    ("ticket ratings", ("tickets_csat", "tickets_badly_rated")),
+    ("open tickets", ("tickets_backlog", "tickets_urgent")),
+    ("first reply", ("tickets_first_reply",)),
+    ("resolution", ("tickets_first_resolution", "tickets_resolution", "tickets_reopen")),
+    ("contact rate", ("contacts_per", "tickets_opened", "tickets_requesters")),
+    ("NPS", ("surveys_nps", "surveys_detractors", "surveys_deciding")),
+    ("CSAT", ("surveys_csat",)),
+    ("CES", ("surveys_ces", "surveys_net_easy", "surveys_easy")),
+    ("survey response", ("surveys_days_since_answer", "surveys_response")),
+    ("MRR movements", ("mrr_", "expansions_", "contractions_", "seats_change")),
+    ("price", ("price_", "discount_")),
+    ("onboarding", ("first_value", "days_to_first_value", "milestones", "days_since_milestone")),
+    ("order interval", ("orders_recency", "orders_interval", "orders_silence")),
+    ("amount of orders", ("orders_count", "orders_amount")),
+    ("trial", ("offer_tried", "offer_days_since_tried", "offer_trial")),
+    ("peers", ("offer_peer", "offer_co_ownership", "offer_bought")),
+)
+_WINDOW = re.compile(r"_\d+d$")
+#: Signals about people rather than about what the product is used for.
+_PEOPLE = {"active users", "key people", "survey response"}
+#: By family, the cause of a reason.
+_CAUSES = {
+    "usage": ADOPTION,
+    "journey": ADOPTION,
+    "tickets": SUPPORT,
+    "surveys": VALUE,
+    "commercial": COMMERCIAL,
+}
+#: When the term of a contract ends is context: it has a column, and is no reason.
+_CONTEXT = frozenset(
+    {
+        "days_to_renewal",
+        "days_to_term_end",
+        "contract_days",
+        "contract_months",
+        "billing_months",
+        "days_since_notice",
+        "product",
+        *ATTRIBUTES,
+    }
+)
+#: Which way a feature of an offer speaks for it: 1 where more does, −1 where less does.
+_FOR_AN_OFFER = {
+    "usage_quota_use_30d": 1,
+    "usage_quota_days_to_limit": -1,
+    "usage_quotas_near_limit": 1,
+    "growth_seats_in_use_90d": 1,
+    "growth_seats_days_to_limit": -1,
+    "growth_higher_plan_tried_28d": 1,
+    "growth_days_since_higher_plan": -1,
+    "offer_tried_28d": 1,
+    "offer_tried_users_28d": 1,
+    "offer_days_since_tried": -1,
+    "offer_trial_days": 1,
+    "offer_peer_use_28d": 1,
+    "offer_peer_share": 1,
+    "offer_co_ownership": 1,
+    "offer_bought_180d": 1,
+}
+
+
+@cache
+def signal_of(term: str) -> str:
+    """Return the signal that a term measures.
+
+    Examples
+    --------
+    >>> signal_of("usage_days_per_user_28d"), signal_of("usage_days_per_user_90d")
+    ('days per user', 'days per user')
+    >>> signal_of("tickets_silent_90d")
+    'tickets silent'
+    """
+    for signal, beginnings in _SIGNALS:
+        if term.startswith(beginnings):
+            return signal
+    return _WINDOW.sub("", term).replace("_", " ")
+
+
+def cause_of(term: str, features: Mapping[str, Feature] = DESCRIBED) -> str:
+    """Return the cause that a play answers to; empty where there is none.
+
+    Examples
+    --------
+    >>> cause_of("usage_champions_silent"), cause_of("tickets_backlog"), cause_of("segment")
+    ('contact', 'support', '')
+    """
+    if signal_of(term) in _PEOPLE:
+        return CONTACT
+    feature = features.get(term)
+    return _CAUSES.get(feature.family, "") if feature is not None else ""
+
+
+def never_a_reason(term: str, features: Mapping[str, Feature] = DESCRIBED) -> bool:
+    """Return whether a term is context: it moves a probability, but is no reason for anybody.
+
+    When the term of the contract ends, how large an account is and how it pays, and of what kind
+    it is: nobody can act on these.
+    """
+    if term in _CONTEXT or term in (BASELINE, OTHERS):
+        return True
+    feature = features.get(term)
+    return feature is not None and feature.size
+
+
+def direction_of(term: str, output: str, features: Mapping[str, Feature] = DESCRIBED) -> int | None:
+    """Return which way a term speaks for an output.
+
+    Parameters
+    ----------
+    term : str
+        Name of the term.
+    output : str
+        ``churn``, ``upsell`` or ``cross_sell``.
+    features : mapping of str to Feature
+        The catalogue, with custom features.
+
+    Returns
+    -------
+    int or None
+        1 where a high value does, −1 where a low one does, 0 where common sense gives no
+        direction; None for a term that is no feature.
+    """
+    feature = features.get(term)
+    if feature is None:
+        return None
+    if output == "churn":
+        return -feature.direction
+    return _FOR_AN_OFFER.get(term, feature.direction)
