@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows
-from features.windows.contracts import GRACE_DAYS, known_spans
 from health.settings.config import Config
 from models import PeerGrowth, PeerSurvival, PropensityModel, lifetime_value
+from models.clv.customer_range import customer_range
 from models.clv.interval import ValueTerms, resampled_interval
 from models.survival.peer_survival import DAYS_PER_MONTH
 
@@ -56,8 +53,10 @@ def lifetime_columns(
     Returns
     -------
     dict of str to array
-        clv (still to come, discounted), clv_low and clv_high, past_value (margin earned so
-        far) and total_value.
+        clv (still to come, discounted), clv_low and clv_high (between which this customer's own
+        outcome lies in 95 % of cases), clv_mean_low and clv_mean_high (the 95 % interval of the
+        expectation), clv_monthly_growth (of the MRR of those who stay, as the peers' was),
+        past_value (margin earned so far) and total_value.
     """
     parts = [
         _remaining(scores.iloc[rows], groups.iloc[rows], survival, churn, config, growth)
@@ -106,27 +105,25 @@ def _remaining(
         logit_sd=_calibration_error(churn),
         seed=config.training.seed,
     )
-    return {"clv": value, "clv_low": interval.low, "clv_high": interval.high}
-
-
-def paid_so_far(
-    tables: Tables, as_of: datetime, *, grace_days: int = GRACE_DAYS
-) -> pd.Series[float]:
-    """Return each account's revenue before a date, by account_id: MRR times months paid.
-
-    Orders count with their amount.
-    """
-    paid = pd.Series(dtype="float64")
-    if tables.has("subscriptions"):
-        rows = known_spans(tables, as_of, grace_days=grace_days)
-        end = rows["ended_at"].fillna(pd.Timestamp(as_of))
-        months = (end - rows["started_at"]).dt.total_seconds() / 86_400 / DAYS_PER_MONTH
-        revenue = months.clip(lower=0.0) * rows["mrr"]
-        paid = revenue.groupby(rows["account_id"]).sum()
-    if tables.has("orders"):
-        orders = collect(known_rows(tables, "orders", as_of))
-        paid = paid.add(orders.groupby("account_id")["amount"].sum(), fill_value=0.0)
-    return paid.rename("paid")
+    own = customer_range(
+        scores["mrr"],
+        probability,
+        tenure,
+        groups,
+        survival,
+        terms=terms,
+        margin=config.clv.margin,
+        growth=growth,
+    )
+    return {
+        "clv": value,
+        # One customer's outcome cannot be surer than the expectation.
+        "clv_low": np.minimum(own.low, interval.low),
+        "clv_high": np.maximum(own.high, interval.high),
+        "clv_mean_low": interval.low,
+        "clv_mean_high": interval.high,
+        "clv_monthly_growth": np.zeros(len(value)) if growth is None else growth.net(groups),
+    }
 
 
 def _calibration_error(churn: PropensityModel | None) -> float:

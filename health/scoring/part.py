@@ -128,7 +128,7 @@ def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) ->
         )
     )
     until = value_until(scores, config)
-    for name in ("clv", "clv_low", "clv_high"):
+    for name in ("clv", "clv_low", "clv_high", "clv_mean_low", "clv_mean_high"):
         scores[name] = scores[name].where(~leaves, until)
     scores["total_value"] = scores["past_value"] + scores["clv"]
     offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config, peers=peers)

@@ -13,6 +13,7 @@ import pandas as pd
 from features.definitions.stages import lifecycle_stage
 from features.tables.opened import Tables
 from health.business.kinds import ORDERS, lives_by, with_money
+from health.business.revenue import paid_so_far
 from health.expansion.gaps import expansion_gaps
 from health.expansion.inputs import read_offer_inputs, with_growth
 from health.expansion.prices import peer_groups
@@ -26,7 +27,6 @@ from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.leaving import terms_of_contracts
-from health.scoring.lifetime import paid_so_far
 from health.scoring.orders import no_offers, order_warnings
 from health.scoring.part import PartInputs
 from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts

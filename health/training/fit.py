@@ -65,8 +65,8 @@ _KINDS: dict[str, type[PropensityModel]] = {
 def fit_models(training: TrainingSet, config: Config) -> dict[str, Any]:
     """Fit churn, upsell, cross-sell and the peer curves; return them by artefact name."""
     models: dict[str, Any] = {
-        "survival": _fit_survival(training.durations),
-        "growth": _fit_growth(training.accounts, config),
+        "survival": fit_survival(training.durations),
+        "growth": fit_growth(training.accounts, config),
         "steps": StepPrices.from_history(
             training.accounts, training.products, training.held, config
         ),
@@ -140,7 +140,7 @@ def _peer_column(inputs: list[str], config: Config) -> str | None:
     return config.peer_group if config.peer_group in inputs else None
 
 
-def _fit_growth(accounts: pd.DataFrame, config: Config) -> PeerGrowth | None:
+def fit_growth(accounts: pd.DataFrame, config: Config) -> PeerGrowth | None:
     """Fit how the MRR of those who stay moves; None where no account has two dates."""
     history = accounts[["account_id", "as_of", "mrr"]].assign(group=peer_groups(accounts, config))
     pairs = surviving_pairs(history)
@@ -155,7 +155,8 @@ def _fit_growth(accounts: pd.DataFrame, config: Config) -> PeerGrowth | None:
     )
 
 
-def _fit_survival(durations: pd.DataFrame) -> PeerSurvival:
+def fit_survival(durations: pd.DataFrame) -> PeerSurvival:
+    """Fit the peer curves on paid spells."""
     return PeerSurvival().fit(
         durations["duration_days"],
         durations["churned"],

@@ -113,7 +113,7 @@ def build_training_set(
         grace_days=grace,
         upsell_step=config.labels.upsell_step,
     )
-    return TrainingSet(accounts, products, held, _durations(tables, config), tuple(dates))
+    return TrainingSet(accounts, products, held, paid_durations(tables, config), tuple(dates))
 
 
 def build_account_rows(tables: Tables, config: Config) -> pd.DataFrame:
@@ -254,7 +254,7 @@ def with_features(
     return products.merge(accounts[[*keys, *columns]], on=keys, how="inner")
 
 
-def _durations(tables: Tables, config: Config) -> pd.DataFrame:
+def paid_durations(tables: Tables, config: Config) -> pd.DataFrame:
     """Return the paid spells with the peer group of their account."""
     spells = tenure_spells(tables, grace_days=config.labels.grace_days)
     peer = [config.peer_group] if tables.has("accounts", config.peer_group) else []

@@ -26,6 +26,7 @@ from health.training.order_manifest import build_order_manifest
 from health.training.orders import fit_orders, judge_in_time
 from health.training.promotion import Decision, promote_version, weigh
 from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
+from health.training.value_check import check_value, with_checked_growth
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ def _from_contracts(
     training = build_training_set(tables, config)
     rows = target_rows(training, config)
     say(_learns_from(training.accounts, len(training.dates)))
-    models = fit_models(training, config)
+    value = check_value(tables, training, config)
+    models = with_checked_growth(fit_models(training, config), value)
     say("Looking for features that know the answer")
     leaks = [
         *strong_alone(models, TARGETS, config.training.leakage_auc),
@@ -166,6 +168,7 @@ def _from_contracts(
     )
     say("Holding the survival curves against a Cox model")
     manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
+    manifest["value"] = None if value is None else value.to_dict()
     say("Drawing the evaluation")
     page = render_evaluation(manifest, models, rows, held_out, company=config.company)
     return _Made(models, manifest, held_out, page, training)

@@ -305,7 +305,11 @@ def _run_info(
         "timings": seconds,
         "evaluation": version.manifest["evaluation"],
         "drivers": version.manifest.get("drivers", []),
-        "clv": {**config.clv.model_dump(), "currency": config.currency},
+        "clv": {
+            **config.clv.model_dump(),
+            "currency": config.currency,
+            "checked": version.manifest.get("value"),
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +33,10 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
     ----------
     rates_ : pandas.DataFrame
         One row a peer group, and ``""`` for all: expansion and contraction (shares of MRR a
-        month), net (their difference), net_sd (its standard error) and account_months.
+        month), net (their difference, times `share_`), net_sd (its standard error), account_sd
+        (standard deviation of one account's log MRR after a month) and account_months.
+    share_ : float
+        Share of the measured growth that counts, 0-1.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
                 "down": np.maximum(before - after, 0.0),
                 "base": before * days / DAYS_PER_MONTH,
                 "months": days / DAYS_PER_MONTH,
+                "squared": np.log(after / before) ** 2,
                 "account": group_codes(accounts, len(before)),
                 "group": "" if groups is None else pd.Series(np.asarray(groups)).astype(str),
             }
@@ -87,7 +92,25 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
                 if name != "" or part is sums
             ]
         ).set_index("group")
+        self.share_ = 1.0
         return self
+
+    def shrunk(self, share: float) -> PeerGrowth:
+        """Return the model with a share of its growth, 0-1.
+
+        Raises
+        ------
+        ModelInputError
+            The share lies outside 0-1.
+        """
+        check_is_fitted(self)
+        if not 0 <= share <= 1:
+            raise ModelInputError(f"is {share}, not in 0-1", where="share")
+        model = copy(self)
+        model.share_ = share
+        scaled = {name: self.rates_[name] * share for name in ("net", "net_sd")}
+        model.rates_ = self.rates_.assign(**scaled)
+        return model
 
     def _of_group(
         self, part: pd.DataFrame, everyone: pd.Series[float], name: str
@@ -114,6 +137,7 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
             "contraction": contraction,
             "net": expansion - contraction,
             "net_sd": float((resampled[:, 0] - resampled[:, 1]).std()),
+            "account_sd": float(np.sqrt(part["squared"].sum() / max(part["months"].sum(), 1e-12))),
             "account_months": float(part["months"].sum()),
         }
 
@@ -139,6 +163,14 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
     def net_sd(self, groups: Any) -> FloatArray:
         """Return the standard error of each account's monthly net rate, shape = (n_accounts,)."""
         return self._column("net_sd", groups)
+
+    def net(self, groups: Any) -> FloatArray:
+        """Return each account's monthly net growth, shape = (n_accounts,)."""
+        return self._column("net", groups)
+
+    def account_sd(self, groups: Any) -> FloatArray:
+        """Return the standard deviation of one account's log MRR after a month."""
+        return self._column("account_sd", groups)
 
     def _column(self, name: str, groups: Any) -> FloatArray:
         check_is_fitted(self)

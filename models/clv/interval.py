@@ -1,4 +1,4 @@
-"""The interval of a lifetime value, by resampling what it is made of."""
+"""The interval of an expected lifetime value, by resampling its inputs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from models.survival.hazards import CurveDraws
 from models.survival.peer_survival import DAYS_PER_MONTH, PeerSurvival
 
 #: Ages in days, and log-odds of churn, at which the spread is resampled; straight in between.
-_TENURES = np.concatenate(
+TENURES = np.concatenate(
     [np.arange(0, 455, 45), np.arange(455, 1096, 80), [1278, 1461, 1826, 2557, 3653, 7305]]
 ).astype("float64")
-_LOG_ODDS = np.linspace(-9.0, 5.0, 22)
+LOG_ODDS = np.linspace(-9.0, 5.0, 22)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def resampled_interval(
     n_draws: int = 200,
     seed: int = 0,
 ) -> LifetimeValue:
-    """Return a value with the quantiles of what redrawn curves, growth and calibration give it.
+    """Return an expected value with its interval from redrawn curves, growth and calibration.
 
     Each draw takes a peer curve (its hazards from their gamma posterior), a monthly growth and
     a shift of all log-odds; the tilt is made anew, so that the curve agrees with the redrawn
@@ -155,36 +155,61 @@ class _Draws:
         return result
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """The places of accounts on the grid of ages and log-odds.
+
+    Attributes
+    ----------
+    ages, log_odds : array of int
+        The nodes that are used, as places in `TENURES` and in `LOG_ODDS`; the place after the
+        last log-odds is for accounts without a probability.
+    corners : tuple of (array of int, array of int, array of float)
+        For each corner around an account: its place among `ages` and `log_odds`, and its weight.
+    """
+
+    ages: IntArray
+    log_odds: IntArray
+    corners: tuple[tuple[IntArray, IntArray, FloatArray], ...]
+
+    @classmethod
+    def of(cls, probability: FloatArray, tenure: FloatArray) -> Nodes:
+        """Return the nodes around each account."""
+        by_age, age_share = _between(TENURES, tenure)
+        odds = logit(np.clip(probability, 1e-12, 1 - 1e-12))
+        by_odds, odds_share = _between(LOG_ODDS, np.nan_to_num(odds, nan=LOG_ODDS[0]))
+        unknown = np.isnan(probability)
+        by_odds = np.where(unknown, len(LOG_ODDS), by_odds)
+        odds_share = np.where(unknown, 0.0, odds_share)
+        ages, used = _nodes(by_age, len(TENURES)), _nodes(by_odds, len(LOG_ODDS))
+        if unknown.any():
+            used = np.append(used[used < len(LOG_ODDS)], len(LOG_ODDS))
+        age, odds_at = np.searchsorted(ages, by_age), np.searchsorted(used, by_odds)
+        next_age = np.minimum(age + 1, len(ages) - 1)
+        next_odds = np.minimum(odds_at + 1, len(used) - 1)
+        corners = (
+            (age, odds_at, (1 - age_share) * (1 - odds_share)),
+            (next_age, odds_at, age_share * (1 - odds_share)),
+            (age, next_odds, (1 - age_share) * odds_share),
+            (next_age, next_odds, age_share * odds_share),
+        )
+        return cls(ages, used, corners)
+
+    def between(self, table: FloatArray) -> FloatArray:
+        """Return each account's value of a table of shape (n_ages, n_log_odds)."""
+        parts = [weight * table[age, odds] for age, odds, weight in self.corners]
+        return np.asarray(np.sum(parts, axis=0))
+
+
 def _read_off(
     draws: _Draws, probability: FloatArray, tenure: FloatArray, level: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return each account's quantiles as ratios to its value."""
-    by_age, age_share = _between(_TENURES, tenure)
-    odds = logit(np.clip(probability, 1e-12, 1 - 1e-12))
-    by_odds, odds_share = _between(_LOG_ODDS, np.nan_to_num(odds, nan=_LOG_ODDS[0]))
-    # The last place is for those without a probability.
-    untold = np.isnan(probability)
-    by_odds = np.where(untold, len(_LOG_ODDS), by_odds)
-    odds_share = np.where(untold, 0.0, odds_share)
-    ages, odds_used = _nodes(by_age, len(_TENURES)), _nodes(by_odds, len(_LOG_ODDS))
-    if untold.any():
-        odds_used = np.append(odds_used[odds_used < len(_LOG_ODDS)], len(_LOG_ODDS))
-    found = draws.values(_TENURES[ages], np.append(_LOG_ODDS, np.nan)[odds_used])
+    nodes = Nodes.of(probability, tenure)
+    found = draws.values(TENURES[nodes.ages], np.append(LOG_ODDS, np.nan)[nodes.log_odds])
     tails = np.quantile(found[1:], [0.5 - level / 2, 0.5 + level / 2], axis=0)
     ratios = np.log(np.maximum(tails, 1e-300) / np.maximum(found[0], 1e-300))
-    age_at = np.searchsorted(ages, by_age)
-    odds_at = np.searchsorted(odds_used, by_odds)
-    next_age = np.minimum(age_at + 1, len(ages) - 1)
-    next_odds = np.minimum(odds_at + 1, len(odds_used) - 1)
-    low, high = (
-        np.exp(
-            (1 - age_share) * (1 - odds_share) * tail[age_at, odds_at]
-            + age_share * (1 - odds_share) * tail[next_age, odds_at]
-            + (1 - age_share) * odds_share * tail[age_at, next_odds]
-            + age_share * odds_share * tail[next_age, next_odds]
-        )
-        for tail in ratios
-    )
+    low, high = (np.exp(nodes.between(tail)) for tail in ratios)
     return low, high
 
 

@@ -77,3 +77,15 @@ def test_who_left_is_no_contraction() -> None:
     assert found["days_between"].tolist() == [28.0, 28.0]
     with pytest.raises(ModelInputError, match="1 pairs"):
         PeerGrowth().fit([10.0], [0.0], [28.0])
+
+
+def test_shrunk_growth_keeps_a_share_and_the_model_itself() -> None:
+    model = fit(pairs(40_000, 0.01))
+    half = model.shrunk(0.5)
+    assert half.net(["large"])[0] == pytest.approx(model.net(["large"])[0] / 2)
+    assert half.account_sd(["large"])[0] == model.account_sd(["large"])[0] > 0
+    assert half.share_ == 0.5
+    assert model.share_ == 1.0
+    assert model.shrunk(0.0).index(["large"], [6.0])[0, 0] == 1.0
+    with pytest.raises(ModelInputError):
+        model.shrunk(1.5)

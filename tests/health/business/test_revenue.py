@@ -8,7 +8,7 @@ import pytest
 
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
-from health.scoring.lifetime import paid_so_far
+from health.business.revenue import paid_so_far
 from models.survival.peer_survival import DAYS_PER_MONTH
 
 

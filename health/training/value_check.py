@@ -1,0 +1,148 @@
+"""The lifetime value over six months that have passed, compared with what accounts paid."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.tables.opened import Tables
+from health.business.revenue import paid_so_far
+from health.expansion.prices import peer_groups
+from health.settings.config import Config
+from health.training.fit import fit_growth, fit_survival
+from health.training.rows import TrainingSet, paid_durations
+from models import PeerGrowth, lifetime_value
+from models.survival.peer_survival import DAYS_PER_MONTH
+
+#: Months that are held out.
+MONTHS = 6
+#: Shares of the measured growth that are tried, the largest first.
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+#: Accounts below which nothing is compared.
+_FEWEST = 30
+
+
+@dataclass(frozen=True)
+class ValueCheck:
+    """How well the value foresaw six months, in currency; errors per account.
+
+    Attributes
+    ----------
+    as_of : str
+        The date from which six months were foreseen.
+    accounts : int
+        Accounts that paid on that date.
+    growth_share : float
+        Share of the measured growth that counts: the largest with which the error of the value
+        is not above that of MRR × 6; where there is none, the one with the least error.
+    actual, value, flat : float
+        What all accounts paid, the value, and MRR × 6.
+    rmse, rmse_flat : float
+        Root mean squared error: an expectation is judged by squares.
+    mae, mae_flat : float
+        Mean absolute error. Most accounts stay and pay what they paid, so that MRR × 6 is near
+        the median, which has the least absolute error; an expectation that counts those who
+        leave cannot beat it.
+    beats_flat : bool
+        Whether `rmse` is not above `rmse_flat`.
+    """
+
+    as_of: str
+    accounts: int
+    growth_share: float
+    actual: float
+    value: float
+    flat: float
+    rmse: float
+    rmse_flat: float
+    mae: float
+    mae_flat: float
+    beats_flat: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for the manifest."""
+        return asdict(self)
+
+
+def check_value(tables: Tables, training: TrainingSet, config: Config) -> ValueCheck | None:
+    """Foresee the latest six months from what was known before them.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    training : TrainingSet
+        Past dates with features.
+    config : Config
+        Peer group and labels.
+
+    Returns
+    -------
+    ValueCheck or None
+        None where no training date lies six months before the end of the data, or fewer than
+        30 accounts paid on it.
+    """
+    span = timedelta(days=MONTHS * DAYS_PER_MONTH)
+    past = [day for day in training.dates if day + span <= tables.observed_until]
+    if not past:
+        return None
+    day = past[-1]
+    accounts = training.accounts[training.accounts["as_of"] <= pd.Timestamp(day)]
+    own = accounts[accounts["as_of"] == pd.Timestamp(day)]
+    growth = fit_growth(accounts, config)
+    if len(own) < _FEWEST or growth is None:
+        return None
+    survival = fit_survival(paid_durations(replace(tables, observed_until=day), config))
+    groups = peer_groups(own, config)
+    months = np.arange(1, MONTHS + 1)
+    tenure = own["tenure_days"].clip(lower=0.0)
+    curves = survival.conditional(tenure, groups, months * DAYS_PER_MONTH)
+    actual = _paid_between(tables, day, day + span, own["account_id"])
+    mrr = own["mrr"].to_numpy(dtype=float)
+
+    def value_with(share: float) -> np.ndarray:
+        index = growth.shrunk(share).index(groups, months)
+        return lifetime_value(mrr, curves, margin=1.0, annual_discount_rate=0.0, growth=index)
+
+    flat = mrr * MONTHS
+    limit = _rmse(flat, actual)
+    errors = {share: _rmse(value_with(share), actual) for share in SHARES}
+    good = [share for share in SHARES if errors[share] <= limit]
+    share = good[0] if good else min(SHARES, key=errors.__getitem__)
+    value = value_with(share)
+    return ValueCheck(
+        as_of=str(day.date()),
+        accounts=len(own),
+        growth_share=share,
+        actual=float(actual.sum()),
+        value=float(value.sum()),
+        flat=float(flat.sum()),
+        rmse=errors[share],
+        rmse_flat=limit,
+        mae=float(np.abs(value - actual).mean()),
+        mae_flat=float(np.abs(flat - actual).mean()),
+        beats_flat=bool(errors[share] <= limit),
+    )
+
+
+def with_checked_growth(models: dict[str, Any], check: ValueCheck | None) -> dict[str, Any]:
+    """Return models whose growth is shrunk as the check found."""
+    growth: PeerGrowth | None = models.get("growth")
+    if growth is None or check is None:
+        return models
+    return {**models, "growth": growth.shrunk(check.growth_share)}
+
+
+def _paid_between(
+    tables: Tables, begin: datetime, end: datetime, accounts: pd.Series[str]
+) -> np.ndarray:
+    before, after = (paid_so_far(tables, day).reindex(accounts).fillna(0.0) for day in (begin, end))
+    return (after - before).to_numpy(dtype=float)
+
+
+def _rmse(values: np.ndarray, actual: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((values - actual) ** 2)))
