@@ -1,4 +1,4 @@
-"""What a backtest says, in the plain words of someone who has to act on it."""
+"""The verdict of a backtest, in the words of someone who has to act on it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdict:
-    """Say whether the health score predicts who leaves, and how sure that is."""
+    """Return whether the health score predicts who leaves, and how sure that is."""
     counts = backtest.counts
     basis = (
         f"{wording.count(counts.churned_accounts, 'account')} of {counts.accounts:,} left within "
@@ -56,7 +56,8 @@ def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdic
     kind, headline = _answer(auc)
     sentences = [f"{basis}. {_how_sure(auc)}", _red(backtest), _early(backtest.red, "had been red")]
     if backtest.together is not None:
-        sentences += _rivals(backtest.together, _names(backtest))
+        names = _names(backtest)
+        sentences += [*_rivals(backtest.together, names), *_each_other(backtest.together, names)]
     sentences += _too_good({RULES.key: auc, **_aucs(backtest.together)})
     return Verdict(kind, headline, tuple(s for s in sentences if s))
 
@@ -67,7 +68,7 @@ def _answer(auc: Interval) -> tuple[str, str]:
         return "predicts", f"The health score predicts who leaves{weak}"
     if auc.high < 0.5:
         return "backwards", "The health score points the wrong way: healthy accounts left more"
-    return "chance", "The health score does not predict who leaves, as far as this data tells"
+    return "chance", "The health score does not predict who leaves, as far as this data shows"
 
 
 def _how_sure(auc: Interval) -> str:
@@ -87,7 +88,7 @@ def _aucs(together: Comparison | None) -> dict[str, Interval]:
 
 
 def _too_good(aucs: dict[str, Interval]) -> list[str]:
-    """Call for a hunt where something ranks better than account churn is ever foreseen."""
+    """Warn where something ranks better than account churn is ever foreseen."""
     titles = {RULES.key: "the health score", **_RIVALS}
     return [
         f"An AUC of {auc.value:.2f}, by {titles[key]}, is better than account churn is ever "
@@ -116,7 +117,7 @@ def _red(backtest: Backtest) -> str:
         f"{int(red['rows']):,}."
     )
     if red["lift_low"] <= 1 <= red["lift_high"]:
-        said += " That is not told from no difference at all."
+        said += " That may be no difference at all."
     return said
 
 
@@ -142,11 +143,14 @@ _RIVALS = {
     USAGE.key: "the use of 28 days alone",
 }
 
+#: Rivals that need no model: a single feature.
+_SINGLE = {RENEWAL.key, USAGE.key}
+
 
 def _names(backtest: Backtest) -> dict[str, str]:
-    """Return the rivals' names; a model that never told anything is named for what it gave."""
+    """Return the rivals' names; a model that never had a signal is named for what it published."""
     if backtest.fits and not any(fit.has_signal for fit in backtest.fits):
-        usual = "the usual rate of accounts alike, since the churn model told nothing of its own"
+        usual = "the usual rate of accounts alike, since the churn model found no signal"
         return {**_RIVALS, MODEL.key: usual}
     return _RIVALS
 
@@ -167,9 +171,9 @@ def _rivals(together: Comparison, rivals: dict[str, str]) -> list[str]:
     said = [
         f"{text}: {wording_list(names)}."
         for text, names in (
-            ("Better than the health score at telling who leaves", better),
+            ("Better than the health score at finding who leaves", better),
             ("Worse than the health score", worse),
-            ("Neither better nor worse, as far as this data tells", same),
+            ("Neither better nor worse, as far as this data shows", same),
         )
         if names
     ]
@@ -181,6 +185,36 @@ def _rivals(together: Comparison, rivals: dict[str, str]) -> list[str]:
             "much of who leaves is chance to everybody."
         )
     return said
+
+
+def _each_other(together: Comparison, rivals: dict[str, str]) -> list[str]:
+    """Compare every rival with every other; that a single feature is ahead is never left out."""
+    ahead, level = [], []
+    for difference in together.differences:
+        first, second = difference.better, difference.worse
+        if difference.figure != "auc" or not {first, second} <= rivals.keys():
+            continue
+        gain = difference.difference
+        if math.isnan(gain.low):
+            continue
+        if gain.value < 0:
+            first, second = second, first
+            gain = Interval(-gain.value, -gain.high, -gain.low)
+        points = (
+            f"{100 * gain.value:.1f} points of AUC, {100 * gain.low:.1f} to {100 * gain.high:.1f}"
+        )
+        sure = gain.low > 0
+        if sure or (first in _SINGLE and second not in _SINGLE):
+            unsure = "" if sure else ", which may be chance"
+            ahead.append(f"{rivals[first]} ranks above {rivals[second]} ({points}){unsure}")
+        else:
+            level.append(f"{rivals[first]} and {rivals[second]}")
+    found = []
+    if ahead:
+        found.append(f"Compared with each other: {'; '.join(ahead)}.")
+    if level:
+        found.append(f"No difference that this data shows: {'; '.join(level)}.")
+    return found
 
 
 def wording_list(names: list[str]) -> str:

@@ -40,9 +40,10 @@ class TrainingConfig(Section):
         No earlier date is learnt from.
     seed : int
         Seed of everything random.
-    monotone : bool
-        Hold the churn curves to the catalogue's directions: risk may only fall with a feature of
-        which more is healthier, and only rise with one of which less is.
+    monotone : bool or "auto"
+        Constrain the churn curves to the catalogue's directions: risk may only fall with a feature
+        of which more is healthier, and only rise with one of which less is. With ``auto``, the
+        default, unless that makes the log loss on later dates worse.
     small_model : str
         The churn model where 10 to 49 accounts left: the health score alone (``scorecard``), a
         few features (``few-feature model``), or whichever tells other accounts' later leaving
@@ -59,7 +60,7 @@ class TrainingConfig(Section):
     every_days: PositiveInt = 28
     first: date | None = None
     seed: int = 0
-    monotone: bool = False
+    monotone: bool | Literal["auto"] = "auto"
     small_model: Literal["auto", "scorecard", "few-feature model"] = "auto"
     leakage_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     cohort_days: PositiveInt = 364

@@ -17,6 +17,7 @@ from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training import registry
 from health.training.curves import judge_curves
+from health.training.directions import choose_directions, with_directions
 from health.training.evaluation_page import render_evaluation, render_order_evaluation
 from health.training.fit import fit_models
 from health.training.held_out import FILE, held_out_predictions, to_parquet
@@ -148,7 +149,8 @@ def _from_contracts(
     rows = target_rows(training, config)
     say(_learns_from(training.accounts, len(training.dates)))
     value = check_value(tables, training, config)
-    models = with_checked_growth(fit_models(training, config), value)
+    directions = choose_directions(rows["churn"], config)
+    models = with_checked_growth(fit_models(training, with_directions(config, directions)), value)
     say("Looking for features that know the answer")
     leaks = [
         *strong_alone(models, TARGETS, config.training.leakage_auc),
@@ -168,6 +170,7 @@ def _from_contracts(
     )
     say("Holding the survival curves against a Cox model")
     manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
+    manifest["directions"] = directions.to_dict()
     manifest["value"] = None if value is None else value.to_dict()
     say("Drawing the evaluation")
     page = render_evaluation(manifest, models, rows, held_out, company=config.company)

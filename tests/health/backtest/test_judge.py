@@ -32,7 +32,20 @@ def test_noise_does_not_predict_and_that_is_said() -> None:
     assert kind == "chance"
     assert "does not predict" in text
     assert "The interval includes the coin" in text
-    assert "Better than the health score at telling who leaves: the churn model" in text
+    assert "Better than the health score at finding who leaves: the churn model" in text
+
+
+def test_contenders_are_compared_with_each_other() -> None:
+    _, text = _says(0.0)
+    assert "the churn model ranks above the use of 28 days alone" in text
+
+
+def test_a_single_feature_that_is_ahead_of_the_model_is_reported() -> None:
+    own = past(knows=0.0)
+    swapped = own.rows.assign(usage=own.rows["model"], model=own.rows["usage"])
+    found = judge(dataclasses.replace(own, rows=swapped), config())
+    text = " ".join(verdict(found, 90, 10).sentences)
+    assert "the use of 28 days alone ranks above the churn model" in text
 
 
 def test_a_score_turned_round_points_the_wrong_way() -> None:

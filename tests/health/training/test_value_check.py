@@ -34,7 +34,9 @@ def _company(grows_until: datetime, monthly: float, count: int = 40) -> Tables:
     return tables_from_frames(frames, observed_until=END)
 
 
-@pytest.mark.parametrize(("grows_until", "share"), [(END, 1.0), (END - timedelta(days=250), 0.0)])
+@pytest.mark.parametrize(
+    ("grows_until", "shares"), [(END, {1.0}), (END - timedelta(days=250), {0.0, 0.25})]
+)
 def test_growth_that_did_not_last_does_not_count(grows_until: datetime, shares: set[float]) -> None:
     tables, config = _company(grows_until, 0.03), Config(tables={})
     training = build_training_set(tables, config)
