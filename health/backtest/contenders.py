@@ -1,4 +1,4 @@
-"""What is held against what happened: the health score, the models, and the simplest rivals."""
+"""The contenders of a backtest: the health score, the models, and the simplest rivals."""
 
 from __future__ import annotations
 
@@ -55,26 +55,6 @@ ORACLE = Contender(
     "The simulator's own chances: the best that anyone could do, and only a made-up company has it",
 )
 CONTENDERS = (RULES, PROPOSED, LEARNT, MODEL, RENEWAL, USAGE, ORACLE)
-
-
-def baseline_risks(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the risk that a single feature tells; a column only where the data has it.
-
-    An account without a value stands in the middle of its date.
-
-    Parameters
-    ----------
-    rows : pd.DataFrame, shape = (n_rows, n_columns)
-        Features, as_of.
-    """
-    features = {RENEWAL.key: "days_to_renewal", USAGE.key: "usage_events_28d"}
-    columns = {}
-    for key, feature in features.items():
-        risk = -rows[feature].astype(float)
-        if risk.nunique() > 1:
-            middle = risk.groupby(rows["as_of"]).transform("median")
-            columns[key] = risk.fillna(middle).fillna(risk.median())
-    return pd.DataFrame(columns, index=rows.index)
 
 
 def oracle_risk(rows: pd.DataFrame, folder: Path, horizon_days: int) -> pd.Series[float] | None:

@@ -17,7 +17,6 @@ from health.backtest.contenders import (
     PROPOSED,
     RULES,
     Contender,
-    baseline_risks,
     oracle_risk,
 )
 from health.backtest.flagged import on_the_list, room_for
@@ -28,6 +27,7 @@ from health.scorecard.bands import band
 from health.scorecard.score import HealthScores, score_with
 from health.settings.config import Config
 from health.settings.score import ScoreSettings
+from health.training.rivals import single_feature_risks
 from health.training.rows import build_account_rows, churn_inputs
 from health.training.score_terms import score_terms
 
@@ -117,7 +117,7 @@ def score_past(
         if any(fit.learnt for fit in weight_fits):
             risks[LEARNT.key] = -weights.score
         risks[MODEL.key] = model["logit"]
-    baselines = baseline_risks(features)
+    baselines = single_feature_risks(features)
     risks |= {str(key): baselines[key] for key in baselines}
     truth = oracle_risk(features, config.base, config.labels.horizon_days)
     if truth is not None:

@@ -26,6 +26,7 @@ from health.training.manifest import build_manifest
 from health.training.order_manifest import build_order_manifest
 from health.training.orders import fit_orders, judge_in_time
 from health.training.promotion import Decision, promote_version, weigh
+from health.training.rivals import compare_rivals
 from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
 from health.training.value_check import check_value, with_checked_growth
 
@@ -170,6 +171,7 @@ def _from_contracts(
     )
     say("Holding the survival curves against a Cox model")
     manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
+    manifest["rivals"] = compare_rivals(training.accounts, held_out, config)
     manifest["directions"] = directions.to_dict()
     manifest["value"] = None if value is None else value.to_dict()
     say("Drawing the evaluation")

@@ -7,8 +7,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from health.backtest.contenders import baseline_risks
 from health.backtest.walk_forward import origins
+from health.training.rivals import single_feature_risks
 
 
 @settings(max_examples=50, deadline=None)
@@ -42,7 +42,7 @@ def test_a_baseline_without_a_value_stands_in_the_middle_of_its_date() -> None:
             "usage_events_28d": [np.nan] * 3,
         }
     )
-    risks = baseline_risks(rows)
+    risks = single_feature_risks(rows)
     # Nobody's use is known, so that is no contender.
     assert list(risks.columns) == ["renewal"]
     assert risks["renewal"].tolist() == [-10.0, -20.0, -30.0]
