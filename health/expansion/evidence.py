@@ -1,4 +1,4 @@
-"""Who asked for more: tickets and survey answers, quoted. Their text is never trusted."""
+"""Who asked for more: tickets and survey answers, quoted. Their text is untrusted."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _matches(frame: pd.DataFrame, text: str, config: Config) -> Iterable[tuple[s
 
 
 def _any_word(texts: pd.Series[str], words: Iterable[str]) -> pd.Series[bool]:
-    """Tell which texts hold one of these words or phrases whole, in any case."""
+    """Return which texts contain one of these words or phrases as a whole, in any case."""
     alternatives = "|".join(re.escape(word) for word in words)
     if not alternatives:
         return pd.Series(False, index=texts.index)

@@ -1,4 +1,4 @@
-"""What the catalogue, the price list and the contracts leave open: named, and counted."""
+"""Gaps in the catalogue, the price list and the contracts: named and counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMED = 5
 def expansion_gaps(
     tables: Tables, as_of: datetime, config: Config, inputs: OfferInputs, unpriced: pd.Series[int]
 ) -> list[str]:
-    """Say what is missing behind the offers of a date; such rows stay in the lists.
+    """Return what is missing for the offers of a date; such rows stay in the lists.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def expansion_gaps(
     inputs : OfferInputs
         What every account holds, and what is open to it.
     unpriced : pd.Series of int
-        As the function of that name counts.
+        As from the function of that name.
     """
     return [
         *_not_in_catalogue(inputs, config),
@@ -66,7 +66,7 @@ def _not_in_catalogue(inputs: OfferInputs, config: Config) -> list[str]:
     if unsold:
         found.append(
             f"expansion: the configuration names {', '.join(map(repr, unsold[:_NAMED]))}, which "
-            "no subscription has ever held; check the spelling"
+            "no subscription has ever had; check the spelling"
         )
     return found
 
@@ -123,7 +123,7 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
 
 
 def _counted(counts: pd.Series[int]) -> str:
-    """Name the commonest with their rows, and say how many more there are."""
+    """Return the most common names with their rows, and how many more there are."""
     listed = [f"{name!r} ({count:,} rows)" for name, count in counts.head(_NAMED).items()]
     more = f" and {len(counts) - _NAMED:,} more" if len(counts) > _NAMED else ""
     return ", ".join(listed) + more

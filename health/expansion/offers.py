@@ -1,4 +1,4 @@
-"""Offers of a run: the whitespace table, each account's best offers, and what speaks for them."""
+"""Offers of a run: the whitespace table, each account's best offers, and their reasons."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOST = 4
 
 @dataclass(frozen=True)
 class Offers:
-    """What an account may be offered.
+    """The offers of some accounts.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Offers:
         offered: offer_kind (seats, plan, product or more), and where listed offer_from, offer_to
         and offered, a sentence.
     worth_listing : pd.DataFrame
-        The rows of it that are worth a place where they had one last week.
+        The rows of it that would be worth a place if they had had one last week.
     columns : pd.DataFrame
         cross_sell_product, its probability, base rate and value, upsell_product and
         upsell_value, by account, on the index of the features.
@@ -109,7 +109,7 @@ def make_offers(
 def _weighed(
     open_rows: pd.DataFrame, features: pd.DataFrame, models: Mapping[str, Any], config: Config
 ) -> pd.DataFrame:
-    """Return the reasons of some open offers; account_id is the row of the offer, not a name."""
+    """Return the reasons of some open offers; account_id is the row of the offer."""
     offers = next_to_account(open_rows, features)
     offers["account_id"] = offers.index
     return probability_reasons(models, CROSS_SELL, offers, most=config.reasons.most)

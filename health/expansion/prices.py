@@ -1,4 +1,4 @@
-"""What a next step is worth: the price of a product, the size of an upsell."""
+"""The value of a next step: the price of a product, the size of an upsell."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class StepPrices:
     def price(
         self, products: pd.Series[str], groups: pd.Series[str], listed: Mapping[str, float]
     ) -> pd.Series[float]:
-        """Return the MRR each product would add; NaN where neither list nor past tells."""
+        """Return the MRR each product would add; NaN where no price is known."""
         return _by_pair(products, groups, partial(self._price, listed=listed))
 
     def _price(self, product: str, group: str, listed: Mapping[str, float]) -> float:
@@ -114,7 +114,7 @@ def peer_groups(frame: pd.DataFrame, config: Config) -> pd.Series[str]:
 def _by_pair(
     products: pd.Series[str], groups: pd.Series[str], metric: Callable[[str, str], float]
 ) -> pd.Series[float]:
-    """Return the figure of each row's product and group; each pair is looked up once."""
+    """Return the value of each row's product and group; each pair is looked up once."""
     (product, names), (group, kinds) = (
         pd.factorize(products.to_numpy()),
         pd.factorize(groups.to_numpy()),

@@ -1,4 +1,4 @@
-"""What speaks for an offer by itself, model or no model: in sentences for CSMs."""
+"""Signs in use that speak for an offer, with or without a model: sentences for CSMs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PEERS = 0.5
 
 
 def upsell_signs(features: pd.DataFrame, config: Config) -> pd.Series[str]:
-    """Say what in use speaks for more of what is held; empty where nothing does.
+    """Return what in use speaks for more of what is held; empty where nothing does.
 
     Seats or quota at the limit, or near it at the pace of the last months; features of a higher
     plan tried.
@@ -30,11 +30,11 @@ def upsell_signs(features: pd.DataFrame, config: Config) -> pd.Series[str]:
         & ~full,
         "growth_higher_plan_tried_28d": features["growth_higher_plan_tried_28d"] > 0,
     }
-    return _said(sources, features)
+    return _sentences(sources, features)
 
 
 def open_signs(offers: pd.DataFrame) -> pd.Series[str]:
-    """Say what speaks for a product not held; empty where nothing does.
+    """Return what speaks for a product not held; empty where nothing does.
 
     Tried without holding it; most peers use what it does or hold it.
     """
@@ -44,10 +44,10 @@ def open_signs(offers: pd.DataFrame) -> pd.Series[str]:
         & ~(offers["offer_tried_28d"] > 0),
         "offer_peer_share": offers["offer_peer_share"] >= _PEERS,
     }
-    return _said(sources, offers)
+    return _sentences(sources, offers)
 
 
-def _said(sources: dict[str, pd.Series[bool]], frame: pd.DataFrame) -> pd.Series[str]:
+def _sentences(sources: dict[str, pd.Series[bool]], frame: pd.DataFrame) -> pd.Series[str]:
     text = pd.Series("", index=frame.index, dtype=object)
     for name, holds in sources.items():
         chosen = holds.to_numpy(dtype=bool)

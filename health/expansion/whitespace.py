@@ -21,7 +21,7 @@ from health.settings.flags import FlagsConfig
 
 HELD, OPEN, NOT_ELIGIBLE = "held", "open", "not eligible"
 UPSELL, CROSS_SELL = "upsell", "cross_sell"
-#: The basis of an offer that no model stands behind.
+#: The basis of an offer without a model.
 RULES = "rules"
 COLUMNS = (
     "account_id",
@@ -212,10 +212,10 @@ def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
     in_general = rows["account_id"].map(
         found[found["product"] == ""].groupby("account_id")["text"].agg("; ".join)
     )
-    # Who asks for more without naming a product asks for more of what they hold.
+    # A customer who asks for more without naming a product wants more of what it holds.
     general = in_general.where(rows["offer"] == UPSELL)
-    said = of_product.where(of_product.notna(), general)
-    return said.where(said.notna(), "").astype(object)
+    quote = of_product.where(of_product.notna(), general)
+    return quote.where(quote.notna(), "").astype(object)
 
 
 def best_offer(whitespace: pd.DataFrame, offer: str) -> pd.DataFrame:

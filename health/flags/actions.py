@@ -1,4 +1,4 @@
-"""What people did about flags: calls, outcomes, and flags put to rest until a date."""
+"""What people did about flags: calls, outcomes, and flags snoozed until a date."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from health.settings.flags import DEFAULT_PLAYS
 
-#: A case that ended: its flag rests until the condition has ended and begun anew.
+#: A case that ended: its flag rests until the condition has ended and started again.
 OUTCOMES = ("saved", "lost", "bought", "false_alarm")
-#: A flag put to rest until a date.
+#: A flag snoozed until a date.
 SNOOZE = "snooze"
 #: Something that somebody wrote down; it changes no list.
 NOTE = "note"
@@ -38,13 +38,13 @@ def read_actions(tables: Tables, as_of: datetime) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`; the action is one of `ACTIONS`, flag and product are None where every
-        one of the account is meant.
+        Columns `COLUMNS`; the action is one of `ACTIONS`; flag and product are None where all of
+        the account are meant.
 
     Raises
     ------
     HealthError
-        An action or a flag is none, or a flag is put to rest until a time before it was.
+        An action or a flag is unknown, or a flag is snoozed until a time before the action.
     """
     if not tables.has("actions"):
         return no_actions()
@@ -62,7 +62,7 @@ def read_actions(tables: Tables, as_of: datetime) -> pd.DataFrame:
     unknown = rows["flag"].notna() & ~rows["flag"].isin(list(DEFAULT_PLAYS))
     flags = f"use one of {', '.join(DEFAULT_PLAYS)}, or leave it empty for all"
     _refuse(rows, unknown, "flag", flags)
-    late = "put the date until which the flag is to rest after the date of the action"
+    late = "give a date after the action until which the flag is snoozed"
     _refuse(rows, rows["until"] <= rows["at"], "until", late)
     ordered = rows.sort_values(["at", "account_id", "flag", "action"], kind="stable")
     return ordered[list(COLUMNS)].reset_index(drop=True)
@@ -76,7 +76,7 @@ def of_flags(actions: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
     actions : pd.DataFrame
         As from `read_actions`.
     flags : pd.DataFrame
-        account_id, flag, product, on an index of its own.
+        account_id, flag, product, on a unique index.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def of_flags(actions: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spelt(words: pd.Series[Any]) -> pd.Series[Any]:
-    """Write words as the code does: `False alarm` is `false_alarm`."""
+    """Write words as the code does: `False alarm` becomes `false_alarm`."""
     texts = words.astype("string").str.strip().str.lower().str.replace(r"[\s-]+", "_", regex=True)
     spelt = [None if pd.isna(text) or not text else str(text) for text in texts]
     return pd.Series(spelt, index=words.index, dtype=object)
@@ -110,6 +110,6 @@ def _refuse(rows: pd.DataFrame, wrong: pd.Series[bool], column: str, fix: str) -
 
 
 def no_actions() -> pd.DataFrame:
-    """Return what `read_actions` does where nothing was done."""
+    """Return the empty result of `read_actions`."""
     times = dict.fromkeys(("at", "until"), "datetime64[us]")
     return pd.DataFrame(columns=list(COLUMNS), dtype=object).astype(times)

@@ -1,8 +1,8 @@
-"""Flags across weeks: since when a condition holds, and whether it is to be shown.
+"""Flags across weeks: since when a condition holds, and whether it is shown.
 
-A condition that holds without a break is one episode. It begins on the date a run first saw it,
-is shown once it has held for long enough, rests where somebody put it to rest or closed the case,
-and ends by itself on the first run that does not see it.
+A condition that holds without a break is one episode. It starts on the date of the first run that
+finds it, is shown once it has held for long enough, rests where somebody snoozed it or closed the
+case, and ends with the first run that does not find it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from health.flags.actions import NOTE, OUTCOMES, SNOOZE, of_flags
 from health.settings.flags import FlagsConfig
 
 KEYS = ["account_id", "flag", "product"]
-#: What an episode may be: shown or able to be; too young; put to rest; a case that was closed.
+#: States of an episode: may be shown; too young; snoozed; a closed case.
 OPEN, PENDING, SNOOZED, CLOSED = "open", "pending", "snoozed", "closed"
 
 
@@ -29,7 +29,7 @@ def begin_or_go_on(
     ----------
     strict, relaxed : pd.DataFrame
         Flags whose condition holds, under the limit for a new one and under the easier one for
-        one that stood before. The second holds the first.
+        one that was raised before. The second includes the first.
     previous : pd.DataFrame, optional
         The episodes of the run before: `KEYS` and since.
     as_of : date
@@ -44,8 +44,8 @@ def begin_or_go_on(
     if previous is None or previous.empty:
         marked["since"] = pd.NaT
     else:
-        stood = previous[[*KEYS, "since"]].drop_duplicates(KEYS)
-        marked = marked.merge(stood, on=KEYS, how="left")
+        before = previous[[*KEYS, "since"]].drop_duplicates(KEYS)
+        marked = marked.merge(before, on=KEYS, how="left")
     since = pd.to_datetime(marked["since"])
     holds = marked["begins"].notna() | since.notna()
     marked["since"] = since.fillna(pd.Timestamp(as_of)).astype("datetime64[us]")
@@ -55,7 +55,7 @@ def begin_or_go_on(
 def settle(
     episodes: pd.DataFrame, actions: pd.DataFrame, config: FlagsConfig, as_of: date
 ) -> pd.DataFrame:
-    """Say of each episode whether it may be shown, and what was last done about it.
+    """Add to each episode whether it may be shown, and what was last done about it.
 
     Parameters
     ----------

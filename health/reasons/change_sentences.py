@@ -1,4 +1,4 @@
-"""What moved, in a sentence: a measure's value before and now."""
+"""Sentences about a measure that changed: its value before and now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VALUE = ": {value}"
 
 
 def measure_title(name: str) -> str:
-    """Return what a measure counts, in words.
+    """Return the title of a measure.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def measure_title(name: str) -> str:
 
 
 def moved(name: str, before: float, now: float) -> str:
-    """Say from what to what a measure moved.
+    """Return a sentence about a measure that changed.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _bare(feature: Feature) -> Feature:
 
 
 def _unknown(name: str) -> Feature:
-    """Stand in for a feature of one's own, or one that the catalogue had in an older run."""
+    """Return a stand-in for a custom feature, or for one of an older run's catalogue."""
     title = name.replace("_", " ").capitalize()
     return Feature(
         name=name,

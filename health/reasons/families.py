@@ -1,4 +1,4 @@
-"""Reasons by family of features: what use, support, answers and contract each add."""
+"""Reasons by family of features: what usage, support, surveys and contract each add."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from health.reasons.signals import BASELINE
 
 #: What a family is called in a sentence.
 TITLES = {
-    "usage": "Use of the product",
+    "usage": "Usage",
     "tickets": "Support",
-    "surveys": "What their people say",
+    "surveys": "Survey answers",
     "commercial": "The contract",
-    "journey": "The way to first value",
-    "orders": "Their orders",
-    "contacts": "Their people",
-    "invoices": "Their bills",
+    "journey": "Onboarding",
+    "orders": "The ordering pattern",
+    "contacts": "Contacts",
+    "invoices": "Invoices",
     "interactions": "Conversations",
-    "goals": "Their goals",
-    "account": "What kind of account it is",
+    "goals": "Goals",
+    "account": "Kind of account",
 }
 #: Sentences named of one family.
 _NAMED = 2
@@ -44,7 +44,7 @@ def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame, shape = (n_accounts × n_families, 4)
         account_id, family, contribution (log-odds; with the baseline's they sum to the published
-        figure) and text, which names the reasons that pull the family's way most; strongest
+        value) and text, which names the reasons that pull the family's way most; strongest
         first within an account.
     """
     terms = reasons[reasons["term"] != BASELINE]

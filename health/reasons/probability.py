@@ -1,4 +1,4 @@
-"""The probability of a target, the rate beside it, and the reasons for it."""
+"""The probability of a target, its base rate, and its reasons."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from health.reasons.signals import BASELINE
 from health.reasons.strongest import strongest_rows
 
 #: The sentence of the term that every account starts from.
-BASELINE_TEXT = "Where every account starts from"
+BASELINE_TEXT = "Starting point of every account"
 
-#: Terms told of each row where nobody asks for more or fewer.
+#: Terms kept of each row by default.
 MOST = 12
 
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What a model says of some rows.
+    """The probabilities of some rows.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ def probabilities(models: Mapping[str, Any], target: str, inputs: pd.DataFrame) 
 def explained_probabilities(
     models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
 ) -> tuple[Probabilities, pd.DataFrame]:
-    """Return what `probabilities` and `probability_reasons` do, at the price of one of them.
+    """Return the results of `probabilities` and `probability_reasons` at the cost of one.
 
-    The contributions are exact, so the probability is their sum and need not be asked for.
+    The contributions are exact, so the probability is computed from their sum.
     """
     model, base = models[target], models[f"{target}_base"]
     if model is None or inputs.empty:
@@ -73,7 +73,7 @@ def explained_probabilities(
 def probability_reasons(
     models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
 ) -> pd.DataFrame:
-    """Return what moved the log-odds most, a row a term; none where no model is behind.
+    """Return what moved the log-odds most, one row per term; no rows without a model.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def probability_reasons(
     target : str
         ``churn``, ``upsell`` or ``cross_sell``.
     inputs : pd.DataFrame
-        account_id and what the model was fitted on.
+        account_id and the features of the model.
     most : int
-        Terms told of each row; the others are one sum.
+        Terms kept of each row; the others are one sum.
     """
     model = models[target]
     if model is None or inputs.empty:

@@ -43,9 +43,9 @@ def reason_rows(
     output : str
         ``health``, ``churn``, ``upsell`` or ``cross_sell``.
     contributions : pd.DataFrame, shape = (n_accounts, n_terms)
-        Points for health, log-odds for a probability; a row sums to the published figure.
+        Points for health, log-odds for a probability; a row sums to the published value.
     inputs : pd.DataFrame, shape = (n_accounts, n_columns)
-        What was put in, on the same index; holds account_id and a column per term.
+        The inputs, on the same index, with account_id and a column per term.
     baseline_text : str
         The sentence of the term ``baseline``.
     missing : pd.DataFrame, optional
@@ -176,8 +176,8 @@ def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
     title = term.replace("_", " ").capitalize()
     if is_numeric_dtype(column.dtype):
         numbers = column.to_numpy(dtype=float)
-        said = ["not known" if np.isnan(value) else f"{value:.4g}" for value in numbers]
-        return numbers, np.array([f"{title}: {text}" for text in said], dtype=object)
+        words = ["not known" if np.isnan(value) else f"{value:.4g}" for value in numbers]
+        return numbers, np.array([f"{title}: {text}" for text in words], dtype=object)
     texts = (title + ": " + column.fillna("unknown").astype(str)).to_numpy(dtype=object)
     return np.full(len(column), np.nan), texts
 

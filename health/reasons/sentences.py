@@ -1,4 +1,4 @@
-"""Sentences of many values at once: each that reads the same is worded once."""
+"""Sentences of many values at once: equal values are put into words once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.catalogue import DESCRIBED, describe
 #: Decimals that a sentence shows, a share's in per cent; a ratio is a logarithm, so it has more.
 _DECIMALS = {"share": 2, "change": 2, "ratio": 4, "days": 0, "money": 0}
 _OTHERWISE = 1
-#: Sentences kept of one feature; beyond that they are worded anew.
+#: Sentences cached of one feature; beyond that the cache is emptied.
 _MOST_KEPT = 100_000
 _kept: dict[str, dict[float, str]] = {}
 
@@ -22,7 +22,7 @@ _kept: dict[str, dict[float, str]] = {}
 def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
     """Return the sentence of each value of a feature, as `describe` words it.
 
-    Values that differ by less than any sentence shows are worded alike.
+    Values that differ by less than a sentence shows have the same sentence.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def never_a_reason(term: str, features: Mapping[str, Feature] = DESCRIBED) -> bo
     if term in _CONTEXT or term in (BASELINE, OTHERS):
         return True
     feature = features.get(term)
-    return feature is not None and feature.size
+    return feature is not None and (feature.size or not feature.is_reason)
 
 
 def direction_of(term: str, output: str, features: Mapping[str, Feature] = DESCRIBED) -> int | None:

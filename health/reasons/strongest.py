@@ -1,4 +1,4 @@
-"""What spoke: of each probability the terms that moved it most, the others in one sum."""
+"""Of each probability the terms that moved it most, and the others in one sum."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def strongest_rows(
 ) -> pd.DataFrame:
     """Return the baseline, the strongest terms and the sum of all others of each account.
 
-    A row's contributions sum to the same as before, so no figure loses its reasons; only what
-    hardly moved it is no longer told term by term.
+    A row's contributions sum to the same as before; only terms that hardly moved the probability
+    are no longer listed one by one.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ def strongest_rows(
     contributions : pd.DataFrame, shape = (n_accounts, n_terms + 1)
         Log-odds of each term, with a column ``baseline``.
     inputs : pd.DataFrame, shape = (n_accounts, n_columns)
-        What was put in, in the same order; holds account_id and a column per term.
+        The inputs, in the same order, with account_id and a column per term.
     most : int
-        Terms told of each account, at most; those that moved nothing are left out.
+        Terms kept of each account, at most; those that moved nothing are left out.
     baseline_text : str
         The sentence of the baseline.
 
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS` of `health.scoring.reasons`, account by account.
+        Columns `COLUMNS` of `health.reasons.reasons`, account by account.
     """
     terms = [str(name) for name in contributions.columns if name != BASELINE]
     table = contributions[terms].to_numpy(dtype=float)

@@ -1,1 +1,1 @@
-"""Scoring: figures and reasons of every account on one date."""
+"""Scoring: the values and reasons of every account on one date."""

@@ -1,4 +1,4 @@
-"""Why each account's health score is another one than in the run before, in sentences."""
+"""Why each account's health score differs from that of the previous run, in sentences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBERS = ("before", "now", "change")
 def change_rows(
     now: ScoreInputs, scores: pd.DataFrame, previous: PublishedRun | None
 ) -> pd.DataFrame:
-    """Split each account's change since the run before; the parts sum to `health_change`.
+    """Split each account's change since the previous run; the parts sum to `health_change`.
 
     Parameters
     ----------
@@ -70,23 +70,23 @@ def change_rows(
 
 
 def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
-    """Return what a run's scores were made from; None where it did not keep it."""
+    """Return the inputs of a run's scores; None where the run did not keep them."""
     if run is None or not run.has(FEATURES) or not run.has(OVERRIDES):
         return None
-    held = run.columns(FEATURES)
+    present = run.columns(FEATURES)
     try:
         kept = run.info()["score_settings"]
-        # Whatever features of one's own it read, the run kept them.
-        settings = ScoreSettings.model_validate(kept, context={CUSTOM_FEATURES: frozenset(held)})
+        # The run kept the custom features that its scorecard read.
+        settings = ScoreSettings.model_validate(kept, context={CUSTOM_FEATURES: frozenset(present)})
     except (KeyError, ValidationError):
         # Written by another version, whose scorecard this one cannot follow.
         return None
-    wanted = [c for c in ("account_id", *settings.columns) if c in held]
+    wanted = [c for c in ("account_id", *settings.columns) if c in present]
     return ScoreInputs(run.table(FEATURES, wanted), run.table(OVERRIDES), settings)
 
 
 def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
-    """Let the configuration's step be whatever the others leave of the published change.
+    """Let the configuration's step be the rest of the published change.
 
     That is the step itself, to rounding; it also takes what another version of this software,
     or a scorecard that reads a feature the run before did not keep, makes of the same data.
@@ -127,49 +127,49 @@ class _Wording:
             ("profile", self.profiles),
         ):
             chosen = steps[steps["kind"] == kind]
-            said = [say(row) for row in chosen.itertuples(index=False)]
-            texts.loc[chosen.index] = pd.Series(said, index=chosen.index, dtype=object)
+            sentences = [say(row) for row in chosen.itertuples(index=False)]
+            texts.loc[chosen.index] = pd.Series(sentences, index=chosen.index, dtype=object)
         return texts
 
     def rule(self, step: Any) -> str:
-        """Say what a cap or a floor does now that it did not do before."""
+        """Return what a cap or a floor does now that it did not do before."""
         rule = self.rules[self.profile_then[step.account_id], step.term]
         if abs(step.before) <= LEAST:
             return rule.text
         if abs(step.now) <= LEAST:
-            return f"No longer held back or up: {rule.name}"
+            return f"The rule no longer applies: {rule.name}"
         now, then = points(step.now, signed=True), points(step.before, signed=True)
         return f"{rule.text} ({now} points, before {then})"
 
     def override(self, step: Any) -> str:
-        """Say who set or lifted an override."""
+        """Return who set or lifted an override."""
         key = (step.account_id, step.term.partition(":")[2])
         then, now = self.given["before"].get(key), self.given["now"].get(key)
         if now is not None and (then is None or then["value"] != now["value"]):
             return override_text(now)
         if now is not None:
-            return f"{override_text(now)} (the measures moved beneath it)"
+            return f"{override_text(now)} (the measures changed)"
         if then is None:
-            return "An override no longer holds"
+            return "An override has expired"
         what = "the health score" if key[1] == HEALTH else measure_title(key[1])
-        return f"{then['author']}'s override of {what} to {then['value']:g} no longer holds"
+        return f"{then['author']}'s override of {what} to {then['value']:g} has expired"
 
     def profiles(self, step: Any) -> str:
-        """Say by which profile the account is scored now."""
+        """Return by which profile the account is scored now."""
         then, now = self.profile_then[step.account_id], self.profile[step.account_id]
         return f"Scored as {_profile_name(now)}, before as {_profile_name(then)}"
 
 
 def _moved(term: str, steps: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Word the steps of a measure; of those that read the same, one is worded."""
+    """Put the steps of a measure into words; equal ones once."""
     unit = CATALOGUE[term].unit if term in CATALOGUE else "points"
     before, now = (steps[name].to_numpy(dtype=float) for name in ("before", "now"))
     shown = as_shown(unit, np.column_stack([before, now]))
     pairs = pd.DataFrame({"before": shown[:, 0], "now": shown[:, 1]})
     first = pairs.drop_duplicates()
-    said = [moved(term, b, n) for b, n in zip(first["before"], first["now"], strict=True)]
+    sentences = [moved(term, b, n) for b, n in zip(first["before"], first["now"], strict=True)]
     place = pairs.groupby(["before", "now"], dropna=False, sort=False).ngroup()
-    worded: npt.NDArray[np.object_] = np.array(said, dtype=object)[place.to_numpy()]
+    worded: npt.NDArray[np.object_] = np.array(sentences, dtype=object)[place.to_numpy()]
     return worded
 
 

@@ -29,12 +29,12 @@ class Explanation:
     flags : pd.DataFrame
         Its rows of flags.parquet.
     change : pd.DataFrame
-        Its rows of changes.parquet: what moved the health score since the run before, the
+        Its rows of changes.parquet: what moved the health score since the previous run, the
         largest first, summing to the score's change; empty where there is none.
     history : pd.DataFrame
         as_of, health_score, health_band, churn_probability, mrr of the last runs.
     whitespace : pd.DataFrame
-        Its rows of whitespace.parquet: each product with what speaks for and against it; empty
+        Its rows of whitespace.parquet: each product with the reasons for and against it; empty
         for a run of an older version.
     currency : str
         Of every amount.

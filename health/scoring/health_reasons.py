@@ -30,12 +30,12 @@ def health_reasons(
     scorecard : Scorecard
         What made them.
     overrides : pd.DataFrame
-        The overrides that held; as `active_overrides` gives them for one date.
+        The active overrides, as `active_overrides` gives them for one date.
 
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS` of `health.scoring.reasons`: a measure that carries weight, with its
+        Columns `COLUMNS` of `health.reasons.reasons`: a measure that carries weight, with its
         value, points, effective weight and, where the value was missing, its policy; a rule
         that holds, even where it moved nothing; an override.
     """
@@ -49,7 +49,7 @@ def health_reasons(
 
 
 def override_text(override: Mapping[Any, Any]) -> str:
-    """Say who set what, why, and until when."""
+    """Return who set what, why, and until when."""
     measure = override["measure"]
     what = "the health score" if measure == HEALTH else measure_title(measure)
     ends = override["expires_at"]
@@ -72,7 +72,7 @@ def _of_measures(
 
 
 def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
-    """Say of the missing values that carry weight what they counted as."""
+    """Add to the missing values that carry weight what they counted as."""
     rows["policy"] = None
     gaps = rows["points"].isna()
     for card in scorecard.cards:
@@ -106,8 +106,8 @@ def _of_overrides(
         term = override_term(str(measure))
         if term not in health.contributions.columns:
             continue
-        said = {row["account_id"]: override_text(row) for row in own.to_dict("records")}
-        texts = features["account_id"].map(said)
+        texts_by_account = {row["account_id"]: override_text(row) for row in own.to_dict("records")}
+        texts = features["account_id"].map(texts_by_account)
         held = texts.notna() & health.score.notna()
         if measure != HEALTH:
             held &= health.profile.isin(scorecard.profiles_with(str(measure)))

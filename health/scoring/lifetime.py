@@ -27,7 +27,7 @@ def lifetime_columns(
     growth: PeerGrowth | None = None,
     past: pd.Series[float] | None = None,
 ) -> dict[str, Any]:
-    """Return what every account is still worth, was worth so far, and both together.
+    """Return the value that every account still has, has had so far, and both together.
 
     The curve is the peer group's given tenure, tilted so that it agrees with the churn
     probability at the horizon; without a probability it is the peer group's own. The MRR of
@@ -42,7 +42,7 @@ def lifetime_columns(
     survival : PeerSurvival
         The fitted peer curves.
     churn : PropensityModel or None
-        What gave the probability; its calibration's error widens the interval.
+        The model of the probability; its calibration error widens the interval.
     config : Config
         Horizon, margin, discount rate.
     growth : PeerGrowth, optional
@@ -127,6 +127,6 @@ def _remaining(
 
 
 def _calibration_error(churn: PropensityModel | None) -> float:
-    """Return the standard error of the log-odds; 0 where no calibration tells."""
+    """Return the standard error of the log-odds; 0 where none was estimated."""
     error = float("nan") if churn is None else float(churn.calibration_.standard_error)
     return error if np.isfinite(error) else 0.0

@@ -1,4 +1,4 @@
-"""Customers who order and have no contract, scored: are they still there, and what will come."""
+"""Scores of customers who order and have no contract: chances to stay, orders, value."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _WEEKS_A_YEAR = 365.25 / DAYS_PER_WEEK
 
 
 def no_offers() -> OfferInputs:
-    """Return that nothing is held and nothing open."""
+    """Return inputs without any product held or open."""
     empty = pd.DataFrame({"place": pd.Series(dtype="int64"), "product": pd.Series(dtype=object)})
     return OfferInputs(empty, empty, empty, empty)
 
 
 def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
-    """Add what the purchase models say of some customers, and the reasons for it.
+    """Add the results of the purchase models for some customers, with reasons.
 
     Parameters
     ----------
     inputs : PartInputs
-        What they are scored from, with their purchase history.
+        Their inputs, with their purchase history.
     models : mapping of str to object
         The artefacts of a version, as from `fit_orders`.
     config : Config
@@ -56,7 +56,7 @@ def score_order_part(inputs: PartInputs, models: Mapping[str, Any], config: Conf
         that times a year of the orders of one that is there. Upsell and cross-sell are empty.
     """
     features, accounts = inputs.features, inputs.scores["account_id"]
-    # A customer of whom refunds alone are known has no history.
+    # A customer with refunds only has no history.
     known = pd.DataFrame() if inputs.history is None else inputs.history
     result = _values(known, models, config).reindex(accounts).set_axis(accounts.index)
     scores = inputs.scores.assign(
@@ -147,20 +147,20 @@ def _returned(times: float) -> str:
 
 def _silent(days: float, usual: float) -> str:
     if np.isnan(days):
-        return "When the latest order was is not known"
-    said = f"No order for {wording.span(days)}" if days >= 1 else "Ordered on the day before"
-    return said if np.isnan(usual) else f"{said}, usually one every {wording.span(usual)}"
+        return "The date of the latest order is not known"
+    text = f"No order for {wording.span(days)}" if days >= 1 else "Ordered on the day before"
+    return text if np.isnan(usual) else f"{text}, usually one every {wording.span(usual)}"
 
 
 def order_warnings(scores: pd.DataFrame, models: Mapping[str, Any]) -> list[str]:
-    """Say of each output what stands behind it, or why nothing does."""
+    """Return why an output has no model, or what limits it."""
     purchases, spend, risk = models["purchases"], models["spend"], models["risk"]
     notes = dict.fromkeys(m for m in (purchases.message_, spend.message_, risk.note) if m)
     result = [f"orders: {m}" for m in notes]
     once = int(scores["alive_probability"].isna().sum())
     if risk.has_signal and once:
         result.append(
-            f"orders: {wording.count(once, 'customer')} ordered on one day only; whether such a "
-            "one has left cannot be told, so no chance of it is published"
+            f"orders: {wording.count(once, 'customer')} ordered on one day only; whether they have "
+            "left cannot be inferred, so no chance of it is published"
         )
     return [*result, f"upsell, cross-sell: {NOT_OFFERED}"]

@@ -1,4 +1,4 @@
-"""Some of the accounts, scored: probabilities, money, offers, and the reasons for each."""
+"""Scores of some of the accounts: probabilities, money, offers, and the reasons for each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from models import expected_loss
 
 @dataclass(frozen=True)
 class PartInputs:
-    """What some accounts are scored from: no table is read again, and no other account needed.
+    """The inputs to score some accounts: no table is read again, and no other account needed.
 
     Attributes
     ----------
@@ -37,11 +37,11 @@ class PartInputs:
     scores : pd.DataFrame
         Identity and health columns of scores.parquet, in the same order; like all below.
     health : HealthScores
-        The points behind them.
+        The points they are made of.
     past : pd.Series of float
         Revenue so far by account_id.
     offers : OfferInputs
-        What the tables tell of their products.
+        The products of these accounts.
     overrides : pd.DataFrame
         The overrides that hold, of any account.
     usual : pd.DataFrame
@@ -60,15 +60,15 @@ class PartInputs:
     history: pd.DataFrame | None = None
 
     def part(self, places: np.ndarray) -> PartInputs:
-        """Return what the accounts of some places are scored from, counted anew from 0."""
-        features = _counted_anew(self.features.iloc[places])
+        """Return the inputs of the accounts at some places, numbered from 0."""
+        features = _renumbered(self.features.iloc[places])
         history = self.history
         if history is not None:
             known = history.index.get_indexer(pd.Index(features["account_id"]))
             history = history.iloc[known[known >= 0]]
         return PartInputs(
             features,
-            _counted_anew(self.scores.iloc[places]),
+            _renumbered(self.scores.iloc[places]),
             self.health.rows(places),
             self.past.iloc[places],
             self.offers.part(places),
@@ -80,7 +80,7 @@ class PartInputs:
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """Some of the accounts, scored.
+    """The scores of some of the accounts.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ def finished_part(
     *,
     offered: pd.DataFrame | None = None,
 ) -> ScoredPart:
-    """Put the reasons of the health score before those of all else, and sum them up.
+    """Put the reasons of the health score first, and sum up the reasons of each output.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def finished_part(
 
 
 def _terms_of_value(config: Config) -> dict[str, Any]:
-    """Return what every amount hangs on: tables of several runs may be read together."""
+    """Return the terms of every amount: tables of several runs may be read together."""
     clv = config.clv
     return {
         "currency": config.currency,
@@ -191,7 +191,7 @@ def _terms_of_value(config: Config) -> dict[str, Any]:
     }
 
 
-def _counted_anew(frame: pd.DataFrame) -> pd.DataFrame:
+def _renumbered(frame: pd.DataFrame) -> pd.DataFrame:
     renumbered = frame.copy(deep=False)
     renumbered.index = pd.RangeIndex(len(frame))
     return renumbered

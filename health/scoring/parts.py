@@ -1,4 +1,4 @@
-"""All accounts, scored part by part, in processes of their own where there are many."""
+"""All accounts, scored part by part, in several processes where there are many."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from health.training.custom_estimators import load_custom_modules
 
 #: Accounts that are scored at once: enough to be quick, few enough for memory.
 AT_ONCE = 25_000
-#: Fewer parts than this are not worth the start of further processes.
+#: Fewer parts than this are not worth starting further processes for.
 _FEWEST_PARTS = 4
 
 
 @dataclass(frozen=True)
 class KeptPart:
-    """What is kept of some scored accounts.
+    """The part of some accounts' scores that is kept in memory.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class KeptPart:
 
     @classmethod
     def of(cls, part: ScoredPart) -> KeptPart:
-        """Keep what a run needs of a part."""
+        """Return what a run needs of a part."""
         return cls(
             part.scores,
             part.sums,
@@ -67,11 +67,11 @@ class KeptPart:
 
     @property
     def tables(self) -> dict[str, pa.Table]:
-        """Return what is to be written, by file name."""
+        """Return the tables to write, by file name."""
         return {"reasons": self.reasons, "whitespace": self.whitespace}
 
     def without_tables(self) -> KeptPart:
-        """Return it without what was written and need not stay in memory."""
+        """Return it without the tables that have been written."""
         # A slice of no rows would hold on to all of them.
         nothing = self.reasons.schema.empty_table(), self.whitespace.schema.empty_table()
         return KeptPart(self.scores, self.sums, self.offered, self.unpriced, *nothing)
@@ -85,7 +85,7 @@ def score_parts(
     at_once: int = AT_ONCE,
     processes: int = 1,
 ) -> Iterator[KeptPart]:
-    """Score accounts part by part, in their order; what comes out hangs on `at_once` alone.
+    """Score accounts part by part, in their order; the result depends on `at_once` alone.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def score_parts(
     at_once : int
         Accounts of a part.
     processes : int
-        Parts at work at the same time; a few parts are not worth the start of processes.
+        Parts scored at the same time; a few parts are not worth starting processes for.
     """
     count = len(inputs.features)
     parts = [np.arange(b, min(b + at_once, count)) for b in range(0, count, at_once)]
     if processes == 1 or len(parts) < _FEWEST_PARTS:
         yield from (KeptPart.of(score_any_part(inputs.part(p), models, config)) for p in parts)
         return
-    # Estimators of one's own can be read only where their modules were loaded.
+    # Custom estimators can be unpickled only where their modules were loaded.
     packed = pickle.dumps(models)
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_follow_parent)
     try:
@@ -120,9 +120,9 @@ def score_parts(
     except BrokenProcessPool:
         raise HealthError(
             "a process that scored a part of the accounts was ended from outside, most likely "
-            "for want of memory",
+            "because memory ran out",
             where="score",
-            fix="make memory free (the kernel's log says who was ended), then score again",
+            fix="free memory (the kernel's log names the process that was ended), then score again",
             exit_code=1,
         ) from None
     finally:
@@ -136,7 +136,7 @@ def score_any_part(inputs: PartInputs, models: Mapping[str, Any], config: Config
 
 
 def _follow_parent() -> None:
-    """Leave an interruption to the parent, and end when it does, even if it is killed."""
+    """Leave interruptions to the parent process, and end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
 

@@ -36,7 +36,7 @@ from health.training.rows import TARGETS
 from health.training.score_terms import SCORECARD, kept_scorecard, with_score_terms
 from models.churn.few_events_choice import SCORE
 
-#: Attributes of an account that a run carries along, in this order.
+#: Attributes of an account that a run copies, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
 
@@ -56,9 +56,9 @@ class ScoredRun:
     raised : Raised
         The flags of the week, and the conditions behind them.
     features : pd.DataFrame
-        What everything was scored from.
+        The inputs of everything.
     health : HealthPart
-        What the scorecard gave: changes and overrides are tables, too.
+        The result of the scorecard: changes and overrides are tables, too.
     skipped : dict of str to int
         Accounts left out, by reason.
     warnings : list of str
@@ -94,7 +94,7 @@ class ScoredRun:
 
     @property
     def flags(self) -> pd.DataFrame:
-        """What the lists show."""
+        """The rows that the lists show."""
         return self.raised.flags
 
 
@@ -123,14 +123,14 @@ def score_accounts(
     config : Config
         Scorecard, flags, CLV and expansion settings.
     previous : PublishedRun, optional
-        The run before: gives `health_change` and keeps a flag's `since`.
+        The previous run: for `health_change`, and the `since` of each flag.
     keep : callable
-        Is given every part of the accounts, with all of its reasons and offers: those of a large
-        company do not fit in memory.
+        Called with every part of the accounts, with all of its reasons and offers: those of a
+        large company do not fit in memory.
     at_once, processes : int
         As for `score_parts`.
     progress : callable
-        Is told the share that is done.
+        Called with the share that is done.
     """
     orders = lives_by(tables).key == ORDERS
     features = features.copy(deep=False) if orders else with_growth(features, tables, config)
@@ -210,7 +210,7 @@ def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:
 
 
 def _episodes(previous: PublishedRun | None) -> pd.DataFrame | None:
-    """Return the episodes of flags of the run before; of an older version's, its flags."""
+    """Return the episodes of flags of the previous run; of an older version's, its flags."""
     if previous is None:
         return None
     return previous.table("episodes" if previous.has("episodes") else "flags")
@@ -231,7 +231,7 @@ def _no_reasons() -> pd.DataFrame:
 
 
 def _supports(models: Mapping[str, Any]) -> dict[str, bool]:
-    """Tell behind which output a model with signal stands."""
+    """Return for which outputs the model has a signal."""
     if "risk" in models:
         return {**dict.fromkeys(TARGETS, False), "churn": models["risk"].has_signal}
     return {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
@@ -254,7 +254,7 @@ def _skipped(
 
 
 def _warnings(models: Mapping[str, Any], config: Config) -> list[str]:
-    """Say of each output that no model stands behind why that is so, and what has changed."""
+    """Return why an output has no model, and whether the scorecard of a model has changed."""
     found = [
         f"{target.replace('_', '-')}: " + "; ".join(models[target].reasons_)
         for target in TARGETS
@@ -263,7 +263,7 @@ def _warnings(models: Mapping[str, Any], config: Config) -> list[str]:
     reads = SCORECARD in models and models["churn"].basis_ == SCORE
     if reads and models[SCORECARD] != kept_scorecard(config.score_settings):
         found.append(
-            "churn: the model reads the health score by the scorecard that it was trained with, "
-            "and that has changed since; train again"
+            "churn: the model uses the health score of the scorecard that it was trained with, "
+            "which has changed since; train again"
         )
     return found

@@ -10,7 +10,7 @@ from health.settings.section import PositiveInt, Section, Share
 
 
 class ClvConfig(Section):
-    """The terms of the lifetime value; stamped on every output that shows one.
+    """The terms of the lifetime value, shown with every output that has one.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class ClvConfig(Section):
     margin : float
         Share of the revenue that is earned.
     discount_rate : float
-        By which a year ahead is worth less.
+        Yearly discount of what comes later.
     """
 
     horizon_months: Annotated[int, Field(gt=0, le=240)] = 36
@@ -28,12 +28,12 @@ class ClvConfig(Section):
 
 
 class ReasonsConfig(Section):
-    """How much of a probability is told term by term.
+    """How much of a probability is listed term by term.
 
     Attributes
     ----------
     most : int
-        The strongest terms of an account and output; all others are told as one sum.
+        The strongest terms of an account and output; all others are one sum.
     """
 
     most: PositiveInt = 12

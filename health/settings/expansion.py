@@ -47,18 +47,18 @@ class ListPrice(Section):
 
 
 class ProductRule(Section):
-    """What tells that a product is used, and who may be offered it; empty means no bound.
+    """How use of a product is recognised, and who may be offered it; empty means no bound.
 
     Attributes
     ----------
     events : tuple of str
-        Usage events that only this product has; use without holding it is a trial.
+        Usage events that only this product has; use without owning it is a trial.
     asked_words : tuple of str
         Words in a ticket or an answer that ask for this product.
     segments, regions, industries, plans, stages : tuple of str
-        The account must have one of them (of the plans: hold one).
+        The account must have one of them.
     requires : tuple of str
-        Products that must all be held before.
+        Products that must all be owned first.
     when : tuple of Condition
         Bounds on features that must all be kept.
     """
@@ -112,7 +112,7 @@ class ExpansionConfig(Section):
     ----------
     prices : dict of str to float or ListPrice
         List price per month by product; the median first price peers paid where absent. A
-        price in another currency than the company's is named and not used.
+        price in another currency is reported and not used.
     not_offered : tuple of str
         Products that are no longer sold.
     minimum_purchases : int
@@ -124,7 +124,7 @@ class ExpansionConfig(Section):
     plan_events : dict of str to tuple of str
         Usage events that only a plan and those above it include.
     near_limit_days : int
-        Seats that are all in use within so many days at the present pace are near their limit.
+        Seats that will all be in use within so many days at the current pace are near their limit.
     near_quota_days : int
         The same of a monthly quota: used up long before the month is over.
     asks : AskConfig

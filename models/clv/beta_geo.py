@@ -21,7 +21,7 @@ FEWEST_REPEATERS = 10
 DAYS_PER_WEEK = 7.0
 # Log-parameters outside this range mean that the likelihood has no inner maximum.
 WIDEST = 7.0
-# Customers seen for less, on average or in all without a return, tell nothing of how often they
+# Customers seen for less, on average or in all without a return, do not show how often they
 # come back.
 _SHORTEST_WEEKS, _LEAST_WEEKS = 1.0, 52.0
 # Where customers are alike in a rate, or in their chance of leaving, the likelihood rises without
@@ -31,7 +31,7 @@ _HELD = (
     "the BG/NBD likelihood did not converge to an inner maximum, for customers are alike or hardly "
     "any leaves: a weak prior holds its parameters"
 )
-# Log-odds beyond which a chance of having left is told as if it were certain.
+# Log-odds beyond which a chance of having left counts as certain.
 _SUREST = 15.0
 
 
@@ -109,7 +109,7 @@ def _purchase_days(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _last_day_before(moment: Any) -> pd.Timestamp:
-    """Return the last whole or begun day before a moment: time is counted in days, not hours."""
+    """Return the last whole or started day before a moment: time is counted in days, not hours."""
     return (pd.Timestamp(moment) - pd.Timedelta(microseconds=1)).normalize()
 
 
@@ -156,12 +156,12 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _maximise(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> str:
-        """Set the parameters; return what is to be said of them, or why there are none."""
+        """Set the parameters; return a note on them, or why there are none."""
         repeaters = int((x > 0).sum())
         if repeaters < FEWEST_REPEATERS:
             return (
                 f"{repeaters} customers bought again, {FEWEST_REPEATERS} are needed for BG/NBD: "
-                "the mean purchase rate stands in"
+                "the mean purchase rate is used instead"
             )
         # Weeks in units of the mean age: the search then starts at the right order of size.
         scale = float(age.mean())
@@ -177,7 +177,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         if found is None:
             return (
                 "the BG/NBD likelihood did not converge to an inner maximum: "
-                "the mean purchase rate stands in"
+                "the mean purchase rate is used instead"
             )
         self.r_, alpha, self.a_, self.b_ = (float(v) for v in np.exp(found))
         self.alpha_ = alpha * scale
@@ -186,7 +186,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return message
 
     def alive(self, history: pd.DataFrame) -> FloatArray:
-        """Return the probability that each customer still buys; NaN where no model tells."""
+        """Return the probability that each customer still buys; NaN without a model."""
         check_is_fitted(self)
         x, recency, age = _columns(history)
         if self.basis_ != "bg/nbd":
@@ -318,7 +318,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class States:
-    """Customers by what their future hangs on, once it is known that they are there.
+    """Customers by what their future depends on, given that they are still customers.
 
     Attributes
     ----------
@@ -361,7 +361,7 @@ def _columns(history: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]
     bad = ~((x >= 0) & (recency >= 0) & (age >= recency))
     if bad.any():
         raise ModelInputError(
-            f"{int(bad.sum())} customers lack a figure, have one below 0, or bought later",
+            f"{int(bad.sum())} customers lack a value, have one below 0, or bought later",
             where="history",
             fix="make it by purchase_history",
         )

@@ -48,7 +48,7 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
         if len(x) < FEWEST_REPEATERS:
             return (
                 f"{len(x)} customers bought again, {FEWEST_REPEATERS} are needed for Gamma-Gamma: "
-                "the mean spend stands in"
+                "the mean spend is used instead"
             )
         scale = float(spend.mean())
 
@@ -65,7 +65,7 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
         if not found.success or np.abs(found.x).max() > WIDEST or np.exp(found.x[1]) <= 1.0:
             return (
                 "the Gamma-Gamma likelihood did not converge to a finite mean: "
-                "the mean spend stands in"
+                "the mean spend is used instead"
             )
         self.p_, self.q_, v = (float(value) for value in np.exp(found.x))
         self.v_ = v * scale
@@ -80,7 +80,7 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.p_ * (self.v_ + x * spend) / (self.p_ * x + self.q_ - 1.0))
 
     def scale(self, history: pd.DataFrame) -> FloatArray:
-        """Return v + x·z̄ of each customer, in currency; NaN where the mean stands in.
+        """Return v + x·z̄ of each customer, in currency; NaN where the mean is used instead.
 
         What its purchases come to is so much times a figure that hangs on their number alone.
         """

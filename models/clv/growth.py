@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from models.base.inputs import FloatArray, ModelInputError, as_floats, group_codes
 from models.survival.peer_survival import DAYS_PER_MONTH
 
-# One account's change beyond this says nothing of its peers.
+# A larger change of one account says nothing about its peers.
 _LARGEST_RATIO = 3.0
 
 
@@ -185,7 +185,7 @@ def surviving_pairs(history: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     history : pd.DataFrame, shape = (n_rows, n_columns)
-        account_id, as_of, mrr and group, one row per account and date on which it pays.
+        account_id, as_of, mrr and group: one row per account and date on which it pays.
 
     Returns
     -------

@@ -25,7 +25,7 @@ LOG_ODDS = np.linspace(-9.0, 5.0, 22)
 
 @dataclass(frozen=True)
 class ValueTerms:
-    """What the money of a lifetime value hangs on.
+    """The terms of a lifetime value.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class ValueTerms:
     annual_discount_rate : float
         d, per year.
     horizon_days : float
-        What the probability of churn is about.
+        Horizon of the churn probability.
     """
 
     horizon_months: int
@@ -85,7 +85,7 @@ def resampled_interval(
     n_draws : int
         Draws of a peer group.
     seed : int
-        The same seed gives the same interval, whatever other accounts are asked for.
+        The same seed gives the same interval, whichever other accounts there are.
     """
     middle = as_floats(value, "value")
     chance = as_floats(probability, "probability", len(middle))
@@ -127,7 +127,7 @@ def _growth_draws(
 
 @dataclass(frozen=True)
 class _Draws:
-    """What is redrawn, the estimate first: shapes (n_draws + 1, …)."""
+    """The draws, the estimate itself first: shapes (n_draws + 1, …)."""
 
     curve: CurveDraws
     monthly_growth: FloatArray
@@ -137,7 +137,7 @@ class _Draws:
     def values(self, tenures: FloatArray, log_odds: FloatArray) -> FloatArray:
         """Return value per unit of MRR, shape = (n_draws + 1, n_tenures, n_log_odds).
 
-        A log-odds of NaN stands for no probability: the curve is not tilted.
+        A log-odds of NaN means no probability: the curve is not tilted.
         """
         months = np.arange(1, self.terms.horizon_months + 1)
         hazard = self.curve.ahead(tenures, np.asarray(months * DAYS_PER_MONTH, dtype="float64"))

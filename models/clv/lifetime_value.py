@@ -107,7 +107,7 @@ def expected_loss(probability: Any, mrr: Any) -> FloatArray:
 
 
 def simple_lifetime_value(revenue_per_account: float, churn_rate: float) -> float:
-    """Return ARPA ÷ churn rate, a sanity figure; NaN where nothing churned."""
+    """Return ARPA ÷ churn rate, a plausibility check; NaN where nothing churned."""
     return revenue_per_account / churn_rate if churn_rate > 0 else float("nan")
 
 

@@ -160,7 +160,7 @@ def test_explain_and_list_speak_of_orders(acme: Path) -> None:
     result = call_health("explain", acme, flags["account_id"].iloc[0])
     assert result.code == 0, result.err
     assert "Chance of having left" in result.out and "orders expected" in result.out
-    assert "Their orders raises it" in result.out and "MRR" not in result.out
+    assert "The ordering pattern raises it" in result.out and "MRR" not in result.out
     listed = call_health("list", acme, "--flag", "silent")
     assert listed.code == 0, listed.err
     assert "Monthly orders" in listed.out and "Renewal" not in listed.out
@@ -285,7 +285,7 @@ def test_odd_companies_are_scored_and_told_why_no_fit_stands(kind: str, tmp_path
     assert (scores["clv"].dropna() >= 0).all() and (scores["monthly_orders"] >= 0).all()
     assert "No chance of having left is published" in (folder / "report.html").read_text()
     result = json.loads((folder / "run.json").read_text())["warnings"]
-    assert any("stands in" in w or "not known yet" in w or "a weak prior" in w for w in result)
+    assert any("is used instead" in w or "not known yet" in w or "a weak prior" in w for w in result)
 
 
 def test_refunds_alone_are_no_purchase(tmp_path: Path) -> None:
