@@ -62,6 +62,10 @@ _CAUSES = {
     "tickets": SUPPORT,
     "surveys": VALUE,
     "commercial": COMMERCIAL,
+    "contacts": CONTACT,
+    "interactions": CONTACT,
+    "goals": VALUE,
+    "invoices": COMMERCIAL,
 }
 #: When the term of a contract ends is context: it has a column, and is no reason.
 _CONTEXT = frozenset(

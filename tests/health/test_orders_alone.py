@@ -285,7 +285,9 @@ def test_odd_companies_are_scored_and_told_why_no_fit_stands(kind: str, tmp_path
     assert (scores["clv"].dropna() >= 0).all() and (scores["monthly_orders"] >= 0).all()
     assert "No chance of having left is published" in (folder / "report.html").read_text()
     result = json.loads((folder / "run.json").read_text())["warnings"]
-    assert any("is used instead" in w or "not known yet" in w or "a weak prior" in w for w in result)
+    assert any(
+        "is used instead" in w or "not known yet" in w or "a weak prior" in w for w in result
+    )
 
 
 def test_refunds_alone_are_no_purchase(tmp_path: Path) -> None:
