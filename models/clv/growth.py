@@ -169,7 +169,13 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         return self._column("net", groups)
 
     def account_sd(self, groups: Any) -> FloatArray:
-        """Return the standard deviation of one account's log MRR after a month."""
+        """Return the standard deviation of one account's log MRR after a month.
+
+        0 for a model of an earlier release, which did not measure it.
+        """
+        check_is_fitted(self)
+        if "account_sd" not in self.rates_:
+            return np.zeros(len(np.asarray(groups)))
         return self._column("account_sd", groups)
 
     def _column(self, name: str, groups: Any) -> FloatArray:
