@@ -1,4 +1,4 @@
-"""What a company may say about how its features are made; every setting has a default."""
+"""Settings of the features; each has a default."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class FirstValue(BaseModel):
-    """When an account has got value for the first time.
+    """When an account has received value for the first time.
 
     Attributes
     ----------
     events : tuple of str
-        Use of any of these counts; empty where any use does.
+        Events that count; if empty, every event does.
     times : int
-        So many uses (the sum of their quantity) make the moment.
+        First value is reached after this many uses (the sum of their quantity).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,14 +29,14 @@ class FirstValue(BaseModel):
 
 
 class Milestone(BaseModel):
-    """A step of an account's way: an event used so many times since the start.
+    """A step of adoption: an event used this many times since the start.
 
     Attributes
     ----------
     event : str or None
-        The event; any use counts where it is not given.
+        The event; if absent, every event counts.
     times : int
-        So many uses (the sum of their quantity) reach it.
+        Number of uses (the sum of their quantity) that reach it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,17 +51,17 @@ class FeatureSettings(BaseModel):
     Attributes
     ----------
     peer_group : str
-        The account attribute that makes peers; all accounts are peers where it is not there.
+        The account attribute that defines peers; without it, all accounts are peers.
     grace_days : int
-        A pause in paying that is shorter is no churn.
+        A shorter pause in paying is not churn.
     deciding_roles : tuple of str
-        Survey respondents in these roles decide on the contract; compared without case.
+        Roles of survey respondents who decide on the contract; case is ignored.
     first_value : FirstValue
         What counts as the first value.
     milestones : tuple of Milestone
         The steps; by default the 1st, 10th, 100th and 1,000th use.
     active_order_days : int
-        Without subscriptions an account is active for so many days after an order.
+        Without subscriptions, an account is active for this many days after an order.
     stages : StageRules
         The rules that name the lifecycle stage.
     """

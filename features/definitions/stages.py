@@ -1,4 +1,4 @@
-"""The lifecycle stage of an account: ordered rules, of which the first that holds applies."""
+"""The lifecycle stage of an account: ordered rules; the first that holds applies."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from features.definitions.condition import Condition, all_hold
 
 
 class StageRule(BaseModel):
-    """A stage and the conditions that must all hold for an account to be in it.
+    """A stage and its conditions, which must all hold.
 
     Attributes
     ----------
     name : str
-        As readers see it.
+        Name of the stage, as readers see it.
     when : tuple of Condition
-        At least one.
+        At least one condition.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,17 +28,17 @@ class StageRule(BaseModel):
     when: Annotated[tuple[Condition, ...], Field(min_length=1)]
 
     def holds(self, features: pd.DataFrame) -> pd.Series[bool]:
-        """Tell for each account whether all conditions hold."""
+        """Return for each account whether all conditions hold."""
         return all_hold(self.when, features)
 
 
 class StageRules(BaseModel):
-    """The stages in the order in which they are asked, and the one that is left.
+    """Rules of the stages in the order of evaluation, and the default stage.
 
     Attributes
     ----------
     rules : tuple of StageRule
-        The first that holds applies.
+        The first rule that holds applies.
     default : str
         The stage of an account for which no rule holds.
     """
@@ -50,7 +50,7 @@ class StageRules(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The stages there are, each once, in the order of the rules."""
+        """The stages, each once, in the order of the rules."""
         return tuple(dict.fromkeys([*(rule.name for rule in self.rules), self.default]))
 
 
@@ -73,7 +73,7 @@ DEFAULT_STAGES = StageRules(
 
 
 def lifecycle_stage(features: pd.DataFrame, stages: StageRules = DEFAULT_STAGES) -> pd.Series[str]:
-    """Name the stage each account is in.
+    """Return the stage of each account.
 
     Parameters
     ----------
@@ -87,6 +87,6 @@ def lifecycle_stage(features: pd.DataFrame, stages: StageRules = DEFAULT_STAGES)
     pd.Series, shape = (n_accounts,)
         A name of `stages.names`, never absent.
     """
-    held = [rule.holds(features) for rule in stages.rules]
-    names = np.select(held, [rule.name for rule in stages.rules], default=stages.default)
+    matches = [rule.holds(features) for rule in stages.rules]
+    names = np.select(matches, [rule.name for rule in stages.rules], default=stages.default)
     return pd.Series(names, index=features.index, dtype=object)

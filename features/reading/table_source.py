@@ -16,11 +16,11 @@ class TableSource(BaseModel):
         A file of CSV, Parquet, JSON lines, Excel or SQLite, gzipped or not, or a folder of CSV,
         Parquet or JSON lines; relative to the configuration.
     sql : str, optional
-        A query; files in it are looked for beside the configuration.
+        A query; paths of files in it are relative to the configuration.
     table : str, optional
-        A table of the connected database, with its schema where it needs one.
+        A table of the connected database, with its schema if needed.
     columns : dict of str to str
-        Canonical column to the source's own name, where they differ.
+        Canonical name to the source's name, for columns whose names differ.
     unmatched : str, optional
         Rows that belong to no account: ``count`` excludes them and reports their number (an error
         above half of the table), ``refuse`` is an error. By default usage, tickets, surveys and

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from health.settings.section import PositiveInt, Section
 
-#: The app's database where no other is configured, in the folder of the runs.
+#: The app's database by default, in the folder of the runs.
 APP_DATABASE = "app.sqlite"
 
 SignIn = Literal["none", "local", "proxy"]
@@ -22,9 +22,9 @@ class ProxyConfig(Section):
     Attributes
     ----------
     user_header, secret_header : str
-        Headers with the login and with the shared secret.
+        Names of the headers that contain the login and the shared secret.
     secret_env : str
-        Environment variable with the shared secret.
+        Environment variable that contains the shared secret.
     addresses : tuple of str
         Addresses or networks of the proxy; requests from elsewhere are refused.
     """
@@ -48,25 +48,25 @@ class AppConfig(Section):
     Attributes
     ----------
     host, port : str, int
-        Address that is listened on.
+        Address and port that the app listens on.
     url : str
-        Public address, as people type it; with ``https`` cookies are marked Secure.
+        Public address, as people type it in the browser; with ``https`` cookies are marked Secure.
     database : str
-        SQLAlchemy URL; empty for ``app.sqlite`` in runs_dir. ``$NAME`` takes the URL from an
-        environment variable, so that no password is written in the file.
+        SQLAlchemy URL; empty for ``app.sqlite`` in runs_dir. ``$NAME`` reads the URL from an
+        environment variable, so that the file contains no password.
     sign_in : str
         ``none`` (one user, on this machine only), ``local`` (users with passwords) or
         ``proxy``.
     session_hours : int
-        A session ends after so many hours without a request.
+        A session ends after this many hours without a request.
     csm_sees_team : bool
-        CSMs see and work the accounts of their team in addition to their own.
+        CSMs see and work on the accounts of their team in addition to their own.
     capacity : int, optional
-        Most accounts in one CSM's week; by default `capacity_per_csm` of `[flags]`.
+        Maximum number of accounts in one CSM's week; by default `capacity_per_csm` of `[flags]`.
     overdue_days : int
-        A flag without an action for so many days is overdue.
+        A flag without an action for this many days is overdue.
     proxy : Section
-        Keys of its own.
+        Its own section.
     """
 
     host: str = "127.0.0.1"
@@ -109,5 +109,5 @@ def is_loopback(host: str) -> bool:
 
 
 def app_database_file(config: AppConfig, runs_dir: Path) -> Path | None:
-    """Return the file of the app's database by default; None where another one is configured."""
+    """Return the file of the app's default database; None if another one is configured."""
     return None if config.database else runs_dir / APP_DATABASE

@@ -10,19 +10,19 @@ from health.settings.section import PositiveInt, Section
 
 
 class BacktestConfig(Section):
-    """How the past is scored; its dates are those of `[training]`.
+    """How past dates are scored; the dates are those of `[training]`.
 
     Attributes
     ----------
     refit_days : int
-        Days between two dates for which the churn model and the learnt weights are fitted anew,
-        on what was known by then; 1 is at every date.
+        Days between two dates on which the churn model and the learnt weights are refitted on what
+        was known by then; with 1, on every date.
     lead_days : int
-        How long before an account left a warning counts.
+        A warning counts if it was raised at most this many days before the account left.
     least_churned : int
-        Accounts that must have left before a score is judged at all.
+        Minimum number of churned accounts; with fewer, scores are not evaluated.
     resamples : int
-        Resamples of the accounts behind each interval.
+        Number of bootstrap resamples of the accounts for each interval.
     """
 
     refit_days: PositiveInt = 28

@@ -10,16 +10,16 @@ from health.settings.section import PositiveInt, Section, Share
 
 
 class ClvConfig(Section):
-    """The terms of the lifetime value, shown with every output that has one.
+    """The assumptions of the lifetime value; stated on every output that shows one.
 
     Attributes
     ----------
     horizon_months : int
-        Months ahead that are counted.
+        Number of future months that count.
     margin : float
-        Share of the revenue that is earned.
+        Gross margin, as a share of revenue.
     discount_rate : float
-        Yearly discount of what comes later.
+        Annual discount rate.
     """
 
     horizon_months: Annotated[int, Field(gt=0, le=240)] = 36
@@ -28,12 +28,13 @@ class ClvConfig(Section):
 
 
 class ReasonsConfig(Section):
-    """How much of a probability is listed term by term.
+    """How many of the reasons for a probability are published.
 
     Attributes
     ----------
     most : int
-        The strongest terms of an account and output; all others are one sum.
+        Maximum number of terms per account and output, strongest first; all others are added up in
+        one term.
     """
 
     most: PositiveInt = 12

@@ -37,7 +37,7 @@ from health.settings.training import LabelsConfig, TrainingConfig
 from health.settings.tune import TuneConfig
 from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig
 
-#: Settings that change no figure.
+#: Settings that do not change any published value.
 _NO_EFFECT_ON_VALUES: Any = {
     "models_dir": True,
     "runs_dir": True,
@@ -53,7 +53,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "data": {"memory_limit": True},
 }
 
-#: Filled in where the file is read.
+#: Filled in when the file is read.
 NOT_KEYS = frozenset({"base", "file", "now"})
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -74,7 +74,7 @@ class DataConfig(Section):
         ``duckdb://`` (in this process), ``duckdb:///company.duckdb``, ``spark+local`` or
         ``spark://host:port``.
     memory_limit : str
-        What DuckDB may hold in memory; the rest goes to the system's temporary folder.
+        Maximum memory of DuckDB; the rest spills to the system's temporary folder.
     """
 
     url: str = "duckdb://"
@@ -82,13 +82,13 @@ class DataConfig(Section):
 
 
 class ChecksConfig(Section):
-    """Which violations stop no run.
+    """Which violations do not stop a run.
 
     Attributes
     ----------
     allow : tuple of str
-        Codes of violations that are reported as warnings instead. A message ends with its code.
-        Allowed are: date_outside_data, ended_before_started, negative_value, score_outside_scale,
+        Codes of violations to report as warnings instead. Each message ends with its code. Allowed
+        codes: date_outside_data, ended_before_started, negative_value, score_outside_scale,
         unknown_account, unknown_kind, unknown_scale.
     """
 
@@ -96,51 +96,51 @@ class ChecksConfig(Section):
 
 
 class Config(Section):
-    """Everything a run is told, read from one TOML file.
+    """The whole configuration, read from one TOML file.
 
     Attributes
     ----------
     company : str
-        The name in the headings of reports.
+        Name of the company in the headings of reports.
     currency : str
-        Of every amount, as a code such as USD. Rows in another currency are converted by
-        `exchange_rates`, or refused where it has no rate.
+        Currency of every amount, as a code such as USD. Rows in another currency are converted
+        with `exchange_rates`; a currency without a rate is an error.
     exchange_rates : dict of str to float
-        By currency, units of the company's currency for one unit of it: with currency = "USD",
-        EUR = 1.10 makes EUR 100 USD 110. One rate applies to all dates, so that a change of rates
-        is no expansion or contraction.
+        By currency, units of the company's currency for one unit of it: with currency = "USD", EUR
+        = 1.10 makes EUR 100 USD 110. One rate applies to all dates, so that a change in rates does
+        not count as expansion or contraction.
     as_of_weekday : str
-        The day on whose midnight (UTC) accounts are scored.
+        Weekday on which accounts are scored, at its midnight (UTC).
     observed_until : datetime, optional
-        The data ends here; else at the last time seen in usage, tickets, surveys and orders.
+        End of the data; by default the latest time in usage, tickets, surveys and orders.
     peer_group : str
-        The attribute of accounts whose equals are peers.
+        Account attribute that defines peers: accounts with the same value are peers.
     models_dir, runs_dir, rollups_dir : Path
-        Where versions, runs and kept roll-ups are written, beside the configuration.
+        Folders of model versions, runs and stored roll-ups, relative to the configuration.
     tables : dict of str to TableConfig
-        By table, where its rows are.
+        The source of each table.
     sources : dict of str to SourceConfig
-        Databases, and folders of vendors' exports, that tables are read from.
+        Databases and folders of vendor exports that tables are read from.
     shared : dict of str to SharedConfig
-        Views that the SQL of every table can name.
+        Views that the SQL of every table can use.
     publish : PublishConfig, optional
-        Where a run is written to once it is published; nowhere by default.
+        The database that each published run is also written to; none by default.
     plays : dict of str to str
-        The suggested play by flag, or of accounts at risk by cause (adoption, contact, support,
-        value, commercial), where it differs from the built-in one.
+        Suggested play by flag, or by cause for accounts at risk (adoption, contact, support,
+        value, commercial), replacing the built-in one.
     expected : tuple of ExpectedConfig
-        What the company's own books say of some dates; `[[expected]]`, as often as needed. Tables
-        that add up to something else are rejected.
+        MRR and accounts according to the company's books on some dates; one `[[expected]]` per
+        date. Tables with other totals are rejected.
     data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
-        Keys of their own.
+        Its own section.
     gates, monitor, alerts, expansion, report, own, backtest, tune, app : Section
-        Keys of their own.
+        Its own section.
     base : Path
         Folder of the file; every relative path starts here.
     file : Path
         The file itself.
     now : datetime, optional
-        The clock of the run, UTC, as the command line read it: later rows are not data.
+        Current time (UTC), as read by the command line; later rows are ignored.
     """
 
     company: str = ""
@@ -274,7 +274,7 @@ class Config(Section):
 
     @property
     def hash(self) -> str:
-        """Hash of every setting that can change a figure; `_NO_FIGURE` names the others."""
+        """Hash of every setting that can change a value; `_NO_EFFECT_ON_VALUES` lists others."""
         settings = self.model_dump(mode="json", exclude=_NO_EFFECT_ON_VALUES)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -305,15 +305,15 @@ def load_config(
     path : Path
         A TOML file.
     scorecard_of : Path, optional
-        Another one, of which the scorecard, the stages and the peer group are taken instead;
-        what it does not set has its default, and anything else in it is not read.
+        Another file, from which the scorecard, the stages and the peer group are taken instead.
+        What it does not set has its default; everything else in it is ignored.
     now : datetime, optional
-        The clock of the run, UTC.
+        Current time (UTC).
 
     Raises
     ------
     HealthError
-        The file is missing, is no TOML, or holds unknown keys or wrong values; all problems
+        The file is missing, is not valid TOML, or has unknown keys or invalid values; all problems
         are listed at once.
     """
     content, named = _content(path), str(path)
@@ -348,7 +348,7 @@ def _content(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HealthError(
-            f"not valid TOML: {error}", where=str(path), fix="mend the line that is named"
+            f"not valid TOML: {error}", where=str(path), fix="correct the line named above"
         ) from None
     except OSError as error:
         raise HealthError(
@@ -357,7 +357,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _custom_features(content: dict[str, Any], base: Path) -> frozenset[str]:
-    """Return the names of the features of one's own, which the scorecard may use."""
+    """Return the names of the custom features, which the scorecard may use."""
     named = CustomConfig.model_validate(content.get("own", {})).features
     return frozenset(f.name for family in families_of(base, named) for f in family.features)
 
@@ -380,7 +380,7 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 def _siblings(loc: tuple[int | str, ...]) -> list[str]:
-    """Return the keys known where an unknown one was found."""
+    """Return the known keys of the section in which an unknown one was found."""
     model: Any = Config
     for part in loc:
         if isinstance(part, int) or model is None:

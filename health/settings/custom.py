@@ -1,4 +1,4 @@
-"""Settings that name code of one's own."""
+"""Settings that name custom code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from health.settings.section import Section
 
 
 class EstimatorConfig(Section):
-    """A classifier to use in place of the glass box.
+    """A classifier to use instead of the glass box.
 
     Attributes
     ----------
     use : str
-        ``module:Class``, of a module beside the configuration or of scikit-learn.
+        ``module:Class``, from a module next to the configuration or from scikit-learn.
     parameters : dict
-        Given to the class.
+        Parameters of the class.
     """
 
     use: str
@@ -33,14 +33,14 @@ class EstimatorConfig(Section):
 
 
 class CustomConfig(Section):
-    """Modules beside the configuration; they are run, so they must be trusted.
+    """Python modules next to the configuration. They are executed, so use only code you trust.
 
     Attributes
     ----------
     features : tuple of str
         Modules that declare ``FEATURES`` and ``build(tables, as_of, accounts)``.
     estimators : dict of str to EstimatorConfig
-        By target: churn, upsell or cross_sell.
+        Classifier by target: churn, upsell or cross_sell.
     """
 
     features: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from health.settings.custom_features import families_of
 
 
 def custom_families(config: Config) -> tuple[OwnFamily, ...]:
-    """Return the families of a configuration's own modules; HealthError where one is wrong."""
+    """Return the families of a configuration's custom modules; HealthError if one is invalid."""
     return families_of(config.base, config.own.features)
 
 

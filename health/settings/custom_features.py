@@ -1,4 +1,4 @@
-"""Custom features: modules beside the configuration, loaded as feature families."""
+"""Custom features: modules next to the configuration, loaded as feature families."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _family(folder: Path, name: str) -> OwnFamily:
     build = getattr(module, "build", None)
     if not features or not callable(build) or not all(isinstance(f, Feature) for f in features):
         raise HealthError(
-            "an own module of features needs FEATURES, a tuple of features.Feature, and a "
+            "a module of custom features needs FEATURES, a tuple of features.Feature, and a "
             "function build(tables, as_of, accounts)",
             where=str(folder / f"{name}.py"),
             fix="add what is missing; models/README.md has an example",

@@ -1,4 +1,4 @@
-"""Modules beside the configuration: found in its folder and nowhere else, run once, hashed."""
+"""Modules next to the configuration: loaded only from its folder, run once, hashed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MARK = "__health_own__"
 
 
 def load_module(folder: Path, name: str) -> ModuleType:
-    """Run a module of a folder, or return it where that was done and it has not changed.
+    """Run a module of a folder, or return the loaded one if it has not changed.
 
-    It goes by its own name in ``sys.modules``, since a fitted estimator is stored under the name
-    of its module.
+    It is registered under its own name in ``sys.modules``, because a fitted estimator is pickled
+    with the name of its module.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def load_module(folder: Path, name: str) -> ModuleType:
     Raises
     ------
     HealthError
-        There is no such file, its name is that of another module, or it fails.
+        The file does not exist, its name is that of another module, or it fails.
     """
     path = module_file(folder, name)
     mark = hashlib.sha256(f"{path}\n".encode() + path.read_bytes()).hexdigest()
@@ -40,7 +40,7 @@ def load_module(folder: Path, name: str) -> ModuleType:
         return present
     if (present is not None and not hasattr(present, _MARK)) or _is_installed(name):
         raise HealthError(
-            f"there is another module called {name!r} already",
+            f"another module is already called {name!r}",
             where=str(path),
             fix="give the file another name, e.g. one that begins with own_",
         )
@@ -55,36 +55,36 @@ def load_module(folder: Path, name: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise HealthError(
-            f"fails when it is loaded: {error!r}", where=str(path), fix="mend the module"
+            f"fails when it is loaded: {error!r}", where=str(path), fix="correct the module"
         ) from error
     return module
 
 
 def module_file(folder: Path, name: str) -> Path:
-    """Return the file of a module; HealthError where the folder has none of that name."""
+    """Return the file of a module; HealthError if the folder has none of that name."""
     path = folder / f"{name}.py"
     if not name.isidentifier() or not path.is_file():
         raise HealthError(
-            f"there is no module {name!r} beside the configuration",
+            f"no module {name!r} next to the configuration",
             where=str(path),
-            fix="put the file there, or correct the name in the section own; only modules of "
-            "that folder are loaded",
+            fix="add the file, or correct the name in the section own; only modules in that "
+            "folder are loaded",
         )
     return path
 
 
 def module_hash(folder: Path, name: str) -> str:
-    """Return a hash of what a module does: comments and layout do not count."""
+    """Return a hash of a module's code, ignoring comments and formatting."""
     path = module_file(folder, name)
     try:
         tree = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
     except (SyntaxError, ValueError) as error:
-        raise HealthError(f"is no Python: {error}", where=str(path), fix="mend it") from None
+        raise HealthError(f"not valid Python: {error}", where=str(path), fix="correct it") from None
     return hashlib.sha256(tree.encode()).hexdigest()[:12]
 
 
 def _is_installed(name: str) -> bool:
-    """Tell whether a library or the standard library has a module of that name."""
+    """Whether a library or the standard library has a module of that name."""
     if name in sys.stdlib_module_names:
         return True
     present = sys.modules.get(name)
@@ -94,6 +94,6 @@ def _is_installed(name: str) -> bool:
 
 
 def _elsewhere(name: str) -> bool:
-    """Tell whether the module found on the path is an installed one."""
+    """Whether the module found on the path is an installed one."""
     spec = importlib.util.find_spec(name)
     return spec is not None and spec.origin is not None and "site-packages" in spec.origin

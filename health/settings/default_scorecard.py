@@ -1,4 +1,4 @@
-"""The scorecard that holds where the configuration has none."""
+"""The default scorecard, used if the configuration has none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ def _measure(feature: str, weight: float, *curve: tuple[float, float]) -> Measur
 
 
 def _among_peers(feature: str, weight: float) -> Measure:
-    """Read a level against the peers: how much use is much depends on the product."""
+    """Compare a level with the peers: what counts as much use depends on the product."""
     curve = ((0, 15), (50, 65), (100, 100))
     return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
 
 
 def _less_than_peers(feature: str, weight: float) -> Measure:
-    """Read a level of which less is better against the peers."""
+    """Compare a level with the peers, where less is better."""
     curve = ((0.0, 100.0), (50.0, 65.0), (100.0, 15.0))
     return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
 
 
-#: Satisfaction, effort and the absence of trouble set the floor: their curves end at 80 points, so
-#: being content alone makes nobody green. Promoters, use and growth set the ceiling: theirs end
-#: at 100.
+#: Satisfaction, effort and the absence of trouble give at most 80 points, so that contentment
+#: alone does not make an account green. Promoters, use and growth give up to 100.
 DEFAULT_COMPONENTS = (
     Component(
         name="adoption",
@@ -79,8 +78,8 @@ DEFAULT_COMPONENTS = (
     ),
 )
 
-#: Where customers order and have no contract: lately, often, much, and as it is their habit. What
-#: their use, tickets and answers tell counts beside it; contracts and notice tell nothing.
+#: For companies whose customers order without a contract: recency, frequency and amount of orders,
+#: and the usual interval. Usage, tickets and surveys count as well; contracts and notice do not.
 ORDER_COMPONENTS = (
     Component(
         name="orders",
@@ -101,8 +100,8 @@ ORDER_COMPONENTS = (
     ),
 )
 
-#: Added to either where the table of goals is given: success means that the customer reaches what
-#: they set out to do.
+#: Added to both if the configuration has a table of goals: success means that customers reach
+#: their goals.
 GOALS_COMPONENT = Component(
     name="goals",
     weight=15,
@@ -112,7 +111,7 @@ GOALS_COMPONENT = Component(
     ),
 )
 
-#: What no use and no satisfaction makes up for.
+#: Problems that neither use nor satisfaction can offset.
 DEFAULT_RULES = (
     Rule(
         name="Notice of cancellation was given",

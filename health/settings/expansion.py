@@ -32,14 +32,14 @@ Price = Annotated[float, Field(ge=0)]
 
 
 class ListPrice(Section):
-    """A list price a month in a currency of its own.
+    """A monthly list price in a given currency.
 
     Attributes
     ----------
     amount : float
-        A month of one unit.
+        Price of one unit for one month.
     currency : str
-        As in the top level's.
+        Currency code, as at the top level.
     """
 
     amount: Price
@@ -47,20 +47,20 @@ class ListPrice(Section):
 
 
 class ProductRule(Section):
-    """How use of a product is recognised, and who may be offered it; empty means no bound.
+    """Which events show that a product is used, and who may be offered it; empty means no limit.
 
     Attributes
     ----------
     events : tuple of str
-        Usage events that only this product has; use without owning it is a trial.
+        Usage events that only this product has; use by an account without the product is a trial.
     asked_words : tuple of str
         Words in a ticket or an answer that ask for this product.
     segments, regions, industries, plans, stages : tuple of str
-        The account must have one of them.
+        The account must have one of these values (for plans: be on one of them).
     requires : tuple of str
-        Products that must all be owned first.
+        Products that the account must already have, all of them.
     when : tuple of Condition
-        Bounds on features that must all be kept.
+        Conditions on features, which must all hold.
     """
 
     events: tuple[str, ...] = ()
@@ -85,18 +85,18 @@ class ProductRule(Section):
 
 
 class AskConfig(Section):
-    """What in a ticket or a survey answer counts as asking for more.
+    """Which tickets and survey answers count as asking for more.
 
     Attributes
     ----------
     days : int
-        How long it counts.
+        Number of days that a request counts.
     words : tuple of str
-        Whole words or phrases, in any case.
+        Whole words or phrases, ignoring case.
     reasons : tuple of str
         Reason codes of tickets and answers.
     roles : tuple of str
-        Only answers of these roles count; of anybody where empty.
+        Only answers by people in these roles count; if empty, everybody's.
     """
 
     days: PositiveInt = 90
@@ -106,27 +106,27 @@ class AskConfig(Section):
 
 
 class ExpansionConfig(Section):
-    """What a further product costs, and who may be offered it.
+    """What additional products cost, and who may be offered them.
 
     Attributes
     ----------
     prices : dict of str to float or ListPrice
-        List price per month by product; the median first price peers paid where absent. A
-        price in another currency is reported and not used.
+        List price per month by product; by default the median first price that peers paid. A price
+        in a currency other than the company's is reported and not used.
     not_offered : tuple of str
         Products that are no longer sold.
     minimum_purchases : int
-        A product that fewer accounts bought in the past borrows from the others.
+        A product that fewer accounts have bought shares its estimate with the other products.
     products : dict of str to ProductRule
         The catalogue: events and rules by product.
     plans : tuple of str
         The plans, lowest first.
     plan_events : dict of str to tuple of str
-        Usage events that only a plan and those above it include.
+        Usage events by the lowest plan that includes them; higher plans include them too.
     near_limit_days : int
-        Seats that will all be in use within so many days at the current pace are near their limit.
+        Seats are near their limit if all are in use within this many days at the current pace.
     near_quota_days : int
-        The same of a monthly quota: used up long before the month is over.
+        The same for a monthly quota that will be used up well before the month ends.
     asks : AskConfig
         What counts as asking for more.
     """
@@ -146,13 +146,13 @@ class ExpansionConfig(Section):
         unknown = sorted(self.plan_events.keys() - set(self.plans))
         if unknown:
             raise ValueError(
-                f"plan_events names {', '.join(map(repr, unknown))}, which plans does not list; "
+                f"plan_events names {', '.join(map(repr, unknown))}, missing in plans; "
                 "list every plan there, lowest first"
             )
         return self
 
     def events(self) -> dict[str, tuple[str, ...]]:
-        """Return the events of each product that has any."""
+        """Return the events of each product with events."""
         return {name: rule.events for name, rule in self.products.items() if rule.events}
 
     def list_prices(self, currency: str) -> dict[str, float]:

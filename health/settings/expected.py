@@ -1,4 +1,4 @@
-"""What the company's own books say of a date, to compare the tables with."""
+"""Totals of a date according to the company's books, to compare the tables with."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from health.settings.section import PositiveInt, PositiveNumber, Section, Share
 
 
 class ExpectedConfig(Section):
-    """MRR and paying accounts of one date by the company's own books.
+    """MRR and paying accounts of one date according to the company's books.
 
     Attributes
     ----------
     date : date
-        The midnight (UTC) at which the date starts, as for dates that are scored: for the end of
+        Date, meaning the midnight (UTC) at which it starts, as for scored dates: for the end of
         March write the first of April.
     mrr : float, optional
-        MRR of all accounts on the date, in the company's currency; without subscriptions a
-        twelfth of what was ordered in the 365 days before.
+        MRR of all accounts on the date, in the company's currency; without subscriptions, a
+        twelfth of the orders in the 365 days before.
     accounts : int, optional
-        Accounts that pay on the date.
+        Number of paying accounts on the date.
     tolerance : float
-        Largest relative difference that is accepted, up or down.
+        Largest accepted relative difference, up or down.
     """
 
     date: dt.date

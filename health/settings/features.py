@@ -1,4 +1,4 @@
-"""Settings of how features are made."""
+"""Settings of the features."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from health.settings.section import PositiveInt, Section
 
 
 class FeatureConfig(Section):
-    """What a company calls value, milestones and deciding roles.
+    """What counts as first value, milestones and decision makers in a company.
 
     Attributes
     ----------
     deciding_roles : tuple of str
-        Survey respondents in these roles decide on the contract; compared without case.
+        Roles of survey respondents who decide on the contract; case is ignored.
     first_value : FirstValue
         What counts as the first value.
     milestones : tuple of Milestone
-        The steps of an account's way; by default the 1st, 10th, 100th and 1,000th use.
+        Steps of adoption; by default the 1st, 10th, 100th and 1,000th use.
     active_order_days : int
-        Without subscriptions an account is active for so many days after an order.
+        Without subscriptions, an account is active for this many days after an order.
     """
 
     deciding_roles: tuple[str, ...] = DEFAULT_SETTINGS.deciding_roles

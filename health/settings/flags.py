@@ -1,4 +1,4 @@
-"""Settings of the flags: when one is raised, how long a list is, what to do."""
+"""Settings of the flags: when one is raised, how long a list is, what to do about it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from health.settings.section import PositiveInt, Section
 
-#: Of a median account's year: an offer is expected to gain this share of it, or more. At a
-#: twentieth, the demo company would list no product at all that an account does not hold.
+#: Minimum expected gain of an offer, as a share of the median account's yearly revenue. At a
+#: twentieth, no product would be offered in the demo company.
 _LEAST_SHARE = 0.02
 _MONTHS = 12
 NaturalInt = Annotated[int, Field(ge=0)]
@@ -23,48 +23,49 @@ class FlagsConfig(Section):
     Attributes
     ----------
     capacity_per_csm : int
-        Most accounts in one CSM's week, whatever they are flagged for.
+        Maximum number of accounts in one CSM's week, over all flags.
     at_risk_lift : float
-        An account is at risk where its odds of leaving are at least this many times those of
-        its peer group's base rate, or where its health is red. Odds, because a multiple of a
-        high rate would lie beyond certainty.
+        An account is at risk if its odds of leaving are at least this many times the odds of its
+        peer group, or if its health is red. Odds are used because a multiple of a high rate could
+        exceed 100 %.
     expansion_lift : float
         The same for the odds of an upsell or a cross-sell.
     least_lift : float
-        Odds below this many times the usual are too close to it to mention: neither a red
-        account nor an offer with a sign in use is listed below it. An offer that the customer
-        asked for is.
+        Accounts with odds below this many times the usual are not listed, even if their health is
+        red or their usage suggests an offer. An offer that the customer asked for is always
+        listed.
     least_value : float, optional
-        Expected gain in a year below which no offer is listed, unless the customer asked for it;
-        in currency. By default a fiftieth of what the median account pays in a year.
+        Minimum expected gain in a year, in currency, for an offer to be listed, unless the
+        customer asked for it. By default a fiftieth of what the median account pays in a year.
     silent_days : int
-        Days without any use, after there was some, that make an account silent; where customers
-        order and have no contract, also days without an order, if twice as many as usual.
+        An account that used the product before is silent after this many days without use; without
+        contracts, also after this many days without an order, if that is twice the usual interval.
     renewal_days : int
-        A term that ends within so many days puts the account on the list of renewals.
+        An account is on the list of renewals if its term ends within this many days.
     advocate_nps : float
-        Lowest latest NPS answer (0-10) of an advocate.
+        Minimum latest NPS answer (0-10) of an advocate.
     capacity : dict of str to int
-        By CSM, where it is another than `capacity_per_csm`.
+        Capacity by CSM, where it differs from `capacity_per_csm`.
     unassigned_csms : int, optional
-        People who share the accounts that have no CSM; their list is as long as all of theirs.
+        Number of people who share the accounts without a CSM; their list has their total capacity.
     accounts_per_csm : int
-        Where `unassigned_csms` is not given, one person is counted for so many accounts.
+        If `unassigned_csms` is absent, one person is assumed for this many accounts.
     hold_days : dict of str to int
-        By flag, days its condition must have held before it is shown; 0 otherwise.
+        By flag, the number of days that its condition must be met before it is shown; 0 by
+        default.
     stays : float
-        Hysteresis: a flag raised before stays while its condition reaches this share of the
-        limit for a new one.
+        Hysteresis: a flag that was raised before stays as long as its value reaches this share of
+        the limit for a new flag.
     snooze_days : int
-        Days that a snoozed flag rests where no date was given.
+        Days that a flag is snoozed if no date is given.
     outcome_rests_days : int
-        Days that a flag rests after its case was closed (saved, lost, bought, false alarm), as
-        long as the condition has not ended before.
+        Days that a flag is not raised again after its case was closed (saved, lost, bought, false
+        alarm), unless its condition has ended in between.
     hold_out : float
-        Share of accounts that are left off the lists by lot, so that what lists do can be
-        measured; the lot hangs on the account's identifier and falls the same every week.
+        Share of accounts that are randomly left off the lists, to measure the effect of the lists.
+        The selection depends only on the account's identifier, so it is the same every week.
     hold_out_flags : tuple of str
-        The lists it concerns.
+        The lists that `hold_out` applies to.
     """
 
     capacity_per_csm: PositiveInt = 15
@@ -95,7 +96,7 @@ class FlagsConfig(Section):
         return named
 
     def hold(self, flag: str) -> int:
-        """Return the days a flag's condition must have held before it is shown."""
+        """Return the days that a flag's condition must be met before it is shown."""
         return self.hold_days.get(flag, 0)
 
     def relaxed(self) -> FlagsConfig:
@@ -104,12 +105,12 @@ class FlagsConfig(Section):
         return self.model_copy(update={name: getattr(self, name) * self.stays for name in lifts})
 
     def least_gain(self, mrr: Iterable[float]) -> float:
-        """Return the expected gain in a year below which no offer is listed.
+        """Return the minimum expected gain in a year for an offer to be listed.
 
         Parameters
         ----------
         mrr : iterable of float
-            What each account pays a month; NaN is left out.
+            What each account pays per month; NaN is ignored.
         """
         if self.least_value is not None:
             return self.least_value
@@ -138,7 +139,7 @@ CAUSE_PLAYS = {
     "commercial": "Talk about price and size before the renewal, with use as the argument",
 }
 
-#: The same where customers order and have no contract.
+#: The same for companies whose customers order without a contract.
 ORDER_PLAYS = {
     "at_risk": "Call this week: ask what they ordered elsewhere, and what would bring them back",
     "silent": "Ask whether the need or the contact has changed; make reordering one click",

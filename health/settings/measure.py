@@ -13,26 +13,26 @@ from health.settings.section import Section
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Points = Annotated[float, Field(ge=0, le=100)]
 Corners = tuple[tuple[float, Points], ...]
-#: What a missing measure does: gives its weight away, counts as 50 points, or as its worst.
+#: Treatment of a missing measure: redistribute its weight, 50 points, or the lowest points.
 MissingPolicy = Literal["reweigh", "neutral", "worst"]
 
 NEUTRAL_POINTS = 50.0
 _SHAPES = "give one of: curve, worst with best, bands, percentile (alone or with curve or bands)"
 
 
-#: Where a validation context names the features of one's own: a collection of names.
+#: Key of the validation context for the names of the custom features.
 CUSTOM_FEATURES = "own_features"
 
 
 def known_feature(feature: str, info: ValidationInfo | None = None) -> str:
-    """Return the name of a feature as it is; ValueError where there is none such.
+    """Return the name of a feature unchanged; ValueError if the feature is unknown.
 
     Parameters
     ----------
     feature : str
         The name.
     info : ValidationInfo, optional
-        Its context may name features of one's own under `OWN_FEATURES`.
+        Its context may list custom features under `CUSTOM_FEATURES`.
     """
     own = (info.context or {}).get(CUSTOM_FEATURES, ()) if info is not None else ()
     if feature not in CATALOGUE and feature not in own:
@@ -41,7 +41,7 @@ def known_feature(feature: str, info: ValidationInfo | None = None) -> str:
 
 
 class Measure(Section):
-    """One feature turned into 0-100 points, higher better.
+    """One feature converted to 0-100 points; more points are better.
 
     Attributes
     ----------
@@ -50,20 +50,22 @@ class Measure(Section):
     weight : float
         Weight within the component.
     curve : tuple of (value, points), optional
-        Corners of a piecewise-linear curve, by rising value; outside of them the outermost
-        points hold.
+        Corners of a piecewise-linear curve, in increasing order of value; constant beyond the
+        first and last corner.
     worst, best : float, optional
-        Values that give 0 and 100 points, a straight line between: a curve with two corners.
+        Values that give 0 and 100 points, with a straight line between them: a curve with two
+        corners.
     bands : tuple of (value, points), optional
-        From each value on (inclusive) its points hold, up to the next; below the first value
-        the first points hold.
+        Steps: from each value (inclusive) up to the next one its points apply; below the first
+        value, the points of the first.
     percentile : bool
-        The value is first read as its percentile among the peers of the same date, 0 for the
-        lowest and 100 for the highest; curve or bands then run over 0-100. Without either, the
-        healthier side of the feature earns more.
+        Convert the value to its percentile among peers on the same date first, 0 for the lowest
+        and 100 for the highest; curve or bands then apply to 0-100. Without either, the healthier
+        side of the feature gets more points.
     missing : str
-        Where the value is missing: ``reweigh`` gives the weight to the siblings, ``neutral``
-        counts 50 points, ``worst`` the fewest points that the curve can give.
+        What to do if the value is missing: ``reweigh`` distributes the weight among the other
+        measures of the component, ``neutral`` gives 50 points, ``worst`` the lowest points of the
+        curve.
     """
 
     feature: str
@@ -120,7 +122,7 @@ class Measure(Section):
 
     @property
     def fill(self) -> float | None:
-        """Points of a missing value, or None where its weight goes to the siblings."""
+        """Points of a missing value; None if its weight goes to the other measures."""
         if self.missing == "reweigh":
             return None
         if self.missing == "neutral":
@@ -129,21 +131,21 @@ class Measure(Section):
 
 
 def _direction(feature: str) -> int:
-    """Return which way is healthier; 0 for a feature of one's own, whose curve has to say."""
+    """Return which direction is healthier; 0 for a custom feature, which needs a curve."""
     return CATALOGUE[feature].direction if feature in CATALOGUE else 0
 
 
 class Component(Section):
-    """A part of the journey: measures that speak of the same thing.
+    """A part of the score: measures of the same aspect.
 
     Attributes
     ----------
     name : str
-        As readers see it.
+        Name of the component, as readers see it.
     weight : float
         Weight in the score, on any scale.
     measures : tuple of Measure
-        At least one.
+        At least one measure.
     """
 
     name: str

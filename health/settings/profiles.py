@@ -10,14 +10,14 @@ from health.settings.stages import StageConfig
 
 
 def require_known_segments(scorecard: Scorecard, segments: Collection[str], *, where: str) -> None:
-    """Raise HealthError where a profile names a segment that no account has.
+    """Raise HealthError if a profile names a segment that no account has.
 
     Parameters
     ----------
     scorecard : Scorecard
         The profiles.
     segments : collection of str
-        Every segment that the accounts table holds.
+        Every segment in the accounts table.
     where : str
         The configuration file.
     """
@@ -32,12 +32,12 @@ def require_known_segments(scorecard: Scorecard, segments: Collection[str], *, w
         raise HealthError(
             "a profile of the scorecard would never apply\n  " + "\n  ".join(wrong),
             where=where,
-            fix=f"name segments of the accounts table; it holds {known}",
+            fix=f"use segments of the accounts table; known are {known}",
         )
 
 
 def unknown_stages(scorecard: Scorecard, stages: StageConfig) -> list[str]:
-    """Return what to say of each stage that a profile names and no rule gives."""
+    """Return a message for each stage that a profile names but no rule assigns."""
     return [
         f"scorecard.profiles.{place}.stage: no stage is called {name!r}; known are "
         + ", ".join(stages.names)

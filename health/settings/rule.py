@@ -1,4 +1,4 @@
-"""Caps and floors: named rules that hold the score down or up while their conditions hold."""
+"""Caps and floors: named rules that limit the score while their conditions hold."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Rule(Section):
     Attributes
     ----------
     name : str
-        What the rule sees, in words: "An urgent ticket has been open for 7 days".
+        Description of the condition, such as "An urgent ticket has been open for 7 days".
     cap, floor : float
-        The most or the least that the score may be; one of the two.
+        Maximum (cap) or minimum (floor) of the score; give one of them.
     when : tuple of Condition
-        All must hold.
+        Conditions, which must all hold.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -57,6 +57,6 @@ class Rule(Section):
         return f"{self.name}: health is at least {self.floor:g}"
 
     def bounded(self, score: np.ndarray) -> np.ndarray:
-        """Return scores as the rule would leave them."""
+        """Return the scores after applying the rule."""
         bounded: np.ndarray = np.clip(score, self.floor, self.cap)
         return bounded

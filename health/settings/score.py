@@ -14,16 +14,16 @@ PeerGroup = Literal["segment", "industry", "region"]
 
 
 class ScoreSettings(Section):
-    """What turns features into health scores; a run keeps it, so that it can be used again.
+    """Everything that turns features into health scores; stored with each run, for reuse.
 
     Attributes
     ----------
     scorecard : Scorecard
         Measures, rules, bands, profiles.
     stages : StageConfig
-        Rules of the lifecycle stages that profiles ask for.
+        Rules of the lifecycle stages that profiles refer to.
     peer_group : str
-        Attribute whose groups a percentile is read in.
+        Attribute whose groups percentiles are computed in.
     """
 
     scorecard: Scorecard = Scorecard()

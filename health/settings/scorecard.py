@@ -1,7 +1,7 @@
-"""What a scorecard is made of: components, rules and bands, and a profile for each kind of account.
+"""The scorecard: components, rules and bands, and a profile for each kind of account.
 
-`[scorecard]` alone is the default profile; `[[scorecard.profiles]]` are asked before it, in
-their order, and the first whose criteria all hold applies.
+`[scorecard]` itself is the default profile; `[[scorecard.profiles]]` are tried before it, in
+order, and the first whose criteria all hold applies.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ Components = Annotated[tuple[Component, ...], Field(min_length=1)]
 
 
 class Bands(Section):
-    """Where yellow and green begin, and how far a score must cross to change its band.
+    """Where yellow and green start, and how far a score must move beyond a limit to change band.
 
     Attributes
     ----------
     yellow, green : float
-        A score below `yellow` is red, one of exactly `yellow` is yellow; likewise for `green`.
+        Lowest score of the band: a score below `yellow` is red, a score of exactly `yellow` is
+        yellow; likewise for `green`.
     margin : float
-        A band changes at once where the score lies this many points or more beyond the limit
-        (at `limit − margin` or lower, at `limit + margin` or higher); nearer to it, only where
-        the score of the run before lay across the same limit too. 0 turns this off.
+        A band changes at once if the score is at least this many points beyond the limit (at
+        `limit − margin` or lower, at `limit + margin` or higher); closer to the limit, only if the
+        score of the previous run was beyond it too. 0 turns this off.
     """
 
     yellow: Points = 50.0
@@ -47,19 +48,19 @@ class Bands(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Bands:
         if self.yellow >= self.green:
-            raise ValueError("yellow must begin below green")
+            raise ValueError("yellow must be below green")
         return self
 
 
 def _measures_once(components: tuple[Component, ...] | None) -> tuple[Component, ...] | None:
     features = [m.feature for c in components or () for m in c.measures]
-    _refuse_twice(features, "a feature stands in two measures")
-    _refuse_twice([c.name for c in components or ()], "two components have one name")
+    _refuse_twice(features, "a feature is used in two measures")
+    _refuse_twice([c.name for c in components or ()], "two components have the same name")
     return components
 
 
 def _rules_once(rules: tuple[Rule, ...] | None) -> tuple[Rule, ...] | None:
-    _refuse_twice([rule.name for rule in rules or ()], "two rules have one name")
+    _refuse_twice([rule.name for rule in rules or ()], "two rules have the same name")
     return rules
 
 
@@ -70,20 +71,20 @@ def _refuse_twice(names: list[str], what: str) -> None:
 
 
 class Profile(Section):
-    """A scorecard of its own for the accounts that meet its criteria.
+    """A separate scorecard for the accounts that meet its criteria.
 
     Attributes
     ----------
     name : str
-        Published with every score it makes.
+        Name of the profile, published with each of its scores.
     segment : tuple of str
-        Segments it is for; empty for any.
+        Segments it applies to; empty for all.
     stage : tuple of str
-        Lifecycle stages it is for; empty for any.
+        Lifecycle stages it applies to; empty for all.
     when : tuple of Condition
-        Further criteria over features.
+        Further conditions on features.
     components, rules, minimum_coverage : optional
-        As in `Scorecard`, whose own hold where they are left out.
+        As in `[scorecard]`, whose values apply if they are absent.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -101,7 +102,7 @@ class Profile(Section):
     @classmethod
     def _not_the_default(cls, name: str) -> str:
         if name == DEFAULT_PROFILE:
-            raise ValueError(f"{DEFAULT_PROFILE!r} is the profile that [scorecard] itself is")
+            raise ValueError(f"{DEFAULT_PROFILE!r} is the name of [scorecard] itself")
         return name
 
     @model_validator(mode="after")
@@ -116,7 +117,7 @@ class Profile(Section):
 
 @dataclass(frozen=True)
 class Card:
-    """What scores the accounts of one profile, with everything it took from the default."""
+    """What scores the accounts of one profile, including everything inherited from the default."""
 
     profile: str
     components: tuple[Component, ...]
@@ -135,17 +136,17 @@ class Scorecard(Section):
     Attributes
     ----------
     components : tuple of Component
-        The parts, with weights of any scale; without subscriptions the ones built in read orders
-        in place of contracts.
+        The parts, with weights on any scale. The built-in ones use contracts, or orders if there
+        is no subscriptions table.
     rules : tuple of Rule
-        Caps and floors; those built in hold only with the components built in.
+        Caps and floors; the built-in ones apply only with the built-in components.
     minimum_coverage : float
-        Share of the weight that must be present; an account with less is not scored.
+        Minimum share of the weight with values; an account with less is not scored.
     bands : Bands
-        Where yellow and green begin; the same for every profile, so that a colour means one
-        thing.
+        Where yellow and green start; the same for every profile, so that a colour always means the
+        same.
     profiles : tuple of Profile
-        Asked in order; accounts that meet none are scored by the parts above.
+        Tried in order; accounts that match none are scored by the components above.
     """
 
     components: Components = DEFAULT_COMPONENTS
@@ -167,17 +168,17 @@ class Scorecard(Section):
     @field_validator("profiles")
     @classmethod
     def _one_name_each(cls, profiles: tuple[Profile, ...]) -> tuple[Profile, ...]:
-        _refuse_twice([profile.name for profile in profiles], "two profiles have one name")
+        _refuse_twice([profile.name for profile in profiles], "two profiles have the same name")
         return profiles
 
     def where_customers_order(self) -> Scorecard:
-        """Return the scorecard of a company without subscriptions; components given stay."""
+        """Return the scorecard of a company without subscriptions; configured components stay."""
         if self.components is not DEFAULT_COMPONENTS:
             return self
         return self.model_copy(update={"components": ORDER_COMPONENTS})
 
     def with_goals(self) -> Scorecard:
-        """Return the scorecard of a company whose customers have goals; components given stay."""
+        """Return the scorecard of a company with goals; configured components stay."""
         if not any(
             self.components is built_in for built_in in (DEFAULT_COMPONENTS, ORDER_COMPONENTS)
         ):
@@ -199,7 +200,7 @@ class Scorecard(Section):
 
     @property
     def cards(self) -> tuple[Card, ...]:
-        """The card of every profile in the order they are asked; the default comes last."""
+        """The card of every profile in the order they are tried; the default is last."""
         names = (*(p.name for p in self.profiles), DEFAULT_PROFILE)
         return tuple(self.card(name) for name in names)
 

@@ -13,12 +13,12 @@ _NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 
 
 def secret(value: str, *, where: str, base: Path) -> str:
-    """Return what a setting means: itself, or what a variable or file that it names contains.
+    """Return the value of a setting: itself, or the content of the variable or file it names.
 
     Parameters
     ----------
     value : str
-        ``$NAME`` or ``${NAME}`` is an environment variable, which may be a part of the value;
+        ``$NAME`` or ``${NAME}`` is an environment variable, which may be part of the value;
         ``file:PATH`` is a file, relative to the configuration.
     where : str
         The setting, as messages name it.
@@ -28,7 +28,7 @@ def secret(value: str, *, where: str, base: Path) -> str:
     Raises
     ------
     HealthError
-        The variable is not set or the file cannot be read; the message has no value in it.
+        The variable is not set or the file cannot be read; the message never contains the value.
     """
     if value.startswith("file:"):
         found = _of_file(base / value.removeprefix("file:"), where)

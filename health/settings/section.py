@@ -15,6 +15,6 @@ PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values never change."""
+    """A part of the configuration: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""Sections of the configuration: where the tables are, in files, databases and vendors' exports."""
+"""Sections of the configuration: tables in files, databases and vendor exports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OF_PRESETS = ("exclude_events", "amounts_in")
 
 
 def without_password(url: str) -> str:
-    """Return a URL, or what names one; ValueError where a password is written out in it."""
+    """Return a URL, or a reference to one; ValueError if it contains a password in plain text."""
     if not url.startswith(("$", "file:")) and shows_secret(url):
         raise ValueError(
             "contains a password; put the URL into an environment variable and name it: "
@@ -34,12 +34,12 @@ class SourceConfig(Section):
     path : str, optional
         A folder, relative to the configuration.
     url : str, optional
-        ``$NAME`` for the environment variable that contains the URL, ``file:PATH`` for a file
-        that does; a URL without a password may be written out.
+        ``$NAME`` for an environment variable that contains the URL, ``file:PATH`` for a file that
+        contains it; a URL without a password can be given directly.
     schema_name : str
-        The database's schema, where its tables have a vendor's layout.
+        Schema of the database, if its tables have a vendor's layout.
     tables : dict of str to str
-        By a recipe's name, what the source calls a table, where it is another name.
+        Names of tables in the source that differ from the preset's names, by the preset's name.
     """
 
     path: str | None = None
@@ -70,20 +70,20 @@ class SourceConfig(Section):
 
 
 class SharedConfig(Section):
-    """A view that the SQL of every table can name.
+    """A view that the SQL of every table can use.
 
     Attributes
     ----------
     sql, sql_file : str, optional
-        Its query, or a file that contains it.
+        The query, or a file that contains it.
     source : str
-        The database in which it runs, and whose tables' SQL can name it; without one, the SQL
-        over files and presets can.
+        Database in which the view is created, for the SQL of its tables. Without one, the view is
+        for SQL on files and presets.
     preset : str, optional
-        ``customers``: which account each key of each vendor's export belongs to.
+        ``customers``: a view with the account of each key in each vendor's export.
     account_key : str
-        With the preset: the vendor's export whose rows are the accounts. By default the CRM's,
-        else the billing system's.
+        With the preset: the vendor's export whose rows are the accounts; by default the CRM's,
+        otherwise the billing system's.
     """
 
     sql: str | None = None
@@ -100,20 +100,20 @@ class SharedConfig(Section):
 
 
 class TableConfig(TableSource):
-    """Where a table is: a file, a query, a table of a database, or a vendor's export.
+    """The source of a table: a file, a query, a database table or a vendor's export.
 
     Attributes
     ----------
     source : str, optional
-        The source of `table`, `sql`, `sql_file` or `preset`.
+        Name of the source, under `[sources]`, of `table`, `sql`, `sql_file` or `preset`.
     sql_file : str, optional
         A file that contains the query.
     preset : str, optional
-        The vendor's layout of the source's tables.
+        Name of the vendor's layout of the source.
     exclude_events : tuple of str, optional
-        With a preset for usage: events that are no use of the product.
+        With a preset for usage: events that do not count as use of the product.
     amounts_in : str
-        With ``dbt_stripe``: ``cents``, or ``units`` where the package converts amounts.
+        With ``dbt_stripe``: ``cents``, or ``units`` if the package converts amounts.
     """
 
     source: str | None = None
@@ -148,22 +148,22 @@ class TableConfig(TableSource):
 
 
 class PublishConfig(Section):
-    """Where a run is written to after it is published, in a database of the company's own.
+    """The company's database that a run is written to after it is published.
 
     Attributes
     ----------
     url : str
-        ``$NAME`` for the environment variable that contains the URL, ``file:PATH`` for a file
-        that does: ``postgresql://…``, ``sqlite:///FILE`` or ``duckdb:///FILE``.
+        ``$NAME`` for an environment variable that contains the URL, ``file:PATH`` for a file that
+        contains it: ``postgresql://…``, ``sqlite:///FILE`` or ``duckdb:///FILE``.
     schema_name : str
         The schema of the tables; the database's default if empty.
     prefix : str
-        How the names of tables and views begin.
+        Prefix of the names of tables and views.
     delta_dir : Path
-        Folder of the files that list the accounts that changed, for reverse ETL.
+        Folder of the files with the changed accounts, for reverse ETL.
     external_ids : str
-        A CSV file with ``account_id`` and ``external_id``: the CRM's own id of each account.
-        Without it, the account's id is taken.
+        A CSV file with ``account_id`` and ``external_id``, the CRM's id of each account. Without
+        it, the account's id is used.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Settings of the lifecycle stages: the rules, held against the catalogue."""
+"""Settings of the lifecycle stages: the rules, checked against the catalogue."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from health.settings.measure import CUSTOM_FEATURES
 
 
 class StageConfig(StageRules):
-    """Ordered rules of which the first that holds names the stage, and a required default.
+    """Ordered rules, of which the first that holds decides the stage, and a default.
 
-    The lists of flags know one of the names: who is *onboarding* gets no offer.
+    The flags use one of the names: accounts in *onboarding* get no offer.
     """
 
     @model_validator(mode="after")

@@ -11,17 +11,17 @@ from health.settings.section import PositiveInt, Section
 
 
 class LabelsConfig(Section):
-    """What counts as churn and as an upsell, and how far ahead we look.
+    """What counts as churn and as an upsell, and the prediction horizon.
 
     Attributes
     ----------
     horizon_days : int
-        Days within which an event counts.
+        Prediction horizon: days within which an event counts.
     grace_days : int
-        Days that MRR must stay at zero before it is churn; a shorter gap between renewal
-        rows is none.
+        Days that MRR must stay at zero to count as churn; a shorter gap between subscription rows
+        is not churn.
     upsell_step : float
-        Smallest relative rise of MRR or seats that is an upsell.
+        Smallest relative increase in MRR or seats that counts as an upsell.
     """
 
     horizon_days: PositiveInt = 90
@@ -37,24 +37,25 @@ class TrainingConfig(Section):
     every_days : int
         Days between two training dates.
     first : date, optional
-        No earlier date is learnt from.
+        Earliest training date.
     seed : int
-        Seed of everything random.
+        Random seed.
     monotone : bool or "auto"
-        Constrain the churn curves to the catalogue's directions: risk may only fall with a feature
-        of which more is healthier, and only rise with one of which less is. With ``auto``, the
-        default, unless that makes the log loss on later dates worse.
+        Constrain the churn curves to the catalogue's directions: risk can only fall with a feature
+        where more is healthier, and only rise with one where less is. With ``auto``, the default,
+        unless this makes the log loss on later dates worse.
     small_model : str
-        The churn model where 10 to 49 accounts left: the health score alone (``scorecard``), a
-        few features (``few-feature model``), or whichever tells other accounts' later leaving
-        better, the score where that is in doubt (``auto``).
+        Churn model if only 10 to 49 accounts have churned: the health score alone (``scorecard``),
+        a few features (``few-feature model``), or whichever predicts later churn of other accounts
+        better, and the score if neither is clearly better (``auto``).
     leakage_auc : float
-        A feature that alone reaches this AUC stops promotion, for it knows the answer.
+        A feature that reaches this AUC on its own stops promotion, because it probably leaks the
+        outcome.
     cohort_days : int
-        Two versions are compared on the labelled dates of the last so many days.
+        Versions are compared on the labelled dates of this many last days.
     auc_tolerance : float
-        A challenger whose AUC on the cohort lies further below the champion's is refused, even
-        where chance could explain it.
+        A challenger whose AUC is lower than the champion's by more than this is rejected, even if
+        the difference could be due to chance.
     """
 
     every_days: PositiveInt = 28

@@ -10,17 +10,16 @@ from health.settings.section import PositiveInt, Section
 
 
 class TuneConfig(Section):
-    """From how much weights are learnt, and on how much they are tried.
+    """How much data weights are learnt from, and how much they are tested on.
 
     Attributes
     ----------
     least_churned : int
-        Accounts that must have left in the time that is learnt from; with fewer, nothing is
-        learnt.
+        Minimum number of churned accounts in the training period; with fewer, nothing is learnt.
     least_held_out : int
-        The same for the later time that old and new weights are compared on.
+        The same for the later period on which old and new weights are compared.
     held_out_share : float
-        Share of the dates kept for that, the latest, 0-1.
+        Share of the dates, the latest ones, used for that comparison, 0-1.
     """
 
     least_churned: PositiveInt = 30

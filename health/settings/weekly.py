@@ -1,4 +1,4 @@
-"""Settings of the weekly batch: what stops a run, what is warned of, who is told."""
+"""Settings of the weekly batch: what stops a run, what causes a warning, who is notified."""
 
 from __future__ import annotations
 
@@ -13,48 +13,49 @@ _Positive = Annotated[float, Field(gt=0)]
 
 
 class GatesConfig(Section):
-    """What must hold before anybody may read a run.
+    """Checks that a run must pass before it is published.
 
     Attributes
     ----------
     rows_fall, rows_rise : float
-        A table may not have lost, or gained, more than this share of its rows against the
-        median of the last four runs.
+        Maximum share of its rows that a table may lose (`rows_fall`) or gain (`rows_rise`)
+        compared with the median of the last four runs.
     mrr_change : float
-        MRR of all accounts (or a month of orders) may not have risen or fallen by more than this
-        share since the last run; of a run older than `compare_days` by as many times more as it is
-        older.
+        Maximum relative change in the total MRR (or in a month of orders) since the last run. If
+        the last run is older than `compare_days`, the limit grows in proportion to its age.
     unmatched_rise : float
-        The share of a table's rows that belong to no account may not have risen by more than this
-        since the last run.
+        Maximum increase, since the last run, in the share of a table's rows that belong to no
+        account.
     freshness_days : dict of str to int
-        By table: most days between its last row and the date scored. Of usage and tickets
-        otherwise 7 days or twenty times the usual gap between rows, whichever is more; other
-        tables may rest as long as they like.
+        By table: maximum number of days between its last row and the scored date. By default, for
+        usage and tickets, 7 days or twenty times the usual gap between rows, whichever is more; no
+        limit for other tables.
     unscored : float
-        Largest share of accounts without a health score.
+        Maximum share of accounts without a health score.
     coverage_fall : float
-        Most that the mean coverage may have fallen since the run before.
+        Maximum decrease in the mean coverage since the previous run.
     feature_psi : float
-        Population stability index from which a feature counts as drifted. What chance alone
-        gives with so few accounts is added. Between two dates it is that of a week, and grows
-        with the weeks between them; so do the next ones.
+        Population stability index (PSI) from which a feature counts as drifted. The PSI expected
+        by chance with the number of accounts is added to it. When two dates are compared, the
+        limit is for one week and grows with the weeks between them; the same applies to the limits
+        below.
     features_drifted : float
-        Largest share of features that have drifted from training and changed since the run
-        before (of a model's first run: since the newest date that it learnt from). A slow drift
-        is only warned of.
+        Maximum share of features that have drifted from training and also changed since the
+        previous run (for a model's first run: since its newest training date). A slow drift only
+        causes a warning.
     feature_psi_alone : float
-        From here a single feature of usage or tickets stops a run, where it has changed as
-        much since the run before.
+        PSI from which a single feature of usage or tickets stops a run, if it has also changed as
+        much since the previous run.
     score_psi : float
-        Population stability index from which the spread of a score counts as drifted. It stops
-        a run where the score has changed as much since the run before, or since that date.
+        PSI from which the distribution of a score counts as drifted. It stops a run if the score
+        has also changed as much since the previous run (for a model's first run: since its newest
+        training date).
     bands_moved : float
-        Largest share of accounts whose band changed at once.
+        Maximum share of accounts whose band changes in one run.
     fleet_shift : float
-        Most points of health that half of all accounts may have gained, or lost, at once.
+        Maximum health points that half of all accounts may gain, or lose, in one run.
     compare_days : int
-        A run before that is older than this is not compared with.
+        Previous runs older than this are not used for comparison.
     """
 
     rows_fall: Share = 0.1
@@ -82,18 +83,19 @@ class GatesConfig(Section):
 
 
 class MonitorConfig(Section):
-    """From where on a warning asks to retrain; chance alone must not explain it either.
+    """Limits from which a warning recommends retraining, if chance cannot explain the deviation.
 
     Attributes
     ----------
     calibration_ratio : float
-        Times that more, or fewer, accounts left than the probabilities add up to; of customers
-        without a contract, that ordered, and orders that came.
+        Maximum ratio between the number of churned accounts and the sum of the predicted
+        probabilities, in either direction; without contracts, the same for customers that ordered
+        and for the number of orders.
     auc_drop : float
-        Points of AUC that a run may lie below what its model reached in training.
+        Maximum decrease in the AUC of a run compared with its model's AUC in training.
     list_lift : float
-        Least churn among accounts listed at risk, in multiples of everybody's; of customers
-        without a contract, those that ordered nothing.
+        Minimum churn rate of accounts listed at risk, as a multiple of the overall rate; without
+        contracts, the rate of customers that ordered nothing.
     """
 
     calibration_ratio: Annotated[float, Field(ge=1)] = 1.5
@@ -102,16 +104,16 @@ class MonitorConfig(Section):
 
 
 class AlertsConfig(Section):
-    """Who is told that a run was published; nobody by default.
+    """Who is notified of a published run; nobody by default.
 
     Attributes
     ----------
     webhook : str
-        An address that takes a POST, or `$NAME` for one that stands in the environment.
+        A URL that accepts a POST request, or `$NAME` for an environment variable that contains it.
     shape : str
-        ``json`` or ``slack``.
+        Format of the message: ``json`` or ``slack``.
     timeout_s : float
-        Seconds to wait for an answer.
+        Seconds to wait for a response.
     """
 
     webhook: str = ""

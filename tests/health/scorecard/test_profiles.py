@@ -99,7 +99,7 @@ def test_a_segment_that_no_account_has_is_refused_by_key() -> None:
     with pytest.raises(HealthError) as caught:
         require_known_segments(card, {"Enterprise"}, where="health.toml")
     assert "scorecard.profiles.0.segment: no account has the segment 'SMB'" in str(caught.value)
-    assert "it holds Enterprise" in str(caught.value)
+    assert "known are Enterprise" in str(caught.value)
 
 
 @pytest.mark.parametrize(
