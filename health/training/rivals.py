@@ -68,6 +68,8 @@ def compare_rivals(
         sentences. None where fewer than five accounts with churn were tested.
     """
     own = held_out[held_out["target"] == "churn"]
+    if own.empty:
+        return None
     keys = ["account_id", "as_of"]
     dates = accounts[accounts["as_of"].isin(own["as_of"].unique())].reset_index(drop=True)
     risks = single_feature_risks(dates)

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.catalogue import CATALOGUE
 from health.settings.config import Config
+from health.training.held_out import COLUMNS
 from health.training.rivals import TITLES, compare_rivals
 
 
@@ -56,3 +57,8 @@ def test_too_few_leave_nothing_to_compare() -> None:
     features, held_out = _rows()
     few = held_out.assign(happened=[1.0, 1.0] + [0.0] * (len(held_out) - 2))
     assert compare_rivals(features, few, Config(tables={})) is None
+
+
+def test_nothing_tested_leaves_nothing_to_compare() -> None:
+    features, _ = _rows()
+    assert compare_rivals(features, pd.DataFrame(columns=COLUMNS), Config(tables={})) is None
