@@ -147,7 +147,7 @@ def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
             _optional(tables, "surveys", "comment", nw.String()),
         )
     )
-    score = frame["score"].map("{:g}".format, na_action="ignore")
+    score = frame["score"].map("{:g}".format, na_action="ignore").astype(object)
     scale = frame["scale"].fillna("")
     title = frame["kind"].str.upper() + (" " + score).fillna(" without a score")
     title += (" on " + scale).where((scale != "") & score.notna(), "")
@@ -176,9 +176,12 @@ def _contract_changes(
     same = [(frame[t] == before[t]) | (frame[t].isna() & before[t].isna()) for t in terms]
     changed = first | ~(same[0] & same[1] & same[2])
     what = frame["product"] + (", " + frame["plan"]).fillna("")
-    what += (", " + frame["seats"].map("{:g}".format, na_action="ignore") + " seats").fillna("")
+    # Of nothing but gaps, the mapped column would stay one of numbers.
+    seats = frame["seats"].map("{:g}".format, na_action="ignore").astype(object)
+    what += (", " + seats + " seats").fillna("")
     price = frame["mrr"].map(lambda mrr: wording.money(mrr, currency)) + " a month"
     then = before["mrr"].map(lambda mrr: wording.money(mrr, currency), na_action="ignore")
+    then = then.astype(object)
     title = what + ": " + price + (" (before: " + then + ")").where(~first, "").fillna("")
     begun = _made(frame, "started_at", "contract", title, None)
     last = ~by_contract.cumcount(ascending=False).astype(bool)

@@ -127,3 +127,21 @@ def test_nothing_known_is_an_empty_table() -> None:
     events = account_tables(company(), DAY, ["nobody"], currency="USD", grace_days=30)["events"]
     assert events.empty
     assert list(events.columns) == list(EVENT_COLUMNS)
+
+
+def test_contracts_that_never_changed_and_have_no_seats_are_worded() -> None:
+    frames = {
+        "accounts": pd.DataFrame({"account_id": ["a"], "created_at": times("2024-01-01")}),
+        "subscriptions": pd.DataFrame(
+            {
+                "account_id": ["a"],
+                "product": ["Platform"],
+                "started_at": times("2026-02-01"),
+                "ended_at": times(None),
+                "mrr": [100.0],
+            }
+        ),
+    }
+    tables = tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
+    found = account_tables(tables, DAY, ["a"], currency="EUR", grace_days=30)
+    assert list(found["events"]["title"]) == ["Platform: EUR 100 a month"]
