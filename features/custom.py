@@ -1,4 +1,4 @@
-"""Features of one's own: made by a function beside the configuration, like any other family."""
+"""Custom features: built by a function next to the configuration, like any other family."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from features.errors import HealthError
 from features.tables.opened import Tables
 
 #: Takes the tables, a date and the accounts that pay on it (indexed by account_id, with the
-#: features built before as columns); returns a column a feature on the same index.
+#: built-in features as columns); returns one column per feature on the same index.
 BuildOwn = Callable[[Tables, datetime, pd.DataFrame], Any]
 
 
 @dataclass(frozen=True)
 class OwnFamily:
-    """Features that somebody added to the catalogue.
+    """Custom features added to the catalogue.
 
     Attributes
     ----------
     name : str
-        Of the module that declares them.
+        Name of the module that declares them.
     features : tuple of Feature
-        What each means.
+        The declared features.
     build : callable
-        Makes them as of one date: ``build(tables, as_of, accounts)``.
+        Builds them as of one date: ``build(tables, as_of, accounts)``.
     """
 
     name: str
@@ -39,12 +39,12 @@ class OwnFamily:
     build: BuildOwn
 
     def built(self, tables: Tables, observations: pd.DataFrame) -> pd.DataFrame:
-        """Return the features on the index of the spine, each date by itself.
+        """Return the features on the index of the observations, one date at a time.
 
         Raises
         ------
         HealthError
-            The function fails, or returns something else than it declares.
+            The function fails, or does not return what it declares.
         """
         parts = [pd.DataFrame(index=observations.index[:0], columns=self._names(), dtype=float)]
         for day in observations["as_of"].drop_duplicates():
@@ -64,17 +64,15 @@ class OwnFamily:
         if not isinstance(made, pd.DataFrame) or not set(self._names()) <= set(made.columns):
             raise self._fault(f"build must return a frame with columns {', '.join(self._names())}")
         if made.index.has_duplicates or not made.index.isin(accounts.index).all():
-            raise self._fault("build must return a row an account_id, on the index it was given")
+            raise self._fault("build must return one row per account_id, on the index of accounts")
         texts = [name for name in self._names() if not _is_number(made[name])]
         if texts:
             raise self._fault(f"{', '.join(texts)}: not numbers")
-        # An account that is not returned was not measured.
+        # Accounts that are not returned have missing values.
         return made[self._names()].astype(float).reindex(accounts.index)
 
     def _fault(self, what: str) -> HealthError:
-        return HealthError(
-            what, where=f"own features {self.name}", fix="mend the module beside the configuration"
-        )
+        return HealthError(what, where=f"custom features {self.name}", fix="correct the module")
 
 
 def _is_number(values: pd.Series[Any]) -> bool:
@@ -82,14 +80,14 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 
 def catalogue_with(extra: Sequence[OwnFamily]) -> Mapping[str, Feature]:
-    """Return the catalogue and the features of one's own; HealthError where a name is taken."""
+    """Return the catalogue with the custom features; HealthError if a name is taken."""
     catalogue = dict(CATALOGUE)
     for family in extra:
         taken = sorted({f.name for f in family.features} & catalogue.keys())
         if taken:
             raise HealthError(
-                f"there is a feature called {', '.join(taken)} already",
-                where=f"own features {family.name}",
+                f"a feature is already called {', '.join(taken)}",
+                where=f"custom features {family.name}",
                 fix="choose another name, e.g. one that begins with own_",
             )
         catalogue |= {feature.name: feature for feature in family.features}

@@ -1,4 +1,4 @@
-"""The one error base class: what is wrong, where, and what to do about it."""
+"""The error base class: what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from features.redaction import redact
 
 
 class HealthError(Exception):
-    """A fault the user can correct: bad input, bad configuration, a refused model.
+    """An error that the user can correct: bad input, bad configuration, a rejected model.
 
     Parameters
     ----------
     what : str
         What is wrong, in one sentence.
     where : str
-        The file, table, column or option it concerns; empty where there is none.
+        The file, table, column or option it concerns; may be empty.
     fix : str
         What the user can do about it.
     exit_code : int
@@ -24,7 +24,7 @@ class HealthError(Exception):
 
     Notes
     -----
-    A message goes to logs, pages and mail: a secret in any part of it is hidden.
+    Messages go to logs, pages and mail, so secrets in them are redacted.
     """
 
     def __init__(self, what: str, *, where: str = "", fix: str = "", exit_code: int = 2) -> None:
@@ -41,24 +41,24 @@ class HealthError(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check found in a table.
+    """A problem that a check found in a table.
 
     Attributes
     ----------
     level : str
-        ``"error"`` (nothing is computed) or ``"warning"`` (reported, and work goes on).
+        ``"error"`` (nothing is computed) or ``"warning"`` (reported, and the run continues).
     code : str
         Stable short name of the kind of finding, e.g. ``"duplicate_key"``.
     source : str
         The file, query or database table the rows came from.
     table, column : str
-        Canonical table and column; the column is empty where the table as a whole is meant.
+        Canonical table and column; the column is empty if the finding concerns the whole table.
     what : str
         The finding in words.
     rows : int
-        How many rows are affected; 0 where the table or column itself is missing.
+        Number of affected rows; 0 if the table or column itself is missing.
     total : int
-        How many rows the table has.
+        Number of rows in the table.
     example : str
         One offending value or key, as text.
     fix : str

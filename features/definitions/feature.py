@@ -17,30 +17,30 @@ class Feature:
     Attributes
     ----------
     name : str
-        Its column, with its parameters in it.
+        Name of the column, including its parameters.
     family : str
         ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey``, ``orders``,
         ``contacts``, ``invoices``, ``interactions`` or ``goals``.
     table : str
-        The main input table it is made from.
+        The main input table.
     window_days : int or None
-        How far back it looks; None where the whole history counts.
+        Length of the window; None if the whole history counts.
     unit : str
-        What it is counted in; ``ratio`` is a natural logarithm of one level over another,
-        ``change`` a share by which a level rose (or fell, below 0).
+        Unit of the value; ``ratio`` is the natural logarithm of one level over another, ``change``
+        the relative increase of a level (a decrease if below 0).
     direction : int
-        1 where higher is healthier, −1 where lower is, 0 where neither.
+        1 if higher is healthier, −1 if lower is, 0 if neither.
     null_means, zero_means : str
-        What a missing value and a zero mean, each readable as a sentence.
+        Meaning of a missing value and of zero, each readable as a sentence.
     sentence : str
-        For CSMs, with ``{value}`` where the number goes; reads well for one and for many.
+        Sentence for CSMs, with ``{value}`` for the number; reads well in singular and plural.
     size : bool
-        Whether it describes how large the account is or how it pays, rather than how well it is
-        doing: it is a reason only where nothing else is.
+        Whether it describes the size or the payment of the account rather than how well it is
+        doing: it is a reason only if there is no other.
     also : tuple of str
-        Further tables that it is made from; it is null where one of them is missing.
+        Additional input tables; the feature is null if one of them is missing.
     is_reason : bool
-        Whether it may be shown as a reason; False for what only models should see.
+        Whether it may be shown as a reason; False if only models should use it.
     """
 
     name: str
@@ -99,7 +99,7 @@ class FeatureFamily:
     null_means : str
         What a missing value means, unless a feature declares it.
     direction : int
-        Where healthier values are, unless a feature declares it.
+        Direction of health, unless a feature declares it.
 
     Examples
     --------

@@ -47,7 +47,7 @@ def nps_standard_error(promoters: Array, detractors: Array, answers: Array) -> A
     promoters, detractors : array of float, shape = (n_accounts,)
         Shares of the answers, 0-1.
     answers : array of float, shape = (n_accounts,)
-        How many there were, above 0.
+        Number of answers, above 0.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def nps_standard_error(promoters: Array, detractors: Array, answers: Array) -> A
 
 
 def wilson_interval(satisfied: Array, answers: Array) -> Interval:
-    """Return the 95 % interval of a share (Wilson 1927): honest for few answers, too.
+    """Return the 95 % interval of a share (Wilson 1927), which also holds for few answers.
 
     Parameters
     ----------

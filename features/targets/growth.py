@@ -1,4 +1,4 @@
-"""Growth within the products an account owns: limits that come close, a higher plan tried."""
+"""Growth within the products an account owns: approaching limits, trials of a higher plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
 
-#: A limit that is further away than this is as good as none.
+#: A limit further away than this counts as no limit.
 FAR_DAYS = 730.0
 #: Days between the middles of the two spans of active users that `usage_users_trend` compares.
 _GAP_DAYS = 35.0
@@ -83,7 +83,7 @@ def growth_features(
     plan_events: Mapping[str, Sequence[str]] | None = None,
     grace_days: int = GRACE_DAYS,
 ) -> pd.DataFrame:
-    """Describe accounts × dates by how close they are to needing more of what they own.
+    """Return how close accounts × dates are to needing more of what they own.
 
     Parameters
     ----------
@@ -165,9 +165,9 @@ def highest_plan(
 ) -> pd.Series[float]:
     """Return the place in `plans` (0 = lowest) of the highest plan in use, by account_id."""
     rows = running_contracts(tables, as_of, grace_days=grace_days, columns=["plan"])
-    held = rows[(rows["mrr"] > 0) & rows["plan"].isin(plans)]
-    place = held["plan"].map({plan: float(i) for i, plan in enumerate(plans)})
-    highest: pd.Series[float] = place.groupby(held["account_id"]).max()
+    owned = rows[(rows["mrr"] > 0) & rows["plan"].isin(plans)]
+    place = owned["plan"].map({plan: float(i) for i, plan in enumerate(plans)})
+    highest: pd.Series[float] = place.groupby(owned["account_id"]).max()
     return highest
 
 
@@ -197,7 +197,7 @@ def _higher_plan(
     grouped = uses.groupby("account_id")
     age = pd.Timestamp(day) - pd.to_datetime(grouped["last"].max())
     tried = pd.DataFrame(index=rank.index)
-    # On the highest plan there is nothing above to try.
+    # Accounts on the highest plan have nothing higher to try.
     above = rank < max(least.values())
     summed = grouped["uses"].sum().reindex(rank.index).fillna(0.0)
     tried["growth_higher_plan_tried_28d"] = summed.where(above)

@@ -21,11 +21,11 @@ _OWNED = ["account_id", "product", "mrr"]
 
 
 def paid_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
-    """Return the unbroken times in which each account paid.
+    """Return the uninterrupted periods in which each account paid.
 
-    A gap shorter than the grace period is no break, so that renewals written as new rows, even
-    late ones, are one spell, whatever their product. An end at or after `observed_until` has not
-    happened yet.
+    A gap shorter than the grace period does not end a spell, so that renewals written as new rows,
+    even late ones, belong to the same spell, whatever their product. An end at or after
+    `observed_until` has not happened yet.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def paid_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
     far = pd.Timestamp.max.floor("D").as_unit("us")
     frame["ended_at"] = frame["ended_at"].fillna(far)
     frame = frame.sort_values(["account_id", "started_at", "ended_at"]).reset_index(drop=True)
-    # As numbers, since pandas keeps no running maximum of times within groups.
+    # As numbers, because pandas has no cumulative maximum of times within groups.
     ends = frame["ended_at"].astype("datetime64[us]").astype("int64")
     latest = ends.groupby(frame["account_id"], sort=False).cummax()
     before = latest.groupby(frame["account_id"], sort=False).shift()
@@ -67,20 +67,20 @@ def build_labels(
     Parameters
     ----------
     tables : Tables
-        The input tables; nothing is known of `observed_until` or later.
+        The input tables; nothing is known from `observed_until` on.
     observations : pd.DataFrame
         account_id and as_of of accounts that pay on that date.
     horizon_days, grace_days : int
         The account churned if it pays on D, stops within the horizon and pays nothing for the
         grace period after. Known only when D + horizon + grace is inside the data.
     upsell_step : float
-        Least relative rise of MRR or seats of a product held on D.
+        Smallest relative increase in MRR or seats of a product owned on D.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, 5)
-        account_id, as_of, churned, upsold (1, 0 or NaN), upsell_step_mrr (the rise of MRR at
-        its highest; 0 without an upsell).
+        account_id, as_of, churned, upsold (1, 0 or NaN), upsell_step_mrr (the largest increase in
+        MRR; 0 without an upsell).
     """
     labels = observations[_KEYS].reset_index(drop=True)
     horizon = pd.Timedelta(days=horizon_days)
@@ -113,13 +113,13 @@ def upsell_labels(
     Parameters
     ----------
     tables, observations, horizon_days, grace_days, upsell_step
-        As in `build_labels`, whose `upsold` is 1 where that of any product is.
+        As in `build_labels`, whose `upsold` is 1 if that of any product is.
 
     Returns
     -------
     pd.DataFrame, shape = (n_held, 6)
         account_id, as_of, product, mrr (of the product on the date), upsold (1, 0 or NaN),
-        step_mrr (the rise of MRR at its highest; 0 without an upsell).
+        step_mrr (the largest increase in MRR; 0 without an upsell).
     """
     columns = [*_KEYS, "product", "mrr", "upsold", "step_mrr"]
     frame = _rises(
@@ -187,7 +187,7 @@ def tenure_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
     first = ~spells["account_id"].duplicated()
     origin = spells[["started_at", "created_at"]].min(axis=1).where(first, spells["started_at"])
     reach = pd.Timestamp(tables.observed_until)
-    # An end whose grace has not passed yet may still turn out a late renewal.
+    # An end whose grace period has not passed may still turn out to be a late renewal.
     sure = spells["ended_at"] + pd.Timedelta(days=grace_days) <= reach
     last = spells["ended_at"].fillna(reach)
     out = pd.DataFrame(
@@ -205,7 +205,7 @@ def tenure_spells(tables: Tables, *, grace_days: int) -> pd.DataFrame:
 def _churned(
     tables: Tables, labels: pd.DataFrame, horizon: pd.Timedelta, grace_days: int
 ) -> pd.Series[float]:
-    """Return 1 where the spell that covers the date ends within the horizon, else 0.
+    """Return 1 if the spell that covers the date ends within the horizon, else 0.
 
     On the date an account may still count as paying although its last row has ended, by the usual
     lag of the company; where no other row follows, it churned.
@@ -232,9 +232,9 @@ def _churned(
 
 
 def _levels(tables: Tables, grace_days: int) -> pd.DataFrame:
-    """Return MRR and seats of each account and product after each movement.
+    """Return MRR and seats of each account and product after each change.
 
-    A renewal written as a new row nets to nothing, so it is no movement.
+    A renewal written as a new row nets to zero, so it is not a change.
     """
     rows = known_spans(tables, tables.observed_until, grace_days=grace_days, columns=["seats"])
     keys = ["account_id", "product"]
@@ -247,7 +247,7 @@ def _levels(tables: Tables, grace_days: int) -> pd.DataFrame:
     )
     steps = both.groupby([*keys, "at"], as_index=False)[["mrr", "seats"]].sum()
     levels = steps.groupby(keys, sort=False)[["mrr", "seats"]].cumsum()
-    # Sums of prices leave dust that is neither money nor a seat.
+    # Remove rounding errors of the sums.
     steps[["mrr", "seats"]] = levels.mask(levels.abs() < 1e-6, 0.0)
     return steps
 
@@ -285,11 +285,11 @@ def _rises_after(
 ) -> pd.DataFrame:
     keys = ["account_id", "product"]
     own = levels[levels["account_id"].isin(accounts)]
-    held = _level_at(own, day)
-    held = held[held["mrr"] > 0]
-    ahead = own[(own["at"] >= day) & (own["at"] < day + horizon)]
-    highest = ahead.groupby(keys)[["mrr", "seats"]].max()
-    both = held.join(highest, rsuffix="_then", how="left")
+    owned = _level_at(own, day)
+    owned = owned[owned["mrr"] > 0]
+    upcoming = own[(own["at"] >= day) & (own["at"] < day + horizon)]
+    highest = upcoming.groupby(keys)[["mrr", "seats"]].max()
+    both = owned.join(highest, rsuffix="_then", how="left")
     enough = 1.0 + upsell_step - 1e-9
     more_seats = (both["seats"] > 0) & (both["seats_then"] >= enough * both["seats"])
     rose = (both["mrr_then"] >= enough * both["mrr"]) | more_seats
@@ -309,10 +309,10 @@ def _open_offers(
     names = np.sort(levels.loc[(levels["at"] < day) & (levels["mrr"] > 0), "product"].unique())
     ids, products = pd.Index(accounts), pd.Index(names)
     now = _level_at(levels, day).reset_index()
-    held = _spread(pd.concat([now.loc[now["mrr"] > 0, _OWNED], owned]), ids, products)
-    ahead = levels[(levels["at"] >= day) & (levels["at"] < day + horizon) & (levels["mrr"] > 0)]
-    first = _spread(ahead.drop_duplicates(["account_id", "product"]), ids, products)
-    row, column = np.nonzero(np.isnan(held))
+    owns = _spread(pd.concat([now.loc[now["mrr"] > 0, _OWNED], owned]), ids, products)
+    upcoming = levels[(levels["at"] >= day) & (levels["at"] < day + horizon) & (levels["mrr"] > 0)]
+    first = _spread(upcoming.drop_duplicates(["account_id", "product"]), ids, products)
+    row, column = np.nonzero(np.isnan(owns))
     step = first[row, column]
     return pd.DataFrame(
         {

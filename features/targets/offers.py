@@ -22,14 +22,14 @@ from features.windows.contracts import GRACE_DAYS, known_spans, running_contract
 
 #: Days of use that count as a trial, and how far back one is looked for.
 TRIED_DAYS, SEEN_DAYS = 28, 180
-#: A pause of so many days ends a trial; what comes after is a new one.
+#: A pause of this many days ends a trial; later use is a new one.
 _TRIAL_PAUSE_DAYS = 14.0
 #: Days over which purchases of a product are counted.
 BOUGHT_DAYS = 180
-#: Accounts that a lift or share of few accounts is shrunk by.
+#: Prior weight, in accounts, by which lifts and shares of few accounts are shrunk.
 _PRIOR = 20.0
-#: An event belongs to a product if so large a share of its holders use it, so many times that of
-#: the others. Only for products whose events nobody named.
+#: An event belongs to a product if at least this share of its owners use it, and this many times
+#: the share of other accounts. Only for products without configured events.
 _OWN_SHARE, _OWN_LIFT, _OWN_HOLDERS = 0.3, 5.0, 10
 _KEYS = ["account_id", "product"]
 
@@ -192,12 +192,12 @@ def _as_of(
 
 
 def holdings(tables: Tables, as_of: datetime, *, grace_days: int = GRACE_DAYS) -> pd.DataFrame:
-    """Return 1 where a paying account owns a product on a date, else 0.
+    """Return 1 if a paying account owns a product on a date, else 0.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts, n_products)
-        Indexed by account_id, a column per product, both in order.
+        Indexed by account_id, one column per product, both sorted.
     """
     rows = running_contracts(tables, as_of, grace_days=grace_days)
     pairs = rows.loc[rows["mrr"] > 0, _KEYS].drop_duplicates().assign(held=1.0)
@@ -244,7 +244,7 @@ def _groups(
 
 
 def _group_share(flags: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
-    """Return each account's share of the others of its group, shrunk to that of all accounts."""
+    """Return the share among the other accounts of the group, shrunk to that of all accounts."""
     overall = flags.mean()
     summed = flags.groupby(groups).transform("sum") - flags
     size = groups.map(groups.value_counts()).astype(float) - 1.0
@@ -252,7 +252,7 @@ def _group_share(flags: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
 
 
 def _stacked(wide: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
-    """Look up accounts × products in a wide frame; NaN where it lacks either."""
+    """Look up accounts × products in a wide frame; NaN if it lacks either."""
     if wide.empty:
         return np.full(len(keys), np.nan)
     rows = wide.index.get_indexer(pd.Index(keys["account_id"]))
@@ -312,7 +312,7 @@ def _wide(rows: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
 def _product_events(
     tables: Tables, day: datetime, held: pd.DataFrame, named: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
-    """Return product and event, one row per pair: as configured, else by the use of owners."""
+    """Return product and event, one row per pair: as configured, otherwise by the use of owners."""
     pairs = [(product, event) for product, listed in named.items() for event in listed]
     unnamed = [product for product in held.columns if product not in named]
     if unnamed:
@@ -369,7 +369,7 @@ def _uses(tables: Tables, day: datetime, own: pd.DataFrame) -> pd.DataFrame:
 
 
 def _trial_days(uses: pd.DataFrame) -> pd.Series[float]:
-    """Return the days since the running trial began; absent where none runs.
+    """Return the days since the current trial started; absent without one.
 
     `uses` has account_id, product and age (days before the date), oldest first.
     """

@@ -170,7 +170,8 @@ def score(
         bool, typer.Option("--replace", help="Score a date again; the old run is kept.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait where another run is at work; default: leave.")
+        bool,
+        typer.Option("--wait", help="If another run is in progress, wait for it; by default exit."),
     ] = False,
     accept: Annotated[
         list[str] | None,

@@ -1,1 +1,1 @@
-"""What CSMs' work did: treated against control."""
+"""The effect of CSMs' work: treated against control accounts."""

@@ -1,4 +1,4 @@
-"""Who was treated and who was not: from a table of interventions, or from lists that hold out."""
+"""Treated and control accounts: from the table of interventions, or from lists with hold-outs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from health.flags.capacity import HELD_OUT, LISTED
 from health.runs.directory import PublishedRun
 
 TREATED, CONTROL = "treated", "control"
-#: Experiment, account, date from which effects count, arm.
+#: Experiment, account, date from which effects count, and arm.
 COLUMNS = ["experiment", "account_id", "as_of", "arm"]
 _FROM_LISTS = {LISTED: TREATED, HELD_OUT: CONTROL}
 
@@ -26,18 +26,18 @@ def assignments(tables: Tables, runs: Sequence[PublishedRun], until: datetime) -
     Parameters
     ----------
     tables : Tables
-        With or without a table `interventions` that has arms.
+        With or without a table `interventions` with arms.
     runs : sequence of PublishedRun
-        Published runs, oldest first: an account that was listed is treated, one that was held
-        out of the same list is control.
+        Published runs, oldest first: listed accounts are treated, accounts held out of the same
+        list are control.
     until : datetime
-        Nothing of this moment or later is known.
+        Exclusive end of what is known.
 
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`. An account stays in the arm it was first in, whatever was done later:
-        only so are the arms alike.
+        Columns `COLUMNS`. An account stays in its first arm, whatever was done later; otherwise
+        the arms would not be comparable.
     """
     found = [_from_interventions(tables, until), *_from_lists(runs)]
     rows = pd.concat([rows for rows in found if len(rows)] or found[:1], ignore_index=True)
@@ -55,7 +55,7 @@ def _from_interventions(tables: Tables, until: datetime) -> pd.DataFrame:
     wrong = ~arm.isin([TREATED, CONTROL])
     if wrong.any():
         raise HealthError(
-            f"{int(wrong.sum()):,} of {len(rows):,} rows have another arm, "
+            f"{int(wrong.sum()):,} of {len(rows):,} rows have an invalid arm, "
             f"e.g. {rows.loc[wrong, 'arm'].iloc[0]!r}",
             where="interventions.arm",
             fix=f"use {TREATED} or {CONTROL}, or leave it empty outside experiments",
@@ -79,7 +79,7 @@ def _from_lists(runs: Sequence[PublishedRun]) -> list[pd.DataFrame]:
         if not run.has("episodes"):
             continue
         episodes = run.table("episodes", ["account_id", "flag", "state"])
-        # Where nobody is held out there is nothing to compare with.
+        # Without held-out accounts there is nothing to compare with.
         flags = episodes.loc[episodes["state"] == HELD_OUT, "flag"].unique()
         own = episodes[episodes["flag"].isin(flags) & episodes["state"].isin(list(_FROM_LISTS))]
         found.append(

@@ -1,4 +1,4 @@
-"""Differences between arms, with intervals, and what a sample of a size can show."""
+"""Differences between arms, with intervals and the required sample size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from features.definitions.metrics import wilson_interval
 from health.experiment.assignment import CONTROL, TREATED
 from health.experiment.outcomes import BASELINE
 
-#: A standardised difference from which arms are no longer taken to be alike (Austin 2009).
+#: Standardised difference from which arms are considered different (Austin 2009).
 UNLIKE = 0.25
-#: Fewer accounts in an arm show nothing.
+#: Minimum number of accounts in an arm.
 LEAST = 10
 _Z = float(norm.ppf(0.975))
 #: Standard normal values of a two-sided test at 5 % with a power of 80 %.
@@ -29,16 +29,16 @@ class Effect:
     Attributes
     ----------
     outcome : str
-        What is compared.
+        Name of the compared outcome.
     n_treated, n_control : int
         Accounts whose outcome is known.
     treated, control : float
-        Mean, or share, of each arm.
+        Mean or share of each arm.
     difference, low, high : float
-        Treated less control, with its 95 % interval; NaN where an arm is too small.
+        Treated minus control, with its 95 % interval; NaN if an arm is too small.
     needed : float
-        Accounts an arm needs to show (4 times in 5) that the outcome was halved, of a share, or
-        moved by half a standard deviation; NaN where it cannot be told.
+        Accounts needed in each arm to detect, with a power of 80 %, that a share was halved or
+        that a mean moved by half a standard deviation; NaN if unknown.
     """
 
     outcome: str
@@ -80,7 +80,7 @@ def share_effect(outcome: str, treated: pd.Series[float], control: pd.Series[flo
 
 
 def mean_effect(outcome: str, treated: pd.Series[float], control: pd.Series[float]) -> Effect:
-    """Compare means; the interval is Welch's, which asks for no equal variances."""
+    """Compare means; the interval is Welch's, which does not assume equal variances."""
     arms = treated.dropna(), control.dropna()
     sizes = [len(arm) for arm in arms]
     one, other = (float(arm.mean()) for arm in arms)
@@ -98,13 +98,13 @@ def mean_effect(outcome: str, treated: pd.Series[float], control: pd.Series[floa
 
 
 def balance(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare how the arms stood before.
+    """Compare the arms before the experiment.
 
     Returns
     -------
     pd.DataFrame
-        measure, treated, control (means), difference (in standard deviations), unlike (whether
-        it is more than `UNLIKE` and more than chance alone makes of so few accounts).
+        measure, treated, control (means), difference (in standard deviations), unlike (whether it
+        exceeds `UNLIKE` and what chance explains with this number of accounts).
     """
     found = []
     arms = {arm: rows[rows["arm"] == arm] for arm in (TREATED, CONTROL)}
@@ -123,7 +123,7 @@ def balance(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _to_halve(share: float) -> float:
-    """Return the accounts an arm needs to show that a share was halved."""
+    """Return the accounts needed in each arm to detect that a share was halved."""
     if not 0 < share < 1:
         return float("nan")
     half = share / 2

@@ -1,4 +1,4 @@
-"""What became of accounts after their assignment, and how they stood before it."""
+"""Outcomes of accounts after their assignment, and their state before it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from features.targets.labels import build_labels
 from features.windows.contracts import known_spans
 from health.runs.directory import PublishedRun
 
-#: Days around a date within which a run tells of it.
+#: Maximum distance between a date and the run that is used for it.
 _NEAR = pd.Timedelta(days=14)
-#: How accounts stood before, as far as it is known; the arms should be alike in each.
+#: State of the accounts before the assignment; the arms should be similar in each.
 BASELINE = ("mrr", "tenure_days", "health_score", "churn_probability")
 
 
@@ -39,17 +39,17 @@ def with_outcomes(
     tables : Tables
         Subscriptions and accounts.
     runs : sequence of PublishedRun
-        For health before and after; a run within 14 days before, or after, tells of a date.
+        For health before and after; a run at most 14 days before, or after, the date is used.
     until : datetime
-        Nothing of this moment or later is known.
+        Exclusive end of what is known.
     horizon_days, grace_days : int
-        As of the churn label.
+        Horizon and grace period of the churn label.
 
     Returns
     -------
     pd.DataFrame
-        The rows whose account paid on the date, with `BASELINE`, churned (1, 0, NaN while it is
-        not known), mrr_change and health_change (NaN while, or where, not known).
+        The rows whose account paid on the date, with `BASELINE`, churned (1, 0, or NaN if not
+        known yet), mrr_change and health_change (NaN if not known).
     """
     known = replace(tables, observed_until=min(until, tables.observed_until))
     rows = assigned.reset_index(drop=True)
@@ -76,7 +76,7 @@ def with_outcomes(
 
 
 def _mrr(subscriptions: pd.DataFrame, rows: pd.DataFrame, after: pd.Timedelta) -> pd.Series[float]:
-    """Return the MRR of each row's account some time after its date; 0 where it pays nothing."""
+    """Return the MRR of each row's account some time after its date; 0 if it pays nothing."""
     keyed = rows[["account_id", "as_of"]].rename_axis("row").reset_index()
     both = keyed.merge(subscriptions, on="account_id")
     when = both["as_of"] + after

@@ -1,4 +1,4 @@
-"""`health experiment`: every experiment there is, read out."""
+"""`health experiment`: the results of every experiment."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Readout:
     Attributes
     ----------
     name : str
-        The intervention, or the list that held out.
+        The intervention, or the list with hold-outs.
     treated, control : int
-        Accounts that were assigned and paid.
+        Number of assigned accounts that paid.
     first, last : pd.Timestamp
         First and last day of assignment.
     balance : pd.DataFrame
@@ -34,7 +34,7 @@ class Readout:
     effects : tuple of Effect
         Churn, health, MRR.
     warnings : tuple of str
-        Why the figures may not show what they seem to.
+        Why the results may be misleading.
     """
 
     name: str
@@ -48,19 +48,19 @@ class Readout:
 
 
 def read_out(config: Config, *, until: datetime | None = None) -> list[Readout]:
-    """Read out every experiment, the largest first.
+    """Return the results of every experiment, the largest first.
 
     Parameters
     ----------
     config : Config
         Tables, runs, horizon and grace.
     until : datetime, optional
-        Pretend that the data ends here.
+        Ignore data from this time on.
 
     Raises
     ------
     HealthError
-        There is no experiment.
+        No experiment exists.
     """
     company = open_company(config)
     tables = company.opened.tables
@@ -70,10 +70,10 @@ def read_out(config: Config, *, until: datetime | None = None) -> list[Readout]:
     assigned = assignments(tables, runs, end)
     if assigned.empty:
         raise HealthError(
-            "there is no experiment to read out",
+            "no experiment found",
             where=str(config.file),
-            fix="give interventions.arm (treated or control), or let lists hold some accounts "
-            "out: flags.hold_out = 0.1",
+            fix="provide interventions.arm (treated or control), or hold some accounts out of the "
+            "lists: flags.hold_out = 0.1",
         )
     found = []
     for name, own in assigned.groupby("experiment", sort=True):
@@ -96,9 +96,9 @@ def _readout(name: str, rows: pd.DataFrame, config: Config) -> Readout:
     effects = (
         share_effect(f"churn within {days} days", treated["churned"], control["churned"]),
         mean_effect(
-            f"change of health in {days} days", treated["health_change"], control["health_change"]
+            f"change in health in {days} days", treated["health_change"], control["health_change"]
         ),
-        mean_effect(f"change of MRR in {days} days", treated["mrr_change"], control["mrr_change"]),
+        mean_effect(f"change in MRR in {days} days", treated["mrr_change"], control["mrr_change"]),
     )
     alike = balance(rows)
     return Readout(
@@ -115,18 +115,18 @@ def _readout(name: str, rows: pd.DataFrame, config: Config) -> Readout:
 
 def _doubts(alike: pd.DataFrame, effects: tuple[Effect, ...]) -> list[str]:
     doubts = [
-        f"the arms were not alike before: {row.measure} lies {row.difference:+.2f} standard "
-        "deviations apart, so a difference after it may be an old one"
+        f"the arms already differed before: {row.measure} by {row.difference:+.2f} standard "
+        "deviations, so a later difference may not be an effect"
         for row in alike[alike["unlike"]].itertuples()
     ]
     for effect in effects:
         if not effect.too_small:
             continue
-        sizes = f"{effect.n_treated:,} treated and {effect.n_control:,} control accounts are known"
+        sizes = f"{effect.n_treated:,} treated and {effect.n_control:,} control outcomes known"
         more = f"; about {effect.needed:,.0f} in each arm are needed" if effect.needed > 0 else ""
         doubts.append(f"too small a sample for {effect.outcome}: {sizes}{more}")
     health = next(effect for effect in effects if "health" in effect.outcome)
     churn = next(effect for effect in effects if "churn" in effect.outcome)
     if health.n_treated + health.n_control < churn.n_treated + churn.n_control:
-        doubts.append("health is known of accounts only that still pay and were scored")
+        doubts.append("health is known only for accounts that still pay and were scored")
     return doubts

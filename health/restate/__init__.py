@@ -1,1 +1,1 @@
-"""Past dates scored again under another scorecard, so that history compares like with like."""
+"""Past dates scored again with another scorecard, so that history is comparable."""

@@ -1,4 +1,4 @@
-"""How much of a change is behaviour, and how much is another scorecard."""
+"""How much of a change is behaviour, and how much is a different scorecard."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _PARTS = ["published_change", "restated_change", "behaviour_change", "configurat
 
 
 def account_changes(restated: pd.DataFrame) -> pd.DataFrame:
-    """Split each account's published change between one run and the next.
+    """Split the published change of each account between consecutive runs.
 
-    Where both runs were published under one scorecard, the whole change is behaviour. Where
-    the scorecard changed between them, behaviour is the change under the one that history is
-    restated by, and configuration what the published change has beyond it.
+    If both runs were published with the same scorecard, the whole change is behaviour. If the
+    scorecard changed between them, behaviour is the change with the restating scorecard, and
+    configuration is the rest of the published change.
 
     Parameters
     ----------
     restated : pd.DataFrame
         account_id, as_of, published_score, health_score (as restated) and
-        published_scorecard_hash: a row per account and date; NaN where it is not scored.
+        published_scorecard_hash: a row per account and date; NaN if not scored.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def _between(known: pd.DataFrame, then: pd.Timestamp, now: pd.Timestamp) -> pd.D
     published = both["published_score"] - both["published_score_then"]
     restated = both["health_score"] - both["health_score_then"]
     hashes = both["published_scorecard_hash"], both["published_scorecard_hash_then"]
-    # Runs that do not tell their scorecard may have had any.
+    # Runs without a scorecard hash may have had any scorecard.
     same = hashes[0].notna() & (hashes[0] == hashes[1])
     behaviour = published.where(same, restated)
     frame = pd.DataFrame(
@@ -87,22 +87,22 @@ def _between(known: pd.DataFrame, then: pd.Timestamp, now: pd.Timestamp) -> pd.D
 
 
 def book_changes(restated: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
-    """Split the change of the whole book's health between one run and the next.
+    """Split the change in the health of all accounts between consecutive runs.
 
     Parameters
     ----------
     restated : pd.DataFrame
         As for `account_changes`, and mrr.
     changes : pd.DataFrame
-        What that gave.
+        The result of `account_changes`.
 
     Returns
     -------
     pd.DataFrame
-        Columns `BOOK_COLUMNS`, a row per date and weighting (``mrr``, ``account``): the mean
-        score as published and as restated, and what changed the published one since the run
-        before. Behaviour and configuration are means over the accounts in both runs, weighted
-        by what they weigh now; mix is the rest: who came and went, and whose weight changed.
+        Columns `BOOK_COLUMNS`, a row per date and weighting (``mrr``, ``account``): the mean score
+        as published and as restated, and the parts of the published change since the previous run.
+        Behaviour and configuration are means over the accounts in both runs, with their current
+        weights; mix is the rest: new and lost accounts, and changed weights.
     """
     frames = [_book(restated, changes, weighting) for weighting in ("mrr", "account")]
     book = pd.concat(frames, ignore_index=True)
@@ -132,7 +132,7 @@ def _book(restated: pd.DataFrame, changes: pd.DataFrame, weighting: str) -> pd.D
 
 
 def _means(frame: pd.DataFrame, column: str) -> pd.Series[float]:
-    """Return the weighted mean of a column by date; NaN where nothing is known."""
+    """Return the weighted mean of a column by date; NaN if no value is known."""
     known = frame[frame[column].notna()]
     sums = (known[column] * known["weight"]).groupby(known["as_of"]).sum()
     weight = known["weight"].groupby(known["as_of"]).sum()

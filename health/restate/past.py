@@ -1,4 +1,4 @@
-"""The published runs scored again, from what was known on their dates."""
+"""Published runs scored again, from what was known on their dates."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _PUBLISHED = {
 
 @dataclass(frozen=True)
 class Restatement:
-    """History under one scorecard, beside what was published.
+    """History under one scorecard, together with what was published.
 
     Attributes
     ----------
     settings : ScoreSettings
         The scorecard.
     scores : pd.DataFrame
-        A row per account and date: health_score, health_band and what belongs to them as
-        restated, published_score, published_band and published_scorecard_hash beside them.
+        A row per account and date: health_score, health_band and related columns as restated, and
+        published_score, published_band and published_scorecard_hash.
     changes : pd.DataFrame
         As from `account_changes`.
     book : pd.DataFrame
         As from `book_changes`.
     rebuilt : list of str
-        Dates whose features were built again from the tables, for their run kept none.
+        Dates whose features were rebuilt from the tables, because their run stored none.
     money : str
-        What an account's size is called.
+        Name of the size of an account in texts.
     """
 
     settings: ScoreSettings
@@ -62,10 +62,10 @@ class Restatement:
 
 
 def restate(config: Config, settings: ScoreSettings, runs: Sequence[PublishedRun]) -> Restatement:
-    """Score published dates again under one scorecard.
+    """Score published dates again with one scorecard.
 
-    The features are those that a run kept: what was known when it was published. Where it kept
-    none, they are built again from the tables, as of its date; likewise the overrides.
+    The features are those stored with a run: what was known when it was published. If it has none,
+    they are rebuilt from the tables as of its date; likewise the overrides.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def restate(config: Config, settings: ScoreSettings, runs: Sequence[PublishedRun
     settings : ScoreSettings
         The scorecard to score by.
     runs : sequence of PublishedRun
-        Oldest first, one or more.
+        At least one, oldest first.
     """
     company = cache(lambda: open_company(config))
     frames: list[pd.DataFrame] = []
@@ -103,7 +103,7 @@ def _inputs(
 
 
 def keeps_features(run: PublishedRun, settings: ScoreSettings) -> bool:
-    """Tell whether a run kept every feature that a scorecard reads."""
+    """Whether a run stored every feature that a scorecard uses."""
     if not run.has(FEATURES):
         return False
     return set(settings.features) <= set(run.columns(FEATURES))

@@ -1,4 +1,4 @@
-"""Restated history on the disk, beside the runs; the published ones are never touched."""
+"""Restated history on disk, next to the runs; published runs are never changed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from health.runs.durable import swap, sync_tree
 from health.settings.config import Config
 from health.settings.score import ScoreSettings
 
-#: Folder below `runs_dir`; one folder a scorecard, named by its hash.
+#: Folder below `runs_dir`, with one folder per scorecard, named by its hash.
 RESTATED = "restated"
 
 
 def restate_history(
     config: Config, settings: ScoreSettings, since: datetime | None = None
 ) -> tuple[Restatement, Path]:
-    """Restate the published runs and write them beside the runs; return both.
+    """Restate the published runs and write the result next to the runs; return both.
 
     Raises
     ------
     HealthError
-        No run was published (since the date that is asked for).
+        No run was published (since the given date).
     """
     runs = list_runs(config.runs_dir)
     if since is not None:
@@ -43,9 +43,9 @@ def restate_history(
 
 
 def write_restatement(runs_dir: Path, restated: Restatement) -> Path:
-    """Write scores, changes, book and the scorecard itself; return their folder.
+    """Write scores, changes, book and the scorecard; return their folder.
 
-    What an earlier call wrote for the same scorecard is replaced whole.
+    The result of an earlier call for the same scorecard is replaced.
     """
     parent = runs_dir / RESTATED
     parent.mkdir(parents=True, exist_ok=True)

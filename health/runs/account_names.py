@@ -1,4 +1,4 @@
-"""Find the account that a person means: by its identifier or by its name."""
+"""Find an account by its identifier or its name."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from features.errors import HealthError
 from features.tables.identifiers import normalised
 from health.presentation import wording
 
-#: Accounts named in a message at most.
+#: Maximum number of accounts named in a message.
 _MOST_NAMED = 5
 
 
 def find_account(accounts: pd.DataFrame, wanted: str, *, where: str) -> str:
     """Return the account_id of the account with an identifier or a name.
 
-    An exact identifier wins over everything else, then an identifier or a name that differs only
-    in case or spaces.
+    An exact identifier comes first, then an identifier or a name that differs only in case or
+    spaces.
 
     Parameters
     ----------
     accounts : pd.DataFrame
-        account_id and, where accounts have one, name; an account may have several rows.
+        account_id and, if available, name; an account may have several rows.
     wanted : str
-        What was typed.
+        The identifier or name as typed.
     where : str
         Where the accounts come from, for the message.
 
@@ -33,7 +33,7 @@ def find_account(accounts: pd.DataFrame, wanted: str, *, where: str) -> str:
     ------
     HealthError
         No account has this identifier or name, or several have the name; the message lists the
-        identifiers that come closest.
+        closest matches.
 
     Examples
     --------
@@ -54,20 +54,20 @@ def find_account(accounts: pd.DataFrame, wanted: str, *, where: str) -> str:
         raise HealthError(
             f"{wording.count(len(found), 'account')} match {wanted!r}: {_named(known, found)}",
             where=where,
-            fix="give the account_id of the one you mean",
+            fix="give the account_id instead",
         )
     close = _close(known, meant)
     raise HealthError(
-        f"no account in it has the id or the name {wanted!r}",
+        f"no account has the id or the name {wanted!r}",
         where=where,
         fix=f"did you mean {_named(known, close)}?"
         if close
-        else "check the spelling; only accounts that pay on the date of a run are in it",
+        else "check the spelling; a run contains only accounts that pay on its date",
     )
 
 
 def _known(accounts: pd.DataFrame) -> pd.Series[str]:
-    """Return the name of each account by its account_id; empty where it has none."""
+    """Return the name of each account by its account_id; empty if it has none."""
     own = accounts.drop_duplicates("account_id").set_index("account_id")
     if "name" not in own.columns:
         return pd.Series("", index=own.index, dtype=object)
@@ -79,7 +79,7 @@ def _plain(text: str) -> str:
 
 
 def _close(known: pd.Series[str], meant: str) -> list[str]:
-    """Return the accounts that come closest: names that contain the text, then similar ones."""
+    """Return the closest accounts: names that contain the text, then similar names."""
     plain = known.map(_plain)
     found = list(known.index[[bool(meant) and meant in name for name in plain]])[:_MOST_NAMED]
     if found:

@@ -1,4 +1,4 @@
-"""Run directories: published whole by a rename, found again by their date."""
+"""Run directories: published atomically by a rename, found by their date."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from features.errors import HealthError
 from health.presentation.wording import LISTS
 from health.runs.durable import point_at, swap, sync_folder, sync_tree
 
-#: What a complete run leaves.
+#: The files of a complete run.
 FILES = (
     "scores.parquet",
     "reasons.parquet",
@@ -47,13 +47,13 @@ FILES = (
 RUN = "as_of="
 #: A link to the newest run, moved last.
 LATEST = "latest"
-#: Where runs are kept that another one of the same date has replaced.
+#: Folder of the runs that were replaced by another run of the same date.
 REPLACED = "replaced"
-#: A run while it is written.
+#: Prefix of a run that is being written.
 UNFINISHED = ".unfinished-"
-#: A whole run about to take another's place, or the other just after it.
+#: Prefix of a complete run that is about to replace another, or of the replaced one just after.
 REPLACING = ".replacing-"
-#: Marks the new one of the two.
+#: Marker file in the new one of the two.
 NEW = ".new"
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -66,9 +66,9 @@ class PublishedRun:
     Attributes
     ----------
     as_of : date
-        The date it scored.
+        The scored date.
     folder : Path
-        Where it is.
+        Folder of the run.
     """
 
     as_of: date
@@ -77,7 +77,7 @@ class PublishedRun:
     def table(
         self, name: str, columns: list[str] | None = None, *, filters: Any = None
     ) -> pd.DataFrame:
-        """Read one of its tables, as `pandas.read_parquet` does; HealthError where it cannot."""
+        """Read one of its tables, as `pandas.read_parquet` does; HealthError if unreadable."""
         path = self.folder / f"{name}.parquet"
         try:
             return pd.read_parquet(path, columns=columns, filters=filters)
@@ -85,11 +85,11 @@ class PublishedRun:
             raise _unreadable(path, error) from None
 
     def has(self, name: str) -> bool:
-        """Tell whether it has such a table: an older version may not have written it."""
+        """Whether it has this table; older versions may not have written it."""
         return (self.folder / f"{name}.parquet").is_file()
 
     def columns(self, name: str) -> list[str]:
-        """Return the columns of one of its tables; HealthError where it cannot be read."""
+        """Return the columns of one of its tables; HealthError if it cannot be read."""
         path = self.folder / f"{name}.parquet"
         try:
             return list(pq.read_schema(path).names)
@@ -97,7 +97,7 @@ class PublishedRun:
             raise _unreadable(path, error) from None
 
     def info(self) -> dict[str, Any]:
-        """Read its run.json; HealthError where it cannot be read."""
+        """Read its run.json; HealthError if it cannot be read."""
         path = self.folder / "run.json"
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -119,12 +119,12 @@ def list_runs(runs_dir: Path) -> list[PublishedRun]:
 
 
 def runs_before(runs_dir: Path, as_of: date) -> list[PublishedRun]:
-    """Return the runs that scored an earlier date, oldest first."""
+    """Return the runs of earlier dates, oldest first."""
     return [run for run in list_runs(runs_dir) if run.as_of < as_of]
 
 
 def find_run(runs_dir: Path, as_of: datetime | None, config_file: Path) -> PublishedRun:
-    """Return the run of a date, or the last one; HealthError where there is none."""
+    """Return the run of a date, or the latest one; HealthError if there is none."""
     runs = list_runs(runs_dir)
     if as_of is not None:
         runs = [run for run in runs if run.as_of == as_of.date()]
@@ -138,41 +138,40 @@ def find_run(runs_dir: Path, as_of: datetime | None, config_file: Path) -> Publi
 
 
 def refuse_second(runs_dir: Path, as_of: date, *, replace: bool) -> None:
-    """Raise HealthError where the date has a run already and `replace` is not given."""
+    """Raise HealthError if the date already has a run and `replace` is False."""
     target = runs_dir / f"{RUN}{as_of}"
     if target.exists() and not replace:
         raise HealthError(
-            f"{as_of} was scored before; its run stays as it is",
+            f"{as_of} has already been scored; its run was not changed",
             where=str(target),
-            fix="give --replace to score the date again (the old run is kept), "
-            "or another date with --as-of; if newer data should be there, it has not arrived",
+            fix="use --replace to score the date again (the old run is kept), or --as-of to score "
+            "another date; if you expected newer data, it has not arrived yet",
         )
 
 
 def publish(
     runs_dir: Path, as_of: date, write: Callable[[Path], None], *, replace: bool
 ) -> PublishedRun:
-    """Write a run beside the others and rename it into place: whole, or not at all.
+    """Write a run to a temporary folder and rename it into place: completely, or not at all.
 
-    Everything is on the disk before the run gets its name, and `latest` moves last. What a kill
-    at any moment leaves behind, `leftovers.clean_up` puts right.
+    All files are flushed to disk before the run gets its name, and `latest` moves last. If the
+    process is killed at any moment, `leftovers.clean_up` repairs what it left behind.
 
     Parameters
     ----------
     runs_dir : Path
-        Folder of the runs; made where it is not there.
+        Folder of the runs; created if missing.
     as_of : date
         The date that was scored.
     write : callable
-        Writes every file of the run into the folder it is given.
+        Writes every file of the run into the given folder.
     replace : bool
-        A run of the same date is moved to ``replaced/`` instead of being refused.
+        Move an existing run of the same date to ``replaced/`` instead of raising an error.
 
     Raises
     ------
     HealthError
-        The date has a run and `replace` is not given, or the disk refuses; nothing half
-        written stays.
+        The date has a run and `replace` is False, or writing fails; nothing half written remains.
     """
     refuse_second(runs_dir, as_of, replace=replace)
     name = f"{RUN}{as_of}"
@@ -198,14 +197,14 @@ def publish(
 
 @contextmanager
 def scratch_folder(runs_dir: Path) -> Iterator[Path]:
-    """Make a folder on the disk of the runs for what is written before it has its place."""
+    """Create a temporary folder on the same disk as the runs."""
     with tempfile.TemporaryDirectory(prefix=f"{UNFINISHED}scratch-", dir=runs_dir) as folder:
         yield Path(folder)
 
 
 @contextmanager
 def disk_faults_reported(runs_dir: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a HealthError that says what to do."""
+    """Turn an OSError into a HealthError with a remedy."""
     try:
         yield
     except OSError as error:
@@ -213,12 +212,12 @@ def disk_faults_reported(runs_dir: Path) -> Iterator[None]:
 
 
 def move_latest(runs_dir: Path) -> bool:
-    """Let `latest` point at the newest run; False where it does, or where there is none."""
+    """Point `latest` at the newest run; False if it already does, or if there is none."""
     runs, link = list_runs(runs_dir), runs_dir / LATEST
     if not runs or (link.is_symlink() and str(link.readlink()) == runs[-1].folder.name):
         return False
     if link.exists() and not link.is_symlink():
-        # A copy of the folder made by a program that follows links: nothing of it is lost.
+        # A program that follows links made a copy of the folder: keep it.
         keep_replaced(runs_dir, link, LATEST)
     point_at(link, runs[-1].folder.name)
     return True
@@ -240,7 +239,7 @@ def keep_replaced(runs_dir: Path, folder: Path, name: str) -> Path:
 
 def _replace(temporary: Path, target: Path) -> None:
     runs_dir, name = target.parent, target.name
-    # The mark tells the new run from the old one should we be stopped around the swap.
+    # The marker identifies the new run if the process is stopped around the swap.
     (temporary / NEW).touch()
     sync_tree(temporary)
     suffix = temporary.name.removeprefix(UNFINISHED)
@@ -261,9 +260,9 @@ def _replace(temporary: Path, target: Path) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> HealthError:
-    said = str(getattr(error, "strerror", None) or error).strip().splitlines()
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return HealthError(
-        f"a file of an earlier run cannot be read: {said[0] if said else 'it is broken'}",
+        f"a file of an earlier run cannot be read: {lines[0] if lines else 'it is damaged'}",
         where=str(path),
         fix="restore the file from a backup, or move the run's folder away",
     )
@@ -271,8 +270,8 @@ def _unreadable(path: Path, error: Exception) -> HealthError:
 
 def _cannot_write(runs_dir: Path, error: OSError) -> HealthError:
     if error.errno in _NO_SPACE:
-        what = "there is no room for the run on the disk (or a limit on file sizes stands)"
-        fix = f"make room: {_free(runs_dir)} are free; old runs may be moved away"
+        what = "the disk is full (or a limit on file sizes is exceeded)"
+        fix = f"free some space: {_free(runs_dir)} are free; old runs can be moved away"
     else:
         what = f"the run cannot be written: {error.strerror or error}"
         fix = "check the folder and its permissions"

@@ -1,4 +1,4 @@
-"""What a crash cannot undo: files that are on the disk, names that change in one step."""
+"""Crash safety: flushing files to disk, changing names atomically."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-#: What a kernel or file system answers that cannot swap two names.
+#: Error codes of a kernel or file system that cannot swap two names.
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last; what is below it is not looked at."""
+    """Flush the names in a folder to disk, without its subfolders."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -24,7 +24,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Make every file and every name below a folder last, then the folder itself."""
+    """Flush every file and name below a folder to disk, then the folder itself."""
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink():
             sync_tree(path)
@@ -35,17 +35,17 @@ def sync_tree(folder: Path) -> None:
 
 
 def swap(one: Path, other: Path) -> bool:
-    """Swap two names in one step: nobody ever sees either of them missing.
+    """Swap two names atomically: neither is ever missing.
 
     Returns
     -------
     bool
-        False, with nothing done, where the kernel or the file system cannot.
+        False, with nothing changed, if the kernel or the file system does not support it.
 
     Raises
     ------
     OSError
-        It can, and failed.
+        It is supported, and failed.
     """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
@@ -60,10 +60,10 @@ def swap(one: Path, other: Path) -> bool:
 
 
 def point_at(link: Path, name: str) -> None:
-    """Let a symbolic link point at a neighbour, moving it in one step where it was there."""
+    """Point a symbolic link at a sibling; an existing link is replaced atomically."""
     with tempfile.TemporaryDirectory(prefix=".unfinished-link-", dir=link.parent) as folder:
         made = Path(folder) / link.name
-        # Relative to where it will stand, so that the whole folder may be moved.
+        # Relative to its final location, so that the whole folder can be moved.
         made.symlink_to(name)
         made.replace(link)
     sync_folder(link.parent)

@@ -1,4 +1,4 @@
-"""What a run that was killed leaves behind, and how the next one puts it right."""
+"""What a killed run leaves behind, and how the next run repairs it."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ from health.runs.durable import sync_folder
 
 
 def clean_up(runs_dir: Path) -> list[str]:
-    """Put a folder of runs right; only who holds its lock may.
+    """Repair a folder of runs; the caller must own its lock.
 
-    An unfinished run is removed. A replacement that was stopped half-way is either undone or
-    finished, so that each date has one whole run and the old one is kept. `latest` is moved to
-    the newest run.
+    Unfinished runs are removed. An interrupted replacement is either undone or completed, so that
+    each date has one complete run and the old one is kept. `latest` is moved to the newest run.
 
     Returns
     -------
     list of str
-        What was done, in words.
+        Messages that describe what was done.
     """
     if not runs_dir.is_dir():
         return []
     done = []
     for folder in sorted(runs_dir.glob(f"{UNFINISHED}*")):
         shutil.rmtree(folder)
-        done.append("removed what a run that was stopped had left unfinished")
+        done.append("removed an unfinished run that had been stopped")
     for folder in sorted(runs_dir.glob(f"{REPLACING}*")):
         done.append(_settle(runs_dir, folder))
     for marker in sorted(runs_dir.glob(f"{RUN}*/{NEW}")):
@@ -50,10 +49,10 @@ def _settle(runs_dir: Path, folder: Path) -> str:
     target = runs_dir / name
     if not (folder / NEW).exists():
         keep_replaced(runs_dir, folder, name)
-        return f"kept the run that a new one of {name} had replaced under {REPLACED}"
+        return f"moved the replaced run of {name} to {REPLACED}"
     if target.exists():
         shutil.rmtree(folder)
-        return f"removed a replacement of {name} that had been stopped"
+        return f"removed an interrupted replacement of {name}"
     folder.rename(target)
     sync_folder(runs_dir)
-    return f"finished a replacement of {name} that had been stopped"
+    return f"completed an interrupted replacement of {name}"

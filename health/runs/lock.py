@@ -1,4 +1,4 @@
-"""One run at a time: a lock that the kernel lets go of when its holder dies."""
+"""One run at a time: a lock that the kernel releases when the process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 from features.errors import HealthError
 
-#: The file that is locked; it stays, and says nothing by being there.
+#: The locked file; it is never removed, and its existence means nothing.
 LOCK = ".lock"
 
 
@@ -19,21 +19,21 @@ LOCK = ".lock"
 def only_run(
     runs_dir: Path, *, wait: bool, waiting: Callable[[str], object] | None = None
 ) -> Iterator[None]:
-    """Hold the lock of a folder of runs.
+    """Acquire the lock of a folder of runs.
 
     Parameters
     ----------
     runs_dir : Path
-        Folder of the runs; made where it is not there.
+        Folder of the runs; created if missing.
     wait : bool
-        Wait for another run to end, rather than leave.
+        Wait for another run to end instead of raising an error.
     waiting : callable, optional
-        Is told who is waited for.
+        Called with a message about the run that is waited for.
 
     Raises
     ------
     HealthError
-        Another run is at work and `wait` is not given, or the folder cannot be written to.
+        Another run is in progress and `wait` is False, or the folder is not writable.
     """
     with _opened(runs_dir) as stream:
         try:
@@ -42,9 +42,9 @@ def only_run(
             holder = _holder(stream)
             if not wait:
                 raise HealthError(
-                    f"another run is at work{holder}",
+                    f"another run is in progress{holder}",
                     where=str(runs_dir),
-                    fix="let it end, or give --wait to start when it has",
+                    fix="wait until it ends, or use --wait to start as soon as it has",
                 ) from None
             if waiting is not None:
                 waiting(f"waiting for another run{holder}")
@@ -61,7 +61,7 @@ def _opened(runs_dir: Path) -> IO[str]:
         return (runs_dir / LOCK).open("a+", encoding="utf-8")
     except OSError as error:
         raise HealthError(
-            f"the folder of the runs cannot be written to: {error.strerror}",
+            f"the folder of the runs is not writable: {error.strerror}",
             where=str(runs_dir),
             fix="check runs_dir and its permissions",
         ) from None

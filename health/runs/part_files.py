@@ -1,4 +1,4 @@
-"""Tables that are written part by part: a large company's do not fit in memory at once."""
+"""Tables written part by part, because those of a large company do not fit in memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 
 def encoded(frame: pd.DataFrame) -> pa.Table:
-    """Return a frame as Arrow columns; texts are held once each, for few of them differ.
+    """Return a frame as Arrow columns; texts are dictionary-encoded.
 
-    The index is left out. In the file, and to whoever reads it, they are plain texts.
+    The index is dropped. In the file, and for readers, texts are plain strings.
     """
     return pa.table({str(name): _encoded(frame[name]) for name in frame.columns})
 
@@ -31,7 +31,7 @@ def _encoded(values: pd.Series[Any]) -> pa.Array:
 
 
 def decoded(table: pa.Table) -> pd.DataFrame:
-    """Return what `encoded` was given, on a range as index."""
+    """Reverse `encoded`; the index is a range."""
     columns = {name: _decoded(table.column(name)) for name in table.column_names}
     return pd.DataFrame(columns, copy=False)
 
@@ -45,14 +45,14 @@ def _decoded(column: pa.ChunkedArray) -> Any:
 
 
 class PartFiles:
-    """Parquet files that take the rows of one part of the accounts after the other.
+    """Parquet files to which parts of the accounts are appended one after the other.
 
-    One part is written while the next is made. What goes wrong is raised by the next call.
+    One part is written while the next is computed. Errors are raised by the next call.
 
     Parameters
     ----------
     folder : Path
-        Where they are; a file is there once a part was added.
+        Folder of the files; a file exists once a part was added.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,7 +79,7 @@ class PartFiles:
                 writer.close()
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Write rows of each table, as from `encoded`; OSError where the disk takes no more."""
+        """Write rows of each table, as from `encoded`; OSError if the disk is full."""
         self._wait()
         self._last = self._pool.submit(self._write, tables)
 

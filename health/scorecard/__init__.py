@@ -1,1 +1,1 @@
-"""The scorecard: measures, curves and bands that make a health score."""
+"""The scorecard: the measures, curves and bands of a health score."""

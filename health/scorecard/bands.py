@@ -11,7 +11,7 @@ BANDS = ("red", "yellow", "green")
 
 
 def band(score: pd.Series[float], bands: Bands) -> pd.Series[str]:
-    """Name the band each score lies in, without a memory; null where not scored.
+    """Return the band of each score, ignoring the previous band; null if not scored.
 
     red < `yellow` ≤ yellow < `green` ≤ green.
     """
@@ -25,48 +25,48 @@ def settled_band(
     previous_score: pd.Series[float],
     previous_band: pd.Series[str],
 ) -> pd.Series[str]:
-    """Name the band of each account, which it leaves only for good reason.
+    """Return the band of each account, with hysteresis.
 
-    An account leaves the band of the run before where its score lies `margin` points or more
-    beyond the limit, or where it lies across the limit by less for the second run in a row.
-    Without a band before (a new account, or one that was not scored) the score's own holds.
+    An account leaves the band of the previous run if its score is `margin` points or more beyond
+    the limit, or if it is less far beyond the limit for the second run in a row. Without a
+    previous band (a new account, or one that was not scored) the band of the score applies.
 
     Parameters
     ----------
     score : pd.Series of float
-        This run's; NaN where not scored.
+        Scores of this run; NaN if not scored.
     bands : Bands
         Limits and margin.
     previous_score, previous_band : pd.Series
-        Published by the run before, on the index of `score`; missing where there is none.
+        Published by the previous run, on the index of `score`; missing if there is none.
     """
     now = score.to_numpy(dtype=float)
     before = previous_score.to_numpy(dtype=float)
-    stood = previous_band.map({name: place for place, name in enumerate(BANDS)})
-    stood_at = stood.to_numpy(dtype=float)
+    previous_place = previous_band.map({name: place for place, name in enumerate(BANDS)})
+    previous_level = previous_place.to_numpy(dtype=float)
     level = _level(now, bands)
-    known = ~np.isnan(stood_at) & ~np.isnan(now)
-    held = np.where(known, stood_at, level)
-    # Without a score before, nothing lay across a limit then.
-    draw = np.where(np.isnan(before), held, _level(np.nan_to_num(before), bands))
+    known = ~np.isnan(previous_level) & ~np.isnan(now)
+    current = np.where(known, previous_level, level)
+    # Without a previous score, nothing was beyond a limit then.
+    draw = np.where(np.isnan(before), current, _level(np.nan_to_num(before), bands))
     fallen = np.minimum(_fallen_level(now, bands), np.maximum(level, draw))
     risen = np.maximum(_risen_level(now, bands), np.minimum(level, draw))
     settled = np.where(
-        level < held,
-        np.minimum(held, fallen),
-        np.where(level > held, np.maximum(held, risen), held),
+        level < current,
+        np.minimum(current, fallen),
+        np.where(level > current, np.maximum(current, risen), current),
     )
     return _names(np.where(np.isnan(now), np.nan, settled), score)
 
 
 def _level(score: np.ndarray, bands: Bands) -> np.ndarray:
-    """Return 0 for red, 1 for yellow, 2 for green; NaN where not scored."""
+    """Return 0 for red, 1 for yellow, 2 for green; NaN if not scored."""
     level = (score >= bands.yellow).astype(float) + (score >= bands.green)
     return np.where(np.isnan(score), np.nan, level)
 
 
 def _fallen_level(score: np.ndarray, bands: Bands) -> np.ndarray:
-    """Return the level a falling score reaches at once: limits it lies beyond by the margin."""
+    """Return the level a falling score reaches at once: limits passed by the margin."""
     above = [
         (score > limit - bands.margin) | (score >= limit) for limit in (bands.yellow, bands.green)
     ]

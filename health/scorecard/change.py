@@ -1,17 +1,17 @@
-"""The change of a health score between two runs, split exactly into what changed it.
+"""The change in a health score between two runs, split exactly into its causes.
 
-The score of the run before is turned into the score of this run by changing one thing after
-the other, always in this order; what each step does to the score is what it is said to do:
+The score of the previous run is turned into the score of this run by changing one thing after
+the other, always in this order; the effect of each step is its change of the score:
 
-1. *measure* — each measure that had data in both runs takes its new points, under the weights
-   of the run before (so this step needs no order among measures);
-2. *missing* and *returned* — each measure whose data went or came back, in the order of the
-   scorecard: what it does itself and what passing its weight on does are one figure;
+1. *measure* — each measure with data in both runs takes its new points, under the weights of the
+   previous run (so the order of the measures does not matter);
+2. *missing* and *returned* — each measure whose data disappeared or returned, in the order of the
+   scorecard: its own effect and that of redistributing its weight are one value;
 3. *override* and *rule* — what overrides of measures, floors, caps and overrides of the whole
-   score add or take now, less what they added or took before. A cap that binds in both runs so
-   gives back what a falling measure took, as the reasons of the two runs say;
+   score add or subtract now, minus what they did before. A cap that binds in both runs therefore
+   offsets the effect of a falling measure, consistent with the reasons of the two runs;
 4. *profile* — the account is scored by another profile of the same scorecard;
-5. *configuration* — this run's scorecard instead of the one before's, on this run's data.
+5. *configuration* — this run's scorecard instead of the previous run's, on this run's data.
 
 The steps telescope: they sum to the difference of the scores.
 """
@@ -31,20 +31,20 @@ from health.settings.scorecard import Card
 
 COLUMNS = ("account_id", "term", "kind", "before", "now", "change")
 KINDS = ("measure", "missing", "returned", "override", "rule", "profile", "configuration")
-#: A step that moves the score by less than this, in points, is not told.
+#: A step that moves the score by less than this, in points, is left out.
 LEAST = 1e-9
 
 
 @dataclass(frozen=True)
 class ScoreInputs:
-    """What the scores of one run are made from.
+    """The inputs of the scores of one run.
 
     Attributes
     ----------
     features : pd.DataFrame
-        account_id and what the scorecard needs, one row per account of one date.
+        account_id and what the scorecard needs, one row per account, for one date.
     overrides : pd.DataFrame
-        account_id, measure, value of those that held.
+        account_id, measure and value of the active overrides.
     settings : ScoreSettings
         The scorecard.
     """
@@ -56,7 +56,7 @@ class ScoreInputs:
     def score(
         self, settings: ScoreSettings | None = None, profile: pd.Series[str] | None = None
     ) -> HealthScores:
-        """Score by account_id, whatever the coverage; by other settings where given."""
+        """Score by account_id, whatever the coverage; with other settings if given."""
         return score_with(
             settings or self.settings,
             self.features.set_index("account_id", drop=False),
@@ -72,15 +72,15 @@ def split_changes(before: ScoreInputs, now: ScoreInputs) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`: a row for each step that moved the score; `change` in points,
-        `before` and `now` the measure's values, or the points a rule or override gave.
+        Columns `COLUMNS`: a row for each step that moved the score; `change` in points, `before`
+        and `now` the values of the measure, or the points of a rule or override.
     """
     old = before.settings
     then = before.score()
     under_old = now.score(old)
-    held = then.profile.reindex(under_old.profile.index).fillna(under_old.profile)
-    moved = (held != under_old.profile).any()
-    same_profile = now.score(old, held) if moved else under_old
+    previous = then.profile.reindex(under_old.profile.index).fillna(under_old.profile)
+    moved = (previous != under_old.profile).any()
+    same_profile = now.score(old, previous) if moved else under_old
     final = under_old if now.settings.hash == old.hash else now.score()
     accounts = then.score.index.intersection(final.score.index)
     values = (inputs.features.set_index("account_id") for inputs in (before, now))
@@ -149,7 +149,7 @@ def _card_steps(pair: _Pair, card: Card, accounts: pd.Index) -> Iterator[pd.Data
 def _layer_steps(
     pair: _Pair, settings: ScoreSettings, accounts: pd.Index
 ) -> Iterator[pd.DataFrame]:
-    """Hold what rules and overrides gave against what they gave before."""
+    """Compare the points of rules and overrides with those of the previous run."""
     measures = set(settings.scorecard.measures)
     both = (pair.then.contributions, pair.now.contributions)
     terms = dict.fromkeys(term for frame in both for term in frame.columns)

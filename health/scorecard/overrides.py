@@ -1,4 +1,4 @@
-"""Overrides: a person's own view of a measure or of the whole score, for as long as it holds."""
+"""Overrides: a person's judgement of a measure or of the whole score, while it is active."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 
-#: What stands in `measure` where the whole score is overridden.
+#: Value of `measure` if the whole score is overridden.
 HEALTH = "health"
 COLUMNS = (
     "account_id",
@@ -26,16 +26,15 @@ COLUMNS = (
 
 
 def override_term(measure: str) -> str:
-    """Name an override among the terms of the score."""
+    """Return the name of an override among the terms of the score."""
     return f"override:{measure}"
 
 
 def active_overrides(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
-    """Return the overrides that hold on each date, from what was known before it.
+    """Return the overrides active on each date, from what was known before it.
 
-    An override holds from the moment after `created_at` until `expires_at`, which is no longer
-    part of it; without one it holds for good. Of several that hold for one account and
-    measure, the one created last counts.
+    An override is active from the moment after `created_at` until `expires_at` (exclusive), or
+    forever if that is empty. Of several for one account and measure, the one created last counts.
 
     Parameters
     ----------
@@ -56,19 +55,19 @@ def active_overrides(tables: Tables, dates: Sequence[datetime]) -> pd.DataFrame:
 
 
 def override_values(features: pd.DataFrame, overrides: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the value given to each measure of each row; NaN where nobody gave one.
+    """Return the overridden value of each measure of each row; NaN without an override.
 
     Parameters
     ----------
     features : pd.DataFrame
-        account_id, and as_of where `overrides` are of many dates; a range as index.
+        account_id, and as_of if `overrides` covers many dates; the index is a range.
     overrides : pd.DataFrame or None
-        account_id, measure, value, and as_of or not.
+        account_id, measure, value, and optionally as_of.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, n_measures)
-        A column per measure that someone overrode.
+        A column per overridden measure.
     """
     if overrides is None or overrides.empty:
         return pd.DataFrame(index=features.index)

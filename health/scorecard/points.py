@@ -1,4 +1,4 @@
-"""Points: what the curve of each measure makes of the values of some accounts."""
+"""Points: the values of accounts converted by the curve of each measure."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import pandas as pd
 from health.settings.measure import Measure
 from health.settings.scorecard import Card, Scorecard
 
-#: A peer group with fewer known values than this is read against all accounts of the date.
+#: With fewer known values than this in a peer group, all accounts of the date are the peers.
 FEWEST_PEERS = 5
 
 
 def read_values(
     features: pd.DataFrame, scorecard: Scorecard, groups: pd.Series[str]
 ) -> dict[str, pd.DataFrame]:
-    """Return what the measures of a scorecard read: values, and percentiles among peers.
+    """Return the inputs of a scorecard's measures: values, and percentiles among peers.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_features)
         Features of any dates; with `as_of`, peers are those of the same date only.
     scorecard : Scorecard
-        Which features are measured.
+        Defines the measured features.
     groups : pd.Series of str, shape = (n_rows,)
         Peer group of each row.
 
     Returns
     -------
     dict of str to pd.DataFrame
-        ``values`` and ``percentiles`` (0-100), a column per measure that reads such.
+        ``values`` and ``percentiles`` (0-100), with a column per measure that uses them.
     """
     measures = [m for card in scorecard.cards for m in card.measures]
     plain = dict.fromkeys(m.feature for m in measures if not m.percentile)
@@ -43,12 +43,12 @@ def read_values(
 
 
 def card_points(read: dict[str, pd.DataFrame], card: Card) -> pd.DataFrame:
-    """Return the points of each measure of a card, NaN where the value is missing.
+    """Return the points of each measure of a card, NaN if the value is missing.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, n_measures)
-        0-100, higher better.
+        0-100, higher is better.
     """
     columns = {}
     for m in card.measures:
@@ -58,7 +58,7 @@ def card_points(read: dict[str, pd.DataFrame], card: Card) -> pd.DataFrame:
 
 
 def curve_points(values: np.ndarray, measure: Measure) -> np.ndarray:
-    """Return the points of some values (of some percentiles, where the measure reads those)."""
+    """Return the points of values (or of percentiles, if the measure uses those)."""
     at, points = (np.array(column) for column in zip(*measure.corners, strict=True))
     if measure.bands is not None:
         place = np.searchsorted(at, values, side="right") - 1

@@ -1,4 +1,4 @@
-"""The portfolio: health of the whole book and of each CSM's, segment's and parent's accounts."""
+"""The portfolio: health of all accounts, and by CSM, segment and parent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from health.scorecard.bands import BANDS
 
-#: What the book is rolled up by: the whole, and columns of scores.
+#: Groupings of the roll-up: all accounts, and columns of scores.
 GROUPINGS = {"all": "", "csm": "csm", "segment": "segment", "parent": "parent_id"}
 WEIGHTINGS = ("mrr", "account")
 COLUMNS = (
@@ -23,29 +23,29 @@ COLUMNS = (
     "change_by_mrr",
     "change_by_account",
 )
-#: The group of accounts that have no CSM or segment.
+#: The group of accounts without a CSM or segment.
 NOBODY = "unassigned"
 
 
 def roll_up(scores: pd.DataFrame, previous: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Roll the scores of a run up.
+    """Roll up the scores of a run.
 
     Parameters
     ----------
     scores : pd.DataFrame
         account_id, csm, segment, parent_id, mrr, health_score, health_band.
     previous : pd.DataFrame, optional
-        The roll-up of the run before; gives the changes.
+        The roll-up of the previous run, for the changes.
 
     Returns
     -------
     pd.DataFrame
         Columns `COLUMNS`, a row per group of every grouping that the accounts have.
-        `health_by_mrr` and `health_by_account` are the mean score, 0-100, weighted by MRR and by
-        account, of the accounts that are scored; the changes are theirs since the run before,
-        of whoever was in the group then. An account without CSM or segment is in the group
-        ``unassigned``; only parents with accounts beneath them make a group, and an account
-        beneath a chain of parents belongs to the topmost.
+        `health_by_mrr` and `health_by_account` are the mean score of the scored accounts, 0-100,
+        weighted by MRR and by account; the changes compare them with the previous run, whichever
+        accounts were in the group then. Accounts without CSM or segment are in the group
+        ``unassigned``; only parents with child accounts make a group, and an account below a chain
+        of parents belongs to the topmost.
     """
     frames = []
     for grouping, column in GROUPINGS.items():
@@ -57,9 +57,9 @@ def roll_up(scores: pd.DataFrame, previous: pd.DataFrame | None = None) -> pd.Da
 
 
 def topmost_parents(scores: pd.DataFrame) -> pd.Series[str]:
-    """Return the topmost parent of each account, itself where others lie beneath it; else null.
+    """Return the topmost parent of each account, itself if it has children; else null.
 
-    A chain that runs in a circle has no top: it ends at the parent whose id comes first.
+    A circular chain has no top: it ends at the parent whose id comes first.
     """
     own = scores.loc[scores["parent_id"].notna(), ["account_id", "parent_id"]]
     parents = own.set_index("account_id")["parent_id"]

@@ -14,14 +14,14 @@ from health.settings.stages import StageConfig
 def applied_profile(
     features: pd.DataFrame, scorecard: Scorecard, stages: StageConfig
 ) -> pd.Series[str]:
-    """Name the one profile that applies to each row.
+    """Return the profile that applies to each row.
 
-    Profiles are asked in the order they are written; a row that meets none has the default.
+    Profiles are tried in order; a row that matches none has the default.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_columns)
-        Needs `segment`, and what the lifecycle stage is made from, where a profile asks.
+        Needs `segment` and the features of the lifecycle stage, if a profile uses them.
     scorecard : Scorecard
         The profiles.
     stages : StageConfig
@@ -36,12 +36,12 @@ def applied_profile(
 
 
 def _meets(features: pd.DataFrame, profile: Profile) -> np.ndarray:
-    held = all_hold(profile.when, features).to_numpy()
+    matches = all_hold(profile.when, features).to_numpy()
     if profile.segment:
-        held &= _among(features, "segment", profile.segment)
+        matches &= _among(features, "segment", profile.segment)
     if profile.stage:
-        held &= _among(features, "stage", profile.stage)
-    return held
+        matches &= _among(features, "stage", profile.stage)
+    return matches
 
 
 def _among(features: pd.DataFrame, column: str, names: tuple[str, ...]) -> np.ndarray:

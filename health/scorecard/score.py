@@ -1,11 +1,11 @@
 """The health score of a feature table: points, rules and overrides that sum to it exactly.
 
-In this order, and each step is a term of its own:
+The steps, in this order, are each a separate term:
 
-1. every measure earns its points, by the weights that are left when missing ones are passed on;
+1. every measure contributes its points, by its weight after redistributing missing ones;
 2. a person's override of a measure replaces its points;
-3. floors that hold lift the score, in the order they are written;
-4. caps that hold bring it down, so that a cap wins over a floor;
+3. floors whose conditions hold raise the score, in the order of the configuration;
+4. caps whose conditions hold lower it, so that a cap wins over a floor;
 5. a person's override of the whole score replaces it.
 """
 
@@ -32,35 +32,35 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class HealthScores:
-    """Scores of the rows of a feature table and what each term gave.
+    """Scores of the rows of a feature table, with the contribution of each term.
 
-    All share the index of the features they were made from; a column of a measure, rule or
-    override that a row's profile has not is NaN among points and 0 elsewhere.
+    All share the index of the features. Columns of measures, rules or overrides that a row's
+    profile does not have are NaN in `points` and 0 elsewhere.
 
     Attributes
     ----------
     score : pd.Series of float
-        What is published: 0-100, higher is better; NaN where the row is not scored.
+        The published score: 0-100, higher is better; NaN if the row is not scored.
     machine_score : pd.Series of float
-        The score without any person's override.
+        The score without overrides.
     coverage : pd.Series of float
-        Weight of the measures that had data over all weight, 0-1; a measure that a person gave
-        a value counts as having data.
+        Share of the weight of measures with data, 0-1; an overridden measure counts as having
+        data.
     profile : pd.Series of str
         The profile that applied.
     minimum_coverage : pd.Series of float
-        What that profile asks for.
+        The minimum coverage of that profile.
     points : pd.DataFrame, shape = (n_rows, n_measures)
-        The machine's points of each measure, 0-100; NaN where its value is missing.
+        The points of each measure without overrides, 0-100; NaN if its value is missing.
     weights : pd.DataFrame, shape = (n_rows, n_measures)
-        Effective weights after missing ones were passed on; a row sums to 1 or is all 0.
+        Effective weights after redistributing missing ones; a row sums to 1 or is all 0.
     contributions : pd.DataFrame, shape = (n_rows, n_terms)
         Points of the score by measure, ``override:MEASURE``, ``rule:NAME`` and
-        ``override:health``; a row sums to `score`, or is all 0 where not scored.
+        ``override:health``; a row sums to `score`, or is all 0 if not scored.
     missing : pd.DataFrame, shape = (n_rows, n_terms)
-        Points fallen short of; a row sums to 100 − `score`.
+        Missing points to 100; a row sums to 100 − `score`.
     rules : pd.DataFrame of bool, shape = (n_rows, n_rules)
-        Which rules hold, whether or not they moved the score.
+        Whether each rule's conditions hold, even if it did not move the score.
     """
 
     score: pd.Series[float]
@@ -75,7 +75,7 @@ class HealthScores:
     rules: pd.DataFrame
 
     def rows(self, places: np.ndarray) -> HealthScores:
-        """Return the scores of the rows of some places, on a range as index."""
+        """Return the scores of the rows at these positions; the index is a range."""
         chosen = {f.name: getattr(self, f.name).iloc[places] for f in fields(self)}
         index = pd.RangeIndex(len(places))
         return HealthScores(**{name: own.set_axis(index, axis=0) for name, own in chosen.items()})
@@ -91,26 +91,26 @@ def score_health(
     profile: pd.Series[str] | None = None,
     whatever_coverage: bool = False,
 ) -> HealthScores:
-    """Score accounts of one date or of many by a scorecard.
+    """Score accounts of one or many dates with a scorecard.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_columns)
-        A row per account and date with the features that the scorecard names, and account_id,
-        as_of and segment where it or the overrides need them.
+        A row per account and date with the features of the scorecard, and account_id, as_of and
+        segment if the scorecard or the overrides need them.
     scorecard : Scorecard
         Components, measures, curves, rules and profiles.
     stages : StageConfig, optional
-        Rules of the lifecycle stages that profiles ask for.
+        Rules of the lifecycle stages that profiles refer to.
     peer_group : str
-        Column of the groups in which a percentile is read; without it all are peers.
+        Column of the groups in which percentiles are computed; without it, all are peers.
     overrides : pd.DataFrame, optional
-        account_id, measure, value of the overrides that hold, and as_of where there are many
-        dates; as `active_overrides` gives them.
+        account_id, measure and value of the active overrides, and as_of if there are many dates;
+        as returned by `active_overrides`.
     profile : pd.Series of str, optional
-        The profile of each row, instead of the one that its criteria give.
+        The profile of each row, instead of the one chosen by the criteria.
     whatever_coverage : bool
-        Score every row, however little is known of it: 0 points where nothing is.
+        Score every row, however little is known about it: 0 points if nothing is.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def score_health(
         On the index of `features`.
     """
     index = features.index
-    # The frame is wide: its columns are not copied for the sake of another index.
+    # The frame is wide: do not copy its columns just to change the index.
     features = features.copy(deep=False)
     features.index = pd.RangeIndex(len(features))
     if profile is None:
@@ -138,14 +138,14 @@ def score_health(
 
 
 def peers(features: pd.DataFrame, peer_group: str) -> pd.Series[str]:
-    """Return the peer group of each row; "all" where the attribute is not there."""
+    """Return the peer group of each row; "all" without the attribute."""
     if peer_group not in features.columns:
         return pd.Series("all", index=features.index, dtype=object)
     return features[peer_group].fillna("unknown").astype(object)
 
 
 class _Terms:
-    """The terms of a score as they are added, each with what it earned and fell short of."""
+    """The terms of a score as they are added, each with its points and its missing points."""
 
     def __init__(self) -> None:
         self.earned: dict[str, np.ndarray] = {}
@@ -185,7 +185,7 @@ def _score_card(
         own = given[HEALTH].to_numpy()
         theirs, term = ~np.isnan(own), override_term(HEALTH)
         published = np.where(theirs, own, published)
-        # Where the machine gave no score, the person's stands for all of it.
+        # Without a computed score, the override accounts for all of it.
         earned[term] = np.where(theirs, own - earned.sum(axis=1), 0.0)
         short[term] = np.where(theirs, 100.0 - own - short.sum(axis=1), 0.0)
     machine_score = _bounded(machine.score, holding, _Terms())
@@ -200,14 +200,16 @@ def _score_card(
         weights=weights.mul(scored, axis=0),
         contributions=earned,
         missing=short,
-        rules=pd.DataFrame({r.term: held for r, held in holding.items()}, index=index, dtype=bool),
+        rules=pd.DataFrame(
+            {r.term: active for r, active in holding.items()}, index=index, dtype=bool
+        ),
     )
 
 
 def _with_overrides(
     points: pd.DataFrame, machine: Weighed, card: Card, given: pd.DataFrame, terms: _Terms
 ) -> Weighed:
-    """Replace the points of overridden measures one after the other, each a term."""
+    """Replace the points of overridden measures one after the other, each as a term."""
     values, weighed = points.to_numpy(copy=True), machine
     for place, measure in enumerate(points.columns):
         if measure not in given or given[measure].isna().all():
@@ -221,27 +223,27 @@ def _with_overrides(
 
 
 def _bounded(score: np.ndarray, holding: dict[Rule, np.ndarray], terms: _Terms) -> np.ndarray:
-    """Let every rule that holds bound the score, each a term."""
-    for rule, held in holding.items():
-        bounded = np.where(held, rule.bounded(score), score)
+    """Apply every rule whose conditions hold, each as a term."""
+    for rule, active in holding.items():
+        bounded = np.where(active, rule.bounded(score), score)
         terms.add(rule.term, bounded - score, score - bounded)
         score = bounded
     return score
 
 
 def _in_order(card: Card) -> list[Rule]:
-    """Return the floors, then the caps, each as they are written."""
+    """Return the floors, then the caps, each in the order of the configuration."""
     return sorted(card.rules, key=lambda rule: rule.cap is not None)
 
 
 def _enough(weighed: Weighed, card: Card) -> np.ndarray:
-    """Tell which rows have the data that a score needs; something must be known of each."""
+    """Return which rows have enough data for a score, and at least some."""
     enough = weighed.coverage >= card.minimum_coverage - _TOLERANCE
     return enough & (weighed.coverage > _TOLERANCE)
 
 
 def _together(parts: list[HealthScores], index: pd.Index) -> HealthScores:
-    """Put the rows of all profiles in their order again, under the index they came with."""
+    """Combine the rows of all profiles in their original order, with the original index."""
     columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(HealthScores)}
     whole = {name: own[0] if len(own) == 1 else pd.concat(own) for name, own in columns.items()}
     for name in ("weights", "contributions", "missing"):
@@ -254,7 +256,7 @@ def _together(parts: list[HealthScores], index: pd.Index) -> HealthScores:
 
 
 def not_scored_reason(scores: HealthScores) -> pd.Series[str]:
-    """Say of each row that is not scored why that is so; null for the others."""
+    """Return why each row is not scored; null for scored rows."""
     reasons = pd.Series(None, index=scores.score.index, dtype=object)
     lacking = scores.score.isna()
     reasons[lacking] = [
@@ -274,7 +276,7 @@ def score_with(
     *,
     whatever_coverage: bool = False,
 ) -> HealthScores:
-    """Score a feature table by one object of settings; see `score_health` for the parameters."""
+    """Score a feature table with one settings object; see `score_health` for the parameters."""
     return score_health(
         features,
         settings.scorecard,

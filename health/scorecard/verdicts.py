@@ -1,4 +1,4 @@
-"""Who was right: a person's override against the machine's score, once it is known."""
+"""Who was right, a person's override or the computed score, once the outcome is known."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ COLUMNS = (
     "churned",
     "nearer",
 )
-#: Scores this near to one another do not differ.
+#: Scores closer than this are equal.
 _SAME = 1e-9
 PERSON, MACHINE, NEITHER, OPEN = "person", "machine", "neither", "not known yet"
 
 
 def first_uses(overrides: pd.DataFrame) -> pd.DataFrame:
-    """Return each override once, from the first run in which it held.
+    """Return each override once, from the first run in which it was active.
 
     Parameters
     ----------
@@ -38,10 +38,10 @@ def first_uses(overrides: pd.DataFrame) -> pd.DataFrame:
 def judge_overrides(
     overrides: pd.DataFrame, scores: pd.DataFrame, labels: pd.DataFrame
 ) -> pd.DataFrame:
-    """Hold each override against what happened.
+    """Compare each override with what happened.
 
-    An account that left should have stood at 0, one that stayed at 100: whose score was nearer
-    to that was right. Where an override moved nothing neither was.
+    The right score is 0 for an account that left and 100 for one that stayed; whoever was closer
+    was right. If an override did not change the score, neither was.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ def judge_overrides(
     scores : pd.DataFrame
         account_id, as_of, machine_health_score, health_score of those runs.
     labels : pd.DataFrame
-        account_id, as_of, churned (1, 0, or NaN where the horizon has not passed).
+        account_id, as_of, churned (1, 0, or NaN if the horizon has not passed).
 
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`; `nearer` is ``person``, ``machine``, ``neither`` or ``not known
-        yet``. Where the machine gave no score there is nothing to compare: ``neither``.
+        Columns `COLUMNS`; `nearer` is ``person``, ``machine``, ``neither`` or ``not known yet``.
+        Without a computed score there is nothing to compare: ``neither``.
     """
     keys = ["account_id", "as_of"]
     judged = overrides.merge(scores, on=keys, how="left").merge(
@@ -75,14 +75,14 @@ def judge_overrides(
 
 
 def verdicts_by_author(judged: pd.DataFrame) -> pd.DataFrame:
-    """Count who was right, for each author and for all (an author of "").
+    """Count who was right, by author and overall (author "").
 
     Returns
     -------
     pd.DataFrame
-        author, overrides, known, person, machine, neither (counts of what is known), share (of
-        the person among those that were decided) with low and high (95 % Wilson interval), NaN
-        where none was.
+        author, overrides, known, person, machine, neither (counts of those with a known outcome),
+        share (of the person among the decided ones) with low and high (95 % Wilson interval), NaN
+        if none was decided.
     """
     everyone = judged.assign(author="")
     rows = [

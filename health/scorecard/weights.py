@@ -1,4 +1,4 @@
-"""Effective weights: who gets the weight of what is missing."""
+"""Effective weights: how the weight of missing measures is redistributed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from health.settings.scorecard import Card
 
 @dataclass(frozen=True)
 class Weighed:
-    """The weighted mean of some accounts' points and how it came about.
+    """The weighted mean of accounts' points and its parts.
 
     Attributes
     ----------
     score : np.ndarray, shape = (n_rows,)
-        0-100; 0 where nothing is there to weigh.
+        0-100; 0 if there are no points.
     weights : np.ndarray, shape = (n_rows, n_measures)
-        Effective weights; a row sums to 1, or to 0 where nothing is there to weigh.
+        Effective weights; a row sums to 1, or to 0 if there are no points.
     points : np.ndarray, shape = (n_rows, n_measures)
-        Points with missing ones filled as their measure says; 0 where they carry no weight.
+        Points with missing ones filled by the policy of the measure; 0 if they have no weight.
     coverage : np.ndarray, shape = (n_rows,)
-        Weight of the measures that had data over all weight, 0-1.
+        Share of the weight of measures with data, 0-1.
     """
 
     score: np.ndarray
@@ -33,13 +33,13 @@ class Weighed:
 
     @property
     def earned(self) -> np.ndarray:
-        """Points of the score that each measure gave."""
+        """Points that each measure contributes to the score."""
         earned: np.ndarray = self.weights * self.points
         return earned
 
     @property
     def missing(self) -> np.ndarray:
-        """Points of the score that each measure fell short of."""
+        """Points that each measure misses to its maximum."""
         short: np.ndarray = self.weights * (100.0 - self.points)
         return short
 
@@ -47,21 +47,21 @@ class Weighed:
 def weigh(points: np.ndarray, card: Card) -> Weighed:
     """Return the weighted mean of points in components, and of components in the score.
 
-    A missing measure gives its weight to its siblings, a missing component to the other
-    components; a measure whose policy is another keeps its weight and counts as the policy
-    says, but never as covered.
+    The weight of a missing measure goes to the other measures of its component, that of a missing
+    component to the other components. With another policy, a measure keeps its weight and gets the
+    points of the policy, but never counts towards coverage.
 
     Parameters
     ----------
     points : np.ndarray, shape = (n_rows, n_measures)
-        In the order of the card's measures; NaN where a value is missing.
+        In the order of the card's measures; NaN if a value is missing.
     card : Card
         Weights and policies.
     """
     present = ~np.isnan(points)
     fills = np.array([np.nan if m.fill is None else m.fill for m in card.measures])
     filled = np.where(present, points, fills)
-    weights = _passed_on(~np.isnan(filled), card)
+    weights = _redistributed(~np.isnan(filled), card)
     filled = np.nan_to_num(filled)
     coverage = present @ _full_weights(card)
     return Weighed((weights * filled).sum(axis=1), weights, filled, coverage)
@@ -83,7 +83,7 @@ def weighted_mean(scores: list[float], weights: list[float]) -> float:
 
 
 def _full_weights(card: Card) -> np.ndarray:
-    """Return each measure's share of all weight where nothing is missing; sums to 1."""
+    """Return each measure's share of the weight if nothing is missing; sums to 1."""
     full = sum(component.weight for component in card.components)
     shares = []
     for component in card.components:
@@ -92,15 +92,15 @@ def _full_weights(card: Card) -> np.ndarray:
     return np.concatenate(shares)
 
 
-def _passed_on(held: np.ndarray, card: Card) -> np.ndarray:
-    """Pass the weight of what is not held on: within its component, then between components."""
-    weights = np.zeros(held.shape)
-    total = np.zeros(len(held))
+def _redistributed(present: np.ndarray, card: Card) -> np.ndarray:
+    """Redistribute the weight of missing measures: within components, then between them."""
+    weights = np.zeros(present.shape)
+    total = np.zeros(len(present))
     start = 0
     for component in card.components:
         columns = slice(start, start + len(component.measures))
         start = columns.stop
-        own = held[:, columns] * np.array([m.weight for m in component.measures])
+        own = present[:, columns] * np.array([m.weight for m in component.measures])
         sums = own.sum(axis=1)
         divisor = np.where(sums > 0, sums, 1.0)[:, None]
         weights[:, columns] = own / divisor * component.weight

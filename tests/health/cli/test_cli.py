@@ -71,7 +71,7 @@ def test_explain_tells_score_reasons_and_change(demo: Demo) -> None:
 def test_explain_an_account_that_is_not_there(demo: Demo) -> None:
     done = call_health("explain", demo.config, "ACC-9")
     assert done.code == 2
-    assert "no account in it has the id or the name" in done.err
+    assert "no account has the id or the name" in done.err
 
 
 def test_models_lists_and_promotes(demo: Demo) -> None:

@@ -115,7 +115,7 @@ def test_an_effect_that_is_there_is_found(tmp_path: Path) -> None:
     assert mrr.low > 0
     # No run was ever published, so nothing is known of health.
     assert health.n_treated == 0
-    assert any("too small a sample for change of health" in w for w in found.warnings)
+    assert any("too small a sample for change in health" in w for w in found.warnings)
     assert not any("churn" in w for w in found.warnings)
     assert not found.balance["unlike"].any()
 
@@ -123,9 +123,9 @@ def test_an_effect_that_is_there_is_found(tmp_path: Path) -> None:
 def test_a_small_sample_and_unlike_arms_are_said(tmp_path: Path) -> None:
     found = _only(_company(tmp_path, 40, 40, mrr_gap=30.0))
     result = " ".join(found.warnings)
-    assert "the arms were not alike before: mrr lies +2" in result
+    assert "the arms already differed before: mrr by +2" in result
     assert "too small a sample for churn" in result
-    assert "40 treated and 40 control accounts are known; about 118 in each arm" in result
+    assert "40 treated and 40 control outcomes known; about 118 in each arm" in result
 
 
 def test_what_is_not_known_yet_counts_for_nobody(tmp_path: Path) -> None:

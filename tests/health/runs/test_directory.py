@@ -61,7 +61,7 @@ def test_a_failure_leaves_the_last_run_whole(tmp_path: Path) -> None:
         (folder / "run.json").write_text("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(HealthError, match="no room") as raised:
+    with pytest.raises(HealthError, match="the disk is full") as raised:
         publish(tmp_path, DAY, fail, replace=True)
     assert raised.value.exit_code == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["as_of=2026-01-04", "latest"]
@@ -70,7 +70,7 @@ def test_a_failure_leaves_the_last_run_whole(tmp_path: Path) -> None:
 
 def test_a_date_is_scored_twice_only_when_asked(tmp_path: Path) -> None:
     publish(tmp_path, DAY, _write("1"), replace=False)
-    with pytest.raises(HealthError, match="scored before"):
+    with pytest.raises(HealthError, match="already been scored"):
         publish(tmp_path, DAY, _write("2"), replace=False)
     publish(tmp_path, DAY, _write("2"), replace=True)
     assert (tmp_path / "as_of=2026-01-04" / "run.json").read_text() == "2"
@@ -110,14 +110,14 @@ def _half_replaced(runs_dir: Path, *, swapped: bool) -> Path:
 
 def test_a_replacement_stopped_before_the_swap_is_undone(tmp_path: Path) -> None:
     target = _half_replaced(tmp_path, swapped=False)
-    assert "removed a replacement" in clean_up(tmp_path)[0]
+    assert "removed an interrupted replacement" in clean_up(tmp_path)[0]
     assert (target / "run.json").read_text() == "old"
     assert not (tmp_path / REPLACED).exists()
 
 
 def test_a_replacement_stopped_after_the_swap_is_finished(tmp_path: Path) -> None:
     target = _half_replaced(tmp_path, swapped=True)
-    assert "kept the run" in clean_up(tmp_path)[0]
+    assert "moved the replaced run" in clean_up(tmp_path)[0]
     assert [p.name for p in target.iterdir()] == ["run.json"]
     assert (target / "run.json").read_text() == "new"
     kept = tmp_path / REPLACED / "as_of=2026-01-04.1"
@@ -128,7 +128,7 @@ def test_a_replacement_stopped_after_the_swap_is_finished(tmp_path: Path) -> Non
 def test_where_names_cannot_be_swapped_a_stopped_replacement_is_finished(tmp_path: Path) -> None:
     target = _half_replaced(tmp_path, swapped=False)
     keep_replaced(tmp_path, target, target.name)
-    assert "finished" in clean_up(tmp_path)[0]
+    assert "completed" in clean_up(tmp_path)[0]
     assert (target / "run.json").read_text() == "new"
 
 

@@ -17,7 +17,7 @@ from health.runs.lock import LOCK, only_run
 _HOLD = """
 import sys, time
 from pathlib import Path
-from health.weekly.lock import only_run
+from health.runs.lock import only_run
 with only_run(Path(sys.argv[1]), wait=False):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -40,7 +40,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def test_a_second_run_leaves_and_a_killed_one_holds_nothing(tmp_path: Path) -> None:
     process = _holder(tmp_path, 60)
-    result = f"another run is at work \\(process {process.pid}\\)"
+    result = f"another run is in progress \\(process {process.pid}\\)"
     with pytest.raises(HealthError, match=result), only_run(tmp_path, wait=False):
         pass
     os.kill(process.pid, signal.SIGKILL)
@@ -63,5 +63,5 @@ def test_a_second_run_waits_where_told(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     where = tmp_path / "runs"
-    with pytest.raises(HealthError, match="cannot be written to"), only_run(where, wait=False):
+    with pytest.raises(HealthError, match="is not writable"), only_run(where, wait=False):
         pass

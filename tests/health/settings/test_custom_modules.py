@@ -110,7 +110,7 @@ def _family(build: object) -> OwnFamily:
         (lambda _t, _d, a: a[[]], "must return a frame with columns own_x"),
         (lambda _t, _d, _a: 1 / 0, "ZeroDivisionError"),
         (lambda _t, _d, a: a[[]].assign(own_x="text"), "own_x: not numbers"),
-        (lambda _t, _d, a: a[[]].assign(own_x=1.0).reset_index(), "a row an account_id"),
+        (lambda _t, _d, a: a[[]].assign(own_x=1.0).reset_index(), "one row per account_id"),
     ],
 )
 def test_what_build_returns_is_checked(build: object, message: str) -> None:
@@ -131,7 +131,7 @@ def test_an_account_that_is_not_returned_was_not_measured() -> None:
 
 def test_a_name_of_the_catalogue_is_taken() -> None:
     feature = CATALOGUE["mrr"]
-    with pytest.raises(HealthError, match="mrr already"):
+    with pytest.raises(HealthError, match="already called mrr"):
         catalogue_with([OwnFamily("mine", (feature,), lambda _t, _d, a: a)])
 
 

@@ -184,7 +184,7 @@ def test_a_disk_that_takes_no_more(company: Path, small_disk: Path) -> None:
 
 def _assert_no_room(done: Finished, runs: Path) -> None:
     assert done.code == 2, done.err
-    assert "no room" in done.err
+    assert "the disk is full" in done.err
     assert "remedy" in done.err
     assert "Traceback" not in done.err
     names = sorted(p.name for p in runs.iterdir())
