@@ -17,6 +17,7 @@ from features.errors import Finding, HealthError
 from features.reading import copies, files
 from features.reading.clean_columns import clean_types
 from features.reading.csv_faults import CsvFault, csv_fault
+from features.reading.number_formats import NumberFormats, number_formats, with_plain_numbers
 from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
 from features.rollups.kept_files import UsageFiles, usage_files
@@ -158,13 +159,18 @@ def _read(
 ) -> tuple[checks.OpenTable, list[Finding], UsageFiles | None]:
     types = {column.name: present[name] for column, name in mapped.items()}
     names = {column.name: name for column, name in mapped.items()}
+    raw = _renamed(connection, table, relation, mapped)
+    written = number_formats(connection, table, relation.label, raw, types)
+    if written.formats:
+        plain = with_plain_numbers(relation.sql, written.formats, names)
+        relation = replace(relation, sql=plain, parquet=())
+        raw = _renamed(connection, table, relation, mapped)
     if not relation.is_lazy:
         if relation.is_columnar:
-            raw = _renamed(connection, table, relation, mapped)
             kinds = {column: types[column.name] for column in mapped}
             types = clean_types(connection, raw, kinds, texts=False)
-        opened = _as_cast(connection, table, relation, mapped, types, rules)
-        found = checks.check_values(connection, opened)
+        opened = _as_cast(connection, table, relation, mapped, types, rules, raw=raw)
+        found = _with_formats(written, checks.check_values(connection, opened))
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
         return opened, found, None
@@ -186,7 +192,13 @@ def _read(
     new = _as_cast(connection, table, fresh, mapped, types, rules, "fresh")
     opened = _as_cast(connection, table, relation, mapped, types, rules)
     found = checks.check_values(connection, replace(new, whole=opened.view))
-    return replace(opened, fresh=new.view), found, files
+    return replace(opened, fresh=new.view), _with_formats(written, found), files
+
+
+def _with_formats(written: NumberFormats, found: list[Finding]) -> list[Finding]:
+    """Return all findings; what is refused for its format need not be reported twice."""
+    is_twice = {("wrong_type", column) for column in written.undecided}
+    return [*written.findings, *(f for f in found if (f.code, f.column) not in is_twice)]
 
 
 def _renamed(
@@ -217,9 +229,11 @@ def _as_cast(
     types: Mapping[str, str],
     rules: _RowRules,
     prefix: str = "raw",
+    *,
+    raw: str = "",
 ) -> checks.OpenTable:
-    """Make the rows as they came and the cast ones."""
-    raw = _renamed(connection, table, relation, mapped, prefix)
+    """Make the cast rows, and the rows as they came where `raw` does not name them already."""
+    raw = raw or _renamed(connection, table, relation, mapped, prefix)
     view = internal_name(f"{prefix} input {table.name}")
     casts = ", ".join(
         f"{rules.currencies.cast_sql(table, c, types)} AS {quoted(c.name)}" for c in mapped

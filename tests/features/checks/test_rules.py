@@ -72,7 +72,7 @@ def test_what_is_no_date(tmp_path: Path, value: str) -> None:
     assert [(f.code, f.example) for f in findings] == [("unparsable_date", value)]
 
 
-@pytest.mark.parametrize("value", ["1.000,50", "nan", "$5", "zwei"])
+@pytest.mark.parametrize("value", ["1.000.50", "nan", "$5", "zwei"])
 def test_what_is_no_number(tmp_path: Path, value: str) -> None:
     text = FILES["usage"].replace("2025-05-01,1", f'2025-05-01,"{value}"')
     findings = broken(tmp_path, usage=text)
