@@ -179,7 +179,7 @@ def before_signup(connection: Connection, table: OpenTable, early: pa.Table) -> 
     what = f"lies before the account was created, for {len(early):,} accounts"
     fix = "check accounts.created_at; the rows count as they are dated"
     if table.schema.name == "subscriptions":
-        what += ", which is left out before that day"
+        what += ", which exist from the start of their first paid contract"
     rows, example = pc.sum(early["n"]).as_py(), pc.min(early["key"]).as_py()
     counted = (rows, _rows(connection, table), example)
     yield finding(code, table, column, what, counted, fix, level="warning")

@@ -42,25 +42,22 @@ class Contracts:
         self._owned_account[self._owned] = rows.account
 
     def as_of(self, known: KnownContracts) -> ByAccount:
-        """Return the features of every account as of a date, and when it first paid.
+        """Return the features of every account as of a date.
 
         Returns
         -------
         mapping of str to array
-            By feature; ``paid_from`` in microseconds from 1970. NaN where an account has no paid
-            row that was known.
+            By feature; NaN where an account has no paid row that was known.
         """
         paid = known.rows[self._contracts.is_paid[known.rows]]
-        first = earliest(self._rows.account[paid], self._count, self._rows["started_at"][paid])
-        ever = first != NEVER
+        ever = summed(self._rows.account[paid], self._count) > 0
         runs = self._running(known)
         out = self._levels(known) | self._terms(runs, known.as_of)
         owned = summed(self._product[runs], len(self._product_account)) > 0
         products = summed(self._product_account[owned], self._count)
         out["products_held"] = np.where(products > 0, products, np.nan)
         out["price_vs_peers"] = self._against_peers(runs)
-        out = {name: np.where(ever, values, np.nan) for name, values in out.items()}
-        return out | {"paid_from": np.where(ever, first.astype(float), np.nan)}
+        return {name: np.where(ever, values, np.nan) for name, values in out.items()}
 
     def _running(self, known: KnownContracts, days: int = 0) -> Rows:
         """Return the paid rows that ran so many days before a date, as known on the date."""

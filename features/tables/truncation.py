@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import Frame
 from features.tables.schema import TABLES
 
+_FIRST = "_first_paid_at"
 #: Times that are written after their row, and the values that come with them.
 _FILLED_IN: dict[str, dict[str, tuple[str, ...]]] = {
     "subscriptions": {"ended_at": (), "notice_at": ()},
@@ -42,10 +44,16 @@ def as_known(tables: Tables, as_of: datetime) -> Tables:
     tables : Tables
         The input tables.
     as_of : datetime
-        A row counts from the later of its time and ``known_at``. A survey is there once it was
-        sent, or answered where that is not told.
+        A row counts from the later of its time and ``known_at``. A survey counts once it was
+        sent, or answered where that is not recorded. An account exists from the earlier of
+        ``created_at`` and its first paid contract (without subscriptions, its first order);
+        where its ``created_at`` is still to come, that start replaces it.
     """
-    frames = {name: _as_it_stood(tables, name, as_of) for name in tables.frames}
+    frames = {
+        name: _as_it_stood(tables, name, as_of) for name in tables.frames if name != "accounts"
+    }
+    if "accounts" in tables.frames:
+        frames["accounts"] = _existing_accounts(tables, frames, as_of)
     return replace(tables, frames=frames, observed_until=min(as_of, tables.observed_until))
 
 
@@ -61,6 +69,22 @@ def _as_it_stood(tables: Tables, table: str, as_of: datetime) -> Frame:
         blanked = [nw.when(kept).then(nw.col(column)).alias(column) for column in present]
         frame = frame.with_columns(*blanked, nw.when(known).then(nw.col(time)).alias(time))
     return frame
+
+
+def _existing_accounts(tables: Tables, frames: Mapping[str, Frame], as_of: datetime) -> Frame:
+    paid = tables.has("subscriptions")
+    table, column = ("subscriptions", "started_at") if paid else ("orders", "ordered_at")
+    rows = tables["accounts"]
+    if table not in frames:
+        return rows.filter(_was_present(tables, "accounts", as_of))
+    known = frames[table].filter(nw.col("mrr") > 0) if paid else frames[table]
+    first = known.group_by("account_id").agg(nw.col(column).min().alias(_FIRST))
+    columns = rows.collect_schema().names()
+    rows = rows.join(first, on="account_id", how="left")
+    to_come = nw.col("created_at") >= as_of
+    begins = nw.when(to_come).then(nw.col(_FIRST)).otherwise(nw.col("created_at"))
+    rows = rows.with_columns(created_at=begins).filter(_was_present(tables, "accounts", as_of))
+    return rows.select(columns)
 
 
 def _was_present(tables: Tables, table: str, as_of: datetime) -> nw.Expr:

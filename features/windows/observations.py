@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from features.tables.opened import Tables
 from features.tables.point_in_time import Frame
 from features.windows.contracts import GRACE_DAYS, load_contracts
-from features.windows.day_rows import Codes
+from features.windows.day_rows import Codes, earliest
 from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import (
     NEVER,
@@ -27,8 +28,9 @@ from features.windows.table_columns import (
     seen_from,
 )
 
-#: Marks the accounts that pay on a date.
-PaysOn = Callable[[pd.Timestamp], Mask]
+#: Marks the accounts that pay on a date, and gives the start of each one's first paid contract or
+#: first order, as known before the date (`NEVER` where there is none).
+PaysOn = Callable[[pd.Timestamp], tuple[Mask, Times]]
 #: Where the grid of training dates begins.
 _FIRST_MONDAY = datetime(1900, 1, 1)
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
@@ -42,6 +44,10 @@ def build_observations(
     grace_days: int = GRACE_DAYS,
 ) -> pd.DataFrame:
     """Return the accounts that pay on each date, from what was known before it.
+
+    An account exists from the earlier of its ``created_at`` and the start of its first paid
+    contract (without subscriptions, its first order): a ``created_at`` that a migration wrote
+    hides no account that paid before.
 
     Parameters
     ----------
@@ -58,28 +64,39 @@ def build_observations(
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
-        account_id, as_of, created_at and the attributes of the accounts table; a row per account
-        that pays on the date; ordered by as_of and account_id, with a plain index from 0.
+        account_id, as_of, created_at (from when the account exists, as known before the date)
+        and the attributes of the accounts table; a row per account that pays on the date; ordered
+        by as_of and account_id, with a plain index from 0.
     """
     accounts = _accounts(tables)
     days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})
     # Names are compared by their place in one dictionary.
     names = accounts["account_id"].dictionary_encode().combine_chunks()
     number = names.indices.to_numpy()
-    created = seen_from(_times(accounts), "created_at")
+    times = _times(accounts)
+    created, known_from = times["created_at"], times.get("known_at", np.full(len(number), NEVER))
+    was_known_from = np.where(known_from == NEVER, np.iinfo(np.int64).min, known_from)
     pays_on = (
         _paying(tables, names.dictionary, grace_days)
         if tables.has("subscriptions")
         else _ordering(tables, names.dictionary, active_order_days)
     )
-    paying = [np.flatnonzero(pays_on(day)[number] & (created < moment(day))) for day in days]
+    paying: list[npt.NDArray[np.intp]] = []
+    exists_from: list[Times] = []
+    for day in days:
+        pays, first = pays_on(day)
+        found = np.flatnonzero(pays[number] & (was_known_from < moment(day)))
+        paying.append(found)
+        exists_from.append(np.minimum(created[found], first[number[found]]))
     rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
+    since = np.concatenate([np.empty(0, dtype=np.int64), *exists_from])
     # One copy of the accounts' columns for all dates.
     present = [name for name in accounts.column_names if name != "known_at"]
     observations: pd.DataFrame = accounts.select(present).to_pandas(split_blocks=True).take(rows)
     observations.index = pd.RangeIndex(len(observations))
     as_of = np.repeat(np.array(days, dtype="datetime64[us]"), [len(found) for found in paying])
     observations.insert(1, "as_of", as_of)
+    observations["created_at"] = since.astype("datetime64[us]")
     return observations
 
 
@@ -92,34 +109,43 @@ def _accounts(tables: Tables) -> pa.Table:
 
 
 def _paying(tables: Tables, names: pa.StringArray, grace_days: int) -> PaysOn:
-    """Return which of the named accounts have a paid contract on a date."""
+    """Return which of the named accounts have a paid contract on a date, and since when."""
     contracts = load_contracts(tables, grace_days=grace_days)
     account = placed(contracts.rows.account, contracts.rows.texts["account_id"], names)
 
-    def pays_on(day: pd.Timestamp) -> Mask:
-        rows = contracts.as_of(day).running()
-        return _marked(account[rows[contracts.is_paid[rows]]], len(names))
+    def pays_on(day: pd.Timestamp) -> tuple[Mask, Times]:
+        known = contracts.as_of(day)
+        running, paid = (rows[contracts.is_paid[rows]] for rows in (known.running(), known.rows))
+        pays = _marked(account[running], len(names))
+        return pays, _first(account[paid], contracts.rows["started_at"][paid], len(names))
 
     return pays_on
 
 
 def _ordering(tables: Tables, names: pa.StringArray, active_order_days: int) -> PaysOn:
-    """Return which of the named accounts ordered within so many days before a date."""
+    """Return which of the named accounts ordered in the days before a date, and since when."""
     known = ("known_at",) if tables.has("orders", "known_at") else ()
     day = nw.col("ordered_at").dt.truncate("1d").alias("ordered_at")
     whole, returning = returning_rows(tables, tables["orders"])
     days = _collected(whole.select("account_id", day, *known).unique())
     account, times = places_of(days["account_id"], names), _times(days)
     ordered, known_from = times["ordered_at"], seen_from(times, "ordered_at")
+    # Of each account the first order, and the first of those that were known at a later time.
+    first = tables["orders"].group_by("account_id", *known).agg(nw.col("ordered_at").min())
+    starts = _collected(first)
+    starter, begins = places_of(starts["account_id"], names), _times(starts)
+    began, began_known = begins["ordered_at"], seen_from(begins, "ordered_at")
 
-    def pays_on(day: pd.Timestamp) -> Mask:
+    def pays_on(day: pd.Timestamp) -> tuple[Mask, Times]:
         as_of = moment(day)
         active = (known_from < as_of) & (ordered >= days_before(as_of, active_order_days))
         kept = kept_orders(returning, day)
         since = day - timedelta(days=active_order_days)
         bought = (kept["amount"] >= 0) & (kept["ordered_at"].dt.floor("D") >= since)
         own = places_of(pa.array(kept.loc[bought, "account_id"], pa.string()), names)
-        return _marked(np.concatenate([account[active], own]), len(names))
+        seen = began_known < as_of
+        pays = _marked(np.concatenate([account[active], own]), len(names))
+        return pays, _first(starter[seen], began[seen], len(names))
 
     return pays_on
 
@@ -129,6 +155,11 @@ def _marked(places: Codes, count: int) -> Mask:
     marked = np.zeros(count + 1, dtype=bool)
     marked[places] = True
     return marked[:-1]
+
+
+def _first(places: Codes, times: Times, count: int) -> Times:
+    """Return the first time of each place; an account that accounts does not know is at −1."""
+    return earliest(np.where(places < 0, count, places), count + 1, times)[:-1]
 
 
 def _collected(frame: Frame) -> pa.Table:

@@ -148,7 +148,10 @@ def train(
     ] = True,
     now: Now = None,
 ) -> None:
-    """Train on past dates, evaluate on later ones, and leave a model version."""
+    """Train on past dates, evaluate on later ones, and leave a model version.
+
+    Exit 3 where a stop (a leak, worse than the champion) blocks the promotion of the version.
+    """
     from health.cli.training_console import training
     from health.settings.config import load_config
     from health.training.train import train_version
@@ -160,6 +163,8 @@ def train(
         loaded, until=until, promoted=promote, at=at, by=by, say=lambda t: show.say(console, t)
     )
     training(console, trained, loaded)
+    if trained.is_blocked:
+        raise typer.Exit(3)
 
 
 @app.command()

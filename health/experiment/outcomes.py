@@ -58,6 +58,8 @@ def with_outcomes(
     rows = rows[rows["mrr"] > 0].reset_index(drop=True)
     created = collect(known["accounts"].select("account_id", "created_at"))
     born = rows["account_id"].map(created.set_index("account_id")["created_at"])
+    first = rows["account_id"].map(subscriptions.groupby("account_id")["started_at"].min())
+    born = born.where(born < first, first)
     rows["tenure_days"] = (rows["as_of"] - born).dt.total_seconds() / 86_400
     horizon = pd.Timedelta(days=horizon_days)
     labels = build_labels(

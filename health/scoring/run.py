@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.definitions.stages import lifecycle_stage
 from features.tables.opened import Tables
+from features.tables.truncation import as_known
 from health.business.kinds import ORDERS, lives_by, with_money
 from health.business.revenue import paid_so_far
 from health.expansion.gaps import expansion_gaps
@@ -240,8 +241,8 @@ def _supports(models: Mapping[str, Any]) -> dict[str, bool]:
 def _skipped(
     scores: pd.DataFrame, tables: Tables, day: pd.Timestamp, config: Config
 ) -> dict[str, int]:
-    created = tables["accounts"].filter(nw.col("created_at") < day.to_pydatetime())
-    known = int(created.select(nw.len()).collect("pandas").item())
+    existing = as_known(tables, day.to_pydatetime())["accounts"]
+    known = int(existing.select(nw.len()).collect("pandas").item())
     unscored = int(scores["health_score"].isna().sum())
     idle = "not paying on the date"
     if lives_by(tables).key == ORDERS:

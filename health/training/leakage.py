@@ -17,6 +17,8 @@ from features.tables.opened import Tables
 from features.tables.truncation import as_known
 from models.churn.few_events import FEWEST_EVENTS
 
+#: Features of the end of a term, which systems overwrite at a renewal.
+_DATED_BY_RENEWAL = ("days_to_renewal", "days_to_term_end")
 #: Training dates whose features are made a second time, from what was known then alone.
 _DATES_CHECKED = 2
 _RELATIVE = 1e-6
@@ -57,12 +59,22 @@ def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float
         Leak(
             suspect.feature,
             f"alone reaches an AUC of {suspect.auc:.3f} on {target.replace('_', '-')} "
-            f"(the gate is {least:.2f})",
+            f"(the gate is {least:.2f}){_why_strong(suspect.feature)}",
         )
         for target in targets
         if models[target] is not None and models[target].event_accounts_ >= FEWEST_EVENTS
         for suspect in models[target].leakage_
     ]
+
+
+def _why_strong(feature: str) -> str:
+    """Return the usual reason why a feature knows the answer."""
+    if feature not in _DATED_BY_RENEWAL:
+        return ": its source is probably written once the outcome is known"
+    return (
+        ": the end date is probably overwritten at each renewal, so that only accounts that left "
+        "keep their old one; map renews_at as it was on each date, or a row for each term"
+    )
 
 
 def known_late(

@@ -155,11 +155,12 @@ def _require_rows(
     raise HealthError(
         f"there is nothing to learn from: on none of the {len(dates)} training dates "
         f"({dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}) does an account pay that had given no "
-        f"notice. An account counts only after accounts.created_at, and {len(created):,} accounts "
-        f"were created from {created.min():%Y-%m-%d} on",
+        f"notice. {len(created):,} accounts were created from {created.min():%Y-%m-%d} on (an "
+        "account exists from the earlier of accounts.created_at and its first paid contract, and "
+        "is known from known_at on)",
         where=str(config.file),
-        fix="map created_at to the day on which the customer signed up, not to that of a "
-        "migration (e.g. the first started_at), or wait for more history",
+        fix="check started_at and mrr of subscriptions, and known_at where it is mapped (leave it "
+        "out where it is the day of a migration), or wait for more history",
     )
 
 

@@ -44,12 +44,15 @@ class Trained:
         Whether it scores.
     held_back : str
         Why it does not though nothing speaks against it and nobody asked for that.
+    is_blocked : bool
+        Whether it was to be promoted, and what speaks against it blocked that.
     """
 
     version: registry.Version
     decision: Decision
     promoted: bool
     held_back: str = ""
+    is_blocked: bool = False
 
 
 def train_version(
@@ -110,10 +113,11 @@ def train_version(
     say("Comparing it with the champion")
     decision = weigh(config, version.name, made.training)
     held_back = _knows_less(config, version, decision) if promoted else ""
+    is_blocked = promoted and not decision.passes and decision.champion != version.name
     promoted = promoted and decision.passes and not held_back
     if promoted and decision.champion != version.name:
         promote_version(config, decision, at=at, by=by, reason="trained")
-    return Trained(version, decision, promoted, held_back)
+    return Trained(version, decision, promoted, held_back, is_blocked)
 
 
 def _knows_less(config: Config, version: registry.Version, decision: Decision) -> str:

@@ -29,10 +29,24 @@ LATE: dict[str, dict[str, tuple[str, ...]]] = {
 
 def truncated(rows: Rows, day: datetime) -> Rows:
     """Return the tables as they stood at a date: later rows gone, later values blank."""
-    return {
+    cut = {
         table: [_as_it_stood(table, row, day) for row in listed if _was_present(table, row, day)]
         for table, listed in rows.items()
+        if table != "accounts"
     }
+    accounts = [_account_as_it_stood(row, cut, day) for row in rows["accounts"]]
+    return {"accounts": [row for row in accounts if _was_present("accounts", row, day)]} | cut
+
+
+def _account_as_it_stood(row: Row, cut: Rows, day: datetime) -> Row:
+    """Replace a date of creation that is still to come by the start of paying, if it is known."""
+    if "subscriptions" in cut:
+        paid = [(r["account_id"], r["started_at"]) for r in cut["subscriptions"] if r["mrr"] > 0]
+    else:
+        paid = [(r["account_id"], r["ordered_at"]) for r in cut["orders"]]
+    starts = [at for account, at in paid if account == row["account_id"]]
+    is_ahead = row["created_at"] >= day and bool(starts)
+    return {**row, "created_at": min(starts)} if is_ahead else row
 
 
 def _was_present(table: str, row: Row, day: datetime) -> bool:

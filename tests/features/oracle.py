@@ -35,9 +35,13 @@ class Then:
         self.orders = self._dated("orders", "ordered_at")
         self.contracts = oracle_contracts.Contracts(self._dated("subscriptions", "started_at"), day)
         self.paid = [r for r in self.contracts.rows if r["mrr"] > 0]
-        self.created = {
-            r["account_id"]: r["created_at"] for r in self._dated("accounts", "created_at")
-        }
+        starts = [(r["account_id"], r["started_at"]) for r in self.paid]
+        if "subscriptions" not in rows:
+            starts = [(r["account_id"], r["ordered_at"]) for r in self.orders]
+        self.created = {r["account_id"]: r["created_at"] for r in self.rows["accounts"]}
+        for account, at in starts:
+            if account in self.created:
+                self.created[account] = min(self.created[account], at)
         self.segments = {r["account_id"]: r.get("segment") for r in rows["accounts"]}
         self.all_running = [r for r in self.contracts.rows if self._runs(r)]
         self.running = [r for r in self.all_running if r["mrr"] > 0]

@@ -108,8 +108,7 @@ def billing_changes(then: Then, account: str) -> Value:
 
 @oracle("tenure_days")
 def tenure(then: Then, account: str) -> Value:
-    starts = [r["started_at"] for r in then.of("paid", account)]
-    return math.floor(then.days_since(min([then.created[account], *starts])))
+    return math.floor(then.days_since(then.created[account]))
 
 
 @oracle("mrr")

@@ -21,6 +21,9 @@ def random_company(seed: int) -> Rows:
         {"account_id": a, "created_at": ago(age), "segment": chance.choice(("x", "y", None))}
         for a, age in zip(ACCOUNTS, ages, strict=True)
     ]
+    # A migration wrote when these were created: before the date, on it and after it.
+    for account, migrated in zip(accounts[3:6], (20, 0, -9), strict=True):
+        account["created_at"] = ago(migrated)
     pays: list[Row] = [
         {"account_id": a, "product": "core", "started_at": ago(age), "mrr": 80.0, "seats": 4.0}
         for a, age in zip(ACCOUNTS, ages, strict=True)

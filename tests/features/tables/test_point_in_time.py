@@ -73,6 +73,12 @@ def _values(*stories: Story, **options: Any) -> pd.DataFrame:
     return features(_company(*stories), **options).reset_index(drop=True)
 
 
+def _start(rows: Rows, number: int, age: float) -> None:
+    """Let an account exist, and pay, from so many days ago."""
+    rows["accounts"][number]["created_at"] = ago(age)
+    rows["subscriptions"][number] = {**rows["subscriptions"][number], "started_at": ago(age)}
+
+
 def _use_at(time: datetime, **rest: Any) -> Row:
     return {"event": "view", "occurred_at": time, "user_id": "u", **rest}
 
@@ -155,8 +161,8 @@ def test_too_young_for_a_baseline_has_no_trend() -> None:
     assert len(trends) == 4
     story: Story = {"usage": [_use_at(ago(day)) for day in range(0, 127, 3)]}
     rows = _company(story, story, story)
-    rows["accounts"][1]["created_at"] = ago(126)
-    rows["accounts"][2]["created_at"] = ago(125)
+    _start(rows, 1, 126)
+    _start(rows, 2, 125)
     built = features(rows, family="usage")[trends]
     assert list(built.notna().all(axis=1)) == [True, True, False]
     assert built.iloc[2].isna().all()
@@ -194,7 +200,7 @@ def test_of_several_dates_each_has_its_own_reach() -> None:
 
 def test_without_an_old_account_there_is_no_fleet() -> None:
     rows = _company(_steady_since(126))
-    rows["accounts"][0]["created_at"] = ago(50)
+    _start(rows, 0, 50)
     assert features(rows, family="usage")["usage_events_vs_fleet_trend"].isna().all()
 
 
@@ -263,8 +269,8 @@ def test_a_solution_is_seen_once_found() -> None:
 def test_silent_is_told_of_accounts_that_were_there_for_the_whole_window() -> None:
     opened = {"tickets": [_ticket_at(ago(5))]}
     rows = _company({}, {}, opened, opened)
-    for row, age in zip(rows["accounts"], (90, 89, 90, 89), strict=True):
-        row["created_at"] = ago(age)
+    for number, age in enumerate((90, 89, 90, 89)):
+        _start(rows, number, age)
     tables = open_tables(rows)
     observations = build_observations(tables, [DAY]).assign(usage_active_days_28d=3.0)
     silent = one_family(tickets, tables, observations)["tickets_silent_90d"]

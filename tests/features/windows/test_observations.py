@@ -50,17 +50,49 @@ def test_what_reached_us_later_was_not_known(known: datetime, pays: bool) -> Non
 def test_an_account_that_is_not_known_yet_is_left_out() -> None:
     rows = {
         "accounts": [
-            {"account_id": "a", "created_at": DAY},
             {"account_id": "b", "created_at": ago(9), "known_at": DAY},
             {"account_id": "c", "created_at": ago(9), "name": "C"},
         ],
         "subscriptions": [
-            {"account_id": a, "product": "core", "started_at": ago(9), "mrr": 1.0} for a in "abc"
+            {"account_id": a, "product": "core", "started_at": ago(9), "mrr": 1.0} for a in "bc"
         ],
     }
     accounts = build_observations(open_tables(rows), [DAY]).set_index("account_id")
     assert list(accounts.index) == ["c"]
     assert accounts.loc["c", "name"] == "C"
+
+
+@pytest.mark.parametrize("migrated", [3, 0, -30])
+def test_an_account_exists_from_its_first_paid_contract_at_the_latest(migrated: int) -> None:
+    own = {"account_id": "a", "product": "core"}
+    rows: dict[str, list[Row]] = {
+        "accounts": [{"account_id": "a", "created_at": ago(migrated)}],
+        "subscriptions": [
+            {**own, "started_at": ago(400), "ended_at": ago(200), "mrr": 0.0},
+            {**own, "started_at": ago(100), "mrr": 5.0},
+            # Known after the first of the dates alone.
+            {**own, "product": "x", "started_at": ago(300), "mrr": 5.0, "known_at": ago(2)},
+        ],
+    }
+    found = build_observations(open_tables(rows), [ago(101), ago(50), DAY])
+    assert list(found["as_of"]) == [ago(50), DAY]
+    assert list(found["created_at"]) == [ago(100), ago(300)]
+
+
+def test_without_subscriptions_an_account_exists_from_its_first_order() -> None:
+    rows: dict[str, list[Row]] = {
+        "accounts": [{"account_id": "a", "created_at": ago(-30)}],
+        "orders": [
+            {"account_id": "a", "ordered_at": ago(100), "amount": 5.0},
+            {"account_id": "a", "ordered_at": ago(300), "amount": 5.0, "known_at": ago(2)},
+            # Of an account that accounts does not have.
+            {"account_id": "b", "ordered_at": ago(500), "amount": 5.0},
+        ],
+    }
+    tables = open_tables({name: rows.get(name, []) for name in rows})
+    found = build_observations(tables, [ago(101), ago(50), DAY])
+    assert list(found["as_of"]) == [ago(50), DAY]
+    assert list(found["created_at"]) == [ago(100), ago(300)]
 
 
 def _records(start: datetime, until: datetime, *, used: bool = True) -> Tables:

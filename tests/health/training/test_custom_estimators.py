@@ -69,7 +69,7 @@ def extended(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "own_extension.py").write_text(MODULE)
     (folder / "health.toml").write_text(demo.config.read_text() + SECTION)
     done = run_health("train", folder / "health.toml", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.code == 3, done.err
     (folder / "printed.txt").write_text(done.out)
     return folder
 
@@ -82,7 +82,12 @@ def test_a_feature_that_looks_ahead_stops_promotion_by_name(extended: Path) -> N
     printed = (extended / "printed.txt").read_text()
     assert "stop own_days_left: known only after the date" in printed
     assert "own_weekend_use_28d" not in printed
-    assert "does not score yet" in printed
+    assert "It is not used for scoring" in printed
+    scored = call_health("score", extended / "health.toml")
+    assert scored.code == 2
+    assert "was not promoted" in scored.err
+    assert "own_days_left: known only after the date" in scored.err
+    assert "promote one" not in scored.err
     assert not (extended / "models" / "champion.json").exists()
     refused = call_health("models", extended / "health.toml", "promote", _version(extended).name)
     assert refused.code == 3
