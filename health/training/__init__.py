@@ -1,6 +1,7 @@
-"""Training: models fitted on past dates, and the versions they are kept in.
+"""Training: models fitted on past dates, and the versions that store them.
 
-What a notebook needs, pandas in and out; importing it loads nothing until a name is used.
+The functions for notebooks, pandas in and out. Importing the package loads nothing until a name is
+used.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from health.training.rows import TrainingSet, build_training_set, target_rows
     from health.training.train import train_version
 
-#: Where each name lives: what a command does not use, it does not wait for.
+#: Module of each name, imported on first use, so that commands start fast.
 _HOMES = {
     "Candidate": "cohort",
     "TrainingSet": "rows",

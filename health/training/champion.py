@@ -1,4 +1,4 @@
-"""The champion, opened for scoring: whole, of these libraries, and of these features."""
+"""The champion, opened for scoring after checks of its files, libraries and features."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from health.training.custom_estimators import custom_modules, load_custom_module
 
 
 def load_champion(config: Config) -> registry.Version:
-    """Open the version that scores.
+    """Open the champion, the version used for scoring.
 
     Raises
     ------
     HealthError
-        No version was promoted yet, or `open_version` refuses it.
+        No version was promoted yet, or `open_version` rejects it.
     """
     name = registry.champion(config.models_dir)
     if name is not None:
@@ -34,7 +34,7 @@ def load_champion(config: Config) -> registry.Version:
                 f"the newest model version, {newest.name}, was not promoted\n"
                 + "\n".join(f"  {stop}" for stop in stops),
                 where=str(config.models_dir),
-                fix=f"correct what is named and train again; or, where it is right, {promote} "
+                fix=f"correct the causes and train again; or, if the version is right, {promote} "
                 '--force --reason "…"`',
             )
         raise HealthError(
@@ -50,13 +50,13 @@ def load_champion(config: Config) -> registry.Version:
 
 
 def open_version(config: Config, name: str) -> registry.Version:
-    """Open a version's artefacts once nothing speaks against it.
+    """Open a version's artefacts if all checks pass.
 
     Raises
     ------
     HealthError
-        As `registry.load_version`; or the version was trained on a feature that is not there
-        any more or means something else by now, or with an own module that has changed.
+        As `registry.load_version`; or the version was trained on a feature that no longer exists
+        or is defined differently now, or with a custom module that has changed.
     """
     manifest = registry.require_version(config.models_dir, name).manifest
     where = str(config.models_dir / name / registry.MANIFEST)
@@ -64,7 +64,7 @@ def open_version(config: Config, name: str) -> registry.Version:
     now = definition_hashes(catalogue_of(config), config.feature_settings)
     _check_features(manifest, now, where, again)
     _check_custom_modules(manifest, config, where, again)
-    # A stored estimator of one's own is found by the name of its module.
+    # A stored custom estimator is found by the name of its module.
     load_custom_modules(config)
     return registry.load_version(config.models_dir, name)
 
@@ -76,13 +76,13 @@ def _check_custom_modules(
     for name, code in manifest.get("own_modules", {}).items():
         if name not in now:
             raise HealthError(
-                f"trained with the own module {name!r}, which the configuration does not name",
+                f"trained with the custom module {name!r}, which is not in the configuration",
                 where=where,
-                fix=f"name it in the section own of {config.file}, or {fix}",
+                fix=f"add it to the section own of {config.file}, or {fix}",
             )
         if now[name] != code:
             raise HealthError(
-                f"the own module {name}.py does something else than when the version was trained",
+                f"the custom module {name}.py has changed since the version was trained",
                 where=where,
                 fix=fix,
             )
@@ -102,7 +102,7 @@ def _check_features(
     changed = sorted(name for name, definition in trained.items() if now[name] != definition)
     if changed:
         raise HealthError(
-            "features have another meaning than when the version was trained: "
+            "the definitions of features have changed since the version was trained: "
             + ", ".join(changed),
             where=where,
             fix=fix,

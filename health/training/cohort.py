@@ -1,13 +1,13 @@
-"""The rows two versions are compared on, each with predictions made without knowing the row.
+"""The rows that two versions are compared on, with out-of-sample predictions of both.
 
-The cohort is what the later trained version held out, so it was fixed when that was trained.
-There the later version is judged by its held-out predictions. For the earlier one there are three
-ways, and the best that the data allow is taken:
+The cohort is the held-out rows of the version trained later, so it was fixed when that was trained.
+The later version is evaluated by its held-out predictions. For the earlier one there are three
+ways, and the best that the data allow is used:
 
-1. it is asked as it stands, on dates later than everything it knew;
-2. its own held-out predictions, where its models had learnt from the same dates;
-3. its way of modelling (estimator, parameters, features) is fitted again on exactly the dates
-   that the later version's model of the row had learnt from.
+1. it predicts unchanged, on dates later than all its training data;
+2. its own held-out predictions, if its models had learnt from the same dates;
+3. its model (estimator, parameters, features) is refitted on exactly the dates that the later
+   version's model of the row had learnt from.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _OUTCOME_COLUMNS = [*KEYS, "logit", "probability"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a comparison knows of a version.
+    """A version in a comparison.
 
     Attributes
     ----------
     version : Version
-        With its artefacts.
+        The version with its artefacts.
     held_out : pd.DataFrame
         As from `held_out_predictions`.
     """
@@ -57,8 +57,8 @@ class Candidate:
     def of(self, target: str) -> pd.DataFrame:
         """Return its held-out rows of a target.
 
-        Where chance was not ruled out it publishes a rate, and is ranked by that: what the model
-        said that it does not publish counts neither for nor against it.
+        If chance was not ruled out, it publishes a base rate and is ranked by that; unpublished
+        model predictions do not count for or against it.
         """
         own = self.held_out[self.held_out["target"] == target]
         if self.version.manifest["evaluation"].get(target, {}).get("has_signal", True):
@@ -68,7 +68,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Rows with an honest prediction of both versions.
+    """Rows with an out-of-sample prediction of both versions.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Cohort:
         target, account_id, as_of, product, happened, and logit and probability of the version
         trained later (``_newer``) and of the other (``_older``).
     how : str
-        Where the older one's predictions come from.
+        How the older version's predictions were made.
     """
 
     frame: pd.DataFrame
@@ -84,30 +84,30 @@ class Cohort:
 
     @property
     def event_accounts(self) -> int:
-        """How many accounts had the event."""
+        """Number of accounts with the event."""
         return int(self.frame.loc[self.frame["happened"] == 1, "account_id"].nunique())
 
     @property
     def describes(self) -> bool:
-        """Whether there are enough events, and rows without, to compare on."""
+        """Whether there are enough events, and rows without events, to compare on."""
         return self.event_accounts >= FEWEST_TESTED and not self.frame["happened"].all()
 
 
 def choose_cohort(
     target: str, newer: Candidate, older: Candidate, rows: TargetRows | None, cohort_days: int
 ) -> Cohort:
-    """Take the best of the three ways that has enough events.
+    """Return the cohort of the best of the three ways with enough events.
 
     Parameters
     ----------
     target : str
-        What is predicted.
+        The predicted event.
     newer, older : Candidate
-        By how late they were trained.
+        The versions, by when they were trained.
     rows : TargetRows or None
-        The labelled past as the newer one learnt it; without it only the second way is open.
+        The training rows of the newer version; without them only the second way is possible.
     cohort_days : int
-        The cohort's span, back from its newest date.
+        Length of the cohort, back from its newest date.
     """
     held_out = newer.of(target)
     held_out = held_out[
@@ -130,7 +130,7 @@ def choose_cohort(
 
 
 def needs_rows(target: str, newer: Candidate, older: Candidate) -> bool:
-    """Tell whether the stored predictions alone do not do."""
+    """Whether the stored predictions alone are not sufficient."""
     keys = [*KEYS, "learnt_until"]
     held_out = newer.of(target)
     return len(held_out.merge(older.of(target)[keys], on=keys)) < len(held_out)
@@ -158,7 +158,7 @@ def _unchanged(
 def _refitted(
     target: str, older: Candidate, held_out: pd.DataFrame, rows: TargetRows
 ) -> pd.DataFrame:
-    """Fit the older version's way of modelling once for each model of the newer one."""
+    """Refit the older version's model once for each model of the newer one."""
     model = older.version.artefacts[target]
     inputs = list(model.model_.feature_names_in_)
     labelled = rows.frame[rows.frame[rows.label].notna()]
@@ -186,7 +186,7 @@ def _refitted(
     result = pd.concat(parts, ignore_index=True)
     result["probability"] = expit(result["logit"])
     if not isinstance(model.model_, BaseRateClassifier):
-        # Calibrated as the newer one's were: each row without its own account.
+        # Calibrated like the newer one's: each row without its own account.
         groups, seed = result["account_id"], older.version.manifest["seed"]
         fitted = fit_calibration(
             result["logit"].to_numpy(), result["happened"].to_numpy(), groups=groups, seed=seed
@@ -196,9 +196,9 @@ def _refitted(
 
 
 def _with_inputs(target: str, held_out: pd.DataFrame, rows: TargetRows) -> pd.DataFrame:
-    """Join held-out rows with what the models see of them."""
+    """Join held-out rows with the inputs of the models."""
     frame = rows.frame
-    # A row's key names the product, and so may an input.
+    # The product is part of a row's key, and may also be an input.
     offered = frame["product"].astype(str) if "product" in frame else np.full(len(frame), "")
     keyed = frame.assign(
         target=target, offered=offered, as_of=frame["as_of"].astype("datetime64[us]")

@@ -1,4 +1,4 @@
-"""Champion against challenger on one later cohort that neither was trained on."""
+"""Champion against challenger on a later cohort that neither was trained on."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class TargetComparison:
     ----------
     target : str
     verdict : str
-        ``"better"``, ``"no worse"``, ``"worse"`` or ``"not comparable"``: of the challenger.
+        ``"better"``, ``"no worse"``, ``"worse"`` or ``"not comparable"``: for the challenger.
     why : str
-        The figures behind it in a sentence.
+        The metrics behind it in a sentence.
     how : str
-        Where the predictions of the version trained earlier come from.
+        How the predictions of the version trained earlier were made.
     dates : tuple of str
-        The first and last date of the cohort; empty where there is none.
+        The first and last date of the cohort; empty if there is none.
     cohort_hash : str
-        Of the accounts, dates and outcomes.
+        Hash of the accounts, dates and outcomes.
     figures : PairedEvaluation or None
-        First the champion, second the challenger.
+        Metrics of the champion (first) and the challenger (second).
     """
 
     target: str
@@ -61,21 +61,22 @@ def compare_versions(
     auc_tolerance: float = 0.02,
     seed: int = 0,
 ) -> list[TargetComparison]:
-    """Compare two versions, each by predictions of rows that it did not know.
+    """Compare two versions by out-of-sample predictions.
 
     Parameters
     ----------
     champion, challenger : Candidate
         The versions.
     targets : sequence of str
-        What to compare.
+        The targets to compare.
     rows : mapping of str to TargetRows, optional
-        The labelled past as the version trained later learnt it; without it only stored
-        predictions are compared.
+        The training rows of the version trained later; without them only stored predictions are
+        compared.
     cohort_days : int
-        The cohort's span, back from its newest date.
+        Length of the cohort, back from its newest date.
     auc_tolerance : float
-        A challenger further below the champion is worse even where chance could explain it.
+        A challenger whose AUC is lower by more than this is worse, even if chance could explain
+        it.
     seed : int
         Seed of the resampling.
     """
@@ -96,21 +97,21 @@ def compare_versions(
 def without_cohort(
     target: str, champion: Candidate, challenger: Candidate
 ) -> TargetComparison | None:
-    """Settle what needs no cohort: another question, or no probability to compare."""
+    """Return the verdict if no cohort is needed: different labels, or no probability to compare."""
     ours, theirs = (c.version.manifest for c in (champion, challenger))
     spans = [(m.get("horizon_days"), m.get("grace_days")) for m in (ours, theirs)]
     if spans[0] != spans[1]:
         why = (
-            "they answer different questions: horizon and grace of "
+            "they predict different events: horizon and grace period of "
             f"{spans[0]} days against {spans[1]}"
         )
         return TargetComparison(target, UNKNOWN, why)
     judged = [m["evaluation"].get(target, {}) for m in (ours, theirs)]
-    speaks = [evaluation.get("basis", "none") != "none" for evaluation in judged]
-    if not speaks[0]:
+    publishes = [evaluation.get("basis", "none") != "none" for evaluation in judged]
+    if not publishes[0]:
         return TargetComparison(target, NO_WORSE, "the champion publishes no probability")
-    if not speaks[1]:
-        why = f"publishes no probability any more: {judged[1].get('note', '')}"
+    if not publishes[1]:
+        why = f"no longer publishes a probability: {judged[1].get('note', '')}"
         return TargetComparison(target, WORSE, why)
     return None
 
@@ -118,12 +119,12 @@ def without_cohort(
 def judged_on(
     target: str, cohort: Cohort, names: tuple[str, str], auc_tolerance: float, seed: int
 ) -> TargetComparison:
-    """Judge a challenger on a cohort; `names` are its column's suffixes: champion, challenger."""
+    """Evaluate a challenger on a cohort; `names` are column suffixes: champion, challenger."""
     frame = cohort.frame
     if not cohort.describes:
         why = (
-            f"{cohort.event_accounts} accounts with the event on {len(frame):,} rows that neither "
-            f"knew; {FEWEST_TESTED} are needed, and rows without it"
+            f"{cohort.event_accounts} accounts with the event on {len(frame):,} rows new to both; "
+            f"{FEWEST_TESTED} are needed, and rows without the event"
         )
         return TargetComparison(target, UNKNOWN, why)
     ours, theirs = names

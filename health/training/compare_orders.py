@@ -1,4 +1,4 @@
-"""Champion against challenger where customers order: on what the newer one was tested on."""
+"""Champion against challenger for orders, on the test rows of the newer one."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from health.training.compare import NO_WORSE, WORSE, TargetComparison, judged_on
 from health.training.orders import HISTORY, TARGET
 from models.clv.beta_geo import DAYS_PER_WEEK
 
-#: Why nothing is left to compare where the older version knows what the newer one was tested on.
+#: Why there is nothing to compare if the older version knows the test rows of the newer one.
 SAME = (
-    "the older version knows some of the orders that the newer one was tested on, and its way of "
-    "modelling, fitted again on the orders before them, is the newer one's"
+    "the older version was fitted on some of the orders that the newer one was tested on; refitted "
+    "on the orders before them, it is the same model as the newer one"
 )
 
 
 def compare_order_versions(
     champion: Candidate, challenger: Candidate, *, auc_tolerance: float, seed: int
 ) -> TargetComparison:
-    """Compare the chances to order again that two versions give.
+    """Compare the probabilities of another order by two versions.
 
     Parameters
     ----------
     champion, challenger : Candidate
-        The versions; the challenger is of a company that lives by orders.
+        The versions; the challenger is of an order-based company.
     auc_tolerance, seed
         As in `compare_versions`.
     """
@@ -33,7 +33,7 @@ def compare_order_versions(
         return settled
     now, then = (c.version.manifest["evaluation"][TARGET] for c in (challenger, champion))
     if then["has_signal"] and not now["has_signal"]:
-        why = f"it does not stand behind its chances any more: {now['note']}"
+        why = f"it no longer publishes its probabilities: {now['note']}"
         return TargetComparison(TARGET, WORSE, why)
     newer_first = challenger.until >= champion.until
     newer, older = (challenger, champion) if newer_first else (champion, challenger)
@@ -45,7 +45,7 @@ def compare_order_versions(
 
 
 def _asked(newer: Candidate, older: Candidate) -> Cohort:
-    """Ask the older version of the customers that the newer one was tested on."""
+    """Predict the test rows of the newer version with the older one."""
     rows = newer.of(TARGET)
     weeks = newer.version.manifest["horizon_days"] / DAYS_PER_WEEK
     asked = older.version.artefacts["purchases"].order_probability(rows[HISTORY], weeks)

@@ -1,4 +1,4 @@
-"""Curves of how long accounts stay, held against a Cox model with covariates on later lives."""
+"""Survival curves, compared with a Cox model with covariates on later data."""
 
 from __future__ import annotations
 
@@ -19,62 +19,64 @@ from models.base.inputs import FloatArray
 from models.evaluation.classification import plain
 from models.survival.comparison import compare_curves, landmark_lives
 
-#: The curves, by what they are called.
+#: Names of the curves.
 PEERS, OWN, COX = "peer groups", "peer groups, tilted by the churn model", "Cox"
-#: Accounts that left, before the date and after it, without which nothing is compared.
+#: Minimum number of accounts that left before the date, and after it.
 _FEWEST = _FEWEST_LEARNT = 10
-#: Events that a covariate needs (Peduzzi et al. 1996); with fewer the few best known ones do.
+#: Events needed per covariate (Peduzzi et al. 1996); with fewer, only a few known features are
+#: used.
 _PER_COVARIATE = 10
-#: Farthest ahead that curves are compared, and the step, in days.
-_AHEAD, _STEP = 360, 30
-#: Dates, a horizon apart, that the Cox model learns from at most.
+#: Longest time at which curves are compared, and the step, in days.
+_LONGEST, _STEP = 360, 30
+#: Maximum number of dates, one horizon apart, that the Cox model learns from.
 _DATES = 6
 
 
 def judge_curves(training: TrainingSet, held_out: pd.DataFrame, config: Config) -> dict[str, Any]:
-    """Compare curves on the lives that followed one date, each fitted on what was known before.
+    """Compare curves on the time after one date, each fitted on what was known before it.
 
     Parameters
     ----------
     training : TrainingSet
         Accounts × dates with features, and spells.
     held_out : pd.DataFrame
-        As from `held_out_predictions`: what the churn model said on dates it had not learnt from.
+        As from `held_out_predictions`: predictions of the churn model on dates it had not learnt
+        from.
     config : Config
         Horizon, grace, peer group and seed.
 
     Returns
     -------
     dict of str to object
-        For the manifest: from (the date), until_days (how far ahead), accounts, left, curves (by
-        name, what is published first: concordance and integrated Brier score with intervals, and
-        what lies between them and the first's) and notes: why nothing was compared, or what did
-        not converge.
+        For the manifest: from (the date), until_days (the longest time), accounts, left, curves
+        (by name, the published one first: concordance and integrated Brier score with intervals,
+        and their differences to the first) and notes: why nothing was compared, or what did not
+        converge.
     """
     result = held_out[held_out["target"] == "churn"]
     days = [pd.Timestamp(d) for d in (sorted(result["as_of"].unique()) or training.dates)]
-    # Before the date there must be one, a horizon earlier, for Cox to learn from.
+    # The Cox model needs another date, one horizon earlier, to learn from.
     first = min(training.dates) + pd.Timedelta(days=2 * config.labels.horizon_days)
     for day in [day for day in days if day >= first] or days:
         lives = _Lives.around(training, day, config)
         if lives.describe:
             return _compared(lives, training, result, config)
     why = (
-        f"not compared: on no date had {_FEWEST} accounts left before and {_FEWEST} after, with "
-        f"{2 * _STEP} days to follow them"
+        f"not compared: there is no date with {_FEWEST} accounts that left before it, {_FEWEST} "
+        f"that left after it, and {2 * _STEP} days of data after it"
     )
     return {"curves": {}, "notes": [why]}
 
 
 @dataclass(frozen=True)
 class _Lives:
-    """What is known before a date, and what followed.
+    """What was known before a date, and what followed.
 
     Attributes
     ----------
     day : pd.Timestamp
     spells : pd.DataFrame
-        As the training set has them.
+        As in the training set.
     before : pd.DataFrame
         group, entry_days, duration_days, churned: spells as known on the date.
     rows : pd.DataFrame
@@ -91,7 +93,7 @@ class _Lives:
         spells, grace = training.durations, config.labels.grace_days
         now = training.accounts[training.accounts["as_of"] == day]
         end = (spells["began_at"] + pd.to_timedelta(spells["duration_days"], unit="D")).max()
-        # What the data end says of an end is known: its grace period has passed, or it is none.
+        # At the end of the data it is known whether an end is churn: its grace period has passed.
         known = end + pd.Timedelta(days=grace)
         rows = now.join(landmark_lives(spells, now, known, grace_days=grace))
         rows = rows.assign(group=peer_groups(rows, config))
@@ -100,20 +102,20 @@ class _Lives:
 
     @property
     def describe(self) -> bool:
-        """Whether there is enough to fit on and to compare by."""
+        """Whether there is enough data to fit and to compare."""
         left = int((self.rows["left"] == 1).sum())
         enough = left >= _FEWEST and int(self.before["churned"].sum()) >= _FEWEST
         return enough and len(self.times) >= 2
 
     @property
     def times(self) -> FloatArray:
-        """Days ahead at which the curves are compared."""
+        """Days after the date at which the curves are compared."""
         longest = float(self.rows["days"].max()) if len(self.rows) else 0.0
-        return np.arange(_STEP, min(longest - 1.0, _AHEAD) + 1e-9, _STEP)
+        return np.arange(_STEP, min(longest - 1.0, _LONGEST) + 1e-9, _STEP)
 
 
 def _as_known(spells: pd.DataFrame, day: pd.Timestamp, grace_days: int) -> pd.DataFrame:
-    """Return the spells that had begun before a date, as they stood then."""
+    """Return the spells that had started before a date, as known then."""
     began = spells[spells["began_at"] < day]
     age = (day - began["began_at"]).dt.total_seconds() / 86_400
     ended = began["churned"] & (began["duration_days"] + grace_days <= age)
@@ -135,9 +137,9 @@ def _compared(
     )
     tenure = rows["tenure_days"].clip(lower=0.0)
     curves: dict[str, FloatArray] = {}
-    said = result[result["as_of"] == lives.day].set_index("account_id")["probability"]
-    if len(said):
-        own, horizon = rows["account_id"].map(said), config.labels.horizon_days
+    predicted = result[result["as_of"] == lives.day].set_index("account_id")["probability"]
+    if len(predicted):
+        own, horizon = rows["account_id"].map(predicted), config.labels.horizon_days
         curves[OWN] = peers.account_survival(
             own, tenure, rows["group"], times, horizon_days=horizon
         )
@@ -164,7 +166,7 @@ def _compared(
 def _cox_curves(
     lives: _Lives, training: TrainingSet, times: FloatArray, config: Config
 ) -> FloatArray:
-    """Fit on accounts on dates a horizon apart before the date, followed up to it."""
+    """Fit on accounts at dates one horizon apart before the date, with follow-up to it."""
     grace = config.labels.grace_days
     dates = _spaced(training.dates, lives.day, config.labels.horizon_days)
     past = training.accounts[training.accounts["as_of"].isin(dates)]
@@ -186,7 +188,7 @@ def _cox_curves(
 
 
 def _spaced(dates: Sequence[Any], before: pd.Timestamp, gap_days: int) -> list[pd.Timestamp]:
-    """Return the last dates before a date, so many days apart at least, from it too."""
+    """Return the last dates before a date, at least this many days from it and each other."""
     found: list[pd.Timestamp] = []
     latest = before
     for date in sorted((pd.Timestamp(d) for d in dates), reverse=True):
@@ -197,7 +199,7 @@ def _spaced(dates: Sequence[Any], before: pd.Timestamp, gap_days: int) -> list[p
 
 
 def _covariates(past: pd.DataFrame, left: int, config: Config) -> list[str]:
-    """Return all features where so many left, else the tenure and the few best known ones."""
+    """Return all features if enough accounts left, else the tenure and a few known features."""
     numbers = [
         name
         for name in model_columns(past, config)

@@ -1,4 +1,4 @@
-"""The part of evaluation.html that compares survival curves, in words."""
+"""The section of evaluation.html that compares survival curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CurveRow:
-    """One model's curves, worded."""
+    """One model's curves as text."""
 
     name: str
     concordance: str
@@ -21,7 +21,7 @@ class CurveRow:
 
 @dataclass(frozen=True)
 class CurvesPart:
-    """What the page shows of survival curves: `about` says of whom, `notes` what is missing."""
+    """The survival section of the page: `about` describes the data, `notes` what is missing."""
 
     about: str
     rows: tuple[CurveRow, ...]
@@ -29,18 +29,18 @@ class CurvesPart:
 
 
 def curves_part(judged: Mapping[str, Any] | None) -> CurvesPart | None:
-    """Word what `judge_curves` found; None for a version that does not hold it."""
+    """Describe the result of `judge_curves`; None for a version without it."""
     if not judged:
         return None
     curves = judged["curves"]
     about = ""
     if curves:
         about = (
-            f"{judged['accounts']:,} accounts from {judged['from']} on, of which "
-            f"{judged['left']:,} left, up to {judged['until_days']} days ahead. Every curve was "
-            "fitted on what was known before. Concordance: how often, of two accounts, the one "
-            "said to leave sooner did (0.5 is a coin). Integrated Brier score: mean squared "
-            "distance over the days ahead, lower is better."
+            f"{judged['accounts']:,} accounts followed from {judged['from']} for up to "
+            f"{judged['until_days']} days, of which {judged['left']:,} left. Every curve was "
+            "fitted on what was known before. Concordance: share of pairs of accounts in which "
+            "the one predicted to leave sooner did (0.5 is chance). Integrated Brier score: mean "
+            "squared error over these days, lower is better."
         )
     rows = tuple(_row(name, quality, place) for place, (name, quality) in enumerate(curves.items()))
     return CurvesPart(about, rows, tuple(judged["notes"]))
@@ -69,8 +69,8 @@ def _range(metric: Mapping[str, Any], digits: int = 3) -> str:
 
 
 def _difference(metric: Mapping[str, Any], does: str, *, higher_is_better: bool) -> str:
-    """Say whether a difference lies beyond chance, and which way."""
+    """Describe whether a difference is significant, and in which direction."""
     low, high = metric["low"], metric["high"]
     if None in (low, high) or low <= 0 <= high:
-        return f"{does} no differently, as far as this tells"
+        return f"{does} without a significant difference"
     return f"{does} {'better' if (low > 0) == higher_is_better else 'worse'}"

@@ -1,4 +1,4 @@
-"""The classifiers that a configuration names in place of the glass box."""
+"""The classifiers that a configuration uses instead of the glass box."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from models import AnyClassifier
 
 
 def custom_estimator(config: Config, target: str) -> AnyClassifier | None:
-    """Return the unfitted classifier of a target; None where the glass box is to be used.
+    """Return the unfitted classifier of a target; None for the glass box.
 
     Raises
     ------
     HealthError
-        The module, the class or a parameter is not there, or the class is no classifier.
+        The module, the class or a parameter does not exist, or the class is not a classifier.
     """
     named = config.own.estimators.get(target)  # type: ignore[call-overload]
     if named is None:
@@ -39,13 +39,13 @@ def custom_estimator(config: Config, target: str) -> AnyClassifier | None:
         estimator = kind(**named.parameters)
     except TypeError as error:
         raise HealthError(
-            f"{class_name} does not take these parameters: {error}",
+            f"{class_name} does not accept these parameters: {error}",
             where=where,
             fix="correct the parameters",
         ) from None
     if not (is_classifier(estimator) and hasattr(kind, "predict_proba")):
         raise HealthError(
-            f"{class_name} is no scikit-learn classifier with predict_proba",
+            f"{class_name} is not a scikit-learn classifier with predict_proba",
             where=where,
             fix="derive it from sklearn.base.ClassifierMixin and BaseEstimator and give it "
             "predict_proba, or wrap it in CalibratedClassifierCV",
@@ -54,7 +54,7 @@ def custom_estimator(config: Config, target: str) -> AnyClassifier | None:
 
 
 def custom_modules(config: Config) -> dict[str, str]:
-    """Return the hash of every module beside the configuration that it names."""
+    """Return the hash of every custom module of the configuration."""
     used = [named.use.partition(":")[0] for named in config.own.estimators.values()]
     names = {*config.own.features, *(name for name in used if not _is_sklearn(name))}
     return {name: module_hash(config.base, name) for name in sorted(names)}

@@ -1,4 +1,4 @@
-"""How each model of a version was judged, and beside an oracle where one is known."""
+"""Evaluation of each model of a version, with an oracle if one is known."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from health.training.rows import TARGETS, TrainingSet
 from models import PropensityModel
 from models.evaluation.classification import plain
 
-#: Figures that a model counts itself, over all of its rows and not those tested.
+#: Counts that a model provides itself, over all of its rows and not only the tested ones.
 _OWN = ("accounts", "event_accounts", "base_rate")
 
 
 def evaluation_of(
     models: dict[str, Any], training: TrainingSet, truth: pd.DataFrame | None = None
 ) -> dict[str, Any]:
-    """Return how each model was judged, for manifest and run.json.
+    """Return the evaluation of each model, for manifest and run.json.
 
     Parameters
     ----------
     models : dict of str to object
         As from `fit_models`.
     training : TrainingSet
-        What they were fitted on.
+        The training data.
     truth : pd.DataFrame, optional
-        account_id, as_of, churn and upsell: the true probabilities, where a simulator knows
-        them. The AUC they reach on the rows a model was tested on, the oracle's, is the best
-        that any model could.
+        account_id, as_of, churn and upsell: the true probabilities of a simulation. Their AUC on
+        the tested rows, the oracle's, is the best that any model could reach.
     """
     judged = {target: _judged(models[target]) for target in TARGETS}
     if truth is not None:

@@ -1,4 +1,4 @@
-"""evaluation.html: how good each model of a version is, on one page that needs no network."""
+"""evaluation.html: the quality of each model of a version, on one page without external files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from models.base.calibration import BASELINE
 from models.churn.later_dates import FEWEST_TESTED
 from models.evaluation.classification import evaluate
 
-#: Figures of an evaluation in the page's table: key, name, what it says.
+#: Metrics of an evaluation in the page's table: key, name, explanation.
 _METRICS = (
-    ("auc", "AUC", "chance that a row with the event ranks above one without; 0.5 is a coin"),
-    ("average_precision", "Average precision", "to be held against the base rate"),
+    ("auc", "AUC", "probability that a row with the event ranks above one without; 0.5 is chance"),
+    ("average_precision", "Average precision", "compare with the base rate"),
     ("lift_top_decile", "Lift of the top tenth", "times the base rate"),
     ("precision_at_capacity", "Precision of the lists", "share of a full list that had the event"),
-    ("recall_at_capacity", "Recall of the lists", "share of the events that a full list holds"),
-    ("brier", "Brier score", "mean squared distance; lower is better"),
+    ("recall_at_capacity", "Recall of the lists", "share of the events on a full list"),
+    ("brier", "Brier score", "mean squared error; lower is better"),
     ("log_loss", "Log loss", "lower is better"),
-    ("calibration_error", "Calibration error", "mean distance of said and happened over tenths"),
+    ("calibration_error", "Calibration error", "mean gap between predicted and observed, by tenth"),
 )
 _MOST_SHAPES = 6
 _SHAPE_ROWS = 4000
@@ -39,7 +39,7 @@ _BLOCKS = 4
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure with its interval, in words."""
+    """A metric with its interval, as text."""
 
     name: str
     value: str
@@ -49,7 +49,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """What the page shows of one model.
+    """The section of one model on the page.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ModelPage:
     terms : tuple of (str, float)
         The strongest terms with their mean absolute contribution, in log-odds.
     survival : CurvesPart or None
-        How good the curves of how long accounts stay are; of churn alone.
+        Evaluation of the survival curves; only for churn.
     """
 
     name: str
@@ -94,16 +94,16 @@ def render_evaluation(
     models : mapping of str to object
         The fitted artefacts.
     rows : mapping of str to TargetRows
-        What they were fitted on.
+        The training rows.
     held_out : pd.DataFrame
         As from `held_out_predictions`.
     company : str
-        Its name, for the heading.
+        Name of the company, for the heading.
 
     Returns
     -------
     str
-        One HTML page; its Content-Security-Policy lets it load nothing from anywhere.
+        One HTML page; its Content-Security-Policy blocks all external content.
     """
     pages = [
         _model_page(target, manifest, models[target], rows[target], held_out) for target in rows
@@ -114,19 +114,19 @@ def render_evaluation(
 def render_order_evaluation(
     manifest: Mapping[str, Any], held_out: pd.DataFrame, *, company: str
 ) -> str:
-    """Render the evaluation of a version of a company that lives by orders.
+    """Render the evaluation of a version of an order-based company.
 
     Parameters
     ----------
     manifest : mapping
         As from `build_order_manifest`.
     held_out : pd.DataFrame
-        The rows it was tested on.
+        The tested rows.
     company : str
-        Its name, for the heading.
+        Name of the company, for the heading.
     """
     ((target, evaluation),) = manifest["evaluation"].items()
-    # No list is ranked by this chance, and there is one date.
+    # No list is ranked by this probability, and there is only one date.
     own = {key: value for key, value in evaluation.items() if not key.endswith("_at_capacity")}
     metrics = (*_metrics(own), *_sums(evaluation))
     plots = tuple(_plots(evaluation, held_out, target)[:1])
@@ -137,12 +137,12 @@ def render_order_evaluation(
 
 
 def _sums(evaluation: Mapping[str, Any]) -> list[Metric]:
-    """Word what was expected of all customers beside what came."""
+    """Describe expected and actual totals of all customers."""
     found = []
     for key, what in (("purchases", "Days with a purchase"), ("revenue", "Revenue")):
         sums = evaluation.get(key)
         if sums:
-            says = f"expected; {sums['actual']:,.0f} came, off by {{:,.2f}} a customer on average"
+            says = f"expected; actual {sums['actual']:,.0f}, mean error {{:,.2f}} per customer"
             result = says.format(sums["mean_absolute_error"])
             found.append(Metric(what, f"{sums['expected']:,.0f}", "", result))
     return found
@@ -231,7 +231,7 @@ def _auc_by_block(held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shapes(model: Any, rows: TargetRows) -> tuple[pd.Series[float], tuple[Markup, ...]]:
-    """Draw the strongest terms over a sample of the rows."""
+    """Plot the strongest terms on a sample of the rows."""
     frame = rows.frame[rows.inputs]
     step = max(1, len(frame) // _SHAPE_ROWS)
     sample = frame.iloc[::step]
@@ -249,11 +249,11 @@ def _shapes(model: Any, rows: TargetRows) -> tuple[pd.Series[float], tuple[Marku
                 title=title,
                 feature=title,
             )
-            drawn.append(image_tag(plot.figure, f"What {title} adds to the log-odds"))
+            drawn.append(image_tag(plot.figure, f"Contribution of {title} to the log-odds"))
     return strength, tuple(drawn)
 
 
 def title_of(term: str) -> str:
-    """Name a term of a model for people: its unit beside it where the catalogue has it."""
+    """Return the title of a term of a model, with its unit if it is in the catalogue."""
     title = term.replace("_", " ").capitalize()
     return f"{title} ({CATALOGUE[term].unit})" if term in CATALOGUE else title

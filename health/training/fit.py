@@ -25,8 +25,8 @@ from models.churn.few_events import BaseRateClassifier
 from models.clv.growth import surviving_pairs
 from models.glass_box.pooled import PooledGlassBox
 
-#: What a small model may use, best first, by what is known of the target and not by the data at
-#: hand: so few accounts with the event cannot choose among many features.
+#: Features of a small model, best first, chosen by domain knowledge and not from the data: with so
+#: few events, a selection among many features is not reliable.
 FEW_FEATURES = {
     "churn": (
         "days_to_renewal",
@@ -52,7 +52,7 @@ FEW_FEATURES = {
         "usage_active_days_28d",
     ),
 }
-#: Folds in which churn is tested on accounts that a model has never seen.
+#: Number of folds in which churn is tested on unseen accounts.
 ACCOUNT_FOLDS = 3
 #: The estimator of each target.
 _KINDS: dict[str, type[PropensityModel]] = {
@@ -87,14 +87,14 @@ def fit_target(
     Parameters
     ----------
     target : str
-        Which.
+        Name of the target.
     rows : TargetRows
-        What it learns from.
+        The training rows.
     config : Config
         Labels, seed and estimators.
     account_folds : int
-        Folds in which churn is tested on accounts that no model has seen; it predicts the same
-        without them, and takes half the time.
+        Number of folds in which churn is tested on unseen accounts; without them, predictions are
+        the same and fitting takes half the time.
     """
     estimator = custom_estimator(config, target)
     return _fit(target, rows, config, estimator, account_folds=account_folds)
@@ -108,13 +108,13 @@ def _fit(
     *,
     account_folds: int = ACCOUNT_FOLDS,
 ) -> PropensityModel | None:
-    """Fit one model; None where there was never anything to decide."""
+    """Fit one model; None if there are no rows."""
     frame = rows.frame
     if frame.empty:
         return None
     seed = config.training.seed
     if estimator is None and target == "cross_sell":
-        # Products share their curves, so that a rare one borrows from the others.
+        # Products share their curves, so that a rare product borrows strength from the others.
         estimator = PooledGlassBox(seed=seed)
     if estimator is None and config.training.monotone and target == "churn":
         estimator = GlassBoxClassifier(monotone=churn_directions(rows.inputs), seed=seed)
@@ -134,7 +134,7 @@ def _fit(
 
 
 def churn_directions(inputs: list[str]) -> dict[str, int]:
-    """Return which way the risk of churn may move with each feature that has a direction."""
+    """Return the direction in which churn risk may move with each feature that has one."""
     return {
         name: -CATALOGUE[name].direction
         for name in inputs
@@ -143,7 +143,7 @@ def churn_directions(inputs: list[str]) -> dict[str, int]:
 
 
 def fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
-    """Fit the rate that a probability is shown beside; None without a known outcome."""
+    """Fit the base rate that a probability is compared with; None without a known outcome."""
     known = rows.frame[rows.frame[rows.label].notna()]
     if known.empty:
         return None
@@ -152,14 +152,14 @@ def fit_base(rows: TargetRows, config: Config) -> BaseRateClassifier | None:
 
 
 def _peer_column(inputs: list[str], config: Config) -> str | None:
-    """Return what a base rate is told by: the product of an offer, else the peer group."""
+    """Return the column of the base rate: the product of an offer, else the peer group."""
     if PRODUCT in inputs:
         return PRODUCT
     return config.peer_group if config.peer_group in inputs else None
 
 
 def fit_growth(accounts: pd.DataFrame, config: Config) -> PeerGrowth | None:
-    """Fit how the MRR of those who stay moves; None where no account has two dates."""
+    """Fit the MRR growth of retained accounts; None if no account has two dates."""
     history = accounts[["account_id", "as_of", "mrr"]].assign(group=peer_groups(accounts, config))
     pairs = surviving_pairs(history)
     if pairs.empty:

@@ -1,4 +1,4 @@
-"""What a version said of rows that it had not been trained on, kept for later comparisons."""
+"""Predictions of a version for rows it was not trained on, stored for later comparisons."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ FILE = "held_out.parquet"
 def held_out_predictions(
     models: Mapping[str, Any], rows: Mapping[str, TargetRows], embargo_days: int
 ) -> pd.DataFrame:
-    """Collect the predictions of every row a model was tested on.
+    """Collect the predictions for every tested row.
 
     Parameters
     ----------
     models : mapping of str to PropensityModel or None
         The fitted model of each target.
     rows : mapping of str to TargetRows
-        What each was fitted on.
+        The training rows of each model.
     embargo_days : int
         Horizon + grace.
 
     Returns
     -------
     pd.DataFrame, shape = (n_tested, 8)
-        target, account_id, as_of, product (empty where the row is no offer), happened, logit
+        target, account_id, as_of, product (empty if the row is not an offer), happened, logit
         (uncalibrated), probability (what would have been published) and learnt_until, the last
-        date the row's model was fitted on; nothing of it knew the row's own outcome.
+        date the row's model was fitted on; none of it includes the row's own outcome.
     """
     parts = [
         _of_one(target, models[target], rows[target], embargo_days)
@@ -81,8 +81,8 @@ def _of_one(
 def _earlier_rates(
     model: PropensityModel, rows: TargetRows, tested: pd.DataFrame, embargo_days: int
 ) -> FloatArray:
-    """Return the base rate that stands in for the model, from outcomes known by each date."""
-    # A rate hangs on the peer group alone, if on anything.
+    """Return the base rate that replaces the model, from outcomes known by each date."""
+    # A base rate depends at most on the peer group.
     inputs = [model.peer_column or str(model.feature_names_in_[0])]
     labelled = rows.frame[rows.frame[rows.label].notna()]
     rates = np.full(len(tested), np.nan)
@@ -97,12 +97,12 @@ def _earlier_rates(
 
 
 def to_parquet(held_out: pd.DataFrame) -> bytes:
-    """Return the table as bytes, the same for the same table."""
+    """Return the table as bytes, deterministically."""
     buffer = io.BytesIO()
     held_out.to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 
 def from_parquet(content: bytes) -> pd.DataFrame:
-    """Read what `to_parquet` made."""
+    """Read the result of `to_parquet`."""
     return pd.read_parquet(io.BytesIO(content))

@@ -1,4 +1,4 @@
-"""Features that know the answer: alone too good to be true, or known only after the date."""
+"""Features that leak the outcome: too good on their own, or known only after the date."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _RELATIVE = 1e-6
 
 @dataclass(frozen=True)
 class Leak:
-    """A feature that promotion stops at.
+    """A feature that stops promotion.
 
     Attributes
     ----------
     feature : str
     why : str
-        What speaks against it, in words, with figures.
+        The evidence, as a sentence with values.
     """
 
     feature: str
@@ -43,17 +43,17 @@ class Leak:
 
 
 def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float) -> list[Leak]:
-    """Return the features that alone tell who did it from who did not, worst first.
+    """Return the features that predict the event too well on their own, worst first.
 
     Parameters
     ----------
     models : mapping of str to PropensityModel or None
         Fitted with ``leakage_auc=least``.
     targets : sequence of str
-        Whose models to ask.
+        Targets whose models are checked.
     least : float
-        The AUC from which on a feature is a suspect. Where fewer than ten accounts had the
-        event, no probability is published, and chance alone makes suspects: there are none.
+        The AUC from which a feature is suspected. With fewer than ten accounts with the event, no
+        probability is published and chance alone could raise suspicion, so none is returned.
     """
     return [
         Leak(
@@ -86,22 +86,22 @@ def known_late(
     *,
     extra: Sequence[OwnFamily] = (),
 ) -> list[Leak]:
-    """Return the features that change once everything after their date is taken away.
+    """Return the features that change when all data after their date is removed.
 
     Parameters
     ----------
     tables : Tables
         The input tables.
     trained : pd.DataFrame, shape = (n_rows, n_columns)
-        account_id, as_of and the features as a model learnt them.
+        account_id, as_of and the features used in training.
     dates : sequence of datetime
         The training dates; the middle and the last one are checked.
     features : iterable of str
         Which columns to compare.
     settings : FeatureSettings
-        The settings with which `trained` was made.
+        The feature settings of `trained`.
     extra : sequence of OwnFamily
-        As `build_features` took them.
+        As in `build_features`.
     """
     checked = sorted({dates[len(dates) // 2], dates[-1]})[-_DATES_CHECKED:]
     found: dict[str, Leak] = {}
@@ -116,7 +116,7 @@ def known_late(
                 what = (
                     f"known only after the date: on {day.date()} it differs for "
                     f"{int(differ.sum()):,} of {len(both):,} accounts, e.g. "
-                    f"{both[differ][0]}, once later rows are taken away"
+                    f"{both[differ][0]}, when later rows are removed"
                 )
                 found.setdefault(name, Leak(name, what))
     return list(found.values())

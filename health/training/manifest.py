@@ -1,4 +1,4 @@
-"""What is told of a version: where it comes from, what it means, how good it is."""
+"""The manifest of a version: its origin, its definitions and its quality."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from health.training.rows import TARGETS, TargetRows, TrainingSet, model_columns
 from models import drivers
 from models.evaluation.classification import plain
 
-#: Features kept as drivers, for the report.
+#: Maximum number of drivers, for the report.
 MOST_DRIVERS = 12
 
 
@@ -37,24 +37,24 @@ def build_manifest(
     known_until: datetime,
     truth: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Describe a version; nothing in it hangs on the clock or the machine.
+    """Return the manifest of a version; it does not depend on the time or the machine.
 
     Parameters
     ----------
     company : Company
         Configuration and tables.
     training : TrainingSet
-        What was learnt from.
+        The training data.
     rows : mapping of str to TargetRows
-        The same by target.
+        The training rows by target.
     models : mapping of str to object
         The fitted artefacts.
     leaks : sequence of Leak
         Features that stop promotion.
     known_until : datetime
-        Nothing of this moment or later was known.
+        Exclusive end of what was known.
     truth : pd.DataFrame, optional
-        As `evaluation_of` takes it.
+        As in `evaluation_of`.
     """
     config = company.config
     columns = model_columns(training.accounts, config)
@@ -85,7 +85,7 @@ def provenance(
     definitions: Mapping[str, str],
     known_until: datetime,
 ) -> dict[str, Any]:
-    """Return where a version comes from: settings, data, and what its features mean."""
+    """Return the origin of a version: settings, data and feature definitions."""
     config = company.config
     return {
         "config_hash": config.hash,
@@ -104,7 +104,7 @@ def provenance(
 
 
 def _drivers(training: TrainingSet, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the features that alone separate best who left from who stayed."""
+    """Return the features that best separate churned from retained accounts on their own."""
     accounts = training.accounts
     numbers = [name for name in columns if is_numeric_dtype(accounts[name])]
     if not (accounts["churned"] == 1).any():
@@ -115,7 +115,7 @@ def _drivers(training: TrainingSet, columns: Sequence[str]) -> list[dict[str, An
 
 
 def _counts(rows: TargetRows) -> dict[str, int]:
-    """Count rows and events, and what the data does not reach yet."""
+    """Count rows, events and outcomes that are not known yet."""
     labels = rows.frame[rows.label]
     happened = rows.frame[labels == 1]
     return {
@@ -128,7 +128,7 @@ def _counts(rows: TargetRows) -> dict[str, int]:
 
 
 def _score_ranges(models: Mapping[str, Any], training: TrainingSet) -> dict[str, dict[str, Any]]:
-    """Return the spread of the probabilities over the accounts of every training date."""
+    """Return the distribution of the probabilities over the accounts of every training date."""
     found = {}
     for target in ("churn", "upsell"):
         inputs = training.accounts[list(models[target].feature_names_in_)]
@@ -139,11 +139,11 @@ def _score_ranges(models: Mapping[str, Any], training: TrainingSet) -> dict[str,
 
 
 def newest_rows(accounts: pd.DataFrame) -> pd.Series[bool]:
-    """Mark the rows of the last date in a table of accounts × dates."""
+    """Return which rows of accounts × dates are of the last date."""
     newest: pd.Series[bool] = accounts["as_of"] == accounts["as_of"].max()
     return newest
 
 
 def features_hash(definitions: Mapping[str, str]) -> str:
-    """Return one hash of what all features mean."""
+    """Return one hash of all feature definitions."""
     return hashlib.sha256(json.dumps(definitions, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What is told of a version that lives by orders: where it comes from and how good it is."""
+"""The manifest of an order-based version: its origin and its quality."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from models import purchase_history
 from models.base.calibration import Calibration
 from models.evaluation.classification import plain
 
-#: Dates whose features and chances tell what is usual.
+#: Number of dates whose features and probabilities define what is usual.
 _DATES = 5
 
 
@@ -36,27 +36,27 @@ def build_order_manifest(
     *,
     known_until: datetime,
 ) -> dict[str, Any]:
-    """Describe a version; nothing in it hangs on the clock or the machine.
+    """Return the manifest of a version; it does not depend on the time or the machine.
 
     Parameters
     ----------
     company : Company
         Configuration and tables.
     tables : Tables
-        The tables, ending where the version's knowledge does.
+        The tables up to what the version knows.
     models : mapping of str to object
         As from `fit_orders`.
     test : OrderTest
-        How they did on later orders.
+        Their test on later orders.
     known_until : datetime
-        Nothing of this moment or later was known.
+        Exclusive end of what was known.
     """
     config = company.config
     catalogue = catalogue_of(config)
-    dates = _looked_at(company, known_until)
+    dates = _reference_dates(company, known_until)
     features = build_features(tables, dates, config.feature_settings, extra=custom_families(config))
     hashes = definition_hashes(catalogue, config.feature_settings)
-    # Drift is looked for in orders and in what the score reads, where any customer has a value.
+    # Drift is checked in order features and those of the score, if any customer has a value.
     read = {n for n in catalogue if catalogue[n].table == "orders"} | {
         *config.score_settings.features
     }
@@ -86,7 +86,7 @@ def _score_ranges(
     models: Mapping[str, Any],
     config: Config,
 ) -> dict[str, dict[str, Any]]:
-    """Return the spread of the chances over the customers of every date that is looked at."""
+    """Return the distribution of the probabilities over the customers of the reference dates."""
     result = pd.DataFrame(
         np.nan, index=customers.index, columns=["alive_probability", "order_probability"]
     )
@@ -102,8 +102,8 @@ def _score_ranges(
     return reference_ranges(found, newest_rows(customers))
 
 
-def _looked_at(company: Company, known_until: datetime) -> list[datetime]:
-    """Return the dates whose features later runs are held against: the end, and some before."""
+def _reference_dates(company: Company, known_until: datetime) -> list[datetime]:
+    """Return the reference dates for later runs: the end, and some before it."""
     step = timedelta(days=company.config.training.every_days)
     dates = [known_until - step * back for back in range(_DATES)]
     return [day for day in dates if day > company.data_start][::-1]

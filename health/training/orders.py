@@ -1,8 +1,8 @@
-"""A version for a company that lives by orders: how often customers come back, and for how much.
+"""A version for an order-based company: how often customers return, and for how much.
 
-Nobody is seen leaving who has no contract, so there is no churn to learn. Two models are fitted on
-the orders alone (BG/NBD and Gamma-Gamma), and tested on what can be seen: who orders again within
-the horizon, how often, and for how much.
+Without contracts churn is not observed, so there is no churn to learn. Two models are fitted on the
+orders alone (BG/NBD and Gamma-Gamma), and tested on what is observed: who orders again within the
+horizon, how often, and for how much.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ from models.clv.beta_geo import DAYS_PER_WEEK
 
 #: The one target: to order within the horizon.
 TARGET = "order"
-#: What a purchase model is asked with, kept with the rows it was tested on.
+#: Inputs of a purchase model, stored with the tested rows.
 HISTORY = ["repeats", "recency_weeks", "age_weeks"]
-#: The peer group that stands for all, and customers without which a group has no rate of its own.
+#: The group of all customers, and the minimum number of customers for a group's own rate.
 ALL, _FEW = "", 20
 #: Why there is neither upsell nor cross-sell.
 NOT_OFFERED = (
-    "no chance is published: an order holds no product that could grow or be missing, so who "
-    "would buy more, or what else, is not learnt from orders"
+    "no probability is published: orders do not contain products to expand or add, so upsell and "
+    "cross-sell are not learnt from orders"
 )
 
 
 @dataclass(frozen=True)
 class OrderTest:
-    """What a fit on earlier orders said of the horizon before the end, and what came.
+    """The test of a fit on earlier orders: predictions for the last horizon, and what happened.
 
     Attributes
     ----------
     split : datetime
-        The fit knew what lay before.
+        The fit used only orders before this time.
     rows : pd.DataFrame
-        Columns of held_out.parquet and `HISTORY`: a row per customer active at the split; empty
-        where there was nothing to test on.
+        Columns of held_out.parquet and `HISTORY`: a row per customer active at the split; empty if
+        there was nothing to test on.
     figures : dict
         For the manifest: of the chance to order again as `Evaluation.to_dict` has them, and
         purchases and revenue, expected and actual.
     has_signal : bool
-        The fit converged, and its chance ranks better than a coin.
+        The fit converged, and its probability ranks better than chance.
     note : str
-        Why it was not tested, or does not stand behind its chances.
+        Why it was not tested, or why its probabilities are not published.
     """
 
     split: datetime
@@ -68,17 +68,17 @@ class OrderTest:
 
 @dataclass(frozen=True)
 class OrderRisk:
-    """What a version says of the chance of having left beside the fit itself.
+    """What a version needs for the probability of having left, in addition to the fit.
 
     Attributes
     ----------
     usual : dict of str to float
-        By peer group (`ALL` for all) the mean chance of the active customers that came back;
-        empty where no chance is told.
+        Mean probability of the active repeat customers by peer group (`ALL` for all); empty if no
+        probability is published.
     has_signal : bool
-        The fit stands behind its chances.
+        Whether the probabilities of the fit are published.
     note : str
-        Why it does not.
+        Why they are not.
     """
 
     usual: Mapping[str, float]
@@ -92,7 +92,7 @@ def order_history(tables: Tables, as_of: datetime) -> pd.DataFrame:
 
 
 def left_contributions(history: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
-    """Return what the log-odds of having left are made of; NaN where no fit stands behind it."""
+    """Return the terms of the log-odds of having left; NaN if not published."""
     parts: pd.DataFrame = models["purchases"].left_contributions(history)
     return parts if models["risk"].has_signal else parts * np.nan
 
@@ -100,7 +100,7 @@ def left_contributions(history: pd.DataFrame, models: Mapping[str, Any]) -> pd.D
 def order_chances(
     history: pd.DataFrame, models: Mapping[str, Any], horizon_days: int
 ) -> pd.DataFrame:
-    """Return the chances that a version publishes of each customer.
+    """Return the probabilities that a version publishes for each customer.
 
     Parameters
     ----------
@@ -109,12 +109,12 @@ def order_chances(
     models : mapping of str to object
         As from `fit_orders`.
     horizon_days : int
-        Within which an order counts.
+        Days within which an order counts.
 
     Returns
     -------
     pd.DataFrame, shape = (n_customers, 2)
-        alive_probability and order_probability, NaN where none is told.
+        alive_probability and order_probability, NaN if not published.
     """
     logit = left_contributions(history, models).sum(axis=1, skipna=False).astype("float64")
     soon = models["purchases"].order_probability(history, horizon_days / DAYS_PER_WEEK)
@@ -140,8 +140,8 @@ def fit_orders(
         tables, [known_until], active_order_days=config.features.active_order_days
     )
     usual = _left_rates(observations, history, purchases, config)
-    is_at = test.has_signal and purchases.basis_ == "bg/nbd"
-    risk = OrderRisk(usual, is_at, "" if is_at else test.note)
+    trusted = test.has_signal and purchases.basis_ == "bg/nbd"
+    risk = OrderRisk(usual, trusted, "" if trusted else test.note)
     return {"purchases": purchases, "spend": spend, "risk": risk}
 
 
@@ -160,14 +160,14 @@ def _left_rates(
 
 
 def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> OrderTest:
-    """Fit on what lay a horizon before the end, and hold it against what came since."""
+    """Fit on the orders up to one horizon before the end, and test on the orders since."""
     days = config.labels.horizon_days
     split = known_until - timedelta(days=days)
     later = orders_by_day(tables, known_until)
     earlier = later[later["ordered_at"] < pd.Timestamp(split)]
     nothing = pd.DataFrame(columns=[*HELD_OUT_COLUMNS, *HISTORY])
     if not (earlier["amount"] >= 0).any():
-        note = f"not tested: nothing was ordered before {split.date()}, a horizon before the end"
+        note = f"not tested: nothing was ordered before {split.date()}, one horizon before the end"
         return OrderTest(split, nothing, {}, False, note)
     history = order_history(tables, split)
     model, spend = PurchaseModel().fit(history), SpendModel().fit(history)
@@ -180,12 +180,12 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
             split, nothing, {}, False, f"not tested: {model.message_ or 'no customer'}"
         )
     weeks = days / DAYS_PER_WEEK
-    came = came_between(later, split, known_until, own.index)
-    rows = _test_rows(own, model.order_probability(own, weeks), came, split)
+    actual = came_between(later, split, known_until, own.index)
+    rows = _test_rows(own, model.order_probability(own, weeks), actual, split)
     expected = model.expected(own, [weeks])[:, 0]
     metrics = {
-        "purchases": _next_to(expected, came["purchases"].to_numpy(dtype="float64")),
-        "revenue": _next_to(expected * spend.expected(own), came["amount"].to_numpy()),
+        "purchases": _sums(expected, actual["purchases"].to_numpy(dtype="float64")),
+        "revenue": _sums(expected * spend.expected(own), actual["amount"].to_numpy()),
     }
     happened = rows["happened"]
     if happened.sum() < FEWEST_TESTED or happened.all():
@@ -198,13 +198,13 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
 
 
 def _verdict(model: PurchaseModel, judged: Evaluation) -> tuple[bool, str]:
-    """Tell whether the fit stands behind its chances, and why not."""
+    """Return whether the probabilities of the fit are published, and why not."""
     if model.basis_ != "bg/nbd":
         return False, model.message_
     if not judged.auc.low > 0.5:
         return False, (
-            "who orders again could not be told from chance on later orders, so no chance of "
-            "having left is published"
+            "the ranking by repeat orders was not better than chance on later orders, so no "
+            "probability of having left is published"
         )
     return True, ""
 
@@ -212,21 +212,21 @@ def _verdict(model: PurchaseModel, judged: Evaluation) -> tuple[bool, str]:
 def came_between(
     orders: pd.DataFrame, begin: Any, end: Any, accounts: pd.Index[str]
 ) -> pd.DataFrame:
-    """Return what accounts ordered from one date to before another.
+    """Return what accounts ordered between two dates.
 
     Parameters
     ----------
     orders : pd.DataFrame
         As from `orders_by_day`.
     begin, end : datetime
-        The first moment that counts, and the first that does not.
+        Inclusive start and exclusive end.
     accounts : pd.Index of str
         Whose orders.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts, 2)
-        purchases (days with one) and amount (less what was given back); 0 without any.
+        purchases (days with a purchase) and amount (net of returns); 0 without any.
     """
     at = orders["ordered_at"]
     since = orders[(at >= pd.Timestamp(begin)) & (at < pd.Timestamp(end))]
@@ -237,7 +237,7 @@ def came_between(
 
 
 def _test_rows(
-    history: pd.DataFrame, probability: Any, came: pd.DataFrame, split: datetime
+    history: pd.DataFrame, probability: Any, actual: pd.DataFrame, split: datetime
 ) -> pd.DataFrame:
     p = np.clip(np.asarray(probability, dtype="float64"), 1e-9, 1 - 1e-9)
     rows = pd.DataFrame(
@@ -246,7 +246,7 @@ def _test_rows(
             "account_id": history.index.astype(str),
             "as_of": pd.Timestamp(split).as_unit("us"),
             "product": "",
-            "happened": (came["purchases"] > 0).to_numpy(dtype="float64"),
+            "happened": (actual["purchases"] > 0).to_numpy(dtype="float64"),
             "logit": np.log(p) - np.log1p(-p),
             "probability": p,
             "learnt_until": pd.Timestamp(split).as_unit("us"),
@@ -256,8 +256,8 @@ def _test_rows(
     return rows.join(result).sort_values("account_id", ignore_index=True)
 
 
-def _next_to(expected: Any, actual: Any) -> dict[str, float]:
-    """Return sums, expected and actual, and the mean distance a customer."""
+def _sums(expected: Any, actual: Any) -> dict[str, float]:
+    """Return expected and actual sums, and the mean absolute error per customer."""
     return {
         "expected": float(np.sum(expected)),
         "actual": float(np.sum(actual)),

@@ -1,4 +1,4 @@
-"""The gate before a version scores: no leak, and no worse than the champion; or a reason."""
+"""The gate before promotion: no leak, and not worse than the champion; or a given reason."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Decision:
     ----------
     version : str
     champion : str or None
-        What scored before.
+        The champion before.
     stops : tuple of str
-        What speaks against it; empty where nothing does.
+        Reasons against promotion; may be empty.
     compared : tuple of TargetComparison
-        Empty where there was no other champion.
+        Empty if there was no other champion.
     note : str
-        What else is to be said.
+        Any other remark.
     """
 
     version: str
@@ -47,12 +47,12 @@ class Decision:
 
     @property
     def passes(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there is no reason against promotion."""
         return not self.stops
 
 
 def weigh(config: Config, name: str, training: TrainingSet | None = None) -> Decision:
-    """Hold a version against leakage and against the champion.
+    """Check a version for leakage and compare it with the champion.
 
     Parameters
     ----------
@@ -61,13 +61,12 @@ def weigh(config: Config, name: str, training: TrainingSet | None = None) -> Dec
     name : str
         The version.
     training : TrainingSet, optional
-        The rows of the present data, where they are at hand; else the dates that are needed
-        are built.
+        The rows of the current data, if already built; otherwise the required dates are built.
 
     Raises
     ------
     HealthError
-        The version is not there or cannot be opened.
+        The version does not exist or cannot be opened.
     """
     challenger = open_version(config, name)
     leaks = tuple(f"{leak['feature']}: {leak['why']}" for leak in _leaks(challenger))
@@ -77,7 +76,7 @@ def weigh(config: Config, name: str, training: TrainingSet | None = None) -> Dec
     try:
         champion = open_version(config, before)
     except HealthError as error:
-        return Decision(name, before, leaks, note=f"the champion cannot score any more: {error}")
+        return Decision(name, before, leaks, note=f"the champion can no longer be used: {error}")
     compared = _compared(config, champion, challenger, training)
     return Decision(name, before, (*leaks, *_worse(compared)), tuple(compared))
 
@@ -96,14 +95,14 @@ def promote_version(
     at, by : str
         The time and the person.
     force : bool
-        Promote it whatever speaks against it; needs a reason.
+        Promote it despite reasons against it; requires `reason`.
     reason : str
-        Recorded beside what spoke against it.
+        Recorded together with the reasons against it.
 
     Raises
     ------
     HealthError
-        With exit code 3 where something speaks against it and it is not forced.
+        With exit code 3 if there are reasons against it and it is not forced.
     """
     require_reason(force=force, reason=reason)
     if decision.stops and not force:
@@ -111,7 +110,7 @@ def promote_version(
             f"version {decision.version} is not promoted\n"
             + "\n".join(f"  {stop}" for stop in decision.stops),
             where=str(config.models_dir),
-            fix=f"mend what is named and train again; or, knowing better, `health models "
+            fix=f"correct the causes and train again; or, if the version is right, `health models "
             f'{config.file} promote {decision.version} --force --reason "…"`',
             exit_code=3,
         )
@@ -122,10 +121,12 @@ def promote_version(
 
 
 def require_reason(*, force: bool, reason: str) -> None:
-    """Refuse to force without a reason."""
+    """Raise HealthError if forced without a reason."""
     if force and not reason.strip():
         raise HealthError(
-            "--force needs a reason", where="--reason", fix='add --reason "why it is right"'
+            "--force needs a reason",
+            where="--reason",
+            fix='add --reason "why the version is right"',
         )
 
 
@@ -135,7 +136,7 @@ def _leaks(version: registry.Version) -> list[Mapping[str, str]]:
 
 
 def _worse(compared: list[TargetComparison]) -> list[str]:
-    """Say what is worse; and that nothing is known where not even the risk could be compared."""
+    """Return what is worse, and whether the main target could not be compared."""
     worse = [
         f"worse on {c.target.replace('_', '-')}: {c.why}" for c in compared if c.verdict == WORSE
     ]

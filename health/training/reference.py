@@ -1,4 +1,4 @@
-"""What the inputs and the probabilities looked like in training, to tell later drift from it."""
+"""Distributions of inputs and probabilities in training, the reference for drift."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-#: Bins of a number, with as many rows in each as its ties allow.
+#: Number of bins of a number, of equal size as far as ties allow.
 N_BINS = 10
-#: The commonest texts that have a share of their own; the rest is one share.
+#: Number of most frequent texts with a separate share; the rest have one share.
 _MOST_TEXTS = 20
 
 
 def reference_ranges(
     frame: pd.DataFrame, newest: pd.Series[bool] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return how the values of each column are spread.
+    """Return the distribution of each column.
 
     Parameters
     ----------
     frame : pd.DataFrame, shape = (n_rows, n_columns)
-        Numbers with NaN, or texts with None, where nothing was measured.
+        Numbers with NaN, or texts with None, for missing values.
     newest : pd.Series of bool, optional
-        Marks the rows of the newest date: what a first run is a week's step away from.
+        Whether each row is of the newest date, which is the reference for a first run.
 
     Returns
     -------
@@ -70,12 +70,12 @@ def _range_of(values: pd.Series[Any]) -> dict[str, Any]:
         known = values.dropna().to_numpy(dtype="float64")
         inner = np.linspace(0, 1, N_BINS + 1)[1:-1]
         edges = np.unique(np.quantile(known, inner, method="higher")) if len(known) else known
-        # Nothing lies below the least value, so it is no edge.
+        # Nothing is below the minimum, so it is not an edge.
         reference: dict[str, Any] = {"edges": [float(e) for e in edges if e > known.min()]}
         n_bins = len(reference["edges"]) + 1
     else:
         counts = values.dropna().astype(str).value_counts()
-        # By count, then by name: ties have an order too.
+        # By count, then by name, so that ties are ordered.
         common = counts.sort_index().sort_values(ascending=False, kind="stable").index
         reference = {"values": [str(text) for text in common[:_MOST_TEXTS]]}
         n_bins = len(reference["values"]) + 1

@@ -1,4 +1,4 @@
-"""Trained versions on disk: joblib artefacts under a manifest that vouches for each byte."""
+"""Trained versions on disk: joblib artefacts and a manifest with their checksums."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Version:
     Attributes
     ----------
     name : str
-        Its folder's name: the last date it knew and the hash of what it was made from.
+        Name of its folder: the last date it knew and a hash of its manifest.
     manifest : dict
         Checksums, library versions, features, data range, counts and evaluation.
     artefacts : dict of str to object
-        The fitted objects by name; empty where only the manifest was read.
+        The fitted objects by name; empty if only the manifest was read.
     """
 
     name: str
@@ -54,22 +54,22 @@ def save_version(
     tables: Mapping[str, bytes] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> Version:
-    """Write a version: all of it or nothing.
+    """Write a version atomically.
 
     Parameters
     ----------
     models_dir : Path
-        Folder of the versions; made where it is not there.
+        Folder of the versions; created if missing.
     artefacts : mapping of str to object
         Fitted objects by name.
     manifest : mapping
-        What is to be told of the version; checksums and library versions are added.
+        Metadata of the version; checksums and library versions are added.
     until : str
-        The last date the version knew, as text; the name begins with it.
+        The last date the version knew, as text; the name starts with it.
     tables : mapping of str to bytes, optional
-        Further files by name, which the manifest vouches for.
+        Additional files by name, with checksums in the manifest.
     notes : mapping of str to str, optional
-        Files for people, which nothing reads back: they may tell the time.
+        Files for people, which are never read back and may contain the time.
     """
     files = {f"{name}.joblib": _dump(value) for name, value in sorted(artefacts.items())}
     files |= tables or {}
@@ -95,19 +95,19 @@ def save_version(
 
 
 def seal(manifest: Mapping[str, Any]) -> str:
-    """Return what a version's name ends in: twelve digits of the hash of its manifest."""
+    """Return the end of a version's name: twelve digits of the hash of its manifest."""
     content = {key: value for key, value in manifest.items() if key != "version"}
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_sealed(version: str, manifest: Mapping[str, Any]) -> bool:
-    """Tell whether a manifest is the one that a version is named after."""
+    """Whether a manifest matches the name of its version."""
     return version.endswith(f"-{seal(manifest)}")
 
 
 def _put_in_place(made: Path, target: Path) -> None:
-    """Rename a folder to its name; one that has it already is the same, or was damaged."""
+    """Rename a folder; an existing target is identical or damaged, and is replaced."""
     if target.exists():
         old = target.with_name(f".old-{target.name}")
         shutil.rmtree(old, ignore_errors=True)
@@ -127,27 +127,27 @@ def list_versions(models_dir: Path) -> list[Version]:
 
 
 def require_version(models_dir: Path, version: str) -> Version:
-    """Return a version's manifest; HealthError that lists the versions where there is none."""
+    """Return a version's manifest; HealthError that lists the versions if it does not exist."""
     folder = models_dir / version
     if version and (folder / MANIFEST).is_file():
         return Version(version, _read_manifest(folder), {})
     known = sorted(p.parent.name for p in models_dir.glob(f"[!.]*/{MANIFEST}"))
     raise HealthError(
-        f"there is no model version {version!r}",
+        f"no model version {version!r}",
         where=str(models_dir),
         fix=f"choose one of: {', '.join(known) or 'none; run `health train` first'}",
     )
 
 
 def promote(models_dir: Path, version: str, record: Mapping[str, Any] | None = None) -> None:
-    """Make `version` the champion, the one that scores, whatever it is worth.
+    """Make `version` the champion, the version used for scoring, without any check.
 
     Parameters
     ----------
     models_dir : Path
         Folder of the versions.
     version : str
-        Its name; HealthError where there is none.
+        Its name; HealthError if it does not exist.
     record : mapping, optional
         Who promoted it, when and why: a line of promotions.jsonl, written before the change.
     """
@@ -169,7 +169,7 @@ def promotions(models_dir: Path) -> list[dict[str, Any]]:
 
 
 def champion(models_dir: Path) -> str | None:
-    """Return the name of the champion, or None where no version was ever promoted."""
+    """Return the name of the champion, or None if no version was ever promoted."""
     pointer = models_dir / _CHAMPION
     if not pointer.is_file():
         return None
@@ -179,30 +179,30 @@ def champion(models_dir: Path) -> str | None:
         raise HealthError(
             "does not name a version",
             where=str(pointer),
-            fix="run `health models CONFIG promote VERSION` to write it anew",
+            fix="run `health models CONFIG promote VERSION` to write it again",
         ) from None
 
 
 def load_version(models_dir: Path, version: str) -> Version:
-    """Open a version, each artefact only after its checksum held.
+    """Open a version after verifying the checksum of each artefact.
 
     Raises
     ------
     HealthError
         The version or a file is missing, the manifest or a checksum does not match, or a library
-        has another major version than the one the version was trained with, or the version is of
-        a release of this software whose models were other ones.
+        has another major version than the one the version was trained with, or the version is of a
+        release of this software with different models.
     """
     manifest = require_version(models_dir, version).manifest
     folder = models_dir / version
     if not is_sealed(version, manifest):
         raise HealthError(
-            "the manifest is not the one the version is named after; it was changed later",
+            "the manifest does not match the name of the version; it was changed later",
             where=str(folder / MANIFEST),
             fix="do not use this version: restore the folder from a backup, or train again",
         )
     _check_libraries(folder, manifest["libraries"])
-    # Every file first: none is opened where one of them was changed.
+    # Check every file first: none is opened if one of them was changed.
     files = {name: _checked(folder / name, sha) for name, sha in manifest["checksums"].items()}
     artefacts = {
         name.removesuffix(".joblib"): _opened(folder / name, content)
@@ -213,7 +213,7 @@ def load_version(models_dir: Path, version: str) -> Version:
 
 
 def read_file(models_dir: Path, version: Version, name: str) -> bytes | None:
-    """Return a further file of a version once its checksum held; None where it has none."""
+    """Return an additional file of a version, verified by checksum; None if it has none."""
     checksum = version.manifest["checksums"].get(name)
     return None if checksum is None else _checked(models_dir / version.name / name, checksum)
 
@@ -235,7 +235,7 @@ def _checked(path: Path, checksum: str) -> bytes:
         ) from None
     if hashlib.sha256(content).hexdigest() != checksum:
         raise HealthError(
-            "the artefact's checksum is not the manifest's; it was changed after training",
+            "the artefact's checksum does not match the manifest; it was changed after training",
             where=str(path),
             fix="do not use this version: restore the file from a backup, or train again",
         )
@@ -243,7 +243,7 @@ def _checked(path: Path, checksum: str) -> bytes:
 
 
 def _opened(path: Path, content: bytes) -> Any:
-    """Open an artefact whose checksum held; refuse one of which another release knew less."""
+    """Open a verified artefact; HealthError if it is of another release with fewer parameters."""
     try:
         value = joblib.load(io.BytesIO(content))
     except (AttributeError, ImportError) as error:
@@ -260,7 +260,7 @@ def _opened(path: Path, content: bytes) -> Any:
 
 
 def _unknown_then(value: Any) -> list[str]:
-    """Return the parameters that our estimator, or one within it, has today and had not then."""
+    """Return parameters that our estimator, or one within it, has now but did not have then."""
     if not isinstance(value, BaseEstimator):
         return []
     ours = [

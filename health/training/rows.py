@@ -1,4 +1,4 @@
-"""What models learn from: past dates, what was known on them and what followed."""
+"""Training data: past dates, what was known on them and what followed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from models.churn.few_events import model_kind
 from models.churn.few_events_choice import FEW
 from models.churn.score_model import measures_given, score_columns
 
-#: What a probability is published of.
+#: Events with a published probability.
 TARGETS = ("churn", "upsell", "cross_sell")
 #: The feature that names the product of an offer.
 PRODUCT = "product"
@@ -41,14 +41,13 @@ class TrainingSet:
     Attributes
     ----------
     accounts : pd.DataFrame, shape = (n_rows, n_columns)
-        account_id, as_of, attributes, features, the labels churned and upsold (1, 0, or
-        NaN where the outcome was not known yet), and where few accounts churned the columns of
-        `score_terms`.
+        account_id, as_of, attributes, features, the labels churned and upsold (1, 0, or NaN if the
+        outcome was not known yet), and, if few accounts churned, the columns of `score_terms`.
     products : pd.DataFrame, shape = (n_offers, n_columns)
         account_id, as_of, product, bought, step_mrr and the features of the offer: one row per
-        product not held.
+        product not owned.
     held : pd.DataFrame, shape = (n_held, 6)
-        account_id, as_of, product, mrr, upsold, step_mrr: one row per product held.
+        account_id, as_of, product, mrr, upsold, step_mrr: one row per product owned.
     durations : pd.DataFrame, shape = (n_spells, 5)
         account_id, entry_days, duration_days, churned, group.
     dates : tuple of datetime
@@ -63,7 +62,7 @@ class TrainingSet:
 
 
 def model_columns(frame: pd.DataFrame, config: Config) -> list[str]:
-    """Return the columns models learn from: the catalogue and the peer group."""
+    """Return the columns that models learn from: the catalogue and the peer group."""
     peer = [config.peer_group] if config.peer_group in frame.columns else []
     return [*catalogue_of(config), *peer]
 
@@ -84,9 +83,9 @@ def build_training_set(
     config : Config
         Labels, training dates and peer group.
     until : datetime, optional
-        Pretend that the data ends here.
+        Ignore data from this time on.
     dates : sequence of datetime, optional
-        Take these dates instead of those of the configuration.
+        Use these dates instead of those of the configuration.
 
     Raises
     ------
@@ -117,7 +116,7 @@ def build_training_set(
 
 
 def build_account_rows(tables: Tables, config: Config) -> pd.DataFrame:
-    """Collect the accounts of a `TrainingSet` alone, which takes half of the time.
+    """Collect only the accounts of a `TrainingSet`, in half the time.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ def _features(tables: Tables, config: Config, dates: Sequence[datetime]) -> pd.D
 def _require_rows(
     accounts: pd.DataFrame, tables: Tables, dates: Sequence[datetime], config: Config
 ) -> None:
-    """Refuse to train on nothing, and explain where the accounts are."""
+    """Raise HealthError if there are no rows, and explain why."""
     if len(accounts):
         return
     created = collect(tables["accounts"].select("created_at"))["created_at"]
@@ -165,7 +164,7 @@ def _require_rows(
 
 
 def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-    """Return the rows of accounts that had given no notice, with growth and what followed."""
+    """Return the rows of accounts without notice, with growth and what followed."""
     labels = build_labels(
         tables,
         features[["account_id", "as_of"]],
@@ -174,22 +173,22 @@ def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Data
         upsell_step=config.labels.upsell_step,
     )
     accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
-    # Who has given notice is known to leave: a model would only learn to read the notice.
+    # Accounts with notice are known to leave: a model would only learn to read the notice.
     stays = accounts["notice_given"] == 0
     if _few_churned(accounts[stays]):
-        # Peers that have given notice are peers all the same.
+        # Accounts with notice still count as peers.
         accounts = accounts.join(score_terms(accounts, config.score_settings))
     return with_growth(accounts[stays].reset_index(drop=True), tables, config)
 
 
 def _few_churned(accounts: pd.DataFrame) -> bool:
-    """Tell whether a small model will be of churn, which may be of the score alone."""
+    """Whether churn will have a small model, which may use the score alone."""
     left = accounts.loc[accounts["churned"] == 1, "account_id"].nunique()
     return model_kind(left) == FEW
 
 
 def churn_inputs(frame: pd.DataFrame, config: Config) -> list[str]:
-    """Return the columns that the churn model is given: the score's too, where they are there."""
+    """Return the input columns of the churn model, including those of the score if present."""
     return [*model_columns(frame, config), *score_columns(measures_given(frame.columns))]
 
 
@@ -224,11 +223,11 @@ class TargetRows:
     Attributes
     ----------
     frame : pd.DataFrame, shape = (n_rows, n_columns)
-        account_id, as_of, the inputs, the label, and product where a row is an offer.
+        account_id, as_of, the inputs, the label, and product if a row is an offer.
     label : str
-        The column that says what happened: 1, 0, or NaN where it is not known yet.
+        The column of the outcome: 1, 0, or NaN if it is not known yet.
     inputs : list of str
-        The columns the model sees.
+        The input columns of the model.
     """
 
     frame: pd.DataFrame

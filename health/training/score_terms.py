@@ -1,4 +1,4 @@
-"""What a model of the health score alone reads: the points and weights behind the score."""
+"""Inputs of a model of the health score alone: the points and weights of the score."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from health.settings.measure import CUSTOM_FEATURES
 from health.settings.score import ScoreSettings
 from models.churn.score_model import POINTS, WEIGHT
 
-#: The artefact of a version whose churn model may read the score: the scorecard as it was then.
+#: Artefact of a version whose churn model may use the score: the scorecard at training time.
 SCORECARD = "scorecard"
 
 
 def score_measures(settings: ScoreSettings) -> list[str]:
-    """Return the features that a score is told by: those of its measures and of its rules."""
+    """Return the features of a score: those of its measures and of its rules."""
     rules = [rule for card in settings.scorecard.cards for rule in card.rules]
     asked = [condition.feature for rule in rules for condition in rule.when]
     return list(dict.fromkeys([*settings.scorecard.measures, *asked]))
@@ -27,25 +27,26 @@ def score_measures(settings: ScoreSettings) -> list[str]:
 def score_terms(
     features: pd.DataFrame, settings: ScoreSettings, health: HealthScores | None = None
 ) -> pd.DataFrame:
-    """Return what makes the health score of each row, by feature, as of its date.
+    """Return the parts of the health score of each row, by feature, as of its date.
 
-    What people overrode is left out: it proves nothing of the scorecard. What a rule took or gave
-    is shared among the features that it asks for.
+    Overrides are ignored, because they are not evidence about the scorecard. The effect of a rule
+    is divided equally among the features of its conditions.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_columns)
-        Features as of any dates; all accounts of a date, for some measures read their peers.
+        Features as of any dates, with all accounts of a date, because some measures use
+        percentiles among peers.
     settings : ScoreSettings
         The scorecard.
     health : HealthScores, optional
-        What `settings` make of the features, where that is known already; without overrides.
+        The health scores by `settings`, without overrides, if already computed.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, 2 × n_measures)
         Columns `score_columns` of `score_measures`; the points of a row sum to its score, the
-        weights to 1. All are NaN where a row has no score.
+        weights to 1. All are NaN if a row has no score.
     """
     health = score_with(settings, features) if health is None else health
     measures = score_measures(settings)
@@ -63,21 +64,20 @@ def score_terms(
 
 
 def kept_scorecard(settings: ScoreSettings) -> dict[str, Any]:
-    """Return the scorecard as plain values: the same bytes for the same scorecard."""
+    """Return the scorecard as plain values, deterministically."""
     kept: dict[str, Any] = settings.model_dump(mode="json")
     return kept
 
 
 def with_score_terms(features: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
-    """Add what a version's churn model reads of the scorecard that it was trained with.
+    """Add the score inputs of a version's churn model, by the scorecard it was trained with.
 
     Parameters
     ----------
     features : pd.DataFrame
         As in `score_terms`.
     models : mapping of str to object
-        The artefacts of a version. Where they hold no scorecard, the features are returned as
-        they are.
+        The artefacts of a version. Without a scorecard, the features are returned unchanged.
     """
     if SCORECARD not in models:
         return features

@@ -1,4 +1,4 @@
-"""Training a version: from the tables to a folder that says what is in it."""
+"""Training a version: from the tables to a folder with artefacts and manifest."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from health.training.value_check import check_value, with_checked_growth
 
 @dataclass(frozen=True)
 class Trained:
-    """A version that was trained, and whether it scores from now on.
+    """A trained version, and whether it is now the champion.
 
     Attributes
     ----------
     version : Version
     decision : Decision
-        What speaks against it.
+        Reasons against promotion.
     promoted : bool
-        Whether it scores.
+        Whether it is the champion.
     held_back : str
         Why it does not though nothing speaks against it and nobody asked for that.
     is_blocked : bool
@@ -65,7 +65,7 @@ def train_version(
     by: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> Trained:
-    """Train on past dates, leave a version in `models_dir`, and promote it where it may score.
+    """Train on past dates, write a version to `models_dir`, and promote it if it passes the gate.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def train_version(
         Make the version the champion, unless a feature leaks, it is worse than the champion, or
         the champion has learnt from later data.
     truth : pd.DataFrame, optional
-        The true probabilities of a simulated company, as `evaluation_of` takes them.
+        The true probabilities of a simulated company, as in `evaluation_of`.
     at, by : str
         Time and person, for the records.
     say : callable
-        Told what is being done.
+        Called with progress messages.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def train_version(
 
 
 def _knows_less(config: Config, version: registry.Version, decision: Decision) -> str:
-    """Say so where the champion has learnt from later data: a look at the past replaces nothing."""
+    """Return a message if the champion has learnt from later data; then it is not replaced."""
     if decision.champion is None or not decision.compared:
         return ""
     champion = registry.require_version(config.models_dir, decision.champion)
@@ -131,7 +131,7 @@ def _knows_less(config: Config, version: registry.Version, decision: Decision) -
 
 @dataclass(frozen=True)
 class _Made:
-    """What a version is made of, before it is written."""
+    """The parts of a version, before it is written."""
 
     models: dict[str, Any]
     manifest: dict[str, Any]
@@ -147,7 +147,7 @@ def _from_contracts(
     truth: pd.DataFrame | None,
     say: Callable[[str], None],
 ) -> _Made:
-    """Learn who leaves, takes more, and buys what else, from contracts and all else there is."""
+    """Learn churn, upsell and cross-sell from contracts and all other tables."""
     config = company.config
     say("Building features and labels of past dates")
     training = build_training_set(tables, config)
@@ -156,7 +156,7 @@ def _from_contracts(
     value = check_value(tables, training, config)
     directions = choose_directions(rows["churn"], config)
     models = with_checked_growth(fit_models(training, with_directions(config, directions)), value)
-    say("Looking for features that know the answer")
+    say("Checking for features that leak the outcome")
     leaks = [
         *strong_alone(models, TARGETS, config.training.leakage_auc),
         *known_late(
@@ -173,7 +173,7 @@ def _from_contracts(
     manifest = build_manifest(
         company, training, rows, models, leaks, known_until=known_until, truth=truth
     )
-    say("Holding the survival curves against a Cox model")
+    say("Comparing the survival curves with a Cox model")
     manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
     manifest["rivals"] = compare_rivals(training.accounts, held_out, config)
     manifest["directions"] = directions.to_dict()
@@ -186,9 +186,9 @@ def _from_contracts(
 def _from_orders(
     company: Company, tables: Tables, known_until: datetime, say: Callable[[str], None]
 ) -> _Made:
-    """Learn how often customers come back, and for how much, from orders alone."""
+    """Learn how often customers return, and for how much, from orders alone."""
     config = company.config
-    say("There are no subscriptions: fitting on the orders how often customers come back")
+    say("No subscriptions: fitting how often customers return, from the orders")
     test = judge_in_time(tables, config, known_until)
     models = fit_orders(tables, config, known_until, test)
     manifest = build_order_manifest(company, tables, models, test, known_until=known_until)
@@ -198,7 +198,7 @@ def _from_orders(
 
 
 def _learns_from(accounts: pd.DataFrame, n_dates: int) -> str:
-    """Say how much there is to learn from."""
+    """Return a message about the amount of training data."""
     churned = accounts[accounts["churned"] == 1]
     return (
         f"Fitting on {len(accounts):,} rows: {accounts['account_id'].nunique():,} accounts on "

@@ -169,7 +169,9 @@ def test_explain_and_list_speak_of_orders(acme: Path) -> None:
 def test_a_run_says_what_it_lives_by_and_why_nothing_is_offered(acme: Path) -> None:
     info = json.loads((_run(acme) / "run.json").read_text())
     assert info["business"] == "orders"
-    assert any(w.startswith("upsell, cross-sell: no chance is published") for w in info["warnings"])
+    assert any(
+        w.startswith("upsell, cross-sell: no probability is published") for w in info["warnings"]
+    )
     assert any("no order within 365 days" in why for why in info["skipped"])
     assert all(gate["passed"] for gate in info["gates"])
     assert len(pd.read_parquet(_run(acme) / "whitespace.parquet")) == 0

@@ -85,7 +85,7 @@ def test_a_version_that_does_not_converge_any_more_is_not_promoted(tmp_path: Pat
     write_company(tmp_path, once)
     spoilt = train_version(config)
     assert not spoilt.promoted
-    assert "does not stand behind its chances any more" in spoilt.decision.stops[0]
+    assert "no longer publishes its probabilities" in spoilt.decision.stops[0]
 
 
 def test_a_changed_artefact_is_refused(config: Config, trained: Trained) -> None:

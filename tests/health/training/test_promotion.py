@@ -73,7 +73,10 @@ def test_a_champion_that_cannot_score_any_more_stands_in_nobodys_way(config: Con
     ("definitions", "message"),
     [
         ({"usage_of_magic": "0" * 12}, "not in the catalogue: usage_of_magic"),
-        ({"usage_active_days_28d": "0" * 12}, "another meaning .*: usage_active_days_28d"),
+        (
+            {"usage_active_days_28d": "0" * 12},
+            "definitions of features have changed .*: usage_active_days_28d",
+        ),
     ],
 )
 def test_unknown_and_changed_features_are_refused(

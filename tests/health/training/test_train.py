@@ -112,7 +112,7 @@ def test_a_planted_artefact_is_refused_unopened(again: Path, tmp_path: Path) -> 
     joblib.dump(_Planted(witness), planted)
     done = call_health("score", folder / "health.toml")
     assert done.code == 2
-    assert "the artefact's checksum is not the manifest's" in done.err
+    assert "the artefact's checksum does not match the manifest" in done.err
     assert "remedy: do not use this version" in done.err
     assert not witness.exists()
     assert not (folder / "runs").exists() or not list((folder / "runs").glob("as_of=*"))
