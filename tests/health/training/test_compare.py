@@ -81,7 +81,7 @@ def test_another_question_is_not_compared() -> None:
         version=replace(good().version, manifest={**good().version.manifest, "horizon_days": 60}),
     )
     assert compare(other, good()).verdict == UNKNOWN
-    assert "different questions" in compare(other, good()).why
+    assert "different events" in compare(other, good()).why
 
 
 def test_a_version_without_a_probability() -> None:

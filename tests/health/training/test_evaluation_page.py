@@ -57,15 +57,20 @@ def test_text_from_data_stays_text() -> None:
     page = _page(model, judged, leaks=[{"feature": HOSTILE, "why": HOSTILE}])
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 4
-    assert "Features that know the answer" in page
+    assert "Features that leak the outcome" in page
 
 
 def test_it_shows_calibration_lift_blocks_and_shapes() -> None:
     model, judged = _model()
     page = _page(model, judged)
-    for part in ("Calibration of churn in", "Lift of churn", "AUC of churn by block", "adds to"):
+    for part in (
+        "Calibration of churn in",
+        "Lift of churn",
+        "AUC of churn by block",
+        "Contribution",
+    ):
         assert part in page, part
-    assert "Features that know the answer" not in page
+    assert "Features that leak the outcome" not in page
     assert _page(model, judged) == page
 
 

@@ -75,7 +75,7 @@ def test_a_later_version_is_compared_on_what_it_was_tested_on(tmp_path: Path) ->
     assert not between.promoted and between.decision.passes
     assert between.held_back == "it has learnt until 2024-12-01, the champion until 2025-01-05"
     assert registry.champion(config.models_dir) == late.version.name
-    assert "fitted again" in weigh(config, between.version.name).compared[0].why
+    assert "refitted" in weigh(config, between.version.name).compared[0].why
 
 
 def test_a_version_that_does_not_converge_any_more_is_not_promoted(tmp_path: Path) -> None:
