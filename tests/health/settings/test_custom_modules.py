@@ -162,9 +162,9 @@ def test_the_scorecard_may_use_features_of_ones_own_and_no_unknown_ones(tmp_path
         ("own_absent:Forest", {}, "no module"),
         ("sklearn.ensemble:Forest", {}, "no class 'Forest'"),
         ("sklearn.wood:Forest", {}, "scikit-learn has no module"),
-        ("sklearn.ensemble:RandomForestClassifier", {"trees": 3}, "does not take"),
-        ("sklearn.ensemble:RandomForestRegressor", {}, "no scikit-learn classifier"),
-        ("sklearn.svm:LinearSVC", {}, "no scikit-learn classifier with predict_proba"),
+        ("sklearn.ensemble:RandomForestClassifier", {"trees": 3}, "does not accept"),
+        ("sklearn.ensemble:RandomForestRegressor", {}, "not a scikit-learn classifier"),
+        ("sklearn.svm:LinearSVC", {}, "not a scikit-learn classifier with predict_proba"),
         ("os:system", {}, "no module 'os' next to"),
     ],
 )
