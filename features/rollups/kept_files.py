@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from threading import get_ident
@@ -48,6 +49,7 @@ _UNFINISHED = ".unfinished"
 _OURS = {".parquet", ".checked", _UNFINISHED}
 
 
+@lru_cache(maxsize=2**20)
 def bucket_of(account_id: str) -> int:
     """Return the bucket of an account, from 0 to 255: the first byte of the MD5 of its UTF-8 text.
 

@@ -138,7 +138,9 @@ def _run(name: str, folder: Path, rollups: Path | None = None) -> Measured:
     """Run a step in a process of its own."""
     arguments = ["--step", name, "--folder", str(folder), "--rollups", str(rollups or folder)]
     command = [sys.executable, "-m", "tests.benchmarks.features", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Memory as the command line allocates it.
+    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
