@@ -19,8 +19,7 @@ import pandas as pd
 from features import CATALOGUE, tenure_spells
 from health import demo_config, load_config, open_company, plots
 from health.training import build_training_set
-from models import drivers
-from models import retention_table
+from models import drivers, retention_table
 from models.survival.retention import cohorts
 
 # %% [markdown]

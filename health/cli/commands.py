@@ -432,10 +432,6 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
-if __name__ == "__main__":
-    main()
-
-
 def _exit_where_tables_changed(error: Exception, errors: Console) -> None:
     """Exit with 2 and the remedy where the engine can no longer read a table."""
     from features.tables.connection import reading_fault
