@@ -27,8 +27,8 @@ from health import (
     score_health,
     score_past,
 )
-from health.scorecard.bands import band
 from health.backtest.tune import tune
+from health.scorecard.bands import band
 
 # %% [markdown]
 # Your own company: `CONFIG = Path("…/health.toml")`.
