@@ -76,7 +76,8 @@ def breadth(then: Then, account: str) -> Value:
 
 @oracle("usage_sticky_share_28d")
 def sticky(then: Then, account: str) -> Value:
-    everybody = {r["account_id"] for r in then.usage}
+    existing = {a for a, created in then.created.items() if created < then.day}
+    everybody = {r["account_id"] for r in then.usage} & existing
     before = {a: _different(then.uses(a, 56, 28)) for a in everybody}
     now = {a: _different(then.uses(a, 28)) for a in everybody}
     least = max(3, 0.05 * sum(bool(events) for events in before.values()))
