@@ -68,5 +68,5 @@ def test_a_rule_is_a_cap_or_a_floor(bounds: dict[str, Any]) -> None:
 
 
 def test_a_missing_value_has_no_bounds() -> None:
-    with pytest.raises(ValidationError, match="leave out either"):
+    with pytest.raises(ValidationError, match="remove either"):
         Condition(feature="mrr", missing=True, above=0)
