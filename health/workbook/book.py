@@ -191,7 +191,9 @@ def account_rows(
     on = flags[flags["flag"].isin(list(titles))]
     lists = on["flag"].map(titles).groupby(on["account_id"]).agg(lambda t: ", ".join(t.unique()))
     leaves, account = known_to_leave(scores), scores["account_id"]
-    plans = scores["plan"] if "plan" in scores else account.map(background.plans)
+    plans = account.map(background.plans).astype(object)
+    if "plan" in scores:
+        plans = plans.where(plans.notna(), scores["plan"])
     rows = scores.assign(
         band=scores["health_band"].map(_band_text),
         arr=scores["mrr"] * MONTHS_OF_YEAR,
@@ -200,7 +202,7 @@ def account_rows(
         renews=renewal_dates(scores, run["as_of"]).where(~leaves),
         days_to_renewal=scores["days_to_renewal"].where(~leaves),
         expected_loss=expected_losses(scores),
-        plan=account.map(background.plans).fillna(plans),
+        plan=plans,
         nps=account.map(background.nps),
         lists=account.map(lists),
     )

@@ -125,7 +125,11 @@ def test_a_renewal_written_as_a_new_row_is_no_churn(tmp_path: Path) -> None:
     features = tmp_path / "features.parquet"
     write_features(config, datetime(2023, 6, 4), features, today=NOW)
     frame = pd.read_parquet(features)
-    assert frame["days_to_renewal"].notna().all()
+    # Terms of up to 35 days are month to month: they end, and have no renewal.
+    assert frame["days_to_term_end"].notna().all()
+    longer = frame["contract_months"] > 1.2
+    assert longer.any() and (~longer).any()
+    assert frame.loc[longer, "days_to_renewal"].notna().all()
     assert frame["tenure_days"].max() > 400
 
 

@@ -76,7 +76,7 @@ def test_contributions_of_its_own_are_used_and_held_against_what_it_says(rows: R
     assert "its own" in model.reasons_by_
     assert model.contributions(X)["tickets"].equals(X["tickets"])
     wrong = AnyClassifier(Own(off=0.1)).fit(X, rows.y, groups=rows.groups)
-    with pytest.raises(ModelInputError, match=r"0\.1 apart"):
+    with pytest.raises(ModelInputError, match=r"up to 0\.1"):
         wrong.contributions(X)
 
 
