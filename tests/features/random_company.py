@@ -184,10 +184,16 @@ def _order(chance: Random) -> Row:
     }
 
 
+def _account_of(chance: Random, person: int) -> str:
+    """Return mostly the same account for a person: some ids occur in several accounts."""
+    known = ACCOUNTS[:-1]
+    return known[person % len(known)] if chance.random() < 0.8 else chance.choice(known)
+
+
 def _contact(chance: Random, number: int) -> Row:
     came = _time(chance)
     return {
-        "account_id": chance.choice(ACCOUNTS[:-1]),
+        "account_id": _account_of(chance, number % 60),
         "contact_id": f"p{number % 60}",
         "created_at": came,
         "role": chance.choice((None, "user", "Owner")),
@@ -211,12 +217,13 @@ def _invoice(chance: Random, number: int) -> Row:
 
 
 def _interaction(chance: Random) -> Row:
+    person = chance.randint(0, 70)
     return {
-        "account_id": chance.choice(ACCOUNTS[:-1]),
+        "account_id": _account_of(chance, person),
         "occurred_at": _time(chance),
         "kind": chance.choice(("call", "Meeting", "email", "email", "note")),
         "direction": chance.choice((None, "in", "Out")),
-        "contact_id": chance.choice((None, f"p{chance.randint(0, 70)}")),
+        "contact_id": chance.choice((None, f"p{person}")),
         "known_at": _known(chance),
     }
 

@@ -26,9 +26,10 @@ def test_an_output_without_a_reason_has_no_sum() -> None:
     assert contribution_sums([empty], accounts).shape == (2, 0)
 
 
-def test_accounts_created_after_every_training_date_are_named(tmp_path: Path) -> None:
+def test_accounts_known_after_every_training_date_are_named(tmp_path: Path) -> None:
     ids = [f"A{number}" for number in range(5)]
-    pd.DataFrame({"account_id": ids, "created_at": "2026-05-01"}).to_csv(
+    migrated = {"created_at": "2026-05-01", "known_at": "2026-05-01"}
+    pd.DataFrame({"account_id": ids}).assign(**migrated).to_csv(
         tmp_path / "accounts.csv", index=False
     )
     pd.DataFrame(
@@ -41,7 +42,7 @@ def test_accounts_created_after_every_training_date_are_named(tmp_path: Path) ->
         '[tables.subscriptions]\npath = "subscriptions.csv"\n'
     )
     loaded = load_config(config)
-    with pytest.raises(HealthError, match=r"created_at, and 5 accounts were created from 2026-05"):
+    with pytest.raises(HealthError, match=r"5 accounts were created from 2026-05-01"):
         build_training_set(open_company(loaded).opened.tables, loaded)
 
 

@@ -179,8 +179,9 @@ def test_one_may_be_asked_for_and_is_weighed_against_the_other(small: Path, tmp_
     asked = '[training]\nevery_days = 56\nsmall_model = "few-feature model"\n'
     config = _next_to(small, tmp_path, asked, tmp_path / "models")
     done = call_health("train", config, "--until", "2026-08-02")
-    assert done.code == 0, done.err
     said = " ".join(done.out.split())
+    # It ranks worse than the champion, which blocks its promotion.
+    assert done.code == 3, done.err
     assert "few-feature model chosen: as the configuration asks" in said
     assert "Against the champion" in said and "churn: worse; AUC" in said
     # Neither publishes more than the usual rate of a product, and so neither is worse.
