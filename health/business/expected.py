@@ -8,8 +8,8 @@ import pandas as pd
 
 from features.errors import HealthError
 from features.tables.opened import Tables
-from health.business.kinds import lives_by
-from health.business.mrr import mrr_of, ratio_hint
+from health.business.kinds import Business, lives_by
+from health.business.mrr import ratio_hint
 from health.presentation.wording import money
 from health.settings.config import Config
 from health.settings.expected import ExpectedConfig
@@ -27,28 +27,29 @@ def require_expected(config: Config, tables: Tables) -> None:
     if not dates:
         return
     days = [datetime(day.year, day.month, day.day) for day in dates]
-    levels = mrr_of(tables, days, config.feature_settings)
+    business = lives_by(tables)
+    levels = business.mrr(tables, days, config.feature_settings)
     by_date = dict(zip(dates, levels, strict=True))
     wrong = [
         line
         for expected in config.expected
-        for line in _differences(expected, by_date[expected.date], config, tables)
+        for line in _differences(expected, by_date[expected.date], config, business)
     ]
     if wrong:
         raise HealthError(
             "the tables do not add up to what the configuration expects\n" + "\n".join(wrong),
             where=f"{config.file}: [[expected]]",
             fix="check units (cents, yearly prices), currencies and joins of "
-            f"{'subscriptions' if tables.has('subscriptions') else 'orders'}; "
+            f"{business.table}; "
             "`health check` without [[expected]] shows MRR by month. Or correct what is expected",
         )
 
 
 def _differences(
-    expected: ExpectedConfig, levels: pd.Series[float], config: Config, tables: Tables
+    expected: ExpectedConfig, levels: pd.Series[float], config: Config, business: Business
 ) -> list[str]:
     currency, day = config.currency, expected.date
-    name, found = lives_by(tables).money, []
+    name, found = business.money, []
     if expected.mrr is not None:
         mrr = float(levels.sum())
         if _off(mrr, expected.mrr) > expected.tolerance:

@@ -1,82 +1,158 @@
-"""What a company lives by, contracts or orders, and the words that change with it."""
+"""The two kinds of business behind one interface: what a company lives by, and what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 
 import pandas as pd
 
+from features.definitions.settings import FeatureSettings
 from features.errors import HealthError
 from features.tables.opened import Tables
+from health.business.mrr import contract_mrr, order_mrr, paying_accounts
 from health.presentation.wording import LISTS, ListKind
+from health.settings.flags import FlagsConfig
 
+#: Keys of the two kinds, as run.json and manifests have them.
 CONTRACTS, ORDERS = "contracts", "orders"
-#: Months of the orders that stand for a customer's size.
+#: Months over which a customer's orders are averaged.
 _MONTHS = 12
+#: The logarithm of the time since the latest order over the usual interval: twice as long.
+_TWICE = math.log(2.0)
 
 
-@dataclass(frozen=True)
-class Business:
-    """How the money and the risk of an account are spoken of.
+class Business(ABC):
+    """What differs between a company with contracts and one whose customers order.
+
+    Training, scoring and looking back differ as well; their steps are in
+    `health.training.learning`, `health.scoring.methods` and `health.weekly.outcomes`, each as two
+    classes behind one interface, by `key`.
 
     Attributes
     ----------
     key : str
-        ``"contracts"`` or ``"orders"``; a run keeps it.
-    money, money_means, money_of_all : str
-        Heading and meaning of what an account pays in a month, and what their sum is.
+        ``"contracts"`` or ``"orders"``; published in run.json and in a version's manifest.
+    table, first_time : str
+        The table that the money comes from, and its column with the earliest time of a row.
     column : str
-        The column of scores.parquet that holds it.
+        The column of scores.parquet with what an account pays in a month.
+    money, money_means, money_of_all : str
+        Heading and meaning of that column, and what its sum is.
     a_year : str
         Twelve times that.
     risk : str
-        The chance that `churn_probability` is.
+        What `churn_probability` is the chance of.
     has_terms : bool
-        Contracts have terms that end, and grow.
+        Whether there are contracts with terms that end, and products that are owned.
+    customers, pay : str
+        Heading of the accounts, and the verb for what they do each month.
+    term_titles : tuple of str
+        Headings of the columns that only contracts fill.
     lists : tuple of ListKind
-        The lists there are.
+        The lists of a week.
     """
 
-    key: str
-    money: str
-    money_means: str
-    money_of_all: str
-    column: str
-    a_year: str
-    risk: str
-    has_terms: bool
-    lists: tuple[ListKind, ...]
+    key: ClassVar[str]
+    table: ClassVar[str]
+    first_time: ClassVar[str]
+    column: ClassVar[str]
+    money: ClassVar[str]
+    money_means: ClassVar[str]
+    money_of_all: ClassVar[str]
+    a_year: ClassVar[str]
+    risk: ClassVar[str]
+    has_terms: ClassVar[bool]
+    customers: ClassVar[str]
+    pay: ClassVar[str]
+    term_titles: ClassVar[tuple[str, ...]]
+    lists: ClassVar[tuple[ListKind, ...]]
 
     @property
     def money_in_sentence(self) -> str:
         """The money within a sentence."""
         return self.money if self.money.isupper() else self.money.lower()
 
+    @abstractmethod
+    def horizon(self, days: int) -> str:
+        """Return the horizon of `churn_probability` as the end of a phrase; may be empty."""
 
-_BY_CONTRACT = Business(
-    CONTRACTS,
-    "MRR",
-    "What the account pays each month.",
-    "paid each month by all accounts",
-    "mrr",
-    "a year of MRR",
-    "chance of leaving",
-    True,
-    LISTS,
-)
-# A customer without a contract gives no notice and has no term, and an order holds no product.
-_BY_ORDER = Business(
-    ORDERS,
-    "Monthly orders",
-    "What the account ordered in 365 days, a twelfth of it.",
-    "ordered by all customers, a twelfth of 365 days",
-    "monthly_orders",
-    "a year of orders",
-    "chance of having left",
-    False,
-    (
+    @abstractmethod
+    def idle(self, active_order_days: int) -> str:
+        """Return why an existing account is not scored."""
+
+    @abstractmethod
+    def with_money(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Return scores whose `mrr` is what an account pays in a month."""
+
+    @abstractmethod
+    def mrr(
+        self, tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
+    ) -> list[pd.Series[float]]:
+        """Return what the paying accounts pay in a month, by account_id, for each date."""
+
+    @abstractmethod
+    def stopped(self, features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
+        """Return which accounts no longer order: for `silent_days` and twice the usual interval."""
+
+
+class ContractBusiness(Business):
+    """A company whose accounts have contracts."""
+
+    key = CONTRACTS
+    table, first_time = "subscriptions", "started_at"
+    column = "mrr"
+    money = "MRR"
+    money_means = "What the account pays each month."
+    money_of_all = "paid each month by all accounts"
+    a_year = "a year of MRR"
+    risk = "chance of leaving"
+    has_terms = True
+    customers, pay = "Accounts", "pay"
+    term_titles = ("Renewal",)
+    lists = LISTS
+
+    def horizon(self, days: int) -> str:
+        """Return the days within which an account may leave."""
+        return f" in {days} days"
+
+    def idle(self, active_order_days: int) -> str:
+        """Return why an existing account is not scored."""
+        return "not paying on the date"
+
+    def with_money(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Return the scores as they are."""
+        return scores
+
+    def mrr(
+        self, tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
+    ) -> list[pd.Series[float]]:
+        """Return the MRR of the running contracts."""
+        return contract_mrr(tables, settings, paying_accounts(tables, dates, settings))
+
+    def stopped(self, features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
+        """Return False for every account: contracts are paid without ordering."""
+        return pd.Series(False, index=features.index)
+
+
+class OrderBusiness(Business):
+    """A company whose customers order: nobody gives notice, no term ends, no product is owned."""
+
+    key = ORDERS
+    table, first_time = "orders", "ordered_at"
+    column = "monthly_orders"
+    money = "Monthly orders"
+    money_means = "What the account ordered in 365 days, a twelfth of it."
+    money_of_all = "ordered by all customers, a twelfth of 365 days"
+    a_year = "a year of orders"
+    risk = "chance of having left"
+    has_terms = False
+    customers, pay = "Customers", "order"
+    term_titles = ()
+    lists = (
         ListKind(
             "at_risk",
             "At risk",
@@ -90,24 +166,64 @@ _BY_ORDER = Business(
         ListKind(
             "silent", "Silent", "Customers that have not ordered for twice their usual interval."
         ),
-    ),
-)
+    )
+
+    def horizon(self, days: int) -> str:
+        """Return nothing: the chance is that of having left by now."""
+        return ""
+
+    def idle(self, active_order_days: int) -> str:
+        """Return why an existing customer is not scored."""
+        return f"no order within {active_order_days} days before the date"
+
+    def with_money(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Return scores whose `mrr` is a month of orders."""
+        return scores.assign(mrr=scores[self.column])
+
+    def mrr(
+        self, tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
+    ) -> list[pd.Series[float]]:
+        """Return a twelfth of what each active customer ordered in 365 days."""
+        return order_mrr(tables, paying_accounts(tables, dates, settings))
+
+    def stopped(self, features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
+        """Return who has not ordered for `silent_days` and for twice the usual interval."""
+        away = features["orders_recency_days"] >= limits.silent_days
+        return away & (features["orders_interval_vs_habit"] >= _TWICE)
+
+
+BUSINESSES: Mapping[str, Business] = {CONTRACTS: ContractBusiness(), ORDERS: OrderBusiness()}
 
 
 def lives_by(tables: Tables) -> Business:
-    """Return how a company with these tables lives: by orders where there are no contracts."""
-    return _BY_CONTRACT if tables.has("subscriptions") else _BY_ORDER
+    """Return the business of a company with these tables: orders if it has no contracts."""
+    return BUSINESSES[CONTRACTS if tables.has("subscriptions") else ORDERS]
+
+
+def business_of(run: Mapping[str, Any]) -> Business:
+    """Return the business of a run (run.json) or of a version (its manifest)."""
+    return BUSINESSES[run.get("business", CONTRACTS)]
+
+
+def business_of_scores(scores: pd.DataFrame) -> Business:
+    """Return the business that the columns of scores.parquet belong to."""
+    return BUSINESSES[ORDERS if OrderBusiness.column in scores.columns else CONTRACTS]
+
+
+def with_money(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return scores whose `mrr` is what an account pays in a month, for either business."""
+    return business_of_scores(scores).with_money(scores)
 
 
 def require_contracts(tables: Tables, where: str) -> None:
-    """Refuse what is asked of contracts alone, where there are none.
+    """Refuse what only contracts can answer.
 
     Raises
     ------
     HealthError
-        The company lives by orders.
+        The company has orders and no contracts.
     """
-    if lives_by(tables).key == ORDERS:
+    if not lives_by(tables).has_terms:
         raise HealthError(
             "there are orders but no subscriptions, so that no contract can end or grow",
             where=where,
@@ -117,35 +233,20 @@ def require_contracts(tables: Tables, where: str) -> None:
 
 
 def require_same_business(tables: Tables, manifest: Mapping[str, Any], where: str) -> None:
-    """Refuse to score by a version of a company that lives otherwise than the tables do.
+    """Refuse to score with a version that was trained for the other kind of business.
 
     Raises
     ------
     HealthError
-        It was trained on contracts and there are orders alone, or the other way round.
+        It was trained on contracts and there are only orders, or the reverse.
     """
     trained, now = business_of(manifest), lives_by(tables)
     if trained.key != now.key:
         raise HealthError(
-            f"the model version was trained on {trained.key}, and the tables hold {now.key}",
+            f"the model version was trained on {trained.key}, and the tables contain {now.key}",
             where=where,
             fix="train again: `health train`",
         )
-
-
-def business_of(run: Mapping[str, Any]) -> Business:
-    """Return how the company of a run (run.json or a manifest) lives."""
-    return _BY_ORDER if run.get("business") == ORDERS else _BY_CONTRACT
-
-
-def by_orders(scores: pd.DataFrame) -> bool:
-    """Tell whether scores are of a company that lives by orders."""
-    return _BY_ORDER.column in scores.columns
-
-
-def with_money(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return scores whose `mrr` holds what stands for it: of customers who order, a month of it."""
-    return scores.assign(mrr=scores[_BY_ORDER.column]) if by_orders(scores) else scores
 
 
 def monthly_orders(features: pd.DataFrame) -> pd.Series[float]:

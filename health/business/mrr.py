@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
@@ -14,7 +14,6 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import load_contracts
 from features.windows.observations import build_observations
-from health.business.kinds import CONTRACTS, lives_by
 
 _YEAR_DAYS, _YEAR_MONTHS = 365, 12
 #: Ratios that a mistake leaves behind, each with what usually explains it.
@@ -28,46 +27,63 @@ _RATIOS = {
 }
 
 
-def mrr_of(
+def paying_accounts(
     tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
-) -> list[pd.Series[float]]:
-    """Return the MRR of the accounts that pay on each date, by account_id.
-
-    Without subscriptions it is a twelfth of what an account ordered in 365 days.
-    """
+) -> dict[datetime, pd.Index[str]]:
+    """Return the accounts that pay on each date, by date."""
     observations = build_observations(
         tables,
         dates,
         active_order_days=settings.active_order_days,
         grace_days=settings.grace_days,
     )
-    paying = {
+    return {
         day: pd.Index(observations.loc[observations["as_of"] == day, "account_id"]) for day in dates
     }
-    if lives_by(tables).key == CONTRACTS and len(observations):
-        amounts = _contract_mrr(
-            tables, dates, settings, pd.Index(observations["account_id"].unique())
-        )
-    else:
-        amounts = [_monthly_orders(tables, day) for day in dates]
-    return [
-        found.reindex(paying[day]).fillna(0.0) for day, found in zip(dates, amounts, strict=True)
-    ]
 
 
-def _contract_mrr(
-    tables: Tables, dates: Sequence[datetime], settings: FeatureSettings, accounts: pd.Index[str]
+def contract_mrr(
+    tables: Tables, settings: FeatureSettings, paying: Mapping[datetime, pd.Index[str]]
 ) -> list[pd.Series[float]]:
-    company = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
-    rows = company.of(accounts)
-    contracts = Contracts(rows)
+    """Return the MRR of the accounts that pay on each date, by account_id.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    settings : FeatureSettings
+        The grace period.
+    paying : mapping of datetime to pd.Index of str
+        As from `paying_accounts`.
+    """
+    accounts = pd.Index(sorted({account for own in paying.values() for account in own}))
+    if accounts.empty:
+        return [pd.Series(dtype="float64") for _ in paying]
+    contracts = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
+    rows = contracts.of(accounts)
+    levels = Contracts(rows)
     return [
-        pd.Series(contracts.as_of(rows.as_of(pd.Timestamp(day)))["mrr"], index=accounts)
-        for day in dates
+        pd.Series(levels.as_of(rows.as_of(pd.Timestamp(day)))["mrr"], index=accounts)
+        .reindex(own)
+        .fillna(0.0)
+        for day, own in paying.items()
     ]
 
 
-def _monthly_orders(tables: Tables, day: datetime) -> pd.Series[float]:
+def order_mrr(tables: Tables, paying: Mapping[datetime, pd.Index[str]]) -> list[pd.Series[float]]:
+    """Return a twelfth of what each active customer ordered in the 365 days before each date.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    paying : mapping of datetime to pd.Index of str
+        As from `paying_accounts`.
+    """
+    return [_ordered(tables, day).reindex(own).fillna(0.0) for day, own in paying.items()]
+
+
+def _ordered(tables: Tables, day: datetime) -> pd.Series[float]:
     rows = known_rows(tables, "orders", day).filter(
         nw.col("ordered_at") >= day - timedelta(days=_YEAR_DAYS)
     )

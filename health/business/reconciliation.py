@@ -13,8 +13,7 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from health.business.company import Company
-from health.business.kinds import lives_by
-from health.business.mrr import mrr_of
+from health.business.kinds import Business, lives_by
 
 #: Full months shown before the end of the data.
 MONTHS = 12
@@ -76,8 +75,9 @@ class Reconciliation:
 def reconcile(company: Company) -> Reconciliation:
     """Add up the tables by month, up to the end of the data."""
     tables, config = company.opened.tables, company.config
-    ends = _month_ends(_first_payment(tables), company.data_end)
-    levels = mrr_of(tables, ends, config.feature_settings)
+    business = lives_by(tables)
+    ends = _month_ends(_first_payment(tables, business), company.data_end)
+    levels = business.mrr(tables, ends, config.feature_settings)
     before = [levels[0].iloc[:0], *levels[:-1]]
     rows = [
         {"until": (end - timedelta(days=1)).date(), "mrr": float(now.sum()), "accounts": len(now)}
@@ -86,7 +86,7 @@ def reconcile(company: Company) -> Reconciliation:
     ]
     last = levels[-1]
     return Reconciliation(
-        money=lives_by(tables).money,
+        money=business.money,
         currency=config.currency,
         months=pd.DataFrame(rows[1:] if len(rows) > 1 else rows),
         median=float(last.median()),
@@ -105,11 +105,9 @@ def reconcile(company: Company) -> Reconciliation:
     )
 
 
-def _first_payment(tables: Tables) -> datetime:
-    table, column = ("subscriptions", "started_at")
-    if not tables.has(table):
-        table, column = ("orders", "ordered_at")
-    first = collect(tables[table].select(nw.col(column).min()))[column]
+def _first_payment(tables: Tables, business: Business) -> datetime:
+    column = business.first_time
+    first = collect(tables[business.table].select(nw.col(column).min()))[column]
     return pd.Timestamp(first.iloc[0]).to_pydatetime()
 
 

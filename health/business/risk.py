@@ -5,16 +5,10 @@ Offers wait for accounts at risk, and lists show them: both ask here.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
-from health.business.kinds import by_orders
 from health.settings.flags import FlagsConfig
-
-#: The logarithm of the time since the latest order over the usual interval: twice as long.
-_TWICE = math.log(2.0)
 
 
 def known_to_leave(features: pd.DataFrame) -> pd.Series[bool]:
@@ -67,21 +61,3 @@ def at_risk(scores: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
 def unused(features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
     """Return who used the product once and has not for `silent_days`."""
     return features["usage_recency_days"] >= limits.silent_days
-
-
-def stopped_ordering(
-    scores: pd.DataFrame, features: pd.DataFrame, limits: FlagsConfig
-) -> pd.Series[bool]:
-    """Return who has not ordered for `silent_days` and for twice the usual interval.
-
-    Nobody where the company lives by contracts.
-    """
-    if not by_orders(scores):
-        return pd.Series(False, index=features.index)
-    away = features["orders_recency_days"] >= limits.silent_days
-    return away & (features["orders_interval_vs_habit"] >= _TWICE)
-
-
-def silent(scores: pd.DataFrame, features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
-    """Return who has stopped using the product, or stopped ordering."""
-    return unused(features, limits) | stopped_ordering(scores, features, limits)

@@ -44,7 +44,7 @@ def _headings(listing: Listing) -> list[tuple[str, Any]]:
         ("Health", "left"),
         *money,
         ("Why", "left"),
-        *([("Renewal", "left")] if listing.business.has_terms else []),
+        *((title, "left") for title in listing.business.term_titles),
         ("Since", "left"),
     ]
 
@@ -65,6 +65,6 @@ def _cells(row: dict[Any, Any], listing: Listing) -> list[str]:
         f"[{colour}]{band.letter} {wording.score(row['health_score'])}[/]",
         *(money if kind.chance else []),
         escape(wording.text_of(row["reasons"])),
-        *([wording.renewal(row["days_to_renewal"])] if listing.business.has_terms else []),
+        *(wording.renewal(row["days_to_renewal"]) for _ in listing.business.term_titles),
         wording.since(row["since"], listing.as_of),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from health.business.kinds import by_orders
+from health.business.kinds import business_of_scores
 from health.presentation.wording import money, percent
 
 
@@ -18,7 +18,7 @@ def order_lines(row: pd.Series, currency: str) -> list[str]:
     currency : str
         Currency of every amount.
     """
-    if not by_orders(row.to_frame().T):
+    if business_of_scores(row.to_frame().T).has_terms:
         return []
     lines = [f"monthly orders {money(row['monthly_orders'], currency)}"]
     if pd.isna(row["churn_probability"]):

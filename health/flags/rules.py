@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import describe
-from health.business.risk import at_risk, red_for_a_reason, stopped_ordering, unused
+from health.business.kinds import business_of_scores
+from health.business.risk import at_risk, red_for_a_reason, unused
 from health.expansion.steps import DETAILS
 from health.flags.actions import no_actions
 from health.flags.capacity import LISTED, fit_week, unassigned_warning
@@ -286,7 +287,7 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
 
 def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     away = unused(scored.features, config.flags)
-    idle = stopped_ordering(scored.scores, scored.features, config.flags)
+    idle = business_of_scores(scored.scores).stopped(scored.features, config.flags)
     chosen = staying(scored) & (away | idle)
     picked = pick(scored, chosen, value="mrr", worth="expected_loss")
     own = scored.features.loc[picked.index]

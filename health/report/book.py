@@ -172,7 +172,7 @@ def _tiles(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) ->
     listed = flags["account_id"].nunique()
     tiles = [
         Tile(
-            "Accounts" if business.has_terms else "Customers",
+            business.customers,
             wording.count(len(scores)),
             f"{wording.count(listed)} of them are on a list this week",
         ),
@@ -235,7 +235,7 @@ def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, A
     loss = expected_losses(scores)
     if loss.notna().any():
         own = loss[scores["account_id"].isin(at_risk["account_id"])].sum()
-        within = f" in {run['horizon_days']} days" if business.has_terms else ""
+        within = business.horizon(run["horizon_days"])
         about = (
             f"{business.risk}{within} × {business.a_year}, all accounts; "
             f"{wording.money_short(own, currency)} of it on the "
@@ -244,7 +244,7 @@ def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, A
         return Tile("Money at risk", wording.money_short(loss.sum(), currency), about)
     paid = scores.loc[scores["account_id"].isin(at_risk["account_id"]), "mrr"].sum()
     about = (
-        f"on the list; together they {'pay' if business.has_terms else 'order'} "
+        f"on the list; together they {business.pay} "
         f"{wording.money_short(paid, currency)} a month. No expected loss: {no_chance(run)}"
     )
     return Tile("At risk", wording.count(listed, "account"), about)

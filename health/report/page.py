@@ -137,15 +137,23 @@ def _phone_labels(business: Business) -> str:
 def column_titles(kind: ListKind, business: Business) -> list[str]:
     """Return the headings of a list's columns, in order."""
     money = [title for title in (kind.chance, kind.value) if title]
-    last = ["Why", "Renewal", "Since"] if business.has_terms else ["Why", "Since"]
+    last = ["Why", *business.term_titles, "Since"]
     return ["Account", business.money, "Health", *money, *last]
 
 
 def account_titles(business: Business) -> list[str]:
     """Return the headings of the table of all accounts, in order."""
-    terms = ["Renewal"] if business.has_terms else []
     risk = _sentence(business.risk)
-    return ["Account", business.money, "Health", risk, "Expected loss", "Stage", *terms, "Lists"]
+    return [
+        "Account",
+        business.money,
+        "Health",
+        risk,
+        "Expected loss",
+        "Stage",
+        *business.term_titles,
+        "Lists",
+    ]
 
 
 def _sentence(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,25 +9,19 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import DESCRIBED
-from health.business.risk import known_to_leave
 from health.expansion.inputs import OfferInputs
-from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
-from health.reasons.probability import explained_probabilities
 from health.reasons.reasons import below_each_other, contribution_sums
 from health.reasons.shown import Peers
 from health.scorecard.score import HealthScores
 from health.scoring.health_reasons import health_reasons
-from health.scoring.leaving import value_until
-from health.scoring.lifetime import lifetime_columns
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of
-from models import expected_loss
 
 
 @dataclass(frozen=True)
 class PartInputs:
-    """The inputs to score some accounts: no table is read again, and no other account needed.
+    """The inputs to score some accounts, without reading a table again or any other account.
 
     Attributes
     ----------
@@ -46,8 +39,8 @@ class PartInputs:
         The overrides that hold, of any account.
     usual : pd.DataFrame
         Median features of similar accounts, as from `usual_values`, of all accounts.
-    history : pd.DataFrame, optional
-        The purchase history of customers who order and have no contract, by account_id.
+    history : pd.DataFrame
+        Their purchase history by account_id; empty for accounts with contracts.
     """
 
     features: pd.DataFrame
@@ -57,15 +50,12 @@ class PartInputs:
     offers: OfferInputs
     overrides: pd.DataFrame
     usual: pd.DataFrame
-    history: pd.DataFrame | None = None
+    history: pd.DataFrame
 
     def part(self, places: np.ndarray) -> PartInputs:
         """Return the inputs of the accounts at some places, numbered from 0."""
         features = _renumbered(self.features.iloc[places])
-        history = self.history
-        if history is not None:
-            known = history.index.get_indexer(pd.Index(features["account_id"]))
-            history = history.iloc[known[known >= 0]]
+        known = self.history.index.get_indexer(pd.Index(features["account_id"]))
         return PartInputs(
             features,
             _renumbered(self.scores.iloc[places]),
@@ -74,7 +64,7 @@ class PartInputs:
             self.offers.part(places),
             self.overrides,
             self.usual,
-            history,
+            self.history.iloc[known[known >= 0]],
         )
 
 
@@ -103,42 +93,6 @@ class ScoredPart:
     offered: pd.DataFrame
 
 
-def score_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
-    """Add the probabilities, money and offers of some accounts, and the reasons for them."""
-    features, scores = inputs.features, inputs.scores
-    leaves = known_to_leave(features)
-    # The models learn from accounts that gave no notice, so they are not asked about the others.
-    asked = features[~leaves]
-    peers = peers_of(inputs, config)
-    reasons = []
-    for target in ("churn", "upsell"):
-        found, rows = explained_probabilities(models, target, asked, most=config.reasons.most)
-        scores = scores.assign(**found.columns(target))
-        reasons.append(peers.mark(rows))
-    scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
-    scores = scores.assign(
-        **lifetime_columns(
-            scores,
-            peer_groups(features, config),
-            models["survival"],
-            models["churn"],
-            config,
-            growth=models.get("growth"),
-            past=inputs.past,
-        )
-    )
-    until = value_until(scores, config)
-    for name in ("clv", "clv_low", "clv_high", "clv_mean_low", "clv_mean_high"):
-        scores[name] = scores[name].where(~leaves, until)
-    scores["total_value"] = scores["past_value"] + scores["clv"]
-    offers = make_offers(features, scores, reasons[-1], inputs.offers, models, config, peers=peers)
-    scores = scores.join(offers.columns)
-    reasons.append(offers.reasons)
-    return finished_part(
-        inputs, scores, reasons, offers.whitespace, config, offered=offers.worth_listing
-    )
-
-
 def peers_of(inputs: PartInputs, config: Config) -> Peers:
     """Return what the reasons of these accounts are compared with."""
     groups = peer_groups(inputs.features, config)
@@ -160,7 +114,7 @@ def finished_part(
     Parameters
     ----------
     inputs, config
-        As for `score_part`.
+        As for `ScoringMethod.score_part`.
     scores : pd.DataFrame
         All columns of scores.parquet.
     reasons : list of pd.DataFrame

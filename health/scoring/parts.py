@@ -21,8 +21,8 @@ import pyarrow as pa
 from features.errors import HealthError
 from health.expansion.gaps import unpriced
 from health.runs.part_files import encoded
-from health.scoring.orders import score_order_part
-from health.scoring.part import PartInputs, ScoredPart, score_part
+from health.scoring.method import ScoringMethod
+from health.scoring.part import PartInputs, ScoredPart
 from health.settings.config import Config
 from health.training.custom_estimators import load_custom_modules
 
@@ -78,6 +78,7 @@ class KeptPart:
 
 
 def score_parts(
+    method: ScoringMethod,
     inputs: PartInputs,
     models: Mapping[str, Any],
     config: Config,
@@ -89,6 +90,8 @@ def score_parts(
 
     Parameters
     ----------
+    method : ScoringMethod
+        Of the company's business.
     inputs : PartInputs
         Of all accounts.
     models : mapping of str to object
@@ -103,7 +106,7 @@ def score_parts(
     count = len(inputs.features)
     parts = [np.arange(b, min(b + at_once, count)) for b in range(0, count, at_once)]
     if processes == 1 or len(parts) < _FEWEST_PARTS:
-        yield from (KeptPart.of(score_any_part(inputs.part(p), models, config)) for p in parts)
+        yield from (KeptPart.of(method.score_part(inputs.part(p), models, config)) for p in parts)
         return
     # Custom estimators can be unpickled only where their modules were loaded.
     packed = pickle.dumps(models)
@@ -112,7 +115,7 @@ def score_parts(
         # No more than these are in memory, however slowly they are taken.
         coming: deque[Future[KeptPart]] = deque()
         for part in parts:
-            coming.append(pool.submit(_score_in_processes, inputs.part(part), packed, config))
+            coming.append(pool.submit(_score_in_process, method, inputs.part(part), packed, config))
             if len(coming) > processes:
                 yield coming.popleft().result()
         while coming:
@@ -129,12 +132,6 @@ def score_parts(
         pool.shutdown(cancel_futures=True)
 
 
-def score_any_part(inputs: PartInputs, models: Mapping[str, Any], config: Config) -> ScoredPart:
-    """Score accounts with contracts, or customers who order and have none."""
-    one = score_part if inputs.history is None else score_order_part
-    return one(inputs, models, config)
-
-
 def _follow_parent() -> None:
     """Leave interruptions to the parent process, and end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -148,6 +145,8 @@ def _follow_parent() -> None:
     Thread(target=follow, daemon=True).start()
 
 
-def _score_in_processes(inputs: PartInputs, packed: bytes, config: Config) -> KeptPart:
+def _score_in_process(
+    method: ScoringMethod, inputs: PartInputs, packed: bytes, config: Config
+) -> KeptPart:
     load_custom_modules(config)
-    return KeptPart.of(score_any_part(inputs, pickle.loads(packed), config))
+    return KeptPart.of(method.score_part(inputs, pickle.loads(packed), config))

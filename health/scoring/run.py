@@ -13,10 +13,8 @@ import pandas as pd
 from features.definitions.stages import lifecycle_stage
 from features.tables.opened import Tables
 from features.tables.truncation import as_known
-from health.business.kinds import ORDERS, lives_by, with_money
+from health.business.kinds import CONTRACTS, ORDERS, lives_by
 from health.business.revenue import paid_so_far
-from health.expansion.gaps import expansion_gaps
-from health.expansion.inputs import read_offer_inputs, with_growth
 from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, list_flags, word_flags
@@ -26,19 +24,21 @@ from health.reasons.shown import usual_values
 from health.runs.directory import PublishedRun
 from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
+from health.scoring.contracts import ContractScoring
 from health.scoring.health_part import HealthPart, score_health_part
-from health.scoring.leaving import terms_of_contracts
-from health.scoring.orders import no_offers, order_warnings
+from health.scoring.method import ScoredAccounts, ScoringMethod
+from health.scoring.orders import OrderScoring
 from health.scoring.part import PartInputs
-from health.scoring.parts import AT_ONCE, KeptPart, score_any_part, score_parts
+from health.scoring.parts import AT_ONCE, KeptPart, score_parts
 from health.settings.config import Config
-from health.training.orders import order_history
 from health.training.rows import TARGETS
 from health.training.score_terms import SCORECARD, kept_scorecard, with_score_terms
 from models.churn.few_events_choice import SCORE
 
 #: Attributes of an account that a run copies, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
+#: How accounts are scored, by the key of the business.
+METHODS: Mapping[str, ScoringMethod] = {CONTRACTS: ContractScoring(), ORDERS: OrderScoring()}
 
 
 @dataclass(frozen=True)
@@ -133,19 +133,14 @@ def score_accounts(
     progress : callable
         Called with the share that is done.
     """
-    orders = lives_by(tables).key == ORDERS
-    features = features.copy(deep=False) if orders else with_growth(features, tables, config)
+    business = lives_by(tables)
+    method = METHODS[business.key]
+    features = method.features(features, tables, config)
     features.index = pd.RangeIndex(len(features))
     day = pd.Timestamp(features["as_of"].iloc[0])
     # Some measures are read against the account's peers, so all are scored together.
     health = score_health_part(features, tables, config, previous)
-    terms = (
-        {}
-        if orders
-        else terms_of_contracts(
-            tables, features, day.to_pydatetime(), grace_days=config.labels.grace_days
-        )
-    )
+    terms = method.terms(features, tables, config)
     inputs = PartInputs(
         with_score_terms(features, models),
         _identity(features, config).assign(**terms, **health.columns),
@@ -153,21 +148,27 @@ def score_accounts(
         paid_so_far(tables, day.to_pydatetime(), grace_days=config.labels.grace_days).reindex(
             features["account_id"]
         ),
-        no_offers() if orders else read_offer_inputs(tables, features, config),
+        method.offers(features, tables, config),
         health.overrides,
         usual_values(features, peer_groups(features, config)),
-        order_history(tables, day.to_pydatetime()) if orders else None,
+        method.history(tables, day.to_pydatetime()),
     )
     parts = []
-    for part in score_parts(inputs, models, config, at_once=at_once, processes=processes):
+    for part in score_parts(method, inputs, models, config, at_once=at_once, processes=processes):
         keep(part)
         parts.append(part if at_once >= len(features) else part.without_tables())
         progress(min(1.0, len(parts) * at_once / len(features)))
     scores = pd.concat([part.scores for part in parts], ignore_index=True)
     offered = pd.concat([part.offered for part in parts], ignore_index=True)
-    supports = _supports(models)
-    least_gain = inputs.offers.least_gain
-    scored = Scored(with_money(scores), features, _no_reasons(), supports, offered, least_gain)
+    with_money = business.with_money(scores)
+    scored = Scored(
+        with_money,
+        features,
+        _no_reasons(),
+        method.has_signal(models),
+        offered,
+        inputs.offers.least_gain,
+    )
     raised = list_flags(
         scored,
         config,
@@ -178,15 +179,17 @@ def score_accounts(
     result = parts[0]
     if len(parts) > 1:
         listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        result = KeptPart.of(score_any_part(inputs.part(np.flatnonzero(listed)), models, config))
+        result = KeptPart.of(method.score_part(inputs.part(np.flatnonzero(listed)), models, config))
     reasons = decoded(result.reasons)
     raised = word_flags(raised, replace(scored, reasons=reasons), config, as_of=day.date())
     unpriced = pd.concat([part.unpriced for part in parts]).groupby(level=0).sum()
     unpriced = unpriced.sort_values(ascending=False, kind="stable")
-    gaps = (
-        order_warnings(scores, models)
-        if orders
-        else expansion_gaps(tables, day.to_pydatetime(), config, inputs.offers, unpriced)
+    limits = method.warnings(
+        ScoredAccounts(scores, inputs.offers, unpriced),
+        models,
+        config,
+        tables=tables,
+        as_of=day.to_pydatetime(),
     )
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
     return ScoredRun(
@@ -194,12 +197,12 @@ def score_accounts(
         reasons,
         pd.concat([part.sums for part in parts], ignore_index=True),
         raised,
-        roll_up(with_money(scores), then),
+        roll_up(with_money, then),
         decoded(result.whitespace),
         features,
         health,
         _skipped(scores, tables, day, config),
-        [*_warnings(models, config), *health.warnings, *raised.warnings, *gaps],
+        [*_warnings(models, config), *health.warnings, *raised.warnings, *limits],
     )
 
 
@@ -231,24 +234,14 @@ def _no_reasons() -> pd.DataFrame:
     return pd.DataFrame(columns=list(REASON_COLUMNS))
 
 
-def _supports(models: Mapping[str, Any]) -> dict[str, bool]:
-    """Return for which outputs the model has a signal."""
-    if "risk" in models:
-        return {**dict.fromkeys(TARGETS, False), "churn": models["risk"].has_signal}
-    return {t: models[t] is not None and bool(models[t].has_signal_) for t in TARGETS}
-
-
 def _skipped(
     scores: pd.DataFrame, tables: Tables, day: pd.Timestamp, config: Config
 ) -> dict[str, int]:
     existing = as_known(tables, day.to_pydatetime())["accounts"]
     known = int(existing.select(nw.len()).collect("pandas").item())
     unscored = int(scores["health_score"].isna().sum())
-    idle = "not paying on the date"
-    if lives_by(tables).key == ORDERS:
-        idle = f"no order within {config.features.active_order_days} days before the date"
     skipped = {
-        idle: known - len(scores),
+        lives_by(tables).idle(config.features.active_order_days): known - len(scores),
         "too little data for a health score": unscored,
     }
     return {why: count for why, count in skipped.items() if count > 0}

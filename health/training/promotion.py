@@ -9,17 +9,16 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
-from health.business.company import open_company
-from health.business.kinds import ORDERS, business_of
+from health.business.kinds import business_of
 from health.settings.config import Config
 from health.training import registry
 from health.training.champion import open_version
-from health.training.cohort import Candidate, needs_rows
-from health.training.compare import UNKNOWN, WORSE, TargetComparison, compare_versions
-from health.training.compare_orders import compare_order_versions
+from health.training.cohort import Candidate
+from health.training.compare import UNKNOWN, WORSE, TargetComparison
 from health.training.held_out import COLUMNS, FILE, from_parquet
+from health.training.learning import LEARNING
 from health.training.orders import TARGET
-from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
+from health.training.rows import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -153,22 +152,8 @@ def _compared(
     training: TrainingSet | None,
 ) -> list[TargetComparison]:
     ours, theirs = (_candidate(config, version) for version in (champion, challenger))
-    if business_of(challenger.manifest).key == ORDERS:
-        tolerance, seed = config.training.auc_tolerance, config.training.seed
-        return [compare_order_versions(ours, theirs, auc_tolerance=tolerance, seed=seed)]
-    older, newer = sorted((ours, theirs), key=lambda candidate: candidate.until)
-    if training is None and any(needs_rows(target, newer, older) for target in TARGETS):
-        tables = open_company(config).opened.tables
-        training = build_training_set(tables, config, until=newer.until.to_pydatetime())
-    return compare_versions(
-        ours,
-        theirs,
-        TARGETS,
-        rows=None if training is None else target_rows(training, config),
-        cohort_days=config.training.cohort_days,
-        auc_tolerance=config.training.auc_tolerance,
-        seed=config.training.seed,
-    )
+    learning = LEARNING[business_of(challenger.manifest).key]
+    return learning.compare(config, ours, theirs, training=training)
 
 
 def _candidate(config: Config, version: registry.Version) -> Candidate:

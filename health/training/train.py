@@ -6,29 +6,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 
-from features.tables.opened import Tables
-from health.business.company import Company, open_company
-from health.business.kinds import ORDERS, lives_by
+from health.business.company import open_company
+from health.business.kinds import lives_by
 from health.settings.config import Config
-from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training import registry
-from health.training.curves import judge_curves
-from health.training.directions import choose_directions, with_directions
-from health.training.evaluation_page import render_evaluation, render_order_evaluation
-from health.training.fit import fit_models
-from health.training.held_out import FILE, held_out_predictions, to_parquet
-from health.training.leakage import known_late, strong_alone
-from health.training.manifest import build_manifest
-from health.training.order_manifest import build_order_manifest
-from health.training.orders import fit_orders, judge_in_time
+from health.training.held_out import FILE, to_parquet
+from health.training.learning import LEARNING
 from health.training.promotion import Decision, promote_version, weigh
-from health.training.rivals import compare_rivals
-from health.training.rows import TARGETS, TrainingSet, build_training_set, target_rows
-from health.training.value_check import check_value, with_checked_growth
 
 
 @dataclass(frozen=True)
@@ -94,24 +81,21 @@ def train_version(
     known_until = min(until or company.data_end, company.data_end)
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
-    made = (
-        _from_orders(company, tables, known_until, say)
-        if lives_by(tables).key == ORDERS
-        else _from_contracts(company, tables, known_until, truth, say)
-    )
+    learning = LEARNING[lives_by(tables).key]
+    learned = learning.learn(company, tables, known_until, truth=truth, say=say)
     version = registry.save_version(
         config.models_dir,
-        made.models,
-        made.manifest,
+        learned.models,
+        learned.manifest,
         until=str(known_until.date()),
-        tables={FILE: to_parquet(made.held_out)},
+        tables={FILE: to_parquet(learned.held_out)},
         notes={
             "trained.json": json.dumps({"at": at, "by": by}) + "\n",
-            "evaluation.html": made.page,
+            "evaluation.html": learned.page,
         },
     )
     say("Comparing it with the champion")
-    decision = weigh(config, version.name, made.training)
+    decision = weigh(config, version.name, learned.training)
     held_back = _knows_less(config, version, decision) if promoted else ""
     is_blocked = promoted and not decision.passes and decision.champion != version.name
     promoted = promoted and decision.passes and not held_back
@@ -127,80 +111,3 @@ def _knows_less(config: Config, version: registry.Version, decision: Decision) -
     champion = registry.require_version(config.models_dir, decision.champion)
     ours, theirs = (str(v.manifest["trained_until"]) for v in (version, champion))
     return f"it has learnt until {ours}, the champion until {theirs}" if ours < theirs else ""
-
-
-@dataclass(frozen=True)
-class _Made:
-    """The parts of a version, before it is written."""
-
-    models: dict[str, Any]
-    manifest: dict[str, Any]
-    held_out: pd.DataFrame
-    page: str
-    training: TrainingSet | None = None
-
-
-def _from_contracts(
-    company: Company,
-    tables: Tables,
-    known_until: datetime,
-    truth: pd.DataFrame | None,
-    say: Callable[[str], None],
-) -> _Made:
-    """Learn churn, upsell and cross-sell from contracts and all other tables."""
-    config = company.config
-    say("Building features and labels of past dates")
-    training = build_training_set(tables, config)
-    rows = target_rows(training, config)
-    say(_learns_from(training.accounts, len(training.dates)))
-    value = check_value(tables, training, config)
-    directions = choose_directions(rows["churn"], config)
-    models = with_checked_growth(fit_models(training, with_directions(config, directions)), value)
-    say("Checking for features that leak the outcome")
-    leaks = [
-        *strong_alone(models, TARGETS, config.training.leakage_auc),
-        *known_late(
-            tables,
-            training.accounts,
-            training.dates,
-            catalogue_of(config),
-            config.feature_settings,
-            extra=custom_families(config),
-        ),
-    ]
-    embargo = config.labels.horizon_days + config.labels.grace_days
-    held_out = held_out_predictions(models, rows, embargo)
-    manifest = build_manifest(
-        company, training, rows, models, leaks, known_until=known_until, truth=truth
-    )
-    say("Comparing the survival curves with a Cox model")
-    manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
-    manifest["rivals"] = compare_rivals(training.accounts, held_out, config)
-    manifest["directions"] = directions.to_dict()
-    manifest["value"] = None if value is None else value.to_dict()
-    say("Drawing the evaluation")
-    page = render_evaluation(manifest, models, rows, held_out, company=config.company)
-    return _Made(models, manifest, held_out, page, training)
-
-
-def _from_orders(
-    company: Company, tables: Tables, known_until: datetime, say: Callable[[str], None]
-) -> _Made:
-    """Learn how often customers return, and for how much, from orders alone."""
-    config = company.config
-    say("No subscriptions: fitting how often customers return, from the orders")
-    test = judge_in_time(tables, config, known_until)
-    models = fit_orders(tables, config, known_until, test)
-    manifest = build_order_manifest(company, tables, models, test, known_until=known_until)
-    say("Drawing the evaluation")
-    page = render_order_evaluation(manifest, test.rows, company=config.company)
-    return _Made(models, manifest, test.rows, page)
-
-
-def _learns_from(accounts: pd.DataFrame, n_dates: int) -> str:
-    """Return a message about the amount of training data."""
-    churned = accounts[accounts["churned"] == 1]
-    return (
-        f"Fitting on {len(accounts):,} rows: {accounts['account_id'].nunique():,} accounts on "
-        f"{n_dates} dates, {churned['account_id'].nunique():,} of which churned"
-    )

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from features.tables.opened import Tables
-from health.business.kinds import ORDERS, business_of, lives_by
+from health.business.kinds import business_of, lives_by
 from health.runs.directory import PublishedRun
 from health.settings.config import Config
-from health.weekly.outcomes import CHURN, measure_churn, measure_orders, orders_until
+from health.weekly.outcomes import CHURN, OUTCOMES
 
 #: A standard normal value beyond which chance is no good reason.
 _BEYOND_CHANCE = 1.96
@@ -116,25 +116,21 @@ def look_back(
         What people did about flags before it.
     """
     known = replace(tables, observed_until=min(day, tables.observed_until))
-    business, measured = lives_by(tables).key, _measured(earlier)
-    # Who orders is seen at once; an account has churned once nothing was paid for the grace.
-    wait = 0 if business == ORDERS else config.labels.grace_days
-    rows, orders = [], None
+    business, measured = lives_by(tables), _measured(earlier)
+    outcomes = OUTCOMES[business.key](known, config, actions)
+    rows = []
     for run in earlier:
         info = run.info()
         horizon = int(info.get("horizon_days", config.labels.horizon_days))
-        reach = datetime.combine(run.as_of, datetime.min.time()) + timedelta(days=horizon + wait)
-        if business_of(info).key != business or reach > known.observed_until:
+        days = timedelta(days=horizon + outcomes.delay_days)
+        reach = datetime.combine(run.as_of, datetime.min.time()) + days
+        if business_of(info) is not business or reach > known.observed_until:
             continue
         key = (pd.Timestamp(run.as_of), str(info.get("started", "")))
         if key in measured:
             rows.append(measured[key])
             continue
-        if business == ORDERS:
-            orders = orders_until(known) if orders is None else orders
-            row = measure_orders(orders, run, info, horizon, actions)
-        else:
-            row = measure_churn(known, run, info, horizon, config, actions)
+        row = outcomes.measure(run, info, horizon)
         rows.append({**row, "as_of": key[0], "measured_at": pd.Timestamp(day), "scored_at": key[1]})
     table = _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
     return Monitored(table, slips(table, config))
@@ -149,23 +145,21 @@ def slips(table: pd.DataFrame, config: Config) -> list[str]:
     def beyond(ratio: pd.Series[float]) -> pd.Series[bool]:
         return (ratio > limits.calibration_ratio) | (ratio < 1 / limits.calibration_ratio)
 
-    churn = table["outcome"].iloc[-1] == CHURN
+    of = next(o for o in OUTCOMES.values() if o.outcome == table["outcome"].iloc[-1])
     off = (table["calibration_z"].abs() > _BEYOND_CHANCE) & beyond(table["calibration_ratio"])
     blind = table["auc_high"] < (table["auc_trained"] - limits.auc_drop).clip(lower=0.5)
     idle = table["precision_high"] < limits.list_lift * table["precision_by_chance"]
     by_chance = (table["orders_ratio_low"] <= 1) & (table["orders_ratio_high"] >= 1)
     amiss = beyond(table["orders_ratio"]) & ~by_chance
-    came = "{churned:,.0f} accounts left" if churn else "{ordered:,.0f} customers ordered"
-    left = "left" if churn else "ordered nothing"
     found = []
     for slipped, what, metrics in (
-        (off, "calibration", f"{came}, {{expected:,.1f}} were expected"),
+        (off, "calibration", f"{of.happened}, {{expected:,.1f}} were expected"),
         (amiss, "the number of orders", "{orders:,.0f} came, {orders_expected:,.1f} were expected"),
         (blind, "ranking", "AUC {auc:.2f}, {auc_trained:.2f} in training"),
         (
             idle,
             "the list of accounts at risk",
-            f"{{listed_churned:,.0f}} of {{listed:,.0f}} listed {left}, "
+            f"{{listed_churned:,.0f}} of {{listed:,.0f}} listed {of.not_retained}, "
             "{precision_by_chance:.1%} of all accounts",
         ),
     ):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from features.definitions.metrics import wilson_interval
 from features.orders.family import orders_by_day
 from features.tables.opened import Tables
 from features.targets.labels import build_labels
+from health.business.kinds import CONTRACTS, ORDERS
 from health.report.forecast import MONTHS_OF_YEAR, draw_range
 from health.runs.directory import PublishedRun
 from health.settings.config import Config
@@ -28,37 +31,131 @@ _RESAMPLES, _FEW_RESAMPLES, _MANY = 200, 40, 50_000
 _KEYS = ["account_id", "as_of", "health_score"]
 
 
-def measure_churn(
-    tables: Tables,
-    run: PublishedRun,
-    info: Mapping[str, Any],
-    horizon: int,
-    config: Config,
-    actions: pd.DataFrame,
-) -> dict[str, Any]:
-    """Hold the chances to leave, the score and the list against who left within the horizon."""
-    wanted = [*_KEYS, "mrr", "churn_probability"]
-    present = [name for name in wanted if name in run.columns("scores")]
-    scores = run.table("scores", present).drop_duplicates("account_id").reindex(columns=wanted)
-    if run.has("features"):
-        # Who had given notice was never ranked by its chance to leave.
-        notice = run.table("features", ["account_id", "notice_given"])
-        given = notice.loc[notice["notice_given"] > 0, "account_id"]
-        scores = scores[~scores["account_id"].isin(given)].reset_index(drop=True)
-    labels = build_labels(
-        tables,
-        scores[["account_id", "as_of"]],
-        horizon_days=horizon,
-        grace_days=config.labels.grace_days,
-        upsell_step=config.labels.upsell_step,
-    )
-    left = scores["account_id"].map(labels.set_index("account_id")["churned"])
-    return {
-        **_of_outcome(CHURN, "churned", scores["churn_probability"], left, info),
-        **_of_money(scores, left),
-        "health_auc": _auc(-scores["health_score"], left),
-        **_of_lists(run, left.groupby(scores["account_id"]).first(), horizon, actions),
-    }
+class Outcomes(ABC):
+    """What followed the runs of one kind of business.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables, as far as they are known.
+    config : Config
+        Grace period and step of labels.
+    actions : pd.DataFrame
+        What people did about flags.
+
+    Attributes
+    ----------
+    outcome : str
+        The event that the probabilities of a run are of.
+    happened, not_retained : str
+        Templates of the event as messages state it, and of its effect on a listed account.
+    """
+
+    outcome: ClassVar[str]
+    happened: ClassVar[str]
+    not_retained: ClassVar[str]
+
+    def __init__(self, tables: Tables, config: Config, actions: pd.DataFrame) -> None:
+        self._tables, self._config, self._actions = tables, config, actions
+
+    @property
+    @abstractmethod
+    def delay_days(self) -> int:
+        """Days after the horizon before the outcome is known."""
+
+    @abstractmethod
+    def measure(self, run: PublishedRun, info: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+        """Compare probabilities, score and list of a run with what followed within the horizon.
+
+        Parameters
+        ----------
+        run : PublishedRun
+            A run whose outcome is known.
+        info : mapping of str to object
+            Its run.json.
+        horizon : int
+            Days.
+
+        Returns
+        -------
+        dict of str to object
+            Some of the columns of monitor.parquet.
+        """
+
+
+class ChurnOutcomes(Outcomes):
+    """Which accounts with contracts left."""
+
+    outcome = CHURN
+    happened = "{churned:,.0f} accounts left"
+    not_retained = "left"
+
+    @property
+    def delay_days(self) -> int:
+        """The grace period: an account has churned once it paid nothing for that long."""
+        return self._config.labels.grace_days
+
+    def measure(self, run: PublishedRun, info: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+        """Compare a run with who left within the horizon."""
+        wanted = [*_KEYS, "mrr", "churn_probability"]
+        present = [name for name in wanted if name in run.columns("scores")]
+        scores = run.table("scores", present).drop_duplicates("account_id").reindex(columns=wanted)
+        if run.has("features"):
+            # Who had given notice was never ranked by its chance to leave.
+            notice = run.table("features", ["account_id", "notice_given"])
+            given = notice.loc[notice["notice_given"] > 0, "account_id"]
+            scores = scores[~scores["account_id"].isin(given)].reset_index(drop=True)
+        labels = build_labels(
+            self._tables,
+            scores[["account_id", "as_of"]],
+            horizon_days=horizon,
+            grace_days=self._config.labels.grace_days,
+            upsell_step=self._config.labels.upsell_step,
+        )
+        left = scores["account_id"].map(labels.set_index("account_id")["churned"])
+        return {
+            **_of_outcome(CHURN, "churned", scores["churn_probability"], left, info),
+            **_of_money(scores, left),
+            "health_auc": _auc(-scores["health_score"], left),
+            **_of_lists(run, left.groupby(scores["account_id"]).first(), horizon, self._actions),
+        }
+
+
+class OrderOutcomes(Outcomes):
+    """Which customers ordered, and how often."""
+
+    outcome = ORDER
+    happened = "{ordered:,.0f} customers ordered"
+    not_retained = "ordered nothing"
+
+    @property
+    def delay_days(self) -> int:
+        """Zero: an order is known at once."""
+        return 0
+
+    @cached_property
+    def _orders(self) -> pd.DataFrame:
+        return orders_by_day(self._tables, self._tables.observed_until)
+
+    def measure(self, run: PublishedRun, info: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+        """Compare a run with what was ordered within the horizon."""
+        columns = [*_KEYS, "order_probability", "orders_expected"]
+        scores = run.table("scores", columns).drop_duplicates("account_id").set_index("account_id")
+        begin = pd.Timestamp(run.as_of)
+        end = begin + pd.Timedelta(days=horizon)
+        came = came_between(self._orders, begin, end, scores.index)["purchases"]
+        ordered = (came > 0).astype("float64")
+        return {
+            **_of_outcome(ORDER, "ordered", scores["order_probability"], ordered, info),
+            **_of_counts(scores["orders_expected"], came),
+            "health_auc": _auc(scores["health_score"], ordered),
+            # Who left is not seen: of a customer listed at risk nothing is expected within it.
+            **_of_lists(run, 1.0 - ordered, horizon, self._actions),
+        }
+
+
+#: The outcomes of each kind of business, by its key.
+OUTCOMES: Mapping[str, type[Outcomes]] = {CONTRACTS: ChurnOutcomes, ORDERS: OrderOutcomes}
 
 
 def _of_money(scores: pd.DataFrame, left: pd.Series[float]) -> dict[str, float]:
@@ -72,42 +169,6 @@ def _of_money(scores: pd.DataFrame, left: pd.Series[float]) -> dict[str, float]:
     value, low, high = (float(expected.iloc[0][key]) for key in ("value", "low", "high"))
     ends = {"expected_loss_low": low, "expected_loss_high": high}
     return {"expected_loss": value, **ends, **lost}
-
-
-def orders_until(tables: Tables) -> pd.DataFrame:
-    """Return what was ordered before the end of what is known, as `orders_by_day` does."""
-    return orders_by_day(tables, tables.observed_until)
-
-
-def measure_orders(
-    orders: pd.DataFrame,
-    run: PublishedRun,
-    info: Mapping[str, Any],
-    horizon: int,
-    actions: pd.DataFrame,
-) -> dict[str, Any]:
-    """Hold the chances to order, the orders expected, the score and the list against what came.
-
-    Parameters
-    ----------
-    orders : pd.DataFrame
-        As from `orders_until`; they reach the end of the horizon.
-    run, info, horizon, actions
-        As in `measure_churn`.
-    """
-    columns = [*_KEYS, "order_probability", "orders_expected"]
-    scores = run.table("scores", columns).drop_duplicates("account_id").set_index("account_id")
-    begin = pd.Timestamp(run.as_of)
-    end = begin + pd.Timedelta(days=horizon)
-    came = came_between(orders, begin, end, scores.index)["purchases"]
-    ordered = (came > 0).astype("float64")
-    return {
-        **_of_outcome(ORDER, "ordered", scores["order_probability"], ordered, info),
-        **_of_counts(scores["orders_expected"], came),
-        "health_auc": _auc(scores["health_score"], ordered),
-        # Who left is not seen: of a customer listed at risk nothing is expected within it.
-        **_of_lists(run, 1.0 - ordered, horizon, actions),
-    }
 
 
 def _of_outcome(

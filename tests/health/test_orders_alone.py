@@ -307,7 +307,7 @@ def test_a_version_of_orders_does_not_score_contracts(acme: Path, tmp_path: Path
     config.write_text(f'models_dir = "{acme.parent / "models"}"\n' + config.read_text())
     done = call_health("score", config)
     assert done.code == 2, done.err
-    assert "trained on orders, and the tables hold contracts" in done.err
+    assert "trained on orders, and the tables contain contracts" in done.err
 
 
 def test_the_book_is_weighted_by_orders(acme: Path) -> None:

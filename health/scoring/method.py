@@ -1,0 +1,89 @@
+"""The interface of scoring: what the accounts of a company are scored with, by business."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from features.tables.opened import Tables
+from health.expansion.inputs import OfferInputs
+from health.scoring.part import PartInputs, ScoredPart
+from health.settings.config import Config
+
+
+@dataclass(frozen=True)
+class ScoredAccounts:
+    """All accounts of a date after scoring: what warnings are derived from.
+
+    Attributes
+    ----------
+    scores : pd.DataFrame
+        All columns of scores.parquet.
+    offers : OfferInputs
+        The products of the accounts.
+    unpriced : pd.Series of int
+        Open offers without a price, by product, the most frequent first.
+    """
+
+    scores: pd.DataFrame
+    offers: OfferInputs
+    unpriced: pd.Series[int]
+
+
+class ScoringMethod(ABC):
+    """How the accounts of one kind of business are scored."""
+
+    @abstractmethod
+    def features(self, features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
+        """Return a new feature table with the features that only the models of a run read."""
+
+    @abstractmethod
+    def terms(
+        self, features: pd.DataFrame, tables: Tables, config: Config
+    ) -> dict[str, pd.Series[Any]]:
+        """Return columns of scores.parquet that contracts provide, in the order of `features`."""
+
+    @abstractmethod
+    def offers(self, features: pd.DataFrame, tables: Tables, config: Config) -> OfferInputs:
+        """Return the products that accounts own, and those that could be offered."""
+
+    @abstractmethod
+    def history(self, tables: Tables, as_of: datetime) -> pd.DataFrame:
+        """Return the purchase history by account_id; empty where contracts are scored."""
+
+    @abstractmethod
+    def score_part(
+        self, inputs: PartInputs, models: Mapping[str, Any], config: Config
+    ) -> ScoredPart:
+        """Add probabilities, money and offers of some accounts, and the reasons for them.
+
+        Parameters
+        ----------
+        inputs : PartInputs
+            Their inputs.
+        models : mapping of str to object
+            The artefacts of a version.
+        config : Config
+            The configuration.
+        """
+
+    @abstractmethod
+    def has_signal(self, models: Mapping[str, Any]) -> dict[str, bool]:
+        """Return for which outputs the models have a signal."""
+
+    @abstractmethod
+    def warnings(
+        self,
+        scored: ScoredAccounts,
+        models: Mapping[str, Any],
+        config: Config,
+        *,
+        tables: Tables,
+        as_of: datetime,
+    ) -> list[str]:
+        """Return what limits the outputs, for the reader of the lists."""
