@@ -7,6 +7,7 @@ from importlib import resources
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from health.app.access.oidc import CALLBACK
 from health.app.access.roles import ADMINS, LEADS, READERS, WRITERS
 from health.app.api import API_PAGES
 from health.app.page import templates
@@ -24,6 +25,8 @@ PAGES: tuple[Page, ...] = (
     Page("/report.css", "GET", None, report_style),
     Page("/sign-in", "GET", None, people.sign_in_page),
     Page("/sign-in", "POST", None, people.sign_in),
+    Page("/sign-in/start", "GET", None, people.start_oidc),
+    Page(CALLBACK, "GET", None, people.finish_oidc),
     Page("/sign-out", "POST", READERS, people.sign_out),
     Page("/profile", "GET", READERS, people.profile),
     Page("/profile/tokens", "POST", READERS, people.make_token),

@@ -47,10 +47,14 @@ def serve(
     """
     database = open_app_database(config, now=clock())
     try:
-        if config.app.sign_in != "none" and not list_users(database):
+        if config.app.sign_in != "none" and not (
+            config.app.oidc.roles if config.app.sign_in == "oidc" else list_users(database)
+        ):
             say(f"nobody can sign in yet: add a user with `health users add {config.file} LOGIN`")
         listener = _listen(config.app.host, config.app.port if port is None else port)
         app = App(config, database, Runs(config.runs_dir, config.file), clock)
+        # A secret that cannot be read stops the start, not the first person who signs in.
+        _ = app.provider
         say(f"serving {config.app.url or _address(listener, config.app.host)}; Ctrl+C ends it")
         server = uvicorn.Server(
             uvicorn.Config(

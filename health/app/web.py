@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import HealthError
+from health.app.access.oidc import Provider, SignInError
 from health.app.access.roles import AccountFilter, accounts_of
 from health.app.access.sessions import (
     TOKEN_PREFIX,
@@ -82,6 +83,14 @@ class App:
     database: Database
     runs: Runs
     clock: Callable[[], datetime]
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """The OpenID Connect provider; None where people sign in otherwise."""
+        settings = self.config.app
+        if settings.sign_in != "oidc":
+            return None
+        return Provider(settings.oidc, url=settings.url, base=self.config.base)
 
     @property
     def lasts(self) -> timedelta:
@@ -490,6 +499,8 @@ def _worded(error: Exception) -> tuple[int, str, str, str]:
     """Return status, title, what is wrong and what to do."""
     if isinstance(error, EntryError):
         return 422, "Not saved", error.what, error.fix or "Go back, correct it and save again."
+    if isinstance(error, SignInError):
+        return 403, "Not signed in", f"You are not signed in: {error.what}.", error.fix
     if isinstance(error, HealthError):
         where = f"{error.where}: {error.what}" if error.where else error.what
         status = 429 if error.where == "sign-in" else 503

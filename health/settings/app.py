@@ -5,15 +5,18 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from health.settings.secrets import by_name
 from health.settings.section import PositiveInt, Section
 
 #: The app's database by default, in the folder of the runs.
 APP_DATABASE = "app.sqlite"
 
-SignIn = Literal["none", "local", "proxy"]
+SignIn = Literal["none", "local", "proxy", "oidc"]
+RoleName = Literal["reader", "csm", "lead", "admin"]
 
 
 class ProxyConfig(Section):
@@ -42,6 +45,72 @@ class ProxyConfig(Section):
         return addresses
 
 
+class OidcConfig(Section):
+    """Sign-in by an OpenID Connect provider: authorization code with PKCE.
+
+    The provider needs the redirect address ``<url>/sign-in/callback``, with the url of ``[app]``.
+
+    Attributes
+    ----------
+    issuer : str
+        The provider, as in its ``iss`` claim, such as ``https://login.example.com/tenant``.
+    client_id : str
+        ID of the app at the provider.
+    client_secret : str
+        ``$NAME`` for an environment variable that contains the secret, ``file:PATH`` for a file
+        that contains it; empty for a public client.
+    scopes : str
+        Scopes that are asked for.
+    login_claim : str
+        Claim that is the login of a user of the app.
+    role_claim : str
+        Claim with the groups of a person, such as ``groups``; also a single text.
+    roles : dict of str to str
+        Role by group; the one with the most rights counts. With it, users are added when they
+        first sign in, and their role follows their groups; without it, only users who were added
+        before can sign in.
+    csm_claim : str
+        Claim with the name in accounts.csm whose accounts are the user's own. Choose one that
+        people cannot edit themselves.
+    team_claim : str
+        Claim with the user's team.
+    timeout_s : float
+        Seconds to wait for the provider.
+    """
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    scopes: str = "openid email profile"
+    login_claim: str = "email"
+    role_claim: str = "groups"
+    roles: dict[str, RoleName] = Field(default_factory=dict)
+    csm_claim: str = ""
+    team_claim: str = ""
+    timeout_s: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("issuer")
+    @classmethod
+    def _encrypted(cls, issuer: str) -> str:
+        parts = urlsplit(issuer)
+        on_this_machine = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        if issuer and not (parts.scheme == "https" and parts.hostname) and not on_this_machine:
+            raise ValueError("the issuer is an address that starts with https://")
+        return issuer
+
+    @field_validator("client_secret")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        return by_name(value, example="$OIDC_CLIENT_SECRET")
+
+    @field_validator("scopes")
+    @classmethod
+    def _with_openid(cls, scopes: str) -> str:
+        if "openid" not in scopes.split():
+            raise ValueError("the scopes need openid")
+        return scopes
+
+
 class AppConfig(Section):
     """Where the app is served, where it keeps its data and how people sign in.
 
@@ -55,8 +124,8 @@ class AppConfig(Section):
         SQLAlchemy URL; empty for ``app.sqlite`` in runs_dir. ``$NAME`` reads the URL from an
         environment variable, so that the file contains no password.
     sign_in : str
-        ``none`` (one user, on this machine only), ``local`` (users with passwords) or
-        ``proxy``.
+        ``none`` (one user, on this machine only), ``local`` (users with passwords), ``proxy``
+        (a header of a reverse proxy) or ``oidc`` (an OpenID Connect provider).
     session_hours : int
         A session ends after this many hours without a request.
     csm_sees_team : bool
@@ -65,7 +134,7 @@ class AppConfig(Section):
         Maximum number of accounts in one CSM's week; by default `capacity_per_csm` of `[flags]`.
     overdue_days : int
         A flag without an action for this many days is overdue.
-    proxy : Section
+    proxy, oidc : Section
         Its own section.
     """
 
@@ -79,17 +148,31 @@ class AppConfig(Section):
     capacity: PositiveInt | None = None
     overdue_days: PositiveInt = 14
     proxy: ProxyConfig = ProxyConfig()
+    oidc: OidcConfig = OidcConfig()
 
     @model_validator(mode="after")
     def _complete(self) -> AppConfig:
         if self.sign_in == "proxy" and not self.proxy.addresses:
             raise ValueError('sign_in = "proxy" needs proxy.addresses')
+        if self.sign_in == "oidc":
+            self._check_oidc()
         if self.sign_in == "none" and not is_loopback(self.host):
             raise ValueError(
                 f'host {self.host} can be reached from elsewhere, and sign_in is "none"; set '
-                'sign_in to "local" or "proxy", or host to 127.0.0.1'
+                'sign_in to "local", "proxy" or "oidc", or host to 127.0.0.1'
             )
         return self
+
+    def _check_oidc(self) -> None:
+        missing = [name for name in ("issuer", "client_id") if not getattr(self.oidc, name)]
+        if missing:
+            raise ValueError(f'sign_in = "oidc" needs oidc.{" and oidc.".join(missing)}')
+        parts = urlsplit(self.url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise ValueError(
+                'sign_in = "oidc" needs url = "https://…": the address that the provider sends '
+                "people back to"
+            )
 
 
 def is_loopback(host: str) -> bool:

@@ -39,6 +39,17 @@ def secret(value: str, *, where: str, base: Path) -> str:
     return found
 
 
+def by_name(value: str, *, example: str) -> str:
+    """Return a reference to a secret, or an empty text; ValueError if it is the secret itself."""
+    if value and not value.startswith(("$", "file:")):
+        remember(value)
+        raise ValueError(
+            "is the secret itself; put it into an environment variable and name it: "
+            f'"{example}", or into a file: "file:PATH"'
+        )
+    return value
+
+
 def _of_environment(name: str, where: str) -> str:
     found = os.environ.get(name, "")
     if not found:
@@ -61,6 +72,8 @@ def _of_file(file: Path, where: str) -> str:
         ) from None
     if not found:
         raise HealthError(
-            "the file of the secret is empty", where=f"{where}, {file}", fix="write the URL into it"
+            "the file of the secret is empty",
+            where=f"{where}, {file}",
+            fix="write the secret into it",
         )
     return found

@@ -87,6 +87,8 @@ def disable_user(database: Database, login: str, *, now: datetime) -> None:
                 fix="list the users with `health users list CONFIG`",
             )
         user.disabled_at = now
+        # Added again, the login may be of another person at the provider.
+        user.issuer = user.subject = None
         _end_sessions(session, user.id, now)
 
 

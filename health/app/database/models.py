@@ -7,10 +7,10 @@ same transaction.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import Date, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime
 
@@ -30,11 +30,12 @@ class Base(DeclarativeBase):
 class User(Base):
     """A person who signs in.
 
-    `csm` is the name in accounts.csm whose accounts are the user's own. `digest_key` names the
-    person in the audit without giving the login.
+    `csm` is the name in accounts.csm whose accounts are the user's own. `issuer` and `subject` are
+    the person at the OpenID Connect provider who first signed in with the login.
     """
 
     __tablename__ = "users"
+    __table_args__ = (Index("ix_users_identity", "issuer", "subject", unique=True),)
 
     id: Mapped[str] = mapped_column(String(_ID), primary_key=True)
     login: Mapped[str] = mapped_column(String(_NAME), unique=True)
@@ -43,6 +44,8 @@ class User(Base):
     csm: Mapped[str | None] = mapped_column(String(_NAME))
     team: Mapped[str | None] = mapped_column(String(_NAME))
     password_hash: Mapped[str | None] = mapped_column(Text)
+    issuer: Mapped[str | None] = mapped_column(String(_NAME))
+    subject: Mapped[str | None] = mapped_column(String(_NAME))
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 
@@ -106,6 +109,20 @@ class SavedView(Base):
     name: Mapped[str] = mapped_column(String(_NAME))
     filters: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+
+class Notice(Base):
+    """That a CSM was sent the week of a run; `sent_at` is empty while it is not known to be."""
+
+    __tablename__ = "notices"
+    __table_args__ = (UniqueConstraint("as_of", "csm", "channel"),)
+
+    id: Mapped[str] = mapped_column(String(_ID), primary_key=True)
+    as_of: Mapped[date] = mapped_column(Date)
+    csm: Mapped[str] = mapped_column(String(_NAME))
+    channel: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
 
 
 class Record:

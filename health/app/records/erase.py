@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from health.app.database.engine import Database
-from health.app.database.models import RECORDS, SavedView, SignIn, Token, User
+from health.app.database.models import RECORDS, Notice, SavedView, SignIn, Token, User
 from health.app.database.models import Session as WebSession
 from health.app.records import audit
 
@@ -44,6 +44,7 @@ def erase_person(database: Database, login: str, *, now: datetime) -> int:
         for model in (WebSession, Token, SavedView):
             session.execute(sa.delete(model).where(model.user_id == user.id))
         session.execute(sa.delete(SignIn))
+        session.execute(sa.delete(Notice).where(Notice.csm == user.csm))
         session.delete(user)
     return count
 

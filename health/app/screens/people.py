@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from health.app.access.oidc import LASTS
+from health.app.access.oidc_users import user_of_claims
 from health.app.access.roles import ROLES
 from health.app.access.sessions import (
     end_session,
@@ -46,6 +48,46 @@ def sign_in(asked: Asked) -> Response:
     response = RedirectResponse("/", status_code=303)
     set_cookie(asked, response, start_session(asked.app.database, user, now=asked.now))
     return response
+
+
+def start_oidc(asked: Asked) -> Response:
+    """Send the browser to the provider."""
+    provider = asked.app.provider
+    if provider is None:
+        raise HTTPException(404)
+    started = provider.start(asked.app.database, now=asked.now)
+    response = RedirectResponse(started.address, status_code=303)
+    response.set_cookie(
+        _started_cookie(asked),
+        started.cookie,
+        httponly=True,
+        # The provider's answer is a link from another site.
+        samesite="lax",
+        secure=asked.app.secure,
+        path="/",
+        max_age=int(LASTS.total_seconds()),
+    )
+    return response
+
+
+def finish_oidc(asked: Asked) -> Response:
+    """Start the session of the person whom the provider has confirmed."""
+    app = asked.app
+    if app.provider is None:
+        raise HTTPException(404)
+    cookie = asked.cookies.get(_started_cookie(asked), "")
+    claims = app.provider.finish(app.database, asked.query, cookie, now=asked.now)
+    user = user_of_claims(app.database, app.config.app.oidc, claims, now=asked.now)
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(
+        _started_cookie(asked), path="/", secure=app.secure, httponly=True, samesite="lax"
+    )
+    set_cookie(asked, response, start_session(app.database, user, now=asked.now))
+    return response
+
+
+def _started_cookie(asked: Asked) -> str:
+    return f"{asked.app.cookie}-sign-in"
 
 
 def sign_out(asked: Asked) -> Response:

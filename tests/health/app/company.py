@@ -57,6 +57,7 @@ class AppUnderTest:
     database: Database
     runs: Runs
     clock: Clock
+    app: App
     clients: dict[str, TestClient] = field(default_factory=dict)
 
     def client(self, *, base_url: str = "http://app.test", address: str = "10.1.1.1") -> TestClient:
@@ -90,7 +91,8 @@ def build_app(database: Database, runs_dir: Path, base: Path, **settings: Any) -
         }
     )
     clock, runs = Clock(), Runs(config.runs_dir, config.file)
-    return AppUnderTest(site(App(config, database, runs, clock)), database, runs, clock)
+    app = App(config, database, runs, clock)
+    return AppUnderTest(site(app), database, runs, clock, app)
 
 
 def csrf_of(client: TestClient, path: str = "/profile") -> str:

@@ -7,25 +7,24 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from features.errors import HealthError
 from health.app.access.users import find_user
-from health.app.database.engine import (
-    Database,
-    open_database,
-)
+from health.app.database.engine import Database, alembic_config, open_database
 from health.app.database.models import Base, Note
 from health.app.records.audit import check_chain, lock_chain
 from health.app.records.entries import NoteEntry
 from health.app.records.write import write_entry
-from health.business.app_database import database_url
+from health.business.app_database import connect, database_url
 from tests.health.app.company import NOW, USERS
 
 #: Writes 25 notes as each of some users at the same time, and prints what is on the disk.
@@ -101,6 +100,74 @@ def test_the_migrations_make_the_tables_of_the_models(url: str) -> None:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, Base.metadata) == []
     opened.close()
+
+
+def first_release(url: str) -> None:
+    """Make a database as the first release did, with a user and a note in it."""
+    engine = connect(url)
+    config = alembic_config()
+    with engine.execution_options(write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            sa.text(
+                "INSERT INTO users (id, login, name, role, csm, team, password_hash, created_at, "
+                "disabled_at) VALUES ('u1', 'chloe', 'Chloe', 'csm', 'Chloe Okafor', NULL, NULL, "
+                "'2026-01-05 09:00:00', NULL)"
+            )
+        )
+    engine.dispose()
+
+
+def test_a_database_of_the_first_release_is_migrated_after_a_backup(url: str) -> None:
+    first_release(url)
+    opened = open_database(url, now=NOW)
+    user = find_user(opened, "chloe")
+    assert user is not None
+    assert (user.csm, user.subject) == ("Chloe Okafor", None)
+    write_as(opened, "chloe")
+    with opened.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+        backup = backup_of(opened, connection)
+    # The copy is of before: the old tables with their rows, and nothing of the new release.
+    logins, tables, columns, release = backup
+    assert logins == ["chloe"]
+    assert "notices" not in tables
+    assert "subject" not in columns
+    assert release == "0001"
+    opened.close()
+    # Opened again, there is nothing to migrate, and no other backup.
+    again = open_database(url, now=NOW + timedelta(days=1))
+    with again.engine.connect() as connection:
+        assert backup_of(again, connection) == backup
+    again.close()
+
+
+def backup_of(
+    database: Database, connection: sa.Connection
+) -> tuple[list[str], set[str], set[str], str]:
+    """Return logins, tables, columns of users and release of the one backup of a database."""
+    where = connection
+    schema = None
+    if database.engine.dialect.name == "sqlite":
+        file = Path(str(database.engine.url.database))
+        (copy,) = file.parent.glob("*.before_*")
+        where = sa.create_engine(f"sqlite:///{copy}").connect()
+    else:
+        (schema,) = (n for n in sa.inspect(where).get_schema_names() if n.startswith("backup_"))
+    prefix = f"{schema}." if schema else ""
+    inspector = sa.inspect(where)
+    result = (
+        list(where.scalars(sa.text(f"SELECT login FROM {prefix}users"))),
+        set(inspector.get_table_names(schema=schema)),
+        {str(column["name"]) for column in inspector.get_columns("users", schema=schema)},
+        str(where.scalar(sa.text(f"SELECT version_num FROM {prefix}alembic_version"))),
+    )
+    if where is not connection:
+        where.close()
+        where.engine.dispose()
+    return result
 
 
 def test_a_newer_database_is_refused(url: str) -> None:
