@@ -99,34 +99,6 @@ class Raised:
         return {**{str(k): int(v) for k, v in states.items()}, "cleared": len(self.cleared)}
 
 
-def raise_flags(
-    scored: Scored,
-    config: Config,
-    *,
-    as_of: date,
-    previous: pd.DataFrame | None = None,
-    actions: pd.DataFrame | None = None,
-) -> Raised:
-    """Raise every flag, and list the accounts that fit each CSM's week, by expected value.
-
-    Parameters
-    ----------
-    scored : Scored
-        Scores, features and reasons of this run.
-    config : Config
-        Limits, capacity and plays.
-    as_of : date
-        The date of the run.
-    previous : pd.DataFrame, optional
-        The episodes of the run before: a condition that held there goes on, and stays under an
-        easier limit.
-    actions : pd.DataFrame, optional
-        What people did about flags, as `read_actions` returns it.
-    """
-    raised = list_flags(scored, config, as_of=as_of, previous=previous, actions=actions)
-    return word_flags(raised, scored, config, as_of=as_of)
-
-
 def list_flags(
     scored: Scored,
     config: Config,
@@ -135,9 +107,27 @@ def list_flags(
     previous: pd.DataFrame | None = None,
     actions: pd.DataFrame | None = None,
 ) -> Raised:
-    """Do what `raise_flags` does, without sentences and weeks; `scored.reasons` is not read.
+    """List the accounts that fit each CSM's week, by expected value, without any sentence.
 
-    The flags have a further column `week_rank`: the rank of the account in its CSM's week.
+    Parameters
+    ----------
+    scored : Scored
+        Scores and features of this run; `scored.reasons` is not read.
+    config : Config
+        Limits and capacity.
+    as_of : date
+        The date of the run.
+    previous : pd.DataFrame, optional
+        The episodes of the previous run: a condition that was met there continues, and stays
+        under an easier limit.
+    actions : pd.DataFrame, optional
+        What people did about flags, as from `read_actions`.
+
+    Returns
+    -------
+    Raised
+        To be completed by `word_flags`. The flags have one more column, `week_rank`: the rank of
+        the account in its CSM's week.
     """
     silent = replace(scored, reasons=scored.reasons.head(0))
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})

@@ -44,28 +44,6 @@ class RevenueMovements:
     accounts_lost: int = 0
 
     @property
-    def gross_churn(self) -> float:
-        """(churn + contraction) ÷ start; NaN without any MRR at the start.
-
-        Examples
-        --------
-        >>> RevenueMovements(100, churn=10, contraction=10, expansion=10).gross_churn
-        0.2
-        """
-        return self._of_start(self.churn + self.contraction)
-
-    @property
-    def net_churn(self) -> float:
-        """(churn + contraction − expansion − reactivation) ÷ start; NaN without a start.
-
-        Examples
-        --------
-        >>> RevenueMovements(100, churn=10, contraction=10, expansion=10).net_churn
-        0.1
-        """
-        return self._of_start(self.churn + self.contraction - self.expansion - self.reactivation)
-
-    @property
     def grr(self) -> float:
         """Gross revenue retention: (start − contraction − churn) ÷ start, each account capped.
 

@@ -18,32 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
-from health.presentation.wording import LISTS
 from health.runs.durable import point_at, swap, sync_folder, sync_tree
 
-#: The files of a complete run.
-FILES = (
-    "scores.parquet",
-    "reasons.parquet",
-    "changes.parquet",
-    "flags.parquet",
-    "my_week.parquet",
-    "episodes.parquet",
-    "drift.parquet",
-    "monitor.parquet",
-    "portfolio.parquet",
-    "whitespace.parquet",
-    "features.parquet",
-    "overrides.parquet",
-    "contracts.parquet",
-    "events.parquet",
-    "flags.xlsx",
-    "report.html",
-    "forecast.html",
-    "run.json",
-    "lists/my_week.csv",
-    *(f"lists/{kind.flag}.csv" for kind in LISTS),
-)
 RUN = "as_of="
 #: A link to the newest run, moved last.
 LATEST = "latest"

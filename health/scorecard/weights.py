@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,21 +64,6 @@ def weigh(points: np.ndarray, card: Card) -> Weighed:
     filled = np.nan_to_num(filled)
     coverage = present @ _full_weights(card)
     return Weighed((weights * filled).sum(axis=1), weights, filled, coverage)
-
-
-def weighted_mean(scores: list[float], weights: list[float]) -> float:
-    """Return the weighted mean of scores; NaN scores pass their weight to the others.
-
-    Examples
-    --------
-    >>> round(weighted_mean([83, 71, 78, 54], [7, 5, 8, 3]), 2)
-    74.87
-    """
-    pairs = [(s, w) for s, w in zip(scores, weights, strict=True) if not math.isnan(s)]
-    total = math.fsum(weight for _, weight in pairs)
-    if total <= 0:
-        return math.nan
-    return math.fsum(score * weight for score, weight in pairs) / total
 
 
 def _full_weights(card: Card) -> np.ndarray:

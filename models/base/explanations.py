@@ -1,12 +1,8 @@
-"""Contributions shared out: pairs among their features, features among their families."""
+"""Contributions of pairs, divided between their features."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
-
-from models.base.calibration import BASELINE
 
 #: The separator between the names of a pair.
 PAIR = " & "
@@ -32,24 +28,3 @@ def by_feature(contributions: pd.DataFrame) -> pd.DataFrame:
         for part in parts[name]:
             result[part] = result[part] + contributions[name] / 2
     return result
-
-
-def by_family(contributions: pd.DataFrame, families: Mapping[str, str]) -> pd.DataFrame:
-    """Add up the contributions of each family of features; row sums do not change.
-
-    Parameters
-    ----------
-    contributions : pd.DataFrame, shape = (n_samples, n_features + 1)
-        As from `by_feature`.
-    families : mapping of str to str
-        The family of each feature; one that is not named is a family of its own.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_samples, n_families + 1)
-        A column a family in order of appearance, and ``baseline`` last.
-    """
-    shared = by_feature(contributions)
-    named = [families.get(str(name), str(name)) for name in shared.columns]
-    summed = shared.T.groupby(named, sort=False).sum().T
-    return summed[[*(name for name in summed.columns if name != BASELINE), BASELINE]]

@@ -77,18 +77,6 @@ def discount_factors(n_months: int, annual_discount_rate: float) -> FloatArray:
     return np.asarray((1.0 + annual_discount_rate) ** (-months / 12.0))
 
 
-def lifetime_value_closed_form(
-    mrr: Any, retention: Any, *, margin: float, annual_discount_rate: float
-) -> FloatArray:
-    """Return MRR · margin · r ⁄ (1 + i − r): constant monthly retention r, no growth, no end.
-
-    i is the monthly rate (1 + d)^(1/12) − 1. It checks the sum of `lifetime_value`.
-    """
-    monthly = (1.0 + annual_discount_rate) ** (1.0 / 12.0) - 1.0
-    r = np.asarray(retention, dtype="float64")
-    return np.asarray(np.asarray(mrr, dtype="float64") * margin * r / (1.0 + monthly - r))
-
-
 def expected_loss(probability: Any, mrr: Any) -> FloatArray:
     """Return the annual recurring revenue at risk: probability · MRR · 12, in currency.
 
@@ -104,11 +92,6 @@ def expected_loss(probability: Any, mrr: Any) -> FloatArray:
     """
     p = as_floats(probability, "probability")
     return p * as_floats(mrr, "mrr", len(p)) * MONTHS_AT_RISK
-
-
-def simple_lifetime_value(revenue_per_account: float, churn_rate: float) -> float:
-    """Return ARPA ÷ churn rate, a plausibility check; NaN where nothing churned."""
-    return revenue_per_account / churn_rate if churn_rate > 0 else float("nan")
 
 
 def _checked(

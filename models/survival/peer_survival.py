@@ -137,17 +137,6 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         """
         return np.exp(-self._by_group(Curve.hazard_ahead, tenure_days, groups, at_days))
 
-    def log_hazard_sd(self, tenure_days: Any, groups: Any, window_days: float) -> FloatArray:
-        """Return the standard error of the log hazard of the window, shape = (n_accounts,).
-
-        Greenwood's variance of the cumulative hazard between today and `window_days` from now,
-        by the delta method; where all at risk are few it is that of the last hazards.
-        """
-        window = [window_days]
-        variance = self._by_group(Curve.variance_ahead, tenure_days, groups, window)[:, 0]
-        hazard = self._by_group(Curve.hazard_ahead, tenure_days, groups, window)[:, 0]
-        return np.sqrt(variance) / np.maximum(hazard, 1e-12)
-
     def _by_group(
         self,
         measure: Callable[[Curve, FloatArray, FloatArray], FloatArray],

@@ -76,16 +76,6 @@ def survival(alpha: float, beta: float, periods: Any) -> FloatArray:
     return np.asarray(np.exp(betaln(alpha, beta + t) - betaln(alpha, beta)))
 
 
-def churn_probabilities(alpha: float, beta: float, n_periods: int) -> FloatArray:
-    """Return P(T = t) for t = 1 … n_periods by Fader & Hardie's recursion.
-
-    P(T = 1) = α ⁄ (α + β), P(T = t) = P(T = t − 1) · (β + t − 2) ⁄ (α + β + t − 1).
-    """
-    t = np.arange(2, n_periods + 1, dtype="float64")
-    steps = (beta + t - 2) / (alpha + beta + t - 1)
-    return np.asarray(alpha / (alpha + beta) * np.cumprod(np.concatenate([[1.0], steps])))
-
-
 def _log_likelihood(parameters: FloatArray, left: FloatArray) -> float:
     alpha, beta = parameters
     t = np.arange(1, len(left), dtype="float64")

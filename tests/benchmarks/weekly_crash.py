@@ -22,7 +22,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from health.runs.directory import FILES, list_runs
+from health.runs.directory import list_runs
+from tests.health.run_files import FILES
 
 
 def _seal(folder: Path) -> str:

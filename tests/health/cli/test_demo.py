@@ -11,8 +11,8 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from health.runs.directory import FILES
 from tests.health.conftest import Demo
+from tests.health.run_files import FILES
 
 SCORES = {
     "account_id",

@@ -13,11 +13,12 @@ from features.catalogue import CATALOGUE
 from health.expansion.eligibility import gate_reasons
 from health.expansion.steps import DETAILS
 from health.flags.my_week import COLUMNS as WEEK_COLUMNS
-from health.flags.rules import COLUMNS, Raised, raise_flags
+from health.flags.rules import COLUMNS, Raised
 from health.flags.scored import Scored
 from health.reasons.reasons import reason_rows
 from health.settings.config import Config
 from health.settings.flags import FlagsConfig
+from tests.health.flags.raised import raise_flags
 
 DAY = date(2026, 11, 1)
 SUPPORTED = {"churn": True, "upsell": True, "cross_sell": True}

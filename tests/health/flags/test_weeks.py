@@ -15,9 +15,10 @@ from features.errors import HealthError
 from features.tables.opened import tables_from_frames
 from health.flags.actions import read_actions
 from health.flags.capacity import fit_week, lot
-from health.flags.rules import Raised, raise_flags
+from health.flags.rules import Raised
 from health.settings.config import Config
 from health.settings.flags import FlagsConfig
+from tests.health.flags.raised import raise_flags
 from tests.health.flags.test_rules import DAY, _scored
 
 WEEK = timedelta(days=7)

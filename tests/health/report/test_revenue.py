@@ -51,10 +51,8 @@ def test_the_golden_book() -> None:
         accounts_start=4,
         accounts_lost=1,
     )
-    assert found.gross_churn == pytest.approx(0.20)
     assert found.grr == pytest.approx(0.80)
     assert found.nrr == pytest.approx(0.90)
-    assert found.net_churn == pytest.approx(0.06)
     assert found.logo_churn == pytest.approx(0.25)
     assert found.quick_ratio == pytest.approx(17 / 20)
 

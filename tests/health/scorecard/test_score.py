@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from features.catalogue import CATALOGUE
 from health.scorecard.bands import band
 from health.scorecard.score import score_health, score_with
-from health.scorecard.weights import weighted_mean
 from health.scoring.health_reasons import health_reasons
 from health.settings.measure import Component, Measure
 from health.settings.score import ScoreSettings
@@ -50,10 +49,6 @@ def _frame(*rows: tuple[float, ...]) -> pd.DataFrame:
 
 
 def test_golden_weighted_mean() -> None:
-    assert weighted_mean([83, 71, 78, 54], [7, 5, 8, 3]) == pytest.approx(74.87, abs=0.005)
-
-
-def test_golden_weighted_mean_through_a_scorecard() -> None:
     card = Scorecard(
         components=tuple(
             Component(name=f, weight=w, measures=(_measure(f),))
@@ -62,10 +57,6 @@ def test_golden_weighted_mean_through_a_scorecard() -> None:
     )
     frame = pd.DataFrame([dict(zip(FEATURES, (83.0, 71.0, 78.0, 54.0), strict=False))])
     assert score_health(frame, card).score[0] == pytest.approx(74.87, abs=0.005)
-
-
-def test_golden_portfolio() -> None:
-    assert weighted_mean([100, 60, 40], [5, 3, 2]) == pytest.approx(76)
 
 
 def test_a_missing_measure_gives_its_weight_to_its_siblings() -> None:

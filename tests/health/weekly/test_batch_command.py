@@ -17,8 +17,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from health.runs.directory import FILES, REPLACED, list_runs
+from health.runs.directory import REPLACED, list_runs
 from tests.health.conftest import Demo, Finished, call_health
+from tests.health.run_files import FILES
 
 KILLS = 2
 _DATED = {"run.json"}

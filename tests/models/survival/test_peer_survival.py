@@ -151,14 +151,6 @@ def test_account_survival_agrees_with_the_model(fitted: PeerSurvival) -> None:
     np.testing.assert_allclose(curves[4], plain)
 
 
-def test_standard_errors_shrink_with_the_data(sample: Sample) -> None:
-    spreads = [
-        PeerSurvival().fit(sample.time[:n], sample.died[:n]).log_hazard_sd([0.0], None, 365)[0]
-        for n in (200, 2000)
-    ]
-    assert spreads[0] / spreads[1] == pytest.approx(np.sqrt(10), rel=0.25)
-
-
 def test_retention_has_lifelines_intervals(sample: Sample) -> None:
     model = PeerSurvival().fit(sample.time, sample.died)
     reference = KaplanMeierFitter().fit(sample.time, sample.died)

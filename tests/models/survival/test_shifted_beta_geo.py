@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 
 from models.base.inputs import ModelInputError
-from models.survival.shifted_beta_geo import ShiftedBetaGeometric, churn_probabilities, survival
+from models.survival.shifted_beta_geo import ShiftedBetaGeometric, survival
 from tests.models.conftest import shared
 
 
 def test_recursion_and_survival_are_one() -> None:
-    p = churn_probabilities(0.704, 1.182, 30)
-    assert p[0] == pytest.approx(0.704 / (0.704 + 1.182))
-    assert p[1] == pytest.approx(p[0] * 1.182 / (0.704 + 1.182 + 1))
+    # Fader & Hardie: P(T = t) = P(T = t − 1) · (β + t − 2) ⁄ (α + β + t − 1).
+    t = np.arange(2, 31)
+    steps = (1.182 + t - 2) / (0.704 + 1.182 + t - 1)
+    p = 0.704 / (0.704 + 1.182) * np.cumprod([1.0, *steps])
     np.testing.assert_allclose(1 - np.cumsum(p), survival(0.704, 1.182, np.arange(1, 31)))
 
 
