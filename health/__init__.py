@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from health.backtest.judge import judge
     from health.backtest.past import score_past
     from health.business.company import Company, features_of, open_company
-    from health.cli.demo_ready import demo_config
+    from health.cli.demo_command import demo_config
     from health.expansion.whitespace import build_whitespace
     from health.scorecard.score import score_health
     from health.scoring.explain import explain_account
@@ -28,7 +28,7 @@ _HOMES = {
     "Company": "business.company",
     "Config": "settings.config",
     "build_whitespace": "expansion.whitespace",
-    "demo_config": "cli.demo_ready",
+    "demo_config": "cli.demo_command",
     "explain_account": "scoring.explain",
     "features_of": "business.company",
     "judge": "backtest.judge",

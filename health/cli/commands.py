@@ -88,15 +88,14 @@ def check(
 ) -> None:
     """Read and validate the tables; exit 2 and every violation where one is wrong."""
     from health.business.company import open_company
+    from health.cli.check_console import check_report, run_connect
     from health.settings.config import load_config
 
     loaded = load_config(config, now=now or _now())
     if connect:
-        from health.cli.connect_command import run_connect
-
         run_connect(loaded, console=_console())
         return
-    show.check_report(_console(), open_company(loaded))
+    check_report(_console(), open_company(loaded))
 
 
 @app.command()
@@ -268,11 +267,12 @@ def explain(
     as_of: RunOf = None,
 ) -> None:
     """Explain one account from the last run: score, reasons, change, history."""
+    from health.cli.explain_console import explanation
     from health.scoring.explain import explain_account
     from health.settings.config import load_config
 
     found = explain_account(load_config(config), account, as_of)
-    show.explanation(_console(), found)
+    explanation(_console(), found)
 
 
 @app.command()

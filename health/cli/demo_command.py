@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -100,3 +100,26 @@ def _clear(folder: Path, *, replace: bool) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def demo_config(folder: Path = Path("demo"), *, accounts: int = 300, seed: int = 7) -> Path:
+    """Return the configuration of a demo company, which is made first where it is not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the company is, or is to be: tables, a trained version and two runs.
+    accounts, seed : int
+        Its size and seed, where it is made.
+
+    Returns
+    -------
+    Path
+        Its health.toml.
+    """
+    config = folder / "health.toml"
+    if not config.exists():
+        now = datetime.now(UTC).replace(tzinfo=None)
+        quiet = Console(quiet=True)
+        run_demo(folder, accounts=accounts, seed=seed, replace=True, console=quiet, today=now)
+    return config

@@ -62,7 +62,7 @@ def restate(
     now: Now = None,
 ) -> None:
     """Score the published dates again under another scorecard; what was published stays."""
-    from health.cli.restate_console import print_restatement
+    from health.cli.scorecard_console import print_restatement
     from health.restate.write import restate_history
     from health.settings.config import load_config
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from health.presentation import wording
+from health.restate.past import Restatement
+from health.scorecard.change import LEAST
 from health.scorecard.verdicts import MACHINE, NEITHER, PERSON
 from health.scoring.override_report import OverrideReport
 from health.scoring.portfolio_report import PortfolioReport
@@ -107,3 +110,124 @@ def _print_each(console: Console, overridden: pd.DataFrame) -> None:
             escape(str(row["reason"])),
         )
     console.print(table)
+
+
+#: Most accounts printed.
+MOST_ACCOUNTS = 10
+
+
+def print_restatement(console: Console, restated: Restatement, folder: Path) -> None:
+    """Print the book by date and the accounts that configuration moved most."""
+    scores = restated.scores
+    console.print(
+        f"{wording.count(scores['as_of'].nunique(), 'run')} under scorecard "
+        f"{restated.settings.hash}; {_published(restated)}",
+        highlight=False,
+    )
+    if restated.rebuilt:
+        console.print(
+            f"Features were built again from the tables for {', '.join(restated.rebuilt)}: "
+            "those runs kept none.",
+            highlight=False,
+        )
+    for weighting in ("mrr", "account"):
+        by = f"weighted by {restated.money}" if weighting == "mrr" else "every account counted once"
+        _print_book(console, restated.book[restated.book["weighting"] == weighting], by)
+    _print_bands(console, scores)
+    _print_accounts(console, restated)
+    console.print(f"Written to {escape(str(folder))}", highlight=False)
+
+
+def _published(restated: Restatement) -> str:
+    hashes = restated.scores["published_scorecard_hash"].dropna().unique()
+    if not len(hashes):
+        return "the runs do not say by which scorecard they were published"
+    same = "the same one" if list(hashes) == [restated.settings.hash] else ", ".join(hashes)
+    return f"published under {same}"
+
+
+def _print_book(console: Console, book: pd.DataFrame, by: str) -> None:
+    table = _table(console, f"The book, {by}: change since the run before", "run")
+    for heading in ("published", "restated", "change", "behaviour", "configuration", "mix"):
+        table.add_column(heading, justify="right")
+    parts = ("published", "behaviour", "configuration", "mix")
+    for row in book.to_dict("records"):
+        table.add_row(
+            wording.day(row["as_of"]),
+            wording.points(row["published"]),
+            wording.points(row["restated"]),
+            *(wording.points(row[f"{part}_change"], signed=True) for part in parts),
+        )
+    console.print(table)
+
+
+def _print_bands(console: Console, scores: pd.DataFrame) -> None:
+    table = _table(console, "Accounts by band, published → restated", "run")
+    for band in ("red", "yellow", "green", "not scored"):
+        table.add_column(band, justify="right")
+    for day, own in scores.groupby("as_of"):
+        then, now = (own[c].fillna("not scored") for c in ("published_band", "health_band"))
+        cells = [
+            f"{(then == band).sum():,} → {(now == band).sum():,}"
+            for band in ("red", "yellow", "green", "not scored")
+        ]
+        table.add_row(wording.day(day), *cells)
+    console.print(table)
+
+
+def _print_accounts(console: Console, restated: Restatement) -> None:
+    """Print who the scorecard sees otherwise, and whose change another scorecard made."""
+    scores, changes = restated.scores, restated.changes
+    last = scores[scores["as_of"] == scores["as_of"].max()]
+    seen = last.assign(difference=last["health_score"] - last["published_score"])
+    day = wording.day(last["as_of"].iloc[0])
+    _print_top(
+        console,
+        f"Accounts seen most differently on {day}",
+        seen,
+        {"published": "published_score", "restated": "health_score"},
+        {"difference": "difference"},
+    )
+    moved = changes[changes["configuration_change"].abs() > LEAST]
+    if len(moved):
+        newest = moved[moved["as_of"] == moved["as_of"].max()]
+        _print_top(
+            console,
+            f"Changes up to {wording.day(newest['as_of'].iloc[0])}, when the scorecard changed",
+            newest,
+            {},
+            {
+                "configuration": "configuration_change",
+                "behaviour": "behaviour_change",
+                "published change": "published_change",
+            },
+        )
+
+
+def _print_top(
+    console: Console,
+    title: str,
+    rows: pd.DataFrame,
+    levels: dict[str, str],
+    changes: dict[str, str],
+) -> None:
+    """Print the accounts with the largest first change."""
+    size = rows[next(iter(changes.values()))].abs()
+    top = rows.loc[size[size > LEAST].sort_values(ascending=False).index[:MOST_ACCOUNTS]]
+    if top.empty:
+        return
+    table = _table(console, title, "account")
+    for heading in (*levels, *changes):
+        table.add_column(heading, justify="right")
+    for row in top.to_dict("records"):
+        metrics = [wording.points(row[column]) for column in levels.values()]
+        metrics += [wording.points(row[column], signed=True) for column in changes.values()]
+        table.add_row(escape(str(row["account_id"])), *metrics)
+    console.print(table)
+
+
+def _table(console: Console, title: str, first: str) -> Table:
+    console.print(f"\n{title}", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    return table

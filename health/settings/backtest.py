@@ -29,3 +29,21 @@ class BacktestConfig(Section):
     lead_days: PositiveInt = 180
     least_churned: PositiveInt = 10
     resamples: Annotated[int, Field(ge=50, le=10_000)] = 400
+
+
+class TuneConfig(Section):
+    """How much data weights are learnt from, and how much they are tested on.
+
+    Attributes
+    ----------
+    least_churned : int
+        Minimum number of churned accounts in the training period; with fewer, nothing is learnt.
+    least_held_out : int
+        The same for the later period on which old and new weights are compared.
+    held_out_share : float
+        Share of the dates, the latest ones, used for that comparison, 0-1.
+    """
+
+    least_churned: PositiveInt = 30
+    least_held_out: PositiveInt = 10
+    held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.35

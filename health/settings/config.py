@@ -17,7 +17,7 @@ from features.errors import HealthError
 from features.tables.connection import MEMORY_LIMIT
 from features.tables.schema import TABLES
 from health.settings.app import AppConfig
-from health.settings.backtest import BacktestConfig
+from health.settings.backtest import BacktestConfig, TuneConfig
 from health.settings.clv import ClvConfig, ReasonsConfig
 from health.settings.custom import CustomConfig
 from health.settings.custom_features import families_of
@@ -27,15 +27,13 @@ from health.settings.features import FeatureConfig
 from health.settings.flags import CAUSE_PLAYS, DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
 from health.settings.measure import CUSTOM_FEATURES
 from health.settings.profiles import unknown_stages
-from health.settings.report import ReportConfig
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
 from health.settings.section import PositiveNumber, Section
 from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
 from health.settings.training import LabelsConfig, TrainingConfig
-from health.settings.tune import TuneConfig
-from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig
+from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig, ReportConfig
 
 #: Settings that do not change any published value.
 _NO_EFFECT_ON_VALUES: Any = {

@@ -119,3 +119,15 @@ class AlertsConfig(Section):
     webhook: str = ""
     shape: Literal["json", "slack"] = "json"
     timeout_s: _Positive = 10.0
+
+
+class ReportConfig(Section):
+    """What a run writes for its readers in addition to the report and the workbook.
+
+    Attributes
+    ----------
+    file_per_csm : bool
+        Also write a report and a workbook for each CSM, with only their accounts, to ``csm/``.
+    """
+
+    file_per_csm: bool = False

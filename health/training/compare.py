@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from health.training.cohort import Candidate, Cohort, choose_cohort
+import numpy as np
+
+from health.training.cohort import UNCHANGED, Candidate, Cohort, choose_cohort
 from health.training.held_out import KEYS
+from health.training.orders import HISTORY, TARGET
 from health.training.rows import TargetRows
 from models.churn.later_dates import FEWEST_TESTED
+from models.clv.beta_geo import DAYS_PER_WEEK
 from models.evaluation.classification import plain
 from models.evaluation.paired import PairedEvaluation, evaluate_paired
 
@@ -167,3 +171,49 @@ def _sentence(metrics: PairedEvaluation, dates: tuple[str, str]) -> str:
         f"{loss.difference.high:+.4f}), on {metrics.rows:,} rows of {metrics.accounts:,} accounts, "
         f"{metrics.event_accounts:,} with the event, {dates[0]} to {dates[1]}"
     )
+
+
+#: Why there is nothing to compare if the older version knows the test rows of the newer one.
+SAME = (
+    "the older version was fitted on some of the orders that the newer one was tested on; refitted "
+    "on the orders before them, it is the same model as the newer one"
+)
+
+
+def compare_order_versions(
+    champion: Candidate, challenger: Candidate, *, auc_tolerance: float, seed: int
+) -> TargetComparison:
+    """Compare the probabilities of another order by two versions.
+
+    Parameters
+    ----------
+    champion, challenger : Candidate
+        The versions; the challenger is of an order-based company.
+    auc_tolerance, seed
+        As in `compare_versions`.
+    """
+    settled = without_cohort(TARGET, champion, challenger)
+    if settled is not None:
+        return settled
+    now, then = (c.version.manifest["evaluation"][TARGET] for c in (challenger, champion))
+    if then["has_signal"] and not now["has_signal"]:
+        why = f"it no longer publishes its probabilities: {now['note']}"
+        return TargetComparison(TARGET, WORSE, why)
+    newer_first = challenger.until >= champion.until
+    newer, older = (challenger, champion) if newer_first else (champion, challenger)
+    rows = newer.of(TARGET)
+    if rows.empty or older.until > rows["as_of"].max():
+        return TargetComparison(TARGET, NO_WORSE, SAME)
+    names = ("older", "newer") if newer_first else ("newer", "older")
+    return judged_on(TARGET, _asked(newer, older), names, auc_tolerance, seed)
+
+
+def _asked(newer: Candidate, older: Candidate) -> Cohort:
+    """Predict the test rows of the newer version with the older one."""
+    rows = newer.of(TARGET)
+    weeks = newer.version.manifest["horizon_days"] / DAYS_PER_WEEK
+    asked = older.version.artefacts["purchases"].order_probability(rows[HISTORY], weeks)
+    p = np.clip(asked, 1e-9, 1 - 1e-9)
+    renamed = rows.rename(columns={"logit": "logit_newer", "probability": "probability_newer"})
+    both = renamed.assign(probability_older=p, logit_older=np.log(p) - np.log1p(-p))
+    return Cohort(both.dropna(subset=["probability_older"]), UNCHANGED)

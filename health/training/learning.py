@@ -16,8 +16,7 @@ from health.business.kinds import CONTRACTS, ORDERS
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training.cohort import Candidate, needs_rows
-from health.training.compare import TargetComparison, compare_versions
-from health.training.compare_orders import compare_order_versions
+from health.training.compare import TargetComparison, compare_order_versions, compare_versions
 from health.training.curves import judge_curves
 from health.training.directions import choose_directions, with_directions
 from health.training.evaluation_page import render_evaluation, render_order_evaluation

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 
 from features.catalogue import CATALOGUE
+from health.backtest.learned_weights import learn
 from health.backtest.proposal import changes, proposal_toml, with_weights
 from health.backtest.weight_fit import Learnt, PointRows, fit_weights, hand_set, score_and_slopes
-from health.backtest.weight_strength import learn
 from health.scorecard.score import score_health
 from health.scorecard.weights import weigh
 from health.settings.scorecard import Scorecard

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE, describe
+from health.reasons.probability import strongest_rows
 from health.reasons.reasons import contribution_sums
 from health.reasons.sentences import sentences
 from health.reasons.signals import BASELINE, OTHERS
-from health.reasons.strongest import strongest_rows
 
 TERMS = [*list(CATALOGUE)[:6], "segment"]
 

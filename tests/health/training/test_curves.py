@@ -11,7 +11,7 @@ import pytest
 from health.settings.config import Config
 from health.training import curves
 from health.training.curves import COX, OWN, PEERS, judge_curves
-from health.training.curves_page import curves_part
+from health.training.evaluation_page import curves_part
 from health.training.held_out import COLUMNS
 from health.training.rows import TrainingSet
 

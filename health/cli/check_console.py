@@ -1,0 +1,129 @@
+"""What `health check` prints: rows, findings, money by month, and whether sources answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from features.errors import HealthError
+from features.redaction import redact
+from features.tables.connection import connect
+from features.windows.contracts import load_contracts
+from features.windows.table_columns import moment
+from health.business.company import Company
+from health.business.reconciliation import Reconciliation, reconcile
+from health.cli.console import say
+from health.presentation.wording import count, money, percent
+from health.settings.config import Config
+from health.sources.open import Sources
+
+
+def check_report(console: Console, company: Company) -> None:
+    """Print rows, date ranges and everything found in the tables."""
+    table = Table(title=escape(company.config.company or str(company.config.file)), box=None)
+    for column, side in (("table", "left"), ("rows", "right"), ("from", "left"), ("to", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    table.add_column("source", overflow="fold")
+    for s in company.opened.summaries:
+        dates = [str(t.date()) if t is not None else "" for t in (s.first, s.last)]
+        table.add_row(s.table, f"{s.rows:,}", *dates, escape(s.source))
+    console.print(table)
+    say(console, f"The data ends at {company.opened.tables.observed_until:%Y-%m-%d %H:%M} UTC.")
+    if company.opened.tables.has("subscriptions"):
+        say(console, _usual_lag(company))
+    show_reconciliation(console, reconcile(company))
+    missing = [f.table for f in company.opened.findings if f.code == "missing_table"]
+    if missing:
+        say(console, f"Missing tables, so their features are left out: {', '.join(missing)}.")
+    findings = [f for f in company.opened.findings if f.code != "missing_table"]
+    for finding in findings:
+        console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)
+    say(console, f"{count(len(findings), 'warning')}, no error: the tables can be scored.")
+
+
+def _usual_lag(company: Company) -> str:
+    """State how long a contract row counts past its end while its successor is not known."""
+    tables = company.opened.tables
+    contracts = load_contracts(tables, grace_days=company.config.labels.grace_days)
+    end = moment(pd.Timestamp(tables.observed_until))
+    lag, pairs = pd.Timedelta(contracts.usual_lag(end), unit="us"), len(contracts.gaps(end))
+    if not lag:
+        return f"Contracts: {pairs:,} renewals; a row counts until its end (usual lag: none)."
+    return (
+        f"Contracts: {pairs:,} renewals, 90 % of them within {lag} of the end before; a row counts "
+        "that much longer (the usual lag), unless notice was given."
+    )
+
+
+_MOVED = ("gained", "lost", "expanded", "contracted")
+
+
+def show_reconciliation(console: Console, found: Reconciliation) -> None:
+    """Print money and accounts by month, and which accounts and rows the tables cover."""
+    title = f"\n{found.money} by month ({found.currency}), to be compared with your books"
+    table = Table(title=escape(title), title_justify="left", box=None)
+    table.add_column("until")
+    for column in (found.money, "accounts", *_MOVED):
+        table.add_column(escape(column), justify="right")
+    for row in found.months.to_dict("records"):
+        amounts = [money(row[name], "") for name in ("mrr", *_MOVED)]
+        table.add_row(str(row["until"]), amounts[0], f"{row['accounts']:,}", *amounts[1:])
+    console.print(table)
+    lines = [
+        f"{found.money} per account: median {money(found.median, found.currency)}, largest "
+        f"{money(found.largest, found.currency)} ({found.largest_account or 'none'})."
+    ]
+    if found.covered:
+        shares = [f"{percent(share)} have {what}" for what, share in found.covered.items()]
+        lines.append(f"Of the paying accounts {', '.join(shares)}.")
+    without = [
+        f"{name} {int(of['rows']):,} ({percent(of['share'], 1)})"
+        for name, of in found.unmatched.items()
+        if of["rows"]
+    ]
+    lines.append(f"Rows that belong to no account: {', '.join(without) or 'none'}.")
+    for line in lines:
+        console.print(escape(line), highlight=False)
+
+
+#: Tables of a source that are listed by name.
+_LISTED = 20
+
+
+def run_connect(config: Config, *, console: Console) -> None:
+    """Try every source of a configuration and report each result.
+
+    Raises
+    ------
+    HealthError
+        A source cannot be read; the others are tried first.
+    """
+    sources = Sources(config.sources, config.shared, config.base)
+    if not config.sources:
+        say(console, "The configuration has no [sources].")
+        return
+    failed = []
+    connection = connect("duckdb://", Path(config.base), config.data.memory_limit)
+    try:
+        for name in config.sources:
+            try:
+                tables = sources.tables(name, connection)
+            except HealthError as error:
+                failed.append(name)
+                say(console, redact(f"{name}: failed; {error.what}; remedy: {error.fix}"))
+                continue
+            shown = ", ".join(table.label for table in tables[:_LISTED])
+            more = f" and {len(tables) - _LISTED} more" if len(tables) > _LISTED else ""
+            say(console, f"{name}: connected; {len(tables):,} tables: {shown}{more}")
+    finally:
+        connection.close()
+    if failed:
+        raise HealthError(
+            f"{len(failed)} of {len(config.sources)} sources cannot be read",
+            where=", ".join(failed),
+            fix="see the lines above",
+        )
