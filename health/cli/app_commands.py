@@ -1,4 +1,4 @@
-"""Commands of the web app: serve it, and manage its users."""
+"""Commands of the web app: serve it, send each CSM their week, and manage its users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from health.cli.arguments import ConfigPath
+from features.errors import HealthError
+from features.redaction import redact
+from health.cli.arguments import ConfigPath, RunOf
 
 _users = typer.Typer(help="Users of the web app.", no_args_is_help=True)
 
@@ -18,6 +20,7 @@ _users = typer.Typer(help="Users of the web app.", no_args_is_help=True)
 def add_app_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     app.command()(serve)
+    app.command()(notify)
     app.add_typer(_users, name="users")
 
 
@@ -32,6 +35,61 @@ def serve(
     from health.settings.config import load_config
 
     serve_app(load_config(config), clock=_now, say=_say, port=port)
+
+
+def notify(
+    config: ConfigPath,
+    as_of: RunOf = None,
+    csm: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this CSM; may be repeated.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also send what was sent before for this run.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")
+    ] = False,
+) -> None:
+    """Send each CSM their week by email or to a webhook, once per run; off by default."""
+    from health.app.notices.content import as_text
+    from health.app.notices.send import notify as send
+    from health.app.reading.runs import Runs
+    from health.app.serve import open_app_database
+    from health.settings.config import load_config
+
+    loaded = load_config(config)
+    database, runs = open_app_database(loaded, now=_now()), Runs(loaded.runs_dir, loaded.file)
+    try:
+        deliveries = send(
+            loaded,
+            database,
+            runs,
+            now=_now(),
+            as_of=None if as_of is None else as_of.date(),
+            csms=csm or (),
+            again=again,
+            dry_run=dry_run,
+        )
+    finally:
+        runs.close()
+        database.close()
+    for delivery in deliveries:
+        count = f"{delivery.accounts} account{'' if delivery.accounts == 1 else 's'}"
+        to = f" to {delivery.address}" if delivery.address else ""
+        detail = f" ({delivery.detail})" if delivery.detail else ""
+        _say(redact(f"{delivery.csm}: {count}, {delivery.status}{to}{detail}"))
+        if dry_run and delivery.status == "to send":
+            _say(as_text(delivery.notice))
+    failed = [d for d in deliveries if d.status in {"not sent", "unknown"}]
+    if failed:
+        raise HealthError(
+            f"{len(failed)} of {len(deliveries)} notices were not sent for certain, e.g. that of "
+            f"{failed[0].csm}: {failed[0].detail}",
+            where="health notify",
+            fix="remove the cause and run it again: what was sent is not sent twice",
+        )
+    if any(d.status == "no address" for d in deliveries):
+        _say("CSMs without an address: add them to [notify.addresses] CSM = EMAIL")
 
 
 @_users.command("add")

@@ -1,4 +1,4 @@
-"""What an account's page shows of the input tables: its contracts, and a year of events."""
+"""What an account's page shows of the input tables: contracts, contacts and a year of events."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ CONTRACT_COLUMNS = (
     *("account_id", "product", "plan", "seats", "mrr"),
     *("started_at", "renews_at", "notice_at"),
 )
+_TIME = "datetime64[us]"
 _ALWAYS = ("account_id", "product", "mrr")
+CONTACT_COLUMNS = ("account_id", "contact_id", "role", "is_champion", "created_at", "left_at")
 EVENT_COLUMNS = ("account_id", "at", "kind", "title", "text", "is_open")
 
 
 def account_tables(
     tables: Tables, day: datetime, accounts: Collection[str], *, currency: str, grace_days: int
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables `contracts` and `events` of a run, as known before its date.
+    """Return the tables `contracts`, `contacts` and `events` of a run, as known before its date.
 
     Parameters
     ----------
@@ -45,13 +47,15 @@ def account_tables(
     Returns
     -------
     dict of str to pd.DataFrame
-        `contracts` with `CONTRACT_COLUMNS`, one row per running row of a subscription; `events`
-        with `EVENT_COLUMNS`, the newest first within an account. Both are sorted by account, so
-        that a page reads the rows of one.
+        `contracts` with `CONTRACT_COLUMNS`, one row per running row of a subscription; `contacts`
+        with `CONTACT_COLUMNS`, without those who left more than a year ago; `events` with
+        `EVENT_COLUMNS`, the newest first within an account. All are sorted by account, so that a
+        page reads the rows of one.
     """
     wanted = pd.Index(accounts)
     return {
         "contracts": _contracts(tables, day, wanted, grace_days),
+        "contacts": _contacts(tables, day, wanted),
         "events": _events(tables, day, wanted, currency),
     }
 
@@ -75,6 +79,26 @@ def _contracts(
     return ordered[list(CONTRACT_COLUMNS)].reset_index(drop=True)
 
 
+def _contacts(tables: Tables, day: datetime, accounts: pd.Index[str]) -> pd.DataFrame:
+    types = {"is_champion": "boolean", "created_at": _TIME, "left_at": _TIME}
+    if not tables.has("contacts"):
+        return pd.DataFrame(columns=list(CONTACT_COLUMNS), dtype=object).astype(types)
+    left = seen("left_at", day) if tables.has("contacts", "left_at") else nw.lit(None)
+    frame = collect(
+        known_rows(tables, "contacts", day).select(
+            *("account_id", "contact_id", "created_at"),
+            _optional(tables, "contacts", "role", nw.String()),
+            _optional(tables, "contacts", "is_champion", nw.Boolean()),
+            left.cast(nw.Datetime("us")).alias("left_at"),
+        )
+    )
+    frame = frame.astype(types)
+    recent = frame["left_at"].isna() | (frame["left_at"] >= day - timedelta(days=YEAR))
+    own = frame[frame["account_id"].isin(accounts) & recent]
+    ordered = own.sort_values(["account_id", "contact_id", "created_at"], kind="stable")
+    return ordered[list(CONTACT_COLUMNS)].reset_index(drop=True)
+
+
 def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: str) -> pd.DataFrame:
     since = day - timedelta(days=YEAR)
     frames = [
@@ -84,6 +108,7 @@ def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: st
         _notices(tables, day, since),
         _orders(tables, day, since, currency),
         _interventions(tables, day, since),
+        _interactions(tables, day, since),
     ]
     events = pd.concat([f for f in frames if len(f)] or [_nothing()], ignore_index=True)
     events = events[events["account_id"].isin(accounts)]
@@ -221,6 +246,26 @@ def _interventions(tables: Tables, day: datetime, since: datetime) -> pd.DataFra
     frame = collect(rows.select("account_id", "occurred_at", "kind", csm))
     title = frame["kind"].map(wording.title_of) + (" by " + frame["csm"]).fillna("")
     return _made(frame, "occurred_at", "action", title, None)
+
+
+def _interactions(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
+    """Return calls, meetings and emails with the customer."""
+    if not tables.has("interactions"):
+        return _nothing()
+    rows = known_rows(tables, "interactions", day).filter(nw.col("occurred_at") >= since)
+    frame = collect(
+        rows.select(
+            *("account_id", "occurred_at", "kind"),
+            _optional(tables, "interactions", "direction", nw.String()),
+            _optional(tables, "interactions", "contact_id", nw.String()),
+            _optional(tables, "interactions", "csm", nw.String()),
+        )
+    )
+    ways = {"in": " from the customer", "out": " to the customer"}
+    way = frame["direction"].str.strip().str.lower().map(ways).fillna("")
+    title = frame["kind"].map(wording.title_of) + way
+    title += (", contact " + frame["contact_id"]).fillna("") + (", " + frame["csm"]).fillna("")
+    return _made(frame, "occurred_at", "interaction", title, None)
 
 
 def _made(

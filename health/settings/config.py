@@ -26,6 +26,7 @@ from health.settings.expected import ExpectedConfig
 from health.settings.features import FeatureConfig
 from health.settings.flags import CAUSE_PLAYS, DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
 from health.settings.measure import CUSTOM_FEATURES
+from health.settings.notify import NotifyConfig
 from health.settings.profiles import unknown_stages
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
@@ -131,7 +132,7 @@ class Config(Section):
         date. Tables with other totals are rejected.
     data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
         Its own section.
-    gates, monitor, alerts, expansion, report, own, backtest, tune, app : Section
+    gates, monitor, alerts, expansion, report, own, backtest, tune, app, notify : Section
         Its own section.
     base : Path
         Folder of the file; every relative path starts here.
@@ -174,6 +175,7 @@ class Config(Section):
     backtest: BacktestConfig = BacktestConfig()
     tune: TuneConfig = TuneConfig()
     app: AppConfig = AppConfig()
+    notify: NotifyConfig = NotifyConfig()
     plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)

@@ -16,6 +16,7 @@ YEAR = 365
 CONTRACTS, CONTACTS, EVENTS = "contracts", "contacts", "events"
 FEATURES, WEEKLY_USE = "features", "usage_events_7d"
 _MOST_EVENTS = 400
+_PRESENT_FIRST = "left_at IS NOT NULL, is_champion DESC NULLS LAST, contact_id"
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,9 @@ def contracts_of(run: Run, account_id: str) -> list[dict[str, Any]]:
 
 
 def contacts_of(run: Run, account_id: str) -> list[dict[str, Any]]:
-    """Return the people at an account who have not left."""
+    """Return the people at an account, those who have left last."""
     columns = ["contact_id", "role", "is_champion", "created_at", "left_at"]
-    return _optional(run, CONTACTS, columns, account_id, "is_champion DESC NULLS LAST, contact_id")
+    return _optional(run, CONTACTS, columns, account_id, _PRESENT_FIRST)
 
 
 def events_of(run: Run, account_id: str) -> list[dict[str, Any]]:

@@ -22,6 +22,14 @@ MY_WEEK = "my_week"
 PRIORITY = ("leaving", "silent", "at_risk", "renewal", "cross_sell", "upsell", "advocate")
 _OFFERS = frozenset({"upsell", "cross_sell"})
 _MOST_REASONS = 3
+#: What the money of a row is, by its main flag.
+_VALUES = {
+    "upsell": "expected gain",
+    "cross_sell": "expected gain",
+    "at_risk": "expected loss",
+    "renewal": "expected loss",
+    "leaving": "a year leaving",
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,11 @@ class WeekRow:
     last_day: date | None
     renews_at: date | None
     action: Action | None
+
+    @property
+    def value_title(self) -> str:
+        """What the money of the row is; empty where there is no name for it."""
+        return _VALUES.get(self.flag, "")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from health.app.database.engine import Database
 from health.app.reading.runs import Runs
 from health.app.routes import site
 from health.app.web import App
-from health.settings.app import AppConfig
 from health.settings.config import Config
 from tests.health.sample_run import AS_OF, HOSTILE, PRODUCTS, sample_run
 
@@ -77,19 +76,23 @@ class AppUnderTest:
         return self.clients[login]
 
 
-def build_app(database: Database, runs_dir: Path, base: Path, **settings: Any) -> AppUnderTest:
-    """Build an app over published runs; local sign-in unless `settings` differ."""
-    section = {"sign_in": "local", **settings}
-    config = Config.model_validate(
+def config_of(runs_dir: Path, base: Path, **sections: Any) -> Config:
+    """Return the configuration of the company, with some sections."""
+    return Config.model_validate(
         {
             "company": "Fjord & Sons <Ltd>",
             "runs_dir": str(runs_dir),
             "tables": {"accounts": {"path": "a.csv"}, "subscriptions": {"path": "s.csv"}},
-            "app": AppConfig.model_validate(section),
             "base": base,
             "file": base / "health.toml",
+            **sections,
         }
     )
+
+
+def build_app(database: Database, runs_dir: Path, base: Path, **settings: Any) -> AppUnderTest:
+    """Build an app over published runs; local sign-in unless `settings` differ."""
+    config = config_of(runs_dir, base, app={"sign_in": "local", **settings})
     clock, runs = Clock(), Runs(config.runs_dir, config.file)
     app = App(config, database, runs, clock)
     return AppUnderTest(site(app), database, runs, clock, app)

@@ -9,7 +9,12 @@ import pytest
 
 from features import tables_from_frames
 from features.tables.opened import Tables
-from health.report.account_tables import CONTRACT_COLUMNS, EVENT_COLUMNS, account_tables
+from health.report.account_tables import (
+    CONTACT_COLUMNS,
+    CONTRACT_COLUMNS,
+    EVENT_COLUMNS,
+    account_tables,
+)
 
 DAY = datetime(2026, 6, 7)
 
@@ -56,6 +61,25 @@ def company() -> Tables:
             }
         ),
     }
+    frames["contacts"] = pd.DataFrame(
+        {
+            "account_id": ["a", "a", "a", "a", "b"],
+            "contact_id": ["p1", "p2", "p3", "p4", "p5"],
+            "role": ["Sponsor", None, "Admin", "User", "User"],
+            "is_champion": [True, None, False, None, None],
+            "created_at": times(*["2024-01-01"] * 3, "2026-06-07", "2024-01-01"),
+            "left_at": times(None, "2026-06-01", "2024-06-01", None, "2026-07-01"),
+        }
+    )
+    frames["interactions"] = pd.DataFrame(
+        {
+            "account_id": ["a", "a"],
+            "occurred_at": times("2026-06-02", "2026-06-07"),
+            "kind": ["call", "email"],
+            "direction": ["in", "out"],
+            "contact_id": ["p1", "p1"],
+        }
+    )
     return tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
 
 
@@ -145,3 +169,30 @@ def test_contracts_that_never_changed_and_have_no_seats_are_worded() -> None:
     tables = tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
     found = account_tables(tables, DAY, ["a"], currency="EUR", grace_days=30)
     assert list(found["events"]["title"]) == ["Platform: EUR 100 a month"]
+
+
+def test_contacts_are_those_known_before_the_date() -> None:
+    contacts = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)["contacts"]
+    assert list(contacts.columns) == list(CONTACT_COLUMNS)
+    # One left long ago, one is not known yet; that somebody will leave is not known either.
+    assert list(contacts["contact_id"]) == ["p1", "p2", "p5"]
+    assert list(contacts["left_at"].notna()) == [False, True, False]
+    assert bool(contacts["is_champion"][0])
+    nobody = tables_from_frames(
+        {
+            "accounts": pd.DataFrame({"account_id": ["a"], "created_at": times("2024-01-01")}),
+            "orders": pd.DataFrame(
+                {"account_id": ["a"], "ordered_at": times("2026-01-01"), "amount": [9.0]}
+            ),
+        },
+        observed_until=datetime(2026, 8, 1),
+    )
+    empty = account_tables(nobody, DAY, ["a"], currency="USD", grace_days=30)["contacts"]
+    assert list(empty.columns) == list(CONTACT_COLUMNS)
+    assert dict(empty.dtypes) == dict(contacts.dtypes)
+
+
+def test_conversations_are_events() -> None:
+    events = account_tables(company(), DAY, ["a"], currency="USD", grace_days=30)["events"]
+    talks = events[events["kind"] == "interaction"]
+    assert list(talks["title"]) == ["Call from the customer, contact p1"]

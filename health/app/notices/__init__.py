@@ -1,0 +1,1 @@
+"""Notices: each CSM's week by email or to a webhook."""
