@@ -88,6 +88,7 @@ def test_events_are_worded_newest_first() -> None:
     assert list(events.columns) == list(EVENT_COLUMNS)
     own = events[events["account_id"] == "a"]
     assert list(zip(own["kind"], own["title"], own["text"], own["is_open"], strict=True)) == [
+        ("interaction", "Call from the customer, contact p1", "", False),
         ("answer", "NPS 3", "Too slow", False),
         ("contract", "Insights ended", "", False),
         ("ticket", "Ticket 1 (high), solved after 3 days", "<b>It broke</b>", False),
@@ -190,9 +191,3 @@ def test_contacts_are_those_known_before_the_date() -> None:
     empty = account_tables(nobody, DAY, ["a"], currency="USD", grace_days=30)["contacts"]
     assert list(empty.columns) == list(CONTACT_COLUMNS)
     assert dict(empty.dtypes) == dict(contacts.dtypes)
-
-
-def test_conversations_are_events() -> None:
-    events = account_tables(company(), DAY, ["a"], currency="USD", grace_days=30)["events"]
-    talks = events[events["kind"] == "interaction"]
-    assert list(talks["title"]) == ["Call from the customer, contact p1"]
