@@ -23,10 +23,13 @@ from models.survival.evaluation import concordance, integrated_brier_score
 from models.survival.peer_survival import PeerSurvival, tilt
 from models.survival.retention import retention_table
 from models.survival.shifted_beta_geo import ShiftedBetaGeometric
+from models.text.sentiment import CommentSentiment
+from models.text.themes import Themes, theme_impact
 
 __all__ = [
     "AnyClassifier",
     "ChurnModel",
+    "CommentSentiment",
     "CoxSurvival",
     "DiscreteTimeSurvival",
     "Evaluation",
@@ -40,6 +43,7 @@ __all__ = [
     "PurchaseModel",
     "ShiftedBetaGeometric",
     "SpendModel",
+    "Themes",
     "TimeSplit",
     "ValueTerms",
     "compare_in_time",
@@ -55,6 +59,7 @@ __all__ = [
     "purchase_history",
     "resampled_interval",
     "retention_table",
+    "theme_impact",
     "tilt",
     "value_customers",
 ]

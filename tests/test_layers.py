@@ -40,7 +40,17 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("__main__", "features"),
     ),
     "models": (
-        *("base", "evaluation", "glass_box", "churn", "survival", "clv", "expansion", "models"),
+        *(
+            "base",
+            "evaluation",
+            "glass_box",
+            "churn",
+            "survival",
+            "clv",
+            "expansion",
+            "text",
+            "models",
+        ),
     ),
     "health": (
         *(
@@ -54,7 +64,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "scorecard",
         ),
         *("expansion", "flags", "training", "scoring", "experiment", "backtest", "restate"),
-        *("report", "workbook", "weekly", "publishing", "app", "demo", "cli", "health"),
+        *("report", "voice", "workbook", "weekly", "publishing", "app", "demo", "cli", "health"),
     ),
 }
 

@@ -349,6 +349,26 @@ def experiment(
 
 
 @app.command()
+def voice(
+    config: ConfigPath,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="With what was known before."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The page to write.")
+    ] = None,
+    now: Now = None,
+) -> None:
+    """Read comments and tickets: sentiment, themes, and what each theme costs in points."""
+    from health.cli.voice_command import run_voice
+    from health.settings.config import load_config
+
+    loaded = load_config(config, now=now or _now())
+    run_voice(loaded, console=_console(), until=until, output=output)
+
+
+@app.command()
 def models(
     config: ConfigPath,
     action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,

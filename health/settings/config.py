@@ -34,6 +34,7 @@ from health.settings.section import PositiveNumber, Section
 from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
 from health.settings.training import LabelsConfig, TrainingConfig
+from health.settings.voice import VoiceConfig
 from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig, ReportConfig
 
 #: Settings that do not change any published value.
@@ -132,7 +133,7 @@ class Config(Section):
         date. Tables with other totals are rejected.
     data, checks, labels, training, clv, reasons, features, stages, scorecard, flags : Section
         Its own section.
-    gates, monitor, alerts, expansion, report, own, backtest, tune, app, notify : Section
+    gates, monitor, alerts, expansion, report, own, backtest, tune, app, notify, voice : Section
         Its own section.
     base : Path
         Folder of the file; every relative path starts here.
@@ -176,6 +177,7 @@ class Config(Section):
     tune: TuneConfig = TuneConfig()
     app: AppConfig = AppConfig()
     notify: NotifyConfig = NotifyConfig()
+    voice: VoiceConfig = VoiceConfig()
     plays: dict[str, str] = Field(default_factory=dict)
 
     base: Path = Field(default=Path(), exclude=True)

@@ -1,0 +1,1 @@
+"""What customers write: sentiment, themes and their impact, on one page."""

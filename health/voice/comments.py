@@ -1,0 +1,121 @@
+"""Every comment that was known before a date, with the score that came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect
+from features.tables.survey_scales import SCALES, default_scale
+
+#: source is nps, csat, ces or ticket; score is on the default scale of its kind.
+COLUMNS = ["account_id", "written_at", "source", "comment", "author", "score", "is_good", "is_bad"]
+
+
+def collect_comments(tables: Tables, until: datetime) -> pd.DataFrame:
+    """Return survey comments and ticket texts that were known before a date, oldest first.
+
+    Parameters
+    ----------
+    tables : Tables
+        Surveys with ``comment`` and tickets with ``subject``; either may be missing.
+    until : datetime
+        Exclusive. A text counts from when it was written (and from its ``known_at``), a ticket's
+        rating from its ``csat_at``.
+
+    Returns
+    -------
+    pd.DataFrame
+        `COLUMNS`; score is NaN and both flags are False where no score is known. A missing author
+        is the account.
+    """
+    found = [rows for rows in (_answers(tables, until), _tickets(tables, until)) if len(rows)]
+    if not found:
+        return pd.DataFrame(columns=COLUMNS).astype({"score": "float64"})
+    rows = pd.concat(found, ignore_index=True)
+    rows["author"] = rows["author"].fillna(rows["account_id"])
+    ordered = rows.sort_values(["written_at", "account_id", "source"], kind="stable")
+    return ordered[COLUMNS].reset_index(drop=True)
+
+
+def _answers(tables: Tables, until: datetime) -> pd.DataFrame:
+    if not tables.has("surveys", "comment"):
+        return pd.DataFrame(columns=COLUMNS)
+    optional = ("score", "scale", "respondent_id", "known_at")
+    present = [name for name in optional if tables.has("surveys", name)]
+    rows = _known(tables, "surveys", "answered_at", until).select(
+        "account_id", "kind", "answered_at", "comment", *present
+    )
+    frame = collect(rows).reindex(
+        columns=["account_id", "kind", "answered_at", "comment", *optional]
+    )
+    frame["source"] = frame["kind"].str.lower()
+    return _scored(
+        frame.rename(columns={"answered_at": "written_at", "respondent_id": "author"}),
+        frame["score"],
+        frame["source"],
+        frame["scale"],
+    )
+
+
+def _tickets(tables: Tables, until: datetime) -> pd.DataFrame:
+    if not tables.has("tickets", "subject"):
+        return pd.DataFrame(columns=COLUMNS)
+    optional = ("csat", "csat_at", "csat_scale", "requester_id")
+    present = [name for name in optional if tables.has("tickets", name)]
+    rows = _known(tables, "tickets", "opened_at", until).select(
+        "account_id", "opened_at", nw.col("subject").alias("comment"), *present
+    )
+    frame = collect(rows.filter(~nw.col("comment").is_null())).reindex(
+        columns=["account_id", "opened_at", "comment", *optional]
+    )
+    frame["source"] = "ticket"
+    rated_at = pd.to_datetime(frame["csat_at"])
+    rating = frame["csat"].where(rated_at < pd.Timestamp(until))
+    return _scored(
+        frame.rename(columns={"opened_at": "written_at", "requester_id": "author"}),
+        rating,
+        pd.Series("csat", index=frame.index),
+        frame["csat_scale"],
+    )
+
+
+def _known(tables: Tables, table: str, time: str, until: datetime) -> nw.LazyFrame[Any]:
+    rows = tables[table].filter(nw.col(time) < until)
+    if tables.has(table, "known_at"):
+        rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < until))
+    if table == "surveys":
+        rows = rows.filter(~nw.col("comment").is_null())
+    return rows
+
+
+def _scored(
+    frame: pd.DataFrame,
+    score: pd.Series[float],
+    kind: pd.Series[str],
+    scale: pd.Series[str],
+) -> pd.DataFrame:
+    """Add the score on the kind's default scale, and whether it is a good or a bad one."""
+    values = pd.to_numeric(score).to_numpy(dtype="float64")
+    points = np.full(len(frame), np.nan)
+    good, bad = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
+    for name, on, low, high, good_from, bad_to in _scales():
+        named = (scale == on) | (scale.isna() if on == default_scale(name) else False)
+        own = ((kind == name) & named).to_numpy(dtype=bool) & ~np.isnan(values)
+        usual = SCALES[name][default_scale(name)]
+        stretch = (usual.high - usual.low) / (high - low)
+        points[own] = (values[own] - low) * stretch + usual.low
+        good[own], bad[own] = values[own] >= good_from, values[own] <= bad_to
+    return frame.assign(score=points, is_good=good, is_bad=bad)[COLUMNS]
+
+
+def _scales() -> Iterator[tuple[str, str, float, float, float, float]]:
+    for kind, scales in SCALES.items():
+        for name, on in scales.items():
+            yield kind, name, on.low, on.high, on.good_from, on.bad_to

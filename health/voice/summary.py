@@ -1,0 +1,255 @@
+"""Themes with their share, trend, impact and quotes, and the sentiment of every comment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.tables.opened import Tables
+from features.tables.point_in_time import collect
+from health.settings.voice import VoiceConfig
+from health.voice.comments import collect_comments
+from models.evaluation.ranking import Interval
+from models.text.comments import blank_contacts, clean_comments
+from models.text.sentiment import CommentSentiment
+from models.text.themes import Impact, Themes, theme_impact
+
+#: Two periods that a trend compares.
+PERIOD_DAYS = 90
+#: Comments that a period or a segment needs for a share of its own.
+LEAST = 20
+_LONGEST_QUOTE = 240
+#: Log-odds of sentiment: positive or negative beyond 2 to 1, mixed between.
+_CLEAR = float(np.log(2.0))
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One theme.
+
+    Attributes
+    ----------
+    name : str
+        Its own name from the configuration, or its most distinctive phrases.
+    phrases : str
+        The phrases that it was found with.
+    mentions : int
+        Comments that mention it.
+    share : float
+        Share of all comments.
+    recent, earlier : float
+        Shares of the last 90 days and of the 90 days before; NaN with fewer than 20 comments.
+    impact : Impact
+        In points of the score in `Voice.impact_of`.
+    by_segment : pd.Series of float
+        Share by segment; segments with fewer than 20 comments are left out.
+    quotes : tuple of str
+        Comments that are about the theme, with contact details blanked.
+    """
+
+    name: str
+    phrases: str
+    mentions: int
+    share: float
+    recent: float
+    earlier: float
+    impact: Impact
+    by_segment: pd.Series[float]
+    quotes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What customers wrote until a date.
+
+    Attributes
+    ----------
+    until : datetime
+        Exclusive.
+    comments : pd.DataFrame
+        As `collect_comments`, with sentiment (probability of a satisfied author, NaN if off),
+        tone (positive, mixed, negative or missing) and themes (a tuple of names).
+    themes : tuple of Theme
+        The one that costs most first.
+    impact_of : str
+        The kind of score that impacts are in: the one with most scored comments.
+    sentiment : str
+        One sentence on how well sentiment does, or why it is off.
+    sentiment_auc : Interval or None
+    stability : str
+        One sentence on how the number of themes was chosen.
+    """
+
+    until: datetime
+    comments: pd.DataFrame
+    themes: tuple[Theme, ...]
+    impact_of: str
+    sentiment: str
+    sentiment_auc: Interval | None
+    stability: str
+
+
+def listen(tables: Tables, until: datetime, settings: VoiceConfig, *, seed: int = 0) -> Voice:
+    """Find sentiment and themes in everything that was written before a date.
+
+    Parameters
+    ----------
+    tables : Tables
+        Surveys and tickets with texts; accounts with ``segment`` for shares by segment.
+    until : datetime
+        Exclusive.
+    settings : VoiceConfig
+    seed : int
+        Seed of folds and resamples.
+    """
+    comments = collect_comments(tables, until)
+    comments["comment"] = clean_comments(comments["comment"])
+    comments = comments[comments["comment"] != ""].reset_index(drop=True)
+    sentiment = _sentiment(comments, settings, seed)
+    comments["sentiment"] = _in_pieces(sentiment, comments["comment"])
+    comments["tone"] = _tone(comments["sentiment"].to_numpy())
+    found = Themes(most_themes=settings.most_themes, seed=seed).fit(comments["comment"])
+    share = found.transform(comments["comment"])
+    mentioned = found.mentions(comments["comment"])
+    kinds = comments.loc[comments["score"].notna(), "source"].replace("ticket", "csat")
+    impact_of = str(kinds.value_counts().idxmax()) if len(kinds) else ""
+    names = [_own_name(phrases, settings) for phrases in found.names_]
+    segments = _segments(tables, comments["account_id"])
+    themes = [
+        _theme(
+            comments, share[:, place], mentioned[:, place],
+            name=names[place], phrases=found.names_[place], impact_of=impact_of,
+            segments=segments, until=until, quotes=settings.quotes,
+        )
+        for place in range(found.n_themes_)
+    ]  # fmt: skip
+    comments["themes"] = [tuple(np.array(names, dtype=object)[row]) for row in mentioned]
+    themes.sort(key=lambda theme: -np.nan_to_num(theme.impact.value * theme.share, nan=-np.inf))
+    return Voice(
+        until, comments, tuple(themes), impact_of, _sentence(sentiment.why_), sentiment.auc_,
+        _stability(found, len(comments)),
+    )  # fmt: skip
+
+
+def _sentiment(comments: pd.DataFrame, settings: VoiceConfig, seed: int) -> CommentSentiment:
+    scored = comments[comments["is_good"] | comments["is_bad"]]
+    model = CommentSentiment(fewest_comments=settings.fewest_comments, seed=seed)
+    if scored.empty:
+        # An estimator cannot be fitted on nothing; one neutral row says that there is nothing.
+        return model.fit([""], [0])
+    return model.fit(
+        scored["comment"].tolist(), scored["is_good"].astype(int), groups=scored["author"]
+    )
+
+
+def _in_pieces(model: CommentSentiment, texts: pd.Series[str]) -> npt.NDArray[np.float64]:
+    """Score comments ten thousand at a time, so that memory does not grow with their number."""
+    step = 10_000
+    parts = [
+        model.predict_proba(texts.iloc[start : start + step].tolist())[:, 1]
+        for start in range(0, len(texts), step)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _tone(sentiment: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+    with np.errstate(divide="ignore"):
+        log_odds = np.log(sentiment) - np.log1p(-sentiment)
+    tone = np.full(len(sentiment), None, dtype=object)
+    tone[np.abs(log_odds) <= _CLEAR] = "mixed"
+    tone[log_odds > _CLEAR] = "positive"
+    tone[log_odds < -_CLEAR] = "negative"
+    return tone
+
+
+def _own_name(phrases: str, settings: VoiceConfig) -> str:
+    own = {key.strip().casefold(): name for key, name in settings.names.items()}
+    found = [own[phrase] for phrase in phrases.split(" · ") if phrase in own]
+    return found[0] if found else phrases
+
+
+def _segments(tables: Tables, accounts: pd.Series[str]) -> pd.Series[str]:
+    if not tables.has("accounts", "segment"):
+        return pd.Series(None, index=accounts.index, dtype=object)
+    known = collect(tables["accounts"].select("account_id", "segment"))
+    return accounts.map(known.set_index("account_id")["segment"])
+
+
+def _theme(
+    comments: pd.DataFrame,
+    weight: npt.NDArray[np.float64],
+    mentioned: npt.NDArray[np.bool_],
+    *,
+    name: str,
+    phrases: str,
+    impact_of: str,
+    segments: pd.Series[str],
+    until: datetime,
+    quotes: int,
+) -> Theme:
+    mentions = pd.Series(mentioned, index=comments.index)
+    own = comments["source"].replace("ticket", "csat") == impact_of
+    impact = theme_impact(
+        comments.loc[own, "score"], mentions[own], authors=comments.loc[own, "author"]
+    )
+    written = comments["written_at"]
+    recent = written >= until - timedelta(days=PERIOD_DAYS)
+    earlier = ~recent & (written >= until - timedelta(days=2 * PERIOD_DAYS))
+    known = segments.notna()
+    by_segment = mentions[known].groupby(segments[known]).agg(["mean", "size"])
+    return Theme(
+        name,
+        phrases,
+        int(mentions.sum()),
+        float(mentions.mean()),
+        _share(mentions[recent]),
+        _share(mentions[earlier]),
+        impact,
+        by_segment.loc[by_segment["size"] >= LEAST, "mean"],
+        _quotes(comments["comment"], weight, quotes),
+    )
+
+
+def _share(mentions: pd.Series[bool]) -> float:
+    return float(mentions.mean()) if len(mentions) >= LEAST else float("nan")
+
+
+def _quotes(texts: pd.Series[str], weight: npt.NDArray[np.float64], most: int) -> tuple[str, ...]:
+    """Return comments that are about the theme alone: of the clearest, the fullest first."""
+    # A comment of one word is clearest of all, and tells least.
+    length = texts.str.len().clip(upper=_LONGEST_QUOTE).to_numpy()
+    best = np.argsort(-weight * np.sqrt(length), kind="stable")
+    found: list[str] = []
+    for place in best[weight[best] > 0]:
+        text = blank_contacts(str(texts.iloc[place]))
+        text = text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1].rstrip()}…"
+        if text.casefold() not in {quote.casefold() for quote in found}:
+            found.append(text)
+        if len(found) == most:
+            break
+    return tuple(found[:most])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _stability(found: Themes, comments: int) -> str:
+    if found.n_themes_:
+        return (
+            f"{found.n_themes_} themes: the largest number up to {found.most_themes} at which "
+            "themes found in random halves of the comments agree with those found in all of them "
+            f"(agreement {found.agreement_[found.n_themes_]:.2f}, at least "
+            f"{found.least_agreement:.1f} is asked for)."
+        )
+    if not found.agreement_:
+        return f"No themes: {comments:,} comments are too few, or share too few phrases."
+    best = max(found.agreement_.values())
+    return (
+        f"No themes: random halves of the comments lead to other themes (agreement {best:.2f} at "
+        f"most, at least {found.least_agreement:.1f} is asked for)."
+    )

@@ -1,0 +1,256 @@
+"""Themes of comments, found without a word list, and what each is worth in points."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import t as student
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import NMF
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils.validation import check_is_fitted
+
+from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
+from models.text.comments import clean_comments
+
+#: Comments without which no themes are looked for.
+FEWEST_COMMENTS = 100
+#: A phrase must occur in so many comments, and in at most this share of them.
+_FEWEST_USES, _COMMONEST = 4, 0.25
+#: Share of a comment's weight from which it mentions a theme.
+_MENTIONED = 0.3
+_PHRASES = 3
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+
+class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Themes of comments by non-negative matrix factorisation of their TF-IDF weights.
+
+    The number of themes is the largest at which themes found in random halves of the comments
+    agree with those found in all of them: the mean cosine of matched themes is at least
+    `least_agreement`. Where even two do not agree, there are none.
+
+    Parameters
+    ----------
+    most_themes : int
+        The largest number that is tried.
+    least_agreement : float
+        Required agreement, 0 to 1.
+    n_resamples : int
+        Random halves, drawn by comment.
+    seed : int
+        Seed of the draws.
+
+    Attributes
+    ----------
+    n_themes_ : int
+        0 where no number of themes is stable, or there are too few comments.
+    agreement_ : dict of int to float
+        Agreement at each number that was tried.
+    names_ : list of str
+        The most distinctive phrases of each theme, e.g. ``"delivery · not arrived"``.
+    components_ : array, shape = (n_themes_, n_phrases)
+
+    References
+    ----------
+    .. [1] Greene, D., O'Callaghan, D. and Cunningham, P. (2014). How many topics? Stability
+       analysis for topic models. ECML PKDD.
+    """
+
+    def __init__(
+        self,
+        *,
+        most_themes: int = 12,
+        least_agreement: float = 0.6,
+        n_resamples: int = 6,
+        seed: int = 0,
+    ) -> None:
+        self.most_themes = most_themes
+        self.least_agreement = least_agreement
+        self.n_resamples = n_resamples
+        self.seed = seed
+
+    def fit(self, X: Any, y: None = None) -> Self:
+        """Find themes in comments.
+
+        Parameters
+        ----------
+        X : sequence of str, shape = (n_comments,)
+        y : ignored
+        """
+        texts = clean_comments(X)
+        texts = texts[texts != ""]
+        self.agreement_: dict[int, float] = {}
+        self.n_themes_, self.names_, self.components_ = 0, [], np.empty((0, 0))
+        if len(texts) < FEWEST_COMMENTS:
+            return self
+        self.phrases_ = TfidfVectorizer(
+            analyzer=_phrases,
+            min_df=_FEWEST_USES,
+            max_df=_COMMONEST,
+            sublinear_tf=True,
+        )
+        try:
+            weights = self.phrases_.fit_transform(texts)
+        except ValueError:
+            # No phrase occurs often enough: every comment is about something else.
+            return self
+        most = min(self.most_themes, len(texts) // 20, weights.shape[1] - 1)
+        for number in range(most, 1, -1):
+            components = self._components(weights, number)
+            self.agreement_[number] = self._agreement(weights, components)
+            if self.agreement_[number] >= self.least_agreement:
+                self.n_themes_, self.components_ = number, components
+                break
+        self.names_ = self._named()
+        return self
+
+    def _components(self, weights: Any, number: int) -> FloatArray:
+        return _unit(self._nmf(number).fit(weights).components_)
+
+    def _nmf(self, number: int) -> NMF:
+        # Initialised by a singular value decomposition, so the result has no random part.
+        return NMF(number, init="nndsvd", max_iter=400, tol=1e-3, random_state=self.seed)
+
+    def _agreement(self, weights: Any, components: FloatArray) -> float:
+        rng = np.random.default_rng(self.seed)
+        found = []
+        for _ in range(self.n_resamples):
+            half = rng.permutation(weights.shape[0])[: weights.shape[0] // 2]
+            cosines = components @ self._components(weights[half], len(components)).T
+            found.append(cosines[linear_sum_assignment(-cosines)].mean())
+        return float(np.mean(found))
+
+    def _named(self) -> list[str]:
+        if not self.n_themes_:
+            return []
+        phrases = self.phrases_.get_feature_names_out()
+        share = self.components_ / np.maximum(self.components_.sum(axis=0), 1e-12)
+        return [" · ".join(_distinctive(phrases, row)) for row in self.components_ * share]
+
+    def transform(self, X: Any) -> FloatArray:
+        """Return the share of each theme in a comment, shape = (n_comments, n_themes_).
+
+        Rows sum to 1, or are 0 where a comment has nothing of any theme.
+        """
+        check_is_fitted(self, "n_themes_")
+        texts = clean_comments(X)
+        if not self.n_themes_:
+            return np.zeros((len(texts), 0))
+        model = self._nmf(self.n_themes_)
+        weights = self.phrases_.transform(texts)
+        model.components_ = self.components_
+        model.n_components_, model.n_features_in_ = self.n_themes_, weights.shape[1]
+        found = np.asarray(model.transform(weights), dtype="float64")
+        total = found.sum(axis=1, keepdims=True)
+        return np.asarray(np.divide(found, total, out=np.zeros_like(found), where=total > 0))
+
+    def mentions(self, X: Any) -> BoolArray:
+        """Return which themes each comment mentions, shape = (n_comments, n_themes_)."""
+        return np.asarray(self.transform(X) >= _MENTIONED)
+
+
+def _phrases(comment: str) -> list[str]:
+    """Return the words of a comment and its pairs of neighbours.
+
+    Words under four letters are mostly function words, whatever the language ("the", "und",
+    "de"): alone they are no phrase, and neither are two of them.
+    """
+    words = _WORD.findall(comment.lower())
+    pairs = [f"{one} {two}" for one, two in pairwise(words) if len(one) > 3 or len(two) > 3]
+    return [word for word in words if len(word) > 3 or not word.isascii()] + pairs
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    length = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 0))
+
+
+def _distinctive(phrases: npt.NDArray[Any], weight: FloatArray) -> list[str]:
+    """Return the strongest phrases, none of which repeats a word of another."""
+    found: list[str] = []
+    for place in np.argsort(-weight, kind="stable"):
+        words = set(str(phrases[place]).split())
+        if weight[place] > 0 and all(words.isdisjoint(other.split()) for other in found):
+            found.append(str(phrases[place]))
+        if len(found) == _PHRASES:
+            break
+    return found
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a theme costs in points of a score.
+
+    Attributes
+    ----------
+    value : float
+        Mean score of all comments minus the mean score of those that mention the theme:
+        positive if people who mention it are less satisfied.
+    low, high : float
+        Its 95 % interval over authors; NaN with fewer than two authors on either side.
+    mentions : int
+        Scored comments that mention the theme.
+    share : float
+        Their share of all scored comments.
+    """
+
+    value: float
+    low: float
+    high: float
+    mentions: int
+    share: float
+
+
+def theme_impact(score: Any, mentioned: Any, *, authors: Any = None) -> Impact:
+    """Compare the scores of those who mention a theme with the scores of all.
+
+    Parameters
+    ----------
+    score : array-like, shape = (n_comments,)
+        The score that came with each comment.
+    mentioned : array-like of bool, shape = (n_comments,)
+    authors : array-like, shape = (n_comments,), optional
+        Who wrote each comment; each comment its own author if missing.
+
+    Notes
+    -----
+    The interval is a t interval with a variance clustered by author [1]_. Those who mention the
+    theme are a part of all, which the weights of the difference account for.
+
+    References
+    ----------
+    .. [1] Liang, K.-Y. and Zeger, S. (1986). Longitudinal data analysis using generalized linear
+       models. Biometrika 73.
+    """
+    points = np.asarray(score, dtype="float64")
+    inside = np.asarray(mentioned, dtype=bool)
+    known = ~np.isnan(points)
+    codes = group_codes(authors, len(points))[known]
+    points, inside = points[known], inside[known]
+    count = int(inside.sum())
+    share = count / len(points) if len(points) else float("nan")
+    if not count:
+        return Impact(float("nan"), float("nan"), float("nan"), 0, share)
+    value = float(points.mean() - points[inside].mean())
+    sides = (len(np.unique(codes[inside])), len(np.unique(codes[~inside])))
+    if min(sides) < 2:
+        return Impact(value, float("nan"), float("nan"), count, share)
+    error = _standard_error(points, inside, codes)
+    reach = float(student.ppf(0.975, min(sides) - 1)) * error
+    return Impact(value, value - reach, value + reach, count, share)
+
+
+def _standard_error(points: FloatArray, inside: BoolArray, codes: IntArray) -> float:
+    means = np.where(inside, points[inside].mean(), points[~inside].mean())
+    weight = 1.0 / len(points) - inside / inside.sum()
+    by_author = pd.Series(weight * (points - means)).groupby(codes).sum().to_numpy()
+    n = len(by_author)
+    return float(np.sqrt((by_author**2).sum() * n / (n - 1)))
