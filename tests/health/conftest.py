@@ -33,7 +33,7 @@ def run_health(*arguments: str | Path, cwd: Path | None = None) -> Finished:
         capture_output=True,
         text=True,
         cwd=cwd,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)

@@ -274,6 +274,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_companies_are_scored_and_told_why_no_fit_stands(kind: str, tmp_path: Path) -> None:
     config = write_company(tmp_path, ODD[kind])

@@ -57,6 +57,7 @@ def test_ravenstack_defects_are_counted_and_work_goes_on(tmp_path: Path) -> None
     assert early.rows / early.total == pytest.approx(0.54, abs=0.005)
 
 
+@pytest.mark.slow
 def test_ravenstack_has_too_few_churned_accounts_for_a_probability(
     ravenstack: Config, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def _with_sql(config: Config, table: str, add: str, old: str = "", new: str = ""
     return config.model_copy(update={"tables": tables})
 
 
+@pytest.mark.slow
 def test_gates_stop_a_doctored_ravenstack_week(ravenstack: Config, tmp_path: Path) -> None:
     config = ravenstack.model_copy(update={"runs_dir": tmp_path})
     good, bad = datetime(2024, 12, 22), datetime(2024, 12, 29)
@@ -101,6 +103,7 @@ def test_gates_stop_a_doctored_ravenstack_week(ravenstack: Config, tmp_path: Pat
     assert score_run(config, bad, replace=False, today=NOW).published.as_of == bad.date()
 
 
+@pytest.mark.slow
 def test_churnsim_scores_end_to_end(tmp_path: Path) -> None:
     config = _config("churnsim_dev_b", "churnsim/dev_b", tmp_path)
     run = _run(config)
@@ -133,6 +136,7 @@ def test_a_renewal_written_as_a_new_row_is_no_churn(tmp_path: Path) -> None:
     assert frame["tenure_days"].max() > 400
 
 
+@pytest.mark.slow
 def test_cdnow_scores_by_orders_and_tells_what_came(tmp_path: Path) -> None:
     config = _config("cdnow", "cdnow", tmp_path)
     # Short lists: they are not what is looked at.

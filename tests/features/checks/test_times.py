@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pandas as pd
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +101,7 @@ def _expected(
     return {code: counted for code, counted in result.items() if counted[0]}
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @example(
     terms=[("a", 0, None, 0.0)],

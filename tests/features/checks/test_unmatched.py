@@ -61,6 +61,7 @@ def _values(opened: OpenedTables) -> tuple[pd.DataFrame, pd.DataFrame]:
     return features, build_labels(opened.tables, features[["account_id", "as_of"]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10_000))

@@ -22,6 +22,7 @@ _COLUMNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "column", "old"), _COLUMNS)
 @pytest.mark.parametrize(
     ("written", "code"),

@@ -51,6 +51,7 @@ def _twice(text: str) -> str:
     return f"{head}\n{body}{body}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TIMED)
 def test_a_table_loaded_twice_counts_once_and_is_reported(table: str, tmp_path: Path) -> None:
     plain = _opened(tmp_path, TIMED)
@@ -66,6 +67,7 @@ def test_a_table_loaded_twice_counts_once_and_is_reported(table: str, tmp_path: 
     pd.testing.assert_frame_equal(_features(twice), expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_a_copy_of_a_row_with_an_id_changes_no_value(data: st.DataObject) -> None:

@@ -165,6 +165,7 @@ _AMOUNTS = st.lists(
 ).map(lambda found: [format(value.normalize(), ",f") for value in found])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(amounts=_AMOUNTS, locale=st.sampled_from([*_LOCALES]))
 @example(["1,234", "2,500", "500"], "de")

@@ -68,6 +68,7 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
     return frame.sort_values([*texts, "day"], ignore_index=True)[sorted(frame.columns)]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(rows=ROWS, cut=st.integers(0, 12))
 @pytest.mark.parametrize("name", ROLLUPS)

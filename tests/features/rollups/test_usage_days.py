@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def _built(rows: Rows, dates: list[datetime]) -> pd.DataFrame:
     return observations[["account_id", "as_of"]].join(one_family(usage, tables, observations))
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_uses(), max_size=40))
 def test_many_dates_are_each_date_alone_and_later_rows_are_unseen(uses: list[Row]) -> None:

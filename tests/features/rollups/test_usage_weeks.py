@@ -75,6 +75,7 @@ def _values(
     return built, {str(finding) for finding in opened.findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("days", "late", "settings"),
     [(60, False, STEPS), (90, True, ANY_USE)],

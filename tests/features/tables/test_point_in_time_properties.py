@@ -203,6 +203,7 @@ def test_a_busy_account_has_every_feature(feature: Feature, lives: pd.DataFrame)
     assert pd.notna(lives.loc["busy0", feature.name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "table",
     [

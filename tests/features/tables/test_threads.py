@@ -100,6 +100,7 @@ def _assert_same_rows(tables: Tables, other: dict[str, pd.DataFrame]) -> None:
         pd.testing.assert_frame_equal(rows, other[name])
 
 
+@pytest.mark.slow
 def test_threads_read_tables_apart_at_the_same_time(tables: Tables) -> None:
     expected = _rows(tables)
     start = Barrier(THREADS)
@@ -132,6 +133,7 @@ def _busy(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             thread.join(0.05)
 
 
+@pytest.mark.slow
 def test_features_of_tables_apart_while_the_others_are_read(tables: Tables) -> None:
     expected = build_features(tables, [DAY])
     is_known = isinstance(tables.keep_alive, duckdb.DuckDBPyConnection)
@@ -166,6 +168,7 @@ def _names_of_ours(tables: Tables) -> list[str]:
     return [name for (name,) in tables.keep_alive.execute(query).fetchall()]
 
 
+@pytest.mark.slow
 def test_a_query_sees_no_name_of_ours(tmp_path: Path) -> None:
     ours = _names_of_ours(_of_files(tmp_path))
     assert len(ours) >= len(company())

@@ -239,6 +239,7 @@ def test_a_scorecard_is_tried_out(page: Page, address: str) -> None:
     assert "yellow = 60.0" in Path(download.value.path()).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_pages_work_without_a_script(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -200,6 +200,7 @@ def test_plots_are_shown(wide: Page) -> None:
     assert "started in 2025: 90 % after" in (image.get_attribute("alt") or "")
 
 
+@pytest.mark.slow
 def test_it_prints(wide: Page, tmp_path: Path) -> None:
     file = tmp_path / "report.pdf"
     wide.pdf(path=str(file))

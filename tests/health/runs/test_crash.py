@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from health.runs.directory import NEW, REPLACED, list_runs
 from health.runs.leftovers import clean_up
@@ -29,6 +30,7 @@ def assert_whole(folder: Path) -> None:
         assert f"as_of={table['as_of'].iloc[0]}" == folder.name.partition(".")[0]
 
 
+@pytest.mark.slow
 def test_twenty_kills_at_random_points(tmp_path: Path) -> None:
     chance = random.Random(7)
     publisher = subprocess.Popen(

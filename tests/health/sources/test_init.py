@@ -168,6 +168,7 @@ def test_names_from_the_data_cannot_break_out_of_a_comment(tmp_path: Path) -> No
     assert "usage" not in config["tables"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given_as", ["variable", "url"])
 def test_schemas_of_a_database_become_sources(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, given_as: str

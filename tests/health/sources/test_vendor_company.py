@@ -81,6 +81,7 @@ def paying(config: Path) -> dict[str, tuple[float, int]]:
     return found
 
 
+@pytest.mark.slow
 @no_company
 def test_the_company_is_configured_by_two_lines(tmp_path: Path) -> None:
     config = configured(tmp_path, COMPANY)
@@ -107,6 +108,7 @@ def test_no_row_of_the_company_is_lost_without_being_counted(tmp_path: Path) -> 
         assert "belong to no account" not in section
 
 
+@pytest.mark.slow
 @no_company
 def test_the_same_holds_in_postgres(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
