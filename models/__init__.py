@@ -25,6 +25,8 @@ from models.survival.retention import retention_table
 from models.survival.shifted_beta_geo import ShiftedBetaGeometric
 from models.text.sentiment import CommentSentiment
 from models.text.themes import Themes, theme_impact
+from models.uplift.effects import accounts_per_arm, group_effects
+from models.uplift.savable import SavableModel, qini, qini_interval
 
 __all__ = [
     "AnyClassifier",
@@ -41,22 +43,27 @@ __all__ = [
     "PeerSurvival",
     "PropensityModel",
     "PurchaseModel",
+    "SavableModel",
     "ShiftedBetaGeometric",
     "SpendModel",
     "Themes",
     "TimeSplit",
     "ValueTerms",
+    "accounts_per_arm",
     "compare_in_time",
     "concordance",
     "drivers",
     "evaluate",
     "expected_loss",
+    "group_effects",
     "integrated_brier_score",
     "leakage_suspects",
     "lifetime_value",
     "order_lifetime",
     "order_value",
     "purchase_history",
+    "qini",
+    "qini_interval",
     "resampled_interval",
     "retention_table",
     "theme_impact",

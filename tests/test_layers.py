@@ -49,6 +49,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "clv",
             "expansion",
             "text",
+            "uplift",
             "models",
         ),
     ),

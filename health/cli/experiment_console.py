@@ -11,6 +11,7 @@ from rich.table import Table
 
 from health.experiment.effects import Effect
 from health.experiment.readout import Readout
+from health.experiment.responders import Responders
 
 
 def print_readouts(console: Console, found: Sequence[Readout]) -> None:
@@ -41,8 +42,29 @@ def _print_readout(console: Console, readout: Readout) -> None:
     for effect in readout.effects:
         after.add_row(escape(effect.outcome), *_cells(effect))
     console.print(after)
+    _print_responders(console, readout.responders)
     for doubt in readout.warnings:
         console.print(f"[yellow]warning[/] {escape(doubt)}", highlight=False)
+
+
+def _print_responders(console: Console, found: Responders) -> None:
+    console.print(f"Power: {escape(found.power)}", highlight=False)
+    if len(found.by_segment):
+        title = "Effect on churn by segment, in percentage points"
+        table = Table(title=title, title_justify="left", box=None)
+        for column in ("", "treated", "control", "effect", "95 % interval", "shrunk to the mean"):
+            table.add_column(column, justify="right" if column else "left")
+        for segment, row in found.by_segment.iterrows():
+            table.add_row(
+                escape(str(segment)),
+                f"{row['treated']:,.0f}",
+                f"{row['control']:,.0f}",
+                f"{100 * row['effect']:+.1f}",
+                f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+                f"{100 * row['shrunk']:+.1f}",
+            )
+        console.print(table)
+    console.print(f"Savable accounts: {escape(found.savable)}", highlight=False)
 
 
 def _cells(effect: Effect) -> tuple[str, str, str, str]:

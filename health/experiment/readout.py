@@ -13,6 +13,7 @@ from health.business.kinds import require_contracts
 from health.experiment.assignment import CONTROL, TREATED, assignments
 from health.experiment.effects import Effect, balance, mean_effect, share_effect
 from health.experiment.outcomes import with_outcomes
+from health.experiment.responders import Responders, who_responds, with_segments
 from health.runs.directory import list_runs
 from health.settings.config import Config
 
@@ -33,6 +34,8 @@ class Readout:
         As from `effects.balance`.
     effects : tuple of Effect
         Churn, health, MRR.
+    responders : Responders
+        Power, effects by segment, and whether single accounts can be called savable.
     warnings : tuple of str
         Why the results may be misleading.
     """
@@ -44,6 +47,7 @@ class Readout:
     last: pd.Timestamp
     balance: pd.DataFrame
     effects: tuple[Effect, ...]
+    responders: Responders
     warnings: tuple[str, ...]
 
 
@@ -86,7 +90,7 @@ def read_out(config: Config, *, until: datetime | None = None) -> list[Readout]:
             grace_days=config.labels.grace_days,
         )
         if len(rows):
-            found.append(_readout(str(name), rows, config))
+            found.append(_readout(str(name), with_segments(rows, tables), config))
     return sorted(found, key=lambda readout: -(readout.treated + readout.control))
 
 
@@ -109,6 +113,7 @@ def _readout(name: str, rows: pd.DataFrame, config: Config) -> Readout:
         rows["as_of"].max(),
         alike,
         effects,
+        who_responds(rows),
         tuple(_doubts(alike, effects)),
     )
 

@@ -120,6 +120,30 @@ def test_an_effect_that_is_there_is_found(tmp_path: Path) -> None:
     assert not found.balance["unlike"].any()
 
 
+def test_power_segments_and_savable_are_reported(tmp_path: Path) -> None:
+    _company(tmp_path, 300, 200)
+    accounts = pd.read_csv(tmp_path / "accounts.csv")
+    accounts["segment"] = np.where(np.arange(len(accounts)) % 2, "[large]", "small")
+    accounts.to_csv(tmp_path / "accounts.csv")
+    found = _only(load_config(tmp_path / "health.toml")).responders
+    # A quarter less than 30 % needs about 500 control accounts at three treated for two.
+    assert "a quarter less churn (30.0 to 22.5 %)" in found.power and "more weeks" in found.power
+    assert found.by_segment.index.tolist() == ["[large]", "small"]
+    assert (found.by_segment["high"] < 0).all()
+    assert "are too few" in found.savable and found.model is not None and not found.model.is_on_
+    done = call_health("experiment", tmp_path / "health.toml")
+    assert done.code == 0, done.err
+    shown = " ".join(done.out.split())
+    assert "Power: To detect" in shown and "[large]" in shown and "Savable accounts:" in shown
+
+
+def test_a_large_experiment_says_who_can_be_saved(tmp_path: Path) -> None:
+    found = _only(_company(tmp_path, 1_500, 1_500)).responders
+    assert found.power.startswith("Large enough") and found.by_segment.empty
+    assert found.model is not None and found.model.qini_ is not None
+    assert "Qini" in found.savable
+
+
 def test_a_small_sample_and_unlike_arms_are_said(tmp_path: Path) -> None:
     found = _only(_company(tmp_path, 40, 40, mrr_gap=30.0))
     result = " ".join(found.warnings)

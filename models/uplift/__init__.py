@@ -1,0 +1,1 @@
+"""Effects of what was done: groups, power, and which accounts respond to it."""
