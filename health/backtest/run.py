@@ -19,6 +19,7 @@ from health.backtest.page import render_page, to_json
 from health.backtest.past import score_past
 from health.backtest.verdict import Verdict, verdict
 from health.business.company import Company, open_company
+from health.runs.durable import write_whole
 from health.settings.config import Config
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Scorecard
@@ -80,11 +81,8 @@ def write(found: Backtest, company: Company, folder: Path, name: str = FOLDER) -
         folder / f"{name}.html": render_page(found, said, about),
         folder / f"{name}.json": metrics + "\n",
     }
-    folder.mkdir(parents=True, exist_ok=True)
     for path, text in written.items():
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text)
     return Finished(found, said, *written)
 
 

@@ -19,6 +19,7 @@ from health.backtest.past import score_past
 from health.backtest.proposal import changes, proposal_toml, with_weights
 from health.backtest.run import FOLDER, Finished, write
 from health.business.company import Company, open_company
+from health.runs.durable import write_whole
 from health.scorecard.score import score_with
 from health.settings.config import Config
 from health.settings.scorecard import Scorecard
@@ -110,7 +111,8 @@ def tune(config: Config, *, output: Path | None = None) -> Tuned:
     folder = config.runs_dir / FOLDER if output is None else output.parent
     path = folder / FILE if output is None else output
     finished = _old_against_new(company, features, card, periods, folder)
-    _write(path, card, _comments(config, finished, dates, features[periods.train]))
+    comments = _comments(config, finished, dates, features[periods.train])
+    write_whole(path, proposal_toml(card, comments))
     return Tuned(
         path,
         changes(config.scorecard, card),
@@ -201,10 +203,3 @@ def compared_lines(together: Comparison | None) -> list[str]:
                 f"difference {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
             )
     return lines
-
-
-def _write(path: Path, card: Scorecard, comments: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(proposal_toml(card, comments), encoding="utf-8")
-    temporary.replace(path)

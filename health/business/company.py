@@ -21,6 +21,7 @@ from features.tables.currencies import Currencies
 from features.tables.point_in_time import collect
 from health.business.app_tables import with_app_tables
 from health.business.expected import require_expected
+from health.runs.durable import whole_file
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
 from health.settings.profiles import require_known_segments
@@ -153,16 +154,11 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
         )
     company = open_company(config)
     features = features_of(company, resolve_as_of(company, as_of, today=today))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
+    with whole_file(output) as made:
         if output.suffix == ".csv":
-            features.to_csv(temporary, index=False)
+            features.to_csv(made, index=False)
         else:
-            features.to_parquet(temporary, index=False)
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+            features.to_parquet(made, index=False)
     return len(features)
 
 

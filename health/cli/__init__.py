@@ -1,5 +1,16 @@
 """The `health` command."""
 
-from health.cli.commands import main
+from health.cli.interrupts import interruptible
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line, as `health.cli.commands.main` does.
+
+    Loading the command takes most of a second; a signal in that time, too, ends it in order.
+    """
+    with interruptible():
+        from health.cli.commands import main as run  # noqa: PLC0415
+
+        run()

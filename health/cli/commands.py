@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +21,8 @@ from features.redaction import redact
 from health.cli import console as show
 from health.cli.app_commands import add_app_commands
 from health.cli.arguments import AsOf, ConfigPath, Now, RunOf
+from health.cli.faults import fault_of_the_machine
+from health.cli.interrupts import interruptible
 from health.cli.scorecard_commands import add_scorecard_commands
 
 app = typer.Typer(
@@ -398,13 +403,15 @@ def models(
         from health.training.promotion import promote_version, require_reason, weigh
 
         require_reason(force=force, reason=reason)
-        decision = weigh(loaded, version)
-        console.compared(_console(), decision)
         at, by = _signed(clock)
-        if version == decision.champion:
-            show.say(_console(), f"{version} is the champion already.")
-        else:
-            promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
+        with registry.changing(loaded.models_dir):
+            decision = weigh(loaded, version)
+            console.compared(_console(), decision)
+            if version == decision.champion:
+                show.say(_console(), f"{version} is the champion already.")
+            else:
+                promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
+    registry.recover(loaded.models_dir)
     console.versions(_console(), loaded.models_dir, registry.champion(loaded.models_dir))
 
 
@@ -413,24 +420,49 @@ add_app_commands(app)
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 a fault of ours, 2 bad input, 3 a gate failed."""
+    """Run the command line; exit 0 done, 1 a fault of ours, 2 bad input, 3 a gate failed.
+
+    SIGTERM exits with 143 and Ctrl+C with 130.
+    """
+    with interruptible():
+        _run()
+
+
+def _run() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character shows its code instead.
+            stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True, soft_wrap=True)
     # Arrow's own pool keeps freed memory: a run needs a quarter more of it, and a tenth more time.
     pa.set_memory_pool(pa.system_memory_pool())
     try:
-        app()
-    except HealthError as error:
-        errors.print(f"[bold red]error:[/] {escape(redact(str(error)))}", highlight=False)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        try:
+            app()
+        finally:
+            # What the standard output refuses is reported like any other fault.
+            sys.stdout.flush()
     except BrokenPipeError:
+        _discard_output()
         sys.exit(0)
     except Exception as error:
-        _exit_where_tables_changed(error, errors)
+        known = fault_of_the_machine(error)
+        if known is not None:
+            if isinstance(error, OSError):
+                _discard_output()
+            errors.print(f"[bold red]error:[/] {escape(redact(str(known)))}", highlight=False)
+            sys.exit(known.exit_code)
         errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
         sys.stderr.write(redact(traceback.format_exc()))
         sys.exit(1)
+
+
+def _discard_output() -> None:
+    """Drop what the standard output did not take, so that closing it raises nothing."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _signed(clock: datetime) -> tuple[str, str]:
@@ -450,13 +482,3 @@ def _now() -> datetime:
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 120)
-
-
-def _exit_where_tables_changed(error: Exception, errors: Console) -> None:
-    """Exit with 2 and the remedy where the engine can no longer read a table."""
-    from features.tables.connection import reading_fault
-
-    fault = reading_fault(error)
-    if fault is not None:
-        errors.print(f"[bold red]error:[/] {escape(str(fault))}", highlight=False)
-        sys.exit(fault.exit_code)

@@ -14,6 +14,7 @@ from features.errors import HealthError
 from health.cli import console as show
 from health.cli.training_console import training
 from health.demo import DemoCompany, simulate_company, write_company
+from health.runs.lock import locked
 from health.settings.config import Config, load_config
 from health.training.train import train_version
 from health.weekly.batch import score_run
@@ -47,7 +48,12 @@ def run_demo(
     HealthError
         The folder holds an earlier demo and `replace` is not given.
     """
-    _clear(folder, replace=replace)
+    with locked(folder, work="demo", patience=0):
+        _clear(folder, replace=replace)
+        _run(folder, accounts=accounts, seed=seed, console=console, today=today)
+
+
+def _run(folder: Path, *, accounts: int, seed: int, console: Console, today: datetime) -> None:
     with console.status("Making the demo company"):
         company = simulate_company(accounts, seed=seed)
         write_company(company, folder)

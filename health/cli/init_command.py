@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from rich.console import Console
 from features.errors import HealthError
 from features.redaction import redact
 from health.cli import console as show
+from health.runs.durable import write_whole
 from health.sources.propose import Proposal, propose
 from health.sources.write_config import config_text, to_confirm
 
@@ -43,7 +42,7 @@ def run_init(places: Sequence[str], *, output: Path, replace: bool, console: Con
     base.mkdir(parents=True, exist_ok=True)
     proposal = propose(places, base=base)
     text = redact(config_text(proposal, company=_company(places)))
-    _write(output, text)
+    write_whole(output, text)
     _report(console, proposal)
     _next_steps(console, output, to_confirm(text), proposal)
 
@@ -51,15 +50,6 @@ def run_init(places: Sequence[str], *, output: Path, replace: bool, console: Con
 def _company(places: Sequence[str]) -> str:
     folders = [Path(place) for place in places if "://" not in place and place[:1] != "$"]
     return folders[0].resolve().name.replace("_", " ") if folders else "the company"
-
-
-def _write(output: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=output.resolve().parent, prefix=f".{output.name}-")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    unfinished = Path(name)
-    unfinished.chmod(0o644)
-    unfinished.replace(output)
 
 
 def _report(console: Console, proposal: Proposal) -> None:

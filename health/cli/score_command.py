@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from features.errors import HealthError
 from health.cli import console as show
+from health.cli.faults import fault_of_the_machine
 from health.cli.publish_command import published
 from health.publishing.newest import publish_newest
 from health.settings.config import load_config
@@ -77,8 +77,9 @@ def _faults_in_the_log(voice: Voice, *, log_json: bool) -> Iterator[None]:
     """Write a fault of the user's as a line of JSON and exit with its code, where asked for."""
     try:
         yield
-    except HealthError as error:
-        if not log_json:
+    except Exception as fault:
+        error = fault_of_the_machine(fault)
+        if not log_json or error is None:
             raise
         result = {"exit_code": error.exit_code, "where": error.where, "fix": error.fix}
         voice.event("failed", error.what, **result)

@@ -68,6 +68,10 @@ def versions(console: Console, models_dir: Path, champion: str | None) -> None:
     if not found:
         say(console, "No model version yet; run `health train`.")
     promoted = {str(line["version"]): line for line in registry.promotions(models_dir)}
+    damaged = registry.damaged_promotions(models_dir)
+    if damaged:
+        lines = f"line {', '.join(map(str, damaged))}"
+        say(console, f"{registry.PROMOTIONS}: skipped what is not a complete record: {lines}")
     for version in found:
         mark = "*" if version.name == champion else " "
         say(console, f"{mark} {version.name}{_trained(models_dir / version.name)}")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from health.runs.durable import whole_file
+
 #: What a CRM is given of an account; each has one value per account.
 COLUMNS = (
     "health_score", "health_band", "churn_probability", "expected_loss", "clv",
@@ -56,10 +58,8 @@ def changed_accounts(
 
 def write_delta(rows: pd.DataFrame, file: Path) -> None:
     """Write the changed accounts as CSV, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    rows.to_csv(unfinished, index=False)
-    unfinished.replace(file)
+    with whole_file(file) as made:
+        rows.to_csv(made, index=False)
 
 
 def _values(scores: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -12,9 +12,13 @@ from features.errors import HealthError
 from health.publishing.delta import changed_accounts, write_delta
 from health.publishing.publish import Written, publish_run
 from health.runs.directory import PublishedRun, find_run, runs_before
+from health.runs.lock import locked
 from health.settings.config import Config
 from health.settings.secrets import secret
 from health.settings.sources import PublishConfig
+
+#: A run may be scored while another one is written to the database.
+_LOCK = ".publish.lock"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,13 @@ def publish_newest(config: Config, *, at: datetime) -> Publication:
             where=str(config.file),
             fix='add [publish] with url = "$WAREHOUSE_URL"',
         )
-    run = find_run(config.runs_dir, None, config.file)
+    with locked(config.runs_dir, work="publication", name=_LOCK):
+        return _publish(config, settings, find_run(config.runs_dir, None, config.file), at)
+
+
+def _publish(
+    config: Config, settings: PublishConfig, run: PublishedRun, at: datetime
+) -> Publication:
     try:
         written = publish_run(
             run.folder,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from features.errors import HealthError
 from health.restate.past import Restatement, restate
 from health.runs.directory import list_runs
-from health.runs.durable import swap, sync_tree
+from health.runs.durable import new_folder, put_in_place
+from health.runs.lock import locked
 from health.settings.config import Config
 from health.settings.score import ScoreSettings
 
 #: Folder below `runs_dir`, with one folder per scorecard, named by its hash.
 RESTATED = "restated"
+_UNFINISHED = ".unfinished-"
 
 
 def restate_history(
@@ -48,27 +49,23 @@ def write_restatement(runs_dir: Path, restated: Restatement) -> Path:
     The result of an earlier call for the same scorecard is replaced.
     """
     parent = runs_dir / RESTATED
-    parent.mkdir(parents=True, exist_ok=True)
     target = parent / restated.settings.hash
-    made = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
-    try:
-        for name, table in restated.tables().items():
-            table.to_parquet(made / f"{name}.parquet", index=False)
-        content = {
-            "scorecard_hash": restated.settings.hash,
-            "score_settings": restated.settings.model_dump(mode="json"),
-            "dates": [str(day.date()) for day in sorted(restated.scores["as_of"].unique())],
-            "rebuilt": restated.rebuilt,
-        }
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        (made / "restated.json").write_text(text + "\n", encoding="utf-8")
-        made.chmod(0o755)
-        sync_tree(made)
-        if not target.exists():
-            made.rename(target)
-        elif not swap(made, target):
-            shutil.rmtree(target)
-            made.rename(target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    with locked(parent, work="restatement"):
+        for left in parent.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left)
+        made = new_folder(parent, _UNFINISHED)
+        try:
+            for name, table in restated.tables().items():
+                table.to_parquet(made / f"{name}.parquet", index=False)
+            content = {
+                "scorecard_hash": restated.settings.hash,
+                "score_settings": restated.settings.model_dump(mode="json"),
+                "dates": [str(day.date()) for day in sorted(restated.scores["as_of"].unique())],
+                "rebuilt": restated.rebuilt,
+            }
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            (made / "restated.json").write_text(text + "\n", encoding="utf-8")
+            put_in_place(made, target, parent / f"{_UNFINISHED}{target.name}")
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     return target

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
-from health.runs.durable import point_at, swap, sync_folder, sync_tree
+from health.runs.durable import new_folder, point_at, swap, sync_folder, sync_tree
 
 RUN = "as_of="
 #: A link to the newest run, moved last.
@@ -154,10 +154,9 @@ def publish(
     target = runs_dir / name
     with disk_faults_reported(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{name}+", dir=runs_dir))
+        temporary = new_folder(runs_dir, f"{UNFINISHED}{name}+")
         try:
             write(temporary)
-            temporary.chmod(0o755)
             if target.exists():
                 _replace(temporary, target)
             else:

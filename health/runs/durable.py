@@ -1,11 +1,16 @@
-"""Crash safety: flushing files to disk, changing names atomically."""
+"""Crash safety: whole files and folders, flushed to disk, names changed atomically."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+import re
+import secrets
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -14,8 +19,114 @@ _RENAME_EXCHANGE = 2
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
+def new_folder(parent: Path, prefix: str) -> Path:
+    """Create a folder with a new name and the permissions that the process gives to folders."""
+    while True:
+        folder = parent / f"{prefix}{secrets.token_hex(4)}"
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an OSError without a file name, as a full disk raises it, name a file or folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Replace a file as a whole, or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is created if missing.
+
+    Yields
+    ------
+    Path
+        A file next to it, to be written. It is flushed to disk and gets the name at the end; if
+        the block fails, it is removed. What a killed process left is removed the next time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in _abandoned(path):
+        left.unlink(missing_ok=True)
+    made = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with named(path):
+            yield made
+        with made.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        made.replace(path)
+        sync_folder(path.parent)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace a file as a whole by a text in UTF-8 or by bytes."""
+    with whole_file(path) as made:
+        made.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _abandoned(path: Path) -> list[Path]:
+    """Return the unfinished siblings of a file whose process has ended."""
+    if os.name != "posix":
+        return []
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}\.tmp")
+    return [
+        entry
+        for entry in path.parent.iterdir()
+        if (found := pattern.fullmatch(entry.name)) and not _is_running(int(found[1]))
+    ]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def put_in_place(made: Path, target: Path, aside: Path) -> None:
+    """Give a complete folder its name; a folder that has the name already is replaced.
+
+    Parameters
+    ----------
+    made : Path
+        The complete folder, on the same disk.
+    target : Path
+        Its name.
+    aside : Path
+        Where the system cannot swap two names, the old folder has this name in between: a killed
+        process leaves it there, and the next start gives it its own name again.
+    """
+    sync_tree(made)
+    if not target.exists():
+        made.rename(target)
+    elif swap(made, target):
+        shutil.rmtree(made)
+    else:
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+        made.rename(target)
+        shutil.rmtree(aside)
+    sync_folder(target.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Flush the names in a folder to disk, without its subfolders."""
+    if os.name != "posix":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -47,6 +158,8 @@ def swap(one: Path, other: Path) -> bool:
     OSError
         It is supported, and failed.
     """
+    if os.name != "posix":
+        return False
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False

@@ -1,24 +1,25 @@
-"""One run at a time: a lock that the kernel releases when the process ends."""
+"""Locks between processes: one run, training, promotion, import or publication at a time."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from features.errors import HealthError
 
-#: The locked file; it is never removed, and its existence means nothing.
+#: The locked file; its existence means nothing, and the system releases it when a process ends.
 LOCK = ".lock"
+#: Seconds that a short piece of work waits for another one.
+PATIENCE = 120.0
 
 
-@contextmanager
 def only_run(
     runs_dir: Path, *, wait: bool, waiting: Callable[[str], object] | None = None
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Acquire the lock of a folder of runs.
 
     Parameters
@@ -35,39 +36,80 @@ def only_run(
     HealthError
         Another run is in progress and `wait` is False, or the folder is not writable.
     """
-    with _opened(runs_dir) as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(stream)
-            if not wait:
-                raise HealthError(
-                    f"another run is in progress{holder}",
-                    where=str(runs_dir),
-                    fix="wait until it ends, or use --wait to start as soon as it has",
-                ) from None
-            if waiting is not None:
-                waiting(f"waiting for another run{holder}")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.truncate(0)
-        stream.write(f"{os.getpid()}\n")
-        stream.flush()
-        yield
+    return locked(
+        runs_dir,
+        work="run",
+        patience=-1 if wait else 0,
+        waiting=waiting,
+        fix="wait until it ends, or use --wait to start as soon as it has",
+    )
 
 
-def _opened(runs_dir: Path) -> IO[str]:
+@contextmanager
+def locked(
+    folder: Path,
+    *,
+    work: str,
+    name: str = LOCK,
+    patience: float = PATIENCE,
+    waiting: Callable[[str], object] | None = None,
+    fix: str = "repeat the command when it has ended",
+) -> Iterator[None]:
+    """Acquire a lock in a folder; a thread that owns it already may acquire it again.
+
+    Parameters
+    ----------
+    folder : Path
+        Created if missing.
+    work : str
+        What only one process may do at a time, as messages name it.
+    name : str
+        Name of the locked file.
+    patience : float
+        Seconds to wait for another process; -1 waits until it ends.
+    waiting : callable, optional
+        Called with a message before the wait.
+    fix : str
+        What the user can do if another process owns the lock.
+
+    Raises
+    ------
+    HealthError
+        Another process owns the lock, or the folder is not writable.
+    """
+    file = folder / name
     try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        return (runs_dir / LOCK).open("a+", encoding="utf-8")
-    except OSError as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The same object for the same file, so that a step inside another may acquire it again.
+        lock = FileLock(file.resolve(), is_singleton=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if waiting is not None and patience:
+                waiting(f"waiting for another {work}{_owner(file)}")
+            lock.acquire(timeout=patience)
+    except Timeout:
         raise HealthError(
-            f"the folder of the runs is not writable: {error.strerror}",
-            where=str(runs_dir),
-            fix="check runs_dir and its permissions",
+            f"another {work} is in progress{_owner(file)}", where=str(folder), fix=fix
         ) from None
+    except (OSError, NotImplementedError) as error:
+        raise HealthError(
+            f"the folder is not writable: {getattr(error, 'strerror', None) or error}",
+            where=str(folder),
+            fix="check the path, the permissions and the free space",
+        ) from None
+    try:
+        # For messages only; Windows lets nobody write into a locked file.
+        with suppress(OSError):
+            file.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
 
 
-def _holder(stream: IO[str]) -> str:
-    stream.seek(0)
-    number = stream.read().strip()
+def _owner(file: Path) -> str:
+    try:
+        number = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
     return f" (process {number})" if number.isdigit() else ""

@@ -21,6 +21,7 @@ def load_champion(config: Config) -> registry.Version:
     HealthError
         No version was promoted yet, or `open_version` rejects it.
     """
+    registry.recover(config.models_dir)
     name = registry.champion(config.models_dir)
     if name is not None:
         return open_version(config, name)

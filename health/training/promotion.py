@@ -101,7 +101,8 @@ def promote_version(
     Raises
     ------
     HealthError
-        With exit code 3 if there are reasons against it and it is not forced.
+        With exit code 3 if there are reasons against it and it is not forced; another version was
+        promoted since it was weighed.
     """
     require_reason(force=force, reason=reason)
     if decision.stops and not force:
@@ -116,7 +117,16 @@ def promote_version(
     record: dict[str, Any] = {"at": at, "by": by, "forced": bool(decision.stops), "reason": reason}
     record |= {"stops": list(decision.stops), "note": decision.note}
     record["compared"] = [comparison.to_dict() for comparison in decision.compared]
-    registry.promote(config.models_dir, decision.version, record)
+    with registry.changing(config.models_dir):
+        now = registry.champion(config.models_dir)
+        if now not in (decision.champion, decision.version):
+            raise HealthError(
+                f"{now} was promoted in the meantime, so the comparison is out of date",
+                where=str(config.models_dir),
+                fix=f"repeat it: `health models {config.file} promote {decision.version}`",
+            )
+        if now != decision.version:
+            registry.promote(config.models_dir, decision.version, record)
 
 
 def require_reason(*, force: bool, reason: str) -> None:

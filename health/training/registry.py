@@ -7,9 +7,10 @@ import importlib.metadata
 import inspect
 import io
 import json
+import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,16 @@ import joblib
 from sklearn.base import BaseEstimator
 
 from features.errors import HealthError
+from health.runs.durable import named, new_folder, put_in_place, sync_folder, write_whole
+from health.runs.lock import locked
 
 MANIFEST = "manifest.json"
 PROMOTIONS = "promotions.jsonl"
 _CHAMPION = "champion.json"
+#: Prefix of a version that is being written.
+_UNFINISHED = ".tmp-"
+#: Prefix of a version that is about to be replaced by the same one.
+_REPLACED = ".old-"
 #: Libraries whose objects are inside the artefacts; another major version cannot read them.
 _LIBRARIES = ("scikit-learn", "lifelines", "pandas", "numpy", "joblib")
 
@@ -79,15 +86,17 @@ def save_version(
     version = f"{until}-{seal(full)}"
     full = {"version": version, **full}
     models_dir.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=models_dir))
+    temporary = new_folder(models_dir, _UNFINISHED)
     try:
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-        (temporary / MANIFEST).write_text(json.dumps(full, indent=2, allow_nan=False) + "\n")
-        for name, text in (notes or {}).items():
-            (temporary / name).write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)
-        _put_in_place(temporary, models_dir / version)
+        with named(models_dir):
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+            text = json.dumps(full, indent=2, allow_nan=False) + "\n"
+            (temporary / MANIFEST).write_text(text, encoding="utf-8")
+            for name, text in (notes or {}).items():
+                (temporary / name).write_text(text, encoding="utf-8")
+        # A version of the same name is identical or damaged.
+        put_in_place(temporary, models_dir / version, models_dir / f"{_REPLACED}{version}")
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -106,16 +115,48 @@ def is_sealed(version: str, manifest: Mapping[str, Any]) -> bool:
     return version.endswith(f"-{seal(manifest)}")
 
 
-def _put_in_place(made: Path, target: Path) -> None:
-    """Rename a folder; an existing target is identical or damaged, and is replaced."""
-    if target.exists():
-        old = target.with_name(f".old-{target.name}")
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-        made.rename(target)
-        shutil.rmtree(old)
-    else:
-        made.rename(target)
+@contextmanager
+def changing(models_dir: Path) -> Iterator[None]:
+    """Own the versions while one is added or promoted, after repairing what a crash left.
+
+    Raises
+    ------
+    HealthError
+        Another process keeps the lock for too long, or the folder is not writable.
+    """
+    with locked(models_dir, work="training or promotion"):
+        _repair(models_dir)
+        yield
+
+
+def recover(models_dir: Path) -> None:
+    """Repair what a killed process left, unless another one is at work or nothing can be written.
+
+    A version that was to be replaced gets its name again, unfinished versions are removed, and an
+    unrecorded promotion is recorded.
+    """
+    if models_dir.is_dir() and (_leftovers(models_dir) or _unrecorded(models_dir) is not None):
+        with suppress(HealthError, OSError), locked(models_dir, work="training", patience=0):
+            _repair(models_dir)
+
+
+def _leftovers(models_dir: Path) -> list[Path]:
+    unfinished = [*models_dir.glob(f"{_UNFINISHED}*"), *models_dir.glob(f".{_CHAMPION}*")]
+    return [*models_dir.glob(f"{_REPLACED}*"), *unfinished]
+
+
+def _repair(models_dir: Path) -> None:
+    for path in _leftovers(models_dir):
+        target = models_dir / path.name.removeprefix(_REPLACED)
+        if path.name.startswith(_REPLACED) and not target.exists():
+            path.rename(target)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    record = _unrecorded(models_dir)
+    if record is not None:
+        _append(models_dir, record)
 
 
 def list_versions(models_dir: Path) -> list[Version]:
@@ -129,7 +170,8 @@ def list_versions(models_dir: Path) -> list[Version]:
 def require_version(models_dir: Path, version: str) -> Version:
     """Return a version's manifest; HealthError that lists the versions if it does not exist."""
     folder = models_dir / version
-    if version and (folder / MANIFEST).is_file():
+    # A name, never a path to another folder.
+    if is_file_name(version) and (folder / MANIFEST).is_file():
         return Version(version, _read_manifest(folder), {})
     known = sorted(p.parent.name for p in models_dir.glob(f"[!.]*/{MANIFEST}"))
     raise HealthError(
@@ -137,6 +179,11 @@ def require_version(models_dir: Path, version: str) -> Version:
         where=str(models_dir),
         fix=f"choose one of: {', '.join(known) or 'none; run `health train` first'}",
     )
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text is the name of a visible file or folder, not a path."""
+    return bool(name) and name[0] != "." and not set(name) & set("/\\:\0")
 
 
 def promote(models_dir: Path, version: str, record: Mapping[str, Any] | None = None) -> None:
@@ -152,20 +199,61 @@ def promote(models_dir: Path, version: str, record: Mapping[str, Any] | None = N
         Who promoted it, when and why: a line of promotions.jsonl, written before the change.
     """
     require_version(models_dir, version)
-    line = {"version": version, "before": champion(models_dir), **(record or {})}
-    with (models_dir / PROMOTIONS).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line, allow_nan=False) + "\n")
-    temporary = models_dir / f".{_CHAMPION}"
-    temporary.write_text(json.dumps({"version": version}) + "\n")
-    temporary.replace(models_dir / _CHAMPION)
+    with changing(models_dir):
+        line = {"version": version, "before": champion(models_dir), **(record or {})}
+        # The record is part of the pointer: both change at once, and `recover` completes the log.
+        pointer = {"version": version, "record": line}
+        write_whole(models_dir / _CHAMPION, json.dumps(pointer, allow_nan=False) + "\n")
+        _append(models_dir, line)
+
+
+def _append(models_dir: Path, line: Mapping[str, Any]) -> None:
+    path = models_dir / PROMOTIONS
+    with named(path), path.open("ab+") as stream:
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            # A crash may have left part of a line.
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
+        stream.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    sync_folder(models_dir)
+
+
+def _unrecorded(models_dir: Path) -> dict[str, Any] | None:
+    """Return the record of the last promotion if the log lacks it."""
+    try:
+        record = json.loads((models_dir / _CHAMPION).read_text(encoding="utf-8"))["record"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if isinstance(record, dict) and record not in promotions(models_dir) else None
 
 
 def promotions(models_dir: Path) -> list[dict[str, Any]]:
-    """Return every promotion, oldest first, as `promote` recorded it."""
+    """Return every promotion, oldest first, as `promote` recorded it; see `damaged_promotions`."""
+    return [line for _, line in _log(models_dir) if line is not None]
+
+
+def damaged_promotions(models_dir: Path) -> list[int]:
+    """Return the numbers of the lines of promotions.jsonl that are not a complete record."""
+    return [number for number, line in _log(models_dir) if line is None]
+
+
+def _log(models_dir: Path) -> list[tuple[int, dict[str, Any] | None]]:
     path = models_dir / PROMOTIONS
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    lines = path.read_bytes().split(b"\n")
+    return [(number, _record(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("version"), str) else None
 
 
 def champion(models_dir: Path) -> str | None:
@@ -202,6 +290,13 @@ def load_version(models_dir: Path, version: str) -> Version:
             fix="do not use this version: restore the folder from a backup, or train again",
         )
     _check_libraries(folder, manifest["libraries"])
+    outside = [name for name in manifest["checksums"] if not is_file_name(name)]
+    if outside:
+        raise HealthError(
+            f"the manifest names a file outside of the version: {outside[0]!r}",
+            where=str(folder / MANIFEST),
+            fix="do not use this version: restore the folder from a backup, or train again",
+        )
     # Check every file first: none is opened if one of them was changed.
     files = {name: _checked(folder / name, sha) for name, sha in manifest["checksums"].items()}
     artefacts = {

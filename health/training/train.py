@@ -75,6 +75,7 @@ def train_version(
     HealthError
         Bad input, or too little history to learn from.
     """
+    registry.recover(config.models_dir)
     say("Reading and checking the tables")
     company = open_company(config)
     tables = company.opened.tables
@@ -83,24 +84,26 @@ def train_version(
         tables = replace(tables, observed_until=until)
     learning = LEARNING[lives_by(tables).key]
     learned = learning.learn(company, tables, known_until, truth=truth, say=say)
-    version = registry.save_version(
-        config.models_dir,
-        learned.models,
-        learned.manifest,
-        until=str(known_until.date()),
-        tables={FILE: to_parquet(learned.held_out)},
-        notes={
-            "trained.json": json.dumps({"at": at, "by": by}) + "\n",
-            "evaluation.html": learned.page,
-        },
-    )
-    say("Comparing it with the champion")
-    decision = weigh(config, version.name, learned.training)
-    held_back = _knows_less(config, version, decision) if promoted else ""
-    is_blocked = promoted and not decision.passes and decision.champion != version.name
-    promoted = promoted and decision.passes and not held_back
-    if promoted and decision.champion != version.name:
-        promote_version(config, decision, at=at, by=by, reason="trained")
+    # From here on one process at a time, so that every version is compared with the champion.
+    with registry.changing(config.models_dir):
+        version = registry.save_version(
+            config.models_dir,
+            learned.models,
+            learned.manifest,
+            until=str(known_until.date()),
+            tables={FILE: to_parquet(learned.held_out)},
+            notes={
+                "trained.json": json.dumps({"at": at, "by": by}) + "\n",
+                "evaluation.html": learned.page,
+            },
+        )
+        say("Comparing it with the champion")
+        decision = weigh(config, version.name, learned.training)
+        held_back = _knows_less(config, version, decision) if promoted else ""
+        is_blocked = promoted and not decision.passes and decision.champion != version.name
+        promoted = promoted and decision.passes and not held_back
+        if promoted and decision.champion != version.name:
+            promote_version(config, decision, at=at, by=by, reason="trained")
     return Trained(version, decision, promoted, held_back, is_blocked)
 
 

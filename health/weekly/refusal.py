@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 
 from features.errors import HealthError
 from health.runs.directory import RUN, UNFINISHED
+from health.runs.durable import new_folder
 from health.weekly.gates import STRICT, Gate
 
 REFUSED = "refused"
@@ -35,13 +35,12 @@ def write_refusal(
     """
     target = runs_dir / REFUSED / f"{RUN}{as_of}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=runs_dir))
+    folder = new_folder(runs_dir, UNFINISHED)
     content = {**info, "gates": [gate.to_dict() for gate in gates]}
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / "gates.json").write_text(text + "\n", encoding="utf-8")
     (folder / "gates.txt").write_text(_page(as_of, gates), encoding="utf-8")
     drift.to_parquet(folder / "drift.parquet", index=False)
-    folder.chmod(0o755)
     shutil.rmtree(target, ignore_errors=True)
     return folder.rename(target)
 

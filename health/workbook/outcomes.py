@@ -17,6 +17,8 @@ from features.tables.identifiers import normalised
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
 from health.flags.actions import NOTE, SNOOZE
 from health.presentation.wording import LISTS, MY_WEEK
+from health.runs.durable import whole_file
+from health.runs.lock import locked
 from health.workbook.columns import OUTCOMES
 
 #: The run that a row answers to, in addition to the columns of the table `actions`.
@@ -78,11 +80,14 @@ def import_outcomes(workbook: Path, actions: Path, *, at: datetime, author: str 
         date. Nothing is written then.
     """
     rows = read_outcomes(workbook).assign(at=at, author=author or None)
-    before = _read_actions(actions)
-    both = pd.concat([before, rows.astype(object)], ignore_index=True)
-    keys = both.reindex(columns=_SAME).map(_as_text)
-    fresh = ~keys.duplicated() | (both.index < len(before))
-    _write_whole(both[fresh], actions)
+    # Reading and replacing the file is one step: no other import comes in between.
+    with locked(actions.parent, work="import", name=f".{actions.name}.lock"):
+        before = _read_actions(actions)
+        both = pd.concat([before, rows.astype(object)], ignore_index=True)
+        keys = both.reindex(columns=_SAME).map(_as_text)
+        fresh = ~keys.duplicated() | (both.index < len(before))
+        with whole_file(actions) as made:
+            both[fresh].map(_as_text).to_csv(made, index=False, encoding="utf-8")
     added = int(fresh.sum()) - len(before)
     return Imported(added, len(rows) - added, int((rows["action"] == NOTE).sum()), actions)
 
@@ -214,12 +219,3 @@ def _as_text(value: Any) -> str:
     if value is None or pd.isna(value):
         return ""
     return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
-
-
-def _write_whole(rows: pd.DataFrame, file: Path) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        rows.map(_as_text).to_csv(temporary, index=False, encoding="utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from features.errors import HealthError
-from health.runs.lock import LOCK, only_run
+from health.runs.lock import LOCK, locked, only_run
 
 _HOLD = """
 import sys, time
@@ -65,3 +66,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     where = tmp_path / "runs"
     with pytest.raises(HealthError, match="is not writable"), only_run(where, wait=False):
         pass
+
+
+def test_a_step_inside_another_may_acquire_the_lock_again(tmp_path: Path) -> None:
+    with locked(tmp_path, work="training"):
+        with locked(tmp_path, work="training", patience=0):
+            pass
+        with pytest.raises(HealthError, match="another run"):
+            _in_a_thread(tmp_path)
+    _in_a_thread(tmp_path)
+
+
+def _in_a_thread(folder: Path) -> None:
+    def acquire() -> None:
+        with locked(folder, work="run", patience=0):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(acquire).result()

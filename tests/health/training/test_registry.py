@@ -9,12 +9,16 @@ import pytest
 
 from features.errors import HealthError
 from health.training.registry import (
+    PROMOTIONS,
     champion,
+    changing,
+    damaged_promotions,
     list_versions,
     load_version,
     promote,
     promotions,
     read_file,
+    recover,
     save_version,
     seal,
 )
@@ -147,3 +151,62 @@ def test_a_version_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         save_version(tmp_path, {}, {"evaluation": float("nan")}, until="2026-01-04")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replacement_that_was_killed_between_its_renames_is_undone(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    promote(tmp_path, name)
+    (tmp_path / name).rename(tmp_path / f".old-{name}")
+    (tmp_path / ".tmp-0123abcd").mkdir()
+    recover(tmp_path)
+    assert load_version(tmp_path, name).artefacts == {"churn": {"value": 1}}
+    (tmp_path / f".old-{name}").mkdir()
+    with changing(tmp_path):
+        assert {v.name for v in list_versions(tmp_path)} == {name}
+    hidden = [path.name for path in tmp_path.iterdir() if path.name[0] == "."]
+    assert hidden == [".lock"]
+
+
+def test_a_promotion_that_was_killed_before_its_record_is_recorded(tmp_path: Path) -> None:
+    first, second = _save(tmp_path, 1), _save(tmp_path, 2)
+    promote(tmp_path, first, {"by": "ada"})
+    before = (tmp_path / PROMOTIONS).read_bytes()
+    promote(tmp_path, second, {"by": "bob"})
+    # All that reached the disk of the second record is its start.
+    (tmp_path / PROMOTIONS).write_bytes(before + b'{"version": "20')
+    assert champion(tmp_path) == second
+    assert [line["by"] for line in promotions(tmp_path)] == ["ada"]
+    recover(tmp_path)
+    assert [line["by"] for line in promotions(tmp_path)] == ["ada", "bob"]
+    assert damaged_promotions(tmp_path) == [2]
+    recover(tmp_path)
+    assert len(promotions(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("line", [b"[]", b"null", b'{"version": 3}', b"\xff\xfe", b"[" * 10_000])
+def test_lines_that_are_no_record_are_counted_and_skipped(tmp_path: Path, line: bytes) -> None:
+    name = _save(tmp_path)
+    (tmp_path / PROMOTIONS).write_bytes(line + b"\n")
+    promote(tmp_path, name)
+    assert [record["version"] for record in promotions(tmp_path)] == [name]
+    assert damaged_promotions(tmp_path) == [1]
+
+
+@pytest.mark.parametrize("form", ["../{}", "{}/", "/{}", "..", ".", "", "a\\b", "{}\0", "./{}"])
+def test_the_name_of_a_version_is_never_a_path(tmp_path: Path, form: str) -> None:
+    outside = _save(tmp_path)
+    (tmp_path / "models").mkdir()
+    for version in (form.format(outside), form.format(tmp_path / outside)):
+        with pytest.raises(HealthError, match="no model version"):
+            load_version(tmp_path / "models", version)
+
+
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / _save(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["checksums"]["../../churn.joblib"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    renamed = f"2026-01-04-{seal(manifest)}"
+    folder.rename(tmp_path / renamed)
+    with pytest.raises(HealthError, match="file outside of the version"):
+        load_version(tmp_path, renamed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -148,3 +150,50 @@ def test_the_command_adds_to_the_table_beside_the_configuration(
     assert done.code == 0, done.err
     assert "1 added" in done.out
     assert account in (own_tables / "actions.csv").read_text()
+
+
+_IMPORT = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from health.workbook.outcomes import import_outcomes
+print("ready", flush=True)
+sys.stdin.readline()
+for workbook in sys.argv[2:]:
+    import_outcomes(Path(workbook), Path(sys.argv[1]), at=datetime(2026, 11, 3))
+"""
+
+
+def test_two_imports_at_the_same_time_lose_no_row(tmp_path: Path) -> None:
+    file, of_each = tmp_path / "actions.csv", 8
+    importers = []
+    for name in range(2):
+        workbooks = []
+        for number in range(of_each):
+            book = openpyxl.Workbook()
+            sheet = book.active
+            assert sheet is not None
+            sheet.title = "At risk"
+            sheet.append(["Account id", "Outcome"])
+            sheet.append([f"a{name}-{number}", "saved"])
+            workbooks.append(tmp_path / f"{name}-{number}.xlsx")
+            book.save(workbooks[-1])
+        importers.append(
+            subprocess.Popen(
+                [sys.executable, "-c", _IMPORT, file, *workbooks],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for importer in importers:
+        assert importer.stdout and importer.stdout.readline() == "ready\n"
+    for importer in importers:
+        assert importer.stdin
+        importer.stdin.write("\n")
+        importer.stdin.flush()
+    for importer in importers:
+        importer.communicate(timeout=60)
+        assert importer.returncode == 0
+    accounts = pd.read_csv(file)["account_id"]
+    assert sorted(accounts) == sorted(f"a{i}-{n}" for i in range(2) for n in range(of_each))

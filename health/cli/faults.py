@@ -1,0 +1,46 @@
+"""Faults of the machine in words: a full disk, missing permissions, too little memory."""
+
+from __future__ import annotations
+
+import errno
+
+from features.errors import HealthError
+from features.tables.connection import reading_fault
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+_FIXES = (
+    (_FULL, "free some space, then repeat the command; what was complete before is unchanged"),
+    (_FORBIDDEN, "give the user that runs the command the right to it, or name another folder"),
+    (_ABSENT, "check the path"),
+)
+#: Errors of a pool of processes one of which was killed.
+_KILLED = {"TerminatedWorkerError", "BrokenProcessPool"}
+
+
+def fault_of_the_machine(error: BaseException) -> HealthError | None:
+    """Return what the machine refused and where; None if the error is a fault of ours.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended a command.
+    """
+    if isinstance(error, HealthError):
+        return error
+    if isinstance(error, MemoryError) or type(error).__name__ in _KILLED:
+        return HealthError(
+            "out of memory, or a process of the command was killed",
+            fix="lower data.memory_limit, end other programs, or use a machine with more memory",
+        )
+    # Some libraries wrap what the system raised.
+    cause = next((e for e in (error, *error.args) if isinstance(e, OSError)), None)
+    if cause is None:
+        return reading_fault(error) if isinstance(error, Exception) else None
+    if type(error).__module__.startswith(("sqlite3", "sqlalchemy")):
+        return None
+    fix = next((fix for codes, fix in _FIXES if cause.errno in codes), "check the disk")
+    where = [str(name) for name in (cause.filename, cause.filename2) if name is not None]
+    what = "the disk is full" if cause.errno in _FULL else str(cause.strerror or cause)
+    return HealthError(what.splitlines()[0], where=" to ".join(where), fix=fix)
