@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,7 +12,7 @@ HIDDEN = "***"
 _SHORTEST = 4
 #: A password may itself contain @ and /: up to the last @ of a URL.
 _IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^\s'\"]*@", re.I)
-_PASSWORD_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^:@/]*:(.*)@", re.I)
+_USER_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://([^\s'\"]*)@", re.I)
 _ASSIGNED = re.compile(
     r"(?P<key>\b[\w\-]*(?:password|passwd|pwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key"
     r"|private[_\-]?key|authorization|credentials?)\b[\"']?\s*(?:=|:|=>)\s*)"
@@ -25,10 +25,36 @@ _KNOWN: set[str] = set()
 
 def remember(value: str) -> None:
     """Keep a secret, and the password in it where it is a URL, out of all further messages."""
-    parts = [value]
-    if password := _PASSWORD_OF_URL.match(value):
-        parts += [password[1], unquote(password[1])]
+    _keep([value, *_passwords(value)])
+
+
+def remember_passwords(text: str) -> None:
+    """Keep the passwords of the URLs in a text, such as a query, out of all further messages."""
+    _keep(_passwords(text))
+
+
+def _keep(parts: Iterable[str]) -> None:
     _KNOWN.update(part for part in parts if len(part) >= _SHORTEST)
+
+
+def _passwords(text: str) -> list[str]:
+    """Return what follows the user in each URL of a text, whole and between its colons.
+
+    A parser that takes part of a password for the port repeats only that part.
+    """
+    found: list[str] = []
+    for user in _USER_OF_URL.findall(text):
+        password = user.partition(":")[2]
+        for part in (password, *password.split(":"), password.rpartition("@")[2]):
+            found += [part, unquote(part)]
+    return found
+
+
+def without_known_secrets(text: str) -> str:
+    """Return a text without the secrets that this process has read; their form plays no part."""
+    for known in sorted(_KNOWN, key=len, reverse=True):
+        text = text.replace(known, HIDDEN)
+    return text
 
 
 def redact(text: str) -> str:
@@ -41,9 +67,7 @@ def redact(text: str) -> str:
     >>> redact("host=db user=ann password=hunter2 dbname=crm")
     'host=db user=ann password=*** dbname=crm'
     """
-    for known in sorted(_KNOWN, key=len, reverse=True):
-        text = text.replace(known, HIDDEN)
-    return _without_patterns(text)
+    return _without_patterns(without_known_secrets(text))
 
 
 def shows_secret(text: str) -> bool:

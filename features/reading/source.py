@@ -23,9 +23,9 @@ from features.reading.table_source import TableSource
 from features.rollups.kept_files import KeptRollups
 from features.tables import spark
 from features.tables.casting import quoted
-from features.tables.connection import MEMORY_LIMIT, connect, with_own_connection
+from features.tables.connection import MEMORY_LIMIT, TIME_LIMIT, connect, with_own_connection
 from features.tables.currencies import Currencies
-from features.tables.folders import closest
+from features.tables.folders import closest, linked_files
 from features.tables.opened import Tables
 from features.tables.relations import PlainFiles
 from features.tables.schema import TABLES
@@ -42,6 +42,7 @@ _PAID_BY = ("subscriptions", "orders")
 #: Tables that take longest to read, and are begun first.
 _LONGEST = ("usage", "tickets")
 _ANY_CURRENCY = Currencies()
+_Read = tuple[checks.OpenTable | None, list[Finding], KeptRollups | None]
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def open_tables(
     currencies: Currencies = _ANY_CURRENCY,
     prepare: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
     now: datetime | None = None,
+    readable: Collection[Path] = (),
+    time_limit: float = TIME_LIMIT,
 ) -> OpenedTables:
     """Open, cast and check the input tables.
 
@@ -119,6 +122,10 @@ def open_tables(
         Called with the connection before any table is read: it makes what their SQL names.
     now : datetime, optional
         The clock of the run, UTC: later rows do not count. Without it no row is in the future.
+    readable : collection of Path
+        Files and folders that SQL may read, besides `base`, the paths of the tables and `rollups`.
+    time_limit : float
+        What the SQL of a table may take, in seconds.
 
     Raises
     ------
@@ -130,12 +137,23 @@ def open_tables(
     _refuse_unknown_codes(allow)
     base = base.resolve()
     spark_session = spark.session(url) if spark.is_spark(url) else None
-    connection = connect("duckdb://" if spark_session else url, base, memory_limit)
+    paths = [base / source.path for source in sources.values() if source.path is not None]
+    paths += [base / path for path in readable]
+    paths += [target for path in paths for target in linked_files(path)]
+    kept_in = [] if rollups is None else [base / rollups]
+    connection = connect(
+        "duckdb://" if spark_session else url,
+        base,
+        memory_limit,
+        readable=[base, *paths, *kept_in],
+    )
     try:
         if prepare is not None:
             prepare(connection)
         kept = Kept(base / rollups, observed_until) if rollups and not spark_session else None
-        opened = _opened(connection, sources, base, kept, observed_until, allow, currencies, now)
+        read = partial(_read, connection, base=base, kept=kept, currencies=currencies)
+        read = partial(read, time_limit=time_limit)
+        opened = _opened(connection, sources, read, observed_until, allow, currencies, now)
         if spark_session is None:
             return opened
         return replace(opened, tables=spark.on_spark(opened.tables, spark_session, opened.plain))
@@ -147,8 +165,7 @@ def open_tables(
 def _opened(
     connection: duckdb.DuckDBPyConnection,
     sources: Mapping[str, TableSource],
-    base: Path,
-    kept: Kept | None,
+    read_one: Callable[[str, TableSource], _Read],
     observed_until: datetime | None,
     allow: Collection[str],
     currencies: Currencies,
@@ -159,9 +176,7 @@ def _opened(
     rollups: KeptRollups | None = None
     known = [name for name in sources if name in TABLES]
     known.sort(key=lambda name: _LONGEST.index(name) if name in _LONGEST else len(_LONGEST))
-    tasks = [
-        partial(_read, connection, name, sources[name], base, kept, currencies) for name in known
-    ]
+    tasks = [partial(read_one, name, sources[name]) for name in known]
     read = dict(zip(known, run_parallel(tasks), strict=True))
     for name, source in sources.items():
         if name not in read:
@@ -209,13 +224,17 @@ def _read(
     connection: duckdb.DuckDBPyConnection,
     name: str,
     source: TableSource,
+    *,
     base: Path,
     kept: Kept | None,
     currencies: Currencies,
-) -> tuple[checks.OpenTable | None, list[Finding], KeptRollups | None]:
+    time_limit: float,
+) -> _Read:
     """Read one table as `read_table` does, on its own connection; roll up and count usage."""
     with with_own_connection(connection) as own:
-        table, found, files = read_table(own, TABLES[name], source, base, kept, currencies)
+        table, found, files = read_table(
+            own, TABLES[name], source, base, kept, currencies, time_limit=time_limit
+        )
         rollups: KeptRollups | None = None
         if table is not None and name == "usage":
             if files is not None:

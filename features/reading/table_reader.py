@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,15 @@ from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
 from features.rollups.kept_files import UsageFiles, usage_files
 from features.tables.casting import clean, is_clean, quoted
-from features.tables.connection import database_of, first_line, internal_name, position_in_query
+from features.tables.connection import (
+    TIME_LIMIT,
+    database_of,
+    first_line,
+    internal_name,
+    position_in_query,
+    scratch_folder,
+    time_limited,
+)
 from features.tables.currencies import Currencies
 from features.tables.folders import closest, partition_of
 from features.tables.relations import (
@@ -63,8 +71,12 @@ def read_table(
     base: Path,
     kept: Kept | None,
     currencies: Currencies = _ONE_CURRENCY,
+    *,
+    time_limit: float = TIME_LIMIT,
 ) -> tuple[checks.OpenTable | None, list[Finding], UsageFiles | None]:
     """Open one table: the raw rows under canonical names, and the cast ones.
+
+    `time_limit` is what its own SQL may take, in seconds.
 
     Returns
     -------
@@ -75,17 +87,22 @@ def read_table(
     UsageFiles or None
         The files of a large usage table, where roll-ups of them are kept.
     """
-    with TemporaryDirectory(prefix="customer-health-") as scratch:
+    with TemporaryDirectory(dir=scratch_folder()) as scratch:
         try:
             relation = as_utf8(
                 _relation(connection, table.name, source, base), Path(scratch) / "utf8"
             )
         except HealthError as error:
             code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
+            code = "not_one_select" if source.sql else code
             place = (source.label, table.name, "")
             return None, [Finding("error", code, *place, error.what, fix=error.fix)], None
         try:
-            return _opened(connection, table, source, relation, kept, currencies)
+            with time_limited(connection, time_limit) if source.sql else nullcontext():
+                return _opened(connection, table, source, relation, kept, currencies)
+        except HealthError as error:
+            place = (source.label, table.name, "")
+            return None, [Finding("error", "unreadable", *place, error.what, fix=error.fix)], None
         except duckdb.Error as error:
             fault = csv_fault(relation.csv, relation.delimiter)
             if relation.csv and fault is None:

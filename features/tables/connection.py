@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import atexit
 import re
+import shutil
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -15,6 +19,8 @@ from features.tables.casting import literal, quoted
 
 #: What the engine may hold in memory by default.
 MEMORY_LIMIT = "2500MB"
+#: Seconds that the SQL of a configuration may take.
+TIME_LIMIT = 30 * 60
 #: The name under which the company's database file is attached.
 _COMPANY = "company"
 #: Where views and tables of our own stand: every cursor sees them, and no query does that names
@@ -22,7 +28,9 @@ _COMPANY = "company"
 _OWN = 'memory."customer health"'
 
 
-def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def connect(
+    url: str, base: Path, memory_limit: str, *, readable: Iterable[Path] | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open an in-process DuckDB, or one of its files for reading.
 
     Parameters
@@ -33,6 +41,8 @@ def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnectio
         Folder of the configuration.
     memory_limit : str
         What the engine may hold in memory; what is larger goes to the system's temporary folder.
+    readable : iterable of Path, optional
+        Files and folders that SQL may read; by default any.
 
     Raises
     ------
@@ -51,15 +61,20 @@ def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnectio
         "autoinstall_known_extensions": "false",
         "memory_limit": memory_limit,
         "preserve_insertion_order": "false",
-        "temp_directory": str(Path(tempfile.gettempdir()) / f"customer-health-{os.getpid()}"),
+        "temp_directory": str(scratch_folder() / "engine"),
     }
     connection = in_memory(settings)
     if not rest.strip("/"):
+        _restrict(connection, readable)
         return connection
-    file = _database_file(url, rest, base)
     try:
+        file = _database_file(url, rest, base)
         connection.execute(f"ATTACH {literal(str(file))} AS {_COMPANY} (READ_ONLY)")
         _set_up(connection)
+        _restrict(connection, readable)
+    except HealthError:
+        connection.close()
+        raise
     except duckdb.Error as error:
         connection.close()
         raise HealthError(
@@ -68,6 +83,57 @@ def connect(url: str, base: Path, memory_limit: str) -> duckdb.DuckDBPyConnectio
             fix="check the file, and that no other process writes to it",
         ) from None
     return connection
+
+
+@cache
+def scratch_folder() -> Path:
+    """Return a folder for the temporary files of this process, which its end removes."""
+    folder = Path(tempfile.mkdtemp(prefix="customer-health-")).resolve()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _restrict(connection: duckdb.DuckDBPyConnection, readable: Iterable[Path] | None) -> None:
+    """Let SQL read some files and folders only, for good; nothing is fetched from a network."""
+    if readable is None:
+        return
+    reached = {scratch_folder()}.union(*({path.absolute(), path.resolve()} for path in readable))
+    files = sorted(str(path) for path in reached if path.is_file())
+    folders = sorted(str(path) for path in reached if not path.is_file())
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+    connection.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
+    connection.execute("SET enable_external_access = false")
+
+
+@contextmanager
+def time_limited(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupt what a connection still computes after some seconds.
+
+    Raises
+    ------
+    HealthError
+        It was interrupted.
+    """
+    expired = threading.Event()
+
+    def interrupt() -> None:
+        expired.set()
+        connection.interrupt()
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (duckdb.Error, RuntimeError):
+        if not expired.is_set():
+            raise
+        raise HealthError(
+            f"the sql took longer than {seconds / 60:,.4g} minutes",
+            fix="make it read fewer rows, or raise data.time_limit_minutes",
+        ) from None
+    finally:
+        timer.cancel()
 
 
 def in_memory(

@@ -96,6 +96,12 @@ def data_files(path: str, base: Path) -> DataFiles:
     return DataFiles(tuple(kept), tuple(repeats), tuple(sorted(found.skipped)))
 
 
+def linked_files(path: Path) -> list[Path]:
+    """Return where the links in a folder lead; nothing for a file."""
+    entries = (Path(at) / name for at, folders, files in os.walk(path) for name in folders + files)
+    return [entry.resolve() for entry in entries if entry.is_symlink()]
+
+
 def kind_of(file: Path) -> str:
     """Return "Parquet", "CSV", "JSON" or "other"."""
     ending = ending_of(file)

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
 from features.tables.folders import DataFiles, data_files, kind_of, open_bytes, partition_of
+from features.tables.one_select import require_one_select
 
 _HEAD_BYTES = 100_000
 #: Parquet up to this size is read once, into the engine; what is larger stays where it is: few
@@ -175,7 +176,13 @@ def query_relation(sql: str, base: Path) -> Relation:
 
     The engine itself would look in the working directory first, and take a file of the same
     name there for the one beside the configuration.
+
+    Raises
+    ------
+    HealthError
+        It is not one SELECT.
     """
+    require_one_select(sql)
     text, files = _with_absolute_files(sql.strip().rstrip(";"), base)
     names = ", ".join(dict.fromkeys(Path(file).name for file in files))
     # On lines of its own: the query may end in a comment.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import HealthError
 from health.settings.app import APP_DATABASE
+from health.settings.secrets import secret
 
 #: Seconds that a write waits for another one.
 _BUSY_SECONDS = 10
@@ -26,15 +26,7 @@ def database_url(url: str, *, runs_dir: Path) -> str:
     HealthError
         The environment variable is not set, or the URL is of a database that is not supported.
     """
-    if url.startswith("$"):
-        value = os.environ.get(url[1:], "")
-        if not value:
-            raise HealthError(
-                f"the environment variable {url[1:]} is not set",
-                where="app.database",
-                fix=f"set {url[1:]} to the database's URL",
-            )
-        url = value
+    url = secret(url, where="app.database", base=Path())
     if not url:
         return f"sqlite:///{runs_dir / APP_DATABASE}"
     try:

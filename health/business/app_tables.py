@@ -13,7 +13,7 @@ from features.errors import HealthError
 from features.reading.table_source import TableSource
 from features.tables.casting import quoted
 from features.tables.connection import internal_name
-from features.tables.relations import file_relation, query_relation
+from features.tables.relations import file_relation, query_relation, table_relation
 from health.settings.app import AppConfig, app_database_file
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _canonical(source: TableSource, base: Path) -> str:
     elif source.sql is not None:
         rows = query_relation(source.sql, base).sql
     else:
-        rows = str(source.table)
+        rows = table_relation(str(source.table)).sql
     # Text, as the rows of the app are: the values are cast and checked where tables are opened.
     names = ", ".join(f"{quoted(own)} AS {quoted(name)}" for name, own in source.columns.items())
     renamed = f"* RENAME ({names})" if names else "*"

@@ -77,6 +77,8 @@ def open_company(config: Config) -> Company:
         currencies=Currencies(config.currency, config.exchange_rates),
         prepare=prepare,
         now=config.now,
+        readable=config.readable,
+        time_limit=config.data.time_limit_minutes * 60,
     )
     _check_profiles(config, opened)
     require_expected(config, opened.tables)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import traceback
@@ -23,6 +22,7 @@ from health.cli.app_commands import add_app_commands
 from health.cli.arguments import AsOf, ConfigPath, Now, RunOf
 from health.cli.faults import fault_of_the_machine
 from health.cli.interrupts import interruptible
+from health.cli.outputs import guarded_streams
 from health.cli.scorecard_commands import add_scorecard_commands
 
 app = typer.Typer(
@@ -424,15 +424,11 @@ def main() -> None:
 
     SIGTERM exits with 143 and Ctrl+C with 130.
     """
-    with interruptible():
+    with interruptible(), guarded_streams():
         _run()
 
 
 def _run() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a character shows its code instead.
-            stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True, soft_wrap=True)
     # Arrow's own pool keeps freed memory: a run needs a quarter more of it, and a tenth more time.
     pa.set_memory_pool(pa.system_memory_pool())

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from features.definitions.settings import FeatureSettings
 from features.errors import HealthError
-from features.tables.connection import MEMORY_LIMIT
+from features.tables.connection import MEMORY_LIMIT, TIME_LIMIT
 from features.tables.schema import TABLES
 from health.settings.app import AppConfig
 from health.settings.backtest import BacktestConfig, TuneConfig
@@ -30,6 +30,7 @@ from health.settings.notify import NotifyConfig
 from health.settings.profiles import unknown_stages
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
+from health.settings.secrets import remember_secrets
 from health.settings.section import PositiveNumber, Section
 from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
@@ -50,7 +51,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "tune": True,
     "app": True,
     "publish": True,
-    "data": {"memory_limit": True},
+    "data": {"memory_limit": True, "time_limit_minutes": True, "allow": True},
 }
 
 #: Filled in when the file is read.
@@ -75,10 +76,17 @@ class DataConfig(Section):
         ``spark://host:port``.
     memory_limit : str
         Maximum memory of DuckDB; the rest spills to the system's temporary folder.
+    time_limit_minutes : float
+        Maximum time that the SQL of one table may take.
+    allow : tuple of str
+        Files and folders outside of the configuration's folder that SQL may read, in addition to
+        the `path` of every table and source.
     """
 
     url: str = "duckdb://"
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$")
+    time_limit_minutes: PositiveNumber = TIME_LIMIT / 60
+    allow: tuple[str, ...] = ()
 
 
 class ChecksConfig(Section):
@@ -253,6 +261,13 @@ class Config(Section):
         return self
 
     @property
+    def readable(self) -> tuple[Path, ...]:
+        """The files and folders that SQL may read, besides the configuration's folder."""
+        places = (*self.tables.values(), *self.sources.values())
+        own = [place.path for place in places if place.path is not None]
+        return tuple(self.base / path for path in (*self.data.allow, *own))
+
+    @property
     def weekday(self) -> int:
         """The weekday of as_of dates, 0 = Monday."""
         return WEEKDAYS.index(self.as_of_weekday)
@@ -319,8 +334,10 @@ def load_config(
         are listed at once.
     """
     content, named = _content(path), str(path)
+    remember_secrets(content)
     if scorecard_of is not None:
         other = _content(scorecard_of)
+        remember_secrets(other)
         kept = {key: value for key, value in content.items() if key not in SCORE_KEYS}
         content = kept | {key: value for key, value in other.items() if key in SCORE_KEYS}
         named = f"{path} with the scorecard of {scorecard_of}"

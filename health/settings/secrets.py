@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from features.errors import HealthError
-from features.redaction import remember
+from features.redaction import remember, remember_passwords
 
+#: Keys whose value is a secret as a whole, if it is not the name of one.
+_SECRET_KEY = re.compile(r"webhook|secret|password|token|api_?key|credential", re.I)
 _NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+
+
+def remember_secrets(content: Any, key: str = "") -> None:
+    """Keep the secrets that a configuration contains out of all messages, valid or not.
+
+    Parameters
+    ----------
+    content : object
+        A value of a TOML file: tables, arrays and texts.
+    key : str
+        Its key.
+    """
+    pending = [(key, content)]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [(str(inner), item) for inner, item in value.items()]
+        elif isinstance(value, list | tuple):
+            pending += [(name, item) for item in value]
+        elif isinstance(value, str):
+            remember_passwords(value)
+            if _SECRET_KEY.search(name) and not value.startswith(("$", "file:")):
+                remember(value)
 
 
 def secret(value: str, *, where: str, base: Path) -> str:

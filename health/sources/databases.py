@@ -7,7 +7,7 @@ import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -18,7 +18,7 @@ import pyarrow as pa
 from features.errors import HealthError
 from features.redaction import redact
 from features.tables.casting import quoted
-from features.tables.connection import first_line
+from features.tables.connection import MEMORY_LIMIT, first_line, time_limited
 from health.sources.inventory import FoundTable
 
 #: Seconds after which a server that does not answer is given up.
@@ -29,6 +29,12 @@ _PAUSES = (0.5, 2.0)
 _LONGEST_QUERY = 30 * 60 * 1000
 _SYSTEM = ("information_schema", "pg_catalog", "pg_toast", "INFORMATION_SCHEMA")
 _POSTGRES = "adbc_driver_postgresql.dbapi"
+#: Of a DuckDB file: its queries read nothing else, and fetch nothing.
+_ALONE: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "memory_limit": MEMORY_LIMIT,
+}
 KINDS = "postgresql://, sqlite:///FILE, duckdb:///FILE, snowflake:// and bigquery://"
 
 
@@ -40,6 +46,9 @@ class Database(ABC):
     name : str
         The source's name in the configuration.
     """
+
+    #: Whether DuckDB runs the queries.
+    is_engine = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -84,7 +93,7 @@ def open_database(name: str, url: str, base: Path) -> Database:
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("postgresql", "postgres"):
-        return _Adbc(name, _POSTGRES, _postgres_url(url))
+        return _Adbc(name, _POSTGRES, _postgres_url(url, writes=False))
     if scheme == "sqlite":
         return _Sqlite(name, _file(name, url, base))
     if scheme == "duckdb":
@@ -112,7 +121,7 @@ def adbc_connection(name: str, url: str) -> Iterator[Any]:
     HealthError
         The server cannot be reached; no secret is in the message.
     """
-    database = _Adbc(name, _POSTGRES, _postgres_url(url))
+    database = _Adbc(name, _POSTGRES, _postgres_url(url, writes=True))
     with database.connected() as connection:
         yield connection
 
@@ -258,7 +267,10 @@ class _Sqlite(Database):
     def _rows(self, query: str) -> tuple[list[str], Sequence[Sequence[Any]]]:
         uri = f"{self._file.resolve().as_uri()}?mode=ro"
         try:
-            with sqlite3.connect(uri, uri=True, timeout=_PATIENCE) as connection:
+            with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as connection:
+                end = time.monotonic() + _LONGEST_QUERY / 1000
+                # Called now and then while a query runs; a true value interrupts it.
+                connection.set_progress_handler(lambda: time.monotonic() > end, 100_000)
                 cursor = connection.execute(query)
                 return [str(d[0]) for d in cursor.description or ()], cursor.fetchall()
         except sqlite3.Error as error:
@@ -280,6 +292,8 @@ def _text(value: Any) -> str:
 
 
 class _DuckDB(Database):
+    is_engine = True
+
     def __init__(self, name: str, file: Path) -> None:
         super().__init__(name)
         self._file = file
@@ -297,9 +311,10 @@ class _DuckDB(Database):
 
     def read(self, query: str) -> pa.Table:
         try:
-            with duckdb.connect(str(self._file), read_only=True) as connection:
+            with duckdb.connect(str(self._file), read_only=True, config=_ALONE) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
-                return connection.sql(query).to_arrow_table()
+                with time_limited(connection, _LONGEST_QUERY / 1000):
+                    return connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
             raise self._refused(first_line(error)) from None
 
@@ -317,16 +332,16 @@ def _file(name: str, url: str, base: Path) -> Path:
     return file
 
 
-def _postgres_url(url: str) -> str:
-    """Return the URL with a time limit, unless it has one."""
+def _postgres_url(url: str, *, writes: bool) -> str:
+    """Return the URL with time limits, and for reading with transactions that cannot write."""
     try:
         parts = urlsplit(url)
         given = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
         return url
-    limits = {
-        "connect_timeout": str(_PATIENCE),
-        "options": f"-c statement_timeout={_LONGEST_QUERY} -c TimeZone=UTC",
-    }
-    query = urlencode(limits | given, quote_via=quote)
+    options = f"-c statement_timeout={_LONGEST_QUERY} -c TimeZone=UTC {given.get('options', '')}"
+    if not writes:
+        options += " -c default_transaction_read_only=on"
+    limits = {"connect_timeout": str(_PATIENCE)} | given | {"options": options.strip()}
+    query = urlencode(limits, quote_via=quote)
     return urlunsplit(parts._replace(query=query))

@@ -14,6 +14,7 @@ from features.reading.table_source import TableSource
 from features.tables.casting import quoted
 from features.tables.connection import first_line, internal_name
 from features.tables.folders import closest
+from features.tables.one_select import require_one_select
 from features.tables.relations import query_relation
 from health.settings.sources import SharedConfig, SourceConfig, TableConfig
 from health.sources.databases import Database, engine_types, open_database
@@ -181,8 +182,9 @@ class Sources:
             recipes.prepare()
         for name, view in self.shared.items():
             if view.source:
-                rows = self.database(view.source).read(_query(view, f"shared.{name}", self.base))
-                keep(connection, name, rows)
+                database, where = self.database(view.source), f"shared.{name}"
+                query = _query(view, where, self.base, of_engine=database.is_engine)
+                keep(connection, name, database.read(query))
             elif view.preset is None:
                 rows_of = query_relation(_query(view, f"shared.{name}", self.base), self.base).sql
                 _view(connection, name, f"SELECT * FROM {rows_of}", f"shared.{name}")
@@ -202,9 +204,10 @@ class Sources:
         database = self.database(str(table.source))
         if table.table is not None:
             return database.read(f"SELECT * FROM {database.quoted_table(table.table)}")
-        text = _query(table, f"tables.{name}", self.base)
+        engine = database.is_engine
+        text = _query(table, f"tables.{name}", self.base, of_engine=engine)
         views = {
-            view: _query(shared, f"shared.{view}", self.base)
+            view: _query(shared, f"shared.{view}", self.base, of_engine=engine)
             for view, shared in self._views(str(table.source)).items()
         }
         return database.read(_with(views, text))
@@ -307,12 +310,23 @@ def _kept(table: str) -> str:
     return f"source of {table}"
 
 
-def _query(of: TableConfig | SharedConfig, where: str, base: Path) -> str:
+def _checked(sql: str, where: str, of_engine: bool) -> str:
+    require_one_select(sql, where=where, of_engine=of_engine)
+    return sql.strip().rstrip(";")
+
+
+def _query(
+    of: TableConfig | SharedConfig, where: str, base: Path, *, of_engine: bool = True
+) -> str:
     if of.sql is not None:
-        return of.sql.strip().rstrip(";")
+        return _checked(of.sql, where, of_engine)
     file = base / str(of.sql_file)
     try:
-        return file.read_text(encoding="utf-8").strip().rstrip(";")
+        return _checked(file.read_text(encoding="utf-8-sig"), f"{where}, {file}", of_engine)
+    except UnicodeDecodeError:
+        raise HealthError(
+            "the file is not a text in UTF-8", where=f"{where}, {file}", fix="save it as UTF-8"
+        ) from None
     except OSError as error:
         raise HealthError(
             f"the file cannot be read: {error.strerror}",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from features.errors import HealthError
+from features.redaction import redact, remember
 from health.presentation.wording import money
+from health.settings.secrets import secret
 from health.settings.weekly import AlertsConfig
 
 #: Movers told of, each way.
@@ -58,8 +61,9 @@ def send_alert(
         )
         with urllib.request.urlopen(request, timeout=config.timeout_s):
             return True
-    except (OSError, ValueError, HTTPException) as error:
-        describe(f"warning: the alert was not sent ({error}); the run is published all the same")
+    except (OSError, ValueError, HTTPException, HealthError) as error:
+        what = redact(error.what if isinstance(error, HealthError) else str(error))
+        describe(f"warning: the alert was not sent ({what}); the run is published all the same")
         return False
 
 
@@ -133,11 +137,8 @@ def _plain(text: str) -> str:
 
 def _address(webhook: str) -> str:
     """Return the address; `$NAME` is read from the environment, so that no file holds it."""
-    if webhook.startswith("$"):
-        name = webhook.removeprefix("$")
-        webhook = os.environ.get(name, "")
-        if not webhook:
-            raise ValueError(f"the environment has no {name}")
+    webhook = secret(webhook, where="alerts.webhook", base=Path())
+    remember(webhook)
     if not webhook.startswith(("https://", "http://")):
         raise ValueError("a webhook begins with https:// or http://")
     return webhook

@@ -188,6 +188,8 @@ class _Batch:
             monitored = look_back(tables, earlier, config, day, actions)
         info = _run_info(company, version, day, scored, found, self._seconds, self.today)
         info["warnings"] += monitored.warnings
+        # Report, workbook, alert and run.json all take their texts from here.
+        info = redacted(info)
         if not all(gate.passed for gate in found.gates):
             folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
             raise refusal(found.gates, folder)
@@ -209,7 +211,7 @@ class _Batch:
                 _write_pages(folder, company, day, scored, info, earlier, monitored.table)
                 written.result()
             info["finished"] = _later(self.today, self._seconds)
-            content = json.dumps(redacted(info), indent=2, allow_nan=False, ensure_ascii=False)
+            content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(content + "\n", encoding="utf-8")
 
         with self.steps.step("write and publish"):

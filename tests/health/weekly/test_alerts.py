@@ -115,3 +115,15 @@ def test_a_hook_that_cannot_be_reached_is_told_and_no_more(webhook: str) -> None
 
 def test_without_a_hook_nothing_is_sent() -> None:
     assert _send() == (False, [])
+
+
+@pytest.mark.parametrize("in_environment", [True, False])
+def test_a_failure_repeats_no_part_of_a_password(
+    in_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = "https://bob:first-part:second-part@hooks.example/services/x"
+    monkeypatch.setenv("HOOK", webhook)
+    taken, said = _send(webhook="$HOOK" if in_environment else webhook)
+    assert not taken
+    assert "was not sent" in said[0]
+    assert "-part" not in said[0]
