@@ -6,7 +6,6 @@ import gzip
 import json
 import sqlite3
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -17,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from features.errors import HealthError
+from features.reading.workbooks import open_workbook, rows_of
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
 from features.tables.folders import closest, data_files, ending_of, kind_of
@@ -131,27 +131,20 @@ def _unpacked(file: Path) -> Iterator[Path]:
 
 
 def _of_excel(file: Path, table: str) -> pa.Table:
-    import openpyxl  # noqa: PLC0415
-
-    try:
-        with _unpacked(file) as plain:
-            book = openpyxl.load_workbook(plain, read_only=True, data_only=True)
-            try:
-                sheet = book[_chosen(book.sheetnames, table, file, "sheets")]
-                rows = [list(row) for row in sheet.iter_rows(values_only=True)]
-            finally:
-                book.close()
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise HealthError(
-            f"cannot be read as a workbook: {error}", where=file.name, fix="save it again as .xlsx"
-        ) from None
-    while rows and all(value is None for value in rows[-1]):
-        rows.pop()
+    with _unpacked(file) as plain, open_workbook(plain) as book:
+        sheet = book[_chosen(book.sheetnames, table, file, "sheets")]
+        rows = [list(row) for row in rows_of(plain, sheet)]
     if not rows:
         raise HealthError("the sheet is empty", where=file.name, fix="give a sheet with rows")
     names = [str(name).strip() if name is not None else "" for name in rows[0]]
     kept = [index for index, name in enumerate(names) if name]
-    return _as_texts([names[i] for i in kept], [[row[i] for i in kept] for row in rows[1:]], file)
+    return _as_texts(
+        [names[i] for i in kept], [[_at(row, i) for i in kept] for row in rows[1:]], file
+    )
+
+
+def _at(row: Sequence[Any], index: int) -> Any:
+    return row[index] if index < len(row) else None
 
 
 def _of_sqlite(file: Path, table: str) -> pa.Table:

@@ -255,10 +255,17 @@ def import_actions(
     from health.business.company import actions_file
     from health.presentation import wording
     from health.settings.config import load_config
+    from health.workbook.import_check import require_valid_actions
     from health.workbook.outcomes import import_outcomes
 
-    target = actions_file(load_config(config))
-    done = import_outcomes(file, target, at=at or _now().replace(microsecond=0), author=author)
+    loaded = load_config(config, now=_now())
+    done = import_outcomes(
+        file,
+        actions_file(loaded),
+        at=at or _now().replace(microsecond=0),
+        author=author,
+        verify=lambda made: require_valid_actions(loaded, made),
+    )
     notes = f" ({wording.count(done.notes, 'note')} without an outcome)" if done.notes else ""
     show.say(
         _console(), f"{done.added:,} added{notes}, {done.known:,} known before, in {done.file}"

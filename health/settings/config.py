@@ -263,9 +263,9 @@ class Config(Section):
     @property
     def readable(self) -> tuple[Path, ...]:
         """The files and folders that SQL may read, besides the configuration's folder."""
-        places = (*self.tables.values(), *self.sources.values())
-        own = [place.path for place in places if place.path is not None]
-        return tuple(self.base / path for path in (*self.data.allow, *own))
+        of_tables = [table.path for table in self.tables.values() if table.path is not None]
+        of_sources = [source.path for source in self.sources.values() if source.path is not None]
+        return tuple(self.base / path for path in (*self.data.allow, *of_tables, *of_sources))
 
     @property
     def weekday(self) -> int:

@@ -12,7 +12,9 @@ from features.errors import HealthError
 from features.redaction import remember, remember_passwords
 
 #: Keys whose value is a secret as a whole, if it is not the name of one.
-_SECRET_KEY = re.compile(r"webhook|secret|password|token|api_?key|credential", re.I)
+_SECRET_KEY = re.compile(
+    r"(?!.*_(env|header)$).*(webhook|secret|password|token|api_?key|credential)", re.I
+)
 _NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 
 
@@ -35,7 +37,7 @@ def remember_secrets(content: Any, key: str = "") -> None:
             pending += [(name, item) for item in value]
         elif isinstance(value, str):
             remember_passwords(value)
-            if _SECRET_KEY.search(name) and not value.startswith(("$", "file:")):
+            if _SECRET_KEY.match(name) and not value.startswith(("$", "file:")):
                 remember(value)
 
 

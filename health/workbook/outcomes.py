@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
-from openpyxl.utils.exceptions import InvalidFileException
 
 from features.errors import HealthError
+from features.reading.workbooks import open_workbook, rows_of
 from features.tables.identifiers import normalised
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
 from health.flags.actions import NOTE, SNOOZE
@@ -58,7 +57,14 @@ class Imported:
     file: Path
 
 
-def import_outcomes(workbook: Path, actions: Path, *, at: datetime, author: str = "") -> Imported:
+def import_outcomes(
+    workbook: Path,
+    actions: Path,
+    *,
+    at: datetime,
+    author: str = "",
+    verify: Callable[[Path], None] = lambda _: None,
+) -> Imported:
     """Add the outcomes of a filled-in workbook to a table of actions.
 
     Parameters
@@ -72,12 +78,14 @@ def import_outcomes(workbook: Path, actions: Path, *, at: datetime, author: str 
         When the outcomes count as known.
     author : str
         Who filled the workbook in.
+    verify : callable
+        Called with the new file before it replaces the table; raises HealthError to refuse it.
 
     Raises
     ------
     HealthError
         The file is not a workbook of a run, or a cell has an unknown outcome or an unreadable
-        date. Nothing is written then.
+        date, or `verify` refuses the rows. Nothing is written then.
     """
     rows = read_outcomes(workbook).assign(at=at, author=author or None)
     # Reading and replacing the file is one step: no other import comes in between.
@@ -88,6 +96,7 @@ def import_outcomes(workbook: Path, actions: Path, *, at: datetime, author: str 
         fresh = ~keys.duplicated() | (both.index < len(before))
         with whole_file(actions) as made:
             both[fresh].map(_as_text).to_csv(made, index=False, encoding="utf-8")
+            verify(made)
     added = int(fresh.sum()) - len(before)
     return Imported(added, len(rows) - added, int((rows["action"] == NOTE).sum()), actions)
 
@@ -105,39 +114,38 @@ def read_outcomes(workbook: Path) -> pd.DataFrame:
         until, reason and the date of the run that they answer to (None if the program that saved
         the file dropped it).
     """
-    book = _open(workbook)
-    run = next((p.value for p in book.custom_doc_props.props if p.name == "as_of"), None)
     flags: dict[str, str | None] = {kind.title: kind.flag for kind in LISTS}
     flags = {MY_WEEK: None, **flags}
-    sheets = [title for title in flags if title in book.sheetnames]
-    if not sheets:
+    try:
+        with open_workbook(workbook) as book:
+            sheets = [title for title in flags if title in book.sheetnames]
+            if not sheets:
+                raise HealthError(
+                    f"has none of the lists {', '.join(kind.title for kind in LISTS)}",
+                    where=str(workbook),
+                    fix="give the flags.xlsx of a run, filled in",
+                )
+            found = [_sheet(workbook, flags[title], book[title]) for title in sheets]
+            run = _run_of(book)
+    except OSError as error:
         raise HealthError(
-            f"has none of the lists {', '.join(kind.title for kind in LISTS)}",
-            where=str(workbook),
-            fix="give the flags.xlsx of a run, filled in",
-        )
-    found = [_sheet(workbook, flags[title], book[title]) for title in sheets]
+            f"cannot be read: {error.strerror}", where=str(workbook), fix="check the permissions"
+        ) from None
     rows = pd.DataFrame([row for rows in found for row in rows], columns=list(COLUMNS))
     return rows.assign(**{ANSWERS: run})
 
 
-def _open(workbook: Path) -> Any:
+def _run_of(book: Any) -> str | None:
+    """Return the date of the run that a workbook is of; None if the file does not have it."""
+    value = next((p.value for p in book.custom_doc_props.props if p.name == "as_of"), None)
     try:
-        return openpyxl.load_workbook(workbook, data_only=True)
-    except FileNotFoundError:
-        raise HealthError(
-            "there is no such file", where=str(workbook), fix="check the path"
-        ) from None
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
-        raise HealthError(
-            f"not a readable workbook: {str(error).splitlines()[0]}",
-            where=str(workbook),
-            fix="save it as .xlsx",
-        ) from None
+        return str(date.fromisoformat(str(value)))
+    except ValueError:
+        return None
 
 
 def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]:
-    rows = list(sheet.iter_rows(values_only=True))
+    rows = rows_of(workbook, sheet)
     if len(rows) < 2:
         return []
     places = {str(title): place for place, title in enumerate(rows[0]) if title is not None}
@@ -158,7 +166,8 @@ def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]
 
 
 def _cell(cells: tuple[Any, ...], places: dict[str, int], title: str) -> Any:
-    value = cells[places[title]] if title in places else None
+    place = places.get(title, len(cells))
+    value = cells[place] if place < len(cells) else None
     if isinstance(value, str):
         value = value.strip()
     return None if value == "" else value
