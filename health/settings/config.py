@@ -25,6 +25,7 @@ from health.settings.expansion import ExpansionConfig
 from health.settings.expected import ExpectedConfig
 from health.settings.features import FeatureConfig
 from health.settings.flags import CAUSE_PLAYS, DEFAULT_PLAYS, ORDER_PLAYS, FlagsConfig
+from health.settings.limits import read_configuration, refuse_absurd
 from health.settings.measure import CUSTOM_FEATURES
 from health.settings.notify import NotifyConfig
 from health.settings.profiles import unknown_stages
@@ -84,7 +85,9 @@ class DataConfig(Section):
     """
 
     url: str = "duckdb://"
-    memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$")
+    memory_limit: str = Field(
+        default=MEMORY_LIMIT, pattern=r"^\d{1,6}(\.\d{1,3})? ?(MB|GB|MiB|GiB)$"
+    )
     time_limit_minutes: PositiveNumber = TIME_LIMIT / 60
     allow: tuple[str, ...] = ()
 
@@ -334,10 +337,8 @@ def load_config(
         are listed at once.
     """
     content, named = _content(path), str(path)
-    remember_secrets(content)
     if scorecard_of is not None:
         other = _content(scorecard_of)
-        remember_secrets(other)
         kept = {key: value for key, value in content.items() if key not in SCORE_KEYS}
         content = kept | {key: value for key, value in other.items() if key in SCORE_KEYS}
         named = f"{path} with the scorecard of {scorecard_of}"
@@ -356,23 +357,25 @@ def load_config(
 
 
 def _content(path: Path) -> dict[str, Any]:
+    text = read_configuration(path)
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
-    except FileNotFoundError:
-        raise HealthError(
-            "there is no such configuration file",
-            where=str(path),
-            fix="give the path of a health.toml; `health demo` writes one to start from",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise HealthError(
             f"not valid TOML: {error}", where=str(path), fix="correct the line named above"
         ) from None
-    except OSError as error:
+    except RecursionError:
         raise HealthError(
-            f"cannot be read: {error.strerror}", where=str(path), fix="check path and permissions"
+            "not valid TOML: nested too deeply", where=str(path), fix="write flat tables"
         ) from None
+    except ValueError as error:
+        # A number of thousands of digits, a date that no calendar has.
+        raise HealthError(
+            f"not valid TOML: {str(error)[:200]}", where=str(path), fix="correct the value"
+        ) from None
+    remember_secrets(content)
+    refuse_absurd(content, str(path))
+    return content
 
 
 def _custom_features(content: dict[str, Any], base: Path) -> frozenset[str]:

@@ -17,4 +17,4 @@ PositiveInt = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

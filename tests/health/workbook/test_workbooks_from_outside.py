@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from features.errors import HealthError
@@ -135,6 +136,4 @@ def test_what_the_next_check_would_refuse_is_not_imported(demo: Demo, own_tables
 
 
 def _known_account(demo: Demo) -> str:
-    import pandas as pd
-
     return str(pd.read_parquet(demo.runs[-1] / "scores.parquet")["account_id"].iloc[0])
