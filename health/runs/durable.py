@@ -57,7 +57,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in _abandoned(path):
         left.unlink(missing_ok=True)
-    made = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    # The ending is kept: what reads the file before it is in place may go by it.
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    made = path.with_name(f".{path.name}.{unique}.tmp{path.suffix}")
     try:
         with named(path):
             yield made
@@ -79,7 +81,8 @@ def _abandoned(path: Path) -> list[Path]:
     """Return the unfinished siblings of a file whose process has ended."""
     if os.name != "posix":
         return []
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}\.tmp")
+    name, ending = re.escape(path.name), re.escape(path.suffix)
+    pattern = re.compile(rf"\.{name}\.(\d+)-[0-9a-f]{{8}}\.tmp{ending}")
     return [
         entry
         for entry in path.parent.iterdir()

@@ -25,9 +25,9 @@ def test_a_file_is_replaced_or_kept(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_and_a_living_one_is_spared(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    dead = tmp_path / f".a.json.{2**31 - 2}-0123abcd.tmp"
-    alive = tmp_path / f".a.json.{os.getppid()}-0123abcd.tmp"
-    other = tmp_path / ".other.json.1-0123abcd.tmp"
+    dead = tmp_path / f".a.json.{2**31 - 2}-0123abcd.tmp.json"
+    alive = tmp_path / f".a.json.{os.getppid()}-0123abcd.tmp.json"
+    other = tmp_path / ".other.json.1-0123abcd.tmp.json"
     for path in (dead, alive, other):
         path.write_text("half")
     write_whole(file, "whole")
