@@ -59,7 +59,7 @@ class OwnFamily:
     def _made(self, tables: Tables, as_of: datetime, accounts: pd.DataFrame) -> pd.DataFrame:
         try:
             made = self.build(tables, as_of, accounts.copy())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._fault(f"build failed as of {as_of.date()}: {error!r}") from error
         if not isinstance(made, pd.DataFrame) or not set(self._names()) <= set(made.columns):
             raise self._fault(f"build must return a frame with columns {', '.join(self._names())}")

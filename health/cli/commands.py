@@ -24,6 +24,7 @@ from health.cli.faults import fault_of_the_machine
 from health.cli.interrupts import interruptible
 from health.cli.outputs import guarded_streams
 from health.cli.scorecard_commands import add_scorecard_commands
+from health.settings.custom_modules import exited_module
 
 app = typer.Typer(
     help="Customer health: score, churn risk, lifetime value and expansion lists.",
@@ -419,7 +420,8 @@ def models(
             else:
                 promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
     registry.recover(loaded.models_dir)
-    console.versions(_console(), loaded.models_dir, registry.champion(loaded.models_dir))
+    champion = registry.champion(loaded.models_dir)
+    console.versions(_console(), loaded.models_dir, champion, key=loaded.model_key)
 
 
 add_scorecard_commands(app)
@@ -445,6 +447,14 @@ def _run() -> None:
         finally:
             # What the standard output refuses is reported like any other fault.
             sys.stdout.flush()
+    except SystemExit as error:
+        module = exited_module(error)
+        if module is None:
+            raise
+        what = f"the custom module {module} ends the process ({error.code!r})"
+        fault = HealthError(what, where="the section own", fix="raise an exception in it instead")
+        errors.print(f"[bold red]error:[/] {escape(redact(str(fault)))}", highlight=False)
+        sys.exit(fault.exit_code)
     except BrokenPipeError:
         _discard_output()
         sys.exit(0)

@@ -62,8 +62,13 @@ def compared(console: Console, weighed: Decision) -> None:
         say(console, weighed.note)
 
 
-def versions(console: Console, models_dir: Path, champion: str | None) -> None:
-    """Print the model versions, oldest first, the champion marked, with its last promotion."""
+def versions(
+    console: Console, models_dir: Path, champion: str | None, *, key: bytes | None = None
+) -> None:
+    """Print the model versions, oldest first, the champion marked, with its last promotion.
+
+    With a `key`, those that it did not sign are marked; without one, that is reported.
+    """
     found = registry.list_versions(models_dir)
     if not found:
         say(console, "No model version yet; run `health train`.")
@@ -78,11 +83,18 @@ def versions(console: Console, models_dir: Path, champion: str | None) -> None:
         if not registry.is_sealed(version.name, version.manifest):
             console.print("    [red]changed[/] ", end="")
             say(console, "its manifest was changed after training: it cannot be used")
+            continue
+        state = registry.signature_state(models_dir / version.name, version.manifest, key)
+        if state in {"wrong", "not signed"}:
+            console.print("    [red]unsigned[/] ", end="")
+            say(console, "training.signing_key did not sign it: it cannot be used")
         _evaluation(console, version, indent="    ")
         if version.name in promoted:
             say(console, f"    {_promotion(promoted[version.name])}")
         for leak in version.manifest.get("leaks", []):
             say(console, f"    leak: {leak['feature']}: {leak['why']}")
+    if found and key is None:
+        say(console, "Signatures are not checked: training.signing_key names no secret.")
 
 
 def _trained(folder: Path) -> str:

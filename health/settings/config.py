@@ -31,7 +31,7 @@ from health.settings.notify import NotifyConfig
 from health.settings.profiles import unknown_stages
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
-from health.settings.secrets import remember_secrets
+from health.settings.secrets import remember_secrets, secret
 from health.settings.section import PositiveNumber, Section
 from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
@@ -52,6 +52,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "tune": True,
     "app": True,
     "publish": True,
+    "training": {"signing_key": True},
     "data": {"memory_limit": True, "time_limit_minutes": True, "allow": True},
 }
 
@@ -269,6 +270,13 @@ class Config(Section):
         of_tables = [table.path for table in self.tables.values() if table.path is not None]
         of_sources = [source.path for source in self.sources.values() if source.path is not None]
         return tuple(self.base / path for path in (*self.data.allow, *of_tables, *of_sources))
+
+    @property
+    def model_key(self) -> bytes | None:
+        """The key that signs model versions; HealthError if its secret cannot be read."""
+        name = self.training.signing_key
+        where = "training.signing_key"
+        return secret(name, where=where, base=self.base).encode() if name else None
 
     @property
     def weekday(self) -> int:

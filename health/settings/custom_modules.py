@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import sys
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 
 from features.errors import HealthError
@@ -52,7 +53,7 @@ def load_module(folder: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise HealthError(
             f"fails when it is loaded: {error!r}", where=str(path), fix="correct the module"
@@ -70,7 +71,22 @@ def module_file(folder: Path, name: str) -> Path:
             fix="add the file, or correct the name in the section own; only modules in that "
             "folder are loaded",
         )
+    if path.resolve().parent != folder.resolve():
+        raise HealthError(
+            f"the module {name!r} is a link to a file in another folder",
+            where=str(path),
+            fix="copy the file next to the configuration",
+        )
     return path
+
+
+def exited_module(error: SystemExit) -> str | None:
+    """Return the name of the custom module that ended the process; None if none did."""
+    for frame, _ in walk_tb(error.__traceback__):
+        if _MARK in frame.f_globals:
+            return str(frame.f_globals.get("__name__", ""))
+    # Raised in another process, where only custom code may exit.
+    return "of the configuration" if type(error.__cause__).__name__ == "_RemoteTraceback" else None
 
 
 def module_hash(folder: Path, name: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from health.settings.secrets import by_name
 from health.settings.section import PositiveInt, Section
 
 
@@ -56,6 +57,10 @@ class TrainingConfig(Section):
     auc_tolerance : float
         A challenger whose AUC is lower than the champion's by more than this is rejected, even if
         the difference could be due to chance.
+    signing_key : str
+        ``$NAME`` or ``file:PATH`` of a secret. New versions are signed with it (HMAC-SHA256), and
+        only versions that are signed with it are used. Without one, checksums show accidental
+        changes only.
     """
 
     every_days: PositiveInt = 28
@@ -66,3 +71,9 @@ class TrainingConfig(Section):
     leakage_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.95
     cohort_days: PositiveInt = 364
     auc_tolerance: Annotated[float, Field(ge=0, lt=0.5)] = 0.02
+    signing_key: str = ""
+
+    @field_validator("signing_key")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        return by_name(value, example="$HEALTH_MODEL_KEY")

@@ -67,7 +67,7 @@ def open_version(config: Config, name: str) -> registry.Version:
     _check_custom_modules(manifest, config, where, again)
     # A stored custom estimator is found by the name of its module.
     load_custom_modules(config)
-    return registry.load_version(config.models_dir, name)
+    return registry.load_version(config.models_dir, name, key=config.model_key)
 
 
 def _check_custom_modules(

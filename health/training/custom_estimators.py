@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin
 
 from features.errors import HealthError
 from health.settings.config import Config
@@ -35,21 +35,22 @@ def custom_estimator(config: Config, target: str) -> AnyClassifier | None:
         raise HealthError(
             f"{module_name} has no class {class_name!r}", where=where, fix="correct the name"
         )
-    try:
-        estimator = kind(**named.parameters)
-    except TypeError as error:
-        raise HealthError(
-            f"{class_name} does not accept these parameters: {error}",
-            where=where,
-            fix="correct the parameters",
-        ) from None
-    if not (is_classifier(estimator) and hasattr(kind, "predict_proba")):
+    # Nothing of a class runs before it is known to be a classifier.
+    if not (issubclass(kind, ClassifierMixin) and hasattr(kind, "predict_proba")):
         raise HealthError(
             f"{class_name} is not a scikit-learn classifier with predict_proba",
             where=where,
             fix="derive it from sklearn.base.ClassifierMixin and BaseEstimator and give it "
             "predict_proba, or wrap it in CalibratedClassifierCV",
         )
+    try:
+        estimator = kind(**named.parameters)
+    except (Exception, SystemExit) as error:
+        raise HealthError(
+            f"{class_name} does not accept these parameters: {error}",
+            where=where,
+            fix="correct the parameters",
+        ) from None
     return AnyClassifier(estimator, seed=config.training.seed)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import importlib.metadata
 import inspect
 import io
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,12 +19,15 @@ from typing import Any
 
 import joblib
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 
 from features.errors import HealthError
 from health.runs.durable import named, new_folder, put_in_place, sync_folder, write_whole
 from health.runs.lock import locked
 
 MANIFEST = "manifest.json"
+#: HMAC of the manifest by the company's own key.
+SIGNATURE = "signature.txt"
 PROMOTIONS = "promotions.jsonl"
 _CHAMPION = "champion.json"
 #: Prefix of a version that is being written.
@@ -60,6 +65,7 @@ def save_version(
     until: str,
     tables: Mapping[str, bytes] | None = None,
     notes: Mapping[str, str] | None = None,
+    key: bytes | None = None,
 ) -> Version:
     """Write a version atomically.
 
@@ -77,6 +83,8 @@ def save_version(
         Additional files by name, with checksums in the manifest.
     notes : mapping of str to str, optional
         Files for people, which are never read back and may contain the time.
+    key : bytes, optional
+        Signs the manifest, which contains the checksums of all other files.
     """
     files = {f"{name}.joblib": _dump(value) for name, value in sorted(artefacts.items())}
     files |= tables or {}
@@ -93,6 +101,8 @@ def save_version(
                 (temporary / name).write_bytes(content)
             text = json.dumps(full, indent=2, allow_nan=False) + "\n"
             (temporary / MANIFEST).write_text(text, encoding="utf-8")
+            if key is not None:
+                (temporary / SIGNATURE).write_text(_signature(full, key) + "\n")
             for name, text in (notes or {}).items():
                 (temporary / name).write_text(text, encoding="utf-8")
         # A version of the same name is identical or damaged.
@@ -108,6 +118,24 @@ def seal(manifest: Mapping[str, Any]) -> str:
     content = {key: value for key, value in manifest.items() if key != "version"}
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _signature(manifest: Mapping[str, Any], key: bytes) -> str:
+    text = json.dumps(manifest, sort_keys=True, allow_nan=False)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def signature_state(folder: Path, manifest: Mapping[str, Any], key: bytes | None) -> str:
+    """Return ``"signed"``, ``"not signed"``, ``"wrong"``, or ``"not checked"`` without a key."""
+    if key is None:
+        return "not checked"
+    try:
+        found = (folder / SIGNATURE).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return "not signed"
+    except (OSError, UnicodeDecodeError):
+        return "wrong"
+    return "signed" if hmac.compare_digest(found, _signature(manifest, key)) else "wrong"
 
 
 def is_sealed(version: str, manifest: Mapping[str, Any]) -> bool:
@@ -271,13 +299,14 @@ def champion(models_dir: Path) -> str | None:
         ) from None
 
 
-def load_version(models_dir: Path, version: str) -> Version:
+def load_version(models_dir: Path, version: str, *, key: bytes | None = None) -> Version:
     """Open a version after verifying the checksum of each artefact.
 
     Raises
     ------
     HealthError
-        The version or a file is missing, the manifest or a checksum does not match, or a library
+        The version or a file is missing, the manifest, a checksum or the signature does not match
+        (a key requires a signature), or a library
         has another major version than the one the version was trained with, or the version is of a
         release of this software with different models.
     """
@@ -288,6 +317,14 @@ def load_version(models_dir: Path, version: str) -> Version:
             "the manifest does not match the name of the version; it was changed later",
             where=str(folder / MANIFEST),
             fix="do not use this version: restore the folder from a backup, or train again",
+        )
+    state = signature_state(folder, manifest, key)
+    if state in {"not signed", "wrong"}:
+        what = "is not signed" if state == "not signed" else "has a signature of another key"
+        raise HealthError(
+            f"the version {what}, and training.signing_key asks for one",
+            where=str(folder / SIGNATURE),
+            fix="train again with the key, or restore the folder from a backup",
         )
     _check_libraries(folder, manifest["libraries"])
     outside = [name for name in manifest["checksums"] if not is_file_name(name)]
@@ -340,9 +377,20 @@ def _checked(path: Path, checksum: str) -> bytes:
 def _opened(path: Path, content: bytes) -> Any:
     """Open a verified artefact; HealthError if it is of another release with fewer parameters."""
     try:
-        value = joblib.load(io.BytesIO(content))
+        with warnings.catch_warnings():
+            # Another minor version of a library: what it cannot read raises an error below.
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            value = joblib.load(io.BytesIO(content))
     except (AttributeError, ImportError) as error:
         lacking = str(error)
+    except (Exception, SystemExit) as error:
+        # Trees of an older scikit-learn have other fields, for example.
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise HealthError(
+            f"the installed libraries cannot read the model ({first})",
+            where=str(path),
+            fix="train again, or install the library versions of the manifest",
+        ) from None
     else:
         lacking = ", ".join(_unknown_then(value))
     if lacking:
@@ -388,9 +436,12 @@ def _check_libraries(folder: Path, trained: Mapping[str, str]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        if not {"libraries", "checksums"} <= manifest.keys():
+        parts = [manifest[name] for name in ("libraries", "checksums")]
+        if not all(isinstance(v, str) for part in parts for v in part.values()):
             raise ValueError
-    except (OSError, ValueError):
+        if not isinstance(manifest.get("evaluation", {}), dict):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HealthError(
             "not a readable manifest",
             where=str(folder / MANIFEST),

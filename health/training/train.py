@@ -76,6 +76,7 @@ def train_version(
         Bad input, or too little history to learn from.
     """
     registry.recover(config.models_dir)
+    _ = config.model_key  # Its secret is missed now, not after hours of training.
     say("Reading and checking the tables")
     company = open_company(config)
     tables = company.opened.tables
@@ -96,6 +97,7 @@ def train_version(
                 "trained.json": json.dumps({"at": at, "by": by}) + "\n",
                 "evaluation.html": learned.page,
             },
+            key=config.model_key,
         )
         say("Comparing it with the champion")
         decision = weigh(config, version.name, learned.training)

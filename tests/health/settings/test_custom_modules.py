@@ -15,7 +15,7 @@ from features.custom import catalogue_with
 from features.windows.observations import build_observations
 from health.settings.config import Config, load_config
 from health.settings.custom_features import families_of
-from health.settings.custom_modules import load_module, module_hash
+from health.settings.custom_modules import exited_module, load_module, module_hash
 from health.training.custom_estimators import custom_estimator
 from tests.features.company import DAY, ago, company, open_tables
 
@@ -176,3 +176,38 @@ def test_an_estimator_that_cannot_be_used(
     with pytest.raises(HealthError, match=message):
         custom_estimator(config, "churn")
     assert custom_estimator(config, "upsell") is None
+
+
+def test_a_link_to_a_file_elsewhere_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "own_linked.py").write_text("raise RuntimeError\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "own_linked.py").symlink_to(tmp_path / "elsewhere" / "own_linked.py")
+    with pytest.raises(HealthError, match="link to a file in another folder"):
+        load_module(tmp_path / "config", "own_linked")
+
+
+def test_a_module_that_exits_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "own_exit.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(HealthError, match="fails when it is loaded"):
+        load_module(tmp_path, "own_exit")
+    (tmp_path / "own_exit_late.py").write_text("import sys\ndef leave():\n    sys.exit(0)\n")
+    module = load_module(tmp_path, "own_exit_late")
+    with pytest.raises(SystemExit) as left:
+        module.leave()
+    assert exited_module(left.value) == "own_exit_late"
+    assert exited_module(SystemExit(0)) is None
+
+
+def test_no_class_is_constructed_before_it_is_known_to_be_a_classifier(tmp_path: Path) -> None:
+    (tmp_path / "own_kind.py").write_text(
+        "from pathlib import Path\n"
+        "class Writer:\n"
+        "    def __init__(self):\n"
+        "        Path(__file__).with_name('written').touch()\n"
+    )
+    text = '[tables.accounts]\npath = "a.csv"\n[own.estimators.churn]\nuse = "own_kind:Writer"\n'
+    (tmp_path / "health.toml").write_text(text)
+    with pytest.raises(HealthError, match="not a scikit-learn classifier"):
+        custom_estimator(load_config(tmp_path / "health.toml"), "churn")
+    assert not (tmp_path / "written").exists()

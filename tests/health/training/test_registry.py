@@ -210,3 +210,53 @@ def test_a_manifest_that_names_a_file_elsewhere_is_refused(tmp_path: Path) -> No
     folder.rename(tmp_path / renamed)
     with pytest.raises(HealthError, match="file outside of the version"):
         load_version(tmp_path, renamed)
+
+
+def test_a_key_signs_and_asks_for_its_signature(tmp_path: Path) -> None:
+    manifest: dict[str, object] = {"evaluation": {}, "rows": {}}
+    signed = save_version(tmp_path, {}, manifest, until="2026-01-04", key=b"our key").name
+    assert load_version(tmp_path, signed, key=b"our key").name == signed
+    assert load_version(tmp_path, signed).name == signed
+    with pytest.raises(HealthError, match="a signature of another key"):
+        load_version(tmp_path, signed, key=b"another key")
+    # Someone who may write files seals a changed manifest anew, but cannot sign it.
+    path = tmp_path / signed / "manifest.json"
+    changed = {**json.loads(path.read_text()), "evaluation": {"churn": {"auc": 0.99}}}
+    renamed = tmp_path / f"2026-01-04-{seal(changed)}"
+    path.write_text(json.dumps({**changed, "version": renamed.name}))
+    path.parent.rename(renamed)
+    assert load_version(tmp_path, renamed.name).name == renamed.name
+    with pytest.raises(HealthError, match="a signature of another key"):
+        load_version(tmp_path, renamed.name, key=b"our key")
+    (renamed / "signature.txt").unlink()
+    with pytest.raises(HealthError, match="is not signed"):
+        load_version(tmp_path, renamed.name, key=b"our key")
+
+
+class _OlderTree:
+    """What a tree of an older scikit-learn does when it is opened."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (_incompatible, ("node array from the pickle has an incompatible dtype",))
+
+
+def _incompatible(what: str) -> None:
+    raise ValueError(what)
+
+
+def test_a_model_that_the_libraries_cannot_read_is_refused_in_words(tmp_path: Path) -> None:
+    version = save_version(
+        tmp_path, {"churn": _OlderTree()}, {"evaluation": {}}, until="2026-01-04"
+    )
+    with pytest.raises(HealthError, match=r"cannot read the model .*incompatible dtype"):
+        load_version(tmp_path, version.name)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "1", '{"libraries": 1, "checksums": {}}', "[" * 10_000, '{"a": 1}']
+)
+def test_a_manifest_of_another_form_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "manifest.json").write_text(text)
+    with pytest.raises(HealthError, match="not a readable manifest"):
+        list_versions(tmp_path)
