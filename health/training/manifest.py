@@ -72,9 +72,7 @@ def build_manifest(
         "leaks": [asdict(leak) for leak in leaks],
         "evaluation": evaluation_of(dict(models), training, truth),
         "drivers": _drivers(training, columns),
-        "feature_ranges": reference_ranges(
-            training.accounts[columns], newest_rows(training.accounts)
-        ),
+        "feature_ranges": reference_ranges(training.accounts[columns], training.accounts["as_of"]),
         "score_ranges": _score_ranges(models, training),
     }
 
@@ -133,15 +131,7 @@ def _score_ranges(models: Mapping[str, Any], training: TrainingSet) -> dict[str,
     for target in ("churn", "upsell"):
         inputs = training.accounts[list(models[target].feature_names_in_)]
         found[target] = pd.Series(models[target].predict_proba(inputs)[:, 1])
-    return reference_ranges(
-        pd.DataFrame(found), newest_rows(training.accounts).reset_index(drop=True)
-    )
-
-
-def newest_rows(accounts: pd.DataFrame) -> pd.Series[bool]:
-    """Return which rows of accounts × dates are of the last date."""
-    newest: pd.Series[bool] = accounts["as_of"] == accounts["as_of"].max()
-    return newest
+    return reference_ranges(pd.DataFrame(found), training.accounts["as_of"])
 
 
 def features_hash(definitions: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from health.business.company import Company
 from health.business.kinds import ORDERS
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of, custom_families
-from health.training.manifest import newest_rows, provenance
+from health.training.manifest import provenance
 from health.training.orders import TARGET, OrderTest, order_chances
 from health.training.reference import reference_ranges
 from models import purchase_history
@@ -74,7 +74,7 @@ def build_order_manifest(
         "leaks": [],
         "evaluation": {TARGET: _judged(models, test)},
         "drivers": [],
-        "feature_ranges": reference_ranges(features[list(definitions)], newest_rows(features)),
+        "feature_ranges": reference_ranges(features[list(definitions)], features["as_of"]),
         "score_ranges": _score_ranges(features, dates, tables, models, config),
     }
 
@@ -99,7 +99,7 @@ def _score_ranges(
         result.loc[now] = chances.reindex(customers.loc[now, "account_id"]).to_numpy()
     found = result.dropna(axis=1, how="all")
     found = found.rename(columns=lambda name: name.removesuffix("_probability"))
-    return reference_ranges(found, newest_rows(customers))
+    return reference_ranges(found, customers["as_of"])
 
 
 def _reference_dates(company: Company, known_until: datetime) -> list[datetime]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,34 @@ import pandas as pd
 
 #: Number of bins of a number, of equal size as far as ties allow.
 N_BINS = 10
+#: From so many pairs of dates on it is known how far a column usually moves between two.
+_LEAST_STEPS = 4
 #: Number of most frequent texts with a separate share; the rest have one share.
 _MOST_TEXTS = 20
 
 
+def stability_index(shares: Sequence[float], reference: Sequence[float], *, least: float) -> float:
+    """Return Σ (s − r) · ln(s ⁄ r) over the bins of two distributions, ≥ 0.
+
+    Parameters
+    ----------
+    shares, reference : sequence of float, shape = (n_bins,)
+        Shares of each bin, in the same order.
+    least : float
+        What an empty bin counts as, so that one account more or less does not decide.
+
+    References
+    ----------
+    .. [1] Siddiqi, N. (2006). Credit Risk Scorecards. Wiley.
+    """
+    now = np.maximum(np.asarray(shares, dtype=float), least)
+    then = np.maximum(np.asarray(reference, dtype=float), least)
+    now, then = now / now.sum(), then / then.sum()
+    return float(np.sum((now - then) * np.log(now / then)))
+
+
 def reference_ranges(
-    frame: pd.DataFrame, newest: pd.Series[bool] | None = None
+    frame: pd.DataFrame, dates: pd.Series[Any] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return the distribution of each column.
 
@@ -22,8 +46,8 @@ def reference_ranges(
     ----------
     frame : pd.DataFrame, shape = (n_rows, n_columns)
         Numbers with NaN, or texts with None, for missing values.
-    newest : pd.Series of bool, optional
-        Whether each row is of the newest date, which is the reference for a first run.
+    dates : pd.Series, optional
+        The date of each row; the newest one is the reference for a first run.
 
     Returns
     -------
@@ -31,14 +55,28 @@ def reference_ranges(
         By column. Of numbers: ``edges`` (the inner ones, rising), ``shares`` (one more than
         edges) and ``missing``. Of texts: ``values``, ``shares`` (one more than values: the
         last is of all others) and ``missing``. Shares and missing sum to 1; a value at an edge
-        belongs to the bin above it. With `newest`, ``newest_shares`` and ``newest_missing`` of
-        those rows.
+        belongs to the bin above it. With `dates`, ``newest_shares`` and ``newest_missing`` of
+        the newest, and ``usual_step``: the upper quartile of the stability index between dates
+        that follow each other, 0 where there are too few to know.
     """
     found = {str(name): _range_of(frame[name]) for name in frame.columns}
-    if newest is not None:
-        for name, reference in found.items():
-            shares, missing = bin_shares(frame.loc[newest, name], reference)
-            reference |= {"newest_shares": shares, "newest_missing": missing}
+    if dates is None or frame.empty:
+        return found
+    number, order = pd.factorize(dates.to_numpy(), sort=True)
+    groups = [np.flatnonzero(number == place) for place in range(len(order))]
+    for name, reference in found.items():
+        column = frame[name]
+        binned = [bin_shares(column.iloc[rows], reference) for rows in groups]
+        steps = [
+            stability_index([*now[0], now[1]], [*then[0], then[1]], least=0.5 / len(rows))
+            for (then, now), rows in zip(pairwise(binned), groups[1:], strict=True)
+        ]
+        shares, missing = binned[-1]
+        reference |= {
+            "newest_shares": shares,
+            "newest_missing": missing,
+            "usual_step": float(np.quantile(steps, 0.75)) if len(steps) >= _LEAST_STEPS else 0.0,
+        }
     return found
 
 

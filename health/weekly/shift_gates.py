@@ -11,9 +11,9 @@ import pandas as pd
 
 from features.tables.schema import TABLES
 from health.settings.weekly import GatesConfig
-from health.training.reference import bin_shares, reference_ranges
+from health.training.reference import bin_shares, reference_ranges, stability_index
 from health.weekly.gates import Gate
-from health.weekly.stability import chance_index, measure_drift, stability_index
+from health.weekly.stability import chance_index, measure_drift
 
 #: What is read of the run before.
 BEFORE = ["account_id", "health_score", "health_band", "health_coverage"]

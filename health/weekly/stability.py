@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from health.training.reference import bin_shares
+from health.training.reference import bin_shares, stability_index
 
 #: Quantile of what chance alone gives: one column in a thousand lies above it.
 _SURE = 0.999
@@ -17,26 +16,6 @@ COLUMNS = (
     *("column", "kind", "shares", "missing"),
     *("psi_training", "psi_before", "limit", "limit_before"),
 )
-
-
-def stability_index(shares: Sequence[float], reference: Sequence[float], *, least: float) -> float:
-    """Return Σ (s − r) · ln(s ⁄ r) over the bins of two distributions, ≥ 0.
-
-    Parameters
-    ----------
-    shares, reference : sequence of float, shape = (n_bins,)
-        Shares of each bin, in the same order.
-    least : float
-        What an empty bin counts as, so that one account more or less does not decide.
-
-    References
-    ----------
-    .. [1] Siddiqi, N. (2006). Credit Risk Scorecards. Wiley.
-    """
-    now = np.maximum(np.asarray(shares, dtype=float), least)
-    then = np.maximum(np.asarray(reference, dtype=float), least)
-    now, then = now / now.sum(), then / then.sum()
-    return float(np.sum((now - then) * np.log(now / then)))
 
 
 def chance_index(n_bins: int, n_now: int, n_then: int) -> float:
@@ -76,7 +55,8 @@ def measure_drift(
     trained_accounts : int
         Distinct accounts in training.
     threshold : float
-        Index from which a column has drifted; what chance gives is added to it.
+        Index from which a column has drifted; what chance gives, or what the column usually
+        moves by between two dates of training if that is more, is added to it.
     before : pd.DataFrame, optional
         What this function returned for the run before, made with the same ranges; without it
         the newest date in training takes its place.
@@ -101,7 +81,10 @@ def measure_drift(
         now = [*shares, missing]
         least = 0.5 / max(len(frame), 1)
         then = [*reference["shares"], reference["missing"]]
-        chance = chance_index(len(now), len(frame), trained_accounts)
+        # Shares of a number that the whole fleet has in common, such as how many product features
+        # are sticky, move together when it does. In a small company, it does most of the time.
+        usual = float(reference.get("usual_step", 0.0))
+        chance = max(chance_index(len(now), len(frame), trained_accounts), usual)
         limits = (threshold + chance, threshold * max(weeks, 1.0) + chance)
         since = float("nan")
         past_shares = earlier.get(column, reference.get("newest_shares", ()))

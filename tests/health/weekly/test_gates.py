@@ -187,11 +187,11 @@ def test_a_first_run_is_a_step_away_from_the_newest_date_that_was_learnt_from() 
     old, new = _week(2000, seed=5), _week(400, seed=6, shift=1.5)
     features = pd.concat([old[0], new[0]], ignore_index=True)
     scores = pd.concat([old[1], new[1]], ignore_index=True)[["churn_probability"]]
-    newest = pd.Series(features.index >= 2000)
+    dates = pd.Series(np.where(features.index >= 2000, 1, 0))
     manifest = {
         "rows": {"accounts": 500},
-        "feature_ranges": reference_ranges(features, newest),
-        "score_ranges": {"churn": reference_ranges(scores, newest)["churn_probability"]},
+        "feature_ranges": reference_ranges(features, dates),
+        "score_ranges": {"churn": reference_ranges(scores, dates)["churn_probability"]},
     }
     failed = {}
     for shift in (1.5, 3.0):
@@ -201,6 +201,37 @@ def test_a_first_run_is_a_step_away_from_the_newest_date_that_was_learnt_from() 
         failed[shift] = _failed(shift_gates(now[1], drift, CONFIG, None))
     assert failed[1.5] == []
     assert failed[3.0] == ["drift of features", "drift of the churn probability"]
+
+
+def _shares_of_a_fleet(wholes: list[int], accounts: int = 100) -> pd.DataFrame:
+    """Shares of a whole that all accounts have in common, and that changes between dates."""
+    random = np.random.default_rng(3)
+    parts = random.binomial(10, 0.5, accounts)
+    return pd.concat(
+        [
+            pd.DataFrame({"usage_share": parts / whole, "usage_plain": parts + 0.0, "as_of": date})
+            for date, whole in enumerate(wholes)
+        ],
+        ignore_index=True,
+    )
+
+
+def test_a_small_fleet_whose_common_number_changes_has_not_drifted() -> None:
+    learnt = _shares_of_a_fleet([12, 13, 14, 13, 12, 13, 13, 12])
+    columns = ["usage_share", "usage_plain"]
+    ranges = reference_ranges(learnt[columns], learnt["as_of"])
+    assert ranges["usage_share"]["usual_step"] > 1 > ranges["usage_plain"]["usual_step"]
+    scores = _week(100)[1]
+    failed = {}
+    for name, now in {
+        "another whole": _shares_of_a_fleet([14]),
+        "broken": _shares_of_a_fleet([12]).assign(usage_plain=0.0),
+    }.items():
+        manifest = {"rows": {"accounts": 100}, "feature_ranges": ranges}
+        everyone = pd.Series(True, index=now.index)
+        drift = drift_of(now[columns], scores, manifest, CONFIG, None, learnt=everyone)
+        failed[name] = _failed(shift_gates(scores, drift, CONFIG, None))
+    assert failed == {"another whole": [], "broken": ["drift of features"]}
 
 
 def test_what_may_move_grows_with_the_weeks_between() -> None:
