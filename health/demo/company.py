@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
 import numpy as np
 import pandas as pd
+from numpy.random import Generator
 
 from features.errors import HealthError
 from health.demo import accounts as customers
 from health.demo.ledger import subscriptions_table
-from health.demo.life import live
+from health.demo.life import Life, live
 from health.demo.oracle import known_weeks, truth_table
+from health.demo.people import contacts_of, contacts_table
+from health.demo.relations import goals_table, interactions_table, invoices_table
 from health.demo.support import contacts, tickets_table
 from health.demo.surveys import surveys_table
 from health.demo.usage import usage_table
-from health.demo.users import people
+from health.demo.users import Users, people
 
 MIN_ACCOUNTS = 10
 MIN_WEEKS = 13
@@ -29,7 +33,8 @@ class DemoCompany:
     Attributes
     ----------
     tables : dict of str to pandas.DataFrame
-        accounts, subscriptions, usage, tickets and surveys, with canonical columns.
+        accounts, subscriptions, usage, tickets, surveys, contacts, invoices, interactions and
+        goals, with canonical columns.
     truth : pandas.DataFrame
         One row an account and Sunday: account_id, as_of, satisfaction, churn_hazard (the true
         chance of ending within the week), paying, leaving (has given notice), and, for paying
@@ -75,12 +80,13 @@ def simulate_company(
     --------
     >>> company = simulate_company(20, weeks=20, seed=1)
     >>> sorted(company.tables)
-    ['accounts', 'subscriptions', 'surveys', 'tickets', 'usage']
+    ['accounts', 'contacts', 'goals', 'interactions', 'invoices', 'subscriptions', 'surveys',
+    'tickets', 'usage']
     """
     _check(accounts, weeks, end)
     end_day = (end - date(1970, 1, 1)).days
     first_day = end_day - 7 * weeks
-    rng = [np.random.default_rng([seed, stage]) for stage in range(8)]
+    rng = [np.random.default_rng([seed, stage]) for stage in range(9)]
     ids = np.array(customers.account_ids(accounts), dtype=object)
     traits = customers.draw_traits(accounts, first_day, weeks, rng[0])
     life = live(traits, first_day, weeks, known_weeks(weeks), rng[1])
@@ -96,8 +102,31 @@ def simulate_company(
             life, traits, users, tickets, observed_until_day=end_day, rng=rng[6]
         ),
     }
+    tables |= _relationship(life, traits, users, tables, end_day=end_day, rng=rng[8])
     truth = truth_table(life, traits, ids, rng[7])
     return DemoCompany(tables, truth, datetime.combine(end, time()))
+
+
+def _relationship(
+    life: Life,
+    traits: customers.Traits,
+    users: Users,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    end_day: int,
+    rng: Generator,
+) -> dict[str, pd.DataFrame]:
+    """Return what the CRM and the billing system have of the same accounts."""
+    known = contacts_of(life, traits, users, end_day, rng)
+    managers = tables["accounts"].set_index("account_id")["csm"]
+    return {
+        "contacts": contacts_table(known, users.ids),
+        "invoices": invoices_table(
+            life, traits, tables["subscriptions"], users.ids, end_day=end_day, rng=rng
+        ),
+        "interactions": interactions_table(life, traits, known, managers, end_day=end_day, rng=rng),
+        "goals": goals_table(life, traits, users.ids, end_day=end_day, rng=rng),
+    }
 
 
 def _check(accounts: int, weeks: int, end: date) -> None:

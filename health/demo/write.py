@@ -13,14 +13,15 @@ from health.demo.company import DemoCompany
 def write_company(company: DemoCompany, folder: Path) -> None:
     """Write the tables and the truth under `folder`, which is made where it is missing.
 
-    Leaves tables/accounts.csv, subscriptions.csv, tickets.csv, surveys.csv, tables/usage/ with
-    one Parquet file a quarter, and truth.parquet.
+    Leaves a CSV file in tables/ for each table, except tables/usage/ with one Parquet file a
+    quarter, and truth.parquet.
     """
     tables = folder / "tables"
     usage = tables / "usage"
     usage.mkdir(parents=True, exist_ok=True)
-    for name in ("accounts", "subscriptions", "tickets", "surveys"):
-        company.tables[name].to_csv(tables / f"{name}.csv", index=False)
+    for name, rows in company.tables.items():
+        if name != "usage":
+            rows.to_csv(tables / f"{name}.csv", index=False)
     # Quarters of another company must not stay among this one's.
     for old in usage.glob("*.parquet"):
         old.unlink()
