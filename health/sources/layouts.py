@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def _table(name: str, content: Mapping[str, Any]) -> LayoutTable:
     columns = tuple(_column(key, value) for key, value in content["columns"].items())
     return LayoutTable(
         name=name,
-        names=tuple(content.get("names", (name, f"{name}s"))),
+        names=tuple(content.get("names", (name, f"{name}s", re.sub("y$", "ies", name)))),
         required=tuple(content["required"]),
         columns=columns,
         optional=content.get("optional", False),

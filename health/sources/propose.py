@@ -26,6 +26,8 @@ _MEMORY = "2500MB"
 #: Of two presets that fill one table, the one that keeps more of its history comes first.
 _PREFERRED = ("fivetran_stripe", "dbt_stripe", "fivetran_zendesk", "dbt_zendesk")
 _ENV = "WAREHOUSE_URL"
+#: Most columns that are named of one table.
+_NAMED = 8
 _REQUIRED = ("accounts", "subscriptions")
 
 
@@ -91,6 +93,8 @@ class Proposal:
         What was found and is not used, and why.
     missing : tuple of str
         What no source has, and what is lost by it.
+    unread : tuple of str
+        By table, the columns that its recipe does not read.
     """
 
     sources: tuple[ProposedSource, ...]
@@ -100,6 +104,7 @@ class Proposal:
     currencies: tuple[Currency, ...]
     unused: tuple[str, ...]
     missing: tuple[str, ...]
+    unread: tuple[str, ...]
 
 
 def propose(places: Sequence[str], *, base: Path) -> Proposal:
@@ -135,11 +140,13 @@ def _proposed(
     sources: list[ProposedSource] = []
     plain: list[tuple[str, FoundTable]] = []
     unused: list[str] = []
+    unread: list[str] = []
     for place in places:
         config, found, others = _inspect(connection, place, base, urls)
         recognition = recognise(found)
         for one in recognition.recognised:
             sources.append(_source(one, config, sources, base))
+            unread += _unread_columns(one)
         for one, missing in recognition.partial:
             has = ", ".join(table.label for table in one.tables.values())
             unused.append(
@@ -174,7 +181,30 @@ def _proposed(
         _currencies(connection, tables),
         tuple(unused),
         tuple(_missing({t.name for t in tables})),
+        tuple(unread),
     )
+
+
+def _unread_columns(one: Recognised) -> list[str]:
+    """Return a note for each table with columns that its recipe does not read."""
+    notes = []
+    for table in one.layout.tables:
+        found = one.tables.get(table.name)
+        if found is None:
+            continue
+        # A required column shows which table it is, even where the recipe has no use for it.
+        read = {plain_name(n) for column in table.columns for n in column.names}
+        read |= {plain_name(name) for name in table.required}
+        others = [
+            name
+            for name in found.columns
+            if plain_name(name) not in read and not plain_name(name).startswith("_fivetran")
+        ]
+        if others:
+            more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+            listed = ", ".join(others[:_NAMED])
+            notes.append(f"{found.label}: {listed}{more}")
+    return notes
 
 
 def _named_urls(places: Iterable[str]) -> dict[str, str]:
@@ -243,10 +273,14 @@ def _tables(
     recipes.prepare()
     if recipes.account_key:
         chosen["accounts"] = first[recipes.account_key]
-        # People belong to the system whose rows are the accounts.
-        if first[recipes.account_key].layout.fills("contacts"):
-            chosen["contacts"] = first[recipes.account_key]
-    order = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts", "invoices")
+        # People, and conversations with them, belong to the system whose rows are the accounts.
+        for table in ("contacts", "interactions"):
+            if first[recipes.account_key].layout.fills(table):
+                chosen[table] = first[recipes.account_key]
+    order = (
+        *("accounts", "subscriptions", "usage", "tickets", "surveys"),
+        *("contacts", "interactions", "invoices"),
+    )
     tables = [
         _preset_table(connection, recipes, name, chosen[name]) for name in order if name in chosen
     ]

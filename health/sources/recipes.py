@@ -186,7 +186,7 @@ class Recipes:
             query = self._with(self._events(source), common_recipe("usage_counts"), options, source)
         else:
             recipe = source.layout.recipe(
-                f"{table}_counts" if table in ("contacts", "invoices") else "counts"
+                f"{table}_counts" if table in ("contacts", "interactions", "invoices") else "counts"
             )
             if recipe is None:
                 return []
@@ -256,7 +256,10 @@ class Recipes:
 
 def filled_by(layout: Layout) -> list[str]:
     """Return the input tables that a layout's recipes fill."""
-    known = ("accounts", "subscriptions", "usage", "tickets", "surveys", "contacts", "invoices")
+    known = (
+        *("accounts", "subscriptions", "usage", "tickets", "surveys"),
+        *("contacts", "interactions", "invoices"),
+    )
     parties = layout.recipe("parties") is not None
     return [t for t in known if layout.fills(t) or (t == "accounts" and parties)]
 

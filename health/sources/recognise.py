@@ -126,5 +126,9 @@ def _is_called(found: FoundTable, table: LayoutTable, layout: Layout) -> bool:
     names = {plain_name(n) for n in table.names}
     if name in names:
         return True
+    # stripe_invoice, stripe.invoices, stripe__invoice: a vendor's name, or its schema, before it.
     prefixes = _VENDORS.get(layout.preset, ())
-    return any(name.removeprefix(f"{prefix}_") in names for prefix in prefixes)
+    return any(
+        name.startswith(prefix) and name[len(prefix) :].lstrip("_.- ") in names
+        for prefix in prefixes
+    )

@@ -37,6 +37,7 @@ def config_text(proposal: Proposal, *, company: str) -> str:
     _add_tables(document, proposal)
     for title, lines in (
         ("Found and not used:", proposal.unused),
+        ("Columns that are not read:", proposal.unread),
         ("Not found:", proposal.missing),
     ):
         if lines:

@@ -56,8 +56,8 @@ def table(opened: Recipes, preset: str, name: str, **options: Any) -> pd.DataFra
     return opened.connection.execute(opened.query(preset, name, Options(**options))).df()
 
 
-def left_out(opened: Recipes, preset: str, **options: Any) -> dict[str, int]:
-    return {c.reason: c.rows for c in opened.left_out(preset, Options(**options))}
+def left_out(opened: Recipes, preset: str, name: str = "", **options: Any) -> dict[str, int]:
+    return {c.reason: c.rows for c in opened.left_out(preset, Options(**options), name)}
 
 
 def stripe(

@@ -80,6 +80,19 @@ def _opened(config: Path) -> Any:
     return open_company(load_config(config.with_name("small.toml"))).opened.summaries
 
 
+def test_columns_that_no_recipe_reads_are_listed_in_the_file(tmp_path: Path) -> None:
+    tables = exports()
+    for number, row in enumerate(tables["hubspot/company"]):
+        row["property_favourite_colour"] = f"blue {number}"
+    write(tmp_path / "data", tables)
+    done, _ = init(tmp_path, tmp_path / "data")
+    assert "are not read: the file lists them" in done.out
+    text = (tmp_path / "health.toml").read_text()
+    listed = text.split("Columns that are not read:")[1]
+    assert "company.csv: property_favourite_colour" in listed
+    assert "property_name" not in listed and "favourite" not in done.out
+
+
 def test_several_currencies_are_asked_about(tmp_path: Path) -> None:
     tables = dict(exports())
     lines = [dict(row) for row in tables["stripe/invoice_line_item"]]

@@ -94,6 +94,6 @@ def test_the_ticket_metrics_of_the_dbt_package(tmp_path: Path) -> None:
     with recipes(write(tmp_path, tables)) as opened:
         row = table(opened, "dbt_zendesk", "tickets").iloc[0]
         counted = left_out(opened, "dbt_zendesk")
-    assert (row["account_id"], row["csat"]) == ("1", 5)
+    assert (row["account_id"], row["csat"]) == ("1", 1)
     assert str(row["first_replied_at"]) == "2026-03-01 10:30:00"
     assert counted == {"deleted tickets": 1}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import pandas as pd
@@ -31,8 +33,10 @@ NEEDED = {
     },
     "fivetran_hubspot": {
         *("company", "owner", "contact", "deal", "deal_company", "deal_pipeline_stage"),
+        *("engagement_call", "engagement_email", "engagement_meeting"),
+        *("engagement_company", "engagement_contact"),
     },
-    "fivetran_salesforce": {"account", "user", "contact", "opportunity"},
+    "fivetran_salesforce": {"account", "user", "contact", "opportunity", "event", "task"},
 }
 
 
@@ -57,13 +61,15 @@ RATES = {"# EUR = …": "EUR = 1.10", "# GBP = …": "GBP = 1.27"}
 no_company = pytest.mark.skipif(not COMPANY.is_dir(), reason=f"no vendor company in {COMPANY}")
 
 
-def configured(folder: Path, place: str | Path) -> Path:
+def configured(
+    folder: Path, place: str | Path, rates: Mapping[str, str] = MappingProxyType(RATES)
+) -> Path:
     """Run `health init`, and give the two rates that it asks for."""
     file = folder / "health.toml"
     done = call_health("init", place, "--output", file)
     assert done.code == 0, done.err
     text = file.read_text()
-    for asked, given in RATES.items():
+    for asked, given in rates.items():
         assert asked in text
         text = text.replace(asked, given)
     file.write_text(text)
@@ -106,6 +112,44 @@ def test_no_row_of_the_company_is_lost_without_being_counted(tmp_path: Path) -> 
         assert f"# {used:,} rows from" in section
         assert not left_out or f"left out: {left_out:,} " in section
         assert "belong to no account" not in section
+
+
+#: The same company elsewhere: its currencies, and what one unit of each other is worth.
+ELSEWHERE = {"usd": "chf", "eur": "sek", "gbp": "nok"}
+OTHER_RATES = {"# SEK = …": "SEK = 1.10", "# NOK = …": "NOK = 1.27"}
+
+
+def rewritten(folder: Path) -> Path:
+    """Write the company's exports as another tool would.
+
+    One folder of gzipped files named after schemas and in the plural, columns in upper case and
+    in another order, other currencies, one table as JSON lines.
+    """
+    for file in COMPANY.rglob("*.csv"):
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+        if "currency" in rows:
+            rows["currency"] = rows["currency"].str.lower().replace(ELSEWHERE)
+        rows = rows[rows.columns[::-1]].rename(columns=str.upper)
+        plural = {"company": "companies"}.get(file.stem, f"{file.stem}s")
+        name = file.stem if file.stem.endswith("history") or "_company" in file.stem else plural
+        stem = f"{file.parent.name}.{name}"
+        if file.stem == "subscription_item":
+            rows = rows.replace({"": None})
+            rows.to_json(folder / f"{stem}.jsonl.gz", orient="records", lines=True)
+        else:
+            rows.to_csv(folder / f"{stem}.csv.gz", index=False)
+    (folder / "posthog").symlink_to(COMPANY / "posthog")
+    return folder
+
+
+@pytest.mark.slow
+@no_company
+def test_the_same_holds_in_another_tools_files(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    config = configured(tmp_path, rewritten(exports), OTHER_RATES)
+    assert call_health("check", config).code == 0
+    assert paying(config) == TRUTH
 
 
 @pytest.mark.slow

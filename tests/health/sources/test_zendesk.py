@@ -148,7 +148,8 @@ def test_ratings_count_once_they_are_given_and_deleted_tickets_are_counted(tmp_p
     with recipes(write(tmp_path, tables)) as opened:
         rows = table(opened, PRESET, "tickets").set_index("ticket_id")
         counted = left_out(opened, PRESET)
-    assert rows["csat"].dropna().to_dict() == {"10": 5}
+    assert rows["csat"].dropna().to_dict() == {"10": 1}
+    assert set(rows["csat_scale"]) == {"good/bad"}
     assert str(rows.loc["10", "csat_at"]) == "2026-03-07 00:00:00"
     assert counted == {
         "deleted tickets": 1,

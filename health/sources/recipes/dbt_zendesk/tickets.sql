@@ -13,9 +13,10 @@ SELECT
     t.created_channel AS channel,
     t.subject,
     CASE
-        WHEN lower(t.ticket_satisfaction_rating) LIKE 'good%' THEN 5
-        WHEN lower(t.ticket_satisfaction_rating) LIKE 'bad%' THEN 1
-    END AS csat
+        WHEN lower(t.ticket_satisfaction_rating) LIKE 'good%' THEN 1
+        WHEN lower(t.ticket_satisfaction_rating) LIKE 'bad%' THEN 0
+    END AS csat,
+    'good/bad' AS csat_scale
 FROM zendesk__ticket_metrics AS t
 LEFT JOIN customers AS own ON own.source = 'dbt_zendesk' AND own.key = t.organization_id
 LEFT JOIN customers AS theirs

@@ -71,8 +71,8 @@ SELECT
     coalesce(u.priority, t.priority) AS priority,
     t.via_channel AS channel,
     t.subject,
-    -- Two faces, on a scale of 1 to 5.
-    CASE WHEN g.score LIKE 'good%' THEN 5 WHEN g.score LIKE 'bad%' THEN 1 END AS csat,
+    CASE WHEN g.score LIKE 'good%' THEN 1 WHEN g.score LIKE 'bad%' THEN 0 END AS csat,
+    'good/bad' AS csat_scale,
     g.csat_at
 FROM ticket AS t
 LEFT JOIN "user" AS q ON q.id = t.requester_id
