@@ -23,8 +23,11 @@ from features.tables.casting import (
 )
 from features.tables.relations import PlainFiles
 from features.tables.schema import Column, Table
+from features.tables.warehouse import ROWS, RemoteRows
 
 Connection = duckdb.DuckDBPyConnection
+#: What runs the SQL of rules: a connection, or the rows of a warehouse.
+Engine = duckdb.DuckDBPyConnection | RemoteRows
 
 #: Errors that a configuration may turn into warnings: such rows harm none but themselves.
 ALLOWABLE = frozenset(
@@ -73,6 +76,8 @@ class OpenTable:
         SQL name of all rows, where these are those among them that are fresh.
     unmatched : str
         ``count`` where rows that belong to no account are counted and excluded, else ``refuse``.
+    remote : RemoteRows, optional
+        The rows, where they stay in a warehouse: `view` names their counts by account and day.
     """
 
     schema: Table
@@ -88,6 +93,12 @@ class OpenTable:
     fresh: str | None = None
     whole: str = ""
     unmatched: str = "refuse"
+    remote: RemoteRows | None = None
+
+    @property
+    def in_warehouse(self) -> OpenTable:
+        """The table as its warehouse sees it, for rules on single rows."""
+        return replace(self, raw=ROWS, view=ROWS, fresh=None, whole="", days="", spans="")
 
     @property
     def dated(self) -> str:
@@ -138,7 +149,7 @@ class Rule:
 
 
 def evaluate(
-    connection: Connection,
+    connection: Engine,
     table: OpenTable,
     rules: Sequence[Rule],
     *,
@@ -180,7 +191,7 @@ def evaluate(
     ]  # fmt: skip
 
 
-def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
+def check_values(connection: Engine, table: OpenTable) -> list[Finding]:
     """Check that a table has rows, and that each value is there and of its kind."""
     empty = not one_row(connection, f"SELECT count(*) FROM {table.raw}")[0]
     if empty and table.schema.name not in _MAY_BE_EMPTY:
@@ -192,7 +203,7 @@ def check_values(connection: Connection, table: OpenTable) -> list[Finding]:
     of_cast = [r for r in rules if r.column in texts and r.code != _NULL_WORD]
     found = evaluate(connection, table, [r for r in rules if r not in of_cast], raw=True)
     as_cast = list(of_cast)
-    as_cast += [*_minimum_rules(table), *_order_rules(table)]
+    as_cast += [*_minimum_rules(table), *_order_rules(table), *_undated_rules(table)]
     found += evaluate(connection, table, as_cast)
     return found
 
@@ -344,7 +355,18 @@ def _order_rules(table: OpenTable) -> Iterator[Rule]:
             yield Rule(code, column, f"{column} < {start}", shown, what, fix, "warning")
 
 
-def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list[Finding]:
+def _undated_rules(table: OpenTable) -> Iterator[Rule]:
+    name = table.schema.dated_by
+    if table.schema.may_be_undated and table.has(name):
+        shown = _label_sql(table, table.schema.column(name))
+        what = "is empty: the row counts on every date, which may be too early"
+        fix = (
+            f"map {name} to the time from which the row existed, or known_at to when it was written"
+        )
+        yield Rule("undated", name, f"{quoted(name)} IS NULL", shown, what, fix, "warning")
+
+
+def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Finding]:
     """Tell absurd dates, and rows past the end of the data.
 
     Parameters
@@ -356,6 +378,8 @@ def check_dates(connection: Connection, table: OpenTable, end: datetime) -> list
     end : datetime
         `observed_until`: the end of the data, exclusive.
     """
+    if table.remote is not None and isinstance(connection, Connection):
+        return check_dates(table.remote, table.in_warehouse, end)
     if table.fresh == "":
         return []
     limit = f"TIMESTAMP {literal(str(end))}"
@@ -391,7 +415,7 @@ def may_repeat(connection: Connection, rows: str, columns: str) -> bool:
     return bool((hashes[1:] == hashes[:-1]).any())
 
 
-def one_row(connection: Connection, query: str) -> tuple[Any, ...]:
+def one_row(connection: Engine, query: str) -> tuple[Any, ...]:
     """Return the only row of a query."""
     # All rows are fetched, so that the connection is free for the next query.
     row: tuple[Any, ...] = connection.execute(query).fetchall()[0]

@@ -14,6 +14,7 @@ from features.errors import Finding
 from features.tables.connection import internal_name
 from features.tables.opened import with_account
 from features.tables.schema import TABLES
+from features.tables.warehouse import ROWS
 
 COUNT, REFUSE = "count", "refuse"
 #: From this share on the key itself is wrong, not a few rows.
@@ -76,11 +77,12 @@ def exclude_unmatched(connection: Connection, tables: Mapping[str, OpenTable]) -
 def _count(
     connection: Connection, table: OpenTable, unknown: UnknownIds | None
 ) -> tuple[int, list[Finding]]:
-    (empty,) = one_row(connection, f"SELECT count(*) FROM {table.view} WHERE account_id IS NULL")
+    engine, all_rows = (table.remote, ROWS) if table.remote else (connection, table.view)
+    (empty,) = one_row(engine, f"SELECT count(*) FROM {all_rows} WHERE account_id IS NULL")
     rows = empty + (unknown.rows if unknown else 0)
     if not rows:
         return rows, []
-    (total,) = one_row(connection, f"SELECT count(*) FROM {table.view}")
+    (total,) = one_row(engine, f"SELECT count(*) FROM {all_rows}")
     parts = [f"{unknown.ids:,} ids that accounts does not know"] if unknown else []
     parts += [f"{empty:,} rows without an id"] if empty else []
     what = f"belongs to no account and is excluded ({' and '.join(parts)})"
@@ -98,6 +100,8 @@ def _count(
 
 def _without(connection: Connection, table: OpenTable, accounts: OpenTable) -> OpenTable:
     """Leave out the rows without an account, in the table and in its counts."""
+    if table.remote is not None:
+        return recounted(connection, table, accounts)
     matched = internal_name(f"matched {table.schema.name}")
     rows, known = (nw.from_native(connection.table(t.view)) for t in (table, accounts))
     query = with_account(rows, known).to_native().sql_query()

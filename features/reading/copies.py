@@ -190,11 +190,16 @@ def latest_versions(
         )
         counted = (int(open_rows), total, open_example)
         return table, [finding("duplicate_key", table, column, what, counted, fix)]
+    noted = note_on_versions(table, (int(rows), total, example), int(keys))
+    return _without_earlier(connection, table, key), [noted]
+
+
+def note_on_versions(table: OpenTable, counted: tuple[int, int, Any], keys: int) -> Finding:
+    """Return the warning that several rows have one id: earlier rows, total and example; ids."""
+    column = row_id(table)
     what = f"is in several rows for {keys:,} of its values; the latest row of each counts"
     fix = f"load each row once, or use sql: select distinct on ({column}) *"
-    counted = (int(rows), total, example)
-    noted = finding("duplicate_id", table, column, what, counted, fix, level="warning")
-    return _without_earlier(connection, table, key), [noted]
+    return finding("duplicate_id", table, column, what, counted, fix, level="warning")
 
 
 def _note_versions(connection: duckdb.DuckDBPyConnection, table: OpenTable, key: str) -> None:

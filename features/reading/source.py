@@ -19,7 +19,9 @@ from features.checks.unmatched import exclude_unmatched
 from features.errors import Finding, HealthError, InputError
 from features.reading.products import with_one_spelling
 from features.reading.table_reader import Kept, read_table
-from features.reading.table_source import TableSource
+from features.reading.table_source import TableSource, WarehouseSource
+from features.reading.warehouse_table import read_in_warehouse
+from features.rollups.fetched import FetchedRollups
 from features.rollups.kept_files import KeptRollups
 from features.tables import spark
 from features.tables.casting import quoted
@@ -204,11 +206,22 @@ def _opened(
     errors = [finding for finding in findings if finding.level == "error"]
     if errors or end is None:
         raise InputError(errors)
-    frames = {name: nw.from_native(connection.table(table.view)) for name, table in opened.items()}
+    frames = {
+        name: nw.from_native(connection.table(table.view))
+        if table.remote is None
+        else table.remote.frame
+        for name, table in opened.items()
+    }
     summaries = tuple(
         _summary(connection, table, excluded.get(name, 0)) for name, table in opened.items()
     )
     drop_counts(connection)
+    usage = opened.get("usage")
+    if usage is not None and usage.remote is not None:
+        accounts = opened["accounts"].view if "accounts" in opened else None
+        fetched = FetchedRollups(usage.remote.frame, connection, accounts, end)
+        tables = Tables(frames, end, connection, fetched)
+        return OpenedTables(tables, tuple(findings), summaries, {})
     if rollups is not None:
         _mark_checked(rollups, opened["usage"], findings)
         # Kept roll-ups have the rows of unknown accounts, too.
@@ -232,6 +245,8 @@ def _read(
 ) -> _Read:
     """Read one table as `read_table` does, on its own connection; roll up and count usage."""
     with with_own_connection(connection) as own:
+        if isinstance(source, WarehouseSource):
+            return *read_in_warehouse(own, TABLES[name], source), None
         table, found, files = read_table(
             own, TABLES[name], source, base, kept, currencies, time_limit=time_limit
         )

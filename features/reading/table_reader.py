@@ -121,12 +121,13 @@ def _opened(
     kept: Kept | None,
     currencies: Currencies,
 ) -> tuple[checks.OpenTable | None, list[Finding], UsageFiles | None]:
+    relation = _dated(table, source, relation, connection)
     # A query is described as it is: within another one, a name given twice is made unique.
     rows = relation.sql if source.sql else f"(SELECT * FROM {relation.sql})"
     described = connection.execute(f"DESCRIBE {rows}").fetchall()
     names = [str(row[0]) for row in described]
     present = {str(row[0]): str(row[1]) for row in described}
-    mapped, found = _map_columns(table, source, relation.label, present)
+    mapped, found = map_columns(table, source, relation.label, present)
     found += files.repeated_columns(table, relation, mapped, names)
     if found:
         return None, found, None
@@ -150,6 +151,20 @@ def _opened(
             opened, _, _ = _read(connection, table, once, mapped, present, None, rules)
             parts = None
     return opened, noted, parts
+
+
+def _dated(
+    table: Table, source: TableSource, relation: Relation, connection: duckdb.DuckDBPyConnection
+) -> Relation:
+    """Add the time that dates rows, empty, to a table that may be without it."""
+    if not table.may_be_undated or table.dated_by in source.columns:
+        return relation
+    rows = f"(SELECT * FROM {relation.sql})"
+    present = [str(row[0]) for row in connection.execute(f"DESCRIBE {rows}").fetchall()]
+    if table.dated_by in present:
+        return relation
+    sql = f"(SELECT *, CAST(NULL AS TIMESTAMP) AS {quoted(table.dated_by)} FROM {relation.sql})"
+    return replace(relation, sql=sql, is_lazy=False, is_columnar=False, parquet=())
 
 
 def _relation(
@@ -283,10 +298,10 @@ def _plain(
     return None if in_folders & set(names.values()) else PlainFiles(relation.parquet, names)
 
 
-def _map_columns(
+def map_columns(
     table: Table, source: TableSource, label: str, present: Mapping[str, str]
 ) -> tuple[dict[Column, str], list[Finding]]:
-    """Match canonical columns with the source's; tell every one that is missing or unknown."""
+    """Match canonical columns with the source's, and report each that is missing or unknown."""
     known = [column.name for column in table.columns]
     found = [
         Finding(

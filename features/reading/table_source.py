@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from features.tables.warehouse import Warehouse
 
 
 class TableSource(BaseModel):
@@ -45,3 +48,28 @@ class TableSource(BaseModel):
     def label(self) -> str:
         """The source as messages name it."""
         return self.path or self.table or "sql"
+
+
+class WarehouseSource(TableSource):
+    """A table whose rows stay in a warehouse: `sql` is the warehouse's own.
+
+    Attributes
+    ----------
+    named : str
+        The source as messages name it.
+    warehouse : Warehouse
+        Computes what is asked of the rows.
+    columns_of_query : pa.Schema
+        The columns of `sql`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    named: str
+    warehouse: Warehouse
+    columns_of_query: pa.Schema
+
+    @property
+    def label(self) -> str:
+        """The source as messages name it."""
+        return self.named

@@ -11,9 +11,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.schema import Kind
+from features.tables.schema import TABLES, Kind
 from features.windows.day_rows import Numbers
-from features.windows.table_columns import DAY_US, Mask, TableColumns, Times, load_columns
+from features.windows.table_columns import (
+    DAY_US,
+    NEVER,
+    Mask,
+    TableColumns,
+    Times,
+    load_columns,
+    seen_from,
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,11 @@ def load_rows(
     if lowered:
         rows = rows.with_columns(*lowered)
     columns = load_columns(rows, accounts, optional=optional)
-    return AccountRows(columns, columns.seen_from(dated_by))
+    if not TABLES[table].may_be_undated:
+        return AccountRows(columns, columns.seen_from(dated_by))
+    dated = columns[dated_by]
+    always = np.where(dated == NEVER, np.iinfo(np.int64).min, dated)
+    return AccountRows(columns, seen_from({**columns.columns, dated_by: always}, dated_by))
 
 
 def where(known: Mask, values: Numbers) -> Numbers:

@@ -35,7 +35,7 @@ from features.tables.casting import cast_sql, literal, quoted
 from features.tables.folders import partition_of
 from features.tables.relations import Relation, parquet_sql
 from features.tables.schema import TABLES
-from features.windows.day_rows import day_of
+from features.windows.day_rows import day_number, day_of
 
 #: Raise it when a roll-up of the same file would have other rows or columns than before.
 FORMAT = 1
@@ -190,6 +190,13 @@ class KeptRollups:
         days = {file: found for file, path in kept if (found := _first_and_last(path))}
         files.remove_unused()
         return replace(rollups, days=days)
+
+    def whole_until(self, observed_until: datetime) -> int:
+        """Return the day before which roll-ups are complete, for tables that end at a time.
+
+        Of the day on which the data ends only a part may be visible: it is read from the rows.
+        """
+        return day_number(observed_until)
 
     def between(self, name: Name, start: int, end: int) -> Frame:
         """Return the roll-up of the days of [start, end)."""

@@ -106,8 +106,7 @@ def usage_parts(
     """
     since = start
     if tables.rollups is not None:
-        # Of the day on which the data ends only a part may be seen, so it is read from the rows.
-        since = max(start, min(end, day_number(tables.observed_until)))
+        since = max(start, min(end, tables.rollups.whole_until(tables.observed_until)))
         for first, past in _cut(start, since, days):
             yield UsagePart(first, tables.rollups.between(name, first, past), is_summed=True)
     rows, at = _rows_before(tables, end), nw.col("occurred_at")
@@ -120,6 +119,26 @@ def usage_parts(
 def _cut(start: int, end: int, days: int) -> Iterator[tuple[int, int]]:
     for first in range(start, end, days):
         yield first, min(first + days, end)
+
+
+def known_parts(
+    tables: Tables, name: Name, start: int, as_of: int, *, days: int = PART_DAYS
+) -> Iterator[Frame]:
+    """Yield the usage of [start, as_of) that was known before `as_of`, as `usage_parts` does."""
+    for part in usage_parts(tables, name, start, as_of, days=days):
+        yield _known(part.rows, as_of)
+
+
+def known_before(tables: Tables, name: Name, as_of: int) -> Frame:
+    """Return usage before a day that was known before it, as `before_day` does."""
+    return _known(before_day(tables, name, as_of), as_of)
+
+
+def _known(rows: Frame, as_of: int) -> Frame:
+    if "known" not in rows.collect_schema().names():
+        return rows
+    known = nw.col("known")
+    return rows.filter(known.is_null() | (known < day_of(as_of).date()))
 
 
 def rolled_up(tables: Tables, name: Name, start: int, end: int) -> Iterator[pa.Table]:
@@ -139,7 +158,7 @@ def first_day(tables: Tables, name: Name, past: int) -> int | None:
 
 def before_day(tables: Tables, name: Name, past: int) -> Frame:
     """Return usage before a day, as far as it is seen: a roll-up where one is kept, else rows."""
-    if tables.rollups is None or past > day_number(tables.observed_until):
+    if tables.rollups is None or past > tables.rollups.whole_until(tables.observed_until):
         return _rows_before(tables, past)
     rows: Frame = tables.rollups.between(name, _FIRST_DAY, past)
     return rows
@@ -172,7 +191,10 @@ def prepared(rows: Frame) -> Frame:
     at = nw.col("occurred_at")
     rows = rows.with_columns(
         nw.col("quantity").fill_null(1.0),
-        *((~nw.col(name).is_null()).cast(nw.Float64).alias(n) for name, n in counted.items()),
+        *(
+            nw.when(nw.col(name).is_null()).then(nw.lit(0.0)).otherwise(nw.lit(1.0)).alias(count)
+            for name, count in counted.items()
+        ),
         day=at.dt.date(),
         first=at,
         last=at,

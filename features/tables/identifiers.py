@@ -12,6 +12,7 @@ import pyarrow as pa
 
 #: Characters removed from both ends: blanks, line ends and the no-break space of spreadsheets.
 BLANKS = " \t\n\r\xa0"
+_BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
 #: What programs write into an empty field, in lower case. "NA" is not among them: it is Namibia
 #: and North America.
 NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>")
@@ -21,7 +22,7 @@ _EXACT = 9e15
 
 def as_text(value: nw.Expr) -> nw.Expr:
     """Return a text without surrounding blanks; null where it is empty or a word for null."""
-    return _unless_empty(value, value.str.strip_chars(BLANKS))
+    return _unless_empty(value, _trimmed(value))
 
 
 def as_identifier(value: nw.Expr) -> nw.Expr:
@@ -29,10 +30,15 @@ def as_identifier(value: nw.Expr) -> nw.Expr:
 
     Case and leading zeros are kept: ids that differ by them are different ids.
     """
-    trimmed = value.str.strip_chars(BLANKS)
-    is_whole = trimmed.str.contains(r"^[+-]?[0-9]+\.0+$")
-    whole = trimmed.str.replace_all(r"\.0+$", "")
+    trimmed = _trimmed(value)
+    is_whole = trimmed.str.contains(r"^[+-]?[0-9]+[.]0+$")
+    whole = trimmed.str.replace_all(r"[.]0+$", "")
     return _unless_empty(value, nw.when(is_whole).then(whole).otherwise(trimmed))
+
+
+def _trimmed(value: nw.Expr) -> nw.Expr:
+    # Not strip_chars: with given characters, warehouses through Ibis do not have it.
+    return value.str.replace_all(_BLANK_ENDS, "")
 
 
 def _unless_empty(value: nw.Expr, text: nw.Expr) -> nw.Expr:
@@ -41,7 +47,7 @@ def _unless_empty(value: nw.Expr, text: nw.Expr) -> nw.Expr:
 
 def is_null_word(value: nw.Expr, *others: str) -> nw.Expr:
     """Return whether a text is a word for null, or one of some others, in any case."""
-    return value.str.strip_chars(BLANKS).str.to_lowercase().is_in([*others, *NULL_WORDS])
+    return _trimmed(value).str.to_lowercase().is_in([*others, *NULL_WORDS])
 
 
 def number_as_text(value: nw.Expr, dtype: Any) -> nw.Expr:

@@ -73,11 +73,13 @@ class Tables:
     def readable_in_threads(self) -> bool:
         """Whether `with_own_connection` returns tables that another thread may read.
 
-        DuckDB is given a connection per thread, and a Spark session serves all of them. What else
-        is read lazily, like a warehouse through Ibis, has one connection for one thread.
+        DuckDB is given a connection per thread, a Spark session serves all of them, and what a
+        run leaves in a warehouse is read by a connection per query. Frames of an Ibis connection
+        that somebody else opened have that one connection, for one thread.
         """
         engines = [frame.implementation for frame in self.frames.values()]
-        return all(engine.is_duckdb() or engine.is_spark_like() for engine in engines)
+        known = all(engine.is_duckdb() or engine.is_spark_like() for engine in engines)
+        return known or isinstance(self.keep_alive, duckdb.DuckDBPyConnection)
 
     def with_own_connection(self) -> Tables:
         """Return the same tables for another thread, which may read them at the same time.
@@ -95,8 +97,10 @@ class Tables:
         if not isinstance(self.keep_alive, duckdb.DuckDBPyConnection):
             return self._copied()
         connection = with_own_connection(self.keep_alive)
-        queries = {name: frame.to_native().sql_query() for name, frame in self.frames.items()}
-        frames = _LazyFrames(connection, queries)
+        here = {name: frame.implementation.is_duckdb() for name, frame in self.frames.items()}
+        queries = {n: f.to_native().sql_query() for n, f in self.frames.items() if here[n]}
+        elsewhere = {name: frame for name, frame in self.frames.items() if not here[name]}
+        frames = _LazyFrames(connection, queries, elsewhere)
         rollups = self.rollups and replace(self.rollups, connection=connection)
         return replace(self, frames=frames, keep_alive=connection, rollups=rollups)
 
@@ -113,11 +117,19 @@ class Tables:
 
 
 class _LazyFrames(Mapping[str, nw.LazyFrame[Any]]):
-    """Frames of one connection, by their queries; few are asked for, and only these are opened."""
+    """Frames of one connection, by their queries; few are asked for, and only these are opened.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, queries: Mapping[str, str]) -> None:
-        self._connection, self._queries = connection, queries
-        self._opened: dict[str, nw.LazyFrame[Any]] = {}
+    `elsewhere` are frames of other engines, which are returned as they are.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        queries: Mapping[str, str],
+        elsewhere: Mapping[str, nw.LazyFrame[Any]],
+    ) -> None:
+        self._connection, self._queries, self._names = connection, queries, [*queries, *elsewhere]
+        self._opened = dict(elsewhere)
 
     def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
         if table not in self._opened:
@@ -125,13 +137,13 @@ class _LazyFrames(Mapping[str, nw.LazyFrame[Any]]):
         return self._opened[table]
 
     def __contains__(self, table: object) -> bool:
-        return table in self._queries
+        return table in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._queries)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._queries)
+        return len(self._names)
 
 
 def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -> Tables:
@@ -141,16 +153,18 @@ def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -
     ----------
     frames : mapping of str to frame
         By canonical table name. Whatever Narwhals reads: pandas, Polars, Arrow, DuckDB
-        relations, Spark. Spark frames stay where they are, all of them on one session; the
-        others are read by an in-process DuckDB. Columns that the schema does not know are left
-        out; a value that cannot be cast to its canonical type raises.
+        relations, Spark, Ibis. Frames of Spark and Ibis stay where they are, all of them on one
+        session or connection; the others are read by an in-process DuckDB. Columns that the
+        schema does not know are left out; a value that cannot be cast to its canonical type
+        raises.
     observed_until : datetime
         The data ends here (exclusive).
 
     Raises
     ------
     HealthError
-        A table is unknown or lacks a required column, or Spark's frames are mixed with others.
+        A table is unknown or lacks a required column, or frames of Spark or Ibis are mixed with
+        others.
 
     Examples
     --------
@@ -163,17 +177,25 @@ def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -
     opened = {name: nw.from_native(frame) for name, frame in frames.items()}
     for name, frame in opened.items():
         _require(name, frame)
-    on_spark = [name for name, frame in opened.items() if frame.implementation.is_spark_like()]
-    if on_spark and len(on_spark) < len(opened):
+    lazy = {name: _engine_of_its_own(frame) for name, frame in opened.items()}
+    if len(set(lazy.values())) > 1:
+        engine = next(filter(None, lazy.values()))
+        named = ", ".join(name for name, own in lazy.items() if own == engine)
         raise HealthError(
-            f"{', '.join(on_spark)} are on Spark, the others are not",
+            f"{named} are on {engine}, the others are not",
             where="tables",
             fix="bring all tables to one engine",
         )
-    if on_spark:
-        cast = {name: _cast_lazily(name, frame) for name, frame in opened.items()}
+    if any(lazy.values()):
+        cast = {name: with_canonical_types(name, frame) for name, frame in opened.items()}
         return Tables(_one_spelling(_matched(cast)), observed_until, tuple(frames.values()))
     return _on_duckdb(opened, observed_until)
+
+
+def _engine_of_its_own(frame: Any) -> str:
+    """Return the engine that frames stay on: Spark or Ibis; empty where DuckDB reads them."""
+    engine = frame.implementation
+    return "Ibis" if engine.is_ibis() else "Spark" if engine.is_spark_like() else ""
 
 
 def with_account(rows: nw.LazyFrame[Any], accounts: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -216,9 +238,12 @@ def _known(name: str, present: list[str]) -> list[Any]:
     return [column for column in TABLES[name].columns if column.name in present]
 
 
-def _cast_lazily(name: str, frame: Any) -> nw.LazyFrame[Any]:
+def with_canonical_types(name: str, frame: Any) -> nw.LazyFrame[Any]:
+    """Return the known columns of a table's frame, cast by the frame's own engine."""
     schema = frame.collect_schema()
     casts = [_cast(column, schema[column.name]) for column in _known(name, schema.names())]
+    if TABLES[name].may_be_undated and TABLES[name].dated_by not in schema.names():
+        casts.append(nw.lit(None, dtype=DTYPES["time"]).alias(TABLES[name].dated_by))
     lazy: nw.LazyFrame[Any] = frame.lazy().select(*casts)
     return lazy
 
@@ -242,6 +267,8 @@ def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
         types = {str(row[0]): str(row[1]) for row in described}
         _refuse_lost(connection, name, columns, types)
         casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in columns)
+        if TABLES[name].may_be_undated and TABLES[name].dated_by not in types:
+            casts += f", CAST(NULL AS TIMESTAMP) AS {quoted(TABLES[name].dated_by)}"
         connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
         connection.unregister("input")
         opened[name] = nw.from_native(connection.table(table))

@@ -28,10 +28,18 @@ def known_rows(tables: Tables, table: str, as_of: datetime, *, dated_by: str = "
     dated_by : str, optional
         Another column than the table's own to date a row by.
     """
-    frame = tables[table].filter(nw.col(dated_by or TABLES[table].dated_by) < as_of)
+    frame = tables[table].filter(is_before(table, as_of, dated_by or TABLES[table].dated_by))
     if tables.has(table, "known_at"):
         frame = frame.filter(nw.col("known_at").is_null() | (nw.col("known_at") < as_of))
     return frame
+
+
+def is_before(table: str, as_of: datetime, dated_by: str) -> nw.Expr:
+    """Return whether a row of a table dates from before `as_of`, or needs no date to count."""
+    before = nw.col(dated_by) < as_of
+    if dated_by == TABLES[table].dated_by and TABLES[table].may_be_undated:
+        return before | nw.col(dated_by).is_null()
+    return before
 
 
 def seen(column: str, as_of: datetime) -> nw.Expr:

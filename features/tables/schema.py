@@ -53,6 +53,8 @@ class Table:
     required: bool = False
     #: Rows that belong to no account are counted and excluded, unless the configuration differs.
     counts_unmatched: bool = False
+    #: Rows without the time that dates them count on every date.
+    may_be_undated: bool = False
 
     def column(self, name: str) -> Column:
         """Return the column called `name`; KeyError where the table has none."""
@@ -222,13 +224,15 @@ TABLES: dict[str, Table] = {
             (
                 _ACCOUNT,
                 _text("contact_id", **_KEY),
-                _time("created_at", **_KEY),
+                # A contact without it counts on every date.
+                _time("created_at"),
                 _text("role"),
                 Column("is_champion", "flag"),
                 _time("left_at"),
                 _KNOWN,
             ),
             dated_by="created_at",
+            may_be_undated=True,
         ),
         Table(
             "invoices",

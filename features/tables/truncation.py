@@ -9,7 +9,7 @@ from datetime import datetime
 import narwhals as nw
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame
+from features.tables.point_in_time import Frame, is_before
 from features.tables.schema import TABLES
 
 _FIRST = "_first_paid_at"
@@ -88,7 +88,7 @@ def _existing_accounts(tables: Tables, frames: Mapping[str, Frame], as_of: datet
 
 
 def _was_present(tables: Tables, table: str, as_of: datetime) -> nw.Expr:
-    present = nw.col(TABLES[table].dated_by) < as_of
+    present = is_before(table, as_of, TABLES[table].dated_by)
     if tables.has(table, "sent_at"):
         present = present | (nw.col("sent_at") < as_of)
     if tables.has(table, "known_at"):

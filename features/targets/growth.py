@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from features.definitions.feature import Feature, FeatureFamily
+from features.rollups.usage_rollup import known_parts
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows
+from features.tables.point_in_time import collect
 from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
+from features.windows.day_rows import day_number, day_of
 
 #: A limit further away than this counts as no limit.
 FAR_DAYS = 730.0
@@ -179,20 +181,20 @@ def _higher_plan(
     plan_events: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
     least = {e: plans.index(plan) for plan, listed in plan_events.items() for e in listed}
-    rows = known_rows(tables, "usage", day).filter(
-        (nw.col("occurred_at") >= day - timedelta(days=_FIRST_TRIED_DAYS))
-        & nw.col("event").is_in(list(least))
-    )
-    quantity = nw.col("quantity").fill_null(1.0) if tables.has("usage", "quantity") else nw.lit(1.0)
-    recent = nw.col("occurred_at") >= day - timedelta(days=_TRIED_DAYS)
-    uses = collect(
-        rows.with_columns(n=quantity)
-        .group_by("account_id", "event")
-        .agg(
-            nw.when(recent).then(nw.col("n")).otherwise(nw.lit(0.0)).sum().alias("uses"),
-            nw.col("occurred_at").max().alias("last"),
+    end = day_number(day)
+    recent = nw.col("day") >= day_of(end - _TRIED_DAYS).date()
+    parts = [
+        collect(
+            rows.filter(nw.col("event").is_in(list(least)))
+            .group_by("account_id", "event")
+            .agg(
+                nw.when(recent).then(nw.col("quantity")).otherwise(nw.lit(0.0)).sum().alias("uses"),
+                nw.col("day").max().alias("last"),
+            )
         )
-    )
+        for rows in known_parts(tables, "events", end - _FIRST_TRIED_DAYS, end)
+    ]
+    uses = pd.concat(parts, ignore_index=True)
     uses = uses[uses["event"].map(least).astype(float) > uses["account_id"].map(rank)]
     grouped = uses.groupby("account_id")
     age = pd.Timestamp(day) - pd.to_datetime(grouped["last"].max())
@@ -201,7 +203,7 @@ def _higher_plan(
     above = rank < max(least.values())
     summed = grouped["uses"].sum().reindex(rank.index).fillna(0.0)
     tried["growth_higher_plan_tried_28d"] = summed.where(above)
-    tried["growth_days_since_higher_plan"] = np.ceil(age.dt.total_seconds() / 86_400) - 1
+    tried["growth_days_since_higher_plan"] = age.dt.days.astype(float) - 1
     return tried
 
 

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 
 from features.definitions.feature import Feature, FeatureFamily
+from features.rollups.usage_rollup import known_parts
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
+from features.windows.day_rows import day_number
 
 #: Days of use that count as a trial, and how far back one is looked for.
 TRIED_DAYS, SEEN_DAYS = 28, 180
@@ -31,6 +33,8 @@ _PRIOR = 20.0
 #: An event belongs to a product if at least this share of its owners use it, and this many times
 #: the share of other accounts. Only for products without configured events.
 _OWN_SHARE, _OWN_LIFT, _OWN_HOLDERS = 0.3, 5.0, 10
+#: Days of use that show which events belong to a product.
+_OWN_DAYS = 90
 _KEYS = ["account_id", "product"]
 
 
@@ -323,9 +327,10 @@ def _product_events(
 def _events_of_holders(
     tables: Tables, day: datetime, held: pd.DataFrame, products: Sequence[str]
 ) -> list[tuple[str, str]]:
-    since = day - timedelta(days=90)
-    rows = known_rows(tables, "usage", day).filter(nw.col("occurred_at") >= since)
-    pairs = collect(rows.select("account_id", "event").unique()).assign(used=1.0)
+    end = day_number(day)
+    parts = known_parts(tables, "events", end - _OWN_DAYS, end)
+    found_pairs = [collect(rows.select("account_id", "event").unique()) for rows in parts]
+    pairs = pd.concat(found_pairs, ignore_index=True).drop_duplicates().assign(used=1.0)
     if pairs.empty:
         return []
     used = pairs.pivot_table(index="account_id", columns="event", values="used", fill_value=0.0)
@@ -343,29 +348,51 @@ def _events_of_holders(
 
 def _uses(tables: Tables, day: datetime, own: pd.DataFrame) -> pd.DataFrame:
     """Return per account and product: uses and users of 28 days, last use, days of the trial."""
-    rows = known_rows(tables, "usage", day).filter(
-        (nw.col("occurred_at") >= day - timedelta(days=SEEN_DAYS))
-        & nw.col("event").is_in(own["event"].unique().tolist())
-    )
-    quantity = nw.col("quantity").fill_null(1.0) if tables.has("usage", "quantity") else nw.lit(1.0)
-    has_users = tables.has("usage", "user_id")
-    user = nw.col("user_id") if has_users else nw.lit(None, dtype=nw.String)
-    daily = (
-        rows.with_columns(n=quantity, user=user, day=nw.col("occurred_at").dt.truncate("1d"))
-        .group_by("account_id", "event", "user", "day")
-        .agg(nw.col("n").sum(), nw.col("occurred_at").max().alias("last_at"))
-    )
-    uses = collect(daily).merge(own, on="event").sort_values([*_KEYS, "last_at"])
-    age = (pd.Timestamp(day) - pd.to_datetime(uses["last_at"])).dt.total_seconds() / 86_400
-    uses["age"] = np.ceil(age) - 1
-    recent = uses["age"] < TRIED_DAYS
-    uses["recent"], uses["seen"] = uses["n"].where(recent, 0.0), uses["user"].where(recent)
+    end, events = day_number(day), own["event"].unique().tolist()
+    daily = [
+        collect(
+            rows.filter(nw.col("event").is_in(events))
+            .group_by("account_id", "event", "day")
+            .agg(nw.col("quantity").sum().alias("n"))
+        )
+        for rows in known_parts(tables, "events", end - SEEN_DAYS, end)
+    ]
+    uses = pd.concat(daily, ignore_index=True).merge(own, on="event")
+    age = pd.Timestamp(day) - pd.to_datetime(uses["day"])
+    uses["age"] = age.dt.days.astype(float) - 1
+    uses = uses.sort_values([*_KEYS, "age"], ascending=[True, True, False])
+    uses["recent"] = uses["n"].where(uses["age"] < TRIED_DAYS, 0.0)
     grouped = uses.groupby(_KEYS)
-    found = grouped.agg(uses=("recent", "sum"), users=("seen", "nunique"), last=("age", "min"))
+    found = grouped.agg(uses=("recent", "sum"), last=("age", "min"))
     found["trial"] = _trial_days(uses).reindex(found.index)
-    if not has_users:
-        found["users"] = np.nan
+    found["users"] = _users(tables, day, own).reindex(found.index)
     return found.reset_index()
+
+
+def _users(tables: Tables, day: datetime, own: pd.DataFrame) -> pd.Series[float]:
+    """Return the users of 28 days by account and product; the engine counts them."""
+    if not tables.has("usage", "user_id"):
+        return pd.Series(dtype=float)
+    events_of = {product: group.tolist() for product, group in own.groupby("product")["event"]}
+    events = own["event"].unique().tolist()
+    rows = known_rows(tables, "usage", day).filter(
+        nw.col("occurred_at") >= day - timedelta(days=TRIED_DAYS),
+        nw.col("event").is_in(events),
+        ~nw.col("user_id").is_null(),
+    )
+    names = [f"product_{place}" for place in range(len(events_of))]
+    tried = [
+        nw.when(nw.col("event").is_in(listed)).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).alias(name)
+        for name, listed in zip(names, events_of.values(), strict=True)
+    ]
+    of_users = rows.select("account_id", "user_id", *tried).group_by("account_id", "user_id")
+    of_accounts = of_users.agg(*(nw.col(name).max() for name in names)).group_by("account_id")
+    counted = collect(of_accounts.agg(*(nw.col(name).sum() for name in names)))
+    counted = counted[["account_id", *names]]
+    wide = counted.set_index("account_id").set_axis([*events_of], axis=1).astype(float)
+    long = wide.melt(ignore_index=False, var_name="product", value_name="users").reset_index()
+    users_of: pd.Series[float] = long.set_index(_KEYS)["users"]
+    return users_of
 
 
 def _trial_days(uses: pd.DataFrame) -> pd.Series[float]:

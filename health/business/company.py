@@ -19,6 +19,7 @@ from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.tables.currencies import Currencies
 from features.tables.point_in_time import collect
+from features.tables.spark import is_spark
 from health.business.app_tables import with_app_tables
 from health.business.expected import require_expected
 from health.runs.durable import whole_file
@@ -56,7 +57,8 @@ class Company:
 def open_company(config: Config) -> Company:
     """Open and validate the tables; InputError with every violation where one is wrong."""
     sources = Sources(config.sources, config.shared, config.base)
-    planned, of_sources = sources.plan({**config.tables, **_actions_next_to_config(config)})
+    configured = {**config.tables, **_actions_next_to_config(config)}
+    planned, of_sources = sources.plan(configured, in_place=not is_spark(config.data.url))
     tables, of_app = with_app_tables(
         planned, config.app, runs_dir=config.runs_dir, base=config.base.resolve()
     )

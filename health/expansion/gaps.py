@@ -6,9 +6,11 @@ from datetime import datetime
 
 import pandas as pd
 
+from features.rollups.usage_rollup import known_before
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows
+from features.tables.point_in_time import collect
 from features.windows.contracts import running_contracts
+from features.windows.day_rows import day_number
 from health.expansion.inputs import OfferInputs
 from health.settings.config import Config
 from health.settings.expansion import ListPrice
@@ -112,7 +114,8 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
         )
     if not tables.has("usage"):
         return found
-    seen = collect(known_rows(tables, "usage", as_of).select("event").unique())["event"]
+    used = known_before(tables, "events", day_number(as_of))
+    seen = collect(used.select("event").unique())["event"]
     unseen = quotas[quotas["event"].notna() & ~quotas["event"].isin(seen)]
     if len(unseen):
         found.append(

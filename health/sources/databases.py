@@ -49,9 +49,15 @@ class Database(ABC):
 
     #: Whether DuckDB runs the queries.
     is_engine = False
+    #: Ibis' name of its SQL, where it computes aggregates of large tables itself.
+    dialect: str | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def in_plain_types(self, query: str) -> tuple[str, pa.Schema]:
+        """Return a query with columns in plain types of Arrow, and these; rows stay there."""
+        return query, self.read(f"SELECT * FROM (\n{query}\n) AS q LIMIT 0").schema
 
     @abstractmethod
     def tables(self) -> list[FoundTable]:
@@ -93,20 +99,21 @@ def open_database(name: str, url: str, base: Path) -> Database:
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("postgresql", "postgres"):
-        return _Adbc(name, _POSTGRES, _postgres_url(url, writes=False))
+        return _Adbc(name, "postgres", _POSTGRES, _postgres_url(url, writes=False))
     if scheme == "sqlite":
         return _Sqlite(name, _file(name, url, base))
     if scheme == "duckdb":
         return _DuckDB(name, _file(name, url, base))
     if scheme == "snowflake":
-        return _Adbc(name, "adbc_driver_snowflake.dbapi", url.partition("://")[2])
+        return _Adbc(name, "snowflake", "adbc_driver_snowflake.dbapi", url.partition("://")[2])
     if scheme == "bigquery":
         project, _, dataset = url.partition("://")[2].partition("/")
         options = {
             "adbc.bigquery.sql.project_id": project,
             "adbc.bigquery.sql.dataset_id": dataset,
         }
-        return _Adbc(name, "adbc_driver_bigquery.dbapi", None, options, quote="`")
+        driver = "adbc_driver_bigquery.dbapi"
+        return _Adbc(name, "bigquery", driver, None, options, quote="`")
     raise HealthError(
         "the kind of database is not known", where=f"source {name}", fix=f"use {KINDS}"
     )
@@ -121,7 +128,7 @@ def adbc_connection(name: str, url: str) -> Iterator[Any]:
     HealthError
         The server cannot be reached; no secret is in the message.
     """
-    database = _Adbc(name, _POSTGRES, _postgres_url(url, writes=True))
+    database = _Adbc(name, "postgres", _POSTGRES, _postgres_url(url, writes=True))
     with database.connected() as connection:
         yield connection
 
@@ -138,12 +145,14 @@ class _Adbc(Database):
     def __init__(
         self,
         name: str,
+        dialect: str,
         driver: str,
         url: str | None,
         options: dict[str, str] | None = None,
         quote: str = '"',
     ) -> None:
         super().__init__(name)
+        self.dialect = dialect
         self._driver, self._url, self._options, self._quote = driver, url, options, quote
 
     def quoted_table(self, table: str) -> str:
@@ -175,10 +184,12 @@ class _Adbc(Database):
             return cursor.fetch_arrow_table()
 
     def schema(self, query: str) -> dict[str, str]:
+        return engine_types(self.in_plain_types(query)[1].empty_table())
+
+    def in_plain_types(self, query: str) -> tuple[str, pa.Schema]:
         with self._cursor() as cursor:
-            schema = cursor.adbc_execute_schema(query)
-            schema = cursor.adbc_execute_schema(_plain(query, schema))
-        return engine_types(schema.empty_table())
+            plain = _plain(query, cursor.adbc_execute_schema(query))
+            return plain, cursor.adbc_execute_schema(plain)
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:

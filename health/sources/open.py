@@ -10,12 +10,13 @@ import duckdb
 import pyarrow as pa
 
 from features.errors import HealthError
-from features.reading.table_source import TableSource
+from features.reading.table_source import TableSource, WarehouseSource
 from features.tables.casting import quoted
 from features.tables.connection import first_line, internal_name
 from features.tables.folders import closest
 from features.tables.one_select import require_one_select
 from features.tables.relations import query_relation
+from features.tables.warehouse import Warehouse
 from health.settings.sources import SharedConfig, SourceConfig, TableConfig
 from health.sources.databases import Database, engine_types, open_database
 from health.sources.inventory import FoundTable, tables_in_folder
@@ -58,7 +59,7 @@ class Sources:
     _databases: dict[str, Database] = field(default_factory=dict, init=False, repr=False)
 
     def plan(
-        self, tables: Mapping[str, TableSource]
+        self, tables: Mapping[str, TableSource], *, in_place: bool = True
     ) -> tuple[dict[str, TableSource], Callable[[duckdb.DuckDBPyConnection], None] | None]:
         """Return each table as SQL that the engine runs, and what must happen before.
 
@@ -66,6 +67,8 @@ class Sources:
         ----------
         tables : mapping of str to TableSource
             As the configuration has them.
+        in_place : bool
+            Leave usage in a warehouse that can sum it, unless a preset reads it.
 
         Returns
         -------
@@ -86,7 +89,11 @@ class Sources:
             if isinstance(table, TableConfig) and (table.source or table.sql_file)
         }
         for name, table in tables.items():
-            if name in of_sources:
+            remote = self._in_warehouse(name, table) if in_place else None
+            if remote is not None:
+                planned[name] = remote
+                of_sources.pop(name)
+            elif name in of_sources:
                 query = f"SELECT * FROM {internal_name(_kept(name))}"
                 planned[name] = _Planned(
                     sql=query,
@@ -194,23 +201,44 @@ class Sources:
                 query = recipes.query(table.preset, name, options)
                 _view(connection, _kept(name), query, f"tables.{name}")
             elif table.source is not None:
-                keep(connection, _kept(name), self._fetched(name, table))
+                rows = self.database(table.source).read(self._query_of(name, table))
+                keep(connection, _kept(name), rows)
             else:
                 text = self._with_views(_query(table, f"tables.{name}", self.base), "")
                 rows_of = query_relation(text, self.base).sql
                 _view(connection, _kept(name), f"SELECT * FROM {rows_of}", f"tables.{name}")
 
-    def _fetched(self, name: str, table: TableConfig) -> pa.Table:
-        database = self.database(str(table.source))
+    def _in_warehouse(self, name: str, table: TableSource) -> WarehouseSource | None:
+        """Return usage as a table that stays where it is; None where it is to be fetched."""
+        if name != "usage" or not isinstance(table, TableConfig):
+            return None
+        self._known(table.source, f"tables.{name}")
+        if not table.source or table.preset or not self.sources[table.source].url:
+            return None
+        database = self.database(table.source)
+        if database.dialect is None:
+            return None
+        query, columns = database.in_plain_types(self._query_of(name, table))
+        return WarehouseSource(
+            sql=query,
+            columns=table.columns,
+            unmatched=table.unmatched,
+            named=table.label,
+            warehouse=Warehouse(database.dialect, database.read),
+            columns_of_query=columns,
+        )
+
+    def _query_of(self, name: str, table: TableConfig) -> str:
+        """Return the query of a table, in its database's SQL."""
         if table.table is not None:
-            return database.read(f"SELECT * FROM {database.quoted_table(table.table)}")
-        engine = database.is_engine
+            return f"SELECT * FROM {self.database(str(table.source)).quoted_table(table.table)}"
+        engine = self.database(str(table.source)).is_engine
         text = _query(table, f"tables.{name}", self.base, of_engine=engine)
         views = {
             view: _query(shared, f"shared.{view}", self.base, of_engine=engine)
             for view, shared in self._views(str(table.source)).items()
         }
-        return database.read(_with(views, text))
+        return _with(views, text)
 
     def _vendor(
         self, connection: duckdb.DuckDBPyConnection, layout: Layout, name: str

@@ -1,0 +1,197 @@
+"""Usage that stays in a warehouse: its columns matched, its rows checked and counted there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+
+from features.checks import findings as checks
+from features.checks.row_counts import counted_by_day
+from features.checks.unmatched import policy
+from features.errors import Finding
+from features.reading import copies
+from features.reading.table_reader import map_columns
+from features.reading.table_source import WarehouseSource
+from features.rollups.fetched import keep_rows
+from features.rollups.usage_rollup import ROLLUPS, prepared
+from features.tables.casting import clean, quoted
+from features.tables.connection import internal_name
+from features.tables.opened import SQL_TYPES, with_canonical_types
+from features.tables.schema import Column, Kind, Table
+from features.tables.warehouse import ROWS, RemoteRows
+
+#: Beyond it, a number is infinite.
+_LARGEST = 1.7976931348623157e308
+Frame = nw.LazyFrame[Any]
+
+
+def read_in_warehouse(
+    connection: duckdb.DuckDBPyConnection, table: Table, source: WarehouseSource
+) -> tuple[checks.OpenTable | None, list[Finding]]:
+    """Open usage where it is stored, and fetch nothing but its counts by account and day.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the counts are kept.
+    table : Table
+        Usage.
+    source : WarehouseSource
+        Its rows.
+
+    Returns
+    -------
+    OpenTable or None
+        None where its columns are not as the table needs them.
+    list of Finding
+        What is wrong with its columns and values.
+    """
+    present = {field.name: str(field.type) for field in source.columns_of_query}
+    mapped, found = map_columns(table, source, source.label, present)
+    found += _wrong_types(table, source, mapped)
+    if found:
+        return None, found
+    raw = source.warehouse.rows(str(source.sql), source.columns_of_query)
+    opened = _opened(table, source, mapped, raw)
+    found += checks.check_values(_remote(opened), opened.in_warehouse)
+    found += checks.evaluate(_remote(opened), opened.in_warehouse, [*_infinite(opened)])
+    if copies.row_id(opened):
+        opened, noted = _latest_versions(opened)
+        found += noted
+    else:
+        opened, noted = _without_copies(opened, raw, mapped)
+        found += noted
+    days = ROLLUPS["days"].of(prepared(_remote(opened).frame))
+    keep_rows(connection, opened.view, days)
+    return counted_by_day(connection, opened, f"SELECT * FROM {opened.view}"), found
+
+
+def _remote(table: checks.OpenTable) -> RemoteRows:
+    assert table.remote is not None
+    return table.remote
+
+
+def _opened(
+    table: Table, source: WarehouseSource, mapped: Mapping[Column, str], raw: Frame
+) -> checks.OpenTable:
+    frame = _canonical(table, raw, mapped)
+    view = internal_name(f"counts of {table.name} by day")
+    # Whether use fits its contract is compared by account: rows by contract stay there.
+    present = [column for column in mapped if column.name != "subscription_id"]
+    types = {column.name: clean(SQL_TYPES[column.kind]) for column in present}
+    remote = RemoteRows(source.warehouse, frame)
+    unmatched = policy(table.name, source.unmatched)
+    return checks.OpenTable(
+        table, source.label, view, view, False, types, fresh="", unmatched=unmatched, remote=remote
+    )
+
+
+def _canonical(table: Table, raw: Frame, mapped: Mapping[Column, str]) -> Frame:
+    renamed = raw.select(*(nw.col(name).alias(column.name) for column, name in mapped.items()))
+    kinds = renamed.collect_schema()
+    floats = [column.name for column in mapped if column.kind == "number"]
+    floats = [name for name in floats if kinds[name].is_float()]
+    # NaN is no number, as in tables of files.
+    numbers = [nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name) for name in floats]
+    return with_canonical_types(table.name, renamed.with_columns(*numbers) if numbers else renamed)
+
+
+def _is_of(kind: Kind, dtype: Any) -> bool:
+    types = pa.types
+    if kind == "time":
+        return bool(types.is_timestamp(dtype) or types.is_date(dtype))
+    if kind == "number":
+        return bool(types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype))
+    return kind == "text" or bool(types.is_boolean(dtype))
+
+
+_CASTS: dict[Kind, str] = {
+    "time": "cast({0} as timestamp)",
+    "number": "cast({0} as double precision)",
+    "flag": "cast({0} as boolean)",
+}
+_NAMES: dict[Kind, str] = {"time": "times", "number": "numbers", "flag": "true or false"}
+
+
+def _wrong_types(
+    table: Table, source: WarehouseSource, mapped: Mapping[Column, str]
+) -> Iterator[Finding]:
+    """Refuse columns that the warehouse would have to parse: how is for the user to decide."""
+    for column, name in mapped.items():
+        dtype = source.columns_of_query.field(name).type
+        if not _is_of(column.kind, dtype):
+            cast = _CASTS[column.kind].format(name)
+            yield Finding(
+                "error", "wrong_type", source.label, table.name, column.name,
+                f"the column {name} has the type {dtype}, and must contain {_NAMES[column.kind]}",
+                fix=f"convert it with sql, e.g. {cast} as {column.name}",
+            )  # fmt: skip
+
+
+def _infinite(table: checks.OpenTable) -> Iterator[checks.Rule]:
+    fix = "correct the division by zero it comes from, or leave the field empty"
+    for column in table.columns:
+        if column.kind == "number":
+            name = quoted(column.name)
+            where = f"({name} > {_LARGEST} OR {name} < -{_LARGEST})"
+            yield checks.Rule("infinite_value", column.name, where, name, "is infinite", fix)
+
+
+def _without_copies(
+    table: checks.OpenTable, raw: Frame, mapped: Mapping[Column, str]
+) -> tuple[checks.OpenTable, list[Finding]]:
+    """Return a table without rows that were loaded twice, and a warning where rows are copies."""
+    remote = _remote(table)
+    copied = copies.copies(remote.frame, table.schema.dated_by)
+    (found,) = copied.collect("pyarrow").to_native().to_pylist()
+    # Sums of whole numbers arrive as whatever type the database has for them.
+    counts = {name: int(found[name] or 0) for name in ("rows", "timed", "total")}
+    twice = copies.Copies(**counts, example=found["example"])
+    if not twice.rows:
+        return table, []
+    query = f"SELECT (SELECT count(*) FROM {ROWS}), count(*) FROM (SELECT DISTINCT * FROM {ROWS})"
+    total, different = remote.warehouse.run(f"{query} AS q", raw)[0]
+    if total == different:
+        return table, []
+    equal = min(twice.rows, int(total - different))
+    twice = replace(twice, rows=equal, timed=min(equal, twice.timed))
+    noted = copies.note_on_copies(table, twice, are_removed=twice.are_loaded_twice)
+    if not twice.are_loaded_twice:
+        return table, [noted]
+    once = _canonical(table.schema, raw.unique(), mapped)
+    return replace(table, remote=replace(remote, frame=once)), [noted]
+
+
+def _latest_versions(table: checks.OpenTable) -> tuple[checks.OpenTable, list[Finding]]:
+    """Return a table with the latest version of each row, and a warning where there are several.
+
+    As in `copies.latest_versions`, the row that stays is known from when its first version was.
+    """
+    remote, key = _remote(table), copies.row_id(table)
+    counted = f"SELECT {quoted(key)} AS k, count(*) AS n FROM {ROWS} GROUP BY 1"
+    rows, keys, example = checks.one_row(
+        remote,
+        "SELECT coalesce(sum(n - 1), 0), count(*), min(k) FROM "
+        f"({counted}) AS q WHERE k IS NOT NULL AND n > 1",
+    )
+    if not rows:
+        return table, []
+    total = checks.one_row(remote, f"SELECT count(*) FROM {ROWS}")[0]
+    noted = copies.note_on_versions(table, (int(rows), int(total), example), int(keys))
+    without_id = nw.col(key).is_null()
+    versions, others = remote.frame.filter(~without_id), remote.frame.filter(without_id)
+    if table.has("known_at"):
+        first = nw.col("known_at").min().over(key).alias("_first")
+        latest = versions.with_columns(first).unique(
+            subset=[key], keep="last", order_by=["known_at"]
+        )
+        latest = latest.with_columns(known_at=nw.col("_first")).drop("_first")
+    else:
+        latest = versions.unique(subset=[key], keep="any")
+    both = nw.concat([others, latest], how="vertical")
+    return replace(table, remote=replace(remote, frame=both)), [noted]
