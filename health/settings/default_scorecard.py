@@ -11,24 +11,26 @@ def _measure(feature: str, weight: float, *curve: tuple[float, float]) -> Measur
     return Measure(feature=feature, weight=weight, curve=curve)
 
 
-def _among_peers(feature: str, weight: float) -> Measure:
+def _among_peers(feature: str, weight: float, *, median: float = 55.0) -> Measure:
     """Compare a level with the peers: what counts as much use depends on the product."""
-    curve = ((0, 15), (50, 65), (100, 100))
+    curve = ((0.0, median - 50.0), (50.0, median), (100.0, 100.0))
     return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
 
 
-def _less_than_peers(feature: str, weight: float) -> Measure:
+def _less_than_peers(feature: str, weight: float, *, median: float) -> Measure:
     """Compare a level with the peers, where less is better."""
-    curve = ((0.0, 100.0), (50.0, 65.0), (100.0, 15.0))
+    curve = ((0.0, 100.0), (50.0, median), (100.0, median - 50.0))
     return Measure(feature=feature, weight=weight, percentile=True, curve=curve)
 
 
-#: Satisfaction, effort and the absence of trouble give at most 80 points, so that contentment
-#: alone does not make an account green. Promoters, use and growth give up to 100.
+#: Every curve reaches 100 points at the best value its measure can have, so the best attainable
+#: score is 100. A trend without change gets 60 points and the median of the peers 55, so that a
+#: typical account is not green. Measures that are at their best for most accounts (no open ticket,
+#: no bad answer, no notice) have small weights: contentment alone does not make an account green.
 DEFAULT_COMPONENTS = (
     Component(
         name="adoption",
-        weight=30,
+        weight=35,
         measures=(
             _measure("usage_seat_utilisation_28d", 3, (0.1, 0), (0.5, 45), (0.95, 100)),
             _among_peers("usage_active_days_28d", 2),
@@ -40,21 +42,23 @@ DEFAULT_COMPONENTS = (
         name="engagement trend",
         weight=25,
         measures=(
-            _measure("usage_events_trend", 3, (-0.9, 0), (0, 70), (0.4, 100)),
-            _measure("usage_users_trend", 2, (-0.7, 0), (0, 70), (0.4, 100)),
-            _measure("usage_recency_days", 2, (1, 90), (7, 50), (28, 0)),
-            _measure("usage_champions_silent", 2, (0, 90), (0.34, 50), (1, 0)),
+            _measure("usage_events_trend", 3, (-0.9, 0), (0, 60), (0.4, 100)),
+            _measure("usage_users_trend", 2, (-0.7, 0), (0, 60), (0.4, 100)),
+            _measure("usage_recency_days", 1, (1, 100), (7, 50), (28, 0)),
+            _measure("usage_champions_silent", 2, (0, 100), (0.34, 50), (1, 0)),
         ),
     ),
     Component(
         name="support",
-        weight=15,
+        weight=10,
         measures=(
-            _measure("tickets_csat_180d", 2, (0.4, 0), (0.95, 80)),
-            _measure("tickets_backlog_oldest_days", 1, (0, 80), (5, 50), (30, 0)),
-            _measure("tickets_urgent_oldest_days", 2, (0, 80), (7, 0)),
-            _measure("tickets_resolution_hours_median_90d", 1, (12, 80), (72, 50), (240, 0)),
-            _measure("tickets_reopen_rate_90d", 1, (0, 80), (0.5, 0)),
+            _measure("tickets_csat_180d", 2, (0.4, 0), (0.95, 80), (1, 100)),
+            _measure("tickets_backlog_oldest_days", 1, (0, 100), (5, 50), (30, 0)),
+            _measure("tickets_urgent_oldest_days", 2, (0, 100), (7, 0)),
+            _measure(
+                "tickets_resolution_hours_median_90d", 1, (0, 100), (12, 80), (72, 50), (240, 0)
+            ),
+            _measure("tickets_reopen_rate_90d", 1, (0, 100), (0.5, 0)),
         ),
     ),
     Component(
@@ -62,18 +66,18 @@ DEFAULT_COMPONENTS = (
         weight=15,
         measures=(
             _measure("surveys_nps_latest", 3, (0, 0), (6, 30), (8, 65), (10, 100)),
-            _measure("surveys_csat_180d", 1, (0.3, 0), (0.95, 80)),
-            _measure("surveys_ces_180d", 1, (2, 0), (6.5, 80)),
-            _measure("surveys_negative_90d", 2, (0, 80), (1, 35), (2, 0)),
+            _measure("surveys_csat_180d", 1, (0.3, 0), (0.95, 80), (1, 100)),
+            _measure("surveys_ces_180d", 1, (2, 0), (6.5, 80), (7, 100)),
+            _measure("surveys_negative_90d", 1, (0, 100), (1, 35), (2, 0)),
         ),
     ),
     Component(
         name="relationship",
         weight=15,
         measures=(
-            _measure("mrr_change_90d", 2, (-0.3, 0), (0, 70), (0.2, 100)),
+            _measure("mrr_change_90d", 2, (-0.3, 0), (0, 60), (0.2, 100)),
             _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
-            _measure("notice_given", 3, (0, 80), (1, 0)),
+            _measure("notice_given", 1, (0, 100), (1, 0)),
         ),
     ),
 )
@@ -87,9 +91,9 @@ ORDER_COMPONENTS = (
         measures=(
             # The logarithm of the time since the latest order over the usual interval.
             _measure("orders_interval_vs_habit", 2, (-0.7, 100), (0, 80), (0.7, 45), (1.4, 0)),
-            _less_than_peers("orders_recency_days", 3),
-            _among_peers("orders_count_365d", 2),
-            _among_peers("orders_amount_365d", 1),
+            _less_than_peers("orders_recency_days", 3, median=65),
+            _among_peers("orders_count_365d", 2, median=65),
+            _among_peers("orders_amount_365d", 1, median=65),
             _measure("orders_amount_change_90d", 1, (-1, 10), (0, 70), (0.5, 100)),
         ),
     ),
@@ -107,7 +111,7 @@ GOALS_COMPONENT = Component(
     weight=15,
     measures=(
         _measure("goals_reached_share", 2, (0, 30), (0.5, 65), (1, 100)),
-        _measure("goals_overdue", 2, (0, 90), (1, 50), (3, 0)),
+        _measure("goals_overdue", 2, (0, 100), (1, 50), (3, 0)),
     ),
 )
 

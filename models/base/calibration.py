@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 
@@ -149,7 +150,8 @@ def _line(logit: FloatArray, y: FloatArray, *, slope_free: bool) -> tuple[float,
         return float(value), np.array([error.sum(), error @ logit]) + away
 
     bounds = [(None, None), (0.0, None) if slope_free else (1.0, 1.0)]
-    fitted = minimize(loss, x0=np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    with threadpool_limits(limits=1, user_api="blas"):
+        fitted = minimize(loss, x0=np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     return float(fitted.x[0]), float(fitted.x[1])
 
 

@@ -11,6 +11,7 @@ from features.catalogue import CATALOGUE
 from health.scorecard.bands import band
 from health.scorecard.score import score_health, score_with
 from health.scoring.health_reasons import health_reasons
+from health.settings.default_scorecard import DEFAULT_COMPONENTS, GOALS_COMPONENT, ORDER_COMPONENTS
 from health.settings.measure import Component, Measure
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Bands, Scorecard
@@ -112,13 +113,21 @@ def test_dates_scored_together_are_scored_as_apart(card: ScoreSettings, data: In
     close(together, [*separate[0], *separate[1]])
 
 
-def test_the_default_scorecard_rewards_the_better_account() -> None:
+@pytest.mark.parametrize(
+    "components",
+    [DEFAULT_COMPONENTS, ORDER_COMPONENTS, (*DEFAULT_COMPONENTS, GOALS_COMPONENT)],
+    ids=["contracts", "orders", "goals"],
+)
+def test_the_best_attainable_score_of_a_default_scorecard_is_100(
+    components: tuple[Component, ...],
+) -> None:
+    card = Scorecard(components=components, rules=())
     frame = pd.DataFrame(np.nan, index=[0, 1], columns=list(CATALOGUE))
-    for component in Scorecard().components:
+    for component in components:
         for measure in component.measures:
-            worst = min(measure.curve, key=lambda corner: corner[1])[0]
-            best = max(measure.curve, key=lambda corner: corner[1])[0]
-            frame.loc[0, measure.feature], frame.loc[1, measure.feature] = worst, best
-    scores = score_health(frame, Scorecard()).score
+            # Two accounts are the percentiles 0 and 100 of each other.
+            ends = sorted(measure.corners, key=lambda corner: corner[1])
+            frame.loc[[0, 1], measure.feature] = [ends[0][0], ends[-1][0]]
+    scores = score_health(frame, card).score
     assert scores[0] < 10
-    assert scores[1] > 90
+    assert scores[1] == pytest.approx(100)
