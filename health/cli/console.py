@@ -106,12 +106,13 @@ def _top_of_week(console: Console, week: pd.DataFrame, currency: str) -> None:
     if week.empty:
         say(console, "\nMy week: no account is on a list")
         return
-    people = week["csm"].nunique(dropna=False)
+    people = week["csm"].nunique()
+    whose = f" of {count(people, 'CSM')}" if people else ""
+    by = ", the first {} by value" if week["value"].notna().any() else ", the first {}"
     top = week.sort_values(["value", "rank", "account_id"], ascending=[False, True, True])
     top = top.head(_TOP)
     table = Table(
-        title=f"\nMy week: {count(len(week), 'account')} of {count(people, 'CSM')}; "
-        f"the first {len(top)} by value",
+        title=f"\nMy week: {count(len(week), 'account')}{whose}{by.format(len(top))}",
         title_justify="left",
         box=None,
     )

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from health.business.kinds import business_of_scores
 from health.cli.console import say
-from health.presentation.wording import count, day, money, percent, points, text_of
+from health.presentation.lifetime_value import ranges_in_words
+from health.presentation.wording import count, day, money, not_shown, percent, points, text_of
 from health.reasons.families import family_reasons
 from health.scoring.explain import Explanation
 
@@ -85,8 +86,11 @@ def explanation(console: Console, found: Explanation) -> None:
     for line in _about(row, currency):
         say(console, line)
     for flag in found.flags.itertuples():
-        since = day(flag.since)
-        say(console, f"Flag {flag.flag} since {since}: {flag.suggested_play}")
+        amount = f", {money(flag.value, currency)} in a year" if pd.notna(flag.value) else ""
+        say(console, f"Flag {flag.flag} since {day(flag.since)}{amount}: {flag.suggested_play}")
+        share = not_shown(getattr(flag, "reasons_share", None))
+        for text in (*filter(None, text_of(flag.reasons).split("; ")), *filter(None, [share])):
+            say(console, f"  {text}")
     for output, own in found.reasons.groupby("output", sort=False):
         if output != "health":
             _family_table(console, str(output), own)
@@ -141,17 +145,15 @@ def _health_lines(row: pd.Series) -> list[str]:
 def _value_lines(row: pd.Series, currency: str) -> list[str]:
     lines = []
     if pd.notna(row["clv"]):
-        lines.append(
-            f"Lifetime value {money(row['clv'], currency)} "
-            f"({money(row['clv_low'], currency)} to {money(row['clv_high'], currency)})"
-        )
+        lines.append(f"Lifetime value {money(row['clv'], currency)}")
+        lines += [f"  {text}" for text in ranges_in_words(row, currency)]
         if "clv_margin" in row:
             lines.append(
                 f"  margin of {percent(row['clv_margin'])} over {row['clv_horizon_months']} "
                 f"months, discounted at {percent(row['clv_discount_rate'])} a year"
             )
     if pd.notna(row["expected_loss"]):
-        lines.append(f"Expected loss {money(row['expected_loss'], currency)}")
+        lines.append(f"Expected loss {money(row['expected_loss'], currency)} in a year")
     if pd.notna(row.get("total_value")):
         lines.append(
             f"Earned so far {money(row['past_value'], currency)}; "

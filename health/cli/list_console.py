@@ -28,8 +28,11 @@ def print_list(console: Console, listing: Listing) -> None:
     for row in rows.to_dict("records"):
         table.add_row(*_cells(row, listing))
     console.print(table)
-    total = wording.money(rows["value"].sum(), listing.currency)
-    console.print(f"{wording.count(len(rows), 'row')}, {total} in total", highlight=False)
+    ranked_by, of = ("value", "a year") if kind.value else ("mrr", "a month")
+    total = rows[ranked_by].sum(min_count=1)
+    metric = wording.money(total, listing.currency)
+    about = f", {metric} {of} in total" if metric != wording.NONE else ""
+    console.print(f"{wording.count(len(rows), 'row')}{about}", highlight=False)
 
 
 def _headings(listing: Listing) -> list[tuple[str, Any]]:

@@ -37,7 +37,7 @@ def fit_week(
     Parameters
     ----------
     candidates : pd.DataFrame
-        account_id, flag, csm, worth (expected loss or gain in a year; NaN where no probability
+        account_id, flag, csm, value (expected loss or gain in a year; NaN where no probability
         is published), mrr and asked (the customer asked for this offer) of the flags that may be
         shown.
     csms : pd.Series of str
@@ -45,7 +45,7 @@ def fit_week(
     config : FlagsConfig
         Capacities, and the share that is held out.
     by_value : bool
-        Order accounts by `worth` alone. Without a probability of churn an expected gain has no
+        Order accounts by `value` alone. Without a probability of churn an expected gain has no
         expected loss to be compared with: then the order is that of `ACTIONS`, and by MRR.
 
     Returns
@@ -83,11 +83,11 @@ def _ordered_accounts(rows: pd.DataFrame, *, by_value: bool) -> pd.DataFrame:
     """Return one row per account, in the order of the weeks, with held: nothing of it is shown."""
     # What the account is ranked by is its main action among those that are not held out.
     first = rows.sort_values(
-        ["held", "urgency", "worth", "mrr"], ascending=[True, True, False, False], kind="stable"
+        ["held", "urgency", "value", "mrr"], ascending=[True, True, False, False], kind="stable"
     ).drop_duplicates("account_id")
     tier = pd.Series(0, index=first.index) if by_value else first["urgency"]
     ordered = first.assign(tier=tier).sort_values(
-        ["csm", "tier", "worth", "mrr", "account_id"],
+        ["csm", "tier", "value", "mrr", "account_id"],
         ascending=[True, True, False, False, True],
         na_position="last",
     )
@@ -101,7 +101,7 @@ def one_offer(rows: pd.DataFrame) -> pd.Series[bool]:
     """
     offers = rows[rows["flag"].isin(OFFERS)]
     ranked = offers.sort_values(
-        ["asked", "worth", "account_id"], ascending=[False, False, True], kind="stable"
+        ["asked", "value", "account_id"], ascending=[False, False, True], kind="stable"
     )
     best = ~ranked["account_id"].duplicated() | ranked["asked"]
     return best.reindex(rows.index, fill_value=True).astype(bool)

@@ -66,7 +66,7 @@ def merged_week(
     Parameters
     ----------
     flags : pd.DataFrame
-        Listed flags with `week_rank`, the account's rank in its CSM's week, and `worth`.
+        Listed flags with `week_rank`, the account's rank in its CSM's week.
     scored : Scored
         Scores of these accounts at least: mrr, and where they are there last_day and
         renewal_date.
@@ -94,7 +94,7 @@ def merged_week(
     rows = flags.assign(main_action=action_of(flags["flag"]))
     rows["urgency"] = rows["main_action"].map(order)
     rows = rows.sort_values(
-        ["account_id", "urgency", "asked", "worth", "flag"],
+        ["account_id", "urgency", "asked", "value", "flag"],
         ascending=[True, True, False, False, True],
         kind="stable",
     )
@@ -102,7 +102,6 @@ def merged_week(
     week = by_account.head(1).set_index("account_id")
     week = week.assign(
         rank=week["week_rank"].astype(int),
-        value=week["worth"],
         play=week["suggested_play"],
         flags=by_account["flag"].agg(lambda kinds: "; ".join(dict.fromkeys(kinds))),
         since=by_account["since"].min(),

@@ -39,7 +39,6 @@ def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
     # Where neither signs nor a model speak, what the account does well has to.
     reasons = rows["why"].where(rows["why"] != "", rows["account_id"].map(well).fillna(""))
     return rows[list(_COPIED)].assign(
-        worth=rows["value"],
         asked=rows["asked"] != "",
         reasons=reasons,
         cause="",
@@ -59,4 +58,4 @@ def advocate(scored: Scored, config: Config) -> pd.DataFrame:
         & ~(features["usage_recency_days"] >= _AWAY_DAYS)
     )
     health = strongest_reasons(scored.reasons, "health", "contribution")
-    return with_reasons(pick(scored, chosen, value="mrr", worth=""), health)
+    return with_reasons(pick(scored, chosen), health)

@@ -22,6 +22,8 @@ from health.flags.orders import silence_in_words
 from health.flags.scored import Scored, pick, staying, with_reasons
 from health.reasons.reasons import below_each_other, strongest_reasons
 from health.settings.config import Config
+from health.settings.rule import RULE_TERM
+from models.clv.lifetime_value import MONTHS_AT_RISK
 
 #: Stands where no reason may be shown.
 _MANY = "No single reason stands out; many small ones add up"
@@ -71,7 +73,10 @@ class Raised:
     Attributes
     ----------
     flags : pd.DataFrame
-        Columns `COLUMNS`: what the lists show, ordered by flag, CSM and rank.
+        Columns `COLUMNS`: what the lists show, ordered by flag, CSM and rank. `value` is money in
+        a year, as in the week: what is expected to be lost (at_risk, renewal, silent) or gained
+        (upsell, cross_sell), or all that an account that gave notice pays (leaving); NaN for
+        advocates and where no probability is published.
     week : pd.DataFrame
         Columns of `my_week`: one row per account, by CSM and rank.
     episodes : pd.DataFrame
@@ -183,7 +188,7 @@ def word_flags(raised: Raised, scored: Scored, config: Config, *, as_of: date) -
     own = scored.of_accounts(raised.flags["account_id"])
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
     found = ["reasons", "cause", "reasons_share"]
-    worded = _candidates(own, relaxed)[[*KEYS, *found, "worth"]].drop_duplicates(KEYS)
+    worded = _candidates(own, relaxed)[[*KEYS, *found]].drop_duplicates(KEYS)
     both = raised.flags.drop(columns=found).merge(worded, on=KEYS, how="left")
     for name in ("reasons", "cause"):
         both[name] = both[name].fillna("")
@@ -231,14 +236,15 @@ def _at_risk(scored: Scored, config: Config) -> pd.DataFrame:
     may_leave = red_for_a_reason(scores, config.flags)
     if scored.model_supports["churn"]:
         may_leave = at_risk(scores, config.flags)
-    picked = with_reasons(_at_stake(scored, staying(scored) & may_leave), *_worries(scored))
+    chosen = staying(scored) & may_leave
+    picked = with_reasons(_at_stake(scored, chosen), *_worries(scored, chosen))
     return picked.assign(reasons=picked["reasons"].where(picked["reasons"] != "", _MANY))
 
 
 def _renewal(scored: Scored, config: Config) -> pd.DataFrame:
     days = scored.scores["days_to_renewal"]
     chosen = staying(scored) & days.between(0, config.flags.renewal_days)
-    picked = with_reasons(_at_stake(scored, chosen), *_worries(scored))
+    picked = with_reasons(_at_stake(scored, chosen), *_worries(scored, chosen))
     return picked.assign(reasons=picked["reasons"].where(picked["reasons"] != "", _NOTHING))
 
 
@@ -248,23 +254,29 @@ def _at_stake(scored: Scored, chosen: pd.Series[bool]) -> pd.DataFrame:
         scored,
         chosen,
         value="expected_loss",
-        worth="expected_loss",
         probability="churn_probability",
     )
 
 
-def _worries(scored: Scored, most: int = 3) -> tuple[pd.DataFrame, ...]:
-    """Return what speaks for leaving, from the model where it has a signal."""
-    health = strongest_reasons(scored.reasons, "health", "missing", most)
-    churn = strongest_reasons(scored.reasons, "churn", "contribution", most)
+def _worries(scored: Scored, chosen: pd.Series[bool]) -> tuple[pd.DataFrame, ...]:
+    """Return what speaks for leaving, from the model where it has a signal.
+
+    Causes are compared among the chosen accounts.
+    """
+    listed = scored.scores.loc[chosen.to_numpy(dtype=bool), "account_id"]
+    reasons = scored.reasons[scored.reasons["account_id"].isin(listed)]
+    health = strongest_reasons(reasons, "health", "missing")
+    churn = strongest_reasons(reasons, "churn", "contribution")
     return (churn, health) if scored.model_supports["churn"] else (health,)
 
 
 def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
-    picked = pick(scored, ~staying(scored), value="mrr", worth="")
+    picked = pick(scored, ~staying(scored), value="mrr")
     # All of it is going to be lost.
-    picked["worth"] = picked["value"] * 12
-    reasons = scored.reasons[scored.reasons["term"] != "notice_given"]
+    picked["value"] *= MONTHS_AT_RISK
+    # That notice was given is stated with its date; a rule about it adds nothing.
+    terms = scored.reasons["term"]
+    reasons = scored.reasons[(terms != "notice_given") & ~terms.str.startswith(RULE_TERM)]
     picked = with_reasons(picked, strongest_reasons(reasons, "health", "missing", most=2))
     days = scored.features.loc[picked.index, "days_since_notice"]
     texts = zip(days, picked["reasons"], strict=True)
@@ -279,10 +291,10 @@ def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     away = unused(scored.features, config.flags)
     idle = business_of_scores(scored.scores).stopped(scored.features, config.flags)
     chosen = staying(scored) & (away | idle)
-    picked = pick(scored, chosen, value="mrr", worth="expected_loss")
+    picked = pick(scored, chosen, value="expected_loss")
     own = scored.features.loc[picked.index]
     days = own["usage_recency_days"].fillna(0.0).astype(int).astype(str)
-    texts = "No use for " + days + " days, after there had been some"
+    texts = "No use for " + days + " days; used before"
     ordering = pd.Series(silence_in_words(own), index=own.index, dtype=object)
     reasons = texts.where(away.loc[picked.index], ordering)
     return picked.assign(reasons=reasons, cause="", reasons_share=np.nan)

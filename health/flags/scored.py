@@ -55,7 +55,7 @@ class Scored:
 
 
 def pick(
-    scored: Scored, chosen: pd.Series[bool], *, value: str, worth: str, probability: str = ""
+    scored: Scored, chosen: pd.Series[bool], *, value: str = "", probability: str = ""
 ) -> pd.DataFrame:
     """Return the chosen accounts as candidates of a list that is no offer.
 
@@ -65,9 +65,9 @@ def pick(
         Scores to pick from.
     chosen : pd.Series of bool
         One per account.
-    value, worth : str
-        Columns of the scores: what the list is ranked by, and the expected loss in a year that
-        the week is ranked by (NaN for an empty name).
+    value : str
+        Column of the scores with the money in a year that the list and the week are ranked by;
+        empty without one.
     probability : str
         Column of the probability shown, whose base rate is shown as well; empty without one.
     """
@@ -78,8 +78,7 @@ def pick(
             "account_id": scores["account_id"],
             "name": scores["name"],
             "csm": scores["csm"],
-            "value": scores[value],
-            "worth": scores[worth] if worth else np.nan,
+            "value": scores[value] if value else np.nan,
             "probability": scores[probability] if probability else np.nan,
             "base_rate": scores[rate] if probability else np.nan,
             "basis": None,

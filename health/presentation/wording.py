@@ -185,6 +185,35 @@ def percent(value: float | None, digits: int = 0) -> str:
     return f"{shown + 0.0:.{digits}f} %"
 
 
+def change(share: float | None) -> str:
+    """Write a relative change with its sign.
+
+    Examples
+    --------
+    >>> change(0.126), change(-0.02), change(0.0004)
+    ('+13 %', '−2 %', 'unchanged')
+    """
+    number = _number(share)
+    if math.isnan(number):
+        return NONE
+    shown = round(number * 100)
+    return f"{shown:+d} %".replace("-", "−") if shown else "unchanged"
+
+
+def not_shown(share: float | None) -> str:
+    """State the share of all influences that the sentences of a row leave out.
+
+    Examples
+    --------
+    >>> not_shown(0.28), not_shown(1.0), not_shown(None)
+    ('Not shown: 72 % of the influences', '', '')
+    """
+    number = _number(share)
+    if math.isnan(number) or number >= 1:
+        return ""
+    return f"Not shown: {percent(1 - number)} of the influences"
+
+
 def chance(probability: float | None, base_rate: float | None, horizon_days: int) -> str:
     """Write a probability with the rate of similar accounts.
 

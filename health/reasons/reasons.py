@@ -26,6 +26,8 @@ COLUMNS = (
     "weight",
     "policy",
 )
+#: With fewer accounts than this, no cause is usual among them.
+_FEWEST_COMPARED = 10
 
 
 def reason_rows(
@@ -110,9 +112,11 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
     Returns
     -------
     pd.DataFrame
-        Indexed by account_id: text (joined by "; "), cause (of the strongest reason; empty where
-        there is none) and share (of all that raised the figure, what the sentences name, 0-1).
-        Only values above zero count, so an account may be absent.
+        Indexed by account_id: text (joined by "; "), cause and share (of all that raised the
+        output, what the sentences name, 0-1). The cause is that of a named reason: the one that
+        exceeds most what it usually contributes to the accounts in `reasons`, because what all of
+        them share distinguishes none. Empty where no named reason has one. Only values above zero
+        count, so an account may be absent.
     """
     own = reasons[(reasons["output"] == output) & (reasons["term"] != BASELINE)]
     raised = own[own[by] > 1e-9]
@@ -125,8 +129,12 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
     order = np.lexsort((term, -size, account))
     keys = pd.DataFrame({"account": account[order], "signal": signal[order]})
     order = order[~keys.duplicated().to_numpy()]
-    place = pd.Series(account[order]).groupby(account[order]).cumcount()
-    order = order[(place < most).to_numpy()]
+    causes = np.array([cause_of(str(t)) for t in terms], dtype=object)
+    every = pd.DataFrame(
+        {"account": account[order], "cause": causes[term[order]], "size": size[order]}
+    )
+    named_rows = every.groupby("account").cumcount() < most
+    order = order[named_rows.to_numpy()]
     texts, account = chosen["text"].to_numpy(dtype=object)[order], account[order]
     first = np.flatnonzero(np.diff(account, prepend=-1))
     joined = texts[first]
@@ -135,11 +143,35 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
         joined[more] += "; " + texts[first[more] + step]
     total = raised.groupby("account_id")[by].sum().reindex(accounts).to_numpy(dtype=float)
     named = np.bincount(account, weights=size[order], minlength=len(accounts))
-    causes = np.array([cause_of(str(t)) for t in terms], dtype=object)
+    cause = _leading_causes(every, named_rows).reindex(range(len(accounts)), fill_value="")
     return pd.DataFrame(
-        {"text": joined, "cause": causes[term[order]][first], "share": named / total},
+        {"text": joined, "cause": cause.to_numpy(dtype=object), "share": named / total},
         index=pd.Index(accounts, name="account_id"),
     )
+
+
+def _leading_causes(reasons: pd.DataFrame, named: pd.Series[bool]) -> pd.Series[str]:
+    """Return each account's named cause that exceeds most what is usual among the accounts.
+
+    Parameters
+    ----------
+    reasons : pd.DataFrame
+        account, cause and size of every reason, strongest first within an account.
+    named : pd.Series of bool
+        Which of them people read.
+
+    Returns
+    -------
+    pd.Series of str
+        By account; with fewer than 10 accounts nothing is usual, and the strongest cause leads.
+    """
+    sums = reasons.groupby(["account", "cause"])["size"].sum().unstack(fill_value=0.0)
+    usual = sums.median() if len(sums) >= _FEWEST_COMPARED else 0.0
+    excess = (sums - usual).unstack().rename("excess").reset_index()
+    causes = reasons[named & (reasons["cause"] != "")].drop_duplicates(["account", "cause"])
+    ranked = causes.merge(excess, on=["account", "cause"])
+    ranked = ranked.sort_values(["account", "excess"], ascending=[True, False], kind="stable")
+    return ranked.drop_duplicates("account").set_index("account")["cause"]
 
 
 def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.DataFrame:

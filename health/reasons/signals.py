@@ -24,6 +24,8 @@ ADOPTION, CONTACT, SUPPORT, VALUE, COMMERCIAL = (
     "value",
     "commercial",
 )
+#: What people call support about, although it is measured in usage.
+_ERRORS = "errors"
 #: Signals by the beginnings of the names that measure them; the first that fits applies.
 _SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trend of use", ("usage_events_trend", "usage_events_vs_fleet", "usage_active_days_trend")),
@@ -31,6 +33,7 @@ _SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("days per user", ("usage_days_per_user", "usage_regular_share")),
     ("amount of use", ("usage_active_days", "usage_events", "usage_records")),
     ("seats in use", ("usage_seat", "growth_seats")),
+    (_ERRORS, ("usage_errors",)),
     ("features used", ("usage_distinct_events", "usage_breadth", "usage_sticky")),
     ("key people", ("usage_champions", "usage_top_user")),
     ("quota", ("usage_quota",)),
@@ -44,6 +47,7 @@ _SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("CSAT", ("surveys_csat",)),
     ("CES", ("surveys_ces", "surveys_net_easy", "surveys_easy")),
     ("survey response", ("surveys_days_since_answer", "surveys_response")),
+    ("end of the term", ("days_to_renewal", "days_to_term_end")),
     ("MRR movements", ("mrr_", "expansions_", "contractions_", "seats_change")),
     ("price", ("price_", "discount_")),
     ("onboarding", ("first_value", "days_to_first_value", "milestones", "days_since_milestone")),
@@ -125,8 +129,11 @@ def cause_of(term: str, features: Mapping[str, Feature] = DESCRIBED) -> str:
     >>> cause_of("usage_champions_silent"), cause_of("tickets_backlog"), cause_of("segment")
     ('contact', 'support', '')
     """
-    if signal_of(term) in _PEOPLE:
+    signal = signal_of(term)
+    if signal in _PEOPLE:
         return CONTACT
+    if signal == _ERRORS:
+        return SUPPORT
     feature = features.get(term)
     return _CAUSES.get(feature.family, "") if feature is not None else ""
 

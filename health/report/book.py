@@ -22,7 +22,7 @@ from health.report.overview import retention_plot, revenue_rows, stage_rows, voi
 #: Movers shown in each direction, and by how many points a score has to move.
 MOST_MOVERS = 8
 LEAST_MOVE = 3.0
-#: Churned accounts that a probability needs, where the evaluation does not state the reason.
+#: Where the evaluation does not state the reason.
 _NO_CHANCE = "no probability is published"
 
 
@@ -252,14 +252,23 @@ def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, A
 
 def no_chance(run: Mapping[str, Any]) -> str:
     """Explain why no probability of leaving is published."""
-    judged = run.get("evaluation", {}).get("churn") or run.get("evaluation", {}).get("order") or {}
+    evaluation = run.get("evaluation", {})
+    if "order" in evaluation:
+        return (
+            "past orders do not predict who orders again, so no chance of having left is published"
+        )
+    judged = evaluation.get("churn") or {}
     left, known = judged.get("event_accounts"), judged.get("accounts")
-    if left is None or not known or "order" in run.get("evaluation", {}):
+    if left is None or not known:
         return _NO_CHANCE
-    return (
-        f"only {wording.count(left)} of {wording.count(known, 'account')} with a known outcome "
-        f"left so far, so {_NO_CHANCE}"
+    counted = (
+        f"{wording.count(left)} of {wording.count(known, 'account')} with a known outcome left"
     )
+    # Runs of earlier versions do not state the threshold.
+    needed = judged.get("event_accounts_needed")
+    if needed is None or left >= needed:
+        return f"{counted}; {_NO_CHANCE}"
+    return f"only {counted}; a probability needs at least {wording.count(needed)}"
 
 
 def _band_rows(

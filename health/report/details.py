@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from health.business.kinds import business_of
 from health.presentation import wording
+from health.presentation.lifetime_value import ranges_in_words
 from health.reasons.signals import BASELINE
 from health.report.background import Background
 from health.report.forecast import MONTHS_OF_YEAR, known_to_leave, last_days
@@ -328,8 +329,10 @@ def _value_fact(row: Mapping[Any, Any], run: Mapping[str, Any]) -> str:
     value = wording.money(row["clv"], run["currency"])
     if value == wording.NONE:
         return ""
-    low, high = (wording.money(row[key], "") for key in ("clv_low", "clv_high"))
-    return f"{value} over {run['clv']['horizon_months']} months (likely {low} to {high})"
+    ranges = "; ".join(ranges_in_words(row, run["currency"]))
+    return f"{value} over {run['clv']['horizon_months']} months" + (
+        f" ({ranges})" if ranges else ""
+    )
 
 
 def _segment_fact(row: Mapping[Any, Any]) -> str:

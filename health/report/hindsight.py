@@ -12,6 +12,7 @@ from features.catalogue import CATALOGUE
 from features.definitions.feature import Feature
 from features.definitions.metrics import Z_95
 from health.presentation import wording
+from health.reasons.signals import signal_of
 from health.report.history import History
 
 #: Rows shown of each table.
@@ -42,17 +43,18 @@ def driver_rows(run: Mapping[str, Any]) -> list[list[str]]:
     -------
     list of list of str
         What was typical of accounts that left, what of those that stayed, and the AUC of the
-        feature on its own with its 95 % interval. Empty where fewer than `FEWEST_CHURNED`
-        accounts left.
+        feature on its own with its 95 % interval; of each signal the best one. Empty where fewer
+        than `FEWEST_CHURNED` accounts left.
     """
     left, stayed = _outcomes(run)
     if left < FEWEST_CHURNED:
         return []
-    rows = []
+    rows, signals = [], set()
     for driver in run.get("drivers", []):
         feature = CATALOGUE.get(driver["feature"])
-        if feature is None or driver["auc"] is None:
+        if feature is None or driver["auc"] is None or signal_of(feature.name) in signals:
             continue
+        signals.add(signal_of(feature.name))
         known = 1.0 - float(driver.get("missing_share") or 0.0)
         low, high = auc_interval(driver["auc"], left * known, stayed * known)
         typical = [_typical(feature, driver[key]) for key in ("with_event", "without")]

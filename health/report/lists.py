@@ -41,6 +41,7 @@ class Row:
     value_sort: float
     product: str
     reasons: list[str]
+    not_shown: str
     play: str
     renewal: str
     renewal_in: str
@@ -75,8 +76,10 @@ class WeekRow:
     value_is: str
     offer: str
     reasons: list[str]
+    not_shown: str
     play: str
     due: str
+    due_is: str
     due_sort: int
     since: str
     last_action: str
@@ -229,7 +232,7 @@ class _Context:
 
 
 def _list(kind: ListKind, rows: pd.DataFrame, flags: pd.DataFrame, context: _Context) -> FlagList:
-    ordered = rows.sort_values(["value", "account_id"], ascending=[False, True])
+    ordered = rows.sort_values(["value", "mrr", "account_id"], ascending=[False, False, True])
     plays = {wording.text_of(play) for play in ordered["suggested_play"]}
     play = plays.pop() if len(plays) == 1 else ""
     worded = [_row(kind, row, context, play) for row in ordered.to_dict("records")]
@@ -277,6 +280,7 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
         value_sort=row["value"],
         product=wording.text_of(row.get("offered")) or wording.text_of(row["product"]),
         reasons=[part for part in wording.text_of(row["reasons"]).split("; ") if part],
+        not_shown=wording.not_shown(row.get("reasons_share")),
         play="" if play == common_play else play,
         **_renewal(row, run),
         since=wording.since(row["since"], run["as_of"]),
@@ -375,12 +379,21 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
         else "",
         offer=wording.text_of(row["offered"]),
         reasons=[part for part in wording.text_of(row["reasons"]).split("; ") if part],
+        not_shown=wording.not_shown(row.get("reasons_share")),
         play=wording.text_of(row["play"]),
         due=wording.day(row["due"]),
+        due_is=_due_is(row),
         due_sort=(pd.Timestamp(row["due"]) - pd.Timestamp(run["as_of"])).days,
         since=wording.since(row["since"], run["as_of"]),
         last_action=" · ".join(part for part in (said, wording.text_of(row["note"])) if part),
     )
+
+
+def _due_is(row: Mapping[Any, Any]) -> str:
+    """Word what happens on the date by which a row is due."""
+    if row["due"] == row["last_day"]:
+        return "last day"
+    return "renewal" if row["due"] == row["renewal_date"] else "end of the week"
 
 
 def _moved(change: float) -> str:

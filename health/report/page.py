@@ -186,7 +186,12 @@ def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
         *(_ORDER_NOTES if business_of(run).key == ORDERS else _contract_notes(run["horizon_days"])),
         f"Lifetime value: the margin of {wording.percent(clv['margin'])} expected over the next "
         f"{clv['horizon_months']} months, discounted at {wording.percent(clv['discount_rate'])} a "
-        f"year, in {clv['currency']}. Likely range: 95 %.",
+        f"year, in {clv['currency']}. A single customer may leave early or grow, so 95 % of such "
+        "customers end in a wide range; the range of their average is narrow. Growth of those who "
+        "stay is that of their peers, shrunk where it made past values worse.",
+        "Not shown: influences on the chance that are no reason to act on, such as the renewal "
+        "date and the size of the account, further windows of a signal that is named, and small "
+        "ones. reasons.parquet has all of them.",
         "Health score: 0 to 100, higher is better. A measure without data gives its weight to the "
         "others; an account with too little data is not scored.",
         f"All amounts are in {run['currency']}. All dates are UTC. Data up to "

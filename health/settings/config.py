@@ -314,7 +314,7 @@ class Config(Section):
         flag : str
             Kind of flag.
         cause : str
-            Of an account at risk, the cause of its strongest reason; a play that the
+            Of an account at risk, the cause that stands out among them; a play that the
             configuration gives for the flag is replaced only by one that it gives for the cause.
         """
         built_in = DEFAULT_PLAYS if "subscriptions" in self.tables else DEFAULT_PLAYS | ORDER_PLAYS

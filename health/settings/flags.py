@@ -10,8 +10,9 @@ from pydantic import Field, field_validator
 
 from health.settings.section import PositiveInt, Section
 
-#: Minimum expected gain of an offer, as a share of the median account's yearly revenue. At a
-#: twentieth, no product would be offered in the demo company.
+#: Minimum expected gain of an offer, as a share of the median account's yearly revenue: what a
+#: place in a week costs. Customer success costs about a tenth of revenue, and a CSM with 100
+#: accounts and 15 places a week has about 7 places a year for each: 1 to 2 % of its revenue each.
 _LEAST_SHARE = 0.02
 _MONTHS = 12
 NaturalInt = Annotated[int, Field(ge=0)]
@@ -36,7 +37,8 @@ class FlagsConfig(Section):
         listed.
     least_value : float, optional
         Minimum expected gain in a year, in currency, for an offer to be listed, unless the
-        customer asked for it. By default a fiftieth of what the median account pays in a year.
+        customer asked for it. By default a fiftieth of what the median account pays in a year:
+        about what a place in a CSM's week costs, if customer success costs a tenth of revenue.
     silent_days : int
         An account that used the product before is silent after this many days without use; without
         contracts, also after this many days without an order, if that is twice the usual interval.
@@ -129,8 +131,8 @@ DEFAULT_PLAYS = {
     "silent": "Find out who left or what broke; a login check and a call to the main contact",
 }
 
-#: The suggested play for an account at risk by the cause of its strongest reason; `[plays]`
-#: replaces any of them.
+#: The suggested play for an account at risk by its cause: of its reasons, the one that exceeds most
+#: what is usual among accounts at risk; `[plays]` replaces any of them.
 CAUSE_PLAYS = {
     "adoption": "Adoption session: show the team the two features that would save them most time",
     "contact": "Call the executive contact: who uses it now, and what has changed in the team",

@@ -19,6 +19,9 @@ def _in_catalogue(condition: Condition, info: ValidationInfo) -> Condition:
 
 Conditions = tuple[Annotated[Condition, AfterValidator(_in_catalogue)], ...]
 
+#: What the term of a rule begins with.
+RULE_TERM = "rule:"
+
 
 class Rule(Section):
     """A cap or a floor of the score, with a name that readers see.
@@ -47,7 +50,7 @@ class Rule(Section):
     @property
     def term(self) -> str:
         """The rule's name among the terms of the score."""
-        return f"rule:{self.name}"
+        return f"{RULE_TERM}{self.name}"
 
     @property
     def text(self) -> str:

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from health.training.rows import TARGETS, TrainingSet
 from models import PropensityModel
+from models.churn.few_events import FEWEST_EVENTS
 from models.evaluation.classification import plain
 
 #: Counts that a model provides itself, over all of its rows and not only the tested ones.
@@ -68,6 +69,7 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "has_signal": bool(model.has_signal_),
         "accounts": model.accounts_,
         "event_accounts": model.event_accounts_,
+        "event_accounts_needed": FEWEST_EVENTS,
         "base_rate": rate,
         "note": "; ".join(model.reasons_),
         "estimator": _estimator_name(model.model_),

@@ -8,11 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xlsxwriter
 
 from health.business.kinds import business_of, with_money
 from health.presentation import wording
+from health.presentation.lifetime_value import yearly_growth
 from health.report.background import Background
 from health.report.files import accounts_by_csm, csm_title, file_name
 from health.report.forecast import (
@@ -161,7 +163,7 @@ def flag_rows(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any])
         `renews` (the end of the term), and one reason per line.
     """
     rows = flags.merge(_of_accounts(scores, flags, run), on="account_id", how="left")
-    rows = rows.assign(reasons=_one_per_line(rows["reasons"]))
+    rows = rows.assign(reasons=_one_per_line(rows["reasons"]), not_shown=_not_shown(rows))
     return rows.sort_values(["csm", "rank", "account_id"], na_position="last")
 
 
@@ -176,6 +178,7 @@ def week_rows(scores: pd.DataFrame, week: pd.DataFrame, run: Mapping[str, Any]) 
     ]
     rows = rows.assign(
         reasons=_one_per_line(rows["reasons"]),
+        not_shown=_not_shown(rows),
         lists=[", ".join(titles.get(kind, kind) for kind in own) for own in kinds],
         value_is=value_is,
         main_action=rows["main_action"].map(lambda name: wording.ACTIONS.get(name, name)),
@@ -203,6 +206,7 @@ def account_rows(
         days_to_renewal=scores["days_to_renewal"].where(~leaves),
         expected_loss=expected_losses(scores),
         plan=plans,
+        growth=_growth(scores),
         nps=account.map(background.nps),
         lists=account.map(lists),
     )
@@ -214,10 +218,26 @@ def account_rows(
 def _of_accounts(scores: pd.DataFrame, rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
     """Return the columns of the scores that rows do not have, one row per account."""
     own = scores.assign(
-        band=scores["health_band"].map(_band_text), renews=renewal_dates(scores, run["as_of"])
+        band=scores["health_band"].map(_band_text),
+        renews=renewal_dates(scores, run["as_of"]),
+        growth=_growth(scores),
     ).drop_duplicates("account_id")
     taken = [name for name in own if name in rows and name != "account_id"]
     return own.drop(columns=[*taken, "as_of"], errors="ignore")
+
+
+def _not_shown(rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the share of the influences that the reasons leave out; NaN where unknown."""
+    if "reasons_share" not in rows:
+        return pd.Series(np.nan, index=rows.index)
+    return 1.0 - rows["reasons_share"].astype(float)
+
+
+def _growth(scores: pd.DataFrame) -> pd.Series[float]:
+    """Return the yearly growth that a lifetime value includes; NaN where there is none."""
+    if "clv_monthly_growth" not in scores:
+        return pd.Series(np.nan, index=scores.index)
+    return yearly_growth(scores["clv_monthly_growth"]).where(scores["clv"].notna())
 
 
 def _one_per_line(reasons: pd.Series[str]) -> pd.Series[str]:
@@ -282,7 +302,8 @@ def _mark(sheet: Any, columns: list[Column], last: int, formats: Mapping[str, An
     for name in BAND_COLOURS:
         rule = {"type": "cell", "criteria": "==", "value": f'"{_band_text(name)}"'}
         sheet.conditional_format(1, band, last, band, {**rule, "format": formats[name]})
-    money = _place(columns, "value" if "value" in sources else "expected_loss")
+    ranked_by = next(name for name in ("value", "expected_loss", "mrr") if name in sources)
+    money = _place(columns, ranked_by)
     bar = {"type": "data_bar", "bar_color": "#9DB8DC", "min_type": "num"}
     sheet.conditional_format(1, money, last, money, {**bar, "min_value": 0})
     if "outcome" not in sources:

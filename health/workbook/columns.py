@@ -46,6 +46,9 @@ class Column:
     meaning: str
 
 
+_NOT_SHOWN = "Share of the influences that the reasons leave out: context and small ones."
+
+
 def list_columns(kind: ListKind, run: Mapping[str, Any]) -> list[Column]:
     """Return the columns of a list, in order.
 
@@ -66,6 +69,7 @@ def list_columns(kind: ListKind, run: Mapping[str, Any]) -> list[Column]:
         *_money(kind, unit, run["horizon_days"], business),
         Column(business.money + unit, "mrr", "money", 11, business.money_means),
         Column("Reasons", "reasons", "wrapped", 62, "Why the account is on the list."),
+        Column("Not shown", "not_shown", "share", 9, _NOT_SHOWN),
         Column("Suggested play", "suggested_play", "wrapped", 34, "What to do."),
         *_terms(business),
         Column("Since", "since", "date", 12, "First run with the account on the list."),
@@ -107,6 +111,7 @@ def week_columns(run: Mapping[str, Any]) -> list[Column]:
         Column(business.money + unit, "mrr", "money", 11, business.money_means),
         *_health(),
         Column("Reasons", "reasons", "wrapped", 56, "Why the account is in the week."),
+        Column("Not shown", "not_shown", "share", 9, _NOT_SHOWN),
         Column("Suggested play", "play", "wrapped", 34, "What to do."),
         Column("Offer", "offered", "wrapped", 34, "What to offer: how much, from what to what."),
         *_terms(business),
@@ -184,11 +189,19 @@ def _terms(business: Business) -> list[Column]:
 def _value(run: Mapping[str, Any]) -> list[Column]:
     unit, months = _unit(run), run["clv"]["horizon_months"]
     about = f"Margin expected over {months} months, discounted."
-    return [
+    least, most = (f"95 % of such customers come to at {way} so much." for way in ("least", "most"))
+    mean = "The {} end of the 95 % interval of their average."
+    growth = "Yearly growth of the MRR of those who stay, part of the lifetime value."
+    columns = [
         Column("Lifetime value" + unit, "clv", "money", 14, about),
-        Column("Likely from" + unit, "clv_low", "money", 12, "Lower end of its range."),
-        Column("Likely to" + unit, "clv_high", "money", 12, "Upper end of its range."),
+        Column("Such customers from" + unit, "clv_low", "money", 14, least),
+        Column("Such customers to" + unit, "clv_high", "money", 14, most),
+        Column("Average from" + unit, "clv_mean_low", "money", 12, mean.format("lower")),
+        Column("Average to" + unit, "clv_mean_high", "money", 12, mean.format("upper")),
     ]
+    if business_of(run).has_terms:
+        columns.append(Column("Growth a year", "growth", "share", 9, growth))
+    return columns
 
 
 def _offer(kind: ListKind) -> list[Column]:
@@ -203,8 +216,7 @@ def _offer(kind: ListKind) -> list[Column]:
 def _money(kind: ListKind, unit: str, days: int, business: Business) -> list[Column]:
     """Return the money that ranks a list, and its chance where there is one."""
     if not kind.chance:
-        means = f"{business.money}: what ranks the list."
-        return [Column("Value" + unit, "value", "money", 14, means)]
+        return []
     about = (
         f"{business.risk.capitalize()} × {business.a_year}; empty where no chance is published."
         if kind.output == "churn"

@@ -104,7 +104,13 @@ def _lists(rows: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     business = business_of(run)
     own = {kind.flag: rows[rows["flag"] == kind.flag] for kind in business.lists}
     made = [
-        (k.title, len(own[k.flag]), own[k.flag]["value"].sum(), k.value or business.money, k.about)
+        (
+            k.title,
+            len(own[k.flag]),
+            own[k.flag]["value" if k.value else "mrr"].sum(min_count=1),
+            f"{k.value}, a year" if k.value else business.money,
+            k.about,
+        )
         for k in business.lists
     ]
     head = ("Lists", "Accounts", f"Money{unit}", "Money is", "Who is on the list")

@@ -17,7 +17,7 @@ from health.flags.rules import COLUMNS, Raised
 from health.flags.scored import Scored
 from health.reasons.reasons import reason_rows
 from health.settings.config import Config
-from health.settings.flags import FlagsConfig
+from health.settings.flags import CAUSE_PLAYS, FlagsConfig
 from tests.health.flags.raised import raise_flags
 
 DAY = date(2026, 11, 1)
@@ -104,6 +104,46 @@ def _raise(scored: Scored, config: Config | None = None) -> pd.DataFrame:
 def _flagged(scored: Scored, flag: str, config: Config | None = None) -> list[str]:
     flags = _raise(scored, config)
     return flags.loc[flags["flag"] == flag, "account_id"].tolist()
+
+
+def _reasons(causes: dict[str, list[float]], accounts: list[str]) -> pd.DataFrame:
+    terms = pd.DataFrame({**causes, "baseline": -3.0})
+    inputs = pd.DataFrame(dict.fromkeys(causes, 5.0) | {"account_id": accounts})
+    return reason_rows("churn", terms, inputs)
+
+
+def test_the_play_answers_the_cause_that_stands_out_among_accounts_at_risk() -> None:
+    accounts = [f"A{i}" for i in range(12)]
+    # All of them use little; A0 has old tickets in addition, and A1 an unhappy contact.
+    causes = {
+        "usage_active_days_28d": [1.0] * 12,
+        "tickets_backlog_oldest_days": [0.6, 0.05] + [0.1] * 10,
+        "surveys_nps_latest": [0.1, 0.5] + [0.1] * 10,
+    }
+    scored = replace(_scored(12, churn_probability=0.4), reasons=_reasons(causes, accounts))
+    flags = _raise(scored, _config(capacity_per_csm=50)).set_index("account_id")
+    assert flags.loc[["A0", "A1", "A2"], "cause"].tolist() == ["support", "value", "adoption"]
+    assert flags.loc["A0", "suggested_play"] == CAUSE_PLAYS["support"]
+
+
+def test_among_few_accounts_the_strongest_cause_decides() -> None:
+    causes = {"usage_active_days_28d": [1.0, 1.0], "tickets_backlog_oldest_days": [0.6, 0.1]}
+    scored = replace(_scored(2, churn_probability=0.4), reasons=_reasons(causes, ["A0", "A1"]))
+    assert _raise(scored)["cause"].tolist() == ["adoption", "adoption"]
+
+
+def test_a_value_is_money_in_a_year_on_every_list_and_in_the_week() -> None:
+    scored = _scored(
+        notice_given=[1.0, 0.0, 0.0, 0.0],
+        churn_probability=[np.nan, 0.4, 0.05, 0.05],
+        expected_loss=[np.nan, 480.0, 60.0, 60.0],
+        usage_recency_days=[1.0, 1.0, 40.0, 1.0],
+    )
+    raised = _raised(scored)
+    values = raised.flags.set_index(["account_id", "flag"])["value"].to_dict()
+    assert values == {("A0", "leaving"): 1200.0, ("A1", "at_risk"): 480.0, ("A2", "silent"): 60.0}
+    week = raised.week.set_index("account_id")["value"].to_dict()
+    assert week == {account: value for (account, _), value in values.items()}
 
 
 def test_nobody_is_flagged_without_cause() -> None:

@@ -141,7 +141,7 @@ def test_an_action_that_is_none_is_refused(row: dict[str, object], where: str) -
 
 def _candidates(values: list[float], csm: object = "Ann") -> pd.DataFrame:
     accounts = [f"A{i}" for i in range(len(values))]
-    columns = {"account_id": accounts, "flag": "at_risk", "csm": csm, "worth": values}
+    columns = {"account_id": accounts, "flag": "at_risk", "csm": csm, "value": values}
     return pd.DataFrame({**columns, "mrr": 100.0, "asked": False})
 
 
@@ -181,7 +181,7 @@ def test_lists_are_full_by_value_and_the_held_out_would_have_been_on_them(
 ) -> None:
     config = FlagsConfig(hold_out=share, capacity_per_csm=capacity)
     fitted = fit_week(_candidates(values), pd.Series(["Ann"]), config)
-    by_state = {state: rows["worth"] for state, rows in fitted.groupby("state")}
+    by_state = {state: rows["value"] for state, rows in fitted.groupby("state")}
     listed = by_state.get("listed", pd.Series(dtype=float))
     waiting = by_state.get("waiting", pd.Series(dtype=float))
     held = by_state.get("held_out", pd.Series(dtype=float))

@@ -135,9 +135,11 @@ def test_the_page_states_its_totals_definitions_and_past(sample: SampleRun) -> N
 
 def test_without_a_probability_there_is_no_expected_loss(sample: SampleRun) -> None:
     scores = sample.scores.assign(churn_probability=np.nan, expected_loss=np.nan)
-    judged = {"churn": {"has_signal": False, "accounts": 384, "event_accounts": 2, "note": ""}}
+    churn = {"has_signal": False, "accounts": 384, "event_accounts": 2, "note": ""}
+    judged = {"churn": {**churn, "event_accounts_needed": 10}}
     html = render_forecast(scores, sample.flags, {**sample.run, "evaluation": judged})
-    assert "only 2 of 384 accounts with a known outcome left so far" in html
+    left = "only 2 of 384 accounts with a known outcome left; a probability needs at least 10"
+    assert left in html
     bridge = build_forecast(scores, sample.run, {}).bridge
     assert np.isnan(bridge.loss.value) and np.isnan(bridge.expected.value)
 
