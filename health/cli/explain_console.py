@@ -85,11 +85,12 @@ def explanation(console: Console, found: Explanation) -> None:
     console.print(f"\n[bold]{escape(name)}[/] ({escape(row['account_id'])})", highlight=False)
     for line in _about(row, currency):
         say(console, line)
-    for flag in found.flags.itertuples():
-        amount = f", {money(flag.value, currency)} in a year" if pd.notna(flag.value) else ""
-        say(console, f"Flag {flag.flag} since {day(flag.since)}{amount}: {flag.suggested_play}")
-        share = not_shown(getattr(flag, "reasons_share", None))
-        for text in (*filter(None, text_of(flag.reasons).split("; ")), *filter(None, [share])):
+    for flag in found.flags.to_dict("records"):
+        amount = f", {money(flag['value'], currency)} in a year" if pd.notna(flag["value"]) else ""
+        since = f"since {day(flag['since'])}{amount}"
+        say(console, f"Flag {flag['flag']} {since}: {flag['suggested_play']}")
+        reasons = text_of(flag["reasons"]).split("; ")
+        for text in filter(None, (*reasons, not_shown(flag.get("reasons_share")))):
             say(console, f"  {text}")
     for output, own in found.reasons.groupby("output", sort=False):
         if output != "health":
@@ -146,7 +147,7 @@ def _value_lines(row: pd.Series, currency: str) -> list[str]:
     lines = []
     if pd.notna(row["clv"]):
         lines.append(f"Lifetime value {money(row['clv'], currency)}")
-        lines += [f"  {text}" for text in ranges_in_words(row, currency)]
+        lines += [f"  {text}" for text in ranges_in_words(row.to_dict(), currency)]
         if "clv_margin" in row:
             lines.append(
                 f"  margin of {percent(row['clv_margin'])} over {row['clv_horizon_months']} "

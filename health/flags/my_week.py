@@ -145,7 +145,9 @@ def _empty() -> pd.DataFrame:
     return frame.astype(numbers)
 
 
-def rule_in_words(config: Config, *, least_gain: float, by_value: bool) -> str:
+def rule_in_words(
+    config: Config, *, least_gain: float, by_value: bool, has_terms: bool = True
+) -> str:
     """Return the rule by which accounts get into a week, for the page that shows it.
 
     Parameters
@@ -156,21 +158,33 @@ def rule_in_words(config: Config, *, least_gain: float, by_value: bool) -> str:
         Expected gain in a year below which no offer is listed, in currency.
     by_value : bool
         Whether a chance of leaving is published.
+    has_terms : bool
+        Whether accounts have contracts; customers who only order get no offers.
     """
     limits = config.flags
+    gained = "lost or gained" if has_terms else "lost"
+    order = (
+        f"Accounts are ordered by the money expected to be {gained} in a year."
+        if by_value
+        else f"No chance of {'leaving' if has_terms else 'having left'} is published, so accounts "
+        "to keep come first, the most urgent ones at the top, and then by what they pay."
+    )
+    actions = (
+        "leaving, silent, at risk, renewal, expansion"
+        if has_terms
+        else "silent (no order for twice the usual interval), at risk"
+    )
+    rules = (
+        f"Each CSM's week has room for {limits.capacity_per_csm} accounts, one row each. "
+        f"{order} The main action of an account is the first of: {actions}. "
+        f"At risk: odds of {'leaving' if has_terms else 'having left'} {limits.at_risk_lift:g} "
+        f"times the usual ones, or red health with odds of {limits.least_lift:g} times."
+    )
+    if not has_terms:
+        return rules
     least = money(least_gain, config.currency)
     gain = f" and an expected gain of {least} a year" if least_gain > 0 else ""
-    order = (
-        "Accounts are ordered by the money expected to be lost or gained in a year."
-        if by_value
-        else "No chance of leaving is published, so accounts to keep come before offers, the most "
-        "urgent first and then by what they pay."
-    )
     return (
-        f"Each CSM's week has room for {limits.capacity_per_csm} accounts, one row each. "
-        f"{order} The main action of an account is the first of: leaving, silent, at risk, "
-        f"renewal, expansion. At risk: odds of leaving {limits.at_risk_lift:g} times the usual "
-        f"ones, or red health with odds of {limits.least_lift:g} times. Offers: odds of buying "
-        f"{limits.expansion_lift:g} times the usual ones{gain}, one for each account; offers to "
-        "an account at risk wait unless the customer asked."
+        f"{rules} Offers: odds of buying {limits.expansion_lift:g} times the usual ones{gain}, one "
+        "for each account; offers to an account at risk wait unless the customer asked."
     )

@@ -156,7 +156,12 @@ def list_flags(
         _in_order(episodes)[list(EPISODE_COLUMNS)],
         cleared(episodes, previous),
         unassigned_warning(csms, config.flags),
-        rule_in_words(config, least_gain=scored.least_gain, by_value=by_value),
+        rule_in_words(
+            config,
+            least_gain=scored.least_gain,
+            by_value=by_value,
+            has_terms=business_of_scores(scored.scores).has_terms,
+        ),
     )
 
 
@@ -291,7 +296,7 @@ def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     away = unused(scored.features, config.flags)
     idle = business_of_scores(scored.scores).stopped(scored.features, config.flags)
     chosen = staying(scored) & (away | idle)
-    picked = pick(scored, chosen, value="expected_loss")
+    picked = _at_stake(scored, chosen)
     own = scored.features.loc[picked.index]
     days = own["usage_recency_days"].fillna(0.0).astype(int).astype(str)
     texts = "No use for " + days + " days; used before"

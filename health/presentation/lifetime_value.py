@@ -37,8 +37,11 @@ def ranges_in_words(row: Mapping[Any, Any], currency: str) -> list[str]:
     Examples
     --------
     >>> row = {"clv_low": 100, "clv_high": 2500, "clv_mean_low": 900, "clv_mean_high": 1100}
-    >>> ranges_in_words({**row, "clv_monthly_growth": 0.01}, "USD")  # doctest: +ELLIPSIS
-    ['95 % of such customers: USD 100 to 2,500', 'their average: USD 900 to 1,100 (95 %)', 'MRR …']
+    >>> for text in ranges_in_words({**row, "clv_monthly_growth": 0.01}, "USD"):
+    ...     print(text)
+    95 % of such customers: USD 100 to 2,500
+    their average: USD 900 to 1,100 (95 %)
+    MRR of those who stay: +13 % a year
     """
     found = []
     for low, high, text in (

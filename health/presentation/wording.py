@@ -185,6 +185,18 @@ def percent(value: float | None, digits: int = 0) -> str:
     return f"{shown + 0.0:.{digits}f} %"
 
 
+def relative(share: float | None, digits: int = 0) -> str:
+    """Write a ratio that may lie above 1, such as NRR, in per cent.
+
+    Examples
+    --------
+    >>> relative(1.0132, 1), relative(0.9999)
+    ('101.3 %', '100 %')
+    """
+    number = _number(share)
+    return NONE if math.isnan(number) else f"{number * 100:.{digits}f} %"
+
+
 def change(share: float | None) -> str:
     """Write a relative change with its sign.
 

@@ -165,9 +165,9 @@ def _leading_causes(reasons: pd.DataFrame, named: pd.Series[bool]) -> pd.Series[
     pd.Series of str
         By account; with fewer than 10 accounts nothing is usual, and the strongest cause leads.
     """
-    sums = reasons.groupby(["account", "cause"])["size"].sum().unstack(fill_value=0.0)
+    sums = reasons.groupby(["account", "cause"])["size"].sum().unstack(fill_value=0)
     usual = sums.median() if len(sums) >= _FEWEST_COMPARED else 0.0
-    excess = (sums - usual).unstack().rename("excess").reset_index()
+    excess = (sums - usual).reset_index().melt("account", var_name="cause", value_name="excess")
     causes = reasons[named & (reasons["cause"] != "")].drop_duplicates(["account", "cause"])
     ranked = causes.merge(excess, on=["account", "cause"])
     ranked = ranked.sort_values(["account", "excess"], ascending=[True, False], kind="stable")

@@ -237,9 +237,8 @@ def _at_risk_tile(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, A
         own = loss[scores["account_id"].isin(at_risk["account_id"])].sum()
         within = business.horizon(run["horizon_days"])
         about = (
-            f"{business.risk}{within} × {business.a_year}, all accounts; "
-            f"{wording.money_short(own, currency)} of it on the "
-            f"{wording.count(listed, 'account')} on the list"
+            f"{business.risk}{within} × {business.a_year}, all {business.customers.lower()}; "
+            f"{wording.money_short(own, currency)} of it on the {wording.count(listed)} on the list"
         )
         return Tile("Money at risk", wording.money_short(loss.sum(), currency), about)
     paid = scores.loc[scores["account_id"].isin(at_risk["account_id"]), "mrr"].sum()

@@ -315,7 +315,7 @@ def _periods(forecast: Forecast, run: Mapping[str, Any]) -> Table:
                 if moved.start
                 else wording.NONE,
                 wording.percent(moved.expansion / moved.start, 1) if moved.start else wording.NONE,
-                wording.percent(moved.nrr, 1),
+                wording.relative(moved.nrr, 1),
             ]
         )
         for end, moved in forecast.periods.items()
@@ -328,7 +328,8 @@ def _periods(forecast: Forecast, run: Mapping[str, Any]) -> Table:
             bridge.expansion.value / bridge.arr,
             bridge.expected.value / bridge.arr,
         ]
-        cells = [wording.percent(share, 1) for share in shares]
+        rates = [wording.percent(share, 1) for share in shares[:-1]]
+        cells = [*rates, wording.relative(shares[-1], 1)]
         start = wording.money(bridge.arr, run["currency"])
         lines.insert(0, Line([f"Forecast for the next {days} days", start, *cells], True))
     return Table(

@@ -45,7 +45,7 @@ def revenue_rows(background: Background) -> list[list[str]]:
     return [
         [
             words[:1].upper() + words[1:],
-            wording.percent(moved.nrr),
+            wording.relative(moved.nrr),
             wording.percent(moved.grr),
             wording.percent(moved.logo_churn, 1),
             wording.ratio(moved.quick_ratio),

@@ -22,6 +22,8 @@ from models.survival.peer_survival import DAYS_PER_MONTH
 MONTHS = 6
 #: Shares of the measured growth that are tried, the largest first.
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+#: Columns of `foresee`: what accounts paid, and MRR × 6.
+ACTUAL, FLAT = "actual", "flat"
 #: Accounts below which nothing is compared.
 _FEWEST = 30
 
@@ -90,33 +92,18 @@ def check_value(tables: Tables, training: TrainingSet, config: Config) -> ValueC
     past = [day for day in training.dates if day + span <= tables.observed_until]
     if not past:
         return None
-    day = past[-1]
-    accounts = training.accounts[training.accounts["as_of"] <= pd.Timestamp(day)]
-    own = accounts[accounts["as_of"] == pd.Timestamp(day)]
-    growth = fit_growth(accounts, config)
-    if len(own) < _FEWEST or growth is None:
+    foreseen = foresee(tables, training, config, past[-1])
+    if foreseen is None or len(foreseen) < _FEWEST:
         return None
-    survival = fit_survival(paid_durations(replace(tables, observed_until=day), config))
-    groups = peer_groups(own, config)
-    months = np.arange(1, MONTHS + 1)
-    tenure = own["tenure_days"].clip(lower=0.0)
-    curves = survival.conditional(tenure, groups, months * DAYS_PER_MONTH)
-    actual = _paid_between(tables, day, day + span, own["account_id"])
-    mrr = own["mrr"].to_numpy(dtype=float)
-
-    def value_with(share: float) -> np.ndarray:
-        index = growth.shrunk(share).index(groups, months)
-        return lifetime_value(mrr, curves, margin=1.0, annual_discount_rate=0.0, growth=index)
-
-    flat = mrr * MONTHS
+    actual, flat = (foreseen[name].to_numpy(dtype=float) for name in (ACTUAL, FLAT))
     limit = _rmse(flat, actual)
-    errors = {share: _rmse(value_with(share), actual) for share in SHARES}
+    errors = {share: _rmse(foreseen[share].to_numpy(dtype=float), actual) for share in SHARES}
     good = [share for share in SHARES if errors[share] <= limit]
     share = good[0] if good else min(SHARES, key=errors.__getitem__)
-    value = value_with(share)
+    value = foreseen[share].to_numpy(dtype=float)
     return ValueCheck(
-        as_of=str(day.date()),
-        accounts=len(own),
+        as_of=str(past[-1].date()),
+        accounts=len(foreseen),
         growth_share=share,
         actual=float(actual.sum()),
         value=float(value.sum()),
@@ -127,6 +114,54 @@ def check_value(tables: Tables, training: TrainingSet, config: Config) -> ValueC
         mae_flat=float(np.abs(flat - actual).mean()),
         beats_flat=bool(errors[share] <= limit),
     )
+
+
+def foresee(
+    tables: Tables, training: TrainingSet, config: Config, day: datetime
+) -> pd.DataFrame | None:
+    """Foresee what each account pays in the six months after a date, from what was known on it.
+
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    training : TrainingSet
+        Past dates with features.
+    config : Config
+        Peer group and labels.
+    day : datetime
+        One of the training dates, six months or more before the end of the data.
+
+    Returns
+    -------
+    pd.DataFrame or None
+        A row per account that paid on the date: group (of its peers), `ACTUAL`, `FLAT` (MRR × 6)
+        and the value under each of `SHARES` of the measured growth, in currency, undiscounted.
+        None where growth could not be measured.
+    """
+    accounts = training.accounts[training.accounts["as_of"] <= pd.Timestamp(day)]
+    own = accounts[accounts["as_of"] == pd.Timestamp(day)]
+    growth = fit_growth(accounts, config)
+    if growth is None:
+        return None
+    survival = fit_survival(paid_durations(replace(tables, observed_until=day), config))
+    groups = peer_groups(own, config)
+    months = np.arange(1, MONTHS + 1)
+    tenure = own["tenure_days"].clip(lower=0.0)
+    curves = survival.conditional(tenure, groups, months * DAYS_PER_MONTH)
+    mrr = own["mrr"].to_numpy(dtype=float)
+    end = day + timedelta(days=MONTHS * DAYS_PER_MONTH)
+    foreseen: dict[Any, Any] = {
+        "group": groups.to_numpy(dtype=object),
+        ACTUAL: _paid_between(tables, day, end, own["account_id"]),
+        FLAT: mrr * MONTHS,
+    }
+    for share in SHARES:
+        index = growth.shrunk(share).index(groups, months)
+        foreseen[share] = lifetime_value(
+            mrr, curves, margin=1.0, annual_discount_rate=0.0, growth=index
+        )
+    return pd.DataFrame(foreseen, index=pd.Index(own["account_id"], name="account_id"))
 
 
 def with_checked_growth(models: dict[str, Any], check: ValueCheck | None) -> dict[str, Any]:

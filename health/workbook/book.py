@@ -230,14 +230,15 @@ def _not_shown(rows: pd.DataFrame) -> pd.Series[float]:
     """Return the share of the influences that the reasons leave out; NaN where unknown."""
     if "reasons_share" not in rows:
         return pd.Series(np.nan, index=rows.index)
-    return 1.0 - rows["reasons_share"].astype(float)
+    return rows["reasons_share"].astype(float).rsub(1.0)
 
 
 def _growth(scores: pd.DataFrame) -> pd.Series[float]:
     """Return the yearly growth that a lifetime value includes; NaN where there is none."""
     if "clv_monthly_growth" not in scores:
         return pd.Series(np.nan, index=scores.index)
-    return yearly_growth(scores["clv_monthly_growth"]).where(scores["clv"].notna())
+    growth: pd.Series[float] = yearly_growth(scores["clv_monthly_growth"])
+    return growth.where(scores["clv"].notna())
 
 
 def _one_per_line(reasons: pd.Series[str]) -> pd.Series[str]:

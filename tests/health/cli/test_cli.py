@@ -64,7 +64,8 @@ def test_explain_tells_score_reasons_and_change(demo: Demo) -> None:
     account = pd.read_parquet(demo.runs[-1] / "flags.parquet")["account_id"].iloc[0]
     done = run_health("explain", demo.config, account)
     assert done.code == 0, done.err
-    for part in (account, "Health", "Churn", "Lifetime value", "contributions", "History"):
+    parts = (account, "Health", "Churn", "Lifetime value", "contributions", "History")
+    for part in (*parts, "95 % of such customers", "their average", "MRR of those who stay"):
         assert part in done.out, part
 
 

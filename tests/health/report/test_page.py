@@ -289,3 +289,25 @@ def test_a_week_is_one_row_per_account_with_its_main_action(sample: SampleRun) -
     assert len(rows) == len(week) + len(sample.flags) + len(sample.scores)
     assert "Offer: 3 more seats" in text
     assert "One row per account with one main action" in text
+
+
+def test_a_row_states_the_share_of_influences_that_is_not_shown(sample: SampleRun) -> None:
+    scores, reasons, flags, run = sample.parts
+    html = render_report(scores, reasons, flags.assign(reasons_share=0.28), run)
+    assert html.count("Not shown: 72 % of the influences") == len(flags)
+    assert "Not shown: 7" not in render_report(
+        scores, reasons, flags.assign(reasons_share=1.0), run
+    )
+
+
+def test_a_lifetime_value_states_whose_range_it_has_and_its_growth(sample: SampleRun) -> None:
+    scores, reasons, flags, run = sample.parts
+    scores = scores.assign(
+        clv=1000.0, clv_low=50.0, clv_high=3000.0, clv_mean_low=900.0, clv_mean_high=1100.0
+    )
+    page = Page(render_report(scores.assign(clv_monthly_growth=0.01), reasons, flags, run))
+    facts = page.details["accounts"][0]["f"]
+    assert (
+        "USD 1,000 over 36 months (95 % of such customers: USD 50 to 3,000; their average: USD 900 "
+        "to 1,100 (95 %); MRR of those who stay: +13 % a year)"
+    ) in facts
