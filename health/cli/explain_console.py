@@ -85,12 +85,16 @@ def explanation(console: Console, found: Explanation) -> None:
     console.print(f"\n[bold]{escape(name)}[/] ({escape(row['account_id'])})", highlight=False)
     for line in _about(row, currency):
         say(console, line)
+    stated = set()
     for flag in found.flags.to_dict("records"):
         amount = f", {money(flag['value'], currency)} in a year" if pd.notna(flag["value"]) else ""
         since = f"since {day(flag['since'])}{amount}"
         say(console, f"Flag {flag['flag']} {since}: {flag['suggested_play']}")
-        reasons = text_of(flag["reasons"]).split("; ")
-        for text in filter(None, (*reasons, not_shown(flag.get("reasons_share")))):
+        reasons = text_of(flag["reasons"])
+        if reasons in stated:
+            continue
+        stated.add(reasons)
+        for text in filter(None, (*reasons.split("; "), not_shown(flag.get("reasons_share")))):
             say(console, f"  {text}")
     for output, own in found.reasons.groupby("output", sort=False):
         if output != "health":

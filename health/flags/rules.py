@@ -289,7 +289,8 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
         "; ".join(filter(None, (describe("days_since_notice", since), others)))
         for since, others in texts
     ]
-    return picked
+    # The notice explains it, whatever share of the missing points the other reasons have.
+    return picked.assign(reasons_share=np.nan)
 
 
 def _silent(scored: Scored, config: Config) -> pd.DataFrame:

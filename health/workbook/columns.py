@@ -189,13 +189,13 @@ def _terms(business: Business) -> list[Column]:
 def _value(run: Mapping[str, Any]) -> list[Column]:
     unit, months = _unit(run), run["clv"]["horizon_months"]
     about = f"Margin expected over {months} months, discounted."
-    least, most = (f"95 % of such customers come to at {way} so much." for way in ("least", "most"))
+    own = "The {} end of the range in which 95 % of such customers end."
     mean = "The {} end of the 95 % interval of their average."
     growth = "Yearly growth of the MRR of those who stay, part of the lifetime value."
     columns = [
         Column("Lifetime value" + unit, "clv", "money", 14, about),
-        Column("Such customers from" + unit, "clv_low", "money", 14, least),
-        Column("Such customers to" + unit, "clv_high", "money", 14, most),
+        Column("Such customers from" + unit, "clv_low", "money", 14, own.format("lower")),
+        Column("Such customers to" + unit, "clv_high", "money", 14, own.format("upper")),
         Column("Average from" + unit, "clv_mean_low", "money", 12, mean.format("lower")),
         Column("Average to" + unit, "clv_mean_high", "money", 12, mean.format("upper")),
     ]
