@@ -13,6 +13,7 @@ from features.catalogue import CATALOGUE
 from health.expansion.eligibility import gate_reasons
 from health.expansion.steps import DETAILS
 from health.flags.my_week import COLUMNS as WEEK_COLUMNS
+from health.flags.my_week import rule_in_words
 from health.flags.rules import COLUMNS, Raised
 from health.flags.scored import Scored
 from health.reasons.reasons import reason_rows
@@ -144,6 +145,14 @@ def test_a_value_is_money_in_a_year_on_every_list_and_in_the_week() -> None:
     assert values == {("A0", "leaving"): 1200.0, ("A1", "at_risk"): 480.0, ("A2", "silent"): 60.0}
     week = raised.week.set_index("account_id")["value"].to_dict()
     assert week == {account: value for (account, _), value in values.items()}
+
+
+def test_the_rule_of_a_week_without_contracts_mentions_no_renewal_and_no_offer() -> None:
+    contracts = rule_in_words(_config(), least_gain=0.0, by_value=True)
+    assert "renewal" in contracts and "Offers" in contracts
+    orders = rule_in_words(_config(), least_gain=0.0, by_value=True, has_terms=False)
+    assert "having left" in orders
+    assert not any(word in orders for word in ("renewal", "notice", "ffer", "gained"))
 
 
 def test_nobody_is_flagged_without_cause() -> None:

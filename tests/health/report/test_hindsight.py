@@ -56,6 +56,14 @@ def test_drivers_use_the_words_of_the_catalogue_and_state_their_interval() -> No
     )
 
 
+def test_a_signal_is_one_driver() -> None:
+    names = ("days_to_renewal", "days_to_term_end", "usage_events_28d", "usage_events_90d")
+    numbers = {"auc": 0.8, "with_event": 3.0, "without": 12.0, "missing_share": 0.0}
+    judged = {"churn": {"accounts": 300, "event_accounts": 60}}
+    drivers = [{"feature": name, **numbers} for name in names]
+    assert len(driver_rows({"drivers": drivers, "evaluation": judged})) == 2
+
+
 def test_past_lists_come_newest_first() -> None:
     monitor = pd.DataFrame(
         {
