@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from features.rollups.fetched import keep_rows
 from features.rollups.usage_rollup import ROLLUPS, prepared
 from features.tables.casting import clean, quoted
 from features.tables.connection import internal_name
+from features.tables.identifiers import text_expression
 from features.tables.opened import SQL_TYPES, with_canonical_types
 from features.tables.schema import Column, Kind, Table
 from features.tables.warehouse import ROWS, RemoteRows
@@ -98,7 +99,28 @@ def _canonical(table: Table, raw: Frame, mapped: Mapping[Column, str]) -> Frame:
     floats = [name for name in floats if kinds[name].is_float()]
     # NaN is no number, as in tables of files.
     numbers = [nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name) for name in floats]
-    return with_canonical_types(table.name, renamed.with_columns(*numbers) if numbers else renamed)
+    rows = renamed.with_columns(*numbers) if numbers else renamed
+    return with_canonical_types(table.name, rows, plain=_plain_texts(renamed, mapped))
+
+
+def _plain_texts(rows: Frame, columns: Iterable[Column]) -> set[str]:
+    """Return the text columns that have their one form already in every row.
+
+    One query finds out, and spares all others the regular expressions.
+    """
+    kinds = rows.collect_schema()
+    texts = [c for c in columns if c.kind == "text" and kinds[c.name] == nw.String()]
+    if not texts:
+        return set()
+    changed = []
+    for column in texts:
+        own = nw.col(column.name)
+        form = text_expression(column.name, nw.String(), is_identifier=column.is_identifier)
+        differs = (form != own) | (form.is_null() & ~own.is_null())
+        one = nw.when(differs).then(nw.lit(1)).otherwise(nw.lit(0))
+        changed.append(one.max().alias(column.name))
+    (found,) = rows.select(*changed).collect("pyarrow").to_native().to_pylist()
+    return {name for name, any_changed in found.items() if not any_changed}
 
 
 def _is_of(kind: Kind, dtype: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -238,10 +238,18 @@ def _known(name: str, present: list[str]) -> list[Any]:
     return [column for column in TABLES[name].columns if column.name in present]
 
 
-def with_canonical_types(name: str, frame: Any) -> nw.LazyFrame[Any]:
-    """Return the known columns of a table's frame, cast by the frame's own engine."""
+def with_canonical_types(
+    name: str, frame: Any, *, plain: Collection[str] = ()
+) -> nw.LazyFrame[Any]:
+    """Return the known columns of a table's frame, cast by the frame's own engine.
+
+    Columns named in `plain` are known to need no cast.
+    """
     schema = frame.collect_schema()
-    casts = [_cast(column, schema[column.name]) for column in _known(name, schema.names())]
+    casts = [
+        nw.col(column.name) if column.name in plain else _cast(column, schema[column.name])
+        for column in _known(name, schema.names())
+    ]
     if TABLES[name].may_be_undated and TABLES[name].dated_by not in schema.names():
         casts.append(nw.lit(None, dtype=DTYPES["time"]).alias(TABLES[name].dated_by))
     lazy: nw.LazyFrame[Any] = frame.lazy().select(*casts)
