@@ -20,8 +20,9 @@ from health.demo.support import seconds_to_times
 _DAY = 86_400
 #: Days a customer has to pay.
 _TERMS = np.array([14, 30, 30])
-#: Outreach a week by segment: meetings, calls and emails of the CSM.
-_OUTREACH = np.array([[0.010, 0.015, 0.10], [0.035, 0.035, 0.16], [0.080, 0.070, 0.25]])
+#: Outreach a week by segment: meetings, calls and emails of the CSM. Small customers have two
+#: reviews a year, medium ones four, large ones twelve, and each an email a month at least.
+_OUTREACH = np.array([[0.04, 0.03, 0.23], [0.08, 0.06, 0.35], [0.23, 0.10, 0.50]])
 _KINDS = np.array(["meeting", "call", "email"], dtype=object)
 #: Weeks after which mood shows in how people deal with the vendor.
 _LAG_WEEKS = 3
