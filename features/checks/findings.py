@@ -38,7 +38,10 @@ ALLOWABLE = frozenset(
 _MAY_BE_EMPTY = {"overrides", "interventions", "actions"}
 #: Times that may lie ahead: the end of a term is known before it comes, and people go on acting
 #: after the tables were written.
-_AHEAD = {"ended_at", "renews_at", "expires_at", "notice_at", "at", "until"}
+_AHEAD = {
+    *("ended_at", "renews_at", "expires_at", "notice_at", "at", "until"),
+    *("due_at", "target_at"),
+}
 #: A time followed by letters that are not UTC: only the user knows which zone is meant.
 _NAMED_ZONE = r"\d\s*(?:[a-z][a-z_]*(?:/[a-z_/+-]+)?\d*)\s*$"
 _NOT_A_ZONE = r"[\d\s](?:utc|gmt|z|[ap]m)\s*$"

@@ -43,7 +43,7 @@ class DemoCompany:
         elsewhere).
     observed_until : datetime
         Midnight after the last simulated day; nothing in the tables is of this moment or later,
-        but for `renews_at`.
+        but for planned times: `renews_at`, `due_at` and `target_at`.
     """
 
     tables: dict[str, pd.DataFrame]

@@ -26,7 +26,7 @@ from features.tables.opened import tables_from_frames
 from features.tables.warehouse import Warehouse
 from features.targets.growth import growth_features
 from features.targets.offers import offer_features
-from health.sources.databases import _Adbc, adbc_connection
+from health.sources.databases import _Adbc, adbc_connection, open_database
 from tests.features.company import DAY, UNTIL, company, frame
 from tests.health.conftest import Demo, call_health
 
@@ -268,6 +268,33 @@ def load(demo: Demo, url: str) -> pd.DataFrame:
                            db_schema_name="analytics")  # fmt: skip
         connection.commit()
     return usage
+
+
+def test_types_of_postgres_are_understood(postgres_url: str, tmp_path: Path) -> None:
+    rows = rows_of_usage()
+    with adbc_connection("test", postgres_url) as connection:
+        cursor = connection.cursor()
+        cursor.adbc_ingest("plain_usage", pa.Table.from_pandas(rows, preserve_index=False))
+        cursor.execute(
+            "CREATE TABLE typed_usage AS SELECT account_id::varchar(40) AS account_id, event, "
+            "occurred_at AT TIME ZONE 'UTC' AS occurred_at, md5(user_id)::uuid AS user_id, "
+            "quantity::numeric(12, 3) AS quantity, errors::int AS errors, "
+            "jsonb_build_object('a', 1) AS properties FROM plain_usage"
+        )
+        connection.commit()
+    database = open_database("crm", postgres_url, tmp_path)
+    query, columns = database.in_plain_types("SELECT * FROM typed_usage")
+    source = WarehouseSource(
+        sql=query,
+        named="typed_usage of crm",
+        warehouse=Warehouse("postgres", database.read),
+        columns_of_query=columns,
+    )
+    there = opened(tmp_path, source)
+    kept = ["account_id", "event", "occurred_at", "user_id", "quantity", "errors"]
+    here = in_files(tmp_path, rows[kept])
+    built, expected = (build_features(found.tables, DATES) for found in (there, here))
+    pd.testing.assert_frame_equal(built, expected, rtol=1e-9, atol=1e-9)
 
 
 PUBLISHED = ("scores", "reasons", "flags", "whitespace")
