@@ -65,7 +65,8 @@ ORDER: dict[str, tuple[str, ...]] = {
             "scorecard",
         ),
         *("expansion", "flags", "training", "scoring", "experiment", "backtest", "restate"),
-        *("report", "voice", "workbook", "weekly", "publishing", "app", "demo", "cli", "health"),
+        *("report", "voice", "workbook", "weekly", "publishing", "app", "erasure", "demo", "cli"),
+        "health",
     ),
 }
 

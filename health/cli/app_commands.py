@@ -13,6 +13,7 @@ from rich.markup import escape
 from features.errors import HealthError
 from features.redaction import redact
 from health.cli.arguments import ConfigPath, RunOf
+from health.cli.outputs import PlainConsole
 
 _users = typer.Typer(help="Users of the web app.", no_args_is_help=True)
 
@@ -177,4 +178,4 @@ def _now() -> datetime:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return PlainConsole(width=None if sys.stdout.isatty() else 120)

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A health.toml.")]
+from features.errors import HealthError
+from health.settings.limits import read_configuration
+
+
+def _with_its_permissions(path: Path) -> Path:
+    """Let the group read what the command writes, if the configuration asks for it."""
+    # A configuration that cannot be read is reported by the command.
+    with suppress(HealthError, ValueError, RecursionError):
+        storage = tomllib.loads(read_configuration(path)).get("storage", {})
+        if isinstance(storage, dict) and storage.get("group_readable") is True:
+            os.umask(0o027)
+    return path
+
+
+ConfigPath = Annotated[
+    Path,
+    typer.Argument(metavar="CONFIG", help="A health.toml.", callback=_with_its_permissions),
+]
 AsOf = Annotated[
     datetime | None,
     typer.Option(

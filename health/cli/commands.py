@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,16 +23,34 @@ from health.cli.app_commands import add_app_commands
 from health.cli.arguments import AsOf, ConfigPath, Now, RunOf
 from health.cli.faults import fault_of_the_machine
 from health.cli.interrupts import interruptible
-from health.cli.outputs import guarded_streams
+from health.cli.outputs import PlainConsole, guarded_streams
 from health.cli.scorecard_commands import add_scorecard_commands
 from health.settings.custom_modules import exited_module
 
 app = typer.Typer(
     help="Customer health: score, churn risk, lifetime value and expansion lists.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"health {version('customer-health')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Score customer health, churn risk, lifetime value and expansion."""
+
 
 actions_app = typer.Typer(help="What people did about flags.", no_args_is_help=True)
 app.add_typer(actions_app, name="actions")
@@ -424,6 +443,26 @@ def models(
     console.versions(_console(), loaded.models_dir, champion, key=loaded.model_key)
 
 
+@app.command()
+def erase(
+    config: ConfigPath,
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="Of the account or the person.")],
+    person: Annotated[
+        bool,
+        typer.Option("--person", help="A respondent, contact, user of the product or of the app."),
+    ] = False,
+    now: Now = None,
+) -> None:
+    """Remove a customer or a person from runs, models, lists, the app and published tables."""
+    from health.cli.erase_command import run_erase
+    from health.settings.config import load_config
+
+    clock = now or _now()
+    _, by = _signed(clock)
+    kind = "person" if person else "account"
+    run_erase(load_config(config), identifier, kind=kind, console=_console(), now=clock, by=by)
+
+
 add_scorecard_commands(app)
 add_app_commands(app)
 
@@ -433,12 +472,22 @@ def main() -> None:
 
     SIGTERM exits with 143 and Ctrl+C with 130.
     """
-    with interruptible(), guarded_streams():
+    with interruptible(), guarded_streams(), _private_files():
         _run()
 
 
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Let only the owner read new files; `[storage]` may add the group."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _run() -> None:
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = PlainConsole(stderr=True, soft_wrap=True)
     # Arrow's own pool keeps freed memory: a run needs a quarter more of it, and a tenth more time.
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -494,4 +543,4 @@ def _now() -> datetime:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return PlainConsole(width=None if sys.stdout.isatty() else 120)

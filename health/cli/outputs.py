@@ -1,14 +1,40 @@
-"""The streams of the command line: no secret that was read leaves through them."""
+"""What reaches a terminal: no secret that was read, and no character that steers it."""
 
 from __future__ import annotations
 
 import io
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
+from rich.console import Console
+from rich.segment import Segment
+
 from features.redaction import without_known_secrets
+
+#: Control characters but the end of a line and the tab, and those that reverse the direction.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    r"""Return a text with its control and right-to-left characters as codes.
+
+    Examples
+    --------
+    >>> visible("Acme\x1b[2J \u202egnp.exe")
+    'Acme\\x1b[2J \\u202egnp.exe'
+    """
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class PlainConsole(Console):
+    """A console on which texts from data steer nothing; its own colours stay."""
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        plain = (s if s.control else s._replace(text=visible(s.text)) for s in buffer)
+        return super()._render_buffer(plain)
 
 
 class _WithoutSecrets:
@@ -18,7 +44,9 @@ class _WithoutSecrets:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._stream.write(without_known_secrets(text))
+        shown = without_known_secrets(text)
+        # A log has no colours: every such character comes from data.
+        self._stream.write(shown if self._stream.isatty() else visible(shown))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

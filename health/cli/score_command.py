@@ -12,6 +12,7 @@ from rich.console import Console
 
 from health.cli import console as show
 from health.cli.faults import fault_of_the_machine
+from health.cli.outputs import PlainConsole
 from health.cli.publish_command import published
 from health.publishing.newest import publish_newest
 from health.settings.config import load_config
@@ -92,7 +93,7 @@ def _voice(clock: Callable[[], datetime], *, log_json: bool) -> Iterator[Voice]:
     if log_json or not sys.stderr.isatty():
         yield Lines(sys.stderr, clock, as_json=log_json)
         return
-    with Bars(Console(stderr=True)) as bars:
+    with Bars(PlainConsole(stderr=True)) as bars:
         yield bars
 
 

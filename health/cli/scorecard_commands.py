@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from health.cli.arguments import ConfigPath, Now, RunOf
+from health.cli.outputs import PlainConsole
 
 
 def add_scorecard_commands(app: typer.Typer) -> None:
@@ -76,4 +77,4 @@ def _now() -> datetime:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return PlainConsole(width=None if sys.stdout.isatty() else 120)

@@ -18,8 +18,11 @@ from health.report.background import Background
 from health.report.history import History
 from health.report.page import render_report
 
-#: A spreadsheet runs a text that starts like this as a formula (OWASP, "CSV injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: A spreadsheet runs a text that starts like this as a formula (OWASP, "CSV injection"), full-width
+#: signs included. Where its list separator is another one, a cell also starts behind that.
+_FORMULA = re.compile(r"(^|[;|\t\r\n])([\s\"']*)([=+\-@＝＋－＠])")
+#: Put before a text that starts with a separator.
+_SEPARATED = ("\t", "\r", "\n")
 _MOST_LETTERS = 40
 
 
@@ -45,7 +48,7 @@ def write_list_files(folder: Path, flags: pd.DataFrame, week: pd.DataFrame | Non
 
 
 def inert_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before every text that a spreadsheet would run as a formula.
+    """Put an apostrophe before every text, or part of one, that a spreadsheet would run.
 
     Examples
     --------
@@ -59,7 +62,10 @@ def inert_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _inert(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    inert = _FORMULA.sub(r"\1\2'\3", value)
+    return f"'{inert}" if inert.startswith(_SEPARATED) else inert
 
 
 def write_csm_reports(

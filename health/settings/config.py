@@ -35,6 +35,7 @@ from health.settings.secrets import remember_secrets, secret
 from health.settings.section import PositiveNumber, Section
 from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
+from health.settings.storage import RetentionConfig, StorageConfig
 from health.settings.training import LabelsConfig, TrainingConfig
 from health.settings.voice import VoiceConfig
 from health.settings.weekly import AlertsConfig, GatesConfig, MonitorConfig, ReportConfig
@@ -52,6 +53,8 @@ _NO_EFFECT_ON_VALUES: Any = {
     "tune": True,
     "app": True,
     "publish": True,
+    "retention": True,
+    "storage": True,
     "training": {"signing_key": True},
     "data": {"memory_limit": True, "time_limit_minutes": True, "allow": True},
 }
@@ -147,6 +150,8 @@ class Config(Section):
         Its own section.
     gates, monitor, alerts, expansion, report, own, backtest, tune, app, notify, voice : Section
         Its own section.
+    retention, storage : Section
+        Its own section.
     base : Path
         Folder of the file; every relative path starts here.
     file : Path
@@ -188,6 +193,8 @@ class Config(Section):
     backtest: BacktestConfig = BacktestConfig()
     tune: TuneConfig = TuneConfig()
     app: AppConfig = AppConfig()
+    retention: RetentionConfig = RetentionConfig()
+    storage: StorageConfig = StorageConfig()
     notify: NotifyConfig = NotifyConfig()
     voice: VoiceConfig = VoiceConfig()
     plays: dict[str, str] = Field(default_factory=dict)

@@ -350,6 +350,47 @@ def read_file(models_dir: Path, version: Version, name: str) -> bytes | None:
     return None if checksum is None else _checked(models_dir / version.name / name, checksum)
 
 
+def reseal(
+    models_dir: Path, version: Version, files: Mapping[str, bytes], *, key: bytes | None = None
+) -> str:
+    """Replace files of a version, which gets a new name; return it.
+
+    The champion stays the champion. If the process is killed, both may exist: the old one is
+    complete, and calling this again ends the work.
+
+    Parameters
+    ----------
+    models_dir : Path
+        Folder of the versions; the caller owns it (`changing`).
+    version : Version
+        The version.
+    files : mapping of str to bytes
+        New content by name; each has a checksum in the manifest.
+    key : bytes, optional
+        Signs the new manifest.
+    """
+    old = models_dir / version.name
+    checksums = dict(version.manifest["checksums"])
+    checksums |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = {**version.manifest, "checksums": checksums}
+    name = f"{version.name.rpartition('-')[0]}-{seal(manifest)}"
+    manifest["version"] = name
+    made = new_folder(models_dir, _UNFINISHED)
+    shutil.copytree(old, made, dirs_exist_ok=True)
+    for file, content in files.items():
+        (made / file).write_bytes(content)
+    text = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
+    (made / MANIFEST).write_text(text, encoding="utf-8")
+    (made / SIGNATURE).unlink(missing_ok=True)
+    if key is not None:
+        (made / SIGNATURE).write_text(_signature(manifest, key) + "\n")
+    put_in_place(made, models_dir / name, models_dir / f"{_REPLACED}{name}")
+    if champion(models_dir) == version.name:
+        promote(models_dir, name, {"reason": "held-out rows were erased"})
+    shutil.rmtree(old)
+    return name
+
+
 def _dump(value: Any) -> bytes:
     buffer = io.BytesIO()
     joblib.dump(value, buffer, compress=3)

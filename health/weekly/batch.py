@@ -44,6 +44,7 @@ from health.runs.directory import (
 from health.runs.leftovers import clean_up
 from health.runs.lock import only_run
 from health.runs.part_files import PartFiles
+from health.runs.retention import prune
 from health.scoring.parts import AT_ONCE
 from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
@@ -117,6 +118,9 @@ def score_run(
         run = _Batch(config, Steps(voice), today, timed, replace, tuple(accepted), features).score(
             as_of
         )
+        if config.retention.runs:
+            for text in prune(config.runs_dir, config.retention.runs):
+                voice.event("pruned", text)
     tables = run.scored.scores, run.scored.flags
     send_alert(config.alerts, *tables, run.info, describe=partial(voice.event, "alert_failed"))
     return run

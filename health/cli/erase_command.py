@@ -1,0 +1,44 @@
+"""`health erase`: what was removed, and what is left to do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Console
+
+from health.cli import console as show
+from health.erasure.erase import erase
+from health.presentation.wording import count
+from health.settings.config import Config
+
+
+def run_erase(
+    config: Config, identifier: str, *, kind: str, console: Console, now: datetime, by: str
+) -> None:
+    """Erase an account or a person, and print what was changed without repeating who it was."""
+    erased = erase(config, identifier, kind=kind, now=now, by=by)
+    show.say(
+        console,
+        f"Erased: {count(erased.rows, 'row')} in {count(erased.files, 'file')}; "
+        f"{count(len(erased.pages), 'page')} removed",
+    )
+    dates = sorted(
+        {
+            part.removeprefix("as_of=")
+            for page in erased.pages
+            for part in page.parts
+            if part.startswith("as_of=")
+        }
+    )
+    if dates:
+        show.say(
+            console,
+            "Pages are written anew by `health score --replace --as-of` of " + ", ".join(dates),
+        )
+    for line in erased.left:
+        show.say(console, f"Left: {line}")
+    show.say(
+        console,
+        "The company's own tables were not changed: remove the rows there, too, or the next run "
+        "has them again.",
+    )

@@ -1,0 +1,1 @@
+"""Erasing a customer or a person from everything that is stored."""

@@ -1,0 +1,158 @@
+"""Files that the product wrote, freed of a customer or a person one by one."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from health.erasure.subject import Subject
+from health.runs.durable import whole_file, write_whole
+
+_TEXTS = (".json", ".jsonl", ".txt", ".toml", ".log")
+_REMOVED_PAGE = (
+    "<!doctype html><meta charset=utf-8><title>Removed</title>"
+    "<p>This page was removed because a customer or a person was erased from the data. "
+    "Score the date again with --replace to write it anew.</p>\n"
+)
+
+
+@dataclass
+class Erased:
+    """What erasing changed.
+
+    Attributes
+    ----------
+    files, rows : int
+        Files that were changed or removed; rows of tables among them.
+    pages : list of Path
+        Pages and workbooks that were removed; scoring the date again writes them anew.
+    left : list of str
+        What still mentions them and cannot be changed here, in words.
+    """
+
+    files: int = 0
+    rows: int = 0
+    pages: list[Path] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def erase_from_folder(folder: Path, subject: Subject, erased: Erased) -> None:
+    """Free every file below a folder; each is replaced as a whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Runs, with all that is kept next to them, or files of changed accounts.
+    subject : Subject
+        Who is erased.
+    erased : Erased
+        Counts are added to it.
+    """
+    for file in sorted(_files(folder)):
+        erase_from_file(file, subject, erased)
+
+
+def erase_from_file(file: Path, subject: Subject, erased: Erased) -> None:
+    """Free one file, by its kind."""
+    ending = file.suffix.lower()
+    if ending == ".parquet":
+        rows = _free_parquet(file, subject)
+    elif ending == ".csv":
+        rows = _free_csv(file, subject)
+    elif ending in _TEXTS:
+        rows = _free_text(file, subject)
+    elif ending in (".html", ".xlsx"):
+        rows = _remove_page(file, subject, erased)
+    else:
+        return
+    erased.files += rows > 0
+    erased.rows += rows if ending in (".parquet", ".csv") else 0
+
+
+def mentions(file: Path, subject: Subject) -> bool:
+    """Whether a page, a workbook or a compressed model mentions them."""
+    if file.suffix.lower() == ".xlsx":
+        with zipfile.ZipFile(file) as archive:
+            return any(_in_bytes(archive.read(part), subject) for part in archive.namelist())
+    content = file.read_bytes()
+    if file.suffix == ".joblib":
+        with suppress(zlib.error):
+            content = zlib.decompress(content)
+    return _in_bytes(content, subject)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        for path in folder.rglob("*"):
+            # `latest` leads to a run that is visited by itself.
+            if path.is_file() and not any(p.is_symlink() for p in (path, *path.parents)):
+                yield path
+
+
+def _free_parquet(file: Path, subject: Subject) -> int:
+    schema = pq.read_schema(file)
+    table, rows = subject.freed_table(pd.read_parquet(file))
+    if rows:
+        groups = pq.read_metadata(file).num_row_groups
+        size = max(len(table) // max(groups, 1), 1)
+        with whole_file(file) as made:
+            table.to_parquet(made, index=False, row_group_size=size, schema=schema)
+    return rows
+
+
+def _free_csv(file: Path, subject: Subject) -> int:
+    table = pd.read_csv(file, dtype=object, keep_default_na=False)
+    freed, rows = subject.freed_table(table)
+    if rows:
+        with whole_file(file) as made:
+            freed.to_csv(made, index=False, encoding="utf-8")
+    return rows
+
+
+def _free_text(file: Path, subject: Subject) -> int:
+    text = file.read_text(encoding="utf-8", errors="replace")
+    # JSON may write letters as codes.
+    plain = text
+    if file.suffix == ".json":
+        try:
+            plain = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+        except ValueError:
+            plain = text
+    if not subject.is_in(plain):
+        return 0
+    write_whole(file, subject.freed(plain))
+    return 1
+
+
+def _remove_page(file: Path, subject: Subject, erased: Erased) -> int:
+    if not mentions(file, subject) and not _may_show(file, subject):
+        return 0
+    erased.pages.append(file)
+    if file.suffix == ".html":
+        write_whole(file, _REMOVED_PAGE)
+    else:
+        file.unlink()
+    return 1
+
+
+def _may_show(file: Path, subject: Subject) -> bool:
+    """Whether a page may show an identifier of digits, which no search finds reliably."""
+    return subject.identifier.isdigit() and subject.identifier.encode() in file.read_bytes()
+
+
+def _in_bytes(content: bytes, subject: Subject) -> bool:
+    text = content.decode("utf-8", errors="replace")
+    if subject.is_in(text):
+        return True
+    # Pages and workbooks escape some characters.
+    for sign, escaped in (("&amp;", "&"), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">")):
+        text = text.replace(sign, escaped)
+    return subject.is_in(text)

@@ -1,0 +1,95 @@
+"""Who is erased, and how a value, a text or a file is freed of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+#: Stands where a name or an identifier was.
+ERASED = "(erased)"
+#: Columns that identify what a row is about.
+_OF_ACCOUNT = ("account_id",)
+_OF_PERSON = ("contact_id", "respondent_id", "requester_id", "user_id")
+#: Shorter names, and identifiers of digits alone, would be found in words and numbers.
+_SHORTEST = 3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An account or a person.
+
+    Attributes
+    ----------
+    kind : str
+        ``"account"`` or ``"person"``.
+    identifier : str
+        As the tables have it.
+    names : tuple of str
+        Names under which texts mention them.
+    """
+
+    kind: str
+    identifier: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the identifier: a row that has it there is removed."""
+        return _OF_ACCOUNT if self.kind == "account" else _OF_PERSON
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches the names, and the identifier where it is more than digits, as whole words."""
+        words = [name for name in self.names if len(name) >= _SHORTEST]
+        if not self.identifier.isdigit() and len(self.identifier) >= _SHORTEST:
+            words.append(self.identifier)
+        listed = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+        return re.compile(rf"(?<!\w)(?:{listed})(?!\w)" if listed else r"(?!)")
+
+    def is_in(self, text: str) -> bool:
+        """Whether a text mentions them."""
+        return self.pattern.search(text) is not None
+
+    def freed(self, text: str) -> str:
+        """Return a text in which their names and identifier are replaced."""
+        return self.pattern.sub(ERASED, text)
+
+    def freed_table(self, table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+        """Return a table without their rows and mentions, and how many rows changed.
+
+        Returns
+        -------
+        pd.DataFrame
+            The table itself if nothing is about them.
+        int
+            Rows that were removed or changed.
+        """
+        own = pd.Series(False, index=table.index)
+        for column in self.columns:
+            if column in table:
+                own |= table[column].astype("string").eq(self.identifier).fillna(False).astype(bool)
+        kept = table[~own]
+        changed = int(own.sum())
+        for column in kept.columns:
+            if not _may_be_text(kept[column]):
+                continue
+            values = kept[column].astype(object)
+            freed = values.map(self._freed_value)
+            differs = freed.ne(values) & ~(freed.isna() & values.isna())
+            if differs.any():
+                kept = kept.assign(**{str(column): freed})
+                changed += int(differs.sum())
+        return (kept, changed) if changed else (table, 0)
+
+    def _freed_value(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return ERASED if value == self.identifier else self.freed(value)
+
+
+def _may_be_text(column: pd.Series[Any]) -> bool:
+    return column.dtype == object or isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype)

@@ -1,0 +1,131 @@
+"""An erased customer or person is in nothing that is stored, and the rest works as before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from health.erasure.subject import ERASED, Subject
+from health.runs.directory import list_runs
+from tests.health.conftest import Demo, call_health
+
+PUBLISH = '\n[publish]\nurl = "sqlite:///warehouse.sqlite"\n'
+#: The company's own: they are not changed.
+OWN = ("tables", "truth.parquet", "health.toml")
+
+
+def _contents(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield all that is stored as text: tables, archives and compressed models unpacked."""
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        if file.relative_to(folder).parts[0] in OWN:
+            continue
+        raw = file.read_bytes()
+        parts = [raw]
+        if file.suffix == ".parquet":
+            parts.append(pd.read_parquet(file).to_csv().encode())
+        elif file.suffix == ".xlsx":
+            with zipfile.ZipFile(file) as archive:
+                parts += [archive.read(name) for name in archive.namelist()]
+        elif file.suffix == ".joblib":
+            parts.append(zlib.decompress(raw))
+        yield file, b"\n".join(parts).decode("utf-8", "replace")
+
+
+def _mentioning(folder: Path, *words: str) -> list[str]:
+    return [str(f) for f, text in _contents(folder) if any(word in text for word in words)]
+
+
+@pytest.fixture
+def company(demo: Demo, tmp_path: Path) -> Path:
+    """The demo company, published, with a replaced run, actions and a backup of the app."""
+    folder = tmp_path / "company"
+    shutil.copytree(demo.folder, folder, symlinks=True)
+    config = folder / "health.toml"
+    config.write_text(config.read_text() + PUBLISH)
+    newest = list_runs(folder / "runs")[-1].folder
+    shutil.copytree(newest, folder / "runs" / "replaced" / f"{newest.name}.1")
+    return folder
+
+
+def test_an_erased_account_is_in_nothing_that_is_left(company: Path) -> None:
+    config = company / "health.toml"
+    scores = pd.read_parquet(company / "runs" / "latest" / "scores.parquet")
+    flags = pd.read_parquet(company / "runs" / "latest" / "flags.parquet")
+    account, name = (
+        scores.set_index("account_id")
+        .loc[[flags["account_id"].iloc[0]], "name"]
+        .reset_index()
+        .iloc[0]
+    )
+    others = scores["account_id"].iloc[1:3].tolist()
+    pd.DataFrame(
+        {
+            "account_id": [account, others[0]],
+            "action": "called",
+            "at": "2026-10-30",
+            "reason": ["x", f"knows {name} well"],
+        }
+    ).to_csv(company / "actions.csv", index=False)
+    assert call_health("publish", config).code == 0
+    with sqlite3.connect(company / "runs" / "app.before_0001_2026.sqlite") as backup:
+        backup.execute("CREATE TABLE notes (id TEXT, account_id TEXT, text TEXT)")
+        backup.execute("INSERT INTO notes VALUES ('1', ?, 'x'), ('2', 'b', ?)", (account, name))
+    backup.close()
+    before = _mentioning(company, account, name)
+    assert len(before) > 20
+    done = call_health("erase", config, account)
+    assert done.code == 0, done.err
+    assert account not in done.out
+    assert name not in done.out
+    assert _mentioning(company, account, name) == []
+    kept = pd.read_csv(company / "actions.csv")
+    assert kept["reason"].tolist() == [f"knows {ERASED} well"]
+    for run in list_runs(company / "runs"):
+        assert len(run.table("scores")) > 100
+    record = json.loads((company / "runs" / "erasures.jsonl").read_text())
+    assert record["kind"] == "account"
+    assert record["rows"] > 20
+    # The champion still opens, under its new name, and the rest is explained as before.
+    assert call_health("models", config).code == 0
+    assert call_health("explain", config, others[1]).code == 0
+    again = call_health("erase", config, account)
+    assert again.code == 0
+    assert "0 rows" in again.out
+
+
+@given(st.text(max_size=40))
+def test_no_text_is_changed_where_nobody_is_mentioned(text: str) -> None:
+    subject = Subject("account", "1234", ("Acme & Sons",))
+    if "Acme & Sons" not in text:
+        assert subject.freed(text) == text
+
+
+def test_rows_are_removed_by_identifier_and_mentions_replaced() -> None:
+    subject = Subject("account", "A-1", ("Acme",))
+    table = pd.DataFrame(
+        {
+            "account_id": ["A-1", "A-10", "B"],
+            "parent_id": [None, "A-1", None],
+            "text": ["x", "Acme's sister", "Acmeological"],
+            "at": [datetime(2026, 1, 1)] * 3,
+        }
+    )
+    freed, rows = subject.freed_table(table)
+    assert freed["account_id"].tolist() == ["A-10", "B"]
+    assert freed["parent_id"].tolist() == [ERASED, None]
+    assert freed["text"].tolist() == [f"{ERASED}'s sister", "Acmeological"]
+    assert rows == 3
+    person = Subject("person", "u-7")
+    contacts = pd.DataFrame({"account_id": ["B", "B"], "contact_id": ["u-7", "u-8"]})
+    assert person.freed_table(contacts)[0]["contact_id"].tolist() == ["u-8"]
