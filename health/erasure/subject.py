@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 #: Stands where a name or an identifier was.
@@ -77,18 +78,26 @@ class Subject:
         for column in kept.columns:
             if not _may_be_text(kept[column]):
                 continue
-            values = kept[column].astype(object)
-            freed = values.map(self._freed_value)
-            differs = freed.ne(values) & ~(freed.isna() & values.isna())
-            if differs.any():
-                kept = kept.assign(**{str(column): freed})
-                changed += int(differs.sum())
+            values = list(kept[column].astype(object))
+            freed = [self._freed_value(value) for value in values]
+            differs = sum(new is not old for new, old in zip(freed, values, strict=True))
+            if differs:
+                free = pd.Series(freed, index=kept.index, dtype=object)
+                kept = kept.assign(**{str(column): free})
+                changed += differs
         return (kept, changed) if changed else (table, 0)
 
     def _freed_value(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return ERASED if value == self.identifier else self.freed(value)
+        """Return a value, or a list, without mentions; the same object if there are none."""
+        if isinstance(value, str):
+            if value == self.identifier:
+                return ERASED
+            return self.freed(value) if self.is_in(value) else value
+        if isinstance(value, list | tuple | np.ndarray):
+            freed = [self._freed_value(item) for item in value]
+            is_same = all(new is old for new, old in zip(freed, value, strict=True))
+            return value if is_same or not any(isinstance(v, str) for v in value) else freed
+        return value
 
 
 def _may_be_text(column: pd.Series[Any]) -> bool:

@@ -58,6 +58,7 @@ def company(demo: Demo, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_erased_account_is_in_nothing_that_is_left(company: Path) -> None:
     config = company / "health.toml"
     scores = pd.read_parquet(company / "runs" / "latest" / "scores.parquet")

@@ -112,6 +112,7 @@ def test_a_folder_is_no_workbook(tmp_path: Path) -> None:
         import_outcomes(tmp_path, tmp_path / "actions.csv", at=AT)
 
 
+@pytest.mark.slow
 def test_what_the_next_check_would_refuse_is_not_imported(demo: Demo, own_tables: Path) -> None:
     config = own_tables / "health.toml"
     account = _known_account(demo)
