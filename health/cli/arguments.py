@@ -15,8 +15,10 @@ from features.errors import HealthError
 from health.settings.limits import read_configuration
 
 
-def _with_its_permissions(path: Path) -> Path:
+def with_its_permissions(path: Path | None) -> Path | None:
     """Let the group read what the command writes, if the configuration asks for it."""
+    if path is None:
+        return None
     # A configuration that cannot be read is reported by the command.
     with suppress(HealthError, ValueError, RecursionError):
         storage = tomllib.loads(read_configuration(path)).get("storage", {})
@@ -27,7 +29,7 @@ def _with_its_permissions(path: Path) -> Path:
 
 ConfigPath = Annotated[
     Path,
-    typer.Argument(metavar="CONFIG", help="A health.toml.", callback=_with_its_permissions),
+    typer.Argument(metavar="CONFIG", help="A health.toml.", callback=with_its_permissions),
 ]
 AsOf = Annotated[
     datetime | None,

@@ -20,7 +20,7 @@ from features.errors import HealthError
 from features.redaction import redact
 from health.cli import console as show
 from health.cli.app_commands import add_app_commands
-from health.cli.arguments import AsOf, ConfigPath, Now, RunOf
+from health.cli.arguments import AsOf, ConfigPath, Now, RunOf, with_its_permissions
 from health.cli.faults import fault_of_the_machine
 from health.cli.interrupts import interruptible
 from health.cli.outputs import PlainConsole, guarded_streams
@@ -125,7 +125,10 @@ def check(
 
 @app.command()
 def features(
-    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A health.toml.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="CONFIG", help="A health.toml.", callback=with_its_permissions),
+    ] = None,
     as_of: AsOf = None,
     output: Annotated[
         Path | None,
@@ -262,9 +265,10 @@ def show_list(
 @actions_app.command("import")
 def import_actions(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A filled-in flags.xlsx.")],
-    config: Annotated[Path, typer.Option(metavar="CONFIG", help="A health.toml.")] = Path(
-        "health.toml"
-    ),
+    config: Annotated[
+        Path,
+        typer.Option(metavar="CONFIG", help="A health.toml.", callback=with_its_permissions),
+    ] = Path("health.toml"),
     author: Annotated[str, typer.Option(metavar="NAME", help="Who filled it in.")] = "",
     at: Annotated[
         datetime | None,
