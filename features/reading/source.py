@@ -224,8 +224,9 @@ def _opened(
         return OpenedTables(tables, tuple(findings), summaries, {})
     if rollups is not None:
         _mark_checked(rollups, opened["usage"], findings)
-        # Kept roll-ups have the rows of unknown accounts, too.
-        rollups = None if "usage" in matched.unknown else rollups
+        if "usage" in matched.unknown:
+            # Kept roll-ups have the rows of unknown accounts, too.
+            rollups = replace(rollups, accounts=opened["accounts"].view)
     # Another engine would read the excluded rows, too.
     whole = {name: table for name, table in opened.items() if not excluded.get(name)}
     plain = {name: table.plain for name, table in whole.items() if table.plain is not None}

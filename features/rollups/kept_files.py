@@ -30,8 +30,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
-from features.rollups.usage_rollup import ROLLUPS, Frame, Name, collected, prepared
-from features.tables.casting import cast_sql, literal, quoted
+from features.rollups.usage_rollup import ROLLUPS, TEXTS, Frame, Name, collected, prepared
+from features.tables.casting import cast_sql, quoted
 from features.tables.folders import partition_of
 from features.tables.relations import Relation, parquet_sql
 from features.tables.schema import TABLES
@@ -43,7 +43,6 @@ FORMAT = 1
 BUCKETS = 256
 #: A roll-up that no run has used for so long is removed.
 _UNUSED_DAYS = 60
-_FILE_COLUMN = "usage file of the row"
 _ROWS_OF_A_GROUP = 2**17
 _UNFINISHED = ".unfinished"
 _OURS = {".parquet", ".checked", _UNFINISHED}
@@ -173,12 +172,15 @@ class KeptRollups:
         SQL type of each canonical column; marked where no value needs mending.
     days : mapping of Path to (int, int)
         The first and the last day of each file that has rows.
+    accounts : str
+        SQL name of the accounts whose usage counts; empty where every account's does.
     """
 
     files: UsageFiles
     connection: duckdb.DuckDBPyConnection
     types: Mapping[str, str]
     days: Mapping[Path, tuple[int, int]]
+    accounts: str = ""
 
     @classmethod
     def of(
@@ -207,7 +209,10 @@ class KeptRollups:
         files = [file for _, _, file in reaching] or [*self.files.keys][:1]
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
         paths = self.files.rolled_up(name, files, self._rows)
-        rows = nw.from_native(self.connection.sql(_select(paths))).filter(day >= first, day < past)
+        query = _select(paths)
+        if self.accounts:
+            query += f" WHERE account_id IN (SELECT account_id FROM {self.accounts})"
+        rows = nw.from_native(self.connection.sql(query)).filter(day >= first, day < past)
         # Without a day in two files there is one row per key already.
         is_summed = all(last < later for (_, last, _), (later, _, _) in pairwise(reaching))
         return rows if is_summed else ROLLUPS[name].of(rows)
@@ -217,20 +222,15 @@ class KeptRollups:
         return _select(self.files.rolled_up("days", [*self.files.keys], self._rows))
 
     def _rows(self, file: Path) -> Frame:
-        """Return one file's rows under canonical names and types.
-
-        It is read as one of all files, so that columns from names of folders have the same types.
-        """
+        """Return one file's rows under canonical names and types."""
         names = self.files.names.items()
         casts = (
             f"{cast_sql(TABLES['usage'].column(name), self.types[name])} AS {quoted(name)}"
             for name, _ in names
         )
         renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names)
-        relation = self.files.relation
-        files = parquet_sql(relation.parquet, uniform=relation.is_uniform, filename=_FILE_COLUMN)
-        where = f"{quoted(_FILE_COLUMN)} = {literal(str(file))}"
-        query = f"SELECT {', '.join(casts)} FROM (SELECT {renamed} FROM {files} WHERE {where})"
+        rows = parquet_sql([file], uniform=True)
+        query = f"SELECT {', '.join(casts)} FROM (SELECT {renamed} FROM {rows})"
         return nw.from_native(self.connection.sql(query))
 
 
@@ -284,7 +284,7 @@ def _sound(files: Iterable[Path]) -> Path | None:
 
 
 def _written(rows: Frame, key: Path) -> Path:
-    """Run a roll-up and write it in order of bucket, account and day; return its file."""
+    """Run a roll-up and write it in order of bucket; return its file."""
     table = collected(rows)
     accounts = table["account_id"].combine_chunks()
     code = pc.fill_null(accounts.indices, -1).to_numpy()
@@ -296,11 +296,12 @@ def _written(rows: Frame, key: Path) -> Path:
     table = table.append_column("bucket", pa.array(bucket))
     sink = pa.BufferOutputStream()
     pq.write_table(
-        # Rows were in order of day.
-        table.take(np.lexsort((code, bucket))),
+        table.take(np.argsort(bucket, kind="stable")),
         sink,
         compression="zstd",
         row_group_size=_ROWS_OF_A_GROUP,
+        # Texts alone repeat: a dictionary of numbers takes longer and saves nothing.
+        use_dictionary=[name for name in TEXTS if name in table.column_names],
     )
     content = sink.getvalue()
     file = key.with_name(f"{key.name}.{hashlib.sha256(content).hexdigest()[:32]}.parquet")

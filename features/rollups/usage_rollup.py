@@ -16,7 +16,8 @@ from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 
 #: So many days are read at a time, so that memory stays small.
 PART_DAYS = 56
-_TEXTS = ("account_id", "user_id", "event")
+#: Columns of names.
+TEXTS = ("account_id", "user_id", "event")
 _DAYS = ("day", "known")
 _TIMES = ("first", "last")
 #: Before every time that can be read: the year 1.
@@ -147,20 +148,21 @@ def rolled_up(tables: Tables, name: Name, start: int, end: int) -> Iterator[pa.T
         yield collected(part.rows if part.is_summed else ROLLUPS[name].of(part.rows))
 
 
-def first_day(tables: Tables, name: Name, past: int) -> int | None:
-    """Return the first day of usage before a day, as far as it is seen; None without any."""
-    rows = before_day(tables, name, past)
-    column = "occurred_at" if "occurred_at" in rows.collect_schema().names() else "day"
+def first_day(tables: Tables) -> int | None:
+    """Return a day before which there is no usage; None where there is none at all."""
+    if tables.rollups is not None:
+        return min((first for first, _ in tables.rollups.days.values()), default=None)
     # Sorted for the first one: an engine then reads only the smallest value of most files.
-    first = rows.select(column).sort(column).head(1).collect("pyarrow").to_native()[column]
+    rows = prepared(tables["usage"]).select("occurred_at").sort("occurred_at").head(1)
+    first = rows.collect("pyarrow").to_native()["occurred_at"]
     return day_number(first[0].as_py()) if len(first) else None
 
 
-def before_day(tables: Tables, name: Name, past: int) -> Frame:
+def before_day(tables: Tables, past: int) -> Frame:
     """Return usage before a day, as far as it is seen: a roll-up where one is kept, else rows."""
     if tables.rollups is None or past > tables.rollups.whole_until(tables.observed_until):
         return _rows_before(tables, past)
-    rows: Frame = tables.rollups.between(name, _FIRST_DAY, past)
+    rows: Frame = tables.rollups.between("users", _FIRST_DAY, past)
     return rows
 
 
@@ -212,19 +214,19 @@ def keys_with_known(rows: Frame, *names: str) -> list[str]:
 
 
 def collected(frame: Frame) -> pa.Table:
-    """Run a roll-up and return it in order of day: texts as codes, days as numbers."""
+    """Run a roll-up and return it in no particular order: texts as codes, days as numbers."""
     table: pa.Table = frame.collect("pyarrow").to_native()
     columns = {}
     for name in sorted(table.column_names):
         column = table[name]
-        if name in _TEXTS:
+        if name in TEXTS:
             column = column.cast(pa.string()).dictionary_encode().combine_chunks()
         elif name in _DAYS:
             column = column.cast(pa.date32()).cast(pa.int32())
         elif name not in _TIMES:
             column = column.cast(pa.float64())
         columns[name] = column
-    return pa.table(columns).sort_by("day")
+    return pa.table(columns)
 
 
 def known_days(table: pa.Table) -> Codes | None:

@@ -89,7 +89,9 @@ class DayRows:
         """Put rows in order of their day."""
         if not len(day) or (day[1:] >= day[:-1]).all():
             return cls(account, member, day, known, values)
-        order = np.argsort(day, kind="stable")
+        # Numbers of two bytes, which most spans of days fit in, are sorted several times as fast.
+        days = day - day.min()
+        order = np.argsort(days.astype(np.uint16) if days.max() < 2**16 else days, kind="stable")
         late = None if known is None else known[order]
         sums = {name: value[order] for name, value in values.items()}
         owner = account[order]

@@ -137,6 +137,19 @@ def _refuses_to_read(_: KeptRollups, file: Path, *__: object) -> str:
     raise AssertionError(f"{file} was read again")
 
 
+def test_usage_of_unknown_accounts_stays_in_the_roll_ups_and_counts_nowhere(
+    tmp_path: Path, sources: dict[str, TableSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = min((tmp_path / "usage").glob("*.parquet"))
+    rows = pd.read_parquet(first)
+    strangers = rows.head(40).assign(account_id="stranger", event="of a stranger")
+    _write(first, pd.concat([rows, strangers], ignore_index=True))
+    plain = _features(tmp_path, sources, kept=False)
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), plain, rtol=1e-9)
+    monkeypatch.setattr(KeptRollups, "_rows", _refuses_to_read)
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), plain, rtol=1e-9)
+
+
 def test_rows_of_one_day_may_lie_in_several_files(
     tmp_path: Path, sources: dict[str, TableSource]
 ) -> None:
