@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.orders.intervals import HABIT_DAYS, Intervals
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame
+from features.tables.point_in_time import Frame, known_from
 from features.windows.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number, earliest
 from features.windows.observation_dates import ByAccount
 from features.windows.returns import kept_orders, returning_rows
@@ -151,13 +151,12 @@ def _loaded(
     first, last = (
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
     )
-    at, known_at = nw.col("ordered_at"), nw.col("known_at")
-    rows, keys = orders.filter(at < last), ["account_id"]
+    at, known, keys = nw.col("ordered_at"), nw.col("known_from"), ["account_id"]
+    rows = orders.with_columns(known_from(orders, "ordered_at")).filter(known < last)
     if tables.has("orders", "known_at"):
-        rows = rows.filter(known_at.is_null() | (known_at < last))
-        # What was known before every date is seen on all of them.
-        late = nw.when((known_at >= first) & (known_at > at))
-        rows, keys = rows.with_columns(known=late.then(known_at.dt.date())), [*keys, "known"]
+        # What was known before every date counts on all of them.
+        late = nw.when((known >= first) & (known > at))
+        rows, keys = rows.with_columns(known=late.then(known.dt.date())), [*keys, "known"]
     start = first - timedelta(days=HABIT_DAYS)
     older = rows.filter(at < start, nw.col("amount") >= 0).group_by(*keys).agg(at.max())
     older = older.with_columns(amount=nw.lit(0.0))

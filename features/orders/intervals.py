@@ -36,19 +36,19 @@ class Intervals:
 
     def __init__(self, rows: DayRows, accounts: int, dates: Sequence[int]) -> None:
         self._accounts = accounts
-        account, day, seen_from = _distinct_days(rows)
-        start, end, until = _neighbours(account, seen_from, dates)
+        account, day, known_from = _distinct_days(rows)
+        start, end, until = _neighbours(account, known_from, dates)
         length = day[end] - day[start]
         inside = np.flatnonzero(length < HABIT_DAYS)
         order = inside[np.lexsort((length[inside], account[end[inside]]))]
         start, end = start[order], end[order]
         self._account, self._length, self._start = account[end], length[order], day[start]
-        self._seen_from = np.maximum(seen_from[start], seen_from[end])
+        self._known_from = np.maximum(known_from[start], known_from[end])
         self._until = until if until is None else until[order]
 
     def as_of(self, as_of: int) -> ByAccount:
         """Return the median of days of each account's intervals, and how many there are."""
-        inside = (self._start >= as_of - HABIT_DAYS) & (self._seen_from < as_of)
+        inside = (self._start >= as_of - HABIT_DAYS) & (self._known_from < as_of)
         if self._until is not None:
             inside &= self._until >= as_of
         rows = np.flatnonzero(inside)
@@ -70,13 +70,13 @@ def _distinct_days(rows: DayRows) -> tuple[Codes, Codes, Codes]:
 
 
 def _neighbours(
-    account: Codes, seen_from: Codes, dates: Sequence[int]
+    account: Codes, known_from: Codes, dates: Sequence[int]
 ) -> tuple[_Rows, _Rows, Codes | None]:
     """Return the days that any date sees one after another, and the last date that does so.
 
     Parameters
     ----------
-    account, seen_from : array of int
+    account, known_from : array of int
         Of days in order of account and day.
     dates : sequence of int
         In order.
@@ -89,14 +89,14 @@ def _neighbours(
         None where every date sees them so, once both days are known.
     """
     start = np.flatnonzero(account[1:] == account[:-1])
-    late = start[seen_from[start] > seen_from[start + 1]]
+    late = start[known_from[start] > known_from[start + 1]]
     if not len(late):
         return start, start + 1, None
     starts, ends, untils = [start], [start + 1], [np.full(len(start), AFTER_ALL_DAYS)]
     # From the last date back: what it does not see yet leaves the days beside it neighbours.
     left = np.flatnonzero(np.isin(account, account[late]))
     for date in reversed(dates):
-        seen = np.flatnonzero(seen_from[left] < date)
+        seen = np.flatnonzero(known_from[left] < date)
         gaps = np.flatnonzero(np.diff(seen) > 1)
         left = left[seen]
         gaps = gaps[account[left[gaps]] == account[left[gaps + 1]]]

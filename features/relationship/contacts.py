@@ -125,7 +125,7 @@ def prepare(
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at = moment(as_of)
-        seen, left = people.seen(at), people["left_at"] < at
+        seen, left = people.known(at), people["left_at"] < at
         present = seen & ~left
         ever, count = people.count(seen) > 0, people.count(present)
         gone = seen & is_key & people.within("left_at", at, HALF_YEAR)
@@ -150,7 +150,7 @@ def prepare(
 
 def _heard_lately(talk: Conversations, at: int) -> Mask:
     rows = talk.rows
-    return rows.seen(at) & talk.is_heard & rows.within("occurred_at", at, QUARTER)
+    return rows.known(at) & talk.is_heard & rows.within("occurred_at", at, QUARTER)
 
 
 def _same_people(

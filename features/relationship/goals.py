@@ -82,7 +82,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at = moment(as_of)
-        seen = goals.seen(at)
+        seen = goals.known(at)
         reached = seen & (goals["reached_at"] < at)
         overdue = seen & ~reached & (goals["target_at"] < at)
         count = goals.count(seen)

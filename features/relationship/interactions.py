@@ -137,7 +137,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at, rows = moment(as_of), talk.rows
-        seen = rows.seen(at)
+        seen = rows.known(at)
         lately = seen & rows.within("occurred_at", at, QUARTER)
         times = rows["occurred_at"].astype(float)
         heard = rows.largest(seen & talk.is_heard, times, np.nan)

@@ -106,7 +106,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at = moment(as_of)
-        seen = bills.seen(at)
+        seen = bills.known(at)
         ever = bills.count(seen) > 0
         is_paid = seen & (paid < at)
         open_bills = seen & ~is_paid & (amount > 0)

@@ -11,17 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
+from features.tables.point_in_time import known_from
 from features.tables.schema import TABLES, Kind
 from features.windows.day_rows import Numbers
-from features.windows.table_columns import (
-    DAY_US,
-    NEVER,
-    Mask,
-    TableColumns,
-    Times,
-    load_columns,
-    seen_from,
-)
+from features.windows.table_columns import DAY_US, Mask, TableColumns, Times, load_columns
 
 
 @dataclass(frozen=True)
@@ -32,20 +25,20 @@ class AccountRows:
     ----------
     columns : TableColumns
         The rows of the accounts that are observed.
-    seen_from : array of int
+    known_from : array of int
         The moment after which each row is known.
     """
 
     columns: TableColumns
-    seen_from: Times
+    known_from: Times
 
     def __getitem__(self, name: str) -> npt.NDArray[np.int64]:
         """Return a column."""
         return self.columns[name]
 
-    def seen(self, at: int) -> Mask:
+    def known(self, at: int) -> Mask:
         """Return which rows were known before a moment."""
-        return self.seen_from < at
+        return self.known_from < at
 
     def within(self, name: str, at: int, days: int) -> Mask:
         """Return which rows have a time in the days before a moment."""
@@ -92,8 +85,10 @@ def load_rows(
     optional : mapping of str to str
         The other columns that are read, and their kinds; empty where they were not given.
     """
-    present = [column for column in (*optional, "known_at") if tables.has(table, column)]
-    rows = tables[table].select("account_id", dated_by, *present)
+    present = [column for column in optional if tables.has(table, column)]
+    rows = tables[table]
+    known = known_from(rows, dated_by, undated=TABLES[table].may_be_undated)
+    rows = rows.select("account_id", dated_by, *present, known)
     lowered = [
         nw.col(name).str.to_lowercase().alias(name)
         for name in present
@@ -102,11 +97,7 @@ def load_rows(
     if lowered:
         rows = rows.with_columns(*lowered)
     columns = load_columns(rows, accounts, optional=optional)
-    if not TABLES[table].may_be_undated:
-        return AccountRows(columns, columns.seen_from(dated_by))
-    dated = columns[dated_by]
-    always = np.where(dated == NEVER, np.iinfo(np.int64).min, dated)
-    return AccountRows(columns, seen_from({**columns.columns, dated_by: always}, dated_by))
+    return AccountRows(columns, columns["known_from"])
 
 
 def where(known: Mask, values: Numbers) -> Numbers:

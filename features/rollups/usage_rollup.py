@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables.opened import Tables
+from features.tables.point_in_time import known_from
 from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 
 #: So many days are read at a time, so that memory stays small.
@@ -187,7 +188,7 @@ def prepared(rows: Frame) -> Frame:
     ]
     counted = {"errors": "errors_known", "active_users": "users_counted"}
     counted = {name: count for name, count in counted.items() if name in present}
-    known = ["known_at"] if "known_at" in present else []
+    known = [known_from(rows, "occurred_at")] if "known_at" in present else []
     rows = rows.filter(~nw.col("account_id").is_null())
     rows = rows.select("account_id", "event", "occurred_at", *columns, *counted, *known)
     at = nw.col("occurred_at")
@@ -203,7 +204,7 @@ def prepared(rows: Frame) -> Frame:
         records=nw.lit(1.0),
     )
     if known:
-        late = nw.col("known_at").dt.date()
+        late = nw.col("known_from").dt.date()
         rows = rows.with_columns(known=nw.when(late > nw.col("day")).then(late))
     return rows
 

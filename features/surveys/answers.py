@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.errors import HealthError
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect
+from features.tables.point_in_time import collect, known_from
 from features.tables.schema import Kind
 from features.tables.survey_scales import (
     SCALES,
@@ -29,7 +29,7 @@ from features.windows.table_columns import NEVER, TableColumns, Times, load_colu
 SENT_DAYS = 180
 #: What is brought in of a question, empty where it is not there.
 _OPTIONAL: dict[str, Kind] = {
-    "sent_at": "time",
+    **dict.fromkeys(("sent_at", "asked_from"), "time"),
     **dict.fromkeys(("score", "points", "gap"), "number"),
     **dict.fromkeys(("is_good", "is_bad", "decides"), "flag"),
     "respondent_id": "text",
@@ -59,7 +59,8 @@ def load_surveys(
     Returns
     -------
     TableColumns
-        kind (lower case), sent_at, answered_at, score, respondent_id and the flag decides; the
+        kind (lower case), sent_at, asked_from (when the question was known), answered_at,
+        known_from (when the answer was known), score, respondent_id and the flag decides; the
         flags is_good and is_bad, points (the score on the kind's default scale) and gap (perceived
         less expected, in points of a scale of ten). Of answers at the same moment the worse one
         comes last; what was not answered comes after all. Left out is what no date asks for: not
@@ -75,16 +76,19 @@ def load_surveys(
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
     )
     rows = tables["surveys"].with_columns(kind=nw.col("kind").str.to_lowercase())
-    matters = nw.col("answered_at") < last
-    if tables.has("surveys", "sent_at"):
-        asked = nw.col("sent_at") >= first - timedelta(days=SENT_DAYS)
-        matters = matters | (asked & (nw.col("sent_at") < last))
     made = [
         expression.alias(name)
         for name, (needed, expression) in _made(tables, deciding).items()
         if all(tables.has("surveys", column) for column in needed)
     ]
-    rows = rows.filter(matters).select("account_id", "kind", "answered_at", *made)
+    matters = nw.col("answered_at") < last
+    if tables.has("surveys", "sent_at"):
+        asked = nw.col("sent_at") >= first - timedelta(days=SENT_DAYS)
+        matters = matters | (asked & (nw.col("sent_at") < last))
+        made.append(known_from(rows, "sent_at").alias("asked_from"))
+    rows = rows.filter(matters).select(
+        "account_id", "kind", "answered_at", known_from(rows, "answered_at"), *made
+    )
     loaded = load_columns(rows, accounts, optional=_OPTIONAL)
     return loaded.taken(_in_order(loaded["answered_at"], loaded["points"]))
 
@@ -100,7 +104,7 @@ def _in_order(answered_at: Times, points: Numbers) -> npt.NDArray[np.intp]:
 def _made(tables: Tables, deciding: tuple[str, ...]) -> dict[str, tuple[Sequence[str], nw.Expr]]:
     """Return what is brought in of a question: which columns it needs, and how it is made."""
     scaled = tables.has("surveys", "scale")
-    plain = ("known_at", "sent_at", "score", "respondent_id")
+    plain = ("sent_at", "score", "respondent_id")
     return {
         **{name: ((name,), nw.col(name)) for name in plain},
         "is_good": (("score",), _by_scale(_good, scaled=scaled)),

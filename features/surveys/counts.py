@@ -37,7 +37,7 @@ class Answers:
 
     def __init__(self, surveys: TableColumns) -> None:
         self._surveys = surveys
-        self._known_from = surveys.seen_from("answered_at")
+        self._known_from = surveys["known_from"]
         is_kind = {kind: surveys.is_text("kind", kind.__eq__) for kind in KINDS}
         scored = ~np.isnan(surveys["score"])
         self._scored = {kind: scored & of_kind for kind, of_kind in is_kind.items()}
@@ -94,8 +94,7 @@ class Answers:
         """Count what was sent and what came back; an answer in words alone is an answer too."""
         surveys = self._surveys
         # A question is known with its row, an answer from when it is given.
-        late = surveys.columns.get("known_at")
-        known = True if late is None else (late < as_of) | (late == NEVER)
+        known = surveys["asked_from"] < as_of
         sent = np.flatnonzero(within(surveys["sent_at"], as_of, _NOW) & known)
         answered = sent[surveys["answered_at"][sent] < as_of]
         is_scored = self._is_known_kind & ~np.isnan(surveys["score"])

@@ -33,8 +33,8 @@ class Contacts:
         opened = tickets["opened_at"]
         rows = np.flatnonzero(opened >= days_before(first, LOOK_BACK_DAYS))
         rows = rows[np.argsort(opened[rows])]
-        tickets = tickets.only("opened_at", "known_at", "requester_id", "channel").taken(rows)
-        self._tickets, self._seen_from = tickets, tickets.seen_from("opened_at")
+        tickets = tickets.only("opened_at", "known_from", "requester_id", "channel").taken(rows)
+        self._tickets, self._known_from = tickets, tickets["known_from"]
         # The nameless of an account are one person here: they may be the same.
         self._person, self._person_account = _numbered(tickets, "requester_id")
         self._is_named = tickets["requester_id"] >= 0
@@ -45,7 +45,7 @@ class Contacts:
         self._rank = np.empty(len(tickets), dtype=np.int64)
         self._rank[self._by_person] = np.arange(len(tickets))
         # Where no row comes late, every date sees the same one before a ticket.
-        is_late = "known_at" in tickets.columns
+        is_late = (self._known_from > tickets["opened_at"]).any()
         self._is_again = None if is_late else self._soon_again(np.arange(len(tickets)))
         self._is_live = tickets.is_text("channel", lambda text: text in _LIVE)
 
@@ -95,7 +95,7 @@ class Contacts:
         """Return the tickets, in order, opened in so many days before a moment and known then."""
         opened = self._tickets["opened_at"]
         first, past = np.searchsorted(opened, [days_before(as_of, days), as_of])
-        known: npt.NDArray[np.intp] = np.flatnonzero(self._seen_from[first:past] < as_of)
+        known: npt.NDArray[np.intp] = np.flatnonzero(self._known_from[first:past] < as_of)
         return known + int(first)
 
 

@@ -72,7 +72,7 @@ class _Tickets:
         )
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
-        self._count, self._seen_from = len(accounts), rows.seen_from("opened_at")
+        self._count, self._known_from = len(accounts), rows["known_from"]
         self._opened_on = (rows["opened_at"] // DAY_US).astype(np.int32)
         # Both times of a solution are those of a spell.
         account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
@@ -90,7 +90,7 @@ class _Tickets:
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return the features of every account as of a date."""
         as_of = moment(day)
-        known, standing = self._seen_from < as_of, self._spells.as_of(as_of)
+        known, standing = self._known_from < as_of, self._spells.as_of(as_of)
         out = self._opened(as_of, known) | self._backlog(as_of, standing)
         out |= self._solved(as_of, standing) | self._contacts.as_of(as_of)
         speeds = {"first_reply": self._first_reply.as_of(as_of, known)}

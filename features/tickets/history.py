@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame, seen
+from features.tables.point_in_time import Frame, known_from, seen
 from features.tables.schema import Kind
 from features.tables.survey_scales import by_scale
 from features.tickets.contacts import LOOK_BACK_DAYS
@@ -111,7 +111,7 @@ def load_tickets(
     Returns
     -------
     TableColumns
-        opened_at, known_at where it was given, and the other times of a ticket: what is seen on
+        opened_at, known_from and the other times of a ticket: what is seen on
         no date is `NEVER`, but for escalated_at and priority_at, which tell by themselves that
         something was not yet so. requester_id and channel (lower case), both only of tickets that
         `Contacts` looks at. is_urgent, was_urgent (by its first priority), is_escalated,
@@ -127,7 +127,8 @@ def load_tickets(
         for name, (column, expression) in _made(tables, first, last).items()
         if tables.has("tickets", column)
     ]
-    return load_columns(rows.select("account_id", "opened_at", *made), accounts, optional=_OPTIONAL)
+    rows = rows.select("account_id", "opened_at", known_from(rows, "opened_at"), *made)
+    return load_columns(rows, accounts, optional=_OPTIONAL)
 
 
 def _made(tables: Tables, first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:
@@ -139,7 +140,7 @@ def _made(tables: Tables, first: datetime, last: datetime) -> dict[str, tuple[st
     rating = partial(by_scale, "csat", column=scale)
     return {
         **{name: (name, seen(name, last)) for name in (*_ENDS, "first_replied_at", "csat_at")},
-        **{name: (name, nw.col(name)) for name in ("known_at", "escalated_at", "priority_at")},
+        **{name: (name, nw.col(name)) for name in ("escalated_at", "priority_at")},
         "requester_id": ("requester_id", lately.then(nw.col("requester_id"))),
         "channel": ("channel", lately.then(nw.col("channel").str.to_lowercase())),
         "is_urgent": ("priority", nw.col("priority").str.to_lowercase() == "urgent"),
@@ -179,7 +180,7 @@ def spells_of(tables: Tables, tickets: TableColumns, first: int, last: int) -> S
     changing = np.flatnonzero(changes)
     # Of most tickets every date sees all that was brought in: they stand in one spell.
     settled = np.flatnonzero(~changes) if len(changing) else slice(None)
-    since = tickets.seen_from("opened_at")[settled]
+    since = tickets["known_from"][settled]
     seen_times = [times[settled] for times in ends]
     never = np.broadcast_to(NEVER, len(since))
     parts = [_spells(tables, tickets, settled, seen_times, since, never)]
@@ -194,12 +195,12 @@ def _cut_up(
     tables: Tables, tickets: TableColumns, rows: npt.NDArray[np.intp], first: int, last: int
 ) -> Iterator[Spells]:
     """Yield how some tickets stood before, between and after the changes of their solution."""
-    seen_from = tickets.seen_from("opened_at")[rows]
+    known = tickets["known_from"][rows]
     ends = [tickets[name] for name in _ENDS]
     changes = np.sort([times[rows] for times in ends], axis=0)
     beginning, never = (np.broadcast_to(at, len(rows)) for at in (_BEGINNING, NEVER))
     for since, until in pairwise([beginning, *changes, never]):
-        begins = np.maximum(since, seen_from)
+        begins = np.maximum(since, known)
         inside = np.flatnonzero((begins < until) & (begins < last) & (until >= first))
         then, found = since[inside], rows[inside]
         seen_times = [np.where(times[found] <= then, times[found], NEVER) for times in ends]

@@ -12,15 +12,22 @@ import pyarrow as pa
 
 from features.rollups.usage_rollup import Frame, keys_with_known, usage_parts
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect
-from features.windows.day_rows import Codes, Numbers, day_number, summed
+from features.tables.point_in_time import account_starts
+from features.windows.day_rows import Codes, Numbers, day_number, earliest, summed
 from features.windows.observation_dates import (
     ByAccount,
     DateFeatures,
     ObservationDates,
     OneDate,
 )
-from features.windows.table_columns import Mask, TableColumns, load_columns, places_of
+from features.windows.table_columns import (
+    Mask,
+    TableColumns,
+    load_columns,
+    moment,
+    placed,
+    places_of,
+)
 
 #: A feature is sticky where at least this share of the accounts that used it in one month use it
 #: in the next as well; it must have been used by so many accounts, and by such a share of them.
@@ -63,46 +70,20 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
         return lambda _: {}
     events = Events(tables, dates.observations["as_of"])
     place = places_of(pa.array(dates.accounts, pa.string()), events.accounts)
-    begins = _account_starts(tables)
+    starts = load_columns(account_starts(tables).select("account_id", "known_from"))
+    known = placed(starts.account, starts.texts["account_id"], events.accounts)
+    # An account that used nothing has the place −1, the last.
+    exists_from = earliest(known, len(events.accounts) + 1, starts["known_from"])
 
     def features(date: OneDate) -> dict[str, Numbers]:
         never = np.isnan(date.feature("usage_recency_days"))
-        existing = begins.loc[begins["start"].lt(date.as_of) & ~begins["known"].ge(date.as_of)]
-        names = pa.array(existing["account_id"].unique(), pa.string())
-        found = events.breadth(day_number(date.as_of), names)
+        found = events.breadth(day_number(date.as_of), exists_from < moment(date.as_of))
         return {
             name: np.where(never, np.nan, values[place[date.account]])
             for name, values in found.items()
         }
 
     return features
-
-
-def _account_starts(tables: Tables) -> pd.DataFrame:
-    """Return the moments from which accounts exist: created, or with a first paid contract.
-
-    Statistics over all accounts leave out those that were not known on the date, as
-    `as_known` does.
-
-    Returns
-    -------
-    pd.DataFrame, shape = (n_moments, 3)
-        account_id, start, and known (the latest known_at of the account and of the row).
-    """
-    accounts = _moments(tables, "accounts", "created_at")
-    paid = ("subscriptions", "started_at"), ("orders", "ordered_at")
-    given = [_moments(tables, table, at) for table, at in paid if tables.has(table)][:1]
-    later = pd.concat(given, ignore_index=True) if given else accounts.iloc[:0]
-    later = later.merge(accounts[["account_id", "known"]], on="account_id", suffixes=("", "_of"))
-    later["known"] = later[["known", "known_of"]].max(axis=1)
-    return pd.concat([accounts, later.drop(columns="known_of")], ignore_index=True)
-
-
-def _moments(tables: Tables, table: str, at: str) -> pd.DataFrame:
-    rows = tables[table].filter(nw.col("mrr") > 0) if table == "subscriptions" else tables[table]
-    absent = nw.lit(None, dtype=nw.Datetime("us"))
-    known = nw.col("known_at") if tables.has(table, "known_at") else absent
-    return collect(rows.select("account_id", nw.col(at).alias("start"), known.alias("known")))
 
 
 class Events:
@@ -136,15 +117,13 @@ class Events:
             for (first, part), pair in zip(parts, numbers, strict=True)
         ]
 
-    def breadth(self, as_of: int, existing: pa.Array) -> ByAccount:
+    def breadth(self, as_of: int, exists: Mask) -> ByAccount:
         """Return how many features each account used in 28 days, and of which set.
 
-        Only the `existing` accounts count. An entry per account of `accounts`, and a last one
-        for all others.
+        Only accounts that exist on the date count. There is an entry per account of `accounts`,
+        here and in `exists`, and a last one for all others.
         """
         count = self._accounts
-        exists = np.zeros(count, dtype=bool)
-        exists[places_of(existing, self.accounts)] = True
         counted = exists[self._account]
         is_used = self._used(as_of, _MONTH) & counted
         used = np.flatnonzero(is_used)

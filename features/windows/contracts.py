@@ -31,6 +31,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.tables.opened import Tables
+from features.tables.point_in_time import known_from
 from features.tables.schema import TABLES, Kind
 from features.windows.day_rows import Codes, Numbers
 from features.windows.table_columns import (
@@ -87,8 +88,8 @@ class ContractRows:
     Parameters
     ----------
     rows : TableColumns
-        Needs product, started_at, ended_at and mrr; subscription_id, plan, seats, notice_at and
-        known_at count where they are present.
+        Needs product, started_at, ended_at, mrr and known_from; subscription_id, plan, seats,
+        notice_at and known_at count where they are present.
     grace_days : int
         A gap that is shorter does not end a contract.
     lag_of : callable, optional
@@ -106,18 +107,18 @@ class ContractRows:
         self.total = len(rows)
         rows = _merged_versions(rows)
         self.grace_days, self._grace = grace_days, grace_days * DAY_US
-        self.seen_from = rows.seen_from("started_at")
-        self._replaced_at = _replaced_at(rows, self.seen_from)
-        counts = self._replaced_at > self.seen_from
+        self.known_from = rows["known_from"]
+        self._replaced_at = _replaced_at(rows)
+        counts = self._replaced_at > self.known_from
         if not counts.all():
             rows = rows.taken(counts)
-            self.seen_from, self._replaced_at = self.seen_from[counts], self._replaced_at[counts]
+            self.known_from, self._replaced_at = self.known_from[counts], self._replaced_at[counts]
         self.rows = rows
         self.is_paid: Mask = rows["mrr"] > 0
         products = len(rows.texts["product"]) + 1
         self.group = rows.account.astype(np.int64) * products + rows["product"]
         is_late = np.zeros(rows.accounts, dtype=bool)
-        is_late[rows.account[self.seen_from > rows["started_at"]]] = True
+        is_late[rows.account[self.known_from > rows["started_at"]]] = True
         self._is_late = is_late[rows.account]
         self._lag_of = lag_of
 
@@ -165,14 +166,14 @@ class ContractRows:
         gaps = (known - ended)[known < as_of]
         late = self._late_successors(as_of)
         rows = np.flatnonzero(late != _NONE)
-        gaps = np.concatenate([gaps, self.seen_from[late[rows]] - self.rows["ended_at"][rows]])
+        gaps = np.concatenate([gaps, self.known_from[late[rows]] - self.rows["ended_at"][rows]])
         # What reached the warehouse later than the grace period is a backfill, no late invoice.
         shorter: Times = gaps[gaps < self._grace]
         return shorter
 
     def _known(self, as_of: int) -> KnownContracts:
         rows = self.rows
-        seen = np.flatnonzero((self.seen_from < as_of) & (self._replaced_at >= as_of))
+        seen = np.flatnonzero((self.known_from < as_of) & (self._replaced_at >= as_of))
         started, ended = rows["started_at"][seen], rows["ended_at"][seen]
         until = np.where(ended < as_of, ended, NEVER)
         successor = self._successors_known(as_of)[seen]
@@ -207,7 +208,7 @@ class ContractRows:
         found = self._late_successors(as_of)
         other = self._successors
         known = other != _NONE
-        known[known] = self.seen_from[other[known]] < as_of
+        known[known] = self.known_from[other[known]] < as_of
         return np.where(known, other, found)
 
     @cached_property
@@ -217,14 +218,14 @@ class ContractRows:
 
     def _late_successors(self, as_of: int) -> Rows:
         """Return the successors as of a moment, of accounts with rows that arrived late."""
-        known = (self.seen_from < as_of) & (self._replaced_at >= as_of)
+        known = (self.known_from < as_of) & (self._replaced_at >= as_of)
         return self._paired(np.flatnonzero(self.is_paid & self._is_late & known))
 
     @cached_property
     def _pairs(self) -> tuple[Times, Times]:
         """Ends of rows and the times their successors were known, of accounts without late rows."""
         rows = np.flatnonzero(self._successors != _NONE)
-        return self.rows["ended_at"][rows], self.seen_from[self._successors[rows]]
+        return self.rows["ended_at"][rows], self.known_from[self._successors[rows]]
 
     def _paired(self, own: Rows) -> Rows:
         rows, found = self.rows, np.full(len(self.rows), _NONE, dtype=np.intp)
@@ -260,7 +261,8 @@ def load_contracts(
     optional: Mapping[str, Kind] = {name: kinds[name] for name in others if name != "known_at"}
     has_seats = tables.has("subscriptions", "seats")
     seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0).alias("seats")
-    frame = tables["subscriptions"].select(*_REQUIRED, seats, *present)
+    frame = tables["subscriptions"]
+    frame = frame.select(*_REQUIRED, seats, *present, known_from(frame, "started_at"))
     return ContractRows(load_columns(frame, optional=optional), grace_days=grace_days)
 
 
@@ -358,7 +360,7 @@ def _merged_versions(rows: TableColumns) -> TableColumns:
     return TableColumns(rows.account, rows.accounts, columns, rows.texts).taken(left)
 
 
-def _replaced_at(rows: TableColumns, seen_from: Times) -> Times:
+def _replaced_at(rows: TableColumns) -> Times:
     """Return when a later version of each row was known; `NEVER` where there is none."""
     found = np.full(len(rows), NEVER)
     known_at = rows.columns.get("known_at")
@@ -388,7 +390,7 @@ def _replaced_at(rows: TableColumns, seen_from: Times) -> Times:
     following = np.append(first[1:], len(own))[load]
     has = following < len(own)
     has[has] = version[following[has]] == version[has]
-    found[own[has]] = seen_from[own[following[has]]]
+    found[own[has]] = rows["known_from"][own[following[has]]]
     return found
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame
+from features.tables.point_in_time import account_starts, known_from
 from features.windows.contracts import GRACE_DAYS, load_contracts
 from features.windows.day_rows import Codes, earliest
 from features.windows.returns import kept_orders, returning_rows
@@ -22,16 +22,15 @@ from features.windows.table_columns import (
     Mask,
     Times,
     days_before,
+    load_columns,
     moment,
     placed,
     places_of,
-    seen_from,
 )
 
-#: Marks the accounts that pay on a date, and gives the start of each one's first paid contract or
-#: first order, as known before the date (`NEVER` where there is none).
-PaysOn = Callable[[pd.Timestamp], tuple[Mask, Times]]
-#: Where the grid of training dates begins.
+#: Marks the accounts that pay on a date, as known before it.
+PaysOn = Callable[[pd.Timestamp], Mask]
+#: Where the grid of training dates starts.
 _FIRST_MONDAY = datetime(1900, 1, 1)
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 
@@ -45,9 +44,8 @@ def build_observations(
 ) -> pd.DataFrame:
     """Return the accounts that pay on each date, from what was known before it.
 
-    An account exists from the earlier of its ``created_at`` and the start of its first paid
-    contract (without subscriptions, its first order): a ``created_at`` that a migration wrote
-    hides no account that paid before.
+    An account exists from the earlier of its ``created_at`` and its first paid contract or order
+    (`account_starts`): a ``created_at`` that a migration wrote hides no account that paid before.
 
     Parameters
     ----------
@@ -73,26 +71,25 @@ def build_observations(
     # Names are compared by their place in one dictionary.
     names = accounts["account_id"].dictionary_encode().combine_chunks()
     number = names.indices.to_numpy()
-    times = _times(accounts)
-    created, known_from = times["created_at"], times.get("known_at", np.full(len(number), NEVER))
-    was_known_from = np.where(known_from == NEVER, np.iinfo(np.int64).min, known_from)
     pays_on = (
         _paying(tables, names.dictionary, grace_days)
         if tables.has("subscriptions")
         else _ordering(tables, names.dictionary, active_order_days)
     )
+    starts = load_columns(account_starts(tables))
+    starting = placed(starts.account, starts.texts["account_id"], names.dictionary)
     paying: list[npt.NDArray[np.intp]] = []
     exists_from: list[Times] = []
     for day in days:
-        pays, first = pays_on(day)
-        found = np.flatnonzero(pays[number] & (was_known_from < moment(day)))
+        known = starts["known_from"] < moment(day)
+        start = earliest(starting[known], len(names.dictionary) + 1, starts["start"][known])
+        found = np.flatnonzero(pays_on(day)[number] & (start[number] != NEVER))
         paying.append(found)
-        exists_from.append(np.minimum(created[found], first[number[found]]))
+        exists_from.append(start[number[found]])
     rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
     since = np.concatenate([np.empty(0, dtype=np.int64), *exists_from])
     # One copy of the accounts' columns for all dates.
-    present = [name for name in accounts.column_names if name != "known_at"]
-    observations: pd.DataFrame = accounts.select(present).to_pandas(split_blocks=True).take(rows)
+    observations: pd.DataFrame = accounts.to_pandas(split_blocks=True).take(rows)
     observations.index = pd.RangeIndex(len(observations))
     as_of = np.repeat(np.array(days, dtype="datetime64[us]"), [len(found) for found in paying])
     observations.insert(1, "as_of", as_of)
@@ -102,50 +99,42 @@ def build_observations(
 
 def _accounts(tables: Tables) -> pa.Table:
     """Return the accounts in order; texts are ordered as pandas orders them, by code points."""
-    known = ("known_at",) if tables.has("accounts", "known_at") else ()
     present = [column for column in ATTRIBUTES if tables.has("accounts", column)]
-    rows = _collected(tables["accounts"].select("account_id", "created_at", *present, *known))
+    frame = tables["accounts"].select("account_id", "created_at", *present)
+    rows: pa.Table = frame.collect("pyarrow").to_native()
     return rows.take(pc.sort_indices(rows["account_id"]))
 
 
 def _paying(tables: Tables, names: pa.StringArray, grace_days: int) -> PaysOn:
-    """Return which of the named accounts have a paid contract on a date, and since when."""
+    """Return which of the named accounts have a paid contract on a date."""
     contracts = load_contracts(tables, grace_days=grace_days)
     account = placed(contracts.rows.account, contracts.rows.texts["account_id"], names)
 
-    def pays_on(day: pd.Timestamp) -> tuple[Mask, Times]:
-        known = contracts.as_of(day)
-        running, paid = (rows[contracts.is_paid[rows]] for rows in (known.running(), known.rows))
-        pays = _marked(account[running], len(names))
-        return pays, _first(account[paid], contracts.rows["started_at"][paid], len(names))
+    def pays_on(day: pd.Timestamp) -> Mask:
+        running = contracts.as_of(day).running()
+        return _marked(account[running[contracts.is_paid[running]]], len(names))
 
     return pays_on
 
 
 def _ordering(tables: Tables, names: pa.StringArray, active_order_days: int) -> PaysOn:
-    """Return which of the named accounts ordered in the days before a date, and since when."""
-    known = ("known_at",) if tables.has("orders", "known_at") else ()
-    day = nw.col("ordered_at").dt.truncate("1d").alias("ordered_at")
+    """Return which of the named accounts ordered in the days before a date."""
     whole, returning = returning_rows(tables, tables["orders"])
-    days = _collected(whole.select("account_id", day, *known).unique())
-    account, times = places_of(days["account_id"], names), _times(days)
-    ordered, known_from = times["ordered_at"], seen_from(times, "ordered_at")
-    # Of each account the first order, and the first of those that were known at a later time.
-    first = tables["orders"].group_by("account_id", *known).agg(nw.col("ordered_at").min())
-    starts = _collected(first)
-    starter, begins = places_of(starts["account_id"], names), _times(starts)
-    began, began_known = begins["ordered_at"], seen_from(begins, "ordered_at")
+    # Dates are midnights, so days are enough.
+    day, known = (time.dt.truncate("1d") for time in (nw.col("ordered_at"), nw.col("known_from")))
+    whole = whole.with_columns(known_from(whole, "ordered_at"))
+    days = load_columns(whole.select("account_id", day=day, known_from=known).unique())
+    account = placed(days.account, days.texts["account_id"], names)
 
-    def pays_on(day: pd.Timestamp) -> tuple[Mask, Times]:
+    def pays_on(day: pd.Timestamp) -> Mask:
         as_of = moment(day)
-        active = (known_from < as_of) & (ordered >= days_before(as_of, active_order_days))
+        since = days_before(as_of, active_order_days)
+        active = (days["known_from"] < as_of) & (days["day"] >= since)
         kept = kept_orders(returning, day)
-        since = day - timedelta(days=active_order_days)
-        bought = (kept["amount"] >= 0) & (kept["ordered_at"].dt.floor("D") >= since)
+        first_day = day - timedelta(days=active_order_days)
+        bought = (kept["amount"] >= 0) & (kept["ordered_at"].dt.floor("D") >= first_day)
         own = places_of(pa.array(kept.loc[bought, "account_id"], pa.string()), names)
-        seen = began_known < as_of
-        pays = _marked(np.concatenate([account[active], own]), len(names))
-        return pays, _first(starter[seen], began[seen], len(names))
+        return _marked(np.concatenate([account[active], own]), len(names))
 
     return pays_on
 
@@ -155,29 +144,6 @@ def _marked(places: Codes, count: int) -> Mask:
     marked = np.zeros(count + 1, dtype=bool)
     marked[places] = True
     return marked[:-1]
-
-
-def _first(places: Codes, times: Times, count: int) -> Times:
-    """Return the first time of each place; an account that accounts does not know is at −1."""
-    return earliest(np.where(places < 0, count, places), count + 1, times)[:-1]
-
-
-def _collected(frame: Frame) -> pa.Table:
-    """Run a lazy frame; times come in microseconds."""
-    table: pa.Table = frame.collect("pyarrow").to_native()
-    for place, name in enumerate(table.column_names):
-        if name.endswith("_at"):
-            table = table.set_column(place, name, table[name].cast(pa.timestamp("us")))
-    return table
-
-
-def _times(rows: pa.Table) -> dict[str, Times]:
-    """Return the columns that hold times, in microseconds from 1970; `NEVER` where empty."""
-    return {
-        name: pc.fill_null(rows[name].cast(pa.int64()), NEVER).to_numpy()
-        for name in rows.column_names
-        if name.endswith("_at")
-    }
 
 
 def training_dates(
@@ -225,8 +191,8 @@ def training_dates(
 
 
 def data_start(tables: Tables) -> datetime:
-    """Return when the records begin: the first use, else the first subscription or order."""
-    begins = {"usage": "occurred_at", "subscriptions": "started_at", "orders": "ordered_at"}
-    table, column = next((t, c) for t, c in begins.items() if tables.has(t))
+    """Return when the records start: the first usage, else the first subscription or order."""
+    dated_by = {"usage": "occurred_at", "subscriptions": "started_at", "orders": "ordered_at"}
+    table, column = next((t, c) for t, c in dated_by.items() if tables.has(t))
     first = tables[table].select(nw.col(column).min()).collect("pandas").item()
     return pd.Timestamp(first).to_pydatetime()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame, collect
+from features.tables.point_in_time import Frame, collect, known_from
 
 #: Less than this is rounding, not money.
 _DUST = 0.005
@@ -41,25 +41,21 @@ def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
     narwhals.LazyFrame
         The rows of accounts without a return.
     pd.DataFrame
-        The rows of accounts with one: account_id, ordered_at, amount, product, and known_at where
-        the table has it.
+        The rows of accounts with one: account_id, ordered_at, amount, product and known_from.
     """
     returning = rows.filter(nw.col("amount") < 0).select("account_id").unique()
-    known = [nw.col("known_at")] if tables.has("orders", "known_at") else []
     has_product = tables.has("orders", "product")
     product = nw.col("product") if has_product else nw.lit(None, nw.String).alias("product")
     own = rows.join(returning, on="account_id", how="semi")
-    frame = collect(own.select("account_id", "ordered_at", "amount", product, *known))
+    known = known_from(own, "ordered_at")
+    frame = collect(own.select("account_id", "ordered_at", "amount", product, known))
     return rows.join(returning, on="account_id", how="anti"), frame
 
 
 def kept_orders(rows: pd.DataFrame, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
     """Return the rows known before a date (by default all), net of orders returned in full."""
     if as_of is not None:
-        known = rows["ordered_at"] < as_of
-        if "known_at" in rows:
-            known &= ~(rows["known_at"] >= as_of)
-        rows = rows[known]
+        rows = rows[rows["known_from"] < as_of]
     return rows.assign(amount=net_returns(rows)).dropna(subset=["amount"])
 
 

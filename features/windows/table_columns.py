@@ -69,10 +69,6 @@ class TableColumns:
         columns = {name: values[rows] for name, values in self.columns.items()}
         return TableColumns(account, self.accounts, columns, self.texts)
 
-    def seen_from(self, dated_by: str) -> Times:
-        """Return the time from which each row counts; see `seen_from`."""
-        return seen_from(self.columns, dated_by)
-
     def is_text(
         self,
         name: str,
@@ -83,16 +79,6 @@ class TableColumns:
         found = [matches(text) for text in self.texts[name].to_pylist()]
         mask: Mask = np.array([*found, False], dtype=bool)[self[name][rows]]
         return mask
-
-
-def seen_from(columns: Mapping[str, npt.NDArray[Any]], dated_by: str) -> Times:
-    """Return the time from which each row counts: the later of its own time and `known_at`.
-
-    A row is known before a date where this time is before the date.
-    """
-    own: Times = columns[dated_by]
-    late = columns.get("known_at")
-    return own if late is None else np.maximum(own, np.where(late == NEVER, own, late))
 
 
 def load_columns(
