@@ -89,8 +89,8 @@ def account_starts(tables: Tables) -> Frame:
         starts = nw.concat([starts, rows], how="vertical")
     # Of what was known on time only an account's first start matters.
     late = nw.when(nw.col("known_from") > nw.col("start")).then(nw.col("known_from"))
-    first = starts.with_columns(late=late).group_by("account_id", "late")
-    first = first.agg(nw.col("start").min())
+    grouped = starts.with_columns(late=late).group_by("account_id", "late")
+    first = grouped.agg(nw.col("start").min())
     return first.with_columns(known_from=nw.max_horizontal("start", "late")).select(*keys)
 
 
