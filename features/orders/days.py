@@ -1,4 +1,4 @@
-"""Orders in order of day, looked at as of one date after another."""
+"""Orders by day, and the intervals between them, as of one date after another."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from datetime import timedelta
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from features.orders.intervals import HABIT_DAYS, Intervals
+from features.orders.catalogue import BOUGHT, COUNT, HABIT_DAYS, RETURNED
 from features.tables.opened import Tables
 from features.tables.point_in_time import Frame, known_from
-from features.windows.day_rows import BEFORE_ALL_DAYS, DayRows, Numbers, day_number, earliest
+from features.windows.day_rows import (
+    AFTER_ALL_DAYS,
+    BEFORE_ALL_DAYS,
+    Codes,
+    DayRows,
+    Numbers,
+    day_number,
+    earliest,
+    summed,
+)
 from features.windows.observation_dates import ByAccount
 from features.windows.returns import kept_orders, returning_rows
-from features.windows.table_columns import TableColumns, load_columns
+from features.windows.table_columns import Quantiles, TableColumns, load_columns
 
-#: Windows of what was ordered lately.
-WINDOWS = (90, 365)
 #: Days of the last quarter, and of it with the three before.
 QUARTER, FOUR_QUARTERS = 90, 360
+_Rows = npt.NDArray[np.intp]
 
 
 class Orders:
@@ -81,7 +90,7 @@ class OrderDays:
     def __init__(self, rows: TableColumns, accounts: int, dates: Sequence[int]) -> None:
         is_order = rows["amount"] >= 0
         self._count = accounts
-        self._orders, self._given_back = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
+        self._orders, self._returned = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
         self._first_day = earliest(self._orders.account, self._count, self._orders.day)
         self._intervals = Intervals(self._orders, self._count, dates)
 
@@ -91,26 +100,24 @@ class OrderDays:
         Returns
         -------
         mapping of str to array of float
-            since, the days since the latest order (1 where that was on the day before); of each
-            of `WINDOWS` the orders' count, what was bought with them, and the amount that is left
-            of this without what was given back in the window, as ``count_90d``, ``bought_90d`` and
-            ``amount_90d``; amount_before, of the three quarters before the last one; begun, the
-            days since the first order (of those before every window, since their last); interval,
-            the median of days from one day with orders to the next, and intervals, how many there
-            are. NaN where no order was known.
+            The windows of `COUNT`, `BOUGHT` and `RETURNED`; since, the days since the latest order
+            (1 if that was on the day before); amount_before, what was kept in the three quarters
+            before the last one; started, the days since the first order (for orders before every
+            window, since the last of them); interval, the median number of days from one day with
+            orders to the next, and intervals, how many there are. NaN where no order was known.
         """
         as_of = day_number(day)
         started, since = self._ages(as_of)
         out = self._levels(as_of) | self._intervals.as_of(as_of)
         result = {n: np.where(np.isnan(since), np.nan, v) for n, v in out.items()}
-        return {"since": since, "begun": started} | result
+        return {"since": since, "started": started} | result
 
     def _ages(self, as_of: int) -> tuple[Numbers, Numbers]:
         """Return the days since the first and since the latest order of each account."""
         known = self._orders.within(as_of, as_of - BEFORE_ALL_DAYS)
         account, ages = self._orders.account[known], as_of - self._orders.day[known]
         last = np.full(self._count, np.nan)
-        # In order of day: the one written last stays.
+        # Orders are sorted by day: the last one assigned remains.
         last[account] = ages
         first_day = self._first_day
         if self._orders.known is not None:
@@ -119,18 +126,16 @@ class OrderDays:
         return np.where(np.isnan(last), np.nan, as_of - first_day), last
 
     def _levels(self, as_of: int) -> ByAccount:
-        out: ByAccount = {}
-        for window in WINDOWS:
-            inside = self._orders.within(as_of, window)
-            out[f"count_{window}d"] = self._orders.totals(inside, self._count)
-            out[f"bought_{window}d"] = self._orders.totals(inside, self._count, "amount")
-            given_back = self._sum(self._given_back, as_of, window)
-            out[f"amount_{window}d"] = out[f"bought_{window}d"] + given_back
         before = (
             self._sum(rows, as_of, FOUR_QUARTERS, QUARTER)
-            for rows in (self._orders, self._given_back)
+            for rows in (self._orders, self._returned)
         )
-        return out | {"amount_before": np.sum(list(before), axis=0)}
+        return {
+            **self._orders.totals_in_windows(as_of, self._count, COUNT),
+            **self._orders.totals_in_windows(as_of, self._count, BOUGHT),
+            **self._returned.totals_in_windows(as_of, self._count, RETURNED),
+            "amount_before": np.sum(list(before), axis=0),
+        }
 
     def _sum(self, rows: DayRows, as_of: int, days: int, until_days: int = 0) -> Numbers:
         return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")
@@ -139,14 +144,14 @@ class OrderDays:
 def _loaded(
     tables: Tables, orders: Frame, observations: pd.DataFrame, accounts: pd.Index[str]
 ) -> TableColumns:
-    """Return the orders that any date sees: each is brought in once.
+    """Load the orders that count on any date.
 
     Returns
     -------
     TableColumns
-        day; amount; known, the day on which a row was known where that was late, NaN elsewhere,
-        where rows tell it. Of what an account ordered before every window the last order stands
-        for all.
+        day; amount; known (if the table has known_at), the day on which a row was known where it
+        was late, NaN elsewhere. The last order of an account before every window represents all
+        of them.
     """
     first, last = (
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
@@ -172,3 +177,93 @@ def _by_day(rows: TableColumns) -> DayRows:
     if "known" in rows.columns and not np.isnan(rows["known"]).all():
         late = np.fmax(day, rows["known"]).astype(np.int64)
     return DayRows.ordered(rows.account, rows.account, day, late, {"amount": rows["amount"]})
+
+
+class Intervals:
+    """The intervals of all accounts, in order of account and length.
+
+    Parameters
+    ----------
+    rows : DayRows
+        Days with orders.
+    accounts : int
+        How many accounts there are.
+    dates : sequence of int
+        The dates, as days from 1970.
+
+    Notes
+    -----
+    An interval counts from when both of its days are known, and until a day between them is. If
+    the orders of an account become known in their order, its intervals are those of neighbours.
+    """
+
+    def __init__(self, rows: DayRows, accounts: int, dates: Sequence[int]) -> None:
+        self._accounts = accounts
+        account, day, known_from = _distinct_days(rows)
+        start, end, until = _neighbours(account, known_from, dates)
+        length = day[end] - day[start]
+        inside = np.flatnonzero(length < HABIT_DAYS)
+        order = inside[np.lexsort((length[inside], account[end[inside]]))]
+        start, end = start[order], end[order]
+        self._account, self._length, self._start = account[end], length[order], day[start]
+        self._known_from = np.maximum(known_from[start], known_from[end])
+        self._until = until if until is None else until[order]
+
+    def as_of(self, as_of: int) -> ByAccount:
+        """Return the median of days of each account's intervals, and how many there are."""
+        inside = (self._start >= as_of - HABIT_DAYS) & (self._known_from < as_of)
+        if self._until is not None:
+            inside &= self._until >= as_of
+        rows = np.flatnonzero(inside)
+        account = self._account[rows]
+        usual = Quantiles(account, self._accounts, self._length[rows])
+        return {"interval": usual.of(0.5), "intervals": summed(account, self._accounts)}
+
+
+def _distinct_days(rows: DayRows) -> tuple[Codes, Codes, Codes]:
+    """Return account and day of each day with orders, in this order, and when it was known."""
+    order = np.argsort(rows.account, kind="stable")
+    account, day = rows.account[order], rows.day[order]
+    is_new = (account[1:] != account[:-1]) | (day[1:] != day[:-1])
+    first = np.flatnonzero(np.append(len(order) > 0, is_new))
+    distinct = day[first]
+    if rows.known is None or not len(first):
+        return account[first], distinct, distinct
+    return account[first], distinct, np.minimum.reduceat(rows.known_from[order], first)
+
+
+def _neighbours(
+    account: Codes, known_from: Codes, dates: Sequence[int]
+) -> tuple[_Rows, _Rows, Codes | None]:
+    """Return the pairs of days that are neighbours on any date, and the last such date.
+
+    Parameters
+    ----------
+    account, known_from : array of int
+        Of days in order of account and day.
+    dates : sequence of int
+        In order.
+
+    Returns
+    -------
+    start, end : array of int
+        The places of both days.
+    until : array of int or None
+        None where they are neighbours on every date once both days are known.
+    """
+    start = np.flatnonzero(account[1:] == account[:-1])
+    late = start[known_from[start] > known_from[start + 1]]
+    if not len(late):
+        return start, start + 1, None
+    starts, ends, untils = [start], [start + 1], [np.full(len(start), AFTER_ALL_DAYS)]
+    # From the last date back: without a day that is not known yet, its neighbours are a pair.
+    left = np.flatnonzero(np.isin(account, account[late]))
+    for date in reversed(dates):
+        known = np.flatnonzero(known_from[left] < date)
+        gaps = np.flatnonzero(np.diff(known) > 1)
+        left = left[known]
+        gaps = gaps[account[left[gaps]] == account[left[gaps + 1]]]
+        starts.append(left[gaps])
+        ends.append(left[gaps + 1])
+        untils.append(np.full(len(gaps), date))
+    return np.concatenate(starts), np.concatenate(ends), np.concatenate(untils)

@@ -1,4 +1,4 @@
-"""Orders outside subscriptions: how lately, how often, how much, and against the own habit."""
+"""Orders outside subscriptions: how recent, how often, how much, and compared with the habit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
-from features.orders.days import FOUR_QUARTERS, QUARTER, WINDOWS, Orders
-from features.orders.intervals import HABIT_DAYS
+from features.orders.catalogue import BOUGHT, COUNT, FEATURES, RETURNED
+from features.orders.days import FOUR_QUARTERS, QUARTER, Orders
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.day_rows import Numbers
@@ -19,112 +18,21 @@ from features.windows.observation_dates import DateFeatures, ObservationDates, O
 from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import some
 
-#: A habit is told by so many intervals at least.
+__all__ = ["FEATURES", "orders_by_day", "prepare"]
+
+#: An estimate of the habit needs so many intervals.
 LEAST_INTERVALS = 2
-_NEVER = "nothing was ever ordered"
-_NO_HABIT = "insufficient history: ordered on fewer than three days in two years"
-
-
-def _order(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    direction: int,
-    sentence: str,
-    zero: str,
-    *,
-    null: str = _NEVER,
-    size: bool = False,
-) -> Feature:
-    full = f"orders_{name}"
-    return Feature(full, "orders", "orders", window, unit, direction, null, zero, sentence, size)
-
-
-FEATURES = (
-    _order(
-        "recency_days",
-        None,
-        "days",
-        -1,
-        "Days since the latest order: {value}",
-        "ordered on the day before",
-    ),
-    *(
-        _order(
-            f"count_{w}d",
-            w,
-            "count",
-            1,
-            f"Orders in the last {w} days: {{value}}",
-            f"nothing was ordered in the last {w} days",
-            size=True,
-        )
-        for w in WINDOWS
-    ),
-    *(
-        _order(
-            f"amount_{w}d",
-            w,
-            "money",
-            0,
-            f"Ordered for {{value}} in the last {w} days, less what was given back",
-            f"nothing was ordered in the last {w} days, or as much given back",
-            size=True,
-        )
-        for w in WINDOWS
-    ),
-    _order(
-        "mean_amount_365d",
-        365,
-        "money",
-        0,
-        "An order of the last 365 days is worth {value} on average, whatever was given back",
-        "the orders of 365 days are worth nothing",
-        null="nothing was ordered in 365 days",
-        size=True,
-    ),
-    _order(
-        "amount_change_90d",
-        360,
-        "change",
-        1,
-        "The amount ordered in 90 days, less what was given back, is {value} "
-        "against a usual quarter of the three before",
-        "the amount ordered in 90 days is unchanged against a usual quarter of the three before",
-        null="insufficient history: account or records younger than 180 days, or nothing ordered "
-        "and kept in the three quarters before",
-    ),
-    _order(
-        "interval_days_median",
-        HABIT_DAYS,
-        "days",
-        0,
-        "Usual days from one order to the next: {value}",
-        "orders several times a day",
-        null=_NO_HABIT,
-        size=True,
-    ),
-    _order(
-        "interval_vs_habit",
-        HABIT_DAYS,
-        "ratio",
-        -1,
-        "The time since the latest order is {value} against the usual interval",
-        "the time since the latest order is the usual interval",
-        null=_NO_HABIT,
-    ),
-)
 
 
 def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
-    """Return what tells the features of orders of each account on a date.
+    """Return a function that computes the order features of each account on a date.
 
     Parameters
     ----------
     tables : Tables
         Without orders every feature is NaN.
-    dates : SpineDates
-        The spine needs created_at.
+    dates : ObservationDates
+        The observations need created_at.
     """
     if not tables.has("orders"):
         return lambda _: {}
@@ -133,19 +41,25 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
 
 
 def _values(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:
-    """Return the features, of what each account ordered as of a date."""
+    """Return the features from what each account ordered as of a date."""
     since, interval = ordered["since"], ordered["interval"]
     usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, interval, np.nan)
-    # Days before an account, or all records, began are not days without orders.
-    age = np.fmax(date.age_days(), ordered["begun"])
-    present = np.minimum(age, np.fmax.reduce(ordered["begun"], initial=0.0))
+    # Days before an account, or all records, started are not days without orders.
+    age = np.fmax(date.age_days(), ordered["started"])
+    present = np.minimum(age, np.fmax.reduce(ordered["started"], initial=0.0))
     before = np.minimum(present, FOUR_QUARTERS) - QUARTER
     usual_quarter = some(ordered["amount_before"]) * QUARTER / np.maximum(before, 1.0)
-    change = ordered["amount_90d"] / usual_quarter - 1
-    out = {f"orders_{n}_{w}d": ordered[f"{n}_{w}d"] for n in ("count", "amount") for w in WINDOWS}
-    return out | {
+    counts = {COUNT.name(days): ordered[COUNT.name(days)] for days in COUNT.days}
+    amounts = {
+        f"orders_amount_{days}d": ordered[BOUGHT.name(days)] + ordered[RETURNED.name(days)]
+        for days in BOUGHT.days
+    }
+    change = amounts["orders_amount_90d"] / usual_quarter - 1
+    return {
+        **counts,
+        **amounts,
         "orders_recency_days": since - 1,
-        "orders_mean_amount_365d": ordered["bought_365d"] / some(ordered["count_365d"]),
+        "orders_mean_amount_365d": ordered["bought_365d"] / some(counts["orders_count_365d"]),
         "orders_amount_change_90d": np.where(before >= QUARTER, change, np.nan),
         "orders_interval_days_median": usual,
         "orders_interval_vs_habit": np.log(since / usual),

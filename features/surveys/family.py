@@ -1,4 +1,4 @@
-"""Voice of the customer: would they recommend us, are they satisfied, was it easy."""
+"""Surveys: NPS, satisfaction (CSAT), ease (CES) and response rate."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pandas as pd
 
 from features.definitions.metrics import Z_95, nps_standard_error, wilson_interval
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.surveys.answers import load_surveys
+from features.surveys.answers import KINDS, Answers, load_surveys
 from features.surveys.catalogue import FEATURES
-from features.surveys.counts import KINDS, Answers
 from features.surveys.shrinkage import Shrunk, shrink
 from features.tables.opened import Tables
 from features.windows.day_rows import Codes, Numbers
@@ -26,23 +25,23 @@ _BADLY_RATED = "tickets_badly_rated_90d"
 def prepare(
     tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
 ) -> DateFeatures:
-    """Return what tells the survey features of each account on a date.
+    """Return a function that computes the survey features of each account on a date.
 
-    Bad ratings of tickets (tickets_badly_rated_90d) are told before.
+    It needs the bad ratings of tickets (tickets_badly_rated_90d).
 
     Parameters
     ----------
     tables : Tables
-        Without surveys every feature is NaN, but for bad ratings of tickets.
-    dates : SpineDates
-        The spine may have the attribute that makes peers.
+        Without surveys every feature but surveys_negative_90d is NaN.
+    dates : ObservationDates
+        The observations may have the attribute that defines peer groups.
     settings : FeatureSettings
         Peer group and deciding roles.
 
     Raises
     ------
     HealthError
-        An answer is on a scale that is not understood.
+        An answer is on an unknown scale.
     """
     if not tables.has("surveys"):
         return lambda date: {"surveys_negative_90d": np.minimum(date.feature(_BADLY_RATED), 2.0)}
@@ -62,14 +61,14 @@ def prepare(
     def result(date: OneDate) -> dict[str, Numbers]:
         out = dict(of_answers(date))
         bad = out.pop("bad") + np.nan_to_num(date.feature(_BADLY_RATED))
-        # A third bad experience says nothing new.
+        # A third bad experience adds nothing.
         return out | {"surveys_negative_90d": np.minimum(bad, 2.0)}
 
     return result
 
 
 def _peers(observations: pd.DataFrame, peer_group: str) -> Codes:
-    """Return the number of each account's peer group; −1 where the attribute is not there."""
+    """Return the number of each account's peer group; −1 where the attribute is missing."""
     if peer_group not in observations:
         return np.full(len(observations), -1)
     return np.asarray(pd.factorize(observations[peer_group])[0], dtype=np.int64)
@@ -77,7 +76,7 @@ def _peers(observations: pd.DataFrame, peer_group: str) -> Codes:
 
 def _answering(counts: Mapping[str, Numbers]) -> dict[str, Numbers]:
     return {
-        # An answer in words alone is an answer too; the day before is 0, whatever its hour.
+        # The day before is 0, whatever its hour.
         "surveys_days_since_answer": np.ceil(counts["days_since"]) - 1,
         "surveys_response_rate_180d": counts["answered"] / some(counts["sent"]),
         "surveys_expectation_gap_180d": counts["gap"],
@@ -134,7 +133,7 @@ def _ces(counts: Mapping[str, Numbers], peers: Codes) -> dict[str, Numbers]:
 
 
 def _shrunk(counts: Mapping[str, Numbers], kind: str, peers: Codes) -> Shrunk:
-    """Return shares of good, (of NPS) bad and other answers, drawn to the peers'."""
+    """Return shares of good, (for NPS) bad and other answers, shrunk towards the peers'."""
     good, bad, answers = (counts[f"{kind}{what}_now"] for what in ("_good", "_bad", ""))
     result = [good, bad, answers - good - bad] if kind == "nps" else [good, answers - good]
     return shrink(np.stack(result), peers)

@@ -1,120 +1,113 @@
-"""What the features of support say of themselves."""
+"""The features of tickets: their names, windows and sentences."""
 
 from __future__ import annotations
 
-from features.definitions.feature import Feature, Unit
+from dataclasses import replace
 
-_NONE = "no tickets are recorded"
+from features.definitions.feature import FeatureFamily
+from features.windows.day_rows import Windowed
+
 _UNSOLVED = "no tickets are recorded, or not when they are solved"
 _NO_REPLY = "no ticket was answered in 90 days"
 _NO_SOLUTION = "no ticket was solved in 90 days"
 _NO_PAST = "insufficient history: no such ticket in 90 days or in the three quarters before"
 
 
-def _ticket(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    sentence: str,
-    zero: str,
-    *,
-    direction: int = -1,
-    null: str = _NONE,
-    also: tuple[str, ...] = (),
-) -> Feature:
-    # A contact is a ticket; the denominator of a contact rate stands in its name.
-    full = name if name.startswith("contacts_") else f"tickets_{name}"
-    return Feature(
-        full, "tickets", "tickets", window, unit, direction, null, zero, sentence, also=also
-    )
-
+_TICKETS = FeatureFamily(
+    name="tickets",
+    table="tickets",
+    prefix="tickets_",
+    null_means="no tickets are recorded",
+    direction=-1,
+)
+#: A contact is a ticket; the denominator of a contact rate is in its name.
+_CONTACTS = replace(_TICKETS, prefix="contacts_per_")
+#: Tickets by the day on which they were opened.
+OPENED = Windowed("tickets_opened_{days}d", days=(28, 90))
 
 _VOLUME = (
-    *(
-        _ticket(
-            f"opened_{w}d",
-            w,
-            "count",
-            f"Tickets opened in the last {w} days: {{value}}",
-            f"no ticket was opened in the last {w} days",
-            direction=0,
-        )
-        for w in (28, 90)
-    ),
-    _ticket(
-        "requesters_90d",
-        90,
-        "count",
-        "People who opened tickets in 90 days: {value}",
-        "nobody opened a ticket in 90 days",
+    *_TICKETS.in_windows(
+        OPENED.days,
+        name="opened_{days}d",
+        unit="count",
+        sentence="Tickets opened in the last {days} days: {value}",
+        zero_means="no ticket was opened in the last {days} days",
         direction=0,
-        null="who opens tickets is not recorded",
     ),
-    _ticket(
-        "days_since_opened",
-        365,
-        "days",
-        "Days since the latest ticket: {value}",
-        "a ticket was opened on the day before",
+    _TICKETS.feature(
+        name="requesters_90d",
+        unit="count",
+        sentence="People who opened tickets in 90 days: {value}",
+        zero_means="nobody opened a ticket in 90 days",
+        window_days=90,
         direction=0,
-        null="no ticket was opened in a year",
+        null_means="who opens tickets is not recorded",
     ),
-    _ticket(
-        "silent_90d",
-        90,
-        "flag",
-        "Uses the product, and has opened no ticket in 90 days",
-        "opened a ticket in the last 90 days",
+    _TICKETS.feature(
+        name="days_since_opened",
+        unit="days",
+        sentence="Days since the latest ticket: {value}",
+        zero_means="a ticket was opened on the day before",
+        window_days=365,
         direction=0,
-        null="insufficient history: younger than 90 days, not active in 28, or use is not recorded",
+        null_means="no ticket was opened in a year",
+    ),
+    _TICKETS.feature(
+        name="silent_90d",
+        unit="flag",
+        sentence="Uses the product, and has opened no ticket in 90 days",
+        zero_means="opened a ticket in the last 90 days",
+        window_days=90,
+        direction=0,
+        null_means="insufficient history: younger than 90 days, or no usage in 28 or none recorded",
         also=("usage",),
     ),
-    _ticket(
-        "repeated_share_90d",
-        90,
-        "share",
-        "{value} of the tickets of 90 days came within 7 days of the one before",
-        "no ticket of 90 days came within 7 days of the one before",
-        null="no ticket was opened in 90 days",
+    _TICKETS.feature(
+        name="repeated_share_90d",
+        unit="share",
+        sentence="{value} of the tickets in 90 days came within 7 days of the previous one",
+        zero_means="no ticket in 90 days came within 7 days of the previous one",
+        window_days=90,
+        null_means="no ticket was opened in 90 days",
     ),
 )
 _CHANNELS = (
-    _ticket(
-        "channels_90d",
-        90,
-        "count",
-        "Channels by which tickets came in 90 days: {value}",
-        "no ticket was opened in 90 days",
+    _TICKETS.feature(
+        name="channels_90d",
+        unit="count",
+        sentence="Channels used for tickets in 90 days: {value}",
+        zero_means="no ticket was opened in 90 days",
+        window_days=90,
         direction=0,
-        null="the channel of tickets is not recorded",
+        null_means="the channel of tickets is not recorded",
     ),
-    _ticket(
-        "top_channel_share_90d",
-        90,
-        "share",
-        "{value} of the tickets of 90 days came by one channel",
-        "no channel stands out",
+    _TICKETS.feature(
+        name="top_channel_share_90d",
+        unit="share",
+        sentence="{value} of the tickets in 90 days came through one channel",
+        zero_means="no channel stands out",
+        window_days=90,
         direction=0,
-        null="no ticket of 90 days has a channel",
+        null_means="no ticket in 90 days has a channel",
     ),
-    _ticket(
-        "live_channel_share_90d",
-        90,
-        "share",
-        "{value} of the tickets of 90 days came by telephone or chat",
-        "no ticket of 90 days came by telephone or chat",
+    _TICKETS.feature(
+        name="live_channel_share_90d",
+        unit="share",
+        sentence="{value} of the tickets in 90 days came by telephone or chat",
+        zero_means="no ticket in 90 days came by telephone or chat",
+        window_days=90,
         direction=0,
-        null="no ticket of 90 days has a channel",
+        null_means="no ticket in 90 days has a channel",
     ),
 )
 _RATES = tuple(
-    _ticket(
-        f"contacts_per_{what}_90d",
-        90,
-        "count",
-        f"Tickets for each {each} in 90 days: {{value}}",
-        "no ticket was opened in 90 days",
-        null=null,
+    _CONTACTS.feature(
+        name=f"{what}_90d",
+        unit="count",
+        sentence=f"Tickets per {each} in 90 days: {{value}}",
+        zero_means="no ticket was opened in 90 days",
+        window_days=90,
+        null_means=null,
         also=(table,),
     )
     for what, each, table, null in (
@@ -129,36 +122,39 @@ _RATES = tuple(
     )
 )
 _BACKLOG = (
-    _ticket("backlog", None, "count", "Open tickets: {value}", "no ticket is open", null=_UNSOLVED),
+    _TICKETS.feature(
+        name="backlog",
+        unit="count",
+        sentence="Open tickets: {value}",
+        zero_means="no ticket is open",
+        null_means=_UNSOLVED,
+    ),
     *(
-        _ticket(
-            f"backlog_{which}_days",
-            None,
-            "days",
-            f"{words} in days: {{value}}",
-            "no ticket is open",
-            null=_UNSOLVED,
+        _TICKETS.feature(
+            name=f"backlog_{which}_days",
+            unit="days",
+            sentence=f"{words} in days: {{value}}",
+            zero_means="no ticket is open",
+            null_means=_UNSOLVED,
         )
         for which, words in (
             ("oldest", "Age of the oldest open ticket"),
             ("mean", "Mean age of the open tickets"),
         )
     ),
-    _ticket(
-        "urgent_open",
-        None,
-        "count",
-        "Urgent tickets open: {value}",
-        "no urgent ticket is open",
-        null="priority or solution of tickets is not recorded",
+    _TICKETS.feature(
+        name="urgent_open",
+        unit="count",
+        sentence="Urgent tickets open: {value}",
+        zero_means="no urgent ticket is open",
+        null_means="priority or solution of tickets is not recorded",
     ),
-    _ticket(
-        "urgent_oldest_days",
-        None,
-        "days",
-        "Age of the oldest open urgent ticket in days: {value}",
-        "no urgent ticket is open",
-        null="priority or solution of tickets is not recorded",
+    _TICKETS.feature(
+        name="urgent_oldest_days",
+        unit="days",
+        sentence="Age of the oldest open urgent ticket in days: {value}",
+        zero_means="no urgent ticket is open",
+        null_means="priority or solution of tickets is not recorded",
     ),
 )
 _SPEED = tuple(
@@ -179,72 +175,72 @@ _SPEED = tuple(
         ),
     )
     for feature in (
-        _ticket(
-            f"{name}_hours_median_90d",
-            90,
-            "hours",
-            f"Median calendar hours {until}: {{value}}",
-            at_once,
-            null=null,
+        _TICKETS.feature(
+            name=f"{name}_hours_median_90d",
+            unit="hours",
+            sentence=f"Median calendar hours {until}: {{value}}",
+            zero_means=at_once,
+            window_days=90,
+            null_means=null,
         ),
-        _ticket(
-            f"{name}_hours_p90_90d",
-            90,
-            "hours",
-            f"Calendar hours {until} for the slowest 10 % of tickets: {{value}} or more",
-            at_once,
-            null=null,
+        _TICKETS.feature(
+            name=f"{name}_hours_p90_90d",
+            unit="hours",
+            sentence=f"Calendar hours {until} for the slowest 10 % of tickets: {{value}} or more",
+            zero_means=at_once,
+            window_days=90,
+            null_means=null,
         ),
-        _ticket(
-            f"{name}_trend",
-            365,
-            "ratio",
-            f"The time {until} is {{value}} against the account's own past",
-            f"the time {until} is unchanged against the account's own past",
-            null=_NO_PAST,
+        _TICKETS.feature(
+            name=f"{name}_trend",
+            unit="ratio",
+            sentence=f"The time {until} is {{value}} compared with the account's own past",
+            zero_means=f"the time {until} is the same as in the account's own past",
+            window_days=365,
+            null_means=_NO_PAST,
         ),
     )
 )
 _OUTCOME = (
-    _ticket(
-        "reopen_rate_90d",
-        90,
-        "share",
-        "{value} of the tickets solved in 90 days were reopened",
-        "no solved ticket was reopened in 90 days",
-        null="no ticket was solved in 90 days, or reopening is not recorded",
+    _TICKETS.feature(
+        name="reopen_rate_90d",
+        unit="share",
+        sentence="{value} of the tickets solved in 90 days were reopened",
+        zero_means="no solved ticket was reopened in 90 days",
+        window_days=90,
+        null_means="no ticket was solved in 90 days, or reopening is not recorded",
     ),
-    _ticket(
-        "escalated_90d",
-        90,
-        "count",
-        "Escalated tickets in 90 days: {value}",
-        "no ticket of the last 90 days was escalated",
-        null="escalations are not recorded",
+    _TICKETS.feature(
+        name="escalated_90d",
+        unit="count",
+        sentence="Escalated tickets in 90 days: {value}",
+        zero_means="no ticket of the last 90 days was escalated",
+        window_days=90,
+        null_means="escalations are not recorded",
     ),
-    _ticket(
-        "csat_180d",
-        180,
-        "share",
-        "{value} of the tickets rated in 180 days left the customer satisfied",
-        "none of the tickets rated in 180 days left the customer satisfied",
+    _TICKETS.feature(
+        name="csat_180d",
+        unit="share",
+        sentence="{value} of the tickets rated in 180 days left the customer satisfied",
+        zero_means="none of the tickets rated in 180 days left the customer satisfied",
+        window_days=180,
         direction=1,
-        null="no ticket was rated in 180 days",
+        null_means="no ticket was rated in 180 days",
     ),
-    _ticket(
-        "badly_rated_90d",
-        90,
-        "count",
-        "Badly rated tickets in the last 90 days: {value}",
-        "no ticket was rated badly in the last 90 days",
-        null="ratings of tickets are not recorded",
+    _TICKETS.feature(
+        name="badly_rated_90d",
+        unit="count",
+        sentence="Badly rated tickets in the last 90 days: {value}",
+        zero_means="no ticket was rated badly in the last 90 days",
+        window_days=90,
+        null_means="ratings of tickets are not recorded",
     ),
 )
 
 FEATURES = (*_VOLUME, *_CHANNELS, *_RATES, *_BACKLOG, *_SPEED, *_OUTCOME)
 
 _SOLVED = ("solved_at", "closed_at", "first_solved_at")
-#: Columns of which one must be there for a feature to say anything; others need none.
+#: Columns of which one of each group must be present for a feature; other features need none.
 NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "tickets_requesters_90d": (("requester_id",),),
     "tickets_channels_90d": (("channel",),),

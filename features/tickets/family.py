@@ -1,4 +1,4 @@
-"""Support: how much is open, how fast it is answered, how it is rated, who comes again."""
+"""Support: open tickets, speed, ratings and repeated contacts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tickets.catalogue import FEATURES, NEEDS
-from features.tickets.contacts import RECENT_DAYS, Contacts
+from features.tickets.catalogue import FEATURES, NEEDS, OPENED
+from features.tickets.contacts import PAST_DAYS, RECENT_DAYS, Contacts, Speed
 from features.tickets.history import is_escalated, is_urgent, load_tickets, spells_of
-from features.tickets.speed import PAST_DAYS, Speed
-from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, earliest, summed
+from features.windows.day_rows import DayRows, Numbers, earliest, summed
 from features.windows.observation_dates import ByAccount, DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import DAY_US, Mask, Times, days_from, moment, some, within
 
@@ -27,17 +26,17 @@ _PER = {
 
 
 def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
-    """Return what tells the ticket features of each account on a date.
+    """Return a function that computes the ticket features of each account on a date.
 
-    Rates and silence are held against what was told before, where it is there:
-    usage_active_users_90d, usage_active_days_28d, seats, orders_count_90d.
+    Rates and silence use features computed before, if present: usage_active_users_90d,
+    usage_active_days_28d, seats, orders_count_90d.
 
     Parameters
     ----------
     tables : Tables
         Without tickets every feature is NaN.
-    dates : SpineDates
-        The spine needs created_at.
+    dates : ObservationDates
+        The observations need created_at.
     """
     if not tables.has("tickets"):
         return lambda _: {}
@@ -54,7 +53,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
         for name, denominator in _PER.items():
             out[name] = opened / some(date.feature(denominator))
         active = date.feature("usage_active_days_28d") > 0
-        # Nobody has been silent for longer than being there.
+        # An account cannot be silent for longer than it exists.
         whole = active & ~date.younger_than(RECENT_DAYS)
         out["tickets_silent_90d"] = np.where(whole, opened == 0, np.nan)
         return {name: values for name, values in out.items() if name not in absent}
@@ -63,7 +62,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
 
 
 class _Tickets:
-    """The tickets of a company, looked at as of one date after another."""
+    """The tickets of a company, as of one date after another."""
 
     def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
         self._rows = rows = load_tickets(tables, observations, accounts, PAST_DAYS)
@@ -73,8 +72,10 @@ class _Tickets:
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
         self._count, self._known_from = len(accounts), rows["known_from"]
-        self._opened_on = (rows["opened_at"] // DAY_US).astype(np.int32)
-        # Both times of a solution are those of a spell.
+        day, known = (rows[name] // DAY_US for name in ("opened_at", "known_from"))
+        late = known if (known > day).any() else None
+        self._opened_on = DayRows.ordered(rows.account, np.arange(len(rows)), day, late, {})
+        # Both times of a solution come from a spell.
         account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
         self._first_reply = Speed(
             rows.account, self._count, rows["opened_at"], rows["first_replied_at"]
@@ -90,11 +91,11 @@ class _Tickets:
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return the features of every account as of a date."""
         as_of = moment(day)
-        known, standing = self._known_from < as_of, self._spells.as_of(as_of)
-        out = self._opened(as_of, known) | self._backlog(as_of, standing)
-        out |= self._solved(as_of, standing) | self._contacts.as_of(as_of)
+        known, in_spell = self._known_from < as_of, self._spells.as_of(as_of)
+        out = self._opened(as_of) | self._backlog(as_of, in_spell)
+        out |= self._solved(as_of, in_spell) | self._contacts.as_of(as_of)
         speeds = {"first_reply": self._first_reply.as_of(as_of, known)}
-        speeds |= {name: speed.as_of(as_of, standing) for name, speed in self._solution.items()}
+        speeds |= {name: speed.as_of(as_of, in_spell) for name, speed in self._solution.items()}
         for name, hours in speeds.items():
             out |= {f"tickets_{name}_{what}": values for what, values in hours.items()}
         return out
@@ -102,23 +103,23 @@ class _Tickets:
     def _per_account(self, tickets: npt.NDArray[Any], weights: Numbers | None = None) -> Numbers:
         return summed(self._rows.account[tickets], self._count, weights)
 
-    def _opened(self, as_of: int, known: Mask) -> dict[str, Numbers]:
-        opened = np.where(known, self._opened_on, np.int32(BEFORE_ALL_DAYS))
-        last = np.full(self._count, BEFORE_ALL_DAYS, dtype=np.int32)
-        np.maximum.at(last, self._rows.account, opened)
-        day = as_of // DAY_US
-        month, quarter = (np.flatnonzero(opened >= day - days) for days in (28, RECENT_DAYS))
-        escalated = quarter[is_escalated(self._rows, quarter, as_of)]
+    def _opened(self, as_of: int) -> dict[str, Numbers]:
+        rows, day = self._opened_on, as_of // DAY_US
+        year, quarter = (rows.within(day, days) for days in (PAST_DAYS, RECENT_DAYS))
+        last = np.full(self._count, np.nan)
+        # Rows are in order of day: the last one assigned remains.
+        last[rows.account[year]] = rows.day[year]
+        tickets = rows.member[quarter]
+        escalated = tickets[is_escalated(self._rows, tickets, as_of)]
         return {
-            "tickets_opened_28d": self._per_account(month),
-            "tickets_opened_90d": self._per_account(quarter),
+            **rows.totals_in_windows(day, self._count, OPENED),
             # The day before is 0, whatever its hour.
-            "tickets_days_since_opened": np.where(last >= day - PAST_DAYS, day - 1 - last, np.nan),
+            "tickets_days_since_opened": day - 1 - last,
             "tickets_escalated_90d": self._per_account(escalated),
         }
 
-    def _backlog(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
-        spells = np.flatnonzero(standing & self._spells.is_open)
+    def _backlog(self, as_of: int, in_spell: Mask) -> dict[str, Numbers]:
+        spells = np.flatnonzero(in_spell & self._spells.is_open)
         waiting, since = self._spells.tickets(spells), self._spells.open_since[spells]
         urgent = is_urgent(self._rows, waiting, as_of)
         age = days_from(since, as_of)
@@ -135,11 +136,11 @@ class _Tickets:
         first = earliest(self._rows.account[tickets], self._count, since)
         return np.nan_to_num(days_from(first, as_of))
 
-    def _solved(self, as_of: int, standing: Mask) -> dict[str, Numbers]:
+    def _solved(self, as_of: int, in_spell: Mask) -> dict[str, Numbers]:
         spells = self._spells
-        ended = np.flatnonzero(standing & within(spells.ended_at, as_of, RECENT_DAYS))
+        ended = np.flatnonzero(in_spell & within(spells.ended_at, as_of, RECENT_DAYS))
         reopened = ended[spells.is_reopened[ended]]
-        rated = np.flatnonzero(standing & within(spells.rated_at, as_of, 180))
+        rated = np.flatnonzero(in_spell & within(spells.rated_at, as_of, 180))
         recent = within(spells.rated_at[rated], as_of, RECENT_DAYS)
         rated = spells.tickets(rated)
         is_satisfied, is_bad = (self._rows[name][rated] for name in ("is_satisfied", "is_bad"))

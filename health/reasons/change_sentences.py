@@ -43,7 +43,7 @@ def moved(name: str, before: float, now: float) -> str:
     >>> moved("usage_events_trend", 0.0, math.log(0.7))
     'Use is down 30 % against its own baseline (before: unchanged)'
     >>> moved("surveys_nps_latest", math.nan, 9)
-    'New: the latest answer to whether they would recommend us: 9 of 10'
+    'New: latest NPS answer: 9 of 10'
     """
     feature = CATALOGUE.get(name) or _unknown(name)
     if math.isnan(now):

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from features.orders.intervals import HABIT_DAYS, Intervals
+from features.orders.days import HABIT_DAYS, Intervals
 from features.windows.day_rows import DayRows
 
 ACCOUNTS = 3
