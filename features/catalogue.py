@@ -21,7 +21,7 @@ CATALOGUE: dict[str, Feature] = {
     for feature in family.FEATURES
 }
 
-#: Beside the catalogue: what only the expansion models see, and what a row of theirs says.
+#: In addition to the catalogue: features that only the expansion models use.
 OFFERED: dict[str, Feature] = {
     feature.name: feature for family in (growth, offers) for feature in family.FEATURES
 }

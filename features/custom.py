@@ -88,7 +88,7 @@ def catalogue_with(extra: Sequence[OwnFamily]) -> Mapping[str, Feature]:
             raise HealthError(
                 f"a feature is already called {', '.join(taken)}",
                 where=f"custom features {family.name}",
-                fix="choose another name, e.g. one that begins with own_",
+                fix="choose another name, e.g. one that starts with own_",
             )
         catalogue |= {feature.name: feature for feature in family.features}
     return catalogue

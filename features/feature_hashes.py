@@ -22,10 +22,10 @@ from features.definitions.feature import Feature
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables, tables_from_frames
 
-#: What a feature says to people, which may be worded better without meaning something else, and
-#: the tables beside its own, which its values tell of.
+#: Texts, which may be reworded without a change of meaning, and additional tables, which the
+#: values reflect.
 _WORDING = {"sentence", "null_means", "zero_means", "also"}
-#: Values are told apart to so many significant digits; engines differ in the last ones.
+#: Values are compared to so many significant digits; engines differ in the last ones.
 _DIGITS = 6
 _DAY = datetime(2025, 6, 29)
 _ACCOUNTS = 8
@@ -42,7 +42,7 @@ def definition_hashes(
         Features by name. One that `build_features` does not make by itself is hashed by what
         it declares.
     settings : FeatureSettings
-        What a company says about how they are made.
+        Settings of the company.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def _contract(i: int, product: str, start: datetime, **rest: object) -> dict[str
 
 
 def _usage() -> pd.DataFrame:
-    """Let use rise, fall, stop or never begin, by several users, some of them rarely."""
+    """Let usage rise, fall, stop or never start, by several users, some of them rarely."""
     rows = []
     for i in range(_ACCOUNTS - 1):
         for day in range(3 if i != 3 else 45, 200, 2 + i % 4):

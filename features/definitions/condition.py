@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Condition(BaseModel):
-    """A condition on one feature; all given bounds must hold.
+    """A condition on one feature; all given bounds must be met.
 
     A missing value (NaN) meets no bound; it only meets `missing = true`.
 
@@ -58,7 +58,7 @@ class Condition(BaseModel):
 
 
 def all_hold(conditions: Iterable[Condition], features: pd.DataFrame) -> pd.Series[bool]:
-    """Return for each row whether all conditions hold; True if there are none."""
+    """Return for each row whether all conditions are met; True if there are none."""
     met = pd.Series(True, index=features.index)
     for condition in conditions:
         met &= condition.holds(features)

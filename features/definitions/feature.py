@@ -164,7 +164,7 @@ class FeatureFamily:
         null_means: str | None = None,
         size: bool = False,
     ) -> tuple[Feature, ...]:
-        """Return a feature per window; ``{days}`` in a text stands for the days of the window."""
+        """Return a feature per window; its days replace ``{days}`` in the texts."""
         return tuple(
             self.feature(
                 name=_in_window(name, window),

@@ -25,7 +25,7 @@ class Interval:
 def nps(scores: Numbers) -> float:
     """Return the net promoter score of answers on 0-10 (Reichheld 2003).
 
-    The share of 9 and 10 less the share of 0 to 6, in points from −100 to 100; NaN without an
+    The share of 9 and 10 minus the share of 0 to 6, in points from −100 to 100; NaN without an
     answer.
 
     Examples
@@ -61,7 +61,7 @@ def nps_standard_error(promoters: Array, detractors: Array, answers: Array) -> A
 
 
 def wilson_interval(satisfied: Array, answers: Array) -> Interval:
-    """Return the 95 % interval of a share (Wilson 1927), which also holds for few answers.
+    """Return the 95 % interval of a share (Wilson 1927), which is also valid for few answers.
 
     Parameters
     ----------

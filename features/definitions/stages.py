@@ -1,4 +1,4 @@
-"""The lifecycle stage of an account: ordered rules; the first that holds applies."""
+"""The lifecycle stage of an account: ordered rules; the first that matches applies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from features.definitions.condition import Condition, all_hold
 
 
 class StageRule(BaseModel):
-    """A stage and its conditions, which must all hold.
+    """A stage and its conditions, all of which must be met.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class StageRule(BaseModel):
     when: Annotated[tuple[Condition, ...], Field(min_length=1)]
 
     def holds(self, features: pd.DataFrame) -> pd.Series[bool]:
-        """Return for each account whether all conditions hold."""
+        """Return for each account whether all conditions are met."""
         return all_hold(self.when, features)
 
 
@@ -38,9 +38,9 @@ class StageRules(BaseModel):
     Attributes
     ----------
     rules : tuple of StageRule
-        The first rule that holds applies.
+        The first rule that matches applies.
     default : str
-        The stage of an account for which no rule holds.
+        The stage of an account that no rule matches.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -148,7 +148,7 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     parts = [collected(_last_days(before_day(tables, since), since))]
     parts += rolled_up(tables, "users", since, end)
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
-    # Computed now, because several threads ask for them later.
+    # Computed now, because several threads need them later.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
         getattr(usage, name)
     return usage

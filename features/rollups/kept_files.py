@@ -2,8 +2,8 @@
 
 A roll-up is found by a key: a hash of the file's content, of the folders that are named like
 ``dt=2026-06-01``, of the columns and their types, and of `FORMAT`. A file that changes therefore
-gets another roll-up. The name of a roll-up ends in a hash of its own content, so that one that is
-broken is noticed and made again. Nothing else refers to the folder, so it may be deleted at any
+gets another roll-up. The name of a roll-up ends in a hash of its content, so that a broken one
+is noticed and computed again. Nothing else refers to the folder, so it may be deleted at any
 time.
 """
 

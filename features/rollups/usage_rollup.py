@@ -91,7 +91,7 @@ class UsagePart(NamedTuple):
 def usage_parts(
     tables: Tables, name: Name, start: int, end: int, *, days: int = PART_DAYS
 ) -> Iterator[UsagePart]:
-    """Yield the usage of some days that is seen, in parts of consecutive days.
+    """Yield the usage of some days before the end of the data, in parts of consecutive days.
 
     Days whose sums are kept come from the roll-ups of the files, the others from the rows.
 
@@ -160,7 +160,7 @@ def first_day(tables: Tables) -> int | None:
 
 
 def before_day(tables: Tables, past: int) -> Frame:
-    """Return usage before a day, as far as it is seen: a roll-up where one is kept, else rows."""
+    """Return usage before a day: a roll-up where one is kept, else rows."""
     if tables.rollups is None or past > tables.rollups.whole_until(tables.observed_until):
         return _rows_before(tables, past)
     rows: Frame = tables.rollups.between("users", _FIRST_DAY, past)

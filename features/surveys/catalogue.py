@@ -9,6 +9,11 @@ _NO_CSAT = "no satisfaction answer (CSAT) in 180 days"
 _NO_CES = "no answer on ease (CES) in 180 days"
 
 
+#: An interval of the account's own answers, which the adjusted share may be outside of.
+_OWN_ANSWERS = (
+    ("low", "its own answers alone, at least"),
+    ("high", "its own answers alone, at most"),
+)
 _SURVEYS = FeatureFamily(name="surveys", table="surveys", prefix="surveys_")
 
 _NPS = (
@@ -103,12 +108,12 @@ _CSAT = (
         _SURVEYS.feature(
             name=f"csat_{end}_180d",
             unit="share",
-            sentence=f"{words.capitalize()} {{value}} are satisfied (CSAT) with 95 % certainty",
-            zero_means=f"{words} 0 % are satisfied (CSAT) with 95 % certainty",
+            sentence=f"By {words} {{value}} are satisfied (CSAT) with 95 % certainty",
+            zero_means=f"by {words} 0 % are satisfied (CSAT) with 95 % certainty",
             window_days=180,
             null_means=_NO_CSAT,
         )
-        for end, words in (("low", "at least"), ("high", "at most"))
+        for end, words in _OWN_ANSWERS
     ),
     _SURVEYS.feature(
         name="csat_trend_180d",
@@ -156,12 +161,12 @@ _CES = (
         _SURVEYS.feature(
             name=f"easy_{end}_180d",
             unit="share",
-            sentence=f"{words.capitalize()} {{value}} find it easy (CES) with 95 % certainty",
-            zero_means=f"{words} 0 % find it easy (CES) with 95 % certainty",
+            sentence=f"By {words} {{value}} find it easy (CES) with 95 % certainty",
+            zero_means=f"by {words} 0 % find it easy (CES) with 95 % certainty",
             window_days=180,
             null_means=_NO_CES,
         )
-        for end, words in (("low", "at least"), ("high", "at most"))
+        for end, words in _OWN_ANSWERS
     ),
     _SURVEYS.feature(
         name="ces_trend_180d",

@@ -1,9 +1,9 @@
-"""Shares of few answers, drawn towards those of the peer group.
+"""Shares of few answers, shrunk towards those of the peer group.
 
-An account's shares are taken as drawn from a Dirichlet distribution around its peers' (for two
+An account's shares are assumed to come from a Dirichlet distribution around its peers' (for two
 categories: a beta), so that its posterior mean is (count + strength × peer share) ÷
-(answers + strength). How alike the accounts are, and so how strongly to draw, is estimated from
-all of them by moments (Kleinman 1973; for several categories Mosimann 1962).
+(answers + strength). The similarity of the accounts, and so the strength, is estimated from all
+of them by moments (Kleinman 1973; for several categories Mosimann 1962).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from features.windows.day_rows import Codes, Numbers, summed
 
-#: Strength of the prior, in answers, where too little was answered to estimate it.
+#: Strength of the prior, in answers, where there are too few answers to estimate it.
 DEFAULT_STRENGTH = 5.0
-#: Accounts with an answer that an estimate needs: a few say little about how alike accounts are.
+#: Accounts with an answer that an estimate needs.
 LEAST_ACCOUNTS = 10
 #: Repeated answers (beyond each account's first) that an estimate needs.
 LEAST_REPEATS = 30
@@ -26,14 +26,14 @@ _WEAKEST, _STRONGEST = 1.0, 100.0
 
 @dataclass(frozen=True)
 class Shrunk:
-    """Shares drawn towards the peer group's.
+    """Shares shrunk towards the peer group's.
 
     Attributes
     ----------
     shares : array of float, shape = (n_categories, n_accounts)
         Those of an account sum to 1; NaN for an account without an answer.
     weight : array of float, shape = (n_accounts,)
-        Answers and strength of the prior together: what the shares rest on.
+        Answers and strength of the prior together.
     strength : float
         Answers that the peer group counts for.
     has_peers : bool
@@ -48,7 +48,7 @@ class Shrunk:
 
 
 def shrink(counts: npt.NDArray[np.float64], group: Codes) -> Shrunk:
-    """Draw each account's shares towards its peer group's, and that one's towards everybody's.
+    """Shrink each account's shares towards its peer group's, and those towards all accounts'.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def shrink(counts: npt.NDArray[np.float64], group: Codes) -> Shrunk:
     strength = prior_strength(counts)
     weight = answers + strength
     everybody = counts.sum(axis=1) / max(answers.sum(), 1.0)
-    # Whoever gave no answer weighs nothing, and has no share.
+    # An account without an answer has no weight and no share.
     result = np.flatnonzero(answers)
     given, peer = counts[:, result], group[result] + 1
     groups = int(peer.max(initial=0)) + 1

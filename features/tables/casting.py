@@ -1,4 +1,4 @@
-"""Casting what the sources hold to the canonical kinds, without losing a value unseen."""
+"""Casts of source values to the canonical kinds; no value is lost silently."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def literal(text: str) -> str:
 
 
 def is_number(source_type: str) -> bool:
-    """Tell whether a source column's SQL type holds numbers."""
+    """Return whether an SQL type is numeric."""
     return source_type in _NUMBERS or source_type.startswith("DECIMAL")
 
 
 def is_float(source_type: str) -> bool:
-    """Tell whether a source column's SQL type holds numbers that may be none: NaN, infinity."""
+    """Return whether an SQL type can contain numbers that are not finite: NaN, infinity."""
     return source_type in _FLOATS
 
 
 def is_time(source_type: str) -> bool:
-    """Tell whether a source column's SQL type holds dates or times."""
+    """Return whether an SQL type is a date or time."""
     return source_type.startswith(("TIMESTAMP", "DATE"))
 
 

@@ -17,14 +17,14 @@ import duckdb
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
 
-#: What the engine may hold in memory by default.
+#: Memory that the engine may use by default.
 MEMORY_LIMIT = "2500MB"
 #: Seconds that the SQL of a configuration may take.
 TIME_LIMIT = 30 * 60
 #: The name under which the company's database file is attached.
 _COMPANY = "company"
-#: Where views and tables of our own stand: every cursor sees them, and no query does that names
-#: the company's tables without saying whose they are.
+#: The schema of our own views and tables. Every cursor sees them, but a query that names the
+#: company's tables without a schema does not find them.
 _OWN = 'memory."customer health"'
 
 
@@ -40,14 +40,14 @@ def connect(
     base : Path
         Folder of the configuration.
     memory_limit : str
-        What the engine may hold in memory; what is larger goes to the system's temporary folder.
+        What the engine may keep in memory; the rest goes to the system's temporary folder.
     readable : iterable of Path, optional
         Files and folders that SQL may read; by default any.
 
     Raises
     ------
     HealthError
-        The URL is not understood, or its file is not there or no database.
+        The URL is unknown, or its file is missing or not a database.
     """
     scheme, separator, rest = url.partition("://")
     if scheme != "duckdb" or not separator:
@@ -158,7 +158,7 @@ def with_own_connection(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBP
 
 
 def internal_name(name: str) -> str:
-    """Return the SQL name of a view or table of our own that every connection `beside` sees."""
+    """Return the SQL name of one of our views or tables, which all connections see."""
     return f"{_OWN}.{quoted(name)}"
 
 
@@ -169,7 +169,7 @@ def database_of(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set what a connection does not take over from the one that it stands beside."""
+    """Set what a new cursor does not inherit from its connection."""
     connection.execute("SET TimeZone = 'UTC'")
     if database_of(connection):
         connection.execute(f"USE {_COMPANY}")
@@ -224,7 +224,7 @@ def position_in_query(error: duckdb.Error, *, lines_before: int = 0) -> str:
 
 
 def first_line(error: duckdb.Error) -> str:
-    """Return the start of what the engine said, without its advice on its own options."""
+    """Return the start of the engine's message, without its advice on its own options."""
     lines = [line.strip() for line in str(error).splitlines()[:3]]
     result = [line for line in lines if line and not line.startswith(("Possible", "LINE", "*"))]
     return " ".join(result)[:300]

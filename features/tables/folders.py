@@ -34,7 +34,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class DataFiles:
-    """The files that a path stands for.
+    """The files that a path refers to.
 
     Attributes
     ----------

@@ -42,11 +42,11 @@ class Tables:
     ----------
     frames : mapping of str to narwhals.LazyFrame
         One lazy frame a table, by canonical name, holding only canonical columns in the types
-        of `DTYPES`. A table or an optional column that was not given is not there.
+        of `DTYPES`. A table or an optional column that was not given is absent.
     observed_until : datetime
         The data ends here (exclusive): nothing is known of this moment or later.
     keep_alive : object
-        The engine's connection, held so that the frames stay readable.
+        The engine's connection, kept so that the frames stay readable.
     rollups : KeptRollups, optional
         The roll-ups of the usage table's files that are kept from run to run.
     """
@@ -64,7 +64,7 @@ class Tables:
             raise KeyError(f"no table {table!r}; there are {', '.join(self.frames)}") from None
 
     def has(self, table: str, column: str | None = None) -> bool:
-        """Tell whether `table`, or that column of it, was given."""
+        """Return whether `table`, or that column of it, was given."""
         if table not in self.frames:
             return False
         return column is None or column in self.frames[table].collect_schema().names()
@@ -84,7 +84,7 @@ class Tables:
     def with_own_connection(self) -> Tables:
         """Return the same tables for another thread, which may read them at the same time.
 
-        On DuckDB each thread needs a connection of its own. This may be called while another
+        On DuckDB each thread needs its own connection. This may be called while another
         thread reads these tables.
 
         Returns
@@ -109,15 +109,15 @@ class Tables:
         return tables_from_frames(self.frames, observed_until=self.observed_until)
 
     def __repr__(self) -> str:
-        held = ", ".join(
+        tables = ", ".join(
             f"{name} ({len(frame.collect_schema().names())} columns)"
             for name, frame in self.frames.items()
         )
-        return f"Tables({held}; data until {self.observed_until:%Y-%m-%d})"
+        return f"Tables({tables}; data until {self.observed_until:%Y-%m-%d})"
 
 
 class _LazyFrames(Mapping[str, nw.LazyFrame[Any]]):
-    """Frames of one connection, by their queries; few are asked for, and only these are opened.
+    """Frames of one connection, by their queries; a frame is opened when it is first read.
 
     `elsewhere` are frames of other engines, which are returned as they are.
     """
@@ -184,7 +184,7 @@ def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -
         raise HealthError(
             f"{named} are on {engine}, the others are not",
             where="tables",
-            fix="bring all tables to one engine",
+            fix="move all tables to one engine",
         )
     if any(lazy.values()):
         cast = {name: with_canonical_types(name, frame) for name, frame in opened.items()}
@@ -306,7 +306,7 @@ def _refuse_lost(
 
 
 def _readable(frame: Any) -> Any:
-    """Return what DuckDB reads as it is: a pandas frame, else an Arrow table."""
+    """Return a frame that DuckDB reads directly: a pandas frame, else an Arrow table."""
     if frame.implementation.is_pandas():
         return frame.to_native()
     eager = frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame

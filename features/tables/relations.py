@@ -51,17 +51,17 @@ class Relation:
     Attributes
     ----------
     sql : str
-        What stands after FROM.
+        The SQL after FROM.
     label : str
         The source as messages name it.
     is_lazy : bool
-        Whether it is scanned where it lies at each query, rather than read once.
+        Whether each query scans it in place, rather than reading it once.
     csv : tuple of Path
         The CSV files it reads, if any.
     delimiter : str
         What separates their values.
     parquet : tuple of Path
-        The Parquet files it scans where they lie, if any.
+        The Parquet files it scans in place, if any.
     is_columnar : bool
         Whether some columns can be read without the others, so that no copy of all is needed.
     is_uniform : bool
@@ -107,14 +107,14 @@ def file_relation(path: str, base: Path) -> Relation:
     Raises
     ------
     HealthError
-        There is no such file, the folder holds no data or a mixture, or the file is empty.
+        The file does not exist, the folder contains no data or a mixture, or the file is empty.
     """
     found = data_files(path, base)
     files = found.files
     kinds = {kind_of(file) for file in files}
     if len(kinds) > 1:
         raise HealthError(
-            f"holds a mixture of {' and '.join(sorted(kinds))}",
+            f"contains a mixture of {' and '.join(sorted(kinds))}",
             fix="keep one kind of file in the folder",
         )
     size = sum(file.stat().st_size for file in files)
@@ -140,11 +140,11 @@ def parquet_sql(files: Iterable[Path], *, uniform: bool, filename: str = "") -> 
 
 
 def _have_same_columns(files: Sequence[Path]) -> bool:
-    """Tell whether Parquet files have the same columns; not so where one cannot be read."""
+    """Return whether Parquet files have the same columns; False if one cannot be read."""
     try:
         first, *others = map(pq.read_schema, files)
     except (pa.ArrowException, OSError):
-        # What is wrong with it the engine tells when it reads the file.
+        # The engine reports what is wrong when it reads the file.
         return False
     return all(schema == first for schema in others)
 
@@ -162,7 +162,7 @@ class EmptyFileError(HealthError):
 def table_relation(table: str, database: str = "") -> Relation:
     """Return the rows of a table of the connected database, which the engine knows by a name.
 
-    The name stands before the table's: a view elsewhere would not find the table without it.
+    The name precedes the table's: a view elsewhere would not find the table without it.
     """
     parts = table.split(".")
     if database and len(parts) < 3 and parts[0] != database:
@@ -175,7 +175,7 @@ def query_relation(sql: str, base: Path) -> Relation:
     """Return the rows of a query; relative files in it start at `base`.
 
     The engine itself would look in the working directory first, and take a file of the same
-    name there for the one beside the configuration.
+    name there instead of the one next to the configuration.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def query_relation(sql: str, base: Path) -> Relation:
     require_one_select(sql)
     text, files = _with_absolute_files(sql.strip().rstrip(";"), base)
     names = ", ".join(dict.fromkeys(Path(file).name for file in files))
-    # On lines of its own: the query may end in a comment.
+    # On separate lines: the query may end in a comment.
     return Relation(f"(\n{text}\n)", f"sql ({names})" if names else "sql", False)
 
 
@@ -313,7 +313,7 @@ def _with_absolute_files(sql: str, base: Path) -> tuple[str, list[str]]:
 
 
 def _names_a_file(words: list[str], index: int) -> bool:
-    """Tell whether the text at `index` is what a reading function, FROM or JOIN reads."""
+    """Return whether the text at `index` is what a reading function, FROM or JOIN reads."""
     before = index - 1
     while before > 0 and (words[before] in {"[", ","} or words[before].startswith("'")):
         before -= 1

@@ -66,7 +66,7 @@ class Table:
 
     @property
     def amounts(self) -> tuple[Column, ...]:
-        """The columns that hold money; the table's `currency` column is their unit."""
+        """The columns with amounts of money; the table's `currency` column is their unit."""
         return tuple(column for column in self.columns if column.is_amount)
 
 

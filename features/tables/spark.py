@@ -43,7 +43,7 @@ def session(url: str) -> Any:
     Raises
     ------
     HealthError
-        The URL is neither, pyspark or Java is not there, or the cluster cannot be reached.
+        The URL is neither, pyspark or Java is missing, or the cluster cannot be reached.
     """
     if not (url == _LOCAL or _CLUSTER.fullmatch(url)):
         fix = f"use spark://host:port, {_LOCAL}, or duckdb:///file.duckdb"

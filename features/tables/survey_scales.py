@@ -80,5 +80,5 @@ def default_scale(kind: str) -> str:
 
 
 def understood_scales() -> str:
-    """List what `SCALES` holds, for messages."""
+    """List the scales in `SCALES`, for messages."""
     return "; ".join(f"{kind} {', '.join(scales)}" for kind, scales in SCALES.items())

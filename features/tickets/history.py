@@ -1,4 +1,4 @@
-"""Tickets as they stood from one change to the next: what was filled in later is not seen yet."""
+"""Tickets from one change to the next: values that are filled in later are not known before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from features.windows.table_columns import NEVER, Mask, TableColumns, Times, loa
 
 #: Before every time there is.
 _BEGINNING = np.iinfo(np.int64).min
-#: A rating without a time of its own is taken as known so many days after the ticket opened.
+#: A rating without its own time counts as known so many days after the ticket was opened.
 _RATED_AFTER = timedelta(days=30)
 #: Values of `status` of a ticket that was closed without being solved, in lower case.
 UNSOLVED = (
@@ -30,9 +30,9 @@ UNSOLVED = (
     *("deleted", "duplicate", "invalid", "merged", "no response", "no_response", "not solved"),
     *("rejected", "spam", "unresolved", "unsolved", "won't fix", "wont fix", "wont_fix", "wontfix"),
 )
-#: Of these is the time at which a ticket was first solved, or solved for good.
+#: The times of which one is the first or the final solution of a ticket.
 _ENDS = ("first_solved_at", "solved_at", "reopened_at", "closed_at")
-#: What is brought in of a ticket, empty where its column was not given.
+#: Columns that are loaded, empty where the table lacks them.
 _OPTIONAL: dict[str, Kind] = {
     **dict.fromkeys((*_ENDS, "first_replied_at", "csat_at"), "time"),
     **dict.fromkeys(("escalated_at", "priority_at"), "time"),
@@ -48,15 +48,15 @@ _Rows = slice | npt.NDArray[np.intp]
 class Spells:
     """A row for each time between two changes of a ticket's solution.
 
-    As of a date a ticket stands in the one spell with ``since`` < date ≤ ``until``; before its
-    first solution it is open. No spell begins before the ticket is known.
+    As of a date a ticket is in the one spell with ``since`` < date ≤ ``until``; before its first
+    solution it is open. No spell starts before the ticket is known.
 
     Attributes
     ----------
     ticket : array of int, or slice
-        Row of the ticket; a slice where every ticket stands in a single spell.
+        Row of the ticket; a slice where every ticket has a single spell.
     since, until : array of int
-        Moments of the change that began the spell, and of the next one (`NEVER` for none).
+        Moments of the change that started the spell, and of the next one (`NEVER` for none).
     is_open, is_reopened : array of bool
         Whether it waits for a solution, and whether it was ever reopened.
     open_since : array of int
@@ -65,7 +65,7 @@ class Spells:
         The latest solution; `NEVER` for a ticket that was merged or closed unsolved.
     first_resolved_at : array of int
         Without a first_solved_at, a ticket that was reopened before its solved_at was first
-        solved at an unknown time: its reopening, the latest possible, stands for it.
+        solved at an unknown time: its reopening, the latest possible time, is used.
     resolved_at : array of int
         The solution for good; `NEVER` where it is open.
     rated_at : array of int
@@ -84,7 +84,7 @@ class Spells:
     rated_at: Times
 
     def as_of(self, as_of: int) -> Mask:
-        """Tell which spells a date lies in."""
+        """Mark the spells that include a date."""
         return (self.since < as_of) & (as_of <= self.until)
 
     def tickets(self, spells: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -95,27 +95,27 @@ class Spells:
 def load_tickets(
     tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str], days: float
 ) -> TableColumns:
-    """Return the tickets that can matter for windows of so many days, in no particular order.
+    """Load the tickets that matter for windows of so many days, in no particular order.
 
     Parameters
     ----------
     tables : Tables
         Needs tickets.
-    spine : pd.DataFrame
+    observations : pd.DataFrame
         Needs as_of.
     accounts : pd.Index
-        The spine's accounts.
+        The accounts of the observations.
     days : float
-        Half a year of ratings is within them.
+        At least half a year, for ratings.
 
     Returns
     -------
     TableColumns
-        opened_at, known_from and the other times of a ticket: what is seen on
-        no date is `NEVER`, but for escalated_at and priority_at, which tell by themselves that
-        something was not yet so. requester_id and channel (lower case), both only of tickets that
-        `Contacts` looks at. is_urgent, was_urgent (by its first priority), is_escalated,
-        is_satisfied and is_bad (by its rating). What the table was given without is empty.
+        opened_at, known_from and the other times of a ticket. Times after the last date are
+        `NEVER`, except escalated_at and priority_at, which show that something was not yet so.
+        requester_id and channel (lower case) are loaded only for the tickets that `Contacts`
+        needs. is_urgent, was_urgent (by its first priority), is_escalated, is_satisfied and is_bad
+        (by its rating). Columns that the table lacks are empty.
     """
     first, last = (
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
@@ -154,7 +154,7 @@ def _made(tables: Tables, first: datetime, last: datetime) -> dict[str, tuple[st
 
 
 def _that_matter(tables: Tables, rows: Frame, since: datetime) -> Frame:
-    """Leave out what was over before a moment and was not opened again."""
+    """Leave out tickets that ended before a moment and were not reopened."""
 
     def present(*names: str) -> list[str]:
         return [name for name in names if tables.has("tickets", name)]
@@ -172,18 +172,18 @@ def _that_matter(tables: Tables, rows: Frame, since: datetime) -> Frame:
 
 
 def spells_of(tables: Tables, tickets: TableColumns, first: int, last: int) -> Spells:
-    """Return how each ticket stood on dates from `first` to `last`, from one change to the next."""
+    """Return the spells of each ticket on dates from `first` to `last`."""
     ends = [tickets[name] for name in _ENDS]
     changes = np.zeros(len(tickets), dtype=bool)
     for times in ends:
         changes |= (times >= first) & (times < last)
     changing = np.flatnonzero(changes)
-    # Of most tickets every date sees all that was brought in: they stand in one spell.
+    # Most tickets do not change between these dates: they have one spell.
     settled = np.flatnonzero(~changes) if len(changing) else slice(None)
     since = tickets["known_from"][settled]
-    seen_times = [times[settled] for times in ends]
+    known_times = [times[settled] for times in ends]
     never = np.broadcast_to(NEVER, len(since))
-    parts = [_spells(tables, tickets, settled, seen_times, since, never)]
+    parts = [_spells(tables, tickets, settled, known_times, since, never)]
     if not len(changing):
         return parts[0]
     parts += _cut_up(tables, tickets, changing, first, last)
@@ -194,29 +194,29 @@ def spells_of(tables: Tables, tickets: TableColumns, first: int, last: int) -> S
 def _cut_up(
     tables: Tables, tickets: TableColumns, rows: npt.NDArray[np.intp], first: int, last: int
 ) -> Iterator[Spells]:
-    """Yield how some tickets stood before, between and after the changes of their solution."""
+    """Yield the spells of some tickets before, between and after the changes of their solution."""
     known = tickets["known_from"][rows]
     ends = [tickets[name] for name in _ENDS]
     changes = np.sort([times[rows] for times in ends], axis=0)
     beginning, never = (np.broadcast_to(at, len(rows)) for at in (_BEGINNING, NEVER))
     for since, until in pairwise([beginning, *changes, never]):
-        begins = np.maximum(since, known)
-        inside = np.flatnonzero((begins < until) & (begins < last) & (until >= first))
+        starts = np.maximum(since, known)
+        inside = np.flatnonzero((starts < until) & (starts < last) & (until >= first))
         then, found = since[inside], rows[inside]
-        seen_times = [np.where(times[found] <= then, times[found], NEVER) for times in ends]
-        yield _spells(tables, tickets, found, seen_times, begins[inside], until[inside])
+        known_times = [np.where(times[found] <= then, times[found], NEVER) for times in ends]
+        yield _spells(tables, tickets, found, known_times, starts[inside], until[inside])
 
 
 def _spells(
     tables: Tables,
     tickets: TableColumns,
     rows: _Rows,
-    seen_times: Sequence[Times],
+    known_times: Sequence[Times],
     since: Times,
     until: Times,
 ) -> Spells:
-    """Return how some tickets stood, of whose `_ENDS` these times are seen, and nothing later."""
-    first, solved_at, reopened, closed = seen_times
+    """Return the spells of some tickets, for which these times of `_ENDS` are known."""
+    first, solved_at, reopened, closed = known_times
     solved = _first_present(solved_at, closed, first)
     ended = _latest(solved_at, closed, first)
     is_open = (ended == NEVER) | ((reopened != NEVER) & (reopened >= ended))
@@ -247,10 +247,10 @@ def _spells(
 
 
 def is_urgent(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> Mask:
-    """Tell which of some tickets were urgent on a date.
+    """Mark the tickets that were urgent on a date.
 
     A priority set at priority_at counts from then on, and first_priority before; without these
-    columns a priority holds from the opening.
+    columns a priority applies from the opening.
     """
     urgent, first = tickets["is_urgent"][rows], tickets["was_urgent"][rows]
     set_at = tickets["priority_at"][rows]
@@ -260,7 +260,7 @@ def is_urgent(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> 
 
 
 def is_escalated(tickets: TableColumns, rows: npt.NDArray[np.intp], as_of: int) -> Mask:
-    """Tell which of some tickets were escalated by a date; a time of it says it by itself."""
+    """Mark the tickets that were escalated before a date, by time or else by flag."""
     at = tickets["escalated_at"][rows]
     escalated: Mask = (at < as_of) | ((at == NEVER) & (tickets["is_escalated"][rows] == 1))
     return escalated
@@ -275,7 +275,7 @@ def _rated_at(tables: Tables, tickets: TableColumns, rows: _Rows, solved: Times)
 
 
 def _first_present(*times: Times) -> Times:
-    """Return the first of some times that there is."""
+    """Return the first of some times that is present."""
     *before, found = times
     for time in reversed(before):
         found = np.where(time != NEVER, time, found)

@@ -94,7 +94,7 @@ class Events:
     tables : Tables
         Needs usage.
     dates : pd.Series of datetime
-        The dates that are asked for later.
+        The dates.
     """
 
     def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:

@@ -61,7 +61,7 @@ class Quotas:
     tables : Tables
         Subscriptions with quota and quota_event; without these no account has a quota.
     dates : pd.Series of datetime
-        The dates that are asked for later.
+        The dates.
     """
 
     def __init__(

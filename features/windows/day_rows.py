@@ -26,7 +26,7 @@ def day_number(time: Any) -> int:
 
 
 def day_of(number: int) -> pd.Timestamp:
-    """Return the midnight with which a day begins; the reverse of `day_number`."""
+    """Return the midnight at the start of a day; the reverse of `day_number`."""
     return pd.Timestamp(np.datetime64(0, "D") + number * _DAY)
 
 
@@ -99,7 +99,7 @@ class DayRows:
 
     def within(self, as_of: int, days: int, until_days: int = 0) -> Rows:
         """Return the rows of [as_of − days, as_of − until_days) that were known before as_of."""
-        # Of their own kind: else all days would be turned into numbers of another one.
+        # Of the same type: otherwise all days would be converted.
         ends = np.array([as_of - days, as_of - until_days], dtype=self.day.dtype)
         first, past = np.searchsorted(self.day, ends)
         if self.known is None:
@@ -182,7 +182,7 @@ def summed(codes: Codes, count: int, weights: Numbers | None = None) -> Numbers:
 
 
 def earliest(codes: Codes, count: int, days: Codes) -> Codes:
-    """Return the first day of each code; a day that never comes where it has none."""
+    """Return the first day of each code; the largest integer where it has none."""
     first = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(first, codes, days)
     return first

@@ -168,7 +168,7 @@ def training_dates(
     warm_up_days : int
         History that the first date should have before it.
     horizon_days : int
-        Days after the last date that must lie in the data.
+        Days after the last date that the data must cover.
     first : datetime, optional
         Not earlier than this.
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
-#: Each task needs memory of its own.
+#: Each task needs its own memory.
 _MOST_AT_ONCE = 4
 
 

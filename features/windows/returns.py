@@ -92,6 +92,11 @@ def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     # At one moment, orders come before returns.
     order = np.lexsort((amounts < 0, rows["ordered_at"].to_numpy()))
     accounts = pd.factorize(rows["account_id"])[0]
+    # Orders after an account's last return stay as they are.
+    account, returns = accounts[order], np.flatnonzero(amounts[order] < 0)
+    last = np.full(len(rows), -1)
+    np.maximum.at(last, account[returns], returns)
+    order = order[np.arange(len(order)) <= last[account]]
     products = rows["product"].to_numpy(dtype=object)
     orders: dict[int, list[_Order]] = {}
     shares: list[tuple[int, _Order, float]] = []

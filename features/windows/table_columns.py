@@ -1,4 +1,4 @@
-"""A table brought in once, its columns as numbers, to be looked at as of one date after another."""
+"""A table loaded once, with its columns as numbers, to be read as of one date after another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from features.tables.schema import Kind
 from features.windows.day_rows import Codes, Numbers
 
-#: The moment of what never was: later than every date, so that no date has seen it.
+#: The time of what never happened: later than every date.
 NEVER = np.iinfo(np.int64).max
 #: Microseconds of a day.
 DAY_US = 86_400_000_000
@@ -27,20 +27,20 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The rows of the spine's accounts, with texts as codes and times as microseconds.
+    """The rows of some accounts, with texts as codes and times as microseconds.
 
     Attributes
     ----------
     account : array of int
         The place of each row's account in ``texts["account_id"]``.
     accounts : int
-        How many were asked for, whether they have a row or not.
+        The number of accounts, with or without rows.
     columns : mapping of str to array
         Times as microseconds from 1970, `NEVER` where there is none; dates as days from 1970;
         texts as codes and flags as 1 or 0, −1 where there is none; numbers as floats, NaN where
         there is none.
     texts : mapping of str to pa.StringArray
-        What the codes of each text stand for.
+        The texts that the codes refer to.
     """
 
     account: Codes
@@ -57,13 +57,13 @@ class TableColumns:
         return self.columns[name]
 
     def only(self, *names: str) -> TableColumns:
-        """Return the table with these columns alone, as far as it has them."""
+        """Return the table with only these columns, if it has them."""
         columns = {name: self.columns[name] for name in names if name in self.columns}
         return TableColumns(self.account, self.accounts, columns, self.texts)
 
     def taken(self, rows: Mask | npt.NDArray[np.intp]) -> TableColumns:
-        """Return some of the rows, in the order they are named in."""
-        # By number: rows are picked by a mask several times as slowly.
+        """Return some of the rows, in the given order."""
+        # By number: a mask is several times slower.
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         account = self.account[rows]
         columns = {name: values[rows] for name, values in self.columns.items()}
@@ -75,7 +75,7 @@ class TableColumns:
         matches: Callable[[str], bool],
         rows: slice | npt.NDArray[np.intp] = slice(None),
     ) -> Mask:
-        """Tell in which of some rows (by default all) a text matches."""
+        """Mark the rows (by default of all) in which a text matches."""
         found = [matches(text) for text in self.texts[name].to_pylist()]
         mask: Mask = np.array([*found, False], dtype=bool)[self[name][rows]]
         return mask
@@ -87,16 +87,16 @@ def load_columns(
     *,
     optional: Mapping[str, Kind] | None = None,
 ) -> TableColumns:
-    """Run a lazy frame, and bring in the rows of some accounts in no particular order.
+    """Run a lazy frame, and load the rows of some accounts in no particular order.
 
     Parameters
     ----------
     frame : narwhals.LazyFrame
         Has account_id.
     accounts : pd.Index, optional
-        Whose rows; by default everybody's.
+        The accounts; by default all.
     optional : mapping of str to str
-        Kinds of columns that the frame may be without: they are empty then.
+        Kinds of columns that the frame may lack: they are empty then.
     """
     table: pa.Table = frame.collect("pyarrow").to_native()
     left = dict(zip(table.column_names, table.columns, strict=True))
@@ -108,10 +108,10 @@ def load_columns(
         names = pa.array(accounts, pa.string())
         account = places_of(owner, names)
     rows = np.flatnonzero(account >= 0)
-    columns = {name: _nothing(kind, len(rows)) for name, kind in (optional or {}).items()}
+    columns = {name: _empty(kind, len(rows)) for name, kind in (optional or {}).items()}
     texts = {"account_id": names} | dict.fromkeys(columns, _NO_TEXTS)
     as_they_are = len(rows) == len(account)
-    # One column after another, so that of each but one a single copy is in memory.
+    # One column after another, so that only one is in memory twice.
     for name in list(left):
         values, named = _numbers(left.pop(name))
         columns[name] = values if as_they_are else values[rows]
@@ -122,13 +122,13 @@ def load_columns(
 
 
 def places_of(names: pa.StringArray | pa.ChunkedArray, among: pa.StringArray) -> Codes:
-    """Return the place of each name among others; −1 for one that is not there."""
+    """Return the place of each name among others; −1 for an absent one."""
     found = pc.fill_null(pc.index_in(names, value_set=among), -1)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def placed(codes: Codes, names: pa.StringArray, among: pa.StringArray) -> Codes:
-    """Return the place among others of the name that each code stands for; −1 for −1, too."""
+    """Return the place among others of the name of each code; −1 for −1, too."""
     return np.append(places_of(names, among), -1)[codes]
 
 
@@ -137,7 +137,7 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray 
         return column.cast(pa.date32()).cast(pa.int32()).to_numpy(), None
     kind = _kind(column.type)
     if column.null_count == len(column):
-        return _nothing(kind, len(column)), _NO_TEXTS if kind == "text" else None
+        return _empty(kind, len(column)), _NO_TEXTS if kind == "text" else None
     if kind == "time":
         moments = column.cast(pa.timestamp("us")).cast(pa.int64())
         return pc.fill_null(moments, NEVER).to_numpy(), None
@@ -149,7 +149,7 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray 
 
 
 def _coded(texts: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray]:
-    """Return the code of each text, −1 where there is none, and what they stand for."""
+    """Return the code of each text, −1 where there is none, and the distinct texts."""
     coded = texts.cast(pa.string()).dictionary_encode().combine_chunks()
     codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
     return codes, coded.dictionary
@@ -163,8 +163,8 @@ def _kind(arrow: pa.DataType) -> Kind:
     return "flag" if pa.types.is_boolean(arrow) else "number"
 
 
-def _nothing(kind: Kind, rows: int) -> npt.NDArray[Any]:
-    """Return a column without a value."""
+def _empty(kind: Kind, rows: int) -> npt.NDArray[Any]:
+    """Return a column without values."""
     none: dict[Kind, float] = {"time": NEVER, "text": -1, "flag": -1, "number": np.nan}
     return np.full(rows, none[kind])
 
@@ -180,7 +180,7 @@ def days_before(as_of: int, days: float) -> int:
 
 
 def within(times: Times, as_of: int, days: float, until_days: float = 0) -> Mask:
-    """Tell which times lie in [as_of − days, as_of − until_days)."""
+    """Mark the times in [as_of − days, as_of − until_days)."""
     return (times >= days_before(as_of, days)) & (times < days_before(as_of, until_days))
 
 
@@ -244,7 +244,7 @@ class Quantiles:
         self._accounts = accounts
 
     def of(self, share: float) -> Numbers:
-        """Return a quantile, in a straight line between two values; NaN of no value."""
+        """Return a quantile, interpolated linearly; NaN without a value."""
         place = (self._count - 1) * share
         low = np.floor(place).astype(np.int64)
         below = self._values[self._start + low]
