@@ -36,8 +36,8 @@ _NPS = (
     _SURVEYS.feature(
         name="nps_shrunk_180d",
         unit="points",
-        sentence="NPS over 180 days, adjusted for few answers: {value} (from −100 to 100)",
-        zero_means="NPS over 180 days, adjusted for few answers: 0",
+        sentence="NPS over 180 days, adjusted towards their peers: {value} (from −100 to 100)",
+        zero_means="NPS over 180 days, adjusted towards their peers: 0",
         window_days=180,
         null_means=_NO_NPS,
     ),
@@ -99,8 +99,8 @@ _CSAT = (
     _SURVEYS.feature(
         name="csat_shrunk_180d",
         unit="share",
-        sentence="{value} satisfied (CSAT) in 180 days, adjusted for few answers",
-        zero_means="nobody satisfied (CSAT) in 180 days, adjusted for few answers",
+        sentence="{value} satisfied (CSAT) in 180 days, adjusted towards their peers",
+        zero_means="nobody satisfied (CSAT) in 180 days, adjusted towards their peers",
         window_days=180,
         null_means=_NO_CSAT,
     ),
@@ -152,8 +152,8 @@ _CES = (
     _SURVEYS.feature(
         name="easy_shrunk_180d",
         unit="share",
-        sentence="{value} found it easy (CES) in 180 days, adjusted for few answers",
-        zero_means="nobody found it easy (CES) in 180 days, adjusted for few answers",
+        sentence="{value} found it easy (CES) in 180 days, adjusted towards their peers",
+        zero_means="nobody found it easy (CES) in 180 days, adjusted towards their peers",
         window_days=180,
         null_means=_NO_CES,
     ),
