@@ -170,7 +170,7 @@ def _read(
     Rows have an account, a day and the day on which they were known, some of them the same.
     """
     name: Name = "events" if any(events) else "days"
-    start = first_day(tables)
+    start = first_day(tables, name, end)
     if start is None:
         return
     uses = [_uses(names).alias(f"uses_{number}") for number, names in enumerate(events)]

@@ -145,7 +145,7 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
     since, end = int(days[0]) - REACH_DAYS, int(days[-1])
-    parts = [collected(_last_days(before_day(tables, since), since))]
+    parts = [collected(_last_days(before_day(tables, "users", since), since))]
     parts += rolled_up(tables, "users", since, end)
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
     # Computed now, because several threads need them later.

@@ -149,21 +149,20 @@ def rolled_up(tables: Tables, name: Name, start: int, end: int) -> Iterator[pa.T
         yield collected(part.rows if part.is_summed else ROLLUPS[name].of(part.rows))
 
 
-def first_day(tables: Tables) -> int | None:
-    """Return a day before which there is no usage; None where there is none at all."""
-    if tables.rollups is not None:
-        return min((first for first, _ in tables.rollups.days.values()), default=None)
+def first_day(tables: Tables, name: Name, past: int) -> int | None:
+    """Return the first day of usage before a day, None without any."""
+    rows = before_day(tables, name, past)
+    column = "occurred_at" if "occurred_at" in rows.collect_schema().names() else "day"
     # Sorted for the first one: an engine then reads only the smallest value of most files.
-    rows = prepared(tables["usage"]).select("occurred_at").sort("occurred_at").head(1)
-    first = rows.collect("pyarrow").to_native()["occurred_at"]
+    first = rows.select(column).sort(column).head(1).collect("pyarrow").to_native()[column]
     return day_number(first[0].as_py()) if len(first) else None
 
 
-def before_day(tables: Tables, past: int) -> Frame:
+def before_day(tables: Tables, name: Name, past: int) -> Frame:
     """Return usage before a day: a roll-up where one is kept, else rows."""
     if tables.rollups is None or past > tables.rollups.whole_until(tables.observed_until):
         return _rows_before(tables, past)
-    rows: Frame = tables.rollups.between("users", _FIRST_DAY, past)
+    rows: Frame = tables.rollups.between(name, _FIRST_DAY, past)
     return rows
 
 
