@@ -14,7 +14,7 @@ from features.tables.schema import TABLES
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
-#: A Sunday; the company's story is told in days before it (negative: after it).
+#: A Sunday; the company's dates are days before it (negative: after it).
 DAY = datetime(2025, 6, 29)
 UNTIL = datetime(2025, 9, 1)
 

@@ -1,4 +1,4 @@
-"""Rows as they stood at a date, cut row by row."""
+"""Rows as they were at a date, cut row by row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATE: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def truncated(rows: Rows, day: datetime) -> Rows:
-    """Return the tables as they stood at a date: later rows gone, later values blank."""
+    """Return the tables as they were at a date: without later rows, later values blank."""
     cut = {
         table: [_as_it_stood(table, row, day) for row in listed if _was_present(table, row, day)]
         for table, listed in rows.items()

@@ -13,16 +13,16 @@ from features.usage import family as usage
 from features.usage import quota as usage_quota
 from features.windows.observation_dates import ObservationDates
 
-#: Use is told in three parts, which are prepared by themselves.
+#: Usage has three parts, which are prepared separately.
 _PARTS = {usage: (usage, usage_events, usage_quota)}
 
 
 def one_family(
     family: ModuleType, tables: Tables, observations: pd.DataFrame, **options: Any
 ) -> Any:
-    """Return the family's features on the index of a spine.
+    """Return the family's features on the index of the observations.
 
-    What a family before tells may stand among the spine's columns.
+    Features of earlier families may be columns of the observations.
     """
     dates = ObservationDates.of(observations, [feature.name for feature in family.FEATURES])
     parts = [part.prepare(tables, dates, **options) for part in _PARTS.get(family, (family,))]

@@ -24,7 +24,7 @@ def oracle(*names: str) -> Callable[[Oracle], Oracle]:
 
 
 class Then:
-    """The rows as they stood at a date: what came later is gone or blank."""
+    """The rows as they were at a date: later rows are gone, later values blank."""
 
     def __init__(self, rows: Rows, day: datetime) -> None:
         self.day = day

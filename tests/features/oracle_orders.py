@@ -83,7 +83,7 @@ def _begun(then: Then, account: str) -> float:
 def amount_change(then: Then, account: str) -> Value:
     both = _rows(then, account) if _orders(then, account) else []
     now, before = sum(_amounts(then, both, 90)), sum(_amounts(then, both, 360, 90))
-    # A usual quarter is told by the days on which the account, and any records, were there.
+    # A usual quarter counts the days since the account, and the records, started.
     age = max(then.days_since(then.created[account]), _begun(then, account))
     days = min(age, max(_begun(then, a) for a in then.accounts), 360) - 90
     return now / (before * 90 / days) - 1 if before > 0 and days >= 90 else None

@@ -46,7 +46,7 @@ def random_company(seed: int) -> Rows:
 
 
 def _time(chance: Random) -> datetime:
-    """Return a time: at an edge of a window, an instant beside it, or anywhere."""
+    """Return a time: at an edge of a window, an instant from it, or anywhere."""
     kind = chance.random()
     if kind < 0.3:
         return ago(chance.choice(_EDGES)) + chance.choice((-_INSTANT, 0 * _INSTANT, _INSTANT))

@@ -39,7 +39,7 @@ def _scanned_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class _Written:
-    """The company with its use in a file a month, its roll-ups, and the features of both."""
+    """The company with a file of usage per month, its roll-ups, and the features of both."""
 
     folder: Path
     sources: dict[str, TableSource]
@@ -74,7 +74,7 @@ def sources(written: _Written, tmp_path: Path) -> dict[str, TableSource]:
 
 @pytest.fixture
 def whole(written: _Written, sources: dict[str, TableSource], tmp_path: Path) -> pd.DataFrame:
-    """Copy the roll-ups beside the tables, and return the features that were told with them."""
+    """Copy the roll-ups next to the tables, and return the features computed with them."""
     shutil.copytree(written.folder / "rollups", tmp_path / "rollups")
     return written.features
 

@@ -261,7 +261,7 @@ def test_nothing_for_a_year_is_like_nothing_ever(feature: Feature, lives: pd.Dat
 
 @_each(*(f for f in CATALOGUE.values() if f.null_means.startswith("insufficient history")))
 def test_young_is_insufficient_history(feature: Feature, lives: pd.DataFrame) -> None:
-    # How often somebody orders is told by three days with orders, however near.
+    # The interval between orders needs three days with orders, however close.
     account = "twice" if feature.name.startswith("orders_interval") else "young"
     assert pd.isna(lives.loc[account, feature.name])
     assert feature.describe(lives.loc[account, feature.name]).startswith("Insufficient history")

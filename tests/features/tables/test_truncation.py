@@ -1,4 +1,4 @@
-"""The tables as they stood: the same rows and values as cutting them by hand."""
+"""The tables as they were at a date: the same rows and values as when cut by hand."""
 
 from __future__ import annotations
 

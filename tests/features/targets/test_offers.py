@@ -1,4 +1,4 @@
-"""What speaks for a product not held: by hand, and as it stood at the date."""
+"""Features of products that are not owned: computed by hand, and as known on the date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table brought in: columns that are not there, and quantiles per account."""
+"""A loaded table: absent columns, and quantiles per account."""
 
 from __future__ import annotations
 
