@@ -47,8 +47,8 @@ class Tables:
         The data ends here (exclusive): nothing is known of this moment or later.
     keep_alive : object
         The engine's connection, kept so that the frames stay readable.
-    rollups : KeptRollups, optional
-        The roll-ups of the usage table's files that are kept from run to run.
+    rollups : KeptRollups or FetchedRollups, optional
+        The roll-ups of usage: of its files, kept from run to run, or fetched from a warehouse.
     """
 
     frames: Mapping[str, nw.LazyFrame[Any]]

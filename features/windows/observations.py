@@ -194,5 +194,5 @@ def data_start(tables: Tables) -> datetime:
     """Return when the records start: the first usage, else the first subscription or order."""
     dated_by = {"usage": "occurred_at", "subscriptions": "started_at", "orders": "ordered_at"}
     table, column = next((t, c) for t, c in dated_by.items() if tables.has(t))
-    first = tables[table].select(nw.col(column).min()).collect("pandas").item()
+    first = tables[table].select(nw.col(column).min()).collect("pyarrow").item()
     return pd.Timestamp(first).to_pydatetime()

@@ -1,10 +1,11 @@
 """What contacts, invoices, interactions and goals add to predicting churn, on made-up companies.
 
-    uv run python -m tests.benchmarks.relationship [--accounts 400] [--seeds 0 1 … 10]
+    uv run python -m tests.benchmarks.relationship [--accounts 400] [--seeds 0 1 … 10] [--no-usage]
 
 One model is fitted with the features of these tables and one without, on the same earlier dates,
 and both are tested on the same later ones. Prints the AUC of each company and the mean difference
-with its standard error over companies.
+with its standard error over companies. With --no-usage, both are without usage: a company that
+does not record it.
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=400)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(11)))
+    parser.add_argument("--no-usage", action="store_true")
     given = parser.parse_args()
     found = []
     for seed in given.seeds:
         rows = _rows(given.accounts, seed)
-        without, with_tables = (_auc(rows, columns, seed) for columns in _inputs())
+        without, with_tables = (
+            _auc(rows, columns, seed) for columns in _inputs(usage=not given.no_usage)
+        )
         found.append((without, with_tables))
         print(f"seed {seed}: without {without:.3f}, with {with_tables:.3f}", flush=True)
     values = np.array(found)
@@ -49,10 +53,14 @@ def main() -> None:
     print(f"difference {gain.mean():+.4f}, standard error {error:.4f}")
 
 
-def _inputs() -> tuple[list[str], list[str]]:
+def _inputs(*, usage: bool) -> tuple[list[str], list[str]]:
     """Return the features without those of the four tables, and all of them."""
-    without = [name for name in CATALOGUE if CATALOGUE[name].table not in TABLES]
-    return without, list(CATALOGUE)
+    known = [
+        name
+        for name in CATALOGUE
+        if usage or "usage" not in (CATALOGUE[name].table, *CATALOGUE[name].also)
+    ]
+    return [name for name in known if CATALOGUE[name].table not in TABLES], known
 
 
 def _rows(accounts: int, seed: int) -> pd.DataFrame:

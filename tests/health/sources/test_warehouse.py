@@ -23,9 +23,11 @@ from features.errors import HealthError, InputError
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource, WarehouseSource
 from features.tables.opened import tables_from_frames
+from features.tables.truncation import as_known
 from features.tables.warehouse import Warehouse
 from features.targets.growth import growth_features
 from features.targets.offers import offer_features
+from features.windows.observations import data_start
 from health.sources.databases import _Adbc, adbc_connection, open_database
 from tests.features.company import DAY, UNTIL, company, frame
 from tests.health.conftest import Demo, call_health
@@ -113,8 +115,11 @@ def without_labels(found: OpenedTables) -> list[tuple[Any, ...]]:
 def test_every_feature_is_the_same(engine: Engine, tmp_path: Path) -> None:
     here = in_files(tmp_path, rows_of_usage())
     there = opened(tmp_path, engine.source())
+    assert data_start(there.tables) == data_start(here.tables)
     built, expected = (build_features(found.tables, DATES) for found in (there, here))
     pd.testing.assert_frame_equal(built, expected, rtol=1e-9, atol=1e-9)
+    known = (build_features(as_known(found.tables, DAY), [DAY]) for found in (there, here))
+    pd.testing.assert_frame_equal(*known, rtol=1e-9, atol=1e-9)
     assert expected[[*CATALOGUE]].notna().any().sum() > 120
 
 
