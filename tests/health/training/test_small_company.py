@@ -35,7 +35,8 @@ KEPT = 90
 def _write(demo: Demo, folder: Path, kept: int = KEPT) -> Path:
     """Write the first accounts of the demo company alone."""
     (folder / "tables").mkdir()
-    for table in ("accounts", "subscriptions", "tickets", "surveys", "usage"):
+    customers = ("contacts", "invoices", "interactions", "goals")
+    for table in ("accounts", "subscriptions", "tickets", "surveys", "usage", *customers):
         source = demo.folder / "tables" / (f"{table}/*" if table == "usage" else f"{table}.csv")
         present = next((demo.folder / "tables").glob(f"{table}*"))
         read = f"read_parquet('{source}')" if table == "usage" else f"read_csv('{present}')"
