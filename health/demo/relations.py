@@ -134,7 +134,7 @@ def interactions_table(
     found = pd.concat([*parts, _answers(parts[4], life, traits, rng)], ignore_index=True)
     found = found[found["at"] < end_day * _DAY].sort_values("at", kind="stable")
     account = found["account"].to_numpy()
-    who = _spoken_to(account, found["at"].to_numpy() // _DAY, people, rng)
+    who = _partners(account, found["at"].to_numpy() // _DAY, people, rng)
     return pd.DataFrame(
         {
             "account_id": managers.index.to_numpy()[account],
@@ -168,8 +168,8 @@ def _answers(emails: pd.DataFrame, life: Life, traits: Traits, rng: Generator) -
     return result
 
 
-def _spoken_to(account: Ints, day: Ints, people: People, rng: Generator) -> Ints:
-    """Draw whom each conversation was with, among those at the customer on that day."""
+def _partners(account: Ints, day: Ints, people: People, rng: Generator) -> Ints:
+    """Draw the contact of each conversation among those at the customer on that day."""
     who = np.full(len(account), None, dtype=object)
     owned = pd.Series(np.arange(len(people.ids))).groupby(people.account).indices
     chance = rng.random(len(account))
@@ -188,7 +188,7 @@ def _spoken_to(account: Ints, day: Ints, people: People, rng: Generator) -> Ints
 def goals_table(
     life: Life, traits: Traits, ids: Ints, *, end_day: int, rng: Generator
 ) -> pd.DataFrame:
-    """Return the `goals` table: what customers want to achieve, and when they said they had."""
+    """Return the `goals` table: what customers want to achieve, and when they did."""
     rows = []
     # Goals are agreed where a CSM has time for the account.
     agrees = rng.random(len(traits)) < np.array([0.45, 0.75, 0.95])[traits.segment]

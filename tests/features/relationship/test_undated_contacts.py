@@ -48,14 +48,14 @@ def test_a_contact_without_a_time_counts_on_every_date(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(known, built)
 
 
-def test_so_it_does_in_frames() -> None:
+def test_frames_are_treated_alike() -> None:
     frames = {name: frame(name, company()[name]) for name in ("accounts", "subscriptions")}
     tables = tables_from_frames({**frames, "contacts": CONTACTS}, observed_until=UNTIL)
     assert of_day(build_features(tables, [DAY]))["busy"] == [2.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("known_at", "expected"), [(-1, 3.0), (1, 2.0)])
-def test_where_known_at_is_given_it_counts_from_then(
+def test_known_at_dates_a_contact_without_a_time(
     tmp_path: Path, known_at: int, expected: float
 ) -> None:
     time = datetime(DAY.year, DAY.month, DAY.day) + timedelta(days=known_at)

@@ -41,7 +41,7 @@ def test_a_table_has_the_canonical_columns_and_nothing_of_the_future(
     assert tables_from_frames(company.tables, observed_until=company.observed_until).has(name)
 
 
-#: Planned times may lie ahead.
+#: Planned times may be in the future.
 _AHEAD = ("due_at", "target_at")
 
 

@@ -38,7 +38,7 @@ USAGE = "SELECT * FROM raw_usage"
 
 
 class Engine:
-    """A warehouse that DuckDB stands for; it remembers what it was asked, and how much it gave."""
+    """DuckDB in place of a warehouse; it remembers each query and how many rows it returned."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.connection = duckdb.connect()
