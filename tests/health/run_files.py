@@ -20,6 +20,7 @@ FILES = (
     "overrides.parquet",
     "contacts.parquet",
     "contracts.parquet",
+    "contacts.parquet",
     "events.parquet",
     "flags.xlsx",
     "report.html",
