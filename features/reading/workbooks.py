@@ -49,11 +49,13 @@ def open_workbook(file: Path) -> Iterator[Any]:
 
     _refuse_unusual(file)
     try:
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        try:
-            yield book
-        finally:
-            book.close()
+        # Opened here, so that it is closed where the library fails half-way.
+        with file.open("rb") as stream:
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            try:
+                yield book
+            finally:
+                book.close()
     except (HealthError, OSError):
         raise
     except Exception as error:

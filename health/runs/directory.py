@@ -55,6 +55,8 @@ class PublishedRun:
     ) -> pd.DataFrame:
         """Read one of its tables, as `pandas.read_parquet` does; HealthError if unreadable."""
         path = self.folder / f"{name}.parquet"
+        if path.exists() and not path.is_file():
+            raise _unreadable(path, OSError("it is not a file"))
         try:
             return pd.read_parquet(path, columns=columns, filters=filters)
         except (OSError, pa.ArrowException) as error:

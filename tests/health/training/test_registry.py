@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,11 @@ def test_a_manifest_of_another_form_is_refused_in_words(tmp_path: Path, text: st
     (tmp_path / "v1" / "manifest.json").write_text(text)
     with pytest.raises(HealthError, match="not a readable manifest"):
         list_versions(tmp_path)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    name = _save(tmp_path)
+    (tmp_path / name / "churn.joblib").unlink()
+    os.mkfifo(tmp_path / name / "churn.joblib")
+    with pytest.raises(HealthError, match="checksum"):
+        load_version(tmp_path, name)

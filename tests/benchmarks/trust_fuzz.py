@@ -1,0 +1,239 @@
+"""Broken tables, configurations, workbooks, models and runs: every command ends in a message.
+
+    uv run python -m tests.benchmarks.trust_fuzz DEMO --first 0 --last 400
+
+DEMO is a folder that `health demo` made; it is copied. Each case is a seed: it breaks one file in
+one way and runs a command on it. Exit 1 and a line per case that left a traceback, took more than
+10 seconds of processor time, showed the planted secret, or changed a published run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.health.conftest import call_health
+
+SECRET = "s3cretPlanted"
+MOST_SECONDS = 10.0
+#: Seconds of the clock; a busy machine needs several times the processor's.
+_MOST_WAITED = 60
+#: What people and programs leave in a cell, a value or a name.
+ODD = (
+    "", " ", "NULL", "nan", "inf", "-1", "1e400", "9" * 400, "0x1F", "1,5", "1.234.567,89",
+    "9999-12-31", "0001-01-01", "1901-01-01", "2026-02-30", "26/13/2026", "24:61", "\x00",
+    "\x1b[2J", "\u202e", "=cmd|' /C calc'!A0", "x;=1+1", "'; DROP TABLE accounts; --",
+    "../../etc/passwd",
+    "{{7*7}}", "<script>alert(1)</script>", '"', "'", "\\", "a" * 10_000, "\ud83d", "true", "[]",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a case broke, and how the command ended."""
+
+    number: int
+    what: str
+    fault: str
+
+
+def run_case(demo: Path, number: int) -> Case:
+    """Break a copy of a demo company in one way and run the command that reads what was broken."""
+    chance = random.Random(f"trust-{number}")
+    kind = KINDS[number % len(KINDS)]
+    with tempfile.TemporaryDirectory() as name, _copied(demo, Path(name) / "company") as company:
+        config = company / "health.toml"
+        text = config.read_text()
+        config.write_text(text + f'\n[alerts]\nwebhook = "https://ann:{SECRET}@127.0.0.1:1/x"\n')
+        before = _published(company)
+        what, command = kind(company, chance)
+        start = time.process_time()
+        try:
+            with _limited():
+                done = call_health(*command)
+        except _HungError:
+            return Case(number, what, "waits for ever")
+        seconds = time.process_time() - start
+        shown = done.out + done.err
+        faults = [
+            "traceback" if "Traceback" in shown or "a fault of ours" in shown else "",
+            f"exit {done.code}" if done.code not in (0, 2, 3) else "",
+            f"{seconds:.0f} seconds" if seconds > MOST_SECONDS else "",
+            "secret" if SECRET in shown else "",
+            "changed a run" if kind is not _run and _published(company) != before else "",
+            "exit 2 without a message" if done.code == 2 and not done.err.strip() else "",
+        ]
+        return Case(number, what, ", ".join(filter(None, faults)))
+
+
+class _HungError(BaseException):
+    """A command that waits, for a pipe or a lock."""
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise _HungError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(_MOST_WAITED)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _copied(demo: Path, folder: Path) -> Iterator[Path]:
+    shutil.copytree(demo, folder, symlinks=True, ignore=shutil.ignore_patterns("rollups"))
+    yield folder
+
+
+def _published(company: Path) -> dict[str, int]:
+    files = (company / "runs").glob("as_of=*/*")
+    return {str(f.relative_to(company)): f.stat().st_mtime_ns for f in files if f.is_file()}
+
+
+def _table(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    file = chance.choice(sorted((company / "tables").glob("*.csv")))
+    return f"{file.name}: {_break_text(file, chance)}", ("check", company / "health.toml")
+
+
+def _configuration(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    file = company / "health.toml"
+    return f"{file.name}: {_break_text(file, chance)}", ("check", file)
+
+
+def _workbook(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    file = company / "filled.xlsx"
+    shutil.copy(next(company.glob("runs/as_of=*/flags.xlsx")), file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    part = chance.choice(sorted(parts))
+    parts[part], what = _broken(parts[part], chance)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    if chance.random() < 0.2:
+        part, what = "the archive", _break_bytes(file, chance)
+    command = ("actions", "import", file, "--config", company / "health.toml")
+    return f"workbook, {part}: {what}", command
+
+
+def _model(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    files = sorted(p for p in (company / "models").rglob("*") if p.is_file() and p.name != ".lock")
+    file = chance.choice(files)
+    what = _break_bytes(file, chance)
+    version = chance.choice([file.parent.name, "../models", "..", "x" * 300, ""])
+    command = ("models", company / "health.toml", "promote", version)
+    return f"{file.name}: {what}", command if chance.random() < 0.5 else command[:2]
+
+
+def _run(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    files = sorted(p for p in company.glob("runs/as_of=*/*") if p.suffix in (".parquet", ".json"))
+    file = chance.choice(files)
+    what = _break_bytes(file, chance)
+    config = company / "health.toml"
+    commands: list[tuple[str | Path, ...]] = [
+        ("list", config),
+        ("explain", config, "ACC-00001"),
+        ("portfolio", config),
+        ("overrides", config),
+    ]
+    return f"{file.parent.name}/{file.name}: {what}", chance.choice(commands)
+
+
+KINDS: tuple[Callable[[Path, random.Random], tuple[str, tuple[str | Path, ...]]], ...] = (
+    _table,
+    _configuration,
+    _workbook,
+    _model,
+    _run,
+)
+
+
+def _break_text(file: Path, chance: random.Random) -> str:
+    """Break a text in a way that keeps most of its form."""
+    if chance.random() < 0.3:
+        return _break_bytes(file, chance)
+    lines = file.read_text(encoding="utf-8").split("\n")
+    place = chance.randrange(len(lines))
+    odd = chance.choice(ODD)
+    how = chance.choice(["value", "cell", "twice", "removed", "joined"])
+    if how == "value" and "=" in lines[place]:
+        lines[place] = f"{lines[place].partition('=')[0]}= {chance.choice([odd, repr(odd)])}"
+    elif how == "twice":
+        lines.insert(place, lines[place])
+    elif how == "removed":
+        del lines[place]
+    elif how == "joined" and place:
+        lines[place - 1 : place + 1] = [lines[place - 1] + lines[place]]
+    else:
+        cells = lines[place].split(",")
+        cells[chance.randrange(len(cells))] = odd
+        lines[place] = ",".join(cells)
+    file.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+    return f"{how} {odd[:20]!r} in line {place + 1}"
+
+
+def _break_bytes(file: Path, chance: random.Random) -> str:
+    how = chance.randrange(4)
+    if how == 0:
+        file.unlink()
+        return "removed"
+    if how == 1:
+        file.unlink()
+        chance.choice([file.mkdir, lambda: os.mkfifo(file), lambda: file.symlink_to("nowhere")])()
+        return "is no file any more"
+    content, what = _broken(file.read_bytes(), chance)
+    file.write_bytes(content)
+    return what
+
+
+def _broken(content: bytes, chance: random.Random) -> tuple[bytes, str]:
+    how = chance.choice(["cut", "flipped", "emptied", "doubled", "random"])
+    place = chance.randrange(len(content) + 1)
+    if how == "cut":
+        return content[:place], f"cut at {place:,}"
+    if how == "emptied":
+        return b"", how
+    if how == "doubled":
+        return content + content, how
+    if how == "random":
+        return chance.randbytes(200), how
+    changed = bytearray(content)
+    for _ in range(chance.randrange(1, 20)):
+        if changed:
+            changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    return bytes(changed), how
+
+
+def main() -> None:
+    """Run the cases and print those that failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("demo", type=Path)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--last", type=int, default=400)
+    given = parser.parse_args()
+    cases = [run_case(given.demo, number) for number in range(given.first, given.last)]
+    failed = [case for case in cases if case.fault]
+    for case in failed:
+        print(f"case {case.number}: {case.what}: {case.fault}")
+    print(f"{len(cases)} cases, {len(failed)} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
