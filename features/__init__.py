@@ -5,7 +5,8 @@ from features.catalogue import CATALOGUE, describe
 from features.custom import OwnFamily
 from features.definitions.feature import Feature
 from features.errors import HealthError, InputError
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import TableWarning, tables_from_frames
+from features.tables.opened import Tables
 from features.tables.point_in_time import known_rows
 from features.tables.truncation import as_known
 from features.targets.labels import build_labels, cross_sell_labels, tenure_spells
@@ -17,6 +18,7 @@ __all__ = [
     "HealthError",
     "InputError",
     "OwnFamily",
+    "TableWarning",
     "Tables",
     "as_known",
     "build_features",

@@ -20,7 +20,8 @@ from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.definitions.feature import Feature
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 
 #: Texts, which may be reworded without a change of meaning, and additional tables, which the
 #: values reflect.

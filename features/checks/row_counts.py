@@ -31,11 +31,12 @@ def counted_by_day(connection: Connection, table: OpenTable, kept: str = "") -> 
         )
     else:
         connection.execute(
-            f"CREATE TABLE {days} AS SELECT account_id, date_trunc('day', {at}) AS moment, "
-            f"count(*) AS n, min({at}) AS first, max({at}) AS last FROM {table.view} GROUP BY 1, 2"
+            f"CREATE OR REPLACE TABLE {days} AS SELECT account_id, "
+            f"date_trunc('day', {at}) AS moment, count(*) AS n, min({at}) AS first, "
+            f"max({at}) AS last FROM {table.view} GROUP BY 1, 2"
         )
     connection.execute(
-        f"CREATE TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
+        f"CREATE OR REPLACE TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
         f"max(last) AS last FROM {days} GROUP BY 1"
     )
     return replace(table, days=days, spans=spans, calendar=_calendar(days))

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+import narwhals as nw
+
 from features.checks.accounts import check_accounts, check_parents
 from features.checks.contracts import check_contracts
 from features.checks.findings import (
@@ -77,7 +79,7 @@ def check_content(
         check_parents,
         check_use,
     )
-    rules.append(partial(_currencies, tables=tables, currencies=currencies))
+    rules.append(partial(check_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
     # The last one takes longest, and begins first.
     tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
@@ -213,7 +215,7 @@ def _score_rule(column: str, has_scale: bool) -> Rule:
     return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
 
 
-def _currencies(
+def check_currencies(
     connection: Connection, tables: Mapping[str, OpenTable], currencies: Currencies
 ) -> Iterator[Finding]:
     """Report amounts in a currency that is neither the company's nor converted to it."""
@@ -225,26 +227,17 @@ def _currencies(
 def _other_currencies(
     connection: Connection, table: OpenTable, currencies: Currencies
 ) -> Iterator[Finding]:
-    counts: dict[str, int] = dict(
-        connection.execute(
-            f"SELECT upper(currency), count(*) FROM {table.view} WHERE currency IS NOT NULL "
-            "GROUP BY 1 ORDER BY 2 DESC, 1"
-        ).fetchall()
-    )
-    (total,) = one_row(connection, f"SELECT count(*) FROM {table.view}")
-    own = currencies.own.upper() or next(iter(counts), "")
-    others = {code: n for code, n in counts.items() if code != own}
-    if not others:
+    others = currencies.others(nw.from_native(connection.table(table.view)))
+    if not others.rows:
         return
-    listed, first = ", ".join(others), next(iter(others))
-    shown = ", ".join(f"{code} {n:,}" for code, n in list(others.items())[:5])
+    (total,) = one_row(connection, f"SELECT count(*) FROM {table.view}")
     amounts = " and ".join(c.name for c in table.schema.amounts if table.has(c.name))
-    what = f"the company's currency is {own}, and {amounts} of these rows are in {listed}"
-    if not currencies.own:
-        what = f"amounts are in several currencies ({listed} besides {own})"
+    what = others.what(amounts, is_own_known=bool(currencies.own))
+    first = next(iter(others.rows))
     fix = (
-        f"add {first} = … to [exchange_rates] ({own} for one {first}), convert the amounts with "
-        f"sql, or set currency to the one that every row has"
+        f"add {first} = … to [exchange_rates] ({others.own} for one {first}), convert the amounts "
+        "with sql, or set currency to the one that every row has"
     )
-    counted = (sum(others.values()), total, shown)
+    shown = ", ".join(f"{code} {n:,}" for code, n in list(others.rows.items())[:5])
+    counted = (sum(others.rows.values()), total, shown)
     yield finding("other_currency", table, "currency", what, counted, fix)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from features.errors import Finding
@@ -12,8 +13,10 @@ from features.tables.relations import Relation
 from features.tables.schema import Column, Table
 
 
-def notes_on_files(table: Table, relation: Relation, mapped: Mapping[Column, str]) -> list[Finding]:
-    """Return warnings about the files of a table.
+def notes_on_files(
+    table: Table, relation: Relation, mapped: Mapping[Column, str], *, counts_unmatched: bool
+) -> list[Finding]:
+    """Return what is to be reported of the files of a table.
 
     Parameters
     ----------
@@ -23,6 +26,13 @@ def notes_on_files(table: Table, relation: Relation, mapped: Mapping[Column, str
         Its rows.
     mapped : mapping of Column to str
         The source's name of each column that is read.
+    counts_unmatched : bool
+        Whether rows without an account are excluded, so that account_id may be empty.
+
+    Returns
+    -------
+    list of Finding
+        Warnings; an error for a column that must have a value and that some files lack.
     """
     found = []
     if relation.found.repeats:
@@ -33,18 +43,27 @@ def notes_on_files(table: Table, relation: Relation, mapped: Mapping[Column, str
     if relation.found.skipped:
         names = list(relation.found.skipped)
         what = f"{len(names):,} files in the folder are not read: {listed(names)}"
-        fix = "convert data to CSV or Parquet, rename what begins with _ or ., move the rest away"
+        fix = (
+            "convert data to CSV or Parquet, rename what starts with _ or ., move other files away"
+        )
         found.append(_warning("skipped_files", table, relation, "", what, fix))
     if not relation.is_uniform and len(relation.found.files) > 1:
-        found += _lacking_columns(table, relation, mapped)
+        for column, what in _lacking_columns(relation, mapped):
+            may_be_empty = column.nullable or (column.name == "account_id" and counts_unmatched)
+            level = "warning" if may_be_empty else "error"
+            fix = (
+                f"rename the column to {mapped[column]} in these files, or combine the names with "
+                "sql"
+            )
+            noted = _warning("column_lacking", table, relation, column.name, what, fix)
+            found.append(replace(noted, level=level))
     return found
 
 
 def _lacking_columns(
-    table: Table, relation: Relation, mapped: Mapping[Column, str]
-) -> list[Finding]:
-    """Return a warning for each column that some files do not have."""
-    found = []
+    relation: Relation, mapped: Mapping[Column, str]
+) -> Iterator[tuple[Column, str]]:
+    """Yield each column that some files do not have, with what is wrong."""
     columns = {file: names for file, names in relation.columns_by_file().items() if names}
     everywhere = set.intersection(*map(set, columns.values())) if columns else set()
     for column, name in mapped.items():
@@ -56,9 +75,7 @@ def _lacking_columns(
         others = set.intersection(*(set(columns[file]) for file in lacking))
         new = sorted(others - everywhere - set(mapped.values()))
         what += f"; they have {listed(new)}, which is not read" if new else ""
-        fix = f"rename the column to {name} in these files, or combine the names with sql"
-        found.append(_warning("column_lacking", table, relation, column.name, what, fix))
-    return found
+        yield column, what
 
 
 def repeated_columns(

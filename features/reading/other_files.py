@@ -6,7 +6,8 @@ import gzip
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -19,8 +20,8 @@ from features.errors import HealthError
 from features.reading.workbooks import open_workbook, rows_of
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
-from features.tables.folders import closest, data_files, ending_of, kind_of
-from features.tables.relations import Relation
+from features.tables.folders import closest, data_files, ending_of, kind_of, partition_of
+from features.tables.relations import AS_TEXT, Relation, without_glob
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 _EXCEL_ENDINGS = (".xlsx", ".xlsm")
@@ -58,7 +59,10 @@ def other_relation(
         found = data_files(path, base)
         if {kind_of(file) for file in found.files} != {"JSON"}:
             return None
-        return Relation(json_lines_sql(connection, found.files), path, False, found=found)
+        keys = json_keys(connection, found.files)
+        columns = {file: list(keys[file].elements()) for file in found.files}
+        sql = json_sql(found.files, keys)
+        return Relation(sql, path, False, found=found, columns=columns)
     if not full.is_file():
         return None
     ending = ending_of(full)
@@ -75,22 +79,22 @@ def other_relation(
     return Relation(name, path, False)
 
 
-def json_lines_sql(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> str:
-    """Return the SQL that reads JSON as one table of texts: a column for each key of any object.
+def json_keys(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path]
+) -> dict[Path, Counter[str]]:
+    """Return the keys of the objects of each JSON file, each as often as one object has it.
 
-    Files are lines of objects, or one array of objects; nested values stay JSON.
+    Files are lines of objects, or one array of objects.
 
     Raises
     ------
     HealthError
-        A file is no JSON, or has no object.
+        A file is no JSON, or none has an object.
     """
-    listed = "[" + ", ".join(literal(str(file)) for file in files) + "]"
-    read = f"read_json_objects({listed}, format = 'auto')"
     names = ", ".join(file.name for file in files[:3])
     try:
         found = connection.execute(
-            f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {read} ORDER BY key"
+            f"SELECT DISTINCT filename, json_keys(json) FROM {_json_objects(files)}"
         ).fetchall()
     except duckdb.Error as error:
         raise HealthError(
@@ -98,15 +102,35 @@ def json_lines_sql(connection: duckdb.DuckDBPyConnection, files: Sequence[Path])
             where=names,
             fix="write one JSON object per line, or one array of objects",
         ) from None
-    if not found:
+    keys: dict[Path, Counter[str]] = {file: Counter() for file in files}
+    for file, of_object in found:
+        keys[Path(file)] |= Counter(of_object or ())
+    if not any(keys.values()):
         raise HealthError(
             "has no JSON object", where=names, fix="write one JSON object per line with its keys"
         )
-    columns = ", ".join(
-        f"json_extract_string(json, {literal(_json_path(str(key)))}) AS {quoted(str(key))}"
-        for (key,) in found
-    )
-    return f"(SELECT {columns} FROM {read})"
+    return keys
+
+
+def json_sql(files: Sequence[Path], keys: Mapping[Path, Iterable[str]]) -> str:
+    """Return the SQL that reads JSON as one table of texts: a column for each key of any object.
+
+    Nested values stay JSON. A folder that is named after a value gives a column, too.
+    """
+    names = sorted(set().union(*keys.values()))
+    columns = [
+        f"json_extract_string(json, {literal(_json_path(name))}) AS {quoted(name)}"
+        for name in names
+    ]
+    # The engine adds the column of a folder only where all files are in such a folder.
+    folders = set.intersection(*(set(partition_of(file)) for file in files)) - set(names)
+    columns += map(quoted, sorted(folders))
+    return f"(SELECT {', '.join(columns)} FROM {_json_objects(files)})"
+
+
+def _json_objects(files: Sequence[Path]) -> str:
+    listed = "[" + ", ".join(literal(without_glob(file)) for file in files) + "]"
+    return f"read_json_objects({listed}, format = 'auto', filename = true, {AS_TEXT})"
 
 
 def _json_path(key: str) -> str:

@@ -14,11 +14,11 @@ import narwhals as nw
 from features.checks import findings as checks
 from features.checks import rules as check_rules
 from features.checks.data_end import observed_end
-from features.checks.row_counts import counted_by_day, drop_counts
+from features.checks.row_counts import drop_counts
 from features.checks.unmatched import exclude_unmatched
 from features.errors import Finding, HealthError, InputError
 from features.reading.products import with_one_spelling
-from features.reading.table_reader import Kept, read_table
+from features.reading.table_reader import Kept, TableRead, read_table
 from features.reading.table_source import TableSource, WarehouseSource
 from features.reading.warehouse_table import read_in_warehouse
 from features.rollups.fetched import FetchedRollups
@@ -44,7 +44,6 @@ _PAID_BY = ("subscriptions", "orders")
 #: Tables that take longest to read, and are begun first.
 _LONGEST = ("usage", "tickets")
 _ANY_CURRENCY = Currencies()
-_Read = tuple[checks.OpenTable | None, list[Finding], KeptRollups | None]
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def open_tables(
 def _opened(
     connection: duckdb.DuckDBPyConnection,
     sources: Mapping[str, TableSource],
-    read_one: Callable[[str, TableSource], _Read],
+    read_one: Callable[[str, TableSource], TableRead],
     observed_until: datetime | None,
     allow: Collection[str],
     currencies: Currencies,
@@ -184,9 +183,9 @@ def _opened(
         if name not in read:
             findings.append(_unknown_table(name, source))
             continue
-        table, found, kept_rollups = read[name]
-        rollups = kept_rollups or rollups
-        findings += found
+        rollups = read[name].rollups or rollups
+        findings += read[name].findings
+        table = read[name].table
         if table is not None:
             opened[name] = table
     matched = exclude_unmatched(connection, opened)
@@ -243,20 +242,15 @@ def _read(
     kept: Kept | None,
     currencies: Currencies,
     time_limit: float,
-) -> _Read:
-    """Read one table as `read_table` does, on its own connection; roll up and count usage."""
+) -> TableRead:
+    """Read one table on its own connection."""
     with with_own_connection(connection) as own:
         if isinstance(source, WarehouseSource):
-            return *read_in_warehouse(own, TABLES[name], source), None
-        table, found, files = read_table(
-            own, TABLES[name], source, base, kept, currencies, time_limit=time_limit
-        )
-        rollups: KeptRollups | None = None
-        if table is not None and name == "usage":
-            if files is not None:
-                rollups = KeptRollups.of(files, own, table.types)
-            table = counted_by_day(own, table, rollups.by_account_and_day() if rollups else "")
-    return table, found, rollups and replace(rollups, connection=connection)
+            table, found = read_in_warehouse(own, TABLES[name], source)
+            return TableRead(table, tuple(found))
+        read = read_table(own, TABLES[name], source, base, kept, currencies, time_limit=time_limit)
+    rollups = read.rollups and replace(read.rollups, connection=connection)
+    return replace(read, rollups=rollups)
 
 
 def _mark_checked(

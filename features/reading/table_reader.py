@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,9 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import narwhals as nw
 
 from features.checks import findings as checks
-from features.checks.unmatched import policy
+from features.checks.row_counts import counted_by_day
+from features.checks.unmatched import COUNT, policy
 from features.errors import Finding, HealthError
 from features.reading import copies, files
 from features.reading.clean_columns import clean_types
@@ -20,8 +22,8 @@ from features.reading.csv_faults import CsvFault, csv_fault
 from features.reading.number_formats import NumberFormats, number_formats, with_plain_numbers
 from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
-from features.rollups.kept_files import UsageFiles, usage_files
-from features.tables.casting import clean, is_clean, quoted
+from features.rollups.kept_files import KeptRollups, UsageFiles, usage_files
+from features.tables.casting import cast_sql, clean, is_clean, quoted
 from features.tables.connection import (
     TIME_LIMIT,
     database_of,
@@ -57,6 +59,25 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class TableRead:
+    """One table that was read.
+
+    Attributes
+    ----------
+    table : OpenTable, optional
+        None where it could not be opened.
+    findings : tuple of Finding
+        What is wrong with its columns and values.
+    rollups : KeptRollups, optional
+        Of the files of a large usage table, where they are kept.
+    """
+
+    table: checks.OpenTable | None
+    findings: tuple[Finding, ...]
+    rollups: KeptRollups | None = None
+
+
+@dataclass(frozen=True)
 class _RowRules:
     """How amounts are converted, and what happens to rows without an account."""
 
@@ -73,19 +94,23 @@ def read_table(
     currencies: Currencies = _ONE_CURRENCY,
     *,
     time_limit: float = TIME_LIMIT,
-) -> tuple[checks.OpenTable | None, list[Finding], UsageFiles | None]:
+) -> TableRead:
     """Open one table: the raw rows under canonical names, and the cast ones.
 
-    `time_limit` is what its own SQL may take, in seconds.
-
-    Returns
-    -------
-    OpenTable or None
-        None where it could not be opened.
-    list of Finding
-        What is wrong with its columns and values.
-    UsageFiles or None
-        The files of a large usage table, where roll-ups of them are kept.
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Reads the table.
+    table, source : Table, TableSource
+        The table, and where it is.
+    base : Path
+        Relative paths start here.
+    kept : Kept, optional
+        Where roll-ups of large usage are kept from run to run.
+    currencies : Currencies
+        Converts amounts.
+    time_limit : float
+        What its own SQL may take, in seconds.
     """
     with TemporaryDirectory(dir=scratch_folder()) as scratch:
         try:
@@ -96,31 +121,51 @@ def read_table(
             code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
             code = "not_one_select" if source.sql else code
             place = (source.label, table.name, "")
-            return None, [Finding("error", code, *place, error.what, fix=error.fix)], None
+            return TableRead(None, (Finding("error", code, *place, error.what, fix=error.fix),))
         try:
             with time_limited(connection, time_limit) if source.sql else nullcontext():
-                return _opened(connection, table, source, relation, kept, currencies)
+                return read_rows(connection, table, source, relation, currencies, kept)
         except HealthError as error:
+            if not source.sql:
+                raise
             place = (source.label, table.name, "")
-            return None, [Finding("error", "unreadable", *place, error.what, fix=error.fix)], None
+            return TableRead(
+                None, (Finding("error", "unreadable", *place, error.what, fix=error.fix),)
+            )
         except duckdb.Error as error:
             fault = csv_fault(relation.csv, relation.delimiter)
             if relation.csv and fault is None:
                 # Its lines end in several ways, which the engine does not accept.
                 with suppress(duckdb.Error):
                     plain = as_utf8(relation, Path(scratch) / "lines", every=True)
-                    return _opened(connection, table, source, plain, kept, currencies)
-            return None, [_unreadable(connection, table, source, relation, error, fault)], None
+                    return read_rows(connection, table, source, plain, currencies, kept)
+            return TableRead(
+                None, (_unreadable(connection, table, source, relation, error, fault),)
+            )
 
 
-def _opened(
+def read_rows(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     source: TableSource,
     relation: Relation,
-    kept: Kept | None,
-    currencies: Currencies,
-) -> tuple[checks.OpenTable | None, list[Finding], UsageFiles | None]:
+    currencies: Currencies = _ONE_CURRENCY,
+    kept: Kept | None = None,
+) -> TableRead:
+    """Match the columns of a source's rows, cast and check their values, remove copies.
+
+    Parameters
+    ----------
+    connection, table, source, currencies, kept
+        As in `read_table`.
+    relation : Relation
+        The rows.
+
+    Raises
+    ------
+    duckdb.Error
+        The rows cannot be read.
+    """
     relation = _dated(table, source, relation, connection)
     # A query is described as it is: within another one, a name given twice is made unique.
     rows = relation.sql if source.sql else f"(SELECT * FROM {relation.sql})"
@@ -130,18 +175,26 @@ def _opened(
     mapped, found = map_columns(table, source, relation.label, present)
     found += files.repeated_columns(table, relation, mapped, names)
     if found:
-        return None, found, None
-    noted = files.notes_on_files(table, relation, mapped)
+        return TableRead(None, tuple(found))
     rules = _RowRules(currencies, policy(table.name, source.unmatched))
-    opened, found, parts = _read(connection, table, relation, mapped, present, kept, rules)
+    counts_unmatched = rules.unmatched == COUNT
+    noted = files.notes_on_files(table, relation, mapped, counts_unmatched=counts_unmatched)
+    opened, found, usage = _read(connection, table, relation, mapped, present, kept, rules)
     noted += found
     if copies.row_id(opened):
         latest, found = copies.latest_versions(connection, opened)
-        return latest, noted + found, parts if latest is opened else None
-    twice = copies.copied_rows(connection, opened, relation.sql)
+        usage = usage if latest is opened else None
+        return _counted(connection, latest, [*noted, *found], usage)
+    # Large usage is counted first: the counts show on which days rows may be copies.
+    read = TableRead(opened, tuple(noted))
+    if not opened.is_copy:
+        read = _counted(connection, opened, noted, usage)
+    assert read.table is not None
+    twice = copies.copied_rows(connection, read.table, relation.sql)
     if twice.rows:
         are_removed = twice.are_loaded_twice or bool(copies.period_id(opened))
         noted.append(copies.note_on_copies(opened, twice, are_removed=are_removed))
+        read = replace(read, findings=tuple(noted))
         if are_removed:
             kind = "TABLE" if opened.is_copy else "VIEW"
             connection.execute(f"DROP {kind} {opened.view}")
@@ -149,8 +202,22 @@ def _opened(
             sql = f"(SELECT DISTINCT * FROM {relation.sql})"
             once = replace(relation, sql=sql, is_lazy=False, is_columnar=False, parquet=())
             opened, _, _ = _read(connection, table, once, mapped, present, None, rules)
-            parts = None
-    return opened, noted, parts
+            return _counted(connection, opened, noted, None)
+    return _counted(connection, opened, noted, None) if opened.is_copy else read
+
+
+def _counted(
+    connection: duckdb.DuckDBPyConnection,
+    table: checks.OpenTable,
+    noted: Sequence[Finding],
+    usage: UsageFiles | None,
+) -> TableRead:
+    """Return a table that was read; usage is rolled up and counted by day."""
+    if table.schema.name != "usage":
+        return TableRead(table, tuple(noted))
+    rollups = None if usage is None else KeptRollups.of(usage, connection, table.types)
+    by_day = rollups.by_account_and_day() if rollups else ""
+    return TableRead(counted_by_day(connection, table, by_day), tuple(noted), rollups)
 
 
 def _dated(
@@ -267,12 +334,13 @@ def _as_cast(
     """Make the cast rows, and the rows as they came where `raw` does not name them already."""
     raw = raw or _renamed(connection, table, relation, mapped, prefix)
     view = internal_name(f"{prefix} input {table.name}")
-    casts = ", ".join(
-        f"{rules.currencies.cast_sql(table, c, types)} AS {quoted(c.name)}" for c in mapped
-    )
+    casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in mapped)
+    sql, plain = f"SELECT {casts} FROM {raw}", _plain(relation, mapped, types)
+    if rules.currencies.converts(table, types):
+        rows = nw.from_native(connection.sql(sql))
+        sql, plain = rules.currencies.converted(rows, table).to_native().sql_query(), None
     kind = "VIEW" if relation.is_lazy else "TABLE"
-    connection.execute(f"CREATE {kind} {view} AS SELECT {casts} FROM {raw}")
-    plain = None if rules.currencies.converts(table, types) else _plain(relation, mapped, types)
+    connection.execute(f"CREATE {kind} {view} AS {sql}")
     return checks.OpenTable(
         table,
         relation.label,

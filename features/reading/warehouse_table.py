@@ -21,6 +21,7 @@ from features.rollups.fetched import keep_rows
 from features.rollups.usage_rollup import ROLLUPS, prepared
 from features.tables.casting import clean, quoted
 from features.tables.connection import internal_name
+from features.tables.copies import Versions, count_copies
 from features.tables.identifiers import text_expression
 from features.tables.opened import SQL_TYPES, with_canonical_types
 from features.tables.schema import Column, Kind, Table
@@ -169,11 +170,7 @@ def _without_copies(
 ) -> tuple[checks.OpenTable, list[Finding]]:
     """Return a table without rows that were loaded twice, and a warning where rows are copies."""
     remote = _remote(table)
-    copied = copies.copies(remote.frame, table.schema.dated_by)
-    (found,) = copied.collect("pyarrow").to_native().to_pylist()
-    # Sums of whole numbers arrive as whatever type the database has for them.
-    counts = {name: int(found[name] or 0) for name in ("rows", "timed", "total")}
-    twice = copies.Copies(**counts, example=found["example"])
+    twice = count_copies(remote.frame, table.schema)
     if not twice.rows:
         return table, []
     query = f"SELECT (SELECT count(*) FROM {ROWS}), count(*) FROM (SELECT DISTINCT * FROM {ROWS})"
@@ -204,7 +201,7 @@ def _latest_versions(table: checks.OpenTable) -> tuple[checks.OpenTable, list[Fi
     if not rows:
         return table, []
     total = checks.one_row(remote, f"SELECT count(*) FROM {ROWS}")[0]
-    noted = copies.note_on_versions(table, (int(rows), int(total), example), int(keys))
+    noted = copies.note_on_versions(table, Versions(int(rows), int(keys), example), int(total))
     without_id = nw.col(key).is_null()
     versions, others = remote.frame.filter(~without_id), remote.frame.filter(without_id)
     if table.has("known_at"):

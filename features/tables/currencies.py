@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from features.tables.casting import cast_sql, literal
-from features.tables.schema import Column, Table
+import narwhals as nw
+
+from features.tables.schema import Table
+
+Frame = nw.LazyFrame[Any]
 
 
 @dataclass(frozen=True)
@@ -34,31 +38,54 @@ class Currencies:
         code = currency.strip().upper()
         return 1.0 if code == self.own.upper() else self.rates[code]
 
-    def converts(self, table: Table, present: Mapping[str, str]) -> bool:
+    def converts(self, table: Table, present: Collection[str]) -> bool:
         """Return whether amounts of a table with these columns may need converting."""
         return bool(self.rates) and "currency" in present and bool(table.amounts)
 
-    def cast_sql(self, table: Table, column: Column, types: Mapping[str, str]) -> str:
-        """Return the SQL that casts a raw column and converts it where it is an amount.
+    def converted(self, rows: Frame, table: Table) -> Frame:
+        """Return the rows of a table with its amounts in the company's currency.
+
+        Amounts in a currency without a rate, or in none, stay as they are.
+        """
+        present = rows.collect_schema().names()
+        if not self.converts(table, present):
+            return rows
+        code, rate = nw.col("currency").str.to_uppercase(), nw.lit(1.0)
+        for other, value in self.rates.items():
+            rate = nw.when(code == other).then(nw.lit(value)).otherwise(rate)
+        amounts = [nw.col(c.name) * rate for c in table.amounts if c.name in present]
+        is_converted = code.is_in([*self.rates]).fill_null(value=False)
+        own = nw.when(is_converted).then(nw.lit(self.own.upper())).otherwise(code)
+        return rows.with_columns(*amounts, own.alias("currency"))
+
+    def others(self, rows: Frame) -> OtherCurrencies:
+        """Return the rows of a table that are in another currency than the company's.
 
         Parameters
         ----------
-        table : Table
-            The column's table.
-        column : Column
-            The column.
-        types : mapping of str to str
-            SQL type of each raw column.
+        rows : narwhals.LazyFrame
+            Rows after their conversion. Without a currency of the company's own, the one of most
+            rows is taken for it.
         """
-        cast = cast_sql(column, types[column.name])
-        if not self.converts(table, types):
-            return cast
-        currency = f"upper({cast_sql(table.column('currency'), types['currency'])})"
-        if column.name == "currency":
-            known = ", ".join(literal(code) for code in self.rates)
-            own = literal(self.own.upper())
-            return f"CASE WHEN {currency} IN ({known}) THEN {own} ELSE {currency} END"
-        if not column.is_amount:
-            return cast
-        cases = " ".join(f"WHEN {literal(c)} THEN {rate!r}" for c, rate in self.rates.items())
-        return f"({cast}) * CASE {currency} {cases} ELSE 1.0 END"
+        code = nw.col("currency").str.to_uppercase().alias("code")
+        counted = rows.filter(~nw.col("currency").is_null()).select(code)
+        found = counted.group_by("code").agg(nw.len().alias("n")).collect("pyarrow")
+        counts = {row["code"]: int(row["n"]) for row in found.iter_rows(named=True)}
+        codes = sorted(counts, key=lambda code: (-counts[code], code))
+        own = self.own.upper() or next(iter(codes), "")
+        return OtherCurrencies(own, {code: counts[code] for code in codes if code != own})
+
+
+@dataclass(frozen=True)
+class OtherCurrencies:
+    """The company's currency, and how many rows are in each other one, most rows first."""
+
+    own: str
+    rows: Mapping[str, int]
+
+    def what(self, amounts: str, *, is_own_known: bool) -> str:
+        """Return what is wrong with these rows, whose columns of money are `amounts`."""
+        listed = ", ".join(self.rows)
+        if not is_own_known:
+            return f"amounts are in several currencies ({listed} besides {self.own})"
+        return f"the company's currency is {self.own}, and {amounts} of these rows are in {listed}"

@@ -75,11 +75,11 @@ def data_files(path: str, base: Path) -> DataFiles:
         if kind_of(full) == "other":
             fix = "convert it; a DuckDB file goes into data.url, with table = its table here"
             raise HealthError(f"{full.name} is neither CSV nor Parquet", fix=fix)
-        _refuse_table_format([full.parent])
+        refuse_table_format(full)
         return DataFiles((full,))
     if not full.is_dir():
         raise _no_such_path(full, base)
-    _refuse_table_format([full, full.parent])
+    refuse_table_format(full)
     found = _Found()
     try:
         _walk(full, Path(), found)
@@ -154,7 +154,7 @@ def _walk(folder: Path, relative: Path, found: _Found, *, hidden: bool = False) 
         is_hidden = hidden or entry.name.startswith(("_", "."))
         if entry.is_dir():
             if not hidden:
-                _refuse_table_format([entry])
+                _refuse_marked([entry])
             _walk(entry, name, found, hidden=is_hidden)
         elif entry.is_file():
             _sort_in(entry, name, found, hidden=is_hidden)
@@ -175,14 +175,34 @@ def _is_litter(name: str) -> bool:
     return name.lower() in _LITTER or name.lower().endswith(".crc")
 
 
-def _refuse_table_format(folders: Iterable[Path]) -> None:
+def refuse_table_format(path: Path) -> None:
+    """Refuse a file or folder that belongs to a table of Delta, Iceberg or Hudi.
+
+    Parameters
+    ----------
+    path : Path
+        A path, or a pattern of paths such as ``usage/**/*.parquet``.
+
+    Raises
+    ------
+    HealthError
+        The path is such a table or lies in one: not every file of it counts.
+    """
+    is_pattern = [any(sign in part for sign in "*?[") for part in path.parts]
+    start = Path(*path.parts[: is_pattern.index(True)]) if any(is_pattern) else path
+    # Data files lie up to three folders below the table's own.
+    _refuse_marked([start, *start.parents[:3]])
+
+
+def _refuse_marked(folders: Iterable[Path]) -> None:
     for folder in folders:
         formats = [name for marker, name in _FORMATS.items() if (folder / marker).is_dir()]
         if not formats and any((folder / "metadata").glob("*.metadata.json")):
             formats = ["Iceberg"]
         if formats:
             raise HealthError(
-                f"{folder.name} is a {formats[0]} table: only the files that its log names count",
+                f"{folder.name} is a table of {formats[0]}: only the files that its log names "
+                "count",
                 fix=f"export the current rows as Parquet with the {formats[0]} reader, e.g. "
                 "to_parquet, and name the export",
             )

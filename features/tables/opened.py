@@ -10,11 +10,8 @@ from typing import Any
 import duckdb
 import narwhals as nw
 
-from features.errors import HealthError
-from features.tables.casting import cast_sql, present_sql, quoted
 from features.tables.connection import in_memory, internal_name, with_own_connection
 from features.tables.identifiers import as_text, text_expression
-from features.tables.product_names import other_spellings, with_usual_spelling
 from features.tables.schema import TABLES, Column, Kind
 
 #: SQL names of the types in `DTYPES`.
@@ -106,7 +103,15 @@ class Tables:
 
     def _copied(self) -> Tables:
         """Return a copy in memory: whose connection the frames are read by is not known."""
-        return tables_from_frames(self.frames, observed_until=self.observed_until)
+        connection = in_memory()
+        frames = {}
+        for name, frame in self.frames.items():
+            table = internal_name(name)
+            connection.register("input", frame.collect("pyarrow").to_native())
+            connection.execute(f"CREATE TABLE {table} AS SELECT * FROM input")
+            connection.unregister("input")
+            frames[name] = nw.from_native(connection.table(table))
+        return replace(self, frames=frames, keep_alive=connection)
 
     def __repr__(self) -> str:
         tables = ", ".join(
@@ -146,92 +151,9 @@ class _LazyFrames(Mapping[str, nw.LazyFrame[Any]]):
         return len(self._names)
 
 
-def tables_from_frames(frames: Mapping[str, Any], *, observed_until: datetime) -> Tables:
-    """Open frames with canonical columns as input tables.
-
-    Parameters
-    ----------
-    frames : mapping of str to frame
-        By canonical table name. Whatever Narwhals reads: pandas, Polars, Arrow, DuckDB
-        relations, Spark, Ibis. Frames of Spark and Ibis stay where they are, all of them on one
-        session or connection; the others are read by an in-process DuckDB. Columns that the
-        schema does not know are left out; a value that cannot be cast to its canonical type
-        raises.
-    observed_until : datetime
-        The data ends here (exclusive).
-
-    Raises
-    ------
-    HealthError
-        A table is unknown or lacks a required column, or frames of Spark or Ibis are mixed with
-        others.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> accounts = pd.DataFrame({"account_id": ["a"], "created_at": ["2026-01-05"]})
-    >>> tables = tables_from_frames({"accounts": accounts}, observed_until=datetime(2026, 6, 1))
-    >>> tables
-    Tables(accounts (2 columns); data until 2026-06-01)
-    """
-    opened = {name: nw.from_native(frame) for name, frame in frames.items()}
-    for name, frame in opened.items():
-        _require(name, frame)
-    lazy = {name: _engine_of_its_own(frame) for name, frame in opened.items()}
-    if len(set(lazy.values())) > 1:
-        engine = next(filter(None, lazy.values()))
-        named = ", ".join(name for name, own in lazy.items() if own == engine)
-        raise HealthError(
-            f"{named} are on {engine}, the others are not",
-            where="tables",
-            fix="move all tables to one engine",
-        )
-    if any(lazy.values()):
-        cast = {name: with_canonical_types(name, frame) for name, frame in opened.items()}
-        return Tables(_one_spelling(_matched(cast)), observed_until, tuple(frames.values()))
-    return _on_duckdb(opened, observed_until)
-
-
-def _engine_of_its_own(frame: Any) -> str:
-    """Return the engine that frames stay on: Spark or Ibis; empty where DuckDB reads them."""
-    engine = frame.implementation
-    return "Ibis" if engine.is_ibis() else "Spark" if engine.is_spark_like() else ""
-
-
 def with_account(rows: nw.LazyFrame[Any], accounts: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Return the rows that belong to an account; any engine runs it."""
     return rows.join(accounts.select("account_id"), on="account_id", how="semi")
-
-
-def _matched(frames: Mapping[str, nw.LazyFrame[Any]]) -> dict[str, nw.LazyFrame[Any]]:
-    """Leave out the rows without an account, of tables that count them."""
-    accounts = frames.get("accounts")
-    return {
-        name: with_account(frame, accounts)
-        if accounts is not None and TABLES[name].counts_unmatched
-        else frame
-        for name, frame in frames.items()
-    }
-
-
-def _one_spelling(frames: Mapping[str, nw.LazyFrame[Any]]) -> dict[str, nw.LazyFrame[Any]]:
-    spellings = other_spellings(frames.values())
-    return {name: with_usual_spelling(frame, spellings) for name, frame in frames.items()}
-
-
-def _require(name: str, frame: Any) -> None:
-    if name not in TABLES:
-        raise HealthError(
-            "there is no such input table", where=name, fix=f"known are {', '.join(TABLES)}"
-        )
-    present = set(frame.collect_schema().names())
-    missing = [c.name for c in TABLES[name].columns if c.required and c.name not in present]
-    if missing:
-        raise HealthError(
-            f"the frame lacks {', '.join(missing)}",
-            where=name,
-            fix="rename its columns to the canonical names",
-        )
 
 
 def _known(name: str, present: list[str]) -> list[Any]:
@@ -262,52 +184,3 @@ def _cast(column: Column, dtype: Any) -> nw.Expr:
     value = nw.col(column.name)
     text = as_text(value) if dtype == nw.String() else value
     return text.cast(DTYPES[column.kind]).alias(column.name)
-
-
-def _on_duckdb(frames: Mapping[str, Any], observed_until: datetime) -> Tables:
-    connection = in_memory()
-    opened: dict[str, nw.LazyFrame[Any]] = {}
-    for name, frame in frames.items():
-        columns = _known(name, frame.collect_schema().names())
-        table = internal_name(name)
-        connection.register("input", _readable(frame))
-        described = connection.execute("DESCRIBE input").fetchall()
-        types = {str(row[0]): str(row[1]) for row in described}
-        _refuse_lost(connection, name, columns, types)
-        casts = ", ".join(f"{cast_sql(c, types[c.name])} AS {quoted(c.name)}" for c in columns)
-        if TABLES[name].may_be_undated and TABLES[name].dated_by not in types:
-            casts += f", CAST(NULL AS TIMESTAMP) AS {quoted(TABLES[name].dated_by)}"
-        connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM input")
-        connection.unregister("input")
-        opened[name] = nw.from_native(connection.table(table))
-    return Tables(_one_spelling(_matched(opened)), observed_until, connection)
-
-
-def _refuse_lost(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    columns: list[Column],
-    types: Mapping[str, str],
-) -> None:
-    """Refuse a frame with values that are not of their column's kind."""
-    for column in columns:
-        kind, name = types[column.name], quoted(column.name)
-        if column.kind == "text" or kind == SQL_TYPES[column.kind]:
-            continue
-        lost = f"{present_sql(column, kind)} AND ({cast_sql(column, kind)}) IS NULL"
-        query = f"SELECT count(*), min(CAST({name} AS VARCHAR)) FROM input WHERE {lost}"
-        rows, example = connection.execute(query).fetchall()[0]
-        if rows:
-            raise HealthError(
-                f"{rows:,} values are not of the kind {column.kind}; e.g. {example}",
-                where=f"{table}.{column.name}",
-                fix="convert the column before the frame is passed",
-            )
-
-
-def _readable(frame: Any) -> Any:
-    """Return a frame that DuckDB reads directly: a pandas frame, else an Arrow table."""
-    if frame.implementation.is_pandas():
-        return frame.to_native()
-    eager = frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame
-    return eager.to_arrow()

@@ -11,7 +11,7 @@ import shutil
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +21,14 @@ import pyarrow.parquet as pq
 
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
-from features.tables.folders import DataFiles, data_files, kind_of, open_bytes, partition_of
+from features.tables.folders import (
+    DataFiles,
+    data_files,
+    kind_of,
+    open_bytes,
+    partition_of,
+    refuse_table_format,
+)
 from features.tables.one_select import require_one_select
 
 _HEAD_BYTES = 100_000
@@ -36,8 +43,10 @@ _CSV_OPTIONS = (
     "quote = '\"', escape = '\"', comment = '', hive_types_autocast = false"
 )
 # A value in a folder's name is text: 007 is no 7, and one file's values are typed as all are.
-_AS_TEXT = "hive_types_autocast = false"
+AS_TEXT = "hive_types_autocast = false"
 _READER = re.compile(r"(read_\w+|\w+_scan|glob|sniff_csv)", re.IGNORECASE)
+#: Functions that read a table by its log.
+_FORMAT_READER = re.compile(r"\b(delta|iceberg)_\w+\s*\(", re.IGNORECASE)
 _FILE_ENDING = re.compile(r"\.(csv|tsv|txt|json|parquet)(\.\w+)?$", re.IGNORECASE)
 
 
@@ -68,6 +77,8 @@ class Relation:
         Whether its files are known to have the same columns, all of them.
     found : DataFiles
         The files it reads, and those of their folder that it does not.
+    columns : dict of Path to list of str
+        The columns of each JSON file; those of other files are looked up where they are needed.
     """
 
     sql: str
@@ -79,6 +90,7 @@ class Relation:
     is_columnar: bool = False
     is_uniform: bool = False
     found: DataFiles = _NO_FILES
+    columns: Mapping[Path, list[str]] = field(default_factory=dict)
 
     def columns_by_file(self) -> dict[Path, list[str]]:
         """Return the columns of each file, those that its folders' names give included.
@@ -88,9 +100,13 @@ class Relation:
         result = {}
         for file in self.found.files:
             with suppress(pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error):
-                own = csv_header(file, self.delimiter) if self.csv else pq.read_schema(file).names
+                own = self.columns.get(file) or self._columns_of(file)
                 result[file] = [*own, *(key for key in partition_of(file) if key not in own)]
         return result
+
+    def _columns_of(self, file: Path) -> list[str]:
+        names: list[str] = pq.read_schema(file).names if not self.csv else []
+        return names or csv_header(file, self.delimiter)
 
 
 @dataclass(frozen=True)
@@ -136,7 +152,7 @@ def parquet_sql(files: Iterable[Path], *, uniform: bool, filename: str = "") -> 
     """
     by_name = "" if uniform else ", union_by_name = true"
     named = f", filename = {literal(filename)}" if filename else ""
-    return f"read_parquet({_listed(files)}{by_name}{named}, {_AS_TEXT})"
+    return f"read_parquet({_listed(files)}{by_name}{named}, {AS_TEXT})"
 
 
 def _have_same_columns(files: Sequence[Path]) -> bool:
@@ -150,7 +166,7 @@ def _have_same_columns(files: Sequence[Path]) -> bool:
 
 
 def _listed(files: Iterable[Path]) -> str:
-    return "[" + ", ".join(literal(_no_glob(file)) for file in files) + "]"
+    return "[" + ", ".join(literal(without_glob(file)) for file in files) + "]"
 
 
 class EmptyFileError(HealthError):
@@ -180,10 +196,14 @@ def query_relation(sql: str, base: Path) -> Relation:
     Raises
     ------
     HealthError
-        It is not one SELECT.
+        It is not one SELECT, or reads files of a table of Delta, Iceberg or Hudi as if each of
+        them counted.
     """
     require_one_select(sql)
     text, files = _with_absolute_files(sql.strip().rstrip(";"), base)
+    for file in files if _FORMAT_READER.search(sql) is None else ():
+        if "://" not in file:
+            refuse_table_format(base / file)
     names = ", ".join(dict.fromkeys(Path(file).name for file in files))
     # On separate lines: the query may end in a comment.
     return Relation(f"(\n{text}\n)", f"sql ({names})" if names else "sql", False)
@@ -286,7 +306,7 @@ def _head(file: Path, size: int = _HEAD_BYTES) -> bytes:
         raise HealthError(what, fix=fix) from None
 
 
-def _no_glob(file: Path) -> str:
+def without_glob(file: Path) -> str:
     """Escape what the engine would take for a pattern in a file's name."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))
 

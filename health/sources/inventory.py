@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from features.errors import HealthError
-from features.reading.other_files import JSON_ENDINGS, json_lines_sql
+from features.reading.other_files import JSON_ENDINGS, json_keys, json_sql
 from features.tables.connection import first_line
 from features.tables.relations import csv_sql, parquet_sql
 
@@ -117,7 +117,7 @@ def _relation(connection: duckdb.DuckDBPyConnection, kind: str, files: Sequence[
         return parquet_sql(files, uniform=len(files) == 1)
     if kind == _CSV:
         return csv_sql(files)
-    return json_lines_sql(connection, files)
+    return json_sql(files, json_keys(connection, files))
 
 
 def _kind(file: Path) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features import Tables
-from features.tables.opened import tables_from_frames
+from features.reading.frames import tables_from_frames
 from features.tables.schema import TABLES
 
 Row = dict[str, Any]

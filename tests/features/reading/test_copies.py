@@ -6,17 +6,20 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
+import narwhals as nw
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import build_features
-from features.reading.copies import copies
+from features.reading import copies as copies_module
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.tables import relations as relations_module
-from features.tables.opened import tables_from_frames
+from features.tables.copies import Copies, count_copies
+from features.tables.schema import TABLES
 from tests.features.small_company import FILES, broken, opened, rows, warned, write
 
 END = datetime(2026, 1, 1)
@@ -174,13 +177,55 @@ def test_large_usage_loaded_twice_counts_once(
     assert found() == (count, [("duplicate_id" if key else "copied_rows", count)])
 
 
-def test_copies_are_counted_alike_by_every_engine() -> None:
+def test_copies_are_counted_with_their_amount() -> None:
     at = [datetime(2025, 5, 1, 10), datetime(2025, 5, 1), None]
-    frame = pd.DataFrame({"account_id": ["b", "a", "c"], "at": at, "amount": [5.0, 7.0, None]})
-    frame = pd.concat([frame, frame, frame.iloc[:1]])
-    tables = tables_from_frames(
-        {"orders": frame.rename(columns={"at": "ordered_at"})}, observed_until=END
+    frame = pd.DataFrame(
+        {"account_id": ["b", "a", "c"], "ordered_at": at, "amount": [5.0, 7.0, None]}
     )
-    for rows_, name in ((tables["orders"], "ordered_at"),):
-        found = copies(rows_, name, "amount").collect("pyarrow").to_native().to_pylist()
-        assert found == [{"rows": 4, "timed": 2, "total": 7, "example": "a", "amount": 17.0}]
+    rows_ = duckdb.connect().from_df(pd.concat([frame, frame, frame.iloc[:1]]))
+    found = count_copies(nw.from_native(rows_), TABLES["orders"])
+    assert found == Copies(rows=4, timed=2, total=7, example="a", amount=17.0)
+
+
+def test_part_of_large_usage_loaded_twice_is_found_weeks_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", 0)
+    monkeypatch.setattr(copies_module, "_MANY_COUNTED", 0)
+    count = 6_000
+    usage = pd.DataFrame(
+        {
+            "account_id": [f"00{1 + n % 3}" for n in range(count)],
+            "event": "login",
+            "occurred_at": pd.date_range("2025-01-01", "2025-12-30", periods=count).as_unit("us"),
+        }
+    )
+    place = tmp_path / "usage"
+    place.mkdir()
+    for month, part in usage.groupby(usage["occurred_at"].dt.strftime("%Y-%m")):
+        part.to_parquet(place / f"{month}.parquet", index=False)
+    sources = {**write(tmp_path), "usage": TableSource(path="usage")}
+
+    def found() -> dict[str, int]:
+        result = open_tables(sources, base=tmp_path, observed_until=END, rollups=Path("kept"))
+        return {f.code: f.rows for f in result.findings}
+
+    assert "copied_rows" not in found()
+    # A week in March arrives again with the rows of the last month, in a file of their own.
+    week = usage[usage["occurred_at"].between("2025-03-10", "2025-03-17")]
+    late = usage.iloc[-50:].assign(event="export")
+    pd.concat([week, late]).to_parquet(place / "again.parquet", index=False)
+    assert found()["copied_rows"] == len(week)
+    assert found()["copied_rows"] == len(week)
+
+
+@pytest.mark.parametrize("table", ["orders", "interventions"])
+def test_a_table_of_a_database_loaded_twice_counts_once(table: str, tmp_path: Path) -> None:
+    sources = write(tmp_path, **{**TIMED, table: _twice(TIMED[table])})
+    with duckdb.connect(str(tmp_path / "c.duckdb")) as database:
+        database.execute(f"CREATE TABLE {table} AS FROM read_csv('{tmp_path}/{table}.csv')")
+    sources[table] = TableSource(table=table)
+    result = opened(tmp_path, sources, url="duckdb:///c.duckdb", observed_until=END)
+    (found,) = [f for f in result.findings if f.table == table]
+    assert (found.code, found.rows) == ("copied_rows", TIMED[table].count("\n") - 1)
+    assert len(rows(result, table)) == found.rows

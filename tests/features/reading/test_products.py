@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.reading.frames import TableWarning, tables_from_frames
 from features.tables import relations as relations_module
-from features.tables.opened import tables_from_frames
 from tests.features.small_company import opened, rows, write
 
 END = datetime(2026, 1, 1)
@@ -46,7 +46,8 @@ def test_frames_and_parquet_have_the_same_spelling(
     source = sources["accounts"].model_copy(update={"path": "subscriptions.parquet"})
     result = opened(tmp_path, {**sources, "subscriptions": source}, observed_until=END)
     assert set(rows(result, "subscriptions")["product"]) == {"Data Hub", "Insights"}
-    tables = tables_from_frames({"subscriptions": frame}, observed_until=END)
+    with pytest.warns(TableWarning, match="'DATAHUB' as 'Data Hub'"):
+        tables = tables_from_frames({"subscriptions": frame}, observed_until=END)
     found = tables["subscriptions"].collect("pandas").to_native()
     assert set(found["product"]) == {"Data Hub", "Insights"}
 

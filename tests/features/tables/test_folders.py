@@ -141,11 +141,15 @@ def test_table_formats_are_recognised(tmp_path: Path, marker: str, name: str) ->
     inner.mkdir()
     (inner / "1.csv").write_text(month(5))
     if marker.count("/") == 2:
-        with pytest.raises(HealthError, match=name):
-            data_files("usage/data", tmp_path)
+        for path in ("usage/data", "usage/data/1.csv"):
+            with pytest.raises(HealthError, match=name):
+                data_files(path, tmp_path)
+        sql = "select * from read_csv('usage/*/*.csv')"
+        (finding,) = refused(tmp_path, {**write(tmp_path), "usage": TableSource(sql=sql)})
+        assert name in finding.what
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
 def test_a_column_that_some_files_lack_is_named_with_the_files(tmp_path: Path, ending: str) -> None:
     place = usage(tmp_path)
     for number in (3, 4, 5, 6):
@@ -154,6 +158,8 @@ def test_a_column_that_some_files_lack_is_named_with_the_files(tmp_path: Path, e
             frame = frame.rename(columns={"user_id": "userId"})
         if ending == "csv":
             frame.to_csv(place / f"2025-0{number}.csv", index=False)
+        elif ending == "jsonl":
+            frame.to_json(place / f"2025-0{number}.jsonl", orient="records", lines=True)
         else:
             frame.to_parquet(place / f"2025-0{number}.parquet", index=False)
     count, found = notes(tmp_path)
@@ -163,6 +169,38 @@ def test_a_column_that_some_files_lack_is_named_with_the_files(tmp_path: Path, e
     assert "2 of 4 files" in what
     assert f"2025-05.{ending}, 2025-06.{ending}" in what
     assert "userId" in what
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_required_column_that_some_files_lack_is_an_error(tmp_path: Path, ending: str) -> None:
+    place = usage(tmp_path)
+    for number in (4, 5):
+        frame = pd.read_csv(pd.io.common.StringIO(month(number)), dtype=str)
+        frame = frame.rename(columns={"event": "action"} if number == 5 else {})
+        if ending == "csv":
+            frame.to_csv(place / f"{number}.csv", index=False)
+        else:
+            frame.to_json(place / f"{number}.jsonl", orient="records", lines=True)
+    found = refused(tmp_path, {**write(tmp_path), "usage": TableSource(path="usage")})
+    (lacking,) = [f for f in found if f.code == "column_lacking"]
+    assert (lacking.column, "5." in lacking.what, "action" in lacking.what) == ("event", True, True)
+
+
+def test_days_in_the_names_of_folders_of_json_and_keys_that_appear_twice(tmp_path: Path) -> None:
+    place = usage(tmp_path)
+    for day in ("2025-05-01", "2025-05-02"):
+        (place / f"dt={day}").mkdir()
+        row = f'{{"account_id": "001", "event": "login", "user_id": "u{day}"}}'
+        (place / f"dt={day}" / "a.jsonl").write_text(row)
+    source = TableSource(path="usage", columns={"occurred_at": "dt"})
+    result = opened(tmp_path, {**write(tmp_path), "usage": source}, observed_until=END)
+    days = sorted(rows(result, "usage")["occurred_at"])
+    assert days == [pd.Timestamp(2025, 5, 1), pd.Timestamp(2025, 5, 2)]
+    twice = '{"account_id": "001", "event": "a", "event": "b", "occurred_at": "2025-05-01"}'
+    (tmp_path / "usage.json").write_text(twice)
+    sources = {**write(tmp_path), "usage": TableSource(path="usage.json")}
+    (finding,) = refused(tmp_path, sources)
+    assert (finding.code, finding.column) == ("repeated_column", "event")
 
 
 @pytest.mark.parametrize("twice", ["mrr", "MRR"])

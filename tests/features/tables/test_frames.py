@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from features import HealthError, build_features, tables_from_frames
+from features import HealthError, InputError, TableWarning, build_features, tables_from_frames
+from features.tables.currencies import Currencies
 from features.tables.spark import has_java
 
 END = datetime(2026, 6, 1)
@@ -91,6 +92,53 @@ def test_the_repr_tells_what_is_there() -> None:
     assert repr(tables) == "Tables(accounts (2 columns); data until 2026-06-01)"
 
 
+@pytest.mark.parametrize("kind", CONVERT)
+def test_frames_are_read_by_the_rules_of_files(kind: str) -> None:
+    timed = USAGE.assign(occurred_at=USAGE["occurred_at"] + pd.Timedelta(hours=9))
+    usage = pd.concat([timed, timed, timed.iloc[:1].assign(account_id="unknown")])
+    orders = pd.DataFrame(
+        {
+            "account_id": ["a", "b"],
+            "ordered_at": pd.to_datetime(["2026-01-01", "2026-02-01"]),
+            "amount": ["1.234,50", "1,00"],
+            "currency": ["EUR", "usd"],
+        }
+    )
+    subscriptions = SUBSCRIPTIONS.assign(product=["core", "Core "])
+    frames = {**TABLES, "usage": usage, "orders": orders, "subscriptions": subscriptions}
+    frames = {name: CONVERT[kind](frame) for name, frame in frames.items()}
+    with pytest.warns(TableWarning) as caught:
+        tables = tables_from_frames(
+            frames, observed_until=END, currencies=Currencies("USD", {"EUR": 2.0})
+        )
+    texts = " ".join(str(w.message) for w in caught)
+    for part in ("20 of 41 rows", "belongs to no account", "1.234,50 is read as 1234.50", "'core'"):
+        assert part in texts
+    found = tables["orders"].collect("pandas").to_native().sort_values("account_id")
+    assert found["amount"].tolist() == [2469.0, 1.0]
+    assert len(tables["usage"].collect("pandas").to_native()) == 20
+    products = tables["subscriptions"].collect("pandas").to_native()["product"]
+    assert products.nunique() == 1
+    with pytest.raises(InputError, match="the company's currency is GBP"):
+        tables_from_frames(
+            {"orders": frames["orders"]}, observed_until=END, currencies=Currencies("GBP")
+        )
+
+
+def test_versions_in_frames_count_once_and_undecided_ones_are_refused() -> None:
+    times = pd.to_datetime(["2026-05-01", "2026-05-02", None])
+    tickets = pd.DataFrame(
+        {"account_id": "a", "ticket_id": ["1", "1", "1"], "opened_at": times[0], "solved_at": times}
+    )
+    with pytest.warns(TableWarning, match="latest row"):
+        tables = tables_from_frames({"tickets": tickets}, observed_until=END)
+    (ticket,) = tables["tickets"].collect("pandas").to_native().to_dict("records")
+    assert ticket["solved_at"] == times[1]
+    undecided = tickets.assign(solved_at=pd.NaT, priority=["low", "high", "low"])
+    with pytest.raises(InputError, match="nothing shows which"):
+        tables_from_frames({"tickets": undecided}, observed_until=END)
+
+
 def test_spark_frames_stay_on_spark() -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed (extra spark)")
     if not has_java():
@@ -104,5 +152,16 @@ def test_spark_frames_stay_on_spark() -> None:
     assert tables["accounts"].collect("pandas").to_native()["created_at"][0] == pd.Timestamp(
         2025, 1, 1
     )
+    orders = spark.createDataFrame(
+        2 * [("a", datetime(2025, 5, 1, 10), 5.0, "EUR"), ("b", datetime(2025, 5, 2, 10), 1.0, "")],
+        "account_id string, ordered_at timestamp_ntz, amount double, currency string",
+    )
+    rates = Currencies("USD", {"EUR": 2.0})
+    with pytest.warns(TableWarning, match="2 of 4 rows"):
+        tables = tables_from_frames(
+            {"accounts": frame, "orders": orders}, observed_until=END, currencies=rates
+        )
+    (order,) = tables["orders"].collect("pandas").to_native().to_dict("records")
+    assert (order["account_id"], order["amount"], order["currency"]) == ("a", 10.0, "USD")
     with pytest.raises(HealthError, match="the others are not"):
         tables_from_frames({"accounts": frame, "usage": USAGE}, observed_until=END)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features import HealthError, tables_from_frames
+from features import InputError, tables_from_frames
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from features.tables.casting import as_text_sql, may_need_mending_sql
@@ -171,11 +171,12 @@ def test_parquet_files_that_write_one_id_differently(tmp_path: Path) -> None:
 
 def test_a_value_of_a_frame_that_cannot_be_cast_is_named() -> None:
     tables = {**_company(int)}
-    tables["subscriptions"] = tables["subscriptions"].assign(mrr=["100", "a lot", "NULL"])
-    with pytest.raises(HealthError, match="a lot") as caught:
+    tables["subscriptions"] = tables["subscriptions"].assign(mrr=["100", "a lot", "5"])
+    with pytest.raises(InputError) as caught:
         tables_from_frames(tables, observed_until=END)
-    assert caught.value.where == "subscriptions.mrr"
-    assert "1 values" in caught.value.what
+    (found,) = caught.value.findings
+    assert (found.table, found.column, found.rows) == ("subscriptions", "mrr", 1)
+    assert found.example == "a lot"
 
 
 @settings(max_examples=15, deadline=None)

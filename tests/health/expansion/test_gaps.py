@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pandas as pd
 
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from health.expansion.gaps import expansion_gaps, unpriced
 from health.expansion.inputs import read_offer_inputs
 from health.settings.config import Config

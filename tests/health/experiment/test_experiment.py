@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.tables.opened import tables_from_frames
+from features.reading.frames import tables_from_frames
 from health.experiment.assignment import assignments
 from health.experiment.effects import mean_effect, share_effect
 from health.experiment.readout import Readout, read_out

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import HealthError
-from features.tables.opened import tables_from_frames
+from features.reading.frames import tables_from_frames
 from health.flags.actions import read_actions
 from health.flags.capacity import fit_week, lot
 from health.flags.rules import Raised

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from health.report.background import Background, build_background
 from health.report.overview import observed_curves, retention_plot
 

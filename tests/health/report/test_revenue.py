@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from health.report.revenue import RevenueMovements, revenue_movements
 
 START, END = datetime(2026, 1, 1), datetime(2026, 4, 1)

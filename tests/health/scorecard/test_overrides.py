@@ -7,7 +7,8 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from health.scorecard.overrides import COLUMNS, active_overrides, override_values
 from health.scorecard.score import score_health
 from health.settings.scorecard import Scorecard

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from health.runs.directory import PublishedRun
 from health.scoring.health_part import HealthPart, score_health_part
 from health.scoring.health_reasons import health_reasons

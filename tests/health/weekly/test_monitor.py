@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from health.flags.actions import read_actions
 from health.runs.directory import PublishedRun, publish, runs_before
 from health.settings.config import Config

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
-from features.tables.opened import tables_from_frames
+from features.reading.frames import tables_from_frames
 from health.flags.actions import read_actions
 from health.workbook.book import write_workbook
 from health.workbook.outcomes import import_outcomes
