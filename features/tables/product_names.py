@@ -11,6 +11,17 @@ import narwhals as nw
 Frame = nw.LazyFrame[Any]
 
 
+def product_key(name: str) -> str:
+    """Return what the spellings of one product have in common.
+
+    Examples
+    --------
+    >>> product_key("Data  hub") == product_key("DATAHUB")
+    True
+    """
+    return "".join(name.casefold().split())
+
+
 def other_spellings(frames: Iterable[Frame]) -> dict[str, str]:
     """Return each spelling of a product that is not its usual one, and the usual one.
 
@@ -35,7 +46,7 @@ def other_spellings(frames: Iterable[Frame]) -> dict[str, str]:
                 rows[name] += n
     spelt: dict[str, list[str]] = defaultdict(list)
     for name in sorted(rows, key=lambda name: (-rows[name], name)):
-        spelt["".join(name.casefold().split())].append(name)
+        spelt[product_key(name)].append(name)
     return {other: usual for usual, *others in spelt.values() for other in others}
 
 

@@ -18,6 +18,7 @@ from features.errors import HealthError
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.tables.currencies import Currencies
+from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.tables.spark import is_spark
 from health.business.app_tables import with_app_tables
@@ -84,7 +85,22 @@ def open_company(config: Config) -> Company:
     )
     _check_profiles(config, opened)
     require_expected(config, opened.tables)
-    return Company(config, opened)
+    return Company(_with_products_of(config, opened.tables), opened)
+
+
+def _with_products_of(config: Config, tables: Tables) -> Config:
+    """Return the configuration with the products of [expansion] spelled as in the tables."""
+    names: set[str] = set()
+    for table in ("subscriptions", "orders"):
+        if tables.has(table, "product"):
+            names.update(collect(tables[table].select("product").unique())["product"].dropna())
+    try:
+        expansion = config.expansion.with_spelling(sorted(names))
+    except ValueError as error:
+        fix = "keep one of the entries"
+        raise HealthError(str(error), where=f"{config.file}: [expansion]", fix=fix) from None
+    changed = expansion != config.expansion
+    return config.model_copy(update={"expansion": expansion}) if changed else config
 
 
 def actions_file(config: Config) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from features.catalogue import CATALOGUE
 from features.definitions.condition import Condition
+from features.tables.product_names import product_key
 from health.settings.section import PositiveInt, Section
 
 #: What customers write when they want more; `[expansion.asks] words` replaces them.
@@ -150,6 +152,36 @@ class ExpansionConfig(Section):
                 "list every plan there, lowest first"
             )
         return self
+
+    def with_spelling(self, products: Iterable[str]) -> ExpansionConfig:
+        """Return the same settings with products spelled as in the tables.
+
+        Parameters
+        ----------
+        products : iterable of str
+            The products of the tables.
+
+        Raises
+        ------
+        ValueError
+            A product has two entries that differ only in case or blanks.
+        """
+        known = {product_key(product): product for product in products}
+
+        def spelled(name: str) -> str:
+            return known.get(product_key(name), name)
+
+        rules = {
+            spelled(name): rule.model_copy(update={"requires": tuple(map(spelled, rule.requires))})
+            for name, rule in self.products.items()
+        }
+        prices = {spelled(name): price for name, price in self.prices.items()}
+        if len(rules) < len(self.products) or len(prices) < len(self.prices):
+            raise ValueError("names one product twice: the names differ only in case or blanks")
+        not_offered = tuple(map(spelled, self.not_offered))
+        return self.model_copy(
+            update={"products": rules, "prices": prices, "not_offered": not_offered}
+        )
 
     def events(self) -> dict[str, tuple[str, ...]]:
         """Return the events of each product with events."""

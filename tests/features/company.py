@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from features import Tables
-from features.reading.frames import tables_from_frames
+from features.reading.frames import TableWarning, tables_from_frames
 from features.tables.schema import TABLES
 
 Row = dict[str, Any]
@@ -43,12 +44,17 @@ def frame(table: str, rows: list[Row]) -> pd.DataFrame:
 def open_tables(
     rows: Rows, *, until: datetime = UNTIL, without: dict[str, set[str]] | None = None
 ) -> Tables:
-    """Open rows as tables; `without` names columns that were not given."""
+    """Open rows as tables; `without` names columns that were not given.
+
+    What is reported about rows (random companies have copies and versions) is not of interest.
+    """
     frames = {
         name: frame(name, listed).drop(columns=list((without or {}).get(name, ())))
         for name, listed in rows.items()
     }
-    return tables_from_frames(frames, observed_until=until)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TableWarning)
+        return tables_from_frames(frames, observed_until=until)
 
 
 def accounts() -> list[Row]:

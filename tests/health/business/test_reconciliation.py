@@ -147,6 +147,57 @@ def test_expected_values_catch_the_classic_mistakes(
     assert "2026-06-01" in done.err
 
 
+_HEAD = "account_id,product,started_at,ended_at,mrr"
+_CONTRACTS = [f"A{n},core,2025-01-0{1 + n % 9} 10:30,," for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "head", "lines", "code", "messages"),
+    [
+        # Without expected values nothing is wrong with a row: the next run's gate stops it, too.
+        (
+            "cents for dollars", _HEAD, [f"{line}10000" for line in _CONTRACTS], 2,
+            ["MRR is EUR 300,000, expected EUR 3,000, about 100 times as much: amounts in cents"],
+        ),
+        (
+            "a yearly price as monthly", _HEAD, [f"{line}1200" for line in _CONTRACTS], 2,
+            ["MRR is EUR 36,000, expected EUR 3,000, about 12 times as much: yearly prices"],
+        ),
+        (
+            "a join that doubles rows", _HEAD,
+            [f"{line}100" for line in _CONTRACTS for _ in range(2)], 0,
+            ["copies of other rows", "mrr 3,000.00 in all", "one of each counts", "30 of 60 rows"],
+        ),
+        (
+            "a join that doubles rows and numbers them", f"{_HEAD},subscription_id",
+            [f"{line}100,{n}-{place}" for n, line in enumerate(_CONTRACTS) for place in "ab"], 2,
+            ["MRR is EUR 6,000, expected EUR 3,000, about 2 times as much: a join or an export"],
+        ),
+        (
+            "currencies added together", f"{_HEAD},currency",
+            [f"{line}100,{('EUR', 'USD')[n % 2]}" for n, line in enumerate(_CONTRACTS)], 2,
+            ["the company's currency is EUR, and mrr of these rows are in USD", "15 of 30 rows"],
+        ),
+        (
+            "a change of plan whose earlier row never ends", f"{_HEAD},plan",
+            [f"{line}70,basic" for line in _CONTRACTS]
+            + [f"A{n},core,2026-05-01 12:00,,30,pro" for n in range(30)], 0,
+            ["overlap", "60 rows of 30 accounts, and both count", "900.00 a month"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_classic_mistake_has_a_message_of_its_own(
+    tmp_path: Path, mistake: str, head: str, lines: list[str], code: int, messages: list[str]
+) -> None:
+    config = _company(tmp_path, _BASE, "[[expected]]\ndate = 2026-06-01\nmrr = 3000\n")
+    (tmp_path / "subscriptions.csv").write_text("\n".join([head, *lines, ""]))
+    done = call_health("check", config)
+    text = " ".join((done.out + done.err).split())
+    assert done.code == code, f"{mistake}: {text}"
+    for message in messages:
+        assert message in text, f"{mistake}: {text}"
+
+
 def test_what_is_within_the_tolerance_passes(tmp_path: Path) -> None:
     config = _company(tmp_path, _scaled(1.015), _EXPECTED)
     done = call_health("check", config)
