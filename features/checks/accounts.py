@@ -21,9 +21,9 @@ _AFTER_SIGNUP = {
 def check_accounts(
     connection: Connection, table: OpenTable, tables: Mapping[str, OpenTable]
 ) -> Iterator[Finding]:
-    """Tell rows of unknown accounts, and rows from before their account was created.
+    """Report rows of unknown accounts, and rows from before their account was created.
 
-    Of use both are told with when it was paid for (`check_times.check_use`).
+    Both are reported of usage by `times.check_use`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def check_accounts(
     table : OpenTable
         The table.
     tables : mapping of str to OpenTable
-        Without accounts there is nothing to tell.
+        Without accounts nothing is reported.
     """
     accounts = tables.get("accounts")
     if accounts is None or table.schema.name in {"accounts", "usage"}:
@@ -53,7 +53,7 @@ def check_parents(connection: Connection, tables: Mapping[str, OpenTable]) -> li
         f"(SELECT account_id FROM {accounts.view} WHERE account_id IS NOT NULL)"
     )
     what = "is not the account_id of any account"
-    fix = "add the parents to accounts, or bring both columns to one format with sql"
+    fix = "add the parents to accounts, or convert both columns to one format with sql"
     rule = Rule("unknown_parent", "parent_id", unknown, "parent_id", what, fix, "warning")
     return evaluate(connection, accounts, [rule])
 
@@ -110,10 +110,10 @@ def unknown_ids(
     if alike:
         fix += (
             f"{alike:,} of the {len(unknown):,} match but for case, signs or leading zeros, so "
-            "bring both to one format with sql"
+            "convert both to one format with sql"
         )
     else:
-        fix += "add them there, leave them out with sql, or mend the format of the key"
+        fix += "add them there, leave them out with sql, or correct the format of the key"
     rows, example = pc.sum(unknown["n"]).as_py(), pc.min(unknown["key"]).as_py()
     return UnknownIds(len(unknown), rows, example, fix)
 
@@ -152,7 +152,7 @@ def rows_within(connection: Connection, rows: str, days: pa.Table) -> pa.Table:
     rows : str
         SQL of the rows as key or account_id, moment and n.
     days : pa.Table
-        key, since and past, as `days_before_signup` tells them.
+        key, since and past, as `days_before_signup` returns them.
 
     Returns
     -------
@@ -172,11 +172,11 @@ def rows_within(connection: Connection, rows: str, days: pa.Table) -> pa.Table:
 
 
 def before_signup(connection: Connection, table: OpenTable, early: pa.Table) -> Iterator[Finding]:
-    """Tell rows dated before the day on which their account was created: key and n."""
+    """Report rows dated before the day on which their account was created: key and n."""
     if not len(early):
         return
     code, column = _AFTER_SIGNUP[table.schema.name]
-    what = f"lies before the account was created, for {len(early):,} accounts"
+    what = f"is before the account was created, for {len(early):,} accounts"
     fix = "check accounts.created_at; the rows count as they are dated"
     if table.schema.name == "subscriptions":
         what += ", which exist from the start of their first paid contract"

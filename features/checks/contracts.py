@@ -23,10 +23,8 @@ def check_contracts(connection: Connection, tables: Mapping[str, OpenTable]) -> 
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are open.
-    tables : mapping of str to OpenTable
-        Nothing is checked without subscriptions.
+    connection, tables : duckdb.DuckDBPyConnection, mapping of str to OpenTable
+        The tables by name, and where they are open. Nothing is checked without subscriptions.
     """
     table = tables.get("subscriptions")
     if table is None or not table.has("account_id", "product", "started_at", "ended_at", "mrr"):

@@ -86,9 +86,9 @@ def observed_end(
     """
     tomorrow = None if now is None else _midnight(now) + _DAY
     dated = _dated(connection, tables, _EVENTS)
-    ahead = _mostly_ahead(dated, tomorrow, now)
-    if ahead:
-        return None, ahead
+    future = _mostly_in_future(dated, tomorrow, now)
+    if future:
+        return None, future
     last, stray = _last(dated, tomorrow)
     if last is not None:
         end = _after(last)
@@ -141,17 +141,17 @@ def _days(connection: Connection, table: OpenTable, column: str) -> tuple[_Day, 
     return tuple(_Day(_midnight(day), last, int(n)) for day, last, n in rows)
 
 
-def _mostly_ahead(
+def _mostly_in_future(
     dated: Sequence[_Dated], tomorrow: datetime | None, now: datetime | None
 ) -> tuple[Finding, ...]:
     """Return an error for each table whose rows are mostly later than the clock."""
     found = []
     for rows in dated if tomorrow is not None else ():
-        ahead = rows.rows - rows.until(tomorrow).rows
-        if 2 * ahead > rows.rows:
-            what = f"lies in the future: the clock of this run says {now:%Y-%m-%d %H:%M} UTC"
+        later = rows.rows - rows.until(tomorrow).rows
+        if 2 * later > rows.rows:
+            what = f"is in the future: the clock of this run says {now:%Y-%m-%d %H:%M} UTC"
             fix = "correct the dates or the machine's clock, or give the time of the run by --now"
-            counted = (ahead, rows.rows, rows.days[-1].last)
+            counted = (later, rows.rows, rows.days[-1].last)
             found.append(finding("in_the_future", rows.table, rows.column, what, counted, fix))
     return tuple(found)
 

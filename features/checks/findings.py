@@ -36,9 +36,9 @@ ALLOWABLE = frozenset(
 )  # fmt: skip
 #: Tables that people fill by hand: nobody need have decided anything yet.
 _MAY_BE_EMPTY = {"overrides", "interventions", "actions"}
-#: Times that may lie ahead: the end of a term is known before it comes, and people go on acting
-#: after the tables were written.
-_AHEAD = {
+#: Times that may be in the future: the end of a term is known before it comes, and people go on
+#: acting after the tables were written.
+_MAY_BE_LATER = {
     *("ended_at", "renews_at", "expires_at", "notice_at", "at", "until"),
     *("due_at", "target_at"),
 }
@@ -66,9 +66,9 @@ class OpenTable:
     is_copy : bool
         Whether the rows were copied into the engine, or are read where they lie.
     types : dict of str to str
-        SQL type, as it came, of each canonical column that is there.
+        SQL type, as it came, of each canonical column that is present.
     plain : PlainFiles, optional
-        Its files, where they are read where they lie and no value of them needs mending.
+        Its files, if they are read in place and none of their values needs cleaning.
     days, spans, calendar : str
         SQL names of the rows counted by account and day, by account, and by day, where there are
         too many to look at each of them once a rule.
@@ -118,17 +118,17 @@ class OpenTable:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The canonical columns that are there."""
+        """The canonical columns that are present."""
         return tuple(column for column in self.schema.columns if column.name in self.types)
 
     def has(self, *names: str) -> bool:
-        """Tell whether all these columns are there."""
+        """Return whether all these columns are present."""
         return all(name in self.types for name in names)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Something no row should be.
+    """A condition that no row should meet.
 
     Attributes
     ----------
@@ -163,22 +163,20 @@ def evaluate(
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the table is open.
-    table : OpenTable
-        The table.
+    connection, table : duckdb.DuckDBPyConnection, OpenTable
+        A table, and where it is open.
     rules : sequence of Rule
-        What no row should be.
+        Conditions that no row should meet.
     raw : bool
         Look at the rows as they came rather than at the cast ones.
     count : str
-        SQL that tells how many rows stand for those it is asked of.
+        SQL of how many rows there are, where one row counts for several.
     """
     if not rules:
         return []
     rows = table.raw if raw else table.view
-    # Each rule is a query of its own: what smallest and largest values of the rows' pieces, or
-    # of a file, tell of it need not be scanned.
+    # Each rule is a query of its own, so that pieces of files whose smallest and largest values
+    # exclude it are not scanned.
     queries = " UNION ALL ".join(
         f"(SELECT {place}, {count}, min(CAST({rule.example} AS VARCHAR)) FROM {rows} "
         f"WHERE {rule.where})"
@@ -245,8 +243,8 @@ _RATINGS = {"csat": 5, "score": 10, "expected": 10}
 def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
     name = quoted(column.name)
     if column.kind == "time":
-        held = "numbers" if is_number(source_type) else source_type.lower()
-        return _number_for_time(column, lost, held)
+        contents = "numbers" if is_number(source_type) else source_type.lower()
+        return _number_for_time(column, lost, contents)
     if column.name in _RATINGS:
         most = _RATINGS[column.name]
         fix = (
@@ -261,9 +259,9 @@ def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
     return Rule("wrong_type", column.name, lost, name, "is neither true nor false", fix)
 
 
-def _number_for_time(column: Column, where: str, held: str) -> Rule:
+def _number_for_time(column: Column, where: str, contents: str) -> Rule:
     name = quoted(column.name)
-    what = f"holds {held} where a date is due"
+    what = f"contains {contents} instead of dates"
     fix = (
         f"use sql: date '1899-12-30' + cast({column.name} as integer) for serial dates of Excel, "
         f"to_timestamp({column.name}) for seconds since 1970, or make_date(…)"
@@ -301,7 +299,7 @@ def _time_rules(column: Column, lost: str) -> Iterator[Rule]:
 
 
 def _label_sql(table: OpenTable, column: Column) -> str:
-    """Return SQL that tells a row by another column of it."""
+    """Return SQL that identifies a row by another of its columns."""
     others = [c.name for c in table.columns if c is not column]
     ids = [name for name in others if name.endswith("_id")]
     other = next(iter([*ids, *others]), column.name)
@@ -315,7 +313,7 @@ def _minimum_rules(table: OpenTable) -> Iterator[Rule]:
             yield Rule(
                 "negative_value", column.name, f"{name} < {column.minimum}", name,
                 f"is below {column.minimum:g}",
-                "correct the values; refunds and credits belong into no such column",
+                "correct the values; refunds and credits do not belong in this column",
             )  # fmt: skip
 
 
@@ -353,7 +351,7 @@ def _order_rules(table: OpenTable) -> Iterator[Rule]:
         if table.has(start, column):
             code = "solved_before_opened" if column == "solved_at" else "before_start"
             shown = f"{literal(key + ' ')} || {key}" if table.has(key) else column
-            what = f"lies before {start}, and {effect}"
+            what = f"is before {start}, and {effect}"
             fix = "correct the times; both must be in the same time zone"
             yield Rule(code, column, f"{column} < {start}", shown, what, fix, "warning")
 
@@ -370,14 +368,12 @@ def _undated_rules(table: OpenTable) -> Iterator[Rule]:
 
 
 def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Finding]:
-    """Tell absurd dates, and rows past the end of the data.
+    """Report implausible dates, and rows after the end of the data.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the table is open.
-    table : OpenTable
-        The table.
+    connection, table : duckdb.DuckDBPyConnection, OpenTable
+        A table, and where it is open.
     end : datetime
         `observed_until`: the end of the data, exclusive.
     """
@@ -390,12 +386,12 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
     for column in (c for c in table.columns if c.kind == "time"):
         name = quoted(column.name)
         absurd = f"({name} < TIMESTAMP '1970-01-01' OR {name} > {limit} + INTERVAL 10 YEAR)"
-        what = f"lies before 1970 or over ten years past the end of the data ({end:%Y-%m-%d})"
+        what = f"is before 1970 or over ten years after the end of the data ({end:%Y-%m-%d})"
         fix = "correct the dates; leave an unknown or open date empty, e.g. with nullif in sql"
         rules.append(Rule("date_outside_data", column.name, absurd, name, what, fix))
-        if column.name not in _AHEAD:
+        if column.name not in _MAY_BE_LATER:
             late = f"({name} >= {limit} AND NOT {absurd})"
-            what = f"lies after the end of the data ({end:%Y-%m-%d %H:%M}) and is excluded"
+            what = f"is after the end of the data ({end:%Y-%m-%d %H:%M}) and is excluded"
             fix = "correct the dates, or set observed_until where the data is complete until then"
             rules.append(
                 Rule("after_observed_until", column.name, late, name, what, fix, "warning")

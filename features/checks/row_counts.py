@@ -14,10 +14,8 @@ def counted_by_day(connection: Connection, table: OpenTable, kept: str = "") -> 
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the table is open.
-    table : OpenTable
-        The table.
+    connection, table : duckdb.DuckDBPyConnection, OpenTable
+        A table, and where it is open.
     kept : str
         SQL of roll-ups by account and day, where they are kept of earlier runs: account_id, day,
         records, first and last.

@@ -1,4 +1,4 @@
-"""What must hold of the input tables against each other, and of surveys and subscriptions."""
+"""Checks of the tables against each other, and of surveys, subscriptions and overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from features.checks.findings import (
     finding,
     one_row,
 )
-from features.checks.overrides import check_overrides
 from features.checks.times import check_use
 from features.errors import Finding
 from features.tables.casting import literal
@@ -41,7 +40,7 @@ _LIKELY: dict[str, dict[float, str]] = {
 _STARTS: dict[float, int] = {1: 0, 3: 1, 5: 1, 7: 1}
 #: So many answers make another scale likely, and so many make it next to certain.
 _LEAST_ANSWERS, _SURE_ANSWERS = 10, 20
-#: Codes of what no row tells by itself: it is held against another table.
+#: Codes of findings that compare a table with another one.
 OF_SEVERAL_TABLES = frozenset(
     {"unknown_account", "usage_before_signup", "usage_outside_subscription"}
 )
@@ -57,12 +56,11 @@ def check_content(
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are open.
-    tables : mapping of str to OpenTable
-        The tables that could be opened; a rule whose tables are not among them is left out.
+    connection, tables : duckdb.DuckDBPyConnection, mapping of str to OpenTable
+        The tables that could be opened, by name, and where. A rule whose tables are absent is left
+        out.
     end : datetime or None
-        `observed_until`; without it no date is held against it.
+        `observed_until`; without it no date is compared with it.
     currencies : Currencies
         The company's currency, and the rates of those that were converted to it.
     """
@@ -75,13 +73,13 @@ def check_content(
         _ratings,
         _doubtful_scales,
         check_contracts,
-        check_overrides,
+        _overrides,
         check_parents,
         check_use,
     )
     rules.append(partial(check_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
-    # The last one takes longest, and begins first.
+    # The last one takes longest, and starts first.
     tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
     return [finding for found in reversed(run_parallel(tasks)) for finding in found]
 
@@ -92,7 +90,7 @@ def _found(connection: Connection, rule: Check) -> list[Finding]:
 
 
 def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
-    """Tell survey kinds, scales and scores that no measure would understand."""
+    """Report kinds of surveys, scales and scores that no measure understands."""
     found: list[Finding] = []
     surveys, tickets = tables.get("surveys"), tables.get("tickets")
     if tickets is not None and tickets.has("csat"):
@@ -127,15 +125,15 @@ def _rating_rules(tickets: OpenTable) -> list[Rule]:
     if tickets.has("csat_scale"):
         known = ", ".join(map(literal, scales))
         what = f"is no scale that is understood ({', '.join(scales)})"
-        fix = "bring csat_scale to one of these scales with sql"
+        fix = "convert the ratings to one of these scales with sql"
         where = f"csat_scale IS NOT NULL AND csat_scale NOT IN ({known})"
         rules.append(Rule("unknown_scale", "csat_scale", where, "csat_scale", what, fix))
         outside = f"(csat_scale IS NULL AND {outside})" + "".join(
             f" OR (csat_scale = {literal(name)} AND csat NOT BETWEEN {ends.low} AND {ends.high})"
             for name, ends in scales.items()
         )
-    what = "lies outside its scale (1-5 where csat_scale is empty)"
-    fix = "name the scale in a column csat_scale, or bring the ratings to 1-5 with sql"
+    what = "is outside its scale (1-5 where csat_scale is empty)"
+    fix = "name the scale in a column csat_scale, or convert the ratings to 1-5 with sql"
     rules.append(Rule("score_outside_scale", "csat", f"({outside})", "csat", what, fix))
     where, what = "csat IS NOT NULL AND csat_at IS NULL", "has no csat_at and is never counted"
     if not tickets.has("csat_at"):
@@ -179,8 +177,8 @@ def _doubtful(
     name = likely[tops[0]]
     fix = f"name the scale in a column {scale}, e.g. {literal(name)} as {scale} in sql"
     if name not in SCALES[kind]:
-        fix = f"bring the answers to {usual} with sql, or give them the kind csat and their scale"
-    fix += f"; if they are on {usual}, {literal(usual)} as {scale} says so"
+        fix = f"convert the answers to {usual} with sql, or give them the kind csat and their scale"
+    fix += f"; if they are on {usual}, set {literal(usual)} as {scale}"
     total = one_row(connection, f"SELECT count(*) FROM {table.view}")[0]
     level = "error" if rows >= _SURE_ANSWERS else "warning"
     counted = (int(rows), int(total), f"{kind} {high:g}")
@@ -194,7 +192,7 @@ def _scale_rule() -> Rule:
     )
     where = f"(scale IS NOT NULL AND lower(kind) IN ('nps', 'csat', 'ces') AND NOT ({fitting}))"
     what = f"is no scale that is understood ({understood_scales()})"
-    fix = "bring the answers to one of these scales with sql"
+    fix = "convert the answers to one of these scales with sql"
     return Rule("unknown_scale", "scale", where, "kind || ' ' || scale", what, fix)
 
 
@@ -209,10 +207,36 @@ def _score_rule(column: str, has_scale: bool) -> Rule:
             elif index:
                 continue
             outside.append(f"({on_it} AND {column} NOT BETWEEN {ends.low} AND {ends.high})")
-    what = "lies outside its scale (nps 0-10, csat 1-5 and ces 1-7 where no scale is given)"
-    fix = "name the scale in a column, or bring the answers to these scales with sql"
+    what = "is outside its scale (nps 0-10, csat 1-5 and ces 1-7 where no scale is given)"
+    fix = "name the scale in a column, or convert the answers to these scales with sql"
     example = f"kind || ' ' || {column}"
     return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
+
+
+def _overrides(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
+    """Report overrides outside the scale, and those that end before they start."""
+    table = tables.get("overrides")
+    if table is None or not table.has("account_id", "value", "created_at", "expires_at"):
+        return []
+    rules = (
+        Rule(
+            "score_outside_scale",
+            "value",
+            "value NOT BETWEEN 0 AND 100",
+            "account_id || ' ' || value",
+            "is outside 0-100 points",
+            "give points from 0 to 100; higher is better",
+        ),
+        Rule(
+            "ended_before_started",
+            "expires_at",
+            "expires_at <= created_at",
+            "account_id || ' ' || expires_at",
+            "is before the override was made, so it never counts",
+            "correct the dates, or leave the end empty where the override is permanent",
+        ),
+    )
+    return evaluate(connection, table, rules)
 
 
 def check_currencies(

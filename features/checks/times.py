@@ -1,4 +1,4 @@
-"""Use outside the time in which its account, or its subscription, was there."""
+"""Usage outside the time in which its account or its subscription existed."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ _NO_DAYS = pa.table(
 
 
 def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
-    """Tell use by unknown accounts, from before they were created, and that nothing was paid for.
+    """Report usage by unknown accounts, before their creation, and outside paid dates.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are open; nobody else uses it.
-    tables : mapping of str to OpenTable
-        The tables that could be opened; a rule whose tables are not among them is left out.
+    connection, tables : duckdb.DuckDBPyConnection, mapping of str to OpenTable
+        The tables that could be opened, by name, and where. A rule whose tables are absent is left
+        out.
     """
-    usage, accounts, held = (tables.get(name) for name in ("usage", "accounts", "subscriptions"))
+    usage, accounts, paid_rows = (
+        tables.get(name) for name in ("usage", "accounts", "subscriptions")
+    )
     if usage is None:
         return
     early = unpaid = _NO_DAYS
@@ -45,9 +46,9 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
         doubtful = doubtful_accounts(connection, usage, accounts)
         yield from unknown_values(connection, usage, accounts, doubtful)
         early = days_before_signup(doubtful)
-    key = _key(usage, held) if held else "account_id"
-    if held is not None:
-        unpaid = _days_outside(connection, usage, held, key)
+    key = _key(usage, paid_rows) if paid_rows else "account_id"
+    if paid_rows is not None:
+        unpaid = _days_outside(connection, usage, paid_rows, key)
     rows = usage.dated
     if key == "subscription_id":
         rows = f"(SELECT subscription_id AS key, occurred_at AS moment, 1 AS n FROM {usage.view})"
@@ -60,10 +61,10 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
 def _outside_periods(
     connection: Connection, usage: OpenTable, key: str, outside: pa.Table
 ) -> Finding:
-    """Tell use outside its subscription's dates, or outside every paid date of the account."""
-    what = "lies outside every paid date of its account"
+    """Return the warning on usage outside its subscription's dates, or outside all paid dates."""
+    what = "is outside every paid date of its account"
     if key == "subscription_id":
-        what = "lies outside the dates of its subscription"
+        what = "is outside the dates of its subscription"
     total = one_row(connection, f"SELECT sum(n) FROM {_used(usage, key)}")[0]
     counted = (pc.sum(outside["n"]).as_py(), int(total), f"{key} {pc.min(outside['key'])}")
     fix = "check the dates; the rows count as use of the account"
@@ -71,23 +72,25 @@ def _outside_periods(
     return finding(code, usage, "occurred_at", what, counted, fix, level="warning")
 
 
-def _key(usage: OpenTable, held: OpenTable) -> str:
-    """Return what use is held against its subscription by."""
-    both = usage.has("subscription_id") and held.has("subscription_id")
+def _key(usage: OpenTable, subscriptions: OpenTable) -> str:
+    """Return the column by which usage is compared with subscriptions."""
+    both = usage.has("subscription_id") and subscriptions.has("subscription_id")
     return "subscription_id" if both else "account_id"
 
 
-def _days_outside(connection: Connection, usage: OpenTable, held: OpenTable, key: str) -> pa.Table:
-    """Return the days between the first and the last use of a key on which it was not held.
+def _days_outside(
+    connection: Connection, usage: OpenTable, subscriptions: OpenTable, key: str
+) -> pa.Table:
+    """Return the days between the first and the last use of a key without a paid row.
 
     Most keys are used within one row's dates alone, and none of their events is looked at.
     """
-    held_days = _held(held, key)
+    paid_days = _paid(subscriptions, key)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT u.* FROM {_used(usage, key)} u "
-        f"ANTI JOIN {held_days} h ON h.key = u.key AND u.first >= h.first AND u.past <= h.past"
+        f"ANTI JOIN {paid_days} h ON h.key = u.key AND u.first >= h.first AND u.past <= h.past"
     )
-    return connection.sql(_GAPS.format(held=held_days)).to_arrow_table()
+    return connection.sql(_GAPS.format(paid=paid_days)).to_arrow_table()
 
 
 def _used(usage: OpenTable, key: str) -> str:
@@ -105,22 +108,22 @@ def _used(usage: OpenTable, key: str) -> str:
     )
 
 
-def _held(held: OpenTable, key: str) -> str:
-    """Return SQL of the days of each row that a key was held by: key, first and past."""
+def _paid(subscriptions: OpenTable, key: str) -> str:
+    """Return SQL of the days of each paid row of a key: key, first and past."""
     paid = "true" if key == "subscription_id" else _PAID
     return (
         f"(SELECT {key} AS key, date_trunc('day', started_at) AS first, "
         "coalesce(date_trunc('day', ended_at) + INTERVAL 1 DAY, TIMESTAMP '9999-12-31') AS past "
-        f"FROM {held.view} WHERE {key} IS NOT NULL AND started_at IS NOT NULL AND {paid} "
+        f"FROM {subscriptions.view} WHERE {key} IS NOT NULL AND started_at IS NOT NULL AND {paid} "
         "AND (ended_at IS NULL OR ended_at >= date_trunc('day', started_at)))"
     )
 
 
-#: Days of doubtful keys before, between and after the days on which they were held: rows that
+#: Days of doubtful keys before, between and after their paid days: rows that
 #: overlap or touch are made one first. A row of no day, at the end of each key, is followed by
-#: the last gap; one that begins where none was held goes before the first.
+#: the last gap; one that starts where none was paid goes before the first.
 _GAPS = """
-WITH known AS (SELECT h.key, h.first, h.past FROM {held} h SEMI JOIN temp.doubtful USING (key)),
+WITH known AS (SELECT h.key, h.first, h.past FROM {paid} h SEMI JOIN temp.doubtful USING (key)),
 edges AS (
     SELECT key, first, past FROM known
     UNION ALL SELECT key, past AS first, past FROM temp.doubtful

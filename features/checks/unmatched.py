@@ -53,10 +53,8 @@ def exclude_unmatched(connection: Connection, tables: Mapping[str, OpenTable]) -
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are open; nobody else uses it.
-    tables : mapping of str to OpenTable
-        By name; without accounts nothing is left out.
+    connection, tables : duckdb.DuckDBPyConnection, mapping of str to OpenTable
+        The tables by name, and where they are open; without accounts nothing is left out.
     """
     accounts, kept, counts = tables.get("accounts"), dict(tables), {}
     found: list[Finding] = []

@@ -1,9 +1,9 @@
-"""Which columns of a large table need no mending, so that every later query reads them as they are.
+"""Which columns of a large table need no cleaning: later queries read them as they are.
 
 Trimming three texts of 50 M rows costs several times what the sums over them do, and a time that
-is wrapped in a condition keeps the engine from skipping files. Looking once is cheap: most pieces
-of a Parquet file tell by their smallest and largest value that no row of theirs is looked for, and
-a text that stands in many rows is looked at once.
+is wrapped in a condition keeps the engine from skipping files. Checking once is cheap: the
+smallest and largest value of most pieces of a Parquet file show that none of their rows needs it,
+and a text that is in many rows is checked once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from features.tables.casting import (
     clean,
     is_float,
     is_number,
-    may_need_mending_sql,
+    may_need_cleaning_sql,
     quoted,
 )
 from features.tables.schema import Column
@@ -32,7 +32,7 @@ def clean_types(
     *,
     texts: bool = True,
 ) -> dict[str, str]:
-    """Return the SQL type of each column, marked where no value of it needs mending.
+    """Return the SQL type of each column, marked where no value of it needs cleaning.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def _is_sound(
         may_be_none = is_float(source_type) and _is_any(connection, raw, f"NOT isfinite({name})")
         return not may_be_none
     if column.kind == "text" and source_type == "VARCHAR":
-        doubtful = may_need_mending_sql(name, is_identifier=column.is_identifier)
+        doubtful = may_need_cleaning_sql(name, is_identifier=column.is_identifier)
         mended = f"{doubtful} AND {as_text_sql(column, source_type)} IS DISTINCT FROM {name}"
         return not (_is_any(connection, raw, doubtful) and _is_any(connection, raw, mended))
     return False
 
 
 def _is_any(connection: duckdb.DuckDBPyConnection, raw: str, condition: str) -> bool:
-    """Tell whether a condition holds for any row."""
-    # As a filter it is looked up in what the pieces of a file tell of themselves first.
+    """Return whether any row meets a condition."""
+    # As a filter, it is first compared with the smallest and largest values of pieces of a file.
     query = f"SELECT 1 FROM {raw} WHERE {condition} LIMIT 1"
     return bool(connection.execute(query).fetchall())

@@ -1,4 +1,4 @@
-"""Products of all tables brought to one spelling, and the others reported."""
+"""One spelling for each product in all tables, and a report of the others."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def _note(
     shown = ", ".join(f"{other!r} as {spellings[other]!r}" for other in list(rows)[:3])
     more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
     what = f"names of products that differ only in case or blanks are read as one: {shown}{more}"
-    fix = "spell each product one way, or name them apart with sql if they are two"
+    fix = "spell each product one way, or give them different names with sql if they are two"
     counted = (sum(rows.values()), total, None)
     return finding("product_spelling", table, "product", what, counted, fix, level="warning")

@@ -1,4 +1,4 @@
-"""Opening the input tables: files, folders, database tables and queries under one roof."""
+"""Opening the input tables: files, folders, database tables and queries."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from features.tables.relations import PlainFiles
 from features.tables.schema import TABLES
 from features.windows.parallel import run_parallel
 
-#: Tables whose absence is nothing to speak of.
+#: Tables whose absence is not reported.
 _BY_CHOICE = (
     *("interventions", "overrides", "actions", "forecasts"),
     *("contacts", "invoices", "interactions", "goals"),
 )
-#: What an account pays by: one of them must be there, and the other is not missed.
+#: What an account pays by: one of them is required, and the absence of the other not reported.
 _PAID_BY = ("subscriptions", "orders")
 
-#: Tables that take longest to read, and are begun first.
+#: Tables that take longest to read, and are started first.
 _LONGEST = ("usage", "tickets")
 _ANY_CURRENCY = Currencies()
 
@@ -72,7 +72,7 @@ class TableSummary:
 class OpenedTables:
     """Tables that passed every check, the warnings, and a summary of each table.
 
-    `plain` names the files of tables whose values need no mending, so that another engine may
+    `plain` names the files of tables whose values need no cleaning, so that another engine may
     read them by itself.
     """
 
@@ -199,7 +199,7 @@ def _opened(
         end, doubt = observed_end(connection, filled, now=now)
         findings += doubt
     elif now is not None and end > now + timedelta(days=1):
-        findings.append(_ends_ahead(end, now))
+        findings.append(_ends_in_future(end, now))
     findings += check_rules.check_content(connection, filled, end, currencies)
     findings = [_allowed(finding, allow) for finding in findings]
     errors = [finding for finding in findings if finding.level == "error"]
@@ -284,10 +284,10 @@ def _summary(
     )
 
 
-def _ends_ahead(end: datetime, now: datetime) -> Finding:
+def _ends_in_future(end: datetime, now: datetime) -> Finding:
     return Finding(
         "warning", "end_unsure", "configuration", "observed_until", "",
-        f"{end} lies in the future (the clock of this run says {now:%Y-%m-%d %H:%M} UTC), so "
+        f"{end} is in the future (the clock of this run says {now:%Y-%m-%d %H:%M} UTC), so "
         "outcomes count as known that nobody can know",
         fix="set it to the end of the data, or remove it",
     )  # fmt: skip

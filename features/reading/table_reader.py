@@ -242,7 +242,7 @@ def _relation(
         return other or file_relation(source.path, base)
     if source.sql is not None:
         relation = query_relation(source.sql, base)
-        # SQL that stands for a source has the source's name.
+        # SQL that replaces a source has the source's name.
         return relation if source.label == "sql" else replace(relation, label=source.label)
     return table_relation(str(source.table), database_of(connection))
 
@@ -356,7 +356,7 @@ def _as_cast(
 def _plain(
     relation: Relation, mapped: Mapping[Column, str], types: Mapping[str, str]
 ) -> PlainFiles | None:
-    """Return the files where no value needs mending, so that any engine may read them."""
+    """Return the files where no value needs cleaning, so that any engine may read them."""
     sound = all(is_clean(kind) or kind == "BOOLEAN" for kind in types.values())
     names = {column.name: name for column, name in mapped.items()}
     if not (relation.parquet and sound):

@@ -169,7 +169,7 @@ class KeptRollups:
     connection : duckdb.DuckDBPyConnection
         Reads them, in one thread at a time.
     types : mapping of str to str
-        SQL type of each canonical column; marked where no value needs mending.
+        SQL type of each canonical column; marked where no value needs cleaning.
     days : mapping of Path to (int, int)
         The first and the last day of each file that has rows.
     accounts : str

@@ -16,17 +16,17 @@ _FLOATS = {"FLOAT", "DOUBLE"}
 FIRST_TIME, LAST_TIME = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 
 
-#: Marks the SQL type of a column whose values need no mending.
+#: Marks the SQL type of a column whose values need no cleaning.
 _CLEAN = "clean "
 
 
 def clean(source_type: str) -> str:
-    """Mark a source column's SQL type: no value of the column needs mending."""
+    """Mark a source column's SQL type: no value of the column needs cleaning."""
     return _CLEAN + source_type
 
 
 def is_clean(source_type: str) -> bool:
-    """Tell whether a source column's SQL type is marked by `clean`."""
+    """Return whether a source column's SQL type is marked by `clean`."""
     return source_type.startswith(_CLEAN)
 
 
@@ -94,11 +94,11 @@ def is_null_word_sql(column: Column) -> str:
     return f"(strlen({name}) <= {2 * _LONGEST_WORD} AND {is_word})"
 
 
-def may_need_mending_sql(name: str, *, is_identifier: bool) -> str:
+def may_need_cleaning_sql(name: str, *, is_identifier: bool) -> str:
     """Return the SQL that is false of a text, or null, only if it has its one form already.
 
-    To look at the length and the ends of a text costs a fraction of bringing it into form, and
-    few texts need that. Whatever is below "!" is empty or begins with a blank.
+    To check the length and the ends of a text costs a fraction of cleaning it, and few texts need
+    that. Whatever is below "!" is empty or starts with a blank.
     """
     first = f"{name} < '!' OR {name} >= chr(160)"
     last = ", ".join(map(literal, BLANKS))
@@ -121,7 +121,7 @@ def _mended(name: str, source_type: str, *, is_identifier: bool = False) -> str:
     result = text_sql(source_type, is_identifier=is_identifier).replace('"value"', name)
     if source_type != "VARCHAR":
         return result
-    doubtful = may_need_mending_sql(name, is_identifier=is_identifier)
+    doubtful = may_need_cleaning_sql(name, is_identifier=is_identifier)
     return f"CASE WHEN {doubtful} THEN {result} ELSE {name} END"
 
 

@@ -58,7 +58,7 @@ class Tables:
         try:
             return self.frames[table]
         except KeyError:
-            raise KeyError(f"no table {table!r}; there are {', '.join(self.frames)}") from None
+            raise KeyError(f"no table {table!r}; the tables are {', '.join(self.frames)}") from None
 
     def has(self, table: str, column: str | None = None) -> bool:
         """Return whether `table`, or that column of it, was given."""

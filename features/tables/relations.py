@@ -111,7 +111,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class PlainFiles:
-    """Parquet files whose values need no mending, and the source's name of each column."""
+    """Parquet files whose values need no cleaning, and the source's name of each column."""
 
     files: tuple[Path, ...]
     columns: Mapping[str, str]

@@ -28,7 +28,7 @@ _SPARK_TYPES: dict[Kind, str] = {
 
 
 def is_spark(url: str) -> bool:
-    """Tell whether `data.url` names Spark: ``spark+local`` or ``spark://host:port``."""
+    """Return whether `data.url` names Spark: ``spark+local`` or ``spark://host:port``."""
     return url.startswith(("spark://", "spark+"))
 
 
@@ -84,7 +84,7 @@ _LOCAL_SETTINGS = {
 
 
 def has_java() -> bool:
-    """Tell whether there is a Java that Spark would find."""
+    """Return whether there is a Java that Spark would find."""
     home = os.environ.get("JAVA_HOME")
     return bool(home and (Path(home) / "bin" / "java").exists()) or shutil.which("java") is not None
 

@@ -14,6 +14,9 @@ from features.tables.opened import Tables
 from health.report.background import Background, build_background
 from health.report.overview import observed_curves, retention_plot
 
+#: Answers of one day that nobody signed look alike.
+pytestmark = pytest.mark.filterwarnings("ignore::features.TableWarning")
+
 DAY = datetime(2026, 6, 7)
 
 
