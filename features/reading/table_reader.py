@@ -34,7 +34,7 @@ from features.tables.connection import (
     time_limited,
 )
 from features.tables.currencies import Currencies
-from features.tables.folders import closest, partition_of
+from features.tables.folders import TableFormatError, closest, partition_of
 from features.tables.relations import (
     EmptyFileError,
     PlainFiles,
@@ -120,6 +120,7 @@ def read_table(
         except HealthError as error:
             code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
             code = "not_one_select" if source.sql else code
+            code = "table_format" if isinstance(error, TableFormatError) else code
             place = (source.label, table.name, "")
             return TableRead(None, (Finding("error", code, *place, error.what, fix=error.fix),))
         try:

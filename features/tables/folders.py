@@ -32,6 +32,10 @@ _START = 2**16
 _SHOWN = 3
 
 
+class TableFormatError(HealthError):
+    """A folder of Delta, Iceberg or Hudi, in which not every file counts."""
+
+
 @dataclass(frozen=True)
 class DataFiles:
     """The files that a path refers to.
@@ -200,7 +204,7 @@ def _refuse_marked(folders: Iterable[Path]) -> None:
         if not formats and any((folder / "metadata").glob("*.metadata.json")):
             formats = ["Iceberg"]
         if formats:
-            raise HealthError(
+            raise TableFormatError(
                 f"{folder.name} is a table of {formats[0]}: only the files that its log names "
                 "count",
                 fix=f"export the current rows as Parquet with the {formats[0]} reader, e.g. "
