@@ -236,8 +236,8 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
         yield Rule("null_key", column.name, empty, shown, "is empty", fix)
 
 
-#: Columns of ratings, which exports often write as words, with the highest rating.
-_RATINGS = {"csat": 5, "score": 10, "expected": 10}
+#: Columns of ratings, which exports often write as words, and the column that names their scale.
+_RATINGS = {"csat": "csat_scale", "score": "scale", "expected": "scale"}
 
 
 def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
@@ -246,10 +246,10 @@ def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
         contents = "numbers" if is_number(source_type) else source_type.lower()
         return _number_for_time(column, lost, contents)
     if column.name in _RATINGS:
-        most = _RATINGS[column.name]
         fix = (
-            f"ratings are numbers (1 to {most}): map words with sql, such as case when "
-            f"{column.name} = 'good' then {most} when {column.name} = 'bad' then 1 end"
+            f"ratings are numbers: map words with sql, such as case when {column.name} = 'good' "
+            f"then 1 when {column.name} = 'bad' then 0 end, and their scale as in 'good/bad' as "
+            f"{_RATINGS[column.name]}"
         )
         return Rule("wrong_type", column.name, lost, name, "is not a number", fix)
     if column.kind == "number":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -328,3 +329,24 @@ def test_customer360_keys_fit_and_its_tables_open() -> None:
     ids = duckdb.sql(f"select distinct account_id from '{folder}/usage_events.csv'").fetchall()
     assert (finding.code, finding.rows) == ("unknown_account", 5_000)
     assert f"{len(ids):,} of the {len(ids):,} match but for case" in finding.fix
+
+
+@pytest.mark.parametrize("table", ["tickets", "surveys"])
+def test_ratings_in_words_have_a_remedy_that_works(table: str, tmp_path: Path) -> None:
+    files = {
+        "tickets": "account_id,ticket_id,opened_at,csat,csat_at\n"
+        "001,T1,2025-05-01,good,2025-05-02\n"
+        "002,T2,2025-05-01,bad,2025-05-02\n",
+        "surveys": "account_id,kind,answered_at,score\n001,csat,2025-05-01,good\n"
+        "002,csat,2025-05-01,bad\n",
+    }
+    sources = write(tmp_path, **{table: files[table]})
+    (finding,) = refused(tmp_path, sources)
+    column, scale = {"tickets": ("csat", "csat_scale"), "surveys": ("score", "scale")}[table]
+    assert (finding.column, finding.rows) == (column, 2)
+    words = re.search(r"case .* end", finding.fix)
+    assert words is not None
+    assert f"'good/bad' as {scale}" in finding.fix
+    sql = f"select * replace ({words[0]} as {column}), 'good/bad' as {scale} from '{table}.csv'"
+    result = opened(tmp_path, {**sources, table: TableSource(sql=sql)})
+    assert rows(result, table)[column].tolist() == [1.0, 0.0]

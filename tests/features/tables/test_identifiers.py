@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,12 +17,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features import InputError, tables_from_frames
+from features import InputError, build_features, tables_from_frames
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
-from features.tables.casting import as_text_sql, may_need_mending_sql
+from features.tables.casting import as_text_sql, may_need_cleaning_sql
 from features.tables.identifiers import BLANKS, NULL_WORDS, normalised, text_expression
 from features.tables.schema import TABLES, Column
+from tests.features.company import DAY, Rows
+from tests.features.company import open_tables as open_company
+from tests.features.random_company import ACCOUNTS, random_company
 
 END = datetime(2026, 1, 1)
 ID, LABEL = Column("account_id", "text"), Column("product", "text")
@@ -85,7 +89,7 @@ def test_what_is_taken_for_sound_is_in_its_form_already(values: list[str]) -> No
         for column in (ID, LABEL):
             name, is_id = f'"{column.name}"', column.is_identifier
             connection.register("raw", pa.table({column.name: values}))
-            doubtful = may_need_mending_sql(name, is_identifier=is_id)
+            doubtful = may_need_cleaning_sql(name, is_identifier=is_id)
             form = as_text_sql(column, "VARCHAR")
             query = f"SELECT {name}, {doubtful}, {form} FROM raw"
             for value, doubt, found in connection.execute(query).fetchall():
@@ -199,3 +203,27 @@ def test_every_id_of_the_tables_is_one() -> None:
     ids = {c.name for t in TABLES.values() for c in t.columns if c.is_identifier}
     assert {"account_id", "user_id", "parent_id", "ticket_id", "respondent_id"} <= ids
     assert not {"name", "product", "event", "plan"} & ids
+
+
+@settings(max_examples=2, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_forms_of_identifiers_and_copies_change_no_value_of_a_random_company(seed: int) -> None:
+    chance, rows = Random(seed), random_company(seed)
+    numbers = {account: str(1000 + n) for n, account in enumerate(ACCOUNTS)}
+    plain: Rows = {
+        table: [{**row, "account_id": numbers[row["account_id"]]} for row in of_table]
+        for table, of_table in rows.items()
+    }
+    forms = ("{}", "{}.0", " {} ", "\xa0{}\n")
+    other: Rows = {
+        table: [
+            {**row, "account_id": chance.choice(forms).format(row["account_id"])}
+            for row in of_table
+        ]
+        for table, of_table in plain.items()
+    }
+    for table in ("tickets", "invoices"):
+        again = chance.sample(other[table], 9)
+        other[table] += [{**row, "account_id": f"{row['account_id']}"} for row in again]
+    found = build_features(open_company(other), [DAY])
+    pd.testing.assert_frame_equal(found, build_features(open_company(plain), [DAY]))
