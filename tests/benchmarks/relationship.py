@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from features import CATALOGUE, build_features, build_labels
-from features.tables.opened import tables_from_frames
+from features.reading.frames import tables_from_frames
 from features.windows.observations import training_dates
 from health.demo import simulate_company
 from models.glass_box.classifier import GlassBoxClassifier

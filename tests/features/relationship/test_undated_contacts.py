@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from features import build_features
+from features.reading.frames import tables_from_frames
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
-from features.tables.opened import tables_from_frames
 from features.tables.truncation import as_known
 from tests.features.company import DAY, UNTIL, company, frame
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.tables.opened import tables_from_frames
+from features.reading.frames import tables_from_frames
 from features.tables.schema import TABLES
 from health.demo import DemoCompany, simulate_company
 

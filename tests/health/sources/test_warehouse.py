@@ -20,9 +20,9 @@ import sqlglot
 
 from features import CATALOGUE, build_features
 from features.errors import HealthError, InputError
+from features.reading.frames import tables_from_frames
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource, WarehouseSource
-from features.tables.opened import tables_from_frames
 from features.tables.truncation import as_known
 from features.tables.warehouse import Warehouse
 from features.targets.growth import growth_features
