@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from features import as_known
-from features.tables.opened import Tables, tables_from_frames
+from features.reading.frames import tables_from_frames
+from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts, collect
 
 
