@@ -20,7 +20,6 @@ FILES = (
     "overrides.parquet",
     "contacts.parquet",
     "contracts.parquet",
-    "contacts.parquet",
     "events.parquet",
     "flags.xlsx",
     "report.html",
