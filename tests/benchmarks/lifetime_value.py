@@ -4,7 +4,8 @@
 
 For each of the last dates that lie six months before the end of the data, and differ by a quarter
 or more, the value is computed from what was known then. Printed are the errors of MRR × 6, of the
-value under the share of growth that `health train` chooses, and of a *perfect expectation*: the
+value under the share of growth that `health train` would choose on those six months (so its own
+errors are optimistic), of the value without growth, and of a *perfect expectation*: the
 mean of what the accounts of a peer group paid afterwards per unit of MRR, which nobody can know.
 Each is compared with MRR × 6, with a 95 % interval from a bootstrap over accounts.
 
