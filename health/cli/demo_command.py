@@ -14,6 +14,7 @@ from features.errors import HealthError
 from health.cli import console as show
 from health.cli.training_console import training
 from health.demo import DemoCompany, simulate_company, write_company
+from health.runs.durable import named
 from health.runs.lock import locked
 from health.settings.config import Config, load_config
 from health.training.train import train_version
@@ -48,7 +49,7 @@ def run_demo(
     HealthError
         The folder holds an earlier demo and `replace` is not given.
     """
-    with locked(folder, work="demo", patience=0):
+    with locked(folder, work="demo", patience=0), named(folder):
         _clear(folder, replace=replace)
         _run(folder, accounts=accounts, seed=seed, console=console, today=today)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import tomlkit
 from tomlkit.items import Table
 
@@ -33,6 +35,7 @@ def config_text(proposal: Proposal, *, company: str) -> str:
             )
         document.add(tomlkit.nl())
         document.add("exchange_rates", rates)
+    _add_allowed(document, proposal)
     _add_sources(document, proposal)
     _add_tables(document, proposal)
     for title, lines in (
@@ -61,6 +64,18 @@ def _currency(currencies: tuple[Currency, ...]) -> tuple[str, str]:
         return first.code, f"all {first.customers:,} paying customers pay in it"
     shares = ", ".join(f"{c.code} {c.customers:,}" for c in currencies)
     return first.code, f"{CONFIRM}: the most common of several (customers: {shares})"
+
+
+def _add_allowed(document: tomlkit.TOMLDocument, proposal: Proposal) -> None:
+    """Name the places outside of the configuration's folder, which SQL may then read."""
+    paths = [source.config.path for source in proposal.sources]
+    paths += [str(table.settings["path"]) for table in proposal.tables if "path" in table.settings]
+    outside = sorted({p for p in paths if p and (PurePath(p).is_absolute() or p[:2] == "..")})
+    if outside:
+        data = _table("Places outside of this file's folder that SQL may read.")
+        data.add("allow", outside)
+        document.add(tomlkit.nl())
+        document.add("data", data)
 
 
 def _add_sources(document: tomlkit.TOMLDocument, proposal: Proposal) -> None:

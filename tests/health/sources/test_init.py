@@ -227,3 +227,15 @@ def test_a_file_of_sqlite_is_a_database_too(tmp_path: Path) -> None:
     assert json.dumps(config["tables"]["accounts"]) == json.dumps(
         {"preset": "fivetran_hubspot", "source": "hubspot"}
     )
+
+
+def test_places_outside_of_the_configuration_are_allowed_by_name(tmp_path: Path) -> None:
+    write(tmp_path / "data", exports())
+    (tmp_path / "conf").mkdir()
+    done, config = init(tmp_path / "conf", tmp_path / "data")
+    assert done.code == 0, done.err
+    named = {source["path"] for source in config["sources"].values()}
+    assert set(config["data"]["allow"]) == named
+    inside, own = init(tmp_path, tmp_path / "data")
+    assert inside.code == 0, inside.err
+    assert "data" not in own
