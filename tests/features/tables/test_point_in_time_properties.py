@@ -46,7 +46,8 @@ def _together(seeds: list[int]) -> Rows:
     rows: Rows = {}
     for seed in seeds:
         for table, listed in random_company(seed).items():
-            own = ({**row, "account_id": f"{row['account_id']}{seed}"} for row in listed)
+            ids = {"account_id", *TABLES[table].key}
+            own = ({**row, **{name: f"{row[name]}{seed}" for name in ids}} for row in listed)
             rows.setdefault(table, []).extend(own)
     return rows
 
