@@ -29,6 +29,9 @@ def training(console: Console, trained: Trained, config: Config) -> None:
     )
     _evaluation(console, version, indent="  ")
     compared(console, trained.decision)
+    for warning in version.manifest.get("warnings", []):
+        console.print("[yellow]warning[/] ", end="")
+        say(console, f"{warning['feature']}: {warning['why']}")
     for stop in trained.decision.stops:
         console.print("[red]stop[/] ", end="")
         say(console, stop)

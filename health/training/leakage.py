@@ -17,6 +17,10 @@ from features.tables.opened import Tables
 from features.tables.truncation import as_known
 from models.churn.few_events import FEWEST_EVENTS
 
+#: AUC on later dates from which a whole model is suspicious.
+NOTABLE_MODEL_AUC = 0.90
+#: Features that are named for a suspicious model.
+_NAMED = 3
 #: Features of the end of a term, which systems overwrite at a renewal.
 _DATED_BY_RENEWAL = ("days_to_renewal", "days_to_term_end")
 #: Training dates whose features are made a second time, from what was known then alone.
@@ -65,6 +69,50 @@ def strong_alone(models: Mapping[str, Any], targets: Sequence[str], least: float
         if models[target] is not None and models[target].event_accounts_ >= FEWEST_EVENTS
         for suspect in models[target].leakage_
     ]
+
+
+def notable_strength(models: Mapping[str, Any], targets: Sequence[str]) -> list[Leak]:
+    """Return what is suspiciously good, but no reason to stop: features, and whole models.
+
+    Parameters
+    ----------
+    models : mapping of str to PropensityModel or None
+        Fitted.
+    targets : sequence of str
+        Targets whose models are checked. With fewer than ten accounts with the event, chance alone
+        could raise suspicion, so nothing is returned.
+
+    Returns
+    -------
+    list of Leak
+        Features that alone reach an AUC of 0.85 and stand out from the other features; and for a
+        model with an AUC of 0.90 on later dates, its strongest features.
+    """
+    found = []
+    for target in targets:
+        model = models[target]
+        if model is None or model.event_accounts_ < FEWEST_EVENTS:
+            continue
+        name = target.replace("_", "-")
+        found += [
+            Leak(
+                suspect.feature,
+                f"alone reaches an AUC of {suspect.auc:.3f} on {name}, far more than other "
+                "features: check that its value was known on each date",
+            )
+            for suspect in model.notable_
+        ]
+        evaluation = model.evaluation_
+        if evaluation is not None and evaluation.auc.value >= NOTABLE_MODEL_AUC:
+            found.append(
+                Leak(
+                    ", ".join(suspect.feature for suspect in model.strongest_[:_NAMED]),
+                    f"the {name} model reaches an AUC of {evaluation.auc.value:.3f} on later "
+                    "dates, which is rarely honest: check first these features, the strongest "
+                    "on their own",
+                )
+            )
+    return found
 
 
 def _why_strong(feature: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,11 @@ import pandas as pd
 
 from models.base.inputs import BoolArray, FloatArray, IntArray, binary_target, feature_frame
 from models.churn.few_events import single_auc
+
+#: AUC from which a feature that stands out among all features is worth a look.
+NOTABLE_AUC = 0.85
+#: Features without which there is no usual spread to stand out from.
+_FEWEST_OTHERS = 8
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,39 @@ def leakage_suspects(
     threshold : float
         AUC, 0.5-1.
     """
+    return tuple(suspect for suspect in strengths(X, y) if suspect.auc >= threshold)
+
+
+def strengths(X: pd.DataFrame, y: Any) -> tuple[LeakageSuspect, ...]:
+    """Return the AUC of every feature alone, as `leakage_suspects` takes it, strongest first."""
     frame = feature_frame(X)
     _, target = binary_target(y, len(frame))
     found = [LeakageSuspect(str(n), _strength(frame[n], target)) for n in frame.columns]
-    suspects = [suspect for suspect in found if suspect.auc >= threshold]
-    return tuple(sorted(suspects, key=lambda suspect: -suspect.auc))
+    return tuple(sorted(found, key=lambda suspect: -suspect.auc))
+
+
+def notable(found: Sequence[LeakageSuspect]) -> tuple[LeakageSuspect, ...]:
+    """Return the features from an AUC of 0.85 that stand out from the rest.
+
+    A feature stands out where it lies beyond Tukey's fence, the upper quartile of all features'
+    AUCs plus 1.5 times their interquartile range: where many features predict well, none is odd.
+
+    Parameters
+    ----------
+    found : sequence of LeakageSuspect
+        All features, as from `strengths`.
+
+    Examples
+    --------
+    >>> rest = [LeakageSuspect(f"f{i}", 0.5 + i / 100) for i in range(12)]
+    >>> [s.feature for s in notable([LeakageSuspect("contract_left", 0.91), *rest])]
+    ['contract_left']
+    """
+    fence = 0.0
+    if len(found) > _FEWEST_OTHERS:
+        low, high = np.quantile([suspect.auc for suspect in found], [0.25, 0.75])
+        fence = float(high + 1.5 * (high - low))
+    return tuple(s for s in found if s.auc >= NOTABLE_AUC and s.auc > fence)
 
 
 def _strength(values: pd.Series[Any], target: IntArray) -> float:

@@ -35,13 +35,16 @@ from models.churn.few_events import (
 )
 from models.churn.few_events_choice import AUTO, FEW, SCORE, SmallChoice, SmallModelClassifier
 from models.churn.later_dates import LabelledRows, TimeTest, fit_rows, try_in_time
-from models.churn.leakage import leakage_suspects
+from models.churn.leakage import notable, strengths
 from models.churn.score_model import measures_given, score_columns
 from models.evaluation.classification import Evaluation
 from models.glass_box.classifier import GlassBoxClassifier
 
 #: The small models in words.
 _SMALL = {SCORE: "the score alone", FEW: "few features"}
+
+#: Features whose strength alone is kept.
+_STRONGEST = 5
 
 
 class PropensityModel(LogOddsClassifier):
@@ -105,6 +108,10 @@ class PropensityModel(LogOddsClassifier):
         As applied.
     leakage_ : tuple of LeakageSuspect
         Features too good to be true.
+    strongest_ : tuple of LeakageSuspect
+        The features with the highest AUC alone.
+    notable_ : tuple of LeakageSuspect
+        Features that stand out, below `leakage_auc`: worth a look.
     reasons_ : tuple of str
         Why this basis, in sentences.
     rows_, events_, accounts_, event_accounts_ : int
@@ -176,7 +183,10 @@ class PropensityModel(LogOddsClassifier):
         self.accounts_ = len(np.unique(rows.codes))
         self.event_accounts_ = len(np.unique(rows.codes[rows.target == 1]))
         both = 0 < self.events_ < self.rows_
-        self.leakage_ = leakage_suspects(rows.frame, rows.target, self.leakage_auc) if both else ()
+        found = strengths(rows.frame, rows.target) if both else ()
+        self.leakage_ = tuple(suspect for suspect in found if suspect.auc >= self.leakage_auc)
+        self.strongest_ = found[:_STRONGEST]
+        self.notable_ = tuple(s for s in notable(found) if s not in self.leakage_)
         kind = model_kind(self.event_accounts_) if both else "none"
         rows = scored if kind == FEW else rows
         test = self._try(kind, rows)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import pytest
+from scipy.stats import norm
 
 from features import CATALOGUE, build_features
-from health.training.leakage import known_late, strong_alone
-from models import ChurnModel
+from health.training.leakage import known_late, notable_strength, strong_alone
+from models import ChurnModel, GlassBoxClassifier
+from models.churn.leakage import notable, strengths
 from tests.features.company import ago, company, open_tables
 from tests.health.training.sample_versions import labelled_rows
 
@@ -51,3 +55,33 @@ def test_a_handful_of_events_makes_no_suspects() -> None:
     )
     assert model.leakage_
     assert strong_alone({"churn": model}, ["churn"], 0.95) == []
+
+
+@pytest.mark.parametrize("reach", [0.87, 0.93])
+def test_a_noisy_leak_is_named_and_stops_nothing(reach: float) -> None:
+    """A column of the contract that remains, known only afterwards and with noise."""
+    rng = np.random.default_rng(0)
+    n = 2000
+    churned = (rng.random(n) < 0.15).astype(int)
+    # Two normal distributions d apart have an AUC of Φ(d / √2).
+    distance = np.sqrt(2) * norm.ppf(reach)
+    X = pd.DataFrame(rng.normal(size=(n, 12)), columns=[f"use_{i}" for i in range(12)])
+    X["use_0"] += 0.4 * churned
+    X["contract_left"] = rng.normal(size=n) - distance * churned
+    model = ChurnModel(estimator=GlassBoxClassifier(outer_bags=2, max_rounds=40, interactions=0))
+    model.fit(X, churned)
+    assert strong_alone({"churn": model}, ["churn"], 0.95) == []
+    found = notable_strength({"churn": model}, ["churn"])
+    assert found[0].feature == "contract_left" and "alone reaches" in found[0].why
+    assert len(found) == (2 if reach > 0.9 else 1)
+    if reach > 0.9:
+        assert found[1].feature.startswith("contract_left, ")
+
+
+def test_many_good_features_are_not_odd() -> None:
+    rng = np.random.default_rng(1)
+    churned = (rng.random(1500) < 0.2).astype(int)
+    X = pd.DataFrame(rng.normal(size=(1500, 12))).add(np.linspace(0.8, 1.6, 12) * churned[:, None])
+    found = strengths(X.rename(columns=lambda i: f"use_{i}"), churned)
+    assert found[0].auc > 0.85
+    assert notable(found) == ()
