@@ -1,1 +1,1 @@
-"""The proof: past dates scored with what was known then, held against what happened."""
+"""Past dates, scored with what was known then and compared with what happened."""

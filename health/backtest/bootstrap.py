@@ -1,6 +1,6 @@
-"""Figures with 95 % intervals from a bootstrap over accounts.
+"""Metrics with 95 % intervals from a bootstrap over accounts.
 
-Every figure of the same rows is measured on the same resamples, so that two of them may be
+All metrics of the same rows are measured on the same resamples, so two of them can be
 subtracted resample by resample: a paired difference.
 """
 
@@ -15,13 +15,13 @@ import pandas as pd
 from models.base.inputs import FloatArray, IntArray
 from models.evaluation.ranking import Interval, ratio, resampled_weights
 
-#: Figures by name for a matrix of row weights, (n_resamples, n_rows).
+#: Metrics by name for a matrix of row weights, (n_resamples, n_rows).
 Measure = Callable[[FloatArray], Mapping[str, FloatArray]]
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How many times the accounts are drawn, and the seed of it."""
+    """The number of resamples of the accounts, and the seed."""
 
     resamples: int = 400
     seed: int = 0
@@ -29,18 +29,18 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure and what it was on each resample, shape = (n_resamples,)."""
+    """A metric, and its value on each resample, shape = (n_resamples,)."""
 
     value: float
     drawn: FloatArray
 
     @property
     def interval(self) -> Interval:
-        """The figure with its interval."""
+        """The metric with its interval."""
         return Interval.of(self.value, self.drawn)
 
     def minus(self, other: Drawn) -> Interval:
-        """Return the paired difference to a figure of the same rows, with its interval."""
+        """Return the paired difference to a metric of the same rows, with its interval."""
         return Interval.of(self.value - other.value, self.drawn - other.drawn)
 
 
@@ -56,7 +56,7 @@ def measured(
     codes : array, shape = (n_rows,)
         The account of every row, 0 … n_accounts − 1.
     resampling : Resampling
-        Draws and seed.
+        Number of resamples and seed.
     """
     ones = np.ones((1, len(codes)))
     point = {name: measure(ones) for name, measure in measures.items()}
@@ -89,13 +89,13 @@ def group_rates(
     Parameters
     ----------
     groups : pd.Series of str, shape = (n_rows,)
-        The group of every row; rows of groups that `order` does not name count among all.
+        The group of every row; rows of groups that are not in `order` count only towards the total.
     happened : pd.Series of float, shape = (n_rows,)
         1 or 0.
     codes : array, shape = (n_rows,)
         The account of every row.
     resampling : Resampling
-        Draws and seed.
+        Number of resamples and seed.
     order : list of str
         The groups to return, in order.
 
@@ -152,7 +152,7 @@ def _rate_row(
 
 
 def median_of(values: FloatArray, resampling: Resampling) -> Interval:
-    """Return the median of one value an account, with its interval; NaN where there is none."""
+    """Return the median of one value per account, with its interval; NaN without values."""
     if not len(values):
         return Interval(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(resampling.seed)
@@ -161,7 +161,7 @@ def median_of(values: FloatArray, resampling: Resampling) -> Interval:
 
 
 def share_of(held: FloatArray, resampling: Resampling) -> Interval:
-    """Return the share of accounts of which something holds (1 or 0), with its interval."""
+    """Return the share of accounts with a property (1 or 0), with its interval."""
     if not len(held):
         return Interval(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(resampling.seed)
@@ -170,9 +170,9 @@ def share_of(held: FloatArray, resampling: Resampling) -> Interval:
 
 
 def _open_ended(share: Interval, accounts: int) -> Interval:
-    """Widen the interval of a share of 0 or 1, which no resample moves.
+    """Widen the interval of a share of 0 or 1, which is the same in every resample.
 
-    To the exact one of Clopper & Pearson (1934) for so many accounts: 0 of 10 may be 31 %.
+    The exact interval of Clopper & Pearson (1934) for the number of accounts: 0 of 10 may be 31 %.
     """
     if not accounts or share.value not in (0.0, 1.0):
         return share

@@ -1,4 +1,4 @@
-"""Contenders side by side on the same rows: figures, and paired differences to the health score."""
+"""Contenders compared on the same rows: metrics, and paired differences to the health score."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from health.backtest.bootstrap import Drawn, Resampling, measured
 from models.base.inputs import group_codes
 from models.evaluation.ranking import Interval, RankingMeasures
 
-#: Figures by name, in the order they are shown.
+#: Metrics by name, in the order they are shown.
 METRICS = (
     "auc",
     "average_precision",
@@ -24,7 +24,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Counts:
-    """What figures were measured on."""
+    """What the metrics were measured on."""
 
     rows: int
     events: int
@@ -52,7 +52,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one contender's figure is than another's, on the same resamples."""
+    """How much better one contender's metric is than another's, on the same resamples."""
 
     better: str
     worse: str
@@ -71,14 +71,13 @@ class Comparison:
     base_rate : float
         Share of them that churned.
     lists : int
-        Lists there were, one a date and CSM.
+        Number of lists: one per date and CSM.
     listed : int
-        Rows that fit on them.
+        Rows that fit on the lists.
     figures : dict of str to dict of str to Interval
-        By contender, then figure.
+        By contender, then metric.
     differences : tuple of Difference
-        Between every two contenders, first minus second; where it is above zero, the first is
-        better.
+        Between every two contenders, first minus second; above zero, the first is better.
     """
 
     counts: Counts
@@ -89,7 +88,7 @@ class Comparison:
     differences: tuple[Difference, ...]
 
     def difference(self, better: str, worse: str, metric: str) -> Interval | None:
-        """Return one of the differences; None where it was not measured."""
+        """Return one of the differences; None if it was not measured."""
         return next(
             (
                 d.difference
@@ -109,9 +108,9 @@ def compare(rows: pd.DataFrame, contenders: list[str], *, resampling: Resampling
         account_id, as_of, csm, room, churned (0 or 1), and a column of risk for each contender,
         higher where an account is more likely to leave; nothing missing.
     contenders : list of str
-        The columns, the one that others are held against first.
+        The columns; the first is the one that the others are compared with.
     resampling : Resampling
-        Draws and seed.
+        Number of resamples and seed.
     """
     lists = rows.groupby(["as_of", "csm"], dropna=False).ngroup().to_numpy().astype(np.int64)
     room = rows["room"].to_numpy(dtype=float)

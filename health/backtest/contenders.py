@@ -10,7 +10,7 @@ import pandas as pd
 from features.errors import HealthError
 
 _KEYS = ["account_id", "as_of"]
-#: Beside the tables of a simulated company: the true chances, which nobody has in real life.
+#: Next to the tables of a simulated company: the true probabilities, unknown in real life.
 TRUTH = "truth.parquet"
 
 
@@ -21,7 +21,7 @@ class Contender:
     Attributes
     ----------
     key : str
-        Its column among the rows of the past, and its name in backtest.json.
+        Its column in `Past.rows`, and its name in backtest.json.
     title : str
         Its name on the page.
     about : str
@@ -33,32 +33,34 @@ class Contender:
     about: str
 
 
-RULES = Contender("rules", "Health score", "The scorecard as it is configured")
-PROPOSED = Contender("proposed", "Proposed scorecard", "The scorecard of the file that was given")
+RULES = Contender("rules", "Health score", "The configured scorecard")
+PROPOSED = Contender("proposed", "Proposed scorecard", "The scorecard of the given file")
 LEARNT = Contender(
     "learnt",
     "Learnt weights",
-    "The same measures with weights learnt from what was known before each date",
+    "The same measures with weights learned from what was known before each date",
 )
-MODEL = Contender(
-    "model", "Churn model", "Fitted for each date on what was known before it and nothing else"
-)
+MODEL = Contender("model", "Churn model", "Fitted for each date only on what was known before it")
 RENEWAL = Contender(
-    "renewal", "Days to renewal alone", "Whoever renews soonest is called first: no score needed"
+    "renewal",
+    "Days to renewal alone",
+    "Accounts that renew soonest are called first, without a score",
 )
 USAGE = Contender(
-    "usage", "Use of 28 days alone", "Whoever used it least is called first: no score needed"
+    "usage",
+    "Usage in 28 days alone",
+    "Accounts with the least usage are called first, without a score",
 )
 ORACLE = Contender(
     "oracle",
     "Oracle",
-    "The simulator's own chances: the best that anyone could do, and only a made-up company has it",
+    "The true probabilities of the simulator: the best possible ranking, for demo companies only",
 )
 CONTENDERS = (RULES, PROPOSED, LEARNT, MODEL, RENEWAL, USAGE, ORACLE)
 
 
 def oracle_risk(rows: pd.DataFrame, folder: Path, horizon_days: int) -> pd.Series[float] | None:
-    """Return the true chance of churn of each row, or None where no truth is known.
+    """Return the true probability of churn of each row; None if it is not known.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def oracle_risk(rows: pd.DataFrame, folder: Path, horizon_days: int) -> pd.Serie
     folder : Path
         Where ``truth.parquet`` would be: account_id, as_of, ``churn_probability_{H}d``.
     horizon_days : int
-        H; a truth about another horizon is none.
+        H; probabilities for another horizon are not used.
     """
     path, column = folder / TRUTH, f"churn_probability_{horizon_days}d"
     if not path.is_file():
@@ -77,7 +79,7 @@ def oracle_risk(rows: pd.DataFrame, folder: Path, horizon_days: int) -> pd.Serie
         known = truth[[*_KEYS, column]].assign(as_of=pd.to_datetime(truth["as_of"]))
     except (OSError, ValueError) as error:
         raise HealthError(
-            f"is no Parquet file: {error}", where=str(path), fix="mend the file or take it away"
+            f"is no Parquet file: {error}", where=str(path), fix="repair or remove the file"
         ) from None
     except KeyError:
         return None

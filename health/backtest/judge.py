@@ -22,7 +22,7 @@ from models.evaluation.classification import Evaluation, evaluate
 from models.evaluation.ranking import Interval, RankingMeasures
 
 NOT_SCORED = "not scored"
-#: Accounts that must have left in a segment before it is judged on its own.
+#: Accounts that must have left in a segment for it to be evaluated.
 FEWEST_IN_SEGMENT = 5
 
 
@@ -35,30 +35,30 @@ class Backtest:
     counts : Counts
         Rows with a known outcome.
     unknown : int
-        Rows whose outcome the data does not reach.
+        Rows whose outcome lies beyond the data.
     not_scored : int
         Rows with a known outcome and no health score.
     enough : bool
-        Enough accounts left for the score to be judged.
+        Whether enough accounts left for the score to be evaluated.
     bands : pd.DataFrame
         Churn by band, as `group_rates`.
     tenths : pd.DataFrame
         Churn by tenth of the health score, lowest first.
     alone : Comparison or None
-        The health score on every row it scored; None where it cannot be judged.
+        The health score on every row it scored; None if it cannot be evaluated.
     together : Comparison or None
         All contenders on the rows that all of them rank.
     reliability : pd.DataFrame
         Tenths of the model's probability: mean_probability, observed_rate, low, high, rows,
         events; empty without a model.
     probability : Evaluation or None
-        Quality of the churn model's probability on every row it was given for; None without.
+        Quality of the churn model's probability on every row that has one; None without any.
     red, flagged : LeadTime
-        From the first red, and from the first time on a CSM's list.
+        From the first date in red, and from the first date on a CSM's list.
     approach : pd.DataFrame
-        Share red by time before the end.
+        Share of red accounts by time before the end.
     segments : pd.DataFrame
-        As `group_rates`, with auc, auc_low, auc_high (NaN where too few left) and red_share.
+        As `group_rates`, with auc, auc_low, auc_high (NaN if too few left) and red_share.
     measures : tuple of MeasureWorth
         The best first.
     contenders : tuple of Contender
@@ -66,7 +66,7 @@ class Backtest:
     fits : tuple of ModelFit
         How the churn model was fitted.
     weight_fits : tuple of WeightFit
-        How the weights were learnt.
+        How the weights were learned.
     by_date : pd.DataFrame
         as_of, rows, events, red, and AUC of the health score on each date (no interval).
     """
@@ -93,12 +93,12 @@ class Backtest:
 
 
 def judge(past: Past, config: Config) -> Backtest:
-    """Hold what was said on past dates against what happened.
+    """Compare the scores of past dates with what happened.
 
     Parameters
     ----------
     past : Past
-        As `score_past` gives it.
+        As from `score_past`.
     config : Config
         Capacity, and the settings of the backtest.
     """
@@ -148,7 +148,7 @@ def judge(past: Past, config: Config) -> Backtest:
 def _common(
     scored: pd.DataFrame, contenders: tuple[Contender, ...], least_churned: int
 ) -> list[str]:
-    """Choose the contenders that rank enough rows together; the health score always is one."""
+    """Choose the contenders that rank enough rows together; always including the health score."""
     chosen: list[str] = []
     for contender in sorted(contenders, key=lambda c: c != RULES):
         rows = scored.dropna(subset=[*chosen, contender.key])
@@ -171,7 +171,7 @@ def _by_band(known: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
 
 
 def _tenth(values: pd.Series[float]) -> pd.Series[int]:
-    """Return the tenth of each value, 1 the lowest; equal values share one."""
+    """Return the tenth of each value, 1 is the lowest; equal values are in the same tenth."""
     share = values.rank(method="average", pct=True).to_numpy(dtype=float)
     return pd.Series(np.ceil(share * 10).clip(1, 10).astype(int), index=values.index)
 
@@ -191,13 +191,13 @@ def _by_tenth(scored: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
 def _reliability(
     known: pd.DataFrame, probability: pd.Series[float], resampling: Resampling
 ) -> pd.DataFrame:
-    said = probability.loc[known.index].dropna()
-    if said.empty:
+    predicted = probability.loc[known.index].dropna()
+    if predicted.empty:
         return pd.DataFrame()
-    rows, tenths = known.loc[said.index], _tenth(said).astype(str)
+    rows, tenths = known.loc[predicted.index], _tenth(predicted).astype(str)
     order = [str(tenth) for tenth in range(1, 11) if (tenths == str(tenth)).any()]
     frame = group_rates(tenths, rows["churned"], _codes(rows), resampling, order=order)
-    means = said.groupby(tenths).mean().loc[order]
+    means = predicted.groupby(tenths).mean().loc[order]
     frame = frame.rename(columns={"rate": "observed_rate"})
     return frame.assign(mean_probability=means.to_numpy())
 
@@ -205,13 +205,13 @@ def _reliability(
 def _quality(
     known: pd.DataFrame, probability: pd.Series[float], resampling: Resampling
 ) -> Evaluation | None:
-    said = probability.loc[known.index].dropna()
-    rows = known.loc[said.index]
+    predicted = probability.loc[known.index].dropna()
+    rows = known.loc[predicted.index]
     if rows["churned"].nunique() < 2:
         return None
     return evaluate(
         rows["churned"],
-        said,
+        predicted,
         groups=rows["account_id"],
         times=rows["as_of"],
         n_resamples=resampling.resamples,

@@ -1,4 +1,4 @@
-"""How long before an account left something had warned of it."""
+"""How long before an account left there was a warning."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class LeadTime:
     Attributes
     ----------
     churned_accounts : int
-        Accounts that left and were scored in the time before.
+        Accounts that left and had been scored in the time before.
     warned : int
-        Those that were warned of at least once in that time.
+        Those with at least one warning in that time.
     share_warned : Interval
-        One over the other.
+        `warned` divided by `churned_accounts`.
     days : Interval
-        Median days from the first warning in that time to the end, of those warned of.
+        Median days from the first warning in that time to the end, of accounts with a warning.
     usual_share : float
-        Share of all rows with a warning: what a warning is worth, it must be rare without cause.
+        Share of all rows with a warning: a warning is worth something only if it is rare otherwise.
     """
 
     churned_accounts: int
@@ -54,13 +54,13 @@ def lead_time(
     rows : pd.DataFrame, shape = (n_rows, n_columns)
         account_id, as_of.
     warned : pd.Series of bool, shape = (n_rows,)
-        Where the warning stood.
+        Whether there was a warning.
     churns : pd.DataFrame
         account_id, churned_at.
     lead_days : int
         How long before the end a warning counts.
     resampling : Resampling
-        Draws and seed.
+        Number of resamples and seed.
     """
     before = days_before(rows, churns, lead_days)
     leads = before[warned.loc[before.index]].groupby(rows["account_id"]).max()
@@ -76,7 +76,7 @@ def lead_time(
 
 
 def days_before(rows: pd.DataFrame, churns: pd.DataFrame, lead_days: int) -> pd.Series[float]:
-    """Return the days from each row to its account's end, for rows at most so long before it."""
+    """Return the days from each row to its account's end, for rows within `lead_days` of it."""
     ends = rows["account_id"].map(churns.set_index("account_id")["churned_at"])
     days = (ends - rows["as_of"]).dt.total_seconds() / 86_400
     return days[(days > 0) & (days <= lead_days)]
@@ -90,12 +90,12 @@ def approach(
     lead_days: int,
     resampling: Resampling,
 ) -> pd.DataFrame:
-    """Return the share with a warning by time before the end, towards which it should rise.
+    """Return the share with a warning by time before the end; it should rise towards the end.
 
     Returns
     -------
     pd.DataFrame, shape = (n_steps, 11)
-        As `group_rates`, furthest from the end first; empty where nobody left.
+        As `group_rates`, furthest from the end first; empty if nobody left.
     """
     before = days_before(rows, churns, lead_days)
     if before.empty:

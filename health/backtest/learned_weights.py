@@ -1,4 +1,4 @@
-"""Points of past rows, and the score under weights learnt from what was known before each."""
+"""Points of past rows, and the score under weights learned from what was known before each date."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from models.base.splits import TimeSplit
 def point_rows(features: pd.DataFrame, config: Config) -> list[PointRows]:
     """Return the points of every row, by the set of components that scores it.
 
-    Profiles that share their components share a set. A missing value that its measure counts as
-    neutral or worst is filled with that; one that gives its weight away stays NaN.
+    Profiles with the same components share a set. A missing value that the measure counts as
+    neutral or worst is filled with those points; otherwise it stays NaN and its weight goes to
+    the other measures.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_columns)
-        Accounts × dates, a range as index.
+        Accounts × dates, with a range as index.
     config : Config
         Scorecard, stages, peer group.
     """
@@ -61,10 +62,10 @@ class WeightFit:
     first_date : str
         The first date it scores.
     churned_accounts : int
-        Accounts that had left in what it learnt from.
+        Accounts that left in the training rows.
     learnt : bool
-        Whether any weight moved; the hand-set ones stand where too few had left, or where nothing
-        told better.
+        Whether any weight changed; the configured ones stay if too few accounts left, or if no
+        other weights were better.
     """
 
     first_date: str
@@ -74,7 +75,7 @@ class WeightFit:
 
 @dataclass(frozen=True)
 class WeightPast:
-    """The score under learnt weights, shape = (n_rows,), and how they were learnt."""
+    """The score under learned weights, shape = (n_rows,), and how they were learned."""
 
     score: pd.Series[float]
     fits: tuple[WeightFit, ...]
@@ -83,14 +84,14 @@ class WeightPast:
 def learnt_on_past(
     features: pd.DataFrame, config: Config, first: pd.Timestamp | None = None
 ) -> WeightPast:
-    """Score each row under weights learnt from what was known before its date.
+    """Score each row under weights learned from what was known before its date.
 
-    The hand-set weights stand until enough accounts have left to learn from.
+    The configured weights stay until enough accounts have left to learn from.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_columns)
-        account_id, as_of, churned, features; a range as index.
+        account_id, as_of, churned, features; with a range as index.
     config : Config
         Scorecard, labels, and how often to fit.
     first : pd.Timestamp, optional
@@ -119,18 +120,18 @@ def learnt_on_past(
 def learn_weights(
     features: pd.DataFrame, sets: Sequence[PointRows], train: np.ndarray, config: Config
 ) -> Learnt | None:
-    """Learn weights from some rows; None where the hand-set ones stand.
+    """Learn weights from some rows; None if the configured ones stay.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_rows, n_columns)
         account_id, as_of, churned.
     sets : sequence of PointRows
-        The points of all rows, as `point_rows` gives them.
+        The points of all rows, as from `point_rows`.
     train : array of bool, shape = (n_rows,)
         The rows to learn from.
     config : Config
-        Labels, and how many accounts must have left.
+        Labels, and the minimum number of accounts that left.
     """
     known = features[train]
     if churned_accounts(known) < config.tune.least_churned:
@@ -146,11 +147,11 @@ def learn_weights(
 
 
 def churned_accounts(rows: pd.DataFrame) -> int:
-    """Count the accounts that left among rows with account_id and churned."""
+    """Count the accounts that left, from rows with account_id and churned."""
     return int(rows.loc[rows["churned"] == 1, "account_id"].nunique())
 
 
-#: From holding the hand-set weights fast to letting them go.
+#: From keeping the configured weights to leaving them free.
 STRENGTHS = (float("inf"), 0.1, 0.03, 0.01, 0.003, 0.001)
 _BLOCKS = 3
 
@@ -165,13 +166,13 @@ def learn(
 ) -> Learnt:
     """Choose the strength on later blocks of these rows, then fit on all of them.
 
-    Of the strengths whose log loss is not told from the best one's by a standard error, the
-    strongest is taken; where the history is too short to try any, the hand-set weights stand.
+    The strongest penalty is taken whose log loss is within a standard error of the best one. If
+    the history is too short to test any, the configured weights stay.
 
     Parameters
     ----------
     sets : sequence of PointRows
-        Which together hold every row once.
+        Together they contain every row once.
     churned : array, shape = (n_rows,)
         1 or 0.
     codes : array, shape = (n_rows,)

@@ -12,7 +12,7 @@ from health.backtest.lead_time import LeadTime, lead_time
 from models.base.inputs import group_codes
 from models.evaluation.ranking import Interval, RankingMeasures
 
-#: Below so many points a measure counts as a warning of its own.
+#: Below this many points a measure alone counts as a warning.
 WARNS_BELOW = 50.0
 
 
@@ -29,10 +29,10 @@ class MeasureWorth:
     churned_accounts : int
         Accounts that left, among the rows with a value and a known outcome.
     auc, lift_top_decile : Interval
-        Of its points alone, the fewest first; NaN where fewer than `least_churned` left, or
-        where its points never differ.
+        Of its points alone, the fewest first; NaN if fewer than `least_churned` accounts left, or
+        if its points never differ.
     lead : LeadTime
-        From the first date on which it gave under 50 points.
+        From the first date with fewer than 50 points.
     """
 
     feature: str
@@ -52,7 +52,7 @@ def measure_worth(
     lead_days: int,
     resampling: Resampling,
 ) -> tuple[MeasureWorth, ...]:
-    """Judge every measure on the rows where it has a value, the best AUC first.
+    """Evaluate every measure on the rows where it has a value, the best AUC first.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ def measure_worth(
     churns : pd.DataFrame
         account_id, churned_at.
     least_churned : int
-        Accounts that must have left before a measure is judged.
+        Minimum number of accounts that left for a measure to be evaluated.
     lead_days : int
         How long before the end a warning counts.
     resampling : Resampling
-        Draws and seed.
+        Number of resamples and seed.
     """
     judged = [
         _worth(rows, points[name], churns, least_churned, lead_days, resampling) for name in points

@@ -1,4 +1,4 @@
-"""The backtest as one self-contained HTML page, and as the figures of backtest.json."""
+"""The backtest as one self-contained HTML page, and as the content of backtest.json."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from models.evaluation.ranking import Interval
 
 
 def to_json(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything as JSON can hold it; a figure that is not defined is None.
+    """Return everything as values for JSON; a metric that is not defined is None.
 
     Parameters
     ----------
     backtest : Backtest
-        What was found.
+        The results.
     verdict : Verdict
-        What it says.
+        Their verdict.
     about : mapping
         Company, dates, settings and hashes.
     """
@@ -51,7 +51,7 @@ def render_page(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) 
     -------
     str
         HTML without any reference to a network; its Content-Security-Policy allows its own
-        style, by its hash, and images that the page itself holds.
+        style, by its hash, and images inside the page.
     """
     environment = _environment()
     style = source_of(environment, "backtest.css")
@@ -69,7 +69,7 @@ def render_page(backtest: Backtest, verdict: Verdict, about: Mapping[str, Any]) 
 def _environment() -> Environment:
     environment = page_environment("health.backtest")
     environment.filters.update(
-        of100=_of_100,
+        percents=_percents,
         times=_times,
         metric=_metric,
         days=_days,
@@ -87,7 +87,7 @@ def _range(interval: Interval, digits: int, factor: float = 1.0) -> str:
     return f"{value} ({factor * interval.low:.{digits}f} to {factor * interval.high:.{digits}f})"
 
 
-def _of_100(interval: Interval, digits: int = 0) -> str:
+def _percents(interval: Interval, digits: int = 0) -> str:
     return _range(interval, digits, 100.0)
 
 
@@ -104,51 +104,53 @@ def _days(interval: Interval) -> str:
 
 
 def _sure(interval: Interval, chance: float) -> str:
-    """Say on which side of chance an interval lies."""
+    """Describe on which side of chance an interval lies."""
     if math.isnan(interval.low):
         return ""
     if interval.low > chance:
         return "better"
-    return "worse" if interval.high < chance else "not told apart"
+    return "worse" if interval.high < chance else "no clear difference"
 
 
 def charts(backtest: Backtest, horizon_days: int) -> dict[str, Markup]:
-    """Draw every plot that the backtest has figures for, by name."""
+    """Draw every plot that the backtest has values for, by name."""
     left = f"left within {horizon_days} days"
     drawn: dict[str, Markup] = {}
     bands = _scored(backtest.bands)
     if len(bands):
         usual = backtest.counts.events / max(backtest.counts.rows, 1)
         ax = plots.rates(bands, usual=usual, unit=left)
-        drawn["bands"] = plots.image_tag(ax.figure, _said("Share that left by band", bands))
+        drawn["bands"] = plots.image_tag(
+            ax.figure, _described("Share of accounts that left by band", bands)
+        )
     if len(backtest.tenths) and backtest.enough:
         ax = plots.lift(backtest.tenths, title="")
         label(ax, x="tenth of the accounts, lowest health score first")
-        said = _said("Share that left by tenth of the health score", backtest.tenths)
-        drawn["tenths"] = plots.image_tag(ax.figure, said)
+        text = _described(
+            "Share of accounts that left by tenth of the health score", backtest.tenths
+        )
+        drawn["tenths"] = plots.image_tag(ax.figure, text)
     if backtest.together is not None:
         table = _aucs(backtest, backtest.contenders)
-        ax = plots.metrics_with_intervals(
-            table, unit="of 100 pairs, put in the right order", reference=50, reference_name="coin"
+        ax = plots.metrics_with_intervals(table, unit="AUC", reference=0.5, reference_name="chance")
+        text = "; ".join(
+            f"{row.name}: AUC {row.value:.2f}" for row in table.itertuples(index=False)
         )
-        said = "; ".join(f"{row.name}: {row.value:.0f}" for row in table.itertuples(index=False))
-        drawn["contenders"] = plots.image_tag(ax.figure, said)
+        drawn["contenders"] = plots.image_tag(ax.figure, text)
     if len(backtest.approach) and backtest.enough:
         alike = dict.fromkeys(backtest.approach["name"], BAND_LOOKS["red"])
         ax = plots.rates(backtest.approach, usual=backtest.red.usual_share, unit="red", looks=alike)
-        label(ax, x="days before the account left; red ones of all scored then")
-        said = _said("Share red by days before the end", backtest.approach)
-        drawn["approach"] = plots.image_tag(ax.figure, said)
+        label(ax, x="days before the account left; share of scored accounts that were red")
+        text = _described("Share of red accounts by days before the end", backtest.approach)
+        drawn["approach"] = plots.image_tag(ax.figure, text)
     if len(backtest.reliability) > 1:
         ax = plots.calibration(backtest.reliability, title="")
-        drawn["reliability"] = plots.image_tag(
-            ax.figure, "What the churn model said against what happened, by tenth"
-        )
+        drawn["reliability"] = plots.image_tag(ax.figure, "Predicted and observed churn, by tenth")
     return drawn
 
 
 def _scored(bands: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what had no score: few, with an interval that would dwarf the others."""
+    """Leave out accounts without a score: few, with an interval that would dwarf the others."""
     return bands if bands.empty else bands[bands["name"] != NOT_SCORED].reset_index(drop=True)
 
 
@@ -160,15 +162,15 @@ def _aucs(backtest: Backtest, contenders: tuple[Contender, ...]) -> pd.DataFrame
         [
             {
                 "name": contender.title,
-                "value": 100 * together.figures[contender.key]["auc"].value,
-                "low": 100 * together.figures[contender.key]["auc"].low,
-                "high": 100 * together.figures[contender.key]["auc"].high,
+                "value": together.figures[contender.key]["auc"].value,
+                "low": together.figures[contender.key]["auc"].low,
+                "high": together.figures[contender.key]["auc"].high,
             }
             for contender in contenders
         ]
     )
 
 
-def _said(what: str, rates: pd.DataFrame) -> str:
+def _described(what: str, rates: pd.DataFrame) -> str:
     parts = [f"{row['name']}: {100 * row['rate']:.1f} %" for _, row in rates.iterrows()]
     return f"{what}. " + "; ".join(parts)

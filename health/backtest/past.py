@@ -1,4 +1,4 @@
-"""Past dates scored with what was known then, beside what happened."""
+"""Past dates scored with what was known then, and what happened afterwards."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ from models import expected_loss
 
 @dataclass(frozen=True)
 class Past:
-    """Accounts × past dates, what was said of them then, and what happened.
+    """Accounts × past dates, how they were scored then, and what happened.
 
     Attributes
     ----------
     rows : pd.DataFrame, shape = (n_rows, n_columns)
         account_id, as_of, csm, group (of the peers), churned (1, 0, or NaN where not known),
-        score (0-100 or NaN), band, room (accounts that fit the list it may
-        stand on), flagged (on a CSM's at-risk list), and a column of risk for
-        each contender: higher where an account is more likely to leave, NaN where it said
-        nothing. Accounts that had given notice are not among them.
+        score (0-100 or NaN), band, room (number of accounts that fit the list of the row's
+        CSM), flagged (on a CSM's at-risk list), and a column of risk for
+        each contender: higher where an account is more likely to leave, NaN where it has
+        none. Accounts that had given notice are not among them.
     points : pd.DataFrame, shape = (n_rows, n_measures)
         Points of each measure of the scorecard, NaN where its value is missing.
     probability : pd.Series, shape = (n_rows,)
-        The churn model's, NaN where there was none.
+        Of the churn model, NaN where there was none.
     churns : pd.DataFrame, shape = (n_accounts, 2)
-        account_id and churned_at of each account that left and whose grace has passed; its last
-        time, where it left twice.
+        account_id and churned_at of each account that left and whose grace period has passed; the
+        last time, if it left twice.
     contenders : tuple of Contender
-        Those with a column, in the order they are shown.
+        Those with a column, in the order in which they are shown.
     fits : tuple of ModelFit
         How the churn model was fitted for each date.
     weight_fits : tuple of WeightFit
-        How the weights were learnt for each date.
+        How the weights were learned for each date.
     """
 
     rows: pd.DataFrame
@@ -87,13 +87,13 @@ def score_past(
     company : Company
         Configuration and tables.
     accounts : pd.DataFrame, optional
-        Its rows of `build_account_rows`, where they are at hand.
+        Its rows of `build_account_rows`, if already built.
     first : datetime, optional
         First date to score; models may learn from earlier ones.
     proposed : ScoreSettings, optional
-        Another scorecard to hold against the configured one.
+        Another scorecard to compare with the configured one.
     with_models : bool
-        Fit the churn model and the learnt weights for each date, too.
+        Also fit the churn model and the learned weights for each date.
     """
     config = company.config
     features = accounts
@@ -107,13 +107,13 @@ def score_past(
     start = None if first is None else pd.Timestamp(first)
     result = score_terms(features, config.score_settings, health)
     learnt_from = features.drop(columns=result.columns, errors="ignore").join(result)
-    said = model_on_past(
+    fitted = model_on_past(
         learnt_from if with_models else learnt_from.head(0),
         churn_inputs(learnt_from, config),
         config,
         start,
     )
-    model = said.said.reindex(features.index)
+    model = fitted.predicted.reindex(features.index)
     weight_fits: tuple[WeightFit, ...] = ()
     if with_models:
         weights = learnt_on_past(features, config, start)
@@ -136,13 +136,13 @@ def score_past(
         probability=model.loc[kept, "probability"].reset_index(drop=True),
         churns=_churns(company),
         contenders=tuple(c for c in CONTENDERS if c.key in rows.columns),
-        fits=said.fits,
+        fits=fitted.fits,
         weight_fits=weight_fits,
     )
 
 
 def _identity(features: pd.DataFrame, health: HealthScores, config: Config) -> pd.DataFrame:
-    """Return who and when, with the machine's score: what people overrode proves nothing of it."""
+    """Return accounts and dates with the score before overrides: only that one is evaluated."""
     rows = features[["account_id", "as_of", "churned"]].copy()
     for column, source in (("csm", "csm"), ("group", config.peer_group)):
         present = source in features.columns
@@ -153,7 +153,7 @@ def _identity(features: pd.DataFrame, health: HealthScores, config: Config) -> p
 
 
 def _churns(company: Company) -> pd.DataFrame:
-    """Return when accounts left; an end whose grace has not passed may still be a late renewal."""
+    """Return when accounts left; an end within the grace period may still be a late renewal."""
     tables, grace = company.opened.tables, company.config.labels.grace_days
     spells = paid_spells(tables, grace_days=grace)
     ended = spells["ended_at"] + pd.Timedelta(days=grace) <= pd.Timestamp(tables.observed_until)
@@ -165,7 +165,7 @@ def _churns(company: Company) -> pd.DataFrame:
 def on_the_list(
     features: pd.DataFrame, bands: pd.Series[str], model: pd.DataFrame, config: Config
 ) -> pd.Series[bool]:
-    """Tell of each row whether the rules of the weekly run would have put it on a list.
+    """Return which rows the rules of the weekly run would have put on a list.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def on_the_list(
     bands : pd.Series of str, shape = (n_rows,)
         Band of the health score.
     model : pd.DataFrame, shape = (n_rows, 4)
-        What the churn model said, as in `ModelPast.said`.
+        Predictions of the churn model, as in `ModelPast.predicted`.
     config : Config
         Limits and capacity.
     """
@@ -202,7 +202,7 @@ def on_the_list(
 
 
 def room_for(rows: pd.DataFrame, config: Config) -> pd.Series[float]:
-    """Return how many accounts fit the list that each row may stand on, by CSM and date.
+    """Return for each row how many accounts fit the list of its CSM on its date.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A scorecard with other weights, as an object and as a file for people to read and adopt."""
+"""A scorecard with other weights, as an object and as a file to read and adopt."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LEAST = 0.01
 
 
 def with_weights(scorecard: Scorecard, sets: Sequence[PointRows], learnt: Learnt) -> Scorecard:
-    """Return the scorecard with learnt weights in place of its own, and nothing else changed.
+    """Return the scorecard with learned weights and no other change.
 
-    Components keep their total, and so do the measures within each, so that old and new can be
-    compared at a glance; weights have two decimals, as they are written.
+    The weights of the components keep their sum, and so do those of the measures within each
+    component, so old and new can be compared at a glance. Weights have two decimals.
 
     Parameters
     ----------
     scorecard : Scorecard
-        With the hand-set weights.
+        With the configured weights.
     sets : sequence of PointRows
-        What was fitted, in the order of `learnt.log_weights`.
+        The rows of the fit, in the order of `learnt.log_weights`.
     learnt : Learnt
         The fit.
     """
@@ -67,7 +67,7 @@ def _scaled(weights: FloatArray, old: list[float]) -> list[float]:
 
 
 def changes(old: Scorecard, new: Scorecard) -> list[dict[str, Any]]:
-    """Return old and new weight of every component and measure, with its profile."""
+    """Return the old and the new weight of every component and measure, with its profile."""
     lines: list[dict[str, Any]] = []
     for before, after in zip(old.cards, new.cards, strict=True):
         if before.profile != "default" and before.components == old.components:
@@ -89,7 +89,7 @@ def _changes(before: Card, after: Card) -> list[dict[str, Any]]:
 
 
 def proposal_toml(scorecard: Scorecard, comments: Sequence[str]) -> str:
-    """Write a scorecard as the ``[scorecard]`` of a configuration, under lines of comment."""
+    """Return a scorecard as the ``[scorecard]`` of a configuration, after lines of comment."""
     head = "".join(f"# {line}\n" if line else "#\n" for line in comments)
     content = scorecard.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
     return head + "\n" + tomlkit.dumps({"scorecard": content})

@@ -24,7 +24,7 @@ from health.settings.config import Config
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Scorecard
 
-#: Folder beside the runs.
+#: Folder next to the runs.
 FOLDER = "backtest"
 
 
@@ -45,7 +45,7 @@ def run_backtest(
     scorecard: Path | None = None,
     output: Path | None = None,
 ) -> Finished:
-    """Score past dates, hold them against what happened, and write page and figures.
+    """Score past dates, compare them with what happened, and write backtest.html and backtest.json.
 
     Parameters
     ----------
@@ -54,16 +54,16 @@ def run_backtest(
     first : datetime, optional
         First date to score.
     scorecard : Path, optional
-        A TOML file whose ``[scorecard]`` is held against the configured one.
+        A TOML file whose ``[scorecard]`` is compared with the configured one.
     output : Path, optional
-        Folder to write into; ``backtest`` beside the runs if missing.
+        Folder to write to; by default ``backtest`` in the folder of runs.
     """
     proposed = None if scorecard is None else load_scorecard(scorecard, config)
     company = open_company(config)
     past = score_past(company, first=first, proposed=proposed)
     if past.rows.empty:
         raise HealthError(
-            f"no past date from {first.date() if first else 'the first'} on can be scored",
+            f"no past date can be scored from {first.date() if first else 'the first'} on",
             where="--from",
             fix="give an earlier date, or a longer history",
         )
@@ -72,22 +72,24 @@ def run_backtest(
 
 
 def write(found: Backtest, company: Company, folder: Path, name: str = FOLDER) -> Finished:
-    """Write page and figures; what was there before stays until each is whole."""
+    """Write both files; the previous ones stay until each new one is complete."""
     config = company.config
-    said = verdict(found, config.labels.horizon_days, config.backtest.least_churned)
+    result = verdict(found, config.labels.horizon_days, config.backtest.least_churned)
     about = about_backtest(company)
-    metrics = json.dumps(to_json(found, said, about), indent=2, allow_nan=False, ensure_ascii=False)
+    metrics = json.dumps(
+        to_json(found, result, about), indent=2, allow_nan=False, ensure_ascii=False
+    )
     written = {
-        folder / f"{name}.html": render_page(found, said, about),
+        folder / f"{name}.html": render_page(found, result, about),
         folder / f"{name}.json": metrics + "\n",
     }
     for path, text in written.items():
         write_whole(path, text)
-    return Finished(found, said, *written)
+    return Finished(found, result, *written)
 
 
 def about_backtest(company: Company) -> Mapping[str, Any]:
-    """Return what a reader must know of how figures came about; nothing of it is a clock's."""
+    """Return what the results were computed from; no clock time, so they can be reproduced."""
     config = company.config
     labels, settings = config.labels, config.backtest
     return {
@@ -110,12 +112,12 @@ def about_backtest(company: Company) -> Mapping[str, Any]:
 
 
 def load_scorecard(path: Path, config: Config) -> ScoreSettings:
-    """Read the ``[scorecard]`` of a TOML file; stages and peer group are the configuration's.
+    """Read the ``[scorecard]`` of a TOML file; stages and peer group stay.
 
     Raises
     ------
     HealthError
-        The file is missing, is no TOML, or holds no valid scorecard.
+        The file is missing, is not TOML, or contains no valid scorecard.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -127,7 +129,7 @@ def load_scorecard(path: Path, config: Config) -> ScoreSettings:
         ) from None
     if "scorecard" not in content:
         raise HealthError(
-            "holds no [scorecard]",
+            "contains no [scorecard]",
             where=str(path),
             fix="give a file that `health tune` wrote, or any health.toml",
         )

@@ -1,4 +1,4 @@
-"""`health tune`: a proposed scorecard, tried on later dates against the one that is there."""
+"""`health tune`: a proposed scorecard, compared with the configured one on later dates."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from health.settings.config import Config
 from health.settings.scorecard import Scorecard
 from health.training.rows import build_account_rows
 
-#: Name of the proposal, beside the backtest.
+#: Name of the proposal, in the folder of the backtest.
 FILE = "scorecard_proposed.toml"
 _NAMES = {
     "auc": "AUC",
     "average_precision": "average precision",
-    "lift_top_decile": "lift of the riskiest tenth",
+    "lift_top_decile": "lift of the tenth at highest risk",
     "precision_at_capacity": "precision at CSM capacity",
     "recall_at_capacity": "recall at CSM capacity",
 }
@@ -39,20 +39,20 @@ _EXIT_DECLINED = 3
 
 @dataclass(frozen=True)
 class Tuned:
-    """A proposal and how it did.
+    """A proposed scorecard and its evaluation.
 
     Attributes
     ----------
     proposal : Path or None
-        The file; None where the hand-set weights stand.
+        The file; None if the configured weights stay.
     changes : list of dict
         profile, component, measure, old, new.
     learnt_until, tested_from : str
-        Last date that was learnt from, and first that old and new were compared on.
+        Last date of the training rows, and first date of the comparison.
     strength : float
-        λ of the penalty; infinite where the hand-set weights stand.
+        λ of the penalty; infinite if the configured weights stay.
     backtest : Finished or None
-        Old against new on the later dates, as a page and figures.
+        Old and new weights compared on the later dates.
     """
 
     proposal: Path | None
@@ -64,13 +64,13 @@ class Tuned:
 
     @property
     def comparison(self) -> Comparison | None:
-        """Old against new; None without a proposal."""
+        """Old and new weights compared; None without a proposal."""
         return None if self.backtest is None else self.backtest.backtest.together
 
 
 @dataclass(frozen=True)
 class _Periods:
-    """What is learnt from, and what old and new are compared on."""
+    """The training rows, and the rows on which old and new weights are compared."""
 
     train: np.ndarray
     test: np.ndarray
@@ -79,21 +79,21 @@ class _Periods:
 
 
 def tune(config: Config, *, output: Path | None = None) -> Tuned:
-    """Learn weights on earlier dates, try them on later ones, and write the proposal.
+    """Learn weights on earlier dates, test them on later ones, and write the proposal.
 
     The configuration is never changed.
 
     Parameters
     ----------
     config : Config
-        The configuration, with the hand-set weights.
+        The configuration, with the current weights.
     output : Path, optional
-        The file to write; ``scorecard_proposed.toml`` in the backtest's folder if missing.
+        The file to write; by default ``scorecard_proposed.toml`` in the backtest's folder.
 
     Raises
     ------
     HealthError
-        With exit code 3: too few accounts left, in either part of the time.
+        With exit code 3: too few accounts left, in the training or the later period.
     """
     company = open_company(config)
     features = build_account_rows(company.opened.tables, config)
@@ -149,11 +149,11 @@ def _decline(
     if not short:
         return
     raise HealthError(
-        "no weights are learnt: too few accounts left\n"
+        "no weights are learned: too few accounts left\n"
         f"  {churned_accounts(known):,} of {known['account_id'].nunique():,} accounts left after "
         f"one of {n_dates:,} past dates\n" + "\n".join(f"  {line}" for line in short),
         where=str(config.file),
-        fix="keep the weights that are set by hand, and try again when more history is there",
+        fix="keep the configured weights, and try again with more history",
         exit_code=_EXIT_DECLINED,
     )
 
@@ -176,22 +176,22 @@ def _comments(
     config: Config, finished: Finished, dates: Mapping[str, str], learnt_from: pd.DataFrame
 ) -> list[str]:
     lines = [
-        f"A scorecard proposed for {config.company or config.file.name}, with weights learnt from "
+        f"A scorecard proposed for {config.company or config.file.name}, with weights learned from "
         "what happened.",
-        "Nothing uses it until somebody puts it in the place of [scorecard] in the configuration.",
+        "To use it, replace [scorecard] in the configuration with it.",
         "",
-        f"Learnt from dates up to {dates['learnt_until']} ({churned_accounts(learnt_from):,} "
-        "accounts left), tried on dates",
-        f"from {dates['tested_from']} on, on which nothing was learnt:",
+        f"Learned from dates up to {dates['learnt_until']} ({churned_accounts(learnt_from):,} "
+        "accounts left), tested on dates",
+        f"from {dates['tested_from']} on, which were not used for learning:",
         "",
     ]
     return lines + compared_lines(finished.backtest.together)
 
 
 def compared_lines(together: Comparison | None) -> list[str]:
-    """Say old against new, a line a figure, each with its 95 % interval."""
+    """Return old and new value of each metric with its 95 % interval, one line each."""
     if together is None:
-        return ["The later dates hold too little to compare on."]
+        return ["Too few accounts left on the later dates to compare."]
     lines = []
     for metric in METRICS:
         old, new = together.figures[RULES.key][metric], together.figures[PROPOSED.key][metric]

@@ -1,4 +1,4 @@
-"""The verdict of a backtest, in the words of someone who has to act on it."""
+"""The verdict of a backtest, in plain words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from health.backtest.lead_time import LeadTime
 from health.presentation import wording
 from models.evaluation.ranking import Interval
 
-#: Account churn is rarely foreseen so well: above it something may know the answer.
+#: Account churn is rarely predicted so well: above it, a measure may contain the outcome.
 TOO_GOOD_AUC = 0.9
 
 
@@ -27,7 +27,7 @@ class Verdict:
     headline : str
         The answer in one sentence.
     sentences : tuple of str
-        How sure it is, what it is worth, and what to mind.
+        How certain the answer is, what the score is worth, and what to note.
     """
 
     kind: str
@@ -47,9 +47,9 @@ def verdict(backtest: Backtest, horizon_days: int, least_churned: int) -> Verdic
             "too_few",
             "Too few accounts left to say whether the health score predicts",
             (
-                f"{basis}, and at least {least_churned} that had a score are needed. "
-                "Any figure from so few would be an accident.",
-                "This is no verdict against the score: nobody can know yet.",
+                f"{basis}, and at least {least_churned} with a score are needed. "
+                "Metrics from so few accounts would be chance.",
+                "This says nothing against the score: it is too early to know.",
             ),
         )
     auc = backtest.alone.figures[RULES.key]["auc"]
@@ -67,19 +67,22 @@ def _answer(auc: Interval) -> tuple[str, str]:
         weak = ", but weakly" if auc.value < 0.6 else ""
         return "predicts", f"The health score predicts who leaves{weak}"
     if auc.high < 0.5:
-        return "backwards", "The health score points the wrong way: healthy accounts left more"
-    return "chance", "The health score does not predict who leaves, as far as this data shows"
+        return (
+            "backwards",
+            "The health score points the wrong way: healthier accounts left more",
+        )
+    return "chance", "This data does not show that the health score predicts who leaves"
 
 
 def _how_sure(auc: Interval) -> str:
-    said = (
-        "Of two accounts, one that left and one that stayed, the score puts the one that left "
-        f"lower in {100 * auc.value:.0f} of 100 cases (95 % interval {100 * auc.low:.0f} to "
-        f"{100 * auc.high:.0f}); tossing a coin does so in 50."
+    text = (
+        f"AUC {auc.value:.2f} (95 % interval {auc.low:.2f} to {auc.high:.2f}): the share of pairs "
+        "of one account that left and one that stayed in which the one that left had the lower "
+        "score; 0.5 is chance."
     )
     if auc.low <= 0.5 <= auc.high:
-        return f"{said} The interval includes the coin, so chance explains this as well."
-    return said
+        return f"{text} The interval includes 0.5, so this may be chance."
+    return text
 
 
 def _aucs(together: Comparison | None) -> dict[str, Interval]:
@@ -88,11 +91,11 @@ def _aucs(together: Comparison | None) -> dict[str, Interval]:
 
 
 def _too_good(aucs: dict[str, Interval]) -> list[str]:
-    """Warn where something ranks better than account churn is ever foreseen."""
+    """Warn if something ranks better than account churn can usually be predicted."""
     titles = {RULES.key: "the health score", **_RIVALS}
     return [
-        f"An AUC of {auc.value:.2f}, by {titles[key]}, is better than account churn is ever "
-        "foreseen: look for a measure that knows the answer before you believe it."
+        f"An AUC of {auc.value:.2f}, by {titles[key]}, is better than account churn can usually be "
+        "predicted: check whether a measure contains the outcome before you rely on it."
         for key, auc in aucs.items()
         if auc.value > TOO_GOOD_AUC
     ]
@@ -108,17 +111,17 @@ def _red(backtest: Backtest) -> str:
         few = red["lift_high"] > 1
         return (
             f"Of the {times} an account was red ({int(red['accounts']):,} accounts), none was "
-            f"followed by an end: {'too few to tell' if few else 'red does not mean risk here'}."
+            f"followed by churn: {'too few to judge' if few else 'red does not mean risk here'}."
         )
-    said = (
+    text = (
         f"Red accounts left {wording.ratio(red['lift'])} times as often as all accounts "
         f"({wording.ratio(red['lift_low'])} to {wording.ratio(red['lift_high'])}): "
         f"{wording.percent(red['rate'], 1)} of them, {int(red['events']):,} of "
         f"{int(red['rows']):,}."
     )
     if red["lift_low"] <= 1 <= red["lift_high"]:
-        said += " That may be no difference at all."
-    return said
+        text += " This may be chance."
+    return text
 
 
 def _early(lead: LeadTime, what: str) -> str:
@@ -140,7 +143,7 @@ _RIVALS = {
     LEARNT.key: "learnt weights",
     MODEL.key: "the churn model",
     RENEWAL.key: "days to renewal alone",
-    USAGE.key: "the use of 28 days alone",
+    USAGE.key: "usage in 28 days alone",
 }
 
 #: Rivals that need no model: a single feature.
@@ -148,9 +151,9 @@ _SINGLE = {RENEWAL.key, USAGE.key}
 
 
 def _names(backtest: Backtest) -> dict[str, str]:
-    """Return the rivals' names; a model that never had a signal is named for what it published."""
+    """Return the names of the rivals; a model without a signal is named after what it published."""
     if backtest.fits and not any(fit.has_signal for fit in backtest.fits):
-        usual = "the usual rate of accounts alike, since the churn model found no signal"
+        usual = "the usual rate of similar accounts, because the churn model found no signal"
         return {**_RIVALS, MODEL.key: usual}
     return _RIVALS
 
@@ -161,35 +164,35 @@ def _rivals(together: Comparison, rivals: dict[str, str]) -> list[str]:
         gain = together.difference(key, RULES.key, "auc")
         if gain is None or math.isnan(gain.low):
             continue
-        own = f"{name} (by {abs(100 * gain.value):.0f} cases in 100)"
+        own = f"{name} (AUC {gain.value:+.2f})"
         if gain.low > 0:
             better.append(own)
         elif gain.high < 0:
             worse.append(own)
         else:
             same.append(name)
-    said = [
+    sentences = [
         f"{text}: {wording_list(names)}."
         for text, names in (
             ("Better than the health score at finding who leaves", better),
             ("Worse than the health score", worse),
-            ("Neither better nor worse, as far as this data shows", same),
+            ("No clear difference in this data", same),
         )
         if names
     ]
     if ORACLE.key in together.figures:
         best = together.figures[ORACLE.key]["auc"]
-        said.append(
-            f"The best that anyone could do here, by the simulator's own chances, is "
-            f"{100 * best.value:.0f} of 100 cases ({100 * best.low:.0f} to {100 * best.high:.0f}): "
-            "much of who leaves is chance to everybody."
+        sentences.append(
+            f"The best possible ranking here, by the simulator's true probabilities, is "
+            f"AUC {best.value:.2f} ({best.low:.2f} to {best.high:.2f}): "
+            "much of churn is chance."
         )
-    return said
+    return sentences
 
 
 def _each_other(together: Comparison, rivals: dict[str, str]) -> list[str]:
-    """Compare every rival with every other; that a single feature is ahead is never left out."""
-    ahead, level = [], []
+    """Compare every rival with every other; that a single feature ranks better is always stated."""
+    better, level = [], []
     for difference in together.differences:
         first, second = difference.better, difference.worse
         if difference.figure != "auc" or not {first, second} <= rivals.keys():
@@ -200,20 +203,18 @@ def _each_other(together: Comparison, rivals: dict[str, str]) -> list[str]:
         if gain.value < 0:
             first, second = second, first
             gain = Interval(-gain.value, -gain.high, -gain.low)
-        points = (
-            f"{100 * gain.value:.1f} points of AUC, {100 * gain.low:.1f} to {100 * gain.high:.1f}"
-        )
+        points = f"AUC {gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}"
         sure = gain.low > 0
         if sure or (first in _SINGLE and second not in _SINGLE):
             unsure = "" if sure else ", which may be chance"
-            ahead.append(f"{rivals[first]} ranks above {rivals[second]} ({points}){unsure}")
+            better.append(f"{rivals[first]} ranks above {rivals[second]} ({points}){unsure}")
         else:
             level.append(f"{rivals[first]} and {rivals[second]}")
     found = []
-    if ahead:
-        found.append(f"Compared with each other: {'; '.join(ahead)}.")
+    if better:
+        found.append(f"Compared with each other: {'; '.join(better)}.")
     if level:
-        found.append(f"No difference that this data shows: {'; '.join(level)}.")
+        found.append(f"No clear difference in this data: {'; '.join(level)}.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Fitting again and again, each time on what was known by then: an expanding window."""
+"""Repeated fits, each on what was known by then (an expanding window)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.base.inputs import BoolArray
 
 @dataclass(frozen=True)
 class Origin:
-    """Dates that one fit scores, and what it may learn from.
+    """The dates that one fit scores, and the rows it may learn from.
 
     Attributes
     ----------
@@ -45,18 +45,18 @@ class ModelFit:
 
 @dataclass(frozen=True)
 class ModelPast:
-    """What the churn model said on past dates.
+    """Predictions of the churn model on past dates.
 
     Attributes
     ----------
-    said : pd.DataFrame, shape = (n_rows, 4)
+    predicted : pd.DataFrame, shape = (n_rows, 4)
         logit, probability, base_rate (NaN before there was a model) and supported (whether the
-        model had signal on the dates it was tested on).
+        model had a signal on its test dates).
     fits : tuple of ModelFit
         Oldest first.
     """
 
-    said: pd.DataFrame
+    predicted: pd.DataFrame
     fits: tuple[ModelFit, ...]
 
 
@@ -65,8 +65,8 @@ def origins(
 ) -> Iterator[Origin]:
     """Yield the dates to score and the rows to learn from, oldest first.
 
-    A label looks horizon + grace ahead, so a row may be learnt from only where its date lies
-    that long before the first date it helps to score.
+    A label covers the following horizon + grace days, so a row is used for training only if its
+    date lies that long before the first date to score.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def origins(
     embargo_days : int
         Horizon + grace.
     refit_days : int
-        Least days from one fit to the next.
+        Minimum number of days between two fits.
     first : pd.Timestamp, optional
         First date to score.
     """
@@ -91,20 +91,20 @@ def origins(
 def model_on_past(
     rows: pd.DataFrame, inputs: list[str], config: Config, first: pd.Timestamp | None = None
 ) -> ModelPast:
-    """Fit the churn model for each date on what was known before it, and score the date.
+    """Fit the churn model for each date on what was known before it, and score that date.
 
     Parameters
     ----------
     rows : pd.DataFrame
         account_id, as_of, churned and the inputs, as in `TrainingSet.accounts`.
     inputs : list of str
-        What the model sees.
+        The inputs of the model.
     config : Config
         Labels, seed and how often to fit.
     first : pd.Timestamp, optional
-        First date to score; earlier ones are only learnt from.
+        First date to score; earlier ones are used only for training.
     """
-    said = pd.DataFrame(
+    predicted = pd.DataFrame(
         {"logit": np.nan, "probability": np.nan, "base_rate": np.nan, "supported": False},
         index=rows.index,
     )
@@ -122,12 +122,12 @@ def model_on_past(
             continue
         tested = rows["as_of"].isin(origin.tested)
         X = rows.loc[tested, inputs]
-        said.loc[tested, "logit"] = model.decision_function(X)
-        said.loc[tested, "probability"] = model.predict_proba(X)[:, 1]
-        said.loc[tested, "base_rate"] = base.predict_proba(X)[:, 1]
-        said.loc[tested, "supported"] = bool(model.has_signal_)
+        predicted.loc[tested, "logit"] = model.decision_function(X)
+        predicted.loc[tested, "probability"] = model.predict_proba(X)[:, 1]
+        predicted.loc[tested, "base_rate"] = base.predict_proba(X)[:, 1]
+        predicted.loc[tested, "supported"] = bool(model.has_signal_)
         fits.append(_note(model, known, origin))
-    return ModelPast(said, tuple(fits))
+    return ModelPast(predicted, tuple(fits))
 
 
 def _note(model: Any, known: pd.DataFrame, origin: Origin) -> ModelFit:

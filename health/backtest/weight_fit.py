@@ -1,9 +1,9 @@
-"""The fit: a logistic model whose one input is the health score, and whose weights may move.
+"""The fit: a logistic model of churn on the health score, whose weights are fitted, too.
 
 P(churn) = σ(a − b · score(w) ⁄ 10), the score as the scorecard makes it: a missing measure gives
-its weight to its siblings, a missing component to the others. The weights w are kept above zero
-by their logarithms, and near the hand-set ones w₀ by a penalty λ Σ (log w − log w₀)², so a weight
-moves only as far as the outcomes pull it.
+its weight to its siblings, a missing component to the others. The weights w stay positive because
+their logarithms are fitted. A penalty λ Σ (log w − log w₀)² keeps them close to the configured
+weights w₀, so a weight changes only as far as the outcomes require.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from health.settings.measure import Component
 from models.base.inputs import FloatArray, IntArray
 
 _POINTS_PER_UNIT = 10.0
-#: Where the search begins. At a slope of 0 no weight matters, so a score that tells nothing yet
-#: would hold the weights where they are: one search begins steep.
+#: Where the search starts. At a slope of 0 no weight matters, so a score without any relation to
+#: churn would leave the weights unchanged: one search starts with a steep slope.
 _FIRST_SLOPES = (0.1, 1.0)
 
 
@@ -37,8 +37,8 @@ class PointRows:
     rows : array, shape = (n_own_rows,)
         Their places among all rows.
     points : array, shape = (n_own_rows, n_measures)
-        0-100 in the order of the measures, NaN where the value is missing and gives its weight
-        away.
+        0-100 in the order of the measures, NaN where the value is missing and its weight goes to
+        other measures.
     """
 
     components: tuple[Component, ...]
@@ -46,7 +46,7 @@ class PointRows:
     points: FloatArray
 
     def take(self, chosen: FloatArray | IntArray) -> PointRows:
-        """Return the rows that a mask over all rows holds, counted anew."""
+        """Return the rows in a mask over all rows, numbered from 0."""
         own = np.asarray(chosen, dtype=bool)[self.rows]
         places = np.cumsum(np.asarray(chosen, dtype=bool)) - 1
         return PointRows(self.components, places[self.rows[own]], self.points[own])
@@ -63,7 +63,7 @@ class Learnt:
     intercept, slope : float
         a, and b per ten points of the score.
     strength : float
-        λ; infinite where the hand-set weights stand.
+        λ; infinite if the configured weights stay.
     """
 
     log_weights: tuple[FloatArray, ...]
@@ -76,7 +76,7 @@ class Learnt:
         return self.intercept - self.slope * self.score(sets, n_rows) / _POINTS_PER_UNIT
 
     def score(self, sets: Sequence[PointRows], n_rows: int) -> FloatArray:
-        """Return the health score under the learnt weights, shape = (n_rows,)."""
+        """Return the health score under the learned weights, shape = (n_rows,)."""
         score = np.full(n_rows, np.nan)
         for own, log_weights in zip(sets, self.log_weights, strict=True):
             score[own.rows] = score_and_slopes(own, log_weights)[0]
@@ -93,7 +93,7 @@ def score_and_slopes(own: PointRows, log_weights: FloatArray) -> tuple[FloatArra
     """Return the score of each row, and its derivative by each logarithm of a weight.
 
     With A the effective weight of a component and s its score, ∂score/∂log C = A (s − score), and
-    within it ∂score/∂log w = A w ⁄ Σw (p − s), over what is present.
+    within it ∂score/∂log w = A w ⁄ Σw (p − s), over the measures present.
     """
     n_parts = len(own.components)
     weights = np.exp(log_weights)
@@ -123,7 +123,7 @@ def fit_weights(sets: Sequence[PointRows], churned: FloatArray, strength: float)
     Parameters
     ----------
     sets : sequence of PointRows
-        Which together hold every row once.
+        Together they contain every row once.
     churned : array, shape = (n_rows,)
         1 or 0.
     strength : float
@@ -157,7 +157,7 @@ def fit_weights(sets: Sequence[PointRows], churned: FloatArray, strength: float)
         np.r_[np.log(rate / (1 - rate)) + 7 * slope, slope, np.zeros(len(bounds) - 2)]
         for slope in _FIRST_SLOPES
     ]
-    # So few parameters: threads would spend their time waiting for each other.
+    # With so few parameters, threads would mostly wait for each other.
     with threadpool_limits(limits=1):
         tries = [
             minimize(

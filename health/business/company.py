@@ -56,7 +56,7 @@ class Company:
 
 
 def open_company(config: Config) -> Company:
-    """Open and validate the tables; InputError with every violation where one is wrong."""
+    """Open and validate the tables; InputError with every violation if one is wrong."""
     sources = Sources(config.sources, config.shared, config.base)
     configured = {**config.tables, **_actions_next_to_config(config)}
     planned, of_sources = sources.plan(configured, in_place=not is_spark(config.data.url))
@@ -104,7 +104,7 @@ def _with_products_of(config: Config, tables: Tables) -> Config:
 
 
 def actions_file(config: Config) -> Path:
-    """Return the CSV file that holds what people did about flags.
+    """Return the CSV file with what people did about flags.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def actions_file(config: Config) -> Path:
         return config.base / ACTIONS_FILE
     if source.path is None or source.columns or not source.path.endswith(".csv"):
         raise HealthError(
-            f"the table actions is {source.label}, which nothing can be added to",
+            f"the table actions is {source.label}, to which nothing can be added",
             where="tables.actions",
             fix="give it the path of a CSV file without renamed columns, or add the outcomes "
             "where the table comes from",
@@ -125,14 +125,14 @@ def actions_file(config: Config) -> Path:
 
 
 def _actions_next_to_config(config: Config) -> dict[str, TableSource]:
-    """Return `actions.csv` beside the configuration, where it is there and not configured."""
+    """Return `actions.csv` next to the configuration, if it exists and is not configured."""
     if "actions" in config.tables or not (config.base / ACTIONS_FILE).is_file():
         return {}
     return {"actions": TableSource(path=ACTIONS_FILE)}
 
 
 def _check_profiles(config: Config, opened: OpenedTables) -> None:
-    """Hold the segments that profiles name against those that accounts have."""
+    """Check that the segments named by profiles exist among the accounts."""
     if not any(profile.segment for profile in config.scorecard.profiles):
         return
     segments: set[str] = set()

@@ -1,4 +1,4 @@
-"""The tables compared with what the company's own books say of a date."""
+"""The tables compared with the company's own books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MRR by account on any date: one rule for who pays and how much, for contracts and orders."""
+"""MRR by account on any date: who pays, and how much, from contracts or orders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from features.windows.contracts import load_contracts
 from features.windows.observations import build_observations
 
 _YEAR_DAYS, _YEAR_MONTHS = 365, 12
-#: Ratios that a mistake leaves behind, each with what usually explains it.
+#: Ratios that result from typical mistakes, with the usual explanation.
 _RATIOS = {
     100.0: "amounts in cents instead of whole units",
     12.0: "yearly prices taken as monthly",
@@ -92,7 +92,7 @@ def _ordered(tables: Tables, day: datetime) -> pd.Series[float]:
 
 
 def ratio_hint(ratio: float) -> str:
-    """Return what explains that money is so many times what it should be; empty where unknown.
+    """Return the usual explanation of a ratio of actual to expected money; empty if unknown.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Who is leaving, at risk or silent: the one place where these rules are written.
-
-Offers wait for accounts at risk, and lists show them: both ask here.
-"""
+"""Rules for who is leaving, at risk or silent, shared by flags and offers."""
 
 from __future__ import annotations
 
@@ -12,14 +9,14 @@ from health.settings.flags import FlagsConfig
 
 
 def known_to_leave(features: pd.DataFrame) -> pd.Series[bool]:
-    """Return which accounts gave notice: they leave, and no model is asked about them."""
+    """Return which accounts gave notice: they are known to leave and get no probability."""
     return features["notice_given"] > 0
 
 
 def lift(probability: pd.Series[float], base_rate: pd.Series[float]) -> pd.Series[float]:
     """Return how many times the usual odds a probability has.
 
-    A multiple of the rate itself could lie beyond certainty; a multiple of the odds never does.
+    A multiple of the rate could exceed 1; a multiple of the odds cannot.
 
     Examples
     --------
@@ -32,14 +29,14 @@ def lift(probability: pd.Series[float], base_rate: pd.Series[float]) -> pd.Serie
 
 
 def likely_to_leave(scores: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
-    """Return whose odds of leaving are `at_risk_lift` times the usual ones, or more."""
+    """Return which accounts' odds of leaving are at least `at_risk_lift` times the usual odds."""
     return lift(scores["churn_probability"], scores["churn_base_rate"]) >= limits.at_risk_lift
 
 
 def red_for_a_reason(scores: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
-    """Return who is red, unless the model finds the account no likelier to leave than usual.
+    """Return which red accounts are not less likely to leave than usual, by the model.
 
-    Where no probability is published, the band decides alone.
+    Without a published probability, the band alone decides.
     """
     times = lift(scores["churn_probability"], scores["churn_base_rate"])
     return (scores["health_band"] == "red") & (times.isna() | (times >= limits.least_lift))
@@ -59,5 +56,5 @@ def at_risk(scores: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
 
 
 def unused(features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
-    """Return who used the product once and has not for `silent_days`."""
+    """Return which accounts used the product before, but not for `silent_days`."""
     return features["usage_recency_days"] >= limits.silent_days

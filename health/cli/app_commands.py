@@ -96,13 +96,13 @@ def notify(
 @_users.command("add")
 def add(
     config: ConfigPath,
-    login: Annotated[str, typer.Argument(metavar="LOGIN", help="What the user signs in with.")],
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="Name for signing in.")],
     role: Annotated[str, typer.Option(metavar="ROLE", help="reader, csm, lead or admin.")] = "csm",
-    name: Annotated[str, typer.Option(help="Shown with what the user writes.")] = "",
+    name: Annotated[str, typer.Option(help="Name that is shown with the user's entries.")] = "",
     csm: Annotated[
         str, typer.Option(metavar="NAME", help="Accounts of this CSM are the user's own.")
     ] = "",
-    team: Annotated[str, typer.Option(help="Leads and readers see their team's accounts.")] = "",
+    team: Annotated[str, typer.Option(help="Leads and readers see this team's accounts.")] = "",
     password: Annotated[
         bool,
         typer.Option("--password", help='Ask for a password, for sign_in = "local".'),
@@ -113,7 +113,7 @@ def add(
     from health.app.serve import open_app_database
     from health.settings.config import load_config
 
-    # Asked for, so that it stands in no list of commands or processes.
+    # A prompt keeps it out of the shell's history and the list of processes.
     secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else ""
     database = open_app_database(load_config(config), now=_now())
     try:
@@ -154,9 +154,9 @@ def list_all(config: ConfigPath) -> None:
 @_users.command("disable")
 def disable(
     config: ConfigPath,
-    login: Annotated[str, typer.Argument(metavar="LOGIN", help="Who may not sign in any more.")],
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="Login of the user.")],
 ) -> None:
-    """Refuse a user from now on, and end their sessions."""
+    """Disable a user and end their sessions."""
     from health.app.access.users import disable_user
     from health.app.serve import open_app_database
     from health.settings.config import load_config

@@ -38,7 +38,7 @@ AsOf = Annotated[
         formats=["%Y-%m-%d"],
         metavar="DATE",
         help="Score this date with what was known before it. Default: the last as_of_weekday "
-        "that the data reaches.",
+        "covered by the data.",
     ),
 ]
 RunOf = Annotated[

@@ -1,4 +1,4 @@
-"""Print the results of a backtest and of learnt weights."""
+"""Print the results of `health backtest` and `health tune`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _shown(metric: Interval) -> str:
 
 
 def tuned(console: Console, result: Tuned, config: Path) -> None:
-    """Print old and new weights, how they did, and where the proposal is."""
+    """Print old and new weights, their evaluation, and where the proposal is."""
     if result.proposal is None or result.backtest is None:
         say(
             console,
@@ -64,11 +64,11 @@ def tuned(console: Console, result: Tuned, config: Path) -> None:
     console.print(table)
     say(
         console,
-        f"Learnt from dates up to {result.learnt_until}; old against new on the dates from "
-        f"{result.tested_from} on:",
+        f"Learned from dates up to {result.learnt_until}; old and new weights compared on the "
+        f"dates from {result.tested_from} on:",
     )
     for text in compared_lines(result.comparison):
         say(console, f"  {text}")
     say(console, f"Proposal: {result.proposal}")
-    say(console, f"Old against new in the backtest: {result.backtest.page}")
+    say(console, f"Old and new weights in the backtest: {result.backtest.page}")
     say(console, f"{config} is unchanged: to adopt the proposal, copy it there.")

@@ -54,7 +54,7 @@ def _usual_lag(company: Company) -> str:
     if not lag:
         return f"Contracts: {pairs:,} renewals; a row counts until its end (usual lag: none)."
     return (
-        f"Contracts: {pairs:,} renewals, 90 % of them within {lag} of the end before; a row counts "
+        f"Contracts: {pairs:,} renewals, 90 % within {lag} of the previous end; a row counts "
         "that much longer (the usual lag), unless notice was given."
     )
 

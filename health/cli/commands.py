@@ -1,4 +1,4 @@
-"""The `health` command: arguments in, exit codes out; the work is done elsewhere."""
+"""The `health` command: arguments in, exit codes out; the work is done in the other folders."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def demo(
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another company.")] = 7,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Make the folder's demo company anew.")
+        bool, typer.Option("--replace", help="Replace the demo company in the folder.")
     ] = False,
 ) -> None:
     """Create a demo company, train, score, and print where the report is."""
@@ -111,7 +111,7 @@ def check(
     ] = False,
     now: Now = None,
 ) -> None:
-    """Read and validate the tables; exit 2 and every violation where one is wrong."""
+    """Read and validate the tables; exit 2 with every violation if one is wrong."""
     from health.business.company import open_company
     from health.cli.check_console import check_report, run_connect
     from health.settings.config import load_config
@@ -166,19 +166,17 @@ def train(
     config: ConfigPath,
     until: Annotated[
         datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Learn only from what was known before."
-        ),
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before it."),
     ] = None,
     promote: Annotated[
         bool,
-        typer.Option(help="Let the version score, unless it leaks or is worse than the champion."),
+        typer.Option(help="Promote the version, unless it leaks or is worse than the champion."),
     ] = True,
     now: Now = None,
 ) -> None:
-    """Train on past dates, evaluate on later ones, and leave a model version.
+    """Train on past dates, evaluate on later ones, and save a model version.
 
-    Exit 3 where a stop (a leak, worse than the champion) blocks the promotion of the version.
+    Exit 3 if a stop (a leak, or worse than the champion) blocks the promotion of the version.
     """
     from health.cli.training_console import training
     from health.settings.config import load_config
@@ -208,7 +206,7 @@ def score(
     ] = False,
     accept: Annotated[
         list[str] | None,
-        typer.Option(metavar="GATE", help="Publish though this gate fails; may be repeated."),
+        typer.Option(metavar="GATE", help="Publish even if this gate fails; may be repeated."),
     ] = None,
     features: Annotated[
         Path | None,
@@ -323,7 +321,8 @@ def backtest(
     scorecard: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Hold the [scorecard] of this TOML file against the configured."
+            metavar="FILE",
+            help="Also evaluate the [scorecard] of this TOML file.",
         ),
     ] = None,
     output: Annotated[
@@ -371,11 +370,11 @@ def experiment(
     config: ConfigPath,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="With what was known before."),
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before it."),
     ] = None,
     now: Now = None,
 ) -> None:
-    """Compare treated with control accounts: churn, health, MRR, with intervals and doubts."""
+    """Compare treated with control accounts: churn, health, MRR, with intervals and warnings."""
     from health.cli.experiment_console import print_readouts
     from health.experiment.readout import read_out
     from health.settings.config import load_config
@@ -410,7 +409,7 @@ def models(
     action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Promote it whatever speaks against it.")
+        bool, typer.Option("--force", help="Promote it in spite of reasons against it.")
     ] = False,
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with name and time.")
@@ -492,7 +491,7 @@ def _private_files() -> Iterator[None]:
 
 def _run() -> None:
     errors = PlainConsole(stderr=True, soft_wrap=True)
-    # Arrow's own pool keeps freed memory: a run needs a quarter more of it, and a tenth more time.
+    # Arrow's default pool keeps freed memory: a run then needs 25 % more memory and 10 % more time.
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         try:

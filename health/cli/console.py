@@ -46,7 +46,7 @@ def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
 
 
 def run_summary(console: Console, run: RunResult) -> None:
-    """Print what a run found: counts, money, the top of the week, where to read on."""
+    """Print the summary of a run: counts, money, the top of the week, and the files."""
     scores, flags, info = run.scored.scores, run.scored.flags, run.info
     currency, business = info["currency"], business_of(info)
     bands = scores["health_band"].value_counts()
@@ -88,7 +88,7 @@ def run_summary(console: Console, run: RunResult) -> None:
 
 
 def money_at_risk(scores: pd.DataFrame, at_risk: pd.DataFrame, currency: str) -> str:
-    """Describe what is at stake: the expected loss; without a probability, what accounts pay."""
+    """Describe the money at risk: expected loss or, without a probability, what accounts pay."""
     flagged = f"{len(at_risk):,} flagged account{'s' if len(at_risk) != 1 else ''}"
     value = money(at_risk["value"].sum(), currency)
     if scores["churn_probability"].isna().all():

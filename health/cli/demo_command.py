@@ -20,7 +20,7 @@ from health.settings.config import Config, load_config
 from health.training.train import train_version
 from health.weekly.batch import score_run
 
-#: What a demo leaves in its folder.
+#: Files and folders of a demo.
 _MADE = ("tables", "models", "runs", "health.toml", "truth.parquet")
 
 
@@ -34,11 +34,11 @@ def run_demo(
     folder : Path
         Gets health.toml, tables, truth.parquet, models and runs.
     accounts : int
-        How many accounts the company has.
+        Number of accounts.
     seed : int
         Another seed, another company.
     replace : bool
-        Remove what an earlier demo left in the folder.
+        Remove an earlier demo from the folder.
     console : Console
         Where the summary is printed.
     today : datetime
@@ -47,7 +47,7 @@ def run_demo(
     Raises
     ------
     HealthError
-        The folder holds an earlier demo and `replace` is not given.
+        The folder contains an earlier demo and `replace` is not given.
     """
     with locked(folder, work="demo", patience=0), named(folder):
         _clear(folder, replace=replace)
@@ -79,7 +79,7 @@ def _run(folder: Path, *, accounts: int, seed: int, console: Console, today: dat
             by="health demo",
         )
     training(console, trained, config)
-    # The week before comes first, so that the last run can say what changed.
+    # The previous week is scored first, so the last run can show what changed.
     with console.status("Scoring two weeks"):
         score_run(config, last - timedelta(days=7), replace=False, today=today)
         run = score_run(config, last, replace=False, today=today)
@@ -88,7 +88,7 @@ def _run(folder: Path, *, accounts: int, seed: int, console: Console, today: dat
 
 
 def _true_probabilities(company: DemoCompany, config: Config) -> pd.DataFrame:
-    """Return the simulator's own probabilities under the names of the models' targets."""
+    """Return the simulator's true probabilities under the names of the models' targets."""
     days = config.labels.horizon_days
     names = {f"{target}_probability_{days}d": target for target in ("churn", "upsell")}
     return company.truth[["account_id", "as_of", *names]].rename(columns=names)
@@ -98,9 +98,9 @@ def _clear(folder: Path, *, replace: bool) -> None:
     present = [folder / name for name in _MADE if (folder / name).exists()]
     if present and not replace:
         raise HealthError(
-            "there is a demo company already",
+            "the folder already contains a demo company",
             where=str(folder),
-            fix="give --replace to make it anew, or another folder",
+            fix="use --replace to replace it, or another folder",
         )
     for path in present:
         if path.is_dir():
@@ -110,14 +110,14 @@ def _clear(folder: Path, *, replace: bool) -> None:
 
 
 def demo_config(folder: Path = Path("demo"), *, accounts: int = 300, seed: int = 7) -> Path:
-    """Return the configuration of a demo company, which is made first where it is not there.
+    """Return the configuration of a demo company, which is created if it does not exist.
 
     Parameters
     ----------
     folder : Path
-        Where the company is, or is to be: tables, a trained version and two runs.
+        Folder of the company: tables, a trained version and two runs.
     accounts, seed : int
-        Its size and seed, where it is made.
+        Its size and seed, if it is created.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from health.experiment.responders import Responders
 
 
 def print_readouts(console: Console, found: Sequence[Readout]) -> None:
-    """Print each experiment: arms, balance before, effects with intervals, doubts."""
+    """Print each experiment: arms, balance before, effects with intervals, warnings."""
     for readout in found:
         _print_readout(console, readout)
 
@@ -27,16 +27,16 @@ def _print_readout(console: Console, readout: Readout) -> None:
         f"{readout.first:%Y-%m-%d} to {readout.last:%Y-%m-%d}",
         highlight=False,
     )
-    before = Table(title="Before: are the arms alike?", title_justify="left", box=None)
-    for column in ("", "treated", "control", "apart (standard deviations)"):
+    before = Table(title="Before: are the arms similar?", title_justify="left", box=None)
+    for column in ("", "treated", "control", "difference (standard deviations)"):
         before.add_column(column, justify="right" if column else "left")
     for row in readout.balance.to_dict("records"):
-        mark = " not alike" if row["unlike"] else ""
+        mark = " not similar" if row["unlike"] else ""
         metrics = (_metric(row["treated"]), _metric(row["control"]))
         name = str(row["measure"]).replace("_", " ")
         before.add_row(escape(name), *metrics, f"{row['difference']:+.2f}{mark}")
     console.print(before)
-    after = Table(title="After: treated against control", title_justify="left", box=None)
+    after = Table(title="After: treated and control", title_justify="left", box=None)
     for column in ("", "treated", "control", "difference", "95 % interval"):
         after.add_column(column, justify="right" if column else "left")
     for effect in readout.effects:

@@ -24,7 +24,7 @@ MOST_TERMS = 10
 
 
 def show_whitespace(console: Console, whitespace: pd.DataFrame, currency: str) -> None:
-    """Print a row per product: chance, value in a year, and what speaks for it and against it."""
+    """Print a row per product: chance, value in a year, and the reasons for and against it."""
     table = Table(title="\nProducts: what could be offered", title_justify="left", box=None)
     for column in ("product", "now", "chance", "basis", "a month", "worth a year"):
         table.add_column(column, justify="right" if column in _NUMBERS else "left")
@@ -44,14 +44,14 @@ def show_whitespace(console: Console, whitespace: pd.DataFrame, currency: str) -
 
 
 def _both(row: dict[Any, Any]) -> str:
-    """Word what speaks for an offer, then what speaks against it."""
+    """Return the reasons for an offer, then those against it."""
     signs = "; ".join(text for text in (row["asked"], row["signs"]) if text)
     both = (row["why"] or signs, row["why_not"])
-    return "; ".join(text for text in both if text) or "nothing speaks for it now"
+    return "; ".join(text for text in both if text) or "no reason at the moment"
 
 
 def order_lines(row: pd.Series, currency: str) -> list[str]:
-    """Word what the orders show about one account: its size first; empty for one with a contract.
+    """Describe the orders of an account, its size first; empty for one with a contract.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def explanation(console: Console, found: Explanation) -> None:
 
 
 def _about(row: pd.Series, currency: str) -> list[str]:
-    """Word what is known about an account: stage, money, health, chances, value."""
+    """Describe an account: stage, money, health, chances, value."""
     ordered = order_lines(row, currency)
     who = [f"CSM {text_of(row.get('csm'))}" if text_of(row.get("csm")) else "", *_contract(row)]
     paid = ordered[0] if ordered else f"MRR {money(row['mrr'], currency)}"
@@ -119,7 +119,7 @@ def _about(row: pd.Series, currency: str) -> list[str]:
 
 
 def _contract(row: pd.Series) -> list[str]:
-    """Word plan, seats and the end of the term or the last day."""
+    """Describe plan, seats and the end of the term or the last day."""
     found = [f"plan {row['plan']}"] if text_of(row.get("plan")) else []
     if pd.notna(row.get("seats")):
         found.append(count(row["seats"], "seat"))

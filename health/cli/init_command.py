@@ -36,7 +36,7 @@ def run_init(places: Sequence[str], *, output: Path, replace: bool, console: Con
     """
     if output.exists() and not replace:
         raise HealthError(
-            "the file exists", where=str(output), fix="give another --output, or --replace it"
+            "the file exists", where=str(output), fix="choose another --output, or use --replace"
         )
     base = output.resolve().parent
     base.mkdir(parents=True, exist_ok=True)

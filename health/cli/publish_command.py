@@ -1,4 +1,4 @@
-"""`health publish`: the newest run, written to a database of the company's own."""
+"""`health publish`: the newest run, written to the company's database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from health.settings.config import Config
 
 
 def run_publish(config: Config, *, console: Console, at: datetime) -> None:
-    """Publish the newest run and print what changed; HealthError where the database refuses."""
+    """Publish the newest run and print what changed; HealthError if the database refuses."""
     published(console, publish_newest(config, at=at))
 
 

@@ -1,4 +1,4 @@
-"""`health score` at the command line: who is told, and how."""
+"""`health score`: the run, its progress and its summary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_score(
     clock: Callable[[], datetime],
     timed: bool = True,
 ) -> None:
-    """Score, say what happens on standard error, and print the summary.
+    """Score, report progress on standard error, and print the summary.
 
     With `log_json` every line of standard error is a JSON object, a fault is one too, and no
     summary is printed. `timed` as in `score_run`.
@@ -41,7 +41,7 @@ def run_score(
     Raises
     ------
     HealthError
-        As `score_run`; with `log_json` it has been told already, and SystemExit carries its code.
+        As `score_run`. With `log_json` it is logged, and SystemExit has its exit code.
     """
     now = clock()
     with _voice(clock, log_json=log_json) as voice:
@@ -75,7 +75,7 @@ def run_score(
 
 @contextmanager
 def _faults_in_the_log(voice: Voice, *, log_json: bool) -> Iterator[None]:
-    """Write a fault of the user's as a line of JSON and exit with its code, where asked for."""
+    """With `log_json`, write a HealthError as a line of JSON and exit with its code."""
     try:
         yield
     except Exception as fault:
@@ -89,7 +89,7 @@ def _faults_in_the_log(voice: Voice, *, log_json: bool) -> Iterator[None]:
 
 @contextmanager
 def _voice(clock: Callable[[], datetime], *, log_json: bool) -> Iterator[Voice]:
-    """Speak to a person where there is a terminal, to a log elsewhere."""
+    """Return progress bars for a terminal, lines for a log."""
     if log_json or not sys.stderr.isatty():
         yield Lines(sys.stderr, clock, as_json=log_json)
         return

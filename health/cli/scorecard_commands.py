@@ -38,7 +38,7 @@ def portfolio(
 
 
 def overrides(config: ConfigPath, now: Now = None) -> None:
-    """Print who was right where people overrode the score: the person or the scorecard."""
+    """Print whether overrides or the scorecard were closer to what happened."""
     from health.cli.scorecard_console import print_verdicts
     from health.scoring.override_report import report_overrides
     from health.settings.config import load_config
@@ -53,7 +53,7 @@ def restate(
         typer.Option(
             "--config",
             metavar="NEW",
-            help="A file whose scorecard, stages and peer_group score history again.",
+            help="A file whose scorecard, stages and peer_group are used to score history again.",
         ),
     ],
     since: Annotated[
@@ -62,7 +62,7 @@ def restate(
     ] = None,
     now: Now = None,
 ) -> None:
-    """Score the published dates again under another scorecard; what was published stays."""
+    """Score the published dates again under another scorecard; published runs stay unchanged."""
     from health.cli.scorecard_console import print_restatement
     from health.restate.write import restate_history
     from health.settings.config import load_config

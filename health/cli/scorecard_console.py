@@ -1,4 +1,4 @@
-"""Portfolio and verdicts on overrides, as tables on a terminal."""
+"""What `health portfolio`, `health overrides` and `health restate` print."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from health.scorecard.verdicts import MACHINE, NEITHER, PERSON
 from health.scoring.override_report import OverrideReport
 from health.scoring.portfolio_report import PortfolioReport
 
-#: Most overrides printed one by one.
+#: Maximum number of overrides printed one by one.
 MOST_OVERRIDES = 20
 
 
@@ -67,7 +67,7 @@ def print_verdicts(console: Console, report: OverrideReport) -> None:
         return
     console.print(
         f"{wording.count(len(overridden), 'override')} in {wording.count(report.runs, 'run')}; "
-        f"each is judged {report.horizon_days} days (and the grace period) after its first run: "
+        f"each is evaluated {report.horizon_days} days (and the grace period) after its first run: "
         "the score closer to what happened was right.",
         highlight=False,
     )
@@ -112,12 +112,12 @@ def _print_each(console: Console, overridden: pd.DataFrame) -> None:
     console.print(table)
 
 
-#: Most accounts printed.
+#: Maximum number of accounts printed.
 MOST_ACCOUNTS = 10
 
 
 def print_restatement(console: Console, restated: Restatement, folder: Path) -> None:
-    """Print the book by date and the accounts that configuration moved most."""
+    """Print the book by date and the accounts that the configuration changed most."""
     scores = restated.scores
     console.print(
         f"{wording.count(scores['as_of'].nunique(), 'run')} under scorecard "
@@ -126,8 +126,8 @@ def print_restatement(console: Console, restated: Restatement, folder: Path) -> 
     )
     if restated.rebuilt:
         console.print(
-            f"Features were built again from the tables for {', '.join(restated.rebuilt)}: "
-            "those runs kept none.",
+            f"Features were rebuilt from the tables for {', '.join(restated.rebuilt)}: "
+            "those runs stored none.",
             highlight=False,
         )
     for weighting in ("mrr", "account"):
@@ -141,13 +141,13 @@ def print_restatement(console: Console, restated: Restatement, folder: Path) -> 
 def _published(restated: Restatement) -> str:
     hashes = restated.scores["published_scorecard_hash"].dropna().unique()
     if not len(hashes):
-        return "the runs do not say by which scorecard they were published"
-    same = "the same one" if list(hashes) == [restated.settings.hash] else ", ".join(hashes)
+        return "the scorecard of the published runs is not recorded"
+    same = "the same scorecard" if list(hashes) == [restated.settings.hash] else ", ".join(hashes)
     return f"published under {same}"
 
 
 def _print_book(console: Console, book: pd.DataFrame, by: str) -> None:
-    table = _table(console, f"The book, {by}: change since the run before", "run")
+    table = _table(console, f"The book, {by}: change since the previous run", "run")
     for heading in ("published", "restated", "change", "behaviour", "configuration", "mix"):
         table.add_column(heading, justify="right")
     parts = ("published", "behaviour", "configuration", "mix")
@@ -176,14 +176,14 @@ def _print_bands(console: Console, scores: pd.DataFrame) -> None:
 
 
 def _print_accounts(console: Console, restated: Restatement) -> None:
-    """Print who the scorecard sees otherwise, and whose change another scorecard made."""
+    """Print the accounts with a different score, and those whose change came from the scorecard."""
     scores, changes = restated.scores, restated.changes
     last = scores[scores["as_of"] == scores["as_of"].max()]
     seen = last.assign(difference=last["health_score"] - last["published_score"])
     day = wording.day(last["as_of"].iloc[0])
     _print_top(
         console,
-        f"Accounts seen most differently on {day}",
+        f"Largest differences on {day}",
         seen,
         {"published": "published_score", "restated": "health_score"},
         {"difference": "difference"},

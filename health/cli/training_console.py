@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def training(console: Console, trained: Trained, config: Config) -> None:
-    """Print what was trained, how it did on later dates, and whether it is the champion."""
+    """Print what was trained, its evaluation on later dates, and whether it is the champion."""
     version = trained.version
     rows, dates = version.manifest["rows"], version.manifest["training_dates"]
     say(
@@ -38,15 +38,15 @@ def training(console: Console, trained: Trained, config: Config) -> None:
     if trained.promoted:
         say(console, "This version is now the champion.")
     elif trained.decision.passes:
-        why = trained.held_back or "as asked"
-        say(console, f"Not promoted, {why}: `{_promote(config, version.name)}` does it.")
+        why = trained.held_back or "--no-promote was given"
+        say(console, f"Not promoted: {why}. To promote it: `{_promote(config, version.name)}`.")
     else:
         stays = (
             "It stays a challenger" if trained.decision.champion else "It is not used for scoring"
         )
         say(
             console,
-            f"{stays}. Fix the problem and train again, or overrule it: "
+            f"{stays}. Fix the problem and train again, or force it: "
             f'`{_promote(config, version.name)} --force --reason "…"`.',
         )
     page = config.models_dir / version.name / "evaluation.html"
@@ -135,7 +135,7 @@ def evaluation_line(evaluation: dict[str, Any]) -> str:
     if oracle:
         own = evaluation["auc_beside_oracle"]
         parts.append(
-            f"an oracle that knows the true chances has {oracle:.3f}: "
+            f"an oracle with the true probabilities has {oracle:.3f}: "
             f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
         )
     if evaluation.get("purchases"):

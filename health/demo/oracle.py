@@ -196,8 +196,8 @@ def _exposures(
     ending, deciding, contraction = [], [], []
     inside = annual & (days_to_renewal <= HORIZON_DAYS)
     for week in range(HORIZON_WEEKS):
-        ahead = days_to_renewal - 7 * week
-        exposed = standing.exposure(annual, ahead, notice_weeks)
+        days_left = days_to_renewal - 7 * week
+        exposed = standing.exposure(annual, days_left, notice_weeks)
         monthly_in = ~annual & (week + latent.MONTHLY_NOTICE_WEEKS < HORIZON_WEEKS)
         late = exposed.renewing & ~inside
         between = latent.BETWEEN_RISK * annual

@@ -165,11 +165,11 @@ class Exposure:
 def exposure(annual: Flags, days_to_renewal: Ints, notice_weeks: Ints) -> Exposure:
     """Return what the contract exposes an account to within the week.
 
-    A week is the seven days after its Sunday: a renewal 1 to 7 days ahead falls in it.
+    A week is the seven days after its Sunday: a renewal in 1 to 7 days falls in it.
     """
-    weeks_ahead = (days_to_renewal - 1) // 7
-    renewing = annual & (weeks_ahead == 0)
-    at_notice = annual & (weeks_ahead == notice_weeks)
+    weeks_left = (days_to_renewal - 1) // 7
+    renewing = annual & (weeks_left == 0)
+    at_notice = annual & (weeks_left == notice_weeks)
     silent = 1 - latent.ANNOUNCED
     monthly = np.where(annual, 0.0, latent.MONTHLY_RISK)
     renewal = latent.RENEWAL_RISK

@@ -134,10 +134,10 @@ def _bounds(condition: Condition) -> str:
         "at most": condition.at_most,
         "below": condition.below,
     }
-    said = [f"{word} {value:g}" for word, value in words.items() if value is not None]
+    limits = [f"{word} {value:g}" for word, value in words.items() if value is not None]
     if condition.missing is not None:
-        said.append("unknown" if condition.missing else "known")
-    return f"needs {condition.feature} {' and '.join(said)}"
+        limits.append("unknown" if condition.missing else "known")
+    return f"needs {condition.feature} {' and '.join(limits)}"
 
 
 def _joined(reasons: dict[str, pd.Series[bool]], index: pd.Index[int]) -> pd.Series[str]:

@@ -89,15 +89,15 @@ def _any_word(texts: pd.Series[str], words: Iterable[str]) -> pd.Series[bool]:
 
 def _sentences(found: pd.DataFrame, text: str, noun: str) -> list[str]:
     rows = zip(found["at"], found[text], found["reason"], found["role"], strict=True)
-    return [_sentence(noun, at, said, reason, role) for at, said, reason, role in rows]
+    return [_sentence(noun, at, text, reason, role) for at, text, reason, role in rows]
 
 
-def _sentence(noun: str, at: pd.Timestamp, said: str, reason: str, role: str) -> str:
+def _sentence(noun: str, at: pd.Timestamp, text: str, reason: str, role: str) -> str:
     who = f" of the {quoted(role, 40)}" if role else ""
     article = "an" if noun == "answer" else "a"
     head = f"Asked for more in {article} {noun}{who} on {in_words(at)}"
-    if said.strip():
-        return f"{head}: “{quoted(said)}”"
+    if text.strip():
+        return f"{head}: “{quoted(text)}”"
     return f"{head} (reason: {quoted(reason, 40)})"
 
 

@@ -150,11 +150,11 @@ def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> 
     upsell = listed["account_id"].map(strongest(own, UPSELL, "contribution"))
     cross_sell = listed["open_row"].map(strongest(weighed, CROSS_SELL, "contribution"))
     model = upsell.where(listed["offer"] == UPSELL, cross_sell).fillna("")
-    said = [
+    joined = [
         _joined("; ".join(texts))
         for texts in zip(listed["asked"], listed["signs"], model, strict=True)
     ]
-    return pd.Series(said, index=listed.index, dtype=object)
+    return pd.Series(joined, index=listed.index, dtype=object)
 
 
 def _joined(text: str) -> str:

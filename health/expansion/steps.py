@@ -134,7 +134,7 @@ def _worded(row: Mapping[object, object], currency: str) -> tuple[str, str, str,
     if kind == SEATS:
         first, last = (float(row[name]) for name in ("units_from", "units_to"))  # type: ignore[arg-type]
         more = f"{count(last - first, 'more seat')} of {product}"
-        said = f"{more} ({first:,.0f} → {last:,.0f}), {price} more"
-        return kind, count(first, "seat"), count(last, "seat"), said
+        text = f"{more} ({first:,.0f} → {last:,.0f}), {price} more"
+        return kind, count(first, "seat"), count(last, "seat"), text
     after = money(float(row["held_mrr"]) + step, currency) + " a month"  # type: ignore[arg-type]
     return kind, before, after, f"More of {product}, {price} more (now {before})"

@@ -314,7 +314,7 @@ def _sentences(sources: dict[str, pd.Series[bool]], frame: pd.DataFrame) -> pd.S
     text = pd.Series("", index=frame.index, dtype=object)
     for name, holds in sources.items():
         chosen = holds.to_numpy(dtype=bool)
-        said = sentences(name, frame[name].to_numpy(dtype=float)[chosen])
+        described = sentences(name, frame[name].to_numpy(dtype=float)[chosen])
         before = text[chosen]
-        text[chosen] = np.where(before == "", said, before + "; " + said)
+        text[chosen] = np.where(before == "", described, before + "; " + described)
     return text

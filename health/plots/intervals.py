@@ -15,7 +15,7 @@ _ROW_INCHES = 0.42
 
 
 def metrics_with_intervals(
-    figures: pd.DataFrame,
+    metrics: pd.DataFrame,
     *,
     ax: Axes | None = None,
     title: str = "",
@@ -27,7 +27,7 @@ def metrics_with_intervals(
 
     Parameters
     ----------
-    figures : pandas.DataFrame, shape = (n_figures, 4)
+    metrics : pandas.DataFrame, shape = (n_metrics, 4)
         name, value, low, high; the first row is at the top. A missing interval draws only the
         point; a missing value leaves its row empty.
     ax : Axes, optional
@@ -39,8 +39,8 @@ def metrics_with_intervals(
     reference_name : str
         What it is.
     """
-    ax = axes_or_new(ax, height=1.0 + _ROW_INCHES * max(len(figures), 1))
-    places = np.arange(len(figures))[::-1]
+    ax = axes_or_new(ax, height=1.0 + _ROW_INCHES * max(len(metrics), 1))
+    places = np.arange(len(metrics))[::-1]
     ax.grid(axis="x", color=RULE)
     if reference is not None:
         ax.axvline(reference, color=SOFT, linestyle="--", lw=1)
@@ -48,10 +48,10 @@ def metrics_with_intervals(
             reference_name, (reference, 1), xycoords=("data", "axes fraction"),
             xytext=(3, -1), textcoords="offset points", va="top", fontsize=9, color=SOFT,
         )  # fmt: skip
-    ax.hlines(places, figures["low"], figures["high"], color=BLUE, lw=2)
-    ax.plot(figures["value"], places, color=BLUE, marker="o", linestyle="none", markersize=7)
-    ax.set_yticks(places, [str(name) for name in figures["name"]])
-    ax.set_ylim(-0.6, len(figures) - 0.2)
+    ax.hlines(places, metrics["low"], metrics["high"], color=BLUE, lw=2)
+    ax.plot(metrics["value"], places, color=BLUE, marker="o", linestyle="none", markersize=7)
+    ax.set_yticks(places, [str(name) for name in metrics["name"]])
+    ax.set_ylim(-0.6, len(metrics) - 0.2)
     return label(ax, title=title, x=unit)
 
 

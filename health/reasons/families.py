@@ -56,13 +56,13 @@ def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
         ["account_id", "family", "pulls", "term"], ascending=[True, True, False, True]
     )
     named = ordered[ordered["pulls"] > 0].groupby(["account_id", "family"]).head(_NAMED)
-    said = named.groupby(["account_id", "family"])["text"].agg("; ".join)
+    text = named.groupby(["account_id", "family"])["text"].agg("; ".join)
     summed = ordered.groupby(["account_id", "family"])["total"].first()
-    table = pd.DataFrame({"contribution": summed, "said": said}).reset_index()
+    table = pd.DataFrame({"contribution": summed, "text": text}).reset_index()
     table["text"] = [
-        _sentence(str(family), float(pull), said)
-        for family, pull, said in zip(
-            table["family"], table["contribution"], table["said"], strict=True
+        _sentence(str(family), float(pull), text)
+        for family, pull, text in zip(
+            table["family"], table["contribution"], table["text"], strict=True
         )
     ]
     order = table["contribution"].abs().sort_values(ascending=False, kind="stable").index
@@ -70,9 +70,9 @@ def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
     return strongest[["account_id", "family", "contribution", "text"]].reset_index(drop=True)
 
 
-def _sentence(family: str, contribution: float, said: object) -> str:
+def _sentence(family: str, contribution: float, text: object) -> str:
     title = TITLES.get(family, family.capitalize())
-    if not isinstance(said, str):
+    if not isinstance(text, str):
         return f"{title} makes no difference"
     way = "raises" if contribution > 0 else "lowers"
-    return f"{title} {way} it: {said}"
+    return f"{title} {way} it: {text}"

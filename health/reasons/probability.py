@@ -154,7 +154,7 @@ def strongest_rows(
     amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), strongest, rest])
     kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, silent > 0]).ravel()
     nothing = np.full((n, 1), np.nan)
-    said = np.column_stack(
+    words = np.column_stack(
         [np.full(n, baseline_text, dtype=object), text, _others_text(silent)]
     ).ravel()
     accounts = inputs["account_id"].to_numpy(dtype=object)
@@ -165,7 +165,7 @@ def strongest_rows(
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
         "contribution": amounts.ravel()[kept],
         "missing": np.nan,
-        "text": said[kept],
+        "text": words[kept],
         "points": np.nan,
         "weight": np.nan,
         "policy": None,

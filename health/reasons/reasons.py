@@ -188,11 +188,11 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     if not strongest.any():
         return reasons
     rows = reasons.loc[strongest, ["term", "value"]]
-    said = [
+    described = [
         own[term].describe(value) for term, value in zip(rows["term"], rows["value"], strict=True)
     ]
     texts = reasons["text"].astype(object).copy()
-    texts[strongest] = said
+    texts[strongest] = described
     return reasons.assign(text=texts)
 
 

@@ -37,8 +37,8 @@ def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.o
     if len(known) > _MOST_KEPT:
         known.clear()
     texts = [_worded(feature, float(value), known) for value in distinct]
-    said: npt.NDArray[np.object_] = np.array(texts, dtype=object)[codes]
-    return said
+    text: npt.NDArray[np.object_] = np.array(texts, dtype=object)[codes]
+    return text
 
 
 def as_shown(unit: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -52,8 +52,8 @@ def as_shown(unit: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 def each_once(values: pd.Series[Any], say: Callable[[Any], str]) -> pd.Series[str]:
     """Return what `say` makes of each value; of equal ones it is asked once."""
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
-    said = np.array([say(value) for value in distinct], dtype=object)
-    return pd.Series(said[codes], index=values.index, dtype=object)
+    text = np.array([say(value) for value in distinct], dtype=object)
+    return pd.Series(text[codes], index=values.index, dtype=object)
 
 
 def _worded(feature: str, value: float, known: dict[float, str]) -> str:

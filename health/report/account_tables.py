@@ -208,11 +208,11 @@ def _contract_changes(
     then = before["mrr"].map(lambda mrr: wording.money(mrr, currency), na_action="ignore")
     then = then.astype(object)
     title = what + ": " + price + (" (before: " + then + ")").where(~first, "").fillna("")
-    begun = _made(frame, "started_at", "contract", title, None)
+    started = _made(frame, "started_at", "contract", title, None)
     last = ~by_contract.cumcount(ascending=False).astype(bool)
     over = _made(frame, "ended_at", "contract", frame["product"] + " ended", None)
     parts = [
-        begun[changed & (frame["started_at"] >= since)],
+        started[changed & (frame["started_at"] >= since)],
         over[last & (frame["ended_at"] >= since)],
     ]
     return pd.concat(parts, ignore_index=True)

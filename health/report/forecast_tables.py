@@ -14,7 +14,7 @@ from health.report.forecast import Range
 #: Rows of the tables of single accounts, and of past forecasts.
 MOST_ACCOUNTS, MOST_PAST = 10, 6
 #: Past forecasts shown are at least so many days apart: weekly ones overlap.
-_APART_DAYS = 28
+_LEAST_DAYS_BETWEEN = 28
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ def range_ends(amount: Range, currency: str) -> str:
 
 
 def spaced(monitor: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the newest past runs with a forecast, at least `_APART_DAYS` apart."""
+    """Return the newest past runs with a forecast, `_LEAST_DAYS_BETWEEN` days or more apart."""
     if monitor.empty:
         return monitor
     rows = monitor[monitor[column].notna()].sort_values("as_of", ascending=False)
     kept: list[int] = []
     last = pd.Timestamp.max
     for place, as_of in enumerate(pd.to_datetime(rows["as_of"])):
-        if last - as_of >= pd.Timedelta(days=_APART_DAYS):
+        if last - as_of >= pd.Timedelta(days=_LEAST_DAYS_BETWEEN):
             kept.append(place)
             last = as_of
     return rows.iloc[kept[:MOST_PAST]]

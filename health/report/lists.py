@@ -351,7 +351,7 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
     under = [account if name else "", csm, wording.text_of(row["segment"])]
     flags = [flag for flag in wording.text_of(row["flags"]).split("; ") if flag]
     done = wording.text_of(row["last_action"])
-    said = f"{wording.title_of(done)} on {wording.day(row['last_action_at'])}" if done else ""
+    text = f"{wording.title_of(done)} on {wording.day(row['last_action_at'])}" if done else ""
     return WeekRow(
         account=context.accounts[account],
         csm=context.csms[csm],
@@ -385,7 +385,7 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
         due_is=_due_is(row),
         due_sort=(pd.Timestamp(row["due"]) - pd.Timestamp(run["as_of"])).days,
         since=wording.since(row["since"], run["as_of"]),
-        last_action=" · ".join(part for part in (said, wording.text_of(row["note"])) if part),
+        last_action=" · ".join(part for part in (text, wording.text_of(row["note"])) if part),
     )
 
 

@@ -31,7 +31,7 @@ def health_columns(
     health : HealthScores
         The scores.
     overrides : pd.DataFrame
-        The overrides that held, of one date.
+        The active overrides of one date.
     settings : ScoreSettings
         Bands, and what the hash is of.
     previous : pd.DataFrame, optional

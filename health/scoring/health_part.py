@@ -31,7 +31,7 @@ class HealthPart:
     changes : pd.DataFrame
         Rows of changes.parquet.
     overrides : pd.DataFrame
-        The overrides that held.
+        The active overrides.
     warnings : list of str
         What a reader must know of it.
     """
@@ -57,7 +57,7 @@ def score_health_part(
     config : Config
         The scorecard.
     previous : PublishedRun or None
-        The run before, for bands and changes.
+        The previous run, for bands and changes.
     """
     settings = config.score_settings
     day = pd.Timestamp(features["as_of"].iloc[0])
@@ -79,7 +79,7 @@ def score_health_part(
 
 
 def _without_effect(overrides: pd.DataFrame, published: pd.DataFrame, config: Config) -> list[str]:
-    """Say of overrides whose measure is not in their account's profile that they do nothing."""
+    """Warn about overrides of measures that are not in their account's profile."""
     profiles = overrides["account_id"].map(published.set_index("account_id")["health_profile"])
     within = {m: config.scorecard.profiles_with(m) for m in overrides["measure"].unique()}
     idle = [
@@ -92,7 +92,7 @@ def _without_effect(overrides: pd.DataFrame, published: pd.DataFrame, config: Co
     if not idle:
         return []
     return [
-        f"overrides.measure: {count(len(idle), 'override')} without effect, for the scorecard of "
-        f"the account does not measure that, e.g. {', '.join(idle[:3])}; remedy: override a "
+        f"overrides.measure: {count(len(idle), 'override')} without effect: the scorecard of "
+        f"the account does not have the measure, e.g. {', '.join(idle[:3])}; remedy: override a "
         "measure that it has, or the whole score (health)"
     ]

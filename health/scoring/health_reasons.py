@@ -24,20 +24,20 @@ def health_reasons(
     Parameters
     ----------
     features : pd.DataFrame
-        What was scored, on the index of `health`.
+        The scored features, on the index of `health`.
     health : HealthScores
         The scores.
     scorecard : Scorecard
-        What made them.
+        The scorecard.
     overrides : pd.DataFrame
-        The active overrides, as `active_overrides` gives them for one date.
+        The active overrides, as from `active_overrides` for one date.
 
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS` of `health.reasons.reasons`: a measure that carries weight, with its
-        value, points, effective weight and, where the value was missing, its policy; a rule
-        that holds, even where it moved nothing; an override.
+        Columns `COLUMNS` of `health.reasons.reasons`: a measure with a weight, with its value,
+        points, effective weight and, if the value was missing, its policy; a rule whose
+        conditions are met, even if it changed nothing; an override.
     """
     parts = [
         _of_measures(features, health, scorecard),
@@ -49,7 +49,7 @@ def health_reasons(
 
 
 def override_text(override: Mapping[Any, Any]) -> str:
-    """Return who set what, why, and until when."""
+    """Describe an override: who set what, why, and until when."""
     measure = override["measure"]
     what = "the health score" if measure == HEALTH else measure_title(measure)
     ends = override["expires_at"]
@@ -72,7 +72,7 @@ def _of_measures(
 
 
 def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
-    """Add to the missing values that carry weight what they counted as."""
+    """Add to missing values with a weight how many points they counted as."""
     rows["policy"] = None
     gaps = rows["points"].isna()
     for card in scorecard.cards:
@@ -93,8 +93,8 @@ def _of_rules(
     parts = []
     for term in health.rules.columns:
         held = health.rules[term] & health.score.notna()
-        said = [texts[profile, term] for profile in health.profile[held]]
-        parts.append(_term_rows(features, health, str(term), held, said))
+        own = [texts[profile, term] for profile in health.profile[held]]
+        parts.append(_term_rows(features, health, str(term), held, own))
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Accounts that are known to leave: their last day, and what they still bring until then."""
+"""Accounts that are known to leave: their last day, and their value until then."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def terms_of_contracts(
     Returns
     -------
     dict of str to pd.Series
-        known_to_leave (notice was given), last_day (of those; NaT where no end is known),
+        known_to_leave (notice was given), last_day (of those; NaT if no end is known),
         leaving_arr (a year of their MRR, NaN for all others), renewal_date (of all others; NaT
-        where the term has none) and plan (of the contract that pays most), on the index of
+        if the term has none) and plan (of the contract that pays most), on the index of
         `features`.
     """
     leaves = known_to_leave(features)
@@ -60,8 +60,8 @@ def terms_of_contracts(
 def _running_rows(tables: Tables, as_of: datetime, grace_days: int) -> pd.DataFrame:
     """Return account_id, plan and planned end of each running contract, the largest first.
 
-    An end that lies beyond the data is a plan; one within it was written down afterwards, so
-    that on the date itself only the end of the term was known.
+    An end beyond the data is a plan. One within the data was recorded afterwards, so on the date
+    itself only the end of the term was known.
     """
     columns = ["ended_at", "plan", "renews_at"]
     rows = running_contracts(tables, as_of, grace_days=grace_days, columns=columns)
@@ -79,14 +79,14 @@ def value_until(scores: pd.DataFrame, config: Config) -> pd.Series[float]:
     Parameters
     ----------
     scores : pd.DataFrame
-        as_of, mrr (currency a month) and last_day; NaT gives NaN: without an end, what is still
-        to come is not known.
+        as_of, mrr (currency per month) and last_day; NaT gives NaN, because the value is not known
+        without an end.
     config : Config
         Horizon, margin, discount rate.
     """
     days = (scores["last_day"] - scores["as_of"]).dt.total_seconds() / 86_400
     count = config.clv.horizon_months
-    # The last month counts by its share.
+    # The last month counts in part.
     months = (days / DAYS_PER_MONTH).to_numpy()[:, None] - np.arange(count)[None, :]
     weights = discount_factors(count, config.clv.discount_rate)
     shares = pd.Series(np.clip(months, 0.0, 1.0) @ weights, index=scores.index)

@@ -27,11 +27,11 @@ def lifetime_columns(
     growth: PeerGrowth | None = None,
     past: pd.Series[float] | None = None,
 ) -> dict[str, Any]:
-    """Return the value that every account still has, has had so far, and both together.
+    """Return the future value of every account, the past value, and their sum.
 
-    The curve is the peer group's given tenure, tilted so that it agrees with the churn
-    probability at the horizon; without a probability it is the peer group's own. The MRR of
-    those who stay grows as their peers' did.
+    The curve is that of the peer group given tenure, tilted so that it agrees with the churn
+    probability at the horizon, and not tilted without a probability. The MRR of accounts that
+    stay grows like that of their peers.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ def lifetime_columns(
     Returns
     -------
     dict of str to array
-        clv (still to come, discounted), clv_low and clv_high (between which this customer's own
-        outcome lies in 95 % of cases), clv_mean_low and clv_mean_high (the 95 % interval of the
-        expectation), clv_monthly_growth (of the MRR of those who stay, as the peers' was),
+        clv (future, discounted), clv_low and clv_high (the 95 % range of this account's own
+        outcome), clv_mean_low and clv_mean_high (the 95 % interval of the
+        expectation), clv_monthly_growth (of the MRR of accounts that stay, from their peers),
         past_value (margin earned so far) and total_value.
     """
     parts = [
@@ -117,7 +117,7 @@ def _remaining(
     )
     return {
         "clv": value,
-        # One customer's outcome cannot be surer than the expectation.
+        # The outcome of one account cannot be more certain than the expectation.
         "clv_low": np.minimum(own.low, interval.low),
         "clv_high": np.maximum(own.high, interval.high),
         "clv_mean_low": interval.low,
@@ -127,6 +127,6 @@ def _remaining(
 
 
 def _calibration_error(churn: PropensityModel | None) -> float:
-    """Return the standard error of the log-odds; 0 where none was estimated."""
+    """Return the standard error of the log-odds; 0 if none was estimated."""
     error = float("nan") if churn is None else float(churn.calibration_.standard_error)
     return error if np.isfinite(error) else 0.0

@@ -1,4 +1,4 @@
-"""Scores of customers who order and have no contract: chances to stay, orders, value."""
+"""Scores of customers who order without a contract: chance of having left, orders, value."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _values(history: pd.DataFrame, models: Mapping[str, Any], config: Config) ->
     chances = order_chances(history, models, config.labels.horizon_days)
     left = 1.0 - chances["alive_probability"]
     soon, year = (purchases.expected(history, [t])[:, 0] for t in (weeks, _WEEKS_A_YEAR))
-    # What a customer would order in a year if it is there, for what is expected counts both.
+    # Orders of a year if the customer is still one: the expectation is over both cases.
     if_present = year / purchases.alive(history)
     return value.assign(
         **chances,
@@ -164,7 +164,7 @@ def _usual(features: pd.DataFrame, rates: Mapping[str, float], config: Config) -
 def _reasons(
     features: pd.DataFrame, history: pd.DataFrame, models: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return the two terms of the chance of having left, and the start, each with a sentence."""
+    """Return the two terms of the chance of having left, and the baseline, each with a sentence."""
     parts = left_contributions(history, models).dropna().rename(columns=TERMS)
     own = features.set_index("account_id").loc[parts.index]
     inputs = pd.DataFrame(
@@ -189,7 +189,7 @@ def _reasons(
 
 
 def _returned(times: float) -> str:
-    return f"Came back to order {wording.count(times, 'time')}"
+    return f"Ordered again {wording.count(times, 'time')}"
 
 
 def _silent(days: float, usual: float) -> str:

@@ -1,4 +1,4 @@
-"""The verdict on overrides, from the published runs and what happened since."""
+"""Evaluation of overrides, from the published runs and what happened afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCORES = ["account_id", "as_of", "machine_health_score", "health_score"]
 
 @dataclass(frozen=True)
 class OverrideReport:
-    """Who was right.
+    """Whether the overrides or the scorecard were right.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class OverrideReport:
     authors : pd.DataFrame
         As from `verdicts_by_author`.
     horizon_days : int
-        How long after the first run with it an override is judged.
+        Days after the first run with an override at which it is evaluated.
     runs : int
         Published runs that kept their overrides.
     """
@@ -41,7 +41,7 @@ class OverrideReport:
 
 
 def report_overrides(config: Config) -> OverrideReport:
-    """Judge every override that held in a published run.
+    """Evaluate every override that was active in a published run.
 
     Raises
     ------

@@ -30,13 +30,13 @@ class PartInputs:
     scores : pd.DataFrame
         Identity and health columns of scores.parquet, in the same order; like all below.
     health : HealthScores
-        The points they are made of.
+        The points that the health columns are computed from.
     past : pd.Series of float
         Revenue so far by account_id.
     offers : OfferInputs
         The products of these accounts.
     overrides : pd.DataFrame
-        The overrides that hold, of any account.
+        The active overrides of all accounts.
     usual : pd.DataFrame
         Median features of similar accounts, as from `usual_values`, of all accounts.
     history : pd.DataFrame
@@ -79,11 +79,11 @@ class ScoredPart:
     reasons : pd.DataFrame
         Rows of reasons.parquet.
     sums : pd.DataFrame
-        What the reasons add up to, a column per output.
+        Sums of the reasons, one column per output.
     whitespace : pd.DataFrame
         Rows of whitespace.parquet.
     offered : pd.DataFrame
-        The rows of it that a list may show.
+        Rows of `whitespace` that a list may show.
     """
 
     scores: pd.DataFrame
@@ -94,7 +94,7 @@ class ScoredPart:
 
 
 def peers_of(inputs: PartInputs, config: Config) -> Peers:
-    """Return what the reasons of these accounts are compared with."""
+    """Return the peers that the reasons of these accounts are compared with."""
     groups = peer_groups(inputs.features, config)
     by_account = pd.Series(groups.to_numpy(), index=inputs.features["account_id"].to_numpy())
     return Peers(by_account, inputs.usual, {**DESCRIBED, **catalogue_of(config)})
@@ -109,7 +109,7 @@ def finished_part(
     *,
     offered: pd.DataFrame | None = None,
 ) -> ScoredPart:
-    """Put the reasons of the health score first, and sum up the reasons of each output.
+    """Add the reasons of the health score and sum the reasons of each output.
 
     Parameters
     ----------
@@ -118,11 +118,11 @@ def finished_part(
     scores : pd.DataFrame
         All columns of scores.parquet.
     reasons : list of pd.DataFrame
-        Reasons of each output but the health score.
+        Reasons of each output except the health score.
     whitespace : pd.DataFrame
         Rows of whitespace.parquet.
     offered : pd.DataFrame, optional
-        The rows of it that a list may show; all, if missing.
+        Rows of `whitespace` that a list may show; by default all.
     """
     card = config.scorecard
     health = health_reasons(inputs.features, inputs.health, card, inputs.overrides)
@@ -135,7 +135,7 @@ def finished_part(
 
 
 def _terms_of_value(config: Config) -> dict[str, Any]:
-    """Return the terms of every amount: tables of several runs may be read together."""
+    """Return the terms of the amounts as columns: tables of several runs may be combined."""
     clv = config.clv
     return {
         "currency": config.currency,

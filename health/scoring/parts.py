@@ -1,4 +1,4 @@
-"""All accounts, scored part by part, in several processes where there are many."""
+"""Scoring of all accounts in parts, in several processes if there are many."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from health.scoring.part import PartInputs, ScoredPart
 from health.settings.config import Config
 from health.training.custom_estimators import load_custom_modules
 
-#: Accounts that are scored at once: enough to be quick, few enough for memory.
+#: Accounts per part: many for speed, few enough for memory.
 AT_ONCE = 25_000
-#: Fewer parts than this are not worth starting further processes for.
+#: Minimum number of parts for which more processes are started.
 _FEWEST_PARTS = 4
 
 
 @dataclass(frozen=True)
 class KeptPart:
-    """The part of some accounts' scores that is kept in memory.
+    """What is kept in memory of a scored part.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class KeptPart:
 
     @classmethod
     def of(cls, part: ScoredPart) -> KeptPart:
-        """Return what a run needs of a part."""
+        """Return what a run needs from a part."""
         return cls(
             part.scores,
             part.sums,
@@ -72,7 +72,7 @@ class KeptPart:
 
     def without_tables(self) -> KeptPart:
         """Return it without the tables that have been written."""
-        # A slice of no rows would hold on to all of them.
+        # A slice of no rows would keep all rows in memory.
         nothing = self.reasons.schema.empty_table(), self.whitespace.schema.empty_table()
         return KeptPart(self.scores, self.sums, self.offered, self.unpriced, *nothing)
 
@@ -101,7 +101,7 @@ def score_parts(
     at_once : int
         Accounts of a part.
     processes : int
-        Parts scored at the same time; a few parts are not worth starting processes for.
+        Number of parts scored at the same time; a few parts are scored in this process.
     """
     count = len(inputs.features)
     parts = [np.arange(b, min(b + at_once, count)) for b in range(0, count, at_once)]
@@ -112,7 +112,7 @@ def score_parts(
     packed = pickle.dumps(models)
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_follow_parent)
     try:
-        # No more than these are in memory, however slowly they are taken.
+        # Only these are in memory, even if the caller consumes them slowly.
         coming: deque[Future[KeptPart]] = deque()
         for part in parts:
             coming.append(pool.submit(_score_in_process, method, inputs.part(part), packed, config))
@@ -122,10 +122,10 @@ def score_parts(
             yield coming.popleft().result()
     except BrokenProcessPool:
         raise HealthError(
-            "a process that scored a part of the accounts was ended from outside, most likely "
+            "a process that scored a part of the accounts was killed, most likely "
             "because memory ran out",
             where="score",
-            fix="free memory (the kernel's log names the process that was ended), then score again",
+            fix="free memory (the kernel's log names the process), then score again",
             exit_code=1,
         ) from None
     finally:
@@ -133,7 +133,7 @@ def score_parts(
 
 
 def _follow_parent() -> None:
-    """Leave interruptions to the parent process, and end when it ends, even if it is killed."""
+    """Ignore interruptions, and end when the parent process ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
 

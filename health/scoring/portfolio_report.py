@@ -24,7 +24,7 @@ class PortfolioReport:
         group, accounts, scored, mrr, health, change (of the weighting asked for), red_accounts,
         yellow_accounts, green_accounts, red_mrr; the least healthy first.
     whole : pd.Series
-        The same of the whole book.
+        The same columns for all accounts.
     grouping, weighting : str
     as_of : date
     currency : str
@@ -47,14 +47,14 @@ def read_portfolio(
     Raises
     ------
     HealthError
-        There is no such grouping, weighting or run, or the run has no portfolio.
+        The grouping, weighting or run does not exist, or the run has no portfolio.
     """
     _require(grouping, tuple(GROUPINGS), "--by")
     _require(weighting, WEIGHTINGS, "--weight")
     run = find_run(config.runs_dir, as_of, config.file)
     if not run.has("portfolio"):
         raise HealthError(
-            f"the run of {run.as_of} has no portfolio: an earlier version made it",
+            f"the run of {run.as_of} has no portfolio, because an earlier version wrote it",
             where=str(run.folder),
             fix="score the date again with --replace",
         )

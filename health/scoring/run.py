@@ -50,20 +50,20 @@ class ScoredRun:
     scores, portfolio : pd.DataFrame
         Tables of the run directory.
     reasons, whitespace : pd.DataFrame
-        Rows of reasons.parquet and whitespace.parquet; of a large company only those of accounts
-        that are on a list or among those whose health moved most.
+        Rows of reasons.parquet and whitespace.parquet; for a large company only those of accounts
+        that are on a list or whose health changed most.
     sums : pd.DataFrame
-        What the reasons add up to, in the order of the scores, a column per output.
+        Sums of the reasons in the order of the scores, one column per output.
     raised : Raised
         The flags of the week, and the conditions behind them.
     features : pd.DataFrame
-        The inputs of everything.
+        The inputs.
     health : HealthPart
-        The result of the scorecard: changes and overrides are tables, too.
+        The result of the scorecard, with the tables of changes and overrides.
     skipped : dict of str to int
         Accounts left out, by reason.
     warnings : list of str
-        What a reader of the lists must know.
+        What readers of the lists should know.
     """
 
     scores: pd.DataFrame
@@ -78,9 +78,9 @@ class ScoredRun:
     warnings: list[str]
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the tables by file name, but for reasons and whitespace.
+        """Return the tables by file name, except reasons and whitespace.
 
-        Those of a large company are written as they come.
+        Those are written part by part.
         """
         return {
             "scores": self.scores,
@@ -118,7 +118,7 @@ def score_accounts(
     features : pd.DataFrame
         One row per paying account as of one date.
     tables : Tables
-        The input tables, for the products held.
+        The input tables, for the products owned.
     models : mapping of str to object
         The artefacts of a trained version.
     config : Config
@@ -138,7 +138,7 @@ def score_accounts(
     features = method.features(features, tables, config)
     features.index = pd.RangeIndex(len(features))
     day = pd.Timestamp(features["as_of"].iloc[0])
-    # Some measures are read against the account's peers, so all are scored together.
+    # Some measures are percentiles among peers, so all accounts are scored together.
     health = score_health_part(features, tables, config, previous)
     terms = method.terms(features, tables, config)
     inputs = PartInputs(
@@ -207,14 +207,14 @@ def score_accounts(
 
 
 def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:
-    """Return the accounts whose health rose, or fell, most."""
+    """Return the accounts whose health rose or fell most."""
     ordered = scores.sort_values(["health_change", "account_id"])
     ordered = ordered[ordered["health_change"].notna()]
     return [*ordered["account_id"].head(most), *ordered["account_id"].tail(most)]
 
 
 def _episodes(previous: PublishedRun | None) -> pd.DataFrame | None:
-    """Return the episodes of flags of the previous run; of an older version's, its flags."""
+    """Return the episodes of the previous run, or its flags if an older version wrote it."""
     if previous is None:
         return None
     return previous.table("episodes" if previous.has("episodes") else "flags")

@@ -5,9 +5,9 @@ The later version is evaluated by its held-out predictions. For the earlier one 
 ways, and the best that the data allow is used:
 
 1. it predicts unchanged, on dates later than all its training data;
-2. its own held-out predictions, if its models had learnt from the same dates;
+2. its own held-out predictions, if its models were trained on the same dates;
 3. its model (estimator, parameters, features) is refitted on exactly the dates that the later
-   version's model of the row had learnt from.
+   version's model of the row was trained on.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from models.base.calibration import fit_calibration
 from models.churn.few_events import BaseRateClassifier
 from models.churn.later_dates import FEWEST_TESTED, LabelledRows, fit_rows
 
-UNCHANGED = "asked as it stands on dates later than all it knew"
+UNCHANGED = "unchanged, on dates later than all its training data"
 HELD_OUT = "both held out the same rows from the same training dates"
-REFITTED = "fitted again on the same earlier dates"
+REFITTED = "refitted on the same earlier dates"
 _OUTCOME_COLUMNS = [*KEYS, "logit", "probability"]
 
 
@@ -51,7 +51,7 @@ class Candidate:
 
     @property
     def until(self) -> pd.Timestamp:
-        """The date from which on the version knew nothing."""
+        """The date at which the version's training data ends."""
         return pd.Timestamp(str(self.version.manifest["trained_until"]))
 
     def of(self, target: str) -> pd.DataFrame:

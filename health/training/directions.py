@@ -1,7 +1,7 @@
-"""Whether the churn curves are constrained to the catalogue's directions: if it costs nothing.
+"""Whether the churn curves are constrained to the directions of the catalogue.
 
-A curve that may only fall as use rises gives reasons that people believe; it is used unless the
-log loss on later dates is worse.
+A curve that can only fall as usage rises gives plausible reasons. The constraint is used unless the
+log loss on later dates is worse with it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.evaluation.paired import evaluate_paired
 
 @dataclass(frozen=True)
 class Directions:
-    """Whether directions are used, and what they cost.
+    """Whether directions are used, and their effect on the log loss.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Directions:
     why : str
         In a sentence.
     log_loss, log_loss_free : float or None
-        On later dates, with and without them; None where it was not compared.
+        On later dates, with and without directions; None if not compared.
     difference, low, high : float or None
-        The first minus the second, with its 95 % interval: above 0 is worse.
+        `log_loss` − `log_loss_free` with its 95 % interval; above 0, directions are worse.
     """
 
     used: bool
@@ -61,7 +61,7 @@ def choose_directions(rows: TargetRows, config: Config) -> Directions:
     Parameters
     ----------
     rows : TargetRows
-        What the churn model learns from.
+        The training rows of the churn model.
     config : Config
         `training.monotone`, labels and seed.
     """
@@ -137,6 +137,6 @@ def _held_out(
 
 
 def with_directions(config: Config, directions: Directions) -> Config:
-    """Return the configuration in which the choice is made."""
+    """Return the configuration with the chosen directions."""
     training = config.training.model_copy(update={"monotone": directions.used})
     return config.model_copy(update={"training": training})

@@ -1,4 +1,4 @@
-"""The churn model against the simplest rivals: each contender against every other."""
+"""The churn model compared with the simplest rivals, and each of them with every other."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from models.churn.later_dates import FEWEST_TESTED
 from models.evaluation.classification import plain
 from models.evaluation.ranking import Interval, RankingMeasures, resampled_weights
 
-#: Rivals that need no model, by name, and the feature of which less means more risk.
+#: Rivals without a model, by name, with the feature whose low values mean high risk.
 SINGLE_FEATURES = {"renewal": "days_to_renewal", "usage": "usage_events_28d"}
 TITLES = {
     "model": "the churn model",
     "health": "the health score",
     "renewal": "days to renewal alone",
-    "usage": "use in 28 days alone",
+    "usage": "usage in 28 days alone",
 }
 _RESAMPLES = 200
 
 
 def single_feature_risks(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the risk by a single feature; a column only where the data has it.
+    """Return the risk by single features; a column for each feature in the data.
 
-    An account without a value is in the middle of its date.
+    An account without a value gets the median of its date.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def compare_rivals(
     -------
     mapping or None
         rows; auc, by contender with its 95 % interval; differences (first, second, value, low,
-        high; the higher AUC first) of every pair, resampling the same accounts for both; and
-        sentences. None where fewer than five accounts with churn were tested.
+        high; the higher AUC first) of every pair, on the same resamples of accounts; and sentences.
+        None if fewer than five churned accounts were tested.
     """
     own = held_out[held_out["target"] == "churn"]
     if own.empty:
@@ -98,7 +98,7 @@ def compare_rivals(
 def _drawn_aucs(
     rows: pd.DataFrame, contenders: list[str], seed: int
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return the AUC of each contender on the rows, and then on each resample of accounts."""
+    """Return the AUC of each contender on the rows, followed by that on each resample."""
     target = rows["happened"].to_numpy(dtype=float)
     lists = np.zeros(len(rows), dtype=np.int64)
     measures = {

@@ -30,9 +30,9 @@ class Trained:
     promoted : bool
         Whether it is the champion.
     held_back : str
-        Why it does not though nothing speaks against it and nobody asked for that.
+        Why it is not the champion although there is no reason against promotion.
     is_blocked : bool
-        Whether it was to be promoted, and what speaks against it blocked that.
+        Whether promotion was requested and a reason against it blocked it.
     """
 
     version: registry.Version
@@ -62,7 +62,7 @@ def train_version(
         Learn only from what was known before this date.
     promoted : bool
         Make the version the champion, unless a feature leaks, it is worse than the champion, or
-        the champion has learnt from later data.
+        the champion was trained on later data.
     truth : pd.DataFrame, optional
         The true probabilities of a simulated company, as in `evaluation_of`.
     at, by : str
@@ -110,9 +110,9 @@ def train_version(
 
 
 def _knows_less(config: Config, version: registry.Version, decision: Decision) -> str:
-    """Return a message if the champion has learnt from later data; then it is not replaced."""
+    """Return a message if the champion was trained on later data; it is not replaced then."""
     if decision.champion is None or not decision.compared:
         return ""
     champion = registry.require_version(config.models_dir, decision.champion)
     ours, theirs = (str(v.manifest["trained_until"]) for v in (version, champion))
-    return f"it has learnt until {ours}, the champion until {theirs}" if ours < theirs else ""
+    return f"it was trained until {ours}, the champion until {theirs}" if ours < theirs else ""

@@ -18,37 +18,37 @@ from health.training.rows import TrainingSet, paid_durations
 from models import PeerGrowth, lifetime_value
 from models.survival.peer_survival import DAYS_PER_MONTH
 
-#: Months that are held out.
+#: Number of held-out months.
 MONTHS = 6
-#: Shares of the measured growth that are tried, the largest first.
+#: Shares of the measured growth to try, the largest first.
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-#: Columns of `foresee`: what accounts paid, and MRR × 6.
+#: Columns of `predict_revenue`: what accounts paid, and MRR × 6.
 ACTUAL, FLAT = "actual", "flat"
-#: Accounts below which nothing is compared.
+#: Minimum number of accounts for a comparison.
 _FEWEST = 30
 
 
 @dataclass(frozen=True)
 class ValueCheck:
-    """How well the value foresaw six months, in currency; errors per account.
+    """The error of the predicted value of six months, in currency per account.
 
     Attributes
     ----------
     as_of : str
-        The date from which six months were foreseen.
+        The date from which six months were predicted.
     accounts : int
         Accounts that paid on that date.
     growth_share : float
-        Share of the measured growth that counts: the largest with which the error of the value
-        is not above that of MRR × 6; where there is none, the one with the least error.
+        Share of the measured growth that is used: the largest for which the error of the value is
+        not above that of MRR × 6; if there is none, the one with the smallest error.
     actual, value, flat : float
-        What all accounts paid, the value, and MRR × 6.
+        What all accounts paid, the predicted value, and MRR × 6.
     rmse, rmse_flat : float
-        Root mean squared error: an expectation is judged by squares.
+        Root mean squared error, which the expectation minimises.
     mae, mae_flat : float
-        Mean absolute error. Most accounts stay and pay what they paid, so that MRR × 6 is near
-        the median, which has the least absolute error; an expectation that counts those who
-        leave cannot beat it.
+        Mean absolute error. Most accounts stay and pay the same, so MRR × 6 is close to the
+        median, which minimises the absolute error; an expectation that includes accounts that
+        leave cannot be better.
     beats_flat : bool
         Whether `rmse` is not above `rmse_flat`.
     """
@@ -71,7 +71,7 @@ class ValueCheck:
 
 
 def check_value(tables: Tables, training: TrainingSet, config: Config) -> ValueCheck | None:
-    """Foresee the latest six months from what was known before them.
+    """Predict the latest six months from what was known before them.
 
     Parameters
     ----------
@@ -85,25 +85,25 @@ def check_value(tables: Tables, training: TrainingSet, config: Config) -> ValueC
     Returns
     -------
     ValueCheck or None
-        None where no training date lies six months before the end of the data, or fewer than
-        30 accounts paid on it.
+        None if no training date is six months before the end of the data, or if fewer than 30
+        accounts paid on it.
     """
     span = timedelta(days=MONTHS * DAYS_PER_MONTH)
     past = [day for day in training.dates if day + span <= tables.observed_until]
     if not past:
         return None
-    foreseen = foresee(tables, training, config, past[-1])
-    if foreseen is None or len(foreseen) < _FEWEST:
+    predicted = predict_revenue(tables, training, config, past[-1])
+    if predicted is None or len(predicted) < _FEWEST:
         return None
-    actual, flat = (foreseen[name].to_numpy(dtype=float) for name in (ACTUAL, FLAT))
+    actual, flat = (predicted[name].to_numpy(dtype=float) for name in (ACTUAL, FLAT))
     limit = _rmse(flat, actual)
-    errors = {share: _rmse(foreseen[share].to_numpy(dtype=float), actual) for share in SHARES}
+    errors = {share: _rmse(predicted[share].to_numpy(dtype=float), actual) for share in SHARES}
     good = [share for share in SHARES if errors[share] <= limit]
     share = good[0] if good else min(SHARES, key=errors.__getitem__)
-    value = foreseen[share].to_numpy(dtype=float)
+    value = predicted[share].to_numpy(dtype=float)
     return ValueCheck(
         as_of=str(past[-1].date()),
-        accounts=len(foreseen),
+        accounts=len(predicted),
         growth_share=share,
         actual=float(actual.sum()),
         value=float(value.sum()),
@@ -116,10 +116,10 @@ def check_value(tables: Tables, training: TrainingSet, config: Config) -> ValueC
     )
 
 
-def foresee(
+def predict_revenue(
     tables: Tables, training: TrainingSet, config: Config, day: datetime
 ) -> pd.DataFrame | None:
-    """Foresee what each account pays in the six months after a date, from what was known on it.
+    """Predict what each account pays in the six months after a date, from what was known on it.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def foresee(
     pd.DataFrame or None
         A row per account that paid on the date: group (of its peers), `ACTUAL`, `FLAT` (MRR × 6)
         and the value under each of `SHARES` of the measured growth, in currency, undiscounted.
-        None where growth could not be measured.
+        None if growth could not be measured.
     """
     accounts = training.accounts[training.accounts["as_of"] <= pd.Timestamp(day)]
     own = accounts[accounts["as_of"] == pd.Timestamp(day)]
@@ -151,21 +151,21 @@ def foresee(
     curves = survival.conditional(tenure, groups, months * DAYS_PER_MONTH)
     mrr = own["mrr"].to_numpy(dtype=float)
     end = day + timedelta(days=MONTHS * DAYS_PER_MONTH)
-    foreseen: dict[Any, Any] = {
+    predicted: dict[Any, Any] = {
         "group": groups.to_numpy(dtype=object),
         ACTUAL: _paid_between(tables, day, end, own["account_id"]),
         FLAT: mrr * MONTHS,
     }
     for share in SHARES:
         index = growth.shrunk(share).index(groups, months)
-        foreseen[share] = lifetime_value(
+        predicted[share] = lifetime_value(
             mrr, curves, margin=1.0, annual_discount_rate=0.0, growth=index
         )
-    return pd.DataFrame(foreseen, index=pd.Index(own["account_id"], name="account_id"))
+    return pd.DataFrame(predicted, index=pd.Index(own["account_id"], name="account_id"))
 
 
 def with_checked_growth(models: dict[str, Any], check: ValueCheck | None) -> dict[str, Any]:
-    """Return models whose growth is shrunk as the check found."""
+    """Return the models with the growth share that the check found."""
     growth: PeerGrowth | None = models.get("growth")
     if growth is None or check is None:
         return models

@@ -1,4 +1,4 @@
-"""A word to a webhook once a run is published; nothing is sent unless one is configured."""
+"""Alerts: a message to a webhook after a run is published, if one is configured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from health.presentation.wording import money
 from health.settings.secrets import secret
 from health.settings.weekly import AlertsConfig
 
-#: Movers told of, each way.
+#: Number of accounts named, in each direction.
 _MOVERS = 5
 
 
@@ -29,25 +29,25 @@ def send_alert(
     *,
     describe: Callable[[str], object],
 ) -> bool:
-    """Post the counts and the biggest movers of a published run.
+    """Post the counts of a published run and the accounts whose health changed most.
 
-    A run does not fail with its alert: what went wrong is told and that is all.
+    A failed alert does not fail the run: it is only reported.
 
     Parameters
     ----------
     config : AlertsConfig
-        Where to and in what shape; without a webhook nothing happens.
+        The webhook and the format; without a webhook nothing is sent.
     scores, flags : pd.DataFrame
         Tables of the run.
     info : mapping
         Content of run.json.
-    tell : callable
-        Is told of a failure, in words.
+    report : callable
+        Called with a message if the alert could not be sent.
 
     Returns
     -------
     bool
-        Whether the other side took it.
+        Whether the webhook accepted it.
     """
     if not config.webhook:
         return False
@@ -63,14 +63,14 @@ def send_alert(
             return True
     except (OSError, ValueError, HTTPException, HealthError) as error:
         what = redact(error.what if isinstance(error, HealthError) else str(error))
-        describe(f"warning: the alert was not sent ({what}); the run is published all the same")
+        describe(f"warning: the alert was not sent ({what}); the run is published nevertheless")
         return False
 
 
 def alert_content(
     scores: pd.DataFrame, flags: pd.DataFrame, info: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what is told of a run, as plain values."""
+    """Return the content of the alert, as plain values."""
     bands = scores["health_band"].value_counts()
     at_risk = flags.loc[flags["flag"] == "at_risk", "value"]
     return {
@@ -89,7 +89,7 @@ def alert_content(
 
 
 def slack_message(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the same as one message in Slack's own shape; names from data stay plain text."""
+    """Return the content as a Slack message; names from the data are escaped."""
     bands, lists = content["bands"], content["lists"]
     value = money(content["value_at_risk"], content["currency"])
     lines = [
@@ -131,14 +131,14 @@ def _movers(scores: pd.DataFrame, *, rising: bool) -> list[dict[str, Any]]:
 
 
 def _plain(text: str) -> str:
-    """Escape the three characters that Slack gives a meaning."""
+    """Escape the three characters that have a meaning in Slack."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _address(webhook: str) -> str:
-    """Return the address; `$NAME` is read from the environment, so that no file holds it."""
+    """Return the address; `$NAME` is read from the environment, so that no file contains it."""
     webhook = secret(webhook, where="alerts.webhook", base=Path())
     remember(webhook)
     if not webhook.startswith(("https://", "http://")):
-        raise ValueError("a webhook begins with https:// or http://")
+        raise ValueError("a webhook starts with https:// or http://")
     return webhook

@@ -63,7 +63,7 @@ SILENCE: Voice = Silence()
 
 @dataclass(frozen=True)
 class RunResult:
-    """A published run and what it holds."""
+    """A published run and its content."""
 
     published: PublishedRun
     scored: ScoredRun
@@ -89,27 +89,27 @@ def score_run(
     config : Config
         The configuration.
     as_of : datetime, optional
-        The date to score; by default the last as_of_weekday that the data reaches.
+        The date to score; by default the last as_of_weekday covered by the data.
     replace : bool
         Score a date again; the old run is kept.
     today : datetime
         The time of the run, UTC.
     timed : bool
-        Record in run.json how long the steps took. Without it the same run leaves the same bytes.
+        Record in run.json how long the steps took. Without it the same run gives the same bytes.
     wait : bool
-        Where another run is at work, wait for its end instead of leaving.
+        If another run is in progress, wait for it to end; by default an error is raised.
     accepted : sequence of str
-        Codes of gates that may fail: somebody has looked at their figures.
+        Codes of gates that may fail, because a person has checked the values.
     features : Path, optional
-        A feature table of the date, as `health features` writes it, instead of building one.
+        A feature table of the date, as written by `health features`, instead of building one.
     voice : Voice
-        Says what happens.
+        Reports progress.
 
     Raises
     ------
     HealthError
         Bad input, no trained version, a date that was scored before (without `replace`), or,
-        with exit code 3, a gate that failed: then nothing is published.
+        with exit code 3, a gate that failed; nothing is published then.
     """
     refuse_unknown_gates(accepted)
     with only_run(config.runs_dir, wait=wait, waiting=partial(voice.event, "waiting")):
@@ -128,7 +128,7 @@ def score_run(
 
 @dataclass(frozen=True)
 class _Batch:
-    """One run, by who holds the lock."""
+    """One run, while the lock is held."""
 
     config: Config
     steps: Steps
@@ -209,7 +209,7 @@ class _Batch:
         def write(folder: Path) -> None:
             for part in scratch.glob("*.parquet"):
                 part.rename(folder / part.name)
-            # Tables are written beside the pages: for much of it neither needs the interpreter.
+            # Tables and pages are written in parallel: much of it runs outside the interpreter.
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
                 _write_pages(folder, company, day, scored, info, earlier, monitored.table)
@@ -225,7 +225,7 @@ class _Batch:
 
 def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
-        # A part of the accounts can be read without the others.
+        # Row groups: some accounts can be read without the others.
         table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)
 
 
@@ -268,7 +268,7 @@ def _write_workbook(path: Path, *parts: Any, **more: Any) -> None:
     try:
         write_workbook(path, *parts, **more)
     except XlsxWriterException as error:
-        # The library wraps what the disk said.
+        # The library wraps the error of the disk.
         cause = error.args[0] if error.args else None
         raise cause if isinstance(cause, OSError) else error from None
 

@@ -1,4 +1,4 @@
-"""Gates: what must hold of a scored run before anybody may read it."""
+"""Gates: conditions that a scored run must meet to be published."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from features.errors import HealthError
 
-#: Largest difference between a published figure and the sum of its contributions.
+#: Largest difference between a published value and the sum of its contributions.
 TOLERANCE = 1e-6
-#: Gates that only a fault of ours fails: no run passes them by being accepted.
+#: Gates that fail only because of a fault in this software; they cannot be accepted.
 STRICT = ("unique", "range", "sums")
-#: Gates whose figures somebody may look at and accept.
+#: Gates that a person may accept after checking the values.
 ACCEPTABLE = (
     "rows",
     "mrr",
@@ -32,22 +32,22 @@ ACCEPTABLE = (
 
 @dataclass(frozen=True)
 class Gate:
-    """One condition: its name, whether it held, and the figures in words.
+    """One condition: its name, whether it is met, and the values in words.
 
     Attributes
     ----------
     code : str
         One of `STRICT` or `ACCEPTABLE`.
     name : str
-        What is looked at.
+        What is checked.
     passed : bool
-        Whether it held, or was accepted.
+        Whether it is met, or was accepted.
     what : str
-        The figures in words.
+        The values in words.
     accepted : bool
-        It did not hold, and somebody said that the run is to be published all the same.
+        It is not met, and a person decided to publish the run nevertheless.
     figures : mapping of str to float
-        What was measured, and the limit.
+        The measured values and the limit.
     """
 
     code: str
@@ -63,18 +63,18 @@ class Gate:
 
 
 def refuse_unknown_gates(codes: Sequence[str]) -> None:
-    """Raise HealthError where a gate to be accepted is none."""
+    """Raise HealthError if a gate to be accepted does not exist."""
     unknown = [code for code in codes if code not in ACCEPTABLE]
     if unknown:
         raise HealthError(
-            f"no gate that can be accepted is called {', '.join(unknown)}",
+            f"there is no gate {', '.join(unknown)} that can be accepted",
             where="--accept",
-            fix=f"known are {', '.join(ACCEPTABLE)}",
+            fix=f"choose from {', '.join(ACCEPTABLE)}",
         )
 
 
 def accept(gates: Sequence[Gate], codes: Sequence[str]) -> list[Gate]:
-    """Let the gates pass that did not hold and that somebody has accepted."""
+    """Return the gates, with failed ones passed if a person has accepted them."""
     return [
         replace(gate, passed=True, accepted=True)
         if not gate.passed and gate.code in codes
@@ -84,7 +84,7 @@ def accept(gates: Sequence[Gate], codes: Sequence[str]) -> list[Gate]:
 
 
 def check_counts(scores: pd.DataFrame, sums: pd.DataFrame) -> list[Gate]:
-    """Check that the tables say nothing impossible; every gate is reported, passed or not.
+    """Check that the scores are possible values; every gate is returned, passed or not.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _within_range(scores: pd.DataFrame) -> Gate:
         int(((scores[column] < -1e-9) | (scores[column] > limit + 1e-9)).sum())
         for column, limit in limits.items()
     )
-    return Gate("range", "figures within their range", outside == 0, f"{outside:,} outside")
+    return Gate("range", "values within their range", outside == 0, f"{outside:,} outside")
 
 
 def _sums_to(scores: pd.DataFrame, sums: pd.DataFrame, output: str, column: str) -> Gate:
@@ -132,5 +132,5 @@ def _sums_to(scores: pd.DataFrame, sums: pd.DataFrame, output: str, column: str)
     own = sums[output] if output in sums else pd.Series(np.nan, index=sums.index)
     off = (own[known] - published[known]).abs()
     worst = float(off.max()) if len(off) else 0.0
-    held = bool(worst <= TOLERANCE) and not off.isna().any()
-    return Gate("sums", f"{output} contributions sum", held, f"largest difference {worst:.1e}")
+    met = bool(worst <= TOLERANCE) and not off.isna().any()
+    return Gate("sums", f"{output} contributions sum", met, f"largest difference {worst:.1e}")

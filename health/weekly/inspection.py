@@ -1,4 +1,4 @@
-"""All gates of one run together, against training and against the runs before."""
+"""All gates of one run, compared with training and with earlier runs."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ SCORED = "scored accounts"
 
 @dataclass(frozen=True)
 class Inspection:
-    """What looking at a run found.
+    """The result of checking a run.
 
     Attributes
     ----------
     gates : list of Gate
         All of them, passed or not.
     drift : pd.DataFrame
-        drift.parquet: a row per feature and score, as `measure_drift` returns.
+        drift.parquet: a row per feature and score, as from `measure_drift`.
     warnings : list of str
-        What stops nothing and is to be said.
+        What does not stop the run, for its readers.
     """
 
     gates: list[Gate]
@@ -75,7 +75,7 @@ def inspect_run(
     manifest : mapping
         The manifest of the model version.
     earlier : sequence of PublishedRun
-        The runs before, oldest first.
+        The previous runs, oldest first.
     accepted : sequence of str
         Codes of gates that may fail.
     """
@@ -102,7 +102,9 @@ def inspect_run(
         *shift_gates(scored.scores, drift, config, before),
     ]
     result = accept(gates, accepted)
-    warnings = [f"published though {g.name}: {g.what}" for g in result if g.accepted]
+    warnings = [
+        f"published although the gate failed: {g.name}: {g.what}" for g in result if g.accepted
+    ]
     return Inspection(result, drift, [*warnings, *drift_warnings(drift)])
 
 
@@ -137,7 +139,7 @@ def _money_gates(
 def _compared_with(
     earlier: Sequence[PublishedRun], before: Before | None, manifest: Mapping[str, Any]
 ) -> date | None:
-    """Return the date that drift is measured from: of the run before, or the newest learnt."""
+    """Return the date that drift is measured from: of the previous run or of training."""
     if before is not None and before.drift is not None:
         return earlier[-1].as_of
     dates = manifest.get("training_dates", [])
@@ -157,9 +159,9 @@ def _before(
     days = (day.date() - run.as_of).days
     note = ""
     if days > config.gates.compare_days:
-        note = f"not compared: the run before is {days} days old"
+        note = f"not compared: the previous run is {days} days old"
     elif info.get("scorecard_hash", "") != config.score_settings.hash:
-        note = "not compared: the scorecard has changed since the run before"
+        note = "not compared: the scorecard has changed since the previous run"
     same_model = info.get("model_version") == manifest.get("version")
     present = (run.folder / "drift.parquet").is_file()
     drift = (

@@ -1,4 +1,4 @@
-"""Predicted against actual: what became of the accounts of runs whose horizon has passed."""
+"""Monitoring: predictions of past runs compared with the outcomes, once the horizon has passed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from health.runs.directory import PublishedRun
 from health.settings.config import Config
 from health.weekly.outcomes import CHURN, OUTCOMES
 
-#: A standard normal value beyond which chance is no good reason.
+#: Standard normal quantile beyond which a difference is not explained by chance.
 _BEYOND_CHANCE = 1.96
 COLUMNS = (
     "as_of",
@@ -69,23 +69,23 @@ _TEXTS = ("scored_at", "model_version", "outcome")
 
 @dataclass(frozen=True)
 class Monitored:
-    """What looking back found.
+    """The outcomes of past runs.
 
     Attributes
     ----------
     table : pd.DataFrame
         Columns `COLUMNS`, a row per past run whose horizon (and, of contracts, grace) has passed,
-        oldest first. `outcome` is what the chances were of: ``churn``, or of customers without a
-        contract ``order``, an order within the horizon; `churned` or `ordered` counts it, the
-        other is NaN. `expected` is the sum of the probabilities, `expected_loss` that of the
+        oldest first. `outcome` is the predicted event: ``churn``, or ``order`` (an order within
+        the horizon) for customers without a contract; `churned` or `ordered` counts it, the other
+        is NaN. `expected` is the sum of the probabilities, `expected_loss` that of the
         expected losses in ARR with its 80 % range, `lost_arr` the ARR of accounts that left,
         `base_rate` the share of all. `orders` (days with one) is what happened,
-        `orders_expected` what was expected, `orders_error` the mean distance per customer. Of
+        `orders_expected` what was expected, `orders_error` the mean absolute error per customer. Of
         the accounts `listed` at risk, `listed_churned` left (of customers without a contract:
         ordered nothing within the horizon), as `precision_by_chance` of all did; of those that
         stayed, CSMs recorded `saved` and `false_alarms`.
     warnings : list of str
-        What slipped, since when, and what to do.
+        What became worse, since when, and what to do.
     """
 
     table: pd.DataFrame
@@ -106,8 +106,8 @@ def look_back(
     tables : Tables
         The input tables.
     earlier : sequence of PublishedRun
-        The runs before, oldest first. What the last one measured is taken over for runs that
-        have not been replaced since. Runs of another kind of business are passed over.
+        The previous runs, oldest first. Values measured by the last one are reused for runs
+        that have not been replaced since. Runs of another kind of business are skipped.
     config : Config
         Grace, and the limits of warnings.
     day : datetime
@@ -137,7 +137,7 @@ def look_back(
 
 
 def slips(table: pd.DataFrame, config: Config) -> list[str]:
-    """Say what has slipped in the last runs that were measured, and since which month."""
+    """Return what has become worse in the last measured runs, and since which month."""
     limits = config.monitor
     if table.empty:
         return []
@@ -150,11 +150,15 @@ def slips(table: pd.DataFrame, config: Config) -> list[str]:
     blind = table["auc_high"] < (table["auc_trained"] - limits.auc_drop).clip(lower=0.5)
     idle = table["precision_high"] < limits.list_lift * table["precision_by_chance"]
     by_chance = (table["orders_ratio_low"] <= 1) & (table["orders_ratio_high"] >= 1)
-    amiss = beyond(table["orders_ratio"]) & ~by_chance
+    off_count = beyond(table["orders_ratio"]) & ~by_chance
     found = []
     for slipped, what, metrics in (
         (off, "calibration", f"{of.happened}, {{expected:,.1f}} were expected"),
-        (amiss, "the number of orders", "{orders:,.0f} came, {orders_expected:,.1f} were expected"),
+        (
+            off_count,
+            "the number of orders",
+            "{orders:,.0f} orders, {orders_expected:,.1f} were expected",
+        ),
         (blind, "ranking", "AUC {auc:.2f}, {auc_trained:.2f} in training"),
         (
             idle,
@@ -175,7 +179,7 @@ def slips(table: pd.DataFrame, config: Config) -> list[str]:
 
 
 def _since(slipped: pd.Series[bool]) -> int | None:
-    """Return the place where the unbroken row of slips at the end begins; None without one."""
+    """Return the index at which the final series of slips starts; None without one."""
     place = len(slipped)
     while place and bool(slipped.iloc[place - 1]):
         place -= 1
@@ -187,7 +191,7 @@ def _measured(earlier: Sequence[PublishedRun]) -> dict[tuple[pd.Timestamp, str],
         return {}
     table = earlier[-1].table("monitor")
     if "outcome" not in table.columns:
-        # Of a run before orders were looked back at.
+        # Written before outcomes of orders were measured.
         table = table.assign(outcome=CHURN, precision_by_chance=table["base_rate"])
     rows = table.to_dict("records")
     return {(row["as_of"], row["scored_at"]): {str(k): v for k, v in row.items()} for row in rows}

@@ -1,4 +1,4 @@
-"""What became of the accounts of one run, held against what it had said of them."""
+"""The outcomes of the accounts of one run, compared with its predictions."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from health.training.orders import came_between
 from models.evaluation.classification import evaluate
 from models.evaluation.ranking import Interval
 
-#: What the chances of a run are of, as a row says it: `CHURN` or `ORDER`.
+#: The predicted event, as in the column `outcome`: `CHURN` or `ORDER`.
 CHURN = "churn"
-#: Resamples behind an interval; of many accounts fewer tell as much.
+#: Resamples for an interval; with many accounts, fewer are enough.
 _RESAMPLES, _FEW_RESAMPLES, _MANY = 200, 40, 50_000
 _KEYS = ["account_id", "as_of", "health_score"]
 
@@ -101,7 +101,7 @@ class ChurnOutcomes(Outcomes):
         present = [name for name in wanted if name in run.columns("scores")]
         scores = run.table("scores", present).drop_duplicates("account_id").reindex(columns=wanted)
         if run.has("features"):
-            # Who had given notice was never ranked by its chance to leave.
+            # Accounts that had given notice were never ranked by a probability.
             notice = run.table("features", ["account_id", "notice_given"])
             given = notice.loc[notice["notice_given"] > 0, "account_id"]
             scores = scores[~scores["account_id"].isin(given)].reset_index(drop=True)
@@ -149,7 +149,7 @@ class OrderOutcomes(Outcomes):
             **_of_outcome(ORDER, "ordered", scores["order_probability"], ordered, info),
             **_of_counts(scores["orders_expected"], came),
             "health_auc": _auc(scores["health_score"], ordered),
-            # Who left is not seen: of a customer listed at risk nothing is expected within it.
+            # Leaving is not observed: a listed customer should order nothing within the horizon.
             **_of_lists(run, 1.0 - ordered, horizon, self._actions),
         }
 
@@ -191,12 +191,12 @@ def _of_outcome(
 
 
 def _of_counts(expected: pd.Series[float], came: pd.Series[float]) -> dict[str, float]:
-    """Return how many orders came against how many were expected; nothing where none was."""
+    """Return actual and expected numbers of orders; nothing if none were expected."""
     known = expected.notna().to_numpy()
     if not known.any():
         return {}
     result, actual = expected.to_numpy()[known], came.to_numpy(dtype="float64")[known]
-    # Customers are resampled: what they order differs more than counts do by chance alone.
+    # Customers are resampled: their orders vary more than Poisson counts.
     rng = np.random.default_rng(0)
     resamples = _RESAMPLES if len(result) <= _MANY else _FEW_RESAMPLES
     weights = (rng.poisson(1.0, len(result)) for _ in range(resamples))
@@ -213,7 +213,7 @@ def _of_counts(expected: pd.Series[float], came: pd.Series[float]) -> dict[str, 
 
 
 def _of_probabilities(chance: pd.Series[float], happened: pd.Series[float]) -> dict[str, float]:
-    """Return what the probabilities were worth; nothing where none was published."""
+    """Return metrics of the probabilities; nothing if none were published."""
     known = chance.notna() & happened.notna()
     if not known.any():
         return {}
@@ -236,7 +236,7 @@ def _with_ends(name: str, interval: Interval) -> dict[str, float]:
 
 
 def _auc(score: pd.Series[float], happened: pd.Series[float]) -> float:
-    """Return the chance that an account that left has the higher score (Mann-Whitney)."""
+    """Return the AUC: how often an account that left has the higher score (Mann-Whitney)."""
     known = score.notna() & happened.notna()
     ranks, left = score[known].rank(), happened[known] == 1
     n, stayed = int(left.sum()), int((~left).sum())
@@ -248,7 +248,7 @@ def _auc(score: pd.Series[float], happened: pd.Series[float]) -> float:
 def _of_lists(
     run: PublishedRun, happened: pd.Series[float], horizon: int, actions: pd.DataFrame
 ) -> dict[str, float]:
-    """Return what became of the accounts that the run listed at risk, as the lists were."""
+    """Return the outcomes of the accounts that the run listed at risk."""
     flags = run.table("flags", ["account_id", "flag"])
     listed = happened.reindex(flags.loc[flags["flag"] == "at_risk", "account_id"].unique()).dropna()
     done = _done_about(run.as_of, horizon, actions)
@@ -271,12 +271,12 @@ def _of_lists(
 
 
 def _done_about(as_of: date, horizon: int, actions: pd.DataFrame) -> dict[str, set[str]]:
-    """Return the accounts of each outcome that was written down within a run's horizon."""
+    """Return the accounts of each outcome recorded within a run's horizon."""
     begin = pd.Timestamp(as_of)
     within = actions["at"].between(begin, begin + pd.Timedelta(days=horizon))
     meant = actions["flag"].isna() | (actions["flag"] == "at_risk")
     own = actions[within & meant]
     by = own.groupby("action")["account_id"].agg(set).to_dict()
     outcomes = {name: by.get(name, set()) for name in ("saved", "false_alarm")}
-    # Whoever closed a case has spoken with the account.
+    # A closed case counts as called.
     return {**outcomes, "called": set().union(by.get("called", set()), *outcomes.values())}

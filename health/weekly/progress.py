@@ -1,4 +1,4 @@
-"""What a run says while it works: bars on a terminal, timestamped lines or JSON elsewhere."""
+"""Progress of a run: bars on a terminal, lines with timestamps or JSON elsewhere."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Clock = Callable[[], datetime]
 
 
 class Voice(Protocol):
-    """Says what happens."""
+    """Receives events and progress."""
 
     def event(self, name: str, text: str, **metrics: Any) -> None:
-        """Say that something happened: a short name, words, and figures."""
+        """Report an event: a short name, a message and values."""
 
     def share(self, step: str, done: float) -> None:
-        """Say how much of a step is done, 0-1."""
+        """Report how much of a step is done, 0-1."""
 
 
 class Silence:
-    """Says nothing."""
+    """Reports nothing."""
 
     def event(self, name: str, text: str, **metrics: Any) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def share(self, step: str, done: float) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Lines:
-    """A line an event, with the time in UTC: for a log.
+    """One line per event with the time in UTC, for logs.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Lines:
     clock : callable
         The time.
     as_json : bool
-        Each line is a JSON object with time, event, text and figures.
+        Each line is a JSON object with time, event, text and values.
     """
 
     def __init__(self, stream: TextIO, clock: Clock, *, as_json: bool = False) -> None:
@@ -64,11 +64,11 @@ class Lines:
         self._stream.flush()
 
     def share(self, step: str, done: float) -> None:
-        """Say nothing: a log needs no bar."""
+        """Do nothing: a log has no bars."""
 
 
 class Bars:
-    """A bar a step, on a terminal.
+    """One bar per step on a terminal.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Bars:
         self._progress.stop()
 
     def event(self, name: str, text: str, **metrics: Any) -> None:
-        """Begin or end the bar of a step; print what is none."""
+        """Start or end the bar of a step; print other events."""
         step = str(metrics.get("step", ""))
         if name == "step_begun":
             self._tasks[step] = self._progress.add_task(step, total=None)
@@ -110,14 +110,14 @@ class Bars:
 
 
 class Steps:
-    """Times the steps of a run and says when they begin and end.
+    """Times the steps of a run and reports when they start and end.
 
     Attributes
     ----------
     seconds : dict of str to float
-        What each step took, in order.
+        Duration of each step, in order.
     voice : Voice
-        Says it.
+        Receives the events.
     """
 
     def __init__(self, voice: Voice) -> None:
@@ -126,7 +126,7 @@ class Steps:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Time a step; what it yields is told the share that is done."""
+        """Time a step; yields a function to be called with the share that is done."""
         start = time.perf_counter()
         self.voice.event("step_begun", f"{name} …", step=name)
         yield lambda share: self.voice.share(name, share)

@@ -1,4 +1,4 @@
-"""The report of gates that failed: written beside the runs, never among them."""
+"""The report of failed gates, written next to the published runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_refusal(
     Returns
     -------
     Path
-        Their folder, ``refused/as_of=…``; an earlier one of the same date is replaced.
+        The folder, ``refused/as_of=…``; an earlier one of the same date is replaced.
     """
     target = runs_dir / REFUSED / f"{RUN}{as_of}"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -46,17 +46,17 @@ def write_refusal(
 
 
 def refusal(gates: Sequence[Gate], folder: Path) -> HealthError:
-    """Return the error that tells of the gates that failed, with exit code 3."""
+    """Return the error that names the failed gates, with exit code 3."""
     failed = [gate for gate in gates if not gate.passed]
     codes = sorted({gate.code for gate in failed if gate.code not in STRICT})
     accepting = " ".join(f"--accept {code}" for code in codes)
     faulty = any(gate.code in STRICT for gate in failed)
     return HealthError(
-        "nothing was published, a gate failed\n"
+        "nothing was published because a gate failed\n"
         + "\n".join(f"  {gate.name}: {gate.what}" for gate in failed),
         where="gates",
-        fix=f"look at {folder / 'gates.txt'} and at the tables; the runs before stay as they are"
-        + ("" if faulty else f". If the figures are right, score again with {accepting}"),
+        fix=f"see {folder / 'gates.txt'} and check the tables; earlier runs are unchanged"
+        + ("" if faulty else f". If the values are right, score again with {accepting}"),
         exit_code=3,
     )
 
@@ -64,6 +64,6 @@ def refusal(gates: Sequence[Gate], folder: Path) -> HealthError:
 def _page(as_of: date, gates: Sequence[Gate]) -> str:
     lines = [f"Gates of the run as of {as_of}, which was not published", ""]
     for gate in sorted(gates, key=lambda gate: gate.passed):
-        mark = "accepted" if gate.accepted else "held" if gate.passed else "FAILED"
+        mark = "accepted" if gate.accepted else "passed" if gate.passed else "FAILED"
         lines.append(f"{mark:9} {gate.name} [{gate.code}]: {gate.what}")
     return "\n".join([*lines, ""])

@@ -1,4 +1,4 @@
-"""Gates on a whole run: coverage, drift, and a fleet that moves all at once."""
+"""Gates on a whole run: coverage, drift, and changes of all accounts at once."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from health.training.reference import bin_shares, reference_ranges, stability_in
 from health.weekly.gates import Gate
 from health.weekly.stability import chance_index, measure_drift
 
-#: What is read of the run before.
+#: Columns of the previous run that are read.
 BEFORE = ["account_id", "health_score", "health_band", "health_coverage"]
-#: Fewer accounts than these moving are no fleet.
+#: Minimum number of changed accounts for a fleet-wide change.
 _LEAST_MOVED = 5
-#: A move is the fleet's where so many of those that moved went the same way.
+#: A change is fleet-wide if this share of the changed accounts went in the same direction.
 _SAME_WAY = 0.75
 _BANDS = {"red": 0, "yellow": 1, "green": 2}
-#: What a run is compared with beside training as a whole.
-_RUN, _LEARNT = "the run before", "the newest date that it learnt from"
+#: What a run is compared with, in addition to the whole training data.
+_RUN, _LEARNT = "the previous run", "the last training date"
 
 
 @dataclass(frozen=True)
 class Before:
-    """The run before, as far as gates compare with it.
+    """The previous run, as far as gates need it.
 
     Attributes
     ----------
     scores : pd.DataFrame
         Columns `BEFORE`.
     drift : pd.DataFrame, optional
-        Its drift.parquet, where it was scored by the same model version.
+        Its drift.parquet, if it was scored with the same model version.
     note : str
-        Why it is not compared with; empty where it is.
+        Why it cannot be compared with; empty if it can.
     """
 
     scores: pd.DataFrame
@@ -57,8 +57,8 @@ def drift_of(
 ) -> pd.DataFrame:
     """Measure the drift of every feature and of the probabilities, as `measure_drift` does.
 
-    `learnt` marks the accounts of the kind that training has seen: not those that gave notice.
-    `weeks` lie between the run and what it is compared with beside training as a whole.
+    `learnt` marks the accounts that are like those in training: without a notice. `weeks` is the
+    time between this run and the one it is compared with.
     """
     stays = learnt.to_numpy()
     earlier = before.drift if before is not None else None
@@ -89,7 +89,7 @@ def drift_of(
 def shift_gates(
     scores: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig, before: Before | None
 ) -> list[Gate]:
-    """Check coverage, drift, and moves of the whole fleet."""
+    """Check coverage, drift and fleet-wide changes."""
     since = _RUN if before is not None and before.drift is not None else _LEARNT
     gates = [
         _unscored(scores, config),
@@ -99,7 +99,7 @@ def shift_gates(
     if before is None:
         return gates
     if before.note:
-        return [*gates, Gate("bands_moved", "change since the run before", True, before.note)]
+        return [*gates, Gate("bands_moved", "change since the previous run", True, before.note)]
     both = scores[BEFORE].merge(before.scores, on="account_id", suffixes=("", "_then"))
     return [
         *gates,
@@ -111,7 +111,7 @@ def shift_gates(
 
 
 def drift_warnings(drift: pd.DataFrame, most: int = 5) -> list[str]:
-    """Say which columns lie far from what the model learnt from, the farthest first."""
+    """Return which columns are far outside the training data, the farthest first."""
     far = drift[drift["psi_training"] > drift["limit"]]
     if far.empty:
         return []
@@ -119,8 +119,8 @@ def drift_warnings(drift: pd.DataFrame, most: int = 5) -> list[str]:
     named = ", ".join(f"{r.column} (PSI {r.psi_training:.2f})" for r in far.head(most).itertuples())
     more = f" and {len(far) - most} more" if len(far) > most else ""
     return [
-        f"{len(far)} of {len(drift)} features and scores lie outside what the model learnt from: "
-        f"{named}{more}; if it stays so, retrain"
+        f"{len(far)} of {len(drift)} features and scores are outside the training data: "
+        f"{named}{more}; if this persists, retrain"
     ]
 
 
@@ -130,7 +130,7 @@ def _unscored(scores: pd.DataFrame, config: GatesConfig) -> Gate:
     held = share <= config.unscored and missing < len(scores)
     what = (
         f"{missing:,} of {len(scores):,} accounts have no health score ({share:.0%}); "
-        f"at most {config.unscored:.0%} may"
+        f"at most {config.unscored:.0%} are allowed"
     )
     metrics = {"share": share, "limit": config.unscored}
     return Gate("unscored", "accounts are scored", held, what, figures=metrics)
@@ -140,8 +140,8 @@ def _coverage(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig) -> 
     now, past = (float(frame["health_coverage"].mean()) for frame in (scores, then))
     held = not past - now > config.coverage_fall
     what = (
-        f"{now:.0%} of the measures have data on average, {past:.0%} in the run before; "
-        f"it may fall by {config.coverage_fall:.0%} of all measures"
+        f"{now:.0%} of the measures have data on average, {past:.0%} in the previous run; "
+        f"a fall of at most {config.coverage_fall:.0%} of all measures is allowed"
     )
     metrics = {"coverage": now, "before": past, "limit": config.coverage_fall}
     return Gate("coverage", "coverage", held, what, figures=metrics)
@@ -155,8 +155,8 @@ def _feature_drift(drift: pd.DataFrame, config: GatesConfig, since: str) -> Gate
     share = len(sudden) / max(len(features), 1)
     alone = sudden[_broken(sudden, config)]
     what = (
-        f"{len(sudden)} of {len(features)} features lie outside what the model learnt from "
-        f"and changed since {since}{_named(sudden)}; at most {most:.0%} may"
+        f"{len(sudden)} of {len(features)} features are outside the training data "
+        f"and changed since {since}{_named(sudden)}; at most {most:.0%} are allowed"
     )
     if len(alone):
         what += f", and none of usage or tickets by a PSI of {config.feature_psi_alone:g}"
@@ -166,9 +166,9 @@ def _feature_drift(drift: pd.DataFrame, config: GatesConfig, since: str) -> Gate
 
 
 def _broken(sudden: pd.DataFrame, config: GatesConfig) -> pd.Series[bool]:
-    """Tell which features moved farther than any week of customers moves them.
+    """Return which features changed more than customers can change them within a week.
 
-    Terms and surveys may: all contracts may end on one day, a survey may go to everybody.
+    Terms and surveys may change: all contracts can end on one day, a survey can go to everyone.
     """
     events = sudden["column"].map(_family).isin(["usage", "tickets"])
     chance = sudden["limit"] - config.feature_psi
@@ -184,7 +184,7 @@ def _score_drift(drift: pd.DataFrame, than: str) -> list[Gate]:
         index, since = float(row.psi_training), float(row.psi_before)  # type: ignore[arg-type]
         limit, then = float(row.limit), float(row.limit_before)  # type: ignore[arg-type]
         known = "" if np.isnan(since) else f", {since:.2f} against {than} (limit {then:.2f})"
-        # Far from training yet as in the run before is a slow drift, which is warned of.
+        # Far from training but as in the previous run: a slow drift, which is only a warning.
         held = index <= limit or since <= then
         what = f"PSI {index:.2f} against training (limit {limit:.2f}){known}"
         name = f"drift of the {str(row.column).replace('_', '-')} probability"
@@ -199,7 +199,7 @@ def _health_drift(scores: pd.DataFrame, then: pd.DataFrame, config: GatesConfig)
     now, past = [*shares, missing], [*reference["shares"], reference["missing"]]
     index = stability_index(now, past, least=0.5 / max(len(scores), 1))
     limit = config.score_psi + chance_index(len(now), len(scores), len(then))
-    what = f"PSI {index:.2f} against the run before; the limit is {limit:.2f}"
+    what = f"PSI {index:.2f} compared with the previous run; the limit is {limit:.2f}"
     metrics = {"psi_before": index, "limit": limit}
     return Gate("score_drift", "drift of the health score", index <= limit, what, figures=metrics)
 
@@ -214,28 +214,28 @@ def _bands_moved(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -
     one_way = max(down, moved - down) >= _SAME_WAY * moved
     kind = f"; a fleet-wide shift{_causes(drift)}" if not held and one_way else ""
     what = (
-        f"{moved:,} of {int(known.sum()):,} accounts changed their band ({share:.0%}), "
-        f"{down:,} of them for the worse; at most {config.bands_moved:.0%} may{kind}"
+        f"{moved:,} of {int(known.sum()):,} accounts changed band ({share:.0%}), "
+        f"{down:,} of them for the worse; at most {config.bands_moved:.0%} are allowed{kind}"
     )
     metrics = {"share": share, "down": float(down), "limit": config.bands_moved}
-    return Gate("bands_moved", "bands that moved", held, what, figures=metrics)
+    return Gate("bands_moved", "changes of band", held, what, figures=metrics)
 
 
 def _fleet_shift(both: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig) -> Gate:
     change = (both["health_score"] - both["health_score_then"]).dropna()
     middle = float(change.median()) if len(change) else 0.0
     held = abs(middle) <= config.fleet_shift
-    kind = f"; a fleet-wide shift, not one of single accounts{_causes(drift)}" if not held else ""
+    kind = f"; a fleet-wide shift, not one of a few accounts{_causes(drift)}" if not held else ""
     what = (
         f"half of the accounts changed by {middle:+.1f} points of health or more; at most "
-        f"{config.fleet_shift:g} are taken for news{kind}"
+        f"{config.fleet_shift:g} is allowed{kind}"
     )
     metrics = {"median_change": middle, "limit": config.fleet_shift}
     return Gate("fleet_shift", "shift of the whole fleet", held, what, figures=metrics)
 
 
 def _causes(drift: pd.DataFrame) -> str:
-    """Name the features that changed most since the run before."""
+    """Name the features that changed most since the previous run."""
     moved = drift[(drift["kind"] == "feature") & (drift["psi_before"] > drift["limit"])]
     moved = moved.sort_values(["psi_before", "column"], ascending=[False, True])
     families = sorted({_family(str(name)) for name in moved["column"]})

@@ -1,4 +1,4 @@
-"""How far a week's values lie from where a model learnt: the population stability index."""
+"""Drift of a week's values from the training data: the population stability index (PSI)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from health.training.reference import bin_shares, stability_index
 
-#: Quantile of what chance alone gives: one column in a thousand lies above it.
+#: Quantile of the index under chance alone: one column in a thousand is above it.
 _SURE = 0.999
 COLUMNS = (
     *("column", "kind", "shares", "missing"),
@@ -19,10 +19,10 @@ COLUMNS = (
 
 
 def chance_index(n_bins: int, n_now: int, n_then: int) -> float:
-    """Return the index that chance alone exceeds once in a thousand.
+    """Return the index that chance alone exceeds once in a thousand columns.
 
-    Without any drift the index over (1/n + 1/m) is chi-squared with a degree of freedom less
-    than there are bins.
+    Without drift, the index divided by (1/n + 1/m) is chi-squared with one degree of freedom less
+    than bins.
 
     References
     ----------
@@ -42,33 +42,33 @@ def measure_drift(
     before: pd.DataFrame | None = None,
     weeks: float = 1.0,
 ) -> pd.DataFrame:
-    """Compare each column with its range in training and with the run before.
+    """Compare each column with its distribution in training and in the previous run.
 
     Parameters
     ----------
     frame : pd.DataFrame, shape = (n_accounts, n_columns)
         The values of this week.
     ranges : mapping of str to mapping
-        Bins and shares in training, as `reference_ranges` gives them.
+        Bins and shares in training, as from `reference_ranges`.
     kind : str
         ``feature`` or ``score``.
     trained_accounts : int
         Distinct accounts in training.
     threshold : float
-        Index from which a column has drifted; what chance gives, or what the column usually
-        moves by between two dates of training if that is more, is added to it.
+        Index from which a column has drifted. Added to it is the quantile under chance or, if that
+        is larger, the usual change of the column between two training dates.
     before : pd.DataFrame, optional
-        What this function returned for the run before, made with the same ranges; without it
-        the newest date in training takes its place.
+        The result of this function for the previous run, with the same ranges; without it, the
+        last training date is used.
     weeks : float
-        How far back that is. What wanders strays by the root of time, and the index by its
-        square: the threshold is a week's, and grows in proportion.
+        How long ago that was. A random walk strays by the square root of time and the index is
+        quadratic, so the threshold, which is for one week, grows in proportion.
 
     Returns
     -------
     pd.DataFrame
         Columns `COLUMNS`, a row per column of `ranges` that `frame` has: the shares in the
-        bins, the share missing, both indices (NaN where there is nothing to compare with) and
+        bins, the share missing, both indices (NaN without a comparison) and
         the limit of each.
     """
     earlier = {} if before is None else dict(before.set_index("column")["shares"])

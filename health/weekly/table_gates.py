@@ -1,4 +1,4 @@
-"""Gates on the input tables: have they lost rows, and have they stopped growing."""
+"""Gates on the input tables: lost rows, stale tables, money, and rows without an account."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from health.weekly.gates import Gate
 
 #: Runs whose row counts are compared with.
 RUNS = 4
-#: Tables that fall silent only when something is broken.
+#: Tables that have no new rows only if something is broken.
 _STEADY = ("usage", "tickets")
 _LEAST_DAYS = 7
-#: A silence of so many usual gaps comes by chance once in e²⁰ gaps.
+#: A gap of this many mean gaps occurs by chance once in e²⁰ gaps.
 _GAPS = 20
 
 
@@ -49,9 +49,9 @@ def row_gates(
         way = "fewer" if change < 0 else "more"
         what = (
             f"{now:,} rows, {abs(change):.0%} {way} than the {usual:,.0f} of the last "
-            f"{len(known)} run(s); at most {limit:.0%} {way} may be"
+            f"{len(known)} run(s); at most {limit:.0%} {way} are allowed"
             if table in counts
-            else f"is not given any more; the last {len(known)} run(s) had {usual:,.0f} rows"
+            else f"is missing; the last {len(known)} run(s) had {usual:,.0f} rows"
         )
         metrics = {"rows": float(now), "usual": float(usual), "limit": limit}
         gates.append(Gate("rows", f"rows of {table}", held, what, figures=metrics))
@@ -61,14 +61,14 @@ def row_gates(
 def freshness_gates(
     summaries: Sequence[TableSummary], as_of: datetime, config: GatesConfig
 ) -> list[Gate]:
-    """Check how long each table has been silent on the date that is scored."""
+    """Check how old the last row of each table is on the scored date."""
     gates = []
     for table in summaries:
         limit = _limit(table, config)
         if limit is None or table.last is None:
             continue
         age = max((as_of - table.last) / timedelta(days=1), 0.0)
-        what = f"its last row is {age:.1f} days old; at most {limit:.0f} may be"
+        what = f"its last row is {age:.1f} days old; at most {limit:.0f} are allowed"
         metrics = {"age_days": age, "limit": limit}
         gates.append(
             Gate("freshness", f"freshness of {table.table}", age <= limit, what, figures=metrics)
@@ -84,13 +84,13 @@ def mrr_gate(
     Parameters
     ----------
     now, then : float
-        MRR of this run and of the last one, in the company's currency.
+        MRR of this run and of the last one, in the configured currency.
     name : str
-        What the money is called.
+        Name of the money.
     currency : str
-        The company's currency.
+        The configured currency.
     days : int
-        Days between the two.
+        Days between the two runs.
     config : GatesConfig
         Limits.
     """
@@ -124,7 +124,7 @@ def unmatched_gates(
 
 
 def _limit(table: TableSummary, config: GatesConfig) -> float | None:
-    """Return the days a table may be silent; None where nothing is asked of it."""
+    """Return the maximum age of a table's last row in days; None if it is not checked."""
     if table.table in config.freshness_days:
         return float(config.freshness_days[table.table])
     if table.table not in _STEADY or table.first is None or table.last is None:

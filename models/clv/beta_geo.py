@@ -1,4 +1,4 @@
-"""Purchases without a contract: how many more will come, and is the customer still there."""
+"""Purchases without a contract: expected purchases, and whether the customer has left."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from models.base.inputs import FloatArray, IntArray, ModelInputError
 
-#: Customers who came back below which no heterogeneity can be read off.
+#: Minimum number of repeat customers to estimate heterogeneity.
 FEWEST_REPEATERS = 10
 DAYS_PER_WEEK = 7.0
 # Log-parameters outside this range mean that the likelihood has no inner maximum.
 WIDEST = 7.0
-# Customers seen for less, on average or in all without a return, do not show how often they
-# come back.
+# Minimum observation, on average and in total without a repeat purchase, to estimate a rate.
 _SHORTEST_WEEKS, _LEAST_WEEKS = 1.0, 52.0
-# Where customers are alike in a rate, or in their chance of leaving, the likelihood rises without
-# end along one parameter: a normal prior on the logarithms, of standard deviation 2, ends it.
+# If customers hardly differ in their rate or their chance of leaving, the likelihood rises forever
+# along one parameter; a normal prior on the logarithms (standard deviation 2) prevents this.
 _PRIOR = 1.0 / (2.0 * 2.0**2)
 _HELD = (
-    "the BG/NBD likelihood did not converge to an inner maximum, for customers are alike or hardly "
-    "any leaves: a weak prior holds its parameters"
+    "the BG/NBD likelihood did not converge to an inner maximum, because customers are alike or "
+    "hardly any leaves; a weak prior is used"
 )
-# Log-odds beyond which a chance of having left counts as certain.
+# Log-odds at which the chance of having left is clipped.
 _SUREST = 15.0
 
 
@@ -39,26 +38,26 @@ def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
     """Summarise each customer's purchases before a date.
 
     Purchases of one day count as one, and the first is the start, not a repeat (Fader, Hardie
-    & Lee 2005). A refund (an amount below zero) is no purchase: it lowers what the last purchase
-    before it was worth.
+    & Lee 2005). A refund (an amount below zero) is not a purchase: it lowers the amount of the last
+    purchase before it.
 
     Parameters
     ----------
     orders : pd.DataFrame, shape = (n_orders, n_columns)
         account_id, ordered_at, amount.
     until : datetime
-        What happened at this moment or later is not seen.
+        Exclusive end of the observation.
 
     Returns
     -------
     pd.DataFrame, shape = (n_customers, 5)
         Indexed by account_id: repeats (days with a purchase after the first), recency_weeks
-        (first to last purchase), age_weeks (first purchase to the last day seen), mean_spend
-        (of a repeat day; NaN without one) and spent (in all).
+        (first to last purchase), age_weeks (first purchase to the last observed day), mean_spend
+        (of a repeat day; NaN without one) and spent (in total).
     """
     earlier = (orders["ordered_at"] < pd.Timestamp(until)) & orders["account_id"].notna()
     seen = orders[earlier]
-    # Numbers group in a fraction of the time of names.
+    # Grouping by numbers is much faster than by names.
     codes, accounts = pd.factorize(seen["account_id"], sort=True)
     seen = seen[["ordered_at", "amount"]].assign(account_id=codes)
     days = _purchase_days(seen)
@@ -87,7 +86,7 @@ def purchase_history(orders: pd.DataFrame, *, until: Any) -> pd.DataFrame:
 def _purchase_days(orders: pd.DataFrame) -> pd.DataFrame:
     """Return account_id, day and amount of each day with a purchase, by account and day.
 
-    A refund (an amount below zero) is no purchase: it lowers that of the day it follows.
+    A refund (an amount below zero) is not a purchase: it lowers the amount of the day before it.
     """
     day = orders["ordered_at"].dt.normalize().astype("datetime64[us]").rename("day")
     amounts = orders[["account_id", "amount"]].assign(day=day)
@@ -109,45 +108,44 @@ def _purchase_days(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _last_day_before(moment: Any) -> pd.Timestamp:
-    """Return the last whole or started day before a moment: time is counted in days, not hours."""
+    """Return the last day before a moment, even if incomplete: time is counted in days."""
     return (pd.Timestamp(moment) - pd.Timedelta(microseconds=1)).normalize()
 
 
 class PurchaseModel(BaseEstimator):  # type: ignore[misc]
-    """BG/NBD: each customer buys at a rate of its own and may leave after any purchase.
+    """BG/NBD: each customer buys at an individual rate and may leave after any purchase.
 
     Rates are Gamma(r, α) among customers, chances of leaving Beta(a, b) (Fader, Hardie & Lee
-    2005, "Counting Your Customers" the Easy Way, Marketing Science 24). Where the likelihood has
-    no inner maximum a weak prior holds the parameters. Where too few came back, or nothing
-    helps, every customer is taken to buy on at its own rate, shrunk to that of all;
-    where the customers were seen for less than a week on average, or for less than 52 in all
-    and nobody bought again, no rate is told either.
-    ``message_`` says so.
+    2005, "Counting Your Customers" the Easy Way, Marketing Science 24). If the likelihood has
+    no inner maximum, a weak prior is used. If too few customers came back, or the fit fails,
+    every customer is assumed to continue at its own rate, shrunk to the mean. If the customers
+    were observed for less than a week on average, or for less than 52 weeks in total without a
+    repeat purchase, no rate is estimated. ``message_`` explains which of these applies.
 
     Attributes
     ----------
     basis_ : str
         ``"bg/nbd"``, ``"mean rate"`` or ``"none"``.
     message_ : str
-        Why another basis, or a prior, stands in; empty otherwise.
+        Why another basis, or a prior, is used; empty otherwise.
     r_, alpha_, a_, b_ : float
         Parameters, α in weeks; NaN without a fit.
     log_likelihood_ : float
         At the fit.
     rate_ : float
-        Repeat purchases of all customers a week.
+        Repeat purchases per week over all customers.
     """
 
     def fit(self, history: pd.DataFrame, y: Any = None) -> Self:
-        """Fit on repeats, recency_weeks and age_weeks, one row a customer."""
+        """Fit on repeats, recency_weeks and age_weeks, one row per customer."""
         x, recency, age = _columns(history)
         self.rate_ = float((x.sum() + 0.5) / max(age.sum(), 1.0))
         self.r_ = self.alpha_ = self.a_ = self.b_ = self.log_likelihood_ = float("nan")
         if age.mean() < _SHORTEST_WEEKS or (not x.any() and age.sum() < _LEAST_WEEKS):
             self.basis_, self.rate_ = "none", float("nan")
             self.message_ = (
-                f"{len(x)} customers were seen for {age.mean():.1f} weeks on average after their "
-                f"first purchase, and {int((x > 0).sum())} bought again: how often they buy is "
+                f"{len(x)} customers were observed for {age.mean():.1f} weeks on average after "
+                f"their first purchase, and {int((x > 0).sum())} bought again: how often they buy is "
                 "not known yet"
             )
             return self
@@ -156,14 +154,14 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _maximise(self, x: FloatArray, recency: FloatArray, age: FloatArray) -> str:
-        """Set the parameters; return a note on them, or why there are none."""
+        """Set the parameters; return a note on them, or why they could not be fitted."""
         repeaters = int((x > 0).sum())
         if repeaters < FEWEST_REPEATERS:
             return (
                 f"{repeaters} customers bought again, {FEWEST_REPEATERS} are needed for BG/NBD: "
                 "the mean purchase rate is used instead"
             )
-        # Weeks in units of the mean age: the search then starts at the right order of size.
+        # With weeks in units of the mean age, the search starts at the right order of magnitude.
         scale = float(age.mean())
 
         def loss(log_parameters: FloatArray, prior: float) -> float:
@@ -186,7 +184,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return message
 
     def alive(self, history: pd.DataFrame) -> FloatArray:
-        """Return the probability that each customer still buys; NaN without a model."""
+        """Return the probability that each customer has not left; NaN without a model."""
         check_is_fitted(self)
         x, recency, age = _columns(history)
         if self.basis_ != "bg/nbd":
@@ -194,7 +192,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return self._present(x, recency, age)
 
     def left_contributions(self, history: pd.DataFrame) -> pd.DataFrame:
-        """Split the log-odds of having left: each return speaks for staying, silence against it.
+        """Split the log-odds of having left: repeat purchases lower them, silence raises them.
 
         Parameters
         ----------
@@ -205,9 +203,9 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         -------
         pd.DataFrame, shape = (n_customers, 3)
             baseline (a customer right after its first return), returns (≤ 0) and silence (≥ 0);
-            a row sums to the log-odds of 1 − `alive`, held within ±15. NaN without a fit, and
-            for a customer that never came back: BG/NBD lets customers leave after a return
-            only, so it takes them to be there and tells them apart by nothing.
+            a row sums to the log-odds of 1 − `alive`, clipped to ±15. NaN without a fit, and for
+            customers that never came back: in BG/NBD, customers leave only after a repeat
+            purchase, so all of these would have the same value.
         """
         check_is_fitted(self)
         x, recency, age = _columns(history)
@@ -226,8 +224,8 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
     def order_probability(self, history: pd.DataFrame, weeks: float) -> FloatArray:
         """Return the chance that each customer buys within `weeks` from now; NaN if unknown.
 
-        A customer that is there buys nothing with ((α + T) ⁄ (α + T + t))^(r + x), the mean of
-        exp(−λt) over what its history leaves open about its rate λ.
+        A customer that has not left buys nothing with probability ((α + T) ⁄ (α + T + t))^(r + x),
+        the mean of exp(−λt) over the posterior of its rate λ.
         """
         check_is_fitted(self)
         x, recency, age = _columns(history)
@@ -235,17 +233,17 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return self._present(x, recency, age) * (1.0 - (seen / (seen + weeks)) ** shape)
 
     def _rate(self, x: FloatArray, age: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the Gamma distribution of each customer's rate: its shape, and its weeks."""
+        """Return shape and rate (in weeks) of the Gamma posterior of each customer's rate."""
         if self.basis_ == "bg/nbd":
             return self.r_ + x, self.alpha_ + age
         return x + 1.0, age + 1.0 / self.rate_
 
     def at_least(self, repeats: Any, age_weeks: Any, weeks: float, counts: Any) -> FloatArray:
-        """Return the chance that a customer that is there buys so many times or more.
+        """Return the chance that a customer that has not left buys at least `counts` times.
 
-        It would buy n times or more with I(n, r + x; t ⁄ (α + T + t)), the tail of a negative
-        binomial, and stays for n purchases with B(a, b + x + n − 1) ⁄ B(a, b + x); both are
-        independent given its history.
+        It would buy at least n times with probability I(n, r + x; t ⁄ (α + T + t)), the tail of a
+        negative binomial, and stays for n purchases with probability
+        B(a, b + x + n − 1) ⁄ B(a, b + x); both are independent given its history.
 
         Parameters
         ----------
@@ -282,12 +280,12 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         history : pd.DataFrame, shape = (n_customers, n_columns)
             As in ``fit``.
         weeks : array-like, shape = (n_times,)
-            Weeks ahead.
+            Future weeks.
 
         Returns
         -------
         array, shape = (n_customers, n_times)
-            Rising along each row; Fader, Hardie & Lee's equation 10. NaN where no rate is known.
+            Rising along each row; Fader, Hardie & Lee's equation 10. NaN if no rate is known.
         """
         check_is_fitted(self)
         x, recency, age = _columns(history)
@@ -296,7 +294,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self._present(x, recency, age)[:, None] * of_states[states.state])
 
     def expected_remaining(self, repeats: Any, age_weeks: Any, weeks: Any) -> FloatArray:
-        """Return what `expected` does of customers that are there for sure.
+        """Return expected purchases like `expected`, for customers that certainly have not left.
 
         Parameters
         ----------
@@ -318,14 +316,14 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class States:
-    """Customers by what their future depends on, given that they are still customers.
+    """Groups of customers with the same expected future, given that they have not left.
 
     Attributes
     ----------
     first : array, shape = (n_states,)
-        The place of one customer of each state, by repeats and age.
+        Position of one customer of each state, by repeats and age.
     state : array, shape = (n_customers,)
-        Whose state is which.
+        The state of each customer.
     """
 
     first: IntArray
@@ -333,7 +331,7 @@ class States:
 
 
 def distinct_states(repeats: FloatArray, age_weeks: FloatArray) -> States:
-    """Group customers of equal repeats and age: what is worked out for one holds for all."""
+    """Group customers of equal repeats and age, so each state is computed once."""
     order = np.lexsort((age_weeks, repeats))
     new = (np.diff(repeats[order], prepend=np.nan) != 0) | (
         np.diff(age_weeks[order], prepend=np.nan) != 0
@@ -344,9 +342,9 @@ def distinct_states(repeats: FloatArray, age_weeks: FloatArray) -> States:
 
 
 def _inner_maximum(loss: Callable[[FloatArray, float], float], prior: float) -> FloatArray | None:
-    """Return the log-parameters of the least loss; None where it lies at the edge of the search."""
+    """Return the log-parameters that minimise the loss; None at the edge of the search."""
     with warnings.catch_warnings():
-        # Far from the maximum the search may leave the range of floats and comes back.
+        # Far from the maximum, the search may leave the range of floats and return.
         warnings.simplefilter("ignore", RuntimeWarning)
         found = minimize(loss, np.zeros(4), (prior,), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 4)
     inner = np.isfinite(found.fun) and np.abs(found.x).max() <= WIDEST and found.success
@@ -363,7 +361,7 @@ def _columns(history: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]
         raise ModelInputError(
             f"{int(bad.sum())} customers lack a value, have one below 0, or bought later",
             where="history",
-            fix="make it by purchase_history",
+            fix="create it with purchase_history",
         )
     return x, recency, age
 

@@ -1,11 +1,11 @@
-"""Range of what one customer with a contract will come to: it may leave at any time, or grow.
+"""Range of the value of one customer with a contract, which may leave at any time or grow.
 
-The interval of `resampled_interval` is about the expected value; an individual's outcome lies
-much further from it. Given that the customer pays for T months, its value is
-``A(T) = Σ_{m ≤ T} margin · g(m) ⁄ (1 + d)^{m/12}`` per unit of MRR, times a log-normal factor of
-how its own MRR moves. T has the distribution of the survival curve, so that the distribution of
-the value is a mixture over T, whose quantiles are found by bisection on a grid of ages and
-probabilities and read between its nodes.
+The interval of `resampled_interval` is for the expected value; the outcome of one customer varies
+much more. Given that the customer pays for T months, its value is
+``A(T) = Σ_{m ≤ T} margin · g(m) ⁄ (1 + d)^{m/12}`` per unit of MRR, times a log-normal factor for
+the changes of its own MRR. T has the distribution of the survival curve, so the distribution of
+the value is a mixture over T. Its quantiles are found by bisection on a grid of ages and
+probabilities, and interpolated between the nodes.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from models.clv.interval import LOG_ODDS, TENURES, Nodes, ValueTerms
 from models.clv.lifetime_value import discount_factors
 from models.survival.peer_survival import DAYS_PER_MONTH, PeerSurvival, tilt, tilted
 
-#: Halvings of the span in which a quantile is looked for.
+#: Number of bisection steps for a quantile.
 _BISECTIONS = 40
 
 
 @dataclass(frozen=True)
 class CustomerRange:
-    """Between what most outcomes of each customer lie, in currency.
+    """The range of the outcomes of each customer, in currency.
 
     Attributes
     ----------
     low, high : array, shape = (n_customers,)
-        Low is 0 where leaving before the first payment is likelier than the tail.
+        Low is 0 if leaving before the first payment is more likely than the tail.
     """
 
     low: FloatArray
@@ -60,7 +60,7 @@ def customer_range(
     mrr : array-like, shape = (n_customers,)
         Monthly recurring revenue today, in currency.
     probability : array-like, shape = (n_customers,)
-        Chance of churn within the horizon; NaN leaves the peers' curve.
+        Chance of churn within the horizon; with NaN, the curve of the peers is used.
     tenure_days, groups : array-like, shape = (n_customers,)
         As in `PeerSurvival.conditional`.
     survival : PeerSurvival
@@ -110,11 +110,11 @@ def _quantiles(
     weights = discount_factors(len(months), terms.annual_discount_rate) * index
     values = np.cumsum(weights)
     spread = 0.0 if growth is None else float(growth.account_sd([group])[0])
-    # The mean of a path that wanders has a third of the variance of its end.
+    # The mean of a random walk has a third of the variance of its end.
     spreads = np.maximum(spread * np.sqrt(months / 3.0), 1e-6)
 
     def below(value: FloatArray) -> FloatArray:
-        """Return the chance of a value of so much or less."""
+        """Return the cumulative distribution of the value."""
         with np.errstate(divide="ignore"):
             distance = (np.log(value)[:, None] - np.log(values)) / spreads
         return np.asarray(paid[:, 0] + np.einsum("nm,nm->n", paid[:, 1:], ndtr(distance)))

@@ -1,4 +1,4 @@
-"""What customers who buy without a contract are worth: so far, from now on, and how surely."""
+"""Value of customers who buy without a contract: past, future, and its range."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class OrderLifetime:
     Attributes
     ----------
     table : pandas.DataFrame, shape = (n_customers, 9)
-        Indexed by account_id: repeats, alive_probability (NaN where no model tells),
-        expected_purchases and expected_spend within the horizon, clv (still to come,
+        Indexed by account_id: repeats, alive_probability (NaN without a model),
+        expected_purchases and expected_spend within the horizon, clv (future,
         discounted) with clv_low and clv_high, past_value (margin earned so far) and
         total_value; in currency.
     messages : tuple of str
-        Where a mean stands in for a model, and why.
+        Where a mean is used instead of a model, and why.
     """
 
     table: pd.DataFrame
@@ -71,9 +71,9 @@ def order_lifetime(
     orders : pd.DataFrame, shape = (n_orders, n_columns)
         account_id, ordered_at, amount.
     until : datetime
-        What happened at this moment or later is not seen.
+        Exclusive end of the observation.
     horizon_months : int
-        Months ahead that count.
+        Future months that count.
     margin : float
         Gross margin, 0-1.
     annual_discount_rate : float
@@ -101,13 +101,13 @@ def value_customers(
     margin: float,
     annual_discount_rate: float,
 ) -> pd.DataFrame:
-    """Value customers by models that were fitted before, on the same or on earlier orders.
+    """Value customers with models fitted on the same or on earlier orders.
 
-    The interval says what the customer itself may bring, not how well the mean is known: it
-    follows from what its history leaves open about whether it is there, its rate, its chance
-    of leaving and the worth of its purchases; 95 in 100 futures lie inside (`value_range`). It is
-    widened where it would not hold the expected value, as for a customer that will hardly come
-    back. It hangs on the customer alone, not on who else is asked about or in which order.
+    The interval is for the outcome of the customer, not for the mean: it follows from the
+    posterior of whether the customer has left, its rate, its chance of leaving and the amount of
+    its purchases, and contains 95 of 100 futures (`value_range`). It is widened to contain the
+    expected value, for example of a customer that will hardly come back. It depends only on the
+    customer, not on the other rows or their order.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def value_customers(
     weeks = np.arange(1, horizon_months + 1) * DAYS_PER_MONTH / DAYS_PER_WEEK
     x, age = (history[name].to_numpy(dtype="float64") for name in ("repeats", "age_weeks"))
     states = distinct_states(x, age)
-    # Of one that is there and whose purchases are worth 1 each.
+    # Given that the customer has not left, with purchases of 1 each.
     many = purchases.expected_remaining(x[states.first], age[states.first], weeks)
     worth = order_value(
         many, np.ones(len(many)), margin=margin, annual_discount_rate=annual_discount_rate
@@ -134,7 +134,7 @@ def value_customers(
     each, alive = spend.expected(history), purchases.alive(history)
     present = np.where(np.isnan(alive), 1.0, alive)
     clv = present * worth[states.state] * each
-    # What a future brings comes, on average, as late as what is expected.
+    # On average, purchases in a future are as late as the expected ones.
     discounted = (worth / np.where(many[:, -1] > 0, many[:, -1], 1.0))[states.state]
     ends = value_range(history, purchases, spend, float(weeks[-1]))
     past = history["spent"].to_numpy(dtype="float64") * margin

@@ -1,4 +1,4 @@
-"""What one purchase of a customer is worth, shrunk to what all others pay."""
+"""Expected amount of a customer's purchase, shrunk to the mean of all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from models.clv.beta_geo import FEWEST_REPEATERS, WIDEST
 
 
 class SpendModel(BaseEstimator):  # type: ignore[misc]
-    """Gamma-Gamma: what a customer's purchase is worth, shrunk to all (Fader & Hardie 2013).
+    """Gamma-Gamma: expected amount of a customer's purchase (Fader & Hardie 2013).
 
     Attributes
     ----------
     basis_ : str
         ``"gamma-gamma"`` or ``"mean spend"``.
     message_ : str
-        Why the mean stands in; empty otherwise.
+        Why the mean is used; empty otherwise.
     p_, q_, v_ : float
         Parameters, v in currency; NaN without a fit.
     mean_ : float
@@ -36,7 +36,7 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
         back = history[(history["repeats"] > 0) & (history["mean_spend"] > 0)]
         x = back["repeats"].to_numpy(dtype="float64")
         spend = back["mean_spend"].to_numpy(dtype="float64")
-        # Refunds of what was bought before the records begin may outweigh all purchases.
+        # Refunds of purchases before the records start may exceed all purchases.
         every = max(history["spent"].sum() / max((history["repeats"] + 1).sum(), 1), 0.0)
         self.mean_ = float(spend.mean()) if len(back) else float(every)
         self.p_ = self.q_ = self.v_ = float("nan")
@@ -57,7 +57,7 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
             return -float(_spend_log_likelihood(p, q, v, x, spend / scale).mean())
 
         with warnings.catch_warnings():
-            # As above: far from the maximum the search may leave the range of floats.
+            # Far from the maximum, the search may leave the range of floats.
             warnings.simplefilter("ignore", RuntimeWarning)
             found = minimize(
                 loss, np.array([1.0, 1.0, 0.5]), method="L-BFGS-B", bounds=[(-9.0, 9.0)] * 3
@@ -80,9 +80,9 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.p_ * (self.v_ + x * spend) / (self.p_ * x + self.q_ - 1.0))
 
     def scale(self, history: pd.DataFrame) -> FloatArray:
-        """Return v + x·z̄ of each customer, in currency; NaN where the mean is used instead.
+        """Return v + x·z̄ of each customer, in currency; NaN if the mean is used instead.
 
-        What its purchases come to is so much times a figure that hangs on their number alone.
+        The total of its purchases is this times a factor that depends only on their number.
         """
         check_is_fitted(self)
         x, spend = _spend_columns(history)
@@ -90,7 +90,7 @@ class SpendModel(BaseEstimator):  # type: ignore[misc]
 
 
 def _spend_columns(history: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Return repeats, and what one was worth: nothing where refunds outweigh it."""
+    """Return repeats and their mean amount; 0 if refunds exceed it."""
     spend = np.nan_to_num(history["mean_spend"].to_numpy(dtype="float64"))
     return history["repeats"].to_numpy(dtype="float64"), np.maximum(spend, 0.0)
 

@@ -1,4 +1,4 @@
-"""How the revenue of surviving accounts moves: expansion and contraction of the peer group."""
+"""Growth of the revenue of surviving accounts: expansion and contraction by peer group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from models.base.inputs import FloatArray, ModelInputError, as_floats, group_codes
 from models.survival.peer_survival import DAYS_PER_MONTH
 
-# A larger change of one account says nothing about its peers.
+# A larger change of one account is no evidence about its peers.
 _LARGEST_RATIO = 3.0
 
 
@@ -23,20 +23,20 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     prior_months : float
-        How many account-months of average MRR the rates of all weigh against the group's own.
+        Weight of the rates of all accounts, in account-months of average MRR.
     n_resamples : int
-        Bootstrap resamples of accounts behind the standard errors.
+        Bootstrap resamples of accounts for the standard errors.
     seed : int
         Their seed.
 
     Attributes
     ----------
     rates_ : pandas.DataFrame
-        One row a peer group, and ``""`` for all: expansion and contraction (shares of MRR a
-        month), net (their difference, times `share_`), net_sd (its standard error), account_sd
+        One row per peer group, and ``""`` for all: expansion and contraction (shares of MRR
+        per month), net (their difference, times `share_`), net_sd (its standard error), account_sd
         (standard deviation of one account's log MRR after a month) and account_months.
     share_ : float
-        Share of the measured growth that counts, 0-1.
+        Share of the measured growth that is used, 0-1.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         mrr_before, mrr_after : array-like, shape = (n_pairs,)
             Monthly recurring revenue on both dates, above 0.
         days_between : array-like, shape = (n_pairs,)
-            Days from the one date to the other, above 0.
+            Days between the two dates, above 0.
         groups : array-like, shape = (n_pairs,), optional
             Peer group.
         accounts : array-like, shape = (n_pairs,), optional
-            The account; every pair its own if missing. Accounts are resampled, not pairs.
+            The account; by default, each pair is a separate account. Accounts are resampled.
         """
         before = as_floats(mrr_before, "mrr_before")
         after = as_floats(mrr_after, "mrr_after", len(before))
@@ -101,7 +101,7 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ModelInputError
-            The share lies outside 0-1.
+            The share is outside 0-1.
         """
         check_is_fitted(self)
         if not 0 <= share <= 1:
@@ -116,7 +116,7 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         self, part: pd.DataFrame, everyone: pd.Series[float], name: str
     ) -> dict[str, Any]:
         by_account = part.groupby("account")[["up", "down", "base"]].sum().to_numpy()
-        # The pooled row is shrunk to no change at all, a group to the pooled rates.
+        # The pooled rates are shrunk to 0, those of a group to the pooled ones.
         weight = self.prior_months * float(everyone["base"] / max(everyone["months"], 1e-12))
         prior = np.array([everyone["up"], everyone["down"]]) / max(float(everyone["base"]), 1e-12)
         prior = prior * (name != "")
@@ -147,7 +147,7 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         groups : array-like, shape = (n_accounts,)
-            Peer group; one not seen in ``fit`` takes the rates of all.
+            Peer group; a group not seen in ``fit`` gets the rates of all.
         months : array-like, shape = (n_months,)
             Months from today.
 
@@ -197,7 +197,7 @@ def surviving_pairs(history: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame, shape = (n_pairs, 5)
         account_id, group, mrr_before, mrr_after, days_between; an account that left has no next
-        date, so that no churn is counted as contraction.
+        date, so churn is not counted as contraction.
     """
     ordered = history.sort_values(["account_id", "as_of"])
     following = ordered.groupby("account_id")[["as_of", "mrr"]].shift(-1)
@@ -221,5 +221,5 @@ def _refuse_bad(before: FloatArray, after: FloatArray, days: FloatArray) -> None
         raise ModelInputError(
             f"{int(bad.sum())} pairs have no MRR on one of the dates, or no time between them",
             where="mrr_before, mrr_after, days_between",
-            fix="leave out accounts that left: churn is the survival curve's",
+            fix="leave out accounts that left: churn is part of the survival curve",
         )

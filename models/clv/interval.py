@@ -16,7 +16,7 @@ from models.clv.lifetime_value import LifetimeValue, discount_factors
 from models.survival.hazards import CurveDraws
 from models.survival.peer_survival import DAYS_PER_MONTH, PeerSurvival
 
-#: Ages in days, and log-odds of churn, at which the spread is resampled; straight in between.
+#: Ages in days, and log-odds of churn, at which the spread is resampled; linear in between.
 TENURES = np.concatenate(
     [np.arange(0, 455, 45), np.arange(455, 1096, 80), [1278, 1461, 1826, 2557, 3653, 7305]]
 ).astype("float64")
@@ -30,7 +30,7 @@ class ValueTerms:
     Attributes
     ----------
     horizon_months : int
-        Months ahead that count.
+        Future months that count.
     annual_discount_rate : float
         d, per year.
     horizon_days : float
@@ -59,17 +59,17 @@ def resampled_interval(
     """Return an expected value with its interval from redrawn curves, growth and calibration.
 
     Each draw takes a peer curve (its hazards from their gamma posterior), a monthly growth and
-    a shift of all log-odds; the tilt is made anew, so that the curve agrees with the redrawn
-    probability. Peers share their draws: those are made per peer group on a grid of ages and
-    probabilities, and an account's quantiles, as ratios to its own value, are read between the
-    nodes. So a million accounts cost what a few hundred do.
+    a shift of all log-odds; the tilt is recomputed, so the curve agrees with the redrawn
+    probability. Draws are made per peer group on a grid of ages and probabilities, and an account's quantiles,
+    as ratios to its own value, are interpolated. So a million accounts cost as much as a few
+    hundred.
 
     Parameters
     ----------
     value : array-like, shape = (n_accounts,)
         As from `lifetime_value`, in currency.
     probability : array-like, shape = (n_accounts,)
-        Chance of churn within the horizon; NaN leaves the peers' curve.
+        Chance of churn within the horizon; with NaN, the curve of the peers is used.
     tenure_days, groups : array-like, shape = (n_accounts,)
         As in `PeerSurvival.conditional`.
     survival : PeerSurvival
@@ -79,13 +79,13 @@ def resampled_interval(
     growth : PeerGrowth, optional
         Growth of the peers; none if missing.
     logit_sd : float
-        Standard error of the log-odds, as ``Calibration.standard_error`` has it.
+        Standard error of the log-odds, as in ``Calibration.standard_error``.
     level : float
         Probability inside the interval, 0-1.
     n_draws : int
-        Draws of a peer group.
+        Number of draws per peer group.
     seed : int
-        The same seed gives the same interval, whichever other accounts there are.
+        The same seed gives the same interval, independent of the other accounts.
     """
     middle = as_floats(value, "value")
     chance = as_floats(probability, "probability", len(middle))
@@ -105,12 +105,12 @@ def resampled_interval(
             terms,
         )
         low[rows], high[rows] = _read_off(draws, chance[rows], tenure[rows], level)
-    # The value itself may lie past a quantile where the draws are skewed.
+    # With skewed draws, the value itself may be outside the quantiles.
     return LifetimeValue(middle, middle * np.minimum(low, 1.0), middle * np.maximum(high, 1.0))
 
 
 def _standard_normal(n_draws: int, rng: np.random.Generator) -> FloatArray:
-    """Return draws whose first is 0, the estimate itself, and whose others mirror each other."""
+    """Return draws: 0 (the estimate) first, then antithetic pairs."""
     half = rng.standard_normal(n_draws // 2 + 1)
     return np.concatenate([[0.0], half, -half])[: n_draws + 1]
 
@@ -140,8 +140,10 @@ class _Draws:
         A log-odds of NaN means no probability: the curve is not tilted.
         """
         months = np.arange(1, self.terms.horizon_months + 1)
-        hazard = self.curve.ahead(tenures, np.asarray(months * DAYS_PER_MONTH, dtype="float64"))
-        at_horizon = self.curve.ahead(tenures, np.array([float(self.terms.horizon_days)]))[:, :, 0]
+        days = np.asarray(months * DAYS_PER_MONTH, dtype="float64")
+        horizon = np.array([float(self.terms.horizon_days)])
+        hazard = self.curve.hazard_over(tenures, days)
+        at_horizon = self.curve.hazard_over(tenures, horizon)[:, :, 0]
         p = expit(log_odds[None, :] + self.logit_shift[:, None])
         wanted = -np.log1p(-np.minimum(p, 1.0 - 1e-12))
         theta = wanted[:, None, :] / np.maximum(at_horizon, 1e-12)[:, :, None]

@@ -66,7 +66,7 @@ def value_range(
         Fitted. Where the mean stands in each purchase is worth the expected spend, and only
         their number is uncertain.
     weeks : float
-        How far ahead.
+        Length of the future period.
     level : float
         Share of futures inside, as much left out below as above.
     """

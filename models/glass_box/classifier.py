@@ -142,13 +142,13 @@ class GlassBoxClassifier(LogOddsClassifier):
         )
         self.has_outlook_ = False
         if boosted is not None and groups is not None and times is not None:
-            self._look_ahead(boosted, codes, target, groups_of_rows, times, folds)
+            self._learn_outlook(boosted, codes, target, groups_of_rows, times, folds)
         names = [feature.name for feature in self.bins_]
         self.term_names_ = [*names, *(names[a] + PAIR + names[b] for a, b in self.tables_.pairs)]
         self.calibration_ = Calibration()
         return self
 
-    def _look_ahead(
+    def _learn_outlook(
         self,
         boosted: BoostedBags,
         codes: Codes,

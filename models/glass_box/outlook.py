@@ -22,7 +22,7 @@ from models.base.inputs import BoolArray, FloatArray, IntArray
 from models.glass_box.additive import AdditiveTables, purified
 from models.glass_box.binning import Codes, FeatureBins
 
-#: Days ahead over which a behaviour is averaged: about the coming quarter, from two weeks on.
+#: Following days over which a behaviour is averaged: about the coming quarter, from two weeks on.
 _FROM_DAYS, _TO_DAYS = 14, 100
 #: Rows that the prior of a flat line weighs.
 _RIDGE_ROWS = 300.0
@@ -109,7 +109,7 @@ def with_outlook(
     ranks = [_ranks(codes[:, place], feature) for place, feature in enumerate(bins)]
     values = np.column_stack([rank[codes[:, place]] for place, rank in enumerate(ranks)])
     signs = np.sign((values[:, chosen] * held_out.terms[:, chosen]).sum(axis=0))
-    future = _mean_ahead(values[:, chosen] @ signs, groups, _days(times))
+    future = _mean_of_following_days(values[:, chosen] @ signs, groups, _days(times))
     known = ~np.isnan(future)
     if known.sum() < _FEWEST_ROWS or not future[known].any():
         return None
@@ -161,7 +161,7 @@ def _days(times: Any) -> IntArray:
     return np.asarray(moments - moments.min())
 
 
-def _mean_ahead(values: FloatArray, groups: IntArray, days: IntArray) -> FloatArray:
+def _mean_of_following_days(values: FloatArray, groups: IntArray, days: IntArray) -> FloatArray:
     """Return each row's mean of the account's values in the days to come; NaN without any."""
     order = np.lexsort((days, groups))
     # One number per row that rises with the account and then with the day; the gap between

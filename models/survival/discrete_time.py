@@ -105,11 +105,11 @@ class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         frame = feature_frame(X)
-        ahead = np.asarray(periods, dtype=np.int64)
+        future = np.asarray(periods, dtype=np.int64)
         start = np.zeros(len(frame), dtype=np.int64) if lived is None else np.asarray(lived)
         steps = [
             self.model_.predict_proba(self._with_period(frame, start + step))[:, 1]
-            for step in range(int(ahead.max()))
+            for step in range(int(future.max()))
         ]
         present = np.cumprod(1.0 - np.column_stack(steps), axis=1)
-        return np.asarray(present[:, ahead - 1])
+        return np.asarray(present[:, future - 1])

@@ -89,25 +89,25 @@ class Curve:
         beyond = np.maximum(age - self.days[-1], 0.0)
         return np.asarray(np.interp(age, self.days, self.hazard) + self.tail_rate * beyond)
 
-    def hazard_ahead(self, tenure: FloatArray, ahead: FloatArray) -> FloatArray:
-        """Return the cumulative hazard from `tenure` to `ahead` days later.
+    def hazard_over(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
+        """Return the cumulative hazard from `tenure` to `days` days later.
 
         Returns
         -------
         array, shape = (n_accounts, n_times)
         """
-        return self.at(tenure[:, None] + ahead[None, :]) - self.at(tenure)[:, None]
+        return self.at(tenure[:, None] + days[None, :]) - self.at(tenure)[:, None]
 
-    def variance_ahead(self, tenure: FloatArray, ahead: FloatArray) -> FloatArray:
-        """Return the variance of `hazard_ahead`, of the same shape."""
-        end = tenure[:, None] + ahead[None, :]
+    def variance_over(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
+        """Return the variance of `hazard_over`, of the same shape."""
+        end = tenure[:, None] + days[None, :]
         inside = np.interp(end, self.days, self.variance)
         inside -= np.interp(tenure, self.days, self.variance)[:, None]
         last = self.days[-1]
         tail = self.tail_rate * (
             np.maximum(end - last, 0.0) - np.maximum(tenure - last, 0.0)[:, None]
         )
-        common = self.hazard_ahead(tenure, ahead) * self.ratio_spread
+        common = self.hazard_over(tenure, days) * self.ratio_spread
         return np.asarray(inside + (tail * self.tail_spread) ** 2 + common**2)
 
     def drawn(self, n_draws: int, rng: np.random.Generator) -> CurveDraws:
@@ -158,7 +158,7 @@ class CurveDraws:
         total = inside + self.tail_rate[:, None] * beyond
         return np.asarray(total.reshape(len(self.hazard), *np.shape(age)))
 
-    def ahead(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
+    def hazard_over(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
         """Return the hazards from a tenure to `days` later, (n_draws, n_tenures, n_days)."""
         start = self.at(tenure)[:, :, None]
         return np.asarray(self.at(tenure[:, None] + days[None, :]) - start)

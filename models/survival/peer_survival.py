@@ -135,7 +135,7 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         array, shape = (n_accounts, n_times)
             In 0-1, falling along each row.
         """
-        return np.exp(-self._by_group(Curve.hazard_ahead, tenure_days, groups, at_days))
+        return np.exp(-self._by_group(Curve.hazard_over, tenure_days, groups, at_days))
 
     def _by_group(
         self,
@@ -146,20 +146,20 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
     ) -> FloatArray:
         check_is_fitted(self)
         tenure = np.maximum(as_floats(tenure_days, "tenure_days"), 0.0)
-        ahead = as_floats(at_days, "at_days")
-        if np.isnan(tenure).any() or (ahead < 0).any():
+        days = as_floats(at_days, "at_days")
+        if np.isnan(tenure).any() or (days < 0).any():
             raise ModelInputError(
                 "a tenure is missing or a time lies in the past",
                 where="tenure_days, at_days",
                 fix="give days since the start and days from today",
             )
-        result = np.empty((len(tenure), len(ahead)))
+        result = np.empty((len(tenure), len(days)))
         labels = np.full(len(tenure), "") if groups is None else np.asarray(groups)
         codes, names = pd.factorize(labels, use_na_sentinel=False)
         for code, name in enumerate(names):
             rows = np.flatnonzero(codes == code)
             curve = self.curves_.get(str(name), self.pooled_)
-            result[rows] = measure(curve, tenure[rows], ahead)
+            result[rows] = measure(curve, tenure[rows], days)
         return result
 
     def account_survival(
@@ -243,8 +243,8 @@ def retention_curve(curve: Curve, days: Any) -> tuple[RetentionPoint, ...]:
         Days since the start.
     """
     times = as_floats(days, "days")
-    hazard = curve.hazard_ahead(np.zeros(1), times)[0]
-    variance = curve.variance_ahead(np.zeros(1), times)[0]
+    hazard = curve.hazard_over(np.zeros(1), times)[0]
+    variance = curve.variance_over(np.zeros(1), times)[0]
     spread = norm.ppf(0.975) * np.sqrt(variance) / np.maximum(hazard, 1e-12)
     low, high = np.exp(-hazard * np.exp(spread)), np.exp(-hazard * np.exp(-spread))
     return tuple(

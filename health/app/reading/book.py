@@ -18,8 +18,8 @@ from health.app.records.read import actions_since, latest_forecasts
 
 #: Draws of renewals for a range, and the ends of an 80 % range.
 _DRAWS, _LOW, _HIGH = 2000, 10, 90
-#: Days ahead that are shown, days back over which outcomes are, and those over which savings are.
-AHEAD, BACK, SAVED_DAYS = 366, 120, 90
+#: Coming days that are shown, days back over which outcomes are, and those over which savings are.
+COMING_DAYS, BACK, SAVED_DAYS = 366, 120, 90
 #: The share that a CSM's call means, for the comparison with the model.
 CALL_SHARES = {"commit": 0.95, "likely": 0.75, "at_risk": 0.4, "lost": 0.0}
 #: A product that could be offered now.
@@ -89,7 +89,7 @@ class Outcome:
 
 def renewals_of(session: Session, run: Run, scope: AccountFilter) -> list[Renewal]:
     """Return the renewals of the next twelve months, by date."""
-    rows = _due(run, scope, AHEAD)
+    rows = _due(run, scope, COMING_DAYS)
     calls = latest_forecasts(session, [row["account_id"] for row in rows])
     return [
         Renewal(

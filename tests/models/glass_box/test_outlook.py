@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from models import GlassBoxClassifier
-from models.glass_box.outlook import _mean_ahead, behaviours
+from models.glass_box.outlook import _mean_of_following_days, behaviours
 
 SIGNALS = [f"signal_{i}" for i in range(30)]
 
@@ -95,10 +95,10 @@ def test_behaviours_of_opposite_directions_do_not_cancel() -> None:
     assert result > alone + 0.01
 
 
-def test_the_mean_ahead_is_the_accounts_own() -> None:
+def test_the_mean_of_following_days_is_the_accounts_own() -> None:
     groups, days = np.array([0, 0, 0, 1, 1]), np.array([0, 28, 56, 0, 150])
-    ahead = _mean_ahead(np.array([1.0, 2.0, 4.0, 8.0, 16.0]), groups, days)
-    np.testing.assert_allclose(ahead, [3.0, 4.0, np.nan, np.nan, np.nan])
+    following = _mean_of_following_days(np.array([1.0, 2.0, 4.0, 8.0, 16.0]), groups, days)
+    np.testing.assert_allclose(following, [3.0, 4.0, np.nan, np.nan, np.nan])
 
 
 def test_behaviours_are_what_people_do() -> None:
