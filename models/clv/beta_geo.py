@@ -145,8 +145,8 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             self.basis_, self.rate_ = "none", float("nan")
             self.message_ = (
                 f"{len(x)} customers were observed for {age.mean():.1f} weeks on average after "
-                f"their first purchase, and {int((x > 0).sum())} bought again: how often they buy is "
-                "not known yet"
+                f"their first purchase, and {int((x > 0).sum())} bought again: how often they buy "
+                "is not known yet"
             )
             return self
         self.message_ = self._maximise(x, recency, age)

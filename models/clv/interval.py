@@ -60,9 +60,9 @@ def resampled_interval(
 
     Each draw takes a peer curve (its hazards from their gamma posterior), a monthly growth and
     a shift of all log-odds; the tilt is recomputed, so the curve agrees with the redrawn
-    probability. Draws are made per peer group on a grid of ages and probabilities, and an account's quantiles,
-    as ratios to its own value, are interpolated. So a million accounts cost as much as a few
-    hundred.
+    probability. Draws are made per peer group on a grid of ages and probabilities, and an
+    account's quantiles, as ratios to its own value, are interpolated. So a million accounts cost
+    as much as a few hundred.
 
     Parameters
     ----------
