@@ -27,7 +27,7 @@ import pandas as pd
 from health.business.company import open_company
 from health.settings.config import load_config
 from health.training.rows import build_training_set
-from health.training.value_check import ACTUAL, FLAT, MONTHS, SHARES, foresee
+from health.training.value_check import ACTUAL, FLAT, MONTHS, SHARES, predict_revenue
 from models.survival.peer_survival import DAYS_PER_MONTH
 
 #: Days between two dates that are compared.
@@ -57,25 +57,25 @@ def _company(path: Path, most: int) -> None:
         if not chosen or (chosen[-1] - day).days >= _APART:
             chosen.append(day)
     for day in chosen[:most]:
-        foreseen = foresee(tables, training, config, day)
-        if foreseen is not None:
-            _print(config.company, str(day.date()), foreseen)
+        predicted = predict_revenue(tables, training, config, day)
+        if predicted is not None:
+            _print(config.company, str(day.date()), predicted)
 
 
-def _print(name: str, day: str, foreseen: pd.DataFrame) -> None:
-    actual, flat = (foreseen[column].to_numpy(dtype=float) for column in (ACTUAL, FLAT))
-    rmse = {s: float(np.sqrt(((foreseen[s] - actual) ** 2).mean())) for s in SHARES}
+def _print(name: str, day: str, predicted: pd.DataFrame) -> None:
+    actual, flat = (predicted[column].to_numpy(dtype=float) for column in (ACTUAL, FLAT))
+    rmse = {s: float(np.sqrt(((predicted[s] - actual) ** 2).mean())) for s in SHARES}
     limit = float(np.sqrt(((flat - actual) ** 2).mean()))
     good = [share for share in SHARES if rmse[share] <= limit]
     share = good[0] if good else min(SHARES, key=rmse.__getitem__)
-    paid = foreseen.groupby("group")[[ACTUAL, FLAT]].transform("sum")
+    paid = predicted.groupby("group")[[ACTUAL, FLAT]].transform("sum")
     rows = {
         "MRR × 6": flat,
-        f"value, {share:.0%} of growth": foreseen[share].to_numpy(dtype=float),
-        "value without growth": foreseen[0.0].to_numpy(dtype=float),
+        f"value, {share:.0%} of growth": predicted[share].to_numpy(dtype=float),
+        "value without growth": predicted[0.0].to_numpy(dtype=float),
         "perfect expectation": flat * (paid[ACTUAL] / paid[FLAT]).to_numpy(dtype=float),
     }
-    print(f"{name}, {day}: {len(foreseen):,} accounts paid {actual.sum():,.0f} in six months")
+    print(f"{name}, {day}: {len(predicted):,} accounts paid {actual.sum():,.0f} in six months")
     for what, value in rows.items():
         squared = _against(value, flat, actual, squared=True)
         absolute = _against(value, flat, actual, squared=False)
