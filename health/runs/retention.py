@@ -15,7 +15,7 @@ from health.runs.durable import sync_folder
 
 _PERIOD = re.compile(r"(\d{1,4}) (day|week|month|year)s?")
 #: Folders next to the runs with one folder per date.
-_BESIDE = (REPLACED, "refused")
+_NEXT_TO_RUNS = (REPLACED, "refused")
 
 
 def first_kept(period: str, newest: date) -> date:
@@ -70,7 +70,7 @@ def prune(runs_dir: Path, period: str) -> list[str]:
 
 
 def _dated(runs_dir: Path) -> Iterator[Path]:
-    for parent in (runs_dir, *(runs_dir / name for name in _BESIDE)):
+    for parent in (runs_dir, *(runs_dir / name for name in _NEXT_TO_RUNS)):
         for folder in parent.glob(f"{RUN}????-??-??*"):
             if folder.is_dir() and not folder.is_symlink():
                 yield folder
