@@ -28,7 +28,7 @@ REJECTED = {
 }
 #: Names that are published: fields of backtest.json, run.json and the manifest.
 PUBLISHED = {"figures"}
-PACKAGES = ("models", "health")
+PACKAGES = ("features", "models", "health")
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
