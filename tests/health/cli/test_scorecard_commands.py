@@ -167,7 +167,7 @@ def test_features_that_a_run_did_not_keep_are_built_again(config: Path) -> None:
     finally:
         aside.rename(kept)
     assert done.code == 0, done.err
-    assert f"built again from the tables for {date(2026, 1, 4)}" in done.out
+    assert f"rebuilt from the tables for {date(2026, 1, 4)}" in done.out
     folder = loaded.runs_dir / "restated" / loaded.score_settings.hash
     scores = pd.read_parquet(folder / "scores.parquet")
     assert scores["health_score"].notna().all()
