@@ -57,6 +57,7 @@ def templates() -> Environment:
         renewal=wording.renewal,
         when=_when,
     )
+    environment.tests["between"] = lambda value, low, high: low < value < high
     return environment
 
 

@@ -41,18 +41,26 @@ class Renewal:
     health_score: float | None
     health_band: str | None
     call: Forecast | None
+    known_to_leave: bool = False
+
+    @property
+    def staying(self) -> float | None:
+        """The chance of staying: 0 after a notice; None without a probability."""
+        if self.known_to_leave:
+            return 0.0
+        return None if self.probability is None else 1 - self.probability
 
     @property
     def expected(self) -> float | None:
-        """ARR × the chance of staying; None without a probability."""
-        return None if self.probability is None else self.arr * (1 - self.probability)
+        """ARR × the chance of staying; None where that is not known."""
+        return None if self.staying is None else self.arr * self.staying
 
     @property
     def disagreement(self) -> float:
         """How far the CSM's call is from the model, as a share of the ARR; 0 without a call."""
-        if self.call is None or self.probability is None:
+        if self.call is None or self.staying is None:
             return 0.0
-        return abs(CALL_SHARES[self.call.call] - (1 - self.probability))
+        return abs(CALL_SHARES[self.call.call] - self.staying)
 
     @property
     def disagrees(self) -> bool:
@@ -62,7 +70,19 @@ class Renewal:
 
 @dataclass(frozen=True)
 class Period:
-    """The renewals of a month or quarter: what is due, expected, and called."""
+    """The renewals of a month or quarter: what is due, expected, and called.
+
+    Attributes
+    ----------
+    title : str
+    count : int
+        Renewals, of which `unknown` have no chance of staying and are not in what is expected.
+    arr, expected, low, high : float
+        What is due, what is expected of it, and the 80 % range; None where nothing is known.
+    called : float
+        What the CSMs' calls come to.
+    calls, unknown : int
+    """
 
     title: str
     count: int
@@ -72,6 +92,7 @@ class Period:
     high: float | None
     called: float
     calls: int
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -102,6 +123,7 @@ def renewals_of(session: Session, run: Run, scope: AccountFilter) -> list[Renewa
             row["health_score"],
             row["health_band"],
             calls.get(row["account_id"]),
+            bool(row["known_to_leave"]),
         )
         for row in rows
     ]
@@ -272,7 +294,7 @@ def _due(run: Run, scope: AccountFilter, days: int) -> list[dict[str, Any]]:
         return []
     where, parameters = scope.sql()
     columns = ["account_id", "name", "csm", "mrr", "days_to_renewal", "churn_probability"]
-    columns.append("renewal_date")
+    columns += ["renewal_date", "known_to_leave"]
     return run.rows(
         "scores",
         [*columns, "health_score", "health_band"],
@@ -296,16 +318,18 @@ def _title(day: date, by_quarter: bool) -> str:
 
 def _period(title: str, renewals: Sequence[Renewal]) -> Period:
     arr = np.array([r.arr for r in renewals])
-    known = [r for r in renewals if r.probability is not None]
+    known = [r for r in renewals if r.staying is not None]
     called = sum(r.arr * CALL_SHARES[r.call.call] for r in renewals if r.call is not None)
     expected = low = high = None
-    if known and len(known) == len(renewals):
-        stays = 1 - np.array([r.probability for r in known])
-        expected = float(arr @ stays)
+    if known:
+        stays, due = np.array([r.staying for r in known]), np.array([r.arr for r in known])
+        expected = float(due @ stays)
         draws = np.random.default_rng(0).random((_DRAWS, len(known))) < stays
-        low, high = (float(end) for end in np.percentile(draws @ arr, [_LOW, _HIGH]))
+        low, high = (float(end) for end in np.percentile(draws @ due, [_LOW, _HIGH]))
     calls = sum(r.call is not None for r in renewals)
-    return Period(title, len(renewals), float(arr.sum()), expected, low, high, called, calls)
+    unknown = len(renewals) - len(known)
+    total = float(arr.sum())
+    return Period(title, len(renewals), total, expected, low, high, called, calls, unknown)
 
 
 def _load(

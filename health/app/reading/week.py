@@ -152,7 +152,7 @@ def summarise(run: Run, before: Run | None, scope: AccountFilter, *, most: int =
     """Return what is new, ended and changed since the run before; kept with the run."""
     if before is None:
         return Summary(None, [], [], [])
-    key = ("summary", before.as_of, scope.key)
+    key = ("summary", before.as_of, scope.key, most)
     if key not in run.kept:
         run.kept[key] = _summarise(run, before, scope, most)
     found: Summary = run.kept[key]

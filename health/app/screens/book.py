@@ -46,7 +46,7 @@ def renewals(asked: Asked) -> Response:
         run=run,
         csm=name,
         csms=choices(run, asked.scope).csms,
-        months=periods(found, by_quarter=False)[:6],
+        months=periods(found, by_quarter=False),
         quarters=periods(found, by_quarter=True),
         renewals=ordered[(page - 1) * _RENEWALS_PER_PAGE : page * _RENEWALS_PER_PAGE],
         page=page,

@@ -13,6 +13,9 @@ from health.app.reading.week import read_week, summarise
 from health.app.records.read import actions_since, last_notes
 from health.app.web import Asked
 
+#: New, ended and changed accounts that are named; what is to do comes first.
+_MOST_NEWS = 6
+
 
 def my_week(asked: Asked, *, notice: str = "", undo: tuple[str, str] | None = None) -> Response:
     """Show the week of the signed-in CSM, or of the CSM that is chosen."""
@@ -42,7 +45,7 @@ def my_week(asked: Asked, *, notice: str = "", undo: tuple[str, str] | None = No
         csms=choices(run, asked.scope).csms
         if asked.user.role != "csm" or asked.app.config.app.csm_sees_team
         else [],
-        summary=summarise(run, before, scope),
+        summary=summarise(run, before, scope, most=_MOST_NEWS),
         earlier=earlier,
         notes=notes,
         rule=run.info.get("my_week", {}).get("rule", ""),

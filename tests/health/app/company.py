@@ -144,6 +144,7 @@ def _write_run(
         _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
         _events(scores).to_parquet(folder / "events.parquet", index=False)
         _contracts(scores).to_parquet(folder / "contracts.parquet", index=False)
+        _contacts(scores).to_parquet(folder / "contacts.parquet", index=False)
     _features(scores, final=final).to_parquet(folder / "features.parquet", index=False)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
 
@@ -154,6 +155,20 @@ def _events(scores: pd.DataFrame) -> pd.DataFrame:
     rows = scores[["account_id"]].merge(kinds, "cross")
     words = pd.Series(HOSTILE)[rows.index.to_numpy() % len(HOSTILE)].to_numpy()
     return rows.assign(at=AS_OF - pd.Timedelta(days=9), title=words, text=words)
+
+
+def _contacts(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a champion with a hostile role and somebody who has left, of each account."""
+    people = pd.DataFrame(
+        {
+            "contact_id": ["ann@example.com", "bo@example.com"],
+            "role": [HOSTILE[0], "Admin"],
+            "is_champion": pd.array([True, None], dtype="boolean"),
+            "created_at": AS_OF - pd.Timedelta(days=400),
+            "left_at": pd.to_datetime([None, AS_OF - pd.Timedelta(days=30)]),
+        }
+    )
+    return scores[["account_id"]].merge(people, "cross")
 
 
 def _contracts(scores: pd.DataFrame) -> pd.DataFrame:

@@ -386,7 +386,9 @@ def test_what_was_written_is_on_the_accounts_page(app: Build) -> None:
     for text in ("They asked for a review", "Lea Der", "New sponsor", "Health score: 33.0"):
         assert text in page
     assert "Renewal call: At risk" in page
-    for heading in ("Contracts", "Open tickets", "In the customer’s words", "Timeline"):
+    assert "Champion" in page
+    assert "left 2 Oct 2026" in page
+    for heading in ("Contracts", "Contacts", "Open tickets", "In the customer’s words", "Timeline"):
         assert f">{heading}</h2>" in page
     assert "1 Dec 2026" in page
     assert client.get(f"/accounts/{OWN}/brief").text.count("<h2>") >= 4
