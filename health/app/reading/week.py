@@ -29,7 +29,10 @@ _VALUES = {
     "at_risk": "expected loss",
     "renewal": "expected loss",
     "leaving": "a year leaving",
+    "silent": "expected loss",
 }
+#: The same of a row of flags.parquet.
+FLAG_VALUES = {**_VALUES, "silent": "a month"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from health.app.reading import history
 from health.app.reading.accounts import choices, find_account
 from health.app.reading.history import Event
 from health.app.reading.runs import Run, json_list
+from health.app.reading.week import FLAG_VALUES
 from health.app.records.read import history as written
 from health.app.records.read import latest_forecasts, running_overrides
 from health.app.web import Asked
@@ -76,6 +77,7 @@ def _content(asked: Asked) -> dict[str, Any]:
             {**flag, "reasons": json_list(flag["reasons"])}
             for flag in history.flags_of_account(run, account_id)
         ],
+        "values": FLAG_VALUES,
         "titles": {kind.flag: kind.title for kind in run.business.lists},
         "health": health,
         "churn": _strongest(history.reasons_of(run, account_id, "churn")),

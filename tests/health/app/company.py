@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from health.app.database.engine import Database
 from health.app.reading.runs import Runs
 from health.app.routes import site
 from health.app.web import App
+from health.business.kinds import ORDERS
 from health.settings.config import Config
 from tests.health.sample_run import AS_OF, HOSTILE, PRODUCTS, sample_run
 
@@ -90,9 +92,17 @@ def config_of(runs_dir: Path, base: Path, **sections: Any) -> Config:
     )
 
 
-def build_app(database: Database, runs_dir: Path, base: Path, **settings: Any) -> AppUnderTest:
+def build_app(
+    database: Database,
+    runs_dir: Path,
+    base: Path,
+    *,
+    tables: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> AppUnderTest:
     """Build an app over published runs; local sign-in unless `settings` differ."""
-    config = config_of(runs_dir, base, app={"sign_in": "local", **settings})
+    sections = {} if tables is None else {"tables": tables}
+    config = config_of(runs_dir, base, app={"sign_in": "local", **settings}, **sections)
     clock, runs = Clock(), Runs(config.runs_dir, config.file)
     app = App(config, database, runs, clock)
     return AppUnderTest(site(app), database, runs, clock, app)
@@ -110,9 +120,17 @@ def form(client: TestClient, request_id: str = "0" * 32, **fields: str) -> dict[
     return {"csrf": csrf_of(client), "request_id": request_id, **fields}
 
 
-def write_runs(runs_dir: Path, *, accounts: int = 200, weeks: int = 3) -> Path:
+#: Tables of a company whose customers order.
+BY_ORDERS = {"accounts": {"path": "a.csv"}, "orders": {"path": "o.csv"}}
+
+
+def write_runs(
+    runs_dir: Path, *, accounts: int = 200, weeks: int = 3, by_orders: bool = False
+) -> Path:
     """Write a made-up run with hostile names and some weeks of it before."""
     sample = sample_run(accounts, weeks=weeks)
+    if by_orders:
+        sample.run["business"] = ORDERS
     for number, (day, past) in enumerate(sample.past_scores.groupby("as_of")):
         own = sample.scores.drop(columns=["health_score", "health_band", "mrr", "as_of"])
         scores = own.merge(past, on="account_id")
@@ -135,15 +153,22 @@ def _write_run(
     folder = runs_dir / f"as_of={day.date()}"
     folder.mkdir(parents=True)
     scores = scores.assign(as_of=day)
+    by_orders = sample.run.get("business") == ORDERS
+    if by_orders:
+        terms = [c for c in ("days_to_renewal", "renewal_date", "seats") if c in scores]
+        scores = scores.rename(columns={"mrr": "monthly_orders"}).drop(columns=terms)
+        scores = scores.assign(orders_expected=1.7, order_probability=0.4, past_value=900.0)
+        flags = flags[flags["flag"].isin(["at_risk", "silent", "order"])]
     scores.to_parquet(folder / "scores.parquet", index=False)
     flags.to_parquet(folder / "flags.parquet", index=False)
     run = {**sample.run, "as_of": str(day.date())}
     if final:
         sample.reasons.to_parquet(folder / "reasons.parquet", index=False)
         sample.changes.to_parquet(folder / "changes.parquet", index=False)
-        _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
+        if not by_orders:
+            _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
+            _contracts(scores).to_parquet(folder / "contracts.parquet", index=False)
         _events(scores).to_parquet(folder / "events.parquet", index=False)
-        _contracts(scores).to_parquet(folder / "contracts.parquet", index=False)
         _contacts(scores).to_parquet(folder / "contacts.parquet", index=False)
     _features(scores, final=final).to_parquet(folder / "features.parquet", index=False)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")

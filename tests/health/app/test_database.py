@@ -68,6 +68,7 @@ def writer(url: str, *logins: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_hundred_writes_by_four_users_and_a_kill_lose_and_double_nothing(
     database: Database, filled_url: str
 ) -> None:

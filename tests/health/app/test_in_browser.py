@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from health.app.database.engine import open_database
-from tests.health.app.company import NOW, OWN, build_app, write_runs
+from health.app.page import CONTRACT_PAGES
+from tests.health.app.company import BY_ORDERS, NOW, OWN, build_app, write_runs
 from tests.health.sample_run import HOSTILE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -70,10 +72,24 @@ class Watch:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an app that one person uses on this machine."""
-    folder = tmp_path_factory.mktemp("served")
+    with served(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def orders_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same of a company whose customers order."""
+    with served(tmp_path_factory.mktemp("orders"), by_orders=True) as found:
+        yield found
+
+
+@contextmanager
+def served(folder: Path, *, by_orders: bool = False) -> Iterator[str]:
+    """Serve a company's app in a thread."""
     database = open_database(f"sqlite:///{folder / 'app.sqlite'}", now=NOW)
-    runs = write_runs(folder / "runs")
-    app = build_app(database, runs, folder, sign_in="none", capacity=8)
+    runs = write_runs(folder / "runs", by_orders=by_orders)
+    tables = BY_ORDERS if by_orders else None
+    app = build_app(database, runs, folder, tables=tables, sign_in="none", capacity=8)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app.asgi, log_level="warning", access_log=False))
@@ -103,13 +119,21 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     watch.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_at_every_width(browser: Browser, address: str, width: int) -> None:
+@pytest.mark.parametrize("company", ["address", "orders_address"])
+def test_every_page_at_every_width(
+    browser: Browser, company: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    address = request.getfixturevalue(company)
     watch = Watch(address)
     page = watch.of(browser.new_page(viewport={"width": width, "height": 900}))
     faults = {}
     for path in PAGES:
-        page.goto(address + path)
+        answer = page.goto(address + path)
+        assert answer is not None
+        missing = path == "/nothing-here" or (company != "address" and path in CONTRACT_PAGES)
+        assert answer.status == (404 if missing else 200), path
         over = page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
@@ -128,6 +152,114 @@ def serious_findings(page: Page) -> dict[str, list[str]]:
         for rule in found
         if rule["impact"] in {"serious", "critical"}
     }
+
+
+#: Notes what has had the focus, and what does not show that it has it.
+NOTE_FOCUS = """
+document.addEventListener("focusin", event => {
+    const style = getComputedStyle(event.target)
+    event.target.dataset.had = "1"
+    if (style.outlineStyle === "none" && style.boxShadow === "none")
+        event.target.dataset.unseen = "1"
+})
+"""
+#: What can be used and has not had the focus, or has had it without showing it.
+LEFT_OUT = """
+() => [...document.querySelectorAll(
+    "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+)].filter(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled
+    && (!e.dataset.had || e.dataset.unseen)
+).map(e => e.outerHTML.slice(0, 120))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("company", ["address", "orders_address"])
+def test_everything_on_every_page_can_be_reached_by_tab(
+    browser: Browser, company: str, request: pytest.FixtureRequest
+) -> None:
+    address = request.getfixturevalue(company)
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    left_out = {}
+    for path in PAGES:
+        page.goto(address + path)
+        page.evaluate(NOTE_FOCUS)
+        for _ in range(400):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement === document.body"):
+                break
+        left_out[path] = page.evaluate(LEFT_OUT)
+    page.close()
+    assert {path: found for path, found in left_out.items() if found} == {}
+
+
+def test_every_screen_does_its_work_by_keyboard(  # noqa: PLR0915 (one screen after another)
+    page: Page, address: str
+) -> None:
+    def use(text: str) -> None:
+        """Go to a button or link by Tab, and press it."""
+        press_to(page, page.locator("main").locator("button, a, summary", has_text=text).first)
+        page.keyboard.press("Enter")
+
+    def fill(field: str, text: str) -> None:
+        press_to(page, page.locator(f"main [name={field}]:visible").first)
+        page.keyboard.type(text)
+
+    page.goto(f"{address}/accounts")
+    fill("q", "ACC-00007")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/accounts")
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    press_to(page, page.locator("#results tbody a").first)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/accounts/ACC-00007")
+    use("Note")
+    fill("text", "By keyboard alone")
+    use("Save note")
+    page.wait_for_selector(".notice >> text=Note saved")
+    use("Override")
+    fill("value", "30")
+    fill("reason", "The sponsor left")
+    use("Save override")
+    page.wait_for_selector(".notice >> text=Override saved")
+    use("Brief to print")
+    page.wait_for_url("**/brief")
+    use("back")
+    page.wait_for_url("**/accounts/ACC-00007")
+    page.goto(f"{address}/renewals")
+    fill("call", "Com")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notice >> text=Renewal call: Commit")
+    use("Undo")
+    page.wait_for_selector(".notice >> text=Undone")
+    page.goto(f"{address}/expansion")
+    press_to(page, page.locator("select[name=product]"))
+    page.keyboard.press("ArrowDown")
+    use("Show")
+    page.wait_for_url("**/expansion?product=*")
+    page.goto(f"{address}/team")
+    fill("accounts", "ACC-00150")
+    fill("csm", "Chloe")
+    use("Reassign")
+    page.wait_for_url("**/team")
+    page.goto(f"{address}/trust")
+    use("As a table")
+    expect(page.locator("details[open] table").first).to_be_visible()
+    page.goto(f"{address}/scorecard")
+    press_to(page, page.locator("[name=yellow]"))
+    page.keyboard.press("Control+A")
+    page.keyboard.type("60")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#result")
+    page.goto(f"{address}/users")
+    fill("login", "by-keyboard")
+    use("Save user")
+    expect(page.locator("tbody th", has_text="by-keyboard")).to_be_visible()
+    page.goto(f"{address}/profile")
+    fill("name", "crm")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notice code")
 
 
 def press_to(page: Page, target: Locator, *, most: int = 200) -> None:
