@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from health.app.access.roles import AccountFilter
 from health.app.database.models import Action
-from health.app.reading.accounts import names_of, renewal_date
+from health.app.reading.accounts import choices, names_of, renewal_date
 from health.app.reading.runs import Run, json_list
 from health.app.records.entries import FINISHING
 from health.app.records.read import actions_since
@@ -173,7 +173,8 @@ def _of_file(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, An
     where, parameters = scope.sql()
     columns = ["account_id", "csm", "flags", "product", "offered", "reasons", "play", "value"]
     # Ranks are of one CSM; the accounts of several are put in order by their money.
-    order = "rank" if len(scope.csms) == 1 else "value DESC NULLS LAST"
+    of_one = len(scope.csms) == 1 or len(choices(run, scope).csms) < 2
+    order = "rank" if of_one else "value DESC NULLS LAST, rank"
     return run.rows(
         MY_WEEK,
         [*columns, "since", "due", "last_day"],
