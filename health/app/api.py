@@ -90,6 +90,7 @@ def account(asked: Asked) -> Response:
     """Give an account with its reasons, changes, flags, events and what was written."""
     run, found = asked.run, require_account(asked)
     account_id = found["account_id"]
+    reasons = history.reasons_of(run, account_id)
     with asked.app.database.read() as session:
         records = written(session, account_id)
     return _json(
@@ -97,8 +98,8 @@ def account(asked: Asked) -> Response:
             "as_of": run.as_of,
             "account": found,
             "flags": history.flags_of_account(run, account_id),
-            "health_reasons": history.reasons_of(run, account_id, "health"),
-            "churn_reasons": history.reasons_of(run, account_id, "churn"),
+            "health_reasons": reasons["health"],
+            "churn_reasons": reasons["churn"],
             "changes": history.changes_of(run, account_id),
             "products": history.products_of(run, account_id),
             "contracts": history.contracts_of(run, account_id),

@@ -45,7 +45,6 @@ from health.runs.leftovers import clean_up
 from health.runs.lock import only_run
 from health.runs.part_files import PartFiles
 from health.runs.retention import prune
-from health.scoring.parts import AT_ONCE
 from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
 from health.training import registry
@@ -59,6 +58,9 @@ from health.weekly.refusal import refusal, write_refusal
 from health.workbook.book import write_csm_workbooks, write_workbook
 
 SILENCE: Voice = Silence()
+
+#: Rows of a table that are read together at least; fewer make the files' directories large.
+ROW_GROUP = 5_000
 
 
 @dataclass(frozen=True)
@@ -225,8 +227,8 @@ class _Batch:
 
 def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
-        # Row groups: some accounts can be read without the others.
-        table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=AT_ONCE)
+        # One account is read without most of the others: a page reads a group of each past run.
+        table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=ROW_GROUP)
 
 
 def _write_pages(

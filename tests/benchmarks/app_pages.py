@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from health.app.access.users import add_user
 from health.app.database.engine import open_database
 from health.app.reading.accounts import SORTS
-from health.scoring.parts import AT_ONCE
+from health.weekly.batch import ROW_GROUP
 from tests.health.app.company import NOW, AppUnderTest, build_app
 from tests.health.sample_run import AS_OF, sample_run
 
@@ -125,13 +125,14 @@ def write(runs_dir: Path, accounts: int) -> None:
         folder = runs_dir / f"as_of={day.date()}"
         folder.mkdir(parents=True)
         many.assign(as_of=day).to_parquet(
-            folder / "scores.parquet", index=False, row_group_size=AT_ONCE
+            folder / "scores.parquet", index=False, row_group_size=ROW_GROUP
         )
         if week < 2:
-            flags.to_parquet(folder / "flags.parquet", index=False, row_group_size=AT_ONCE)
+            flags.to_parquet(folder / "flags.parquet", index=False, row_group_size=ROW_GROUP)
         text = pd.Series({**sample.run, "as_of": str(day.date())}).to_json()
         (folder / "run.json").write_text(text, encoding="utf-8")
-    reasons.to_parquet(folder / "reasons.parquet", index=False, row_group_size=AT_ONCE)
+    # Written by parts of the accounts, each in groups of a million rows at most.
+    reasons.to_parquet(folder / "reasons.parquet", index=False, row_group_size=1_000_000)
 
 
 if __name__ == "__main__":

@@ -95,22 +95,30 @@ def usage_of(runs: Runs, run: Run, account_id: str) -> list[Point]:
     ]
 
 
-def reasons_of(run: Run, account_id: str, output: str) -> list[Reason]:
-    """Return the reasons for one value, those that cost or weigh most first."""
+def reasons_of(run: Run, account_id: str) -> dict[str, list[Reason]]:
+    """Return the reasons for the score (health) and the probability (churn), in one reading.
+
+    Those of the score that cost most come first, and those of the probability that weigh most.
+    """
     known = run.columns("reasons")
     missing = "coalesce(missing, 0)" if "missing" in known else "0"
-    order = f"{missing} DESC, contribution DESC" if output == "health" else "abs(contribution) DESC"
     rows = run.query(
         f"""
-        SELECT term, text, contribution, {missing} AS missing FROM {run.source("reasons")}
-        WHERE account_id = ? AND output = ? AND term <> ? ORDER BY {order}, term
+        SELECT output, term, text, contribution, {missing} AS missing
+        FROM {run.source("reasons")}
+        WHERE account_id = ? AND output IN ('health', 'churn') AND term <> ? ORDER BY term
         """,
-        [account_id, output, BASELINE],
+        [account_id, BASELINE],
     )
-    return [
-        Reason(r["term"], r["text"] or r["term"], r["contribution"] or 0.0, r["missing"] or 0.0)
-        for r in rows
-    ]
+    found: dict[str, list[Reason]] = {"health": [], "churn": []}
+    for r in rows:
+        reason = Reason(
+            r["term"], r["text"] or r["term"], r["contribution"] or 0.0, r["missing"] or 0.0
+        )
+        found[r["output"]].append(reason)
+    found["health"].sort(key=lambda reason: (-reason.missing, -reason.contribution))
+    found["churn"].sort(key=lambda reason: -abs(reason.contribution))
+    return found
 
 
 def changes_of(run: Run, account_id: str) -> list[dict[str, Any]]:

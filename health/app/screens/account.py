@@ -58,7 +58,8 @@ def require_account(asked: Asked) -> dict[str, Any]:
 def _content(asked: Asked) -> dict[str, Any]:
     run, found = asked.run, require_account(asked)
     account_id = found["account_id"]
-    events = [_event_of_run(row) for row in history.events_of(run, account_id)]
+    happened = history.events_of(run, account_id)
+    events = [_event_of_run(row) for row in happened]
     with asked.app.database.read() as session:
         records = written(session, account_id)
         overrides = running_overrides(session, account_id, now=asked.now)
@@ -67,7 +68,8 @@ def _content(asked: Asked) -> dict[str, Any]:
     events.sort(key=lambda event: (event.day, event.at or datetime.min), reverse=True)
     points = history.year_of(asked.app.runs, run, account_id)
     usage = history.usage_of(asked.app.runs, run, account_id)
-    health = history.reasons_of(run, account_id, "health")
+    reasons = history.reasons_of(run, account_id)
+    health = reasons["health"]
     return {
         "run": run,
         "account": found,
@@ -80,16 +82,14 @@ def _content(asked: Asked) -> dict[str, Any]:
         "values": FLAG_VALUES,
         "titles": {kind.flag: kind.title for kind in run.business.lists},
         "health": health,
-        "churn": _strongest(history.reasons_of(run, account_id, "churn")),
+        "churn": _strongest(reasons["churn"]),
         "changes": history.changes_of(run, account_id),
         "products": history.products_of(run, account_id),
         "contracts": history.contracts_of(run, account_id),
         "has_contracts": run.has(history.CONTRACTS) and run.business.has_terms,
         "contacts": history.contacts_of(run, account_id),
-        "tickets": [e for e in history.events_of(run, account_id) if e["is_open"]],
-        "answers": [
-            e for e in history.events_of(run, account_id) if e["kind"] == "answer" and e["text"]
-        ],
+        "tickets": [e for e in happened if e["is_open"]],
+        "answers": [e for e in happened if e["kind"] == "answer" and e["text"]],
         "timeline": events,
         "overrides": overrides,
         "measures": _measures(run, health),
