@@ -77,12 +77,15 @@ def _of_year(
         if first < published.as_of <= run.as_of and (other := runs.open(published)).has(table)
     ]
     wanted = {name.strip(' "') for name in columns.split(",")}
-    sources = [other.source(table) for other in chosen if wanted <= other.columns(table)]
-    if not sources:
+    files = [other.file(table) for other in chosen if wanted <= other.columns(table)]
+    if not files:
         return []
-    # One statement for all runs; of each only the rows of this account are read.
-    parts = [f"SELECT {columns} FROM {source} WHERE account_id = ?" for source in sources]
-    return run.query(f"{' UNION ALL '.join(parts)} ORDER BY as_of", [account_id] * len(parts))
+    # One reading of all runs: of each only the rows of this account are read.
+    return run.query(
+        f"SELECT {columns} FROM read_parquet([{', '.join(files)}], hive_partitioning = false, "
+        "union_by_name = true) WHERE account_id = ? ORDER BY as_of",
+        [account_id],
+    )
 
 
 def usage_of(runs: Runs, run: Run, account_id: str) -> list[Point]:

@@ -212,9 +212,13 @@ class Run:
         )
 
     def source(self, table: str) -> str:
-        """Return a table's file as SQL."""
+        """Return a table as SQL."""
+        return f"read_parquet({self.file(table)}, hive_partitioning = false)"
+
+    def file(self, table: str) -> str:
+        """Return the path of a table as SQL."""
         path = str(self.published.folder / f"{table}.parquet").replace("'", "''")
-        return f"read_parquet('{path}', hive_partitioning = false)"
+        return f"'{path}'"
 
 
 def json_list(text: Any) -> list[str]:
