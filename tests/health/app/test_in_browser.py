@@ -242,8 +242,8 @@ def test_every_screen_does_its_work_by_keyboard(  # noqa: PLR0915 (one screen af
     page.goto(f"{address}/team")
     fill("accounts", "ACC-00150")
     fill("csm", "Chloe")
-    use("Reassign")
-    page.wait_for_url("**/team")
+    with page.expect_navigation():
+        use("Reassign")
     page.goto(f"{address}/trust")
     use("week")
     page.wait_for_url("**/?as_of=*")
