@@ -92,9 +92,20 @@ class SavableModel(BaseEstimator):  # type: ignore[misc]
         self.is_on_ = False
         if not self._is_large_enough(target, arm):
             return self
-        order = np.arange(len(frame)) if times is None else np.argsort(times, kind="stable")
+        order = np.arange(len(frame))
+        if times is not None:
+            # Accounts that were assigned on the same day are in random order: rows may come by arm.
+            drawn = np.random.default_rng(self.seed).permutation(len(frame))
+            order = np.lexsort((drawn, np.asarray(times)))
         cut = round(len(order) * (1 - self.test_share))
         early, late = order[:cut], order[cut:]
+        if any(len(np.unique(target[part[arm[part] == of]])) < 2
+               for part in (early, late) for of in (False, True)):  # fmt: skip
+            self.why_ = (
+                "the earlier or the later assignments have an arm in which all accounts had the "
+                "same outcome, so a ranking cannot be tested"
+            )
+            return self
         effect = self._difference(self._fitted(frame, target, arm, early), frame.iloc[late])
         sign = -1.0 if self.lowers else 1.0
         self.qini_ = qini_interval(

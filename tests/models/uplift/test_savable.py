@@ -89,6 +89,18 @@ def test_the_ranking_is_tested_on_later_assignments() -> None:
     assert found.qini_.value == pytest.approx(plain.qini_.value, abs=1e-6)
 
 
+def test_accounts_of_one_day_in_order_of_their_arm_are_split_at_random() -> None:
+    X, churned, treated = _company(0, 4_000, effect=0.2)
+    by_arm = np.argsort(treated, kind="stable")
+    model = SavableModel().fit(X.iloc[by_arm], churned[by_arm], treated[by_arm], np.zeros(4_000))
+    assert model.is_on_
+    # Without times, the order of the rows is that of the assignments.
+    assert (
+        "cannot be tested"
+        in SavableModel().fit(X.iloc[by_arm], churned[by_arm], treated[by_arm]).why_
+    )
+
+
 def test_the_same_data_give_the_same_model() -> None:
     X, churned, treated = _company(3, 2_000, effect=0.2)
     first = SavableModel(seed=4).fit(X, churned, treated)
