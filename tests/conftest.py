@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from features import redaction
 
 # Where Python may not keep what it compiles, as in many containers, each of the run's processes
 # would compile pandas and scikit-learn anew, which takes longer than most of what they are asked.
@@ -24,6 +27,13 @@ for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # A test's first example pays for imports and connections; a busy machine pays more.
 settings.register_profile("project", deadline=None, max_examples=20)
 settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:
+    """Forget what a test planted: one process runs many tests."""
+    yield
+    redaction._KNOWN.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

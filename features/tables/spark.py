@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import narwhals as nw
+import pyarrow.parquet as pq
 
 from features.errors import HealthError
 from features.tables.opened import Tables
@@ -18,6 +19,8 @@ from features.tables.relations import PlainFiles
 from features.tables.schema import TABLES, Kind
 
 _LOCAL = "spark+local"
+#: Rows that are written at once.
+_BATCH = 100_000
 _CLUSTER = re.compile(r"spark://[\w.-]+:\d+(,[\w.-]+:\d+)*")
 _SPARK_TYPES: dict[Kind, str] = {
     "text": "string",
@@ -109,9 +112,17 @@ def on_spark(tables: Tables, spark: Any, plain: Mapping[str, PlainFiles] | None 
             frames[name] = nw.from_native(_read_plain(spark, name, plain[name]))
             continue
         file = Path(folder.name) / f"{name}.parquet"
-        frame.sink_parquet(file)
+        _write(frame, file)
         frames[name] = nw.from_native(spark.read.parquet(str(file)))
     return Tables(frames, tables.observed_until, (tables.keep_alive, spark, folder))
+
+
+def _write(frame: nw.LazyFrame[Any], file: Path) -> None:
+    """Write a table batch by batch; DuckDB itself may not write any file."""
+    reader = frame.to_native().to_arrow_reader(_BATCH)
+    with pq.ParquetWriter(file, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 def _read_plain(spark: Any, table: str, source: PlainFiles) -> Any:

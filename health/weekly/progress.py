@@ -12,7 +12,7 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from features.redaction import redact
+from features.redaction import redact, redacted
 
 Clock = Callable[[], datetime]
 
@@ -56,11 +56,14 @@ class Lines:
     def event(self, name: str, text: str, **metrics: Any) -> None:
         """Write a line."""
         when = self._clock().isoformat(timespec="seconds") + "Z"
-        line = f"{when} {text}"
+        line = redact(f"{when} {text}")
         if self._as_json:
-            content = {"time": when, "event": name, "text": text, **metrics}
-            line = json.dumps(content, ensure_ascii=False, default=str)
-        self._stream.write(redact(line) + "\n")
+            # Keys are not redacted: a secret may be a word such as "text".
+            content = redacted({"text": text, **metrics})
+            line = json.dumps(
+                {"time": when, "event": name, **content}, ensure_ascii=False, default=str
+            )
+        self._stream.write(line + "\n")
         self._stream.flush()
 
     def share(self, step: str, done: float) -> None:

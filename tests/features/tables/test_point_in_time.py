@@ -65,6 +65,8 @@ def _company(*stories: Story) -> Rows:
         for table, listed in rows.items():
             account = {"account_id": f"{number:02d}"}
             listed += [{**account, **row} for row in own.get(table, []) + story.get(table, [])]
+    for place, ticket in enumerate(rows["tickets"]):
+        ticket["ticket_id"] = f"{ticket['ticket_id']}{place}"
     return rows
 
 
