@@ -12,6 +12,7 @@ from tests.health.conftest import Demo
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.mark.slow
 def test_the_lines_for_data_scientists_run(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
     lines = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert lines is not None

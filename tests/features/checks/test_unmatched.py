@@ -85,6 +85,7 @@ def test_rows_of_no_account_change_no_value(
     assert found == {name: n for name, n in added.items() if n}
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_rows_of_no_account_change_no_value_of_frames(seed: int) -> None:

@@ -74,6 +74,7 @@ def accounts_of(demo: Demo) -> list[str]:
     return sorted(scores["account_id"])[:5]
 
 
+@pytest.mark.slow
 def test_a_run_has_the_bytes_of_one_from_csv_files(demo: Demo, company: Path) -> None:
     accounts, config = accounts_of(demo), company / "health.toml"
     files = {

@@ -12,6 +12,8 @@ from health.backtest.run import load_scorecard
 from health.settings.config import load_config
 from tests.health.conftest import Demo, call_health, run_health
 
+pytestmark = pytest.mark.slow
+
 QUICK = """
 [training]
 every_days = 56

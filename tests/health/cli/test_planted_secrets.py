@@ -64,6 +64,7 @@ def test_there_are_keys_of_every_section() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", sorted({key.partition(".")[0] for key in KEYS}))
 def test_no_key_of_a_section_shows_its_value(section: str, tmp_path: Path) -> None:
     for key in (k for k in KEYS if k.partition(".")[0] == section):

@@ -161,6 +161,7 @@ def test_terms_of_the_figures_are_said(page: Page) -> None:
     assert "No model is used for this list" in text
 
 
+@pytest.mark.slow
 def test_a_book_of_two_thousand_flagged_accounts_stays_under_four_megabytes() -> None:
     sample = sample_run(2000, everyone=True)
     assert sample.flags["account_id"].nunique() == 2000

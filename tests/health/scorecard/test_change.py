@@ -35,6 +35,7 @@ def _both_scored(before: ScoreInputs, now: ScoreInputs) -> tuple[pd.Series, pd.S
     return then[both], after[both]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(score_settings(), score_settings(), inputs(), inputs(), st.booleans())
 def test_the_parts_sum_to_the_change(

@@ -15,6 +15,8 @@ from health.settings.config import load_config
 from health.training.champion import load_champion
 from tests.health.conftest import Demo
 
+pytestmark = pytest.mark.slow
+
 
 def _scored(demo: Demo, folder: Path, at_once: int, processes: int = 1) -> ScoredRun:
     config = load_config(demo.config)

@@ -32,6 +32,8 @@ from health.sources.databases import _Adbc, adbc_connection, open_database
 from tests.features.company import DAY, UNTIL, company, frame
 from tests.health.conftest import Demo, call_health
 
+pytestmark = pytest.mark.slow
+
 DIALECTS = ("snowflake", "bigquery", "databricks", "trino", "clickhouse", "athena", "postgres")
 DATES = [DAY - timedelta(days=35), DAY]
 USAGE = "SELECT * FROM raw_usage"

@@ -12,6 +12,8 @@ import pytest
 
 from tests.health.conftest import Demo, call_health, run_health
 
+pytestmark = pytest.mark.slow
+
 MODULE = '''
 """Signals of our own."""
 from datetime import timedelta

@@ -28,6 +28,8 @@ from health.training.score_terms import (
 from models.churn.score_model import POINTS, WEIGHT
 from tests.health.conftest import Demo, call_health
 
+pytestmark = pytest.mark.slow
+
 #: Accounts of the demo company that are kept.
 KEPT = 90
 

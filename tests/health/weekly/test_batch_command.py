@@ -118,6 +118,7 @@ def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
     assert "feature table" in result["text"]
 
 
+@pytest.mark.slow
 def test_killed_as_cron_would_see_it(company: Path) -> None:
     chance = random.Random(3)
     before = list_runs(company.parent / "runs")[0]
@@ -152,6 +153,7 @@ def _score_within(company: Path, most_bytes: int) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_sizes(company: Path) -> None:
     _assert_no_room(_score_within(company, 30_000), company.parent / "runs")
 
@@ -174,6 +176,7 @@ def small_disk(company: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(runs)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(company: Path, small_disk: Path) -> None:
     before = list_runs(small_disk)[0].folder
     whole = _bytes(before)

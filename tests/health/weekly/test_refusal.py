@@ -12,6 +12,8 @@ import pytest
 from health.runs.directory import list_runs
 from tests.health.conftest import Demo, call_health
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def company(demo: Demo, tmp_path: Path) -> Path:
