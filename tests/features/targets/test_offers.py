@@ -31,7 +31,7 @@ def use(account: str, event: str, day: float, user: str | None = "u", **rest: An
 
 
 def rows(subscriptions: list[Row], usage: list[Row]) -> Rows:
-    names = sorted({r["account_id"] for r in subscriptions})
+    names = sorted({r["account_id"] for r in [*subscriptions, *usage]})
     accounts = [{"account_id": n, "created_at": ago(400), "segment": "mid"} for n in names]
     return {"accounts": accounts, "subscriptions": subscriptions, "usage": usage}
 
