@@ -56,7 +56,7 @@ def check_contracts(connection: Connection, tables: Mapping[str, OpenTable]) -> 
             "map known_at (when each version was written), keep the latest version with sql, or "
             'set checks.allow = ["subscription_versions"] if each row is a contract of its own'
         )
-        counted = (len(unclear), total, _name(contracts, unclear[0]))
+        counted = (len(unclear), total, _example(contracts, unclear))
         yield finding("subscription_versions", table, "subscription_id", what, counted, fix)
     both, later = _overlapping(contracts)
     if len(both):
@@ -70,7 +70,7 @@ def check_contracts(connection: Connection, tables: Mapping[str, OpenTable]) -> 
             "nothing, if these are contracts of several departments; otherwise end the earlier row "
             "where the later one starts"
         )
-        counted = (len(both), total, _name(contracts, later[0]))
+        counted = (len(both), total, _example(contracts, later))
         yield finding(
             "overlapping_contracts", table, "started_at", what, counted, fix, level="warning"
         )
@@ -82,7 +82,7 @@ def check_contracts(connection: Connection, tables: Mapping[str, OpenTable]) -> 
             "the grace period"
         )
         fix = "check the dates; where ended_at is the last paid day, add a day to it with sql"
-        counted = (len(empty), total, _name(contracts, empty[0]))
+        counted = (len(empty), total, _example(contracts, empty))
         yield finding("ended_when_started", table, "ended_at", what, counted, fix, level="warning")
 
 
@@ -109,6 +109,12 @@ def _overlapping(contracts: ContractRows) -> tuple[Rows, Rows]:
     is_later = np.append(False, same & (until[:-1] > started[own[1:]]))[: len(own)]
     is_before = np.append(same & (started[own[1:]] < ended[own[:-1]]), False)[: len(own)]
     return own[is_later | is_before], own[is_later]
+
+
+def _example(contracts: ContractRows, places: Rows) -> str:
+    """Return the earliest of some rows: which row is read first differs from run to run."""
+    started = contracts.rows["started_at"][places]
+    return min(_name(contracts, row) for row in places[started == started.min()])
 
 
 def _name(contracts: ContractRows, row: int) -> str:
