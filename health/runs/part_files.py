@@ -13,6 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+#: Rows of a group: whoever reads one account reads the groups that may hold it.
+ROWS_OF_A_GROUP = 100_000
+
 
 def encoded(frame: pd.DataFrame) -> pa.Table:
     """Return a frame as Arrow columns; texts are dictionary-encoded.
@@ -88,7 +91,7 @@ class PartFiles:
             if name not in self._writers:
                 path = self._folder / f"{name}.parquet"
                 self._writers[name] = pq.ParquetWriter(path, rows.schema, store_schema=False)
-            self._writers[name].write_table(rows)
+            self._writers[name].write_table(rows, row_group_size=ROWS_OF_A_GROUP)
 
     def _wait(self) -> None:
         if self._last is not None:

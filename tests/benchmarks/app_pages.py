@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from health.app.access.users import add_user
 from health.app.database.engine import open_database
 from health.app.reading.accounts import SORTS
+from health.runs.part_files import ROWS_OF_A_GROUP
 from health.weekly.batch import ROW_GROUP
 from tests.health.app.company import NOW, AppUnderTest, build_app
 from tests.health.sample_run import AS_OF, sample_run
@@ -132,7 +133,7 @@ def write(runs_dir: Path, accounts: int) -> None:
         text = pd.Series({**sample.run, "as_of": str(day.date())}).to_json()
         (folder / "run.json").write_text(text, encoding="utf-8")
     # Written by parts of the accounts, each in groups of a million rows at most.
-    reasons.to_parquet(folder / "reasons.parquet", index=False, row_group_size=1_000_000)
+    reasons.to_parquet(folder / "reasons.parquet", index=False, row_group_size=ROWS_OF_A_GROUP)
 
 
 if __name__ == "__main__":
