@@ -12,6 +12,7 @@ from scipy.stats import norm, t
 from features.definitions.metrics import wilson_interval
 from health.experiment.assignment import CONTROL, TREATED
 from health.experiment.outcomes import BASELINE
+from models.uplift.effects import accounts_per_arm
 
 #: Standardised difference from which arms are considered different (Austin 2009).
 UNLIKE = 0.25
@@ -126,6 +127,4 @@ def _to_halve(share: float) -> float:
     """Return the accounts needed in each arm to detect that a share was halved."""
     if not 0 < share < 1:
         return float("nan")
-    half = share / 2
-    spread = share * (1 - share) + half * (1 - half)
-    return float(math.ceil(_POWER * spread / half**2))
+    return float(math.ceil(accounts_per_arm(share, share / 2)))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect
+from features.tables.point_in_time import collect, known_rows
 from features.tables.survey_scales import SCALES, default_scale
 
 #: source is nps, csat, ces or ticket; score is on the default scale of its kind.
@@ -47,12 +45,12 @@ def collect_comments(tables: Tables, until: datetime) -> pd.DataFrame:
 def _answers(tables: Tables, until: datetime) -> pd.DataFrame:
     if not tables.has("surveys", "comment"):
         return pd.DataFrame(columns=COLUMNS)
-    optional = ("score", "scale", "respondent_id", "known_at")
+    optional = ("score", "scale", "respondent_id")
     present = [name for name in optional if tables.has("surveys", name)]
-    rows = _known(tables, "surveys", "answered_at", until).select(
+    rows = known_rows(tables, "surveys", until).select(
         "account_id", "kind", "answered_at", "comment", *present
     )
-    frame = collect(rows).reindex(
+    frame = collect(rows.filter(~nw.col("comment").is_null())).reindex(
         columns=["account_id", "kind", "answered_at", "comment", *optional]
     )
     frame["source"] = frame["kind"].str.lower()
@@ -69,7 +67,7 @@ def _tickets(tables: Tables, until: datetime) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     optional = ("csat", "csat_at", "csat_scale", "requester_id")
     present = [name for name in optional if tables.has("tickets", name)]
-    rows = _known(tables, "tickets", "opened_at", until).select(
+    rows = known_rows(tables, "tickets", until).select(
         "account_id", "opened_at", nw.col("subject").alias("comment"), *present
     )
     frame = collect(rows.filter(~nw.col("comment").is_null())).reindex(
@@ -86,15 +84,6 @@ def _tickets(tables: Tables, until: datetime) -> pd.DataFrame:
     )
 
 
-def _known(tables: Tables, table: str, time: str, until: datetime) -> nw.LazyFrame[Any]:
-    rows = tables[table].filter(nw.col(time) < until)
-    if tables.has(table, "known_at"):
-        rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < until))
-    if table == "surveys":
-        rows = rows.filter(~nw.col("comment").is_null())
-    return rows
-
-
 def _scored(
     frame: pd.DataFrame,
     score: pd.Series[float],
@@ -105,17 +94,13 @@ def _scored(
     values = pd.to_numeric(score).to_numpy(dtype="float64")
     points = np.full(len(frame), np.nan)
     good, bad = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
-    for name, on, low, high, good_from, bad_to in _scales():
-        named = (scale == on) | (scale.isna() if on == default_scale(name) else False)
-        own = ((kind == name) & named).to_numpy(dtype=bool) & ~np.isnan(values)
-        usual = SCALES[name][default_scale(name)]
-        stretch = (usual.high - usual.low) / (high - low)
-        points[own] = (values[own] - low) * stretch + usual.low
-        good[own], bad[own] = values[own] >= good_from, values[own] <= bad_to
+    for name, scales in SCALES.items():
+        usual = scales[default_scale(name)]
+        of_kind = (kind == name) & ~np.isnan(values)
+        for label, on in scales.items():
+            named = (scale == label) | (scale.isna() if on is usual else False)
+            own = (of_kind & named).to_numpy(dtype=bool)
+            stretch = (usual.high - usual.low) / (on.high - on.low)
+            points[own] = (values[own] - on.low) * stretch + usual.low
+            good[own], bad[own] = values[own] >= on.good_from, values[own] <= on.bad_to
     return frame.assign(score=points, is_good=good, is_bad=bad)[COLUMNS]
-
-
-def _scales() -> Iterator[tuple[str, str, float, float, float, float]]:
-    for kind, scales in SCALES.items():
-        for name, on in scales.items():
-            yield kind, name, on.low, on.high, on.good_from, on.bad_to

@@ -15,6 +15,7 @@ from scipy.stats import t as student
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import NMF
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
@@ -113,7 +114,7 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _components(self, weights: Any, number: int) -> FloatArray:
-        return _unit(self._nmf(number).fit(weights).components_)
+        return np.asarray(normalize(self._nmf(number).fit(weights).components_))
 
     def _nmf(self, number: int) -> NMF:
         # Initialised by a singular value decomposition, so the result has no random part.
@@ -166,11 +167,6 @@ def _phrases(comment: str) -> list[str]:
     words = _WORD.findall(comment.lower())
     pairs = [f"{one} {two}" for one, two in pairwise(words) if len(one) > 3 or len(two) > 3]
     return [word for word in words if len(word) > 3 or not word.isascii()] + pairs
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    length = np.sqrt((rows**2).sum(axis=1, keepdims=True))
-    return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 0))
 
 
 def _distinctive(phrases: npt.NDArray[Any], weight: FloatArray) -> list[str]:
