@@ -159,10 +159,7 @@ def _solved(days: float) -> str:
 def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
     if not tables.has("surveys"):
         return _nothing()
-    answered = (nw.col("answered_at") < day) & (nw.col("answered_at") >= since)
-    rows = tables["surveys"].filter(answered)
-    if tables.has("surveys", "known_at"):
-        rows = rows.filter(nw.col("known_at").is_null() | (nw.col("known_at") < day))
+    rows = known_rows(tables, "surveys", day).filter(nw.col("answered_at") >= since)
     frame = collect(
         rows.select(
             *("account_id", "kind", "answered_at"),
