@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from health.cli.commands import main
+from tests.health import postgres
 
 
 @dataclass(frozen=True)
@@ -90,3 +92,17 @@ def own_tables(demo: Demo, tmp_path: Path) -> Path:
     shutil.copytree(demo.folder / "tables", tmp_path / "tables")
     shutil.copy(demo.config, tmp_path / "health.toml")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Start one Postgres for this process; skipped where Postgres is not installed."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """Return the URL of an empty database that only this test sees."""
+    with postgres.database(postgres_server) as url:
+        yield url

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from health.app.access.users import add_user
 from health.app.database.engine import Database, open_database
-from health.business.app_database import database_url
+from tests.health import postgres
 from tests.health.app.company import NOW, USERS, AppUnderTest, build_app, write_runs
-from tests.health.app.postgres import postgres_server, why_not
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    with postgres_server() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -34,8 +21,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'app.sqlite'}"
         return
-    with new_database(request.getfixturevalue("postgres")) as made:
-        yield made
+    yield request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +33,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: str) -> Iterator[str]:
+def postgres_template(postgres_server: str) -> Iterator[str]:
     """The same on Postgres; returns its name."""
-    with new_database(postgres) as made:
+    with postgres.database(postgres_server) as made:
         fill(made)
         yield made.rsplit("/", 1)[1]
 
@@ -62,8 +48,8 @@ def filled_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
-    server = request.getfixturevalue("postgres")
-    with new_database(server, request.getfixturevalue("postgres_template")) as made:
+    server, template = map(request.getfixturevalue, ("postgres_server", "postgres_template"))
+    with postgres.database(server, template=template) as made:
         yield made
 
 
@@ -81,19 +67,6 @@ def fill(url: str) -> None:
     for login, options in USERS.items():
         add_user(opened, login, now=NOW, **options)
     opened.close()
-
-
-@contextmanager
-def new_database(server: str, template: str = "template1") -> Iterator[str]:
-    """Create a database of a Postgres server, and drop it afterwards."""
-    url, name = database_url(server, runs_dir=Path()), f"t{uuid.uuid4().hex}"
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield url.rsplit("/", 1)[0] + f"/{name}"
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 @pytest.fixture(scope="session")

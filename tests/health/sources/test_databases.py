@@ -15,7 +15,7 @@ import pytest
 
 from features.errors import HealthError
 from health.sources.databases import adbc_connection, open_database
-from tests.health.sources.postgres import PASSWORD
+from tests.health.postgres import PASSWORD
 
 ROWS = "VALUES (1, 1.25, 'a', true), (2, NULL, NULL, false)"
 
@@ -39,7 +39,6 @@ def postgres(url: str, folder: Path) -> Iterator[str]:
         f"INSERT INTO crm.things {ROWS}",
     )
     yield url
-    fill(url, "DROP SCHEMA crm CASCADE")
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.health import postgres
 from tests.health.conftest import call_health
-from tests.health.sources.postgres import PASSWORD
+from tests.health.postgres import PASSWORD
 from tests.health.sources.test_databases import fill
 
 FILES = {
@@ -36,15 +38,16 @@ def check(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch, **usage: str)
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_url: str) -> str:
-    fill(
-        postgres_url,
-        "CREATE SCHEMA faults; CREATE TABLE faults.events "
-        "(account_id text, event text, occurred_at text, quantity numeric);"
-        "INSERT INTO faults.events VALUES ('a', 'open', 'some day', 1);"
-        "CREATE ROLE visitor LOGIN PASSWORD 'vis1tor'; GRANT USAGE ON SCHEMA faults TO visitor",
-    )
-    return postgres_url
+def filled(postgres_server: str) -> Iterator[str]:
+    with postgres.database(postgres_server) as url:
+        fill(
+            url,
+            "CREATE SCHEMA faults; CREATE TABLE faults.events "
+            "(account_id text, event text, occurred_at text, quantity numeric);"
+            "INSERT INTO faults.events VALUES ('a', 'open', 'some day', 1);"
+            "CREATE ROLE visitor LOGIN PASSWORD 'vis1tor'; GRANT USAGE ON SCHEMA faults TO visitor",
+        )
+        yield url
 
 
 @pytest.mark.parametrize(

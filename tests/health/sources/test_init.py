@@ -14,8 +14,8 @@ import pytest
 from health.business.company import open_company
 from health.settings.config import load_config
 from tests.health.conftest import Finished, call_health
+from tests.health.postgres import PASSWORD
 from tests.health.sources.exports import Rows, customer, write, write_json_lines
-from tests.health.sources.postgres import PASSWORD
 from tests.health.sources.test_customers import billed, company, hubspot
 from tests.health.sources.test_databases import fill
 from tests.health.sources.test_events import posthog
@@ -197,23 +197,19 @@ def test_schemas_of_a_database_become_sources(
             quoted = ["NULL" if pd.isna(v) else "'" + v.replace("'", "''") + "'" for v in row]
             statements.append(f'INSERT INTO "{schema}"."{table}" VALUES ({", ".join(quoted)})')
     fill(postgres_url, ";".join(statements))
-    try:
-        monkeypatch.delenv("WAREHOUSE_URL", raising=False)
-        place = postgres_url
-        if given_as == "variable":
-            monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
-            place = "$WAREHOUSE_URL"
-        done, config = init(tmp_path, place)
-        assert done.code == 0, done.err
-        assert config["sources"]["stripe"] == {"url": "$WAREHOUSE_URL", "schema_name": "stripe"}
-        assert PASSWORD not in done.out + (tmp_path / "health.toml").read_text()
-        assert "stripe.coupon" in done.out
+    monkeypatch.delenv("WAREHOUSE_URL", raising=False)
+    place = postgres_url
+    if given_as == "variable":
         monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
-        summaries = {s.table: s.rows for s in _opened(tmp_path / "health.toml")}
-        assert (summaries["accounts"], summaries["subscriptions"]) == (2, 2)
-    finally:
-        dropped = [f"DROP SCHEMA {schema} CASCADE" for schema in ("stripe", "hubspot", "zendesk")]
-        fill(postgres_url, ";".join(dropped))
+        place = "$WAREHOUSE_URL"
+    done, config = init(tmp_path, place)
+    assert done.code == 0, done.err
+    assert config["sources"]["stripe"] == {"url": "$WAREHOUSE_URL", "schema_name": "stripe"}
+    assert PASSWORD not in done.out + (tmp_path / "health.toml").read_text()
+    assert "stripe.coupon" in done.out
+    monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
+    summaries = {s.table: s.rows for s in _opened(tmp_path / "health.toml")}
+    assert (summaries["accounts"], summaries["subscriptions"]) == (2, 2)
 
 
 def test_a_file_of_sqlite_is_a_database_too(tmp_path: Path) -> None:

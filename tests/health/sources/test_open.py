@@ -15,8 +15,8 @@ from features.errors import HealthError
 from health.business.company import open_company
 from health.settings.config import load_config
 from tests.health.conftest import call_health
+from tests.health.postgres import PASSWORD
 from tests.health.sources.exports import line, price, stripe, subscription, write
-from tests.health.sources.postgres import PASSWORD
 from tests.health.sources.test_customers import billed, company, customer, hubspot
 from tests.health.sources.test_databases import fill
 

@@ -18,7 +18,7 @@ from health.publishing import targets
 from health.publishing.delta import changed_accounts, write_delta
 from health.publishing.publish import Written, publish_run
 from health.sources.databases import adbc_connection
-from tests.health.sources.postgres import PASSWORD
+from tests.health.postgres import PASSWORD
 
 AT = datetime(2026, 3, 2, 6)
 

@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 #: The name of whoever owns the server, and a password that no message may repeat.
 USER, PASSWORD = "corvid", "hunter2-in-tests"
@@ -41,6 +43,7 @@ def server() -> Iterator[str]:
         as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if as_owner:
             shutil.chown(home, "postgres")
+        home.chmod(0o700)
         secret = home / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
@@ -54,6 +57,22 @@ def server() -> Iterator[str]:
             yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
         finally:
             _run([*control, "-m", "immediate", "stop"], home)
+
+
+@contextmanager
+def database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    """Create a database of the server's, return its URL, and drop it afterwards."""
+    name = f"t{uuid.uuid4().hex}"
+    driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = sa.create_engine(driver_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield server_url.rsplit("/", 1)[0] + f"/{name}"
+    finally:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()
 
 
 def _run(command: list[str], folder: Path) -> None:
