@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from health.cli import console as show
 from health.cli.faults import fault_of_the_machine
+from health.cli.observed import observed
 from health.cli.outputs import PlainConsole
 from health.cli.publish_command import published
 from health.publishing.newest import publish_newest
@@ -47,17 +49,24 @@ def run_score(
     with _voice(clock, log_json=log_json) as voice:
         with _faults_in_the_log(voice, log_json=log_json):
             loaded = load_config(config, now=now)
-            run = score_run(
+            with observed(
                 loaded,
-                as_of,
-                replace=replace,
-                today=now,
-                timed=timed,
-                wait=wait,
-                accepted=accepted,
-                features=features,
-                voice=voice,
-            )
+                as_of=as_of.date() if as_of else None,
+                clock=clock,
+                describe=partial(voice.event, "observability_failed"),
+            ) as succeeded:
+                run = score_run(
+                    loaded,
+                    as_of,
+                    replace=replace,
+                    today=now,
+                    timed=timed,
+                    wait=wait,
+                    accepted=accepted,
+                    features=features,
+                    voice=voice,
+                )
+                succeeded(run.published)
         if log_json:
             _describe(voice, run)
     if not log_json:

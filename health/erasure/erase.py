@@ -76,6 +76,7 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
         _erase_rollups(config, erased)
         _erase_versions(config, subject, erased)
         _erase_actions(config, subject, erased)
+        _erase_events(config, subject, erased)
         _erase_app(config, subject, erased, now)
         _erase_published(config, subject, erased)
         line: dict[str, object] = {
@@ -159,6 +160,13 @@ def _erase_actions(config: Config, subject: Subject, erased: Erased) -> None:
             erase_from_file(file, subject, erased)
     if config.publish is not None:
         erase_from_folder(config.base / config.publish.delta_dir, subject, erased)
+
+
+def _erase_events(config: Config, subject: Subject, erased: Erased) -> None:
+    """Free the messages of failed runs, which may give an account as an example."""
+    file = config.observability.openlineage_file
+    if file is not None and (config.base / file).is_file():
+        erase_from_file(config.base / file, subject, erased)
 
 
 def _erase_app(config: Config, subject: Subject, erased: Erased, now: datetime) -> None:

@@ -40,13 +40,16 @@ def named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
     """Replace a file as a whole, or not at all.
 
     Parameters
     ----------
     path : Path
         The file; its folder is created if missing.
+    keep_ending : bool
+        Whether the file that is being written has the same ending. What writes it may go by it;
+        what collects the files of an ending must not see it.
 
     Yields
     ------
@@ -57,9 +60,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in _abandoned(path):
         left.unlink(missing_ok=True)
-    # The ending is kept: what reads the file before it is in place may go by it.
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-    made = path.with_name(f".{path.name}.{unique}.tmp{path.suffix}")
+    ending = path.suffix if keep_ending else ""
+    made = path.with_name(f".{path.name}.{unique}.tmp{ending}")
     try:
         with named(path):
             yield made
@@ -71,10 +74,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         made.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Replace a file as a whole by a text in UTF-8 or by bytes."""
-    with whole_file(path) as made:
+def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+    """Replace a file as a whole by a text in UTF-8 or by bytes; its mode is that of new files."""
+    with whole_file(path, keep_ending=False) as made:
         made.write_bytes(content.encode() if isinstance(content, str) else content)
+        if mode is not None:
+            made.chmod(mode)
 
 
 def _abandoned(path: Path) -> list[Path]:
@@ -82,7 +87,7 @@ def _abandoned(path: Path) -> list[Path]:
     if os.name != "posix":
         return []
     name, ending = re.escape(path.name), re.escape(path.suffix)
-    pattern = re.compile(rf"\.{name}\.(\d+)-[0-9a-f]{{8}}\.tmp{ending}")
+    pattern = re.compile(rf"\.{name}\.(\d+)-[0-9a-f]{{8}}\.tmp({ending})?")
     return [
         entry
         for entry in path.parent.iterdir()

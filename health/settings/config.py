@@ -28,6 +28,7 @@ from health.settings.flags import CAUSE_PLAYS, DEFAULT_PLAYS, ORDER_PLAYS, Flags
 from health.settings.limits import read_configuration, refuse_absurd
 from health.settings.measure import CUSTOM_FEATURES
 from health.settings.notify import NotifyConfig
+from health.settings.observability import ObservabilityConfig
 from health.settings.profiles import unknown_stages
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
@@ -55,6 +56,7 @@ _NO_EFFECT_ON_VALUES: Any = {
     "publish": True,
     "retention": True,
     "storage": True,
+    "observability": True,
     "training": {"signing_key": True},
     "data": {"memory_limit": True, "time_limit_minutes": True, "allow": True},
 }
@@ -150,7 +152,7 @@ class Config(Section):
         Its own section.
     gates, monitor, alerts, expansion, report, own, backtest, tune, app, notify, voice : Section
         Its own section.
-    retention, storage : Section
+    retention, storage, observability : Section
         Its own section.
     base : Path
         Folder of the file; every relative path starts here.
@@ -195,6 +197,7 @@ class Config(Section):
     app: AppConfig = AppConfig()
     retention: RetentionConfig = RetentionConfig()
     storage: StorageConfig = StorageConfig()
+    observability: ObservabilityConfig = ObservabilityConfig()
     notify: NotifyConfig = NotifyConfig()
     voice: VoiceConfig = VoiceConfig()
     plays: dict[str, str] = Field(default_factory=dict)

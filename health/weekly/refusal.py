@@ -45,6 +45,18 @@ def write_refusal(
     return folder.rename(target)
 
 
+def newest_refusal(runs_dir: Path) -> list[dict[str, Any]]:
+    """Return the gates of the run that was refused last; an empty list if none can be read."""
+    files = sorted(
+        (runs_dir / REFUSED).glob(f"{RUN}*/gates.json"), key=lambda file: file.stat().st_mtime
+    )
+    try:
+        gates: list[dict[str, Any]] = json.loads(files[-1].read_text(encoding="utf-8"))["gates"]
+    except (OSError, ValueError, KeyError, IndexError):
+        return []
+    return gates
+
+
 def refusal(gates: Sequence[Gate], folder: Path) -> HealthError:
     """Return the error that names the failed gates, with exit code 3."""
     failed = [gate for gate in gates if not gate.passed]

@@ -1,0 +1,1 @@
+"""What a company's own monitoring reads: metrics for Prometheus, events for OpenLineage."""
