@@ -175,12 +175,20 @@ def evaluate(
     if not rules:
         return []
     rows = table.raw if raw else table.view
+    concerned: Sequence[int] = range(len(rules))
+    if table.is_copy:
+        # In memory, one pass counts for all rules, most of which concern no row.
+        counts = ", ".join(f"{count} FILTER (WHERE {rule.where})" for rule in rules)
+        found = one_row(connection, f"SELECT {counts} FROM {rows}")
+        concerned = [place for place, n in enumerate(found) if n]
+        if not concerned:
+            return []
     # Each rule is a query of its own, so that pieces of files whose smallest and largest values
     # exclude it are not scanned.
     queries = " UNION ALL ".join(
-        f"(SELECT {place}, {count}, min(CAST({rule.example} AS VARCHAR)) FROM {rows} "
-        f"WHERE {rule.where})"
-        for place, rule in enumerate(rules)
+        f"(SELECT {place}, {count}, min(CAST({rules[place].example} AS VARCHAR)) FROM {rows} "
+        f"WHERE {rules[place].where})"
+        for place in concerned
     )
     counted = sorted(row for row in connection.execute(queries).fetchall() if row[1])
     of_all = table.whole or rows
