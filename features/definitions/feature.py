@@ -190,10 +190,16 @@ def _capital(text: str) -> str:
 
 def _number(value: float, unit: Unit) -> str:
     if unit == "share":
-        return f"{value:.0%}".replace("%", " %")
-    if unit in {"days", "money"} or abs(value) >= 100 or value == round(value):
-        return f"{value:,.0f}"
-    return f"{value:,.1f}"
+        return _minus(f"{value:.0%}").replace("%", " %")
+    # A score from −100 to 100 needs no decimal, one of 5, 7 or 10 does.
+    whole = 10 if unit == "points" else 100
+    if unit in {"days", "money"} or abs(value) > whole or value == round(value):
+        return _minus(f"{value:,.0f}")
+    return _minus(f"{value:,.1f}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _change(change: float) -> str:

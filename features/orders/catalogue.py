@@ -23,7 +23,7 @@ FEATURES = (
     _ORDERS.feature(
         name="recency_days",
         unit="days",
-        sentence="Days since the latest order: {value}",
+        sentence="Days since the last order: {value}",
         zero_means="ordered on the day before",
         direction=-1,
     ),
@@ -47,7 +47,7 @@ FEATURES = (
     _ORDERS.feature(
         name="mean_amount_365d",
         unit="money",
-        sentence="Average order of the last 365 days, before returns: {value}",
+        sentence="Average order value in the last 365 days, before returns: {value}",
         zero_means="the orders of 365 days are worth nothing",
         window_days=365,
         direction=0,
@@ -58,10 +58,10 @@ FEATURES = (
         name="amount_change_90d",
         unit="change",
         sentence=(
-            "The amount ordered in 90 days, less returns, is {value} "
-            "compared with the average of the three quarters before"
+            "The amount ordered in the last 90 days, less returns, is {value} "
+            "compared with the average of the three previous quarters"
         ),
-        zero_means="the amount ordered in 90 days is the average of the three quarters before",
+        zero_means="the amount ordered equals the average of the three previous quarters",
         window_days=360,
         null_means=(
             "insufficient history: account or records younger than 180 days, or nothing ordered "
@@ -81,8 +81,8 @@ FEATURES = (
     _ORDERS.feature(
         name="interval_vs_habit",
         unit="ratio",
-        sentence="The time since the latest order is {value} compared with the usual interval",
-        zero_means="the time since the latest order is the usual interval",
+        sentence="The time since the last order is {value} compared with the usual interval",
+        zero_means="the time since the last order is the usual interval",
         window_days=HABIT_DAYS,
         direction=-1,
         null_means=_NO_HABIT,

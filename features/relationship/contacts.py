@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.relationship.interactions import Conversations, conversations
 from features.relationship.rows import AccountRows, load_rows, where
@@ -16,73 +16,58 @@ from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.table_columns import Mask, moment, placed, some
 
 HALF_YEAR, QUARTER = 180, 90
-_NONE = "no contact is recorded"
-_NO_KEY = "no contact is recorded, or neither roles nor champions"
-
-
-def _contact(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    direction: int,
-    sentence: str,
-    zero: str,
-    *,
-    null: str = _NONE,
-    also: tuple[str, ...] = (),
-) -> Feature:
-    full = f"contacts_{name}"
-    return Feature(
-        full, "contacts", "contacts", window, unit, direction, null, zero, sentence, also=also
-    )
-
+_NO_KEY = "no contact is recorded, or roles and champions are not"
+_CONTACTS = FeatureFamily(
+    name="contacts", table="contacts", prefix="contacts_", null_means="no contact is recorded"
+)
 
 FEATURES = (
-    _contact("present", None, "count", 1, "Contacts at the account: {value}", "no contact is left"),
-    _contact(
-        "key",
-        None,
-        "count",
-        1,
-        "Champions and decision makers at the account: {value}",
-        "no champion and no decision maker at the account",
-        null=_NO_KEY,
+    _CONTACTS.feature(
+        name="present",
+        unit="count",
+        sentence="Contacts at the account: {value}",
+        zero_means="no contact is left",
     ),
-    _contact(
-        "key_left_180d",
-        HALF_YEAR,
-        "count",
-        -1,
-        "Champions and decision makers who left in the last 180 days: {value}",
-        "no champion and no decision maker has left in the last 180 days",
-        null=_NO_KEY,
+    _CONTACTS.feature(
+        name="key",
+        unit="count",
+        sentence="Champions and decision makers at the account: {value}",
+        zero_means="no champion or decision maker is left at the account",
+        null_means=_NO_KEY,
     ),
-    _contact(
-        "key_silent_share_90d",
-        QUARTER,
-        "share",
-        -1,
-        "{value} of the champions and decision makers were not heard in 90 days",
-        "every champion and decision maker was heard in 90 days",
-        null="no champion and no decision maker, or not recorded whom conversations were with",
+    _CONTACTS.feature(
+        name="key_left_180d",
+        unit="count",
+        sentence="Champions and decision makers who left in the last 180 days: {value}",
+        zero_means="no champion or decision maker left in the last 180 days",
+        window_days=HALF_YEAR,
+        direction=-1,
+        null_means=_NO_KEY,
+    ),
+    _CONTACTS.feature(
+        name="key_silent_share_90d",
+        unit="share",
+        sentence="{value} of champions and decision makers have been silent for 90 days",
+        zero_means="every champion and decision maker was in touch in the last 90 days",
+        window_days=QUARTER,
+        direction=-1,
+        null_means="no champion or decision maker, or conversations do not name the contact",
         also=("interactions",),
     ),
-    _contact(
-        "single_threaded",
-        None,
-        "flag",
-        -1,
-        "Only one contact at the account",
-        "more than one contact at the account",
-        null="no contact at the account",
+    _CONTACTS.feature(
+        name="single_threaded",
+        unit="flag",
+        sentence="Only one contact at the account",
+        zero_means="more than one contact at the account",
+        direction=-1,
+        null_means="no contact at the account",
     ),
-    _contact(
-        "new_90d",
-        QUARTER,
-        "count",
-        1,
-        "New contacts in the last 90 days: {value}",
-        "no new contact in the last 90 days",
+    _CONTACTS.feature(
+        name="new_90d",
+        unit="count",
+        sentence="New contacts in the last 90 days: {value}",
+        zero_means="no new contact in the last 90 days",
+        window_days=QUARTER,
     ),
 )
 

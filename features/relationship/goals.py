@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
 from features.relationship.rows import load_rows, where
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers
@@ -12,49 +12,38 @@ from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.table_columns import moment, some
 
 YEAR = 365
-_NONE = "no goal was ever set"
-
-
-def _goal(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    direction: int,
-    sentence: str,
-    zero: str,
-    *,
-    null: str = _NONE,
-) -> Feature:
-    full = f"goals_{name}"
-    return Feature(full, "goals", "goals", window, unit, direction, null, zero, sentence)
-
+_GOALS = FeatureFamily(
+    name="goals", table="goals", prefix="goals_", null_means="no goal was ever set"
+)
 
 FEATURES = (
-    _goal("set_365d", YEAR, "count", 1, "Goals set in the last year: {value}", "no goal in a year"),
-    _goal(
-        "reached_share",
-        None,
-        "share",
-        1,
-        "{value} of the goals were reached",
-        "no goal was reached yet",
+    _GOALS.feature(
+        name="set_365d",
+        unit="count",
+        sentence="Goals set in the last year: {value}",
+        zero_means="no goal was set in the last year",
+        window_days=YEAR,
     ),
-    _goal(
-        "reached_365d",
-        YEAR,
-        "count",
-        1,
-        "Goals reached in the last year: {value}",
-        "no goal was reached in the last year",
+    _GOALS.feature(
+        name="reached_share",
+        unit="share",
+        sentence="{value} of goals were reached",
+        zero_means="no goal was reached yet",
     ),
-    _goal(
-        "overdue",
-        None,
-        "count",
-        -1,
-        "Goals past their date and not reached: {value}",
-        "no goal is past its date",
-        null="no goal was ever set, or goals have no dates",
+    _GOALS.feature(
+        name="reached_365d",
+        unit="count",
+        sentence="Goals reached in the last year: {value}",
+        zero_means="no goal was reached in the last year",
+        window_days=YEAR,
+    ),
+    _GOALS.feature(
+        name="overdue",
+        unit="count",
+        sentence="Overdue goals: {value}",
+        zero_means="no goal is overdue",
+        direction=-1,
+        null_means="no goal was ever set, or goals have no dates",
     ),
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
 from features.relationship.rows import AccountRows, load_rows, where
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers
@@ -19,60 +19,45 @@ from features.windows.table_columns import DAY_US, Mask, moment, some
 
 QUARTER, MONTH = 90, 28
 _CONVERSATIONS = ("call", "meeting")
-_NONE = "no conversation is recorded"
-
-
-def _interaction(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    direction: int,
-    sentence: str,
-    zero: str,
-    *,
-    null: str = _NONE,
-) -> Feature:
-    full = f"interactions_{name}"
-    return Feature(
-        full, "interactions", "interactions", window, unit, direction, null, zero, sentence
-    )
-
+_INTERACTIONS = FeatureFamily(
+    name="interactions",
+    table="interactions",
+    prefix="interactions_",
+    null_means="no conversation is recorded",
+)
 
 FEATURES = (
-    _interaction(
-        "days_since",
-        None,
-        "days",
-        -1,
-        "Days since the customer was last heard in a call, a meeting or an email: {value}",
-        "the customer was heard on the day before",
-        null="the customer was never heard",
+    _INTERACTIONS.feature(
+        name="days_since",
+        unit="days",
+        sentence="Days since the customer was last in touch (call, meeting or email): {value}",
+        zero_means="the customer was in touch on the day before",
+        direction=-1,
+        null_means="the customer was never in touch",
     ),
-    _interaction(
-        "meetings_90d",
-        QUARTER,
-        "count",
-        1,
-        "Calls and meetings in the last 90 days: {value}",
-        "no call and no meeting in the last 90 days",
+    _INTERACTIONS.feature(
+        name="meetings_90d",
+        unit="count",
+        sentence="Calls and meetings in the last 90 days: {value}",
+        zero_means="no call or meeting in the last 90 days",
+        window_days=QUARTER,
     ),
-    _interaction(
-        "unanswered_emails_28d",
-        MONTH,
-        "count",
-        -1,
-        "Emails of the last 28 days that the customer has not reacted to: {value}",
-        "the customer has reacted to every email of the last 28 days",
-        null="no conversation is recorded, or not who began it",
+    _INTERACTIONS.feature(
+        name="unanswered_emails_28d",
+        unit="count",
+        sentence="Emails in the last 28 days that the customer has not answered: {value}",
+        zero_means="the customer has answered every email of the last 28 days",
+        window_days=MONTH,
+        direction=-1,
+        null_means="no conversation is recorded, or who started it is not",
     ),
-    _interaction(
-        "inbound_share_90d",
-        QUARTER,
-        "share",
-        1,
-        "The customer began {value} of the conversations of 90 days",
-        "the customer began none of the conversations of 90 days",
-        null="no conversation in 90 days, or not recorded who began it",
+    _INTERACTIONS.feature(
+        name="inbound_share_90d",
+        unit="share",
+        sentence="The customer started {value} of the conversations in the last 90 days",
+        zero_means="the customer started no conversation in the last 90 days",
+        window_days=QUARTER,
+        null_means="no conversation in the last 90 days, or who started it is not recorded",
     ),
 )
 

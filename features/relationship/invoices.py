@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.definitions.feature import Feature, Unit
+from features.definitions.feature import FeatureFamily
 from features.relationship.rows import AccountRows, load_rows, where
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers
@@ -18,61 +18,51 @@ LEAST_BILLS = 3
 #: When attempts to collect failed is not recorded: they count once the bill was paid, or so many
 #: days after it was due, when card networks have stopped trying.
 _TRIED_DAYS = 30
-_NONE = "no bill has been due"
-
-
-def _invoice(
-    name: str,
-    window: int | None,
-    unit: Unit,
-    direction: int,
-    sentence: str,
-    zero: str,
-    *,
-    null: str = _NONE,
-) -> Feature:
-    full = f"invoices_{name}"
-    return Feature(full, "invoices", "invoices", window, unit, direction, null, zero, sentence)
-
+_INVOICES = FeatureFamily(
+    name="invoices",
+    table="invoices",
+    prefix="invoices_",
+    null_means="no invoice was ever due",
+    direction=-1,
+)
 
 FEATURES = (
-    _invoice(
-        "overdue_amount", None, "money", -1, "Overdue bills: {value} in all", "no bill is overdue"
+    _INVOICES.feature(
+        name="overdue_amount",
+        unit="money",
+        sentence="Overdue invoices: {value} in total",
+        zero_means="no invoice is overdue",
     ),
-    _invoice(
-        "overdue_days",
-        None,
-        "days",
-        -1,
-        "Days since the oldest unpaid bill was due: {value}",
-        "no bill is overdue",
+    _INVOICES.feature(
+        name="overdue_days",
+        unit="days",
+        sentence="Days since the oldest unpaid invoice was due: {value}",
+        zero_means="no invoice is overdue",
     ),
-    _invoice(
-        "failed_payments_90d",
-        QUARTER,
-        "count",
-        -1,
-        "Failed payments of bills settled or given up in the last 90 days: {value}",
-        "no payment has failed in the last 90 days",
-        null="no bill has been due, or failed payments are not recorded",
+    _INVOICES.feature(
+        name="failed_payments_90d",
+        unit="count",
+        sentence="Failed payment attempts in the last 90 days: {value}",
+        zero_means="no payment failed in the last 90 days",
+        window_days=QUARTER,
+        null_means="no invoice was ever due, or failed payments are not recorded",
     ),
-    _invoice(
-        "days_late_90d",
-        QUARTER,
-        "days",
-        -1,
-        "Bills paid in the last 90 days were paid {value} days after they were due, on average",
-        "bills of the last 90 days were paid on the day they were due",
-        null="no bill was paid in 90 days",
+    _INVOICES.feature(
+        name="days_late_90d",
+        unit="days",
+        sentence="Average payment delay in the last 90 days: {value} days",
+        zero_means="invoices of the last 90 days were paid on their due dates, on average",
+        window_days=QUARTER,
+        null_means="no invoice was paid in the last 90 days",
     ),
-    _invoice(
-        "days_late_vs_habit",
-        QUARTER + YEAR,
-        "days",
-        -1,
-        "Days later than usual that bills of the last 90 days were paid: {value}",
-        "bills are paid as they usually are",
-        null="insufficient history: no bill paid in 90 days, or under three in the year before",
+    _INVOICES.feature(
+        name="days_late_vs_habit",
+        unit="days",
+        sentence="Payment delay compared with this account's habit: {value} days",
+        zero_means="invoices are paid as usual",
+        window_days=QUARTER + YEAR,
+        null_means="insufficient history: no invoice paid in 90 days, "
+        "or fewer than three in the year before",
     ),
 )
 

@@ -11,8 +11,8 @@ _NO_CES = "no answer on ease (CES) in 180 days"
 
 #: An interval of the account's own answers, which the adjusted share may be outside of.
 _OWN_ANSWERS = (
-    ("low", "its own answers alone, at least"),
-    ("high", "its own answers alone, at most"),
+    ("low", "at least"),
+    ("high", "at most"),
 )
 _SURVEYS = FeatureFamily(name="surveys", table="surveys", prefix="surveys_")
 
@@ -36,8 +36,8 @@ _NPS = (
     _SURVEYS.feature(
         name="nps_shrunk_180d",
         unit="points",
-        sentence="NPS over 180 days, adjusted towards their peers: {value} (from −100 to 100)",
-        zero_means="NPS over 180 days, adjusted towards their peers: 0",
+        sentence="NPS over 180 days, adjusted for few answers: {value} (from −100 to 100)",
+        zero_means="NPS over 180 days, adjusted for few answers: 0",
         window_days=180,
         null_means=_NO_NPS,
     ),
@@ -45,8 +45,8 @@ _NPS = (
         _SURVEYS.feature(
             name=f"nps_{end}_180d",
             unit="points",
-            sentence=f"NPS is {words} {{value}} with 95 % certainty (from −100 to 100)",
-            zero_means=f"NPS is {words} 0 with 95 % certainty",
+            sentence=f"With 95 % confidence, NPS is {words} {{value}} (from −100 to 100)",
+            zero_means=f"with 95 % confidence, NPS is {words} 0",
             window_days=180,
             null_means=_NO_NPS,
         )
@@ -55,8 +55,8 @@ _NPS = (
     _SURVEYS.feature(
         name="nps_trend_180d",
         unit="points",
-        sentence="Change in NPS from the half-year before: {value}",
-        zero_means="NPS is the same as in the half-year before",
+        sentence="Change in NPS from the previous half-year: {value}",
+        zero_means="NPS is the same as in the previous half-year",
         window_days=360,
         null_means="insufficient history: no NPS answer in 180 days or in the 180 before",
     ),
@@ -91,16 +91,16 @@ _CSAT = (
     _SURVEYS.feature(
         name="csat_180d",
         unit="share",
-        sentence="{value} of the satisfaction answers (CSAT) in 180 days were satisfied",
-        zero_means="none of the satisfaction answers (CSAT) in 180 days was satisfied",
+        sentence="{value} of CSAT answers in the last 180 days were satisfied",
+        zero_means="no CSAT answer in the last 180 days was satisfied",
         window_days=180,
         null_means=_NO_CSAT,
     ),
     _SURVEYS.feature(
         name="csat_shrunk_180d",
         unit="share",
-        sentence="{value} satisfied (CSAT) in 180 days, adjusted towards their peers",
-        zero_means="nobody satisfied (CSAT) in 180 days, adjusted towards their peers",
+        sentence="{value} satisfied (CSAT) in the last 180 days, adjusted for few answers",
+        zero_means="nobody satisfied (CSAT) in the last 180 days, adjusted for few answers",
         window_days=180,
         null_means=_NO_CSAT,
     ),
@@ -108,8 +108,8 @@ _CSAT = (
         _SURVEYS.feature(
             name=f"csat_{end}_180d",
             unit="share",
-            sentence=f"By {words} {{value}} are satisfied (CSAT) with 95 % certainty",
-            zero_means=f"by {words} 0 % are satisfied (CSAT) with 95 % certainty",
+            sentence=f"From its own answers alone, {words} {{value}} are satisfied (CSAT, 95 % confidence)",
+            zero_means=f"from its own answers alone, {words} 0 % are satisfied (CSAT, 95 % confidence)",
             window_days=180,
             null_means=_NO_CSAT,
         )
@@ -118,8 +118,8 @@ _CSAT = (
     _SURVEYS.feature(
         name="csat_trend_180d",
         unit="share",
-        sentence="Change in the satisfied share (CSAT) from the half-year before: {value}",
-        zero_means="the satisfied share (CSAT) is the same as in the half-year before",
+        sentence="Change in the satisfied share (CSAT) from the previous half-year: {value}",
+        zero_means="the satisfied share (CSAT) is the same as in the previous half-year",
         window_days=360,
         null_means="insufficient history: no CSAT answer in 180 days or in the 180 before",
     ),
@@ -152,8 +152,8 @@ _CES = (
     _SURVEYS.feature(
         name="easy_shrunk_180d",
         unit="share",
-        sentence="{value} found it easy (CES) in 180 days, adjusted towards their peers",
-        zero_means="nobody found it easy (CES) in 180 days, adjusted towards their peers",
+        sentence="{value} found it easy (CES) in the last 180 days, adjusted for few answers",
+        zero_means="nobody found it easy (CES) in the last 180 days, adjusted for few answers",
         window_days=180,
         null_means=_NO_CES,
     ),
@@ -161,8 +161,8 @@ _CES = (
         _SURVEYS.feature(
             name=f"easy_{end}_180d",
             unit="share",
-            sentence=f"By {words} {{value}} find it easy (CES) with 95 % certainty",
-            zero_means=f"by {words} 0 % find it easy (CES) with 95 % certainty",
+            sentence=f"From its own answers alone, {words} {{value}} find it easy (CES, 95 % confidence)",
+            zero_means=f"from its own answers alone, {words} 0 % find it easy (CES, 95 % confidence)",
             window_days=180,
             null_means=_NO_CES,
         )
@@ -171,8 +171,8 @@ _CES = (
     _SURVEYS.feature(
         name="ces_trend_180d",
         unit="points",
-        sentence="Change in ease (CES, of 7) from the half-year before: {value}",
-        zero_means="ease (CES) is the same as in the half-year before",
+        sentence="Change in ease (CES, of 7) from the previous half-year: {value}",
+        zero_means="ease (CES) is the same as in the previous half-year",
         window_days=360,
         null_means="insufficient history: no answer on ease (CES) in 180 days or in the 180 before",
     ),
@@ -189,15 +189,15 @@ _ANSWERING = (
     _SURVEYS.feature(
         name="response_rate_180d",
         unit="share",
-        sentence="{value} of the surveys sent in 180 days were answered",
-        zero_means="none of the surveys sent in 180 days was answered",
+        sentence="{value} of surveys sent in the last 180 days were answered",
+        zero_means="no survey sent in the last 180 days was answered",
         window_days=180,
         null_means="no survey was sent in 180 days",
     ),
     _SURVEYS.feature(
         name="expectation_gap_180d",
         unit="points",
-        sentence="Experience minus expectation, on a scale of ten: {value}",
+        sentence="Experience compared with expectation, on a scale of ten: {value}",
         zero_means="experience matches expectation",
         window_days=180,
         null_means="expectation was not asked about in 180 days",
@@ -205,8 +205,8 @@ _ANSWERING = (
     _SURVEYS.feature(
         name="negative_90d",
         unit="count",
-        sentence="Bad answers and ratings in 90 days: {value} (2 means 2 or more)",
-        zero_means="no bad answer or rating in 90 days",
+        sentence="Bad answers and ratings in the last 90 days: {value} (2 means 2 or more)",
+        zero_means="no bad answer or rating in the last 90 days",
         window_days=90,
         direction=-1,
         null_means="neither surveys nor ratings are recorded",

@@ -7,9 +7,9 @@ from dataclasses import replace
 from features.definitions.feature import FeatureFamily
 from features.windows.day_rows import Windowed
 
-_UNSOLVED = "no tickets are recorded, or not when they are solved"
-_NO_REPLY = "no ticket was answered in 90 days"
-_NO_SOLUTION = "no ticket was solved in 90 days"
+_UNSOLVED = "no tickets are recorded, or their solution is not"
+_NO_REPLY = "no ticket was answered in the last 90 days"
+_NO_SOLUTION = "no ticket was solved in the last 90 days"
 _NO_PAST = "insufficient history: no such ticket in 90 days or in the three quarters before"
 
 
@@ -37,8 +37,8 @@ _VOLUME = (
     _TICKETS.feature(
         name="requesters_90d",
         unit="count",
-        sentence="People who opened tickets in 90 days: {value}",
-        zero_means="nobody opened a ticket in 90 days",
+        sentence="People who opened tickets in the last 90 days: {value}",
+        zero_means="nobody opened a ticket in the last 90 days",
         window_days=90,
         direction=0,
         null_means="who opens tickets is not recorded",
@@ -55,7 +55,7 @@ _VOLUME = (
     _TICKETS.feature(
         name="silent_90d",
         unit="flag",
-        sentence="Uses the product, and has opened no ticket in 90 days",
+        sentence="Uses the product but has not opened a ticket in 90 days",
         zero_means="opened a ticket in the last 90 days",
         window_days=90,
         direction=0,
@@ -65,8 +65,8 @@ _VOLUME = (
     _TICKETS.feature(
         name="repeated_share_90d",
         unit="share",
-        sentence="{value} of the tickets in 90 days came within 7 days of the previous one",
-        zero_means="no ticket in 90 days came within 7 days of the previous one",
+        sentence="{value} of tickets in the last 90 days came within 7 days of the previous one",
+        zero_means="no ticket in the last 90 days came within 7 days of the previous one",
         window_days=90,
         null_means="no ticket was opened in 90 days",
     ),
@@ -75,8 +75,8 @@ _CHANNELS = (
     _TICKETS.feature(
         name="channels_90d",
         unit="count",
-        sentence="Channels used for tickets in 90 days: {value}",
-        zero_means="no ticket was opened in 90 days",
+        sentence="Support channels used in the last 90 days: {value}",
+        zero_means="no ticket was opened in the last 90 days",
         window_days=90,
         direction=0,
         null_means="the channel of tickets is not recorded",
@@ -84,7 +84,7 @@ _CHANNELS = (
     _TICKETS.feature(
         name="top_channel_share_90d",
         unit="share",
-        sentence="{value} of the tickets in 90 days came through one channel",
+        sentence="{value} of tickets in the last 90 days came through one channel",
         zero_means="no channel stands out",
         window_days=90,
         direction=0,
@@ -93,8 +93,8 @@ _CHANNELS = (
     _TICKETS.feature(
         name="live_channel_share_90d",
         unit="share",
-        sentence="{value} of the tickets in 90 days came by telephone or chat",
-        zero_means="no ticket in 90 days came by telephone or chat",
+        sentence="{value} of tickets in the last 90 days came by phone or chat",
+        zero_means="no ticket in the last 90 days came by phone or chat",
         window_days=90,
         direction=0,
         null_means="no ticket in 90 days has a channel",
@@ -104,8 +104,8 @@ _RATES = tuple(
     _CONTACTS.feature(
         name=f"{what}_90d",
         unit="count",
-        sentence=f"Tickets per {each} in 90 days: {{value}}",
-        zero_means="no ticket was opened in 90 days",
+        sentence=f"Tickets per {each} in the last 90 days: {{value}}",
+        zero_means="no ticket was opened in the last 90 days",
         window_days=90,
         null_means=null,
         also=(table,),
@@ -139,13 +139,13 @@ _BACKLOG = (
         )
         for which, words in (
             ("oldest", "Age of the oldest open ticket"),
-            ("mean", "Mean age of the open tickets"),
+            ("mean", "Average age of open tickets"),
         )
     ),
     _TICKETS.feature(
         name="urgent_open",
         unit="count",
-        sentence="Urgent tickets open: {value}",
+        sentence="Open urgent tickets: {value}",
         zero_means="no urgent ticket is open",
         null_means="priority or solution of tickets is not recorded",
     ),
@@ -194,8 +194,8 @@ _SPEED = tuple(
         _TICKETS.feature(
             name=f"{name}_trend",
             unit="ratio",
-            sentence=f"The time {until} is {{value}} compared with the account's own past",
-            zero_means=f"the time {until} is the same as in the account's own past",
+            sentence=f"The time {until} is {{value}} compared with this account's past",
+            zero_means=f"the time {until} is unchanged compared with this account's past",
             window_days=365,
             null_means=_NO_PAST,
         ),
@@ -205,24 +205,24 @@ _OUTCOME = (
     _TICKETS.feature(
         name="reopen_rate_90d",
         unit="share",
-        sentence="{value} of the tickets solved in 90 days were reopened",
-        zero_means="no solved ticket was reopened in 90 days",
+        sentence="{value} of tickets solved in the last 90 days were reopened",
+        zero_means="no solved ticket was reopened in the last 90 days",
         window_days=90,
         null_means="no ticket was solved in 90 days, or reopening is not recorded",
     ),
     _TICKETS.feature(
         name="escalated_90d",
         unit="count",
-        sentence="Escalated tickets in 90 days: {value}",
-        zero_means="no ticket of the last 90 days was escalated",
+        sentence="Escalated tickets in the last 90 days: {value}",
+        zero_means="no ticket was escalated in the last 90 days",
         window_days=90,
         null_means="escalations are not recorded",
     ),
     _TICKETS.feature(
         name="csat_180d",
         unit="share",
-        sentence="{value} of the tickets rated in 180 days left the customer satisfied",
-        zero_means="none of the tickets rated in 180 days left the customer satisfied",
+        sentence="{value} of rated tickets in the last 180 days left the customer satisfied",
+        zero_means="no rated ticket in the last 180 days left the customer satisfied",
         window_days=180,
         direction=1,
         null_means="no ticket was rated in 180 days",
@@ -230,8 +230,8 @@ _OUTCOME = (
     _TICKETS.feature(
         name="badly_rated_90d",
         unit="count",
-        sentence="Badly rated tickets in the last 90 days: {value}",
-        zero_means="no ticket was rated badly in the last 90 days",
+        sentence="Tickets with a bad rating in the last 90 days: {value}",
+        zero_means="no ticket got a bad rating in the last 90 days",
         window_days=90,
         null_means="ratings of tickets are not recorded",
     ),

@@ -41,7 +41,7 @@ def moved(name: str, before: float, now: float) -> str:
     >>> moved("usage_active_users_28d", 14, 6)
     'Active users in the last 28 days fell from 14 to 6'
     >>> moved("usage_events_trend", 0.0, math.log(0.7))
-    'Use is down 30 % against its own baseline (before: unchanged)'
+    "Usage is down 30 % compared with the account's own baseline (before: unchanged)"
     >>> moved("surveys_nps_latest", math.nan, 9)
     'New: latest NPS answer: 9 of 10'
     """

@@ -71,7 +71,10 @@ def test_one_and_many_read_alike() -> None:
     ],
 )
 def test_a_ratio_is_said_as_a_change(value: float, words: str) -> None:
-    assert describe("usage_events_trend", value) == f"Use is {words} against its own baseline"
+    assert (
+        describe("usage_events_trend", value)
+        == f"Usage is {words} compared with the account's own baseline"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,15 +88,15 @@ def test_a_change_is_said_with_its_way(value: float, words: str) -> None:
 
 def test_a_share_is_said_in_per_cent() -> None:
     text = describe("usage_seat_utilisation_28d", 0.456)
-    assert text == "Active users in 28 days make up 46 % of the seats"
+    assert text == "46 % of seats were used in the last 28 days"
 
 
 @pytest.mark.parametrize("kind", ["csat", "easy"])
 def test_an_interval_of_own_answers_is_told_from_the_share_drawn_to_peers(kind: str) -> None:
     # Of few answers the one may exclude the other.
     for value in (0.0, 0.207):
-        assert describe(f"surveys_{kind}_low_180d", value).startswith("By its own answers alone")
-    assert "towards their peers" in describe(f"surveys_{kind}_shrunk_180d", 0.194)
+        assert describe(f"surveys_{kind}_low_180d", value).startswith("From its own answers alone")
+    assert "adjusted for few answers" in describe(f"surveys_{kind}_shrunk_180d", 0.194)
 
 
 def test_a_flag_is_said_as_it_is() -> None:

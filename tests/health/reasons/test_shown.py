@@ -66,7 +66,9 @@ def test_an_offer_has_directions_of_its_own() -> None:
 
 def test_the_text_names_what_is_usual() -> None:
     row = _marked("churn", usage_seat_utilisation_28d=0.1)
-    assert row["text"].endswith("10 % of the seats (similar accounts: 60 %)")
+    assert row["text"].endswith(
+        "10 % of seats were used in the last 28 days (similar accounts: 60 %)"
+    )
     assert row["usual"] == 0.6
     assert row["signal"] == "seats in use"
 
