@@ -108,8 +108,8 @@ _CSAT = (
         _SURVEYS.feature(
             name=f"csat_{end}_180d",
             unit="share",
-            sentence=f"From its own answers alone, {words} {{value}} are satisfied (CSAT, 95 % confidence)",
-            zero_means=f"from its own answers alone, {words} 0 % are satisfied (CSAT, 95 % confidence)",
+            sentence=f"From its own answers alone, {words} {{value}} are satisfied (CSAT, 95 %)",
+            zero_means=f"from its own answers alone, {words} 0 % are satisfied (CSAT, 95 %)",
             window_days=180,
             null_means=_NO_CSAT,
         )
@@ -161,8 +161,8 @@ _CES = (
         _SURVEYS.feature(
             name=f"easy_{end}_180d",
             unit="share",
-            sentence=f"From its own answers alone, {words} {{value}} find it easy (CES, 95 % confidence)",
-            zero_means=f"from its own answers alone, {words} 0 % find it easy (CES, 95 % confidence)",
+            sentence=f"From its own answers alone, {words} {{value}} find it easy (CES, 95 %)",
+            zero_means=f"from its own answers alone, {words} 0 % find it easy (CES, 95 %)",
             window_days=180,
             null_means=_NO_CES,
         )
