@@ -7,7 +7,7 @@ from dataclasses import replace
 from features.definitions.feature import FeatureFamily
 from features.windows.day_rows import Windowed
 
-_UNSOLVED = "no tickets are recorded, or their solution is not"
+_UNSOLVED = "no tickets are recorded, or solution times are missing"
 _NO_REPLY = "no ticket was answered in the last 90 days"
 _NO_SOLUTION = "no ticket was solved in the last 90 days"
 _NO_PAST = "insufficient history: no such ticket in 90 days or in the three quarters before"

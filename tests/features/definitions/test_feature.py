@@ -47,7 +47,7 @@ def test_every_feature_declares_itself(feature: Feature) -> None:
 def test_null_and_zero_are_sentences_of_their_own() -> None:
     assert describe("tickets_backlog", 0.0) == "No ticket is open"
     assert (
-        describe("tickets_backlog", None) == "No tickets are recorded, or not when they are solved"
+        describe("tickets_backlog", None) == "No tickets are recorded, or solution times are missing"
     )
     assert describe("usage_events_28d", 0.0) == "No use in the last 28 days"
     assert describe("usage_events_28d", math.nan) == "No use was ever recorded"
