@@ -38,7 +38,7 @@ def test_every_feature_declares_itself(feature: Feature) -> None:
     assert fields == ([] if feature.unit == "flag" else ["value"])
     for value in (None, math.nan, 0.0, 0.004, 1.0, 2.5, 12.5, -0.5):
         text = feature.describe(value)
-        assert text[0].isupper() or text[0].isdigit() or text[0] == "-"
+        assert text[0].isupper() or text[0].isdigit() or text[0] == "−"
         assert not set("{}_") & set(text)
         assert not text.endswith(".")
     assert feature.null_means != "not recorded"
@@ -47,9 +47,10 @@ def test_every_feature_declares_itself(feature: Feature) -> None:
 def test_null_and_zero_are_sentences_of_their_own() -> None:
     assert describe("tickets_backlog", 0.0) == "No ticket is open"
     assert (
-        describe("tickets_backlog", None) == "No tickets are recorded, or solution times are missing"
+        describe("tickets_backlog", None)
+        == "No tickets are recorded, or solution times are missing"
     )
-    assert describe("usage_events_28d", 0.0) == "No use in the last 28 days"
+    assert describe("usage_events_28d", 0.0) == "Not used in the last 28 days"
     assert describe("usage_events_28d", math.nan) == "No use was ever recorded"
 
 
