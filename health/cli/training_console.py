@@ -143,9 +143,9 @@ def evaluation_line(evaluation: dict[str, Any]) -> str:
         parts.append(f"{sums['expected']:,.0f} purchases expected, {sums['actual']:,.0f} observed")
     if evaluation.get("base_rate") is not None:
         parts.append(f"base rate {percent(evaluation['base_rate'], 1)}")
-    small = evaluation.get("small_model")
-    if small:
-        parts.append(f"{small['chosen']} chosen: {small['why']}")
+    choice = evaluation.get("choice")
+    if choice and evaluation.get("has_signal"):
+        parts.append(f"{choice['chosen']} chosen: {choice['why']}")
     if not evaluation.get("has_signal") and evaluation.get("note"):
         parts.append(evaluation["note"])
     return "; ".join(parts)

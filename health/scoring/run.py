@@ -33,7 +33,7 @@ from health.scoring.parts import AT_ONCE, KeptPart, score_parts
 from health.settings.config import Config
 from health.training.rows import TARGETS
 from health.training.score_terms import SCORECARD, kept_scorecard, with_score_terms
-from models.churn.few_events_choice import SCORE
+from models.churn.candidates import SCORE
 
 #: Attributes of an account that a run copies, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")

@@ -76,7 +76,7 @@ def _judged(model: PropensityModel | None) -> dict[str, Any]:
         "reasons_by": getattr(model.model_, "reasons_by_", "a sum of terms, exact"),
         **{key: value for key, value in metrics.items() if key not in _OWN},
         **_on_unseen_accounts(model),
-        **_small_choice(model),
+        **_choice(model),
         "calibration": model.calibration_.to_dict(),
         "leakage": [suspect.feature for suspect in model.leakage_],
     }
@@ -88,9 +88,13 @@ def _on_unseen_accounts(model: PropensityModel) -> dict[str, Any]:
     return {} if auc is None else {"auc_unseen_accounts": asdict(auc)}
 
 
-def _small_choice(model: PropensityModel) -> dict[str, Any]:
-    choice = model.small_choice_
-    return {} if choice is None else {"small_model": asdict(choice)}
+def _choice(model: PropensityModel) -> dict[str, Any]:
+    """Return the chosen candidate and the held-out values of all."""
+    choice = model.choice_
+    if choice is None:
+        return {}
+    kept = {key: value for key, value in asdict(choice).items() if key != "held_out"}
+    return {"choice": kept}
 
 
 def _estimator_name(fitted: Any) -> str:

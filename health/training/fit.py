@@ -52,7 +52,7 @@ FEW_FEATURES = {
         "usage_active_days_28d",
     ),
 }
-#: Number of folds in which churn is tested on unseen accounts.
+#: Number of folds of accounts in which churn's candidates are compared.
 ACCOUNT_FOLDS = 3
 #: The estimator of each target.
 _KINDS: dict[str, type[PropensityModel]] = {
@@ -93,8 +93,8 @@ def fit_target(
     config : Config
         Labels, seed and estimators.
     account_folds : int
-        Number of folds in which churn is tested on unseen accounts; without them, predictions are
-        the same and fitting takes half the time.
+        Number of folds of accounts in which churn's candidates are compared; without them, they
+        are compared on later dates of all accounts, in half the time.
     """
     estimator = custom_estimator(config, target)
     return _fit(target, rows, config, estimator, account_folds=account_folds)

@@ -115,6 +115,22 @@ def notable_strength(models: Mapping[str, Any], targets: Sequence[str]) -> list[
     return found
 
 
+def drift_warnings(models: Mapping[str, Any], targets: Sequence[str]) -> list[Leak]:
+    """Return the features that drift between early and late dates, once each."""
+    found: dict[str, Leak] = {}
+    for target in targets:
+        for suspect in () if models[target] is None else models[target].drifting_:
+            found.setdefault(
+                suspect.feature,
+                Leak(
+                    suspect.feature,
+                    f"drifts: it separates the last third of the training dates from the first "
+                    f"with an AUC of {suspect.auc:.2f}, so models do not use it",
+                ),
+            )
+    return list(found.values())
+
+
 def _why_strong(feature: str) -> str:
     """Return the usual reason why a feature knows the answer."""
     if feature not in _DATED_BY_RENEWAL:

@@ -22,7 +22,12 @@ from health.training.directions import choose_directions, with_directions
 from health.training.evaluation_page import render_evaluation, render_order_evaluation
 from health.training.fit import fit_models
 from health.training.held_out import held_out_predictions
-from health.training.leakage import known_late, notable_strength, strong_alone
+from health.training.leakage import (
+    drift_warnings,
+    known_late,
+    notable_strength,
+    strong_alone,
+)
 from health.training.manifest import build_manifest
 from health.training.order_manifest import build_order_manifest
 from health.training.orders import fit_orders, judge_in_time
@@ -147,7 +152,8 @@ class ContractLearning(Learning):
         manifest = build_manifest(
             company, training, rows, models, leaks, known_until=known_until, truth=truth
         )
-        manifest["warnings"] = [asdict(warning) for warning in notable_strength(models, TARGETS)]
+        warnings = [*notable_strength(models, TARGETS), *drift_warnings(models, TARGETS)]
+        manifest["warnings"] = [asdict(warning) for warning in warnings]
         say("Comparing the survival curves with a Cox model")
         manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
         manifest["rivals"] = compare_rivals(training.accounts, held_out, config)

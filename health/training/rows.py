@@ -22,8 +22,8 @@ from health.expansion.prices import peer_groups
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training.score_terms import score_terms
+from models.churn.candidates import FEW
 from models.churn.few_events import model_kind
-from models.churn.few_events_choice import FEW
 from models.churn.score_model import measures_given, score_columns
 
 #: Events with a published probability.

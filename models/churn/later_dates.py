@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -43,6 +43,11 @@ class LabelledRows:
     codes: IntArray
     dates: Any = None
 
+    @property
+    def level(self) -> float:
+        """Log-odds of the share of rows with the event, finite even without any."""
+        return float(logit((self.target.sum() + 0.5) / (len(self.target) + 1.0)))
+
     def where(self, places: IntArray) -> LabelledRows:
         """Return the chosen rows."""
         dates = None if self.dates is None else self.dates[places]
@@ -66,9 +71,6 @@ class TimeTest:
     held_out : pandas.DataFrame, shape = (n_tested, 3)
         target and uncalibrated logit of the tested rows, indexed by their position, and
         learnt_until: the last date their model was fitted on (NaT where dates do not part them).
-    unseen_accounts_auc : Interval or None
-        AUC on the later rows of accounts of which the model had seen no earlier one either;
-        None where that was not asked for, or too few of them had the event.
     """
 
     evaluation: Evaluation | None
@@ -78,7 +80,27 @@ class TimeTest:
     held_out: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({"target": [], "logit": [], "learnt_until": []})
     )
-    unseen_accounts_auc: Interval | None = None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions for rows that the models had not been fitted on.
+
+    Attributes
+    ----------
+    places : array, shape = (n_tested,)
+        The positions of the rows.
+    logit : array, shape = (n_tested,)
+    learnt_until : DatetimeIndex, shape = (n_tested,)
+        The last date that the row's model was fitted on (NaT where dates do not part them).
+    level : array, shape = (n_tested,)
+        Log-odds of the share of events among the rows that the row's model was fitted on.
+    """
+
+    places: IntArray
+    logit: FloatArray
+    learnt_until: pd.DatetimeIndex
+    level: FloatArray
 
 
 def fit_rows(model: Any, rows: LabelledRows) -> Any:
@@ -95,7 +117,6 @@ def try_in_time(
     n_splits: int,
     embargo_days: float,
     capacity: int = 20,
-    account_folds: int = 0,
     seed: int = 0,
 ) -> TimeTest:
     """Fit clones of `candidate` on earlier rows, and measure and calibrate on the later ones.
@@ -113,85 +134,66 @@ def try_in_time(
         Horizon + grace.
     capacity : int
         Accounts that a list has room for.
-    account_folds : int
-        Folds of accounts in which the last block is tested once more, grouped by account: each
-        by a model that has not seen any row of its accounts. 0 for none.
     seed : int
         Seed of folds and resamples.
     """
     splits, how = _splits(rows, n_splits, embargo_days, seed)
-    tested, logit, learnt_until = _held_out(candidate, rows, splits)
+    held_out = _held_out(candidate, rows, splits)
+    return judged(held_out, rows, how, capacity=capacity, seed=seed)
+
+
+def judged(
+    held_out: HeldOut, rows: LabelledRows, how: str, *, capacity: int, seed: int
+) -> TimeTest:
+    """Measure and calibrate predictions of later rows, and say `how` they were made."""
+    tested, found = held_out.places, held_out.logit
     target, groups = rows.target[tested], rows.codes[tested]
     event_accounts = len(np.unique(groups[target == 1]))
     if event_accounts < FEWEST_TESTED or target.all():
         sentence = f"{how}: {event_accounts} accounts with the event, too few to judge a model by"
         return TimeTest(None, Calibration(), False, (sentence,))
-    fitted = fit_calibration(logit, target, groups=groups, seed=seed)
+    fitted = fit_calibration(found, target, groups=groups, seed=seed)
     evaluation = evaluate(
         target,
         expit(fitted.held_out_logit),
         # Calibration turns no ranking round; its folds' small differences would.
-        rank_by=logit,
+        rank_by=found,
         groups=groups,
         times=None if rows.dates is None else rows.dates[tested],
         capacity=capacity,
         seed=seed,
     )
     has_signal = bool(evaluation.auc.low > 0.5)
-    unseen = None
-    if account_folds and rows.dates is not None and splits:
-        unseen = _on_unseen_accounts(candidate, rows, splits[-1], account_folds, seed)
-    sentences = (how, *_unseen_sentence(unseen), _signal_sentence(evaluation.auc, has_signal))
-    held_out = pd.DataFrame(
-        {"target": target, "logit": logit, "learnt_until": learnt_until}, index=tested
+    frame = pd.DataFrame(
+        {"target": target, "logit": found, "learnt_until": held_out.learnt_until}, index=tested
     )
-    return TimeTest(evaluation, fitted.calibration, has_signal, sentences, held_out, unseen)
+    return TimeTest(evaluation, fitted.calibration, has_signal, (how,), frame)
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Predictions for rows that the models had not been fitted on.
-
-    Attributes
-    ----------
-    places : array, shape = (n_tested,)
-        The positions of the rows.
-    logit : array, shape = (n_tested,)
-    """
-
-    places: IntArray
-    logit: FloatArray
+def how_tested(rows: LabelledRows, *, n_splits: int, embargo_days: float) -> str:
+    """Return how `try_in_time` would part the rows, in words."""
+    return _splits(rows, n_splits, embargo_days, 0)[1]
 
 
-def held_out_by_account(
-    candidate: Any,
-    rows: LabelledRows,
-    *,
-    n_splits: int,
-    embargo_days: float,
-    account_folds: int,
-    seed: int,
-) -> HeldOut:
-    """Ask models of later rows of accounts of which they have seen none.
+def time_parts(
+    rows: LabelledRows, n_splits: int, embargo_days: float, account_folds: int, seed: int
+) -> list[tuple[IntArray, IntArray]]:
+    """Return training and test rows: later dates, of other accounts where `account_folds` > 1.
 
-    Parameters
-    ----------
-    candidate, rows, n_splits, embargo_days, seed
-        As in `try_in_time`; without dates, or with too few, accounts alone part the rows.
-    account_folds : int
-        Folds of accounts.
+    Without dates, or with too few, accounts alone part the rows.
     """
     splits, _ = _splits(rows, n_splits, embargo_days, seed)
     in_time = rows.dates is not None and all(
-        pd.notna(_last_before(rows.dates, train, test)) for train, test in splits
+        pd.notna(last_before(rows.dates, train, test)) for train, test in splits
     )
-    if in_time:
-        folds = account_folds_of(rows.target, rows.codes, n_folds=account_folds, seed=seed)
-        splits = [
-            part for split in splits for part in _parts_by_account(split, folds, account_folds)
-        ]
-    places, logit, _ = _held_out(candidate, rows, splits)
-    return HeldOut(places, logit)
+    if not in_time or account_folds < 2:
+        return splits
+    folds = account_folds_of(rows.target, rows.codes, n_folds=account_folds, seed=seed)
+    return [
+        (train[folds[train] != f], test[folds[test] == f])
+        for train, test in splits
+        for f in range(account_folds)
+    ]
 
 
 def _splits(
@@ -219,54 +221,31 @@ def _splits(
 
 def _held_out(
     candidate: Any, rows: LabelledRows, splits: list[tuple[IntArray, IntArray]]
-) -> tuple[IntArray, FloatArray, pd.DatetimeIndex]:
+) -> HeldOut:
     tested = [np.empty(0, dtype=np.int64)]
-    logits = [np.empty(0)]
+    logits, levels = [np.empty(0)], [np.empty(0)]
     learnt_until: list[Any] = []
-    for train, test in _usable(rows, splits):
-        model = clone(candidate)
-        fit_rows(model, rows.where(train))
+    for train, test in usable_parts(rows, splits):
+        known = rows.where(train)
+        model = fit_rows(clone(candidate), known)
         tested.append(test)
         logits.append(model.decision_function(rows.frame.iloc[test]))
-        learnt_until += [_last_before(rows.dates, train, test)] * len(test)
+        levels.append(np.full(len(test), known.level))
+        learnt_until += [last_before(rows.dates, train, test)] * len(test)
     until = pd.DatetimeIndex(learnt_until).as_unit("us")
-    return np.concatenate(tested), np.concatenate(logits), until
+    return HeldOut(np.concatenate(tested), np.concatenate(logits), until, np.concatenate(levels))
 
 
-def _on_unseen_accounts(
-    candidate: Any,
-    rows: LabelledRows,
-    split: tuple[IntArray, IntArray],
-    n_folds: int,
-    seed: int,
-) -> Interval | None:
-    """Return the AUC on later rows, each scored by a model of other accounts' earlier rows."""
-    if min(len(np.unique(codes)) for codes in (rows.codes, rows.codes[split[1]])) < n_folds:
-        return None
-    folds = account_folds_of(rows.target, rows.codes, n_folds=n_folds, seed=seed)
-    tested, logit, _ = _held_out(candidate, rows, _parts_by_account(split, folds, n_folds))
-    target, groups = rows.target[tested], rows.codes[tested]
+def unseen_accounts_auc(held_out: HeldOut, rows: LabelledRows, *, seed: int) -> Interval | None:
+    """Return the AUC of predictions for other accounts; None with too few events."""
+    target, groups = rows.target[held_out.places], rows.codes[held_out.places]
     if len(np.unique(groups[target == 1])) < FEWEST_TESTED or target.all():
         return None
-    return evaluate(target, expit(logit), groups=groups, seed=seed).auc
+    ranked = held_out.logit - held_out.level
+    return evaluate(target, expit(ranked), groups=groups, seed=seed).auc
 
 
-def _parts_by_account(
-    split: tuple[IntArray, IntArray], folds: IntArray, n_folds: int
-) -> list[tuple[IntArray, IntArray]]:
-    """Part a split once more, each fold's accounts tested after training on all others'."""
-    train, test = split
-    return [(train[folds[train] != f], test[folds[test] == f]) for f in range(n_folds)]
-
-
-def _unseen_sentence(auc: Interval | None) -> tuple[str, ...]:
-    if auc is None:
-        return ()
-    metric = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
-    return (f"on accounts it had never seen, in the last block: {metric}",)
-
-
-def _last_before(dates: Any, train: IntArray, test: IntArray) -> Any:
+def last_before(dates: Any, train: IntArray, test: IntArray) -> Any:
     """Return the last training date where it lies before every test date, else NaT."""
     if dates is None:
         return pd.NaT
@@ -274,16 +253,10 @@ def _last_before(dates: Any, train: IntArray, test: IntArray) -> Any:
     return last if last < pd.Timestamp(dates[test].min()) else pd.NaT
 
 
-def _usable(
+def usable_parts(
     rows: LabelledRows, splits: list[tuple[IntArray, IntArray]]
 ) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the parts that have rows to test, and both classes to learn from."""
     for train, test in splits:
         if len(test) and 0 < rows.target[train].sum() < len(train):
             yield train, test
-
-
-def _signal_sentence(auc: Interval, has_signal: bool) -> str:
-    metric = f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
-    if has_signal:
-        return f"{metric}: better than chance"
-    return f"{metric} does not rule out chance: the base rate is published instead"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
     validate_data,
 )
+from threadpoolctl import threadpool_limits
 
 from models.base.calibration import Calibration
 from models.base.explanations import by_feature
@@ -26,35 +27,58 @@ from models.base.inputs import (
 )
 from models.base.log_odds import LogOddsClassifier
 from models.churn.any_classifier import AnyClassifier
+from models.churn.candidates import (
+    BASE,
+    CUSTOM,
+    FEW,
+    GLASS_BOXES,
+    LOGISTIC,
+    ORDER,
+    OUTLOOK,
+    SCORE,
+    TIMING,
+    TIMING_FEATURES,
+    Candidates,
+)
+from models.churn.choice import Choice, choose
+from models.churn.drift import drifting
 from models.churn.few_events import (
     FEWEST_EVENTS,
     GLASS_BOX_EVENTS,
     BaseRateClassifier,
-    FewFeatureClassifier,
     model_kind,
 )
-from models.churn.few_events_choice import AUTO, FEW, SCORE, SmallChoice, SmallModelClassifier
-from models.churn.later_dates import LabelledRows, TimeTest, fit_rows, try_in_time
+from models.churn.later_dates import (
+    LabelledRows,
+    TimeTest,
+    fit_rows,
+    how_tested,
+    judged,
+    try_in_time,
+    unseen_accounts_auc,
+)
 from models.churn.leakage import notable, strengths
 from models.churn.score_model import measures_given, score_columns
 from models.evaluation.classification import Evaluation
+from models.evaluation.ranking import Interval
 from models.glass_box.classifier import GlassBoxClassifier
 
-#: The small models in words.
-_SMALL = {SCORE: "the score alone", FEW: "few features"}
-
+#: What may be asked for with few events: the best candidate, or one small model.
+AUTO, CHOICES = "auto", ("auto", SCORE, FEW)
 #: Features whose strength alone is kept.
 _STRONGEST = 5
+#: What a candidate is called where it is the basis; all large ones are "model".
+_BASES = {name: name for name in (TIMING, SCORE, FEW)}
 
 
 class PropensityModel(LogOddsClassifier):
     """Probability that an account does something within the horizon, with exact reasons.
 
-    ``fit`` counts the accounts with the event and chooses: a glass box from 50, a small
-    regularised model from 10 (on few features or, where `X` contains an overall score, on that
-    alone, whichever does better), no probability below. It then tests that choice on later
-    dates, calibrates it there, and fits it again on everything. Where the test does not separate
-    the model from chance, the base rate is published instead.
+    ``fit`` counts the accounts with the event: no probability is published below 10 of them,
+    small candidates compete from 10 and all from 50 (see `models.churn.candidates`). The choice
+    is the simplest candidate whose held-out log loss is within a standard error of the best
+    (`models.churn.choice`). It is then tested on later dates, calibrated there, and fitted again
+    on everything. Where no candidate is better than chance, the base rate is published.
 
     Parameters
     ----------
@@ -67,19 +91,20 @@ class PropensityModel(LogOddsClassifier):
     capacity : int
         Accounts that a list has room for.
     account_folds : int
-        Folds of accounts in which the last block of dates is tested once more, by models that
-        have not seen any row of the fold's accounts; 0 for none.
+        Folds of accounts in which candidates are compared, by models that have not seen any row
+        of the fold's accounts; 0 compares them on later dates of all accounts.
     peer_column : str, optional
         The feature that names the peer group, whose base rate replaces a model.
     few_features : sequence of str, optional
         Candidates for the small model, best first.
     small_model : str
-        ``"auto"``, or which small model to use where `X` contains a score: ``"scorecard"``,
+        ``"auto"``, or the small model to use with 10 to 49 events: ``"scorecard"``,
         ``"few-feature model"``.
     leakage_auc : float
         A feature that alone reaches this AUC is reported in ``leakage_``.
     estimator : GlassBoxClassifier or AnyClassifier, optional
-        Used in place of the default one.
+        Used in place of the default glass box; any other classifier replaces the glass boxes as
+        a candidate.
     seed : int
         Seed of every draw.
     n_jobs : int
@@ -88,17 +113,18 @@ class PropensityModel(LogOddsClassifier):
     Attributes
     ----------
     basis_ : str
-        ``"model"``, ``"few-feature model"``, ``"scorecard"``, ``"base rate"`` or ``"none"``.
+        ``"model"``, ``"renewal timing"``, ``"few-feature model"``, ``"scorecard"``,
+        ``"base rate"`` or ``"none"``; `choice_` names the model.
     score_measures_ : list of str
         The measures of an overall score that `X` contains.
-    small_choice_ : SmallChoice or None
-        Where `basis_` is one of two small models, which and why.
+    choice_ : Choice or None
+        The chosen candidate, why, and the held-out values of all; None below 10 events.
     has_signal_ : bool
-        Whether the 95 % interval of the AUC on later dates lies above 0.5.
+        Whether a candidate is better than chance on later dates.
     model_ : estimator
         What predicts.
     evaluation_ : Evaluation or None
-        On later dates; of the model that was tried even where the base rate replaced it.
+        On later dates; of the best candidate even where the base rate replaced it.
     unseen_accounts_auc_ : Interval or None
         AUC on later dates of accounts that the tested models had never seen.
     held_out_ : pandas.DataFrame, shape = (n_tested, 3)
@@ -112,6 +138,9 @@ class PropensityModel(LogOddsClassifier):
         The features with the highest AUC alone.
     notable_ : tuple of LeakageSuspect
         Features that stand out, below `leakage_auc`: worth a look.
+    drifting_ : tuple of LeakageSuspect
+        Features that separate late from early dates, which no default candidate but the renewal
+        timing uses.
     reasons_ : tuple of str
         Why this basis, in sentences.
     rows_, events_, accounts_, event_accounts_ : int
@@ -178,33 +207,44 @@ class PropensityModel(LogOddsClassifier):
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
         self.score_measures_ = measures_given(frame.columns)
-        scored, rows = self._labelled(frame, y, groups, times)
+        rows = self._labelled(frame, y, groups, times)
+        plain = rows.frame.drop(columns=score_columns(self.score_measures_))
         self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
         self.accounts_ = len(np.unique(rows.codes))
         self.event_accounts_ = len(np.unique(rows.codes[rows.target == 1]))
         both = 0 < self.events_ < self.rows_
-        found = strengths(rows.frame, rows.target) if both else ()
+        found = strengths(plain, rows.target) if both else ()
         self.leakage_ = tuple(suspect for suspect in found if suspect.auc >= self.leakage_auc)
         self.strongest_ = found[:_STRONGEST]
         self.notable_ = tuple(s for s in notable(found) if s not in self.leakage_)
+        self.drifting_ = drifting(plain, rows.dates) if both else ()
         kind = model_kind(self.event_accounts_) if both else "none"
-        rows = scored if kind == FEW else rows
-        test = self._try(kind, rows)
+        candidates = self._candidates(kind, frame)
+        # The many small products gain nothing from threads and lose much on a busy machine.
+        with threadpool_limits(limits=1, user_api="blas"):
+            self.choice_ = self._choose(kind, candidates, rows)
+            test = self._tested(candidates, rows)
         self.evaluation_: Evaluation | None = test.evaluation
-        self.unseen_accounts_auc_ = test.unseen_accounts_auc
-        self.has_signal_ = test.has_signal
         self.held_out_ = test.held_out.set_axis(
             np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
         )
-        self.basis_ = kind if test.has_signal or kind == "none" else "base rate"
-        self._settle(rows if self.rows_ else _unlabelled(frame), test.calibration)
-        self.reasons_ = (self._counts(kind), *self._chosen(), *test.sentences)
+        chosen = BASE if self.choice_ is None else self.choice_.chosen
+        self.has_signal_ = chosen != BASE and test.has_signal
+        self._settle(
+            kind,
+            candidates,
+            chosen if self.has_signal_ else BASE,
+            rows if self.rows_ else _unlabelled(frame),
+            test.calibration,
+        )
+        self.reasons_ = (self._counts(kind), *self._why(), *test.sentences, *self._measured())
+        if self.choice_ is not None:
+            # A stored model needs none of the predictions.
+            self.choice_ = replace(self.choice_, held_out={})
         return self
 
-    def _labelled(
-        self, frame: pd.DataFrame, y: Any, groups: Any, times: Any
-    ) -> tuple[LabelledRows, LabelledRows]:
-        """Return the rows with a known label, with the columns of the score and without them."""
+    def _labelled(self, frame: pd.DataFrame, y: Any, groups: Any, times: Any) -> LabelledRows:
+        """Return the rows with a known label."""
         labels = column_or_1d(y, warn=True)
         check_consistent_length(*(v for v in (frame, labels, groups, times) if v is not None))
         if labels.dtype.kind == "f" and np.isinf(labels).any():
@@ -221,49 +261,93 @@ class PropensityModel(LogOddsClassifier):
             self.classes_, target = binary_target(values, int(known.sum()), one_class=True)
         codes = group_codes(groups, len(frame))[known]
         dates = None if times is None else np.asarray(times)[known]
-        scored = LabelledRows(frame[known], target, codes, dates)
-        if not self.score_measures_:
-            return scored, scored
-        plain = scored.frame.drop(columns=score_columns(self.score_measures_))
-        return scored, LabelledRows(plain, target, codes, dates)
+        return LabelledRows(frame[known], target, codes, dates)
 
-    def _try(self, kind: str, rows: LabelledRows) -> TimeTest:
+    def _candidates(self, kind: str, frame: pd.DataFrame) -> Candidates:
+        moving = tuple(suspect.feature for suspect in self.drifting_)
+        own = self.estimator
+        custom = own if isinstance(own, AnyClassifier) else None
+        glass_box = own if custom is None and own is not None else None
+        if glass_box is None:
+            glass_box = GlassBoxClassifier(seed=self.seed, n_jobs=self.n_jobs)
+        left_out = {CUSTOM} if custom is None else set(GLASS_BOXES)
+        if not isinstance(glass_box, GlassBoxClassifier):
+            left_out.add(OUTLOOK)
+        if kind != "model":
+            left_out |= {CUSTOM, LOGISTIC, *GLASS_BOXES}
+        if not any(name in frame.columns for name in TIMING_FEATURES):
+            left_out.add(TIMING)
+        if not self.score_measures_:
+            left_out.add(SCORE)
+        return Candidates(
+            tuple(name for name in ORDER if name not in left_out),
+            glass_box,
+            self.peer_column,
+            self.few_features,
+            self.score_measures_,
+            custom,
+            # At least one feature must be left to learn from.
+            moving if len(moving) < frame.shape[1] // 2 else (),
+        )
+
+    def _choose(self, kind: str, candidates: Candidates, rows: LabelledRows) -> Choice | None:
+        if self.small_model not in CHOICES:
+            raise ModelInputError(
+                f"no small model is called {self.small_model!r}",
+                where="small_model",
+                fix=f"known are {', '.join(CHOICES)}",
+            )
         if kind == "none":
-            return TimeTest(None, Calibration(), has_signal=False, sentences=())
-        return try_in_time(
-            self._estimator(kind),
+            return None
+        asked = self.small_model
+        if kind == FEW and (asked == FEW or (asked == SCORE and self.score_measures_)):
+            return Choice(asked, "as the configuration asks")
+        return choose(
+            candidates,
             rows,
             n_splits=self.n_splits,
             embargo_days=self.horizon_days + self.grace_days,
-            capacity=self.capacity,
             account_folds=self.account_folds,
             seed=self.seed,
         )
 
-    def _estimator(self, basis: str) -> Any:
-        if basis == "model":
-            own = GlassBoxClassifier(seed=self.seed, n_jobs=self.n_jobs)
-            return own if self.estimator is None else clone(self.estimator)
-        if basis == FEW and self.score_measures_:
-            return SmallModelClassifier(
-                self.score_measures_,
-                features=self.few_features,
-                use=self.small_model,
-                n_splits=self.n_splits,
-                embargo_days=self.horizon_days + self.grace_days,
-                seed=self.seed,
-            )
-        if basis == FEW:
-            return FewFeatureClassifier(features=self.few_features)
-        return BaseRateClassifier(peer_column=self.peer_column, publish=basis == "base rate")
+    def _tested(self, candidates: Candidates, rows: LabelledRows) -> TimeTest:
+        """Test the choice on later dates, of all accounts."""
+        self.unseen_accounts_auc_: Interval | None = None
+        choice = self.choice_
+        if choice is None:
+            return TimeTest(None, Calibration(), has_signal=False, sentences=())
+        parts = {"n_splits": self.n_splits, "embargo_days": self.horizon_days + self.grace_days}
+        held_out = choice.held_out.get(choice.tested)
+        if held_out is not None and (self.account_folds < 2 or choice.tested == BASE):
+            how = how_tested(rows, **parts)
+            return judged(held_out, rows, how, capacity=self.capacity, seed=self.seed)
+        if held_out is not None and rows.dates is not None:
+            self.unseen_accounts_auc_ = unseen_accounts_auc(held_out, rows, seed=self.seed)
+        return try_in_time(
+            candidates.unfitted(choice.tested),
+            candidates.seen(choice.tested, rows),
+            **parts,
+            capacity=self.capacity,
+            seed=self.seed,
+        )
 
-    def _settle(self, rows: LabelledRows, calibration: Calibration) -> None:
+    def _settle(
+        self,
+        kind: str,
+        candidates: Candidates,
+        chosen: str,
+        rows: LabelledRows,
+        calibration: Calibration,
+    ) -> None:
         self.calibration_ = Calibration()
-        self.model_ = fit_rows(self._estimator(self.basis_), rows)
-        self.small_choice_: SmallChoice | None = None
-        if isinstance(self.model_, SmallModelClassifier):
-            self.small_choice_, self.model_ = self.model_.choice_, self.model_.model_
-            self.basis_ = self.small_choice_.chosen
+        if kind == "none":
+            self.basis_ = "none"
+            nothing = BaseRateClassifier(peer_column=self.peer_column, publish=False)
+            self.model_ = fit_rows(nothing, candidates.seen(BASE, rows))
+            return
+        self.basis_ = BASE if chosen == BASE else _BASES.get(chosen, "model")
+        self.model_ = candidates.fitted(chosen, rows)
         if self.has_signal_:
             self.calibration_ = self.model_.calibration_ = calibration
 
@@ -275,18 +359,31 @@ class PropensityModel(LogOddsClassifier):
         if kind == "model":
             return f"{counted}: enough for a full model"
         if kind == FEW:
-            on = "the score alone or on few features" if self.score_measures_ else "few features"
-            return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model on {on}"
+            return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model"
         return f"{counted}: at least {FEWEST_EVENTS} are needed, so no probability is published"
 
-    def _chosen(self) -> tuple[str, ...]:
-        choice = self.small_choice_
-        return () if choice is None else (f"{_SMALL[choice.chosen]}: {choice.why}",)
+    def _why(self) -> tuple[str, ...]:
+        choice = self.choice_
+        return () if choice is None else (f"{choice.chosen}: {choice.why}",)
+
+    def _measured(self) -> tuple[str, ...]:
+        """Return what the tests found, in sentences."""
+        if self.choice_ is None or self.evaluation_ is None:
+            return ()
+        unseen, auc = self.unseen_accounts_auc_, self.evaluation_.auc
+        found = [] if unseen is None else [f"on accounts it had never seen: {_metric(unseen)}"]
+        name = "" if self.has_signal_ else f"{self.choice_.tested}: "
+        verdict = (
+            ": better than chance"
+            if self.has_signal_
+            else " does not rule out chance: the base rate is published instead"
+        )
+        return (*found, f"{name}{_metric(auc)}{verdict}")
 
     def _frame(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        return frame[list(self.model_.feature_names_in_)] if self.score_measures_ else frame
+        return frame[list(self.model_.feature_names_in_)]
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
@@ -309,6 +406,10 @@ class PropensityModel(LogOddsClassifier):
         """
         frame = self._frame(X)
         return by_feature(self.model_.contributions(frame))
+
+
+def _metric(auc: Interval) -> str:
+    return f"AUC {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
 
 
 def _unlabelled(frame: pd.DataFrame) -> LabelledRows:

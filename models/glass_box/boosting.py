@@ -18,6 +18,11 @@ from models.glass_box.binning import Codes, FeatureBins
 
 Pair = tuple[int, int]
 
+#: Rounds that are fitted first, and the factor by which they grow while the loss still falls.
+_FIRST_ROUNDS, _MORE_ROUNDS = 80, 1.6
+#: No more rounds are fitted once the lowest loss lies within this share of those fitted.
+_EARLY = 0.7
+
 
 @dataclass(frozen=True)
 class BoostingOptions:
@@ -113,26 +118,43 @@ def boost_bags(
     make = _maker(columns, bins, pairs, directions, options)
     n_bags = int(folds.max()) + 1
 
-    def one(bag: int) -> tuple[Any, FloatArray]:
-        held: BoolArray = folds == bag
+    def rows_of(bag: int) -> BoolArray:
+        seen: BoolArray = folds != bag
+        return seen if 0 < target[seen].sum() < seen.sum() else np.ones_like(seen)
+
+    models = [make(options.seed + bag) for bag in range(n_bags)]
+    inputs = [_known_somewhere(numbers[rows_of(bag)]) for bag in range(n_bags)]
+
+    def grow(bag: int, most: int) -> FloatArray:
         # Small fits gain nothing from threads of their own and lose much on a busy machine.
         with threadpool_limits(limits=1, user_api="openmp"):
-            rows = ~held if 0 < target[~held].sum() < (~held).sum() else np.ones_like(held)
-            model = make(options.seed + bag).fit(_known_somewhere(numbers[rows]), target[rows])
-            stages = np.stack([s.ravel() for s in model.staged_decision_function(numbers[held])])
-        return model, stages
+            model = models[bag].set_params(max_iter=most).fit(inputs[bag], target[rows_of(bag)])
+            held = numbers[folds == bag]
+            return np.stack([s.ravel() for s in model.staged_decision_function(held)])
 
     parallel = joblib.Parallel(n_jobs=options.n_jobs, prefer="threads")
-    fitted = parallel(joblib.delayed(one)(bag) for bag in range(n_bags))
-    losses = [
-        np.mean(np.logaddexp(0.0, stages) - target[folds == bag] * stages, axis=1)
-        for bag, (_, stages) in enumerate(fitted)
-    ]
-    rounds = int(np.argmin(np.mean(losses, axis=0))) + 1
+    for most in _rounds_tried(options.max_rounds):
+        staged = parallel(joblib.delayed(grow)(bag, most) for bag in range(n_bags))
+        losses = [
+            np.mean(np.logaddexp(0.0, stages) - target[folds == bag] * stages, axis=1)
+            for bag, stages in enumerate(staged)
+        ]
+        rounds = int(np.argmin(np.mean(losses, axis=0))) + 1
+        if rounds <= _EARLY * most:
+            break
     held_out = np.zeros(len(target))
-    for bag, (_, stages) in enumerate(fitted):
+    for bag, stages in enumerate(staged):
         held_out[folds == bag] = stages[rounds - 1]
-    return BoostedBags(tuple(m for m, _ in fitted), columns, tuple(pairs), rounds, held_out)
+    return BoostedBags(tuple(models), columns, tuple(pairs), rounds, held_out)
+
+
+def _rounds_tried(most: int) -> Iterator[int]:
+    """Yield rising numbers of rounds up to `most`."""
+    rounds = min(_FIRST_ROUNDS, most)
+    while rounds < most:
+        yield rounds
+        rounds = min(round(rounds * _MORE_ROUNDS), most)
+    yield most
 
 
 def _known_somewhere(numbers: FloatArray) -> FloatArray:
@@ -164,7 +186,9 @@ def _maker(
             interaction_cst=groups,
             categorical_features=categories or None,
             monotonic_cst=None if directions is None else [directions[c] for c in columns],
+            # Held-out accounts stop the boosting: scikit-learn would hold out rows.
             early_stopping=False,
+            warm_start=True,
             random_state=seed,
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from models.glass_box.boosting import BoostedBags, BoostingOptions, boost_bags, 
 from models.glass_box.outlook import HeldOutTerms, behaviours, with_outlook
 from models.glass_box.pairs import strongest_pairs
 
+#: When the outlook is kept.
+OUTLOOKS = ("auto", "always", "never")
 #: Features that are tried in pairs.
 _PAIRED = 24
 
@@ -41,7 +44,7 @@ class GlassBoxClassifier(LogOddsClassifier):
     learning_rate : float
         Step of one boosting round.
     max_rounds : int
-        Most rounds.
+        Most rounds; boosting stops once held-out accounts have not gained for long.
     max_leaf_nodes : int
         Steps of one tree; trees with pairs have twice as many.
     min_samples_leaf : int
@@ -58,9 +61,11 @@ class GlassBoxClassifier(LogOddsClassifier):
         feature, −1 where only less.
     outlook_of : sequence of str, optional
         Features whose level in the coming months is predicted from all features, as one more
-        line (see `models.glass_box.outlook`), kept unless it makes predictions for held-out
-        accounts worse. Needs `times` in ``fit``. Default: the features that the catalogue makes
-        from usage, tickets and surveys; an empty sequence for none.
+        line (see `models.glass_box.outlook`). Needs `times` in ``fit``. Default: the features that
+        the catalogue makes from usage, tickets and surveys.
+    outlook : str
+        ``"auto"`` keeps that line where held-out accounts gain by more than a standard error of
+        their log loss, ``"always"`` wherever it can be fitted, ``"never"`` leaves it out.
     seed : int
         The same data and seed give the same model, whatever `n_jobs`.
     n_jobs : int
@@ -88,7 +93,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         interactions: int = 20,
         max_bins: int = 64,
         learning_rate: float = 0.1,
-        max_rounds: int = 150,
+        max_rounds: int = 1000,
         max_leaf_nodes: int = 4,
         min_samples_leaf: int = 20,
         l2: float = 2.0,
@@ -96,6 +101,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         outer_bags: int = 5,
         monotone: Mapping[str, int] | None = None,
         outlook_of: Sequence[str] | None = None,
+        outlook: str = "auto",
         seed: int = 0,
         n_jobs: int = 2,
     ) -> None:
@@ -110,6 +116,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         self.outer_bags = outer_bags
         self.monotone = monotone
         self.outlook_of = outlook_of
+        self.outlook = outlook
         self.seed = seed
         self.n_jobs = n_jobs
 
@@ -128,6 +135,10 @@ class GlassBoxClassifier(LogOddsClassifier):
             The as_of of every row, for the outlook.
         """
         frame, target = self._learnt_from(X, y)
+        if self.outlook not in OUTLOOKS:
+            raise ModelInputError(
+                f"there is no {self.outlook!r}", where="outlook", fix="use " + ", ".join(OUTLOOKS)
+            )
         self._refuse_unknown_directions(list(frame.columns))
         groups_of_rows = group_codes(groups, len(frame))
         self.bins_ = fit_bins(frame, self.max_bins)
@@ -141,7 +152,13 @@ class GlassBoxClassifier(LogOddsClassifier):
             else purified(silence_unseen(boosted.tables(self.bins_), self.bins_), codes)
         )
         self.has_outlook_ = False
-        if boosted is not None and groups is not None and times is not None:
+        self.boosted_tables_ = self.tables_
+        if (
+            self.outlook != "never"
+            and boosted is not None
+            and groups is not None
+            and times is not None
+        ):
             self._learn_outlook(boosted, codes, target, groups_of_rows, times, folds)
         names = [feature.name for feature in self.bins_]
         self.term_names_ = [*names, *(names[a] + PAIR + names[b] for a, b in self.tables_.pairs)]
@@ -157,7 +174,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         times: Any,
         folds: IntArray,
     ) -> None:
-        """Add the outlook to the tables, unless it misleads."""
+        """Add the outlook to the tables, where it helps or is wanted in any case."""
         names = [feature.name for feature in self.bins_]
         wanted = behaviours(names) if self.outlook_of is None else self.outlook_of
         if not wanted:
@@ -174,9 +191,16 @@ class GlassBoxClassifier(LogOddsClassifier):
             self.bins_,
             outlook_of=wanted,
             directions=self._directions(),
+            if_it_helps=self.outlook == "auto",
         )
         if found is not None:
             self.tables_, self.has_outlook_ = found, True
+
+    def without_outlook(self) -> Self:
+        """Return this fitted model as if ``outlook`` had been ``"never"``."""
+        result = copy.copy(self).set_params(outlook="never")
+        result.tables_, result.has_outlook_ = self.boosted_tables_, False
+        return cast("Self", result)
 
     def _directions(self) -> list[int] | None:
         if not self.monotone:

@@ -70,6 +70,7 @@ def with_outlook(
     *,
     outlook_of: Sequence[str],
     directions: Sequence[int] | None = None,
+    if_it_helps: bool = True,
 ) -> AdditiveTables | None:
     """Weigh the boosted terms against the outlook, and return both as one set of tables.
 
@@ -98,12 +99,14 @@ def with_outlook(
         Behaviours to choose from.
     directions : sequence of int, optional
         1, −1 or 0 a feature: where the line runs against it, the feature is left out of it.
+    if_it_helps : bool
+        Return tables only where the log loss of held-out accounts falls by more than a standard
+        error.
 
     Returns
     -------
     AdditiveTables or None
-        None where there is no behaviour to follow, or where it makes the predictions for
-        held-out accounts worse.
+        None where there is no behaviour to follow, or where it does not help.
     """
     chosen = _behaviours(held_out.terms, target, bins, outlook_of)
     ranks = [_ranks(codes[:, place], feature) for place, feature in enumerate(bins)]
@@ -118,7 +121,7 @@ def with_outlook(
     if spread <= 0:
         return None
     line = line / spread
-    if _misleads(held_out, values @ line, target, groups):
+    if if_it_helps and not _helps(held_out, values @ line, target, groups):
         return None
     weights = _weigh(held_out, values @ line, target)
     slope = weights[-2]
@@ -203,11 +206,10 @@ def _weigh(held_out: HeldOutTerms, line: FloatArray, target: IntArray) -> FloatA
         return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
-def _misleads(held_out: HeldOutTerms, line: FloatArray, target: IntArray, groups: IntArray) -> bool:
-    """Return whether weights learned without a fold of accounts raise that fold's log loss.
+def _helps(held_out: HeldOutTerms, line: FloatArray, target: IntArray, groups: IntArray) -> bool:
+    """Return whether weights learned without a fold of accounts lower that fold's log loss.
 
-    By more than two standard errors over accounts: with too few labels to decide, what all
-    accounts did weighs more.
+    By more than a standard error over accounts.
     """
     gain = np.zeros(len(target))
     terms, intercept = held_out.terms, held_out.intercept
@@ -220,7 +222,7 @@ def _misleads(held_out: HeldOutTerms, line: FloatArray, target: IntArray, groups
         after += line[inside] * weights[-2] + weights[-1]
         gain[inside] = row_log_loss(target[inside], before) - row_log_loss(target[inside], after)
     by_account = np.bincount(groups, weights=gain)
-    return bool(by_account.sum() < -2.0 * np.sqrt((by_account**2).sum()))
+    return bool(by_account.sum() > np.sqrt((by_account**2).sum()))
 
 
 def _together(

@@ -4,8 +4,9 @@
         [--models TEXT …] [--accounts N] [--seed N …]
 
 Sets: telco, bigml (mean AUC of repeated stratified 5-fold cross-validation), saas_survival (mean
-concordance of the same), churnsim (trained on one company, tested on the other, both ways), demo
-(a company of `health demo` against its oracle). Prints the figure, its standard error over the
+concordance of the same), churnsim (trained on one company, tested on the other, both ways), paired
+(what `health train` would publish against single rivals on churnsim, with intervals), demo (a
+company of `health demo` against its oracle). Prints the figure, its standard error over the
 folds and the seconds of one fit. The outside sets need the shared data beside the project.
 """
 
@@ -34,8 +35,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from health.business.company import open_company
 from health.demo import simulate_company, write_company
 from health.settings.config import load_config
+from health.training.fit import FEW_FEATURES
 from health.training.rows import build_training_set, model_columns
-from models import CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
+from models import ChurnModel, CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
+from models.evaluation.paired import evaluate_paired
 from models.glass_box.classifier import GlassBoxClassifier
 
 PROJECT = Path(__file__).parents[2]
@@ -251,6 +254,90 @@ def labelled(config: Any) -> pd.DataFrame:
     return _text_of(rows[rows["churned"].notna()].reset_index(drop=True))
 
 
+#: Rivals of the published model, whose difference to it gets an interval.
+RIVALS = ("logistic regression", "HistGradientBoosting, slower", "end of the term alone")
+
+
+class TermEnd:
+    """Rank by the days to the end of the term alone; nothing is learned but the usual rate."""
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> TermEnd:
+        """Note the median."""
+        self.median = X["days_to_term_end"].median()
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return pseudo-probabilities that fall with the days left."""
+        days = X["days_to_term_end"].fillna(self.median).to_numpy(dtype=float)
+        risk = 1.0 / (2.0 + np.clip(days, 0.0, None))
+        return np.column_stack([1.0 - risk, risk])
+
+
+def paired(words: Sequence[str], every_days: int, cache: Path | None) -> None:
+    """Print the AUC of the published model less that of each rival, resampling accounts.
+
+    Trained on one company and tested on the other, and on later dates of each and of both.
+    """
+    for horizon in (60, 90):
+        rows = {name: _cached(name, horizon, every_days, cache) for name in ("dev_a", "dev_b")}
+        both = pd.concat([own.assign(account_id=name + own["account_id"].astype(str))
+                          for name, own in rows.items()], ignore_index=True)  # fmt: skip
+        for train, test in (("dev_a", "dev_b"), ("dev_b", "dev_a")):
+            case = f"{horizon} days, {train} to {test}"
+            if not words or any(word in case for word in words):
+                _say_paired(case, horizon, [(rows[train], rows[test])])
+        for name, own in {**rows, "both": both}.items():
+            case = f"{horizon} days, later dates of {name}"
+            if not words or any(word in case for word in words):
+                split = TimeSplit(2, embargo_days=horizon + 30, times=own["as_of"])
+                parts = [(own.iloc[a], own.iloc[b]) for a, b in split.split(own)]
+                _say_paired(case, horizon, parts)
+
+
+def _cached(name: str, horizon: int, every_days: int, cache: Path | None) -> pd.DataFrame:
+    file = None if cache is None else cache / f"{name}_{horizon}_{every_days}.pkl"
+    if file is not None and file.exists():
+        return pd.read_pickle(file)
+    rows = churnsim_rows(name, horizon, every_days)
+    if file is not None:
+        rows.to_pickle(file)
+    return rows
+
+
+def _say_paired(
+    case: str, horizon: int, parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]]
+) -> None:
+    found: dict[str, list[np.ndarray]] = {"ours": [], **{name: [] for name in RIVALS}}
+    chosen = []
+    start = time.perf_counter()
+    for known, later in parts:
+        columns = [c for c in usable(known) if c in usable(later)]
+        y = known["churned"].to_numpy().astype(int)
+        ours = ChurnModel(horizon, few_features=FEW_FEATURES["churn"])
+        ours.fit(known[columns], y, groups=known["account_id"], times=known["as_of"])
+        chosen.append("none" if ours.choice_ is None else ours.choice_.chosen)
+        found["ours"].append(ours.predict_proba(later[columns])[:, 1])
+        for name in RIVALS:
+            rival = TermEnd() if name == RIVALS[-1] else MODELS[name]()
+            p = rival.fit(known[columns], y).predict_proba(later[columns])[:, 1]
+            found[name].append(p)
+    tested = pd.concat([later for _, later in parts], ignore_index=True)
+    ours_p = np.concatenate(found["ours"])
+    took = time.perf_counter() - start
+    print(f"{case}: {chosen}, {took:.0f} s", flush=True)
+    for name in RIVALS:
+        compared = evaluate_paired(
+            tested["churned"], np.concatenate(found[name]), ours_p, groups=tested["account_id"]
+        )
+        auc, loss = compared.auc, compared.log_loss
+        print(
+            f"  against {name:30} AUC {auc.second:.3f} - {auc.first:.3f} = "
+            f"{auc.difference.value:+.3f} ({auc.difference.low:+.3f} to "
+            f"{auc.difference.high:+.3f}); log loss {loss.second:.4f}, {loss.first:.4f}",
+            flush=True,
+        )
+
+
 def _text_of(rows: pd.DataFrame) -> pd.DataFrame:
     keys = rows[["account_id", "as_of"]]
     return pd.concat([keys, _text(rows.drop(columns=["account_id", "as_of"]))], axis=1)
@@ -311,12 +398,15 @@ def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
 def main() -> None:
     """Print one row a set and model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ("telco", "bigml", "saas_survival", "churnsim", "demo")
+    names = ("telco", "bigml", "saas_survival", "churnsim", "paired", "demo")
     parser.add_argument("sets", nargs="*", default=names, metavar="SET", help=", ".join(names))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--accounts", type=int, default=1000)
     parser.add_argument("--seed", type=int, nargs="+", default=[7])
     parser.add_argument("--models", nargs="+", default=[], help="parts of their names")
+    parser.add_argument("--cases", nargs="+", default=[], help="parts of the names of paired cases")
+    parser.add_argument("--every-days", type=int, default=28, help="between dates, paired cases")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps the rows of paired cases")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{'set':24} {'model':30} {'figure':>7} {'s.e.':>7} {'fit, s':>7}")
@@ -329,6 +419,8 @@ def main() -> None:
             )
         elif name == "saas_survival":
             saas_survival(given.repeats)
+        elif name == "paired":
+            paired(given.cases, given.every_days, given.cache)
         elif name == "churnsim":
             churnsim(given.models)
         else:

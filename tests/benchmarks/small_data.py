@@ -19,7 +19,8 @@ from health.demo import simulate_company, write_company
 from health.settings.config import Config, load_config
 from health.training.fit import fit_target
 from health.training.rows import TargetRows, build_training_set, target_rows
-from models.churn.few_events_choice import AUTO, FEW, SCORE
+from models.churn.candidates import FEW, SCORE
+from models.churn.propensity import AUTO
 
 
 def main() -> None:

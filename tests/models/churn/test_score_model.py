@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
-from sklearn.base import clone
 
 from models import ChurnModel, GlassBoxClassifier
 from models.base.inputs import ModelInputError
-from models.churn.few_events_choice import FEW, SCORE, SmallModelClassifier
+from models.churn.candidates import FEW, SCORE
 from models.churn.score_model import POINTS, WEIGHT, ScoreClassifier, score_columns
 from tests.models.conftest import Rows
 
@@ -79,47 +78,6 @@ def test_a_score_that_is_missing_or_always_the_same_is_refused() -> None:
         ScoreClassifier(MEASURES).fit(rows.X * 0 + 0.3, rows.y)
 
 
-def small(rows: Rows, **options: object) -> SmallModelClassifier:
-    model = SmallModelClassifier(MEASURES, embargo_days=90, **options)  # type: ignore[arg-type]
-    return model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)
-
-
-def test_what_foretells_other_accounts_later_is_chosen() -> None:
-    by_score, by_feature = scored(by_score=0.1), scored(by_score=0.0, by_feature=1.5)
-    first, second = small(by_score).choice_, small(by_feature).choice_
-    assert (first.chosen, second.chosen) == (SCORE, FEW)
-    assert first.log_loss[SCORE] < first.log_loss[FEW]
-    assert second.log_loss[FEW] < second.log_loss[SCORE]
-    assert "no sure gain in more" in first.why and "few features do better" in second.why
-    assert 5 <= first.event_accounts <= 40
-
-
-def test_a_tie_goes_to_the_score() -> None:
-    rows = scored(by_score=0.1)
-    # The one feature there is says what the score says.
-    X = rows.X.drop(columns=["noise", "logins"]).assign(logins=score_of(rows))
-    choice = small(replace(rows, X=X)).choice_
-    assert choice.chosen == SCORE
-    assert choice.log_loss[SCORE] == pytest.approx(choice.log_loss[FEW], rel=0.01)
-
-
-def test_too_few_events_to_compare_on_leave_the_score() -> None:
-    rows = scored()
-    early = np.isin(rows.times, rows.times.unique()[:4])
-    choice = small(replace(rows, y=rows.y * early)).choice_
-    assert choice.chosen == SCORE and "too few to compare on" in choice.why
-    assert choice.log_loss == {}
-
-
-def test_where_one_cannot_be_fitted_the_other_is_taken() -> None:
-    rows = scored()
-    nothing = rows.X.assign(**dict.fromkeys(score_columns(MEASURES), np.nan))
-    found = small(replace(rows, X=nothing))
-    assert found.choice_.chosen == FEW and "no score" in found.choice_.why
-    found = small(rows, features=["absent"])
-    assert found.choice_.chosen == SCORE and "none of the features" in found.choice_.why
-
-
 def churn(rows: Rows, **options: object) -> ChurnModel:
     model = ChurnModel(60, **options)  # type: ignore[arg-type]
     return model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)
@@ -130,13 +88,47 @@ def test_churn_says_which_small_model_it_took(asked: str) -> None:
     rows = scored(by_feature=0.8)
     model = churn(rows, small_model=asked)
     assert 10 <= model.event_accounts_ < 50 and model.has_signal_
-    choice = model.small_choice_
+    choice = model.choice_
     assert choice is not None and model.basis_ == choice.chosen
     assert asked in ("auto", model.basis_)
-    assert "the score alone or on few features" in model.reasons_[0]
     assert choice.why in model.reasons_[1]
     sums = model.contributions(rows.X).sum(axis=1)
     assert np.allclose(sums, model.decision_function(rows.X), rtol=0, atol=1e-9)
+
+
+def test_what_foretells_other_accounts_later_is_chosen() -> None:
+    first = churn(scored(by_score=0.1)).choice_
+    second = churn(scored(by_score=0.0, by_feature=2.0)).choice_
+    assert first is not None and second is not None
+    assert (first.chosen, second.chosen) == (SCORE, FEW)
+    assert first.log_loss[SCORE] < first.log_loss[FEW]
+    assert second.log_loss[FEW] < second.log_loss[SCORE]
+
+
+def test_a_tie_goes_to_the_score() -> None:
+    rows = scored(by_score=0.1)
+    # The one feature there is says what the score says.
+    X = rows.X.drop(columns=["noise", "logins"]).assign(logins=score_of(rows))
+    choice = churn(replace(rows, X=X)).choice_
+    assert choice is not None and choice.chosen == SCORE
+    assert choice.log_loss[SCORE] == pytest.approx(choice.log_loss[FEW], rel=0.01)
+
+
+def test_too_few_events_to_compare_on_leave_the_base_rate() -> None:
+    rows = scored()
+    early = np.isin(rows.times, rows.times.unique()[:4])
+    model = churn(replace(rows, y=rows.y * early))
+    assert model.event_accounts_ >= 10 and model.basis_ == "base rate"
+    assert model.choice_ is not None and "too few to compare" in model.choice_.why
+
+
+def test_where_one_cannot_be_fitted_the_other_is_taken() -> None:
+    rows = scored(by_feature=1.5)
+    nothing = rows.X.assign(**dict.fromkeys(score_columns(MEASURES), np.nan))
+    found = churn(replace(rows, X=nothing)).choice_
+    assert found is not None and set(found.log_loss) == {"base rate", FEW}
+    found = churn(rows, few_features=["absent"]).choice_
+    assert found is not None and set(found.log_loss) == {"base rate", SCORE}
 
 
 def test_no_other_model_sees_the_score() -> None:
@@ -146,13 +138,9 @@ def test_no_other_model_sees_the_score() -> None:
     rng = np.random.default_rng(0)
     many = replace(rows, y=(rng.random(len(rows.y)) < 0.05).astype(int))
     full = churn(many, estimator=GlassBoxClassifier(outer_bags=2, max_rounds=40, interactions=0))
-    assert full.event_accounts_ >= 50 and full.small_choice_ is None
-    assert set(full.feature_names_in_) == set(rows.X.columns)
-    assert set(full.model_.feature_names_in_) == {"logins", "noise"}
-    assert full.predict_proba(rows.X).shape == (len(rows.y), 2)
+    assert full.event_accounts_ >= 50 and full.basis_ == "base rate"
 
 
-def test_a_small_model_is_cloned_and_asked_for_by_name() -> None:
-    model = SmallModelClassifier(MEASURES, use="neither")
-    with pytest.raises(ModelInputError, match="known are auto, scorecard, few-feature model"):
-        clone(model).fit(scored().X, scored().y)
+def test_a_small_model_is_asked_for_by_name() -> None:
+    with pytest.raises(ModelInputError, match="no small model is called 'tree'"):
+        churn(scored(), small_model="tree")

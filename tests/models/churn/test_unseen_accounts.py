@@ -25,7 +25,9 @@ def test_what_is_only_remembered_fails_on_unseen_accounts() -> None:
     rows, left, times = _panel()
     model = PropensityModel(estimator=AnyClassifier(KNeighborsClassifier(1)))
     model.fit(rows[["x", "y"]], left, groups=rows["account"], times=times)
-    assert model.evaluation_ is not None and model.evaluation_.auc.value > 0.99
+    # In the ordinary test the memory would look perfect; it is not published.
+    assert model.basis_ == "base rate" and model.evaluation_ is not None
+    assert model.choice_ is not None and model.choice_.log_loss["custom estimator"] > 0
     assert model.unseen_accounts_auc_ is not None
     assert model.unseen_accounts_auc_.low < 0.5 < model.unseen_accounts_auc_.high + 0.1
     assert any("never seen" in sentence for sentence in model.reasons_)

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from models.base.inputs import ModelInputError, feature_frame
 from models.churn.churn import ChurnModel
 from models.churn.few_events import BaseRateClassifier, FewFeatureClassifier
+from models.churn.spline_logistic import SplineLogisticClassifier
 from models.glass_box.additive import purified
 from models.glass_box.binning import binned, fit_bins
 from models.glass_box.boosting import BoostingOptions, boost_bags
@@ -41,7 +42,10 @@ def fitted(rows: Any) -> GlassBoxClassifier:
         (GlassBoxClassifier(**QUICKEST), {}),
         (FewFeatureClassifier(), {}),
         (BaseRateClassifier(), {}),
-        (ChurnModel(estimator=GlassBoxClassifier(**QUICKEST)), EXEMPTED),
+        (SplineLogisticClassifier(), {}),
+        pytest.param(
+            ChurnModel(estimator=GlassBoxClassifier(**QUICKEST)), EXEMPTED, marks=pytest.mark.slow
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -35,7 +35,8 @@ def company(accounts: int, seed: int) -> tuple[pd.DataFrame, pd.Series]:
 
 def fitted(outlook_of: list[str], **options: object) -> GlassBoxClassifier:
     frame, left = company(250, seed=1)
-    model = GlassBoxClassifier(outlook_of=outlook_of, interactions=2, **options)  # type: ignore[arg-type]
+    given: dict[str, object] = {"outlook": "always", "interactions": 2, **options}
+    model = GlassBoxClassifier(outlook_of=outlook_of, **given)  # type: ignore[arg-type]
     X = frame[[*SIGNALS, "use"]]
     return model.fit(X, left, groups=frame["account"], times=frame["as_of"])
 
@@ -52,6 +53,23 @@ def test_what_comes_is_told_by_more_than_the_labels_could(model: GlassBoxClassif
     result = roc_auc_score(left, model.decision_function(later[[*SIGNALS, "use"]]))
     alone = roc_auc_score(left, plain.decision_function(later[[*SIGNALS, "use"]]))
     assert result > alone + 0.01
+
+
+def test_without_the_outlook_it_is_the_boosted_model(model: GlassBoxClassifier) -> None:
+    later, _ = company(100, seed=3)
+    X = later[[*SIGNALS, "use"]]
+    plain = model.without_outlook()
+    assert model.has_outlook_ and not plain.has_outlook_ and plain.outlook == "never"
+    never = fitted(["use"], outlook="never")
+    np.testing.assert_array_equal(plain.decision_function(X), never.decision_function(X))
+
+
+def test_an_outlook_that_held_out_accounts_do_not_gain_by_is_left_out() -> None:
+    frame, _ = company(250, seed=1)
+    left = (np.random.default_rng(0).random(len(frame)) < 0.1).astype(int)
+    model = GlassBoxClassifier(outlook_of=["use"], interactions=0, outer_bags=3)
+    X = frame[[*SIGNALS, "use"]]
+    assert not model.fit(X, left, groups=frame["account"], times=frame["as_of"]).has_outlook_
 
 
 def test_contributions_stay_exact(model: GlassBoxClassifier) -> None:
@@ -86,7 +104,7 @@ def test_behaviours_of_opposite_directions_do_not_cancel() -> None:
 
     known, left = both(250, 1)
     options = {"groups": known["account"], "times": known["as_of"]}
-    model = GlassBoxClassifier(outlook_of=["use", "complaints"], interactions=0)
+    model = GlassBoxClassifier(outlook_of=["use", "complaints"], outlook="always", interactions=0)
     model.fit(known[names], left, **options)
     plain = GlassBoxClassifier(outlook_of=[], interactions=0).fit(known[names], left, **options)
     later, left = both(3000, 2)
