@@ -47,8 +47,8 @@ class TrainingConfig(Section):
         unless this makes the log loss on later dates worse.
     small_model : str
         Churn model if only 10 to 49 accounts have churned: the health score alone (``scorecard``),
-        a few features (``few-feature model``), or the simplest of all small candidates that
-        predicts later churn of other accounts as well as the best (``auto``).
+        a few features (``few-feature model``), or whichever small candidate predicts later churn of
+        other accounts best (``auto``).
     leakage_auc : float
         A feature that reaches this AUC on its own stops promotion, because it probably leaks the
         outcome.

@@ -31,7 +31,7 @@ LOGISTIC, GLASS, OUTLOOK, AVERAGE = (
     "glass box with outlook",
     "average",
 )
-#: From the simplest to the most complex; a custom estimator is preferred to all with signal.
+#: From the simplest to the most complex; a custom estimator wins ties.
 ORDER = (BASE, CUSTOM, TIMING, SCORE, FEW, LOGISTIC, GLASS, OUTLOOK, AVERAGE)
 #: Those that need a glass box.
 GLASS_BOXES = (GLASS, OUTLOOK, AVERAGE)

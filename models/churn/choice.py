@@ -10,7 +10,7 @@ import pandas as pd
 
 from models.base.calibration import fit_calibration, row_log_loss
 from models.base.inputs import FloatArray, IntArray
-from models.churn.candidates import BASE, ORDER, Candidates
+from models.churn.candidates import BASE, CUSTOM, GLASS, ORDER, OUTLOOK, Candidates
 from models.churn.later_dates import (
     FEWEST_TESTED,
     HeldOut,
@@ -21,8 +21,9 @@ from models.churn.later_dates import (
 )
 from models.evaluation.clustered_auc import clustered_aucs
 
-#: Confidence of the bounds: without any signal, at most one company in twenty gets a model.
-LEVEL = 0.95
+#: Joint confidence of the bounds. Without any signal, one company in forty gets a model, so that
+#: of 200 such companies clearly fewer than one in twenty do.
+LEVEL = 0.975
 #: Rows that candidates are fitted on to be compared; the chosen one is fitted on all.
 MOST_ROWS = 20_000
 
@@ -37,12 +38,13 @@ class Tried:
     log_loss : float
         After calibration without the row's own account.
     more_than_best, standard_error : float
-        The log loss minus that of the best candidate with signal, and its standard error over
-        accounts.
+        The log loss minus that of the best candidate that may be published, and its standard
+        error over accounts.
     auc, auc_low : float
-        AUC, and its lower 95 % bound that holds for all candidates at once.
+        AUC, and its lower 97.5 % bound that holds for all candidates at once.
     has_signal : bool
-        The bound is above 0.5, and the log loss below that of the base rate.
+        The bound is above 0.5, and the log loss below that of the base rate. An outlook must also
+        gain more than a standard error over the glass box without it.
     """
 
     name: str
@@ -204,6 +206,10 @@ def _tried(
     low = dict(zip(others, aucs.low, strict=True))
     value = dict(zip(others, aucs.value, strict=True))
     signal = [n for n in others if low[n] > 0.5 and mean[n] < mean.get(BASE, np.inf)]
+    if OUTLOOK in signal and GLASS in names:
+        gain = losses[GLASS] - losses[OUTLOOK]
+        if gain.mean() <= _standard_error(gain, codes):
+            signal.remove(OUTLOOK)
     best = min(signal or names, key=mean.__getitem__)
     return (
         tuple(
@@ -223,31 +229,39 @@ def _tried(
 
 
 def _chosen(tried: Sequence[Tried], best: str | None, on: str) -> tuple[str, str]:
-    """Take the simplest candidate with signal within one standard error of the best."""
+    """Take the best candidate with signal; a custom estimator where it is about as good."""
     by_name = {each.name: each for each in tried}
     if best is None:
-        others = [each for each in tried if each.name != BASE]
-        closest = max(others, key=lambda each: each.auc_low)
-        lacks = (
-            "no candidate is better than chance"
-            if closest.auc_low <= 0.5
-            else "no candidate that is better than chance has a lower log loss than the base rate"
-        )
-        why = (
-            f"{lacks} {on}: the closest, {closest.name}, has an AUC of {closest.auc:.3f} with a "
-            f"lower bound of {closest.auc_low:.3f} among {len(others)}, and a log loss of "
-            f"{closest.log_loss:.4f}"
-        )
-        return BASE, why
-    chosen = next(
-        each for each in tried if each.has_signal and each.more_than_best <= each.standard_error
+        return BASE, _why_none(tried, on)
+    lowest, custom = by_name[best], by_name.get(CUSTOM)
+    loss = f"log loss {lowest.log_loss:.4f} {on}"
+    if best != CUSTOM and custom is not None and custom.has_signal:
+        if custom.more_than_best <= custom.standard_error:
+            return CUSTOM, (
+                f"log loss {custom.log_loss:.4f} {on}; the best, {best}, has "
+                f"{lowest.log_loss:.4f}, which is less than one standard error "
+                f"({custom.standard_error:.4f}) better"
+            )
+        return best, f"{loss}; the custom estimator has {custom.log_loss:.4f}"
+    rest = [each for each in tried if each.has_signal and each.name != best]
+    if not rest:
+        return best, f"{loss}; no other candidate is better than chance and the base rate"
+    second = min(rest, key=lambda each: each.log_loss)
+    return best, f"{loss}, the lowest; the next, {second.name}, has {second.log_loss:.4f}"
+
+
+def _why_none(tried: Sequence[Tried], on: str) -> str:
+    others = [each for each in tried if each.name != BASE]
+    closest = max(others, key=lambda each: each.auc_low)
+    lacks = (
+        "no candidate is better than chance"
+        if closest.auc_low <= 0.5
+        else "no candidate that is better than chance has a lower log loss than the base rate"
     )
-    loss = f"log loss {chosen.log_loss:.4f} {on}"
-    if chosen.name == best:
-        return best, f"{loss}; no simpler candidate is within one standard error"
-    return chosen.name, (
-        f"{loss}; the best, {best}, has {by_name[best].log_loss:.4f}, which is less than one "
-        f"standard error ({chosen.standard_error:.4f}) better"
+    return (
+        f"{lacks} {on}: the closest, {closest.name}, has an AUC of {closest.auc:.3f} with a "
+        f"lower bound of {closest.auc_low:.3f} among {len(others)}, and a log loss of "
+        f"{closest.log_loss:.4f}"
     )
 
 

@@ -76,9 +76,9 @@ class PropensityModel(LogOddsClassifier):
 
     ``fit`` counts the accounts with the event: no probability is published below 10 of them,
     small candidates compete from 10 and all from 50 (see `models.churn.candidates`). The choice
-    is the simplest candidate whose held-out log loss is within a standard error of the best
-    (`models.churn.choice`). It is then tested on later dates, calibrated there, and fitted again
-    on everything. Where no candidate is better than chance, the base rate is published.
+    is the candidate with the lowest held-out log loss among those that are better than chance
+    (`models.churn.choice`). It is then evaluated on later dates, calibrated there, and fitted
+    again on everything. Where no candidate is better than chance, the base rate is published.
 
     Parameters
     ----------
@@ -120,7 +120,8 @@ class PropensityModel(LogOddsClassifier):
     choice_ : Choice or None
         The chosen candidate, why, and the held-out values of all; None below 10 events.
     has_signal_ : bool
-        Whether a candidate is better than chance on later dates.
+        Whether a candidate is better than chance on later dates, by the bounds of `choice_`; of a
+        small model that was asked for by name, whether the interval of its AUC is above 0.5.
     model_ : estimator
         What predicts.
     evaluation_ : Evaluation or None
@@ -229,7 +230,9 @@ class PropensityModel(LogOddsClassifier):
             np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
         )
         chosen = BASE if self.choice_ is None else self.choice_.chosen
-        self.has_signal_ = chosen != BASE and test.has_signal
+        # The choice was the test. Only a model that was asked for by name has passed none yet.
+        tested = self.choice_ is not None and bool(self.choice_.candidates)
+        self.has_signal_ = chosen != BASE and (tested or test.has_signal)
         self._settle(
             kind,
             candidates,
@@ -372,13 +375,11 @@ class PropensityModel(LogOddsClassifier):
             return ()
         unseen, auc = self.unseen_accounts_auc_, self.evaluation_.auc
         found = [] if unseen is None else [f"on accounts it had never seen: {_metric(unseen)}"]
-        name = "" if self.has_signal_ else f"{self.choice_.tested}: "
-        verdict = (
-            ": better than chance"
-            if self.has_signal_
-            else " does not rule out chance: the base rate is published instead"
-        )
-        return (*found, f"{name}{_metric(auc)}{verdict}")
+        if self.has_signal_:
+            return (*found, _metric(auc))
+        doubt = " does not rule out chance" if auc.low <= 0.5 else ""
+        instead = f"{doubt}: the base rate is published instead"
+        return (*found, f"{self.choice_.tested}: {_metric(auc)}{instead}")
 
     def _frame(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)

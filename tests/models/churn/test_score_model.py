@@ -105,15 +105,6 @@ def test_what_foretells_other_accounts_later_is_chosen() -> None:
     assert second.log_loss[FEW] < second.log_loss[SCORE]
 
 
-def test_a_tie_goes_to_the_score() -> None:
-    rows = scored(by_score=0.1)
-    # The one feature there is says what the score says.
-    X = rows.X.drop(columns=["noise", "logins"]).assign(logins=score_of(rows))
-    choice = churn(replace(rows, X=X)).choice_
-    assert choice is not None and choice.chosen == SCORE
-    assert choice.log_loss[SCORE] == pytest.approx(choice.log_loss[FEW], rel=0.01)
-
-
 def test_too_few_events_to_compare_on_leave_the_base_rate() -> None:
     rows = scored()
     early = np.isin(rows.times, rows.times.unique()[:4])
