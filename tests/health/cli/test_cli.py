@@ -154,6 +154,19 @@ def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
     assert "NOBODY" in refused.err
 
 
+@pytest.mark.parametrize("damage", ["end", "middle"])
+def test_a_damaged_parquet_file_is_named_with_the_remedy(own_tables: Path, damage: str) -> None:
+    file = sorted((own_tables / "tables" / "usage").glob("*.parquet"))[0]
+    content = file.read_bytes()
+    half = len(content) // 2
+    zeros = content[:half] + bytes(4_000) + content[half + 4_000 :]
+    file.write_bytes(content[:-100] if damage == "end" else zeros)
+    done = call_health("check", own_tables / "health.toml")
+    assert done.code == 2
+    assert file.name in done.err and "export it again" in done.err
+    assert "Traceback" not in done.err
+
+
 def test_an_unknown_key_and_a_missing_file(own_tables: Path) -> None:
     config = own_tables / "health.toml"
     config.write_text("curency = 'EUR'\n" + config.read_text())
