@@ -12,6 +12,7 @@ import numpy as np
 
 from features.errors import Finding
 from features.tables.casting import (
+    TRIMMED,
     cast_sql,
     infinite_sql,
     is_clean,
@@ -232,7 +233,7 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
             fix = "correct the division by zero it comes from, or leave the field empty"
             name = quoted(column.name)
             yield Rule("infinite_value", column.name, infinite, name, "is infinite", fix)
-        if column.kind == "time" and source_type == "VARCHAR":
+        if column.kind == "time" and source_type in ("VARCHAR", TRIMMED):
             yield from _time_rules(column, lost)
         else:
             yield _kind_rule(column, source_type, lost)

@@ -17,7 +17,7 @@ from features.checks.row_counts import counted_by_day
 from features.checks.unmatched import COUNT, policy
 from features.errors import Finding, HealthError
 from features.reading import copies, files
-from features.reading.clean_columns import clean_types
+from features.reading.clean_columns import clean_types, trimmed_types
 from features.reading.csv_faults import CsvFault, csv_fault
 from features.reading.number_formats import NumberFormats, number_formats, with_plain_numbers
 from features.reading.other_files import other_relation
@@ -266,9 +266,11 @@ def _read(
         relation = replace(relation, sql=plain, parquet=())
         raw = _renamed(connection, table, relation, mapped)
     if not relation.is_lazy:
+        kinds = {column: types[column.name] for column in mapped}
         if relation.is_columnar:
-            kinds = {column: types[column.name] for column in mapped}
             types = clean_types(connection, raw, kinds, texts=False)
+        else:
+            types = trimmed_types(connection, raw, kinds)
         opened = _as_cast(connection, table, relation, mapped, types, rules, raw=raw)
         found = _with_formats(written, checks.check_values(connection, opened))
         # The cast rows are all that is needed from here on.

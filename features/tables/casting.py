@@ -18,6 +18,8 @@ FIRST_TIME, LAST_TIME = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:5
 
 #: Marks the SQL type of a column whose values need no cleaning.
 _CLEAN = "clean "
+#: The type of a column of texts none of which has blanks around it or is a word for null.
+TRIMMED = "trimmed VARCHAR"
 
 
 def clean(source_type: str) -> str:
@@ -132,7 +134,7 @@ def _nan_sql(number: str) -> str:
 
 
 def _time_sql(name: str, source_type: str) -> str:
-    if source_type == "VARCHAR":
+    if source_type in ("VARCHAR", TRIMMED):
         # Through a time with zone: the connection's zone is UTC, so an offset is honoured.
         time = f"CAST(TRY_CAST({_text(name, source_type)} AS TIMESTAMPTZ) AS TIMESTAMP)"
     elif is_time(source_type):

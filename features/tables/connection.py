@@ -142,7 +142,8 @@ def in_memory(
     """Open an in-process DuckDB without a file; `settings` are its own, by name."""
     connection = duckdb.connect(config=dict(settings or {}))
     connection.execute(f"CREATE SCHEMA {_OWN}")
-    _set_up(connection)
+    # Cursors inherit the global setting.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
 
 
@@ -170,7 +171,6 @@ def database_of(connection: duckdb.DuckDBPyConnection) -> str:
 
 def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
     """Set what a new cursor does not inherit from its connection."""
-    connection.execute("SET TimeZone = 'UTC'")
     if database_of(connection):
         connection.execute(f"USE {_COMPANY}")
 
