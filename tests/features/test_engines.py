@@ -96,6 +96,7 @@ def _config(folder: Path, url: str, files: dict[str, TableSource]) -> Path:
     return config
 
 
+@pytest.mark.slow
 @needs_spark
 def test_the_command_makes_the_same_features_on_spark(
     files: dict[str, TableSource], tmp_path: Path, spark: Any

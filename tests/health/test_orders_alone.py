@@ -86,6 +86,7 @@ def scores(acme: Path) -> pd.DataFrame:
     return pd.read_parquet(_run(acme) / "scores.parquet").set_index("account_id")
 
 
+@pytest.mark.slow
 def test_scores_tell_of_orders_and_of_no_contract(scores: pd.DataFrame) -> None:
     assert scores["health_score"].notna().all()
     assert scores[["mrr", "upsell_probability", "cross_sell_value"]].isna().all(axis=None)
@@ -193,6 +194,7 @@ def test_a_score_reads_what_was_ordered_before_its_date_and_nothing_else(
     pd.testing.assert_frame_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_an_earlier_run_is_held_against_what_was_ordered_since(acme: Path, tmp_path: Path) -> None:
     orders = pd.read_csv(acme.with_name("orders.csv"), parse_dates=["ordered_at"])
     config = write_company(tmp_path, orders)

@@ -111,6 +111,7 @@ def _rolled(folder: Path) -> dict[str, int]:
     return {f.name: f.stat().st_ino for f in (folder / "rollups").glob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_kept_roll_ups_change_no_figure(tmp_path: Path, sources: dict[str, TableSource]) -> None:
     plain = _features(tmp_path, sources, kept=False)
     assert not (tmp_path / "rollups").exists()
@@ -137,6 +138,7 @@ def _refuses_to_read(_: KeptRollups, file: Path, *__: object) -> str:
     raise AssertionError(f"{file} was read again")
 
 
+@pytest.mark.slow
 def test_usage_of_unknown_accounts_stays_in_the_roll_ups_and_counts_nowhere(
     tmp_path: Path, sources: dict[str, TableSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,6 +205,7 @@ def test_every_id_of_the_tables_is_one() -> None:
     assert not {"name", "product", "event", "plan"} & ids
 
 
+@pytest.mark.slow
 @settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_forms_of_identifiers_and_copies_change_no_value_of_a_random_company(seed: int) -> None:

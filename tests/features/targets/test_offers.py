@@ -129,6 +129,7 @@ _days = st.integers(-20, 200)
 _names = st.sampled_from("abc")
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(

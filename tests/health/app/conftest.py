@@ -14,8 +14,11 @@ from health.app.database.engine import Database, open_database
 from tests.health import postgres
 from tests.health.app.company import NOW, USERS, AppUnderTest, build_app, write_runs
 
+#: Every test of the app runs on both: on SQLite always, on Postgres among the slow tests.
+_DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.slow))
 
-@pytest.fixture(params=["sqlite", "postgres"])
+
+@pytest.fixture(params=_DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database."""
     if request.param == "sqlite":
@@ -40,7 +43,7 @@ def postgres_template(postgres_server: str) -> Iterator[str]:
         yield made.rsplit("/", 1)[1]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=_DATABASES)
 def filled_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database with a user of each role."""
     if request.param == "sqlite":

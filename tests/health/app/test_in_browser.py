@@ -361,6 +361,7 @@ def test_an_override_is_written_on_the_account_and_a_mistake_is_named(
     assert "a date is needed" in page.locator("#notice").inner_text()
 
 
+@pytest.mark.slow
 def test_a_scorecard_is_tried_out(page: Page, address: str) -> None:
     page.goto(f"{address}/scorecard")
     page.locator("input[name=yellow]").fill("60")

@@ -39,6 +39,7 @@ def test_features_list_needs_no_company() -> None:
     assert "usage_events_trend" in done.out
 
 
+@pytest.mark.slow
 def test_score_runs_from_another_folder(
     demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,7 @@ def test_an_easier_limit_lists_no_less(published: pd.DataFrame) -> None:
     assert easy.sum() > strict.sum()
 
 
+@pytest.mark.slow
 def test_what_prices_and_catalogue_leave_open_is_told_and_stays_listed(
     company: Company, config: Config
 ) -> None:

@@ -194,6 +194,7 @@ def test_accessibility_has_no_serious_finding(page: Page) -> None:
     assert serious == {}
 
 
+@pytest.mark.slow
 def test_plots_are_shown(wide: Page) -> None:
     image = wide.locator("img.plot")
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")

@@ -49,6 +49,7 @@ def test_the_parts_sum_to_the_change(
         assert "configuration" not in set(changes["kind"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(score_settings(), score_settings(), inputs())
 def test_another_scorecard_on_the_same_data_is_all_configuration(

@@ -95,6 +95,7 @@ def test_the_company_is_configured_by_two_lines(tmp_path: Path) -> None:
     assert paying(config) == TRUTH
 
 
+@pytest.mark.slow
 @no_company
 def test_no_row_of_the_company_is_lost_without_being_counted(tmp_path: Path) -> None:
     text = configured(tmp_path, COMPANY).read_text()

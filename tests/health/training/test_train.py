@@ -43,6 +43,7 @@ def again(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_same_data_and_seed_give_the_same_manifest(demo: Demo, again: Path) -> None:
     first, second = _manifest(demo.folder / "models"), _manifest(again / "models")
     assert first["checksums"] == second["checksums"]

@@ -44,6 +44,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {name: file.read_bytes() for name, file in files.items() if name not in _DATED}
 
 
+@pytest.mark.slow
 def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
     demo: Demo, company: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_the_same_again_gives_the_same_bytes_and_the_old_run_is_kept(
     assert "--replace" in refused.err
 
 
+@pytest.mark.slow
 def test_actions_beside_the_configuration_put_a_flag_to_rest(demo: Demo, company: Path) -> None:
     flags = pd.read_parquet(demo_last(demo.folder) / "flags.parquet")
     first = flags[flags["flag"] == "at_risk"].iloc[0]
@@ -86,6 +88,7 @@ def test_actions_beside_the_configuration_put_a_flag_to_rest(demo: Demo, company
     assert resting["note"].tolist() == ["on leave"]
 
 
+@pytest.mark.slow
 def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
     demo: Demo, company: Path
 ) -> None:
@@ -195,6 +198,7 @@ def _assert_no_room(done: Finished, runs: Path) -> None:
     assert names == [".lock", list_runs(runs)[0].folder.name, "latest"]
 
 
+@pytest.mark.slow
 def test_an_earlier_run_that_is_broken_is_named(company: Path) -> None:
     before = list_runs(company.parent / "runs")[0]
     (before.folder / "episodes.parquet").write_bytes(b"PAR1")

@@ -164,6 +164,7 @@ for workbook in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_two_imports_at_the_same_time_lose_no_row(tmp_path: Path) -> None:
     file, of_each = tmp_path / "actions.csv", 8
     importers = []
