@@ -24,6 +24,7 @@ from features.tickets import family as tickets
 from features.usage import events as usage_events
 from features.usage import family as usage
 from features.usage import quota as usage_quota
+from features.voice import family as voice
 from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.observations import ATTRIBUTES, build_observations
 from features.windows.parallel import workers
@@ -32,7 +33,7 @@ Result = TypeVar("Result")
 #: Families in an order in which each finds the features of others that it needs.
 _ORDER = (
     *("commercial", "usage", "events", "quota", "orders", "tickets", "surveys", "journey"),
-    *("contacts", "invoices", "interactions", "goals"),
+    *("contacts", "invoices", "interactions", "goals", "voice"),
 )
 
 
@@ -103,6 +104,7 @@ def _prepared(
         daily = start(roll_up, dates.observations["as_of"]) if tables.has("usage") else None
         rolled_up = None if daily is None else daily.result
         started = {
+            "voice": start(voice.prepare, dates, settings=settings),
             "tickets": start(tickets.prepare, dates),
             "events": start(usage_events.prepare, dates),
             "commercial": start(commercial.prepare, dates, settings=settings),

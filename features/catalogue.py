@@ -11,12 +11,13 @@ from features.surveys import family as surveys
 from features.targets import growth, offers
 from features.tickets import family as tickets
 from features.usage import family as usage
+from features.voice import family as voice
 
 CATALOGUE: dict[str, Feature] = {
     feature.name: feature
     for family in (
         *(usage, tickets, surveys, commercial, journey, orders),
-        *(contacts, invoices, interactions, goals),
+        *(contacts, invoices, interactions, goals, voice),
     )
     for feature in family.FEATURES
 }

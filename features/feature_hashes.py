@@ -198,7 +198,11 @@ def _surveys() -> pd.DataFrame:
                     "respondent_id": f"u{i}-{n % 2}",
                     "role": ("user", "champion", "buyer")[(n + i) % 3],
                     "expected": float(1 + (n + i) % 5) if n == 1 else None,
-                    "comment": "slow" if n == 0 else None,
+                    "comment": (
+                        "We need more seats",
+                        "too expensive, we cancel our contract",
+                        None,
+                    )[(n + i) % 3],
                 }
             )
     return pd.DataFrame(rows)

@@ -34,6 +34,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "journey",
             "orders",
             "relationship",
+            "voice",
             "targets",
         ),
         *("catalogue", "catalogue_page", "custom", "build", "feature_hashes"),

@@ -20,7 +20,7 @@ class Feature:
         Name of the column, including its parameters.
     family : str
         ``usage``, ``tickets``, ``surveys``, ``commercial``, ``journey``, ``orders``,
-        ``contacts``, ``invoices``, ``interactions`` or ``goals``.
+        ``contacts``, ``invoices``, ``interactions``, ``goals`` or ``voice``.
     table : str
         The main input table.
     window_days : int or None

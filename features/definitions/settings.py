@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.definitions.requests import DEFAULT_REQUESTS, RequestPhrases
 from features.definitions.stages import DEFAULT_STAGES, StageRules
+from features.definitions.text_models import TextModels
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -64,9 +66,15 @@ class FeatureSettings(BaseModel):
         Without subscriptions, an account is active for this many days after an order.
     stages : StageRules
         The rules that name the lifecycle stage.
+    requests : tuple of (str, RequestPhrases)
+        Languages with their phrases of requests.
+    request_labels : RequestPhrases
+        Reason codes of tickets and answers that are requests.
+    text_models : TextModels or None
+        What reads sentiment and themes; without it, these features are NaN.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     peer_group: str = "segment"
     grace_days: PositiveInt = 30
@@ -84,6 +92,9 @@ class FeatureSettings(BaseModel):
     milestones: tuple[Milestone, ...] = tuple(Milestone(times=n) for n in (1, 10, 100, 1_000))
     active_order_days: PositiveInt = 365
     stages: StageRules = DEFAULT_STAGES
+    requests: tuple[tuple[str, RequestPhrases], ...] = tuple(DEFAULT_REQUESTS.items())
+    request_labels: RequestPhrases = RequestPhrases()
+    text_models: TextModels | None = None
 
 
 DEFAULT_SETTINGS = FeatureSettings()

@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 import narwhals as nw
 import pandas as pd
 
+from features.definitions.requests import REQUESTS
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
+from features.voice.plain_text import blank_contacts, clean_comments
+from features.voice.requests import find_requests
 from health.presentation.wording import day as in_words
 from health.settings.config import Config
 
@@ -71,6 +74,14 @@ def _matches(frame: pd.DataFrame, text: str, config: Config) -> Iterable[tuple[s
     general = _any_word(frame[text], config.expansion.asks.words)
     codes = [code.casefold() for code in config.expansion.asks.reasons]
     general |= frame["reason"].str.casefold().isin(codes)
+    # More seats is more in every language whose phrases are known.
+    asked = find_requests(
+        list(clean_comments(frame[text])),
+        frame["reason"].str.strip().str.casefold().tolist(),
+        config.voice.request_phrases,
+        config.voice.labels,
+    )
+    general |= asked[:, REQUESTS.index("seats")] == 1
     named = pd.Series(False, index=frame.index)
     for product, rule in config.expansion.products.items():
         own = _any_word(frame[text], rule.asked_words)
@@ -102,14 +113,14 @@ def _sentence(noun: str, at: pd.Timestamp, text: str, reason: str, role: str) ->
 
 
 def quoted(text: str, most: int = _QUOTED) -> str:
-    """Return a text from outside on one line, without control characters, cut to `most`.
+    """Return a text from outside on one line, without contact details, cut to `most`.
 
     Examples
     --------
     >>> quoted("two" + chr(10) + "lines" + chr(7)), quoted("x" * 200, 5)
     ('two lines', 'xxxx…')
     """
-    printable = "".join(c if c.isprintable() else " " for c in text)
+    printable = "".join(c if c.isprintable() else " " for c in blank_contacts(text))
     line = " ".join(printable.split()).replace("“", "'").replace("”", "'").replace(";", ",")
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 

@@ -19,6 +19,7 @@ TITLES = {
     "invoices": "Invoices",
     "interactions": "Conversations",
     "goals": "Goals",
+    "voice": "What they write",
     "account": "Kind of account",
 }
 #: Sentences named of one family.

@@ -69,6 +69,7 @@ _CAUSES = {
     "contacts": CONTACT,
     "interactions": CONTACT,
     "goals": VALUE,
+    "voice": VALUE,
     "invoices": COMMERCIAL,
 }
 #: When the term of a contract ends is context: it has a column, and is no reason.

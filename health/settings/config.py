@@ -300,6 +300,9 @@ class Config(Section):
             peer_group=self.peer_group,
             grace_days=self.labels.grace_days,
             stages=self.stages,
+            requests=tuple(self.voice.request_phrases.items()),
+            request_labels=self.voice.labels,
+            text_models=self.voice.text_models,
             **dict(self.features),
         )
 

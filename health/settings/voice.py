@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+from typing import Annotated
+
 from pydantic import Field, PositiveInt
 
+from features.definitions.requests import DEFAULT_REQUESTS, RequestPhrases
+from features.definitions.text_models import TextModels
 from health.settings.section import Section
+from models.text.sentiment import CommentSentiment
+from models.text.themes import Themes
 
 
 class VoiceConfig(Section):
@@ -21,9 +28,43 @@ class VoiceConfig(Section):
         ``names = { "still waiting" = "Late delivery" }``.
     quotes : int
         Quotes that are shown per theme.
+    features : bool
+        Whether sentiment and themes are features; requests always are.
+    requests : dict of str to RequestPhrases
+        Phrases of requests by language, as its two-letter code. A language replaces the built-in
+        list (English and German have one), and an empty one switches the language off:
+        ``[voice.requests.fr]`` with ``price = ["trop cher"]``.
+    labels : RequestPhrases
+        Your own reason codes of tickets and answers that are requests.
     """
 
     fewest_comments: PositiveInt = 200
     most_themes: int = Field(default=12, ge=2, le=40)
     names: dict[str, str] = Field(default_factory=dict)
     quotes: int = Field(default=2, ge=0, le=10)
+    features: bool = True
+    requests: dict[Annotated[str, Field(pattern="^[a-z]{2}$")], RequestPhrases] = Field(
+        default_factory=dict
+    )
+    labels: RequestPhrases = RequestPhrases()
+
+    @property
+    def request_phrases(self) -> dict[str, RequestPhrases]:
+        """The phrases of each language, built in or from the configuration."""
+        return DEFAULT_REQUESTS | self.requests
+
+    @property
+    def text_models(self) -> TextModels | None:
+        """What reads comments for features; None if they are switched off."""
+        if not self.features:
+            return None
+        return _text_models(self.fewest_comments, self.most_themes)
+
+
+@cache
+def _text_models(fewest_comments: int, most_themes: int) -> TextModels:
+    """Return the same models for the same settings, so that what they decide can be compared."""
+    return TextModels(
+        sentiment=partial(CommentSentiment, fewest_comments=fewest_comments),
+        themes=partial(Themes, most_themes=most_themes),
+    )

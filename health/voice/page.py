@@ -9,10 +9,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from features.tables.survey_scales import SCALES, Scale, default_scale
+from features.voice.plain_text import blank_contacts
 from health.presentation import wording
 from health.presentation.html_page import content_policy, page_environment, source_of
 from health.voice.summary import PERIOD_DAYS, Voice
-from models.text.comments import blank_contacts
 from models.text.themes import Impact
 
 #: Latest comments on the page.

@@ -11,10 +11,10 @@ import pandas as pd
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
+from features.voice.comments import collect_comments
+from features.voice.plain_text import blank_contacts, clean_comments
 from health.settings.voice import VoiceConfig
-from health.voice.comments import collect_comments
 from models.evaluation.ranking import Interval
-from models.text.comments import blank_contacts, clean_comments
 from models.text.sentiment import CommentSentiment
 from models.text.themes import Impact, Themes, theme_impact
 

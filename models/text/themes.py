@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
+from scipy.linalg import solve_triangular
+from scipy.optimize import linear_sum_assignment, nnls
 from scipy.stats import t as student
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import NMF
@@ -18,8 +19,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from features.voice.plain_text import clean_comments
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
-from models.text.comments import clean_comments
 
 #: Comments without which no themes are looked for.
 FEWEST_COMMENTS = 100
@@ -145,17 +146,29 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         texts = clean_comments(X)
         if not self.n_themes_:
             return np.zeros((len(texts), 0))
-        model = self._nmf(self.n_themes_)
         weights = self.phrases_.transform(texts)
-        model.components_ = self.components_
-        model.n_components_, model.n_features_in_ = self.n_themes_, weights.shape[1]
-        found = np.asarray(model.transform(weights), dtype="float64")
+        found = _shares(np.asarray(weights @ self.components_.T), self.components_)
         total = found.sum(axis=1, keepdims=True)
         return np.asarray(np.divide(found, total, out=np.zeros_like(found), where=total > 0))
 
     def mentions(self, X: Any) -> BoolArray:
         """Return which themes each comment mentions, shape = (n_comments, n_themes_)."""
         return np.asarray(self.transform(X) >= _MENTIONED)
+
+
+def _shares(inner: FloatArray, components: FloatArray) -> FloatArray:
+    """Solve each row's non-negative least squares by itself, so that no row changes another.
+
+    Parameters
+    ----------
+    inner : array, shape = (n_comments, n_themes)
+        Inner products of comments and themes; with the themes' own, all that the solution needs.
+    components : array, shape = (n_themes, n_phrases)
+    """
+    own = components @ components.T
+    root = np.linalg.cholesky(own + 1e-10 * np.eye(len(own)))
+    sides = solve_triangular(root, inner.T, lower=True)
+    return np.array([nnls(root.T, side)[0] for side in sides.T]).reshape(inner.shape)
 
 
 def _phrases(comment: str) -> list[str]:

@@ -197,6 +197,31 @@ def usage() -> list[Row]:
     return rows
 
 
+#: What people write, in several languages, with markup, or nothing at all.
+TEXTS = (
+    "We need more seats, the reports are great",
+    "Far too expensive &amp; slow!",
+    "Wir sind sehr zufrieden mit der Auswertung",
+    None,
+    "<p>Please add an export, it is slow</p>",
+    "Nous avons besoin de more seats pour les amis",
+    "great",
+    "   ",
+    "Thinking of switching to a competitor, we will not renew",
+    "Das ist zu teuer und die Kündigung kommt",
+    "We like it, great reports",
+    "slow",
+)
+
+
+def _with_texts(rows: list[Row], column: str) -> list[Row]:
+    """Let rows have a text each in turn, and some a reason code."""
+    return [
+        {column: TEXTS[(5 * n) % 12], "reason": "Wants_Out" if n % 9 == 4 else None, **row}
+        for n, row in enumerate(rows)
+    ]
+
+
 def tickets() -> list[Row]:
     """Return tickets that were open then, reopened, rated late, or closed without being solved."""
 
@@ -502,8 +527,8 @@ def company() -> Rows:
         "accounts": accounts(),
         "subscriptions": subscriptions(),
         "usage": usage(),
-        "tickets": tickets(),
-        "surveys": surveys(),
+        "tickets": _with_texts(tickets(), "subject"),
+        "surveys": _with_texts(surveys(), "comment"),
         "orders": orders(),
         "contacts": contacts(),
         "invoices": invoices(),

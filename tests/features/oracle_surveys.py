@@ -46,23 +46,23 @@ def _answers(then: Then, account: str, kind: str, days: float, until: float = 0)
 
 
 def _scale(row: Row) -> tuple[set[int], set[int], int, int]:
-    return _SCALES[row["kind"], row.get("scale")]
+    return _SCALES[row["kind"].lower(), row.get("scale")]
 
 
-def _good(row: Row) -> bool:
+def is_good(row: Row) -> bool:
     return row["score"] in _scale(row)[0]
 
 
-def _bad(row: Row) -> bool:
+def is_bad(row: Row) -> bool:
     return row["score"] in _scale(row)[1]
 
 
 def _net(rows: list[Row]) -> Value:
-    return 100 * mean(_good(r) - _bad(r) for r in rows) if rows else None
+    return 100 * mean(is_good(r) - is_bad(r) for r in rows) if rows else None
 
 
 def _satisfied(rows: list[Row]) -> Value:
-    return mean(_good(r) for r in rows) if rows else None
+    return mean(is_good(r) for r in rows) if rows else None
 
 
 def _points(row: Row) -> float:
@@ -107,7 +107,7 @@ def net_easy(then: Then, account: str) -> Value:
 def _counts(then: Then, account: str, kind: str) -> list[int]:
     """Return good, (of NPS) bad, and other answers."""
     rows = _answers(then, account, kind, 180)
-    good, bad = sum(map(_good, rows)), sum(map(_bad, rows))
+    good, bad = sum(map(is_good, rows)), sum(map(is_bad, rows))
     return [good, bad, len(rows) - good - bad] if kind == "nps" else [good, len(rows) - good]
 
 
@@ -213,14 +213,14 @@ def _people(then: Then, account: str) -> list[Row]:
 @oracle("surveys_detractors_180d")
 def detractors(then: Then, account: str) -> Value:
     people = _people(then, account)
-    return sum(map(_bad, people)) if people else None
+    return sum(map(is_bad, people)) if people else None
 
 
 @oracle("surveys_deciding_detractors_180d")
 def deciding_detractors(then: Then, account: str) -> Value:
     deciding = {"executive", "owner", "admin", "champion", "sponsor"}
     people = [r for r in _people(then, account) if (r.get("role") or "").lower() in deciding]
-    return sum(map(_bad, people)) if people else None
+    return sum(map(is_bad, people)) if people else None
 
 
 @oracle("surveys_days_since_answer")
@@ -252,5 +252,7 @@ def expectation_gap(then: Then, account: str) -> Value:
 
 @oracle("surveys_negative_90d")
 def negative(then: Then, account: str) -> Value:
-    bad = sum(_bad(r) for kind in ("nps", "csat", "ces") for r in _answers(then, account, kind, 90))
+    bad = sum(
+        is_bad(r) for kind in ("nps", "csat", "ces") for r in _answers(then, account, kind, 90)
+    )
     return min(bad + ORACLES["tickets_badly_rated_90d"](then, account), 2)  # type: ignore[operator]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests.features.company import DAY, Row, Rows, ago
+from tests.features.company import DAY, TEXTS, Row, Rows, ago
 
 ACCOUNTS = tuple("abcdefghijkl")
 _EDGES = (0, 7, 28, 35, 63, 90, 97, 118, 126, 180, 360, 365, 730)
@@ -150,6 +150,8 @@ def _ticket(chance: Random, number: int) -> Row:
         "first_priority": chance.choice((None, "low", "urgent")),
         "escalated": chance.choice((None, True, False)),
         "csat": chance.choice((1.0, 3.0, 5.0)),
+        "subject": chance.choice(TEXTS),
+        "reason": chance.choice((None, None, "wants_out")),
         "known_at": _known(chance),
         **_times(chance, opened, "first_replied_at", "solved_at", "reopened_at", "closed_at"),
         **_times(chance, opened, "first_solved_at", "csat_at", "escalated_at", "priority_at"),
@@ -171,6 +173,7 @@ def _survey(chance: Random) -> Row:
         "expected": chance.choice((None, float(top))),
         "respondent_id": chance.choice((None, "u", "v", "w")),
         "role": chance.choice((None, "user", "Owner")),
+        "comment": chance.choice(TEXTS),
         "known_at": _known(chance),
     }
 

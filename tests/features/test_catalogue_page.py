@@ -36,4 +36,5 @@ def test_every_family_is_there() -> None:
         "invoices",
         "interactions",
         "goals",
+        "voice",
     }

@@ -18,6 +18,7 @@ from features.tables.opened import Tables
 from features.tables.spark import has_java, is_spark, on_spark, session
 from tests.features.company import DAY, UNTIL, company
 from tests.features.company import open_tables as open_rows
+from tests.features.text_models import SETTINGS
 from tests.health.conftest import call_health
 
 DATES = [DAY - timedelta(days=35), DAY, DAY + timedelta(days=14)]
@@ -50,11 +51,11 @@ def tables(request: pytest.FixtureRequest) -> Tables:
 
 @pytest.fixture(scope="module")
 def expected() -> pd.DataFrame:
-    return build_features(open_rows(company()), DATES)
+    return build_features(open_rows(company()), DATES, SETTINGS)
 
 
 def test_every_feature_is_the_same(tables: Tables, expected: pd.DataFrame) -> None:
-    built = build_features(tables, DATES)
+    built = build_features(tables, DATES, SETTINGS)
     pd.testing.assert_frame_equal(built, expected, check_dtype=False, rtol=1e-9, atol=1e-9)
     assert expected[list(CATALOGUE)].notna().any().all()
 

@@ -17,9 +17,11 @@ from tests.features import (
     oracle_surveys,
     oracle_tickets,
     oracle_usage,
+    oracle_voice,
 )
 from tests.features.company import DAY, company, open_tables
 from tests.features.oracle import ORACLES, Then
+from tests.features.text_models import SETTINGS
 
 #: Importing them files their oracles.
 FAMILIES = (
@@ -30,6 +32,7 @@ FAMILIES = (
     oracle_surveys,
     oracle_tickets,
     oracle_usage,
+    oracle_voice,
 )
 #: Two dates before the story's own, and one after the rows that came late.
 DATES = [DAY - timedelta(days=35), DAY - timedelta(days=7), DAY, DAY + timedelta(days=14)]
@@ -37,7 +40,9 @@ DATES = [DAY - timedelta(days=35), DAY - timedelta(days=7), DAY, DAY + timedelta
 
 @pytest.fixture(scope="module")
 def built() -> pd.DataFrame:
-    return build_features(open_tables(company()), DATES).set_index(["as_of", "account_id"])
+    return build_features(open_tables(company()), DATES, SETTINGS).set_index(
+        ["as_of", "account_id"]
+    )
 
 
 @pytest.fixture(scope="module")

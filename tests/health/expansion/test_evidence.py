@@ -97,3 +97,13 @@ def test_the_newest_two_are_enough() -> None:
 
 def test_without_texts_nobody_asked() -> None:
     assert _found().empty
+
+
+def test_the_words_are_quoted_without_contact_details() -> None:
+    found = _found([_ticket("We need more seats, call +49 30 1234567 or mail jo@example.org")])
+    assert found["text"][0].endswith("“We need more seats, call […] or mail […]”")
+
+
+def test_seats_are_asked_for_in_another_language_too() -> None:
+    found = _found([_ticket("Wir brauchen zusätzliche Lizenzen, danke")])
+    assert len(found) == 1 and "zusätzliche Lizenzen" in found["text"][0]

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from features import Tables, tables_from_frames
+from features.voice.comments import collect_comments
 from health.settings.voice import VoiceConfig
-from health.voice.comments import collect_comments
 from health.voice.page import render_voice
 from health.voice.summary import listen
 from tests.health.conftest import call_health

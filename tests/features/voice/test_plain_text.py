@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.text.comments import LONGEST, blank_contacts, clean_comments
+from features.voice.plain_text import LONGEST, blank_contacts, clean_comments
 
 
 @pytest.mark.parametrize(

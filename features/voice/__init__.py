@@ -1,0 +1,1 @@
+"""Features of what customers write: requests, sentiment and themes of complaints."""
