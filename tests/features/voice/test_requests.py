@@ -47,7 +47,7 @@ def test_phrases(text: str, expected: set[str] | None) -> None:
 
 
 def test_a_language_of_the_company_is_added() -> None:
-    assert asked("C'est trop chère pour nous", phrases=DEFAULT_REQUESTS | FRENCH) == {"price"}
+    assert asked("C'est trop cher pour nous", phrases=DEFAULT_REQUESTS | FRENCH) == {"price"}
 
 
 def test_a_language_without_phrases_is_not_covered() -> None:
