@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -171,7 +171,8 @@ def database_of(connection: duckdb.DuckDBPyConnection) -> str:
 
 def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
     """Set what a new cursor does not inherit from its connection."""
-    if database_of(connection):
+    # To ask which databases are attached takes several times as long.
+    with suppress(duckdb.CatalogException):
         connection.execute(f"USE {_COMPANY}")
 
 
