@@ -337,7 +337,7 @@ def load_version(models_dir: Path, version: str, *, key: bytes | None = None) ->
     # Check every file first: none is opened if one of them was changed.
     files = {name: _checked(folder / name, sha) for name, sha in manifest["checksums"].items()}
     artefacts = {
-        name.removesuffix(".joblib"): _opened(folder / name, content)
+        name.removesuffix(".joblib"): _opened(folder / name, content, manifest["libraries"])
         for name, content in files.items()
         if name.endswith(".joblib")
     }
@@ -416,7 +416,7 @@ def _checked(path: Path, checksum: str) -> bytes:
     return content
 
 
-def _opened(path: Path, content: bytes) -> Any:
+def _opened(path: Path, content: bytes, trained: Mapping[str, str]) -> Any:
     """Open a verified artefact; HealthError if it is of another release with fewer parameters."""
     try:
         with warnings.catch_warnings():
@@ -427,9 +427,10 @@ def _opened(path: Path, content: bytes) -> Any:
         lacking = str(error)
     except (Exception, SystemExit) as error:
         # Trees of an older scikit-learn have other fields, for example.
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(":")
+        causes = "; ".join([first, *_other(trained)])
         raise HealthError(
-            f"the installed libraries cannot read the model ({first})",
+            f"the installed libraries cannot read the model ({causes})",
             where=str(path),
             fix="train again, or install the library versions of the manifest",
         ) from None
@@ -458,6 +459,16 @@ def _unknown_then(value: Any) -> list[str]:
         for own in ours
         for name in inspect.signature(type(own)).parameters
         if name not in vars(own)
+    ]
+
+
+def _other(trained: Mapping[str, str]) -> list[str]:
+    """Return the libraries that have another version than in training, in words."""
+    present = {name: importlib.metadata.version(name) for name in trained}
+    return [
+        f"trained with {name} {version}, installed is {present[name]}"
+        for name, version in trained.items()
+        if present[name] != version
     ]
 
 
