@@ -9,7 +9,9 @@ from features.tables.casting import quoted
 from features.tables.connection import internal_name
 
 
-def counted_by_day(connection: Connection, table: OpenTable, kept: str = "") -> OpenTable:
+def counted_by_day(
+    connection: Connection, table: OpenTable, kept: str = "", kept_spans: str = ""
+) -> OpenTable:
     """Count a table's rows by account, and by account and day, once for all rules.
 
     Parameters
@@ -19,6 +21,8 @@ def counted_by_day(connection: Connection, table: OpenTable, kept: str = "") -> 
     kept : str
         SQL of roll-ups by account and day, where they are kept of earlier runs: account_id, day,
         records, first and last.
+    kept_spans : str
+        SQL of the same by account, in several rows each.
     """
     days, spans, at = _counts("days"), _counts("spans"), quoted(table.schema.dated_by)
     if kept:
@@ -33,9 +37,10 @@ def counted_by_day(connection: Connection, table: OpenTable, kept: str = "") -> 
             f"date_trunc('day', {at}) AS moment, count(*) AS n, min({at}) AS first, "
             f"max({at}) AS last FROM {table.view} GROUP BY 1, 2"
         )
+    n, source = ("records", f"({kept_spans})") if kept_spans else ("n", days)
     connection.execute(
-        f"CREATE OR REPLACE TABLE {spans} AS SELECT account_id, sum(n) AS n, min(first) AS first, "
-        f"max(last) AS last FROM {days} GROUP BY 1"
+        f"CREATE OR REPLACE TABLE {spans} AS SELECT account_id, CAST(sum({n}) AS BIGINT) AS n, "
+        f"min(first) AS first, max(last) AS last FROM {source} GROUP BY 1"
     )
     return replace(table, days=days, spans=spans, calendar=_calendar(days))
 

@@ -15,7 +15,7 @@ from features.rollups.daily_usage import REACH_DAYS, DailyUsage
 from features.rollups.usage_rollup import Name, first_day, keys_with_known, usage_parts
 from features.tables.opened import Tables
 from features.windows.day_rows import Codes, Numbers, day_number, summed
-from features.windows.table_columns import NEVER, TableColumns, load_columns
+from features.windows.table_columns import NEVER, Mask, TableColumns, load_columns
 
 _Events = Sequence[tuple[str, ...]]
 
@@ -87,6 +87,11 @@ class Counts:
                 reached |= _counted(waiting, so_far, usage.taken(rows), f"uses_{number}")
         return Counts(totals, reached)
 
+    def waiting(self) -> Mask:
+        """Mark the accounts that have not reached every step yet."""
+        result: Mask = np.any([found.known == NEVER for found in self.reached.values()], axis=0)
+        return result
+
 
 def _counted(
     waiting: Mapping[Step, Reached], so_far: Numbers, usage: TableColumns, column: str
@@ -141,12 +146,15 @@ def reached(
         usage = None
     if usage is not None:
         end = day_number(observations["as_of"].min()) - REACH_DAYS
-    parts = _read(tables, events, accounts, end)
+    waiting = np.ones(len(accounts), dtype=bool)
+    parts = _read(tables, events, accounts, end, waiting)
     if usage is not None:
         parts = chain(parts, _rolled_up(usage, end, accounts))
     # A late row of an earlier part may have been known after rows of a later one.
     for part in _together(list(parts)) if tables.has("usage", "known_at") else parts:
         counts = counts.and_then(part)
+        # Of accounts that have reached every step nothing more is read.
+        waiting[:] = counts.waiting()
     return [counts.reached[step] for step in steps]
 
 
@@ -163,11 +171,12 @@ def _together(parts: list[TableColumns]) -> list[TableColumns]:
 
 
 def _read(
-    tables: Tables, events: _Events, accounts: pd.Index[str], end: int
+    tables: Tables, events: _Events, accounts: pd.Index[str], end: int, waiting: Mask
 ) -> Iterator[TableColumns]:
     """Yield the usage of each set of events before a day, in parts of consecutive days.
 
     Rows have an account, a day and the day on which they were known, some of them the same.
+    Roll-ups are read of the accounts that are waiting when a part is read.
     """
     name: Name = "events" if any(events) else "days"
     start = first_day(tables, name, end)
@@ -179,7 +188,9 @@ def _read(
         if "known" in keys:
             rows = rows.with_columns(known=nw.max_horizontal("day", "known"))
         if part.is_summed:
-            yield load_columns(rows.select(*keys, *uses), accounts)
+            with tables.rollups.only(rows, accounts[waiting]) as chosen:
+                columns = load_columns(chosen.select(*keys, *uses), accounts)
+            yield columns
         else:
             yield load_columns(rows.group_by(*keys).agg(*(use.sum() for use in uses)), accounts)
 

@@ -217,8 +217,8 @@ def _counted(
     if table.schema.name != "usage":
         return TableRead(table, tuple(noted))
     rollups = None if usage is None else KeptRollups.of(usage, connection, table.types)
-    by_day = rollups.by_account_and_day() if rollups else ""
-    return TableRead(counted_by_day(connection, table, by_day), tuple(noted), rollups)
+    kept = (rollups.by_account_and_day(), rollups.by_account()) if rollups else ()
+    return TableRead(counted_by_day(connection, table, *kept), tuple(noted), rollups)
 
 
 def _dated(

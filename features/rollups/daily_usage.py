@@ -6,21 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.rollups.usage_rollup import (
-    Frame,
-    before_day,
-    collected,
-    keys_with_known,
-    known_days,
-    named_codes,
-    rolled_up,
-)
+from features.rollups.usage_rollup import known_days, last_days_before, named_codes, rolled_up
 from features.tables.opened import Tables
 from features.windows.day_rows import (
     BEFORE_ALL_DAYS,
@@ -28,7 +19,6 @@ from features.windows.day_rows import (
     DayRows,
     Numbers,
     day_number,
-    day_of,
     earliest,
 )
 
@@ -57,7 +47,7 @@ class DailyUsage:
         A row per account, user, day and day on which it was known, numbered by user (−1 without
         one), with the sums of quantity and records, and of errors, errors_known and users_counted
         and the largest active_users where the table records them. The time before every window is
-        one row without sums per user, on the user's last day.
+        one row or more without sums per user, on the user's last days.
     user_account : array of int
         The account of each user; users are in order of account and name.
     has_users : bool
@@ -145,28 +135,12 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
     since, end = int(days[0]) - REACH_DAYS, int(days[-1])
-    parts = [collected(_last_days(before_day(tables, "users", since), since))]
-    parts += rolled_up(tables, "users", since, end)
+    parts = [*last_days_before(tables, since), *rolled_up(tables, "users", since, end)]
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
     # Computed now, because several threads need them later.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
         getattr(usage, name)
     return usage
-
-
-def _last_days(rows: Frame, since: int) -> Frame:
-    """Return one row per user for the time before every window: its last day, without sums.
-
-    A row that was known late, on a day that windows reach, is counted by itself.
-    """
-    aggregated = [nw.col("day").max()]
-    present = rows.collect_schema().names()
-    if "users_counted" in present:
-        aggregated.append(nw.col("users_counted").sum())
-    if "known" in present:
-        late = nw.col("known") >= day_of(since).date()
-        rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
-    return rows.group_by(*keys_with_known(rows, "account_id", "user_id")).agg(*aggregated)
 
 
 def _assembled(parts: list[pa.Table], has_users: bool, dates: Codes) -> DailyUsage:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
 
 import duckdb
 import narwhals as nw
+import pandas as pd
+import pyarrow as pa
 
-from features.rollups.usage_rollup import ROLLUPS, Frame, Name, prepared
+from features.rollups.usage_rollup import (
+    FIRST_DAY,
+    ROLLUPS,
+    Frame,
+    Name,
+    collected,
+    last_days,
+    of_accounts,
+    prepared,
+)
 from features.tables.connection import internal_name
 from features.tables.opened import with_account
 from features.windows.day_rows import day_number, day_of
@@ -48,6 +60,24 @@ class FetchedRollups:
         """Return the roll-up of the days of [start, end)."""
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
         return self._whole(name).filter(day >= first, day < past)
+
+    def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
+        """Give the rows of some accounts of a roll-up that was returned here."""
+        return of_accounts(self.connection, rows, accounts)
+
+    def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
+        """Yield the roll-up of the days of [start, end) as `collected` returns it."""
+        yield collected(self.between(name, start, end))
+
+    def first_day(self, name: Name, past: int) -> int | None:
+        """Return the first day of usage before a day, None without any."""
+        day = self.between(name, FIRST_DAY, past).select(nw.col("day").min())
+        first = day.collect("pyarrow").to_native()["day"][0].as_py()
+        return None if first is None else day_number(first)
+
+    def last_days(self, past: int) -> list[pa.Table]:
+        """Return the last day of each user before a day, as `usage_rollup.last_days` does."""
+        return [collected(last_days(self.between("users", FIRST_DAY, past), past))]
 
     def _whole(self, name: Name) -> Frame:
         if name == "days":

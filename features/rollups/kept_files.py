@@ -2,9 +2,10 @@
 
 A roll-up is found by a key: a hash of the file's content, of the folders that are named like
 ``dt=2026-06-01``, of the columns and their types, and of `FORMAT`. A file that changes therefore
-gets another roll-up. The name of a roll-up ends in a hash of its content, so that a broken one
-is noticed and computed again. Nothing else refers to the folder, so it may be deleted at any
-time.
+gets another roll-up. The roll-ups of the files of a finished month are summed up in one of the
+month, whose key is a hash of theirs. The name of a roll-up ends in a hash of its content, so that
+a broken one is noticed and computed again. Nothing else refers to the folder, so it may be deleted
+at any time.
 """
 
 from __future__ import annotations
@@ -13,24 +14,41 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 
 import duckdb
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
-from features.rollups.usage_rollup import ROLLUPS, TEXTS, Frame, Name, collected, prepared
+from features.rollups.usage_rollup import (
+    BUCKET,
+    FIRST_DAY,
+    ROLLUPS,
+    SPANS,
+    TEXTS,
+    Frame,
+    Name,
+    coded,
+    collected,
+    last_days,
+    named_codes,
+    of_accounts,
+    prepared,
+)
 from features.tables.casting import cast_sql, quoted
 from features.tables.folders import partition_of
 from features.tables.relations import Relation, parquet_sql
@@ -44,11 +62,18 @@ BUCKETS = 256
 #: A roll-up that no run has used for so long is removed.
 _UNUSED_DAYS = 60
 _ROWS_OF_A_GROUP = 2**17
+#: Texts are written as codes up to this size of a dictionary, so that reading needs no look-ups.
+_DICTIONARY_BYTES = 2**27
 _UNFINISHED = ".unfinished"
+#: Usage by user, with what the roll-up by day is made of.
+_USERS_WITH_TIMES = replace(
+    ROLLUPS["users"],
+    largest=(*ROLLUPS["users"].largest, "last"),
+    smallest=("first",),
+)
 _OURS = {".parquet", ".checked", _UNFINISHED}
 
 
-@lru_cache(maxsize=2**20)
 def bucket_of(account_id: str) -> int:
     """Return the bucket of an account, from 0 to 255: the first byte of the MD5 of its UTF-8 text.
 
@@ -100,13 +125,16 @@ class UsageFiles:
         for file, key in self.keys.items():
             days = self.sound.get(f"{key}.days")
             if days is not None and not self._mark(file).exists():
-                _replace(self._mark(file), _last_time(pq.read_table(days)).encode())
+                _replace(self._mark(file), _last_time(days).encode())
 
     def _mark(self, file: Path) -> Path:
         return self.folder / f"{self.keys[file]}.checked"
 
     def rolled_up(
-        self, name: Name, files: Iterable[Path], rows: Callable[[Path], Frame]
+        self,
+        name: Name,
+        files: Iterable[Path],
+        made: Callable[[Name, Iterable[Path]], Iterable[tuple[Path, Mapping[Name, pa.Table]]]],
     ) -> list[Path]:
         """Return the roll-up of each of some files; one that is missing or broken is made.
 
@@ -116,8 +144,8 @@ class UsageFiles:
             Which roll-up.
         files : iterable of Path
             Some of these files.
-        rows : callable
-            Returns the rows of a file under canonical names and types.
+        made : callable
+            Yields a roll-up of each of some files, and those that cost little with it.
 
         Raises
         ------
@@ -127,24 +155,67 @@ class UsageFiles:
         found = [self.sound.get(f"{self.keys[file]}.{name}") for file in files]
         if all(kept is not None and kept.exists() for kept in found):
             return [kept for kept in found if kept is not None]
+        with self._keeping():
+            listed = self._listed()
+            missing = [f for f in files if not self._found(f"{self.keys[f]}.{name}", listed)]
+            for file, tables in made(name, missing):
+                for other, table in tables.items():
+                    key = f"{self.keys[file]}.{other}"
+                    if not self._found(key, listed):
+                        self.sound[key] = _written(table, self.folder / key)
+        return [self.sound[f"{self.keys[file]}.{name}"] for file in files]
+
+    def summed_up(
+        self, name: str, files: Iterable[Path], past: int, made: Callable[[], pa.Table]
+    ) -> Path:
+        """Return what the roll-ups of some files add up to; made where it is missing or broken.
+
+        Parameters
+        ----------
+        name : str
+            What it is called.
+        files : iterable of Path
+            Some of these files.
+        past : int
+            The day before which they end.
+        made : callable
+            Adds up their roll-ups.
+        """
+        key = f"{_digest([FORMAT, past, sorted(self.keys[file] for file in files)])}.{name}"
+        with self._keeping():
+            if not self._found(key, self._listed()):
+                self.sound[key] = _written(made(), self.folder / key)
+            # It is in use as long as its files are.
+            os.utime(self.sound[key])
+        return self.sound[key]
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Name the folder in the error where roll-ups cannot be kept."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            listed: dict[str, list[Path]] = {}
-            for kept in self.folder.glob(f"*.{name}.*.parquet"):
-                listed.setdefault(kept.name.rsplit(".", 2)[0], []).append(kept)
-            for file in files:
-                key = f"{self.keys[file]}.{name}"
-                sound = _sound(listed.get(key, []))
-                if sound is None:
-                    sound = _written(ROLLUPS[name].of(prepared(rows(file))), self.folder / key)
-                self.sound[key] = sound
+            yield
         except OSError as error:
             raise HealthError(
                 f"roll-ups cannot be kept: {error.strerror}",
                 where=str(self.folder),
                 fix="name another folder in rollups_dir, or make room",
             ) from None
-        return [self.sound[f"{self.keys[file]}.{name}"] for file in files]
+
+    def _listed(self) -> dict[str, list[Path]]:
+        """Return the files of each key and name that are in the folder."""
+        listed: dict[str, list[Path]] = {}
+        for kept in self.folder.glob("*.parquet"):
+            listed.setdefault(kept.name.rsplit(".", 2)[0], []).append(kept)
+        return listed
+
+    def _found(self, key: str, listed: dict[str, list[Path]]) -> bool:
+        """Return whether a roll-up is sound, and note its file."""
+        sound = self.sound.get(key)
+        sound = sound if sound is not None and sound.exists() else _sound(listed.pop(key, []))
+        if sound is not None:
+            self.sound[key] = sound
+        return sound is not None
 
     def remove_unused(self) -> None:
         """Mark the roll-ups of these files as used, and remove those unused for long."""
@@ -188,7 +259,8 @@ class KeptRollups:
     ) -> KeptRollups:
         """Roll up by day the files of which nothing is kept."""
         rollups = cls(files, connection, types, {})
-        kept = zip(files.keys, files.rolled_up("days", [*files.keys], rollups._rows), strict=True)
+        paths = files.rolled_up("days", [*files.keys], rollups._made)
+        kept = zip(files.keys, paths, strict=True)
         days = {file: found for file, path in kept if (found := _first_and_last(path))}
         files.remove_unused()
         return replace(rollups, days=days)
@@ -202,27 +274,157 @@ class KeptRollups:
 
     def between(self, name: Name, start: int, end: int) -> Frame:
         """Return the roll-up of the days of [start, end)."""
-        found = sorted((*days, file) for file, days in self.days.items())
-        reaching = [
-            (first, last, file) for first, last, file in found if first < end and last >= start
-        ]
-        files = [file for _, _, file in reaching] or [*self.files.keys][:1]
+        files = self._reaching(start, end)
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
-        paths = self.files.rolled_up(name, files, self._rows)
-        query = _select(paths)
+        query = _select(self._kept(name, files or [*self.files.keys][:1]))
         if self.accounts:
             query += f" WHERE account_id IN (SELECT account_id FROM {self.accounts})"
         rows = nw.from_native(self.connection.sql(query)).filter(day >= first, day < past)
-        # Without a day in two files there is one row per key already.
-        is_summed = all(last < later for (_, last, _), (later, _, _) in pairwise(reaching))
-        return rows if is_summed else ROLLUPS[name].of(rows)
+        return rows if self._is_summed(files) else ROLLUPS[name].of(rows)
+
+    def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
+        """Give the rows of some accounts of a roll-up that was returned here."""
+        return of_accounts(self.connection, rows, accounts)
+
+    def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
+        """Yield the roll-up of the days of [start, end) as `collected` returns it, in parts."""
+        files = self._reaching(start, end)
+        if files and self._is_summed(files):
+            # Read as codes: the engine would look up the text of every row.
+            yield from (self._read(path, start, end) for path in self._kept(name, files))
+        else:
+            yield collected(self.between(name, start, end))
+
+    def first_day(self, name: Name, past: int) -> int | None:
+        """Return the first day of any file, None without usage before a day."""
+        first = min((first for first, _ in self.days.values()), default=past)
+        return first if first < past else None
+
+    def last_days(self, past: int) -> list[pa.Table]:
+        """Return the last day of each user before a day: of finished months, and of days since."""
+        months, rest = self._months(past)
+        found = []
+        for end, files in months.items():
+            made = partial(self._last_days_of, files, end)
+            found.append(self._read(self.files.summed_up("last_days", files, end, made)))
+        columns = ("account_id", "user_id", "day", "known", "users_counted")
+        kept = self._kept("users", rest)
+        return found + [self._read(path, FIRST_DAY, past, columns=columns) for path in kept]
+
+    def _last_days_of(self, files: Sequence[Path], past: int) -> pa.Table:
+        rows = nw.from_native(self.connection.sql(_select(self._kept("users", files))))
+        return _in_buckets(collected(last_days(rows, past)))
 
     def by_account_and_day(self) -> str:
         """Return the SQL of the roll-up by account and day of all files."""
-        return _select(self.files.rolled_up("days", [*self.files.keys], self._rows))
+        return _select(self._kept("days", [*self.files.keys]))
 
-    def _rows(self, file: Path) -> Frame:
-        """Return one file's rows under canonical names and types."""
+    def by_account(self) -> str:
+        """Return the SQL of roll-ups of all files by account: records, first and last.
+
+        An account has a row for each finished month, and for each day since.
+        """
+        months, rest = self._months(max((last + 1 for _, last in self.days.values()), default=0))
+        paths = self._kept("days", rest)
+        for end, files in months.items():
+            made = partial(self._spans_of, files)
+            paths.append(self.files.summed_up("spans", files, end, made))
+        paths = paths or self._kept("days", [*self.files.keys][:1])
+        return f"SELECT account_id, records, first, last FROM {parquet_sql(paths, uniform=False)}"
+
+    def _spans_of(self, files: Sequence[Path]) -> pa.Table:
+        rows = nw.from_native(self.connection.sql(_select(self._kept("days", files))))
+        rows = rows.select("account_id", "records", "first", "last")
+        return _in_buckets(collected(SPANS.of(rows)))
+
+    def _reaching(self, start: int, end: int) -> list[Path]:
+        """Return the files with usage on the days of [start, end), in order of their first day."""
+        found = sorted((*days, file) for file, days in self.days.items())
+        return [file for first, last, file in found if first < end and last >= start]
+
+    def _is_summed(self, files: Sequence[Path]) -> bool:
+        """Return whether files share no day, so that there is one row per key already."""
+        ends = [self.days[file] for file in files]
+        return all(last < later for (_, last), (later, _) in pairwise(ends))
+
+    def _months(self, past: int) -> tuple[dict[int, list[Path]], list[Path]]:
+        """Return the files that end in each month before a day, by its end, and the others."""
+        months: dict[int, list[Path]] = {}
+        rest: list[Path] = []
+        for file in self._reaching(FIRST_DAY, past):
+            end = day_number(day_of(self.days[file][1]) + pd.offsets.MonthBegin())
+            (months.setdefault(end, []) if end <= past else rest).append(file)
+        return months, rest
+
+    def _kept(self, name: Name, files: Iterable[Path]) -> list[Path]:
+        return self.files.rolled_up(name, [*files], self._made)
+
+    def _read(
+        self,
+        path: Path,
+        start: int = FIRST_DAY,
+        end: int | None = None,
+        *,
+        columns: Collection[str] = (),
+    ) -> pa.Table:
+        """Read the days of [start, end) of a roll-up, as `collected` returns it."""
+        present = [name for name in pq.read_schema(path).names if name != BUCKET]
+        wanted = [name for name in present if name in (columns or present)]
+        texts = [name for name in wanted if name in TEXTS]
+        table = coded(pq.ParquetFile(path, read_dictionary=texts).read(wanted))
+        rows = self._is_known(table["account_id"]) if self.accounts else None
+        day = table["day"].to_numpy()
+        if len(day) and (day.min() < start or (end is not None and day.max() >= end)):
+            within = (day >= start) & (day < (end if end is not None else day.max() + 1))
+            rows = within if rows is None else rows & within
+        return table if rows is None else table.filter(pa.array(rows))
+
+    @cached_property
+    def _known(self) -> pa.ChunkedArray:
+        """The accounts whose usage counts."""
+        known = self.connection.sql(f"SELECT account_id FROM {self.accounts}").to_arrow_table()
+        return known["account_id"].cast(pa.string())
+
+    def _is_known(self, account: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Mark the rows of the accounts whose usage counts."""
+        names, code = named_codes(account)
+        return np.append(pc.is_in(names, value_set=self._known), [False])[code].astype(bool)
+
+    def _made(
+        self, name: Name, files: Iterable[Path]
+    ) -> Iterator[tuple[Path, dict[Name, pa.Table]]]:
+        """Yield a roll-up of each file; those by user and by day come from one scan of its rows."""
+        scan, queries = "", dict[Name, str]()
+        for file in files:
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW of_file AS {self._rows(file)}")
+            if scan:
+                self.connection.execute(scan)
+            if not queries:
+                # The same for every file.
+                scan, queries = self._queries(name)
+            yield file, {made: self._run(query) for made, query in queries.items()}
+        self.connection.execute("DROP TABLE IF EXISTS temp.by_user_and_day")
+
+    def _queries(self, name: Name) -> tuple[str, dict[Name, str]]:
+        """Return the SQL that scans the rows of a file, run once, and that of its roll-ups."""
+        rows = prepared(nw.from_native(self.connection.table("temp.of_file")))
+        if name == "events":
+            return "", {name: ROLLUPS[name].of(rows).to_native().sql_query()}
+        query = _USERS_WITH_TIMES.of(rows).to_native().sql_query()
+        scan = f"CREATE OR REPLACE TEMP TABLE by_user_and_day AS {query}"
+        self.connection.execute(scan)
+        users = nw.from_native(self.connection.table("temp.by_user_and_day"))
+        made: dict[Name, Frame] = {
+            "users": users.drop("first", "last"),
+            "days": ROLLUPS["days"].of(users),
+        }
+        return scan, {name: rows.to_native().sql_query() for name, rows in made.items()}
+
+    def _run(self, query: str) -> pa.Table:
+        return _in_buckets(coded(self.connection.sql(query).to_arrow_table()))
+
+    def _rows(self, file: Path) -> str:
+        """Return the SQL of one file's rows under canonical names and types."""
         names = self.files.names.items()
         casts = (
             f"{cast_sql(TABLES['usage'].column(name), self.types[name])} AS {quoted(name)}"
@@ -230,8 +432,7 @@ class KeptRollups:
         )
         renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names)
         rows = parquet_sql([file], uniform=True)
-        query = f"SELECT {', '.join(casts)} FROM (SELECT {renamed} FROM {rows})"
-        return nw.from_native(self.connection.sql(query))
+        return f"SELECT {', '.join(casts)} FROM (SELECT {renamed} FROM {rows})"
 
 
 def usage_files(
@@ -263,15 +464,34 @@ def usage_files(
     return UsageFiles(folder, relation, names, keys)
 
 
+def _in_buckets(table: pa.Table) -> pa.Table:
+    """Return a roll-up in order of the bucket of its accounts."""
+    names, code = named_codes(table["account_id"])
+    # Of each name once: in SQL, it would be computed of every row.
+    buckets = np.fromiter(map(bucket_of, names.to_pylist()), np.uint8, len(names))
+    bucket = buckets[code]
+    return table.append_column(BUCKET, pa.array(bucket)).take(np.argsort(bucket, kind="stable"))
+
+
 def _select(paths: Sequence[Path]) -> str:
     return f"SELECT * FROM {parquet_sql(paths, uniform=True)}"
 
 
+def _ends(path: Path, column: str) -> tuple[Any, Any] | None:
+    """Return the smallest and the largest value of a column; None where it has none."""
+    metadata = pq.ParquetFile(path).metadata
+    if column not in metadata.schema.names:
+        return None
+    place = metadata.schema.names.index(column)
+    groups = [metadata.row_group(n).column(place) for n in range(metadata.num_row_groups)]
+    ends = [group.statistics for group in groups if group.statistics.has_min_max]
+    return (min(e.min for e in ends), max(e.max for e in ends)) if ends else None
+
+
 def _first_and_last(days: Path) -> tuple[int, int] | None:
     """Return the first and the last day of a roll-up; None without a row that has one."""
-    day = pq.read_table(days, columns=["day"])["day"]
-    ends = pc.min_max(day.cast(pa.int32())).as_py()
-    return None if ends["min"] is None else (ends["min"], ends["max"])
+    ends = _ends(days, "day")
+    return None if ends is None else (day_number(ends[0]), day_number(ends[1]))
 
 
 def _sound(files: Iterable[Path]) -> Path | None:
@@ -283,25 +503,20 @@ def _sound(files: Iterable[Path]) -> Path | None:
     return None
 
 
-def _written(rows: Frame, key: Path) -> Path:
-    """Run a roll-up and write it in order of bucket; return its file."""
-    table = collected(rows)
-    accounts = table["account_id"].combine_chunks()
-    code = pc.fill_null(accounts.indices, -1).to_numpy()
-    buckets = [bucket_of(account) for account in accounts.dictionary.to_pylist()]
-    bucket = np.array([*buckets, 0], dtype=np.uint8)[code]
+def _written(table: pa.Table, key: Path) -> Path:
+    """Write a roll-up; return its file."""
     for place, column in enumerate(table.column_names):
         if column in {"day", "known"}:
             table = table.set_column(place, column, table[column].cast(pa.date32()))
-    table = table.append_column("bucket", pa.array(bucket))
     sink = pa.BufferOutputStream()
     pq.write_table(
-        table.take(np.argsort(bucket, kind="stable")),
+        table,
         sink,
         compression="zstd",
         row_group_size=_ROWS_OF_A_GROUP,
         # Texts alone repeat: a dictionary of numbers takes longer and saves nothing.
         use_dictionary=[name for name in TEXTS if name in table.column_names],
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
     )
     content = sink.getvalue()
     file = key.with_name(f"{key.name}.{hashlib.sha256(content).hexdigest()[:32]}.parquet")
@@ -309,13 +524,14 @@ def _written(rows: Frame, key: Path) -> Path:
     return file
 
 
-def _last_time(days: pa.Table) -> str:
+def _last_time(days: Path) -> str:
     """Return the last time of a roll-up by day, or the end of the last day a row was known on."""
-    times = [pc.max(days["last"]).as_py()]
-    if "known" in days.column_names and days["known"].null_count < len(days):
-        end = pc.max(days["known"]).as_py() + timedelta(days=1)
+    ends = [_ends(days, column) for column in ("last", "known")]
+    times = [ends[0][1]] if ends[0] else []
+    if ends[1]:
+        end = ends[1][1] + timedelta(days=1)
         times.append(datetime(end.year, end.month, end.day))
-    return str(max((time for time in times if time is not None), default=datetime.min))
+    return str(max(times, default=datetime.min))
 
 
 def _digest(key: object) -> str:

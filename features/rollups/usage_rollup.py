@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import duckdb
 import narwhals as nw
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables.opened import Tables
+from features.tables.opened import Tables, with_account
 from features.tables.point_in_time import known_from
 from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
 
@@ -21,8 +24,10 @@ PART_DAYS = 56
 TEXTS = ("account_id", "user_id", "event")
 _DAYS = ("day", "known")
 _TIMES = ("first", "last")
+#: The column with the bucket of an account, in roll-ups that are kept.
+BUCKET = "bucket"
 #: Before every time that can be read: the year 1.
-_FIRST_DAY = -719_162
+FIRST_DAY = -719_162
 Frame = nw.LazyFrame[Any]
 Name = Literal["users", "events", "days"]
 
@@ -69,6 +74,9 @@ ROLLUPS: dict[Name, Rollup] = {
     ),
 }
 
+#: The usage of an account, from its roll-up by day.
+SPANS = Rollup(("account_id",), sums=("records",), smallest=("first",), largest=("last",))
+
 
 class UsagePart(NamedTuple):
     """The usage of some consecutive days, with the columns of a roll-up.
@@ -106,13 +114,23 @@ def usage_parts(
     days : int
         The length of a part.
     """
-    since = start
-    if tables.rollups is not None:
-        since = max(start, min(end, tables.rollups.whole_until(tables.observed_until)))
-        for first, past in _cut(start, since, days):
-            yield UsagePart(first, tables.rollups.between(name, first, past), is_summed=True)
+    since = _kept_until(tables, start, end)
+    for first, past in _cut(start, since, days):
+        yield UsagePart(first, tables.rollups.between(name, first, past), is_summed=True)
+    yield from _parts_of_rows(tables, since, end, days)
+
+
+def _kept_until(tables: Tables, start: int, end: int) -> int:
+    """Return the day of [start, end] before which roll-ups contain all usage."""
+    if tables.rollups is None:
+        return start
+    whole_until: int = tables.rollups.whole_until(tables.observed_until)
+    return max(start, min(end, whole_until))
+
+
+def _parts_of_rows(tables: Tables, start: int, end: int, days: int) -> Iterator[UsagePart]:
     rows, at = _rows_before(tables, end), nw.col("occurred_at")
-    for first, past in _cut(since, end, days):
+    for first, past in _cut(start, end, days):
         ends = (day_of(first).to_pydatetime(), day_of(past).to_pydatetime())
         part = rows.filter(at >= ends[0], at < ends[1])
         yield UsagePart(first, part, is_summed=False)
@@ -145,24 +163,60 @@ def _known(rows: Frame, as_of: int) -> Frame:
 
 def rolled_up(tables: Tables, name: Name, start: int, end: int) -> Iterator[pa.Table]:
     """Yield the usage of [start, end) summed by day, in parts as `collected` returns them."""
-    for part in usage_parts(tables, name, start, end):
-        yield collected(part.rows if part.is_summed else ROLLUPS[name].of(part.rows))
+    since = _kept_until(tables, start, end)
+    if since > start:
+        yield from tables.rollups.tables(name, start, since)
+    for part in _parts_of_rows(tables, since, end, PART_DAYS):
+        yield collected(ROLLUPS[name].of(part.rows))
+
+
+def last_days_before(tables: Tables, past: int) -> list[pa.Table]:
+    """Return the last day of each user before a day, as rows of `last_days`.
+
+    A user may have several rows, as that of a month and those of the days after it.
+    """
+    if _is_kept(tables, past):
+        rows: list[pa.Table] = tables.rollups.last_days(past)
+        return rows
+    return [collected(last_days(_rows_before(tables, past), past))]
+
+
+def last_days(rows: Frame, past: int) -> Frame:
+    """Return one row per user for the time before a day: its last day, without sums.
+
+    A row that was known on that day or later is counted by itself.
+    """
+    aggregated = [nw.col("day").max()]
+    present = rows.collect_schema().names()
+    if "users_counted" in present:
+        aggregated.append(nw.col("users_counted").sum())
+    if "known" in present:
+        late = nw.col("known") >= day_of(past).date()
+        rows = rows.with_columns(known=nw.when(late).then(nw.col("known")))
+    return rows.group_by(*keys_with_known(rows, "account_id", "user_id")).agg(*aggregated)
 
 
 def first_day(tables: Tables, name: Name, past: int) -> int | None:
     """Return the first day of usage before a day, None without any."""
-    rows = before_day(tables, name, past)
-    column = "occurred_at" if "occurred_at" in rows.collect_schema().names() else "day"
+    if _is_kept(tables, past):
+        day: int | None = tables.rollups.first_day(name, past)
+        return day
+    rows = _rows_before(tables, past)
     # Sorted for the first one: an engine then reads only the smallest value of most files.
-    first = rows.select(column).sort(column).head(1).collect("pyarrow").to_native()[column]
-    return day_number(first[0].as_py()) if len(first) else None
+    first = rows.select("occurred_at").sort("occurred_at").head(1).collect("pyarrow").to_native()
+    return day_number(first["occurred_at"][0].as_py()) if len(first) else None
+
+
+def _is_kept(tables: Tables, past: int) -> bool:
+    """Return whether roll-ups contain all usage before a day."""
+    return tables.rollups is not None and past <= tables.rollups.whole_until(tables.observed_until)
 
 
 def before_day(tables: Tables, name: Name, past: int) -> Frame:
     """Return usage before a day: a roll-up where one is kept, else rows."""
-    if tables.rollups is None or past > tables.rollups.whole_until(tables.observed_until):
+    if not _is_kept(tables, past):
         return _rows_before(tables, past)
-    rows: Frame = tables.rollups.between(name, _FIRST_DAY, past)
+    rows: Frame = tables.rollups.between(name, FIRST_DAY, past)
     return rows
 
 
@@ -215,18 +269,35 @@ def keys_with_known(rows: Frame, *names: str) -> list[str]:
 
 def collected(frame: Frame) -> pa.Table:
     """Run a roll-up and return it in no particular order: texts as codes, days as numbers."""
-    table: pa.Table = frame.collect("pyarrow").to_native()
+    return coded(frame.collect("pyarrow").to_native())
+
+
+def coded(table: pa.Table) -> pa.Table:
+    """Return a roll-up with texts as codes and days as numbers."""
     columns = {}
     for name in sorted(table.column_names):
         column = table[name]
         if name in TEXTS:
-            column = column.cast(pa.string()).dictionary_encode().combine_chunks()
+            if not pa.types.is_dictionary(column.type):
+                column = column.cast(pa.string()).dictionary_encode().combine_chunks()
         elif name in _DAYS:
             column = column.cast(pa.date32()).cast(pa.int32())
-        elif name not in _TIMES:
+        elif name not in _TIMES and name != BUCKET:
             column = column.cast(pa.float64())
         columns[name] = column
     return pa.table(columns)
+
+
+@contextmanager
+def of_accounts(
+    connection: duckdb.DuckDBPyConnection, rows: Frame, accounts: pd.Index[str]
+) -> Iterator[Frame]:
+    """Give the rows of some accounts of a roll-up that a connection reads, while it is needed."""
+    connection.register("chosen", pa.table({"account_id": pa.array(accounts, pa.string())}))
+    try:
+        yield with_account(rows, nw.from_native(connection.table("chosen")))
+    finally:
+        connection.unregister("chosen")
 
 
 def known_days(table: pa.Table) -> Codes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -18,6 +19,7 @@ _BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
 NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>")
 #: Floats up to here represent every whole number exactly.
 _EXACT = 9e15
+_ONE_AT_A_TIME = Lock()
 
 
 def as_text(value: nw.Expr) -> nw.Expr:
@@ -95,10 +97,16 @@ def null_word_sql() -> str:
     return _in_sql(lambda _: is_null_word(nw.col("value")).alias("value"), "VARCHAR")
 
 
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """Return an empty database, in which rules are written as SQL; to open one takes long."""
+    return duckdb.connect(config={"threads": 1})
+
+
 def _in_sql(rule: Callable[[Any], nw.Expr], source_type: str) -> str:
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE empty (value {source_type})")
-        empty = nw.from_native(connection.table("empty"))
+    with _ONE_AT_A_TIME:
+        _engine().execute(f"CREATE OR REPLACE TABLE empty (value {source_type})")
+        empty = nw.from_native(_engine().table("empty"))
         query: str = empty.select(rule(empty.collect_schema()["value"])).to_native().sql_query()
     sql = query.removeprefix("SELECT ").removesuffix(' AS "value" FROM "empty"')
     # Of a Parquet column whose smallest and largest value are small, DuckDB believes that all are,

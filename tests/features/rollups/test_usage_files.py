@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.definitions.settings import FeatureSettings, FirstValue
 from features.errors import HealthError
@@ -187,7 +190,9 @@ def test_a_late_row_of_an_old_day_is_counted(
     assert list(grown) == [1]
     # The roll-ups of all other files stay as they are.
     assert kept.items() <= _rolled(tmp_path).items()
-    assert len(_rolled(tmp_path)) == len(kept) + 3
+    made = [name.split(".")[1] for name in _rolled(tmp_path).keys() - kept.keys()]
+    # Of the file, and of the month that it ends in.
+    assert sorted(made) == ["days", "events", "spans", "users"]
 
 
 @pytest.mark.usefixtures("whole")
@@ -410,3 +415,47 @@ def test_use_of_a_company_without_subscriptions(
 def _no_leftovers(tmp_path: Path) -> Iterator[None]:
     yield
     assert not list(tmp_path.rglob("*.unfinished"))
+
+
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["busy", "steady", "young"]),
+        st.sampled_from(["ada", "bob", None]),
+        st.integers(1, 700),
+        st.sampled_from([0, 0, 0, 40, 250]),
+        st.integers(1, 3),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None)
+@given(rows=_ROWS, days=st.sampled_from([7, 30, 200]), has_late=st.booleans())
+def test_months_of_files_change_no_value(
+    written: _Written,
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str | None, int, int, int]],
+    days: int,
+    has_late: bool,
+) -> None:
+    """Years of usage in files of any length, some of it known long after, equal the plain rows."""
+    folder = tmp_path_factory.mktemp("years")
+    without = shutil.ignore_patterns("rollups", "usage")
+    shutil.copytree(written.folder, folder, ignore=without, dirs_exist_ok=True)
+    usage_rows = pd.DataFrame(rows, columns=["account_id", "user_id", "ago", "late", "quantity"])
+    usage_rows["event"] = np.where(usage_rows["quantity"] > 1, "export", "view")
+    usage_rows["occurred_at"] = DAY - pd.to_timedelta(usage_rows["ago"], "D")
+    if has_late:
+        usage_rows["known_at"] = usage_rows["occurred_at"] + pd.to_timedelta(
+            usage_rows["late"], "D"
+        )
+    (folder / "usage").mkdir()
+    for number, part in usage_rows.groupby(usage_rows["ago"] // days):
+        file = folder / "usage" / f"{number:03}.parquet"
+        columns = part.drop(columns=["ago", "late"]).astype({"user_id": "string"})
+        columns.to_parquet(file, index=False)
+    plain = _features(folder, written.sources, kept=False)
+    for _ in range(2):
+        pd.testing.assert_frame_equal(_features(folder, written.sources), plain, rtol=1e-9)
