@@ -16,6 +16,7 @@ _AFTER_SIGNUP = {
     "tickets": ("tickets_before_signup", "opened_at"),
     "subscriptions": ("subscriptions_before_signup", "started_at"),
 }
+_NO_ROWS = pa.table({"key": pa.array([], pa.string()), "n": pa.array([], pa.int64())})
 
 
 def check_accounts(
@@ -39,7 +40,7 @@ def check_accounts(
         return
     doubtful = doubtful_accounts(connection, table, accounts)
     yield from unknown_values(connection, table, accounts, doubtful)
-    early = rows_within(connection, table.dated, days_before_signup(doubtful))
+    (early,) = rows_within(connection, table.dated, days_before_signup(doubtful))
     yield from before_signup(connection, table, early)
 
 
@@ -67,6 +68,8 @@ def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTa
         key (the account); n, the rows of an unknown one; since, the day of the first row; past,
         the day on which it was created, null of an unknown one. No row of most accounts.
     """
+    if table.doubtful is not None:
+        return table.doubtful
     early = " OR s.first < a.day" if table.schema.name in _AFTER_SIGNUP else ""
     return connection.sql(
         "SELECT s.account_id AS key, CAST(sum(s.n) AS BIGINT) AS n, "
@@ -142,33 +145,39 @@ def days_before_signup(doubtful: pa.Table) -> pa.Table:
     return doubtful.filter(pc.is_valid(doubtful["past"])).select(["key", "since", "past"])
 
 
-def rows_within(connection: Connection, rows: str, days: pa.Table) -> pa.Table:
-    """Count rows that lie on some days of a key.
+def rows_within(connection: Connection, rows: str, *days: pa.Table) -> list[pa.Table]:
+    """Count rows that lie on some days of a key, with one scan for several lists of days.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         Where they are.
     rows : str
-        SQL of the rows as key or account_id, moment and n.
-    days : pa.Table
-        key, since and past, as `days_before_signup` returns them.
+        SQL of the rows as key, moment and n.
+    *days : pa.Table
+        Each key, since and past, as `days_before_signup` returns them.
 
     Returns
     -------
-    pa.Table
-        key and n, of keys with a row there.
+    list of pa.Table
+        For each list of days: key and n, of keys with a row there.
     """
-    if not len(days):
-        return pa.table({"key": pa.array([], pa.string()), "n": pa.array([], pa.int64())})
-    connection.register("days", days)
+    listed = [
+        table.select(["key", "since", "past"]).append_column("list", pa.array([n] * len(table)))
+        for n, table in enumerate(days)
+        if len(table)
+    ]
+    if not listed:
+        return [_NO_ROWS] * len(days)
+    connection.register("days", pa.concat_tables(listed, promote_options="permissive"))
     try:
-        return connection.sql(
-            f"SELECT d.key, CAST(sum(r.n) AS BIGINT) AS n FROM {rows} r JOIN days d "
-            "ON d.key = r.key AND r.moment >= d.since AND r.moment < d.past GROUP BY 1"
+        found = connection.sql(
+            f"SELECT d.list, d.key, CAST(sum(r.n) AS BIGINT) AS n FROM {rows} r JOIN days d "
+            "ON d.key = r.key AND r.moment >= d.since AND r.moment < d.past GROUP BY 1, 2"
         ).to_arrow_table()
     finally:
         connection.unregister("days")
+    return [found.filter(pc.equal(found["list"], n)).drop("list") for n in range(len(days))]
 
 
 def before_signup(connection: Connection, table: OpenTable, early: pa.Table) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from features.errors import Finding
 from features.tables.casting import (
@@ -82,6 +83,8 @@ class OpenTable:
         ``count`` where rows that belong to no account are counted and excluded, else ``refuse``.
     remote : RemoteRows, optional
         The rows, where they stay in a warehouse: `view` names their counts by account and day.
+    doubtful : pa.Table, optional
+        What `accounts.doubtful_accounts` found, once rows without an account are excluded.
     """
 
     schema: Table
@@ -98,6 +101,7 @@ class OpenTable:
     whole: str = ""
     unmatched: str = "refuse"
     remote: RemoteRows | None = None
+    doubtful: pa.Table | None = field(default=None, compare=False, repr=False)
 
     @property
     def in_warehouse(self) -> OpenTable:

@@ -49,11 +49,13 @@ def check_use(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterat
     key = _key(usage, paid_rows) if paid_rows else "account_id"
     if paid_rows is not None:
         unpaid = _days_outside(connection, usage, paid_rows, key)
-    rows = usage.dated
     if key == "subscription_id":
         rows = f"(SELECT subscription_id AS key, occurred_at AS moment, 1 AS n FROM {usage.view})"
-    outside = rows_within(connection, rows, unpaid)
-    yield from before_signup(connection, usage, rows_within(connection, usage.dated, early))
+        (outside,) = rows_within(connection, rows, unpaid)
+        (early_rows,) = rows_within(connection, usage.dated, early)
+    else:
+        outside, early_rows = rows_within(connection, usage.dated, unpaid, early)
+    yield from before_signup(connection, usage, early_rows)
     if len(outside):
         yield _outside_periods(connection, usage, key, outside)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import narwhals as nw
+import pyarrow.compute as pc
 
 from features.checks.accounts import UnknownIds, doubtful_accounts, unknown_ids
 from features.checks.findings import Connection, OpenTable, finding, one_row
@@ -62,13 +63,16 @@ def exclude_unmatched(connection: Connection, tables: Mapping[str, OpenTable]) -
     for name, table in tables.items():
         if accounts is None or name == "accounts" or table.unmatched != COUNT:
             continue
-        ids = unknown_ids(connection, accounts, doubtful_accounts(connection, table, accounts))
+        doubtful = doubtful_accounts(connection, table, accounts)
+        ids = unknown_ids(connection, accounts, doubtful)
         counts[name], problems = _count(connection, table, ids)
         found += problems
         if ids is not None:
             unknown.add(name)
         if counts[name]:
             kept[name] = _without(connection, table, accounts)
+        # Later rules need not look for them again.
+        kept[name] = replace(kept[name], doubtful=doubtful.filter(pc.is_valid(doubtful["past"])))
     return Matched(kept, counts, frozenset(unknown), tuple(found))
 
 

@@ -12,12 +12,20 @@ import numpy as np
 import pandas as pd
 
 from features.rollups.daily_usage import REACH_DAYS, DailyUsage
-from features.rollups.usage_rollup import Name, first_day, keys_with_known, usage_parts
+from features.rollups.usage_rollup import (
+    PART_DAYS,
+    Name,
+    first_day,
+    keys_with_known,
+    usage_parts,
+)
 from features.tables.opened import Tables
 from features.windows.day_rows import Codes, Numbers, day_number, summed
 from features.windows.table_columns import NEVER, Mask, TableColumns, load_columns
 
 _Events = Sequence[tuple[str, ...]]
+#: So many days are read at a time once most accounts have reached every step.
+_LATER_DAYS = 4 * PART_DAYS
 
 
 class Step(NamedTuple):
@@ -183,7 +191,11 @@ def _read(
     if start is None:
         return
     uses = [_uses(names).alias(f"uses_{number}") for number, names in enumerate(events)]
-    for part in usage_parts(tables, name, start, end):
+    # Few accounts wait for long, so that later parts may be larger.
+    soon = min(start + PART_DAYS, end)
+    at_first = usage_parts(tables, name, start, soon)
+    later = usage_parts(tables, name, soon, end, days=_LATER_DAYS)
+    for part in chain(at_first, later):
         keys, rows = keys_with_known(part.rows, "account_id", "day"), part.rows
         if "known" in keys:
             rows = rows.with_columns(known=nw.max_horizontal("day", "known"))

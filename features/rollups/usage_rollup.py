@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -161,13 +161,19 @@ def _known(rows: Frame, as_of: int) -> Frame:
     return rows.filter(known.is_null() | (known < day_of(as_of).date()))
 
 
-def rolled_up(tables: Tables, name: Name, start: int, end: int) -> Iterator[pa.Table]:
-    """Yield the usage of [start, end) summed by day, in parts as `collected` returns them."""
+def rolled_up(
+    tables: Tables, name: Name, start: int, end: int, *, events: Collection[str] = ()
+) -> Iterator[pa.Table]:
+    """Yield the usage of [start, end) summed by day, in parts as `collected` returns them.
+
+    Where events are given, others may be left out.
+    """
     since = _kept_until(tables, start, end)
     if since > start:
         yield from tables.rollups.tables(name, start, since)
     for part in _parts_of_rows(tables, since, end, PART_DAYS):
-        yield collected(ROLLUPS[name].of(part.rows))
+        rows = part.rows.filter(nw.col("event").is_in([*events])) if events else part.rows
+        yield collected(ROLLUPS[name].of(rows))
 
 
 def last_days_before(tables: Tables, past: int) -> list[pa.Table]:

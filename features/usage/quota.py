@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
-from features.rollups.usage_rollup import (
-    ROLLUPS,
-    collected,
-    known_days,
-    named_codes,
-    usage_parts,
-)
+from features.rollups.usage_rollup import known_days, named_codes, rolled_up
 from features.tables.opened import Tables
 from features.usage.levels import median_of_each
 from features.windows.contracts import GRACE_DAYS, ContractRows, frame_of, load_contracts
@@ -159,12 +152,8 @@ def _usage_of(tables: Tables, keys: pd.DataFrame, dates: pd.Series[Any]) -> DayR
         return DayRows(nothing, nothing, nothing, None, {"quantity": np.empty(0)})
     events, accounts = (pd.Index(keys[name].unique()) for name in ("quota_event", "account_id"))
     start, end = day_number(dates.min()) - _REACH_DAYS, day_number(dates.max())
-    rollup, counts = ROLLUPS["events"], nw.col("event").is_in(events.to_list())
-    parts = [
-        collected(rollup.of(part.rows.filter(counts)))
-        for part in usage_parts(tables, "events", start, end)
-    ]
-    table = pa.concat_tables(parts)
+    parts = rolled_up(tables, "events", start, end, events=events.to_list())
+    table = pa.concat_tables(parts, promote_options="default")
     # The limit of each account and event; −1, also at the last account and event, for none.
     limits = np.full((len(accounts) + 1, len(events) + 1), -1)
     limits[

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
+import narwhals as nw
 import pandas as pd
 
-from features.rollups.usage_rollup import known_before
+from features.rollups.usage_rollup import PART_DAYS, Frame, known_before, known_parts
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.windows.contracts import running_contracts
@@ -114,15 +116,32 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
         )
     if not tables.has("usage"):
         return found
-    used = known_before(tables, "events", day_number(as_of))
-    seen = collect(used.select("event").unique())["event"]
-    unseen = quotas[quotas["event"].notna() & ~quotas["event"].isin(seen)]
+    never = _never_used(tables, as_of, set(quotas["event"].dropna()))
+    unseen = quotas[quotas["event"].isin(never)]
     if len(unseen):
         found.append(
             "expansion: quotas on events that usage has never seen: "
             f"{_counted(unseen['event'].value_counts())}; check quota_event"
         )
     return found
+
+
+def _recent_first(tables: Tables, day: int) -> Iterator[Frame]:
+    """Yield the events of the last weeks before a day, then all before it."""
+    yield from known_parts(tables, "events", day - PART_DAYS, day)
+    yield known_before(tables, "events", day)
+
+
+def _never_used(tables: Tables, as_of: datetime, events: set[str]) -> set[str]:
+    """Return those of some events that usage had never seen on a date."""
+    day = day_number(as_of)
+    # Most are in use: all of the past is read only for those that are not.
+    for rows in _recent_first(tables, day):
+        if not events:
+            break
+        used = rows.filter(nw.col("event").is_in(sorted(events))).select("event").unique()
+        events = events - set(collect(used)["event"])
+    return events
 
 
 def _counted(counts: pd.Series[int]) -> str:
