@@ -30,6 +30,7 @@ MENU = (
     ("/renewals", "Renewals", READERS),
     ("/team", "Team", LEADS),
     ("/expansion", "Expansion", READERS),
+    ("/voice", "Voice", READERS),
     ("/trust", "Trust", READERS),
     ("/scorecard", "Scorecard", LEADS),
     ("/users", "Users", ADMINS),

@@ -11,7 +11,7 @@ from health.app.access.oidc import CALLBACK
 from health.app.access.roles import ADMINS, LEADS, READERS, WRITERS
 from health.app.api import API_PAGES
 from health.app.page import templates
-from health.app.screens import account, accounts, book, my_week, people, scorecard, writing
+from health.app.screens import account, accounts, book, my_week, people, scorecard, voice, writing
 from health.app.web import App, Asked, Page, create_app
 from health.presentation.html_page import source_of
 
@@ -50,6 +50,7 @@ PAGES: tuple[Page, ...] = (
     Page("/team", "GET", LEADS, book.team),
     Page("/team/assignments", "POST", LEADS, writing.assignments),
     Page("/expansion", "GET", READERS, book.expansion),
+    Page("/voice", "GET", READERS, voice.voice),
     Page("/trust", "GET", READERS, book.trust),
     Page("/scorecard", "GET", LEADS, scorecard.scorecard),
     Page("/scorecard", "POST", LEADS, scorecard.try_out),

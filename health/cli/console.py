@@ -84,6 +84,8 @@ def run_summary(console: Console, run: RunResult) -> None:
     folder = run.published.folder
     say(console, f"Report:   {folder / 'report.html'}")
     say(console, f"Forecast: {folder / 'forecast.html'}")
+    if (folder / "voice.html").is_file():
+        say(console, f"Voice:    {folder / 'voice.html'}")
     say(console, f"Workbook: {folder / 'flags.xlsx'}")
 
 

@@ -45,8 +45,8 @@ class Theme:
         Shares of the last 90 days and of the 90 days before; NaN with fewer than 20 comments.
     impact : Impact
         In points of the score in `Voice.impact_of`.
-    by_segment : pd.Series of float
-        Share by segment; segments with fewer than 20 comments are left out.
+    by_segment, by_stage : pd.Series of float
+        Share by segment and by lifecycle stage; those with fewer than 20 comments are left out.
     quotes : tuple of str
         Comments that are about the theme, with contact details blanked.
     """
@@ -59,6 +59,7 @@ class Theme:
     earlier: float
     impact: Impact
     by_segment: pd.Series[float]
+    by_stage: pd.Series[float]
     quotes: tuple[str, ...]
 
 
@@ -93,7 +94,14 @@ class Voice:
     stability: str
 
 
-def listen(tables: Tables, until: datetime, settings: VoiceConfig, *, seed: int = 0) -> Voice:
+def listen(
+    tables: Tables,
+    until: datetime,
+    settings: VoiceConfig,
+    *,
+    stages: pd.Series[str] | None = None,
+    seed: int = 0,
+) -> Voice:
     """Find sentiment and themes in everything that was written before a date.
 
     Parameters
@@ -103,6 +111,8 @@ def listen(tables: Tables, until: datetime, settings: VoiceConfig, *, seed: int 
     until : datetime
         Exclusive.
     settings : VoiceConfig
+    stages : pd.Series of str, optional
+        Lifecycle stage of accounts, indexed by account_id.
     seed : int
         Seed of folds and resamples.
     """
@@ -119,11 +129,12 @@ def listen(tables: Tables, until: datetime, settings: VoiceConfig, *, seed: int 
     impact_of = str(kinds.value_counts().idxmax()) if len(kinds) else ""
     names = [_own_name(phrases, settings) for phrases in found.names_]
     segments = _segments(tables, comments["account_id"])
+    of_stages = comments["account_id"].map({} if stages is None else stages.dropna().to_dict())
     themes = [
         _theme(
             comments, share[:, place], mentioned[:, place],
             name=names[place], phrases=found.names_[place], impact_of=impact_of,
-            segments=segments, until=until, quotes=settings.quotes,
+            segments=segments, stages=of_stages, until=until, quotes=settings.quotes,
         )
         for place in range(found.n_themes_)
     ]  # fmt: skip
@@ -188,6 +199,7 @@ def _theme(
     phrases: str,
     impact_of: str,
     segments: pd.Series[str],
+    stages: pd.Series[str],
     until: datetime,
     quotes: int,
 ) -> Theme:
@@ -199,8 +211,6 @@ def _theme(
     written = comments["written_at"]
     recent = written >= until - timedelta(days=PERIOD_DAYS)
     earlier = ~recent & (written >= until - timedelta(days=2 * PERIOD_DAYS))
-    known = segments.notna()
-    by_segment = mentions[known].groupby(segments[known]).agg(["mean", "size"])
     return Theme(
         name,
         phrases,
@@ -209,9 +219,17 @@ def _theme(
         _share(mentions[recent]),
         _share(mentions[earlier]),
         impact,
-        by_segment.loc[by_segment["size"] >= LEAST, "mean"],
+        _shares(mentions, segments),
+        _shares(mentions, stages),
         _quotes(comments["comment"], weight, quotes),
     )
+
+
+def _shares(mentions: pd.Series[bool], groups: pd.Series[str]) -> pd.Series[float]:
+    """Return the share of comments that mention a theme, by groups with enough of them."""
+    known = groups.notna()
+    found = mentions[known].groupby(groups[known].astype(str)).agg(["mean", "size"])
+    return found.loc[found["size"] >= LEAST, "mean"]
 
 
 def _share(mentions: pd.Series[bool]) -> float:

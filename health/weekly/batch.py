@@ -16,6 +16,7 @@ from joblib import cpu_count
 from xlsxwriter.exceptions import XlsxWriterException
 
 from features.redaction import redacted
+from features.voice.comments import has_comments
 from health.business.company import (
     Company,
     features_of,
@@ -49,6 +50,9 @@ from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
 from health.training import registry
 from health.training.champion import load_champion
+from health.voice.page import render_voice
+from health.voice.summary import listen
+from health.voice.tables import voice_info, voice_tables
 from health.weekly.alerts import send_alert
 from health.weekly.gates import refuse_unknown_gates
 from health.weekly.inspection import Inspection, counted, inspect_run, unmatched_shares
@@ -207,6 +211,12 @@ class _Batch:
             grace_days=config.labels.grace_days,
         )
         looked = {"drift": found.drift, "monitor": monitored.table, **of_accounts}
+        heard = None
+        if has_comments(tables):
+            stages = scored.scores.set_index("account_id")["stage"]
+            heard = listen(tables, day, config.voice, stages=stages)
+            looked |= voice_tables(heard, scored.scores["account_id"])
+            info["voice"] = redacted(voice_info(heard))
 
         def write(folder: Path) -> None:
             for part in scratch.glob("*.parquet"):
@@ -215,6 +225,10 @@ class _Batch:
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
                 _write_pages(folder, company, day, scored, info, earlier, monitored.table)
+                if heard is not None:
+                    names = scored.scores.set_index("account_id").get("name")
+                    page = render_voice(heard, company=config.company, names=names)
+                    (folder / "voice.html").write_text(page, encoding="utf-8")
                 written.result()
             info["finished"] = _later(self.today, self._seconds)
             content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)

@@ -115,7 +115,10 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _components(self, weights: Any, number: int) -> FloatArray:
-        return np.asarray(normalize(self._nmf(number).fit(weights).components_))
+        # scikit-learn takes the root of the error, which rounding makes negative where repeated
+        # comments leave none.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(normalize(self._nmf(number).fit(weights).components_))
 
     def _nmf(self, number: int) -> NMF:
         # Initialised by a singular value decomposition, so the result has no random part.

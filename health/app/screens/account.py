@@ -16,6 +16,7 @@ from health.app.reading import history
 from health.app.reading.accounts import choices, find_account
 from health.app.reading.history import Event
 from health.app.reading.runs import Run, json_list
+from health.app.reading.voice import account_comments
 from health.app.reading.week import FLAG_VALUES
 from health.app.records.read import history as written
 from health.app.records.read import latest_forecasts, running_overrides
@@ -89,6 +90,7 @@ def _content(asked: Asked) -> dict[str, Any]:
         "has_contracts": run.has(history.CONTRACTS) and run.business.has_terms,
         "contacts": history.contacts_of(run, account_id),
         "tickets": [e for e in happened if e["is_open"]],
+        "comments": account_comments(run, account_id),
         "answers": [e for e in happened if e["kind"] == "answer" and e["text"]],
         "timeline": events,
         "overrides": overrides,

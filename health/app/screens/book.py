@@ -39,7 +39,7 @@ def renewals(asked: Asked) -> Response:
     with asked.app.database.read() as session:
         found = renewals_of(session, run, scope)
         since, outcomes = outcomes_of(session, asked.app.runs, run, scope)
-    page = _page(asked)
+    page = page_number(asked)
     ordered = sorted(found, key=lambda r: (not r.disagrees, r.day, r.account_id))
     return asked.page(
         "renewals.html.j2",
@@ -83,7 +83,7 @@ def expansion(asked: Asked) -> Response:
     """Show accounts × products."""
     run = asked.run
     _require_terms(asked)
-    page = _page(asked)
+    page = page_number(asked)
     product = asked.query.get("product", "")
     grid = grid_of(run, asked.scope, page=page, product=product) if run.has("whitespace") else None
     return asked.page("expansion.html.j2", run=run, grid=grid, product=product)
@@ -116,7 +116,7 @@ _MONITOR = [
 ]
 
 
-def _page(asked: Asked) -> int:
+def page_number(asked: Asked) -> int:
     """Return the number of the page that is asked for, from 1 on."""
     number = asked.query.get("page", "1")
     return min(max(int(number), 1), 100_000) if number.isdecimal() else 1

@@ -10,7 +10,6 @@ import pytest
 
 from features.voice.comments import as_of
 from features.voice.readings import fitted_before, read_comments
-from models.text.themes import Themes
 from tests.features.text_models import SETTINGS
 
 DAY = datetime(2026, 6, 7)
@@ -74,13 +73,3 @@ def test_a_score_counts_from_when_it_was_given() -> None:
     known = as_of(rows, DAY)
     assert known["score"].isna().tolist() == [True, True, False, False]
     assert not known["is_good"][:2].any() and not known["is_bad"][:2].any()
-
-
-def test_a_comment_has_the_same_themes_whatever_else_is_read() -> None:
-    texts = [f"late delivery again, parcel {n}" for n in range(60)]
-    texts += [f"friendly support team, answer {n}" for n in range(60)]
-    model = Themes(most_themes=4, n_resamples=2).fit(texts)
-    together = model.transform(texts)
-    alone = np.concatenate([model.transform([text]) for text in texts])
-    np.testing.assert_array_equal(together, alone)
-    assert model.n_themes_ >= 2

@@ -168,10 +168,54 @@ def _write_run(
         if not by_orders:
             _whitespace(scores).to_parquet(folder / "whitespace.parquet", index=False)
             _contracts(scores).to_parquet(folder / "contracts.parquet", index=False)
+        for name, table in _voice(scores).items():
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+        run["voice"] = {
+            "comments": 3 * len(scores),
+            "themes": 2,
+            "impact_of": "nps",
+            "sentiment": "Learned from 400 scored comments.",
+            "stability": "2 themes.",
+        }
         _events(scores).to_parquet(folder / "events.parquet", index=False)
         _contacts(scores).to_parquet(folder / "contacts.parquet", index=False)
     _features(scores, final=final).to_parquet(folder / "features.parquet", index=False)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+#: Themes of the comments, the first with a hostile name.
+THEME_NAMES = ('<b>late</b> " delivery', "slow · reports")
+
+
+def _voice(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return two themes, and three comments of each account that name it, with hostile words."""
+    rows = scores[["account_id"]].merge(pd.DataFrame({"number": range(3)}), "cross")
+    number = rows["number"].to_numpy()
+    words = pd.Series(HOSTILE)[rows.index.to_numpy() % len(HOSTILE)].to_numpy()
+    comments = rows.assign(
+        written_at=AS_OF - pd.to_timedelta(9 + number, unit="D"),
+        source=np.array(["nps", "csat", "ticket"])[number],
+        score=np.array([2.0, 4.0, np.nan])[number],
+        respondent_id="u1",
+        tone=pd.Series(["negative", "positive", None])[number].to_numpy(),
+        themes=[json.dumps([THEME_NAMES[n]] if n < 2 else []) for n in number],
+        comment=[
+            f"{account} writes {word}"
+            for account, word in zip(rows["account_id"], words, strict=True)
+        ],
+    )
+    themes = pd.DataFrame({"theme": THEME_NAMES, "phrases": THEME_NAMES}).assign(
+        mentions=20.0,
+        share=0.25,
+        recent=0.5,
+        earlier=0.0,
+        impact=1.5,
+        impact_low=0.5,
+        impact_high=2.5,
+        by_segment='{"<i>SMB</i>": 0.5, "Mid": 0.25}',
+        by_stage="{}",
+    )
+    return {"voice_themes": themes, "voice_comments": comments}
 
 
 def _events(scores: pd.DataFrame) -> pd.DataFrame:

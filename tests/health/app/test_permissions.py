@@ -71,6 +71,7 @@ ROUTES: dict[tuple[str, str], tuple[str, ...] | str] = {
     ("GET", "/team"): LEAD,
     ("POST", "/team/assignments"): LEAD,
     ("GET", "/expansion"): READ,
+    ("GET", "/voice"): READ,
     ("GET", "/trust"): READ,
     ("GET", "/scorecard"): LEAD,
     ("POST", "/scorecard"): LEAD,

@@ -39,6 +39,13 @@ def test_it_finds_the_topics_that_were_written_about() -> None:
     assert found.mentions(texts).any(axis=1).all()
 
 
+def test_a_comment_has_the_same_themes_whatever_else_is_read() -> None:
+    texts, _ = _about(240)
+    model = Themes(most_themes=3, n_resamples=2).fit(texts)
+    alone = np.concatenate([model.transform([text]) for text in texts[:40]])
+    np.testing.assert_array_equal(model.transform(texts)[:40], alone)
+
+
 def test_comments_that_share_nothing_have_no_theme() -> None:
     chance = Random(1)
     letters = "abcdefghijklmnopqrstuvwxyz"
