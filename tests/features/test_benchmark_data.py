@@ -15,7 +15,11 @@ def test_every_feature_of_the_benchmark_company_has_values_that_differ(tmp_path:
     sources = {file.stem: TableSource(path=file.name) for file in folder.glob("*.parquet")}
     sources["usage"] = TableSource(path="usage")
     tables = open_tables(sources, base=folder, observed_until=END).tables
-    # The company has no contacts, invoices, interactions or goals, whose features are null.
-    names = [name for name, feature in CATALOGUE.items() if feature.table in tables.frames]
+    # The company has no contacts, invoices, interactions or goals, and nobody writes a comment.
+    names = [
+        name
+        for name, feature in CATALOGUE.items()
+        if feature.table in tables.frames and feature.family != "voice"
+    ]
     different = build_features(tables, [END])[names].nunique()
     assert different[different < 2].empty

@@ -139,7 +139,9 @@ def test_lists_hold_who_may_have_left_and_who_stopped(acme: Path, scores: pd.Dat
 def test_nothing_for_people_speaks_of_contracts(acme: Path) -> None:
     html = (_run(acme) / "report.html").read_text(encoding="utf-8")
     assert "Monthly orders" in html and "Chance of having left" in html
-    assert not re.search(r"MRR|NRR|Renewal|Upsell|Chance of leaving", html)
+    # Packed data and images may contain any three letters.
+    words = re.sub(r"[A-Za-z0-9+/=]{60,}", "", html)
+    assert not re.search(r"MRR|NRR|Renewal|Upsell|Chance of leaving", words)
     (packed,) = re.findall(r'id="details">([^<]*)<', html)
     details = json.loads(gzip.decompress(b64decode(packed)))
     assert "Expected orders" in details["facts"] and details["accounts"]

@@ -18,10 +18,11 @@ from features.surveys import family as surveys
 from features.tables.schema import TABLES
 from features.tickets import family as tickets
 from features.usage import family as usage
+from features.voice import family as voice
 
 FAMILIES = (
     *(usage, tickets, surveys, commercial, journey, orders),
-    *(contacts, invoices, interactions, goals),
+    *(contacts, invoices, interactions, goals, voice),
 )
 ALL = [f for family in FAMILIES for f in family.FEATURES]
 

@@ -155,6 +155,7 @@ def test_usage_of_unknown_accounts_stays_in_the_roll_ups_and_counts_nowhere(
     pd.testing.assert_frame_equal(_features(tmp_path, sources), plain, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_of_one_day_may_lie_in_several_files(
     tmp_path: Path, sources: dict[str, TableSource]
 ) -> None:
@@ -300,6 +301,7 @@ def test_a_change_that_leaves_the_date_as_it_was_is_found(
     )
 
 
+@pytest.mark.slow
 def test_files_whose_date_is_only_in_the_name_of_their_folder(
     tmp_path: Path, sources: dict[str, TableSource]
 ) -> None:

@@ -42,6 +42,7 @@ PAGES = (
 )
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's chromium"),
     # playwright 1.65: closing its transport leaves a socket to the collector.

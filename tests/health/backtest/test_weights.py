@@ -78,6 +78,7 @@ def _strength(seed: int, *, measure: int | None, accounts: int = 20) -> float:
     return learn([own], churned, codes, times, embargo_days=120).strength
 
 
+@pytest.mark.slow
 def test_without_signal_the_hand_set_weights_mostly_stand() -> None:
     # One standard error lets noise through now and then; it must not do so as a rule.
     assert sum(np.isinf(_strength(seed, measure=None)) for seed in range(3)) >= 2

@@ -204,6 +204,7 @@ def test_leaving_is_never_at_risk_and_never_offered() -> None:
     assert flags["reasons"].str.contains("12").all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gate",
     [

@@ -84,6 +84,7 @@ def test_the_start_lies_before_the_end() -> None:
         revenue_movements(company(BOOK), END, START)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=20))
 def test_movements_add_up_to_the_end(levels: list[tuple[float, float]]) -> None:

@@ -100,6 +100,7 @@ def test_a_database_gives_what_the_same_files_give(
     assert_frame_equal(features_of(config), from_files)
 
 
+@pytest.mark.slow
 def test_postgres_gives_what_the_same_files_give(
     tmp_path: Path, from_files: pd.DataFrame, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,7 @@ def seat_changes(draw: st.DrawFn) -> list[tuple[int, int]]:
     return [(0, seats[0]), *zip(days, seats[1:], strict=False)]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seat_changes(), st.sampled_from([2_500, 9_999, 123_456]))
 def test_mrr_follows_the_seats_whatever_the_prorations(

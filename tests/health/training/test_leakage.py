@@ -23,6 +23,7 @@ def test_no_feature_of_ours_looks_ahead() -> None:
     assert known_late(tables, trained, DATES, CATALOGUE) == []
 
 
+@pytest.mark.slow
 def test_a_value_from_later_is_found_and_named() -> None:
     tables = open_tables(company())
     trained = build_features(tables, DATES)

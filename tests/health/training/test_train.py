@@ -43,6 +43,16 @@ def again(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def trained(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the demo company with the version that the demo trained, and without runs."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name in ("tables", "models"):
+        shutil.copytree(demo.folder / name, folder / name)
+    shutil.copy(demo.config, folder / "health.toml")
+    return folder
+
+
 @pytest.mark.slow
 def test_the_same_data_and_seed_give_the_same_manifest(demo: Demo, again: Path) -> None:
     first, second = _manifest(demo.folder / "models"), _manifest(again / "models")
@@ -56,8 +66,8 @@ def test_the_same_data_and_seed_give_the_same_manifest(demo: Demo, again: Path) 
     assert first == second
 
 
-def test_the_manifest_says_where_it_comes_from(again: Path) -> None:
-    manifest = _manifest(again / "models")
+def test_the_manifest_says_where_it_comes_from(trained: Path) -> None:
+    manifest = _manifest(trained / "models")
     assert set(manifest["features"]) == set(CATALOGUE)
     assert len(manifest["features_hash"]) == 16
     assert manifest["data"]["until"] == "2026-11-01"
@@ -69,22 +79,22 @@ def test_the_manifest_says_where_it_comes_from(again: Path) -> None:
     assert sum(b["rows"] for b in judged["reliability"]) == judged["rows"]
     for reference in manifest["feature_ranges"].values():
         assert sum(reference["shares"]) + reference["missing"] == pytest.approx(1)
-    text = next((again / "models").glob("2*/manifest.json")).read_text()
-    clock = json.loads(next((again / "models").glob("2*/trained.json")).read_text())["at"]
+    text = next((trained / "models").glob("2*/manifest.json")).read_text()
+    clock = json.loads(next((trained / "models").glob("2*/trained.json")).read_text())["at"]
     assert clock not in text
 
 
-def test_held_out_rows_were_not_known_to_their_model(again: Path) -> None:
-    held_out = pd.read_parquet(next((again / "models").glob("2*/held_out.parquet")))
+def test_held_out_rows_were_not_known_to_their_model(trained: Path) -> None:
+    held_out = pd.read_parquet(next((trained / "models").glob("2*/held_out.parquet")))
     assert list(held_out.columns) == COLUMNS
-    manifest = _manifest(again / "models")
+    manifest = _manifest(trained / "models")
     embargo = pd.Timedelta(days=manifest["horizon_days"] + manifest["grace_days"])
     assert (held_out["as_of"] - held_out["learnt_until"] >= embargo).all()
     assert held_out["probability"].between(0, 1).all()
 
 
-def test_the_evaluation_is_one_page_that_asks_nobody(again: Path) -> None:
-    page = next((again / "models").glob("2*/evaluation.html")).read_text(encoding="utf-8")
+def test_the_evaluation_is_one_page_that_asks_nobody(trained: Path) -> None:
+    page = next((trained / "models").glob("2*/evaluation.html")).read_text(encoding="utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy
     assert policy[1].startswith("default-src &#39;none&#39;") or "default-src 'none'" in policy[1]
@@ -105,9 +115,9 @@ class _Planted:
         return Path.touch, (self.witness,)
 
 
-def test_a_planted_artefact_is_refused_unopened(again: Path, tmp_path: Path) -> None:
+def test_a_planted_artefact_is_refused_unopened(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "company"
-    shutil.copytree(again, folder)
+    shutil.copytree(trained, folder)
     witness = tmp_path / "opened"
     planted = next(folder.glob("models/*/churn.joblib"))
     joblib.dump(_Planted(witness), planted)
@@ -122,18 +132,18 @@ def test_a_planted_artefact_is_refused_unopened(again: Path, tmp_path: Path) -> 
     assert witness.exists()
 
 
-def test_training_again_changes_nothing(again: Path) -> None:
-    models = again / "models"
+def test_training_again_changes_nothing(trained: Path) -> None:
+    models = trained / "models"
     before = (models / "promotions.jsonl").read_text()
-    done = call_health("models", again / "health.toml", "promote", _manifest(models)["version"])
+    done = call_health("models", trained / "health.toml", "promote", _manifest(models)["version"])
     assert done.code == 0, done.err
     assert "is the champion already" in done.out
     assert (models / "promotions.jsonl").read_text() == before
 
 
-def test_too_little_history_is_said_with_its_dates(again: Path) -> None:
-    done = call_health("train", again / "health.toml", "--until", "2024-12-15")
+def test_too_little_history_is_said_with_its_dates(trained: Path) -> None:
+    done = call_health("train", trained / "health.toml", "--until", "2024-12-15")
     assert done.code == 2
     assert "too little history: the records run for" in done.err
     assert "126 days before" in done.err
-    assert len(list((again / "models").glob("2*"))) == 1
+    assert len(list((trained / "models").glob("2*"))) == 1

@@ -97,6 +97,7 @@ def test_it_stands_in_a_churn_model_and_is_calibrated(rows: Rows) -> None:
     np.testing.assert_allclose(result.sum(axis=1), model.decision_function(rows.X), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_clone_pipeline_and_cross_validation(rows: Rows) -> None:
     model = AnyClassifier(LogisticRegression(C=0.5), n_orders=2)
     assert clone(model).get_params()["estimator__C"] == 0.5

@@ -88,6 +88,7 @@ def test_a_custom_estimator_is_a_candidate_and_wins_ties() -> None:
     assert (choice.chosen == "custom estimator") == close
 
 
+@pytest.mark.slow
 def test_what_drifts_with_the_calendar_is_named_and_not_used() -> None:
     rows = by_renewal(3)
     day = (rows["as_of"] - rows["as_of"].min()).dt.days

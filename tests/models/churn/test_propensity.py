@@ -110,6 +110,7 @@ def test_leaks_are_reported(rows: Any) -> None:
     assert [suspect.feature for suspect in model.leakage_] == ["ended"]
 
 
+@pytest.mark.slow
 def test_clone_pipeline_and_cross_validation(rows: Any) -> None:
     model = clone(ChurnModel(horizon_days=60, seed=7, estimator=QUICK))
     assert model.get_params()["horizon_days"] == 60

@@ -58,6 +58,7 @@ def _claims(companies: int) -> float:
     return float(np.mean([model.is_on_ for model in fitted]))
 
 
+@pytest.mark.slow
 def test_without_an_effect_it_claims_nothing() -> None:
     assert _claims(20) <= 0.1
 
