@@ -196,6 +196,7 @@ def test_a_late_row_of_an_old_day_is_counted(
     assert sorted(made) == ["days", "events", "spans", "users"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 def test_a_renamed_column_is_another_roll_up(
     tmp_path: Path, sources: dict[str, TableSource]
@@ -260,6 +261,7 @@ def test_the_folder_may_be_deleted(
     pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 def test_roll_ups_that_no_run_used_for_long_are_removed(
     tmp_path: Path, sources: dict[str, TableSource]
@@ -280,6 +282,7 @@ def test_roll_ups_that_no_run_used_for_long_are_removed(
     assert foreign.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 @pytest.mark.parametrize("way", ["written over", "another put in its place"])
 def test_a_change_that_leaves_the_date_as_it_was_is_found(

@@ -49,6 +49,7 @@ def test_what_is_no_period(period: str) -> None:
         first_kept(period, date(2026, 6, 7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "modes"), [("", (0o600, 0o700)), ("true", (0o640, 0o750))])
 def test_only_the_owner_reads_what_is_written_unless_the_group_may(
     demo: Demo, tmp_path: Path, setting: str, modes: tuple[int, int]

@@ -58,6 +58,7 @@ def test_a_handful_of_events_makes_no_suspects() -> None:
     assert strong_alone({"churn": model}, ["churn"], 0.95) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reach", [0.87, 0.93])
 def test_a_noisy_leak_is_named_and_stops_nothing(reach: float) -> None:
     """A column of the contract that remains, known only afterwards and with noise."""

@@ -51,6 +51,7 @@ def test_the_same_orders_and_seed_give_the_same_version(config: Config, trained:
     assert train_version(config).version.name == trained.version.name
 
 
+@pytest.mark.slow
 def test_a_version_knows_nothing_of_its_date_or_later(config: Config, tmp_path: Path) -> None:
     until = datetime(2024, 7, 1)
     earlier = ORDERS[ORDERS["ordered_at"] < pd.Timestamp(until)]
@@ -79,6 +80,7 @@ def test_a_later_version_is_compared_on_what_it_was_tested_on(tmp_path: Path) ->
     assert "refitted" in weigh(config, between.version.name).compared[0].why
 
 
+@pytest.mark.slow
 def test_a_version_that_does_not_converge_any_more_is_not_promoted(tmp_path: Path) -> None:
     config = load_config(write_company(tmp_path, ORDERS))
     train_version(config, until=datetime(2024, 7, 1))

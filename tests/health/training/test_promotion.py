@@ -25,6 +25,7 @@ def _promote(config: Config, name: str, **options: bool | str) -> None:
     promote_version(config, weigh(config, name), at="2026-01-05T08:00:00", by="ada", **options)
 
 
+@pytest.mark.slow
 def test_first_version_then_a_worse_one_refused_then_forced(config: Config) -> None:
     first_name = saved(config.models_dir, good())
     poor_name = saved(config.models_dir, poor())

@@ -35,6 +35,7 @@ def _company(grows_until: datetime, monthly: float, count: int = 40) -> Tables:
     return tables_from_frames(frames, observed_until=END)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grows_until", "shares"), [(END, {1.0}), (END - timedelta(days=250), {0.0, 0.25})]
 )

@@ -44,6 +44,7 @@ def _changed(file: Path, part: str, change: Callable[[bytes], bytes]) -> None:
             archive.writestr(name, content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["XFD1", "XFD3", "XFD1048576", "A1048576"])
 def test_a_cell_far_away_takes_no_time(tmp_path: Path, cell: str) -> None:
     file = _workbook(tmp_path, ["a", "saved", None, None], cell=cell if cell != "A1048576" else "")

@@ -42,6 +42,7 @@ def fitted(rows: pd.DataFrame, **options: object) -> ChurnModel:
     return model.fit(X, rows["churned"], groups=rows["account"], times=rows["as_of"])
 
 
+@pytest.mark.slow
 def test_renewal_timing_is_published_where_it_is_all_there_is() -> None:
     rows = by_renewal(3)
     model = fitted(rows)
@@ -74,6 +75,7 @@ def test_a_company_without_signal_gets_its_base_rate(seed: int) -> None:
     assert model.basis_ in ("base rate", "none")
 
 
+@pytest.mark.slow
 def test_a_custom_estimator_is_a_candidate_and_wins_ties() -> None:
     rows = by_renewal(4)
     forest = RandomForestClassifier(n_estimators=40, min_samples_leaf=40, random_state=0)

@@ -79,6 +79,7 @@ def test_without_signal_the_peers_base_rate_is_published(rows: Any) -> None:
     assert exact(model, rows.X)
 
 
+@pytest.mark.slow
 def test_unknown_labels_are_left_out(rows: Any) -> None:
     late = rows.times > rows.times[-1] - np.timedelta64(100, "D")
     y = np.where(late, np.nan, rows.y)
@@ -98,6 +99,7 @@ def test_a_short_history_is_said(rows: Any) -> None:
     assert "accounts left out, not on later dates" in model.reasons_[2]
 
 
+@pytest.mark.slow
 def test_the_same_seed_the_same_everything(rows: Any) -> None:
     one, two = fit(rows, rows.y), fit(rows, rows.y)
     assert one.evaluation_ == two.evaluation_

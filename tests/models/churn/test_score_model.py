@@ -122,6 +122,7 @@ def test_where_one_cannot_be_fitted_the_other_is_taken() -> None:
     assert found is not None and set(found.log_loss) == {"base rate", SCORE}
 
 
+@pytest.mark.slow
 def test_no_other_model_sees_the_score() -> None:
     rows = scored(by_feature=1.5)
     few = churn(rows, small_model=FEW)

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from models.evaluation.clustered_auc import clustered_aucs
 
 
+@pytest.mark.slow
 def test_values_and_errors_are_those_of_delong() -> None:
     rng = np.random.default_rng(0)
     y = (rng.random(400) < 0.3).astype(int)

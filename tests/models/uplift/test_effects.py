@@ -37,6 +37,7 @@ def _trial(seed: int, effects: dict[str, float], n: int = 400) -> tuple[np.ndarr
     return (rng.random(len(group)) < share).astype(float), treated, group
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_true_effects() -> None:
     true = {"a": -0.1, "b": 0.0, "c": 0.05}
     covered = []
