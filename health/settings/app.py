@@ -60,11 +60,11 @@ class OidcConfig(Section):
         ``$NAME`` for an environment variable that contains the secret, ``file:PATH`` for a file
         that contains it; empty for a public client.
     scopes : str
-        Scopes that are asked for.
+        Scopes to request.
     login_claim : str
         Claim that is the login of a user of the app.
     role_claim : str
-        Claim with the groups of a person, such as ``groups``; also a single text.
+        Claim with the groups of a person, such as ``groups``; a list or a single text.
     roles : dict of str to str
         Role by group; the one with the most rights counts. With it, users are added when they
         first sign in, and their role follows their groups; without it, only users who were added

@@ -15,7 +15,7 @@ class BacktestConfig(Section):
     Attributes
     ----------
     refit_days : int
-        Days between two dates on which the churn model and the learnt weights are refitted on what
+        Days between two dates on which the churn model and the learned weights are refitted on what
         was known by then; with 1, on every date.
     lead_days : int
         A warning counts if it was raised at most this many days before the account left.
@@ -32,12 +32,12 @@ class BacktestConfig(Section):
 
 
 class TuneConfig(Section):
-    """How much data weights are learnt from, and how much they are tested on.
+    """How much data the weights are learned from, and how much they are tested on.
 
     Attributes
     ----------
     least_churned : int
-        Minimum number of churned accounts in the training period; with fewer, nothing is learnt.
+        Minimum number of churned accounts in the training period; with fewer, nothing is learned.
     least_held_out : int
         The same for the later period on which old and new weights are compared.
     held_out_share : float

@@ -54,9 +54,9 @@ class ProductRule(Section):
     Attributes
     ----------
     events : tuple of str
-        Usage events that only this product has; use by an account without the product is a trial.
+        Usage events that occur only in this product; in an account without it, they are a trial.
     asked_words : tuple of str
-        Words in a ticket or an answer that ask for this product.
+        Words in a ticket or an answer that count as a request for this product.
     segments, regions, industries, plans, stages : tuple of str
         The account must have one of these values (for plans: be on one of them).
     requires : tuple of str
@@ -98,7 +98,7 @@ class AskConfig(Section):
     reasons : tuple of str
         Reason codes of tickets and answers.
     roles : tuple of str
-        Only answers by people in these roles count; if empty, everybody's.
+        Only requests by people in these roles count; if empty, everyone's.
     """
 
     days: PositiveInt = 90

@@ -51,7 +51,7 @@ class FlagsConfig(Section):
     unassigned_csms : int, optional
         Number of people who share the accounts without a CSM; their list has their total capacity.
     accounts_per_csm : int
-        If `unassigned_csms` is absent, one person is assumed for this many accounts.
+        If `unassigned_csms` is not set, one person is assumed for this many accounts.
     hold_days : dict of str to int
         By flag, the number of days that its condition must be met before it is shown; 0 by
         default.
@@ -131,8 +131,8 @@ DEFAULT_PLAYS = {
     "silent": "Find out who left or what broke; a login check and a call to the main contact",
 }
 
-#: The suggested play for an account at risk by its cause: of its reasons, the one that exceeds most
-#: what is usual among accounts at risk; `[plays]` replaces any of them.
+#: The suggested play for an account at risk by its cause: the cause that exceeds the usual level
+#: among accounts at risk by most; `[plays]` replaces any of them.
 CAUSE_PLAYS = {
     "adoption": "Adoption session: show the team the two features that would save them most time",
     "contact": "Call the executive contact: who uses it now, and what has changed in the team",

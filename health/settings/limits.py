@@ -1,4 +1,4 @@
-"""What no configuration can mean: absurd numbers, dates, texts and depths, refused at once."""
+"""Limits of a configuration: implausible numbers, dates, texts and nesting are rejected."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from features.errors import HealthError
 
 _MOST_BYTES = 10 * 2**20
 _DEEPEST, _MOST_VALUES = 32, 100_000
-#: Characters of a text; a query may be longer.
+#: Maximum length of a text in characters; a query may be longer.
 _LONGEST, _LONGEST_SQL, _LONGEST_PATH = 4_096, 1_000_000, 1_024
-#: Of any number, unless its key has a unit.
+#: Largest and smallest absolute value of a number whose key has no unit.
 _LARGEST, _SMALLEST = 1e15, 1e-12
-#: By the end of a key: the largest number of that unit, a century.
+#: Largest value by the suffix of a key: a century in that unit.
 _UNITS = {
     "days": 36_525,
     "weeks": 5_218,
@@ -43,7 +43,7 @@ def read_configuration(path: Path) -> str:
     """
     where = _shortened(str(path))
     try:
-        # Opening a pipe or a device could wait for ever.
+        # Opening a pipe or a device could block forever.
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise HealthError("is not a file", where=where, fix="give the path of a health.toml")
@@ -74,12 +74,12 @@ def read_configuration(path: Path) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise HealthError(
-            f"is not a text in UTF-8: byte {error.start:,}", where=where, fix="save it as UTF-8"
+            f"is not UTF-8 text: byte {error.start:,}", where=where, fix="save it as UTF-8"
         ) from None
 
 
 def refuse_absurd(content: Mapping[str, Any], where: str) -> None:
-    """Raise HealthError with each value that cannot be meant.
+    """Raise HealthError that lists each implausible value.
 
     Parameters
     ----------
@@ -103,7 +103,9 @@ def refuse_absurd(content: Mapping[str, Any], where: str) -> None:
             for inner, item in value.items():
                 name = f"{key}.{inner}" if key else str(inner)
                 if _unprintable(str(inner)) or len(str(inner)) > _LONGEST:
-                    problems.append(f"  {_shortened(name)}: the key has characters no key has")
+                    problems.append(
+                        f"  {_shortened(name)}: the key is too long or has control characters"
+                    )
                 pending.append((name, item, depth + 1))
         elif isinstance(value, list):
             pending += [(key, item, depth + 1) for item in value]
@@ -119,7 +121,7 @@ def refuse_absurd(content: Mapping[str, Any], where: str) -> None:
 
 
 def _absurd(key: str, value: Any) -> str:
-    """Return why a value cannot be meant; empty if it can."""
+    """Return why a value is implausible; empty if it is plausible."""
     if isinstance(value, str):
         return _absurd_text(key, value)
     if isinstance(value, date):
@@ -129,17 +131,17 @@ def _absurd(key: str, value: Any) -> str:
         return ""
     most = next((most for unit, most in _UNITS.items() if key.endswith(unit)), _LARGEST)
     is_plausible = math.isfinite(value) and abs(value) <= most and not 0 < abs(value) < _SMALLEST
-    return "" if is_plausible else f"{value:.3g} cannot be meant"
+    return "" if is_plausible else f"{value:.3g} is out of range"
 
 
 def _absurd_text(key: str, text: str) -> str:
     longest = _LONGEST_SQL if key == "sql" else _LONGEST
     if len(text) > longest:
-        return f"has {len(text):,} characters; at most {longest:,} are possible"
+        return f"has {len(text):,} characters; at most {longest:,} are allowed"
     if key in {"path", "sql_file"}:
         length = len(os.fsencode(text))
         if length > _LONGEST_PATH or any(len(os.fsencode(p)) > 255 for p in text.split("/")):
-            return f"has {length:,} bytes, or a part of more than 255, which no path has"
+            return f"has {length:,} bytes, or a part of more than 255; no path is that long"
     return "has control characters" if _unprintable(text) else ""
 
 

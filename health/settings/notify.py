@@ -27,7 +27,7 @@ class SmtpConfig(Section):
         ``starttls``, ``tls`` (encrypted from the start, usually port 465) or ``none``, which is
         only accepted without a password.
     user : str
-        Login; empty where the server asks for none.
+        Login; empty if the server needs none.
     password : str
         ``$NAME`` for an environment variable that contains the password, ``file:PATH`` for a file
         that contains it.
@@ -53,7 +53,7 @@ class SmtpConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> SmtpConfig:
         if bool(self.user) != bool(self.password):
-            raise ValueError("user and password are given together")
+            raise ValueError("user and password must be given together")
         if self.password and self.security == "none":
             raise ValueError('a password needs security = "starttls" or "tls"')
         return self
@@ -136,7 +136,7 @@ def is_email(text: str) -> bool:
 
 
 def check_webhook(url: str) -> None:
-    """Refuse an address that a message would travel to in the open; ValueError."""
+    """Raise ValueError for an address that would receive messages unencrypted."""
     parts = urlsplit(url)
     open_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if not open_here and not (parts.scheme == "https" and parts.hostname):

@@ -16,11 +16,11 @@ class ObservabilityConfig(Section):
     ----------
     prometheus_file : Path, optional
         Metrics of the newest run, for the textfile collector of Prometheus's node exporter: a name
-        that ends in ``.prom`` in an existing folder. Everybody can read it (mode 0644); it has no
-        personal data.
+        that ends in ``.prom`` in an existing folder. Everyone can read it (mode 0644); it contains
+        no personal data.
     openlineage_file : Path, optional
-        Events of OpenLineage (START, then COMPLETE, FAIL or ABORT), one line of JSON each, are
-        added to it: a name that ends in ``.jsonl``.
+        OpenLineage events (START, then COMPLETE, FAIL or ABORT) are appended to it, one line of
+        JSON each: a name that ends in ``.jsonl``.
     openlineage_namespace : str
         Namespace of the job in these events.
     """
@@ -42,5 +42,5 @@ class ObservabilityConfig(Section):
 
 def _ending_in(path: Path | None, ending: str) -> Path | None:
     if path is not None and path.suffix != ending:
-        raise ValueError(f"the name ends in {ending}")
+        raise ValueError(f"the name must end in {ending}")
     return path

@@ -19,7 +19,7 @@ def _in_catalogue(condition: Condition, info: ValidationInfo) -> Condition:
 
 Conditions = tuple[Annotated[Condition, AfterValidator(_in_catalogue)], ...]
 
-#: What the term of a rule begins with.
+#: Prefix of the term of a rule.
 RULE_TERM = "rule:"
 
 

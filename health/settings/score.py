@@ -14,7 +14,7 @@ PeerGroup = Literal["segment", "industry", "region"]
 
 
 class ScoreSettings(Section):
-    """Everything that turns features into health scores; stored with each run, for reuse.
+    """Everything that turns features into health scores; stored with each run so it can be reused.
 
     Attributes
     ----------

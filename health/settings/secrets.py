@@ -69,7 +69,7 @@ def secret(value: str, *, where: str, base: Path) -> str:
 
 
 def by_name(value: str, *, example: str) -> str:
-    """Return a reference to a secret, or an empty text; ValueError if it is the secret itself."""
+    """Return a reference to a secret unchanged, or an empty text; ValueError for a plain secret."""
     if value and not value.startswith(("$", "file:")):
         remember(value)
         raise ValueError(

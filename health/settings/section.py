@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 #: A number from 0 to 1.
 Share = Annotated[float, Field(ge=0, le=1)]
-#: A number above 0, and not infinite.
+#: A finite number above 0.
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 #: A whole number above 0.
 PositiveInt = Annotated[int, Field(gt=0)]

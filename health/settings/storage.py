@@ -8,7 +8,7 @@ from health.settings.section import Section
 
 
 class RetentionConfig(Section):
-    """How long results are kept; for ever by default.
+    """How long results are kept; forever by default.
 
     Attributes
     ----------

@@ -20,11 +20,11 @@ class VoiceConfig(Section):
     Attributes
     ----------
     fewest_comments : int
-        Comments with a score without which sentiment is off.
+        Minimum number of comments with a score; with fewer, sentiment is off.
     most_themes : int
         The largest number of themes that is tried.
     names : dict of str to str
-        Your own name of a theme, by any of the phrases that it was found with:
+        Your own name for a theme, by any of the phrases that it was found with:
         ``names = { "still waiting" = "Late delivery" }``.
     quotes : int
         Quotes that are shown per theme.

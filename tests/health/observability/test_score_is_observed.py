@@ -122,4 +122,4 @@ def test_names_that_no_collector_finds_are_refused(company: Path, line: str) -> 
     config.write_text(config.read_text().replace(SETTINGS, f"[observability]\n{line}\n"))
     done = call_health("check", config)
     assert done.code == 2
-    assert "the name ends in ." in done.err
+    assert "the name must end in ." in done.err
