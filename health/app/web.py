@@ -509,11 +509,15 @@ def _worded(error: Exception) -> tuple[int, str, str, str]:
         found = {
             403: ("Not allowed", error.detail, "Load the page again and repeat what you did."),
             404: (
-                "Nothing here",
+                "Not found",
                 "There is no such page or account, or it is not yours to see.",
                 "Check the address, or search for the account by its name.",
             ),
-            405: ("Nothing here", "This address cannot be used like that.", "Go to My week."),
+            405: (
+                "Not found",
+                "This address does not accept this kind of request.",
+                "Go to My week.",
+            ),
             413: ("Too large", "The form is too large.", "Shorten the text and save again."),
         }
         return error.status_code, *found.get(
@@ -521,9 +525,9 @@ def _worded(error: Exception) -> tuple[int, str, str, str]:
         )
     return (
         500,
-        "A fault of ours",
+        "Internal error",
         "Something went wrong on the server; nothing was saved.",
-        "Try again. If it happens again, send the server's log to whoever runs it.",
+        "Try again. If it happens again, send the server's log to its administrator.",
     )
 
 

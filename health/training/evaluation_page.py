@@ -43,7 +43,7 @@ class Metric:
     name: str
     value: str
     interval: str
-    says: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def _sums(evaluation: Mapping[str, Any]) -> list[Metric]:
     for key, what in (("purchases", "Days with a purchase"), ("revenue", "Revenue")):
         sums = evaluation.get(key)
         if sums:
-            says = f"expected; actual {sums['actual']:,.0f}, mean error {{:,.2f}} per customer"
-            result = says.format(sums["mean_absolute_error"])
+            text = f"expected; actual {sums['actual']:,.0f}, mean error {{:,.2f}} per customer"
+            result = text.format(sums["mean_absolute_error"])
             found.append(Metric(what, f"{sums['expected']:,.0f}", "", result))
     return found
 
@@ -186,12 +186,12 @@ def _model_page(
 
 def _metrics(evaluation: Mapping[str, Any]) -> list[Metric]:
     found = []
-    for key, name, says in _METRICS:
+    for key, name, meaning in _METRICS:
         metric = evaluation.get(key)
         if metric and metric["value"] is not None:
             ends = [metric["low"], metric["high"]]
             interval = "" if None in ends else f"{ends[0]:.3f} to {ends[1]:.3f}"
-            found.append(Metric(name, f"{metric['value']:.3f}", interval, says))
+            found.append(Metric(name, f"{metric['value']:.3f}", interval, meaning))
     return found
 
 

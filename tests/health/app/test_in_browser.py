@@ -224,7 +224,7 @@ def test_every_screen_does_its_work_by_keyboard(  # noqa: PLR0915 (one screen af
     fill("reason", "The sponsor left")
     use("Save override")
     page.wait_for_selector(".notice >> text=Override saved")
-    use("Brief to print")
+    use("Printable brief")
     page.wait_for_url("**/brief")
     use("back")
     page.wait_for_url("**/accounts/ACC-00007")

@@ -67,4 +67,4 @@ def test_too_few_is_said_first_and_nothing_is_drawn_against() -> None:
     said = verdict(found, 90, 10)
     page = render_page(found, said, about_backtest(_company(settings)))
     assert "Too few accounts left to say" in page
-    assert "Against the alternatives" not in page
+    assert "Compared with the alternatives" not in page
