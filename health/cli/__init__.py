@@ -8,7 +8,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line, as `health.cli.commands.main` does.
 
-    Loading the command takes most of a second; a signal in that time, too, ends it in order.
+    Loading the command takes most of a second; a signal during that time also ends it cleanly.
     """
     with interruptible():
         from health.cli.commands import main as run  # noqa: PLC0415

@@ -28,7 +28,8 @@ def add_app_commands(app: typer.Typer) -> None:
 def serve(
     config: ConfigPath,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Instead of app.port; 0: a free one.")
+        int | None,
+        typer.Option(min=0, max=65535, help="Port, instead of app.port; 0 picks a free one."),
     ] = None,
 ) -> None:
     """Serve the web app over the published runs."""
@@ -42,13 +43,14 @@ def notify(
     config: ConfigPath,
     as_of: RunOf = None,
     csm: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this CSM; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Notify only this CSM; can be repeated."),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also send what was sent before for this run.")
+        bool, typer.Option("--again", help="Send again what was already sent for this run.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be sent without sending it.")
     ] = False,
 ) -> None:
     """Send each CSM their week by email or to a webhook, once per run; off by default."""
@@ -84,10 +86,10 @@ def notify(
     failed = [d for d in deliveries if d.status in {"not sent", "unknown"}]
     if failed:
         raise HealthError(
-            f"{len(failed)} of {len(deliveries)} notices were not sent for certain, e.g. that of "
+            f"{len(failed)} of {len(deliveries)} notices may not have been sent, e.g. that of "
             f"{failed[0].csm}: {failed[0].detail}",
             where="health notify",
-            fix="remove the cause and run it again: what was sent is not sent twice",
+            fix="fix the cause and run it again: nothing is sent twice",
         )
     if any(d.status == "no address" for d in deliveries):
         _say("CSMs without an address: add them to [notify.addresses] CSM = EMAIL")
@@ -98,11 +100,11 @@ def add(
     config: ConfigPath,
     login: Annotated[str, typer.Argument(metavar="LOGIN", help="Name for signing in.")],
     role: Annotated[str, typer.Option(metavar="ROLE", help="reader, csm, lead or admin.")] = "csm",
-    name: Annotated[str, typer.Option(help="Name that is shown with the user's entries.")] = "",
+    name: Annotated[str, typer.Option(help="Name shown with the user's entries.")] = "",
     csm: Annotated[
-        str, typer.Option(metavar="NAME", help="Accounts of this CSM are the user's own.")
+        str, typer.Option(metavar="NAME", help="CSM whose accounts are the user's own.")
     ] = "",
-    team: Annotated[str, typer.Option(help="Leads and readers see this team's accounts.")] = "",
+    team: Annotated[str, typer.Option(help="Team whose accounts a lead or reader sees.")] = "",
     password: Annotated[
         bool,
         typer.Option("--password", help='Ask for a password, for sign_in = "local".'),
@@ -129,7 +131,7 @@ def add(
         )
     finally:
         database.close()
-    _say(f"{login} is a user with the role {role}")
+    _say(f"{login} has the role {role}")
 
 
 @_users.command("list")
@@ -166,7 +168,7 @@ def disable(
         disable_user(database, login, now=_now())
     finally:
         database.close()
-    _say(f"{login} cannot sign in any more")
+    _say(f"{login} can no longer sign in")
 
 
 def _say(text: str) -> None:

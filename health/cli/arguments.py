@@ -37,7 +37,7 @@ AsOf = Annotated[
         "--as-of",
         formats=["%Y-%m-%d"],
         metavar="DATE",
-        help="Score this date with what was known before it. Default: the last as_of_weekday "
+        help="Score this date, using what was known before it. Default: the last as_of_weekday "
         "covered by the data.",
     ),
 ]
@@ -47,7 +47,7 @@ RunOf = Annotated[
         "--as-of",
         formats=["%Y-%m-%d"],
         metavar="DATE",
-        help="The run of this date. Default: the last one.",
+        help="Use the run of this date. Default: the newest run.",
     ),
 ]
 Now = Annotated[

@@ -46,7 +46,7 @@ def check_report(console: Console, company: Company) -> None:
 
 
 def _usual_lag(company: Company) -> str:
-    """State how long a contract row counts past its end while its successor is not known."""
+    """State how long a contract row counts after its end while its successor is not known."""
     tables = company.opened.tables
     contracts = load_contracts(tables, grace_days=company.config.labels.grace_days)
     end = moment(pd.Timestamp(tables.observed_until))
@@ -64,7 +64,7 @@ _MOVED = ("gained", "lost", "expanded", "contracted")
 
 def show_reconciliation(console: Console, found: Reconciliation) -> None:
     """Print money and accounts by month, and which accounts and rows the tables cover."""
-    title = f"\n{found.money} by month ({found.currency}), to be compared with your books"
+    title = f"\n{found.money} by month ({found.currency}); compare it with your books"
     table = Table(title=escape(title), title_justify="left", box=None)
     table.add_column("until")
     for column in (found.money, "accounts", *_MOVED):

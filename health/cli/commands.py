@@ -1,4 +1,4 @@
-"""The `health` command: arguments in, exit codes out; the work is done in the other folders."""
+"""The `health` command: parses arguments and returns exit codes; other folders do the work."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ app.add_typer(actions_app, name="actions")
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to create it in.")] = Path(
         "demo"
     ),
-    accounts: Annotated[
-        int, typer.Option(min=100, max=100_000, help="Size of the demo company.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another company.")] = 7,
+    accounts: Annotated[int, typer.Option(min=100, max=100_000, help="Number of accounts.")] = 1000,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; each seed gives a different company.")
+    ] = 7,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the demo company in the folder.")
+        bool, typer.Option("--replace", help="Replace an existing demo company.")
     ] = False,
 ) -> None:
     """Create a demo company, train, score, and print where the report is."""
@@ -107,11 +107,11 @@ def publish(config: ConfigPath) -> None:
 def check(
     config: ConfigPath,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Only try each source, and list what it has.")
+        bool, typer.Option("--connect", help="Only connect to each source and list its tables.")
     ] = False,
     now: Now = None,
 ) -> None:
-    """Read and validate the tables; exit 2 with every violation if one is wrong."""
+    """Read and validate the tables; list every violation and exit 2 if there is one."""
     from health.business.company import open_company
     from health.cli.check_console import check_report, run_connect
     from health.settings.config import load_config
@@ -166,17 +166,21 @@ def train(
     config: ConfigPath,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before it."),
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
+        ),
     ] = None,
     promote: Annotated[
         bool,
-        typer.Option(help="Promote the version, unless it leaks or is worse than the champion."),
+        typer.Option(
+            help="Promote the version unless it leaks the outcome or is worse than the champion."
+        ),
     ] = True,
     now: Now = None,
 ) -> None:
     """Train on past dates, evaluate on later ones, and save a model version.
 
-    Exit 3 if a stop (a leak, or worse than the champion) blocks the promotion of the version.
+    Exit 3 if a leak or a better champion prevents the promotion of the version.
     """
     from health.cli.training_console import training
     from health.settings.config import load_config
@@ -198,22 +202,25 @@ def score(
     config: ConfigPath,
     as_of: AsOf = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Score a date again; the old run is kept.")
+        bool, typer.Option("--replace", help="Score a date again; the old run is archived.")
     ] = False,
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="If another run is in progress, wait for it; by default exit."),
+        typer.Option("--wait", help="Wait for a run in progress instead of exiting."),
     ] = False,
     accept: Annotated[
         list[str] | None,
-        typer.Option(metavar="GATE", help="Publish even if this gate fails; may be repeated."),
+        typer.Option(metavar="GATE", help="Publish even if this gate fails; can be repeated."),
     ] = None,
     features: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A feature table of the date, instead of building one."),
+        typer.Option(
+            metavar="FILE", help="Use this feature table of the date instead of building one."
+        ),
     ] = None,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log JSON lines on standard error, and no summary.")
+        bool,
+        typer.Option("--log-json", help="Write JSON lines to standard error and print no summary."),
     ] = False,
     now: Now = None,
 ) -> None:
@@ -248,11 +255,11 @@ def show_list(
         str | None, typer.Option(metavar="NAME", help="Only the accounts of this CSM.")
     ] = None,
     account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="Only this account: its id or its name.")
+        str | None, typer.Option(metavar="ACCOUNT", help="Only this account, by ID or name.")
     ] = None,
     as_of: RunOf = None,
 ) -> None:
-    """Print one list of the last run, or of the run of a date."""
+    """Print one list of the newest run, or of the run of a date."""
     from health.cli.list_console import print_list
     from health.flags.listing import read_list
     from health.settings.config import load_config
@@ -267,13 +274,13 @@ def import_actions(
         Path,
         typer.Option(metavar="CONFIG", help="A health.toml.", callback=with_its_permissions),
     ] = Path("health.toml"),
-    author: Annotated[str, typer.Option(metavar="NAME", help="Who filled it in.")] = "",
+    author: Annotated[str, typer.Option(metavar="NAME", help="The person who filled it in.")] = "",
     at: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="When it was done. Default: now."),
     ] = None,
 ) -> None:
-    """Add what CSMs wrote into a workbook to actions.csv; the same file twice adds nothing."""
+    """Add outcomes from a workbook to actions.csv; importing a file twice adds nothing."""
     from health.business.company import actions_file
     from health.presentation import wording
     from health.settings.config import load_config
@@ -290,17 +297,17 @@ def import_actions(
     )
     notes = f" ({wording.count(done.notes, 'note')} without an outcome)" if done.notes else ""
     show.say(
-        _console(), f"{done.added:,} added{notes}, {done.known:,} known before, in {done.file}"
+        _console(), f"{done.added:,} added{notes}, {done.known:,} already known, in {done.file}"
     )
 
 
 @app.command()
 def explain(
     config: ConfigPath,
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id or its name.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account ID or name.")],
     as_of: RunOf = None,
 ) -> None:
-    """Explain one account from the last run: score, reasons, change, history."""
+    """Explain one account of the newest run: score, reasons, changes, history."""
     from health.cli.explain_console import explanation
     from health.scoring.explain import explain_account
     from health.settings.config import load_config
@@ -333,7 +340,7 @@ def backtest(
     ] = None,
     now: Now = None,
 ) -> None:
-    """Score past dates with what was known then, and compare with what happened."""
+    """Score past dates with what was known then, and compare the scores with what happened."""
     from health.backtest.run import run_backtest
     from health.cli.backtest_console import backtest_summary
     from health.settings.config import load_config
@@ -357,7 +364,7 @@ def tune(
     ] = None,
     now: Now = None,
 ) -> None:
-    """Learn the scorecard's weights from past outcomes; write a proposal, change nothing."""
+    """Learn scorecard weights from past outcomes and write them as a proposal."""
     from health.backtest.tune import tune as learn
     from health.cli.backtest_console import tuned
     from health.settings.config import load_config
@@ -370,7 +377,9 @@ def experiment(
     config: ConfigPath,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before it."),
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
+        ),
     ] = None,
     now: Now = None,
 ) -> None:
@@ -388,14 +397,16 @@ def voice(
     config: ConfigPath,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="With what was known before."),
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The page to write.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Page to write.")
     ] = None,
     now: Now = None,
 ) -> None:
-    """Read comments and tickets: sentiment, themes, and what each theme costs in points."""
+    """Analyse comments and tickets: sentiment, themes, and the impact of each theme in points."""
     from health.cli.voice_command import run_voice
     from health.settings.config import load_config
 
@@ -408,15 +419,18 @@ def models(
     config: ConfigPath,
     action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Promote it in spite of reasons against it.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote it despite objections.")] = False,
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with name and time.")
+        str,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help="Reason for forcing; recorded with your name and the time.",
+        ),
     ] = "",
     now: Now = None,
 ) -> None:
-    """List the model versions with their evaluation, or promote one."""
+    """List model versions with their evaluation, or promote one."""
     from health.cli import training_console as console
     from health.settings.config import load_config
     from health.training import registry
@@ -438,7 +452,7 @@ def models(
             decision = weigh(loaded, version)
             console.compared(_console(), decision)
             if version == decision.champion:
-                show.say(_console(), f"{version} is the champion already.")
+                show.say(_console(), f"{version} is already the champion.")
             else:
                 promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
     registry.recover(loaded.models_dir)
@@ -449,10 +463,13 @@ def models(
 @app.command()
 def erase(
     config: ConfigPath,
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="Of the account or the person.")],
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="ID of the account or person.")],
     person: Annotated[
         bool,
-        typer.Option("--person", help="A respondent, contact, user of the product or of the app."),
+        typer.Option(
+            "--person",
+            help="Erase a person: a respondent, a contact, or a user of the product or the app.",
+        ),
     ] = False,
     now: Now = None,
 ) -> None:
@@ -471,7 +488,7 @@ add_app_commands(app)
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 a fault of ours, 2 bad input, 3 a gate failed.
+    """Run the command line; exit 0: done, 1: a bug, 2: bad input, 3: a gate failed.
 
     SIGTERM exits with 143 and Ctrl+C with 130.
     """
@@ -497,7 +514,7 @@ def _run() -> None:
         try:
             app()
         finally:
-            # What the standard output refuses is reported like any other fault.
+            # A failure to write to standard output is reported like any other error.
             sys.stdout.flush()
     except SystemExit as error:
         module = exited_module(error)
@@ -517,13 +534,13 @@ def _run() -> None:
                 _discard_output()
             errors.print(f"[bold red]error:[/] {escape(redact(str(known)))}", highlight=False)
             sys.exit(known.exit_code)
-        errors.print("[bold red]a fault of ours:[/] please report the lines below", highlight=False)
+        errors.print("[bold red]internal error:[/] please report the lines below", highlight=False)
         sys.stderr.write(redact(traceback.format_exc()))
         sys.exit(1)
 
 
 def _discard_output() -> None:
-    """Drop what the standard output did not take, so that closing it raises nothing."""
+    """Discard output that could not be written, so that closing standard output does not fail."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -531,7 +548,7 @@ def _discard_output() -> None:
 
 
 def _signed(clock: datetime) -> tuple[str, str]:
-    """Return the time and the person, for the records."""
+    """Return the current time and user, for the records."""
     import getpass
 
     try:

@@ -1,4 +1,4 @@
-"""`health demo`: a made-up company, its models and its first runs in one folder."""
+"""`health demo`: a simulated company, its models and its first runs in one folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_demo(
     accounts : int
         Number of accounts.
     seed : int
-        Another seed, another company.
+        Random seed; each seed gives a different company.
     replace : bool
         Remove an earlier demo from the folder.
     console : Console
@@ -55,7 +55,7 @@ def run_demo(
 
 
 def _run(folder: Path, *, accounts: int, seed: int, console: Console, today: datetime) -> None:
-    with console.status("Making the demo company"):
+    with console.status("Creating the demo company"):
         company = simulate_company(accounts, seed=seed)
         write_company(company, folder)
         text = files("health.demo").joinpath("health.toml").read_text(encoding="utf-8")

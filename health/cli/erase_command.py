@@ -33,12 +33,13 @@ def run_erase(
     if dates:
         show.say(
             console,
-            "Pages are written anew by `health score --replace --as-of` of " + ", ".join(dates),
+            "To write the pages again, run `health score --replace --as-of` for "
+            + ", ".join(dates),
         )
     for line in erased.left:
         show.say(console, f"Left: {line}")
     show.say(
         console,
-        "The company's own tables were not changed: remove the rows there, too, or the next run "
-        "has them again.",
+        "The company's own tables were not changed: remove the rows there, too, or they will be "
+        "back in the next run.",
     )

@@ -187,7 +187,7 @@ def _change_table(console: Console, found: Explanation) -> None:
         moved = points(float(row.change), signed=True)  # type: ignore[arg-type]
         table.add_row(moved, escape(str(row.text)))
     total = points(found.change["change"].sum(), signed=True)
-    table.add_row(total, "sum: change of the health score")
+    table.add_row(total, "sum: change in the health score")
     console.print(table)
 
 

@@ -11,16 +11,16 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 _FIXES = (
-    (_FULL, "free some space, then repeat the command; what was complete before is unchanged"),
-    (_FORBIDDEN, "give the user that runs the command the right to it, or name another folder"),
+    (_FULL, "free some space, then run the command again; nothing that was complete has changed"),
+    (_FORBIDDEN, "grant access to the user that runs the command, or choose another folder"),
     (_ABSENT, "check the path"),
 )
-#: Errors of a pool of processes one of which was killed.
+#: Errors of a process pool in which a process was killed.
 _KILLED = {"TerminatedWorkerError", "BrokenProcessPool"}
 
 
 def fault_of_the_machine(error: BaseException) -> HealthError | None:
-    """Return what the machine refused and where; None if the error is a fault of ours.
+    """Return what the machine refused and where; None if the error is a bug.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
             "out of memory, or a process of the command was killed",
             fix="lower data.memory_limit, end other programs, or use a machine with more memory",
         )
-    # Some libraries wrap what the system raised.
+    # Some libraries wrap the system's error.
     cause = next((e for e in (error, *error.args) if isinstance(e, OSError)), None)
     if cause is None:
         return reading_fault(error) if isinstance(error, Exception) else None

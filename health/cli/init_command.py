@@ -77,7 +77,7 @@ def _report(console: Console, proposal: Proposal) -> None:
             for line in lines:
                 say(f"  {line}")
     if proposal.unread:
-        say(f"Columns of {len(proposal.unread)} tables are not read: the file lists them.")
+        say(f"{len(proposal.unread)} tables have columns that are not read: the file lists them.")
 
 
 def _next_steps(console: Console, output: Path, confirm: Sequence[str], proposal: Proposal) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl+C end a command in order: everything is closed, then 143 or 130 is returned."""
+"""SIGTERM and Ctrl+C end a command cleanly: everything is closed, then 143 or 130 is returned."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def interruptible() -> Iterator[None]:
     """Let SIGTERM and SIGINT leave the block through SystemExit with 128 + the signal's number.
 
-    A library may turn that into an error of its own, or lose it: the exit code stays the same.
+    A library may convert or swallow that exception: the exit code stays the same.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""A run as a company's own monitoring sees it: how it started and ended, and its values."""
+"""Report a run to a company's own monitoring: its start, its end and its values."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def observed(
 ) -> Iterator[Callable[[PublishedRun], None]]:
     """Write the files of `[observability]` about what happens in the block.
 
-    A file that cannot be written is described and changes nothing about the run.
+    A file that cannot be written is reported and does not affect the run.
 
     Parameters
     ----------
     config : Config
         The configuration.
     as_of : date, optional
-        The date to score, where it is given.
+        The date to score, if given.
     clock : callable
         The time, UTC.
     describe : callable
@@ -42,7 +42,7 @@ def observed(
     Yields
     ------
     callable
-        To be called with the run once it is published.
+        Call it with the run once it is published.
     """
     run_id, published = new_run_id(), list[PublishedRun]()
 
@@ -103,8 +103,8 @@ def _ended(error: BaseException) -> tuple[Ending, int, str]:
     """Return how a run ended: the event, the exit code and a message."""
     if isinstance(error, SystemExit | KeyboardInterrupt):
         code = error.code if isinstance(error, SystemExit) else 130
-        return "ABORT", code if isinstance(code, int) else 1, "the command was ended"
+        return "ABORT", code if isinstance(code, int) else 1, "the command was interrupted"
     known = fault_of_the_machine(error)
     if known is None:
-        return "FAIL", 1, f"a fault of this software: {type(error).__name__}"
+        return "FAIL", 1, f"internal error: {type(error).__name__}"
     return "FAIL", known.exit_code, str(known)

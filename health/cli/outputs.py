@@ -1,4 +1,4 @@
-"""What reaches a terminal: no secret that was read, and no character that steers it."""
+"""Safe terminal output: without secrets, and without characters that control the terminal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.segment import Segment
 
 from features.redaction import without_known_secrets
 
-#: Control characters but the end of a line and the tab, and those that reverse the direction.
+#: Control characters, except line feed and tab, and characters that reverse the text direction.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    r"""Return a text with its control and right-to-left characters as codes.
+    r"""Return a text with control and right-to-left characters escaped.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def visible(text: str) -> str:
 
 
 class PlainConsole(Console):
-    """A console on which texts from data steer nothing; its own colours stay."""
+    """A console on which text from data cannot control the terminal; its own colours work."""
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         plain = (s if s.control else s._replace(text=visible(s.text)) for s in buffer)
@@ -45,7 +45,7 @@ class _WithoutSecrets:
 
     def write(self, text: str) -> int:
         shown = without_known_secrets(text)
-        # A log has no colours: every such character comes from data.
+        # A log has no colours: every control character comes from data.
         self._stream.write(shown if self._stream.isatty() else visible(shown))
         return len(text)
 
@@ -59,11 +59,11 @@ class _WithoutSecrets:
 
 @contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Hide known secrets in all that is printed, warnings and logs of libraries included."""
+    """Hide known secrets in everything printed, including warnings and logs of libraries."""
     before = sys.stdout, sys.stderr
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a character shows its code instead.
+            # A terminal that cannot show a character shows its code instead.
             stream.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = (cast(TextIO, _WithoutSecrets(stream)) for stream in before)
     try:

@@ -23,7 +23,7 @@ def published(console: Console, publication: Publication) -> None:
         tables = ", ".join(written.tables)
         show.say(console, f"Written: {written.rows:,} rows of {written.as_of} to {tables}")
     else:
-        show.say(console, f"Written before: {written.as_of}; 0 rows changed")
+        show.say(console, f"Already written: {written.as_of}; 0 rows changed")
     if not written.is_latest:
-        show.say(console, "A newer run was published before: the view still shows it.")
+        show.say(console, "A newer run is already published: the view still shows it.")
     show.say(console, f"Changed accounts: {publication.changed:,} in {publication.delta}")

@@ -37,13 +37,13 @@ def run_score(
 ) -> None:
     """Score, report progress on standard error, and print the summary.
 
-    With `log_json` every line of standard error is a JSON object, a fault is one too, and no
-    summary is printed. `timed` as in `score_run`.
+    With `log_json`, every line of standard error is a JSON object, errors included, and no summary
+    is printed. `timed` is as in `score_run`.
 
     Raises
     ------
     HealthError
-        As `score_run`. With `log_json` it is logged, and SystemExit has its exit code.
+        As in `score_run`. With `log_json` it is logged, and SystemExit has its exit code.
     """
     now = clock()
     with _voice(clock, log_json=log_json) as voice:

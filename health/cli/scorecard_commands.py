@@ -23,9 +23,11 @@ def add_scorecard_commands(app: typer.Typer) -> None:
 
 def portfolio(
     config: ConfigPath,
-    by: Annotated[str, typer.Option(metavar="BY", help="csm, segment, parent or all.")] = "csm",
+    by: Annotated[
+        str, typer.Option(metavar="BY", help="Group by csm, segment, parent or all.")
+    ] = "csm",
     weight: Annotated[
-        str, typer.Option(metavar="WEIGHT", help="mrr or account: how accounts are weighted.")
+        str, typer.Option(metavar="WEIGHT", help="How accounts are weighted: mrr or account.")
     ] = "mrr",
     as_of: RunOf = None,
 ) -> None:
@@ -58,7 +60,9 @@ def restate(
     ],
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Only runs from this date on."),
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DATE", help="Only runs from this date onwards."
+        ),
     ] = None,
     now: Now = None,
 ) -> None:

@@ -25,7 +25,7 @@ MOST_OVERRIDES = 20
 def print_portfolio(console: Console, report: PortfolioReport) -> None:
     """Print one group per line, the least healthy first, and all accounts below."""
     day, money = wording.day(report.as_of), report.money
-    by = f"weighted by {money}" if report.weighting == "mrr" else "every account counted once"
+    by = f"weighted by {money}" if report.weighting == "mrr" else "every account weighted equally"
     console.print(f"Health by {report.grouping}, {by}, {day}", highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column(report.grouping, overflow="fold")
@@ -73,7 +73,7 @@ def print_verdicts(console: Console, report: OverrideReport) -> None:
     )
     table = Table(title="\nWho was right", title_justify="left", box=None, pad_edge=False)
     table.add_column("author", overflow="fold")
-    for heading in ("overrides", "known", "they", "the machine", "neither", "their share"):
+    for heading in ("overrides", "known", "they", "the score", "neither", "their share"):
         table.add_column(heading, justify="right")
     for row in report.authors.to_dict("records"):
         table.add_row(
@@ -131,7 +131,11 @@ def print_restatement(console: Console, restated: Restatement, folder: Path) -> 
             highlight=False,
         )
     for weighting in ("mrr", "account"):
-        by = f"weighted by {restated.money}" if weighting == "mrr" else "every account counted once"
+        by = (
+            f"weighted by {restated.money}"
+            if weighting == "mrr"
+            else "every account weighted equally"
+        )
         _print_book(console, restated.book[restated.book["weighting"] == weighting], by)
     _print_bands(console, scores)
     _print_accounts(console, restated)

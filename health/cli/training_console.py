@@ -70,7 +70,7 @@ def versions(
 ) -> None:
     """Print the model versions, oldest first, the champion marked, with its last promotion.
 
-    With a `key`, those that it did not sign are marked; without one, that is reported.
+    With a `key`, versions that it did not sign are marked; without one, a note says so.
     """
     found = registry.list_versions(models_dir)
     if not found:
@@ -79,7 +79,7 @@ def versions(
     damaged = registry.damaged_promotions(models_dir)
     if damaged:
         lines = f"line {', '.join(map(str, damaged))}"
-        say(console, f"{registry.PROMOTIONS}: skipped what is not a complete record: {lines}")
+        say(console, f"{registry.PROMOTIONS}: skipped incomplete records: {lines}")
     for version in found:
         mark = "*" if version.name == champion else " "
         say(console, f"{mark} {version.name}{_trained(models_dir / version.name)}")
@@ -90,14 +90,14 @@ def versions(
         state = registry.signature_state(models_dir / version.name, version.manifest, key)
         if state in {"wrong", "not signed"}:
             console.print("    [red]unsigned[/] ", end="")
-            say(console, "training.signing_key did not sign it: it cannot be used")
+            say(console, "it is not signed with training.signing_key: it cannot be used")
         _evaluation(console, version, indent="    ")
         if version.name in promoted:
             say(console, f"    {_promotion(promoted[version.name])}")
         for leak in version.manifest.get("leaks", []):
             say(console, f"    leak: {leak['feature']}: {leak['why']}")
     if found and key is None:
-        say(console, "Signatures are not checked: training.signing_key names no secret.")
+        say(console, "Signatures are not checked: training.signing_key is not set.")
 
 
 def _trained(folder: Path) -> str:
@@ -105,12 +105,12 @@ def _trained(folder: Path) -> str:
         note = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
         return f" trained {note['at']} by {note['by']}" if note["at"] else ""
     except (OSError, ValueError, KeyError, TypeError):
-        # A note for readers: nothing depends on it.
+        # For information only: nothing depends on it.
         return ""
 
 
 def _promotion(line: dict[str, Any]) -> str:
-    forced = "forced past " + "; ".join(line["stops"]) if line.get("forced") else ""
+    forced = "forced despite " + "; ".join(line["stops"]) if line.get("forced") else ""
     parts = [f"promoted {line.get('at', '')} by {line.get('by', '')}", forced, line.get("reason")]
     return ": ".join(str(part) for part in parts if part)
 
@@ -136,7 +136,7 @@ def evaluation_line(evaluation: dict[str, Any]) -> str:
         own = evaluation["auc_beside_oracle"]
         parts.append(
             f"an oracle with the true probabilities has {oracle:.3f}: "
-            f"{percent((own - 0.5) / (oracle - 0.5))} of what is possible above chance"
+            f"{percent((own - 0.5) / (oracle - 0.5))} of what is achievable above chance"
         )
     if evaluation.get("purchases"):
         sums = evaluation["purchases"]

@@ -27,13 +27,13 @@ def run_voice(
     Raises
     ------
     HealthError
-        If no table has texts, or the page cannot be written.
+        No table has comments, or the page cannot be written.
     """
     tables = open_company(config).opened.tables
     end = min(until or tables.observed_until, tables.observed_until)
     if not (tables.has("surveys", "comment") or tables.has("tickets", "subject")):
         raise HealthError(
-            "there are no texts to read",
+            "there are no comments to read",
             where=str(config.file),
             fix="map surveys.comment or tickets.subject in [tables]",
         )

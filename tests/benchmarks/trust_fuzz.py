@@ -67,7 +67,7 @@ def run_case(demo: Path, number: int) -> Case:
         seconds = time.process_time() - start
         shown = done.out + done.err
         faults = [
-            "traceback" if "Traceback" in shown or "a fault of ours" in shown else "",
+            "traceback" if "Traceback" in shown or "internal error" in shown else "",
             f"exit {done.code}" if done.code not in (0, 2, 3) else "",
             f"{seconds:.0f} seconds" if seconds > MOST_SECONDS else "",
             "secret" if SECRET in shown else "",

@@ -94,7 +94,7 @@ def test_the_portfolio_is_printed_the_least_healthy_first(config: Path) -> None:
     done = call_health("portfolio", config, "--as-of", "2026-01-04", "--weight", "account")
     assert done.code == 0, done.err
     lines = [line for line in done.out.splitlines() if line.strip()]
-    assert lines[0].startswith("Health by csm, every account counted once, 4 Jan 2026")
+    assert lines[0].startswith("Health by csm, every account weighted equally, 4 Jan 2026")
     assert lines[2].startswith("<Bo>")
     assert lines[3].startswith("Ana")
     assert lines[4].startswith("all")

@@ -137,7 +137,7 @@ def test_training_again_changes_nothing(trained: Path) -> None:
     before = (models / "promotions.jsonl").read_text()
     done = call_health("models", trained / "health.toml", "promote", _manifest(models)["version"])
     assert done.code == 0, done.err
-    assert "is the champion already" in done.out
+    assert "is already the champion" in done.out
     assert (models / "promotions.jsonl").read_text() == before
 
 
