@@ -1,1 +1,1 @@
-"""Expansion: what an account could buy next, and what that is worth."""
+"""Expansion: what an account could buy next, and its expected value."""

@@ -1,4 +1,4 @@
-"""Who may be offered a product: the rules of the catalogue, and the gates of the account."""
+"""Who may be offered a product: rules of the product and gates of the account."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _URGENT = "an urgent ticket is open"
 
 @dataclass(frozen=True)
 class Gates:
-    """Why an account gets no offer now; empty text where nothing is against it.
+    """Why an account gets no offer now; an empty text if it may get one.
 
     Attributes
     ----------
     all : pd.Series of str
         Every reason.
     asked : pd.Series of str
-        Those that also hold for an offer that the customer asked for: an account at risk waits
-        for offers, but gets an answer.
+        The reasons that also apply to an offer that the customer asked for: an account at risk gets
+        no unsolicited offers, but its requests are answered.
     """
 
     all: pd.Series[str]
@@ -54,27 +54,27 @@ def gate_reasons(scores: pd.DataFrame, features: pd.DataFrame, limits: FlagsConf
     """
     stage = scores["stage"]
     leaving = {_LEAVING: known_to_leave(features) | (stage == "leaving")}
-    waits = {
+    unsolicited = {
         _RED: scores["health_band"] == "red",
         _LIKELY: likely_to_leave(scores, limits),
         _SILENT: unused(features, limits),
     }
     closed = {_ONBOARDING: stage == "onboarding", _URGENT: features["tickets_urgent_open"] > 0}
     return Gates(
-        _joined({**leaving, **waits, **closed}, scores.index),
+        _joined({**leaving, **unsolicited, **closed}, scores.index),
         _joined({**leaving, **closed}, scores.index),
     )
 
 
 def leaves(gates: pd.Series[str]) -> pd.Series[bool]:
-    """Return which gates are those of accounts that gave notice."""
+    """Return which gates are closed because the account gave notice."""
     return gates.str.startswith(_LEAVING)
 
 
 def ineligible_reasons(
     offers: pd.DataFrame, held: pd.DataFrame, plans: pd.DataFrame, config: Config
 ) -> pd.Series[str]:
-    """Return why each open product may not be offered to its account; empty where it may.
+    """Return why each open product may not be offered to its account; empty if it may.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def ineligible_reasons(
         place (of the account), product, stage, the attributes that the account has, and its
         features.
     held, plans : pd.DataFrame
-        place and product, place and plan: what accounts hold.
+        place and product, place and plan: what accounts own.
     config : Config
         The catalogue of products.
     """
@@ -99,7 +99,7 @@ def ineligible_reasons(
 def _broken(
     own: pd.DataFrame, rule: ProductRule, held: pd.DataFrame, plans: pd.DataFrame
 ) -> pd.Series[str]:
-    """Return which bounds of a product's rule each row breaks."""
+    """Return which parts of a product's rule each row violates."""
     broken: dict[str, pd.Series[bool]] = {}
     for column in ("segment", "region", "industry", "stage"):
         allowed = getattr(rule, "industries" if column == "industry" else f"{column}s")
@@ -127,7 +127,7 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 def _bounds(condition: Condition) -> str:
-    """Put a condition into words."""
+    """Describe a condition in words."""
     words = {
         "above": condition.above,
         "at least": condition.at_least,
@@ -141,7 +141,7 @@ def _bounds(condition: Condition) -> str:
 
 
 def _joined(reasons: dict[str, pd.Series[bool]], index: pd.Index[int]) -> pd.Series[str]:
-    """Join the reasons that hold for each row."""
+    """Join the reasons that apply to each row."""
     text = pd.Series("", index=index, dtype=object)
     for reason, holds in reasons.items():
         chosen = holds.to_numpy(dtype=bool)

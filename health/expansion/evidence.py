@@ -1,4 +1,4 @@
-"""Who asked for more: tickets and survey answers, quoted. Their text is untrusted."""
+"""Requests for more: quotes from tickets and survey answers. Their text is untrusted."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from health.presentation.wording import day as in_words
 from health.settings.config import Config
 
 COLUMNS = ("account_id", "product", "at", "text")
-#: Most characters quoted, and most quotes of one account and product.
+#: Maximum length of a quote, and maximum number of quotes per account and product.
 _QUOTED, _MOST = 100, 2
 _SOURCES = {"surveys": ("comment", "answer"), "tickets": ("subject", "ticket")}
 
 
 def asks(tables: Tables, as_of: datetime, config: Config) -> pd.DataFrame:
-    """Return the tickets and survey answers that asked for more, as known before a date.
+    """Return the tickets and survey answers that ask for more, as known before a date.
 
     Parameters
     ----------
     tables : Tables
-        Surveys count by comment and reason, tickets by subject and reason, where they have
-        them; an answer counts from when it was given.
+        The comment and reason of surveys and the subject and reason of tickets are searched, if
+        present; an answer counts from when it was given.
     as_of : datetime
         The date.
     config : Config
@@ -39,8 +39,8 @@ def asks(tables: Tables, as_of: datetime, config: Config) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        account_id, product (the one whose own words were used, else empty), at, and text: the
-        sentence with the quote. The newest two of each account and product.
+        account_id, product (if its own words were used, otherwise empty), at, and text: a sentence
+        with the quote. The newest two per account and product.
     """
     parts = [_of_table(tables, name, as_of, config) for name in _SOURCES]
     found = pd.concat([part for part in parts if len(part)] or [_nothing()], ignore_index=True)
@@ -70,11 +70,11 @@ def _of_table(tables: Tables, name: str, as_of: datetime, config: Config) -> pd.
 
 
 def _matches(frame: pd.DataFrame, text: str, config: Config) -> Iterable[tuple[str, pd.DataFrame]]:
-    """Yield the rows that ask for each product by its own words, and for more in general."""
+    """Yield the rows that ask for each product by its own words, then those for more in general."""
     general = _any_word(frame[text], config.expansion.asks.words)
     codes = [code.casefold() for code in config.expansion.asks.reasons]
     general |= frame["reason"].str.casefold().isin(codes)
-    # More seats is more in every language whose phrases are known.
+    # A request for seats is a request for more, in every language with known phrases.
     asked = find_requests(
         list(clean_comments(frame[text])),
         frame["reason"].str.strip().str.casefold().tolist(),
@@ -91,7 +91,7 @@ def _matches(frame: pd.DataFrame, text: str, config: Config) -> Iterable[tuple[s
 
 
 def _any_word(texts: pd.Series[str], words: Iterable[str]) -> pd.Series[bool]:
-    """Return which texts contain one of these words or phrases as a whole, in any case."""
+    """Return which texts contain one of these whole words or phrases, ignoring case."""
     alternatives = "|".join(re.escape(word) for word in words)
     if not alternatives:
         return pd.Series(False, index=texts.index)
@@ -104,7 +104,7 @@ def _sentences(found: pd.DataFrame, text: str, noun: str) -> list[str]:
 
 
 def _sentence(noun: str, at: pd.Timestamp, text: str, reason: str, role: str) -> str:
-    who = f" of the {quoted(role, 40)}" if role else ""
+    who = f" from the {quoted(role, 40)}" if role else ""
     article = "an" if noun == "answer" else "a"
     head = f"Asked for more in {article} {noun}{who} on {in_words(at)}"
     if text.strip():
@@ -113,7 +113,7 @@ def _sentence(noun: str, at: pd.Timestamp, text: str, reason: str, role: str) ->
 
 
 def quoted(text: str, most: int = _QUOTED) -> str:
-    """Return a text from outside on one line, without contact details, cut to `most`.
+    """Return an untrusted text on one line, without contact details, truncated to `most`.
 
     Examples
     --------

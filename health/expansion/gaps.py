@@ -1,4 +1,4 @@
-"""Gaps in the catalogue, the price list and the contracts: named and counted."""
+"""Gaps in the catalogue, the price list and the contracts, as warnings with counts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from features.tables.point_in_time import collect
 from features.windows.contracts import running_contracts
 from features.windows.day_rows import day_number
 from health.expansion.inputs import OfferInputs
+from health.presentation.wording import count
 from health.settings.config import Config
 from health.settings.expansion import ListPrice
 
-#: Most names in one sentence.
+#: Maximum number of names in one sentence.
 _NAMED = 5
 
 
 def expansion_gaps(
     tables: Tables, as_of: datetime, config: Config, inputs: OfferInputs, unpriced: pd.Series[int]
 ) -> list[str]:
-    """Return what is missing for the offers of a date; such rows stay in the lists.
+    """Return what is missing for the offers of a date; the affected rows stay in the lists.
 
     Parameters
     ----------
@@ -35,9 +36,9 @@ def expansion_gaps(
     config : Config
         The catalogue and price list.
     inputs : OfferInputs
-        What every account holds, and what is open to it.
+        What every account owns, and what it could buy.
     unpriced : pd.Series of int
-        As from the function of that name.
+        As from `unpriced`.
     """
     return [
         *_not_in_catalogue(inputs, config),
@@ -48,7 +49,7 @@ def expansion_gaps(
 
 
 def unpriced(whitespace: pd.DataFrame) -> pd.Series[int]:
-    """Count the open offers whose price is not known, by product."""
+    """Count the open offers without a known price, by product."""
     open_now = (whitespace["status"] == "open") & whitespace["step_mrr"].isna()
     return whitespace.loc[open_now, "product"].value_counts()
 
@@ -64,13 +65,13 @@ def _not_in_catalogue(inputs: OfferInputs, config: Config) -> list[str]:
     found = []
     if len(unnamed):
         found.append(
-            "expansion: products that subscriptions hold and the configuration's [expansion] "
-            f"does not name: {_counted(unnamed)}; no rule and no list price applies"
+            "expansion: products of subscriptions that are missing in the [expansion] section: "
+            f"{_counted(unnamed)}; no rule and no list price applies to them"
         )
     if unsold:
         found.append(
             f"expansion: the configuration names {', '.join(map(repr, unsold[:_NAMED]))}, which "
-            "no subscription has ever had; check the spelling"
+            "no subscription has; check the spelling"
         )
     return found
 
@@ -96,13 +97,13 @@ def _without_price(unpriced: pd.Series[int]) -> list[str]:
     if unpriced.empty:
         return []
     return [
-        "expansion: no list price, and no past purchase to take one from, so the offers have no "
+        "expansion: products without a list price or a past purchase, so their offers have no "
         f"value: {_counted(unpriced)}"
     ]
 
 
 def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> list[str]:
-    """Tell quotas that nothing can be counted against."""
+    """Describe quotas whose use cannot be measured."""
     if not tables.has("subscriptions", "quota"):
         return []
     rows = running_contracts(tables, as_of, grace_days=grace_days, columns=["quota", "quota_event"])
@@ -111,7 +112,7 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
     found = []
     if len(unnamed):
         found.append(
-            "expansion: quotas without a quota_event, so their use is not known: "
+            "expansion: quotas without a quota_event, so their use is unknown: "
             f"{_counted(unnamed['product'].value_counts())}"
         )
     if not tables.has("usage"):
@@ -120,7 +121,7 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
     unseen = quotas[quotas["event"].isin(never)]
     if len(unseen):
         found.append(
-            "expansion: quotas on events that usage has never seen: "
+            "expansion: quotas on events that never occur in usage: "
             f"{_counted(unseen['event'].value_counts())}; check quota_event"
         )
     return found
@@ -145,7 +146,7 @@ def _never_used(tables: Tables, as_of: datetime, events: set[str]) -> set[str]:
 
 
 def _counted(counts: pd.Series[int]) -> str:
-    """Return the most common names with their rows, and how many more there are."""
-    listed = [f"{name!r} ({count:,} rows)" for name, count in counts.head(_NAMED).items()]
+    """Return the most common names with their number of rows, and how many more there are."""
+    listed = [f"{name!r} ({count(n, 'row')})" for name, n in counts.head(_NAMED).items()]
     more = f" and {len(counts) - _NAMED:,} more" if len(counts) > _NAMED else ""
     return ", ".join(listed) + more

@@ -27,12 +27,12 @@ class OfferInputs:
     Attributes
     ----------
     held : pd.DataFrame
-        place, product, held_mrr, seats, plan: a row per product held; the plan is that of the
-        contract that pays most.
+        place, product, held_mrr, seats, plan: one row per owned product; the plan is that of the
+        contract with the highest MRR.
     plans : pd.DataFrame
-        place, plan: the plans held.
+        place, plan: the plans of each account.
     open : pd.DataFrame
-        place, product and the features of the offer: a row per product not held, by place.
+        place, product and the features of the offer: one row per product not owned, by place.
     asked : pd.DataFrame
         As from `asks`, of all accounts.
     prices : dict of (str, str) to float
@@ -49,7 +49,7 @@ class OfferInputs:
     least_gain: float = 0.0
 
     def part(self, places: np.ndarray) -> OfferInputs:
-        """Return the inputs of the accounts at some places, which count anew from 0."""
+        """Return the inputs of the accounts at some places, renumbered from 0."""
         return replace(
             self,
             held=_of_places(self.held, places),
@@ -93,7 +93,7 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
 
 
 def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-    """Return the feature table with the features of growth within the products held."""
+    """Return the feature table with the features of growth in owned products."""
     settings = config.expansion
     growth = growth_features(
         tables,
@@ -110,7 +110,7 @@ def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Da
 def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
     """Return account × date × product rows with the features of the offer.
 
-    `offers` has account_id, as_of and product of products not held on the date.
+    `offers` has the columns account_id, as_of and product, for products not owned on the date.
     """
     offers = offers.reset_index(drop=True)
     found = offer_features(
@@ -124,14 +124,14 @@ def with_offer_features(offers: pd.DataFrame, tables: Tables, config: Config) ->
 
 
 def next_to_account(offers: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
-    """Join each offer with the columns of its account; of a column that both have, the offer's.
+    """Join each offer with the columns of its account; if both have a column, the offer's is kept.
 
     Parameters
     ----------
     offers : pd.DataFrame
-        place and columns of its own.
+        place and other columns.
     accounts : pd.DataFrame
-        A row per account, in the order of the places.
+        One row per account, in the order of the places.
     """
     place = offers["place"].to_numpy()
     columns = {
@@ -161,8 +161,8 @@ def _held(
 
 def _of_places(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
     before = frame["place"].to_numpy()
-    anew = np.full(max(places.max(initial=-1), before.max(initial=-1)) + 1, -1)
-    anew[places] = np.arange(len(places))
-    at = anew[before]
+    renumbered = np.full(max(places.max(initial=-1), before.max(initial=-1)) + 1, -1)
+    renumbered[places] = np.arange(len(places))
+    at = renumbered[before]
     own: pd.DataFrame = frame[at >= 0].assign(place=at[at >= 0])
     return own.reset_index(drop=True)

@@ -31,7 +31,7 @@ OFFER_COLUMNS = (
     *("cross_sell_product", "cross_sell_probability", "cross_sell_base_rate", "cross_sell_value"),
     *("upsell_product", "upsell_value"),
 )
-#: Most sentences of one row.
+#: Maximum number of sentences per row.
 _MOST = 4
 
 
@@ -42,15 +42,15 @@ class Offers:
     Attributes
     ----------
     whitespace : pd.DataFrame, shape = (n_accounts × n_products, 24)
-        Columns `PUBLISHED`: those of `build_whitespace`, and listed (worth a place on a list),
-        why (what speaks for it; filled where listed), why_not (what prevents it), and what is
-        offered: offer_kind (seats, plan, product or more), and where listed offer_from, offer_to
-        and offered, a sentence.
+        Columns `PUBLISHED`: those of `build_whitespace`, plus listed (worth a place on a list),
+        why (reasons for it, if listed), why_not (what prevents it), and what is offered:
+        offer_kind (seats, plan, product or more) and, if listed, offer_from, offer_to and offered
+        (a sentence).
     worth_listing : pd.DataFrame
-        The rows of it that would be worth a place if they had had one last week.
+        The rows that would be worth a place if they had been listed last week.
     columns : pd.DataFrame
         cross_sell_product, its probability, base rate and value, upsell_product and
-        upsell_value, by account, on the index of the features.
+        upsell_value of each account, on the index of the features.
     reasons : pd.DataFrame
         Rows as in reasons.parquet for the cross-sell product of each account.
     """
@@ -78,12 +78,12 @@ def make_offers(
     features, scores, inputs, models, config
         As for `build_whitespace`.
     reasons : pd.DataFrame
-        Rows as in reasons.parquet of the upsell probability.
+        Rows of reasons.parquet for the upsell probability.
     peers : Peers
         What reasons are compared with.
     """
     rows = build_whitespace(features, scores, inputs, models, config)
-    # What was listed last week stays under an easier limit, and needs its reasons, too.
+    # Offers listed last week have lower limits, so their reasons are needed, too.
     worth = worth_listing(rows, config.flags.relaxed(), inputs.least_gain)
     best = best_offer(rows, CROSS_SELL)
     open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
@@ -109,7 +109,7 @@ def make_offers(
 def _weighed(
     open_rows: pd.DataFrame, features: pd.DataFrame, models: Mapping[str, Any], config: Config
 ) -> pd.DataFrame:
-    """Return the reasons of some open offers; account_id is the row of the offer."""
+    """Return the reasons for some open offers; account_id is the row of the offer."""
     offers = next_to_account(open_rows, features)
     offers["account_id"] = offers.index
     return probability_reasons(models, CROSS_SELL, offers, most=config.reasons.most)
@@ -145,7 +145,7 @@ def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
 
 
 def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> pd.Series[str]:
-    """Join what speaks for each listed row: who asked, signs in use, what the model weighed."""
+    """Join the reasons for each listed row: requests, signs in usage, and the model's reasons."""
     own = reasons[reasons["account_id"].isin(listed["account_id"])]
     upsell = listed["account_id"].map(strongest(own, UPSELL, "contribution"))
     cross_sell = listed["open_row"].map(strongest(weighed, CROSS_SELL, "contribution"))
@@ -158,7 +158,7 @@ def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> 
 
 
 def _joined(text: str) -> str:
-    """Return the first sentences of a text, each once: with what is usual, where it has that."""
+    """Return the first distinct sentences of a text, preferring those with usual values."""
     parts: dict[str, str] = {}
     for part in filter(None, text.split("; ")):
         value = part.partition(USUAL)[0]

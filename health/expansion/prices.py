@@ -1,4 +1,4 @@
-"""The value of a next step: the price of a product, the size of an upsell."""
+"""The value of a next step: the price of a product or the size of an upsell."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import pandas as pd
 from health.scorecard.score import peers
 from health.settings.config import Config
 
-#: A peer group with fewer past steps than this takes the median of all.
+#: A peer group with fewer past steps than this uses the median of all accounts.
 _FEW = 5
 _ALL = ""
-#: How many rows the rate of all products weighs against a product's own.
+#: Weight of the rate of all products, in rows, when a product's own rate is shrunk to it.
 _PRIOR_ROWS = 50.0
 
 
 @dataclass(frozen=True)
 class StepPrices:
-    """Median steps of the past, by product and peer group.
+    """Median size of past steps, by product and peer group.
 
     Attributes
     ----------
     upsell_shares : dict of (str, str) to float
-        Median rise of a product's MRR at an upsell over its MRR before, by (product, group);
-        product "" for all products and group "" for all accounts.
+        Median increase in a product's MRR at an upsell, as a share of its MRR before, by (product,
+        group); product "" for all products and group "" for all accounts.
     product_prices : dict of (str, str) to float
         Median first MRR of a product by (product, group); group "" for all accounts.
     purchases : dict of str to int
-        Accounts seen to buy each product.
+        Number of accounts that bought each product.
     upsell_rates : dict of str to float
-        Share of the dates on which an account held the product and bought more of it within the
-        horizon, shrunk to that of all products; key "" for all products.
+        Share of the dates with the product owned after which the account bought more of it within
+        the horizon, shrunk to that of all products; key "" for all products.
     """
 
     upsell_shares: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -46,16 +46,16 @@ class StepPrices:
     def from_history(
         cls, accounts: pd.DataFrame, products: pd.DataFrame, held: pd.DataFrame, config: Config
     ) -> StepPrices:
-        """Take medians over the labelled past.
+        """Compute the medians of labelled past dates.
 
         Parameters
         ----------
         accounts : pd.DataFrame
             account_id, as_of and the peer group's column.
         products : pd.DataFrame
-            account_id, as_of, product, bought, step_mrr: products not held.
+            account_id, as_of, product, bought, step_mrr: products not owned.
         held : pd.DataFrame
-            account_id, as_of, product, mrr, upsold, step_mrr: products held.
+            account_id, as_of, product, mrr, upsold, step_mrr: owned products.
         config : Config
             Names the peer group.
         """
@@ -77,7 +77,7 @@ class StepPrices:
     def upsell_step(
         self, products: pd.Series[str], mrr: pd.Series[float], groups: pd.Series[str]
     ) -> pd.Series[float]:
-        """Return the MRR an upsell would add to a product that pays `mrr`; NaN without a past."""
+        """Return the MRR that an upsell would add to a product with this MRR; NaN if unknown."""
         return mrr * _by_pair(products, groups, self._share)
 
     def _share(self, product: str, group: str) -> float:
@@ -87,7 +87,7 @@ class StepPrices:
         return float("nan")
 
     def upsell_weight(self, products: pd.Series[str], accounts: pd.Series[str]) -> pd.Series[float]:
-        """Return each held product's share of its account's chance of growing; they sum to 1."""
+        """Return each owned product's share of its account's upsell chance; shares sum to 1."""
         usual = self.upsell_rates.get(_ALL, 1.0)
         rates = products.map(self.upsell_rates).astype(float).fillna(usual)
         total = rates.groupby(accounts).transform("sum")
@@ -96,7 +96,7 @@ class StepPrices:
     def price(
         self, products: pd.Series[str], groups: pd.Series[str], listed: Mapping[str, float]
     ) -> pd.Series[float]:
-        """Return the MRR each product would add; NaN where no price is known."""
+        """Return the MRR that each product would add; NaN without a known price."""
         return _by_pair(products, groups, partial(self._price, listed=listed))
 
     def _price(self, product: str, group: str, listed: Mapping[str, float]) -> float:
@@ -107,14 +107,14 @@ class StepPrices:
 
 
 def peer_groups(frame: pd.DataFrame, config: Config) -> pd.Series[str]:
-    """Return the peer group of each row: the configured attribute, or "all" without it."""
+    """Return the peer group of each row: the configured attribute, or "all" if it is missing."""
     return peers(frame, config.peer_group)
 
 
 def _by_pair(
     products: pd.Series[str], groups: pd.Series[str], metric: Callable[[str, str], float]
 ) -> pd.Series[float]:
-    """Return the value of each row's product and group; each pair is looked up once."""
+    """Return the value for each row's product and group; each pair is looked up once."""
     (product, names), (group, kinds) = (
         pd.factorize(products.to_numpy()),
         pd.factorize(groups.to_numpy()),
@@ -125,7 +125,7 @@ def _by_pair(
 
 
 def _medians(steps: pd.DataFrame, value: str) -> dict[tuple[str, str], float]:
-    """Return the median by product and group, and of all groups under the group ""."""
+    """Return the median by product and group; the group "" has the median of all groups."""
     found: dict[tuple[str, str], float] = {}
     for product, own in steps.groupby("product"):
         found[str(product), _ALL] = float(own[value].median())

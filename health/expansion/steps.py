@@ -1,4 +1,4 @@
-"""What an offer consists of: seats, a plan or a product, from what to what, at what price."""
+"""The content of an offer: seats, a plan or a product, with its change and price."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pandas as pd
 
 from health.presentation.wording import count, money, text_of
 
-#: Kinds of offers: more seats, the next plan, a product not held, or more of what is held where
-#: there are neither seats nor plans.
+#: Kinds of offers: more seats, the next plan, a product not owned, or more of an owned product
+#: that has neither seats nor plans.
 SEATS, PLAN, PRODUCT, MORE = "seats", "plan", "product", "more"
-#: What describes an offer in the published tables.
+#: Columns that describe an offer in the published tables.
 DETAILS = ("offer_kind", "offer_from", "offer_to", "offered")
-#: Accounts on a plan that make a price.
+#: Minimum number of accounts on a plan to determine its price.
 _FEW = 3
 
 
 def plan_prices(held: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Return the median MRR of a seat by product and plan; of a contract where it has no seats.
+    """Return the median MRR per seat by product and plan; per contract if it has no seats.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ def upsell_details(
     plans: Sequence[str],
     prices: Mapping[tuple[str, str], float],
 ) -> pd.DataFrame:
-    """Return what an upsell of each held product would be.
+    """Return the upsell to offer for each owned product.
 
-    The next plan where its features were tried or there are no seats to add; else seats, so many
-    as accounts usually add; else more of the product.
+    It is the next plan if its features were tried or there are no seats to add; otherwise the
+    number of seats that accounts usually add; otherwise more of the product.
 
     Parameters
     ----------
     held : pd.DataFrame
         product, held_mrr, seats (0 without any) and plan (None without one).
     usual_step : pd.Series of float
-        MRR that an upsell of this size usually adds; NaN where no upsell was seen.
+        MRR that an upsell usually adds; NaN if no upsell was observed.
     tried_higher : pd.Series of bool
         Whether the account tried features of a higher plan.
     plans : sequence of str
@@ -64,8 +64,8 @@ def upsell_details(
     Returns
     -------
     pd.DataFrame
-        offer_kind, units_from, units_to (seats; NaN for other kinds), plan_to, step_mrr (currency
-        a month), on the index of `held`.
+        offer_kind, units_from, units_to (seats; NaN for other kinds), plan_to, step_mrr (in
+        currency per month), on the index of `held`.
     """
     seats = held["seats"].fillna(0.0).astype(float)
     to_plan = held["plan"].map(dict(pairwise(plans)))
@@ -101,14 +101,14 @@ def _prices(
 
 
 def worded_details(rows: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """Put offers into words.
+    """Describe offers in words.
 
     Parameters
     ----------
     rows : pd.DataFrame
         product, offer_kind, held_mrr, step_mrr, units_from, units_to, plan, plan_to.
     currency : str
-        Of the amounts.
+        Currency of the amounts.
 
     Returns
     -------

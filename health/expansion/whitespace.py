@@ -1,4 +1,4 @@
-"""The whitespace: accounts × products, what each could still buy, its value, and why not."""
+"""The whitespace: what each account could still buy, its value, and why it is not offered."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = (
     "asked",
     "signs",
 )
-#: What `worded_details` needs of an offer.
+#: Columns of an offer that `worded_details` needs.
 _STEP_COLUMNS = ("offer_kind", "units_from", "units_to", "plan", "plan_to")
 _MONTHS = 12
 
@@ -54,12 +54,12 @@ def build_whitespace(
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
-    """Return a row per account and product: held, open, or not eligible.
+    """Return one row per account and product: owned, open, or not eligible.
 
     Parameters
     ----------
     features : pd.DataFrame
-        One row per paying account of one date, with the growth features, on a range as index.
+        One row per paying account of one date, with the growth features; the index is a range.
     scores : pd.DataFrame
         name, csm, stage, health_band, churn_probability, churn_base_rate, upsell_probability and
         upsell_base_rate, on the same index.
@@ -74,15 +74,15 @@ def build_whitespace(
     -------
     pd.DataFrame, shape = (n_accounts × n_products, n_columns)
         Columns `COLUMNS`, then those that `worded_details` needs, `place` (the account's row) and
-        `open_row` (the row of `inputs.open`, −1 for a product held), account by account and
-        product by product.
-        `offer` is upsell for a product held, else cross_sell; `gate` says why the account gets
-        no offer now and `not_eligible` why not this product, both empty where nothing prevents
-        it. `probability` is of buying within the horizon (of a product held: the
-        account's chance of growing, shared out over its products by how often each grew).
-        `step_mrr` is the MRR it would add, `value` = probability × step × 12 × the chance that
-        the account stays; both NaN where no price is known. An account that gave notice has
-        neither probability nor value. `asked` and `signs` say what speaks for the offer.
+        `open_row` (the row of `inputs.open`, −1 for an owned product), sorted by account and
+        product.
+        `offer` is upsell for an owned product, otherwise cross_sell. `gate` is why the account
+        gets no offer now, `not_eligible` why it does not get this product; both are empty if
+        nothing prevents it. `probability` is the chance of a purchase within the horizon (for an
+        owned product, the account's upsell chance, divided among its products by how often each
+        grew). `step_mrr` is the MRR it would add, `value` = probability × step × 12 × the chance
+        that the account stays; both are NaN without a known price. An account that gave notice
+        has neither probability nor value. `asked` and `signs` are reasons for the offer.
     """
     held = _held_rows(features, scores, inputs, models, config)
     opened = _open_rows(features, scores, inputs, models, config)
@@ -182,14 +182,14 @@ def _held_rows(
 def basis_of(
     models: Mapping[str, Any], target: str, products: pd.Series[str], config: Config
 ) -> pd.Series[str]:
-    """Return what the probability of each row rests on.
+    """Return the basis of each row's probability.
 
     Returns
     -------
     pd.Series of str
         ``model`` (of the account, or of a product that enough accounts bought), ``pooled model``
-        (the product is rare and borrows from the others) or ``rules`` (no model has a signal:
-        the probability, if there is one, is the rate of past purchases).
+        (few accounts bought the product, so it shares the estimate of the others) or ``rules`` (no
+        model has signal; the probability, if there is one, is the rate of past purchases).
     """
     model = models[target]
     if model is None or not model.has_signal_:
@@ -203,7 +203,7 @@ def basis_of(
 
 
 def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
-    """Return the quotes that asked for each row: for its product, or for more in general."""
+    """Return the quotes that ask for each row's product, or for more in general."""
     if found.empty:
         return pd.Series("", index=rows.index, dtype=object)
     quotes = found.groupby(["account_id", "product"])["text"].agg("; ".join)
@@ -212,7 +212,7 @@ def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
     in_general = rows["account_id"].map(
         found[found["product"] == ""].groupby("account_id")["text"].agg("; ".join)
     )
-    # A customer who asks for more without naming a product wants more of what it holds.
+    # A customer who asks for more without naming a product wants more of what it owns.
     general = in_general.where(rows["offer"] == UPSELL)
     quote = of_product.where(of_product.notna(), general)
     return quote.where(quote.notna(), "").astype(object)
@@ -221,19 +221,19 @@ def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
 def best_offer(whitespace: pd.DataFrame, offer: str) -> pd.DataFrame:
     """Return each account's most valuable row of a kind of offer, indexed by account_id.
 
-    A product that the account is not eligible for is left out, and so is an account that gave
-    notice; any other gate closes for a while only, and does not count.
+    Products that the account is not eligible for and accounts that gave notice are left out; other
+    gates are temporary and do not count.
     """
     return whitespace.iloc[_best_rows(whitespace, offer)].set_index("account_id")
 
 
 def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
-    """Return the position of each account's best row; of equal ones the first product's."""
-    may = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE) & ~leaves(rows["gate"])
-    own = np.flatnonzero(may.to_numpy(dtype=bool))
+    """Return the position of each account's best row; ties go to the first product."""
+    eligible = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE) & ~leaves(rows["gate"])
+    own = np.flatnonzero(eligible.to_numpy(dtype=bool))
     account = pd.factorize(rows["account_id"].iloc[own])[0]
     product = pd.factorize(rows["product"].iloc[own], sort=True)[0]
-    # What is not known comes last.
+    # Unknown values come last.
     metrics = [-rows[name].to_numpy(dtype=float)[own] for name in ("probability", "value")]
     order = np.lexsort((product, *(np.nan_to_num(f, nan=np.inf) for f in metrics), account))
     return own[order[np.flatnonzero(np.diff(account[order], prepend=-1))]]
@@ -242,46 +242,46 @@ def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
 def worth_listing(rows: pd.DataFrame, limits: FlagsConfig, least_gain: float) -> pd.Series[bool]:
     """Return which offers are worth a place on a list.
 
-    Nothing prevents them, their expected gain is worth a call, and something speaks for them: a
-    model that finds them clearly likelier than usual, a sign in use, or a customer who asked. Of
-    the products an account holds, the one with the most to gain.
+    Nothing prevents them, their expected gain is worth a call, and there is a reason for them: a
+    model finds them clearly likelier than usual, usage shows a sign, or the customer asked. Among
+    an account's owned products, only the one with the largest gain is listed.
 
     Parameters
     ----------
     rows : pd.DataFrame
         As from `build_whitespace`.
     limits : FlagsConfig
-        `expansion_lift`, and `least_lift`: a sign in use counts only where the model finds the
-        account at least so much likelier than usual.
+        `expansion_lift`, and `least_lift`: a sign in usage counts only if the model finds the
+        account at least that much likelier than usual.
     least_gain : float
-        Expected gain in a year, in currency, that an offer nobody asked for must reach. An offer
-        without a known price is not compared.
+        Minimum expected gain in a year, in currency, of an offer that the customer did not ask for.
+        An offer without a known price is not compared.
     """
     modelled = rows["basis"] != RULES
     times = lift(rows["probability"], rows["base_rate"])
-    mentioned = ~modelled | (times >= limits.least_lift)
+    not_unlikely = ~modelled | (times >= limits.least_lift)
     likely = modelled & (times >= limits.expansion_lift)
-    speaks = likely | ((rows["signs"] != "") & mentioned)
+    has_reason = likely | ((rows["signs"] != "") & not_unlikely)
     gains = rows["value"].isna() | ((rows["value"] > 0) & (rows["value"] >= least_gain))
     asked = rows["asked"] != ""
-    may = (rows["gate"] == "") & (rows["status"] != NOT_ELIGIBLE)
+    allowed = (rows["gate"] == "") & (rows["status"] != NOT_ELIGIBLE)
     largest = np.zeros(len(rows), dtype=bool)
     largest[_best_rows(rows, UPSELL)] = True
     best: pd.Series[bool] = (rows["offer"] != UPSELL) | largest
-    return may & best & ((speaks & gains) | asked)
+    return allowed & best & ((has_reason & gains) | asked)
 
 
-#: Seats or quota used to this share are at their limit.
+#: Seats or quota are at their limit from this share of use.
 AT_LIMIT = 0.9
-#: A product that this share of peers uses or holds is one that peers count on.
+#: A product counts as common among peers if at least this share uses or owns it.
 _PEERS = 0.5
 
 
 def upsell_signs(features: pd.DataFrame, config: Config) -> pd.Series[str]:
-    """Return what in use speaks for more of what is held; empty where nothing does.
+    """Return the signs in usage for an upsell of owned products; empty if there are none.
 
-    Seats or quota at the limit, or near it at the pace of the last months; features of a higher
-    plan tried.
+    The signs are seats or a quota at the limit, or close to it at the current pace, and use of
+    features of a higher plan.
     """
     near, soon = config.expansion.near_limit_days, config.expansion.near_quota_days
     full = features["usage_quota_use_30d"] >= AT_LIMIT
@@ -297,9 +297,9 @@ def upsell_signs(features: pd.DataFrame, config: Config) -> pd.Series[str]:
 
 
 def open_signs(offers: pd.DataFrame) -> pd.Series[str]:
-    """Return what speaks for a product not held; empty where nothing does.
+    """Return the signs for a product that is not owned; empty if there are none.
 
-    Tried without holding it; most peers use what it does or hold it.
+    The signs are a trial of the product, and that most peers use its functions or own it.
     """
     sources = {
         "offer_tried_28d": offers["offer_tried_28d"] > 0,

@@ -34,7 +34,7 @@ def moved(name: str, before: float, now: float) -> str:
     name : str
         A feature of the catalogue.
     before, now : float
-        Its values; NaN where there was none.
+        Its values; NaN if missing.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def moved(name: str, before: float, now: float) -> str:
         return f"New: {_uncapital(feature.describe(now))}"
     result = bare_value(feature, before)
     if result == bare_value(feature, now):
-        return f"{feature.describe(now)} (about as before)"
+        return f"{feature.describe(now)} (almost unchanged)"
     noun, colon, unit = feature.sentence.partition(_VALUE)
     if colon:
         verb = "fell" if now < before else "rose"
@@ -63,7 +63,7 @@ def moved(name: str, before: float, now: float) -> str:
 
 
 def bare_value(feature: Feature, value: float) -> str:
-    """Return a value as its sentence has it, without the sentence."""
+    """Return a value formatted as in its sentence, without the sentence."""
     return _bare(feature).describe(value)
 
 
@@ -74,7 +74,7 @@ def _bare(feature: Feature) -> Feature:
 
 
 def _unknown(name: str) -> Feature:
-    """Return a stand-in for a custom feature, or for one of an older run's catalogue."""
+    """Return a placeholder for a custom feature, or for one of an older run's catalogue."""
     title = name.replace("_", " ").capitalize()
     return Feature(
         name=name,
@@ -90,5 +90,5 @@ def _unknown(name: str) -> Feature:
 
 
 def _uncapital(text: str) -> str:
-    """Begin a text with a small letter, unless its first word is an abbreviation."""
+    """Start a text with a lower-case letter, unless its first word is an abbreviation."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -22,12 +22,12 @@ TITLES = {
     "voice": "What they write",
     "account": "Kind of account",
 }
-#: Sentences named of one family.
+#: Maximum number of sentences per family.
 _NAMED = 2
 
 
 def family_of(term: str) -> str:
-    """Return the family of a reason's term; ``account`` where it is nothing of ours."""
+    """Return the family of a reason's term; ``account`` if it is not a built-in feature."""
     if term in CATALOGUE:
         return CATALOGUE[term].family
     return "orders" if term.startswith("orders_") else "account"
@@ -44,14 +44,14 @@ def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_families, 4)
-        account_id, family, contribution (log-odds; with the baseline's they sum to the published
-        value) and text, which names the reasons that pull the family's way most; strongest
-        first within an account.
+        account_id, family, contribution (log-odds; together with the baseline they sum to the
+        published value) and text, which lists the strongest reasons in the family's direction;
+        strongest first within an account.
     """
     terms = reasons[reasons["term"] != BASELINE]
     terms = terms.assign(family=terms["term"].map(family_of))
     total = terms.groupby(["account_id", "family"])["contribution"].transform("sum")
-    # Only what pulls the way the whole family pulls explains it.
+    # Only terms in the direction of the family's sum explain it.
     pulls = terms["contribution"].where(terms["contribution"] * total > 0, 0.0).abs()
     ordered = terms.assign(total=total, pulls=pulls).sort_values(
         ["account_id", "family", "pulls", "term"], ascending=[True, True, False, True]
@@ -74,6 +74,6 @@ def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
 def _sentence(family: str, contribution: float, text: object) -> str:
     title = TITLES.get(family, family.capitalize())
     if not isinstance(text, str):
-        return f"{title} makes no difference"
+        return f"{title}: no effect"
     way = "raises" if contribution > 0 else "lowers"
     return f"{title} {way} it: {text}"

@@ -15,10 +15,10 @@ from health.reasons.reasons import COLUMNS, value_and_text
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
 
-#: The sentence of the term that every account starts from.
+#: The sentence of the baseline.
 BASELINE_TEXT = "Starting point of every account"
 
-#: Terms kept of each row by default.
+#: Default number of terms kept per row.
 MOST = 12
 
 
@@ -36,7 +36,7 @@ class Probabilities:
     base_rate: pd.Series[float]
 
     def columns(self, target: str) -> dict[str, pd.Series[float]]:
-        """Return both under the names they have in scores.parquet."""
+        """Return both under their column names in scores.parquet."""
         return {f"{target}_probability": self.probability, f"{target}_base_rate": self.base_rate}
 
 
@@ -55,7 +55,7 @@ def probabilities(models: Mapping[str, Any], target: str, inputs: pd.DataFrame) 
 def explained_probabilities(
     models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
 ) -> tuple[Probabilities, pd.DataFrame]:
-    """Return the results of `probabilities` and `probability_reasons` at the cost of one.
+    """Return the results of `probabilities` and `probability_reasons` for the cost of one.
 
     The contributions are exact, so the probability is computed from their sum.
     """
@@ -74,7 +74,7 @@ def explained_probabilities(
 def probability_reasons(
     models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
 ) -> pd.DataFrame:
-    """Return what moved the log-odds most, one row per term; no rows without a model.
+    """Return the terms with the largest contributions, one row each; no rows without a model.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def probability_reasons(
     inputs : pd.DataFrame
         account_id and the features of the model.
     most : int
-        Terms kept of each row; the others are one sum.
+        Terms kept per row; the others are added up in one term.
     """
     model = models[target]
     if model is None or inputs.empty:
@@ -114,10 +114,10 @@ def strongest_rows(
     most: int,
     baseline_text: str,
 ) -> pd.DataFrame:
-    """Return the baseline, the strongest terms and the sum of all others of each account.
+    """Return the baseline, the strongest terms and the sum of all others, for each account.
 
-    A row's contributions sum to the same as before; only terms that hardly moved the probability
-    are no longer listed one by one.
+    The sum of an account's contributions does not change; only terms that hardly moved the
+    probability are no longer listed one by one.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def strongest_rows(
     inputs : pd.DataFrame, shape = (n_accounts, n_columns)
         The inputs, in the same order, with account_id and a column per term.
     most : int
-        Terms kept of each account, at most; those that moved nothing are left out.
+        Maximum number of terms kept per account; terms that contribute nothing are left out.
     baseline_text : str
         The sentence of the baseline.
 
@@ -142,20 +142,20 @@ def strongest_rows(
     n, result = len(table), min(most, len(terms))
     size = np.abs(table)
     top = np.argpartition(-size, result - 1, axis=1)[:, :result]
-    # By size, and of equal ones by place: the same input gives the same rows.
+    # By size, ties by position: the same input gives the same rows.
     order = np.lexsort((top, -np.take_along_axis(size, top, axis=1)), axis=1)
     top = np.take_along_axis(top, order, axis=1)
     strongest = np.take_along_axis(table, top, axis=1)
     rest = table.sum(axis=1) - strongest.sum(axis=1)
-    silent = (table != 0).sum(axis=1) - (strongest != 0).sum(axis=1)
+    n_others = (table != 0).sum(axis=1) - (strongest != 0).sum(axis=1)
     value, text = _values_and_texts(terms, top, inputs)
     names = np.array([*terms, BASELINE, OTHERS], dtype=object)
     codes = np.hstack([np.full((n, 1), len(terms)), top, np.full((n, 1), len(terms) + 1)])
     amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), strongest, rest])
-    kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, silent > 0]).ravel()
+    kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, n_others > 0]).ravel()
     nothing = np.full((n, 1), np.nan)
     words = np.column_stack(
-        [np.full(n, baseline_text, dtype=object), text, _others_text(silent)]
+        [np.full(n, baseline_text, dtype=object), text, _others_text(n_others)]
     ).ravel()
     accounts = inputs["account_id"].to_numpy(dtype=object)
     rows = {
@@ -176,7 +176,7 @@ def strongest_rows(
 def _values_and_texts(
     terms: list[str], top: npt.NDArray[np.int64], inputs: pd.DataFrame
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.object_]]:
-    """Return value and sentence of the chosen terms, term by term."""
+    """Return the value and the sentence of each chosen term; computed one term at a time."""
     values = np.full(top.shape, np.nan)
     texts = np.empty(top.shape, dtype=object)
     flat_values, flat_texts, chosen = values.ravel(), texts.ravel(), top.ravel()

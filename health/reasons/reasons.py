@@ -1,4 +1,4 @@
-"""Reasons: every measure and model term of every account, with its sentence."""
+"""Reasons: each measure and model term of each account, with its sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
     "weight",
     "policy",
 )
-#: With fewer accounts than this, no cause is usual among them.
+#: Minimum number of accounts to determine the usual size of a cause.
 _FEWEST_COMPARED = 10
 
 
@@ -51,13 +51,13 @@ def reason_rows(
     baseline_text : str
         The sentence of the term ``baseline``.
     missing : pd.DataFrame, optional
-        Points each measure fell short of, shaped like `contributions`.
+        Points that each measure lost, shaped like `contributions`.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_terms, 10)
-        Columns `COLUMNS`; the value is NaN for a term that is no number. Points (0-100), weight
-        and policy are for whoever weighs measures, and empty here.
+        Columns `COLUMNS`; the value of a term that is not a number is NaN. Points (0-100), weight
+        and policy only apply to measures of the scorecard, and are empty here.
     """
     terms = list(contributions.columns)
     count = len(contributions)
@@ -96,27 +96,27 @@ def strongest(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.
 
 
 def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3) -> pd.DataFrame:
-    """Return the sentences of the strongest reasons of each account, and what they leave out.
+    """Return the sentences of each account's strongest reasons, and the share they explain.
 
     Parameters
     ----------
     reasons : pd.DataFrame
-        Rows as from `reason_rows`; where they have a column shown, only those count.
+        Rows as from `reason_rows`; if they have a column `shown`, only shown rows count.
     output : str
-        Which output's reasons.
+        The output whose reasons are returned.
     by : str
-        ``contribution`` (what raised the figure) or ``missing`` (points fallen short of).
+        ``contribution`` (what raised the value) or ``missing`` (points lost).
     most : int
-        Most sentences of an account, of which each signal has one.
+        Maximum number of sentences per account, with at most one per signal.
 
     Returns
     -------
     pd.DataFrame
-        Indexed by account_id: text (joined by "; "), cause and share (of all that raised the
-        output, what the sentences name, 0-1). The cause is that of a named reason: the one that
-        exceeds most what it usually contributes to the accounts in `reasons`, because what all of
-        them share distinguishes none. Empty where no named reason has one. Only values above zero
-        count, so an account may be absent.
+        Indexed by account_id: text (joined by "; "), cause and share (the part of everything that
+        raised the output that the sentences explain, 0-1). Among the causes of the named reasons,
+        the cause is the one whose contribution exceeds its median over the accounts in `reasons`
+        by most, because what they all share does not distinguish any of them; it is empty if no
+        named reason has a cause. Only values above zero count, so an account may be absent.
     """
     own = reasons[(reasons["output"] == output) & (reasons["term"] != BASELINE)]
     raised = own[own[by] > 1e-9]
@@ -151,19 +151,19 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
 
 
 def _leading_causes(reasons: pd.DataFrame, named: pd.Series[bool]) -> pd.Series[str]:
-    """Return each account's named cause that exceeds most what is usual among the accounts.
+    """Return each account's named cause that exceeds its usual size by most.
 
     Parameters
     ----------
     reasons : pd.DataFrame
         account, cause and size of every reason, strongest first within an account.
     named : pd.Series of bool
-        Which of them people read.
+        Which reasons are named in the sentences.
 
     Returns
     -------
     pd.Series of str
-        By account; with fewer than 10 accounts nothing is usual, and the strongest cause leads.
+        By account; with fewer than 10 accounts there is no usual size, and the largest cause wins.
     """
     sums = reasons.groupby(["account", "cause"])["size"].sum().unstack(fill_value=0)
     usual = sums.median() if len(sums) >= _FEWEST_COMPARED else 0.0
@@ -175,7 +175,7 @@ def _leading_causes(reasons: pd.DataFrame, named: pd.Series[bool]) -> pd.Series[
 
 
 def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> pd.DataFrame:
-    """Put the reasons that rest on custom features into words.
+    """Add the sentences of the reasons that come from custom features.
 
     Parameters
     ----------
@@ -184,22 +184,22 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     own : mapping of str to Feature
         The features by name.
     """
-    strongest = reasons["term"].isin(own.keys() - DESCRIBED.keys()) & reasons["policy"].isna()
-    if not strongest.any():
+    is_custom = reasons["term"].isin(own.keys() - DESCRIBED.keys()) & reasons["policy"].isna()
+    if not is_custom.any():
         return reasons
-    rows = reasons.loc[strongest, ["term", "value"]]
+    rows = reasons.loc[is_custom, ["term", "value"]]
     described = [
         own[term].describe(value) for term, value in zip(rows["term"], rows["value"], strict=True)
     ]
     texts = reasons["text"].astype(object).copy()
-    texts[strongest] = described
+    texts[is_custom] = described
     return reasons.assign(text=texts)
 
 
 def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the value of a term on each row, NaN where it is no number, and its sentence.
+    """Return the value and the sentence of a term on each row; the value of a text is NaN.
 
-    The column is named by the term.
+    The column has the name of the term.
     """
     term = str(column.name)
     if term in DESCRIBED:
@@ -215,9 +215,9 @@ def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Concatenate frames with the same columns, on a range as index.
+    """Concatenate frames with the same columns; the index is a range.
 
-    Much faster than `pd.concat`, which looks at every empty text for its type.
+    Much faster than `pd.concat`, which inspects every empty text to find its type.
     """
     columns = {
         name: np.concatenate([frame[name].to_numpy() for frame in frames])
@@ -227,19 +227,19 @@ def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str]) -> pd.DataFrame:
-    """Add the contributions of each account by output.
+    """Sum the contributions of each account by output.
 
     Parameters
     ----------
     reasons : sequence of pd.DataFrame
-        Rows as from `reason_rows`, a frame an output.
+        Rows as from `reason_rows`, one frame per output.
     accounts : pd.Series of str
-        The accounts, each once.
+        Unique account identifiers.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts, n_outputs)
-        On the index of `accounts`, a column per output; NaN where an account has no reason.
+        On the index of `accounts`, one column per output; NaN for an account without reasons.
     """
     places, sums = pd.Index(accounts), {}
     for rows in (some for some in reasons if len(some)):

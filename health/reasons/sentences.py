@@ -1,4 +1,4 @@
-"""Sentences of many values at once: equal values are put into words once."""
+"""Sentences for many values at once: each distinct value is described once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pandas as pd
 
 from features.catalogue import DESCRIBED, describe
 
-#: Decimals that a sentence shows, a share's in per cent; a ratio is a logarithm, so it has more.
+#: Decimals that a sentence shows, by unit: shares are shown in per cent, and ratios are logarithms.
 _DECIMALS = {"share": 2, "change": 2, "ratio": 4, "days": 0, "money": 0}
 _OTHERWISE = 1
-#: Sentences cached of one feature; beyond that the cache is emptied.
+#: Maximum number of cached sentences per feature; a fuller cache is emptied.
 _MOST_KEPT = 100_000
 _kept: dict[str, dict[float, str]] = {}
 
 
 def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
-    """Return the sentence of each value of a feature, as `describe` words it.
+    """Return the sentence of each value of a feature, as written by `describe`.
 
-    Values that differ by less than a sentence shows have the same sentence.
+    Values that round to the same shown value share a sentence.
 
     Parameters
     ----------
@@ -42,17 +42,17 @@ def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.o
 
 
 def as_shown(unit: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Round values of a feature's unit to what a sentence shows of them."""
+    """Round values of a unit to the decimals that a sentence shows."""
     rounded = np.round(values, _DECIMALS.get(unit, _OTHERWISE))
-    # Next to nothing is not nothing: zero has a sentence of its own.
+    # A tiny value must not round to zero, which has a separate sentence.
     shown: npt.NDArray[np.float64] = np.where((rounded == 0) & (values != 0), values, rounded)
     return shown
 
 
-def each_once(values: pd.Series[Any], say: Callable[[Any], str]) -> pd.Series[str]:
-    """Return what `say` makes of each value; of equal ones it is asked once."""
+def each_once(values: pd.Series[Any], describe_one: Callable[[Any], str]) -> pd.Series[str]:
+    """Return the description of each value; the function is called once per distinct value."""
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
-    text = np.array([say(value) for value in distinct], dtype=object)
+    text = np.array([describe_one(value) for value in distinct], dtype=object)
     return pd.Series(text[codes], index=values.index, dtype=object)
 
 

@@ -1,7 +1,7 @@
-"""Which reasons people are shown, each with what is usual among similar accounts.
+"""Which reasons are shown to people, each with the usual value of similar accounts.
 
-The exact breakdown keeps every term; a person reads one reason per signal, and only reasons that
-point the way the catalogue gives.
+The exact breakdown keeps every term. People see one reason per signal, and only reasons that point
+in the direction given by the catalogue.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from health.reasons.reasons import with_custom_sentences
 from health.reasons.sentences import as_shown
 from health.reasons.signals import direction_of, never_a_reason, signal_of
 
-#: Columns of reasons.parquet that say what is shown.
+#: Columns of reasons.parquet about what is shown.
 COLUMNS = ("signal", "usual", "shown")
-#: Begins what is usual, after the value of the account.
+#: Introduces the usual value after the value of the account.
 USUAL = " (similar accounts: "
 #: A peer group with fewer values than this is compared with all accounts.
 _FEWEST = 20
-#: Accounts that a usual value is taken from at most.
+#: Maximum number of accounts that a usual value is computed from.
 _SAMPLE = 50_000
 _ALL = ""
-#: Relative to a past or to others: their middle is no change.
+#: Units that are relative to the past or to other accounts: zero means no difference.
 _RELATIVE = {"ratio", "change"}
 
 
@@ -94,7 +94,7 @@ def mark_shown(
     usual: pd.DataFrame,
     features: Mapping[str, Feature] = DESCRIBED,
 ) -> pd.DataFrame:
-    """Add to each reason its signal, what is usual, and whether people are shown it.
+    """Add each reason's signal, usual value, and whether it is shown.
 
     Parameters
     ----------
@@ -110,9 +110,9 @@ def mark_shown(
     Returns
     -------
     pd.DataFrame
-        With `COLUMNS`; the text names what is usual. Shown is, of a probability, the strongest
-        term of each signal that raised it, is no context and points the way the catalogue gives;
-        of the health score every measure that is no context.
+        With `COLUMNS`; the text includes the usual value. For a probability, the strongest term of
+        each signal is shown that raised it, is not context, and points in the catalogue's
+        direction; for the health score, every measure that is not context.
     """
     if reasons.empty:
         return reasons.assign(signal=None, usual=np.nan, shown=False)
@@ -137,7 +137,7 @@ def mark_shown(
             text[rows] = _with_usual(feature, text[rows], value[rows], found[rows])
         if never_a_reason(name, features):
             continue
-        shown[rows] = output == "health" or _points(
+        shown[rows] = output == "health" or _supports(
             feature, direction_of(name, output, features), value[rows], found[rows]
         )
     signals = np.array([signal_of(name) for name in names], dtype=object)[term]
@@ -148,20 +148,20 @@ def mark_shown(
     return reasons.assign(text=text, signal=signals, usual=found, shown=shown)
 
 
-def _points(
+def _supports(
     feature: Feature | None,
     direction: int | None,
     values: npt.NDArray[np.float64],
     usual: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.bool_]:
-    """Return which values speak for the output: on the right side of what is usual."""
+    """Return which values support the output: they are on the right side of the usual value."""
     if feature is None or direction is None:
         return np.ones(len(values), dtype=bool)
     if direction == 0:
         return np.zeros(len(values), dtype=bool)
     beyond = np.isnan(usual) | (direction * (values - usual) > 0)
     if feature.unit in _RELATIVE:
-        # "Use is up" is no reason to worry, even where others are up more.
+        # "Use is up" is not a reason to worry, even if others are up more.
         beyond &= direction * values > 0
     return np.asarray(beyond & ~np.isnan(values))
 
@@ -172,7 +172,7 @@ def _first_of_signal(
     contribution: npt.NDArray[np.float64],
     shown: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
-    """Return which rows are the strongest shown of their account and signal."""
+    """Return which shown rows are the strongest of their account and signal."""
     at = np.flatnonzero(shown)
     keys = pd.DataFrame(
         {
@@ -194,7 +194,7 @@ def _with_usual(
     values: npt.NDArray[np.float64],
     usual: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.object_]:
-    """Append what is usual to each sentence about a number."""
+    """Append the usual value to each sentence about a number."""
     shown = as_shown(feature.unit, usual)
     known = ~np.isnan(values) & ~np.isnan(shown) & (feature.unit != "flag")
     codes, distinct = pd.factorize(shown[known])

@@ -1,6 +1,6 @@
-"""What a term of a model is about: its signal, its cause, and whether it can be a reason.
+"""What a model term measures: its signal, its cause, and whether it can be a reason.
 
-Several features measure one signal (a count in 7, 28 and 90 days); people name it once.
+Several features can measure the same signal (a count in 7, 28 and 90 days); it is shown once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from features.windows.observations import ATTRIBUTES
 BASELINE = "baseline"
 #: The sum of the terms that hardly moved a probability.
 OTHERS = "others"
-#: Causes that a play answers to, as in `[plays]`.
+#: Causes that have a play, as in `[plays]`.
 ADOPTION, CONTACT, SUPPORT, VALUE, COMMERCIAL = (
     "adoption",
     "contact",
@@ -24,9 +24,9 @@ ADOPTION, CONTACT, SUPPORT, VALUE, COMMERCIAL = (
     "value",
     "commercial",
 )
-#: What people call support about, although it is measured in usage.
+#: People contact support about errors, although they are measured in usage.
 _ERRORS = "errors"
-#: Signals by the beginnings of the names that measure them; the first that fits applies.
+#: Each signal with the prefixes of the features that measure it; the first match applies.
 _SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trend of use", ("usage_events_trend", "usage_events_vs_fleet", "usage_active_days_trend")),
     ("active users", ("usage_active_users", "usage_users_trend", "usage_new_users")),
@@ -57,9 +57,9 @@ _SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("peers", ("offer_peer", "offer_co_ownership", "offer_bought")),
 )
 _WINDOW = re.compile(r"_\d+d$")
-#: Signals about people rather than about what the product is used for.
+#: Signals about people rather than about how the product is used.
 _PEOPLE = {"active users", "key people", "survey response"}
-#: By family, the cause of a reason.
+#: The cause of a reason, by family of features.
 _CAUSES = {
     "usage": ADOPTION,
     "journey": ADOPTION,
@@ -72,7 +72,7 @@ _CAUSES = {
     "voice": VALUE,
     "invoices": COMMERCIAL,
 }
-#: When the term of a contract ends is context: it has a column, and is no reason.
+#: Context, not reasons: for example, the end of the term is shown in its own column.
 _CONTEXT = frozenset(
     {
         "days_to_renewal",
@@ -85,7 +85,7 @@ _CONTEXT = frozenset(
         *ATTRIBUTES,
     }
 )
-#: Which way a feature of an offer speaks for it: 1 where more does, −1 where less does.
+#: Direction in which a feature supports an offer: 1 if higher values do, −1 if lower values do.
 _FOR_AN_OFFER = {
     "usage_quota_use_30d": 1,
     "usage_quota_days_to_limit": -1,
@@ -116,14 +116,14 @@ def signal_of(term: str) -> str:
     >>> signal_of("tickets_silent_90d")
     'tickets silent'
     """
-    for signal, beginnings in _SIGNALS:
-        if term.startswith(beginnings):
+    for signal, prefixes in _SIGNALS:
+        if term.startswith(prefixes):
             return signal
     return _WINDOW.sub("", term).replace("_", " ")
 
 
 def cause_of(term: str, features: Mapping[str, Feature] = DESCRIBED) -> str:
-    """Return the cause that a play answers to; empty where there is none.
+    """Return the cause of a term, which determines the play; empty if it has none.
 
     Examples
     --------
@@ -140,10 +140,9 @@ def cause_of(term: str, features: Mapping[str, Feature] = DESCRIBED) -> str:
 
 
 def never_a_reason(term: str, features: Mapping[str, Feature] = DESCRIBED) -> bool:
-    """Return whether a term is context: it moves a probability, but is no reason for anybody.
+    """Return whether a term is context: it moves a probability, but is never shown as a reason.
 
-    When the term of the contract ends, how large an account is and how it pays, and of what kind
-    it is: nobody can act on these.
+    Nobody can act on the end of the contract's term, an account's size or kind, or how it pays.
     """
     if term in _CONTEXT or term in (BASELINE, OTHERS):
         return True
@@ -152,7 +151,7 @@ def never_a_reason(term: str, features: Mapping[str, Feature] = DESCRIBED) -> bo
 
 
 def direction_of(term: str, output: str, features: Mapping[str, Feature] = DESCRIBED) -> int | None:
-    """Return which way a term speaks for an output.
+    """Return the direction in which a term supports an output.
 
     Parameters
     ----------
@@ -166,8 +165,8 @@ def direction_of(term: str, output: str, features: Mapping[str, Feature] = DESCR
     Returns
     -------
     int or None
-        1 where a high value does, −1 where a low one does, 0 where common sense gives no
-        direction; None for a term that is no feature.
+        1 if high values do, −1 if low values do, 0 if common sense gives no direction; None for a
+        term that is not a feature.
     """
     feature = features.get(term)
     if feature is None:

@@ -54,12 +54,12 @@ def _said(whitespace: pd.DataFrame) -> str:
 
 def test_quotas_that_nothing_counts_against_are_named() -> None:
     said = _said(rows(5.0))
-    assert "quotas without a quota_event, so their use is not known: 'core' (1 rows)" in said
-    assert "events that usage has never seen: 'misspelt' (1 rows)" in said
+    assert "quotas without a quota_event, so their use is unknown: 'core' (1 row)" in said
+    assert "events that never occur in usage: 'misspelt' (1 row)" in said
     assert "no list price" not in said
 
 
 def test_an_offer_without_a_price_is_told_with_its_product() -> None:
     said = _said(rows(None))
-    assert "no list price, and no past purchase to take one from" in said
-    assert "'extra' (1 rows)" in said
+    assert "products without a list price or a past purchase" in said
+    assert "'extra' (1 row)" in said

@@ -150,7 +150,7 @@ def test_what_prices_and_catalogue_leave_open_is_told_and_stays_listed(
     changed = config.expansion.model_copy(update={"products": products, "prices": prices})
     run = _scored(company, config.model_copy(update={"expansion": changed}))
     said = " | ".join(run.warnings)
-    assert "does not name: 'Automations'" in said
+    assert "missing in the [expansion] section: 'Automations'" in said
     assert "'Nonesuch'" in said
     assert "not in USD and are not used: Insights (9 EUR)" in said
     rows = run.whitespace

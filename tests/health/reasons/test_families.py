@@ -22,5 +22,5 @@ def test_families_sum_to_their_terms_and_say_why() -> None:
     assert own["contribution"].tolist() == pytest.approx([1.0, -0.2, 0.0])
     assert own.loc["usage", "text"] == ("Usage raises it: Use is down 30 %; 2 people used it")
     assert own.loc["tickets", "text"] == "Support lowers it: No open tickets"
-    assert own.loc["account", "text"] == "Kind of account makes no difference"
+    assert own.loc["account", "text"] == "Kind of account: no effect"
     assert table.iloc[-1]["text"] == "Support raises it: 9 open tickets"
