@@ -1,4 +1,4 @@
-"""Explain a value: a waterfall of contributions, the shape of one term."""
+"""Explain a value: a waterfall of contributions, or the shape of one term."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def contributions_waterfall(
     Parameters
     ----------
     contributions : pandas.Series, shape = (n_terms,)
-        What each term adds; the index names the terms. A missing one counts as 0.
+        Contribution of each term, indexed by term. A missing contribution counts as 0.
     start : float
         Where the sum starts, for example the log-odds of the base rate.
     most : int
-        Terms drawn one by one; the others share one bar, so the end is exact.
+        Number of terms drawn individually; the others share one bar, so the sum is exact.
     ax : Axes, optional
-        Where to draw; by default a new figure, as high as there are bars.
+        Where to draw; by default a new figure whose height depends on the number of bars.
     title, unit : str
-        Heading, and what the horizontal axis shows.
+        Heading and label of the horizontal axis.
     """
     shown = _largest(contributions.fillna(0.0), most)
     ax = axes_or_new(ax, height=1.1 + _ROW_INCHES * (len(shown) + 1))
@@ -84,18 +84,20 @@ def shape_function(
     feature: str = "",
     unit: str = "log-odds",
 ) -> Axes:
-    """Draw what a term adds at each value of its feature, and where the data are.
+    """Draw the contribution of a term at each value of its feature, and the density of the data.
 
     Parameters
     ----------
     values : array-like, shape = (n_samples,)
-        The feature: numbers, or texts (drawn as bars). Missing numbers are drawn as a dotted line.
+        Values of the feature: numbers, or texts (drawn as bars). A dotted line shows missing
+        numbers.
     contributions : array-like, shape = (n_samples,)
-        What the term adds in the same rows, as in a column of a model's ``contributions``.
+        Contributions of the term in the same rows, such as a column of a model's
+        ``contributions``.
     ax : Axes, optional
         Where to draw; by default a new figure.
     title, feature, unit : str
-        Heading, and what the axes show.
+        Heading and labels of the axes.
     """
     ax = axes_or_new(ax)
     rows = pd.DataFrame({"value": np.asarray(values), "adds": np.asarray(contributions, float)})

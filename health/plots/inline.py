@@ -26,7 +26,7 @@ def svg_of(figure: Figure | SubFigure) -> str:
     buffer = io.StringIO()
     whole = _whole(figure)
     for text in whole.findobj(Text):
-        # Customers' texts may contain dollar signs: they are not formulas.
+        # Dollar signs in customers' texts do not mark formulas.
         text.set_parse_math(False)
     with rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "path"}):
         whole.savefig(buffer, format="svg", metadata=_NO_DATES)
@@ -36,17 +36,17 @@ def svg_of(figure: Figure | SubFigure) -> str:
 def image_tag(figure: Figure | SubFigure, alternative: str, *, css_class: str = "plot") -> Markup:
     """Return a figure as an ``<img>`` that contains its SVG.
 
-    An image may carry its own style where the page's Content-Security-Policy forbids inline
-    style; the policy needs ``img-src data:`` and nothing else.
+    An image can have its own style even if the page's Content-Security-Policy forbids inline
+    styles; the policy only needs ``img-src data:``.
 
     Parameters
     ----------
     figure : Figure
-        What to show.
+        The figure to show.
     alternative : str
-        Alternative text for readers who do not see it; escaped here.
+        Alternative text for readers who cannot see it; it is escaped.
     css_class : str
-        Class of the tag.
+        CSS class of the tag.
     """
     width, height = _whole(figure).get_size_inches()
     encoded = base64.b64encode(svg_of(figure).encode("utf-8")).decode("ascii")

@@ -31,13 +31,13 @@ def metrics_with_intervals(
         name, value, low, high; the first row is at the top. A missing interval draws only the
         point; a missing value leaves its row empty.
     ax : Axes, optional
-        Where to draw; by default a new figure, as high as there are rows.
+        Where to draw; by default a new figure whose height depends on the number of rows.
     title, unit : str
-        Heading, and what the horizontal axis shows.
+        Heading and label of the horizontal axis.
     reference : float, optional
         A value to compare with, drawn as a dashed line.
     reference_name : str
-        What it is.
+        Label of the reference.
     """
     ax = axes_or_new(ax, height=1.0 + _ROW_INCHES * max(len(metrics), 1))
     places = np.arange(len(metrics))[::-1]
@@ -73,11 +73,11 @@ def rates(
     ax : Axes, optional
         Where to draw; by default a new figure.
     title, unit : str
-        Heading, and what the vertical axis shows.
+        Heading and label of the vertical axis.
     usual : float, optional
-        The rate of all rows, drawn as a dashed line.
+        Rate over all rows, drawn as a dashed line.
     looks : mapping of str to Look
-        Colour and hatch by name, by default those of the bands; other names take one in turn.
+        Colour and hatch by name; by default those of the bands. Other names get the next free one.
     """
     ax = axes_or_new(ax)
     places = np.arange(len(groups))

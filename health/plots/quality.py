@@ -1,4 +1,4 @@
-"""How good a probability or a score is: calibration and lift."""
+"""Quality of a probability or a score: calibration and lift."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from health.plots.style import BLUE, INK, RULE, SOFT, axes_or_new, label
 
 
 def calibration(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Calibration") -> Axes:
-    """Draw observed rates against predicted probabilities; on the diagonal they agree.
+    """Draw observed rates against predicted probabilities; they agree on the diagonal.
 
     Parameters
     ----------
     bins : pandas.DataFrame, shape = (n_bins, 4)
         mean_probability and observed_rate (0-1), rows and events, as in
-        ``pandas.DataFrame(evaluation.reliability)``. Where it has low and high (0-1), each bin
-        gets its interval.
+        ``pandas.DataFrame(evaluation.reliability)``. With the columns low and high (0-1), each bin
+        gets an interval.
     ax : Axes, optional
         Where to draw; by default a new figure.
     title : str
@@ -44,14 +44,14 @@ def calibration(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Cal
 
 
 def lift(bins: pd.DataFrame, *, ax: Axes | None = None, title: str = "Lift") -> Axes:
-    """Draw the event rate of each bin over that of all, the riskiest bin first.
+    """Draw the event rate of each bin relative to the overall rate, the riskiest bin first.
 
     Parameters
     ----------
     bins : pandas.DataFrame, shape = (n_bins, 2)
         rows and events of equal-count bins, riskiest first, as in
-        ``pandas.DataFrame(evaluation.reliability[::-1])``. Where it has lift_low and lift_high,
-        each bar gets its interval.
+        ``pandas.DataFrame(evaluation.reliability[::-1])``. With the columns lift_low and
+        lift_high, each bar gets an interval.
     ax : Axes, optional
         Where to draw; by default a new figure.
     title : str

@@ -1,4 +1,4 @@
-"""Retention: the share of accounts that still pay, by time since the start."""
+"""Retention: the share of accounts that still pay, by time since their start."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def retention(
         ``pandas.DataFrame(models.survival.retention_curve(curve, days))``; low and high may be
         missing.
     ax : Axes, optional
-        Where to draw; a new figure's if missing.
+        Where to draw; by default a new figure.
     title : str
         Heading.
     """

@@ -1,7 +1,7 @@
-"""The style of all plots: axes without global state, and colours that never carry meaning alone.
+"""The style of all plots: no global state, and no information conveyed by colour alone.
 
-Every colour has a contrast of 4.5 or more against the white ground (WCAG 2.2 AA asks 3 of
-graphics and 4.5 of text), and its own marker, line style or hatch.
+Every colour has a contrast of at least 4.5 against the white background (WCAG 2.2 AA requires 3 for
+graphics and 4.5 for text), and its own marker, line style or hatch.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ BAND_LOOKS = {
 
 
 def look(number: int) -> Look:
-    """Return the look of a series by its number; after the last they repeat."""
+    """Return the look of a series by its number; the looks repeat after the last one."""
     return LOOKS[number % len(LOOKS)]
 
 
 def axes_or_new(ax: Axes | None, *, width: float = 6.4, height: float = 3.6) -> Axes:
-    """Return the given axes, or those of a new figure of this size in inches, in our style."""
+    """Return the given axes, or those of a new figure of this size in inches, in this style."""
     if ax is None:
         ax = Figure(figsize=(width, height), layout="constrained").add_subplot()
     ax.set_facecolor(GROUND)

@@ -1,4 +1,4 @@
-"""What every page has in common: escaped templates, and a policy that lets nothing in."""
+"""What all pages share: escaped templates and a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from health.presentation import wording
 
 
 def page_environment(package: str) -> Environment:
-    """Return the templates of a package, everything escaped, with the shared words as filters."""
+    """Return a package's templates, with autoescaping and the number formats as filters."""
     environment = Environment(
         loader=PackageLoader(package, "templates"),
         autoescape=True,
@@ -30,7 +30,7 @@ def page_environment(package: str) -> Environment:
 
 
 def source_of(environment: Environment, name: str) -> str:
-    """Return the text of a file beside the templates, such as a style sheet."""
+    """Return the text of a file in the templates' folder, such as a style sheet."""
     if environment.loader is None:  # pragma: no cover - `page_environment` gives one
         raise RuntimeError("no templates")
     return environment.loader.get_source(environment, name)[0]
@@ -39,7 +39,7 @@ def source_of(environment: Environment, name: str) -> str:
 def content_policy(style: str, script: str = "") -> str:
     """Return a Content-Security-Policy that allows this style, this script and inline images.
 
-    Both are allowed by their hash, so that whatever else gets into the page is not run.
+    Both are allowed by their hash, so nothing else that gets into the page can run.
     """
     scripts = f"script-src '{_hash(script)}'; " if script else ""
     return (

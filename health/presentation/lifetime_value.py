@@ -1,4 +1,4 @@
-"""How a lifetime value is put into words: whose range it has, and the growth it includes."""
+"""Describe a lifetime value in words: its ranges and the growth that it includes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MONTHS = 12
 
 
 def yearly_growth(monthly: Any) -> Any:
-    """Return the yearly growth that a monthly one amounts to; a number or a column.
+    """Convert monthly growth to yearly growth; a number or a column.
 
     Examples
     --------
@@ -25,14 +25,14 @@ def yearly_growth(monthly: Any) -> Any:
 
 
 def ranges_in_words(row: Mapping[Any, Any], currency: str) -> list[str]:
-    """Word the ranges of a lifetime value, each with whose range it is, and its growth.
+    """Describe the ranges of a lifetime value (individual and average) and its growth.
 
     Parameters
     ----------
     row : mapping
-        A row of scores.parquet; what is absent or missing is left out.
+        A row of scores.parquet; missing values are left out.
     currency : str
-        Of the amounts.
+        Currency of the amounts.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Words and number formats of report, workbook and terminal."""
+"""Words and number formats shared by the report, the workbook and the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-#: Shown where there is no value.
+#: Shown if there is no value.
 NONE = "–"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: Shares that are easy to picture.
@@ -18,7 +18,7 @@ _SIMPLE = (
     *((1, n) for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 100)),
     *((2, 3), (2, 5), (3, 4), (3, 5), (4, 5), (9, 10)),
 )
-#: From this many days on, a span is given in weeks, then months, then years.
+#: A span is written in weeks, months or years from this many days.
 _WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 21, 90, 730
 
 
@@ -42,7 +42,7 @@ class Band:
     title: str
 
 
-#: Best first, not scored last: the order on the page.
+#: In the order of the page: best first, not scored last.
 BANDS = (
     Band("green", "G", "●", "Green"),
     Band("yellow", "Y", "▲", "Yellow"),
@@ -58,9 +58,9 @@ class ListKind:
     Attributes
     ----------
     flag, title, about : str
-        Its name, heading and one sentence on who is on it.
+        Its name, its heading and one sentence about the listed accounts.
     chance, value : str
-        Headings of the probability and of the money; empty where the list has none.
+        Headings of the probability and the money; empty if the list has none.
     output : str
         The output whose base rate is shown with the probability.
     """
@@ -128,7 +128,7 @@ MY_WEEK = "My week"
 
 
 def band_of(name: Any) -> Band:
-    """Return how a band is shown; the one for "not scored" where there is none."""
+    """Return how a band is shown; without a band, how "not scored" is."""
     return next((band for band in BANDS if band.name == name), BANDS[-1])
 
 
@@ -166,7 +166,7 @@ def money_short(value: float | None, currency: str) -> str:
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """Write a share in per cent; 0 and 100 only where they are exact.
+    """Write a share in per cent; 0 and 100 only if they are exact.
 
     Examples
     --------
@@ -186,7 +186,7 @@ def percent(value: float | None, digits: int = 0) -> str:
 
 
 def relative(share: float | None, digits: int = 0) -> str:
-    """Write a ratio that may lie above 1, such as NRR, in per cent.
+    """Write a ratio that may exceed 1, such as NRR, in per cent.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def change(share: float | None) -> str:
 
 
 def not_shown(share: float | None) -> str:
-    """State the share of all influences that the sentences of a row leave out.
+    """State the share of all influences that a row's sentences do not cover.
 
     Examples
     --------
@@ -304,7 +304,7 @@ def ratio(value: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Write a health score as a whole number; NONE where the account is not scored."""
+    """Write a health score as a whole number; NONE if the account is not scored."""
     number = _number(value)
     return NONE if math.isnan(number) else str(_whole(number))
 
@@ -357,7 +357,7 @@ def span(days: float | None) -> str:
 
 
 def renewal(days: float | None) -> str:
-    """Write how far away the end of the running term is.
+    """Write the time until the end of the current term.
 
     Examples
     --------
@@ -388,7 +388,7 @@ def day_after(start: Any, days: float | None) -> str:
 
 
 def since(start: Any, as_of: Any) -> str:
-    """Write for how long a flag has been raised.
+    """Write how long a flag has been raised.
 
     Examples
     --------
@@ -414,12 +414,12 @@ def auc_in_words(auc: Mapping[str, float]) -> str:
 
 
 def title_of(name: str) -> str:
-    """Turn a name of the data into a heading: ``cross_sell`` into "Cross-sell"."""
+    """Turn a name into a heading: ``cross_sell`` becomes "Cross-sell"."""
     return {"cross_sell": "Cross-sell"}.get(name, name.replace("_", " ").capitalize())
 
 
 def text_of(value: Any) -> str:
-    """Return a text cell; empty where the value is missing."""
+    """Return a text cell; empty if the value is missing."""
     if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
         return ""
     return str(value)

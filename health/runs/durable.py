@@ -30,7 +30,7 @@ def new_folder(parent: Path, prefix: str) -> Path:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Let an OSError without a file name, as a full disk raises it, name a file or folder."""
+    """Add a file name to an OSError that has none, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -48,14 +48,14 @@ def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
     path : Path
         The file; its folder is created if missing.
     keep_ending : bool
-        Whether the file that is being written has the same ending. What writes it may go by it;
-        what collects the files of an ending must not see it.
+        Whether the file that is being written has the same suffix. Some writers choose the format
+        by the suffix; programs that collect files by suffix must not see an unfinished file.
 
     Yields
     ------
     Path
-        A file next to it, to be written. It is flushed to disk and gets the name at the end; if
-        the block fails, it is removed. What a killed process left is removed the next time.
+        A temporary file in the same folder, to be written. It is flushed to disk and renamed at the
+        end; if the block fails, it is removed. Files left by a killed process are removed later.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in _abandoned(path):
@@ -75,7 +75,7 @@ def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
-    """Replace a file as a whole by a text in UTF-8 or by bytes; its mode is that of new files."""
+    """Atomically replace a file with UTF-8 text or bytes; its mode is that of new files."""
     with whole_file(path, keep_ending=False) as made:
         made.write_bytes(content.encode() if isinstance(content, str) else content)
         if mode is not None:
@@ -106,17 +106,17 @@ def _is_running(process: int) -> bool:
 
 
 def put_in_place(made: Path, target: Path, aside: Path) -> None:
-    """Give a complete folder its name; a folder that has the name already is replaced.
+    """Rename a complete folder to its final name; an existing folder is replaced.
 
     Parameters
     ----------
     made : Path
         The complete folder, on the same disk.
     target : Path
-        Its name.
+        The final name.
     aside : Path
-        Where the system cannot swap two names, the old folder has this name in between: a killed
-        process leaves it there, and the next start gives it its own name again.
+        Temporary name of the old folder if the system cannot swap two names. If the process is
+        killed in between, the next start restores the folder.
     """
     sync_tree(made)
     if not target.exists():

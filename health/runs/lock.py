@@ -99,7 +99,7 @@ def locked(
             fix="check the path, the permissions and the free space",
         ) from None
     try:
-        # For messages only; Windows lets nobody write into a locked file.
+        # For messages only; on Windows, a locked file cannot be written.
         with suppress(OSError):
             file.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-#: Rows of a group: whoever reads one account reads the groups that may hold it.
+#: Rows per row group: reading one account reads only the groups that may contain it.
 ROWS_OF_A_GROUP = 100_000
 
 

@@ -61,7 +61,7 @@ def prune(runs_dir: Path, period: str) -> list[str]:
     done = []
     for folder in sorted(_dated(runs_dir)):
         if date.fromisoformat(folder.name.removeprefix(RUN)[:10]) < first:
-            # Renamed first: a killed process leaves no half of a run under its name.
+            # Renamed first, so that a killed process does not leave half a run under its name.
             going = folder.rename(runs_dir / f"{UNFINISHED}{folder.parent.name}-{folder.name}")
             sync_folder(folder.parent)
             shutil.rmtree(going)

@@ -40,8 +40,8 @@ def judge_overrides(
 ) -> pd.DataFrame:
     """Compare each override with what happened.
 
-    The right score is 0 for an account that left and 100 for one that stayed; whoever was closer
-    was right. If an override did not change the score, neither was.
+    The right score is 0 for an account that left and 100 for one that stayed; the closer one was
+    right. If an override did not change the score, neither was.
 
     Parameters
     ----------

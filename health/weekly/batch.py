@@ -63,7 +63,7 @@ from health.workbook.book import write_csm_workbooks, write_workbook
 
 SILENCE: Voice = Silence()
 
-#: Rows of a table that are read together at least; fewer make the files' directories large.
+#: Minimum number of rows per row group; smaller groups make the metadata of the files large.
 ROW_GROUP = 5_000
 
 

@@ -191,7 +191,7 @@ def _measured(earlier: Sequence[PublishedRun]) -> dict[tuple[pd.Timestamp, str],
         return {}
     table = earlier[-1].table("monitor")
     if "outcome" not in table.columns:
-        # Written before outcomes of orders were measured.
+        # Written by a release that did not measure outcomes of orders.
         table = table.assign(outcome=CHURN, precision_by_chance=table["base_rate"])
     rows = table.to_dict("records")
     return {(row["as_of"], row["scored_at"]): {str(k): v for k, v in row.items()} for row in rows}

@@ -191,7 +191,7 @@ def _of_outcome(
 
 
 def _of_counts(expected: pd.Series[float], came: pd.Series[float]) -> dict[str, float]:
-    """Return actual and expected numbers of orders; nothing if none were expected."""
+    """Return the actual and expected numbers of orders; empty if none were expected."""
     known = expected.notna().to_numpy()
     if not known.any():
         return {}
