@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 
-#: Name of the contribution that belongs to no feature.
+#: Name of the contribution that does not belong to a feature.
 BASELINE = "baseline"
 
 
@@ -27,13 +27,13 @@ class Calibration:
     kind : str
         ``"none"``, ``"shift"`` (slope 1) or ``"sigmoid"`` (Platt 1999).
     intercept, slope : float
-        The line; the slope is never negative, so that no ranking turns round.
+        The line; the slope is never negative, so the ranking is never reversed.
     log_loss_before, log_loss_after : float
-        Cross-validated log loss on the later period without and with the calibration.
+        Cross-validated log loss on the later period, without and with the calibration.
     rows, events : int
-        What it was fitted on.
+        Number of rows and events that it was fitted on.
     standard_error : float
-        Standard error of the intercept, clustered by account: how far all log-odds may be off.
+        Standard error of the intercept, clustered by account: the uncertainty of the overall level.
     """
 
     kind: str = "none"
@@ -62,19 +62,19 @@ class Calibration:
 
 @dataclass(frozen=True)
 class CalibrationFit:
-    """A fitted calibration and its honest log-odds, each made without the row's own account."""
+    """A fitted calibration and out-of-fold log-odds: the row's own account was held out."""
 
     calibration: Calibration
     held_out_logit: FloatArray
 
 
 def log_loss(y: FloatArray, logit: FloatArray) -> float:
-    """Return the mean of −log P(y) for log-odds `logit`, finite for any finite log-odds."""
+    """Return the mean of −log P(y) for log-odds `logit`; finite for finite log-odds."""
     return float(row_log_loss(y, logit).mean())
 
 
 def row_log_loss(y: Any, logit: FloatArray) -> FloatArray:
-    """Return −log P(y) of every row."""
+    """Return −log P(y) of each row."""
     return np.asarray(np.logaddexp(0.0, logit) - y * logit)
 
 
@@ -88,23 +88,23 @@ def fit_calibration(
     logit : array, shape = (n_samples,)
         Log-odds for rows of a period later than the training rows.
     y : array-like, shape = (n_samples,)
-        What happened, 0 or 1.
+        Outcomes, 0 or 1.
     groups : array-like, shape = (n_samples,), optional
-        The account of every row; an account is never in a fold's two sides.
+        The account of each row; an account is never on both sides of a fold.
     seed : int
         Seed of the folds.
 
     Returns
     -------
     CalibrationFit
-        ``kind`` is ``"none"`` where neither candidate lowers the log loss.
+        ``kind`` is ``"none"`` if neither candidate lowers the log loss.
     """
     target = np.asarray(y, dtype="float64")
     codes = group_codes(groups, len(target))
     folds = _folds(codes, n_folds, seed)
     held_out = {kind: _held_out(fit, logit, target, folds) for kind, fit in _CANDIDATES.items()}
     losses = {kind: log_loss(target, values) for kind, values in held_out.items()}
-    # min() keeps the first of equals, so a tie leaves the model as it is.
+    # min() returns the first of equal values, so a tie leaves the model unchanged.
     kind = min(losses, key=losses.__getitem__)
     intercept, slope = _CANDIDATES[kind](logit, target)
     calibration = Calibration(
@@ -140,7 +140,7 @@ _CANDIDATES: dict[str, Callable[[FloatArray, FloatArray], tuple[float, float]]] 
 
 
 def _line(logit: FloatArray, y: FloatArray, *, slope_free: bool) -> tuple[float, float]:
-    """Fit the line by penalised likelihood: a unit-normal prior keeps it finite."""
+    """Fit the line by penalised likelihood; a unit-normal prior keeps it finite."""
 
     def loss(line: FloatArray) -> tuple[float, FloatArray]:
         shifted = line[0] + line[1] * logit
@@ -177,7 +177,7 @@ def _held_out(
 
 
 def _clustered_error(logit: FloatArray, y: FloatArray, codes: IntArray) -> float:
-    """Sandwich standard error of a shift of all log-odds, summing residuals by account."""
+    """Return the sandwich standard error of a shift of all log-odds, clustered by account."""
     p = expit(logit)
     residuals = np.bincount(codes, weights=y - p)
     return float(np.sqrt(residuals @ residuals) / max(float(np.sum(p * (1 - p))), 1e-12))

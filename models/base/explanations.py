@@ -1,4 +1,4 @@
-"""Contributions of pairs, divided between their features."""
+"""Contributions of pairs of features, divided between the two features."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ PAIR = " & "
 
 
 def by_feature(contributions: pd.DataFrame) -> pd.DataFrame:
-    """Give half of each pair's contribution to each of its features.
+    """Assign half of each pair's contribution to each of its features.
 
-    This is a pair's Shapley value where neither feature explains any of it alone (Lundberg &
-    Lee 2017, which the tables are purified for). Row sums do not change.
+    These are the Shapley values of a pair whose effect neither feature explains alone (Lundberg &
+    Lee 2017); the tables are purified to have this property. Row sums do not change.
 
     Parameters
     ----------

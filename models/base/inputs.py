@@ -1,4 +1,4 @@
-"""What every estimator here accepts: a frame or an array, floats with NaN, text as nominal."""
+"""Input validation of every estimator: a frame or an array, floats with NaN, text as nominal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 class ModelInputError(HealthError, ValueError):
     """Data that a model cannot be fitted on or applied to.
 
-    It is a ``ValueError`` as well, which is what scikit-learn's tools expect of estimators.
+    It is also a ``ValueError``, which scikit-learn's tools expect from estimators.
     """
 
 
@@ -31,7 +31,7 @@ def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
     Parameters
     ----------
     estimator : estimator
-        Gets ``n_features_in_`` and, from a frame, ``feature_names_in_`` where `reset`.
+        If `reset`, its ``n_features_in_`` and, for a frame, ``feature_names_in_`` are set.
     X : pandas.DataFrame or array-like, shape = (n_samples, n_features)
         Numeric and boolean columns become float64, in which NaN means not measured; all others
         become text (object), in which None means not measured.
@@ -41,7 +41,7 @@ def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Where columns differ from those in ``fit``, or a value is infinite or no number or text.
+        The columns differ from those in ``fit``, or a value is infinite or not a number or a text.
     """
     if not isinstance(X, pd.DataFrame):
         values = validate_data(
@@ -53,7 +53,7 @@ def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
         return pd.DataFrame(values, columns=names)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if not len(X) or not X.shape[1]:
-        # The wording is scikit-learn's own, which its tools look for.
+        # scikit-learn's tools look for this wording.
         raise ModelInputError(
             f"found an array with 0 sample(s) or 0 feature(s) (shape={X.shape}) "
             "while a minimum of 1 is required",
@@ -63,10 +63,10 @@ def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
 
 
 def feature_frame(X: pd.DataFrame) -> pd.DataFrame:
-    """Return `X` with numbers and flags as float64 and all else as text, None where missing."""
+    """Return `X` with numbers and flags as float64 and everything else as text or None."""
     columns = {str(name): _column(X[name]) for name in X.columns}
     _refuse_infinite(columns)
-    # Columns are shared with `X`: nobody writes into them.
+    # Columns share memory with `X` and must not be modified.
     return pd.DataFrame(columns, index=X.index, copy=False)
 
 
@@ -89,7 +89,7 @@ def _refuse_infinite(columns: dict[str, pd.Series[Any]]) -> None:
         raise ModelInputError(
             "infinite values in " + ", ".join(infinite),
             where="features",
-            fix="leave a value that cannot be computed null",
+            fix="use null for values that cannot be computed",
         )
 
 
@@ -101,21 +101,21 @@ def numeric_columns(frame: pd.DataFrame) -> list[str]:
 def binary_target(
     y: Any, n_rows: int, *, one_class: bool = False
 ) -> tuple[npt.NDArray[Any], IntArray]:
-    """Return the two classes and `y` coded 0 and 1; the event is the class that sorts last.
+    """Return the two classes and `y` as 0 and 1; the event is the class that sorts last.
 
     Parameters
     ----------
     y : array-like, shape = (n_rows,)
         Two classes.
     n_rows : int
-        How many rows there are features of.
+        Number of rows of the features.
     one_class : bool
-        Accept 0 alone or 1 alone: what nobody did yet can still be counted.
+        Accept only 0 or only 1: the rate of an event that never happened can still be estimated.
 
     Raises
     ------
     ModelInputError
-        Where `y` does not hold two classes.
+        `y` does not contain two classes.
     """
     values = column_or_1d(y, warn=True)
     check_consistent_length(values, np.empty(n_rows))
@@ -130,7 +130,7 @@ def binary_target(
         )
     if len(classes) < 2:
         raise ModelInputError(
-            f"the target has one class only: {classes.tolist()}",
+            f"the target has only one class: {classes.tolist()}",
             where="y",
             fix="fit on rows both with and without the event",
         )
@@ -138,7 +138,7 @@ def binary_target(
 
 
 def group_codes(groups: Any, n_rows: int) -> IntArray:
-    """Return 0, 1, 2, … per distinct group in order of appearance; every row its own if None."""
+    """Return group codes 0, 1, 2, … in order of appearance; if None, each row is its own group."""
     if groups is None:
         return np.arange(n_rows, dtype=np.int64)
     labels = np.asarray(groups)
@@ -148,13 +148,13 @@ def group_codes(groups: Any, n_rows: int) -> IntArray:
         raise ModelInputError(
             f"{int((codes < 0).sum())} rows have no group",
             where="groups",
-            fix="name the account of every row",
+            fix="give the account of every row",
         )
     return codes.astype(np.int64)
 
 
 def as_floats(values: Any, name: str, n_rows: int | None = None) -> FloatArray:
-    """Return one-dimensional float64 `values`, refusing another shape with its `name`."""
+    """Return `values` as one-dimensional float64; ModelInputError for another shape."""
     result = np.asarray(values, dtype="float64")
     if result.ndim != 1 or (n_rows is not None and len(result) != n_rows):
         expected = "one dimension" if n_rows is None else f"shape ({n_rows},)"

@@ -1,4 +1,4 @@
-"""Two-class models that return log-odds, from which probabilities and classes follow."""
+"""Binary classifiers defined by their log-odds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.base.inputs import FloatArray, IntArray, binary_target, model_frame
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
-    """A scikit-learn classifier of two classes, made by its ``decision_function``.
+    """A binary scikit-learn classifier that is defined by its ``decision_function``.
 
     Attributes
     ----------
     classes_ : array, shape = (2,)
-        The event is the last.
+        The second class is the event.
     """
 
     classes_: npt.NDArray[Any]
@@ -33,20 +33,20 @@ class LogOddsClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the probabilities of both classes, shape = (n_samples, 2).
 
-        NaN where the log-odds are.
+        NaN if the log-odds are NaN.
         """
         log_odds = self.decision_function(X)
         return np.column_stack([expit(-log_odds), expit(log_odds)])
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likelier class, shape = (n_samples,); no event where nothing is known."""
+        """Return the likelier class, shape = (n_samples,); no event if the log-odds are NaN."""
         likely = (self.decision_function(X) > 0).astype(int)
         return np.asarray(self.classes_[likely])
 
     def _learnt_from(
         self, X: Any, y: Any, *, one_class: bool = False
     ) -> tuple[pd.DataFrame, IntArray]:
-        """Check what ``fit`` is given, note features and classes; return the frame, `y` as 0, 1."""
+        """Validate the input of ``fit``; set features and classes; return X and `y` as 0 and 1."""
         validate_data(self, X, y, skip_check_array=True)
         frame = model_frame(self, X, reset=True)
         self.classes_, target = binary_target(y, len(frame), one_class=one_class)

@@ -12,23 +12,23 @@ from models.base.inputs import BoolArray, IntArray, ModelInputError, group_codes
 
 
 class TimeSplit:
-    """Train on the past, test on a later block of dates; a scikit-learn splitter.
+    """Train on the past and test on a later block of dates; a scikit-learn splitter.
 
-    A training row's label looks `horizon` + `grace` days ahead. With an embargo of at least
+    A training row's label depends on the next `horizon` + `grace` days. With an embargo of at least
     that length, every training label was known on the first day of the test block.
 
     Parameters
     ----------
     n_splits : int
-        Number of test blocks, each of consecutive dates; the last ends with the data.
+        Number of test blocks of consecutive dates; the last block ends with the data.
     embargo_days : float
-        Least distance, in days, from the last training date to the first test date.
+        Minimum number of days between the last training date and the first test date.
     times : str or array-like, shape = (n_samples,)
-        The as_of of every row, or the name of the column or index level of `X` that has it.
+        The as_of of each row, or the name of the column or index level of `X` that contains it.
     disjoint_groups : bool
-        Leave the accounts of the test block out of training, too.
+        Also leave the accounts of the test block out of training.
     least_history : float
-        Share of all dates that the first training set should span, where the data allow it.
+        Share of all dates that the first training set should cover, if the data allow it.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class TimeSplit:
     def split(
         self, X: Any, y: Any = None, groups: Any = None
     ) -> Iterator[tuple[IntArray, IntArray]]:
-        """Yield the row numbers of training and test, oldest test block first.
+        """Yield the positions of training and test rows, oldest test block first.
 
         Parameters
         ----------
         X : pandas.DataFrame or array-like, shape = (n_samples, n_features)
-            Its length counts, and its ``times`` column or index level where that is a name.
+            Only its length is used, and the ``times`` column or index level if that is a name.
         y : ignored
         groups : array-like, shape = (n_samples,), optional
-            The account of every row; needed for `disjoint_groups`.
+            The account of each row; required for `disjoint_groups`.
 
         Raises
         ------
         ModelInputError
-            Where the dates are too few for `n_splits` blocks after the embargo.
+            There are too few dates for `n_splits` blocks after the embargo.
         """
         times = self._times(X)
         codes = group_codes(groups, len(times)) if self.disjoint_groups else None
@@ -95,7 +95,7 @@ class TimeSplit:
     def _test_dates(self, times: Any, embargo: np.timedelta64) -> Any:
         dates = np.unique(times)
         eligible = dates[dates >= dates[0] + embargo]
-        # Enough history before the first test date, unless that leaves no date to test on.
+        # Keep enough history before the first test date, unless that leaves no date to test on.
         wanted = dates[int(self.least_history * (len(dates) - 1))] + embargo
         if int((eligible >= wanted).sum()) >= self.n_splits:
             eligible = eligible[eligible >= wanted]

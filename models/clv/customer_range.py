@@ -1,9 +1,9 @@
-"""Range of the value of one customer with a contract, which may leave at any time or grow.
+"""Range of the lifetime value of an individual customer with a contract.
 
 The interval of `resampled_interval` is for the expected value; the outcome of one customer varies
 much more. Given that the customer pays for T months, its value is
 ``A(T) = Σ_{m ≤ T} margin · g(m) ⁄ (1 + d)^{m/12}`` per unit of MRR, times a log-normal factor for
-the changes of its own MRR. T has the distribution of the survival curve, so the distribution of
+changes of its MRR. T has the distribution of the survival curve, so the distribution of
 the value is a mixture over T. Its quantiles are found by bisection on a grid of ages and
 probabilities, and interpolated between the nodes.
 """

@@ -1,4 +1,4 @@
-"""Customer lifetime value of contracts: what an account is still worth, and what is at risk."""
+"""Customer lifetime value of contracts, and the revenue at risk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from models.base.inputs import FloatArray, ModelInputError, as_floats
 
-#: Months of revenue that churn puts at risk: a year, as annual recurring revenue is counted.
+#: Months of revenue at risk: a year, as in annual recurring revenue.
 MONTHS_AT_RISK = 12
 
 
 @dataclass(frozen=True)
 class LifetimeValue:
-    """Value still to come and its interval, each of shape (n_accounts,), in currency."""
+    """Future value and its interval, each with shape (n_accounts,), in currency."""
 
     value: FloatArray
     low: FloatArray
@@ -37,7 +37,7 @@ def lifetime_value(
     mrr : array-like, shape = (n_accounts,)
         Monthly recurring revenue today, in currency.
     survival : array-like, shape = (n_accounts, n_months)
-        S(m), the chance that the account is there m months from today, 0-1.
+        S(m), the probability that the account is still present in m months, 0-1.
     margin : float
         Gross margin, 0-1.
     annual_discount_rate : float
@@ -48,12 +48,12 @@ def lifetime_value(
     Returns
     -------
     array, shape = (n_accounts,)
-        In currency, over M months; NaN where MRR is.
+        In currency, over M months; NaN if the MRR is NaN.
 
     Raises
     ------
     ModelInputError
-        Where shapes differ or a rate is out of its range.
+        Shapes differ or a rate is outside its range.
     """
     revenue, curves = _checked(mrr, survival, margin, annual_discount_rate)
     weights = margin * discount_factors(curves.shape[1], annual_discount_rate)
@@ -64,7 +64,7 @@ def lifetime_value(
         raise ModelInputError(
             f"has shape {index.shape}, survival has {curves.shape}",
             where="growth",
-            fix="give an index a month, or one a month and account",
+            fix="give one index per month, or one per account and month",
         )
     if index.ndim == 1:
         return np.asarray(revenue * (curves @ (weights * index)))
@@ -80,8 +80,8 @@ def discount_factors(n_months: int, annual_discount_rate: float) -> FloatArray:
 def expected_loss(probability: Any, mrr: Any) -> FloatArray:
     """Return the annual recurring revenue at risk: probability · MRR · 12, in currency.
 
-    The field's usual measure: revenue, not margin, and of a year, whatever the horizon of the
-    probability. It sums over accounts, and it ranks the list of accounts at risk.
+    This is the usual measure: a year of revenue (not margin), whatever the horizon of the
+    probability. It can be summed over accounts, and it ranks the list of accounts at risk.
 
     Parameters
     ----------

@@ -28,26 +28,26 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Quality of probabilities against what happened.
+    """Quality of predicted probabilities.
 
     Attributes
     ----------
     rows, events, accounts, event_accounts : int
-        What it was measured on.
+        Size of the evaluated data.
     base_rate : float
         Share of rows with the event.
     auc, average_precision, brier, log_loss : Interval
-        The usual.
+        Standard metrics, as in scikit-learn.
     calibration_error : Interval
-        Mean distance of probability and observed rate over ten equal-count bins.
+        Mean absolute difference between probability and observed rate over ten equal-count bins.
     lift_top_decile : Interval
         Event rate in the riskiest tenth ÷ base rate.
     precision_at_capacity, recall_at_capacity : Interval
-        Of the `capacity` riskiest rows of each date.
+        Precision and recall of lists with the `capacity` riskiest rows of each date.
     capacity : int
-        Rows a list has room for.
+        Number of rows on a list.
     reliability : tuple of ReliabilityBin
-        Lowest probabilities first.
+        Bins, lowest probabilities first.
     """
 
     rows: int
@@ -73,7 +73,7 @@ class Evaluation:
 
 
 def plain(value: Any) -> Any:
-    """Return nested values as JSON can hold them: lists for tuples, None for what is not finite."""
+    """Convert nested values for JSON: tuples to lists, and numbers that are not finite to None."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -92,31 +92,31 @@ def evaluate(
     n_resamples: int = 200,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure `probability` against `y`.
+    """Evaluate `probability` on the outcomes `y`.
 
     Parameters
     ----------
     y : array-like, shape = (n_samples,)
-        What happened, 0 or 1.
+        Outcomes, 0 or 1.
     probability : array-like, shape = (n_samples,)
         Probability of 1, 0-1.
     rank_by : array-like, shape = (n_samples,), optional
-        What the lists are sorted by, highest first, where that is not the probability itself.
+        Score that ranks the lists, highest first; by default the probability.
     groups : array-like, shape = (n_samples,), optional
-        The account of every row: accounts are resampled, not rows.
+        The account of each row; accounts are resampled, not rows.
     times : array-like, shape = (n_samples,), optional
-        The as_of of every row: there is one list of `capacity` rows a date.
+        The as_of of each row; there is one list of `capacity` rows per date.
     capacity : int
-        Rows a list has room for.
+        Number of rows on a list.
     n_resamples : int
-        Resamples behind the intervals.
+        Number of bootstrap resamples for the intervals.
     seed : int
         Seed of the resampling.
 
     Raises
     ------
     ModelInputError
-        Where lengths differ, `y` is not 0 or 1, or a probability lies outside 0-1.
+        Lengths differ, `y` contains values other than 0 and 1, or a probability is outside 0-1.
     """
     target = as_floats(y, "y")
     p = as_floats(probability, "probability", len(target))
@@ -148,7 +148,9 @@ def _refuse_bad(target: FloatArray, p: FloatArray) -> None:
         raise ModelInputError("no rows to evaluate", where="y", fix="give at least one row")
     if not np.isin(target, (0.0, 1.0)).all():
         raise ModelInputError(
-            "holds values other than 0 and 1", where="y", fix="leave out rows with unknown labels"
+            "contains values other than 0 and 1",
+            where="y",
+            fix="leave out rows with unknown labels",
         )
     bad = ~((p >= 0) & (p <= 1))
     if bad.any():
@@ -162,7 +164,7 @@ def _date_codes(times: Any) -> IntArray:
 
 
 class _Measures:
-    """All metrics for a matrix of row weights, (n_resamples, n_samples), at once."""
+    """All metrics at once for a matrix of row weights, (n_resamples, n_samples)."""
 
     def __init__(
         self,
@@ -190,7 +192,7 @@ class _Measures:
         }
 
     def bins(self, rows: FloatArray) -> IntArray:
-        """Return the equal-count bin of every tie, 0 the riskiest, (n_resamples, n_ties)."""
+        """Return the equal-count bin of each tie, 0 for the riskiest, (n_resamples, n_ties)."""
         middle = np.cumsum(rows, axis=1) - rows / 2
         total = rows.sum(axis=1, keepdims=True)
         return np.asarray(np.minimum(middle / total * _N_BINS, _N_BINS - 1), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Two models on the same rows: their difference, resampling accounts for both at once."""
+"""Paired comparison of two models on the same rows, with a bootstrap over accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.evaluation.ranking import Interval, RankingMeasures, resampled_weigh
 
 @dataclass(frozen=True)
 class Paired:
-    """A metric of two models, and the second minus the first with its 95 % interval."""
+    """A metric of two models, and the difference (second minus first) with its 95 % interval."""
 
     first: float
     second: float
@@ -22,12 +22,12 @@ class Paired:
 
 @dataclass(frozen=True)
 class PairedEvaluation:
-    """Two models on the same rows.
+    """Comparison of two models on the same rows.
 
     Attributes
     ----------
     rows, events, accounts, event_accounts : int
-        What they were compared on.
+        Size of the data that they were compared on.
     auc : Paired
         Higher is better.
     log_loss : Paired
@@ -58,27 +58,29 @@ def evaluate_paired(
     Parameters
     ----------
     y : array-like, shape = (n_samples,)
-        What happened, 0 or 1; both must occur.
+        Outcomes, 0 or 1; both must occur.
     first, second : array-like, shape = (n_samples,)
         Probabilities of 1, 0-1.
     rank_first, rank_second : array-like, shape = (n_samples,), optional
-        What each model's AUC ranks by, where that is not the probability itself.
+        Scores that rank the rows for each model's AUC; by default the probabilities.
     groups : array-like, shape = (n_samples,), optional
-        The account of every row: accounts are resampled, the same ones for both models.
+        The account of each row; accounts are resampled, the same ones for both models.
     n_resamples : int
-        Resamples behind the intervals.
+        Number of bootstrap resamples for the intervals.
     seed : int
         Seed of the resampling.
 
     Raises
     ------
     ModelInputError
-        Lengths differ, or `y` does not hold both 0 and 1.
+        Lengths differ, or `y` does not contain both 0 and 1.
     """
     target = as_floats(y, "y")
     if set(np.unique(target)) != {0.0, 1.0}:
         raise ModelInputError(
-            "does not hold both 0 and 1", where="y", fix="compare on rows with and without events"
+            "does not contain both 0 and 1",
+            where="y",
+            fix="compare on rows with and without events",
         )
     n = len(target)
     p = [as_floats(first, "first", n), as_floats(second, "second", n)]
@@ -105,7 +107,7 @@ def evaluate_paired(
 
 
 class _Metrics:
-    """AUC and log loss of one model for a matrix of row weights."""
+    """AUC and log loss of one model, for a matrix of row weights."""
 
     def __init__(self, target: FloatArray, p: FloatArray, rank: FloatArray) -> None:
         one_list = np.zeros(len(target), dtype=np.int64)

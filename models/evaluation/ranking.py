@@ -1,6 +1,6 @@
-"""How well a ranking finds the events, for many resamples of the accounts at once.
+"""Ranking metrics, computed for many resamples of the accounts at once.
 
-Rows with the same score are one block, of which a list takes a share, so no metric depends on
+Rows with the same score form a block, and a list includes a fraction of it, so no metric depends on
 the order of the rows.
 """
 
@@ -13,13 +13,13 @@ import numpy as np
 
 from models.base.inputs import FloatArray, IntArray
 
-#: Cells of one resampled weight matrix: 32 MB.
+#: Maximum number of cells of a matrix of resampled weights: 32 MB.
 _CHUNK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric with its 95 % interval; NaN where it is not defined."""
+    """A metric with its 95 % interval; NaN if it is undefined."""
 
     value: float
     low: float
@@ -27,7 +27,7 @@ class Interval:
 
     @classmethod
     def of(cls, value: float, drawn: FloatArray | None) -> Interval:
-        """Return the interval between the quantiles 0.025 and 0.975 of resampled values."""
+        """Return the interval between the 0.025 and 0.975 quantiles of resampled values."""
         known = np.empty(0) if drawn is None else drawn[np.isfinite(drawn)]
         if not len(known):
             return cls(value, float("nan"), float("nan"))
@@ -36,14 +36,14 @@ class Interval:
 
 
 def resampled_weights(codes: IntArray, n_resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Draw accounts with replacement, in chunks that fit memory.
+    """Draw accounts with replacement, in chunks that fit into memory.
 
     Parameters
     ----------
     codes : array, shape = (n_samples,)
-        The account of every row, 0 … n_accounts − 1.
+        The account of each row, 0 … n_accounts − 1.
     n_resamples : int
-        Draws in all; the same seed gives the same draws.
+        Total number of draws; the same seed gives the same draws.
 
     Yields
     ------
@@ -61,14 +61,14 @@ def resampled_weights(codes: IntArray, n_resamples: int, seed: int) -> Iterator[
 
 @dataclass(frozen=True)
 class Ties:
-    """Rows in falling order of a score, cut where it (or the list they belong to) changes."""
+    """Rows by descending score, in blocks with the same score and list."""
 
     order: IntArray
     starts: IntArray
 
     @classmethod
     def of(cls, score: FloatArray, lists: IntArray) -> Ties:
-        """Sort rows by list, then by falling score."""
+        """Sort rows by list, then by descending score."""
         order = np.lexsort((-score, lists))
         same = (np.diff(score[order]) == 0) & (np.diff(lists[order]) == 0)
         return cls(order, np.flatnonzero(np.r_[True, ~same]))
@@ -84,13 +84,13 @@ class RankingMeasures:
     Parameters
     ----------
     target : array, shape = (n_samples,)
-        What happened, 0 or 1.
+        Outcomes, 0 or 1.
     score : array, shape = (n_samples,)
-        What rows are ranked by, highest first; no NaN.
+        Score that ranks the rows, highest first; without NaN.
     lists : array, shape = (n_samples,)
-        The list each row may be on, as a number: one per date, or one per date and CSM.
+        Number of the list that each row belongs to: one list per date, or per date and CSM.
     capacity : int or array, shape = (n_samples,)
-        Rows each list has room for; by row where lists differ.
+        Number of rows on each list; an array if it differs between lists.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class RankingMeasures:
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Divide; 0 where the denominator is 0."""
+    """Divide; the result is 0 if the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 

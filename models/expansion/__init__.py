@@ -1,1 +1,1 @@
-"""Probability of upsell and cross-sell."""
+"""Probabilities of upsell and cross-sell."""

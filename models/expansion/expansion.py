@@ -1,4 +1,4 @@
-"""Upsell and cross-sell within the horizon: one model a target or product."""
+"""Upsell and cross-sell within the horizon: one model per target or product."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from models.churn.propensity import PropensityModel
 
 
 class ExpansionModel(PropensityModel):
-    """`PropensityModel` of buying more: a higher step of an owned product, or a product not owned.
+    """`PropensityModel` for expansion: more of an owned product, or a product not owned.
 
-    Fit one per product on the rows where it was not owned and could have been bought.
+    For a product, fit it on the rows in which the product was not owned and could have been bought.
     """
 
     outcome: ClassVar[str] = "bought"

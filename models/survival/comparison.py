@@ -1,4 +1,4 @@
-"""Survival curves of several models compared on the same later outcomes."""
+"""Comparison of the survival curves of several models on the same later outcomes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from models.base.inputs import BoolArray, FloatArray, ModelInputError, as_floats
 from models.evaluation.ranking import Interval, resampled_weights
 from models.survival.evaluation import integrated_brier_losses
 
-#: Accounts whose pairs fit memory at once; of more, so many are drawn.
+#: Maximum number of accounts whose pairs fit into memory; of more accounts, a sample is drawn.
 _MOST = 2_500
 
 
 @dataclass(frozen=True)
 class CurveQuality:
-    """How good one model's curves are.
+    """Quality of one model's curves.
 
     Attributes
     ----------
     concordance : Interval
-        How often, of two accounts, the one at higher risk leaves first (Harrell's C).
+        Share of pairs of accounts in which the one at higher risk leaves first (Harrell's C).
     integrated_brier : Interval
         Mean Brier score over the times, weighted for censoring; lower is better.
     concordance_against_first, integrated_brier_against_first : Interval
-        This model's metric minus the first model's, on the same resamples.
+        Difference from the first model's metric, on the same resamples.
     """
 
     concordance: Interval
@@ -46,26 +46,26 @@ def compare_curves(
     n_resamples: int = 200,
     seed: int = 0,
 ) -> dict[str, CurveQuality]:
-    """Measure the curves of several models on one set of accounts.
+    """Evaluate the curves of several models on the same accounts.
 
     Parameters
     ----------
     durations, events : array-like, shape = (n_accounts,)
-        Time to churn or to the end of observation, and whether it was churn (1) or not (0).
+        Time to churn or to the end of observation, and whether the account churned (1 or 0).
     curves : mapping of str to array, shape = (n_accounts, n_times)
-        By model, the chance that each account is there at each time. An account's risk is one
-        less the mean over the times.
+        By model, each account's survival probability at each time. An account's risk is one minus
+        its mean over the times.
     times : array, shape = (n_times,)
-        Rising, at least two, below the longest duration.
+        At least two increasing times below the longest duration.
     n_resamples : int
-        Resamples of accounts behind the intervals.
+        Number of bootstrap resamples of the accounts for the intervals.
     seed : int
-        Of the resampling; and of the accounts drawn, where there are more than 2,500.
+        Seed of the resampling, and of the sample if there are more than 2,500 accounts.
 
     Raises
     ------
     ModelInputError
-        Nobody left, so that nothing can be ranked.
+        No account left, so nothing can be ranked.
     """
     time = as_floats(durations, "durations")
     died = as_floats(events, "events", len(time)) == 1
@@ -97,20 +97,20 @@ def compare_curves(
 
 
 def _comparable(time: FloatArray, died: BoolArray) -> FloatArray:
-    """Return 1 where the account of the row left, and that of the column outlived it."""
+    """Return 1 if the row's account left while the column's account was still present."""
     later = time[None, :] > time[:, None]
     remaining = (time[None, :] == time[:, None]) & ~died[None, :]
     return np.asarray(died[:, None] & (later | remaining), dtype="float32")
 
 
 def _in_order(pairs: FloatArray, stays: FloatArray) -> FloatArray:
-    """Return the pairs whose first account had the lower chance of staying; a tie is half."""
+    """Return the pairs whose first account had the lower survival; a tie counts as half."""
     less, same = stays[:, None] < stays[None, :], stays[:, None] == stays[None, :]
     return np.asarray(pairs * (less + 0.5 * same), dtype="float32")
 
 
 def _weighted_pairs(weights: FloatArray, pairs: FloatArray) -> FloatArray:
-    """Return the sum over pairs, each as often as both of its accounts, for each resample."""
+    """Return the sum over pairs, weighted by both of their accounts, for each resample."""
     return np.asarray(((weights @ pairs) * weights).sum(axis=1), dtype="float64")
 
 
@@ -121,24 +121,24 @@ def _interval(drawn: FloatArray) -> Interval:
 def landmark_lives(
     spells: pd.DataFrame, rows: pd.DataFrame, until: pd.Timestamp, *, grace_days: int
 ) -> pd.DataFrame:
-    """Return how long each account lived on from a date, as far as it was known at a later one.
+    """Return how long each account stayed after a date, as known at a later date.
 
     Parameters
     ----------
     spells : pd.DataFrame
-        account_id, began_at, duration_days, churned: paid spells as known at the end of the data.
+        account_id, began_at, duration_days, churned: paid spells, as known at the end of the data.
     rows : pd.DataFrame
         account_id and as_of of accounts that pay on the date.
     until : datetime
-        What became known at this moment or later is not seen: an end whose grace period had not
-        passed is none yet.
+        What became known at this moment or later is ignored: an end counts only after its grace
+        period.
     grace_days : int
         See `build_labels`.
 
     Returns
     -------
     pd.DataFrame, shape = (n_rows, 2)
-        On the index of `rows`: days lived on, and left (1 or 0); NaN where no spell covers the
+        On the index of `rows`: days until the end, and left (1 or 0); NaN if no spell covers the
         date.
     """
     keyed = rows[["account_id", "as_of"]].assign(row=rows.index)

@@ -1,4 +1,4 @@
-"""A Cox model with covariates: the challenger of the peer curves."""
+"""A Cox model with covariates, as a challenger to the peer curves."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from sklearn.utils.validation import check_is_fitted
 
 from models.base.inputs import FloatArray, ModelInputError, as_floats, feature_frame
 
-# A rarer category has too few accounts to have a hazard of its own.
+# A rarer category has too few accounts to estimate a separate hazard.
 _RAREST = 0.01
 
 
 class CoxSurvival(BaseEstimator):  # type: ignore[misc]
-    """Proportional hazards on durations with left entry and right censoring (Cox 1972).
+    """Proportional hazards for durations with left entry and right censoring (Cox 1972).
 
-    Numbers are standardised, a missing one takes the mean; categories become flags, the
-    commonest is the reference.
+    Numbers are standardised, and missing ones are replaced with the mean. Categories become flags;
+    the most common category is the reference.
 
     Parameters
     ----------
     penalizer : float
-        Ridge penalty of the log hazard ratios; 0 is the partial likelihood alone.
+        Ridge penalty on the log hazard ratios; 0 for the unpenalised partial likelihood.
 
     Attributes
     ----------
     coefficients_ : pandas.Series
-        Log hazard ratio a standard deviation (a flag: against the reference).
+        Log hazard ratio per standard deviation (for a flag: compared with the reference).
     event_times_, baseline_hazard_ : array, shape = (n_event_times,)
-        Cumulative hazard of the average account.
+        Event times and the cumulative hazard of the average account.
     log_likelihood_ : float
-        Partial log-likelihood at the fit.
+        Partial log-likelihood of the fit.
     """
 
     def __init__(self, *, penalizer: float = 0.01) -> None:
@@ -63,14 +63,14 @@ class CoxSurvival(BaseEstimator):  # type: ignore[misc]
         fitter = CoxPHFitter(penalizer=self.penalizer)
         try:
             with warnings.catch_warnings():
-                # lifelines warns of rare flags; the penalty keeps their ratios finite.
+                # lifelines warns about rare flags; the penalty keeps their ratios finite.
                 warnings.simplefilter("ignore")
                 fitter.fit(table, "duration", "event", entry_col=entry)
         except (ConvergenceError, np.linalg.LinAlgError) as error:
             raise ModelInputError(
                 f"the Cox model did not converge: {error}",
                 where="X",
-                fix="give a larger penalizer, or leave out features that repeat others",
+                fix="use a larger penalizer, or leave out redundant features",
             ) from None
         self.fitter_ = fitter
         self._set_baseline(table, fitter)
@@ -81,7 +81,7 @@ class CoxSurvival(BaseEstimator):  # type: ignore[misc]
     def _set_baseline(self, table: pd.DataFrame, fitter: CoxPHFitter) -> None:
         """Set the cumulative hazard of the average account (Breslow 1974).
 
-        lifelines 0.30 counts accounts as at risk before their entry here.
+        It is computed here because lifelines 0.30 counts accounts as at risk before their entry.
         """
         ratio = np.exp(fitter.predict_log_partial_hazard(table).to_numpy(dtype="float64"))
         time, died = table["duration"].to_numpy(), table["event"].to_numpy() == 1
@@ -117,7 +117,7 @@ class CoxSurvival(BaseEstimator):  # type: ignore[misc]
         return pd.DataFrame(columns, index=frame.index)
 
     def log_hazard_ratio(self, X: Any) -> FloatArray:
-        """Return each account's log hazard against the average's, shape = (n_samples,)."""
+        """Return each account's log hazard ratio to the average account, shape = (n_samples,)."""
         check_is_fitted(self)
         design = self._design(feature_frame(X))
         return np.asarray(self.fitter_.predict_log_partial_hazard(design), dtype="float64")

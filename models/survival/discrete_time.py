@@ -1,4 +1,4 @@
-"""Survival from the glass box: one row a period lived, the hazard of each with exact reasons."""
+"""Discrete-time survival with the glass box: one row per period, hazards with exact reasons."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sklearn.utils.validation import check_is_fitted
 from models.base.inputs import FloatArray, ModelInputError, as_floats, feature_frame
 from models.glass_box.classifier import GlassBoxClassifier
 
-#: The name of the feature that holds the periods lived before.
+#: Name of the feature with the number of periods before the current one.
 PERIOD = "periods_before"
 
 
 class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
-    """Hazard of each period given the features and the periods lived (Singer & Willett 1993).
+    """Hazard of each period given the features and the age in periods (Singer & Willett 1993).
 
-    A hazard that is no multiple of one baseline, as Cox's is, but a sum of curves on the
+    Unlike in a Cox model, the hazard is not a multiple of one baseline but a sum of curves on the
     log-odds scale.
 
     Parameters
     ----------
     period_days : float
-        Length of a period in the unit of the durations; 1 where they count periods already.
+        Length of a period in the unit of the durations; 1 if the durations are in periods.
     most_periods : int
-        An older account is taken to be of this age.
+        Maximum age; older accounts are treated as being of this age.
     estimator : GlassBoxClassifier, optional
-        Used in place of the default one.
+        Used instead of the default one.
 
     Attributes
     ----------
@@ -88,16 +88,16 @@ class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
         return frame.reset_index(drop=True).assign(**{PERIOD: age})
 
     def survival(self, X: Any, periods: Any, *, lived: Any = None) -> FloatArray:
-        """Return the chance of being there after each of `periods`.
+        """Return the survival probability after each of `periods`.
 
         Parameters
         ----------
         X : pandas.DataFrame, shape = (n_samples, n_features)
             Features.
         periods : array-like of int, shape = (n_times,)
-            Whole periods from now, from 1 on.
+            Whole periods from now, 1 or more.
         lived : array-like of int, shape = (n_samples,), optional
-            Periods lived already (the curve is conditional on them); 0 if missing.
+            Age in periods, which the curve is conditional on; by default 0.
 
         Returns
         -------

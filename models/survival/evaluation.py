@@ -1,4 +1,4 @@
-"""How good survival curves are: concordance and the integrated Brier score."""
+"""Metrics of survival curves: concordance and the integrated Brier score."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from models.base.inputs import FloatArray, ModelInputError, as_floats
 
 
 def concordance(durations: Any, risk: Any, events: Any) -> float:
-    """Return Harrell's C: how often, of two accounts, the one at higher risk leaves first.
+    """Return Harrell's C: the share of pairs in which the account at higher risk leaves first.
 
     Parameters
     ----------
     durations : array-like, shape = (n_samples,)
         Time to churn or to the end of observation.
     risk : array-like, shape = (n_samples,)
-        Higher means sooner.
+        Higher values mean earlier churn.
     events : array-like, shape = (n_samples,)
-        1 where the account churned, 0 where it was still there (right censoring).
+        1 if the account churned, 0 if it was still present (right censoring).
 
     Returns
     -------
@@ -39,31 +39,31 @@ def concordance(durations: Any, risk: Any, events: Any) -> float:
 def integrated_brier_score(durations: Any, events: Any, survival: Any, times: Any) -> float:
     """Return the mean over `times` of the Brier score under censoring (Graf et al. 1999).
 
-    At each time an account that churned before should have S = 0, one still there S = 1; one
-    censored before carries no information, and similar ones weigh more (inverse probability of
-    censoring, Kaplan-Meier).
+    At each time, S should be 0 for accounts that churned before and 1 for accounts still present.
+    Accounts censored before carry no information; the others are weighted by the inverse
+    probability of censoring (Kaplan-Meier).
 
     Parameters
     ----------
     durations, events : array-like, shape = (n_samples,)
         As in `concordance`.
     survival : array-like, shape = (n_samples, n_times)
-        Predicted chance of being there at each time.
+        Predicted survival probability at each time.
     times : array-like, shape = (n_times,)
-        Rising, below the longest duration.
+        Increasing times below the longest duration.
 
     Returns
     -------
     float
-        0 is perfect; 0.25 is what S = 0.5 for everyone gives.
+        0 is perfect; S = 0.5 for every account gives 0.25.
     """
     return float(integrated_brier_losses(durations, events, survival, times).mean())
 
 
 def integrated_brier_losses(durations: Any, events: Any, survival: Any, times: Any) -> FloatArray:
-    """Return what each account adds to `integrated_brier_score`, which is their mean.
+    """Return each account's term of `integrated_brier_score`, which is their mean.
 
-    Parameters and errors are those of `integrated_brier_score`.
+    The parameters and errors are those of `integrated_brier_score`.
     """
     time, at = as_floats(durations, "durations"), as_floats(times, "times")
     died = as_floats(events, "events", len(time)) == 1
@@ -74,7 +74,7 @@ def integrated_brier_losses(durations: Any, events: Any, survival: Any, times: A
             where="survival",
         )
     censored = KaplanMeierFitter().fit(time, ~died)
-    # The chance of being under observation just before the account's own end.
+    # The probability of being under observation just before the account's own end.
     own = _still_observed(censored, time - 1e-9)
     then = _still_observed(censored, at)
     gone = died[:, None] & (time[:, None] <= at)

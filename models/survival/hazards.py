@@ -1,4 +1,4 @@
-"""Cumulative-hazard curves: estimated where the data carry them, extended where they do not."""
+"""Cumulative hazard curves: estimated where there are enough data, and extrapolated beyond."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lifelines.utils import survival_table_from_events
 
 from models.base.inputs import BoolArray, FloatArray
 
-# Events that the prior rate weighs when the last hazards are shrunk to it.
+# Weight of the prior rate, in events, when the last hazards are shrunk to it.
 _TAIL_PRIOR = 5.0
 _FEWEST_FOR_WEIBULL = 3
-# A shape outside this range is read off too few events, not off a process.
+# A shape outside this range is an artefact of too few events.
 _SHAPES = (1 / 3, 3.0)
 
 
 @dataclass(frozen=True)
 class Lives:
-    """Accounts under observation from `entry` to `time`, in days since their start."""
+    """Accounts observed from `entry` to `time`, in days since their start."""
 
     time: FloatArray
     died: FloatArray
@@ -29,50 +29,50 @@ class Lives:
 
     @property
     def n_events(self) -> int:
-        """Number of accounts that churned."""
+        """The number of accounts that churned."""
         return int(self.died.sum())
 
     def where(self, rows: BoolArray) -> Lives:
-        """Return the chosen accounts."""
+        """Return a subset of the accounts."""
         return Lives(self.time[rows], self.died[rows], self.entry[rows])
 
     def exposure(self, start: float, end: float) -> float:
-        """Return the days under observation between two ages, over all accounts."""
+        """Return the total days under observation between two ages."""
         return float(
             np.clip(np.minimum(self.time, end) - np.maximum(self.entry, start), 0, None).sum()
         )
 
     def deaths(self, start: float, end: float) -> float:
-        """Return how many churned at an age after `start` and up to `end`."""
+        """Return the number of accounts that churned at an age after `start` and up to `end`."""
         return float(self.died[(self.time > start) & (self.time <= end)].sum())
 
     def rate(self) -> float:
-        """Return events per day, never 0."""
+        """Return the events per day; never 0."""
         return max(float(self.died.sum()), 0.5) / self.exposure(0.0, float(self.time.max()))
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A cumulative hazard through knots, straight between them, and a constant hazard after.
+    """A piecewise-linear cumulative hazard with a constant hazard after the last knot.
 
     Attributes
     ----------
     days : array, shape = (n_knots,)
         Ages in days; the first is 0.
     hazard : array, shape = (n_knots,)
-        Cumulative hazard −log S there.
+        Cumulative hazard −log S at the knots.
     variance : array, shape = (n_knots,)
-        Its variance (Greenwood).
+        Variance of `hazard` (Greenwood).
     tail_rate : float
         Hazard per day after the last knot, above 0.
     tail_spread : float
         Standard error of the log of `tail_rate`.
     ratio_spread : float
-        Standard error of the log of a factor on the whole curve.
+        Standard error of the log of a factor that scales the whole curve.
     basis : str
         kaplan-meier, pooled, weibull or constant.
     n_events : int
-        What it rests on.
+        Number of events that it was estimated from.
     """
 
     days: FloatArray
@@ -85,12 +85,12 @@ class Curve:
     ratio_spread: float = 0.0
 
     def at(self, age: FloatArray) -> FloatArray:
-        """Return the cumulative hazard at an age in days, of any shape."""
+        """Return the cumulative hazard at ages in days, an array of any shape."""
         beyond = np.maximum(age - self.days[-1], 0.0)
         return np.asarray(np.interp(age, self.days, self.hazard) + self.tail_rate * beyond)
 
     def hazard_over(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
-        """Return the cumulative hazard from `tenure` to `days` days later.
+        """Return the cumulative hazard between `tenure` and `days` days later.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Curve:
         return self.at(tenure[:, None] + days[None, :]) - self.at(tenure)[:, None]
 
     def variance_over(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
-        """Return the variance of `hazard_over`, of the same shape."""
+        """Return the variance of `hazard_over`, with the same shape."""
         end = tenure[:, None] + days[None, :]
         inside = np.interp(end, self.days, self.variance)
         inside -= np.interp(tenure, self.days, self.variance)[:, None]
@@ -111,11 +111,11 @@ class Curve:
         return np.asarray(inside + (tail * self.tail_spread) ** 2 + common**2)
 
     def drawn(self, n_draws: int, rng: np.random.Generator) -> CurveDraws:
-        """Draw curves that the data could have come from; the first is this one.
+        """Draw curves from the posterior; the first one is this curve.
 
-        The hazard between two knots is drawn from a gamma distribution of its own mean and
-        variance (the posterior of a gamma process, Kalbfleisch 1978), the tail and a common
-        factor from log-normal ones.
+        The hazard between two knots is drawn from a gamma distribution with its mean and variance
+        (the posterior of a gamma process, Kalbfleisch 1978); the tail and a common factor are
+        log-normal.
         """
         steps, spread = np.diff(self.hazard), np.diff(self.variance)
         open_ = (spread > 0) & (steps > 0)
@@ -131,14 +131,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurveDraws:
-    """Cumulative hazards through the same knots.
+    """Several cumulative hazards with the same knots.
 
     Attributes
     ----------
     days : array, shape = (n_knots,)
         Ages in days.
     hazard : array, shape = (n_draws, n_knots)
-        Cumulative hazards there.
+        Cumulative hazards at the knots.
     tail_rate : array, shape = (n_draws,)
         Hazards per day after the last knot.
     """
@@ -159,27 +159,27 @@ class CurveDraws:
         return np.asarray(total.reshape(len(self.hazard), *np.shape(age)))
 
     def hazard_over(self, tenure: FloatArray, days: FloatArray) -> FloatArray:
-        """Return the hazards from a tenure to `days` later, (n_draws, n_tenures, n_days)."""
+        """Return the hazards between a tenure and `days` later, (n_draws, n_tenures, n_days)."""
         start = self.at(tenure)[:, :, None]
         return np.asarray(self.at(tenure[:, None] + days[None, :]) - start)
 
 
 def kaplan_meier_curve(lives: Lives, least_at_risk: int, prior: Curve | None = None) -> Curve:
-    """Return Kaplan & Meier's (1958) curve with left entry, where enough are at risk.
+    """Return the Kaplan-Meier (1958) curve with left entry, where enough accounts are at risk.
 
-    Before the first age with `least_at_risk` accounts the hazard is the prior's (or, without
-    one, the mean rate); after the last such age it is that of the last third, shrunk.
+    Before the first age with `least_at_risk` accounts, the hazard is that of the prior (without a
+    prior, the mean rate); after the last such age, it is the shrunk hazard of the last third.
     """
     table = survival_table_from_events(lives.time, lives.died, lives.entry)
     at_risk = (table["at_risk"] - table["entrance"]).to_numpy(dtype="float64")
-    # Those who enter at 0 are at risk from then on, and nobody churns at 0.
+    # Accounts that enter at 0 are at risk from then on, and none churns at 0.
     observed = table["observed"].to_numpy(dtype="float64")
     ages = table.index.to_numpy(dtype="float64")
     believed = np.flatnonzero((observed > 0) & (at_risk >= least_at_risk))
     if len(believed) < 2:
         return constant_curve(lives) if prior is None else scaled_curve(lives, prior, _TAIL_PRIOR)
     n, d = at_risk[believed], observed[believed]
-    # All of those at risk leaving at once is no proof that nobody ever stays.
+    # If all accounts at risk leave at once, the hazard must still be finite.
     kept = np.maximum(1.0 - d / n, 0.5 / n)
     start = _first_age(ages, at_risk, least_at_risk)
     before = lives.rate() * start if prior is None else float(prior.at(np.array(start)))
@@ -192,14 +192,14 @@ def kaplan_meier_curve(lives: Lives, least_at_risk: int, prior: Curve | None = N
 
 
 def _first_age(ages: FloatArray, at_risk: FloatArray, least: int) -> float:
-    """Return the age from which on enough accounts are under observation."""
+    """Return the first age at which enough accounts are under observation."""
     enough = np.flatnonzero(at_risk >= least)
     first = int(enough[0]) if len(enough) else 0
     return float(ages[max(first - 1, 0)])
 
 
 def _tail(lives: Lives, last: float, prior: Curve | None) -> tuple[float, float]:
-    """Return the rate of the last third of the curve, shrunk, and its log's standard error."""
+    """Return the shrunk rate of the last third of the curve and the standard error of its log."""
     expected = lives.rate() if prior is None else prior.tail_rate
     start = last * 2 / 3
     deaths = lives.deaths(start, last) + _TAIL_PRIOR
@@ -225,12 +225,12 @@ def scaled_curve(lives: Lives, pooled: Curve, prior_events: float) -> Curve:
 
 
 def weibull_curve(lives: Lives) -> Curve | None:
-    """Return a Weibull curve; None where it does not converge or its shape is absurd."""
+    """Return a Weibull curve; None if it does not converge or its shape is implausible."""
     if lives.n_events < _FEWEST_FOR_WEIBULL:
         return None
     try:
         with warnings.catch_warnings():
-            # lifelines warns of a fit that is not to be trusted: then it is not.
+            # A fit with warnings from lifelines is unreliable and is not used.
             warnings.simplefilter("error", StatisticalWarning)
             fitted = WeibullFitter().fit(lives.time, lives.died, entry=lives.entry)
     except (ConvergenceError, StatisticalWarning, ValueError):
@@ -245,7 +245,7 @@ def weibull_curve(lives: Lives) -> Curve | None:
 
 
 def constant_curve(lives: Lives) -> Curve:
-    """Return the curve of a constant hazard: half an event where there was none."""
+    """Return the curve of a constant hazard; without an event, half an event is assumed."""
     days = np.array([0.0, float(lives.time.max())])
     rate = lives.rate()
     return _parametric(days, rate * days, rate, "constant", lives.n_events)

@@ -1,4 +1,4 @@
-"""Peer groups' survival curves given tenure, and the tilt that makes them agree with a model."""
+"""Survival curves of peer groups given tenure, tilted to agree with a model's probability."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from models.survival.hazards import (
 
 #: Mean length of a month in days.
 DAYS_PER_MONTH = 365.25 / 12
-#: Events that a shrunk hazard ratio lets the pooled curve weigh.
+#: Weight of the pooled curve, in events, when a group's hazard ratio is shrunk to it.
 _PRIOR_EVENTS = 5.0
 # A probability of exactly 1 would make the exponent infinite.
 _SUREST = 1.0 - 1e-12
@@ -33,25 +33,25 @@ _SUREST = 1.0 - 1e-12
 class PeerSurvival(BaseEstimator):  # type: ignore[misc]
     """Survival curve of each peer group, from durations with left entry and right censoring.
 
-    A group with `least_events` has its own Kaplan-Meier curve. A thinner one has that of all
-    accounts together with the hazard raised or lowered by its own events, shrunk; where all
-    together are too few, a Weibull curve, and at last a constant hazard. Between events the
-    cumulative hazard is a straight line. Where fewer than `least_at_risk` accounts are left it
-    goes on with the last hazards, shrunk: never flat, at 1 or at 0.
+    A group with `least_events` events has its own Kaplan-Meier curve. A smaller group uses the
+    pooled curve of all accounts, scaled by its own shrunk hazard ratio. If there are too few events
+    in total, a Weibull curve is used, or else a constant hazard. Between events, the cumulative
+    hazard is linear. If fewer than `least_at_risk` accounts are left, the curve continues with the
+    shrunk last hazards; it never stays flat, at 1 or at 0.
 
     Parameters
     ----------
     least_events : int
-        Events below which a group has no curve of its own.
+        Minimum number of events for a group to have its own curve.
     least_at_risk : int
-        Accounts at risk below which a step of the curve is not believed.
+        Minimum number of accounts at risk for a step of the curve to be used.
 
     Attributes
     ----------
     curves_ : dict of str to Curve
-        By peer group.
+        Curve by peer group.
     pooled_ : Curve
-        Of all accounts: used for a group not seen in ``fit``.
+        Curve of all accounts, used for groups not seen in ``fit``.
     dropped_ : int
         Rows without any time under observation (duration ≤ entry), which are ignored.
     """
@@ -70,17 +70,18 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         durations : array-like, shape = (n_samples,)
             Days from the start of the account to its churn or to the end of the data.
         events : array-like, shape = (n_samples,)
-            1 or True where the account churned; 0 where it was still there (right censoring).
+            1 or True if the account churned; 0 if it was still present (right censoring).
         entry_days : array-like, shape = (n_samples,), optional
-            Days from the start of the account to the first day it could be seen churning (left
-            entry): accounts older than the data would otherwise look immortal. 0 if missing.
+            Days from the start of the account to the first day on which its churn could be observed
+            (left entry); without it, accounts older than the data would seem to survive too long.
+            By default 0.
         groups : array-like, shape = (n_samples,), optional
-            Peer group of every account.
+            Peer group of each account.
 
         Raises
         ------
         ModelInputError
-            Where a duration is negative or missing, or no row has time under observation.
+            A duration is negative or missing, or no row has any time under observation.
         """
         time = as_floats(durations, "durations")
         died = as_floats(events, "events", len(time))
@@ -114,26 +115,26 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
 
     @property
     def basis_(self) -> Mapping[str, str]:
-        """How each group's curve came about: kaplan-meier, pooled, weibull or constant."""
+        """The basis of each group's curve: kaplan-meier, pooled, weibull or constant."""
         check_is_fitted(self)
         return {name: curve.basis for name, curve in self.curves_.items()}
 
     def conditional(self, tenure_days: Any, groups: Any, at_days: Any) -> FloatArray:
-        """Return S₀(t | tenure): the chance that peers of this tenure are there in t days.
+        """Return S₀(t | tenure): the probability that peers of this tenure stay t more days.
 
         Parameters
         ----------
         tenure_days : array-like, shape = (n_accounts,)
             Age of the account today, in days.
         groups : array-like, shape = (n_accounts,), or None
-            Peer group; one not seen in ``fit`` takes the curve of all.
+            Peer group; a group not seen in ``fit`` uses the pooled curve.
         at_days : array-like, shape = (n_times,)
             Days from today.
 
         Returns
         -------
         array, shape = (n_accounts, n_times)
-            In 0-1, falling along each row.
+            0-1, non-increasing along each row.
         """
         return np.exp(-self._by_group(Curve.hazard_over, tenure_days, groups, at_days))
 
@@ -176,16 +177,16 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         probability : array-like, shape = (n_accounts,)
-            Chance of churn within `horizon_days`; NaN leaves the peer group's curve.
+            Churn probability within `horizon_days`; NaN keeps the peer group's curve.
         tenure_days, groups, at_days
             As in `conditional`.
         horizon_days : float
-            What the probability is about.
+            Horizon of the probability.
 
         Returns
         -------
         array, shape = (n_accounts, n_times)
-            1 − probability at the horizon.
+            Equal to 1 − probability at the horizon.
         """
         at_horizon = self.conditional(tenure_days, groups, [horizon_days])[:, 0]
         theta = tilt(probability, at_horizon)
@@ -198,19 +199,19 @@ def tilt(probability: Any, s0_at_horizon: Any) -> FloatArray:
     Parameters
     ----------
     probability : array-like, shape = (n_accounts,)
-        Chance of churn within the horizon, 0-1; NaN (none published) gives θ = 1.
+        Churn probability within the horizon, 0-1; NaN (none published) gives θ = 1.
     s0_at_horizon : array-like, shape = (n_accounts,)
-        The peer group's survival at the horizon. Where it is 1, or 0, no exponent moves it: θ = 1.
+        The peer group's survival at the horizon. If it is 0 or 1, no exponent changes it: θ = 1.
 
     Raises
     ------
     ModelInputError
-        Where a probability or a survival lies outside 0-1.
+        A probability or a survival is outside 0-1.
     """
     p = as_floats(probability, "probability")
     s0 = as_floats(s0_at_horizon, "s0_at_horizon", len(p))
     if ((p < 0) | (p > 1)).any() or not ((s0 >= 0) & (s0 <= 1)).all():
-        raise ModelInputError("a value lies outside 0-1", where="probability, s0_at_horizon")
+        raise ModelInputError("a value is outside 0-1", where="probability, s0_at_horizon")
     theta = np.ones(len(p))
     moved = ~np.isnan(p) & (s0 > 0) & (s0 < 1)
     theta[moved] = np.log1p(-np.minimum(p[moved], _SUREST)) / np.log(s0[moved])
@@ -224,7 +225,7 @@ def tilted(survival: FloatArray, theta: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class RetentionPoint:
-    """Share of a group still there after `days`, with its 95 % interval."""
+    """Share of a group that is still present after `days`, with its 95 % interval."""
 
     days: float
     survival: float
@@ -262,7 +263,7 @@ def _refuse_bad(time: FloatArray, died: FloatArray, entry: FloatArray) -> None:
             fix="give days since the start of the account",
         )
     if not np.isin(died, (0.0, 1.0)).all():
-        raise ModelInputError("holds values other than 0 and 1", where="events")
+        raise ModelInputError("contains values other than 0 and 1", where="events")
     if not (time > entry).any():
         raise ModelInputError(
             "no account has any time under observation",

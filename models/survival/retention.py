@@ -1,4 +1,4 @@
-"""Retention curves of cohorts and segments, with intervals, as far as the data reach."""
+"""Retention curves of cohorts and segments, with intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.base.inputs import as_floats
 def retention_table(
     durations: Any, events: Any, groups: Any, days: Any, *, entry_days: Any = None
 ) -> pd.DataFrame:
-    """Return each group's share still there after so many days (Kaplan & Meier 1958).
+    """Return the share of each group that is still present after some days (Kaplan & Meier 1958).
 
     Parameters
     ----------
@@ -23,13 +23,13 @@ def retention_table(
     groups : array-like, shape = (n_samples,)
         Cohort (such as the quarter of the start) or segment.
     days : array-like, shape = (n_times,)
-        Days since the start, rising.
+        Increasing days since the start.
 
     Returns
     -------
     pd.DataFrame, shape = (n_groups × n_times, 7)
-        group, days, survival, low, high (95 %, log-log), at_risk, accounts. A group's rows end
-        where nobody in it has been under observation for so long.
+        group, days, survival, low, high (95 %, log-log), at_risk, accounts. A group's rows end at
+        the longest time for which any of its accounts was observed.
     """
     time = as_floats(durations, "durations")
     died = as_floats(events, "events", len(time))

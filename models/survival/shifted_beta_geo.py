@@ -14,9 +14,9 @@ from models.base.inputs import FloatArray, ModelInputError, as_floats
 
 
 class ShiftedBetaGeometric(BaseEstimator):  # type: ignore[misc]
-    """Retention of one cohort: each customer has a churn rate of its own, Beta(α, β) among them.
+    """Retention of one cohort whose customers have individual churn rates with a Beta(α, β) prior.
 
-    Retention rises with age because those who churn easily leave first ("How to Project
+    Retention rises with age because customers with high churn rates leave first ("How to Project
     Customer Retention", Journal of Interactive Marketing 21, 2007).
 
     Attributes
@@ -24,7 +24,7 @@ class ShiftedBetaGeometric(BaseEstimator):  # type: ignore[misc]
     alpha_, beta_ : float
         Parameters, above 0; the mean churn rate of the first period is α ⁄ (α + β).
     log_likelihood_ : float
-        At the fit, in units of the counts given.
+        Log-likelihood of the fit, in units of the given counts.
     """
 
     def fit(self, survivors: Any) -> Self:
@@ -33,19 +33,19 @@ class ShiftedBetaGeometric(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         survivors : array-like, shape = (n_periods + 1,)
-            Customers (or per cent) left at the start and after each period.
+            Number (or percentage) of customers at the start and remaining after each period.
 
         Raises
         ------
         ModelInputError
-            Where there is no period, or a count rises or is negative.
+            There is no period, or a count increases or is negative.
         """
         left = as_floats(survivors, "survivors")
         if len(left) < 2 or (np.diff(left) > 0).any() or left[-1] < 0 or left[0] <= 0:
             raise ModelInputError(
-                "must be at least two falling counts above 0",
+                "must be at least two decreasing counts above 0",
                 where="survivors",
-                fix="count one cohort at its start and after each period",
+                fix="count the customers of one cohort at its start and after each period",
             )
         fitted = minimize(
             lambda log_ab: -_log_likelihood(np.exp(log_ab), left),
@@ -59,19 +59,19 @@ class ShiftedBetaGeometric(BaseEstimator):  # type: ignore[misc]
         return self
 
     def survival(self, periods: Any) -> FloatArray:
-        """Return S(t), the share left after `periods`, B(α, β + t) ⁄ B(α, β)."""
+        """Return S(t), the share remaining after `periods`: B(α, β + t) ⁄ B(α, β)."""
         check_is_fitted(self)
         return survival(self.alpha_, self.beta_, periods)
 
     def retention_rate(self, periods: Any) -> FloatArray:
-        """Return S(t) ⁄ S(t − 1) = (β + t − 1) ⁄ (α + β + t − 1), t from 1 on."""
+        """Return S(t) ⁄ S(t − 1) = (β + t − 1) ⁄ (α + β + t − 1), for t of 1 or more."""
         check_is_fitted(self)
         t = as_floats(periods, "periods")
         return (self.beta_ + t - 1) / (self.alpha_ + self.beta_ + t - 1)
 
 
 def survival(alpha: float, beta: float, periods: Any) -> FloatArray:
-    """Return the share of a cohort left after `periods`, of the same shape."""
+    """Return the share of a cohort remaining after `periods`, with the same shape."""
     t = np.asarray(periods, dtype="float64")
     return np.asarray(np.exp(betaln(alpha, beta + t) - betaln(alpha, beta)))
 

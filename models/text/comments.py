@@ -1,4 +1,4 @@
-"""Comments as numbers: weighed by word and by character, with their length."""
+"""Comments as numbers: TF-IDF weights of words and characters, and lengths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import FunctionTransformer, normalize
 from sklearn.utils.validation import check_is_fitted
 
-#: A length counts half as much as the words of a comment, which have a norm of 1.
+#: Weight of the length features, relative to the words of a comment, which have a norm of 1.
 _LENGTH_WEIGHT = 0.5
 _SHORT = 3
 
@@ -24,8 +24,8 @@ def comment_matrix() -> FeatureUnion:
     """Return a transformer of cleaned comments into TF-IDF weights and lengths.
 
     Words and pairs of words carry the meaning; pieces of three to five characters within words
-    carry misspelt and inflected forms, and languages that do not separate words. TF-IDF removes
-    the length, which says something itself: praise is short.
+    cover misspelt and inflected forms, and languages that do not separate words. TF-IDF removes
+    the length, which is informative in itself: praise is short.
     """
     words = TfidfVectorizer(
         analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", sublinear_tf=True
@@ -38,7 +38,7 @@ def comment_matrix() -> FeatureUnion:
 
 
 def _lengths(texts: Sequence[str]) -> csr_matrix:
-    """Return the logarithms of words and characters, about 1 for a long comment, and shortness."""
+    """Return the scaled logarithms of word and character counts, and the shortness."""
     words = np.array([len(text.split()) for text in texts], dtype="float64")
     characters = np.array([len(text) for text in texts], dtype="float64")
     columns = [np.log1p(words) / 4, np.log1p(characters) / 6, words <= _SHORT]
@@ -46,7 +46,7 @@ def _lengths(texts: Sequence[str]) -> csr_matrix:
 
 
 class LogCountRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Weigh columns by how much more often they occur in one class, as naive Bayes does [1]_.
+    """Weight columns by how much more often they occur in one class, as in naive Bayes [1]_.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class LogCountRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class TwoLogistic(BaseEstimator):  # type: ignore[misc]
     """The mean log-odds of two logistic regressions: on the columns, and on their log-count ratios.
 
-    They err on different comments: the first has the better weights for frequent words, the
+    They make errors on different comments: the first has better weights for frequent words, the
     second for rare ones.
 
     Parameters

@@ -19,7 +19,7 @@ from models.base.inputs import FloatArray, IntArray, ModelInputError, binary_tar
 from models.evaluation.classification import Interval, evaluate
 from models.text.comments import TwoLogistic, comment_matrix
 
-#: Scored comments, and comments of each class, without which nothing is learned.
+#: Minimum number of scored comments, in total and per class, to learn sentiment.
 FEWEST_COMMENTS, FEWEST_OF_A_CLASS = 200, 20
 _FOLDS = 5
 
@@ -29,17 +29,17 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     TF-IDF of words and of characters and the length, with two logistic regressions
     (`TwoLogistic`), trained on comments whose author also gave a score (promoters against
-    detractors, good ratings against bad ones). The classes are weighted alike, so 0.5 separates
+    detractors, good ratings against bad ones). The classes have equal weight, so 0.5 separates
     positive from negative whatever a company's share of promoters is. With too few scored
-    comments, or where held-out comments are not
-    ranked better than chance, the estimator is off and returns NaN.
+    comments, or if held-out comments are not ranked better than chance, the estimator is off and
+    returns NaN.
 
     Parameters
     ----------
     strength : float
         Inverse of the regularisation (``C``); chosen by inner folds on real comments.
     fewest_comments : int
-        Scored comments without which the estimator is off.
+        Minimum number of scored comments; with fewer, the estimator is off.
     seed : int
         Seed of folds and resamples.
 
@@ -48,15 +48,15 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     is_on_ : bool
         Whether there were enough comments and the 95 % interval of the AUC lies above 0.5.
     why_ : str
-        One sentence: what it learned from and how well it does, or why it is off.
+        One sentence: what it learned from and how well it performs, or why it is off.
     auc_ : Interval or None
         AUC on held-out comments, none of whose authors were trained on.
     calibration_ : Calibration
         Fitted on the held-out comments.
     prior_ : float
-        Log-odds of a satisfied author among the comments that were learned from.
+        Log-odds of a satisfied author among the training comments.
     comments_, positive_ : int
-        Comments that were learned from, and the positive ones among them.
+        Number of training comments, and of the positive ones among them.
     classes_ : array, shape = (2,)
     """
 
@@ -77,12 +77,12 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y : array-like, shape = (n_comments,)
             1 for a satisfied author, 0 for a dissatisfied one.
         groups : array-like, shape = (n_comments,), optional
-            The author or account of each comment, never on both sides of a fold.
+            The author or account of each comment; none is on both sides of a fold.
 
         Raises
         ------
         ModelInputError
-            If lengths differ or `y` has more than two classes.
+            Lengths differ or `y` has more than two classes.
         """
         texts = clean_comments(_one_column(X))
         self.classes_, target = binary_target(y, len(texts), one_class=True)
@@ -149,7 +149,7 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> FloatArray:
         """Return the log-odds of a satisfied author, shape = (n_comments,).
 
-        The log-odds assume that satisfied and dissatisfied people are equally many. NaN for an
+        The log-odds assume equal numbers of satisfied and dissatisfied people. They are NaN for an
         empty comment, and everywhere if ``is_on_`` is False.
         """
         check_is_fitted(self, "is_on_")

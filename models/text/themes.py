@@ -1,4 +1,4 @@
-"""Themes of comments, found without a word list, and what each is worth in points."""
+"""Themes of comments, found without a word list, and their impact in points."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from sklearn.utils.validation import check_is_fitted
 from features.voice.plain_text import clean_comments
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 
-#: Comments without which no themes are looked for.
+#: Minimum number of comments to search for themes.
 FEWEST_COMMENTS = 100
-#: A phrase must occur in so many comments, and in at most this share of them.
+#: Minimum number of comments with a phrase, and maximum share of the comments.
 _FEWEST_USES, _COMMONEST = 4, 0.25
-#: Share of a comment's weight from which it mentions a theme.
+#: A comment mentions a theme that has at least this share of its weight.
 _MENTIONED = 0.3
 _PHRASES = 3
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -37,12 +37,12 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     The number of themes is the largest at which themes found in random halves of the comments
     agree with those found in all of them: the mean cosine of matched themes is at least
-    `least_agreement`. Where even two do not agree, there are none.
+    `least_agreement`. If even two themes do not agree, there are none.
 
     Parameters
     ----------
     most_themes : int
-        The largest number that is tried.
+        Maximum number of themes to try.
     least_agreement : float
         Required agreement, 0 to 1.
     n_resamples : int
@@ -53,9 +53,9 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     n_themes_ : int
-        0 where no number of themes is stable, or there are too few comments.
+        Number of themes; 0 if no number is stable, or if there are too few comments.
     agreement_ : dict of int to float
-        Agreement at each number that was tried.
+        Agreement for each number that was tried.
     names_ : list of str
         The most distinctive phrases of each theme, e.g. ``"delivery · not arrived"``.
     components_ : array, shape = (n_themes_, n_phrases)
@@ -102,7 +102,7 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         try:
             weights = self.phrases_.fit_transform(texts)
         except ValueError:
-            # No phrase occurs often enough: every comment is about something else.
+            # No phrase occurs often enough: the comments have nothing in common.
             return self
         most = min(self.most_themes, len(texts) // 20, weights.shape[1] - 1)
         for number in range(most, 1, -1):
@@ -143,7 +143,7 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> FloatArray:
         """Return the share of each theme in a comment, shape = (n_comments, n_themes_).
 
-        Rows sum to 1, or are 0 where a comment has nothing of any theme.
+        Rows sum to 1, or are 0 for a comment without any theme.
         """
         check_is_fitted(self, "n_themes_")
         texts = clean_comments(X)
@@ -160,12 +160,12 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _shares(inner: FloatArray, components: FloatArray) -> FloatArray:
-    """Solve each row's non-negative least squares by itself, so that no row changes another.
+    """Solve each row's non-negative least squares separately, so rows do not affect each other.
 
     Parameters
     ----------
     inner : array, shape = (n_comments, n_themes)
-        Inner products of comments and themes; with the themes' own, all that the solution needs.
+        Inner products of comments and themes.
     components : array, shape = (n_themes, n_phrases)
     """
     own = components @ components.T
@@ -175,10 +175,10 @@ def _shares(inner: FloatArray, components: FloatArray) -> FloatArray:
 
 
 def _phrases(comment: str) -> list[str]:
-    """Return the words of a comment and its pairs of neighbours.
+    """Return the words of a comment and its pairs of adjacent words.
 
-    Words under four letters are mostly function words, whatever the language ("the", "und",
-    "de"): alone they are no phrase, and neither are two of them.
+    Words with fewer than four letters are mostly function words, whatever the language ("the",
+    "und", "de"): neither one nor a pair of them is a phrase.
     """
     words = _WORD.findall(comment.lower())
     pairs = [f"{one} {two}" for one, two in pairwise(words) if len(one) > 3 or len(two) > 3]
@@ -186,7 +186,7 @@ def _phrases(comment: str) -> list[str]:
 
 
 def _distinctive(phrases: npt.NDArray[Any], weight: FloatArray) -> list[str]:
-    """Return the strongest phrases, none of which repeats a word of another."""
+    """Return the strongest phrases without words in common."""
     found: list[str] = []
     for place in np.argsort(-weight, kind="stable"):
         words = set(str(phrases[place]).split())
@@ -199,7 +199,7 @@ def _distinctive(phrases: npt.NDArray[Any], weight: FloatArray) -> list[str]:
 
 @dataclass(frozen=True)
 class Impact:
-    """What a theme costs in points of a score.
+    """Impact of a theme on a score, in points.
 
     Attributes
     ----------
@@ -230,7 +230,7 @@ def theme_impact(score: Any, mentioned: Any, *, authors: Any = None) -> Impact:
         The score that came with each comment.
     mentioned : array-like of bool, shape = (n_comments,)
     authors : array-like, shape = (n_comments,), optional
-        Who wrote each comment; each comment its own author if missing.
+        The author of each comment; by default, each comment has a different author.
 
     Notes
     -----

@@ -1,1 +1,1 @@
-"""Effects of what was done: groups, power, and which accounts respond to it."""
+"""Effects of treatments: by group, their power, and which accounts respond."""

@@ -1,4 +1,4 @@
-"""Average effect of a randomised treatment on a share, by group, and the power to see it."""
+"""Average effect of a randomised treatment on a share, by group, and the power to detect it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class GroupEffects:
         Mean effect over the groups and its standard error.
     spread : float
         Estimated standard deviation of the true effects between groups; 0 if the groups differ
-        no more than chance alone makes them.
+        no more than expected by chance.
     """
 
     table: pd.DataFrame
@@ -77,7 +77,7 @@ class GroupEffects:
 def group_effects(
     outcome: FloatArray, treated: BoolArray, group: pd.Series[str], *, least: int = 10
 ) -> GroupEffects:
-    """Estimate the effect in groups that were fixed in advance.
+    """Estimate the effect in predefined groups.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def group_effects(
 
     Notes
     -----
-    Shares use Agresti and Caffo's adjustment (one event and one non-event per arm), which keeps
-    intervals of small groups honest [1]_. The effects are shrunk by a normal model whose spread
-    is the DerSimonian-Laird estimate [2]_.
+    Shares use Agresti and Caffo's adjustment (one event and one non-event per arm), which improves
+    the coverage of intervals in small groups [1]_. The effects are shrunk by a normal model whose
+    spread is the DerSimonian-Laird estimate [2]_.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which accounts respond to a treatment: two regularised models and the Qini coefficient."""
+"""Accounts that respond to a treatment: two regularised models and the Qini coefficient."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.base.inputs import BoolArray, FloatArray, IntArray, binary_target, f
 from models.evaluation.ranking import Interval, resampled_weights
 from models.uplift.effects import accounts_per_arm, require_two_arms
 
-#: Relative change of the outcome that an experiment must be able to detect before single accounts
-#: are looked at: a quarter less churn.
+#: Relative change of the outcome that an experiment must be able to detect before effects on
+#: individual accounts are estimated: a quarter less churn.
 DETECTABLE = 0.25
 _RESAMPLES = 1_000
 #: Inverse of the ridge penalty on standardised features: a feature needs tens of events to count.
@@ -39,7 +39,7 @@ class SavableModel(BaseEstimator):  # type: ignore[misc]
     lowers : bool
         True if the treatment is meant to lower the outcome (churn), False if to raise it.
     test_share : float
-        Share of the assignments, the latest, that the ranking is tested on.
+        Share of the assignments, the latest ones, that the ranking is tested on.
     seed : int
         Seed of resamples.
 
@@ -52,7 +52,7 @@ class SavableModel(BaseEstimator):  # type: ignore[misc]
     qini_ : Interval or None
         On later assignments, per account; None if refused.
     needed_per_arm_ : float
-        Accounts needed in each arm of equal arms.
+        Accounts needed in each of two equal arms.
 
     References
     ----------

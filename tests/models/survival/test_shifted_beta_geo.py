@@ -41,5 +41,5 @@ def test_the_published_fit(series: str, alpha: float, beta: float, mape: float) 
 
 @pytest.mark.parametrize("left", [[100], [100, 110], [100, -1], [0, 0]])
 def test_bad_counts(left: list[float]) -> None:
-    with pytest.raises(ModelInputError, match="falling counts"):
+    with pytest.raises(ModelInputError, match="decreasing counts"):
         ShiftedBetaGeometric().fit(left)
