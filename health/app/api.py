@@ -189,8 +189,8 @@ def openapi(asked: Asked) -> Response:
             "info": {
                 "title": f"{asked.app.config.company or 'Customer health'}: customer health",
                 "version": "1",
-                "description": "Reads of published runs and writes of what people do. A token "
-                "may do what its user may do; what is not for the user is 404.",
+                "description": "Read published runs and record what people do. A token has the "
+                "rights of its user; anything the user may not see returns 404.",
             },
             "security": [{"token": []}],
             "components": {
@@ -250,7 +250,7 @@ def _operations() -> tuple[Operation, ...]:
         Operation(
             Page(f"{ROOT}/expansion", "GET", READERS, expansion, api=True),
             "What accounts own and could own",
-            {**_AS_OF, "page": "From 1 on.", "product": "Only this product decides the order."},
+            {**_AS_OF, "page": "Page, from 1.", "product": "Sort by the value of this product."},
         ),
         Operation(
             Page(f"{ROOT}/trust", "GET", READERS, trust, api=True),
@@ -259,7 +259,7 @@ def _operations() -> tuple[Operation, ...]:
         ),
         Operation(
             Page(f"{ROOT}/accounts", "POST", READERS, accounts, api=True),
-            "Accounts that match filters; by POST, so that no name is part of an address",
+            "Accounts that match filters; POST, so that no name is part of a URL",
             answer=_LIST,
         ),
     ]
@@ -273,7 +273,7 @@ def _operations() -> tuple[Operation, ...]:
     writes = [
         Operation(
             Page(f"{_ONE_ACCOUNT}/{name}", "POST", roles, write(kind), api=True),
-            f"Write to {name}; the same request_id twice is one row",
+            f"Write to {name}; repeating a request_id writes one row",
             body=kind,
             answer=_WRITTEN,
         )
@@ -286,7 +286,7 @@ def _operations() -> tuple[Operation, ...]:
     return (
         *reads,
         *writes,
-        Operation(undoing, "Undo what was written; the row stays"),
+        Operation(undoing, "Undo an entry; its row is kept"),
         Operation(one, "One account with everything behind its values", _AS_OF, answer=_ONE),
     )
 
@@ -317,7 +317,7 @@ def _described(operation: Operation) -> dict[str, Any]:
                 code: _content(about, {"$ref": "#/components/schemas/Error"})
                 for code, about in (
                     ("401", "No valid token"),
-                    ("404", "Not there, or not for this user"),
+                    ("404", "Not found, or not visible to this user"),
                     ("422", "Not valid"),
                 )
             },

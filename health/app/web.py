@@ -110,7 +110,7 @@ class App:
 
 @dataclass
 class Asked:
-    """A request, checked: whoever it is may ask this.
+    """An authorised request.
 
     Attributes
     ----------
@@ -320,9 +320,9 @@ def _refusal(app: App, scope: Scope) -> str | None:
         host = _host(scope).rsplit(":", 1)[0].strip("[]")
         # A page from elsewhere may point its own name at this machine: the name is checked too.
         if not is_loopback(address) or not is_loopback(host):
-            return "This app has no sign-in, and answers on its own machine only."
+            return "This app has no sign-in, so it is available only on its own machine."
     if app.config.app.sign_in == "proxy" and not _from_proxy(app, scope, address):
-        return "This app is reached by its proxy only."
+        return "This app is available only through its proxy."
     return None
 
 
@@ -480,7 +480,7 @@ def _with_cookie(asked: Asked, response: Response) -> Response:
 def _error_page(app: App, request: Request, error: Exception) -> Response:
     status, title, what, fix = _worded(error)
     if status == 500:
-        log.error("a fault on %s", request.url.path, exc_info=error)
+        log.error("internal error on %s", request.url.path, exc_info=error)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": what, "fix": fix}, status_code=status)
     asked = _asked(app, request, b"")

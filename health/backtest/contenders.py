@@ -79,7 +79,7 @@ def oracle_risk(rows: pd.DataFrame, folder: Path, horizon_days: int) -> pd.Serie
         known = truth[[*_KEYS, column]].assign(as_of=pd.to_datetime(truth["as_of"]))
     except (OSError, ValueError) as error:
         raise HealthError(
-            f"is no Parquet file: {error}", where=str(path), fix="repair or remove the file"
+            f"is not a Parquet file: {error}", where=str(path), fix="repair or remove the file"
         ) from None
     except KeyError:
         return None

@@ -70,7 +70,7 @@ def connect(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # Transactions are begun by `_begin_sqlite`, not by the driver.
+    # `_begin_sqlite` starts transactions, not the driver.
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()

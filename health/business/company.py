@@ -109,17 +109,17 @@ def actions_file(config: Config) -> Path:
     Raises
     ------
     HealthError
-        The table is configured as something that cannot be added to.
+        The table is configured with a read-only source.
     """
     source = config.tables.get("actions")
     if source is None:
         return config.base / ACTIONS_FILE
     if source.path is None or source.columns or not source.path.endswith(".csv"):
         raise HealthError(
-            f"the table actions is {source.label}, to which nothing can be added",
+            f"the table actions is {source.label}, which is read-only",
             where="tables.actions",
-            fix="give it the path of a CSV file without renamed columns, or add the outcomes "
-            "where the table comes from",
+            fix="use the path of a CSV file without renamed columns, or add the outcomes to its "
+            "source",
         )
     return config.base / source.path
 
@@ -168,9 +168,9 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
     """Write the feature table as of a date to a Parquet or CSV file; return its row count."""
     if output.suffix not in {".parquet", ".csv"}:
         raise HealthError(
-            f"cannot write {output.suffix or 'a file without an ending'}",
+            f"cannot write {output.suffix or 'a file without an extension'}",
             where=str(output),
-            fix="end the name in .parquet or .csv",
+            fix="use a name that ends in .parquet or .csv",
         )
     company = open_company(config)
     features = features_of(company, resolve_as_of(company, as_of, today=today))
@@ -239,7 +239,7 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
     if len(dates) != 1 or pd.Timestamp(dates[0]) != pd.Timestamp(day):
         result = ", ".join(f"{pd.Timestamp(d):%Y-%m-%d}" for d in dates[:3]) or "no date"
         raise HealthError(
-            f"is of {result}, not of {day.date()}",
+            f"is for {result}, not for {day.date()}",
             where=str(file),
             fix="give --as-of the date of the table",
         )
@@ -248,6 +248,6 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
         raise HealthError(
             f"{len(again):,} rows repeat an account_id, e.g. {again.iloc[0]!r}",
             where=str(file),
-            fix="leave one row an account; `health features` writes no more than that",
+            fix="keep one row per account, as `health features` writes it",
         )
     return features

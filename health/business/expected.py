@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.errors import HealthError
 from features.tables.opened import Tables
-from health.business.kinds import Business, lives_by
+from health.business.kinds import Business, business_of_tables
 from health.business.mrr import ratio_hint
 from health.presentation.wording import money
 from health.settings.config import Config
@@ -27,7 +27,7 @@ def require_expected(config: Config, tables: Tables) -> None:
     if not dates:
         return
     days = [datetime(day.year, day.month, day.day) for day in dates]
-    business = lives_by(tables)
+    business = business_of_tables(tables)
     levels = business.mrr(tables, days, config.feature_settings)
     by_date = dict(zip(dates, levels, strict=True))
     wrong = [

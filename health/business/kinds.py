@@ -1,4 +1,4 @@
-"""The two kinds of business behind one interface: what a company lives by, and what follows."""
+"""The two kinds of business, contracts and orders, behind one interface."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ class OrderBusiness(Business):
     table, first_time = "orders", "ordered_at"
     column = "monthly_orders"
     money = "Monthly orders"
-    money_means = "What the account ordered in 365 days, a twelfth of it."
-    money_of_all = "ordered by all customers, a twelfth of 365 days"
+    money_means = "A twelfth of what the account ordered in the last 365 days."
+    money_of_all = "a twelfth of what all customers ordered in the last 365 days"
     a_year = "a year of orders"
     risk = "chance of having left"
     has_terms = False
@@ -156,8 +156,8 @@ class OrderBusiness(Business):
         ListKind(
             "at_risk",
             "At risk",
-            "Customers that may have left without a word, the largest expected loss first: chance "
-            "of having left × a year of orders, had they not. Without a chance: a year of orders.",
+            "Customers that may have left unnoticed. Largest expected loss first: chance of having "
+            "left × a year of their usual orders. Without a chance: a year of orders.",
             "Chance of having left",
             "Expected loss",
             "churn",
@@ -195,7 +195,7 @@ class OrderBusiness(Business):
 BUSINESSES: Mapping[str, Business] = {CONTRACTS: ContractBusiness(), ORDERS: OrderBusiness()}
 
 
-def lives_by(tables: Tables) -> Business:
+def business_of_tables(tables: Tables) -> Business:
     """Return the business of a company with these tables: orders if it has no contracts."""
     return BUSINESSES[CONTRACTS if tables.has("subscriptions") else ORDERS]
 
@@ -223,12 +223,12 @@ def require_contracts(tables: Tables, where: str) -> None:
     HealthError
         The company has orders and no contracts.
     """
-    if not lives_by(tables).has_terms:
+    if not business_of_tables(tables).has_terms:
         raise HealthError(
-            "there are orders but no subscriptions, so that no contract can end or grow",
+            "there are orders but no subscriptions, and this command needs contracts",
             where=where,
-            fix="give subscriptions; `health train` and `health score` do without, by the orders, "
-            "but who left, and what followed, can be looked back on by contracts alone",
+            fix="add the table subscriptions. `health train` and `health score` work with orders "
+            "alone; comparing the past with who left needs contracts",
         )
 
 
@@ -240,7 +240,7 @@ def require_same_business(tables: Tables, manifest: Mapping[str, Any], where: st
     HealthError
         It was trained on contracts and there are only orders, or the reverse.
     """
-    trained, now = business_of(manifest), lives_by(tables)
+    trained, now = business_of(manifest), business_of_tables(tables)
     if trained.key != now.key:
         raise HealthError(
             f"the model version was trained on {trained.key}, and the tables contain {now.key}",

@@ -13,7 +13,7 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from health.business.company import Company
-from health.business.kinds import Business, lives_by
+from health.business.kinds import Business, business_of_tables
 
 #: Full months shown before the end of the data.
 MONTHS = 12
@@ -75,7 +75,7 @@ class Reconciliation:
 def reconcile(company: Company) -> Reconciliation:
     """Add up the tables by month, up to the end of the data."""
     tables, config = company.opened.tables, company.config
-    business = lives_by(tables)
+    business = business_of_tables(tables)
     ends = _month_ends(_first_payment(tables, business), company.data_end)
     levels = business.mrr(tables, ends, config.feature_settings)
     before = [levels[0].iloc[:0], *levels[:-1]]

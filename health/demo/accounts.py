@@ -52,7 +52,7 @@ class Traits:
     notice_weeks : int
         Weeks before the renewal at which a yearly contract is given notice.
     fit, trial_rate : float, shape (accounts, 4)
-        Use for each add-on (the last: the next plan) and trials begun a week.
+        Use for each add-on (the last: the next plan) and trials started per week.
     """
 
     segment: Ints

@@ -1,7 +1,7 @@
-"""Bills, conversations and goals: what a vendor sees of a customer outside the product.
+"""Invoices, conversations and goals: what a vendor sees of a customer outside the product.
 
-Each follows the mood of the customer with a lag and noise of its own, and habits that say nothing
-about it: some pay late whatever they think, and some never write back.
+Each follows the customer's mood with its own lag and noise, and with habits that are unrelated to
+it: some customers always pay late, and some never write back.
 """
 
 from __future__ import annotations

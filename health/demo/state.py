@@ -1,4 +1,4 @@
-"""Where every account stands at the start of a week, and what follows from it."""
+"""The state of each account at the start of a week, and what follows from it."""
 
 from __future__ import annotations
 

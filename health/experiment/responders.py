@@ -20,7 +20,7 @@ SEGMENT = "segment"
 
 @dataclass(frozen=True)
 class Responders:
-    """What an experiment can tell of parts of the book and of single accounts.
+    """What an experiment shows about groups of accounts and about single accounts.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ def who_responds(rows: pd.DataFrame) -> Responders:
 def _power(known: pd.DataFrame, churned: np.ndarray, treated: np.ndarray) -> str:
     share = float(churned[~treated].mean())
     if share == 0:
-        return "No control account churned, so nothing can be said about a reduction of churn yet."
+        return "No control account churned, so a reduction of churn cannot be estimated yet."
     changed = share * (1 - DETECTABLE)
     ratio = float(treated.sum() / (~treated).sum())
     needed = math.ceil(accounts_per_arm(share, changed, treated_per_control=ratio))

@@ -36,7 +36,7 @@ class Listing:
     currency : str
         Currency of every amount.
     business : Business
-        Whether it lives by contracts or by orders.
+        Whether the company has contracts or orders.
     """
 
     kind: ListKind

@@ -73,13 +73,13 @@ def _publish(
         write_delta(rows, delta)
     except OSError as error:
         raise HealthError(
-            f"the run is complete, but cannot be passed on: {error.strerror}",
+            f"the run is complete, but its changes cannot be written: {error.strerror}",
             where=str(error.filename or settings.delta_dir),
             fix=f"correct it, then run `health publish {config.file}`",
         ) from None
     except HealthError as error:
         raise HealthError(
-            f"the run of {run.as_of} is complete, but was not passed on: {error.what}",
+            f"the run of {run.as_of} is complete, but not in the database: {error.what}",
             where=error.where,
             fix=f"{error.fix}; then run `health publish {config.file}`",
         ) from None

@@ -84,7 +84,7 @@ def transaction(url: str, *, schema: str, base: Path) -> Iterator[Target]:
         opened = _duckdb(_file(url, base), schema)
     else:
         raise HealthError(
-            "the kind of database is not one that runs are published to",
+            "runs cannot be published to this kind of database",
             where="publish.url",
             fix="use postgresql://, sqlite:///FILE or duckdb:///FILE",
         )
@@ -242,9 +242,9 @@ def _file(url: str, base: Path) -> Path:
 def _refused(message: str) -> HealthError:
     text = redact(" ".join(message.split("Query was:", maxsplit=1)[0].split()))
     return HealthError(
-        f"the database refuses: {text}",
+        f"the database reports an error: {text}",
         where="publish",
-        fix="correct the settings or the user's rights; the view still shows what it did before",
+        fix="correct the settings or the user's rights; the view has not changed",
     )
 
 

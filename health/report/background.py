@@ -84,7 +84,7 @@ class Background:
     open : dict of str to list of str
         Products that could be offered, the most valuable first, by account_id.
     monitor : pd.DataFrame
-        As in monitor.parquet: what became of the lists of earlier runs.
+        Rows of monitor.parquet: the outcomes of earlier runs' lists.
     events : pd.DataFrame
         account_id, at, text: tickets and answers, the newest first within an account.
     """

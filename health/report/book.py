@@ -440,7 +440,7 @@ def _best(judged: Mapping[str, Any]) -> str:
     oracle = judged.get("oracle_auc")
     if not oracle:
         return ""
-    return f"The best possible AUC on this made-up company is {oracle:.2f}."
+    return f"The best possible AUC on this simulated company is {oracle:.2f}."
 
 
 def _lift(judged: Mapping[str, Any]) -> str:

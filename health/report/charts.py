@@ -85,7 +85,7 @@ def _column(index: int, table: pd.DataFrame, highest: int) -> list[str]:
     if not total:
         return []
     bottom, drawn = float(_TOP + _PLOT), []
-    says = f"{index * step} to {(index + 1) * step} points: {count(total, 'account')}"
+    tooltip = f"{index * step} to {(index + 1) * step} points: {count(total, 'account')}"
     for band in reversed(BANDS):
         own = int(table.loc[index].get(band.name, 0))
         height = _PLOT * own / highest
@@ -93,7 +93,7 @@ def _column(index: int, table: pd.DataFrame, highest: int) -> list[str]:
             bottom -= height
             drawn.append(
                 f'<rect x="{index * step + 0.4:.1f}%" y="{bottom:.1f}" width="{step - 0.8:.1f}%" '
-                f'height="{height:.1f}" class="{_fill(band.name)}"><title>{says}</title></rect>'
+                f'height="{height:.1f}" class="{_fill(band.name)}"><title>{tooltip}</title></rect>'
             )
     drawn.append(
         f'<text x="{(index + 0.5) * step}%" y="{bottom - 5:.1f}" class="n">{total:,}</text>'

@@ -1,7 +1,7 @@
-"""What the next months hold: revenue due for renewal, expected loss and expansion, with ranges.
+"""The forecast: revenue due for renewal, expected loss and expansion, with ranges.
 
-Nothing here is a model of its own: every expectation is a sum of published probabilities times
-published amounts, so the forecast never contradicts the lists.
+No further model is used: every expectation is a sum of published probabilities times published
+amounts, so the forecast never contradicts the lists.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def _contract_notes(days: int) -> tuple[str, ...]:
 
 
 _ORDER_NOTES = (
-    "These customers have no contract, so nobody sees one leave. The chance of having left is "
+    "These customers have no contract, so leaving is not observed. The chance of having left is "
     "inferred from how often a customer ordered and how long ago the last order was (BG/NBD). "
     "Usual: the chance of similar customers.",
     "Expected loss: chance of having left × what the customer would order in a year if it were "
@@ -187,11 +187,11 @@ def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
         f"Lifetime value: the margin of {wording.percent(clv['margin'])} expected over the next "
         f"{clv['horizon_months']} months, discounted at {wording.percent(clv['discount_rate'])} a "
         f"year, in {clv['currency']}. A single customer may leave early or grow, so 95 % of such "
-        "customers end in a wide range; the range of their average is narrow. Growth of those who "
-        "stay is that of their peers, shrunk where it made past values worse.",
-        "Not shown: influences on the chance that are no reason to act on, such as the renewal "
-        "date and the size of the account, further windows of a signal that is named, and small "
-        "ones. reasons.parquet has all of them.",
+        "customers end in a wide range; the range of their average is narrow. Customers who stay "
+        "are expected to grow like their peers, or less if that made past values less accurate.",
+        "Not shown: influences that are not reasons to act, such as the renewal date and the size "
+        "of the account, other time windows of a signal that is shown, and small influences. "
+        "reasons.parquet contains all of them.",
         "Health score: 0 to 100, higher is better. A measure without data gives its weight to the "
         "others; an account with too little data is not scored.",
         f"All amounts are in {run['currency']}. All dates are UTC. Data up to "

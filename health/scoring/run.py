@@ -13,7 +13,7 @@ import pandas as pd
 from features.definitions.stages import lifecycle_stage
 from features.tables.opened import Tables
 from features.tables.truncation import as_known
-from health.business.kinds import CONTRACTS, ORDERS, lives_by
+from health.business.kinds import CONTRACTS, ORDERS, business_of_tables
 from health.business.revenue import paid_so_far
 from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
@@ -133,7 +133,7 @@ def score_accounts(
     progress : callable
         Called with the share that is done.
     """
-    business = lives_by(tables)
+    business = business_of_tables(tables)
     method = METHODS[business.key]
     features = method.features(features, tables, config)
     features.index = pd.RangeIndex(len(features))
@@ -241,7 +241,7 @@ def _skipped(
     known = int(existing.select(nw.len()).collect("pandas").item())
     unscored = int(scores["health_score"].isna().sum())
     skipped = {
-        lives_by(tables).idle(config.features.active_order_days): known - len(scores),
+        business_of_tables(tables).idle(config.features.active_order_days): known - len(scores),
         "too little data for a health score": unscored,
     }
     return {why: count for why, count in skipped.items() if count > 0}

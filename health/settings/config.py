@@ -327,7 +327,7 @@ class Config(Section):
         flag : str
             Kind of flag.
         cause : str
-            Of an account at risk, the cause that stands out among them; a play that the
+            For an account at risk, the cause that exceeds the usual most; a play that the
             configuration gives for the flag is replaced only by one that it gives for the cause.
         """
         built_in = DEFAULT_PLAYS if "subscriptions" in self.tables else DEFAULT_PLAYS | ORDER_PLAYS

@@ -125,11 +125,11 @@ class Sources:
         return planned, lambda connection: self._prepare(connection, of_sources)
 
     def database(self, name: str) -> Database:
-        """Return a source's database; HealthError where the source is no database."""
+        """Return a source's database; HealthError if the source is not a database."""
         source = self.sources[name]
         if source.url is None:
             raise HealthError(
-                "the source is a folder, which has no tables or queries of its own",
+                "the source is a folder, which has no tables or queries",
                 where=f"sources.{name}",
                 fix="use a preset, or give the table a path",
             )

@@ -428,7 +428,7 @@ def _canonical(found: FoundTable) -> str:
 def _match_notes(recipes: Recipes) -> list[str]:
     words = {
         "key": "by a key", "domain": "by the domain of an e-mail address", "name": "by name",
-        "own account": "match nothing: each is an account of its own",
+        "own account": "match nothing: each is a separate account",
         "no match": "match no account: their rows are counted as rows without an account",
     }  # fmt: skip
     notes = []

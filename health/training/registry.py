@@ -322,7 +322,7 @@ def load_version(models_dir: Path, version: str, *, key: bytes | None = None) ->
     if state in {"not signed", "wrong"}:
         what = "is not signed" if state == "not signed" else "has a signature of another key"
         raise HealthError(
-            f"the version {what}, and training.signing_key asks for one",
+            f"the version {what}, but training.signing_key requires a signature",
             where=str(folder / SIGNATURE),
             fix="train again with the key, or restore the folder from a backup",
         )
@@ -399,7 +399,7 @@ def _dump(value: Any) -> bytes:
 
 def _checked(path: Path, checksum: str) -> bytes:
     try:
-        # A pipe in its place would be read for ever.
+        # Reading a pipe could block forever.
         content = path.read_bytes() if not path.exists() or path.is_file() else b""
     except OSError as error:
         raise HealthError(

@@ -152,14 +152,14 @@ def _require_rows(
         return
     created = collect(tables["accounts"].select("created_at"))["created_at"]
     raise HealthError(
-        f"there is nothing to learn from: on none of the {len(dates)} training dates "
-        f"({dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}) does an account pay that had given no "
-        f"notice. {len(created):,} accounts were created from {created.min():%Y-%m-%d} on (an "
-        "account exists from the earlier of accounts.created_at and its first paid contract, and "
-        "is known from known_at on)",
+        f"there is nothing to learn from: no account without a notice pays on any of the "
+        f"{len(dates)} training dates ({dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}). "
+        f"{len(created):,} accounts were created from {created.min():%Y-%m-%d} on (an account "
+        "exists from the earlier of accounts.created_at and its first paid contract, and is known "
+        "from known_at on)",
         where=str(config.file),
-        fix="check started_at and mrr of subscriptions, and known_at where it is mapped (leave it "
-        "out where it is the day of a migration), or wait for more history",
+        fix="check started_at and mrr of subscriptions, and known_at if it is mapped (not "
+        "if it is the day of a migration), or wait for more history",
     )
 
 
@@ -208,11 +208,11 @@ def _configured_dates(tables: Tables, config: Config) -> list[datetime]:
     since = f" from {first} on" if first else ""
     raise HealthError(
         f"too little history: the records run for {(end - begin).days} days, {begin:%Y-%m-%d} to "
-        f"{end:%Y-%m-%d}, and a date to learn from{since} needs {WARM_UP_DAYS} days before it and "
+        f"{end:%Y-%m-%d}, and a training date{since} needs {WARM_UP_DAYS} days before it and "
         f"{config.labels.horizon_days} days after it, every {config.training.every_days} days",
         where=str(config.file),
         fix="give more history, a shorter labels.horizon_days, a smaller training.every_days or "
-        "an earlier training.first; `health score` needs a model, so it waits as well",
+        "an earlier training.first; `health score` needs a model, so it cannot run before that",
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import pandas as pd
 
 from health.business.company import open_company
-from health.business.kinds import lives_by
+from health.business.kinds import business_of_tables
 from health.settings.config import Config
 from health.training import registry
 from health.training.held_out import FILE, to_parquet
@@ -83,7 +83,7 @@ def train_version(
     known_until = min(until or company.data_end, company.data_end)
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
-    learning = LEARNING[lives_by(tables).key]
+    learning = LEARNING[business_of_tables(tables).key]
     learned = learning.learn(company, tables, known_until, truth=truth, say=say)
     # From here on one process at a time, so that every version is compared with the champion.
     with registry.changing(config.models_dir):

@@ -20,7 +20,7 @@ from models.text.themes import Impact, Themes, theme_impact
 
 #: Two periods that a trend compares.
 PERIOD_DAYS = 90
-#: Comments that a period or a segment needs for a share of its own.
+#: Minimum number of comments for the share of a period or a segment.
 LEAST = 20
 _LONGEST_QUOTE = 240
 #: Log-odds of sentiment: positive or negative beyond 2 to 1, mixed between.
@@ -238,7 +238,7 @@ def _share(mentions: pd.Series[bool]) -> float:
 
 def _quotes(texts: pd.Series[str], weight: npt.NDArray[np.float64], most: int) -> tuple[str, ...]:
     """Return comments that are about the theme alone: of the clearest, the fullest first."""
-    # A comment of one word is clearest of all, and tells least.
+    # A comment of one word has the clearest sentiment, but says the least.
     length = texts.str.len().clip(upper=_LONGEST_QUOTE).to_numpy()
     best = np.argsort(-weight * np.sqrt(length), kind="stable")
     found: list[str] = []
@@ -261,13 +261,13 @@ def _stability(found: Themes, comments: int) -> str:
         return (
             f"{found.n_themes_} themes: the largest number up to {found.most_themes} at which "
             "themes found in random halves of the comments agree with those found in all of them "
-            f"(agreement {found.agreement_[found.n_themes_]:.2f}, at least "
-            f"{found.least_agreement:.1f} is asked for)."
+            f"(agreement {found.agreement_[found.n_themes_]:.2f}; at least "
+            f"{found.least_agreement:.1f} is required)."
         )
     if not found.agreement_:
-        return f"No themes: {comments:,} comments are too few, or share too few phrases."
+        return f"No themes: {comments:,} comments are too few, or have too few phrases in common."
     best = max(found.agreement_.values())
     return (
-        f"No themes: random halves of the comments lead to other themes (agreement {best:.2f} at "
-        f"most, at least {found.least_agreement:.1f} is asked for)."
+        f"No themes: random halves of the comments lead to different themes (agreement at most "
+        f"{best:.2f}; at least {found.least_agreement:.1f} is required)."
     )

@@ -24,7 +24,7 @@ from health.business.company import (
     read_features,
     resolve_as_of,
 )
-from health.business.kinds import lives_by, require_same_business
+from health.business.kinds import business_of_tables, require_same_business
 from health.business.reconciliation import reconcile
 from health.flags.actions import read_actions
 from health.report.account_tables import account_tables
@@ -306,7 +306,7 @@ def _run_info(
         "now": (config.now or today).isoformat(timespec="seconds"),
         "company": config.company,
         "currency": config.currency,
-        "business": lives_by(opened.tables).key,
+        "business": business_of_tables(opened.tables).key,
         "config_hash": config.hash,
         "scorecard_hash": config.score_settings.hash,
         "score_settings": config.score_settings.model_dump(mode="json"),

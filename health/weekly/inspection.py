@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from health.business.company import Company
-from health.business.kinds import lives_by
+from health.business.kinds import business_of_tables
 from health.runs.directory import PublishedRun
 from health.scoring.run import ScoredRun
 from health.settings.config import Config
@@ -121,7 +121,7 @@ def _unmatched_before(infos: Sequence[Mapping[str, Any]]) -> Mapping[str, float]
 def _money_gates(
     company: Company, day: datetime, scored: ScoredRun, earlier: Sequence[PublishedRun]
 ) -> list[Gate]:
-    business = lives_by(company.opened.tables)
+    business = business_of_tables(company.opened.tables)
     if not earlier:
         return []
     then = earlier[-1].table("scores", ["account_id", business.column])

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from features.tables.opened import Tables
-from health.business.kinds import business_of, lives_by
+from health.business.kinds import business_of, business_of_tables
 from health.runs.directory import PublishedRun
 from health.settings.config import Config
 from health.weekly.outcomes import CHURN, OUTCOMES
@@ -116,7 +116,7 @@ def look_back(
         What people did about flags before it.
     """
     known = replace(tables, observed_until=min(day, tables.observed_until))
-    business, measured = lives_by(tables), _measured(earlier)
+    business, measured = business_of_tables(tables), _measured(earlier)
     outcomes = OUTCOMES[business.key](known, config, actions)
     rows = []
     for run in earlier:

@@ -189,7 +189,7 @@ def _terms(business: Business) -> list[Column]:
 def _value(run: Mapping[str, Any]) -> list[Column]:
     unit, months = _unit(run), run["clv"]["horizon_months"]
     about = f"Margin expected over {months} months, discounted."
-    own = "The {} end of the range in which 95 % of such customers end."
+    own = "The {} end of the range that contains 95 % of such customers."
     mean = "The {} end of the 95 % interval of their average."
     growth = "Yearly growth of the MRR of those who stay, part of the lifetime value."
     columns = [

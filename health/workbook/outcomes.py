@@ -220,7 +220,7 @@ def _read_actions(actions: Path) -> pd.DataFrame:
         raise HealthError(
             f"cannot be read: {str(error).splitlines()[0]}",
             where=str(actions),
-            fix="mend the file, or move it away",
+            fix="repair the file, or move it away",
         ) from None
 
 

@@ -57,7 +57,7 @@ def write_summary(
     title = wording.text_of(run["company"]) or "Customer health"
     sheet.write_string(0, 0, title, formats["title"])
     days = run["horizon_days"]
-    about = f"As of {wording.day(run['as_of'])}, looking {days} days ahead."
+    about = f"As of {wording.day(run['as_of'])}, for the next {days} days."
     sheet.write_string(1, 0, about, formats["about"])
     at = 3
     terms = _terms(run, for_csm=for_csm)

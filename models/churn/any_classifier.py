@@ -74,7 +74,7 @@ class AnyClassifier(LogOddsClassifier):
         """
         if self.n_orders < 2 or self.n_orders % 2:
             raise ModelInputError(
-                f"{self.n_orders} orders", where="n_orders", fix="give an even number from 2 on"
+                f"{self.n_orders} orders", where="n_orders", fix="give an even number of 2 or more"
             )
         frame, target = self._learnt_from(X, y)
         self._learn_columns(frame)
@@ -157,7 +157,7 @@ class AnyClassifier(LogOddsClassifier):
                 f"contributions must have a column {BASELINE!r} and sum to decision_function; "
                 f"they differ by up to {float(difference.max()):.2g}",
                 where=type(self.estimator_).__name__,
-                fix="mend the estimator, or take its contributions away to have them sampled",
+                fix="fix the estimator, or remove its contributions to have them sampled",
             )
         return pd.DataFrame(result)
 

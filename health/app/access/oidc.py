@@ -53,7 +53,7 @@ _LEEWAY = 60
 #: token names an unknown one.
 _KEPT, _KEYS_AGAIN = timedelta(hours=1), timedelta(minutes=1)
 #: Starts a sign-in again; most causes are gone by then.
-_AGAIN = "Sign in again. If it happens again, an admin finds the cause in the server's log."
+_AGAIN = "Sign in again. If it happens again, an admin can find the cause in the server's log."
 
 
 class SignInError(HealthError):
@@ -253,7 +253,9 @@ class Provider:
         except (requests.RequestException, ValueError) as error:
             raise refused("the provider has not confirmed the sign-in", repr(error)) from None
         if found.get("sub") != claims["sub"]:
-            raise refused("the provider's answers are of two persons", "sub differs in userinfo")
+            raise refused(
+                "the provider's responses are about two different people", "sub differs in userinfo"
+            )
         return {**found, **claims}
 
     def _discovered(self, now: datetime, *, at_most: timedelta = _KEPT) -> _Known:
@@ -276,10 +278,10 @@ class Provider:
             metadata = self._json(address)
             if str(metadata.get("issuer", "")).rstrip("/") != issuer.rstrip("/"):
                 raise HealthError(
-                    f"the provider calls itself {metadata.get('issuer')!r:.200}",
+                    f"the provider reports another issuer: {metadata.get('issuer')!r:.200}",
                     where="app.oidc.issuer",
-                    fix="give the issuer as the provider writes it; of a provider with tenants, "
-                    "the tenant's own",
+                    fix="use the issuer as the provider reports it; if it has tenants, that of the "
+                    "tenant",
                 )
             keys = KeySet.import_key_set(
                 self._json(self._endpoint(metadata, "jwks_uri"))  # type: ignore[arg-type]
@@ -309,9 +311,9 @@ class Provider:
         scheme = self._config.issuer.split("://", 1)[0] + "://"
         if not isinstance(found, str) or not found.startswith(("https://", scheme)):
             raise HealthError(
-                f"the provider names no {name} that is encrypted",
+                f"the provider has no {name} with https://",
                 where="app.oidc.issuer",
-                fix="check the issuer: it has to be an OpenID Connect provider",
+                fix="check the issuer: it must be an OpenID Connect provider",
             )
         return found
 

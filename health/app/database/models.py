@@ -129,7 +129,7 @@ class Record:
     """What every row that people write has in common.
 
     `request_id` is made by the page that shows the form: the same request twice is one row.
-    `salt` hides the row's content from whoever has the audit only.
+    `salt` hides the row's content from anyone who only has the audit log.
     """
 
     id: Mapped[str] = mapped_column(String(_ID), primary_key=True)
@@ -215,7 +215,7 @@ class Audit(Base):
 
 
 class ChainHead(Base):
-    """The end of the chain, one row; whoever writes locks it first."""
+    """The end of the chain, one row; every writer locks it first."""
 
     __tablename__ = "chain_head"
 

@@ -134,7 +134,7 @@ class Smtp:
 
     def _failed(self, error: Exception, *, uncertain: bool = False) -> NotSentError:
         failed = NotSentError(
-            f"the mail server has not taken the message: {redact(str(error) or repr(error))}",
+            f"the mail server did not accept the message: {redact(str(error) or repr(error))}",
             where=f"notify.smtp, {self._config.host}:{self._config.port}",
             fix="check host, port, security, user and password, and the address",
         )
@@ -188,7 +188,7 @@ class Webhook:
 
     def _failed(self, cause: str, *, uncertain: bool) -> NotSentError:
         failed = NotSentError(
-            f"the webhook has not taken the message: {cause}",
+            f"the webhook did not accept the message: {cause}",
             where="notify.webhook",
             fix="check the address that notify.webhook.url names, and the network",
         )

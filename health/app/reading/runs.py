@@ -92,7 +92,7 @@ class Run:
     published : PublishedRun
         Its date and folder.
     connection : duckdb.DuckDBPyConnection
-        The engine; every query has a cursor of its own.
+        The engine; each query uses a separate cursor.
     """
 
     published: PublishedRun

@@ -110,7 +110,7 @@ def _row_faults(
     for row in session.scalars(sa.select(model)):
         found.add(row.id)
         if row.id not in audited:
-            faults.append(f"{kind} {row.id} was added past the audit")
+            faults.append(f"{kind} {row.id} was added without an audit entry")
         elif row.id not in erased and row_digest(row) != audited[row.id]:
             faults.append(f"{kind} {row.id} was changed")
     missing = audited.keys() - found - erased

@@ -55,7 +55,7 @@ class ActionEntry(Entry):
         if self.flag is not None and self.flag not in DEFAULT_PLAYS:
             raise ValueError(f"no flag is called {self.flag!r}")
         if (self.action == SNOOZE) != (self.until is not None):
-            raise ValueError("a date is needed for “Not now until”, and for nothing else")
+            raise ValueError("“Not now until” needs a date; other actions must not have one")
         return self
 
     def row(self, *, now: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One account: its year, its reasons, what changed, what it owns, and what was said and done."""
+"""One account: its year, reasons, changes, products, and the history of notes and actions."""
 
 from __future__ import annotations
 

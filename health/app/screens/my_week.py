@@ -50,7 +50,7 @@ def my_week(asked: Asked, *, notice: str = "", undo: tuple[str, str] | None = No
         notes=notes,
         rule=run.info.get("my_week", {}).get("rule", ""),
         actions=ACTION_TITLES,
-        # A run speaks of its own week, also where it is read later.
+        # A run is about the week after it, even if it is read later.
         overdue_from=min(asked.now.date(), run.as_of + timedelta(days=6)),
         notice=notice,
         undo=undo,

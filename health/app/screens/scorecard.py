@@ -41,7 +41,7 @@ def try_out(asked: Asked) -> Response:
     """Show who would move under the changed scorecard, and how both ranked past outcomes."""
     if not asked.run.has("features"):
         raise EntryError(
-            f"the run of {asked.run.as_of} keeps no features, so nothing can be computed again",
+            f"the run of {asked.run.as_of} stored no features, so its scores cannot be recomputed",
             fix="Choose a newer run, or score the date again.",
         )
     old = asked.app.config.score_settings
@@ -69,7 +69,7 @@ def propose(asked: Asked) -> Response:
         [
             f"A scorecard proposed by {asked.user.name} on {asked.now:%Y-%m-%d}.",
             "Compare it with `health backtest CONFIG --scorecard THIS_FILE`,",
-            "then replace [scorecard] of the configuration by it. Nothing has changed yet.",
+            "then replace [scorecard] of the configuration with it. Nothing has changed yet.",
         ],
     )
     return Response(

@@ -150,7 +150,7 @@ def test_a_date_that_has_passed_is_refused(database: Database, entry: Entry) -> 
         (
             "INSERT INTO notes SELECT 'x', 'x', 'x', account_id, user_id, author, created_at, salt "
             "FROM notes LIMIT 1",
-            "added past the audit",
+            "added without an audit entry",
         ),
     ],
 )

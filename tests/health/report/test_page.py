@@ -157,7 +157,7 @@ def test_terms_of_the_figures_are_said(page: Page) -> None:
     for said in ("No table orders", "40 accounts skipped", "3 accounts are <unknown>"):
         assert said in text
     assert "AUC 0.76 (95 % interval 0.72 to 0.80" in text
-    assert "on this made-up company is 0.81" in text
+    assert "on this simulated company is 0.81" in text
     assert "No model is used for this list" in text
 
 

@@ -148,7 +148,7 @@ def test_a_database_that_refuses_is_reported_without_its_password(
     with pytest.raises(HealthError, match=r"permission denied") as error:
         publish_run(run, url, schema="", prefix="health_", base=tmp_path, at=AT)
     assert "pw-of-reader" not in str(error.value)
-    with pytest.raises(HealthError, match="not one that runs are published to"):
+    with pytest.raises(HealthError, match="cannot be published to this kind"):
         publish_run(run, "oracle://x", schema="", prefix="health_", base=tmp_path, at=AT)
 
 
