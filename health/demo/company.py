@@ -74,7 +74,7 @@ def simulate_company(
     Raises
     ------
     HealthError
-        A size is too small, or `end` is no Sunday.
+        A size is too small, or `end` is not a Sunday.
 
     Examples
     --------
@@ -143,4 +143,4 @@ def _check(accounts: int, weeks: int, end: date) -> None:
             fix=f"ask for {MIN_WEEKS} or more",
         )
     if end.isoweekday() != 7:
-        raise HealthError(f"{end} is no Sunday", where="end", fix="give the date of a Sunday")
+        raise HealthError(f"{end} is not a Sunday", where="end", fix="give the date of a Sunday")

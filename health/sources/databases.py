@@ -95,7 +95,7 @@ def open_database(name: str, url: str, base: Path) -> Database:
     Raises
     ------
     HealthError
-        The kind of database is not known, or its driver is not installed.
+        The kind of database is not supported, or its driver is not installed.
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("postgresql", "postgres"):
@@ -115,7 +115,7 @@ def open_database(name: str, url: str, base: Path) -> Database:
         driver = "adbc_driver_bigquery.dbapi"
         return _Adbc(name, "bigquery", driver, None, options, quote="`")
     raise HealthError(
-        "the kind of database is not known", where=f"source {name}", fix=f"use {KINDS}"
+        "this kind of database is not supported", where=f"source {name}", fix=f"use {KINDS}"
     )
 
 

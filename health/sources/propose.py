@@ -160,7 +160,7 @@ def _proposed(
             t.label for t in recognition.unused
             if not any(t is other for _, other in own) and id(t) not in partly
         ]  # fmt: skip
-        unused += [f"{name}: no kind of file that is read" for name in others]
+        unused += [f"{name}: not a supported file type" for name in others]
     if not sources and not plain:
         raise HealthError(
             "nothing was recognised: " + ("; ".join(unused) or "there is no table"),

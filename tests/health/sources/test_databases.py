@@ -135,7 +135,7 @@ def test_columns_of_mixed_types_in_sqlite_are_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("oracle://x", "the kind of database is not known"),
+        ("oracle://x", "this kind of database is not supported"),
         ("sqlite:///absent.db", "no such database file"),
         ("snowflake://user@account", "not installed"),
     ],

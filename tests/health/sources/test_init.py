@@ -149,7 +149,7 @@ def test_tables_that_already_have_our_columns_are_taken_as_they_are(tmp_path: Pa
         "accounts": {"path": "data/accounts.csv"},
         "subscriptions": {"path": "data/subscriptions.csv"},
     }
-    assert "other.csv" in done.out and "notes.docx: no kind of file that is read" in done.out
+    assert "other.csv" in done.out and "notes.docx: not a supported file type" in done.out
 
 
 def test_half_a_layout_is_named_with_what_it_lacks(tmp_path: Path) -> None:
