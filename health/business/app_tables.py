@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Prepare = Callable[[duckdb.DuckDBPyConnection], None]
 
-#: Each table's rows, with the time at which they were undone. An override that was undone ends
-#: then; until then it counted.
+#: Each table's rows, with the time at which they were undone. An override that was undone counts
+#: until then.
 _QUERIES = {
     "actions": """
         SELECT r.account_id, r.action, r.created_at AS at, r.flag, r.product, r.until, r.reason,
@@ -151,7 +151,7 @@ def _read(app: AppConfig, runs_dir: Path) -> dict[str, pa.Table]:
 
 
 def _as_text(result: object) -> pa.Table:
-    """Return rows as a CSV file would have them: text, and empty where nothing is."""
+    """Return rows as in a CSV file: text, with missing values empty."""
     names = list(result.keys())  # type: ignore[attr-defined]
     rows = [[None if v is None else _text(v) for v in row] for row in result]  # type: ignore[attr-defined]
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in names]

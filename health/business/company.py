@@ -143,12 +143,12 @@ def _check_profiles(config: Config, opened: OpenedTables) -> None:
 
 
 def resolve_as_of(company: Company, as_of: datetime | None, *, today: datetime) -> datetime:
-    """Return the date to score: the one asked for, else the last as_of_weekday there is data for.
+    """Return the date to score: the given one, or the last as_of_weekday covered by the data.
 
     Raises
     ------
     HealthError
-        The date lies outside the data.
+        The date is outside the data.
     """
     end = company.data_end
     if as_of is None:
@@ -183,7 +183,7 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
 
 
 def features_of(company: Company, day: datetime) -> pd.DataFrame:
-    """Build the features of every paying account as of a date; HealthError where none pays."""
+    """Build the features of every paying account as of a date; HealthError if none pays."""
     config = company.config
     features = build_features(
         company.opened.tables, [day], config.feature_settings, extra=custom_families(config)
@@ -199,7 +199,7 @@ def features_of(company: Company, day: datetime) -> pd.DataFrame:
 
 
 def _read_by_columns(file: Path) -> pd.DataFrame:
-    """Read a wide Parquet file without holding all of it twice on the way."""
+    """Read a wide Parquet file without having two copies of it in memory."""
     names = pq.read_schema(file).names
     groups = [
         names[begin : begin + _COLUMNS_AT_ONCE] for begin in range(0, len(names), _COLUMNS_AT_ONCE)
@@ -213,12 +213,12 @@ def _read_by_columns(file: Path) -> pd.DataFrame:
 
 
 def read_features(file: Path, day: datetime) -> pd.DataFrame:
-    """Read a feature table of one date, as `write_features` leaves it.
+    """Read a feature table of one date, as written by `write_features`.
 
     Raises
     ------
     HealthError
-        The file cannot be read, is of another date, lacks a feature or has an account twice.
+        The file cannot be read, is for another date, lacks a feature or repeats an account.
     """
     try:
         features = _read_by_columns(file)

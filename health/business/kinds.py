@@ -17,7 +17,7 @@ from health.business.mrr import contract_mrr, order_mrr, paying_accounts
 from health.presentation.wording import LISTS, ListKind
 from health.settings.flags import FlagsConfig
 
-#: Keys of the two kinds, as run.json and manifests have them.
+#: Keys of the two kinds, as written in run.json and manifests.
 CONTRACTS, ORDERS = "contracts", "orders"
 #: Months over which a customer's orders are averaged.
 _MONTHS = 12
@@ -29,7 +29,7 @@ class Business(ABC):
     """What differs between a company with contracts and one whose customers order.
 
     Training, scoring and looking back differ as well; their steps are in
-    `health.training.learning`, `health.scoring.methods` and `health.weekly.outcomes`, each as two
+    `health.training.learning`, `health.scoring.method` and `health.weekly.outcomes`, each as two
     classes behind one interface, by `key`.
 
     Attributes
@@ -216,7 +216,7 @@ def with_money(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def require_contracts(tables: Tables, where: str) -> None:
-    """Refuse what only contracts can answer.
+    """Raise HealthError if a command needs contracts and there are none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the tables add up to, by month: to be compared with the company's own books."""
+"""Totals of the tables by month, to be compared with the company's own books."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _moved(then: pd.Series[float], now: pd.Series[float]) -> dict[str, float]:
     step, paid, pays = both["now"] - both["then"], both["then"] > 0, both["now"] > 0
     return {
         "gained": float(step[~paid].sum()),
-        # Not -0.0 where nobody left.
+        # Not -0.0 if nobody left.
         "lost": float(-step[~pays].sum()) + 0.0,
         "expanded": float(step[paid & pays].clip(lower=0.0).sum()),
         "contracted": float((-step[paid & pays]).clip(lower=0.0).sum()),

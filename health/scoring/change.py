@@ -23,7 +23,7 @@ from health.settings.measure import CUSTOM_FEATURES
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import DEFAULT_PROFILE
 
-#: The tables of a run that its scores can be made from again.
+#: The tables of a run that its scores can be recomputed from.
 FEATURES, OVERRIDES = "features", "overrides"
 COLUMNS = (*STEP_COLUMNS, "text")
 _NUMBERS = ("before", "now", "change")
@@ -37,7 +37,7 @@ def change_rows(
     Parameters
     ----------
     now : ScoreInputs
-        What this run's scores are made from.
+        Inputs of this run's scores.
     scores : pd.DataFrame
         account_id, health_score, health_profile of this run.
     previous : PublishedRun or None
@@ -46,14 +46,14 @@ def change_rows(
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`: a row for each step of each account that was scored in both runs;
-        empty where the run before did not keep what its scores were made from.
+        Columns `COLUMNS`: a row for each step of each account that was scored in both runs; empty
+        if the previous run did not keep the inputs of its scores.
     """
     before = inputs_of(previous)
     if previous is None or before is None:
         return pd.DataFrame(columns=list(COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
     named = ("account_id", *now.settings.columns, *before.settings.columns)
-    # The feature table is wide, and little of it is scored.
+    # The feature table is wide, and only a few columns are scored.
     needed = [column for column in dict.fromkeys(named) if column in now.features]
     now = replace(now, features=now.features[needed])
     then = previous.table("scores", ["account_id", "health_score", "health_profile"])
@@ -70,7 +70,7 @@ def change_rows(
 
 
 def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
-    """Return the inputs of a run's scores; None where the run did not keep them."""
+    """Return the inputs of a run's scores; None if the run did not keep them."""
     if run is None or not run.has(FEATURES) or not run.has(OVERRIDES):
         return None
     present = run.columns(FEATURES)
@@ -79,17 +79,17 @@ def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
         # The run kept the custom features that its scorecard read.
         settings = ScoreSettings.model_validate(kept, context={CUSTOM_FEATURES: frozenset(present)})
     except (KeyError, ValidationError):
-        # Written by another version, whose scorecard this one cannot follow.
+        # Written by another version, whose scorecard this version cannot read.
         return None
     wanted = [c for c in ("account_id", *settings.columns) if c in present]
     return ScoreInputs(run.table(FEATURES, wanted), run.table(OVERRIDES), settings)
 
 
 def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
-    """Let the configuration's step be the rest of the published change.
+    """Set the configuration's step to the rest of the published change.
 
-    That is the step itself, to rounding; it also takes what another version of this software,
-    or a scorecard that reads a feature the run before did not keep, makes of the same data.
+    Up to rounding, this is the step itself. It also includes differences due to another version of
+    this software, or to a scorecard that uses a feature that the previous run did not keep.
     """
     others = steps[steps["kind"] != "configuration"]
     indexed = both.set_index("account_id")
@@ -132,7 +132,7 @@ class _Wording:
         return texts
 
     def rule(self, step: Any) -> str:
-        """Return what a cap or a floor does now that it did not do before."""
+        """Return the change in the effect of a cap or a floor."""
         rule = self.rules[self.profile_then[step.account_id], step.term]
         if abs(step.before) <= LEAST:
             return rule.text
@@ -142,7 +142,7 @@ class _Wording:
         return f"{rule.text} ({now} points, before {then})"
 
     def override(self, step: Any) -> str:
-        """Return who set or lifted an override."""
+        """Return who set an override, or that it has expired."""
         key = (step.account_id, step.term.partition(":")[2])
         then, now = self.given["before"].get(key), self.given["now"].get(key)
         if now is not None and (then is None or then["value"] != now["value"]):
@@ -155,13 +155,13 @@ class _Wording:
         return f"{then['author']}'s override of {what} to {then['value']:g} has expired"
 
     def profiles(self, step: Any) -> str:
-        """Return by which profile the account is scored now."""
+        """Return the profiles that the account is scored with, now and before."""
         then, now = self.profile_then[step.account_id], self.profile[step.account_id]
         return f"Scored as {_profile_name(now)}, before as {_profile_name(then)}"
 
 
 def _moved(term: str, steps: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Put the steps of a measure into words; equal ones once."""
+    """Describe the steps of a measure; equal steps are described once."""
     unit = CATALOGUE[term].unit if term in CATALOGUE else "points"
     before, now = (steps[name].to_numpy(dtype=float) for name in ("before", "now"))
     shown = as_shown(unit, np.column_stack([before, now]))

@@ -28,7 +28,7 @@ class ContractScoring(ScoringMethod):
     """Scores accounts with contracts, from models of churn, upsell, cross-sell and survival."""
 
     def features(self, features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-        """Return the features with those of growth within the products that accounts own."""
+        """Return the features with those of growth in owned products."""
         return with_growth(features, tables, config)
 
     def terms(
@@ -53,7 +53,7 @@ class ContractScoring(ScoringMethod):
         """Add the probabilities, money and offers of some accounts, and the reasons for them."""
         features, scores = inputs.features, inputs.scores
         leaves = known_to_leave(features)
-        # The models learn from accounts that gave no notice, so only these are asked.
+        # The models learn from accounts that gave no notice, so only these get predictions.
         asked = features[~leaves]
         peers = peers_of(inputs, config)
         reasons = []
@@ -99,7 +99,7 @@ class ContractScoring(ScoringMethod):
         tables: Tables,
         as_of: datetime,
     ) -> list[str]:
-        """Return what the catalogue, the price list and the contracts lack for offers."""
+        """Return what is missing for offers in the catalogue, price list and contracts."""
         return expansion_gaps(tables, as_of, config, scored.offers, scored.unpriced)
 
 

@@ -12,7 +12,7 @@ from health.runs.directory import PublishedRun, find_run, runs_before
 from health.scoring.change import COLUMNS
 from health.settings.config import Config
 
-#: Most past runs shown as history.
+#: Maximum number of past runs shown as history.
 _HISTORY = 12
 
 
@@ -29,8 +29,8 @@ class Explanation:
     flags : pd.DataFrame
         Its rows of flags.parquet.
     change : pd.DataFrame
-        Its rows of changes.parquet: what moved the health score since the previous run, the
-        largest first, summing to the score's change; empty where there is none.
+        Its rows of changes.parquet: what moved the health score since the previous run, largest
+        first; they sum to the score's change. Empty if there is none.
     history : pd.DataFrame
         as_of, health_score, health_band, churn_probability, mrr of the last runs.
     whitespace : pd.DataFrame

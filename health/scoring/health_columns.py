@@ -11,7 +11,7 @@ from health.scorecard.overrides import HEALTH
 from health.scorecard.score import HealthScores, not_scored_reason
 from health.settings.score import ScoreSettings
 
-#: What of the run before the bands and the change need.
+#: Columns of the previous run that the bands and the change need.
 BEFORE = ["account_id", "health_score", "health_band"]
 
 
@@ -22,20 +22,20 @@ def health_columns(
     settings: ScoreSettings,
     previous: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Return score, band and what belongs to them, by column of scores.parquet.
+    """Return score, band and related values, by column of scores.parquet.
 
     Parameters
     ----------
     features : pd.DataFrame
-        What was scored, on the index of `health`.
+        The scored features, on the index of `health`.
     health : HealthScores
         The scores.
     overrides : pd.DataFrame
         The active overrides of one date.
     settings : ScoreSettings
-        Bands, and what the hash is of.
+        Bands, and the settings that are hashed.
     previous : pd.DataFrame, optional
-        Columns `BEFORE` of the run before: its bands are left only for good reason.
+        Columns `BEFORE` of the previous run, for the hysteresis of the bands.
     """
     before = _before(features, previous)
     bands = settings.scorecard.bands
@@ -45,7 +45,7 @@ def health_columns(
         previous_score=before["health_score"],
         previous_band=before["health_band"],
     )
-    # Where a person set the score, the band is the one they meant.
+    # If a person set the score, the band follows it without hysteresis.
     whole = overrides[overrides["measure"] == HEALTH].set_index("account_id")
     set_by_hand = features["account_id"].isin(whole.index)
     return {
@@ -62,7 +62,7 @@ def health_columns(
 
 
 def _before(features: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
-    """Return score and band of the run before, on the index of `features`."""
+    """Return score and band of the previous run, on the index of `features`."""
     if previous is None:
         none = {"health_score": float("nan"), "health_band": None}
         return pd.DataFrame(none, index=features.index)
@@ -71,6 +71,6 @@ def _before(features: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFra
 
 
 def _authors(overrides: pd.DataFrame) -> pd.Series[str]:
-    """Return who overrode the score of each account, or a measure of it."""
+    """Return who overrode the score of each account, or one of its measures."""
     by_account = overrides.sort_values(["author"]).groupby("account_id")["author"]
     return by_account.agg(lambda names: ", ".join(dict.fromkeys(names)))

@@ -1,4 +1,4 @@
-"""The health score's part of a run: columns, reasons, changes, and what they were made from."""
+"""The health score's part of a run: columns, reasons, changes, and their inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from health.settings.config import Config
 
 @dataclass(frozen=True)
 class HealthPart:
-    """What the scorecard gives to a run.
+    """What the scorecard contributes to a run.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class HealthPart:
     overrides : pd.DataFrame
         The active overrides.
     warnings : list of str
-        What a reader must know of it.
+        What readers must know.
     """
 
     columns: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The interface of scoring: what the accounts of a company are scored with, by business."""
+"""The interface of scoring: how accounts are scored in each kind of business."""
 
 from __future__ import annotations
 
