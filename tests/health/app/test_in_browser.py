@@ -359,7 +359,7 @@ def test_an_override_is_written_on_the_account_and_a_mistake_is_named(
     # A field that the browser would have filled in.
     page.locator("button", has_text="Set aside").click()
     page.wait_for_selector("#notice [role=alert]")
-    assert "a date is needed" in page.locator("#notice").inner_text()
+    assert "needs a date" in page.locator("#notice").inner_text()
 
 
 @pytest.mark.slow

@@ -178,7 +178,7 @@ def test_claims_that_only_userinfo_gives_count(sign_in: SignIn, database: Databa
     assert sign_in.go({"sub": "u-1"}, userinfo=more).status_code == 303
     assert find_user(database, "chloe@example.com") is not None
     refused = sign_in.go({"sub": "u-1"}, "userinfo", userinfo=more)
-    assert (refused.status_code, "two persons" in refused.text) == (403, True)
+    assert (refused.status_code, "two different people" in refused.text) == (403, True)
 
 
 def test_a_login_given_to_another_person_is_refused(sign_in: SignIn, database: Database) -> None:

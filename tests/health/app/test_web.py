@@ -280,7 +280,7 @@ def test_the_week_is_empty_when_the_work_is_done(app: Build) -> None:
     ("path", "fields", "message"),
     [
         ("actions", {"action": "dance"}, "Action: Input should be"),
-        ("actions", {"action": "snooze"}, "a date is needed"),
+        ("actions", {"action": "snooze"}, "needs a date"),
         ("actions", {"action": "snooze", "until": "2020-01-01"}, "in the future"),
         ("actions", {"action": "snooze", "until": "soon"}, "soon is not a date"),
         ("actions", {"action": "called", "flag": "nonsense"}, "no flag is called"),

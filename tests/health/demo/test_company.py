@@ -209,7 +209,7 @@ def test_bad_sizes_are_refused():
         simulate_company(3)
     with pytest.raises(HealthError, match="too short"):
         simulate_company(50, weeks=4)
-    with pytest.raises(HealthError, match="no Sunday"):
+    with pytest.raises(HealthError, match="not a Sunday"):
         simulate_company(50, end=date(2026, 11, 2))
 
 
