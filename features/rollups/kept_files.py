@@ -3,7 +3,7 @@
 A roll-up is found by a key: a hash of the file's content, of the folders that are named like
 ``dt=2026-06-01``, of the columns and their types, and of `FORMAT`. A file that changes therefore
 gets another roll-up. The roll-ups of the files of a finished month are summed up in one of the
-month, whose key is a hash of theirs. The name of a roll-up ends in a hash of its content, so that
+month, and these in one of all finished months, whose keys are hashes of theirs. The name of a roll-up ends in a hash of its content, so that
 a broken one is noticed and computed again. Nothing else refers to the folder, so it may be deleted
 at any time.
 """
@@ -19,7 +19,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from itertools import pairwise
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -53,7 +52,7 @@ from features.tables.casting import cast_sql, quoted
 from features.tables.folders import partition_of
 from features.tables.relations import Relation, parquet_sql
 from features.tables.schema import TABLES
-from features.windows.day_rows import day_number, day_of
+from features.windows.day_rows import Codes, day_number, day_of
 
 #: Raise it when a roll-up of the same file would have other rows or columns than before.
 FORMAT = 1
@@ -61,10 +60,12 @@ FORMAT = 1
 BUCKETS = 256
 #: A roll-up that no run has used for so long is removed.
 _UNUSED_DAYS = 60
-_ROWS_OF_A_GROUP = 2**17
+#: Each group has its own dictionary of texts.
+_ROWS_OF_A_GROUP = 2**20
 #: Texts are written as codes up to this size of a dictionary, so that reading needs no look-ups.
 _DICTIONARY_BYTES = 2**27
 _UNFINISHED = ".unfinished"
+_SPAN_COLUMNS = ("records", "first", "last")
 #: Usage by user, with what the roll-up by day is made of.
 _USERS_WITH_TIMES = replace(
     ROLLUPS["users"],
@@ -275,12 +276,21 @@ class KeptRollups:
     def between(self, name: Name, start: int, end: int) -> Frame:
         """Return the roll-up of the days of [start, end)."""
         files = self._reaching(start, end)
-        day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
+        rows, shared = self._rows_of(name, files, start, end), self._shared(files, start, end)
+        if not len(shared):
+            # There is one row per key already.
+            return rows
+        summed = ROLLUPS[name].of(rows.filter(_on_days(shared)))
+        others = rows.filter(~_on_days(shared)).select(summed.collect_schema().names())
+        return nw.concat([others, summed], how="vertical")
+
+    def _rows_of(self, name: Name, files: Sequence[Path], start: int, end: int) -> Frame:
+        """Return the roll-ups of files on the days of [start, end), each by itself."""
         query = _select(self._kept(name, files or [*self.files.keys][:1]))
         if self.accounts:
             query += f" WHERE account_id IN (SELECT account_id FROM {self.accounts})"
-        rows = nw.from_native(self.connection.sql(query)).filter(day >= first, day < past)
-        return rows if self._is_summed(files) else ROLLUPS[name].of(rows)
+        day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
+        return nw.from_native(self.connection.sql(query)).filter(day >= first, day < past)
 
     def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
         """Give the rows of some accounts of a roll-up that was returned here."""
@@ -289,11 +299,15 @@ class KeptRollups:
     def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
         """Yield the roll-up of the days of [start, end) as `collected` returns it, in parts."""
         files = self._reaching(start, end)
-        if files and self._is_summed(files):
-            # Read as codes: the engine would look up the text of every row.
-            yield from (self._read(path, start, end) for path in self._kept(name, files))
-        else:
-            yield collected(self.between(name, start, end))
+        shared = self._shared(files, start, end)
+        # Read as codes: the engine would look up the text of every row.
+        for path in self._kept(name, files):
+            table = self._read(path, start, end)
+            is_shared = np.isin(table["day"].to_numpy(), shared)
+            yield table.filter(pa.array(~is_shared)) if is_shared.any() else table
+        if len(shared) or not files:
+            rows = self._rows_of(name, files, start, end)
+            yield collected(ROLLUPS[name].of(rows.filter(_on_days(shared)) if files else rows))
 
     def first_day(self, name: Name, past: int) -> int | None:
         """Return the first day of any file, None without usage before a day."""
@@ -303,17 +317,10 @@ class KeptRollups:
     def last_days(self, past: int) -> list[pa.Table]:
         """Return the last day of each user before a day: of finished months, and of days since."""
         months, rest = self._months(past)
-        found = []
-        for end, files in months.items():
-            made = partial(self._last_days_of, files, end)
-            found.append(self._read(self.files.summed_up("last_days", files, end, made)))
+        found = [self._read(path) for path in self._of_months("last_days", months)]
         columns = ("account_id", "user_id", "day", "known", "users_counted")
         kept = self._kept("users", rest)
         return found + [self._read(path, FIRST_DAY, past, columns=columns) for path in kept]
-
-    def _last_days_of(self, files: Sequence[Path], past: int) -> pa.Table:
-        rows = nw.from_native(self.connection.sql(_select(self._kept("users", files))))
-        return _in_buckets(collected(last_days(rows, past)))
 
     def by_account_and_day(self) -> str:
         """Return the SQL of the roll-up by account and day of all files."""
@@ -322,30 +329,46 @@ class KeptRollups:
     def by_account(self) -> str:
         """Return the SQL of roll-ups of all files by account: records, first and last.
 
-        An account has a row for each finished month, and for each day since.
+        An account has a row for all finished months, and for each day since.
         """
         months, rest = self._months(max((last + 1 for _, last in self.days.values()), default=0))
-        paths = self._kept("days", rest)
-        for end, files in months.items():
-            made = partial(self._spans_of, files)
-            paths.append(self.files.summed_up("spans", files, end, made))
+        paths = [*self._of_months("spans", months), *self._kept("days", rest)]
         paths = paths or self._kept("days", [*self.files.keys][:1])
         return f"SELECT account_id, records, first, last FROM {parquet_sql(paths, uniform=False)}"
 
-    def _spans_of(self, files: Sequence[Path]) -> pa.Table:
-        rows = nw.from_native(self.connection.sql(_select(self._kept("days", files))))
-        rows = rows.select("account_id", "records", "first", "last")
-        return _in_buckets(collected(SPANS.of(rows)))
+    def _of_months(self, name: str, months: Mapping[int, Sequence[Path]]) -> list[Path]:
+        """Return the file in which months are summed up; it is made from one file for each."""
+        of_days: Name = "users" if name == "last_days" else "days"
+
+        def month(past: int) -> Path:
+            files = months[past]
+            made = partial(self._summed_up, name, past, lambda: self._kept(of_days, files))
+            return self.files.summed_up(name, files, past, made)
+
+        if len(months) < 2:
+            return [month(past) for past in months]
+        every, last = [file for files in months.values() for file in files], max(months)
+        made = partial(self._summed_up, name, last, lambda: [month(past) for past in months])
+        return [self.files.summed_up(name, every, last, made)]
+
+    def _summed_up(self, name: str, past: int, paths: Callable[[], Sequence[Path]]) -> pa.Table:
+        rows = nw.from_native(self.connection.sql(_select(paths())))
+        if name == "last_days":
+            return _in_buckets(collected(last_days(rows, past)))
+        return _in_buckets(collected(SPANS.of(rows.select("account_id", *_SPAN_COLUMNS))))
 
     def _reaching(self, start: int, end: int) -> list[Path]:
         """Return the files with usage on the days of [start, end), in order of their first day."""
         found = sorted((*days, file) for file, days in self.days.items())
         return [file for first, last, file in found if first < end and last >= start]
 
-    def _is_summed(self, files: Sequence[Path]) -> bool:
-        """Return whether files share no day, so that there is one row per key already."""
-        ends = [self.days[file] for file in files]
-        return all(last < later for (_, last), (later, _) in pairwise(ends))
+    def _shared(self, files: Sequence[Path], start: int, end: int) -> Codes:
+        """Return the days of [start, end) that several files may have usage of."""
+        reached = np.zeros(end - start + 1, dtype=np.int64)
+        for first, last in (self.days[file] for file in files):
+            reached[max(first, start) - start] += 1
+            reached[min(last + 1, end) - start] -= 1
+        return np.flatnonzero(np.cumsum(reached) > 1) + start
 
     def _months(self, past: int) -> tuple[dict[int, list[Path]], list[Path]]:
         """Return the files that end in each month before a day, by its end, and the others."""
@@ -462,6 +485,10 @@ def usage_files(
         for file in relation.parquet
     }
     return UsageFiles(folder, relation, names, keys)
+
+
+def _on_days(days: Codes) -> nw.Expr:
+    return nw.col("day").is_in([day_of(day).date() for day in days.tolist()])
 
 
 def _in_buckets(table: pa.Table) -> pa.Table:
