@@ -2,10 +2,10 @@
 
 A roll-up is found by a key: a hash of the file's content, of the folders that are named like
 ``dt=2026-06-01``, of the columns and their types, and of `FORMAT`. A file that changes therefore
-gets another roll-up. The roll-ups of the files of a finished month are summed up in one of the
-month, and these in one of all finished months, whose keys are hashes of theirs. The name of a roll-up ends in a hash of its content, so that
-a broken one is noticed and computed again. Nothing else refers to the folder, so it may be deleted
-at any time.
+gets another roll-up. The roll-ups of a finished month are summed up in one of the month, and these
+in one of all finished months; their keys are hashes of those of the files. The name of a roll-up
+ends in a hash of its content, so that a broken one is noticed and computed again. Nothing else
+refers to the folder, so it may be deleted at any time.
 """
 
 from __future__ import annotations
