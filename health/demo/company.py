@@ -21,6 +21,7 @@ from health.demo.support import contacts, tickets_table
 from health.demo.surveys import surveys_table
 from health.demo.usage import usage_table
 from health.demo.users import Users, people
+from health.demo.words import languages
 
 MIN_ACCOUNTS = 10
 MIN_WEEKS = 13
@@ -85,20 +86,28 @@ def simulate_company(
     _check(accounts, weeks, end)
     end_day = (end - date(1970, 1, 1)).days
     first_day = end_day - 7 * weeks
-    rng = [np.random.default_rng([seed, stage]) for stage in range(9)]
+    rng = [np.random.default_rng([seed, stage]) for stage in range(10)]
     ids = np.array(customers.account_ids(accounts), dtype=object)
     traits = customers.draw_traits(accounts, first_day, weeks, rng[0])
     life = live(traits, first_day, weeks, known_weeks(weeks), rng[1])
     users = people(life, traits, ids, rng[2])
     asked = contacts(life, traits, rng[3])
-    tickets = tickets_table(asked, life, users, end_day, rng[3])
+    language = languages(accounts, rng[9])
+    tickets = tickets_table(asked, life, users, end_day, rng[3], language=language, words=rng[9])
     tables = {
         "accounts": customers.accounts_table(traits, rng[4]),
         "subscriptions": subscriptions_table(life.ledger, ids, end_day, rng[4]),
         "usage": usage_table(life, traits, users, rng[5]),
         "tickets": tickets.table,
         "surveys": surveys_table(
-            life, traits, users, tickets, observed_until_day=end_day, rng=rng[6]
+            life,
+            traits,
+            users,
+            tickets,
+            observed_until_day=end_day,
+            rng=rng[6],
+            language=language,
+            words=rng[9],
         ),
     }
     tables |= _relationship(life, traits, users, tables, end_day=end_day, rng=rng[8])

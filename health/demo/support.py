@@ -13,6 +13,7 @@ from health.demo.accounts import Traits
 from health.demo.latent import Flags, Floats, Ints
 from health.demo.life import Life
 from health.demo.users import Users
+from health.demo.words import TICKETS, write
 
 _PRIORITIES = np.array(["low", "normal", "high", "urgent"], dtype=object)
 _CHANNELS = np.array(["email", "chat", "phone", "web"], dtype=object)
@@ -57,9 +58,19 @@ def contacts(life: Life, traits: Traits, rng: Generator) -> Contacts:
 
 
 def tickets_table(
-    asked: Contacts, life: Life, users: Users, observed_until_day: int, rng: Generator
+    asked: Contacts,
+    life: Life,
+    users: Users,
+    observed_until_day: int,
+    rng: Generator,
+    *,
+    language: Ints,
+    words: Generator,
 ) -> Tickets:
-    """Return the tickets of the contacts that fall on paid days."""
+    """Return the tickets of the contacts that fall on paid days.
+
+    `language` is the one each account writes in, `words` the chance of its words alone.
+    """
     n = len(asked.account)
     day = np.minimum(rng.choice(7, n, p=[0.03, 0.2, 0.2, 0.19, 0.18, 0.16, 0.04]), 6)
     account, week = asked.account, asked.week
@@ -84,11 +95,22 @@ def tickets_table(
             "priority": _priorities(kept.bad, rng),
             "channel": rng.choice(_CHANNELS, len(rows), p=[0.42, 0.28, 0.08, 0.22]),
             "escalated": rng.random(len(rows)) < np.where(kept.bad, 0.40, 0.03),
+            "subject": write(TICKETS, _moved_by(kept, life, words), language[kept.account], words),
             "csat": score,
             "csat_at": seconds_to_times(rated),
         }
     )
     return Tickets(frame, kept)
+
+
+def _moved_by(kept: Contacts, life: Life, words: Generator) -> Ints:
+    """Return what tickets are about: trouble or a question, too few seats, or leaving."""
+    n = len(kept.account)
+    what = np.where(kept.bad, "bad", "good").astype(object)
+    chance = words.random(n)
+    what[(life.occupancy[kept.account, kept.week] > 0.95) & (chance < 0.1)] = "more"
+    what[(life.mood[kept.account, kept.week] < -1.0) & (chance > 0.92)] = "leaving"
+    return what
 
 
 def _working_second(n: int, rng: Generator) -> Ints:

@@ -13,6 +13,7 @@ from health.demo.latent import Floats, Ints
 from health.demo.life import Life
 from health.demo.support import Tickets, seconds_to_times
 from health.demo.users import Users
+from health.demo.words import ANSWERS, write
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -22,28 +23,6 @@ _FIRST_WEEKS = 6
 _SCALE = {"nps": "0-10", "csat": "1-5", "ces": "1-7"}
 _ROLES = np.array(["user", "manager", "admin", "executive"], dtype=object)
 _ROLE_ODDS = np.array([0.55, 0.22, 0.15, 0.08]).cumsum()
-_COMMENTS = {
-    "low": (
-        "Too slow, and support took far too long.",
-        "We expected more for the price.",
-        "Reports fail too often for us to rely on them.",
-        "Half of the team has stopped using it.",
-    ),
-    "middle": (
-        "Does what it should, some parts are clumsy.",
-        "Fine, but the export needs work.",
-        "Good product, support could be quicker.",
-    ),
-    "high": (
-        "Saves us hours every week.",
-        "Great support, thank you.",
-        "The team likes working with it.",
-    ),
-    "more": (
-        "We need more seats, new colleagues are waiting.",
-        "Could we get access for another department?",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -71,11 +50,19 @@ def surveys_table(
     *,
     observed_until_day: int,
     rng: Generator,
+    language: Ints,
+    words: Generator,
 ) -> pd.DataFrame:
-    """Return the `surveys` table in order of sending."""
+    """Return the `surveys` table in order of sending.
+
+    `language` is the one each account writes in, `words` the chance of its words alone.
+    """
     end = observed_until_day * float(_DAY)
     batches = (_nps(life, traits, rng), _csat(life, rng), _ces(life, tickets, rng))
     parts = [_answered(sent, life, users, end, rng) for sent in batches]
+    for part in parts:
+        own = language[part.pop("account").to_numpy()]
+        part["comment"] = write(ANSWERS, part["comment"].to_numpy(), own, words)
     frame = pd.concat(parts, ignore_index=True)
     return frame.sort_values(["sent_at", "respondent_id"], kind="stable", ignore_index=True)
 
@@ -152,7 +139,8 @@ def _answered(sent: Sent, life: Life, users: Users, end: float, rng: Generator) 
             "respondent_id": users.names(account, place, week),
             "role": role,
             "expected": _expected(sent.kind, silent, rng),
-            "comment": _comments(sent, score, life.occupancy[account, week], rng),
+            "comment": _moved_by(sent, score, life.occupancy[account, week], rng),
+            "account": account,
         }
     )
 
@@ -166,17 +154,15 @@ def _expected(kind: str, silent: Ints, rng: Generator) -> Floats:
     return np.where(silent | (rng.random(n) < 0.5), np.nan, expected)
 
 
-def _comments(sent: Sent, score: Floats, occupancy: Floats, rng: Generator) -> Ints:
-    """Return a comment on some answers: what the score says, or that seats run short."""
+def _moved_by(sent: Sent, score: Floats, occupancy: Floats, rng: Generator) -> Ints:
+    """Return what some answers are about: what the score says, or that seats run short."""
     n = len(score)
     share = (score - sent.low) / (sent.high - sent.low)
     tone = np.where(share < 0.6, "low", np.where(share < 0.85, "middle", "high")).astype(object)
     short = (occupancy > 0.95) & (rng.random(n) < 0.3) & (share >= 0.5)
     tone[short] = "more"
     says = ~np.isnan(score) & (rng.random(n) < np.where(short, 0.6, 0.25))
-    comments = np.full(n, None, dtype=object)
-    pick = rng.random(n)
-    for row in np.flatnonzero(says):
-        choices = _COMMENTS[tone[row]]
-        comments[row] = choices[int(pick[row] * len(choices))]
-    return comments
+    # Drawn here before the words had a chance of their own; the rest of a company stays the same.
+    rng.random(n)
+    tone[~says] = None
+    return tone

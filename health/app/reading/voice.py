@@ -43,13 +43,12 @@ def themes_of(run: Run, scope: AccountFilter) -> list[dict[str, Any]]:
     found = []
     for row in run.rows(THEMES, THEME_COLUMNS):
         # A comment that is about one theme alone, and not too short, shows best what it means.
-        quoted = run.rows(
-            COMMENTS,
-            ["comment"],
-            f"{where} AND list_contains({_THEMES}, ?)",
+        quoted = run.query(
+            f"SELECT min(comment) AS comment FROM {run.source(COMMENTS)} "
+            f"WHERE {where} AND list_contains({_THEMES}, ?) GROUP BY lower(comment) "
+            f"ORDER BY min(len({_THEMES})), least(length(min(comment)), {_LONGEST_QUOTE}) DESC, "
+            f"min(comment) LIMIT {_QUOTES}",
             [*parameters, row["theme"]],
-            order=f"len({_THEMES}), least(length(comment), {_LONGEST_QUOTE}) DESC, comment",
-            limit=_QUOTES,
         )
         shares = {name: json.loads(row[name] or "{}") for name in ("by_segment", "by_stage")}
         found.append(row | shares | {"quotes": [_cut(quote["comment"]) for quote in quoted]})

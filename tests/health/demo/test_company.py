@@ -247,3 +247,22 @@ def test_writing_again_leaves_no_old_quarter(tmp_path: Path):
     assert total == len(later.tables["usage"])
     assert later.observed_until - timedelta(weeks=13) <= later.tables["usage"]["occurred_at"].min()
     assert later.observed_until == datetime(2026, 11, 1)
+
+
+def test_comments_and_tickets_are_written_by_the_latent_state_in_two_languages() -> None:
+    tables = simulate_company(150, weeks=60, seed=3).tables
+    answers = tables["surveys"].dropna(subset=["comment"])
+    tickets = tables["tickets"]
+    for texts in (answers["comment"], tickets["subject"]):
+        german = texts.str.contains(r"\b(?:das|wir|der|und|für)\b", case=False)
+        assert 0.05 < german.mean() < 0.5
+        # Several authors: few texts are the same.
+        assert texts.nunique() > 60
+    nps = answers[answers["kind"] == "nps"]
+    thanks = nps["comment"].str.contains("hours every week|Stunden", case=False)
+    late = nps["comment"].str.contains("too slow|zu langsam", case=False)
+    assert nps.loc[thanks, "score"].mean() > nps.loc[late, "score"].mean() + 2
+    # One account writes in one language.
+    german = tickets["subject"].str.contains("Guten Tag|Viele Grüße|Danke der Nachfrage")
+    english = tickets["subject"].str.contains("Hello,|Kind regards|Thanks for asking")
+    assert not set(tickets.loc[german, "account_id"]) & set(tickets.loc[english, "account_id"])
