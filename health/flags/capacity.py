@@ -39,7 +39,7 @@ def fit_week(
     candidates : pd.DataFrame
         account_id, flag, csm, value (expected loss or gain in a year; NaN where no probability
         is published), mrr and asked (the customer asked for this offer) of the flags that may be
-        shown.
+        shown; with worth, accounts are ordered by it instead of value.
     csms : pd.Series of str
         The CSM of every scored account, None without one: decides how much room there is.
     config : FlagsConfig
@@ -62,6 +62,8 @@ def fit_week(
         held=held_out(candidates, config),
         alone=one_offer(candidates),
     )
+    if "worth" not in rows:
+        rows["worth"] = rows["value"]
     order = {action: place for place, action in enumerate(ACTIONS)}
     rows["urgency"] = rows["action"].map(order)
     accounts = _ordered_accounts(rows, by_value=by_value)
@@ -83,11 +85,11 @@ def _ordered_accounts(rows: pd.DataFrame, *, by_value: bool) -> pd.DataFrame:
     """Return one row per account, in the order of the weeks, with held: nothing of it is shown."""
     # What the account is ranked by is its main action among those that are not held out.
     first = rows.sort_values(
-        ["held", "urgency", "value", "mrr"], ascending=[True, True, False, False], kind="stable"
+        ["held", "urgency", "worth", "mrr"], ascending=[True, True, False, False], kind="stable"
     ).drop_duplicates("account_id")
     tier = pd.Series(0, index=first.index) if by_value else first["urgency"]
     ordered = first.assign(tier=tier).sort_values(
-        ["csm", "tier", "value", "mrr", "account_id"],
+        ["csm", "tier", "worth", "mrr", "account_id"],
         ascending=[True, True, False, False, True],
         na_position="last",
     )

@@ -146,7 +146,12 @@ def _empty() -> pd.DataFrame:
 
 
 def rule_in_words(
-    config: Config, *, least_gain: float, by_value: bool, has_terms: bool = True
+    config: Config,
+    *,
+    least_gain: float,
+    by_value: bool,
+    has_terms: bool = True,
+    by_savable: bool = False,
 ) -> str:
     """Return the rule by which accounts get into a week, for the page that shows it.
 
@@ -160,6 +165,8 @@ def rule_in_words(
         Whether a chance of leaving is published.
     has_terms : bool
         Whether accounts have contracts; customers who only order get no offers.
+    by_savable : bool
+        Whether accounts to keep are ordered by what a contact is expected to save.
     """
     limits = config.flags
     gained = "lost or gained" if has_terms else "lost"
@@ -169,6 +176,12 @@ def rule_in_words(
         else f"No chance of {'leaving' if has_terms else 'having left'} is published, so accounts "
         "to keep come first, the most urgent ones at the top, and then by what they pay."
     )
+    if by_savable:
+        order = (
+            "Accounts to keep are ordered by what a contact is expected to save: a year of MRR "
+            "times how much contact lowered the chance of leaving of such accounts in your own "
+            "experiments ([flags] rank = savable), next to the expected gain of offers."
+        )
     actions = (
         "leaving, silent, at risk, renewal, expansion"
         if has_terms

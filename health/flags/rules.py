@@ -28,6 +28,8 @@ from models.clv.lifetime_value import MONTHS_AT_RISK
 #: Stands where no reason may be shown.
 _MANY = "No single reason stands out; many small ones add up"
 _NOTHING = "Nothing unusual"
+#: Flags of accounts that a contact may save.
+_TO_KEEP = ("at_risk", "renewal", "silent")
 FLAGS = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
 COLUMNS = (
     "account_id",
@@ -111,6 +113,7 @@ def list_flags(
     as_of: date,
     previous: pd.DataFrame | None = None,
     actions: pd.DataFrame | None = None,
+    savable: pd.Series[float] | None = None,
 ) -> Raised:
     """List the accounts that fit each CSM's week, by expected value, without any sentence.
 
@@ -127,6 +130,9 @@ def list_flags(
         under an easier limit.
     actions : pd.DataFrame, optional
         What people did about flags, as from `read_actions`.
+    savable : pd.Series of float, optional
+        By account_id, how much a contact lowers the chance of leaving: accounts to keep are then
+        ordered by a year of their MRR times it.
 
     Returns
     -------
@@ -144,6 +150,7 @@ def list_flags(
     paid = scored.scores.set_index("account_id")["mrr"]
     episodes["mrr"] = episodes["account_id"].map(paid)
     by_value = bool(scored.scores["churn_probability"].notna().any())
+    episodes["worth"] = _worth(episodes, savable)
     open_ = episodes["state"] == OPEN
     fitted = fit_week(episodes[open_], csms, config.flags, by_value=by_value)
     rest = episodes[~open_]
@@ -161,14 +168,25 @@ def list_flags(
             least_gain=scored.least_gain,
             by_value=by_value,
             has_terms=business_of_scores(scored.scores).has_terms,
+            by_savable=savable is not None,
         ),
     )
+
+
+def _worth(episodes: pd.DataFrame, savable: pd.Series[float] | None) -> pd.Series[float]:
+    """Return what rows are ordered by: their value, or what a contact is expected to save."""
+    value = episodes["value"].astype(float)
+    if savable is None:
+        return value
+    effect = episodes["account_id"].map(savable).clip(lower=0.0)
+    saved = 12 * episodes["mrr"].astype(float) * effect
+    return value.mask(episodes["flag"].isin(_TO_KEEP), saved)
 
 
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:
     """Return listed rows with rank: 1 is worth most among those of its flag and CSM."""
     ordered = rows.sort_values(
-        ["flag", "csm", "value", "mrr", "account_id"],
+        ["flag", "csm", "worth", "mrr", "account_id"],
         ascending=[True, True, False, False, True],
         na_position="last",
     )

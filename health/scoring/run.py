@@ -110,6 +110,7 @@ def score_accounts(
     at_once: int = AT_ONCE,
     processes: int = 1,
     progress: Callable[[float], object] = lambda share: None,
+    savable: Callable[[pd.DataFrame], pd.Series[float]] | None = None,
 ) -> ScoredRun:
     """Score every account of a feature table.
 
@@ -175,6 +176,7 @@ def score_accounts(
         as_of=day.date(),
         previous=_episodes(previous),
         actions=read_actions(tables, day.to_pydatetime()),
+        savable=None if savable is None else savable(scores),
     )
     result = parts[0]
     if len(parts) > 1:

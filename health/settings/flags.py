@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -63,6 +63,11 @@ class FlagsConfig(Section):
     outcome_rests_days : int
         Days that a flag is not raised again after its case was closed (saved, lost, bought, false
         alarm), unless its condition has ended in between.
+    rank : str
+        ``value`` orders accounts by the money expected to be lost or gained. ``savable`` orders
+        those to keep by a year of their revenue times how much contact lowered the chance of
+        leaving in your own experiments; the run is refused while no experiment ranks accounts
+        better than chance, and the rule is on the lists.
     hold_out : float
         Share of accounts that are randomly left off the lists, to measure the effect of the lists.
         The selection depends only on the account's identifier, so it is the same every week.
@@ -85,6 +90,7 @@ class FlagsConfig(Section):
     stays: Annotated[float, Field(gt=0, le=1)] = 0.85
     snooze_days: PositiveInt = 28
     outcome_rests_days: PositiveInt = 90
+    rank: Literal["value", "savable"] = "value"
     hold_out: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     hold_out_flags: tuple[str, ...] = ("at_risk", "upsell", "cross_sell", "silent")
 

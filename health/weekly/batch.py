@@ -26,6 +26,7 @@ from health.business.company import (
 )
 from health.business.kinds import business_of_tables, require_same_business
 from health.business.reconciliation import reconcile
+from health.experiment.ranking import savable_estimate
 from health.flags.actions import read_actions
 from health.report.account_tables import account_tables
 from health.report.background import build_background
@@ -178,6 +179,9 @@ class _Batch:
     ) -> RunResult:
         config, tables = self.config, company.opened.tables
         earlier = runs_before(config.runs_dir, day.date())
+        savable = None
+        if config.flags.rank == "savable":
+            savable = savable_estimate(tables, earlier, config, day)
         with self.steps.step("score") as progress, PartFiles(scratch) as files:
             scored = score_accounts(
                 features,
@@ -188,6 +192,7 @@ class _Batch:
                 keep=lambda part: files.add(part.tables),
                 processes=cpu_count(),
                 progress=progress,
+                savable=savable,
             )
         with self.steps.step("gates"):
             found = inspect_run(

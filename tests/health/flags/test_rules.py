@@ -14,7 +14,7 @@ from health.expansion.eligibility import gate_reasons
 from health.expansion.steps import DETAILS
 from health.flags.my_week import COLUMNS as WEEK_COLUMNS
 from health.flags.my_week import rule_in_words
-from health.flags.rules import COLUMNS, Raised
+from health.flags.rules import COLUMNS, Raised, list_flags
 from health.flags.scored import Scored
 from health.reasons.reasons import reason_rows
 from health.settings.config import Config
@@ -392,3 +392,20 @@ def test_the_play_answers_to_the_cause() -> None:
     own = _config().model_copy(update={"plays": {"at_risk": "Call"}})
     assert set(_raise(scored, own)["suggested_play"]) == {"Call"}
     assert flags["reasons_share"].between(0, 1).all()
+
+
+def test_accounts_to_keep_can_be_ordered_by_what_a_contact_saves_and_the_rule_states_it() -> None:
+    scored = _scored(count=2, churn_probability=[0.5, 0.4])
+    by_value = list_flags(scored, _config(), as_of=DAY)
+    savable = pd.Series({"A0": 0.01, "A1": 0.2})
+    by_savable = list_flags(scored, _config(), as_of=DAY, savable=savable)
+    for raised, order in ((by_value, ["A0", "A1"]), (by_savable, ["A1", "A0"])):
+        flags = raised.flags[raised.flags["flag"] == "at_risk"]
+        assert flags.sort_values("rank")["account_id"].tolist() == order
+        assert flags.sort_values("week_rank")["account_id"].tolist() == order
+    assert "rank = savable" in by_savable.rule and "savable" not in by_value.rule
+    # The value that is shown stays the expected loss.
+    pd.testing.assert_series_equal(
+        by_value.flags.set_index("account_id")["value"].sort_index(),
+        by_savable.flags.set_index("account_id")["value"].sort_index(),
+    )
