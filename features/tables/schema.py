@@ -335,5 +335,24 @@ TABLES: dict[str, Table] = {
             ),
             dated_by="created_at",
         ),
+        Table(
+            "raised",
+            (
+                _ACCOUNT,
+                # theme (of comments) or reason (of a flag: the name of the feature).
+                _text("kind", **_KEY),
+                _text("subject", **_KEY),
+                # product, sales or support.
+                _text("raised_with", **_KEY),
+                _time("raised_at", **_KEY),
+                _time("closed_at"),
+                _text("outcome"),
+                _text("author"),
+                _text("record_id"),
+                _time("undone_at"),
+                _KNOWN,
+            ),
+            dated_by="raised_at",
+        ),
     )
 }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.definitions.text_models import Mask, TextModels
+from features.definitions.text_models import Mask, SentimentModel, TextModels, ThemeModel
 from features.voice.comments import as_of
 
 #: Groups of accounts: each is read by a model of the comments of the others.
@@ -19,6 +20,8 @@ GROUPS = 3
 MOST_COMMENTS = 3_000
 #: A comment is a complaint if it is positive with less than this chance.
 _COMPLAINT = 1 / 3
+#: Fitted models that are kept: those of a few years.
+_KEPT = 64
 #: Days before a date whose comments its features use.
 _NEEDED_DAYS = 365
 
@@ -109,9 +112,11 @@ def _sentiment(
         own, others = rows[group[rows] == place], scored[group[scored.index] != place]
         if not len(own) or others["is_good"].nunique() < 2:
             continue
-        model = models.sentiment()
-        model.fit(
-            others["comment"].tolist(), others["is_good"].astype(int), groups=others["author"]
+        model = _sentiment_of(
+            models.sentiment,
+            tuple(others["comment"]),
+            tuple(others["is_good"].astype(int)),
+            tuple(others["author"]),
         )
         texts, where = np.unique(comments["comment"].to_numpy()[own], return_inverse=True)
         positive[own] = model.predict_proba(texts.tolist())[:, 1][where]
@@ -124,8 +129,7 @@ def _themes(
     texts = known["comment"].tail(MOST_COMMENTS)
     if texts.empty:
         return np.zeros((len(comments), 0), dtype=bool)
-    model = models.themes()
-    model.fit(texts.tolist())
+    model = _themes_of(models.themes, tuple(texts))
     distinct, where = np.unique(
         comments["comment"].to_numpy()[rows].astype(str), return_inverse=True
     )
@@ -133,3 +137,24 @@ def _themes(
     mentioned = np.zeros((len(comments), of_rows.shape[1]), dtype=bool)
     mentioned[rows] = of_rows
     return mentioned
+
+
+# A command builds features several times (training, its checks, scores), each time with the same
+# models: they are fitted once. Fitted models are not changed.
+@lru_cache(maxsize=_KEPT)
+def _sentiment_of(
+    make: Callable[[], SentimentModel],
+    texts: tuple[str, ...],
+    good: tuple[int, ...],
+    authors: tuple[str, ...],
+) -> SentimentModel:
+    model = make()
+    model.fit(list(texts), np.array(good), groups=np.array(authors, dtype=object))
+    return model
+
+
+@lru_cache(maxsize=_KEPT)
+def _themes_of(make: Callable[[], ThemeModel], texts: tuple[str, ...]) -> ThemeModel:
+    model = make()
+    model.fit(list(texts))
+    return model

@@ -21,10 +21,12 @@ from health.app.reading.week import read_week
 from health.app.records.entries import (
     ActionEntry,
     AssignmentEntry,
+    ClosureEntry,
     Entry,
     ForecastEntry,
     NoteEntry,
     OverrideEntry,
+    RaisedEntry,
 )
 from health.app.records.read import history as written
 from health.app.records.write import EntryError, undo
@@ -268,6 +270,8 @@ def _operations() -> tuple[Operation, ...]:
         ("notes", NoteEntry, WRITERS),
         ("overrides", OverrideEntry, WRITERS),
         ("forecasts", ForecastEntry, WRITERS),
+        ("raised", RaisedEntry, WRITERS),
+        ("closures", ClosureEntry, WRITERS),
         ("assignments", AssignmentEntry, LEADS),
     )
     writes = [

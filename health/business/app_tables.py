@@ -1,4 +1,4 @@
-"""What people wrote in the web app, as the tables `actions`, `overrides` and `forecasts`."""
+"""What people wrote in the web app, as tables: actions, overrides, forecasts, raised."""
 
 from __future__ import annotations
 
@@ -41,6 +41,23 @@ _QUERIES = {
         SELECT r.account_id, r.call, r.amount, r.author, r.created_at, r.renews_at,
             u.created_at AS undone_at
         FROM forecasts r LEFT JOIN undos u ON u.kind = 'forecasts' AND u.undone_id = r.id
+        ORDER BY r.created_at, r.id
+        """,
+    # What was raised is closed by the first closure of its subject after it.
+    "raised": """
+        SELECT r.account_id, r.kind, r.subject, r.raised_with, r.created_at AS raised_at,
+            CASE WHEN c.closed_at < r.created_at THEN r.created_at ELSE c.closed_at END
+                AS closed_at,
+            c.outcome, r.author, r.id AS record_id, u.created_at AS undone_at
+        FROM raised r
+        LEFT JOIN undos u ON u.kind = 'raised' AND u.undone_id = r.id
+        LEFT JOIN closures c ON c.id = (
+            SELECT o.id FROM closures o
+            WHERE o.account_id = r.account_id AND o.kind = r.kind AND o.subject = r.subject
+                AND o.created_at > r.created_at
+                AND o.id NOT IN (SELECT undone_id FROM undos WHERE kind = 'closures')
+            ORDER BY o.created_at, o.id LIMIT 1
+        )
         ORDER BY r.created_at, r.id
         """,
 }
@@ -133,11 +150,14 @@ def _read(app: AppConfig, runs_dir: Path) -> dict[str, pa.Table]:
     engine: Engine = connect(database_url(app.database, runs_dir=runs_dir))
     try:
         with engine.connect() as connection:
-            if not sa.inspect(connection).has_table("undos"):
+            present = set(sa.inspect(connection).get_table_names())
+            if "undos" not in present:
                 return {}
+            # A database of an older release lacks what the app has not been started to add.
             return {
                 name: _as_text(connection.execute(sa.text(query)))
                 for name, query in _QUERIES.items()
+                if name in present
             }
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -51,6 +51,7 @@ from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
 from health.training import registry
 from health.training.champion import load_champion
+from health.voice.followup import EFFECTS, ROWS, follow_up, read_raised
 from health.voice.page import render_voice
 from health.voice.summary import listen
 from health.voice.tables import voice_info, voice_tables
@@ -216,6 +217,9 @@ class _Batch:
             grace_days=config.labels.grace_days,
         )
         looked = {"drift": found.drift, "monitor": monitored.table, **of_accounts}
+        raised = read_raised(tables, day)
+        if len(raised):
+            looked |= {ROWS: raised, EFFECTS: follow_up(raised, scored.scores, earlier, day)}
         heard = None
         if has_comments(tables):
             stages = scored.scores.set_index("account_id")["stage"]

@@ -183,6 +183,27 @@ class Note(Record, Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class Raised(Record, Base):
+    """That a theme, or the reason of a flag, was raised with product, sales or support."""
+
+    __tablename__ = "raised"
+
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(_NAME))
+    raised_with: Mapped[str] = mapped_column(String(16))
+
+
+class Closure(Record, Base):
+    """That what was raised before about a subject is closed, and what came of it."""
+
+    __tablename__ = "closures"
+
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(_NAME))
+    closed_at: Mapped[datetime]
+    outcome: Mapped[str | None] = mapped_column(Text)
+
+
 class Assignment(Record, Base):
     """From when on an account is another CSM's; the batch's own CSM counts where there is none."""
 
@@ -226,5 +247,6 @@ class ChainHead(Base):
 
 #: The append-only tables by name.
 RECORDS: dict[str, Any] = {
-    model.__tablename__: model for model in (Action, Override, Forecast, Note, Assignment, Undo)
+    model.__tablename__: model
+    for model in (Action, Override, Forecast, Note, Raised, Closure, Assignment, Undo)
 }

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from health.app.access.roles import AccountFilter
+from health.app.database.models import Closure, Raised
 from health.app.reading.accounts import names_of
 from health.app.reading.runs import Run
+from health.app.records.read import counting
+from health.voice.followup import EFFECT_COLUMNS, EFFECTS, ROW_COLUMNS, ROWS
+from health.voice.summary import PERIOD_DAYS
 from health.voice.tables import COMMENT_COLUMNS, COMMENTS, THEME_COLUMNS, THEMES
 
 PER_PAGE = 50
@@ -148,3 +155,136 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1].rstrip()}…"
+
+
+@dataclass(frozen=True)
+class RaisedGroup:
+    """A subject that was raised with a team, of the accounts that the user may see.
+
+    Attributes
+    ----------
+    kind, subject, raised_with : str
+    accounts, open : int
+        Accounts it was raised for, and those for which it is not closed.
+    first, closed : datetime or None
+        When it was first raised, and last closed.
+    outcomes : tuple of str
+        What came of it, in the words of those who closed it.
+    """
+
+    kind: str
+    subject: str
+    raised_with: str
+    accounts: int
+    open: int
+    first: datetime
+    closed: datetime | None
+    outcomes: tuple[str, ...]
+
+
+def raised_of(session: Session, run: Run, scope: AccountFilter) -> list[RaisedGroup]:
+    """Return what was raised for accounts that the user may see, the newest first.
+
+    Rows of the app are as they are now, those of the table `raised` as the run has them.
+    """
+    rows = [*_raised_in_app(session), *_raised_elsewhere(run)]
+    visible = _visible_ids(run, scope, {row["account_id"] for row in rows})
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["account_id"] in visible:
+            key = (row["kind"], row["subject"], row["raised_with"])
+            groups.setdefault(key, []).append(row)
+    found = [
+        RaisedGroup(
+            *key,
+            len({row["account_id"] for row in own}),
+            len({row["account_id"] for row in own if row["closed_at"] is None}),
+            min(row["raised_at"] for row in own),
+            max((row["closed_at"] for row in own if row["closed_at"] is not None), default=None),
+            tuple(dict.fromkeys(row["outcome"] for row in own if row["outcome"]))[:_QUOTES],
+        )
+        for key, own in groups.items()
+    ]
+    return sorted(found, key=lambda group: (group.first, group.subject), reverse=True)
+
+
+def open_accounts(
+    session: Session, run: Run, scope: AccountFilter, *, kind: str, subject: str
+) -> list[str]:
+    """Return the visible accounts for which a subject was raised in the app and is open."""
+    own = {
+        row["account_id"]
+        for row in _raised_in_app(session)
+        if (row["kind"], row["subject"]) == (kind, subject) and row["closed_at"] is None
+    }
+    return sorted(_visible_ids(run, scope, own))
+
+
+def open_of_account(session: Session, account_id: str) -> list[dict[str, Any]]:
+    """Return what was raised in the app for an account and is open, the oldest first."""
+    own = [row for row in _raised_in_app(session, account_id) if row["closed_at"] is None]
+    return sorted(own, key=lambda row: row["raised_at"])
+
+
+def mentioning(run: Run, scope: AccountFilter, theme: str) -> list[str]:
+    """Return the visible accounts that mention a theme in the last period of the run."""
+    if not run.has(COMMENTS):
+        return []
+    where, parameters = _visible(run, scope)
+    rows = run.query(
+        f"SELECT DISTINCT account_id FROM {run.source(COMMENTS)} "
+        f"WHERE {where} AND list_contains({_THEMES}, ?) AND written_at >= ? ORDER BY account_id",
+        [*parameters, theme, run.midnight - timedelta(days=PERIOD_DAYS)],
+    )
+    return [row["account_id"] for row in rows]
+
+
+def effects_of(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Return how scores moved where a subject was raised, by kind, subject and team."""
+    if not run.has(EFFECTS):
+        return {}
+    rows = run.rows(EFFECTS, EFFECT_COLUMNS)
+    return {(row["kind"], row["subject"], row["raised_with"]): row for row in rows}
+
+
+def _raised_in_app(session: Session, account_id: str = "") -> list[dict[str, Any]]:
+    """Return what was raised, with the first closure after it; of all accounts, or of one."""
+    written, ended = counting(Raised), counting(Closure)
+    if account_id:
+        written = written.where(Raised.account_id == account_id)
+        ended = ended.where(Closure.account_id == account_id)
+    closures: dict[tuple[str, str, str], list[Closure]] = {}
+    for row in session.scalars(ended.order_by(Closure.created_at, Closure.id)):
+        closures.setdefault((row.account_id, row.kind, row.subject), []).append(row)
+    found = []
+    for row in session.scalars(written):
+        later = closures.get((row.account_id, row.kind, row.subject), [])
+        closed = next((c for c in later if c.created_at > row.created_at), None)
+        found.append(
+            {
+                "account_id": row.account_id,
+                "kind": row.kind,
+                "subject": row.subject,
+                "raised_with": row.raised_with,
+                "raised_at": row.created_at,
+                "closed_at": None if closed is None else closed.closed_at,
+                "outcome": None if closed is None else closed.outcome,
+            }
+        )
+    return found
+
+
+def _raised_elsewhere(run: Run) -> list[dict[str, Any]]:
+    return run.rows(ROWS, ROW_COLUMNS, "record_id IS NULL") if run.has(ROWS) else []
+
+
+def _visible_ids(run: Run, scope: AccountFilter, accounts: set[str]) -> set[str]:
+    if not accounts:
+        return set()
+    clause, parameters = scope.sql()
+    rows = run.query(
+        f"SELECT account_id FROM {run.source('scores')} "
+        f"WHERE {clause} AND list_contains(?, account_id)",
+        [*parameters, sorted(accounts)],
+    )
+    return {row["account_id"] for row in rows}

@@ -95,6 +95,29 @@ class NoteEntry(Entry):
     text: Text
 
 
+class RaisedEntry(Entry):
+    """A theme of comments, or the reason of a flag, raised with a team."""
+
+    kind: Literal["theme", "reason"]
+    subject: Short
+    raised_with: Literal["product", "sales", "support"]
+
+
+class ClosureEntry(Entry):
+    """What was raised about a subject is closed."""
+
+    kind: Literal["theme", "reason"]
+    subject: Short
+    closed_at: Moment
+    outcome: Text | None = None
+
+    def row(self, *, now: datetime) -> dict[str, Any]:
+        """Refuse a date in the future."""
+        if self.closed_at > now:
+            raise ValueError("it cannot be closed on a date in the future")
+        return self.model_dump()
+
+
 class AssignmentEntry(Entry):
     """Another CSM for the account."""
 
@@ -107,5 +130,7 @@ ENTRIES: dict[type[Entry], str] = {
     OverrideEntry: "overrides",
     ForecastEntry: "forecasts",
     NoteEntry: "notes",
+    RaisedEntry: "raised",
+    ClosureEntry: "closures",
     AssignmentEntry: "assignments",
 }

@@ -13,9 +13,11 @@ from health.app.database.models import (
     RECORDS,
     Action,
     Assignment,
+    Closure,
     Forecast,
     Note,
     Override,
+    Raised,
     Undo,
 )
 
@@ -61,7 +63,7 @@ def assigned(session: Session) -> dict[str, str]:
 def history(session: Session, account_id: str, *, limit: int = 200) -> list[Any]:
     """Return everything written about an account, newest first, without what was undone."""
     rows: list[Any] = []
-    for model in (Action, Override, Forecast, Note, Assignment):
+    for model in (Action, Override, Forecast, Note, Raised, Closure, Assignment):
         query = counting(model).where(model.account_id == account_id)
         rows += session.scalars(query.order_by(model.created_at.desc()).limit(limit))
     return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -53,19 +54,38 @@ def write_entry(
     HealthError
         The database is locked or cannot be reached; nothing was written.
     """
+    (record_id,) = write_entries(
+        database, entry, requests={account_id: request_id}, user=user, now=now
+    )
+    return record_id
+
+
+def write_entries(
+    database: Database, entry: Entry, *, requests: Mapping[str, str], user: User, now: datetime
+) -> list[str]:
+    """Write the same about several accounts, all of it or nothing; return the IDs of the rows.
+
+    Parameters
+    ----------
+    requests : mapping of str to str
+        The ID of the request for each account; the others are those of `write_entry`.
+    """
     try:
         values = entry.row(now=now)
     except ValueError as error:
         raise EntryError(str(error)) from None
     model = RECORDS[ENTRIES[type(entry)]]
+    written = []
     with database.write() as session:
         audit.lock_chain(session)
-        known = _known(session, model, request_id, user)
-        if known is not None:
-            return known
-        at = audit.next_time(session, now)
-        common = _common(account_id, user, request_id, at)
-        return _add(session, model(**common, **values))
+        for account_id, request_id in requests.items():
+            known = _known(session, model, request_id, user)
+            if known is None:
+                at = audit.next_time(session, now)
+                common = _common(account_id, user, request_id, at)
+                known = _add(session, model(**common, **values))
+            written.append(known)
+    return written
 
 
 def undo(

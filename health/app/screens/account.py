@@ -10,13 +10,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from health.app.chart import year_chart
-from health.app.database.models import Action, Assignment, Forecast, Note, Override
+from health.app.database.models import (
+    Action,
+    Assignment,
+    Closure,
+    Forecast,
+    Note,
+    Override,
+    Raised,
+)
 from health.app.page import ACTION_TITLES, CALL_TITLES
 from health.app.reading import history
 from health.app.reading.accounts import choices, find_account
 from health.app.reading.history import Event
 from health.app.reading.runs import Run, json_list
-from health.app.reading.voice import account_comments
+from health.app.reading.voice import account_comments, open_of_account
 from health.app.reading.week import FLAG_VALUES
 from health.app.records.read import history as written
 from health.app.records.read import latest_forecasts, running_overrides
@@ -65,6 +73,8 @@ def _content(asked: Asked) -> dict[str, Any]:
         records = written(session, account_id)
         overrides = running_overrides(session, account_id, now=asked.now)
         call = latest_forecasts(session, [account_id]).get(account_id)
+        open_raised = open_of_account(session, account_id)
+    comments = account_comments(run, account_id)
     events += [event_of(row, run.currency) for row in records]
     events.sort(key=lambda event: (event.day, event.at or datetime.min), reverse=True)
     points = history.year_of(asked.app.runs, run, account_id)
@@ -90,7 +100,9 @@ def _content(asked: Asked) -> dict[str, Any]:
         "has_contracts": run.has(history.CONTRACTS) and run.business.has_terms,
         "contacts": history.contacts_of(run, account_id),
         "tickets": [e for e in happened if e["is_open"]],
-        "comments": account_comments(run, account_id),
+        "comments": comments,
+        "subjects": _subjects(comments, reasons["churn"]),
+        "open_raised": open_raised,
         "answers": [e for e in happened if e["kind"] == "answer" and e["text"]],
         "timeline": events,
         "overrides": overrides,
@@ -123,6 +135,11 @@ def event_of(row: Any, currency: str) -> Event:
         kind, title = "forecast", f"Renewal call: {CALL_TITLES[row.call]}"
         if row.amount is not None:
             title += f", {wording.money(row.amount, currency)}"
+    elif isinstance(row, Raised):
+        kind, title = "raised", f"Raised with {row.raised_with}: {subject_title(row)}"
+    elif isinstance(row, Closure):
+        kind, title = "raised", f"Closed: {subject_title(row)}"
+        text = row.outcome or ""
     elif isinstance(row, Assignment):
         kind, title = "assignment", f"Reassigned to {row.csm}"
     return Event(
@@ -134,6 +151,22 @@ def event_of(row: Any, currency: str) -> Event:
         (row.__tablename__, row.id),
         row.created_at,
     )
+
+
+def subject_title(row: Any) -> str:
+    """Return what was raised in words: a theme by its name, a reason by its feature's."""
+    return row.subject if row.kind == "theme" else wording.title_of(row.subject)
+
+
+def _subjects(
+    comments: list[dict[str, Any]] | None, churn: list[history.Reason]
+) -> list[tuple[str, str]]:
+    """Return what can be raised: the themes of an account's comments, and what raises its risk."""
+    themes = dict.fromkeys(name for row in comments or () for name in row["themes"])
+    raises = [r for r in churn[:_MOST_REASONS] if r.contribution > 0]
+    return [(f"theme:{name}", name) for name in themes] + [
+        (f"reason:{r.term}", wording.title_of(r.term)) for r in raises
+    ]
 
 
 def _event_of_run(row: dict[str, Any]) -> Event:

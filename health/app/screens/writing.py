@@ -14,21 +14,25 @@ from starlette.responses import RedirectResponse, Response
 
 from health.app.page import ACTION_TITLES, CALL_TITLES
 from health.app.reading.accounts import find_account
+from health.app.reading.voice import mentioning, open_accounts
 from health.app.records.entries import (
     ActionEntry,
     AssignmentEntry,
+    ClosureEntry,
     Entry,
     ForecastEntry,
     NoteEntry,
     OverrideEntry,
+    RaisedEntry,
 )
 from health.app.records.read import record
-from health.app.records.write import EntryError, undo, write_entry
+from health.app.records.write import EntryError, undo, write_entries, write_entry
 from health.app.screens import account as account_screen
 from health.app.screens import my_week as week_screen
 from health.app.screens.account import require_account
 from health.app.web import Asked
 from health.presentation import wording
+from health.voice.summary import PERIOD_DAYS
 
 E = TypeVar("E", bound=Entry)
 
@@ -96,6 +100,53 @@ def assignments(asked: Asked) -> Response:
     return RedirectResponse("/team", status_code=303)
 
 
+def raised(asked: Asked) -> Response:
+    """Save that a theme or a reason of an account was raised with a team."""
+    kind, _, subject = asked.form.get("about", "").partition(":")
+    given = {**_given(asked, "raised_with"), "kind": kind, "subject": subject}
+    entry = checked(RaisedEntry, given)
+    return _back(asked, f"Raised with {entry.raised_with}", ("raised", save(asked, entry)))
+
+
+def closure(asked: Asked) -> Response:
+    """Save that what was raised about a subject is closed for an account."""
+    entry = checked(ClosureEntry, _given(asked, "kind", "subject", "closed_at", "outcome"))
+    return _back(asked, "Closed", ("closures", save(asked, entry)))
+
+
+def raised_theme(asked: Asked) -> Response:
+    """Save that a theme was raised, for each of the user's accounts that mention it."""
+    given = {
+        **_given(asked, "raised_with"),
+        "kind": "theme",
+        "subject": asked.form.get("theme", ""),
+    }
+    entry = checked(RaisedEntry, given)
+    accounts = mentioning(asked.run, asked.scope, entry.subject)
+    if not accounts:
+        raise EntryError(f"none of your accounts mentions it in the last {PERIOD_DAYS} days")
+    _save_all(asked, entry, accounts)
+    return RedirectResponse("/voice", status_code=303)
+
+
+def closures(asked: Asked) -> Response:
+    """Save that a subject is closed, for each of the user's accounts for which it is open."""
+    entry = checked(ClosureEntry, _given(asked, "kind", "subject", "closed_at", "outcome"))
+    with asked.app.database.read() as session:
+        accounts = open_accounts(
+            session, asked.run, asked.scope, kind=entry.kind, subject=entry.subject
+        )
+    if not accounts:
+        raise EntryError("it is not open for any of your accounts")
+    _save_all(asked, entry, accounts)
+    return RedirectResponse("/voice", status_code=303)
+
+
+def _save_all(asked: Asked, entry: Entry, accounts: list[str]) -> None:
+    requests = {account: request_id(asked, f"{entry!r} {account}") for account in accounts}
+    write_entries(asked.app.database, entry, requests=requests, user=asked.user, now=asked.now)
+
+
 def undo_record(asked: Asked) -> Response:
     """Undo what was written."""
     kind, row = record_to_undo(asked)
@@ -157,7 +208,7 @@ def _given(asked: Asked, *names: str) -> dict[str, Any]:
         value = asked.form.get(name, "").strip()
         if not value:
             continue
-        given[name] = _date(value) if name in {"until", "expires_at"} else value
+        given[name] = _date(value) if name in {"until", "expires_at", "closed_at"} else value
     return given
 
 

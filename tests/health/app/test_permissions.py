@@ -13,7 +13,7 @@ from health.app.access.users import add_user, disable_user
 from health.app.database.engine import Database
 from health.app.records.entries import AssignmentEntry, NoteEntry
 from health.app.routes import PAGES
-from tests.health.app.company import NOW, OTHER, OWN, TEAM, AppUnderTest, csrf_of
+from tests.health.app.company import NOW, OTHER, OWN, TEAM, THEME_NAMES, AppUnderTest, csrf_of
 from tests.health.app.test_records import user, write
 
 READ = ("reader", "csm", "lead", "admin")
@@ -33,6 +33,26 @@ FORMS: dict[str, dict[str, str]] = {
         "expires_at": LATER,
     },
     "/accounts/{account_id:path}/forecasts": {"call": "commit"},
+    "/accounts/{account_id:path}/raised": {
+        "about": "reason:tickets_backlog",
+        "raised_with": "support",
+    },
+    "/api/v1/accounts/{account_id:path}/raised": {
+        "kind": "reason",
+        "subject": "tickets_backlog",
+        "raised_with": "support",
+    },
+    "/accounts/{account_id:path}/closures": {
+        "kind": "reason",
+        "subject": "tickets_backlog",
+        "closed_at": "2026-11-01",
+    },
+    "/voice/raised": {"theme": THEME_NAMES[0], "raised_with": "product"},
+    "/voice/closures": {
+        "kind": "theme",
+        "subject": THEME_NAMES[0],
+        "closed_at": "2026-11-01",
+    },
     "/accounts/{account_id:path}/assignments": {"csm": "Chloe Okafor"},
     "/team/assignments": {"csm": "Chloe Okafor", "accounts": OWN},
     "/profile/tokens": {"name": "crm"},
@@ -65,6 +85,8 @@ ROUTES: dict[tuple[str, str], tuple[str, ...] | str] = {
     ("POST", "/accounts/{account_id:path}/notes"): WRITE,
     ("POST", "/accounts/{account_id:path}/overrides"): WRITE,
     ("POST", "/accounts/{account_id:path}/forecasts"): WRITE,
+    ("POST", "/accounts/{account_id:path}/raised"): WRITE,
+    ("POST", "/accounts/{account_id:path}/closures"): WRITE,
     ("POST", "/accounts/{account_id:path}/assignments"): LEAD,
     ("POST", "/records/{kind}/{record_id}/undo"): WRITE,
     ("GET", "/renewals"): READ,
@@ -72,6 +94,8 @@ ROUTES: dict[tuple[str, str], tuple[str, ...] | str] = {
     ("POST", "/team/assignments"): LEAD,
     ("GET", "/expansion"): READ,
     ("GET", "/voice"): READ,
+    ("POST", "/voice/raised"): WRITE,
+    ("POST", "/voice/closures"): WRITE,
     ("GET", "/trust"): READ,
     ("GET", "/scorecard"): LEAD,
     ("POST", "/scorecard"): LEAD,
@@ -87,6 +111,8 @@ ROUTES: dict[tuple[str, str], tuple[str, ...] | str] = {
     ("POST", "/api/v1/accounts/{account_id:path}/notes"): WRITE,
     ("POST", "/api/v1/accounts/{account_id:path}/overrides"): WRITE,
     ("POST", "/api/v1/accounts/{account_id:path}/forecasts"): WRITE,
+    ("POST", "/api/v1/accounts/{account_id:path}/raised"): WRITE,
+    ("POST", "/api/v1/accounts/{account_id:path}/closures"): WRITE,
     ("POST", "/api/v1/accounts/{account_id:path}/assignments"): LEAD,
     ("POST", "/api/v1/records/{kind}/{record_id}/undo"): WRITE,
     ("GET", "/api/v1/renewals"): READ,
@@ -126,7 +152,7 @@ def ask_api(app: AppUnderTest, role: str, method: str, path: str, address: str) 
     if role:
         token = new_token(app.database, user(app.database, role), "test", now=NOW)
         headers["authorization"] = f"Bearer {token}"
-    fields = FORMS.get(path.removeprefix("/api/v1"), {})
+    fields = FORMS.get(path) or FORMS.get(path.removeprefix("/api/v1"), {})
     body = None if method == "GET" else {**fields, "request_id": uuid.uuid4().hex}
     return app.client().request(method, address, json=body, headers=headers).status_code
 
