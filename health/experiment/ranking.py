@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.errors import HealthError
 from features.tables.opened import Tables
-from health.business.kinds import lives_by
+from health.business.kinds import business_of_tables
 from health.experiment.assignment import assignments
 from health.experiment.outcomes import BASELINE, with_outcomes
 from health.experiment.responders import SEGMENT, who_responds, with_segments
@@ -46,7 +46,7 @@ def savable_estimate(
         No experiment ranks accounts better than chance: there is nothing to order lists by.
     """
     where = f"{config.file}: [flags] rank"
-    if not lives_by(tables).has_terms:
+    if not business_of_tables(tables).has_terms:
         raise HealthError(
             "without contracts nobody is seen leaving, so nobody can be called savable",
             where=where,
