@@ -119,13 +119,19 @@ def drift_warnings(models: Mapping[str, Any], targets: Sequence[str]) -> list[Le
     """Return the features that drift between early and late dates, once each."""
     found: dict[str, Leak] = {}
     for target in targets:
-        for suspect in () if models[target] is None else models[target].drifting_:
+        model = models[target]
+        for suspect in () if model is None else model.drifting_:
+            therefore = (
+                f"the {target} model does not use it"
+                if model.avoids_drift
+                else f"what the {target} model learns about its level may not last"
+            )
             found.setdefault(
                 suspect.feature,
                 Leak(
                     suspect.feature,
                     f"drifts: it separates the last third of the training dates from the first "
-                    f"with an AUC of {suspect.auc:.2f}, so models do not use it",
+                    f"with an AUC of {suspect.auc:.2f}, so {therefore}",
                 ),
             )
     return list(found.values())

@@ -11,3 +11,4 @@ class ChurnModel(PropensityModel):
     """`PropensityModel` of churn: MRR falls to zero within the horizon and stays there."""
 
     outcome: ClassVar[str] = "churned"
+    avoids_drift: ClassVar[bool] = True

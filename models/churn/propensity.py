@@ -140,8 +140,8 @@ class PropensityModel(LogOddsClassifier):
     notable_ : tuple of LeakageSuspect
         Features that stand out, below `leakage_auc`: worth a look.
     drifting_ : tuple of LeakageSuspect
-        Features that separate late from early dates, which no default candidate but the renewal
-        timing uses.
+        Features that separate late from early dates; where `avoids_drift`, no default candidate
+        but the renewal timing uses them.
     reasons_ : tuple of str
         Why this basis, in sentences.
     rows_, events_, accounts_, event_accounts_ : int
@@ -152,6 +152,8 @@ class PropensityModel(LogOddsClassifier):
 
     #: What the accounts did, for the sentences of ``reasons_``.
     outcome: ClassVar[str] = "had the event"
+    #: Whether features that drift with the calendar are left out.
+    avoids_drift: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -289,8 +291,8 @@ class PropensityModel(LogOddsClassifier):
             self.few_features,
             self.score_measures_,
             custom,
-            # At least one feature must be left to learn from.
-            moving if len(moving) < frame.shape[1] // 2 else (),
+            # Most features must be left to learn from.
+            moving if self.avoids_drift and len(moving) < frame.shape[1] // 2 else (),
         )
 
     def _choose(self, kind: str, candidates: Candidates, rows: LabelledRows) -> Choice | None:

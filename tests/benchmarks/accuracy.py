@@ -218,7 +218,7 @@ ON_FEATURES = {
         "glass box",
         "glass box without pairs",
     )
-}
+} | {"what is published": lambda: ChurnModel(few_features=FEW_FEATURES["churn"])}
 
 
 def churnsim(words: Sequence[str]) -> None:
@@ -316,7 +316,9 @@ def _say_paired(
         ours = ChurnModel(horizon, few_features=FEW_FEATURES["churn"])
         ours.fit(known[columns], y, groups=known["account_id"], times=known["as_of"])
         chosen.append("none" if ours.choice_ is None else ours.choice_.chosen)
-        found["ours"].append(ours.predict_proba(later[columns])[:, 1])
+        # Where no probability is published, nothing is known but the usual rate.
+        p = np.nan_to_num(ours.predict_proba(later[columns])[:, 1], nan=y.mean())
+        found["ours"].append(p)
         for name in RIVALS:
             rival = TermEnd() if name == RIVALS[-1] else MODELS[name]()
             p = rival.fit(known[columns], y).predict_proba(later[columns])[:, 1]
@@ -357,7 +359,7 @@ def fitted(
     for label, make in chosen(ON_FEATURES, words).items():
         model = make()
         known = {}
-        if isinstance(model, GlassBoxClassifier):
+        if isinstance(model, GlassBoxClassifier | ChurnModel):
             known = {"groups": rows["account_id"], "times": rows["as_of"]}
         result, seconds = timed(lambda m=model, k=known: m.fit(X, y, **k))
         yield label, result, seconds

@@ -58,3 +58,27 @@ def test_a_constant_is_never_better_than_chance() -> None:
     y = np.tile([0, 1], 20)
     found = clustered_aucs(y, np.stack([np.zeros(40), y]), np.arange(40))
     assert found.low.tolist() == [0.5, 1.0]
+
+
+def test_only_rows_of_one_stratum_are_compared() -> None:
+    rng = np.random.default_rng(4)
+    dates = np.repeat(np.arange(6), 100)
+    y = (rng.random(600) < 0.05 + 0.1 * dates).astype(int)
+    score = rng.normal(size=600)
+    # What all accounts have in common on a date changes nothing, though it ranks the dates.
+    scores = np.stack([score, score + dates])
+    found = clustered_aucs(y, scores, np.arange(600), strata=dates)
+    assert found.value[0] == pytest.approx(found.value[1])
+    assert roc_auc_score(y, scores[1]) > 0.6
+    pairs, right = 0.0, 0.0
+    for day in range(6):
+        own, of = y[dates == day], score[dates == day]
+        n = own.sum() * (1 - own).sum()
+        pairs, right = pairs + n, right + n * roc_auc_score(own, of)
+    assert found.value[0] == pytest.approx(right / pairs)
+
+
+def test_without_any_pair_nothing_is_better_than_chance() -> None:
+    y = np.tile([0, 1], 20)
+    found = clustered_aucs(y, np.stack([y + 0.0]), np.arange(40), strata=np.arange(40))
+    assert found.value.tolist() == found.low.tolist() == [0.5]
