@@ -43,6 +43,12 @@ class ContractScoring(ScoringMethod):
         """Return the products that accounts own, and those that could be offered."""
         return read_offer_inputs(tables, features, config)
 
+    def models_on(
+        self, models: Mapping[str, Any], tables: Tables, as_of: datetime, config: Config
+    ) -> Mapping[str, Any]:
+        """Return the artefacts: those for contracts apply on every date."""
+        return models
+
     def history(self, tables: Tables, as_of: datetime) -> pd.DataFrame:
         """Return an empty frame: contracts are scored without a purchase history."""
         return pd.DataFrame(index=pd.Index([], dtype=object))

@@ -53,6 +53,12 @@ class ScoringMethod(ABC):
         """Return the products that accounts own, and those that could be offered."""
 
     @abstractmethod
+    def models_on(
+        self, models: Mapping[str, Any], tables: Tables, as_of: datetime, config: Config
+    ) -> Mapping[str, Any]:
+        """Return the artefacts of a version as they apply on a date."""
+
+    @abstractmethod
     def history(self, tables: Tables, as_of: datetime) -> pd.DataFrame:
         """Return the purchase history by account_id; empty where contracts are scored."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.orders.family import orders_by_day
 from features.tables.opened import Tables
 from health.business.kinds import monthly_orders
 from health.expansion.inputs import OfferInputs
@@ -25,6 +26,7 @@ from health.training.orders import (
     ALL,
     NOT_OFFERED,
     left_contributions,
+    models_on,
     order_chances,
     order_history,
 )
@@ -59,6 +61,12 @@ class OrderScoring(ScoringMethod):
             {"place": pd.Series(dtype="int64"), "product": pd.Series(dtype=object)}
         )
         return OfferInputs(empty, empty, empty, empty)
+
+    def models_on(
+        self, models: Mapping[str, Any], tables: Tables, as_of: datetime, config: Config
+    ) -> Mapping[str, Any]:
+        """Return the artefacts with the level of orders (season and trend) from the date on."""
+        return models_on(models, orders_by_day(tables, as_of), as_of, config)
 
     def history(self, tables: Tables, as_of: datetime) -> pd.DataFrame:
         """Return the purchase history; a customer that has only refunds has none."""

@@ -139,6 +139,7 @@ def score_accounts(
     features = method.features(features, tables, config)
     features.index = pd.RangeIndex(len(features))
     day = pd.Timestamp(features["as_of"].iloc[0])
+    models = method.models_on(models, tables, day.to_pydatetime(), config)
     # Some measures are percentiles among peers, so all accounts are scored together.
     health = score_health_part(features, tables, config, previous)
     terms = method.terms(features, tables, config)

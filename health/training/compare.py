@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -212,7 +213,11 @@ def _asked(newer: Candidate, older: Candidate) -> Cohort:
     """Predict the test rows of the newer version with the older one."""
     rows = newer.of(TARGET)
     weeks = newer.version.manifest["horizon_days"] / DAYS_PER_WEEK
-    asked = older.version.artefacts["purchases"].order_probability(rows[HISTORY], weeks)
+    purchases = copy(older.version.artefacts["purchases"])
+    # Season and trend of the tested horizon are no merit of either version.
+    level = newer.version.manifest["evaluation"][TARGET].get("level", 1.0)
+    purchases.level_, purchases.level_weeks_ = level, weeks
+    asked = purchases.order_probability(rows[HISTORY], weeks)
     p = np.clip(asked, 1e-9, 1 - 1e-9)
     renamed = rows.rename(columns={"logit": "logit_newer", "probability": "probability_newer"})
     both = renamed.assign(probability_older=p, logit_older=np.log(p) - np.log1p(-p))

@@ -18,7 +18,7 @@ from health.business.kinds import ORDERS
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of, custom_families
 from health.training.manifest import provenance
-from health.training.orders import TARGET, OrderTest, order_chances
+from health.training.orders import TARGET, OrderTest, models_on, order_chances
 from health.training.reference import reference_ranges
 from models import purchase_history
 from models.base.calibration import Calibration
@@ -90,12 +90,14 @@ def _score_ranges(
     result = pd.DataFrame(
         np.nan, index=customers.index, columns=["alive_probability", "order_probability"]
     )
+    # Season and trend of the newest date: what later runs are compared with first.
+    latest = models_on(models, orders_by_day(tables, dates[-1]), dates[-1], config)
     for day in dates:
         orders, now = orders_by_day(tables, day), customers["as_of"] == pd.Timestamp(day)
         if not (orders["amount"] >= 0).any():
             continue
         history = purchase_history(orders, until=day)
-        chances = order_chances(history, models, config.labels.horizon_days)
+        chances = order_chances(history, latest, config.labels.horizon_days)
         result.loc[now] = chances.reindex(customers.loc[now, "account_id"]).to_numpy()
     found = result.dropna(axis=1, how="all")
     found = found.rename(columns=lambda name: name.removesuffix("_probability"))
@@ -135,6 +137,7 @@ def _judged(models: Mapping[str, Any], test: OrderTest) -> dict[str, Any]:
                 "reasons_by": "a sum of two terms, exact",
                 "parameters": {
                     **{k: getattr(purchases, f"{k}_") for k in ("r", "alpha", "a", "b")},
+                    "regularity": purchases.regularity_,
                     **{k: getattr(spend, f"{k}_") for k in ("p", "q", "v")},
                 },
                 "tested_from": str(test.split.date()),

@@ -25,6 +25,7 @@ from health.training.held_out import COLUMNS as HELD_OUT_COLUMNS
 from models import Evaluation, PurchaseModel, SpendModel, evaluate, purchase_history
 from models.churn.later_dates import FEWEST_TESTED
 from models.clv.beta_geo import DAYS_PER_WEEK
+from models.clv.order_level import with_level
 
 #: The one target: to order within the horizon.
 TARGET = "order"
@@ -51,8 +52,8 @@ class OrderTest:
         Columns of held_out.parquet and `HISTORY`: a row per customer active at the split; empty if
         there was nothing to test on.
     figures : dict
-        For the manifest: of the chance to order again as `Evaluation.to_dict` has them, and
-        purchases and revenue, expected and actual.
+        For the manifest: of the chance to order again as `Evaluation.to_dict` has them,
+        purchases and revenue, expected and actual, and the level of orders that was expected.
     has_signal : bool
         The fit converged, and its probability ranks better than chance.
     note : str
@@ -89,6 +90,27 @@ class OrderRisk:
 def order_history(tables: Tables, as_of: datetime) -> pd.DataFrame:
     """Return the purchase history of each customer as known before a date."""
     return purchase_history(orders_by_day(tables, as_of), until=as_of)
+
+
+def models_on(
+    models: Mapping[str, Any], orders: pd.DataFrame, as_of: datetime, config: Config
+) -> dict[str, Any]:
+    """Return the artefacts as they apply on a date: with the level of orders of its horizon.
+
+    Parameters
+    ----------
+    models : mapping of str to object
+        As from `fit_orders`.
+    orders : pd.DataFrame
+        As from `orders_by_day`, known before the date.
+    as_of : datetime
+        The date.
+    config : Config
+        The horizon.
+    """
+    days = config.labels.horizon_days
+    now = with_level(models["purchases"], orders, until=as_of, horizon_days=days)
+    return {**models, "purchases": now}
 
 
 def left_contributions(history: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
@@ -171,6 +193,7 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
         return OrderTest(split, nothing, {}, False, note)
     history = order_history(tables, split)
     model, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    model = with_level(model, orders_by_day(tables, split), until=split, horizon_days=days)
     observations = build_observations(
         tables, [split], active_order_days=config.features.active_order_days
     )
@@ -186,6 +209,7 @@ def judge_in_time(tables: Tables, config: Config, known_until: datetime) -> Orde
     metrics = {
         "purchases": _sums(expected, actual["purchases"].to_numpy(dtype="float64")),
         "revenue": _sums(expected * spend.expected(own), actual["amount"].to_numpy()),
+        "level": model.level_,
     }
     happened = rows["happened"]
     if happened.sum() < FEWEST_TESTED or happened.all():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from models.base.inputs import FloatArray
-from models.clv.beta_geo import DAYS_PER_WEEK, PurchaseModel, distinct_states, purchase_history
+from models.clv.beta_geo import DAYS_PER_WEEK, PurchaseModel, purchase_history
 from models.clv.gamma_gamma import SpendModel
 from models.clv.order_interval import value_range
 from models.survival.peer_survival import DAYS_PER_MONTH
@@ -124,10 +124,15 @@ def value_customers(
         As `OrderLifetime.table`.
     """
     weeks = np.arange(1, horizon_months + 1) * DAYS_PER_MONTH / DAYS_PER_WEEK
-    x, age = (history[name].to_numpy(dtype="float64") for name in ("repeats", "age_weeks"))
-    states = distinct_states(x, age)
+    states = purchases.states(history)
+    each_state = history.iloc[states.first]
     # Given that the customer has not left, with purchases of 1 each.
-    many = purchases.expected_remaining(x[states.first], age[states.first], weeks)
+    many = purchases.expected_remaining(
+        each_state["repeats"],
+        each_state["age_weeks"],
+        weeks,
+        each_state["age_weeks"] - each_state["recency_weeks"],
+    )
     worth = order_value(
         many, np.ones(len(many)), margin=margin, annual_discount_rate=annual_discount_rate
     )

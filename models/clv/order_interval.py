@@ -3,9 +3,10 @@
 A customer that is there makes n purchases or more with P(N ≥ n), a product of two known tails
 (`PurchaseModel.at_least`). Under Gamma-Gamma what n purchases come to, over v + x·z̄, is
 beta-prime(p·n, q + p·x): x the repeats so far, z̄ their mean worth. That ratio hangs on the
-repeats and the age alone, so its distribution is tabled once for each pair of these, however many
-customers share it, and a customer's quantile is read off where its own chance of being there puts
-it. Nothing is drawn: a customer's range is the same whoever else is asked about.
+repeats and the age alone (and on the silence, where purchases come regularly), so its distribution
+is tabled once for each of these, however many customers share it, and a customer's quantile is
+read off where its own chance of being there puts it. Nothing is drawn: a customer's range is the
+same whoever else is asked about.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import betainc, betaincinv, ndtri
 
 from models.base.inputs import FloatArray, IntArray
-from models.clv.beta_geo import PurchaseModel, distinct_states
+from models.clv.beta_geo import PurchaseModel
 from models.clv.gamma_gamma import SpendModel
 
 #: Purchases are counted one by one up to here, then in blocks of a 32nd of their number.
@@ -70,37 +72,68 @@ def value_range(
     level : float
         Share of futures inside, as much left out below as above.
     """
-    x, age = (history[name].to_numpy(dtype="float64") for name in ("repeats", "age_weeks"))
     soon = purchases.order_probability(history, weeks)
     tails = np.array([(1.0 + level) / 2.0, (1.0 - level) / 2.0])
     # Of those that buy at all; 1 and more is nothing bought.
     with np.errstate(divide="ignore"):
         rest = np.where(np.isnan(soon), np.nan, tails[:, None] / soon)
     if spend.basis_ == "mean spend":
-        ends = spend.expected(history) * _purchases_at(rest, x, age, purchases, weeks)
+        ends = spend.expected(history) * _purchases_at(rest, history, purchases, weeks)
     else:
-        ends = spend.scale(history) * _sums_at(rest, x, age, purchases, spend, weeks)
+        ends = spend.scale(history) * _sums_at(rest, history, purchases, spend, weeks)
     ends = np.where(np.isnan(rest), np.nan, ends)
     return ValueRange(ends[0], ends[1])
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the futures of customers that are there hang on, each of shape (n_states,)."""
+
+    repeats: FloatArray
+    age: FloatArray
+    silence: FloatArray
+
+    @classmethod
+    def of(cls, history: pd.DataFrame) -> _Known:
+        x, recency, age = (
+            history[name].to_numpy(dtype="float64")
+            for name in ("repeats", "recency_weeks", "age_weeks")
+        )
+        return cls(x, age, age - recency)
+
+    def taken(self, rows: IntArray | slice) -> _Known:
+        return _Known(self.repeats[rows], self.age[rows], self.silence[rows])
+
+    def at_least(self, purchases: PurchaseModel, weeks: float, count: Any) -> FloatArray:
+        """Return the chance of `count` purchases or more: one number for all, or one for each."""
+        return purchases.at_least(self.repeats, self.age, weeks, count, silence_weeks=self.silence)
+
+    def at_least_each(
+        self, purchases: PurchaseModel, weeks: float, counts: FloatArray
+    ) -> FloatArray:
+        """Return the chances of each of `counts` purchases or more, a column for each."""
+        x, age, silence = (v[:, None] for v in (self.repeats, self.age, self.silence))
+        return purchases.at_least(x, age, weeks, counts, silence_weeks=silence)
+
+
 def _purchases_at(
-    rest: FloatArray, x: FloatArray, age: FloatArray, purchases: PurchaseModel, weeks: float
+    rest: FloatArray, history: pd.DataFrame, purchases: PurchaseModel, weeks: float
 ) -> FloatArray:
     """Return the least n with P(N > n | N ≥ 1) ≤ rest, shape = (2, n_customers)."""
-    return np.stack([_least_count(tail, x, age, purchases, weeks) for tail in rest])
+    known = _Known.of(history)
+    return np.stack([_least_count(tail, known, purchases, weeks) for tail in rest])
 
 
 def _least_count(
-    tail: FloatArray, x: FloatArray, age: FloatArray, purchases: PurchaseModel, weeks: float
+    tail: FloatArray, known: _Known, purchases: PurchaseModel, weeks: float
 ) -> FloatArray:
     found = np.zeros(len(tail))
     open_ = np.flatnonzero(tail < 1.0)
-    x, age = x[open_], age[open_]
-    limit = tail[open_] * purchases.at_least(x, age, weeks, 1.0)
+    known = known.taken(open_)
+    limit = tail[open_] * known.at_least(purchases, weeks, 1.0)
 
     def more(count: FloatArray, rows: IntArray) -> np.ndarray:
-        beyond = purchases.at_least(x[rows], age[rows], weeks, count + 1.0)
+        beyond = known.taken(rows).at_least(purchases, weeks, count + 1.0)
         return np.asarray(beyond > limit[rows])
 
     every = np.arange(len(open_))
@@ -120,20 +153,19 @@ def _least_count(
 
 def _sums_at(
     rest: FloatArray,
-    x: FloatArray,
-    age: FloatArray,
+    history: pd.DataFrame,
     purchases: PurchaseModel,
     spend: SpendModel,
     weeks: float,
 ) -> FloatArray:
     """Return w with P(W > w | N ≥ 1) = rest, W the sum over its scale; 0 where rest is 1."""
     found = np.zeros(rest.shape)
-    states = distinct_states(x, age)
-    x, age = x[states.first], age[states.first]
+    states = purchases.states(history)
+    known = _Known.of(history).taken(states.first)
     order = np.argsort(states.state, kind="stable")
     sorted_states = states.state[order]
-    for begin, end in _blocks_alike(x):
-        table = _Table.of(float(x[begin]), age[begin:end], purchases, spend, weeks)
+    for begin, end in _blocks_alike(known.repeats):
+        table = _Table.of(known.taken(slice(begin, end)), purchases, spend, weeks)
         own = order[slice(*np.searchsorted(sorted_states, [begin, end]))]
         found[:, own] = table.quantile(states.state[own] - begin, rest[:, own])
     return found
@@ -148,13 +180,13 @@ def _blocks_alike(repeats: FloatArray) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Table:
-    """How the sum is distributed for some ages at one number of repeats.
+    """How the sum is distributed in some states of one number of repeats.
 
     Attributes
     ----------
     logs : array, shape = (n_steps,)
         Logarithms of the sum over its scale.
-    below : array, shape = (n_ages, n_steps)
+    below : array, shape = (n_states, n_steps)
         P(W ≤ w | N ≥ 1).
     """
 
@@ -162,18 +194,11 @@ class _Table:
     below: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        repeats: float,
-        ages: FloatArray,
-        purchases: PurchaseModel,
-        spend: SpendModel,
-        weeks: float,
-    ) -> _Table:
-        edges = _edges(repeats, ages, purchases, weeks)
-        at_least = purchases.at_least(repeats, ages[:, None], weeks, edges)
+    def of(cls, known: _Known, purchases: PurchaseModel, spend: SpendModel, weeks: float) -> _Table:
+        edges = _edges(known, purchases, weeks)
+        at_least = known.at_least_each(purchases, weeks, edges)
         chances = -np.diff(at_least, axis=1) / at_least[:, :1]
-        shape = spend.q_ + spend.p_ * repeats
+        shape = spend.q_ + spend.p_ * float(known.repeats[0])
         logs, below = _sums_below(spend.p_, shape, len(edges) - 1)
         return cls(logs, chances @ below)
 
@@ -195,11 +220,13 @@ class _Table:
         return np.where(rest < 1.0, np.exp(logs), 0.0)
 
 
-def _edges(repeats: float, ages: FloatArray, purchases: PurchaseModel, weeks: float) -> FloatArray:
+def _edges(known: _Known, purchases: PurchaseModel, weeks: float) -> FloatArray:
     """Return where the blocks of purchases begin, until hardly any customer makes more."""
     edges = _block_edges()
-    # Of those that were seen for the shortest time the rate is least known.
-    tail = purchases.at_least(repeats, ages.min(), weeks, edges)
+    if purchases.regularity_ == 1:
+        # Of those that were seen for the shortest time the rate is least known.
+        known = known.taken(slice(int(np.argmin(known.age)), int(np.argmin(known.age)) + 1))
+    tail = known.at_least_each(purchases, weeks, edges).max(axis=0)
     return edges[: int(np.argmax(tail < _NEGLIGIBLE)) + 1] if tail[-1] < _NEGLIGIBLE else edges
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from models import PurchaseModel, SpendModel, evaluate, purchase_history, value_customers
 from models.clv.beta_geo import DAYS_PER_WEEK
+from models.clv.order_level import with_level
 from models.survival.peer_survival import DAYS_PER_MONTH
 
 SPLITS = ("1997-07-01", "1997-10-01", "1998-01-01", "1998-04-01")
@@ -46,7 +47,8 @@ def main() -> None:
 
 def _line(orders: pd.DataFrame, split: pd.Timestamp, weeks: int) -> str:
     history = purchase_history(orders, until=split)
-    purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    plain, spend = PurchaseModel().fit(history), SpendModel().fit(history)
+    purchases = with_level(plain, orders, until=split, horizon_days=weeks * 7)
     later = orders[
         (orders["ordered_at"] >= split) & (orders["ordered_at"] < split + pd.Timedelta(weeks=weeks))
     ]
@@ -61,9 +63,13 @@ def _line(orders: pd.DataFrame, split: pd.Timestamp, weeks: int) -> str:
     )
     inside = amount.between(value["clv_low"] - 1e-9, value["clv_high"] + 1e-9).mean()
     revenue = float((expected * spend.expected(history)).sum())
+    without = plain.expected(history, [weeks])[:, 0]
+    errors = [float(np.abs(e - came).mean()) for e in (expected, without)]
     return (
         f"{split.date()} + {weeks} weeks, {len(history):,} customers: purchases "
-        f"{expected.sum():,.0f} expected, {came.sum():,.0f} came; revenue {revenue:,.0f} expected, "
+        f"{expected.sum():,.0f} expected ({without.sum():,.0f} without season and trend; "
+        f"regularity {plain.regularity_}), {came.sum():,.0f} came, mean absolute error "
+        f"{errors[0]:.3f} ({errors[1]:.3f}); revenue {revenue:,.0f} expected, "
         f"{amount.sum():,.0f} came; AUC of ordering again {auc.value:.3f} ({auc.low:.3f} to "
         f"{auc.high:.3f}); {inside:.1%} inside the 95 % range"
     )

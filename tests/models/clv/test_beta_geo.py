@@ -138,6 +138,7 @@ def test_history_counts_days_and_sees_nothing_later() -> None:
             "repeats": 1,
             "recency_weeks": 2.0,
             "age_weeks": 58 / 7,
+            "log_intervals": np.log(2.0),
             "mean_spend": 4.0,
             "spent": 7.0,
         }
