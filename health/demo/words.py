@@ -122,23 +122,22 @@ def _first_capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-#: How people write: plainly, in lower case, politely, in a hurry, and at length.
+#: How people write: plainly, in lower case, politely, in a hurry, and hesitating. Only short words
+#: are added, as phrases of a style would be themes of their own.
 _STYLES: Mapping[str, Sequence[Callable[[str], str]]] = {
     "en": (
         lambda text: f"{_first_capital(text)}.",
         lambda text: text,
-        lambda text: f"Hello, {text}. Kind regards",
+        lambda text: f"Hi all, {text}. Thx",
         lambda text: f"{_first_capital(text)}!!",
-        lambda text: (
-            f"Thanks for asking. To be honest: {text}, that is what my colleagues say too."
-        ),
+        lambda text: f"Hm. {_first_capital(text)}, so far ...",
     ),
     "de": (
         lambda text: f"{_first_capital(text)}.",
         lambda text: text.lower(),
-        lambda text: f"Guten Tag, {text}. Viele Grüße",
+        lambda text: f"Hi, {text}. LG",
         lambda text: f"{_first_capital(text)}!!",
-        lambda text: f"Danke der Nachfrage. Ehrlich gesagt: {text}, das sagen auch die Kollegen.",
+        lambda text: f"Na ja. {_first_capital(text)}, bis auf w. ...",
     ),
 }
 
