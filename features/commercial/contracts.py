@@ -59,6 +59,19 @@ class Contracts:
         out["price_vs_peers"] = self._against_peers(runs)
         return {name: np.where(ever, values, np.nan) for name, values in out.items()}
 
+    def terms(self, known: KnownContracts) -> ByAccount:
+        """Return only what every account pays, when its term ends and whether it gave notice.
+
+        Returns
+        -------
+        mapping of str to array
+            mrr (0 where nothing runs), days_to_renewal (NaN without a term) and notice_given.
+        """
+        runs = self._running(known)
+        found = self._terms(runs, known.as_of)
+        kept = {name: found[name] for name in ("days_to_renewal", "notice_given")}
+        return {"mrr": self._sum(runs, "mrr"), **kept}
+
     def _running(self, known: KnownContracts, days: int = 0) -> Rows:
         """Return the paid rows that ran so many days before a date, as known on the date."""
         rows = known.running(days_before(known.as_of, days))

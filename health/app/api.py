@@ -16,7 +16,7 @@ from health.app.access.roles import LEADS, READERS, WRITERS
 from health.app.database.models import Base
 from health.app.reading import history
 from health.app.reading.accounts import COLUMNS, AccountQuery, find_accounts
-from health.app.reading.book import grid_of, outcomes_of, renewals_of, team_of
+from health.app.reading.book import book_of, grid_of, outcomes_of, team_of
 from health.app.reading.week import read_week
 from health.app.records.entries import (
     ActionEntry,
@@ -116,10 +116,21 @@ def account(asked: Asked) -> Response:
 def renewals(asked: Asked) -> Response:
     """Give the renewals of the next twelve months and the outcomes of the last ones."""
     with asked.app.database.read() as session:
-        found = renewals_of(session, asked.run, asked.scope)
+        limit = asked.app.config.flags.call_difference
+        book = book_of(session, asked.run, asked.scope, limit=limit)
         since, outcomes = outcomes_of(session, asked.app.runs, asked.run, asked.scope)
-    rows = [{**_plain(r), "expected": r.expected, "disagrees": r.disagrees} for r in found]
-    return _json({"as_of": asked.run.as_of, "renewals": rows, "since": since, "outcomes": outcomes})
+    rows = [{**_plain(r), "expected": r.expected, "disagrees": r.disagrees} for r in book.renewals]
+    return _json(
+        {
+            "as_of": asked.run.as_of,
+            "renewals": rows,
+            "months": book.months,
+            "retention": book.retention,
+            "ledger": [{**_plain(own), "closer": own.closer} for own in book.judged],
+            "since": since,
+            "outcomes": outcomes,
+        }
+    )
 
 
 def team(asked: Asked) -> Response:

@@ -162,6 +162,14 @@ class OrderBusiness(Business):
             "Expected loss",
             "churn",
         ),
+        ListKind(
+            "disagreement",
+            "Disagreements",
+            "Healthy by score and at risk by chance, or the reverse. Largest expected loss first.",
+            "Chance of having left",
+            "Expected loss",
+            "churn",
+        ),
         ListKind("advocate", "Advocates", "Healthy customers that would recommend us."),
         ListKind(
             "silent", "Silent", "Customers that have not ordered for twice their usual interval."

@@ -247,7 +247,7 @@ def show_list(
     flag: Annotated[
         str,
         typer.Option(
-            help="at_risk, upsell, cross_sell, renewal, advocate, leaving or silent.",
+            help="at_risk, upsell, cross_sell, renewal, disagreement, advocate, leaving or silent.",
             metavar="FLAG",
         ),
     ] = "at_risk",

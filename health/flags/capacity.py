@@ -13,7 +13,10 @@ from health.settings.flags import FlagsConfig
 #: States of an episode that may be shown: listed, held out by lot, or waiting for room.
 LISTED, HELD_OUT, WAITING = "listed", "held_out", "waiting"
 #: Main actions, the most urgent first: of an account with several flags the first one applies.
-ACTIONS = ("leaving", "silent", "at_risk", "renewal", "expansion", "advocate")
+ACTIONS = (
+    *("leaving", "silent", "at_risk", "renewal", "disagreement"),
+    *("expansion", "advocate"),
+)
 #: The flags that are offers.
 OFFERS = ("upsell", "cross_sell")
 #: Number of possible hashes.

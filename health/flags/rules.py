@@ -15,6 +15,7 @@ from health.business.risk import at_risk, red_for_a_reason, unused
 from health.expansion.steps import DETAILS
 from health.flags.actions import no_actions
 from health.flags.capacity import LISTED, fit_week, unassigned_warning
+from health.flags.disagreement import disagreement
 from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
 from health.flags.my_week import merged_week, rule_in_words
 from health.flags.offers import advocate, cross_sell, upsell
@@ -30,7 +31,10 @@ _MANY = "No single reason stands out; many small ones add up"
 _NOTHING = "Nothing unusual"
 #: Flags of accounts that a contact may save.
 _TO_KEEP = ("at_risk", "renewal", "silent")
-FLAGS = ("at_risk", "upsell", "cross_sell", "renewal", "advocate", "leaving", "silent")
+FLAGS = (
+    *("at_risk", "upsell", "cross_sell", "renewal", "disagreement"),
+    *("advocate", "leaving", "silent"),
+)
 COLUMNS = (
     "account_id",
     "name",
@@ -76,7 +80,8 @@ class Raised:
     ----------
     flags : pd.DataFrame
         Columns `COLUMNS`: what the lists show, ordered by flag, CSM and rank. `value` is money in
-        a year, as in the week: what is expected to be lost (at_risk, renewal, silent) or gained
+        a year, as in the week: what is expected to be lost (at_risk, renewal, disagreement,
+        silent) or gained
         (upsell, cross_sell), or all that an account that gave notice pays (leaving); NaN for
         advocates and where no probability is published.
     week : pd.DataFrame
@@ -329,6 +334,7 @@ _BUILDERS: dict[str, Callable[[Scored, Config], pd.DataFrame]] = {
     "upsell": upsell,
     "cross_sell": cross_sell,
     "renewal": _renewal,
+    "disagreement": disagreement,
     "advocate": advocate,
     "leaving": _leaving,
     "silent": _silent,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from health.business.risk import known_to_leave
 from health.expansion.steps import DETAILS
+from health.renewals.calls import no_calls
 
 
 def _no_offers() -> pd.DataFrame:
@@ -33,6 +34,8 @@ class Scored:
         Rows as in whitespace.parquet; only the lists of offers read them.
     least_gain : float
         Expected gain in a year below which no offer is listed, in currency.
+    calls : pd.DataFrame
+        The last call of a CSM on each account's renewal, as from `latest_calls`.
     """
 
     scores: pd.DataFrame
@@ -41,6 +44,7 @@ class Scored:
     model_supports: dict[str, bool]
     whitespace: pd.DataFrame = field(default_factory=_no_offers)
     least_gain: float = 0.0
+    calls: pd.DataFrame = field(default_factory=no_calls)
 
     def of_accounts(self, accounts: pd.Series[str]) -> Scored:
         """Return the part of it that is about some accounts."""
@@ -51,6 +55,7 @@ class Scored:
             features=self.features[own],
             reasons=self.reasons[self.reasons["account_id"].isin(accounts)],
             whitespace=self.whitespace[self.whitespace["account_id"].isin(accounts)],
+            calls=self.calls[self.calls["account_id"].isin(accounts)],
         )
 
 

@@ -107,6 +107,15 @@ LISTS = (
         "Expected loss",
         "churn",
     ),
+    ListKind(
+        "disagreement",
+        "Disagreements",
+        "Healthy by score and at risk by chance, the reverse, or a CSM's call far from the chance. "
+        "Largest expected loss first.",
+        "Chance of leaving",
+        "Expected loss",
+        "churn",
+    ),
     ListKind("advocate", "Advocates", "Healthy accounts that would recommend us."),
     ListKind("leaving", "Leaving", "Accounts that gave notice and are known to leave."),
     ListKind("silent", "Silent", "Accounts that have stopped using the product."),
@@ -118,6 +127,7 @@ ACTIONS = {
     "silent": "Silent",
     "at_risk": "At risk",
     "renewal": "Renewal",
+    "disagreement": "Check",
     "expansion": "Offer",
     "advocate": "Advocate",
 }

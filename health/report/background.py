@@ -18,6 +18,7 @@ from features.tables.survey_scales import SCALES, default_scale
 from features.targets.labels import tenure_spells
 from features.windows.contracts import running_contracts
 from health.presentation import wording
+from health.renewals.outlook import Outlook
 from health.report.revenue import RevenueMovements, revenue_movements
 from models.survival.retention import cohorts, retention_table
 
@@ -85,6 +86,8 @@ class Background:
         Products that could be offered, the most valuable first, by account_id.
     monitor : pd.DataFrame
         Rows of monitor.parquet: the outcomes of earlier runs' lists.
+    outlook : Outlook
+        Renewals ahead, CSMs' calls and the ledger.
     events : pd.DataFrame
         account_id, at, text: tickets and answers, the newest first within an account.
     """
@@ -99,6 +102,7 @@ class Background:
     nps: dict[str, str] = field(default_factory=dict)
     open: dict[str, list[str]] = field(default_factory=dict)
     monitor: pd.DataFrame = field(default_factory=pd.DataFrame)
+    outlook: Outlook = field(default_factory=Outlook)
     events: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["account_id", "at", "text"])
     )
@@ -113,6 +117,7 @@ def build_background(
     horizon_days: int = 90,
     whitespace: pd.DataFrame | None = None,
     monitor: pd.DataFrame | None = None,
+    outlook: Outlook | None = None,
 ) -> Background:
     """Gather the background of a run from the input tables, as known before its date.
 
@@ -130,6 +135,8 @@ def build_background(
         Length of the periods that the forecast compares with.
     whitespace, monitor : pd.DataFrame, optional
         As the run writes them.
+    outlook : Outlook, optional
+        The run's renewals.
     """
     events = [_tickets(tables, day), _answers(tables, day)]
     spells = _spells(tables, day, grace_days)
@@ -149,6 +156,7 @@ def build_background(
         nps=_latest_nps(tables, day, accounts),
         open=_open(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
+        outlook=outlook or Outlook(),
         events=_newest(pd.concat(events, ignore_index=True), accounts),
     )
 

@@ -12,10 +12,7 @@ from health.presentation import wording
 from health.report.background import Background
 from health.report.book import Tile, no_chance
 from health.report.forecast import (
-    LATER,
     MONTHS_OF_YEAR,
-    NO_DATE,
-    OVERDUE,
     Bridge,
     Forecast,
     Range,
@@ -24,6 +21,7 @@ from health.report.forecast import (
     last_days,
     renewal_dates,
 )
+from health.report.forecast_renewals import due_table, ledger_table, retention_tables
 from health.report.forecast_tables import (
     MOST_ACCOUNTS,
     Line,
@@ -59,7 +57,9 @@ def contract_page(
     """
     tables = {
         "bridge": _bridge_table(forecast.bridge, run),
-        "due": _due_table(forecast, run),
+        "due": due_table(forecast, background.outlook, run),
+        **retention_tables(background.outlook, run),
+        "ledger": ledger_table(background.outlook.ledger, run),
         "top": _top_losses(scores, flags, run),
         "gains": _top_gains(scores, flags, run),
         "leaving": _leaving(scores, run),
@@ -146,73 +146,6 @@ def _bridge_table(bridge: Bridge, run: Mapping[str, Any]) -> Table:
         "The range of contraction is the lowest and highest of the past periods; it is part of the "
         f"last line with its mean.{later}",
     )
-
-
-_BUCKETS = {
-    OVERDUE: "Term has ended, still paying",
-    LATER: "Later",
-    NO_DATE: "Month to month, or no renewal date",
-}
-
-
-def _due_table(forecast: Forecast, run: Mapping[str, Any]) -> Table:
-    """Word the months with their quarters; the last line is the total."""
-    lines: list[Line] = []
-    months = forecast.due.set_index("place")
-    quarters = forecast.quarters.set_index("place")
-    last = ""
-    for place, row in months.iterrows():
-        name = str(place)
-        if name in _BUCKETS:
-            lines.append(_due_line(_BUCKETS[name], row, run))
-            continue
-        month = pd.Period(name, "M")
-        quarter = str(month.asfreq("Q"))
-        if quarter != last:
-            title = f"Q{month.quarter} {month.year}"
-            lines.append(
-                _due_line(title, quarters[quarters.index == quarter].iloc[0], run, strong=True)
-            )
-            last = quarter
-        lines.append(_due_line(f"  {month.strftime('%b %Y')}", row, run))
-    lines.append(_due_line("All accounts", forecast.total, run, strong=True))
-    days = run["horizon_days"]
-    return Table(
-        "ARR due for renewal by quarter and month",
-        [
-            "Due",
-            "Accounts",
-            "ARR due",
-            "of it red",
-            "Known to leave",
-            f"Expected loss, {days} days",
-            "80 % range",
-        ],
-        lines,
-        "By the date on which the running term ends; calendar quarters within the next twelve "
-        "months. Accounts known to leave are in the month of their last day and not part of ARR "
-        f"due. Expected loss: within {days} days, whatever the renewal date. Ranges of parts do "
-        "not add up to the range of the total.",
-    )
-
-
-def _due_line(
-    title: str, row: pd.Series[Any], run: Mapping[str, Any], *, strong: bool = False
-) -> Line:
-    currency = run["currency"]
-    leaving = wording.money(row["leaving_arr"], currency) if row["leaving_accounts"] else ""
-    spread = Range(row["loss"], row["loss_low"], row["loss_high"])
-    ends = "" if not row["loss"] else range_ends(spread, currency)
-    cells = [
-        title,
-        wording.count(row["accounts"] + row["leaving_accounts"]),
-        wording.money(row["arr"], currency),
-        wording.money(row["red_arr"], currency),
-        leaving,
-        wording.money(row["loss"], currency),
-        ends,
-    ]
-    return Line(cells, strong)
 
 
 def _top_losses(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Table:

@@ -91,9 +91,11 @@ def _definitions(
     }
     ranges = (
         "80 % range",
-        "8 of 10 outcomes lie within it, one in ten below and one in ten above, if accounts leave "
-        "or grow independently of each other. A shock that hits many accounts at once, such as a "
-        "price rise, makes outcomes spread wider.",
+        "8 of 10 outcomes lie within it, one in ten below and one in ten above. Ranges of renewals "
+        "and retention allow for accounts of a month leaving together and for the error of the "
+        "rate, as far as past months show them; those of expected loss and expansion take accounts "
+        "as independent, so that a shock that hits many at once, such as a price rise, makes "
+        "outcomes spread wider.",
     )
     return [*((tile.title, words[tile.title]) for tile in tiles if tile.title in words), ranges]
 

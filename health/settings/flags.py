@@ -44,6 +44,9 @@ class FlagsConfig(Section):
         contracts, also after this many days without an order, if that is twice the usual interval.
     renewal_days : int
         An account is on the list of renewals if its term ends within this many days.
+    call_difference : float
+        Model and CSM disagree on a renewal within the horizon if the share of the revenue that the
+        CSM's call means and the chance of staying differ by at least this much.
     advocate_nps : float
         Minimum latest NPS answer (0-10) of an advocate.
     capacity : dict of str to int
@@ -82,6 +85,7 @@ class FlagsConfig(Section):
     least_value: Annotated[float, Field(ge=0)] | None = None
     silent_days: PositiveInt = 28
     renewal_days: PositiveInt = 90
+    call_difference: Annotated[float, Field(gt=0, le=1)] = 0.3
     advocate_nps: Annotated[float, Field(ge=0, le=10)] = 9.0
     capacity: dict[str, PositiveInt] = Field(default_factory=dict)
     unassigned_csms: PositiveInt | None = None
@@ -109,7 +113,7 @@ class FlagsConfig(Section):
 
     def relaxed(self) -> FlagsConfig:
         """Return the limits for a flag that was raised before."""
-        lifts = ("at_risk_lift", "expansion_lift", "least_lift")
+        lifts = ("at_risk_lift", "expansion_lift", "least_lift", "call_difference")
         return self.model_copy(update={name: getattr(self, name) * self.stays for name in lifts})
 
     def least_gain(self, mrr: Iterable[float]) -> float:
@@ -132,6 +136,7 @@ DEFAULT_PLAYS = {
     "upsell": "Offer the next plan or more seats, with their own usage as the argument",
     "cross_sell": "Show the product in a 30-minute session with the team that would use it",
     "renewal": "Agree the terms before the notice date; bring what they gained this year",
+    "disagreement": "Find out which is wrong, the score, the chance or the call, and correct it",
     "advocate": "Ask for a reference, a review or a case story",
     "leaving": "Exit interview; agree what would have to change for them to stay",
     "silent": "Find out who left or what broke; a login check and a call to the main contact",

@@ -28,6 +28,7 @@ from health.business.kinds import business_of_tables, require_same_business
 from health.business.reconciliation import reconcile
 from health.experiment.ranking import savable_estimate
 from health.flags.actions import read_actions
+from health.renewals.outlook import Outlook, build_outlook
 from health.report.account_tables import account_tables
 from health.report.background import build_background
 from health.report.files import write_csm_reports, write_list_files
@@ -202,8 +203,17 @@ class _Batch:
         with self.steps.step("look back"):
             actions = read_actions(tables, day)
             monitored = look_back(tables, earlier, config, day, actions)
+            outlook = build_outlook(
+                tables,
+                scored.scores,
+                earlier,
+                day,
+                horizon_days=config.labels.horizon_days,
+                grace_days=config.labels.grace_days,
+            )
         info = _run_info(company, version, day, scored, found, self._seconds, self.today)
-        info["warnings"] += monitored.warnings
+        info["warnings"] += [*monitored.warnings, *outlook.warnings]
+        info["renewals"] = outlook.info()
         # Report, workbook, alert and run.json all take their texts from here.
         info = redacted(info)
         if not all(gate.passed for gate in found.gates):
@@ -220,6 +230,7 @@ class _Batch:
         raised = read_raised(tables, day)
         if len(raised):
             looked |= {ROWS: raised, EFFECTS: follow_up(raised, scored.scores, earlier, day)}
+        looked |= outlook.tables()
         heard = None
         if has_comments(tables):
             stages = scored.scores.set_index("account_id")["stage"]
@@ -233,7 +244,7 @@ class _Batch:
             # Tables and pages are written in parallel: much of it runs outside the interpreter.
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
-                _write_pages(folder, company, day, scored, info, earlier, monitored.table)
+                _write_pages(folder, company, day, scored, info, earlier, monitored.table, outlook)
                 if heard is not None:
                     names = scored.scores.set_index("account_id").get("name")
                     page = render_voice(heard, company=config.company, names=names)
@@ -262,6 +273,7 @@ def _write_pages(
     info: Mapping[str, Any],
     earlier: Sequence[PublishedRun],
     monitor: pd.DataFrame,
+    outlook: Outlook,
 ) -> None:
     """Write what people read: workbook, report, forecast, lists."""
     config = company.config
@@ -275,6 +287,7 @@ def _write_pages(
         horizon_days=config.labels.horizon_days,
         whitespace=scored.whitespace,
         monitor=monitor,
+        outlook=outlook,
     )
     _write_workbook(folder / "flags.xlsx", *parts, week=week, background=background)
     html = render_report(*parts, history=history, background=background, week=week)

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sqlalchemy.orm import Session
 
 from health.app.access.roles import AccountFilter
@@ -15,40 +16,66 @@ from health.app.database.models import Forecast
 from health.app.reading.accounts import renewal_date
 from health.app.reading.runs import Run, Runs
 from health.app.records.read import actions_since, latest_forecasts
+from health.renewals.calls import COLUMNS as CALL_COLUMNS
+from health.renewals.calls import no_calls
+from health.renewals.forecast import (
+    NEAR,
+    Basis,
+    due_accounts,
+    month_table,
+    no_basis,
+    with_calls,
+)
+from health.renewals.history import MONTHLY, TERM
+from health.renewals.ledger import Judged, judge
+from models.renewal.dependence import Dependence
 
-#: Draws of renewals for a range, and the ends of an 80 % range.
-_DRAWS, _LOW, _HIGH = 2000, 10, 90
 #: Coming days that are shown, days back over which outcomes are, and those over which savings are.
 COMING_DAYS, BACK, SAVED_DAYS = 366, 120, 90
-#: The share that a CSM's call means, for the comparison with the model.
-CALL_SHARES = {"commit": 0.95, "likely": 0.75, "at_risk": 0.4, "lost": 0.0}
 #: A product that could be offered now.
 _OFFERED = "status = 'open' AND coalesce(why_not, '') = ''"
-#: A call differs from the model where their shares do by at least this much.
-_DISAGREES = 0.3
+#: Months of retention shown where there are renewals as well.
+_RETENTION_MONTHS = 3
 
 
 @dataclass(frozen=True)
 class Renewal:
-    """One account's renewal."""
+    """One account's renewal.
+
+    Attributes
+    ----------
+    account_id, name, csm : str
+    day : date
+        When the term ends.
+    arr : float
+    staying : float or None
+        Chance of staying: the model's as far as it reaches, then the share of past renewals that
+        stayed; 0 after a notice; None where nothing is known.
+    from_model : bool
+        Whether it is the model's.
+    health_score, health_band : see scores.parquet
+    call : Forecast or None
+        The CSM's last call on this renewal.
+    called : float or None
+        The share of the ARR that the call means.
+    limit : float
+        Call and model disagree from this difference on.
+    known_to_leave : bool
+    """
 
     account_id: str
     name: str
     csm: str
     day: date
     arr: float
-    probability: float | None
+    staying: float | None
+    from_model: bool
     health_score: float | None
     health_band: str | None
     call: Forecast | None
+    called: float | None
+    limit: float
     known_to_leave: bool = False
-
-    @property
-    def staying(self) -> float | None:
-        """The chance of staying: 0 after a notice; None without a probability."""
-        if self.known_to_leave:
-            return 0.0
-        return None if self.probability is None else 1 - self.probability
 
     @property
     def expected(self) -> float | None:
@@ -56,43 +83,71 @@ class Renewal:
         return None if self.staying is None else self.arr * self.staying
 
     @property
-    def disagreement(self) -> float:
-        """How far the CSM's call is from the model, as a share of the ARR; 0 without a call."""
-        if self.call is None or self.staying is None:
-            return 0.0
-        return abs(CALL_SHARES[self.call.call] - self.staying)
-
-    @property
     def disagrees(self) -> bool:
         """Whether call and model say different things."""
-        return self.disagreement >= _DISAGREES
+        if self.called is None or self.staying is None or not self.from_model:
+            return False
+        return abs(self.called - self.staying) >= self.limit
 
 
 @dataclass(frozen=True)
 class Period:
-    """The renewals of a month or quarter: what is due, expected, and called.
+    """What a month or quarter is expected to bring, and the CSMs' calls.
 
     Attributes
     ----------
     title : str
     count : int
-        Renewals, of which `unknown` have no chance of staying and are not in what is expected.
-    arr, expected, low, high : float
-        What is due, what is expected of it, and the 80 % range; None where nothing is known.
-    called : float
-        What the CSMs' calls come to.
-    calls, unknown : int
+        Accounts due, of which `unknown` have no chance of staying and are in no expectation.
+    arr : float
+        What is due.
+    leaves, contracts, expands, kept, low, high : float or None
+        What is expected, and the 80 % range of what is kept; None where nothing is known.
+    calls : int
+    called, expected_of_called : float
+        What the CSMs' calls come to, and what the model expects of the same accounts.
+    unknown : int
     """
 
     title: str
     count: int
     arr: float
-    expected: float | None
+    leaves: float | None
+    contracts: float | None
+    expands: float | None
+    kept: float | None
     low: float | None
     high: float | None
-    called: float
     calls: int
+    called: float
+    expected_of_called: float
     unknown: int
+
+
+@dataclass(frozen=True)
+class Book:
+    """The renewals of a user's accounts.
+
+    Attributes
+    ----------
+    renewals : list of Renewal
+        Of the next twelve months, by date.
+    months, quarters : list of Period
+        Their sums.
+    retention : list of Period
+        The months ahead of accounts without a term.
+    judged : list of Judged
+        The ledger: CSMs' calls against the model, after the date.
+    dependence : Dependence
+        How far accounts of a month are taken to leave together.
+    """
+
+    renewals: list[Renewal]
+    months: list[Period]
+    quarters: list[Period]
+    retention: list[Period]
+    judged: list[Judged]
+    dependence: Dependence
 
 
 @dataclass(frozen=True)
@@ -108,33 +163,160 @@ class Outcome:
     arr_now: float | None
 
 
-def renewals_of(session: Session, run: Run, scope: AccountFilter) -> list[Renewal]:
-    """Return the renewals of the next twelve months, by date."""
+def book_of(session: Session, run: Run, scope: AccountFilter, *, limit: float) -> Book:
+    """Return what is due in the next twelve months, by account and by month, and the ledger.
+
+    Parameters
+    ----------
+    session : Session
+        Where calls are.
+    run : Run
+        Scores, and what past months teach.
+    scope : AccountFilter
+        Whose accounts.
+    limit : float
+        Call and model disagree from this difference on.
+    """
+    basis = Basis.from_dict(run.info["renewals"]) if "renewals" in run.info else no_basis()
     rows = _due(run, scope, COMING_DAYS)
-    calls = latest_forecasts(session, [row["account_id"] for row in rows])
-    return [
-        Renewal(
-            row["account_id"],
-            row["name"] or row["account_id"],
-            scope.csm_of(row["account_id"], row["csm"]),
-            renewal_date(run, row) or run.as_of,
-            12 * (row["mrr"] or 0.0),
-            row["churn_probability"],
-            row["health_score"],
-            row["health_band"],
-            calls.get(row["account_id"]),
-            bool(row["known_to_leave"]),
-        )
+    last = _latest_calls(session, run, [row["account_id"] for row in rows])
+    due = _with_calls(_due_of(rows, run, basis), last, run)
+    of_account = due.set_index("account_id")[["leaves", "called", "pool"]].to_dict("index")
+    end = (pd.Timestamp(run.as_of).to_period("M") + 12).to_timestamp().date()
+    renewals = [
+        _renewal(row, of_account.get(row["account_id"]), last, run, scope, limit=limit)
         for row in rows
+        if (renewal_date(run, row) or run.as_of) < end
+    ]
+    quarters = due.assign(quarter=[str(pd.Period(m, "M").asfreq("Q")) for m in due["month"]])
+    key = ("retention", scope.key)
+    retention = run.page(key, lambda: _retention(run, scope, basis))
+    return Book(
+        renewals,
+        _periods(month_table(due, basis), "M"),
+        _periods(month_table(quarters, basis, by="quarter"), "Q"),
+        retention[:_RETENTION_MONTHS] if renewals else retention,
+        judge(_ledger(run, scope)),
+        basis.dependence[TERM if renewals else MONTHLY],
+    )
+
+
+def _latest_calls(session: Session, run: Run, accounts: Sequence[str]) -> dict[str, Forecast]:
+    """Return the last call on each account: of the app, else as the run read it from a file."""
+    found: dict[str, Forecast] = {}
+    if run.has("calls") and accounts:
+        marks = ", ".join("?" * len(accounts))
+        columns = ["account_id", "call", "amount", "author", "created_at", "renews_at"]
+        rows = run.rows("calls", columns, f"account_id IN ({marks})", list(accounts))
+        for row in rows:
+            known = row["amount"] is not None and not np.isnan(row["amount"])
+            amount = row["amount"] if known else None
+            found[row["account_id"]] = Forecast(**{**row, "amount": amount})
+    return found | latest_forecasts(session, accounts)
+
+
+def _renewal(
+    row: Mapping[str, Any],
+    due: Mapping[Any, Any] | None,
+    last: Mapping[str, Forecast],
+    run: Run,
+    scope: AccountFilter,
+    *,
+    limit: float,
+) -> Renewal:
+    due = due or {"leaves": np.nan, "called": np.nan, "pool": ""}
+    leaves, called = due["leaves"], due["called"]
+    staying = None if np.isnan(leaves) else 1 - leaves
+    arr, leaving = 12 * (row["mrr"] or 0.0), bool(row["known_to_leave"])
+    return Renewal(
+        row["account_id"],
+        row["name"] or row["account_id"],
+        scope.csm_of(row["account_id"], row["csm"]),
+        renewal_date(run, row) or run.as_of,
+        arr,
+        0.0 if leaving else staying,
+        due["pool"] == NEAR and row["churn_probability"] is not None,
+        row["health_score"],
+        row["health_band"],
+        last.get(row["account_id"]),
+        None if np.isnan(called) or not arr else called / arr,
+        limit,
+        leaving,
+    )
+
+
+def _due_of(rows: Sequence[Mapping[str, Any]], run: Run, basis: Basis) -> pd.DataFrame:
+    columns = ["account_id", "mrr", "days_to_renewal", "churn_probability", "known_to_leave"]
+    scores = pd.DataFrame(list(rows), columns=columns)
+    numbers = dict.fromkeys(columns[1:4], float)
+    return due_accounts(
+        scores.astype(numbers),
+        basis,
+        as_of=pd.Timestamp(run.as_of),
+        horizon_days=int(run.info["horizon_days"]),
+    )
+
+
+def _with_calls(due: pd.DataFrame, last: Mapping[str, Forecast], run: Run) -> pd.DataFrame:
+    calls = [(a, c.call, c.amount, c.author, c.created_at, c.renews_at) for a, c in last.items()]
+    frame = pd.DataFrame(calls, columns=list(CALL_COLUMNS)) if calls else no_calls()
+    frame = frame.astype({"amount": float, "created_at": "datetime64[us]"})
+    return with_calls(due, frame, pd.Timestamp(run.as_of))
+
+
+def _periods(table: pd.DataFrame, unit: str) -> list[Period]:
+    def known(value: float) -> float | None:
+        return None if np.isnan(value) else float(value)
+
+    amounts = {name: name for name in ("leaves", "contracts", "expands", "kept")}
+    amounts |= {"low": "kept_low", "high": "kept_high"}
+    return [
+        Period(
+            _title(str(row["month"]), unit),
+            int(row["accounts"]),
+            float(row["arr"]),
+            calls=int(row["calls"]),
+            called=float(row["called"]),
+            expected_of_called=float(row["expected_of_called"]),
+            unknown=int(row["unknown"]),
+            **{field: known(row[name]) for field, name in amounts.items()},
+        )
+        for row in table.to_dict("records")
     ]
 
 
-def periods(renewals: Sequence[Renewal], *, by_quarter: bool) -> list[Period]:
-    """Sum renewals by month or quarter, with an 80 % range of what is expected."""
-    groups: dict[str, list[Renewal]] = {}
-    for renewal in renewals:
-        groups.setdefault(_title(renewal.day, by_quarter), []).append(renewal)
-    return [_period(title, own) for title, own in groups.items()]
+def _title(name: str, unit: str) -> str:
+    period = pd.Period(name, unit)
+    return f"Q{period.quarter} {period.year}" if unit == "Q" else period.strftime("%b %Y")
+
+
+def _retention(run: Run, scope: AccountFilter, basis: Basis) -> list[Period]:
+    """Sum the months ahead of accounts without a term."""
+    where, parameters = scope.sql()
+    if "days_to_renewal" not in run.columns("scores"):
+        return []
+    columns = ["account_id", "mrr", "days_to_renewal", "churn_probability", "known_to_leave"]
+    rows = run.rows("scores", columns, f"{where} AND days_to_renewal IS NULL", parameters)
+    due = _due_of(rows, run, basis)
+    return _periods(month_table(due, basis), "M")
+
+
+def _ledger(run: Run, scope: AccountFilter) -> pd.DataFrame:
+    if not run.has("ledger"):
+        return pd.DataFrame()
+    # The accounts of the scope: the ledger has accounts that have left and have no CSM any more.
+    own = f"account_id IN (SELECT account_id FROM {run.source('scores')} WHERE {scope.sql()[0]})"
+    condition = "TRUE" if scope.everything else f"({own} OR author IN {_authors(scope)})"
+    parameters = [] if scope.everything else [*scope.sql()[1], *scope.csms]
+    columns = ["account_id", "author", "arr", "kept", "called", "expected"]
+    columns += ["csm_error", "model_error"]
+    rows = run.rows("ledger", columns, condition, parameters, order="due, account_id")
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(dict.fromkeys(columns[2:], float))
+
+
+def _authors(scope: AccountFilter) -> str:
+    return "(" + ", ".join("?" * len(scope.csms)) + ")" if scope.csms else "(NULL)"
 
 
 def outcomes_of(
@@ -310,26 +492,6 @@ def _mrr(run: Run, accounts: Sequence[str]) -> dict[str, float]:
     marks = ", ".join("?" * len(accounts))
     rows = run.rows("scores", ["account_id", "mrr"], f"account_id IN ({marks})", list(accounts))
     return {row["account_id"]: row["mrr"] or 0.0 for row in rows}
-
-
-def _title(day: date, by_quarter: bool) -> str:
-    return f"Q{(day.month - 1) // 3 + 1} {day.year}" if by_quarter else f"{day:%b} {day.year}"
-
-
-def _period(title: str, renewals: Sequence[Renewal]) -> Period:
-    arr = np.array([r.arr for r in renewals])
-    known = [r for r in renewals if r.staying is not None]
-    called = sum(r.arr * CALL_SHARES[r.call.call] for r in renewals if r.call is not None)
-    expected = low = high = None
-    if known:
-        stays, due = np.array([r.staying for r in known]), np.array([r.arr for r in known])
-        expected = float(due @ stays)
-        draws = np.random.default_rng(0).random((_DRAWS, len(known))) < stays
-        low, high = (float(end) for end in np.percentile(draws @ due, [_LOW, _HIGH]))
-    calls = sum(r.call is not None for r in renewals)
-    unknown = len(renewals) - len(known)
-    total = float(arr.sum())
-    return Period(title, len(renewals), total, expected, low, high, called, calls, unknown)
 
 
 def _load(

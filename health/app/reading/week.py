@@ -19,7 +19,10 @@ from health.app.records.read import actions_since
 #: The file of the run with one row per account.
 MY_WEEK = "my_week"
 #: Which flag decides what is done first, where an account has several.
-PRIORITY = ("leaving", "silent", "at_risk", "renewal", "cross_sell", "upsell", "advocate")
+PRIORITY = (
+    *("leaving", "silent", "at_risk", "renewal", "disagreement"),
+    *("cross_sell", "upsell", "advocate"),
+)
 _OFFERS = frozenset({"upsell", "cross_sell"})
 _MOST_REASONS = 3
 #: What the money of a row is, by its main flag.
@@ -28,6 +31,7 @@ _VALUES = {
     "cross_sell": "expected gain",
     "at_risk": "expected loss",
     "renewal": "expected loss",
+    "disagreement": "expected loss",
     "leaving": "a year leaving",
     "silent": "expected loss",
 }

@@ -11,15 +11,16 @@ from health.app.chart import reliability_chart
 from health.app.page import CALL_TITLES
 from health.app.reading.accounts import choices
 from health.app.reading.book import (
+    book_of,
     grid_of,
     outcomes_of,
-    periods,
-    renewals_of,
     segments_of,
     team_of,
 )
 from health.app.web import Asked
 from health.presentation import wording
+from health.renewals.ledger import LEAST_CALLS
+from health.report.forecast_renewals import closer_words
 
 #: Renewals shown at once, disagreements first.
 _RENEWALS_PER_PAGE = 50
@@ -37,17 +38,19 @@ def renewals(asked: Asked) -> Response:
     name = asked.query.get("csm", "")
     scope = asked.scope.for_csm(name) if name else asked.scope
     with asked.app.database.read() as session:
-        found = renewals_of(session, run, scope)
+        book = book_of(session, run, scope, limit=asked.app.config.flags.call_difference)
         since, outcomes = outcomes_of(session, asked.app.runs, run, scope)
     page = page_number(asked)
+    found = book.renewals
     ordered = sorted(found, key=lambda r: (not r.disagrees, r.day, r.account_id))
     return asked.page(
         "renewals.html.j2",
         run=run,
         csm=name,
         csms=choices(run, asked.scope).csms,
-        months=periods(found, by_quarter=False),
-        quarters=periods(found, by_quarter=True),
+        book=book,
+        closer=closer_words,
+        least_calls=LEAST_CALLS,
         renewals=ordered[(page - 1) * _RENEWALS_PER_PAGE : page * _RENEWALS_PER_PAGE],
         page=page,
         pages=max(-(-len(found) // _RENEWALS_PER_PAGE), 1),

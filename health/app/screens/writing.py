@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -175,6 +176,8 @@ def record_to_undo(asked: Asked) -> tuple[str, Any]:
 def save(asked: Asked, entry: Entry) -> str:
     """Write an entry about the account in the address, which the user must see."""
     found = require_account(asked)
+    if isinstance(entry, ForecastEntry):
+        _require_renewal(found)
     return write_entry(
         asked.app.database,
         entry,
@@ -183,6 +186,20 @@ def save(asked: Asked, entry: Entry) -> str:
         request_id=request_id(asked, repr(entry)),
         now=asked.now,
     )
+
+
+def _require_renewal(found: Mapping[str, Any]) -> None:
+    """Refuse a call on an account that has nothing to renew."""
+    if found["known_to_leave"]:
+        raise EntryError(
+            "this account gave notice, so there is no renewal to call",
+            fix="Write a note, or correct notice_at of its subscription.",
+        )
+    if found["days_to_renewal"] is None or found["days_to_renewal"] < 0:
+        raise EntryError(
+            "this account has no renewal ahead: it pays month to month, or its term has ended",
+            fix="Write a note; a renewal needs a term of more than 35 days (renews_at).",
+        )
 
 
 def checked(kind: type[E], values: dict[str, Any]) -> E:

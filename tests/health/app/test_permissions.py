@@ -202,7 +202,9 @@ def test_an_account_that_is_not_theirs_does_not_exist(app: Build, method: str, p
     assert ask(seeing_team, "csm", method, path, OTHER) == 404
     if "csm" in allowed:
         assert ask(built, "csm", method, path, OWN) in {200, 201, 303}
-        assert ask(seeing_team, "csm", method, path, TEAM) in {200, 201, 303}
+        # It exists; with nothing to renew, a call on it is refused.
+        seen = {200, 201, 303, 422} if path.endswith("/forecasts") else {200, 201, 303}
+        assert ask(seeing_team, "csm", method, path, TEAM) in seen
 
 
 def test_no_list_shows_an_account_that_is_not_theirs(app: Build) -> None:

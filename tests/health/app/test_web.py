@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from health.app.access.users import MOST_BY_LOGIN, add_user
 from health.app.database.engine import Database
 from health.app.records.entries import NoteEntry
+from health.app.records.read import latest_forecasts
 from health.settings.app import AppConfig
 from tests.health.app.company import NOW, OWN, PASSWORD, AppUnderTest, csrf_of, form
 from tests.health.app.test_records import write
@@ -368,6 +369,18 @@ def test_a_proposed_scorecard_is_a_file_that_loads(app: Build) -> None:
     assert proposed["components"][0]["measures"][0]["curve"] == [[0, 0], [0.5, 80], [1, 100]]
     for wrong in ({"c0": "-1"}, {"c0": "x"}, {"c0m0curve": "1:1"}, {"yellow": "90"}):
         assert client.post("/scorecard", data={**fields, **wrong}).status_code == 422
+
+
+def test_a_call_on_an_account_without_a_renewal_is_refused(app: Build) -> None:
+    built = app()
+    client = built.signed_in("lead")
+    scores = built.runs.run().rows("scores", ["account_id"], "days_to_renewal IS NULL", limit=1)
+    path = f"/accounts/{scores[0]['account_id']}/forecasts"
+    answer = client.post(path, data=form(client, uuid.uuid4().hex, call="commit"))
+    assert answer.status_code == 422
+    assert "no renewal ahead" in answer.text
+    with built.database.read() as session:
+        assert not latest_forecasts(session)
 
 
 def test_what_was_written_is_on_the_accounts_page(app: Build) -> None:

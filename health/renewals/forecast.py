@@ -1,0 +1,489 @@
+"""The forecast of a book, month by month: what renews, contracts, expands and leaves.
+
+An account with a term is due in the month in which the term ends. Without terms of more than 35
+days there is nothing to renew: every account is due every month, and the forecast is one of
+retention. The chance of leaving is the published one as far as it reaches (the horizon), all moved
+together to the level of past renewals, so that the forecast ranks accounts as the lists do; beyond
+the horizon, it is the rate of past renewals seen as far ahead.
+What accounts that stay pay is drawn from past renewals. The CSMs' calls are no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from health.renewals.calls import called_share
+from health.renewals.history import MONTHLY, MONTHS, TERM
+from models.renewal.book_range import StayRatios, draw_kept, ends_of
+from models.renewal.dependence import Dependence, estimate_dependence
+
+#: Past renewals that a rate needs; below, nothing is expected of accounts without a probability.
+LEAST_RENEWALS = 30
+#: Losses at renewals at which past rate and model weigh the same for the level.
+PRIOR_LOST = 4
+#: A call older than this was about the renewal before.
+VALID_DAYS = 300
+#: Days of an average month.
+_MONTH_DAYS = 365.25 / 12
+#: Which past renewals count for an account: seen within the horizon, further ahead, or monthly.
+NEAR, FAR = "near", "far"
+#: Log odds further away than this are certain.
+_SURE, _FAR = 1e-9, 40.0
+AMOUNTS = ("renews", "contracts", "expands", "leaves", "kept")
+CALLS = ("calls", "called", "expected_of_called")
+RANGES = ("kept_low", "kept_high")
+MONTH_COLUMNS = ("kind", "month", "accounts", "unknown", "arr", *AMOUNTS, *RANGES, *CALLS)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Past renewals of one kind.
+
+    Attributes
+    ----------
+    renewals, lost : int
+        How many, each counted once however often it was seen ahead, and those that left.
+    rate : float
+        Share that left (with half a case more of either); NaN with fewer than `LEAST_RENEWALS`.
+    kept_share : float
+        ARR afterwards ÷ ARR before, over the last twelve months; NaN without any.
+    ratios : StayRatios
+        What those that stayed paid, as a multiple of before.
+    """
+
+    renewals: int = 0
+    lost: int = 0
+    rate: float = float("nan")
+    kept_share: float = float("nan")
+    ratios: StayRatios = field(default_factory=lambda: StayRatios(np.ones(1)))
+
+    @property
+    def level_error(self) -> float:
+        """Standard error of the log odds of leaving: the rate is known from so many cases."""
+        return float(1 / np.sqrt(self.lost + 1))
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What past months teach about the next ones.
+
+    Attributes
+    ----------
+    pools : dict of str to Pool
+        By `NEAR`, `FAR` and `MONTHLY`.
+    dependence : dict of str to Dependence
+        By `TERM` and `MONTHLY`: how far accounts that are due in a month leave together.
+    level : dict of str to float
+        By `NEAR` and `MONTHLY`: what is added to the log odds of every published probability.
+    """
+
+    pools: Mapping[str, Pool]
+    dependence: Mapping[str, Dependence]
+    level: Mapping[str, float] = field(default_factory=lambda: {NEAR: 0.0, MONTHLY: 0.0})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "pools": {
+                name: {
+                    "renewals": pool.renewals,
+                    "lost": pool.lost,
+                    "rate": _or_none(pool.rate),
+                    "kept_share": _or_none(pool.kept_share),
+                    "ratios": [round(float(r), 6) for r in pool.ratios.quantiles],
+                    "ratio_error": round(pool.ratios.error, 6),
+                }
+                for name, pool in self.pools.items()
+            },
+            "dependence": {
+                kind: {
+                    "correlation": round(own.correlation, 6),
+                    "estimate": round(own.estimate, 6),
+                    "months": own.months,
+                }
+                for kind, own in self.dependence.items()
+            },
+            "level": {name: round(float(own), 6) for name, own in self.level.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Basis:
+        """Read it from JSON."""
+        return cls(
+            {
+                name: Pool(
+                    int(own["renewals"]),
+                    int(own["lost"]),
+                    _or_nan(own["rate"]),
+                    _or_nan(own["kept_share"]),
+                    StayRatios(np.array(own["ratios"], dtype=float), float(own["ratio_error"])),
+                )
+                for name, own in given["pools"].items()
+            },
+            {kind: Dependence(**own) for kind, own in given["dependence"].items()},
+            dict(given["level"]),
+        )
+
+
+def no_basis() -> Basis:
+    """Return the basis of a company without a past."""
+    return Basis(
+        {name: Pool() for name in (NEAR, FAR, MONTHLY)},
+        {kind: Dependence() for kind in (TERM, MONTHLY)},
+    )
+
+
+def learn_basis(past: pd.DataFrame, *, horizon_days: int) -> Basis:
+    """Learn from past renewals.
+
+    Parameters
+    ----------
+    past : pd.DataFrame
+        As from `past_renewals`.
+    horizon_days : int
+        How far ahead the probability of churn reaches.
+    """
+    if past.empty:
+        return no_basis()
+    term = past["kind"] == TERM
+    near = past["lead_days"] <= horizon_days
+    pools = {
+        NEAR: _pool(past[term & near]),
+        FAR: _pool(past[term & ~near]),
+        # Of accounts that are due every month, a year is enough, and nearer to the present.
+        MONTHLY: _pool(_last_year(past[~term])),
+    }
+    # Each renewal once, as it was seen last.
+    last = past.sort_values("lead_days", kind="stable").drop_duplicates(["account", "due"])
+    rates = {kind: _pool(own).rate for kind, own in last.groupby("kind")}
+    dependence = {
+        kind: _dependence(last[last["kind"] == kind], rates.get(kind, np.nan))
+        for kind in (TERM, MONTHLY)
+    }
+    return Basis(pools, dependence)
+
+
+def with_level(basis: Basis, scores: pd.DataFrame, *, horizon_days: int) -> Basis:
+    """Return the basis with the level of the published probabilities.
+
+    A churn model is calibrated over all accounts. With few churned accounts it may not know how
+    much leaving is bunched at renewals, so that the accounts that are due leave more often than it
+    states, and those that are not less often. The model's order is kept, and its level is moved
+    towards the past rate: one amount is added to the log odds of every account, such that the mean
+    chance becomes the one whose log odds are w × those of the past rate + (1 − w) × those of the
+    mean probability, w = lost ⁄ (lost + `PRIOR_LOST`).
+
+    Parameters
+    ----------
+    basis : Basis
+        As from `learn_basis`.
+    scores : pd.DataFrame
+        Of the whole book: mrr, days_to_renewal, churn_probability and known_to_leave.
+    horizon_days : int
+        How far the probabilities reach.
+    """
+    own = scores[~_leaving(scores) & (scores["mrr"] > 0)]
+    days = pd.to_numeric(own["days_to_renewal"], errors="coerce")
+    chance = own["churn_probability"].astype(float)
+    monthly = basis.pools[MONTHLY].rate
+    usual = {NEAR: basis.pools[NEAR].rate, MONTHLY: _over(monthly, horizon_days)}
+    concerned = {NEAR: days.between(0, horizon_days - 1), MONTHLY: days.isna()}
+    level = {}
+    for name, rate in usual.items():
+        own_chance = chance[concerned[name]].dropna()
+        lost = basis.pools[name].lost
+        level[name] = _shift(own_chance, rate, weight=lost / (lost + PRIOR_LOST))
+    return replace(basis, level=level)
+
+
+def _shift(chance: pd.Series[float], rate: float, *, weight: float) -> float:
+    """Return what to add to the log odds of all, so that their mean moves towards a rate."""
+    mean = float(chance.mean())
+    if not (0 < rate < 1 and 0 < mean < 1):
+        return 0.0
+    target = expit(weight * logit(rate) + (1 - weight) * logit(mean))
+    odds = logit(chance.clip(_SURE, 1 - _SURE).to_numpy())
+    return float(brentq(lambda by: float(expit(odds + by).mean()) - target, -_FAR, _FAR))
+
+
+def _over(monthly_rate: float, days: int) -> float:
+    return float(1 - (1 - monthly_rate) ** (days / _MONTH_DAYS))
+
+
+def _moved(chance: pd.Series[float], by: float) -> pd.Series[float]:
+    return pd.Series(expit(logit(chance.astype(float)) + by), index=chance.index)
+
+
+def _pool(rows: pd.DataFrame) -> Pool:
+    if rows.empty:
+        return Pool()
+    left = rows["arr_after"] <= 0
+    once = rows[["account", "due"]].assign(left=left).drop_duplicates(["account", "due"])
+    count, lost = len(once), int(once["left"].sum())
+    # Of rows of several months the share that left is what is expected of one of them.
+    rate = (left.mean() * count + 0.5) / (count + 1) if count >= LEAST_RENEWALS else np.nan
+    stayed = rows[~left]
+    latest = _last_year(rows)
+    kept = float(latest["arr_after"].sum() / latest["arr"].sum())
+    # A renewal is in as many rows as months saw it ahead; a month of an account is in one.
+    alone = -1 - np.arange(len(stayed))
+    cluster = np.where(stayed["kind"] == TERM, stayed["account"].to_numpy(dtype=int), alone)
+    ratios = StayRatios.of(stayed["arr"], stayed["arr_after"], cluster)
+    return Pool(count, lost, float(rate), kept, ratios)
+
+
+def _last_year(rows: pd.DataFrame) -> pd.DataFrame:
+    found: pd.DataFrame = rows[rows["due"] > rows["due"].max() - pd.Timedelta(days=365)]
+    return found
+
+
+def _dependence(rows: pd.DataFrame, rate: float) -> Dependence:
+    if rows.empty or np.isnan(rate):
+        return Dependence()
+    return estimate_dependence(
+        np.full(len(rows), rate),
+        rows["arr"].to_numpy(dtype=float),
+        (rows["arr_after"] <= 0).to_numpy(dtype=float),
+        rows["due"].dt.to_period("M").astype(str).to_numpy(),
+    )
+
+
+def due_accounts(
+    scores: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
+) -> pd.DataFrame:
+    """Return each account's renewals of the next twelve months with the chance of leaving.
+
+    Parameters
+    ----------
+    scores : pd.DataFrame
+        account_id, mrr, days_to_renewal, churn_probability (NaN where none is published) and
+        known_to_leave.
+    basis : Basis
+        Rates of the past.
+    as_of : pd.Timestamp
+        The date of the scores.
+    horizon_days : int
+        How far the probabilities reach.
+
+    Returns
+    -------
+    pd.DataFrame
+        account_id, kind, month (``2027-01``), due, arr, leaves (the chance; NaN where nothing is
+        known) and pool; today, gone and elapsed are what it pays today, the chance that it has
+        left by the end, and how many past periods (renewals or months) fit until then; step is how
+        many of them are in the month itself. Accounts known to leave are in no row. One without a
+        term has a row per month, whose ARR is what is expected of it by then.
+    """
+    own = scores[~_leaving(scores) & (scores["mrr"] > 0)]
+    arr = own["mrr"].astype(float) * MONTHS
+    days = pd.to_numeric(own["days_to_renewal"], errors="coerce").round()
+    chance = own["churn_probability"].astype(float)
+    dates = as_of + pd.to_timedelta(days.fillna(-1), unit="D")
+    due = (days >= 0) & (dates < (as_of.to_period("M") + MONTHS).to_timestamp())
+    reaches = days < horizon_days
+    far, near = (basis.pools[name].rate for name in (FAR, NEAR))
+    leaves = _moved(chance, basis.level[NEAR]).fillna(near).where(reaches, far)
+    terms = pd.DataFrame(
+        {
+            "account_id": own["account_id"],
+            "kind": TERM,
+            "month": dates.dt.to_period("M").astype(str),
+            "due": dates,
+            "arr": arr,
+            "leaves": leaves,
+            "pool": np.where(reaches, NEAR, FAR),
+            "today": arr,
+            "gone": leaves,
+            "elapsed": 1.0,
+            "step": 1.0,
+        }
+    )[due]
+    monthly = own[days.isna()]
+    if monthly.empty:
+        return terms.reset_index(drop=True)
+    retained = _monthly(monthly, basis, as_of=as_of, horizon_days=horizon_days)
+    return retained if terms.empty else pd.concat([terms, retained], ignore_index=True)
+
+
+def _monthly(
+    own: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
+) -> pd.DataFrame:
+    """Return a row per account and month, of accounts without a term."""
+    rate = basis.pools[MONTHLY].rate
+    published = _moved(own["churn_probability"], basis.level[MONTHLY])
+    chance = published.fillna(_over(rate, horizon_days)).to_numpy()
+    arr = own["mrr"].to_numpy(dtype=float) * MONTHS
+    starts = pd.date_range(as_of.to_period("M").to_timestamp(), periods=MONTHS + 1, freq="MS")
+    growth = basis.pools[MONTHLY].ratios.mean - 1
+    begin, grown, parts = np.ones(len(own)), 1.0, []
+    for start, end in pairwise(starts):
+        days, step = (end - as_of).days, (end - max(start, as_of)).days / _MONTH_DAYS
+        left = np.log1p(-np.clip(chance, 0, 1 - 1e-9)) * min(days, horizon_days) / horizon_days
+        # Beyond the horizon accounts leave at the past rate.
+        if days > horizon_days:
+            left = left + np.log1p(-rate) * (days - horizon_days) / _MONTH_DAYS
+        stays = np.exp(left)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "account_id": own["account_id"].to_numpy(),
+                    "kind": MONTHLY,
+                    "month": str(start.to_period("M")),
+                    "due": max(start, as_of),
+                    "arr": arr * begin * grown,
+                    "leaves": 1 - stays / begin,
+                    "pool": MONTHLY,
+                    "today": arr,
+                    "gone": 1 - stays,
+                    "elapsed": days / _MONTH_DAYS,
+                    "step": step,
+                }
+            )
+        )
+        begin, grown = stays, grown * (1 + growth * step)
+    return pd.concat(parts, ignore_index=True)
+
+
+def with_calls(due: pd.DataFrame, calls: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Add what the CSMs' last calls come to; nothing is averaged with the chance of leaving.
+
+    Parameters
+    ----------
+    due : pd.DataFrame
+        As from `due_accounts`.
+    calls : pd.DataFrame
+        As from `latest_calls`.
+    as_of : pd.Timestamp
+        A call older than `VALID_DAYS` was about the renewal before.
+
+    Returns
+    -------
+    pd.DataFrame
+        With call (missing without one) and called (ARR, NaN without one) of renewals by term.
+    """
+    recent = calls[calls["created_at"] >= as_of - pd.Timedelta(days=VALID_DAYS)]
+    own = recent.drop_duplicates("account_id", keep="last").set_index("account_id")
+    own = own.reindex(due["account_id"]).set_axis(due.index)
+    called = called_share(own, due["arr"]) * due["arr"]
+    term = due["kind"] == TERM
+    return due.assign(call=own["call"].where(term), called=called.where(term))
+
+
+def month_table(
+    due: pd.DataFrame, basis: Basis, *, by: str = "month", seed: int = 0
+) -> pd.DataFrame:
+    """Sum what is due by month, with 80 % ranges over the book.
+
+    Parameters
+    ----------
+    due : pd.DataFrame
+        As from `due_accounts`, or a part of it; with the column called of `with_calls`, the calls
+        are summed as well.
+    basis : Basis
+        Ratios, dependence and standard errors.
+    by : str
+        The column to sum by; shocks are those of the months in any case.
+    seed : int
+        Of the draws behind the ranges.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per kind and month, in order: kind, month, accounts, unknown (accounts without a
+        chance, in no expectation), arr (due), leaves, contracts, renews (as it was, or what is
+        left after contracting), expands, kept (renews + expands), and the 80 % range of kept. NaN
+        where nothing is expected. calls, called (ARR that the calls come to) and
+        expected_of_called (ARR that the model expects of the same accounts) are of renewals with
+        a CSM's call. The range of kept is that of everything that may come from today on.
+    """
+    rows = [
+        _month(own, basis, kind=str(kind), month=str(month), seed=seed)
+        for (kind, month), own in due.groupby(["kind", by], sort=True)
+    ]
+    table = pd.DataFrame(rows, columns=list(MONTH_COLUMNS))
+    return table.sort_values(["kind", "month"], ascending=[False, True], ignore_index=True)
+
+
+def total_range(due: pd.DataFrame, basis: Basis, *, seed: int = 0) -> pd.Series[Any]:
+    """Return the sums over all months of renewals by term, as a row of `month_table`."""
+    own = due[due["kind"] == TERM]
+    return pd.Series(_month(own, basis, kind=TERM, month="all", seed=seed))
+
+
+def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int) -> dict[str, Any]:
+    known = own[own["leaves"].notna()]
+    row: dict[str, Any] = {
+        "kind": kind,
+        "month": month,
+        "accounts": len(own),
+        "unknown": len(own) - len(known),
+        "arr": float(own["arr"].sum()),
+        **dict.fromkeys([*AMOUNTS, *RANGES], float("nan")),
+        **_calls(own, basis),
+    }
+    if known.empty:
+        return row
+    sums = dict.fromkeys(AMOUNTS, 0.0)
+    drawn: Any = 0.0
+    for place, (name, part) in enumerate(known.groupby("pool", sort=True)):
+        pool = basis.pools[str(name)]
+        arr = part["arr"].to_numpy(dtype=float)
+        chance = part["leaves"].to_numpy(dtype=float)
+        stays = float((arr * (1 - chance)).sum())
+        step, elapsed = float(part["step"].max()), float(part["elapsed"].max())
+        periods = max(round(elapsed), 1)
+        sums["leaves"] += float((arr * chance).sum())
+        sums["contracts"] += stays * pool.ratios.contracts * step
+        sums["expands"] += stays * pool.ratios.expands * step
+        sums["renews"] += stays * (1 - pool.ratios.contracts * step)
+        drawn = drawn + draw_kept(
+            part["today"].to_numpy(dtype=float),
+            part["gone"].to_numpy(dtype=float),
+            part["month"].to_numpy(),
+            correlation=basis.dependence[kind].correlation,
+            level_error=pool.level_error,
+            ratios=pool.ratios,
+            periods=periods,
+            # Months have shocks of their own, the same whoever asks.
+            seed=[seed, place, *month.encode()],
+        ) * pool.ratios.mean ** (elapsed - periods)
+    sums["kept"] = sums["renews"] + sums["expands"]
+    row |= sums
+    row["kept_low"], row["kept_high"] = ends_of(drawn)
+    return row
+
+
+def _calls(own: pd.DataFrame, basis: Basis) -> dict[str, float]:
+    """Sum the calls, and what the model expects of the same accounts."""
+    if "called" not in own.columns:
+        return dict.fromkeys(CALLS, 0.0)
+    of = own[own["called"].notna()]
+    ratios = of["pool"].map(lambda name: basis.pools[name].ratios.mean).astype(float)
+    kept = of["arr"] * (1 - of["leaves"]) * ratios
+    return {
+        "calls": float(len(of)),
+        "called": float(of["called"].sum()),
+        "expected_of_called": float(kept.sum()),
+    }
+
+
+def _leaving(scores: pd.DataFrame) -> pd.Series[bool]:
+    if "known_to_leave" not in scores.columns:
+        return pd.Series(False, index=scores.index)
+    return scores["known_to_leave"].astype("boolean").fillna(False).astype(bool)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,169 @@
+"""What a book of renewals comes to: the expectation of each part, and the range of the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from models.base.inputs import FloatArray
+from models.renewal.dependence import chance_given
+
+#: The share of outcomes that a range covers, and how many outcomes are drawn for it.
+COVERED, DRAWS = 0.8, 2_000
+#: Accounts of a group that are drawn one by one, the largest first. Of the others, which are small
+#: against the sum, mean and variance given the common factors are enough.
+_ONE_BY_ONE = 1_000
+_SURE = 1e-9
+
+
+@dataclass(frozen=True)
+class StayRatios:
+    """What accounts that stay pay afterwards, as a multiple of what they paid.
+
+    Attributes
+    ----------
+    quantiles : array of float, shape = (n_quantiles,)
+        Equally likely multiples, ascending; ``[1.0]`` where nothing is known.
+    error : float
+        Standard error of their mean, as a share of it.
+    """
+
+    quantiles: FloatArray
+    error: float = 0.0
+
+    @classmethod
+    def of(cls, before: Any, after: Any, account: Any, *, most: int = 101) -> StayRatios:
+        """Learn them from amounts before and after; their mean is sum after ÷ sum before.
+
+        Parameters
+        ----------
+        before, after : array-like, shape = (n_samples,)
+            What accounts that stayed paid, above 0. A multiple counts by the amount before: small
+            accounts double more easily, and would make every forecast of a sum too high.
+        account : array-like, shape = (n_samples,)
+            Whose they are: rows of one account are not independent.
+        most : int
+            Most multiples that are kept: means of slices with equal amounts before.
+        """
+        paid, pays = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+        if not len(paid):
+            return cls(np.ones(1))
+        order = np.argsort(pays / paid, kind="stable")
+        edges = np.linspace(0.0, 1.0, min(most, len(paid)) + 1) * paid.sum()
+        reached = np.concatenate([[0.0], np.cumsum(paid[order])])
+        sums = np.interp(edges, reached, np.concatenate([[0.0], np.cumsum(pays[order])]))
+        _, code = np.unique(np.asarray(account), return_inverse=True)
+        # Of a ratio of sums, by linearisation, with accounts as clusters.
+        missed = np.bincount(code, pays - pays.sum() / paid.sum() * paid)
+        return cls(np.diff(sums) / np.diff(edges), float(np.sqrt((missed**2).sum()) / pays.sum()))
+
+    @property
+    def mean(self) -> float:
+        """The mean multiple."""
+        return float(self.quantiles.mean())
+
+    @property
+    def contracts(self) -> float:
+        """The mean share that is given up, over all that stay."""
+        return float(np.clip(1 - self.quantiles, 0, None).mean())
+
+    @property
+    def expands(self) -> float:
+        """The mean share that is added, over all that stay."""
+        return float(np.clip(self.quantiles - 1, 0, None).mean())
+
+
+def draw_kept(
+    amount: FloatArray,
+    chance: FloatArray,
+    group: Any,
+    *,
+    correlation: float,
+    level_error: float,
+    ratios: StayRatios,
+    periods: int = 1,
+    seed: int | Sequence[int] = 0,
+    draws: int = DRAWS,
+) -> FloatArray:
+    """Draw what is kept of the amounts of all accounts.
+
+    Every draw has one level, which moves all chances (log odds + `level_error` × a normal: the rate
+    of leaving is itself known from few cases), one error of the mean multiple, and one factor per
+    group (see `models.renewal.dependence`). Given these, accounts leave independently, and those
+    that stay pay a multiple drawn from `ratios`.
+
+    Parameters
+    ----------
+    amount, chance : array of float, shape = (n_samples,)
+        What is due, and the chance of leaving.
+    group : array-like, shape = (n_samples,)
+        The month.
+    correlation : float
+        ρ within a group.
+    level_error : float
+        Standard error of the level, in log odds.
+    ratios : StayRatios
+        What accounts that stay pay.
+    periods : int
+        How many multiples follow one another.
+    seed : int or sequence of int
+        Of the draws.
+    draws : int
+        Outcomes drawn.
+
+    Returns
+    -------
+    array of float, shape = (draws,)
+    """
+    codes, names = pd.factorize(np.asarray(group), sort=True)
+    rng = np.random.default_rng(seed)
+    level = level_error * rng.standard_normal((draws, 1))
+    growth = np.maximum(1 + periods * ratios.error * rng.standard_normal(draws), 0.0)
+    kept = np.zeros(draws)
+    for code in range(len(names)):
+        own = np.flatnonzero(codes == code)
+        own = own[np.argsort(-amount[own], kind="stable")]
+        shock = rng.standard_normal((draws, 1))
+        first, rest = own[:_ONE_BY_ONE], own[_ONE_BY_ONE:]
+        p = _given(chance[first], level, shock, correlation)
+        multiple = np.prod([rng.choice(ratios.quantiles, size=p.shape) for _ in range(periods)], 0)
+        kept += ((rng.random(p.shape) >= p) * multiple) @ amount[first]
+        if len(rest):
+            p = _given(chance[rest], level, shock, correlation)
+            kept += _of_many(amount[rest], p, ratios.quantiles, periods, rng)
+    return kept * growth
+
+
+def _given(
+    chance: FloatArray, level: FloatArray, shock: FloatArray, correlation: float
+) -> FloatArray:
+    moved = expit(logit(np.clip(chance, _SURE, 1 - _SURE))[None, :] + level)
+    moved = np.where((chance <= 0) | (chance >= 1), chance[None, :], moved)
+    return chance_given(moved, shock, correlation)
+
+
+def _of_many(
+    amount: FloatArray,
+    chance: FloatArray,
+    multiples: FloatArray,
+    periods: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw the sums of many small accounts by mean and variance given the common factors."""
+    stays = 1 - chance
+    mean, square = np.mean(multiples) ** periods, np.mean(multiples**2) ** periods
+    spread = (stays * square - (stays * mean) ** 2) @ amount**2
+    sums = (stays @ amount) * mean + np.sqrt(spread) * rng.standard_normal(len(chance))
+    found: FloatArray = np.maximum(sums, 0.0)
+    return found
+
+
+def ends_of(drawn: Any, *, covered: float = COVERED) -> tuple[float, float]:
+    """Return the two ends between which the middle share of outcomes lies."""
+    low, high = np.quantile(np.asarray(drawn), [(1 - covered) / 2, (1 + covered) / 2])
+    return float(low), float(high)

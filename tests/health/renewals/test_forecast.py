@@ -1,0 +1,161 @@
+"""The months ahead: what is due, renews, contracts, expands and leaves."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.reading.frames import tables_from_frames
+from features.tables.truncation import as_known
+from health.renewals.forecast import (
+    FAR,
+    LEAST_RENEWALS,
+    MONTHLY,
+    NEAR,
+    Basis,
+    due_accounts,
+    learn_basis,
+    month_table,
+    no_basis,
+    total_range,
+    with_level,
+)
+from health.renewals.history import TERM, past_renewals
+from tests.health.renewals.book import DAY, scores_of, yearly_book
+
+AS_OF = pd.Timestamp(DAY)
+
+
+def test_past_renewals_and_what_came_of_them() -> None:
+    tables = yearly_book(400, left=0.25, monthly=100)
+    past = past_renewals(tables, DAY)
+    basis = learn_basis(past, horizon_days=90)
+    for name in (NEAR, FAR):
+        assert basis.pools[name].rate == pytest.approx(0.25, abs=0.05)
+        assert basis.pools[name].ratios.mean == pytest.approx(
+            1 + 0.25 * 0.2 - 0.125 * 0.5, abs=0.03
+        )
+    assert basis.pools[MONTHLY].rate == pytest.approx(0.25 / 4, abs=0.02)
+    assert basis.dependence[TERM].correlation < 0.1
+    # Each renewal of the last two years once, whatever the number of months that saw it ahead.
+    term = past[past["kind"] == TERM]
+    assert len(term) > 3 * len(term.drop_duplicates(["account", "due"]))
+    assert (term["due"] + pd.Timedelta(days=30) <= AS_OF).all()
+
+
+def test_the_past_is_what_was_known_on_the_date() -> None:
+    tables = yearly_book(120, monthly=40)
+    day = datetime(2026, 2, 10)
+    whole = past_renewals(tables, day)
+    then = past_renewals(as_known(tables, day), day)
+    pd.testing.assert_frame_equal(
+        whole.drop(columns="account"), then.drop(columns="account"), check_dtype=False
+    )
+
+
+def test_a_time_that_nobody_could_be_seen_to_leave_in_teaches_nothing() -> None:
+    tables = yearly_book(400, left=0.25)
+    rows = tables["subscriptions"].collect("pandas").to_native()
+    gone = rows.groupby("account_id")["ended_at"].transform("max")
+    last = rows["started_at"] == rows.groupby("account_id")["started_at"].transform("max")
+    early = rows.loc[last & (gone < "2025-11-01") & rows["ended_at"].notna(), "account_id"]
+    kept = rows[~rows["account_id"].isin(early)]
+    names = kept.groupby("account_id", as_index=False)["started_at"].min()
+    survivors = tables_from_frames(
+        {
+            "accounts": names.rename(columns={"started_at": "created_at"}),
+            "subscriptions": kept,
+        },
+        observed_until=DAY,
+    )
+    basis = learn_basis(past_renewals(survivors, DAY), horizon_days=90)
+    assert basis.pools[NEAR].rate == pytest.approx(0.25, abs=0.07)
+
+
+def test_every_month_adds_up() -> None:
+    tables = yearly_book(240, monthly=60)
+    basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
+    scores = scores_of(tables)
+    due = due_accounts(scores, basis, as_of=AS_OF, horizon_days=90)
+    table = month_table(due, basis)
+    assert table["arr"].to_numpy() == pytest.approx(
+        (table["renews"] + table["contracts"] + table["leaves"]).to_numpy()
+    )
+    assert table["kept"].to_numpy() == pytest.approx(
+        (table["renews"] + table["expands"]).to_numpy()
+    )
+    assert (table["kept_low"] <= table["kept_high"]).all()
+    term = table[table["kind"] == TERM]
+    assert term["arr"].sum() == pytest.approx(
+        12 * scores.loc[scores["days_to_renewal"].notna(), "mrr"].sum()
+    )
+    assert term["kept"].sum() == pytest.approx(total_range(due, basis)["kept"])
+    monthly = table[table["kind"] == MONTHLY]
+    assert len(monthly) == 12
+    # What is left at the end of a month is what the next one starts with.
+    assert monthly["kept"].to_numpy()[:-1] == pytest.approx(monthly["arr"].to_numpy()[1:], rel=1e-9)
+    again = month_table(due, Basis.from_dict(json.loads(json.dumps(basis.to_dict()))))
+    pd.testing.assert_frame_equal(table, again, rtol=1e-3)
+
+
+def test_by_quarter_the_sums_are_those_of_its_months() -> None:
+    tables = yearly_book(240)
+    basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
+    due = due_accounts(scores_of(tables), basis, as_of=AS_OF, horizon_days=90)
+    quarters = due.assign(quarter=[str(pd.Period(m, "M").asfreq("Q")) for m in due["month"]])
+    by = month_table(quarters, basis, by="quarter")
+    assert by["kept"].sum() == pytest.approx(month_table(due, basis)["kept"].sum())
+    assert by["month"].tolist() == sorted(by["month"])
+
+
+def test_the_level_moves_to_the_past_and_the_order_stays() -> None:
+    tables = yearly_book(400, left=0.25)
+    basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
+    scores = scores_of(tables)
+    rng = np.random.default_rng(0)
+    scores["churn_probability"] = rng.beta(1, 20, len(scores))
+    moved = with_level(basis, scores, horizon_days=90)
+    due = due_accounts(scores, moved, as_of=AS_OF, horizon_days=90)
+    near = due[due["pool"] == NEAR].set_index("account_id")["leaves"]
+    before = scores.set_index("account_id")["churn_probability"].reindex(near.index)
+    assert before.mean() < 0.08
+    assert near.mean() == pytest.approx(basis.pools[NEAR].rate, abs=0.03)
+    assert near.rank().equals(before.rank())
+
+
+def test_without_a_past_nothing_is_expected_beyond_the_horizon() -> None:
+    tables = yearly_book(60)
+    scores = scores_of(tables)
+    due = due_accounts(scores, no_basis(), as_of=AS_OF, horizon_days=90)
+    table = month_table(due, no_basis()).set_index("month")
+    assert table.loc["2026-12", "leaves"] == pytest.approx(0.2 * table.loc["2026-12", "arr"])
+    assert np.isnan(table.loc["2027-06", "kept"])
+    few = past_renewals(yearly_book(LEAST_RENEWALS // 3), DAY)
+    assert np.isnan(learn_basis(few, horizon_days=90).pools[NEAR].rate)
+    nobody = scores.assign(churn_probability=np.nan)
+    silent = month_table(due_accounts(nobody, no_basis(), as_of=AS_OF, horizon_days=90), no_basis())
+    assert silent["kept"].isna().all()
+    assert (silent["unknown"] == silent["accounts"]).all()
+
+
+def test_accounts_that_gave_notice_are_not_due() -> None:
+    tables = yearly_book(60)
+    scores = scores_of(tables)
+    scores.loc[scores.index[:5], "known_to_leave"] = True
+    due = due_accounts(scores, no_basis(), as_of=AS_OF, horizon_days=90)
+    assert not set(scores["account_id"].head(5)) & set(due["account_id"])
+
+
+def test_a_book_without_terms_has_retention_instead() -> None:
+    tables = yearly_book(0, monthly=200)
+    basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
+    due = due_accounts(scores_of(tables, chance=0.15), basis, as_of=AS_OF, horizon_days=90)
+    table = month_table(due, basis)
+    assert set(table["kind"]) == {MONTHLY}
+    # Three months at the monthly rate are the chance within the horizon.
+    assert (1 - table["leaves"] / table["arr"]).head(3).prod() == pytest.approx(0.85, abs=0.01)
+    assert table["kept_low"].iloc[0] < table["kept"].iloc[0] < table["kept_high"].iloc[0]
