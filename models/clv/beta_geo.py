@@ -32,9 +32,9 @@ _HELD = (
 )
 # Log-odds at which the chance of having left is clipped.
 _SUREST = 15.0
-#: Regularities that are tried in this order, as long as the likelihood rises.
+#: Regularities to try in this order, as long as the likelihood increases.
 _REGULARITIES = (2, 3, 4, 6, 8)
-#: Purchases that are counted one by one, and the chance below which further ones are left out.
+#: Number of purchases counted individually, and the chance below which further ones are ignored.
 _MOST_COUNTED, _NEGLIGIBLE = 2_000, 1e-7
 
 
@@ -149,12 +149,12 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
     r_, alpha_, a_, b_ : float
         Parameters, α in weeks (per step, where k > 1); NaN without a fit.
     log_likelihood_ : float
-        At the fit.
+        Log-likelihood of the fit.
     rate_ : float
         Repeat purchases per week over all customers.
     level_, level_weeks_ : float
-        By how much more all customers buy in the first so many weeks from now (1: as fitted), by
-        season and trend; `models.clv.order_level.with_level` learns them.
+        Factor on the purchases of all customers (1: as fitted), by season and trend, and the number
+        of weeks from now that it applies to; `models.clv.order_level.with_level` learns them.
     """
 
     # Also those of versions that were fitted without them.
@@ -184,7 +184,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
     def _regularise(
         self, x: FloatArray, recency: FloatArray, age: FloatArray, log_intervals: FloatArray
     ) -> None:
-        """Raise the regularity as long as the likelihood rises."""
+        """Increase the regularity as long as the likelihood increases."""
         scale = float(age.mean())
         for k in _REGULARITIES:
             # The density of Gamma-distributed intervals, besides what the parameters change.
@@ -287,7 +287,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return present * (1.0 - (seen / (seen + self._usual_weeks(weeks))) ** shape)
 
     def _usual_weeks(self, weeks: Any) -> FloatArray:
-        """Return the weeks at the fitted level in which as much is bought as in these."""
+        """Return the weeks at the fitted level with the same purchases as these weeks."""
         t = np.asarray(weeks, dtype="float64")
         return np.asarray(t + (self.level_ - 1.0) * np.minimum(t, self.level_weeks_))
 
@@ -349,7 +349,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
                 chances[j] * betainc(n * self.regularity_ - j, shape + j, share)
                 for j in range(self.regularity_)
             )
-            # Rounding may leave a certain purchase a little above 1.
+            # Rounding may raise the chance of a certain purchase slightly above 1.
             would = np.minimum(would, 1.0)
         if self.basis_ != "bg/nbd":
             return np.asarray(would)
@@ -376,7 +376,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         array, shape = (n_customers, n_times)
-            Rising along each row; Fader, Hardie & Lee's equation 10. NaN if no rate is known.
+            Increasing along each row; Fader, Hardie & Lee's equation 10. NaN if no rate is known.
         """
         check_is_fitted(self)
         x, recency, age = _columns(history)

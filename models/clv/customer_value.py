@@ -25,7 +25,7 @@ def order_value(
     purchases : array, shape = (n_customers, n_months)
         N(m), purchases expected within m months, from `PurchaseModel.expected`.
     spend : array, shape = (n_customers,)
-        Of one purchase, in currency.
+        Amount of one purchase, in currency.
     margin : float
         Gross margin, 0-1.
     annual_discount_rate : float
@@ -49,7 +49,7 @@ class OrderLifetime:
         discounted) with clv_low and clv_high, past_value (margin earned so far) and
         total_value; in currency.
     messages : tuple of str
-        Where a mean is used instead of a model, and why.
+        Reasons why a mean is used instead of a model.
     """
 
     table: pd.DataFrame

@@ -1,12 +1,12 @@
-"""Between what the purchases of a customer without a contract will come to, in closed form.
+"""Range of the total of a customer's future purchases without a contract, in closed form.
 
-A customer that is there makes n purchases or more with P(N ≥ n), a product of two known tails
-(`PurchaseModel.at_least`). Under Gamma-Gamma what n purchases come to, over v + x·z̄, is
-beta-prime(p·n, q + p·x): x the repeats so far, z̄ their mean worth. That ratio hangs on the
-repeats and the age alone (and on the silence, where purchases come regularly), so its distribution
-is tabled once for each of these, however many customers share it, and a customer's quantile is
-read off where its own chance of being there puts it. Nothing is drawn: a customer's range is the
-same whoever else is asked about.
+A customer that has not left makes at least n purchases with P(N ≥ n), a product of two known tails
+(`PurchaseModel.at_least`). Under Gamma-Gamma, the total of n purchases divided by v + x·z̄ is
+beta-prime(p·n, q + p·x), where x is the number of repeats so far and z̄ their mean amount. This
+ratio depends only on the repeats and the age (and on the silence, if purchases are regular), so
+its distribution is tabulated once for each combination. A customer's quantile is read from the
+table at a level that depends on its probability of having left. No random numbers are used: the
+range of a customer does not depend on the other customers.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from models.clv.gamma_gamma import SpendModel
 
 #: Purchases are counted one by one up to here, then in blocks of a 32nd of their number.
 _ONE_BY_ONE, _BLOCK_SHARE = 64, 32
-#: More purchases than these count as these; a tail below this share is left out.
+#: Maximum number of purchases; and the probability below which a tail is ignored.
 _MOST_PURCHASES, _NEGLIGIBLE = 100_000, 1e-7
-#: Step of the logarithm of a sum at most, and how far below the middle of one purchase it begins.
+#: Maximum step of the logarithm of a total, and how far below the median purchase the table starts.
 _STEP, _DEEP = 0.05, 10.0
-#: Pairs of repeats and age whose tables are in memory at once.
+#: Maximum number of states whose tables are in memory at once.
 _AT_ONCE = 512
 
 
 @dataclass(frozen=True)
 class ValueRange:
-    """Between what most futures of each customer lie, in currency.
+    """The range of each customer's future purchases, in currency.
 
     Attributes
     ----------
     low, high : array, shape = (n_customers,)
-        NaN where no rate of purchases is known.
+        NaN if no purchase rate is known.
     """
 
     low: FloatArray
@@ -57,7 +57,7 @@ def value_range(
     *,
     level: float = 0.95,
 ) -> ValueRange:
-    """Return the quantiles of what the purchases within `weeks` from now will come to.
+    """Return the quantiles of the total of the purchases within the next `weeks`.
 
     Parameters
     ----------
@@ -65,16 +65,16 @@ def value_range(
         As from `purchase_history`.
     purchases : PurchaseModel
     spend : SpendModel
-        Fitted. Where the mean stands in each purchase is worth the expected spend, and only
-        their number is uncertain.
+        Fitted. If it uses the mean, each purchase has the expected amount, and only the number of
+        purchases is uncertain.
     weeks : float
         Length of the future period.
     level : float
-        Share of futures inside, as much left out below as above.
+        Probability inside the range, with equal tails.
     """
     soon = purchases.order_probability(history, weeks)
     tails = np.array([(1.0 + level) / 2.0, (1.0 - level) / 2.0])
-    # Of those that buy at all; 1 and more is nothing bought.
+    # Given at least one purchase; 1 or more means no purchase.
     with np.errstate(divide="ignore"):
         rest = np.where(np.isnan(soon), np.nan, tails[:, None] / soon)
     if spend.basis_ == "mean spend":
@@ -87,7 +87,7 @@ def value_range(
 
 @dataclass(frozen=True)
 class _Known:
-    """What the futures of customers that are there hang on, each of shape (n_states,)."""
+    """What the future of a customer that has not left depends on, each of shape (n_states,)."""
 
     repeats: FloatArray
     age: FloatArray
@@ -105,13 +105,13 @@ class _Known:
         return _Known(self.repeats[rows], self.age[rows], self.silence[rows])
 
     def at_least(self, purchases: PurchaseModel, weeks: float, count: Any) -> FloatArray:
-        """Return the chance of `count` purchases or more: one number for all, or one for each."""
+        """Return the chance of at least `count` purchases; one count for all or one per state."""
         return purchases.at_least(self.repeats, self.age, weeks, count, silence_weeks=self.silence)
 
     def at_least_each(
         self, purchases: PurchaseModel, weeks: float, counts: FloatArray
     ) -> FloatArray:
-        """Return the chances of each of `counts` purchases or more, a column for each."""
+        """Return the chances of at least each of `counts` purchases, one column per count."""
         x, age, silence = (v[:, None] for v in (self.repeats, self.age, self.silence))
         return purchases.at_least(x, age, weeks, counts, silence_weeks=silence)
 
@@ -172,7 +172,7 @@ def _sums_at(
 
 
 def _blocks_alike(repeats: FloatArray) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of blocks of equal repeats, which rise, no longer than `_AT_ONCE`."""
+    """Yield start and end of blocks of equal, sorted repeats, at most `_AT_ONCE` long."""
     starts = np.append(np.flatnonzero(np.diff(repeats, prepend=np.nan) != 0), len(repeats))
     for start, stop in pairwise(starts.tolist()):
         yield from pairwise([*range(start, stop, _AT_ONCE), stop])
@@ -180,7 +180,7 @@ def _blocks_alike(repeats: FloatArray) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Table:
-    """How the sum is distributed in some states of one number of repeats.
+    """Distribution of the total in some states with the same number of repeats.
 
     Attributes
     ----------
@@ -206,11 +206,11 @@ class _Table:
         """Return w with P(W > w) = rest in the given rows, shape of `rest`."""
         n_steps = len(self.logs)
         level = np.maximum(1.0 - rest, 0.0)
-        # Each row one above the last makes all of them one rising sequence.
+        # Adding the row number makes all rows one increasing sequence.
         rising = (self.below + 2.0 * np.arange(len(self.below))[:, None]).ravel()
         place = np.searchsorted(rising, level + 2.0 * rows) - n_steps * rows
         above = np.clip(place, 1, n_steps - 1)
-        # On the normal scale a sum's logarithm is nearly straight between two steps.
+        # On the normal scale, the logarithm of a total is nearly linear between two steps.
         low, at, high = (
             ndtri(np.clip(values, 1e-12, 1.0 - 1e-12))
             for values in (self.below[rows, above - 1], level, self.below[rows, above])
@@ -221,10 +221,10 @@ class _Table:
 
 
 def _edges(known: _Known, purchases: PurchaseModel, weeks: float) -> FloatArray:
-    """Return where the blocks of purchases begin, until hardly any customer makes more."""
+    """Return the starts of the blocks of purchases, until hardly any customer makes more."""
     edges = _block_edges()
     if purchases.regularity_ == 1:
-        # Of those that were seen for the shortest time the rate is least known.
+        # The rate is most uncertain for customers observed for the shortest time.
         known = known.taken(slice(int(np.argmin(known.age)), int(np.argmin(known.age)) + 1))
     tail = known.at_least_each(purchases, weeks, edges).max(axis=0)
     return edges[: int(np.argmax(tail < _NEGLIGIBLE)) + 1] if tail[-1] < _NEGLIGIBLE else edges
@@ -247,7 +247,7 @@ def _sums_below(p: float, shape: float, n_blocks: int) -> tuple[FloatArray, Floa
         p * np.array([1.0, 1.0, middles[-1]]), shape, [1e-6, 0.5, 1.0 - 1e-6]
     )
     begin, typical, end = (np.log(u) - np.log1p(-u) for u in (least, middle, most))
-    # No wider than half the spread of one purchase's worth; at places that every table shares.
+    # At most half the spread of one purchase's amount, on a grid that all tables share.
     step = min(_STEP, 0.5 * float(np.sqrt(1.0 / p + 1.0 / shape)))
     first = np.floor(max(begin, typical - _DEEP) / step)
     logs = step * np.arange(first, np.ceil(end / step) + 1)

@@ -1,9 +1,9 @@
-"""How much more or less all customers order than their purchase models expect: the next horizon.
+"""Correction of the expected orders of all customers for season and trend.
 
-BG/NBD knows neither a season nor a trend of the whole customer base. Both are visible in how past
-expectations did: models fitted before earlier dates, compared with the purchases that followed. The
-coming horizon is corrected by what the last ones missed, shrunk towards no correction. The same
-season of the year before counts as one more of them.
+BG/NBD models neither a season nor a trend of the whole customer base. Both are visible in the
+errors of past expectations: models fitted before earlier dates, compared with the purchases that
+followed. The next horizon is corrected by the error of the last ones, shrunk towards no
+correction. The same season of the previous year counts as one more horizon.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from models.clv.beta_geo import DAYS_PER_WEEK, PurchaseModel, purchase_history
 _HORIZONS, _FADES = 3, 0.5
 #: Weight of "no correction", in horizons.
 _PRIOR = 1.0
-#: One horizon alone cannot tell a trend from chance.
+#: Minimum number of horizons: a single one cannot distinguish a trend from chance.
 _FEWEST_HORIZONS = 2
-#: Purchases expected or observed in a horizon below which it says nothing.
+#: Minimum number of expected and observed purchases for a horizon to count.
 _FEWEST = 50
 _WEEKS_A_YEAR = 52
-#: Customers of whom a level is learned.
+#: Maximum number of customers that a level is learned from.
 _MOST_CUSTOMERS = 20_000
 
 
@@ -38,11 +38,11 @@ class PastHorizon:
     Attributes
     ----------
     start : pandas.Timestamp
-        Its models knew the orders before this day.
+        Its models were fitted on the orders before this day.
     expected, actual : float
         Days with a purchase of customers that were known then.
     weight : float
-        In the correction of the coming horizon.
+        Weight in the correction of the next horizon.
     """
 
     start: pd.Timestamp
@@ -75,7 +75,7 @@ def with_level(
 
 
 def past_horizons(orders: pd.DataFrame, *, until: Any, horizon_days: int) -> list[PastHorizon]:
-    """Return how the expectations for the last horizons did, the newest first.
+    """Return expected and actual purchases of the last horizons, newest first.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def past_horizons(orders: pd.DataFrame, *, until: Any, horizon_days: int) -> lis
 
 
 def _sample(orders: pd.DataFrame) -> pd.DataFrame:
-    """Return the orders of as many customers as a ratio of sums needs to be clear."""
+    """Return the orders of a sample of customers that is large enough for a ratio of sums."""
     codes, accounts = pd.factorize(orders["account_id"], sort=True)
     step = -(-len(accounts) // _MOST_CUSTOMERS)
     return orders[(codes % step == 0) & (codes >= 0)] if step > 1 else orders
@@ -123,9 +123,9 @@ def _past_horizon(
 
 
 def level_of(past: list[PastHorizon]) -> float:
-    """Return the factor for the coming horizon: the weighted mean of past ones, shrunk to 1.
+    """Return the factor for the next horizon: the weighted mean of past ones, shrunk to 1.
 
-    1 where fewer than two horizons have passed.
+    It is 1 if fewer than two horizons have passed.
     """
     weights = np.array([horizon.weight for horizon in past])
     ratios = np.array([horizon.actual / horizon.expected for horizon in past])
