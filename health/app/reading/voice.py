@@ -169,7 +169,7 @@ class RaisedGroup:
     first, closed : datetime or None
         When it was first raised, and last closed.
     outcomes : tuple of str
-        What came of it, in the words of those who closed it.
+        The outcome, in the words of the people who closed it.
     """
 
     kind: str
