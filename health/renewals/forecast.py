@@ -362,14 +362,15 @@ def with_calls(due: pd.DataFrame, calls: pd.DataFrame, as_of: pd.Timestamp) -> p
     calls : pd.DataFrame
         As from `latest_calls`.
     as_of : pd.Timestamp
-        A call older than `VALID_DAYS` was about the renewal before.
+        A call older than `VALID_DAYS`, or with an earlier renews_at, was about the renewal before.
 
     Returns
     -------
     pd.DataFrame
         With call (missing without one) and called (ARR, NaN without one) of renewals by term.
     """
-    recent = calls[calls["created_at"] >= as_of - pd.Timedelta(days=VALID_DAYS)]
+    passed = pd.to_datetime(calls["renews_at"]) < as_of
+    recent = calls[~passed & (calls["created_at"] >= as_of - pd.Timedelta(days=VALID_DAYS))]
     own = recent.drop_duplicates("account_id", keep="last").set_index("account_id")
     own = own.reindex(due["account_id"]).set_axis(due.index)
     called = called_share(own, due["arr"]) * due["arr"]

@@ -56,7 +56,9 @@ def months_of(config: Config) -> pd.DataFrame:
     horizon, grace = config.labels.horizon_days, config.labels.grace_days
     dates = pd.DatetimeIndex(np.sort(rows["as_of"].unique()))
     last = pd.Timestamp(tables.observed_until) - pd.Timedelta(days=horizon + grace)
-    dates = dates[(dates >= dates[0] + pd.Timedelta(days=FIRST_DAYS)) & (dates <= last)]
+    # A short history is forecast from its middle on.
+    first = dates[0] + min(pd.Timedelta(days=FIRST_DAYS), (last - dates[0]) / 2)
+    dates = dates[(dates >= first) & (dates <= last)]
     chosen = dates[:: EVERY_DAYS // config.training.every_days]
     # Fitted twice a year, as companies do it.
     backtest = config.backtest.model_copy(update={"refit_days": REFIT_DAYS})

@@ -109,10 +109,12 @@ def test_a_call_of_the_last_days_or_before_any_run_is_not_compared(tmp_path: Pat
 
 
 def test_calls_about_accounts_without_a_renewal_are_reported(tmp_path: Path) -> None:
+    terms = scores_of(yearly_book(10, monthly=5, left=0.0001))
+    due = terms.loc[terms["days_to_renewal"].between(20, 300), "account_id"].iloc[0]
     calls = _calls(
         [
             {"account_id": "M000", "call": "commit", "author": "Ada", "created_at": "2026-10-05"},
-            {"account_id": "A001", "call": "Commit", "author": "Ada", "created_at": "2026-10-05"},
+            {"account_id": due, "call": "Commit", "author": "Ada", "created_at": "2026-10-05"},
         ]
     )
     tables = yearly_book(10, monthly=5, left=0.0001, forecasts=calls)
@@ -120,8 +122,24 @@ def test_calls_about_accounts_without_a_renewal_are_reported(tmp_path: Path) -> 
     (warning,) = outlook.warnings
     assert "1 of 2 calls are about accounts without a renewal" in warning
     assert "M000" in warning and "2026-10-05" in warning
-    assert outlook.due.set_index("account_id").loc["A001", "call"] == "commit"
+    assert outlook.due.set_index("account_id").loc[due, "call"] == "commit"
     assert outlook.months["calls"].sum() == 1
+
+
+def test_a_call_on_a_renewal_that_has_passed_is_not_one_on_the_next() -> None:
+    tables = yearly_book(40, left=0.0001)
+    scores = scores_of(tables)
+    renewed = scores[scores["days_to_renewal"].between(300, 350)]
+    past = DAY - pd.to_timedelta(390 - renewed["days_to_renewal"], unit="D")
+    rows = [
+        {"account_id": account, "call": "lost", "author": "Ada", "created_at": day}
+        for account, day in zip(renewed["account_id"], past, strict=True)
+    ]
+    assert rows
+    outlook = build_outlook(yearly_book(40, left=0.0001, forecasts=_calls(rows)), scores, [], DAY)
+    assert outlook.warnings == []
+    assert outlook.months["calls"].sum() == 0
+    assert outlook.calls.empty
 
 
 def test_an_unknown_call_is_refused_and_an_undone_one_does_not_count() -> None:
