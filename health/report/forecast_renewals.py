@@ -21,7 +21,7 @@ _BUCKETS = {
     LATER: "Later",
     NO_DATE: "Month to month, or no renewal date",
 }
-_HEADS = ["Leaves", "Contracts", "Expands", "Renewed ARR", "80 % range"]
+_HEADS = ["Churn", "Contraction", "Expansion", "Renewed ARR", "80 % range"]
 #: Months of retention that are shown.
 _RETENTION_MONTHS = 3
 
@@ -123,8 +123,8 @@ def _note(outlook: Outlook, run: Mapping[str, Any]) -> str:
     parts = [
         "By the date on which the running term ends; calendar quarters within the next twelve "
         "months. Accounts known to leave are in the month of their last day and not part of ARR "
-        "due. Renewed ARR = ARR due − leaves − contracts + expands.",
-        f"Leaves: each account's chance of leaving for terms that end within {days} days",
+        "due. Renewed ARR = ARR due − churn − contraction + expansion.",
+        f"Churn: each account's chance of leaving for terms that end within {days} days",
     ]
     far = outlook.basis.pools["far"]
     parts[-1] += (
@@ -134,8 +134,8 @@ def _note(outlook: Outlook, run: Mapping[str, Any]) -> str:
         else f"; later, nothing is expected: fewer than {LEAST_RENEWALS} past renewals are known."
     )
     parts.append(
-        "Contracts and expands: as at past renewals. Ranges of parts do not add up to the range of "
-        f"the total. {_dependence(outlook, TERM)} CSMs’ calls: renewals with a call and what the "
+        "Contraction and expansion: as at past renewals. Ranges of parts do not add up to the range "
+        f"of the total. {_dependence(outlook, TERM)} CSMs’ calls: renewals with a call and what the "
         "calls come to; next to it what the model expects of the same accounts. The two are "
         "never averaged."
     )
