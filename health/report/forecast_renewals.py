@@ -134,10 +134,10 @@ def _note(outlook: Outlook, run: Mapping[str, Any]) -> str:
         else f"; later, nothing is expected: fewer than {LEAST_RENEWALS} past renewals are known."
     )
     parts.append(
-        "Contraction and expansion: as at past renewals. Ranges of parts do not add up to the range "
-        f"of the total. {_dependence(outlook, TERM)} CSMs’ calls: renewals with a call and what the "
-        "calls come to; next to it what the model expects of the same accounts. The two are "
-        "never averaged."
+        "Contraction and expansion: as at past renewals. Ranges of parts do not add up to the "
+        f"range of the total. {_dependence(outlook, TERM)} CSMs’ calls: renewals with a call and "
+        "their total by the calls, next to what the model expects of the same accounts. The two "
+        "are never averaged."
     )
     return " ".join(parts)
 
