@@ -29,7 +29,6 @@ _FILLED_IN: dict[str, dict[str, tuple[str, ...]]] = {
     "contacts": {"left_at": ()},
     "invoices": {"paid_at": ()},
     "goals": {"reached_at": ()},
-    "raised": {"closed_at": ("outcome",)},
 }
 
 
