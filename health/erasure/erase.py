@@ -16,12 +16,14 @@ import pandas as pd
 from sqlalchemy.engine import make_url
 
 from features.errors import HealthError
-from features.tables.casting import literal, quoted
+from features.tables.casting import quoted
 from features.tables.identifiers import normalised
-from health.app.records.erase import erase_account, erase_person
+from health.app.access.users import find_user
+from health.app.records.erase import erase_account, erase_person, free_texts
 from health.app.serve import open_app_database
 from health.business.app_database import database_url
 from health.business.company import ACTIONS_FILE
+from health.erasure.stored_databases import erase_from_schemas, erase_from_table
 from health.erasure.stored_files import Erased, erase_from_file, erase_from_folder, mentions
 from health.erasure.subject import Subject
 from health.publishing.publish import TABLES
@@ -66,7 +68,8 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
     known = normalised(identifier)
     if known is None:
         raise HealthError("no identifier", where="health erase", fix="give the account's id")
-    subject = Subject(kind, known, _names(config, known) if kind == "account" else ())
+    names = _names(config, known) if kind == "account" else _name_of_user(config, known, now)
+    subject = Subject(kind, known, names)
     erased = Erased()
     with ExitStack() as locks:
         locks.enter_context(only_run(config.runs_dir, wait=False))
@@ -100,6 +103,22 @@ def _names(config: Config, account: str) -> tuple[str, ...]:
         found = scores.loc[scores["account_id"].astype(str) == account, "name"]
         names |= {name for name in found if isinstance(name, str)}
     return tuple(sorted(names))
+
+
+def _name_of_user(config: Config, login: str, now: datetime) -> tuple[str, ...]:
+    """Return the full name of a user of the app, if that is who the person is.
+
+    One word alone would be found in sentences that are not about them.
+    """
+    url = make_url(database_url(config.app.database, runs_dir=config.runs_dir))
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return ()
+    database = open_app_database(config, now=now)
+    try:
+        user = find_user(database, login)
+    finally:
+        database.close()
+    return (user.name,) if user is not None and " " in user.name.strip() else ()
 
 
 def _erase_rollups(config: Config, erased: Erased) -> None:
@@ -178,11 +197,12 @@ def _erase_app(config: Config, subject: Subject, erased: Erased, now: datetime) 
         try:
             of_kind = erase_account if subject.kind == "account" else erase_person
             rows += of_kind(database, subject.identifier, now=now)
+            rows += free_texts(database, subject.freed, now=now)
+            if file is None:
+                rows += erase_from_schemas(database.engine, subject, prefix="backup_")
         finally:
             database.close()
-    if file is None:
-        erased.left.append("schemas backup_* of the app's database, where an upgrade made any")
-    else:
+    if file is not None:
         backups = sorted(file.parent.glob(f"{file.stem}.before_*{file.suffix}"))
         for backup in backups:
             rows += _erase_from_sqlite(backup, subject)
@@ -234,9 +254,9 @@ def _compact(file: Path) -> None:
 
 
 def _erase_published(config: Config, subject: Subject, erased: Erased) -> None:
-    """Delete an account's rows from every table of every published run."""
+    """Delete rows and mentions from every table of every published run."""
     settings = config.publish
-    if settings is None or subject.kind != "account":
+    if settings is None:
         return
     url = secret(settings.url, where="publish.url", base=config.base)
     record = f"{settings.prefix}runs"
@@ -246,10 +266,8 @@ def _erase_published(config: Config, subject: Subject, erased: Erased) -> None:
         for (as_of,) in target.run(f'SELECT "as_of" FROM {target.named(record)}'):
             for table in TABLES:
                 name = f"{settings.prefix}{table}_{str(as_of).replace('-', '')}"
-                if not target.exists(name):
-                    continue
-                where = f'WHERE "account_id" = {literal(subject.identifier)}'
-                count = target.run(f"SELECT count(*) FROM {target.named(name)} {where}")[0][0]
-                if count:
-                    target.run(f"DELETE FROM {target.named(name)} {where}")
-                    erased.rows += int(count)
+                if target.exists(name):
+                    columns = target.text_columns(name)
+                    erased.rows += erase_from_table(
+                        target.run, target.named(name), columns, subject
+                    )

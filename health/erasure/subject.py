@@ -43,12 +43,17 @@ class Subject:
         return _OF_ACCOUNT if self.kind == "account" else _OF_PERSON
 
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """Matches the names, and the identifier where it is more than digits, as whole words."""
-        words = [name for name in self.names if len(name) >= _SHORTEST]
+    def words(self) -> tuple[str, ...]:
+        """What texts are searched for: names, and the identifier where it is more than digits."""
+        words = {name for name in self.names if len(name) >= _SHORTEST}
         if not self.identifier.isdigit() and len(self.identifier) >= _SHORTEST:
-            words.append(self.identifier)
-        listed = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+            words.add(self.identifier)
+        return tuple(sorted(words, key=lambda word: (-len(word), word)))
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches `words` as whole words."""
+        listed = "|".join(re.escape(word) for word in self.words)
         return re.compile(rf"(?<!\w)(?:{listed})(?!\w)" if listed else r"(?!)")
 
     def is_in(self, text: str) -> bool:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from features.errors import HealthError
 from features.redaction import redact
-from features.tables.casting import quoted
+from features.tables.casting import literal, quoted
 from features.tables.connection import first_line
 from health.sources.databases import adbc_connection
 
@@ -50,6 +50,16 @@ class Target(ABC):
     @abstractmethod
     def exists(self, table: str) -> bool:
         """Whether there is a table or view of the name."""
+
+    def text_columns(self, table: str) -> list[str]:
+        """Return the columns of a table that have text."""
+        schema = literal(self._schema) if self._schema else "current_schema()"
+        rows = self.run(
+            "SELECT column_name FROM information_schema.columns WHERE data_type IN "
+            f"('text', 'character varying', 'VARCHAR') AND table_name = {literal(table)} "
+            f"AND table_schema = {schema}"
+        )
+        return [str(name) for (name,) in rows]
 
     def replace_view(self, name: str, query: str) -> None:
         """Let a view show the rows of a query, whatever it showed before."""
@@ -155,6 +165,10 @@ class _Sqlite(Target):
         marks = ", ".join("?" * rows.num_columns)
         values = ([_plain(v) for v in row.values()] for row in rows.to_pylist())
         self._connection.executemany(f"INSERT INTO {self.named(table)} VALUES ({marks})", values)
+
+    def text_columns(self, table: str) -> list[str]:
+        rows = self._connection.execute("SELECT name, type FROM pragma_table_info(?)", [table])
+        return [str(name) for name, kind in rows if kind in ("TEXT", "VARCHAR(10)")]
 
     def exists(self, table: str) -> bool:
         query = "SELECT 1 FROM sqlite_master WHERE name = ?"

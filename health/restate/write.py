@@ -10,7 +10,7 @@ from pathlib import Path
 from features.errors import HealthError
 from health.restate.past import Restatement, restate
 from health.runs.directory import list_runs
-from health.runs.durable import new_folder, put_in_place
+from health.runs.durable import named, new_folder, put_in_place
 from health.runs.lock import locked
 from health.settings.config import Config
 from health.settings.score import ScoreSettings
@@ -55,8 +55,6 @@ def write_restatement(runs_dir: Path, restated: Restatement) -> Path:
             shutil.rmtree(left)
         made = new_folder(parent, _UNFINISHED)
         try:
-            for name, table in restated.tables().items():
-                table.to_parquet(made / f"{name}.parquet", index=False)
             content = {
                 "scorecard_hash": restated.settings.hash,
                 "score_settings": restated.settings.model_dump(mode="json"),
@@ -64,7 +62,10 @@ def write_restatement(runs_dir: Path, restated: Restatement) -> Path:
                 "rebuilt": restated.rebuilt,
             }
             text = json.dumps(content, indent=2, ensure_ascii=False)
-            (made / "restated.json").write_text(text + "\n", encoding="utf-8")
+            with named(parent):
+                for name, table in restated.tables().items():
+                    table.to_parquet(made / f"{name}.parquet", index=False)
+                (made / "restated.json").write_text(text + "\n", encoding="utf-8")
             put_in_place(made, target, parent / f"{_UNFINISHED}{target.name}")
         finally:
             shutil.rmtree(made, ignore_errors=True)

@@ -10,25 +10,37 @@ one way and runs a command on it. Exit 1 and a line per case that left a traceba
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+from pydantic import BaseModel
+
+from health.app.database.engine import open_database
+from health.settings.config import Config
+from health.training import registry
 from tests.health.conftest import call_health
 
 SECRET = "s3cretPlanted"
 MOST_SECONDS = 10.0
 #: Seconds of the clock; a busy machine needs several times the processor's.
 _MOST_WAITED = 60
+#: Commands that publish.
+_WRITES = ("score", "erase")
 #: What people and programs leave in a cell, a value or a name.
 ODD = (
     "", " ", "NULL", "nan", "inf", "-1", "1e400", "9" * 400, "0x1F", "1,5", "1.234.567,89",
@@ -71,7 +83,11 @@ def run_case(demo: Path, number: int) -> Case:
             f"exit {done.code}" if done.code not in (0, 2, 3) else "",
             f"{seconds:.0f} seconds" if seconds > MOST_SECONDS else "",
             "secret" if SECRET in shown else "",
-            "changed a run" if kind is not _run and _published(company) != before else "",
+            "changed a run"
+            if kind not in _CHANGES_RUNS
+            and command[0] not in _WRITES
+            and _published(company) != before
+            else "",
             "exit 2 without a message" if done.code == 2 and not done.err.strip() else "",
         ]
         return Case(number, what, ", ".join(filter(None, faults)))
@@ -155,13 +171,148 @@ def _run(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, .
     return f"{file.parent.name}/{file.name}: {what}", chance.choice(commands)
 
 
+def _setting(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    """Give a key that exists a value that no one would write."""
+    file = company / "health.toml"
+    heading, section = chance.choice(_SECTIONS)
+    key = chance.choice(sorted(section.model_fields))
+    value = chance.choice(
+        [
+            *map(json.dumps, ODD),
+            "-1",
+            "0",
+            "1e308",
+            "inf",
+            "nan",
+            "[]",
+            "{}",
+            "9" * 30,
+            "1979-05-27",
+        ]
+    )
+    head = f"\n[{heading}]\n" if heading else ""
+    text = file.read_text()
+    # A key of the top level comes before every section.
+    file.write_text(f"{text}{head}{key} = {value}\n" if head else f"{key} = {value}\n{text}")
+    return f"{heading}.{key} = {value[:30]}", ("check", file)
+
+
+def _manifest(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    """Change a value of a manifest and seal the version again, as an attacker would."""
+    old = next(path for path in (company / "models").iterdir() if path.is_dir())
+    manifest = json.loads((old / "manifest.json").read_text())
+    what = _break_json(manifest, chance)
+    name = f"{old.name.rpartition('-')[0]}-{registry.seal(manifest)}"
+    folder = old.rename(old.with_name(name))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (company / "models" / "champion.json").write_text(json.dumps({"version": name}))
+    config = company / "health.toml"
+    commands: list[tuple[str | Path, ...]] = [
+        ("models", config),
+        ("models", config, "promote", name, "--force", "--reason", "fuzz"),
+        ("score", config, "--replace"),
+    ]
+    return f"manifest, {what}", chance.choices(commands, [4, 4, 1])[0]
+
+
+def _stored_table(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    """Change a table or run.json of a run in a way that keeps the file readable."""
+    run = chance.choice(sorted(company.glob("runs/as_of=*")))
+    config = company / "health.toml"
+    if chance.random() < 0.4:
+        info = json.loads((run / "run.json").read_text())
+        what = f"run.json, {_break_json(info, chance)}"
+        (run / "run.json").write_text(json.dumps(info))
+    else:
+        file = chance.choice(sorted(run.glob("*.parquet")))
+        table = pd.read_parquet(file)
+        column = chance.choice(list(table.columns))
+        how = chance.choice(["dropped", "text", "empty", "no rows", "number"])
+        if how == "dropped":
+            table = table.drop(columns=column)
+        elif how == "no rows":
+            table = table.head(0)
+        else:
+            values = {"text": chance.choice(ODD).replace("\ud83d", "?"), "empty": None, "number": 7}
+            table = table.assign(**{column: values[how]})
+        table.to_parquet(file)
+        what = f"{file.name}, {column}: {how}"
+    commands: list[tuple[str | Path, ...]] = [
+        ("list", config),
+        ("explain", config, "ACC-00001"),
+        ("portfolio", config),
+        ("overrides", config),
+        ("erase", config, "ACC-00001"),
+    ]
+    return f"{run.name}/{what}", chance.choices(commands, [4, 4, 4, 4, 1])[0]
+
+
+def _app_database(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+    """Break the app's database, as bytes or by SQL."""
+    file, config = company / "runs" / "app.sqlite", company / "health.toml"
+    open_database(f"sqlite:///{file}", now=datetime(2026, 11, 3)).close()
+    if chance.random() < 0.5:
+        what = _break_bytes(file, chance)
+    else:
+        with closing(sqlite3.connect(file)) as database:
+            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            table = chance.choice(sorted(name for (name,) in database.execute(query)))
+            what = chance.choice(
+                [
+                    f"DROP TABLE {table}",
+                    f"ALTER TABLE {table} RENAME TO gone",
+                    f"DELETE FROM {table}",
+                ]
+            )
+            database.execute(what)
+            database.commit()
+    commands: list[tuple[str | Path, ...]] = [("users", "list", config), ("check", config)]
+    return f"app.sqlite, {what}", chance.choice(commands)
+
+
+def _break_json(value: Any, chance: random.Random) -> str:
+    """Replace a value somewhere in a JSON object by one of another kind; return where."""
+    place, path = value, []
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = chance.choice(keys)
+        path.append(str(key))
+        inner = place[key]
+        if not (isinstance(inner, dict | list) and inner) or chance.random() < 0.3:
+            break
+        place = inner
+    if isinstance(place, dict) and chance.random() < 0.3:
+        del place[key]
+        return f"{'.'.join(path)} removed"
+    odd = chance.choice([None, -1, 1e308, True, [], {}, [[]], "x", *ODD])
+    place[key] = odd.replace("\ud83d", "?") if isinstance(odd, str) else odd
+    return f"{'.'.join(path)} = {str(odd)[:20]!r}"
+
+
+def _sections() -> list[tuple[str, type[BaseModel]]]:
+    """Return every section of the configuration that is a table of its own."""
+    found: list[tuple[str, type[BaseModel]]] = [("", Config)]
+    for name, field in Config.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found.append((name, kind))
+    return found
+
+
+_SECTIONS = _sections()
 KINDS: tuple[Callable[[Path, random.Random], tuple[str, tuple[str | Path, ...]]], ...] = (
     _table,
     _configuration,
     _workbook,
     _model,
     _run,
+    _setting,
+    _manifest,
+    _stored_table,
+    _app_database,
 )
+#: Kinds that change what is published by themselves.
+_CHANGES_RUNS = (_run, _stored_table)
 
 
 def _break_text(file: Path, chance: random.Random) -> str:

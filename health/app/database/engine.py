@@ -152,9 +152,10 @@ def _failed(engine: Engine, error: SQLAlchemyError) -> HealthError:
         if locked
         else f"the database cannot be used: {text}"
     )
-    fix = (
-        "end the program that keeps it open (a backup, a database browser), then try again"
-        if locked
-        else "check app.database, that the server runs, and the permissions of the file"
-    )
+    if locked:
+        fix = "end the program that keeps it open (a backup, a database browser), then try again"
+    elif "disk is full" in text:
+        fix = "free some space, then try again; what was acknowledged before is stored"
+    else:
+        fix = "check app.database, that the server runs, and the permissions of the file"
     return HealthError(what, where=engine.url.render_as_string(hide_password=True), fix=fix)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,6 +14,8 @@ from health.app.database.models import RECORDS, Notice, SavedView, SignIn, Token
 from health.app.database.models import Session as WebSession
 from health.app.records import audit
 
+#: Columns that identify rows, or are made by the app.
+_KEYS = ("id", "request_id", "account_id", "user_id", "salt", "kind", "undone_id")
 #: Stands where a person's name was.
 ERASED = "(erased)"
 
@@ -47,6 +51,46 @@ def erase_person(database: Database, login: str, *, now: datetime) -> int:
         session.execute(sa.delete(Notice).where(Notice.csm == user.csm))
         session.delete(user)
     return count
+
+
+def free_texts(database: Database, freed: Callable[[str], str], *, now: datetime) -> int:
+    """Replace mentions in what anybody wrote; return how many rows were changed.
+
+    Parameters
+    ----------
+    database : Database
+        The app's database.
+    freed : callable
+        Returns a text without the mentions.
+    now : datetime
+        The time, for the audit.
+    """
+    count = 0
+    with database.write() as session:
+        audit.lock_chain(session)
+        for kind, model in RECORDS.items():
+            for row in session.scalars(sa.select(model)).all():
+                if _free_columns(row, freed):
+                    row.salt = audit.new_salt()
+                    audit.append_erasure(session, kind, row.id, at=now)
+                    count += 1
+        for view in session.scalars(sa.select(SavedView)).all():
+            count += _free_columns(view, freed)
+    return count
+
+
+def _free_columns(row: Any, freed: Callable[[str], str]) -> bool:
+    """Free every text of a row but its keys; whether one has changed."""
+    changed = False
+    for column in sa.inspect(type(row)).columns:
+        if column.key in _KEYS or not isinstance(column.type, sa.String):
+            continue
+        old = getattr(row, column.key)
+        new = old if old is None else freed(old)
+        if new != old:
+            setattr(row, column.key, new)
+            changed = True
+    return changed
 
 
 def _free(session: Session, user_id: str, now: datetime) -> int:

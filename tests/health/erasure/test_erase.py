@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -58,6 +59,13 @@ def company(demo: Demo, tmp_path: Path) -> Path:
     return folder
 
 
+def record_of(company: Path) -> dict[str, Any]:
+    """Return the record of the last erasure."""
+    lines = (company / "runs" / "erasures.jsonl").read_text().splitlines()
+    record: dict[str, Any] = json.loads(lines[-1])
+    return record
+
+
 @pytest.mark.slow
 def test_an_erased_account_is_in_nothing_that_is_left(company: Path) -> None:
     config = company / "health.toml"
@@ -94,7 +102,7 @@ def test_an_erased_account_is_in_nothing_that_is_left(company: Path) -> None:
     assert kept["reason"].tolist() == [f"knows {ERASED} well"]
     for run in list_runs(company / "runs"):
         assert len(run.table("scores")) > 100
-    record = json.loads((company / "runs" / "erasures.jsonl").read_text())
+    record = record_of(company)
     assert record["kind"] == "account"
     assert record["rows"] > 20
     # The champion still opens, under its new name, and the rest is explained as before.
@@ -130,3 +138,29 @@ def test_rows_are_removed_by_identifier_and_mentions_replaced() -> None:
     person = Subject("person", "u-7")
     contacts = pd.DataFrame({"account_id": ["B", "B"], "contact_id": ["u-7", "u-8"]})
     assert person.freed_table(contacts)[0]["contact_id"].tolist() == ["u-8"]
+
+
+@pytest.mark.slow
+def test_an_erased_person_is_in_nothing_that_is_left(company: Path) -> None:
+    config = company / "health.toml"
+    newest = list_runs(company / "runs")[-1]
+    contact = newest.table("contacts")["contact_id"].iloc[0]
+    assert call_health("publish", config).code == 0
+    with sqlite3.connect(company / "warehouse.sqlite") as database:
+        (published,) = database.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE 'health_reasons_2%'"
+        ).fetchone()
+        database.execute(f"UPDATE {published} SET text = 'asked ' || ? WHERE rowid = 1", [contact])
+        rows = database.execute(f"SELECT count(*) FROM {published}").fetchone()
+    database.close()
+    assert _mentioning(company, contact)
+    done = call_health("erase", config, contact, "--person")
+    assert done.code == 0, done.err
+    assert contact not in done.out
+    assert _mentioning(company, contact) == []
+    with sqlite3.connect(company / "warehouse.sqlite") as database:
+        first = database.execute(f"SELECT text FROM {published} WHERE rowid = 1").fetchone()
+        assert database.execute(f"SELECT count(*) FROM {published}").fetchone() == rows
+    database.close()
+    assert first == (f"asked {ERASED}",)
+    assert contact not in newest.table("contacts")["contact_id"].tolist()
