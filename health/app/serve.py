@@ -83,6 +83,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Whoever reads the address may connect at once; and of two starts, one is refused here.
+        listener.listen()
     except OSError as error:
         listener.close()
         in_use = error.errno == errno.EADDRINUSE
