@@ -84,9 +84,7 @@ def explain_account(config: Config, account: str, as_of: datetime | None = None)
 
 
 def _own(run: PublishedRun, table: str, account: str) -> pd.DataFrame:
-    frame = pd.read_parquet(
-        run.folder / f"{table}.parquet", filters=[("account_id", "==", account)]
-    )
+    frame = run.table(table, filters=[("account_id", "==", account)])
     return frame.reset_index(drop=True)
 
 

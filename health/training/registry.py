@@ -492,7 +492,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         parts = [manifest[name] for name in ("libraries", "checksums")]
         if not all(isinstance(v, str) for part in parts for v in part.values()):
             raise ValueError
-        if not isinstance(manifest.get("evaluation", {}), dict):
+        evaluation = manifest.get("evaluation", {})
+        if not all(isinstance(part, dict) for part in (evaluation, *evaluation.values())):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HealthError(
