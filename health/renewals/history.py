@@ -17,7 +17,7 @@ from features.windows.table_columns import DAY_US, Times, moment
 #: Months of the past that are read.
 PAST_MONTHS = 24
 #: Renewals further ahead than this are not forecast.
-AHEAD_DAYS = 366
+UPCOMING_DAYS = 366
 MONTHS = 12
 #: How an account is due: when its term ends, or every month.
 TERM, MONTHLY = "term", "monthly"
@@ -103,7 +103,7 @@ def _due(
     following = (pd.Timestamp(day) + pd.DateOffset(months=1) - pd.Timestamp(day)).days
     lead = np.where(has_term, lead, following)
     known = pd.Timestamp(day) + pd.to_timedelta(lead + grace_days, unit="D") <= today
-    own = np.asarray(known) & (lead < AHEAD_DAYS)
+    own = np.asarray(known) & (lead < UPCOMING_DAYS)
     account, lead = paying[own], lead[own]
     due = moment(pd.Timestamp(day)) + lead.astype(np.int64) * DAY_US
     # A renewal may be late by the grace period; a month is over at its end.

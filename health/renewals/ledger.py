@@ -21,7 +21,7 @@ from features.tables.opened import Tables
 from features.windows.contracts import load_contracts
 from features.windows.table_columns import DAY_US
 from health.renewals.calls import called_share
-from health.renewals.history import AHEAD_DAYS, MONTHS, paid_after
+from health.renewals.history import MONTHS, UPCOMING_DAYS, paid_after
 from health.runs.directory import PublishedRun
 
 #: A call counts if it was made at least so many days before the renewal.
@@ -107,9 +107,9 @@ def match_calls(
         terms = reader.terms(contracts.as_of(day))
         lead = np.floor(terms["days_to_renewal"][own["number"]])
         pays = (terms["mrr"] > 0) & ~(terms["notice_given"] > 0)
-        ahead = pays[own["number"]] & (lead >= 0) & (lead < AHEAD_DAYS)
-        dates = day.normalize() + pd.to_timedelta(np.where(ahead, lead, 0), unit="D")
-        rows.loc[own.index[ahead], "due"] = dates[ahead]
+        upcoming = pays[own["number"]] & (lead >= 0) & (lead < UPCOMING_DAYS)
+        dates = day.normalize() + pd.to_timedelta(np.where(upcoming, lead, 0), unit="D")
+        rows.loc[own.index[upcoming], "due"] = dates[upcoming]
     known = rows["due"].notna()
     return CallsMatched(rows[known].reset_index(drop=True), calls[~known.to_numpy()])
 

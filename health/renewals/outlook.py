@@ -106,8 +106,8 @@ def build_outlook(
     basis = with_level(basis, scores, horizon_days=horizon_days)
     due = due_accounts(scores, basis, as_of=day, horizon_days=horizon_days)
     # A call on a renewal that has passed says nothing about the next one.
-    ahead = matched.rows[matched.rows["due"] >= day]
-    last = latest_calls(ahead) if len(ahead) else no_calls()
+    upcoming = matched.rows[matched.rows["due"] >= day]
+    last = latest_calls(upcoming) if len(upcoming) else no_calls()
     due = with_calls(due, last, day)
     ledger = build_ledger(tables, matched, earlier, as_of, grace_days=grace_days)
     months = month_table(due, basis)

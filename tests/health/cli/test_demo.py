@@ -151,9 +151,12 @@ def test_nobody_leaving_is_ranked_as_a_risk(scores: pd.DataFrame, flags: pd.Data
     assert not leaving & at_risk
 
 
-def test_no_offer_to_a_red_account(scores: pd.DataFrame, flags: pd.DataFrame) -> None:
+def test_a_red_account_gets_an_offer_only_if_it_asked(
+    scores: pd.DataFrame, flags: pd.DataFrame
+) -> None:
     red = set(scores.loc[scores["health_band"] == "red", "account_id"])
-    offered = set(flags.loc[flags["flag"].isin(["upsell", "cross_sell"]), "account_id"])
+    offers = flags[flags["flag"].isin(["upsell", "cross_sell"])]
+    offered = set(offers.loc[~offers["asked"].astype(bool), "account_id"])
     assert not red & offered
 
 
