@@ -3,7 +3,8 @@
 BG/NBD models neither a season nor a trend of the whole customer base. Both are visible in the
 errors of past expectations: models fitted before earlier dates, compared with the purchases that
 followed. The next horizon is corrected by the error of the last ones, shrunk towards no
-correction. The same season of the previous year counts as one more horizon.
+correction. The same season of the previous year counts as one more horizon, and without it there
+is no correction: a season cannot be distinguished from anything else in less than a year.
 """
 
 from __future__ import annotations
@@ -87,6 +88,9 @@ def past_horizons(orders: pd.DataFrame, *, until: Any, horizon_days: int) -> lis
     starts = [(end - horizon * (n + 1), _FADES**n) for n in range(_HORIZONS)]
     starts.append((end - pd.Timedelta(weeks=_WEEKS_A_YEAR), 1.0))
     first = orders["ordered_at"].min()
+    if end - pd.Timedelta(weeks=_WEEKS_A_YEAR) - horizon < first:
+        # Without a year of orders, season, trend and the errors of a young model look alike.
+        return []
     found = (
         _past_horizon(orders, start, horizon, weight)
         for start, weight in starts

@@ -107,7 +107,7 @@ def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
 
     other = call_health("score", company, "--features", table, "--as-of", "2026-09-06")
     assert other.code == 2
-    assert f"is of {day}, not of 2026-09-06" in other.err
+    assert f"is for {day}, not for 2026-09-06" in other.err
     twice = company.parent / "twice.parquet"
     rows = pd.read_parquet(table)
     pd.concat([rows, rows.head(2)]).to_parquet(twice, index=False)
