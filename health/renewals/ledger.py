@@ -18,7 +18,7 @@ import pandas as pd
 from features.commercial.contracts import COLUMNS as CONTRACT_COLUMNS
 from features.commercial.contracts import Contracts
 from features.tables.opened import Tables
-from features.windows.contracts import load_contracts
+from features.windows.contracts import ContractRows, load_contracts
 from features.windows.table_columns import DAY_US
 from health.renewals.calls import called_share
 from health.renewals.history import MONTHS, UPCOMING_DAYS, paid_after
@@ -56,10 +56,13 @@ class CallsMatched:
         The calls, with number (of the account) and due.
     unmatched : pd.DataFrame
         Calls about accounts that had no renewal ahead when the call was made.
+    contracts : ContractRows or None
+        The contracts whose accounts are numbered; None where no call has a renewal.
     """
 
     rows: pd.DataFrame
     unmatched: pd.DataFrame
+    contracts: ContractRows | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -111,11 +114,11 @@ def match_calls(
         dates = day.normalize() + pd.to_timedelta(np.where(upcoming, lead, 0), unit="D")
         rows.loc[own.index[upcoming], "due"] = dates[upcoming]
     known = rows["due"].notna()
-    return CallsMatched(rows[known].reset_index(drop=True), calls[~known.to_numpy()])
+    matched = rows[known].reset_index(drop=True)
+    return CallsMatched(matched, calls[~known.to_numpy()], contracts)
 
 
 def build_ledger(
-    tables: Tables,
     matched: CallsMatched,
     earlier: Sequence[PublishedRun],
     as_of: datetime,
@@ -126,8 +129,6 @@ def build_ledger(
 
     Parameters
     ----------
-    tables : Tables
-        The input tables.
     matched : CallsMatched
         Calls with their renewals.
     earlier : sequence of PublishedRun
@@ -151,9 +152,9 @@ def build_ledger(
     over = rows["due"] + pd.Timedelta(days=grace_days) <= today
     early = rows["created_at"] <= rows["due"] - pd.Timedelta(days=LEAD_DAYS)
     rows = rows[over & early].drop_duplicates(["account_id", "due"], keep="last")
-    if rows.empty:
+    contracts = matched.contracts
+    if rows.empty or contracts is None:
         return pd.DataFrame(columns=list(COLUMNS))
-    contracts = load_contracts(tables, grace_days=grace_days)
     now = contracts.as_of(as_of)
     numbers = rows["number"].to_numpy()
     at = rows["created_at"].to_numpy().astype("datetime64[us]").astype("int64")

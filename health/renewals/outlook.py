@@ -109,7 +109,7 @@ def build_outlook(
     upcoming = matched.rows[matched.rows["due"] >= day]
     last = latest_calls(upcoming) if len(upcoming) else no_calls()
     due = with_calls(due, last, day)
-    ledger = build_ledger(tables, matched, earlier, as_of, grace_days=grace_days)
+    ledger = build_ledger(matched, earlier, as_of, grace_days=grace_days)
     months = month_table(due, basis)
     return Outlook(basis, due, months, last[list(CALL_COLUMNS)], _typed(ledger), matched.warnings)
 

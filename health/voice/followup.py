@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -96,12 +97,13 @@ def follow_up(
         has a 95 % interval; NaN with fewer than `LEAST` accounts on either side.
     """
     now = scores.set_index("account_id")["health_score"].astype(float)
-    kept: dict[tuple[str, str, str], pd.DataFrame] = {}
+    scores_of = cache(_health_scores)
     found = []
     for (kind, subject), about in raised.groupby(["kind", "subject"], sort=True):
         everybody = set(about["account_id"])
+        concerned = cache(partial(_concerned, kind=str(kind), subject=str(subject)))
         for team, own in about.groupby("raised_with", sort=True):
-            rows = _compared(own, everybody, (str(kind), str(subject)), runs, day, kept)
+            rows = _compared(own, everybody, runs, day, concerned=concerned, scores_of=scores_of)
             found.append(
                 {
                     "kind": kind,
@@ -118,11 +120,12 @@ def follow_up(
 
 def _compared(
     own: pd.DataFrame,
-    everybody: Iterable[str],
-    about: tuple[str, str],
+    everybody: Collection[str],
     runs: Sequence[PublishedRun],
     day: datetime,
-    kept: dict[tuple[str, str, str], pd.DataFrame],
+    *,
+    concerned: Callable[[PublishedRun], pd.DataFrame],
+    scores_of: Callable[[PublishedRun], pd.Series[float]],
 ) -> pd.DataFrame:
     """Return account_id, run, before (score) and raised; each account with its first run."""
     parts = []
@@ -131,14 +134,9 @@ def _compared(
     before = [_run_before(runs, at) for at in first]
     for run in {run.as_of: run for run in before if run is not None}.values():
         ids = [a for a, b in zip(first.index, before, strict=True) if b and b.as_of == run.as_of]
-        key = (*about, str(run.as_of))
-        if key not in kept:
-            kept[key] = _concerned(run, *about)
-        similar = kept[key]
-        scores = run.table("scores", ["account_id", "health_score"]).set_index("account_id")
-        others = [a for a in similar["account_id"] if a not in everybody]
+        others = [a for a in concerned(run)["account_id"] if a not in everybody]
         for accounts, is_raised in ((ids, True), (others, False)):
-            own_scores = scores["health_score"].reindex(accounts).astype(float)
+            own_scores = scores_of(run).reindex(accounts)
             parts.append(
                 pd.DataFrame(
                     {
@@ -157,6 +155,11 @@ def _compared(
 def _run_before(runs: Sequence[PublishedRun], at: pd.Timestamp) -> PublishedRun | None:
     earlier = [run for run in runs if pd.Timestamp(run.as_of) <= at]
     return earlier[-1] if earlier else None
+
+
+def _health_scores(run: PublishedRun) -> pd.Series[float]:
+    scores = run.table("scores", ["account_id", "health_score"]).set_index("account_id")
+    return scores["health_score"].astype(float)
 
 
 def _concerned(run: PublishedRun, kind: str, subject: str) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def test_the_ledger_compares_call_and_chance_with_what_came(tmp_path: Path) -> N
     tables, runs = _company(tmp_path)
     matched = match_calls(tables, read_calls(tables, DAY), DAY)
     assert matched.unmatched.empty
-    ledger = build_ledger(tables, matched, runs, DAY)
+    ledger = build_ledger(matched, runs, DAY)
     assert len(ledger) == len(matched.rows) > 50
     assert ledger["chance_of_leaving"].eq(0.2).all()
     assert ledger["called"].to_numpy() == pytest.approx(0.95 * ledger["arr"].to_numpy())
@@ -79,7 +79,7 @@ def test_the_ledger_compares_call_and_chance_with_what_came(tmp_path: Path) -> N
 
 def test_who_is_wrong_is_found(tmp_path: Path) -> None:
     tables, runs = _company(tmp_path, call="lost")
-    ledger = build_ledger(tables, match_calls(tables, read_calls(tables, DAY), DAY), runs, DAY)
+    ledger = build_ledger(match_calls(tables, read_calls(tables, DAY), DAY), runs, DAY)
     assert judge(ledger)[0].closer == "model"
     perfect = ledger.assign(called=ledger["kept"], csm_error=0.0)
     assert judge(perfect)[0].closer == "csm"
@@ -87,7 +87,7 @@ def test_who_is_wrong_is_found(tmp_path: Path) -> None:
 
 def test_one_csm_is_judged_with_enough_calls_only(tmp_path: Path) -> None:
     tables, runs = _company(tmp_path)
-    ledger = build_ledger(tables, match_calls(tables, read_calls(tables, DAY), DAY), runs, DAY)
+    ledger = build_ledger(match_calls(tables, read_calls(tables, DAY), DAY), runs, DAY)
     few = ledger.head(LEAST_CALLS - 1)
     (only,) = judge(few)
     assert np.isnan(only.difference) and only.closer == "" and only.renewals == LEAST_CALLS - 1
@@ -99,13 +99,13 @@ def test_a_call_of_the_last_days_or_before_any_run_is_not_compared(tmp_path: Pat
     calls = read_calls(tables, DAY)
     matched = match_calls(tables, calls, DAY)
     late = calls.assign(created_at=matched.rows["due"] - pd.Timedelta(days=3))
-    assert build_ledger(tables, match_calls(tables, late, DAY), runs, DAY).empty
+    assert build_ledger(match_calls(tables, late, DAY), runs, DAY).empty
     # Nothing published before the call: it is kept, and judged against nobody.
-    alone = build_ledger(tables, matched, [], DAY)
+    alone = build_ledger(matched, [], DAY)
     assert len(alone) == len(calls) and alone["model_error"].isna().all()
     assert judge(alone)[0].renewals == 0
     # On the date of the run nobody knows how it ends.
-    assert build_ledger(tables, matched, runs, datetime(2026, 6, 20)).empty
+    assert build_ledger(matched, runs, datetime(2026, 6, 20)).empty
 
 
 def test_calls_about_accounts_without_a_renewal_are_reported(tmp_path: Path) -> None:
