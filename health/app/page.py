@@ -10,6 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader
 from health.app.access.roles import ADMINS, LEADS, READERS
 from health.presentation import wording
 from health.presentation.html_page import page_environment
+from health.renewals.calls import CALL_TITLES
 
 #: Actions in the words of the buttons.
 ACTION_TITLES = {
@@ -20,7 +21,6 @@ ACTION_TITLES = {
     "snooze": "Not now",
     "false_alarm": "False alarm",
 }
-CALL_TITLES = {"commit": "Commit", "likely": "Likely", "at_risk": "At risk", "lost": "Lost"}
 
 
 #: Pages of the menu, with who sees them.

@@ -9,12 +9,11 @@ from health.business.kinds import business_of_scores
 from health.business.risk import lift
 from health.flags.scored import Scored, pick, staying
 from health.presentation.wording import BANDS, day, percent, score
-from health.renewals.calls import called_share
+from health.renewals.calls import CALL_TITLES, called_share, latest_calls
 from health.renewals.forecast import VALID_DAYS
 from health.settings.config import Config
 
 _VALID = pd.Timedelta(days=VALID_DAYS)
-_CALLS = {"commit": "commit", "likely": "likely", "at_risk": "at risk", "lost": "lost"}
 
 
 def disagreement(scored: Scored, config: Config) -> pd.DataFrame:
@@ -69,7 +68,7 @@ def _about_renewals(scored: Scored, config: Config) -> pd.DataFrame:
     scores, calls = scored.scores, scored.calls
     days = pd.Series(scores.get("days_to_renewal", np.nan), index=scores.index, dtype=float)
     soon = days.between(0, config.labels.horizon_days - 1)
-    last = calls.drop_duplicates("account_id", keep="last").set_index("account_id")
+    last = latest_calls(calls).set_index("account_id")
     own = last.reindex(scores["account_id"]).set_axis(scores.index)
     share = called_share(own, 12.0 * scores["mrr"].astype(float))
     if len(calls):
@@ -90,8 +89,9 @@ def _score_text(scores: pd.DataFrame, risk: str) -> pd.Series[str]:
 
 def _call_text(calls: pd.DataFrame) -> pd.Series[str]:
     texts = [
-        f"{row['author']} called {_CALLS[row['call']]} on {day(row['created_at'])}, but the model "
-        f"gives a {percent(row['staying'])} chance of staying"
+        f"{row['author']} called {CALL_TITLES[row['call']].lower()} on "
+        f"{day(row['created_at'])}, but the model gives a {percent(row['staying'])} chance "
+        "of staying"
         if isinstance(row["call"], str)
         else ""
         for row in calls.to_dict("records")

@@ -15,6 +15,7 @@ from features.tables.point_in_time import collect, known_rows
 
 #: The share of the amount that each call means: how likely it is to be renewed, in four words.
 CALL_SHARES = {"commit": 0.95, "likely": 0.75, "at_risk": 0.4, "lost": 0.0}
+CALL_TITLES = {"commit": "Commit", "likely": "Likely", "at_risk": "At risk", "lost": "Lost"}
 COLUMNS = ("account_id", "call", "amount", "author", "created_at", "renews_at")
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from health.renewals.calls import called_share
+from health.renewals.calls import called_share, latest_calls
 from health.renewals.history import MONTHLY, MONTHS, TERM
 from models.renewal.book_range import StayRatios, draw_kept, ends_of
 from models.renewal.dependence import Dependence, estimate_dependence
@@ -371,7 +371,7 @@ def with_calls(due: pd.DataFrame, calls: pd.DataFrame, as_of: pd.Timestamp) -> p
     """
     passed = pd.to_datetime(calls["renews_at"]) < as_of
     recent = calls[~passed & (calls["created_at"] >= as_of - pd.Timedelta(days=VALID_DAYS))]
-    own = recent.drop_duplicates("account_id", keep="last").set_index("account_id")
+    own = latest_calls(recent).set_index("account_id")
     own = own.reindex(due["account_id"]).set_axis(due.index)
     called = called_share(own, due["arr"]) * due["arr"]
     term = due["kind"] == TERM

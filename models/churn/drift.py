@@ -1,4 +1,4 @@
-"""Features that drift with the calendar: early and late dates can be told from them alone."""
+"""Features that drift with the calendar: they alone separate late dates from early ones."""
 
 from __future__ import annotations
 

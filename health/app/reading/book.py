@@ -36,6 +36,8 @@ COMING_DAYS, BACK, SAVED_DAYS = 366, 120, 90
 _OFFERED = "status = 'open' AND coalesce(why_not, '') = ''"
 #: Months of retention shown where there are renewals as well.
 _RETENTION_MONTHS = 3
+#: What `due_accounts` needs of scores.
+_DUE_COLUMNS = ["account_id", "mrr", "days_to_renewal", "churn_probability", "known_to_leave"]
 
 
 @dataclass(frozen=True)
@@ -246,9 +248,8 @@ def _renewal(
 
 
 def _due_of(rows: Sequence[Mapping[str, Any]], run: Run, basis: Basis) -> pd.DataFrame:
-    columns = ["account_id", "mrr", "days_to_renewal", "churn_probability", "known_to_leave"]
-    scores = pd.DataFrame(list(rows), columns=columns)
-    numbers = dict.fromkeys(columns[1:4], float)
+    scores = pd.DataFrame(list(rows), columns=_DUE_COLUMNS)
+    numbers = dict.fromkeys(_DUE_COLUMNS[1:4], float)
     return due_accounts(
         scores.astype(numbers),
         basis,
@@ -295,8 +296,7 @@ def _retention(run: Run, scope: AccountFilter, basis: Basis) -> list[Period]:
     where, parameters = scope.sql()
     if "days_to_renewal" not in run.columns("scores"):
         return []
-    columns = ["account_id", "mrr", "days_to_renewal", "churn_probability", "known_to_leave"]
-    rows = run.rows("scores", columns, f"{where} AND days_to_renewal IS NULL", parameters)
+    rows = run.rows("scores", _DUE_COLUMNS, f"{where} AND days_to_renewal IS NULL", parameters)
     due = _due_of(rows, run, basis)
     return _periods(month_table(due, basis), "M")
 

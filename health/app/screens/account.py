@@ -19,7 +19,7 @@ from health.app.database.models import (
     Override,
     Raised,
 )
-from health.app.page import ACTION_TITLES, CALL_TITLES
+from health.app.page import ACTION_TITLES
 from health.app.reading import history
 from health.app.reading.accounts import choices, find_account
 from health.app.reading.history import Event
@@ -30,6 +30,7 @@ from health.app.records.read import history as written
 from health.app.records.read import latest_forecasts, running_overrides
 from health.app.web import Asked
 from health.presentation import wording
+from health.renewals.calls import CALL_TITLES
 
 #: Reasons of a model that are shown one by one.
 _MOST_REASONS = 8

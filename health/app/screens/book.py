@@ -8,7 +8,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from health.app.chart import reliability_chart
-from health.app.page import CALL_TITLES
 from health.app.reading.accounts import choices
 from health.app.reading.book import (
     book_of,
@@ -19,6 +18,7 @@ from health.app.reading.book import (
 )
 from health.app.web import Asked
 from health.presentation import wording
+from health.renewals.calls import CALL_TITLES
 from health.renewals.ledger import LEAST_CALLS
 from health.report.forecast_renewals import closer_words
 

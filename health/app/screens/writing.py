@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from health.app.page import ACTION_TITLES, CALL_TITLES
+from health.app.page import ACTION_TITLES
 from health.app.reading.accounts import find_account
 from health.app.reading.voice import mentioning, open_accounts
 from health.app.records.entries import (
@@ -33,6 +33,7 @@ from health.app.screens import my_week as week_screen
 from health.app.screens.account import require_account
 from health.app.web import Asked
 from health.presentation import wording
+from health.renewals.calls import CALL_TITLES
 from health.voice.summary import PERIOD_DAYS
 
 E = TypeVar("E", bound=Entry)
