@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -25,11 +27,17 @@ from features.usage import events as usage_events
 from features.usage import family as usage
 from features.usage import quota as usage_quota
 from features.voice import family as voice
-from features.windows.observation_dates import DateFeatures, ObservationDates
+from features.windows.fleet import FleetColumns
+from features.windows.observation_dates import DateFeatures, ObservationDates, Waiting
 from features.windows.observations import ATTRIBUTES, build_observations
 from features.windows.parallel import workers
 
 Result = TypeVar("Result")
+#: What some accounts contribute to each statistic over all accounts, and these statistics.
+Shares = Mapping[tuple[pd.Timestamp, str], tuple[type[FleetColumns[Any, Any]], Any]]
+Statistics = Mapping[tuple[pd.Timestamp, str], Any]
+#: An identifier that no account has.
+NOBODY = "\0"
 #: Families in an order in which each finds the features of others that it needs.
 _ORDER = (
     *("commercial", "usage", "events", "quota", "orders", "tickets", "surveys", "journey"),
@@ -65,18 +73,113 @@ def build_features(
     """
     # Names that are taken are rejected before anything is built.
     catalogue_with(extra)
-    observations = build_observations(
+    observations = _observed(tables, dates, settings)
+    table = _computed(tables, observations, settings)
+    custom = [partial(own.built, tables) for own in extra]
+    return _with_identity(observations, table, settings, custom)
+
+
+@dataclass(frozen=True)
+class FeaturePart:
+    """The features of a part of the accounts, before those of all accounts are known.
+
+    Attributes
+    ----------
+    observations : pd.DataFrame, shape = (n_rows, n_columns)
+        As from `build_observations`. A date on which no account pays has a row of `NOBODY`, as
+        accounts that do not pay count, too, in what others are compared with.
+    table : pd.DataFrame, shape = (n_rows, n_features)
+        The features; those of `waiting` are NaN.
+    waiting : dict
+        The columns that need a statistic over all accounts.
+    """
+
+    observations: pd.DataFrame
+    table: pd.DataFrame
+    waiting: Waiting
+
+    def shares(self) -> Shares:
+        """Return what these accounts contribute to each statistic."""
+        return {key: (type(columns), columns.share()) for key, columns in self.waiting.items()}
+
+    def finished(self, statistics: Statistics, settings: FeatureSettings) -> pd.DataFrame:
+        """Return the feature table, as `build_features` returns it."""
+        table = self.table.copy()
+        for as_of in self.observations["as_of"].unique():
+            rows = (self.observations["as_of"] == as_of).to_numpy()
+            for (day, key), columns in self.waiting.items():
+                if day == as_of:
+                    for name, values in columns.columns(statistics[day, key]).items():
+                        table.loc[rows, name] = values
+        own = (self.observations["account_id"] != NOBODY).to_numpy()
+        observations, table = (f[own].reset_index(drop=True) for f in (self.observations, table))
+        return _with_identity(observations, table, settings, [])
+
+
+def build_part(
+    tables: Tables, dates: Sequence[datetime], settings: FeatureSettings = DEFAULT_SETTINGS
+) -> FeaturePart:
+    """Build the features of a part of the accounts.
+
+    Parameters
+    ----------
+    tables : Tables
+        The tables of these accounts, with what is needed of the others (`Tables.whole`).
+    dates, settings
+        As for `build_features`.
+    """
+    observations = _observed(tables, dates, settings)
+    days = {pd.Timestamp(day).normalize().as_unit("us") for day in dates}
+    absent = sorted(days - set(observations["as_of"]))
+    if absent:
+        nobody = pd.DataFrame({"account_id": NOBODY, "as_of": absent, "created_at": absent})
+        nobody = nobody.reindex(columns=observations.columns).astype(observations.dtypes)
+        observations = pd.concat([observations, nobody], ignore_index=True)
+        observations = observations.sort_values("as_of", kind="stable", ignore_index=True)
+    waiting: Waiting = {}
+    table = _computed(tables, observations, settings, waiting=waiting)
+    return FeaturePart(observations, table, waiting)
+
+
+def pooled(parts: Sequence[Shares]) -> Statistics:
+    """Return the statistics over all accounts, from the shares of every part."""
+    return {
+        key: columns.pooled([part[key][1] for part in parts])
+        for key, (columns, _) in parts[0].items()
+    }
+
+
+def _observed(tables: Tables, dates: Sequence[datetime], settings: FeatureSettings) -> pd.DataFrame:
+    return build_observations(
         tables,
         dates,
         active_order_days=settings.active_order_days,
         grace_days=settings.grace_days,
     )
+
+
+def _computed(
+    tables: Tables,
+    observations: pd.DataFrame,
+    settings: FeatureSettings,
+    *,
+    waiting: Waiting | None = None,
+) -> pd.DataFrame:
     of_dates = ObservationDates.of(observations, list(CATALOGUE))
     families = _prepared(tables, of_dates, settings) if len(observations) else []
-    table = of_dates.result(families)
+    return of_dates.result(families, waiting=waiting)
+
+
+def _with_identity(
+    observations: pd.DataFrame,
+    table: pd.DataFrame,
+    settings: FeatureSettings,
+    custom: Sequence[Callable[[pd.DataFrame], pd.DataFrame]],
+) -> pd.DataFrame:
+    """Add the accounts, their stages and the columns of custom features to features."""
     stage = lifecycle_stage(table, settings.stages)
-    for own in extra:
-        made = own.built(tables, pd.concat([observations, table], axis=1))
+    for built in custom:
+        made = built(pd.concat([observations, table], axis=1))
         table = pd.concat([table, made], axis=1)
     # Columns are inserted so that the numbers, by far the largest part, are not copied.
     present = [column for column in ATTRIBUTES if column in observations.columns]

@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "voice",
             "targets",
         ),
-        *("catalogue", "catalogue_page", "custom", "build", "feature_hashes"),
+        *("catalogue", "catalogue_page", "custom", "build", "parts", "feature_hashes"),
         *("__main__", "features"),
     ),
     "models": (

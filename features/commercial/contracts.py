@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from features.windows.contracts import ContractRows, KnownContracts, Rows
 from features.windows.day_rows import Codes, Numbers, earliest, summed
+from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import ByAccount
 from features.windows.table_columns import (
     NEVER,
@@ -21,6 +25,10 @@ LEAST_PEERS = 5
 #: A term of at most so many days is month to month: it ends, but it is never up for renewal.
 MONTH_TO_MONTH_DAYS = 35
 DAYS_PER_MONTH = 365.25 / 12
+#: Decimals to which money is rounded.
+_DIGITS = 9
+#: A product and its plan, if it has one.
+Deal = tuple[str | None, str | None]
 #: Less than this is no money.
 _DUST = 1e-9
 #: Columns of subscriptions that the features read, in addition to those of every contract.
@@ -36,7 +44,9 @@ class Contracts:
         self._product, self._product_account = _numbered(rows.account, rows["product"])
         # Prices are compared within a deal.
         deals, deal = np.unique(deal_of(rows), return_inverse=True)
-        self._deals = len(deals)
+        products, plans = ([*rows.texts[n].to_pylist(), None] for n in ("product", "plan"))
+        pairs = (divmod(number, len(plans)) for number in deals.tolist())
+        self._deals: list[Deal] = [(products[p], plans[plan - 1]) for p, plan in pairs]
         self._owned, self._owned_deal = _numbered(deal, rows.account)
         self._owned_account = np.zeros(len(self._owned_deal), dtype=np.int64)
         self._owned_account[self._owned] = rows.account
@@ -56,7 +66,6 @@ class Contracts:
         owned = summed(self._product[runs], len(self._product_account)) > 0
         products = summed(self._product_account[owned], self._count)
         out["products_held"] = np.where(products > 0, products, np.nan)
-        out["price_vs_peers"] = self._against_peers(runs)
         return {name: np.where(ever, values, np.nan) for name, values in out.items()}
 
     def terms(self, known: KnownContracts) -> ByAccount:
@@ -138,8 +147,17 @@ class Contracts:
         lasts: Times = self._rows["renews_at"][rows] - self._rows["started_at"][rows]
         return days_from(0, earliest(account[largest], self._count, lasts))
 
-    def _against_peers(self, runs: Rows) -> Numbers:
-        """Compare the price of a seat with the median of accounts with the same deal."""
+    def prices(self, known: KnownContracts, account: Codes) -> Prices:
+        """Return what some accounts pay for a seat of each deal.
+
+        Parameters
+        ----------
+        known : KnownContracts
+            The contracts as of a date.
+        account : array of int
+            The accounts, each once, by their place among all.
+        """
+        runs = self._running(known)
         seated = runs[self._rows["seats"][runs] > 0]
         owned = self._owned[seated]
         mrr, seats = (
@@ -147,15 +165,67 @@ class Contracts:
             for name in ("mrr", "seats")
         )
         own = np.flatnonzero(seats > 0)
-        deal, price = self._owned_deal[own], mrr[own] / seats[own]
+        row = np.full(self._count, -1)
+        row[account] = np.arange(len(account))
+        rows, deals = row[self._owned_account[own]], self._owned_deal[own]
+        return Prices(len(account), self._deals, rows, deals, mrr[own], seats[own])
+
+
+@dataclass(frozen=True)
+class Prices(FleetColumns[tuple[list[Deal], Codes, Numbers], dict[Deal, float]]):
+    """The prices of a seat that accounts pay, against those of accounts with the same deal.
+
+    Attributes
+    ----------
+    accounts : int
+        How many there are.
+    deals : list of Deal
+        The deals of all contracts.
+    account, deal : array of int
+        A row per account and deal with seats. An account of another date has −1: its prices count
+        as those of a peer.
+    mrr, seats : array of float
+        What is paid in total, and for how many seats.
+    """
+
+    accounts: int
+    deals: list[Deal]
+    account: Codes
+    deal: Codes
+    mrr: Numbers
+    seats: Numbers
+
+    def share(self) -> tuple[list[Deal], Codes, Numbers]:
+        """Return the deals, and the deal and the price of each row."""
+        return self.deals, self.deal, self.mrr / self.seats
+
+    @staticmethod
+    def pooled(shares: Sequence[tuple[list[Deal], Codes, Numbers]]) -> dict[Deal, float]:
+        """Return the median price of each deal; NaN where too few accounts have it."""
+        names = list(dict.fromkeys(name for deals, _, _ in shares for name in deals))
+        place = {name: number for number, name in enumerate(names)}
+        numbered = [np.array([place[n] for n in deals], dtype=np.int64) for deals, _, _ in shares]
+        deal = np.concatenate([of[own] for of, (_, own, _) in zip(numbered, shares, strict=True)])
+        price = np.concatenate([prices for _, _, prices in shares])
         order = np.lexsort((price, deal))
-        usual = Quantiles(deal[order], self._deals, price[order]).of(0.5)
-        usual[np.bincount(deal, minlength=self._deals) < LEAST_PEERS] = np.nan
-        at_usual = seats[own] * usual[deal]
-        compared = ~np.isnan(at_usual)
-        account = self._owned_account[own][compared]
-        paid = summed(account, self._count, mrr[own][compared])
-        return paid / _some(summed(account, self._count, at_usual[compared])) - 1
+        usual = Quantiles(deal[order], len(names), price[order]).of(0.5)
+        usual[np.bincount(deal, minlength=len(names)) < LEAST_PEERS] = np.nan
+        return dict(zip(names, usual.tolist(), strict=True))
+
+    def columns(self, statistic: dict[Deal, float]) -> dict[str, Numbers]:
+        """Return what each account pays over what it would pay at the usual prices, less 1."""
+        usual = np.array([statistic[name] for name in self.deals], dtype=float)
+        at_usual = self.seats * usual[self.deal]
+        compared = ~np.isnan(at_usual) & (self.account >= 0)
+        account = self.account[compared]
+        paid = summed(account, self.accounts, self.mrr[compared])
+        price = paid / _some(summed(account, self.accounts, at_usual[compared])) - 1
+        return {"price_vs_peers": rounded(price)}
+
+
+def rounded(values: Numbers) -> Numbers:
+    """Return money without what adding it up in another order changes in the last digits."""
+    return np.round(values, _DIGITS)
 
 
 def deal_of(rows: TableColumns) -> Codes:

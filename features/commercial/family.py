@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.commercial.catalogue import FEATURES
-from features.commercial.contracts import COLUMNS, Contracts
+from features.commercial.contracts import COLUMNS, Contracts, Prices, rounded
 from features.commercial.movements import Movements
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables
@@ -14,10 +14,6 @@ from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 
 __all__ = ["FEATURES", "prepare"]
-
-#: Decimals to which money is rounded.
-_DIGITS = 9
-_DAY_US = 86_400_000_000
 
 
 def prepare(
@@ -40,12 +36,13 @@ def prepare(
     rows = company.of(dates.accounts)
     contracts, movements = Contracts(rows), Movements(rows)
 
-    def result(date: OneDate) -> dict[str, Numbers]:
+    def result(date: OneDate) -> dict[str, Numbers | Prices]:
         known = rows.as_of(date.as_of)
         out = date.broadcast(contracts.as_of(known) | movements.as_of(known))
         out["tenure_days"] = _tenure(date)
         # Engines add prices in any order: what that leaves in the last digits is no money.
-        return {name: np.round(values, _DIGITS) for name, values in out.items()}
+        money = {name: rounded(values) for name, values in out.items()}
+        return {**money, "prices": contracts.prices(known, date.account)}
 
     return result
 

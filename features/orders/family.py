@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import narwhals as nw
@@ -14,6 +15,7 @@ from features.orders.days import FOUR_QUARTERS, QUARTER, Orders
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.day_rows import Numbers
+from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import some
@@ -40,27 +42,66 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     return lambda date: _values(date, date.broadcast(days.as_of(date.as_of)))
 
 
-def _values(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers]:
+@dataclass(frozen=True)
+class YearlyChange(FleetColumns[float, float]):
+    """What accounts ordered in the last quarter against their usual one.
+
+    Days before an account, or all records, started are not days without orders.
+
+    Attributes
+    ----------
+    age : array of float
+        Days for which each account has existed.
+    started : array of float
+        Days since its first order; NaN without one.
+    before, amount : array of float
+        What it ordered in the three quarters before the last one, and in the last one.
+    """
+
+    age: Numbers
+    started: Numbers
+    before: Numbers
+    amount: Numbers
+
+    def share(self) -> float:
+        """Return the days since the first order of any of these accounts."""
+        return float(np.fmax.reduce(self.started, initial=0.0))
+
+    @staticmethod
+    def pooled(shares: Sequence[float]) -> float:
+        """Return the days since the first order."""
+        return max(shares)
+
+    def columns(self, statistic: float) -> dict[str, Numbers]:
+        """Return the change of each account."""
+        present = np.minimum(np.fmax(self.age, self.started), statistic)
+        days = np.minimum(present, FOUR_QUARTERS) - QUARTER
+        usual_quarter = some(self.before) * QUARTER / np.maximum(days, 1.0)
+        change = self.amount / usual_quarter - 1
+        return {"orders_amount_change_90d": np.where(days >= QUARTER, change, np.nan)}
+
+
+def _values(date: OneDate, ordered: Mapping[str, Numbers]) -> dict[str, Numbers | YearlyChange]:
     """Return the features from what each account ordered as of a date."""
     since, interval = ordered["since"], ordered["interval"]
     usual = np.where(ordered["intervals"] >= LEAST_INTERVALS, interval, np.nan)
-    # Days before an account, or all records, started are not days without orders.
-    age = np.fmax(date.age_days(), ordered["started"])
-    present = np.minimum(age, np.fmax.reduce(ordered["started"], initial=0.0))
-    before = np.minimum(present, FOUR_QUARTERS) - QUARTER
-    usual_quarter = some(ordered["amount_before"]) * QUARTER / np.maximum(before, 1.0)
     counts = {COUNT.name(days): ordered[COUNT.name(days)] for days in COUNT.days}
     amounts = {
         f"orders_amount_{days}d": ordered[BOUGHT.name(days)] + ordered[RETURNED.name(days)]
         for days in BOUGHT.days
     }
-    change = amounts["orders_amount_90d"] / usual_quarter - 1
+    change = YearlyChange(
+        date.age_days(),
+        ordered["started"],
+        ordered["amount_before"],
+        amounts["orders_amount_90d"],
+    )
     return {
         **counts,
         **amounts,
         "orders_recency_days": since - 1,
         "orders_mean_amount_365d": ordered["bought_365d"] / some(counts["orders_count_365d"]),
-        "orders_amount_change_90d": np.where(before >= QUARTER, change, np.nan),
+        "yearly change": change,
         "orders_interval_days_median": usual,
         "orders_interval_vs_habit": np.log(since / usual),
     }

@@ -8,6 +8,7 @@ of them by moments (Kleinman 1973; for several categories Mosimann 1962).
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,19 +58,101 @@ def shrink(counts: npt.NDArray[np.float64], group: Codes) -> Shrunk:
     group : array of int, shape = (n_accounts,)
         Number of the peer group; accounts without one (−1) are a group of their own.
     """
-    answers = counts.sum(axis=0)
-    strength = prior_strength(counts)
-    weight = answers + strength
-    everybody = counts.sum(axis=1) / max(answers.sum(), 1.0)
-    # An account without an answer has no weight and no share.
-    result = np.flatnonzero(answers)
-    given, peer = counts[:, result], group[result] + 1
-    groups = int(peer.max(initial=0)) + 1
-    of_group = np.stack([summed(peer, groups, category) for category in given])
-    peers = (of_group + strength * everybody[:, None]) / (of_group.sum(axis=0) + strength)
-    shares = np.full(counts.shape, np.nan)
-    shares[:, result] = (given + strength * peers[:, peer]) / weight[result]
-    return Shrunk(shares, weight, strength, len(result) >= LEAST_ACCOUNTS)
+    names = tuple(range(int(group.max(initial=-1)) + 1))
+    prior = Prior.of([Answered.of(counts, Groups(group, names))])
+    return prior.shrunk(counts, Groups(group, names))
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The peer group of each account.
+
+    Attributes
+    ----------
+    group : array of int, shape = (n_accounts,)
+        Its number, −1 for an account without one.
+    names : sequence
+        What the groups are called in every part of the accounts, by number.
+    """
+
+    group: Codes
+    names: Sequence[Hashable]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answers of the accounts that gave any, which priors are estimated from.
+
+    Attributes
+    ----------
+    counts : array of int, shape = (n_categories, n_answering)
+        Answers in each category.
+    group : array of int, shape = (n_answering,)
+        Place of the peer group in `names`; −1 for none.
+    names : sequence
+        The names of the groups.
+    """
+
+    counts: npt.NDArray[np.int32]
+    group: npt.NDArray[np.int32]
+    names: Sequence[Hashable]
+
+    @classmethod
+    def of(cls, counts: npt.NDArray[np.float64], groups: Groups) -> Answered:
+        """Return the answers of those who gave any."""
+        gave = np.flatnonzero(counts.sum(axis=0))
+        own = groups.group[gave].astype(np.int32)
+        return cls(counts[:, gave].astype(np.int32), own, groups.names)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What shares are shrunk towards.
+
+    Attributes
+    ----------
+    strength : float
+        Answers that the peer group counts for.
+    everybody : array of float, shape = (n_categories,)
+        The shares of all answers.
+    peers : mapping of Hashable to array of float
+        The shares of each peer group, None for accounts without one; shrunk towards everybody's.
+    has_peers : bool
+        As of `Shrunk`.
+    """
+
+    strength: float
+    everybody: npt.NDArray[np.float64]
+    peers: Mapping[Hashable, npt.NDArray[np.float64]]
+    has_peers: bool
+
+    @classmethod
+    def of(cls, parts: Sequence[Answered]) -> Prior:
+        """Estimate it from the answers of all accounts, in one part or more."""
+        counts = np.concatenate([part.counts for part in parts], axis=1).astype(float)
+        names = [None, *dict.fromkeys(name for part in parts for name in part.names)]
+        place = {name: number for number, name in enumerate(names)}
+        # The last entry is that of −1.
+        numbers = [np.array([*map(place.get, part.names), 0], dtype=int) for part in parts]
+        peer = np.concatenate([n[part.group] for n, part in zip(numbers, parts, strict=True)])
+        strength = prior_strength(counts)
+        everybody = counts.sum(axis=1) / max(counts.sum(), 1.0)
+        of_group = np.stack([summed(peer, len(names), category) for category in counts])
+        shares = (of_group + strength * everybody[:, None]) / (of_group.sum(axis=0) + strength)
+        peers = dict(zip(names, shares.T, strict=True))
+        return cls(strength, everybody, peers, counts.shape[1] >= LEAST_ACCOUNTS)
+
+    def shrunk(self, counts: npt.NDArray[np.float64], groups: Groups) -> Shrunk:
+        """Shrink the shares of some accounts."""
+        answers = counts.sum(axis=0)
+        weight = answers + self.strength
+        # An account without an answer has no weight and no share.
+        gave = np.flatnonzero(answers)
+        peers = np.stack([self.peers[name] for name in (*groups.names, None)], axis=1)
+        shares = np.full(counts.shape, np.nan)
+        own = self.strength * peers[:, groups.group[gave]]
+        shares[:, gave] = (counts[:, gave] + own) / weight[gave]
+        return Shrunk(shares, weight, self.strength, self.has_peers)
 
 
 def prior_strength(counts: npt.NDArray[np.float64]) -> float:

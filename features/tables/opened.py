@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import narwhals as nw
+import pandas as pd
 
 from features.tables.connection import in_memory, internal_name, with_own_connection
 from features.tables.identifiers import as_text, text_expression
@@ -31,6 +32,22 @@ DTYPES: dict[Kind, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What features need to know of a whole company where the tables hold a part of its accounts.
+
+    Attributes
+    ----------
+    lags : mapping of int to int
+        The usual lag of contracts by date, both in microseconds.
+    comments : pd.DataFrame, optional
+        The comments that readings learn from, in plain text.
+    """
+
+    lags: Mapping[int, int]
+    comments: pd.DataFrame | None = None
+
+
 @dataclass(frozen=True, repr=False)
 class Tables:
     """The input tables of one company, opened on one engine.
@@ -46,12 +63,15 @@ class Tables:
         The engine's connection, kept so that the frames stay readable.
     rollups : KeptRollups or FetchedRollups, optional
         The roll-ups of usage: of its files, kept from run to run, or fetched from a warehouse.
+    whole : Whole, optional
+        Where these are the tables of a part of a company's accounts: what is needed of the others.
     """
 
     frames: Mapping[str, nw.LazyFrame[Any]]
     observed_until: datetime
     keep_alive: Any = field(default=None, compare=False)
     rollups: Any = field(default=None, compare=False)
+    whole: Whole | None = field(default=None, compare=False)
 
     def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
         """Return the lazy frame of `table`; KeyError where it was not given."""

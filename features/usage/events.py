@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -14,12 +15,8 @@ from features.rollups.usage_rollup import Frame, keys_with_known, usage_parts
 from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts
 from features.windows.day_rows import Codes, Numbers, day_number, earliest, summed
-from features.windows.observation_dates import (
-    ByAccount,
-    DateFeatures,
-    ObservationDates,
-    OneDate,
-)
+from features.windows.fleet import FleetColumns
+from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import (
     Mask,
     TableColumns,
@@ -75,15 +72,94 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     # An account that used nothing has the place −1, the last.
     exists_from = earliest(known, len(events.accounts) + 1, starts["known_from"])
 
-    def features(date: OneDate) -> dict[str, Numbers]:
+    def features(date: OneDate) -> dict[str, Numbers | Breadth]:
         never = np.isnan(date.feature("usage_recency_days"))
-        found = events.breadth(day_number(date.as_of), exists_from < moment(date.as_of))
-        return {
-            name: np.where(never, np.nan, values[place[date.account]])
-            for name, values in found.items()
-        }
+        exists = exists_from < moment(date.as_of)
+        breadth = events.breadth(day_number(date.as_of), exists, place[date.account], never)
+        different = np.where(never, np.nan, breadth.different)
+        return {"usage_distinct_events_28d": different, "breadth": breadth}
 
     return features
+
+
+class EventUse(NamedTuple):
+    """How many accounts use which events: what some accounts add to the sticky ones.
+
+    Attributes
+    ----------
+    events : pa.StringArray
+        The events that were used in either month; the arrays have an entry for each.
+    reached : array of float
+        How many accounts used each in the month before the last.
+    kept : array of float
+        How many of these used it in the last month as well.
+    used : array of bool
+        Whether each was used in the last month.
+    active_before : int
+        How many accounts used anything in the month before the last.
+    """
+
+    events: pa.StringArray
+    reached: Numbers
+    kept: Numbers
+    used: Mask
+    active_before: int
+
+
+@dataclass(frozen=True)
+class Breadth(FleetColumns[EventUse, tuple[pa.StringArray, int]]):
+    """How many of the events that are used at all, and of the sticky ones, each account uses.
+
+    Attributes
+    ----------
+    never : array of bool
+        Accounts that never used anything: their values are NaN.
+    account, event : array of int
+        The pairs of account (by its row) and event of the last month.
+    use : EventUse
+        Of all accounts of the part, observed or not.
+    """
+
+    never: Mask
+    account: Codes
+    event: Codes
+    use: EventUse
+
+    @property
+    def different(self) -> Numbers:
+        """How many different events each account used."""
+        return summed(self.account, len(self.never))
+
+    def share(self) -> EventUse:
+        """Return how many of these accounts use which events."""
+        return self.use
+
+    @staticmethod
+    def pooled(shares: Sequence[EventUse]) -> tuple[pa.StringArray, int]:
+        """Return the sticky events, and how many events are used at all."""
+        names = pa.chunked_array([part.events for part in shares], pa.string()).unique()
+        reached, kept, used = np.zeros((3, len(names)))
+        for part in shares:
+            at = places_of(part.events, names)
+            reached[at] += part.reached
+            kept[at] += part.kept
+            used[at] += part.used
+        active_before = sum(part.active_before for part in shares)
+        enough = reached >= max(STICKY_ACCOUNTS, STICKY_REACH * active_before)
+        sticky = enough & (kept >= STICKY_SHARE * reached)
+        return names.filter(pa.array(sticky)), int(np.count_nonzero(used))
+
+    def columns(self, statistic: tuple[pa.StringArray, int]) -> dict[str, Numbers]:
+        """Return both shares of each account."""
+        names, all_used = statistic
+        is_sticky = places_of(self.use.events, names) >= 0
+        of_sticky = summed(self.account, len(self.never), is_sticky[self.event].astype(float))
+        sticky = of_sticky / len(names) if len(names) else np.full(len(self.never), np.nan)
+        columns = {
+            "usage_breadth_share_28d": self.different / (all_used or 1),
+            "usage_sticky_share_28d": sticky,
+        }
+        return {name: np.where(self.never, np.nan, values) for name, values in columns.items()}
 
 
 class Events:
@@ -107,7 +183,7 @@ class Events:
         #: The accounts that used something in any window of any date.
         self.accounts = accounts = _names(columns, "account_id")
         names = _names(columns, "event")
-        self._accounts, self._events = len(accounts) + 1, len(names)
+        self._accounts, self._events, self._names = len(accounts) + 1, len(names), names
         places = [_places_of_pairs(part, accounts, names) for part in columns]
         number, place = pd.factorize(np.concatenate([np.empty(0, dtype=np.int64), *places]))
         self._account, self._event = np.divmod(np.asarray(place), max(len(names), 1))
@@ -117,11 +193,20 @@ class Events:
             for (first, part), pair in zip(parts, numbers, strict=True)
         ]
 
-    def breadth(self, as_of: int, exists: Mask) -> ByAccount:
-        """Return how many features each account used in 28 days, and of which set.
+    def breadth(self, as_of: int, exists: Mask, place: Codes, never: Mask) -> Breadth:
+        """Return which features were used in 28 days.
 
-        Only accounts that exist on the date count. There is an entry per account of `accounts`,
-        here and in `exists`, and a last one for all others.
+        Parameters
+        ----------
+        as_of : int
+            The day.
+        exists : array of bool
+            Whether each of `accounts` exists on the day, with a last entry for all others: only
+            these count.
+        place : array of int
+            The place in `accounts` of each account that is observed; −1 where it used nothing.
+        never : array of bool
+            Which of the observed accounts never used anything.
         """
         count = self._accounts
         counted = exists[self._account]
@@ -129,20 +214,18 @@ class Events:
         used = np.flatnonzero(is_used)
         before = np.flatnonzero(self._used(as_of, 2 * _MONTH, _MONTH) & counted)
         account, event, event_before = self._account[used], self._event[used], self._event[before]
-        reached = summed(event_before, self._events)
-        kept = summed(event_before, self._events, is_used[before].astype(float))
-        active_before = np.count_nonzero(summed(self._account[before], count))
-        enough = reached >= max(STICKY_ACCOUNTS, STICKY_REACH * active_before)
-        sticky = enough & (kept >= STICKY_SHARE * reached)
-        different = summed(account, count)
-        of_sticky = summed(account, count, sticky[event].astype(float))
-        whole = np.count_nonzero(sticky)
-        all_used = np.count_nonzero(summed(event, self._events))
-        return {
-            "usage_distinct_events_28d": different,
-            "usage_breadth_share_28d": different / (all_used or 1),
-            "usage_sticky_share_28d": of_sticky / whole if whole else np.full(count, np.nan),
-        }
+        use = EventUse(
+            self._names,
+            summed(event_before, self._events),
+            summed(event_before, self._events, is_used[before].astype(float)),
+            summed(event, self._events) > 0,
+            int(np.count_nonzero(summed(self._account[before], count))),
+        )
+        row = np.full(count, -1)
+        observed = np.flatnonzero(place >= 0)
+        row[place[observed]] = observed
+        own = row[account] >= 0
+        return Breadth(never, row[account[own]], event[own], use)
 
     def _used(self, as_of: int, days: int, until_days: int = 0) -> Mask:
         """Return which pairs were used on days of [as_of − days, as_of − until_days)."""

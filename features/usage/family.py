@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from features.usage.catalogue import FEATURES, WINDOWS
 from features.usage.levels import Users, levels, peak_users, share
 from features.usage.quota import Quotas
 from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, day_number
+from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import (
     ByAccount,
     DateFeatures,
@@ -52,11 +54,14 @@ def prepare(
     # An account without usage has the place −1, the last.
     place = daily.accounts.get_indexer(dates.accounts)
 
-    def features(date: OneDate) -> dict[str, Numbers]:
-        at, columns = place[date.account], _columns(daily, users, day_number(date.as_of))
+    def features(date: OneDate) -> dict[str, Numbers | Habits]:
+        as_of = day_number(date.as_of)
+        at, columns = place[date.account], _columns(daily, users, as_of)
         out = {name: np.append(values, np.nan)[at] for name, values in columns.items()}
-        out |= _habits(date, out)
-        return {**out, **_of_seats(date, out)}
+        young = date.younger_than(REACH_DAYS)
+        habits = {name: np.where(young, np.nan, out.pop(name)) for name in _HABITS}
+        recorded = _recorded_since(daily, as_of, REACH_DAYS)
+        return {**out, **_of_seats(date, out), "habits": Habits(habits, recorded=recorded)}
 
     return features
 
@@ -99,8 +104,6 @@ def _columns(usage: DailyUsage, users: Users | None, as_of: int) -> ByAccount:
     for window in WINDOWS:
         out[f"usage_active_users_{window}d"] = active[str(window)]
     out["usage_users_trend"] = np.log((active["28"] + 1.0) / (active["before"] + 1.0))
-    if not _recorded_since(usage, as_of, REACH_DAYS):
-        out |= {name: np.full(len(usage.accounts), np.nan) for name in _HABITS}
     ever = usage.used_from < as_of
     return {name: np.where(ever, values, np.nan) for name, values in out.items()}
 
@@ -111,14 +114,41 @@ def _recorded_since(usage: DailyUsage, as_of: int, days: int) -> bool:
     return len(usage.rows.day[before]) > 0
 
 
-def _habits(date: OneDate, result: Mapping[str, Numbers]) -> dict[str, Numbers]:
-    """Return habits, blank for accounts that are too young, and the trend against the fleet's."""
-    young = date.younger_than(REACH_DAYS)
-    out = {name: np.where(young, np.nan, result[name]) for name in _HABITS}
-    trend = out["usage_events_trend"]
-    fleet = trend[~np.isnan(trend)]
-    out["usage_events_vs_fleet_trend"] = trend - (np.median(fleet) if len(fleet) else np.nan)
-    return out
+@dataclass(frozen=True)
+class Habits(FleetColumns[tuple[bool, Numbers], float | None]):
+    """Habits, and the trend against the fleet's; NaN where usage was not recorded for long enough.
+
+    Attributes
+    ----------
+    habits : mapping of str to array of float
+        Habits by name, blank for accounts that are too young.
+    recorded : bool
+        Whether usage of any of these accounts was recorded before the baseline.
+    """
+
+    habits: Mapping[str, Numbers]
+    recorded: bool
+
+    def share(self) -> tuple[bool, Numbers]:
+        """Return whether usage was recorded, and the trends that are known."""
+        trend = self.habits["usage_events_trend"]
+        return self.recorded, trend[~np.isnan(trend)]
+
+    @staticmethod
+    def pooled(shares: Sequence[tuple[bool, Numbers]]) -> float | None:
+        """Return the median trend, NaN without one; None where usage was not recorded."""
+        if not any(recorded for recorded, _ in shares):
+            return None
+        fleet = np.concatenate([trends for _, trends in shares])
+        return float(np.median(fleet)) if len(fleet) else np.nan
+
+    def columns(self, statistic: float | None) -> dict[str, Numbers]:
+        """Return the habits, and the trend less the median of the fleet."""
+        out = dict(self.habits)
+        if statistic is None:
+            out = {name: np.full(len(values), np.nan) for name, values in out.items()}
+        fleet = np.nan if statistic is None else statistic
+        return {**out, "usage_events_vs_fleet_trend": out["usage_events_trend"] - fleet}
 
 
 def _of_seats(date: OneDate, result: Mapping[str, Numbers]) -> dict[str, Numbers]:

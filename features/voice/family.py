@@ -10,8 +10,8 @@ from features.definitions.requests import REQUESTS
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables
 from features.voice.catalogue import FEATURES
-from features.voice.comments import has_comments, load_comments
-from features.voice.plain_text import clean_comments
+from features.voice.comments import has_comments
+from features.voice.learning import cleaned_comments
 from features.voice.readings import read_comments
 from features.voice.requests import find_requests
 from features.windows.day_rows import Numbers
@@ -43,11 +43,7 @@ def prepare(
     if not has_comments(tables) or not len(dates.observations):
         return lambda _: {}
     days = dates.observations["as_of"]
-    comments = load_comments(tables, days.max().to_pydatetime())
-    texts = pd.Series(comments["comment"].unique(), dtype=object)
-    cleaned = dict(zip(texts, clean_comments(texts), strict=True))
-    comments["comment"] = comments["comment"].map(cleaned)
-    comments = comments[comments["comment"] != ""].reset_index(drop=True)
+    comments = cleaned_comments(tables, days.max())
     owner = dates.accounts.get_indexer(pd.Index(comments["account_id"], dtype=object))
     # The readings learn from every comment; the features need those of the observed accounts.
     written = comments["written_at"].to_numpy(dtype="datetime64[us]")

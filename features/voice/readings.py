@@ -99,6 +99,20 @@ def read_comments(
     return found
 
 
+def learned_from(comments: pd.DataFrame, days: Sequence[pd.Timestamp]) -> pd.DataFrame:
+    """Return the comments that the models of some dates are fitted on; the others do not matter."""
+    kept = pd.Index([], dtype=np.int64)
+    for start in {fitted_before(day) for day in days}:
+        known = as_of(comments, start.to_pydatetime())
+        kept = kept.union(known.tail(MOST_COMMENTS).index).union(_scored(known).index)
+    return comments.loc[kept].reset_index(drop=True)
+
+
+def _scored(known: pd.DataFrame) -> pd.DataFrame:
+    """Return the newest comments with a good or a bad score."""
+    return known[known["is_good"] | known["is_bad"]].tail(MOST_COMMENTS)
+
+
 def _sentiment(
     comments: pd.DataFrame,
     rows: npt.NDArray[np.intp],
@@ -107,7 +121,7 @@ def _sentiment(
     models: TextModels,
 ) -> npt.NDArray[np.float64]:
     positive = np.full(len(comments), np.nan)
-    scored = known[known["is_good"] | known["is_bad"]].tail(MOST_COMMENTS)
+    scored = _scored(known)
     for place in range(GROUPS):
         own, others = rows[group[rows] == place], scored[group[scored.index] != place]
         if not len(own) or others["is_good"].nunique() < 2:

@@ -155,10 +155,7 @@ class ContractRows:
         """Return the usual lag as of a moment, in microseconds."""
         if self._lag_of is not None:
             return self._lag_of(as_of)
-        gaps = self.gaps(as_of)
-        if len(gaps) < LEAST_PAIRS:
-            return 0
-        return int(np.quantile(gaps, LAG_PERCENTILE, method="inverted_cdf"))
+        return usual_lag(self.gaps(as_of))
 
     def gaps(self, as_of: int) -> Times:
         """Return the time from the end of each row until its successor was known, if it was."""
@@ -240,6 +237,13 @@ class ContractRows:
         return found
 
 
+def usual_lag(gaps: Times) -> int:
+    """Return the usual lag, from the gaps of `ContractRows.gaps`."""
+    if len(gaps) < LEAST_PAIRS:
+        return 0
+    return int(np.quantile(gaps, LAG_PERCENTILE, method="inverted_cdf"))
+
+
 def load_contracts(
     tables: Tables, *, grace_days: int = GRACE_DAYS, columns: Sequence[str] = ()
 ) -> ContractRows:
@@ -263,7 +267,9 @@ def load_contracts(
     seats = nw.col("seats").fill_null(0.0) if has_seats else nw.lit(0.0).alias("seats")
     frame = tables["subscriptions"]
     frame = frame.select(*_REQUIRED, seats, *present, known_from(frame, "started_at"))
-    return ContractRows(load_columns(frame, optional=optional), grace_days=grace_days)
+    lag_of = None if tables.whole is None else tables.whole.lags.__getitem__
+    rows = load_columns(frame, optional=optional)
+    return ContractRows(rows, grace_days=grace_days, lag_of=lag_of)
 
 
 def running_contracts(

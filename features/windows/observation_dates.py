@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.windows.day_rows import Codes, Numbers
+from features.windows.fleet import FleetColumns, of_all
 from features.windows.parallel import run_parallel
 from features.windows.table_columns import days_from, moment
 
@@ -70,8 +71,11 @@ class OneDate:
         return {name: values[self.account] for name, values in by_account.items()}
 
 
-#: Computes features of a date: an array of float with an entry per row of it, by name.
-DateFeatures = Callable[[OneDate], Mapping[str, Numbers]]
+#: Computes features of a date: an array of float with an entry per row of it, by name. Those that
+#: need a statistic over all accounts come as one entry, whose name no later family asks for.
+DateFeatures = Callable[[OneDate], Mapping[str, Numbers | FleetColumns[Any, Any]]]
+#: Columns that wait for a statistic over all accounts, by date and name.
+Waiting = dict[tuple[pd.Timestamp, str], FleetColumns[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -120,13 +124,18 @@ class ObservationDates:
                 as_of = pd.Timestamp(dates[start])
                 yield OneDate(as_of, rows, self.observations.iloc[rows], self.account[rows])
 
-    def result(self, families: Sequence[DateFeatures]) -> pd.DataFrame:
+    def result(
+        self, families: Sequence[DateFeatures], *, waiting: Waiting | None = None
+    ) -> pd.DataFrame:
         """Compute the features of each date, several dates at a time.
 
         Parameters
         ----------
         families : sequence of callable
             Each computes features of a date from those of the ones before it, in several threads.
+        waiting : dict, optional
+            Where these are not all accounts: receives the columns that need a statistic over all
+            of them, which are NaN until they are computed.
 
         Returns
         -------
@@ -137,7 +146,15 @@ class ObservationDates:
         def compute(date: OneDate) -> None:
             found: dict[str, Numbers] = {}
             for family in families:
-                found |= self._broadcast(date, family(replace(date, before=found)))
+                made: dict[str, Numbers] = {}
+                for name, value in family(replace(date, before=found)).items():
+                    if not isinstance(value, FleetColumns):
+                        made[name] = value
+                    elif waiting is None:
+                        made |= of_all(value)
+                    else:
+                        waiting[date.as_of, name] = value
+                found |= self._broadcast(date, made)
             for name, place in self.places.items():
                 if name not in found:
                     self.numbers[place, date.rows] = np.nan
