@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import narwhals as nw
@@ -16,13 +17,12 @@ from features.tables.point_in_time import Frame, collect, known_from
 _DUST = 0.005
 
 
-@dataclass
+@dataclass(slots=True)
 class _Order:
     """An order and what is left of it."""
 
     row: int
     product: object
-    amount: float
     left: float
 
 
@@ -98,14 +98,14 @@ def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     np.maximum.at(last, account[returns], returns)
     order = order[np.arange(len(order)) <= last[account]]
     products = rows["product"].to_numpy(dtype=object)
-    orders: dict[int, list[_Order]] = {}
+    orders: defaultdict[int, list[_Order]] = defaultdict(list)
     shares: list[tuple[int, _Order, float]] = []
-    for row in order.tolist():
-        own = orders.setdefault(accounts[row], [])
-        if amounts[row] >= 0:
-            own.append(_Order(row, products[row], amounts[row], amounts[row]))
+    columns = (order, accounts[order], products[order], amounts[order])
+    for row, of_account, product, amount in zip(*(one.tolist() for one in columns), strict=True):
+        if amount >= 0:
+            orders[of_account].append(_Order(row, product, amount))
         else:
-            shares += _set_off(own, row, products[row], -amounts[row])
+            shares += _set_off(orders[of_account], row, product, -amount)
     for row, returned, amount in shares:
         if returned.left <= _DUST:
             net[returned.row] = np.nan
@@ -119,13 +119,17 @@ def _set_off(
     orders: list[_Order], row: int, product: object, amount: float
 ) -> list[tuple[int, _Order, float]]:
     """Set a return off against orders; return its row, the orders and the amounts."""
-    open_orders = [
-        order
-        for order in reversed(orders)
-        if order.left > _DUST and (not isinstance(product, str) or order.product == product)
-    ]
-    # Stable: among equals the latest one stays first.
-    open_orders.sort(key=lambda order: (abs(order.left - amount) > _DUST, order.left < amount))
+    any_product = not isinstance(product, str)
+    open_orders = []
+    for order in reversed(orders):
+        if order.left > _DUST and (any_product or order.product == product):
+            if abs(order.left - amount) <= _DUST:
+                open_orders = [order]
+                break
+            open_orders.append(order)
+    else:
+        # Stable: among equals the latest one stays first.
+        open_orders.sort(key=lambda order: order.left < amount)
     found = []
     for order in open_orders:
         if amount <= _DUST:
