@@ -18,7 +18,8 @@ from health.report.revenue import RevenueMovements
 MONTHS_OF_YEAR = 12
 #: The share of outcomes that a range covers, and how many outcomes are drawn for it.
 COVERED, DRAWS = 0.8, 2_000
-_AT_ONCE = 2_000
+#: Amounts of a group that are drawn one by one, the largest first.
+_ONE_BY_ONE = 250
 #: Rows after the months: renewal dates beyond the year, overdue, and none.
 LATER, NO_DATE, OVERDUE = "later", "no date", "overdue"
 
@@ -141,7 +142,8 @@ def draw_range(
     """Return the range that covers 80 % of the sums of amounts that come with a probability.
 
     Each account comes or does not, independently of the others; a shock that hits many at once
-    (a price rise, an outage) makes outcomes spread wider.
+    (a price rise, an outage) makes outcomes spread wider. The largest amounts of a group are drawn
+    one by one; of the sum of the others, which is close to normal, by mean and variance.
 
     Parameters
     ----------
@@ -164,13 +166,17 @@ def draw_range(
     p = probability[known].to_numpy(dtype=float)
     a = amount[known].to_numpy(dtype=float)
     rng = np.random.default_rng(seed)
-    sums = np.zeros((DRAWS, len(names)))
-    for start in range(0, len(p), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        comes = rng.random((DRAWS, len(p[part])), dtype=np.float32) < p[part]
-        weights = np.zeros((len(p[part]), len(names)))
-        weights[np.arange(len(p[part])), codes[part]] = a[part]
-        sums += comes @ weights
+    rank = pd.Series(np.abs(a)).groupby(codes).rank(method="first", ascending=False)
+    drawn = (rank <= _ONE_BY_ONE).to_numpy()
+    comes = rng.random((DRAWS, int(drawn.sum())), dtype=np.float32) < p[drawn]
+    weights = np.zeros((comes.shape[1], len(names)))
+    weights[np.arange(len(weights)), codes[drawn]] = a[drawn]
+    sums = comes @ weights
+    if not drawn.all():
+        others, q, b = codes[~drawn], p[~drawn], a[~drawn]
+        mean = np.bincount(others, q * b, len(names))
+        spread = np.sqrt(np.bincount(others, q * (1 - q) * b**2, len(names)))
+        sums += mean + spread * rng.standard_normal(sums.shape)
     ends = np.quantile(sums, [(1 - COVERED) / 2, (1 + COVERED) / 2], axis=0)
     value = np.bincount(codes, weights=p * a, minlength=len(names))
     return pd.DataFrame({"value": value, "low": ends[0], "high": ends[1]}, index=names)
@@ -215,7 +221,8 @@ def build_forecast(
     )
     whole = draw_range(chance, arr)
     total = pd.concat([amounts.sum(), _named(whole).iloc[0] if len(whole) else _NO_LOSS])
-    return Forecast(due, quarters, total, _bridge(scores, run, periods), dict(periods))
+    bridge = _bridge(scores, run, periods, _range(whole))
+    return Forecast(due, quarters, total, bridge, dict(periods))
 
 
 _NO_LOSS = pd.Series({"loss": np.nan, "loss_low": np.nan, "loss_high": np.nan})
@@ -268,6 +275,7 @@ def _bridge(
     scores: pd.DataFrame,
     run: Mapping[str, Any],
     periods: Mapping[pd.Timestamp, RevenueMovements],
+    lost: Range,
 ) -> Bridge:
     as_of = pd.Timestamp(run["as_of"])
     end = as_of + pd.Timedelta(days=int(run["horizon_days"]))
@@ -280,8 +288,8 @@ def _bridge(
     gains = [expansion_of(scores, offer) for offer in ("upsell", "cross_sell")]
     chances = pd.concat([chance, *(own["probability"] for own in gains)], ignore_index=True)
     signed = pd.concat([-arr, *(own["amount"] for own in gains)], ignore_index=True)
-    lost, gained = _range(chance, arr), _range(chances[len(chance) :], signed[len(chance) :])
-    net, shrinks = _range(chances, signed), contraction(periods, staying)
+    gained = _range(draw_range(chances[len(chance) :], signed[len(chance) :]))
+    net, shrinks = _range(draw_range(chances, signed)), contraction(periods, staying)
     leaving = float(arr[leaves & ~later].sum())
     base = float(arr.sum()) - leaving - (shrinks.value if shrinks.value == shrinks.value else 0.0)
     return Bridge(
@@ -297,8 +305,7 @@ def _bridge(
     )
 
 
-def _range(probability: pd.Series[float], amount: pd.Series[float]) -> Range:
-    found = draw_range(probability, amount)
+def _range(found: pd.DataFrame) -> Range:
     if found.empty:
         return Range()
     value, low, high = (float(found.iloc[0][key]) for key in ("value", "low", "high"))

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from health.presentation import wording
-from health.renewals.forecast import LEAST_RENEWALS, total_range
-from health.renewals.forecast import month_table as forecast_months
+from health.renewals.forecast import LEAST_RENEWALS, month_table, total_range
 from health.renewals.history import MONTHLY, TERM
 from health.renewals.ledger import LEAD_DAYS, LEAST_CALLS, Judged, judge
 from health.renewals.outlook import Outlook
@@ -71,11 +70,11 @@ def _expected(outlook: Outlook, by: str) -> dict[str, pd.Series[Any]]:
     """Return what is expected of the renewals of each month or quarter."""
     if not outlook.has_terms:
         return {}
-    own = outlook.due[outlook.due["kind"] == TERM]
+    table = outlook.months[outlook.months["kind"] == TERM]
     if by == "quarter":
+        own = outlook.due[outlook.due["kind"] == TERM]
         quarters = own["month"].map(lambda month: str(pd.Period(month, "M").asfreq("Q")))
-        own = own.assign(quarter=quarters)
-    table = forecast_months(own, outlook.basis, by=by)
+        table = month_table(own.assign(quarter=quarters), outlook.basis, by=by)
     return {str(row["month"]): row for _, row in table.iterrows()}
 
 

@@ -17,7 +17,9 @@ from models.renewal.dependence import chance_given
 COVERED, DRAWS = 0.8, 2_000
 #: Accounts of a group that are drawn one by one, the largest first. Of the others, which are small
 #: against the sum, mean and variance given the common factors are enough.
-_ONE_BY_ONE = 1_000
+_ONE_BY_ONE = 250
+#: Chances of the others are rounded to this, so that equal ones are drawn once.
+_CHANCE_STEP = 0.001
 _SURE = 1e-9
 
 
@@ -134,8 +136,10 @@ def draw_kept(
         multiple = np.prod([rng.choice(ratios.quantiles, size=p.shape) for _ in range(periods)], 0)
         kept += ((rng.random(p.shape) >= p) * multiple) @ amount[first]
         if len(rest):
-            p = _given(chance[rest], level, shock, correlation)
-            kept += _of_many(amount[rest], p, ratios.quantiles, periods, rng)
+            steps, of_step = np.unique(np.round(chance[rest] / _CHANCE_STEP), return_inverse=True)
+            sums, squares = (np.bincount(of_step, amount[rest] ** power) for power in (1, 2))
+            p = _given(steps * _CHANCE_STEP, level, shock, correlation)
+            kept += _of_many(sums, squares, p, ratios.quantiles, periods, rng)
     return kept * growth
 
 
@@ -148,17 +152,21 @@ def _given(
 
 
 def _of_many(
-    amount: FloatArray,
+    amounts: FloatArray,
+    squares: FloatArray,
     chance: FloatArray,
     multiples: FloatArray,
     periods: int,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Draw the sums of many small accounts by mean and variance given the common factors."""
+    """Draw the sums of many small accounts by mean and variance given the common factors.
+
+    Accounts with the same chance are one column: the sums of their amounts and of the squares.
+    """
     stays = 1 - chance
     mean, square = np.mean(multiples) ** periods, np.mean(multiples**2) ** periods
-    spread = (stays * square - (stays * mean) ** 2) @ amount**2
-    sums = (stays @ amount) * mean + np.sqrt(spread) * rng.standard_normal(len(chance))
+    spread = (stays * square - (stays * mean) ** 2) @ squares
+    sums = (stays @ amounts) * mean + np.sqrt(spread) * rng.standard_normal(len(chance))
     found: FloatArray = np.maximum(sums, 0.0)
     return found
 
