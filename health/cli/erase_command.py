@@ -10,6 +10,7 @@ from health.cli import console as show
 from health.erasure.erase import erase
 from health.presentation.wording import count
 from health.settings.config import Config
+from health.weekly.pages import PAGE_FOLDERS
 
 
 def run_erase(
@@ -17,25 +18,15 @@ def run_erase(
 ) -> None:
     """Erase an account or a person, and print what was changed without repeating who it was."""
     erased = erase(config, identifier, kind=kind, now=now, by=by)
+    rebuilt = [page for page in erased.rebuilt if page.parent.name not in PAGE_FOLDERS]
     show.say(
         console,
         f"Erased: {count(erased.rows, 'row')} in {count(erased.files, 'file')}; "
-        f"{count(len(erased.pages), 'page')} removed",
+        f"{count(len(rebuilt), 'page')} and {count(len(erased.rebuilt) - len(rebuilt), 'list')} "
+        "written again from what is left",
     )
-    dates = sorted(
-        {
-            part.removeprefix("as_of=")
-            for page in erased.pages
-            for part in page.parts
-            if part.startswith("as_of=")
-        }
-    )
-    if dates:
-        show.say(
-            console,
-            "To write the pages again, run `health score --replace --as-of` for "
-            + ", ".join(dates),
-        )
+    for page, why in erased.removed:
+        show.say(console, f"Removed: {page}: {why}")
     for line in erased.left:
         show.say(console, f"Left: {line}")
     show.say(

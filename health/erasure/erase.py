@@ -24,7 +24,15 @@ from health.app.serve import open_app_database
 from health.business.app_database import database_url
 from health.business.company import ACTIONS_FILE
 from health.erasure.stored_databases import erase_from_schemas, erase_from_table
-from health.erasure.stored_files import Erased, erase_from_file, erase_from_folder, mentions
+from health.erasure.stored_files import (
+    Erased,
+    erase_from_file,
+    erase_from_folder,
+    mentions,
+    remove_page,
+    stored_files,
+)
+from health.erasure.stored_runs import erase_from_run, find_stored_runs, has_comments_of
 from health.erasure.subject import Subject
 from health.publishing.publish import TABLES
 from health.publishing.targets import transaction
@@ -45,7 +53,8 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
     That is runs (published, replaced, refused and restated), backtests, pages, workbooks and
     lists, kept roll-ups, held-out rows of model versions, files of changed accounts, the table of
     actions, the app's database and its backups, and the database of `[publish]`. The tables of
-    the company are its own: they are not changed. A kill is repaired by calling it again.
+    the company are its own: they are not changed. Pages of runs are written again from what is
+    left. A kill is repaired by calling it again.
 
     Parameters
     ----------
@@ -75,7 +84,7 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
         locks.enter_context(only_run(config.runs_dir, wait=False))
         locks.enter_context(locked(config.runs_dir, work="publication", name=".publish.lock"))
         clean_up(config.runs_dir)
-        erase_from_folder(config.runs_dir, subject, erased)
+        _erase_runs(config, subject, erased)
         _erase_rollups(config, erased)
         _erase_versions(config, subject, erased)
         _erase_actions(config, subject, erased)
@@ -88,11 +97,29 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
             "kind": kind,
             "files": erased.files,
             "rows": erased.rows,
-            "pages": len(erased.pages),
+            "rebuilt": len(erased.rebuilt),
+            "removed": len(erased.removed),
         }
         with (config.runs_dir / RECORD).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
+        erased.left += [
+            f"{file}: it is of an unknown kind; remove it"
+            for file in sorted(stored_files(config.runs_dir))
+            if mentions(file, subject)
+        ]
     return erased
+
+
+def _erase_runs(config: Config, subject: Subject, erased: Erased) -> None:
+    """Free every run, with its pages, and all that is kept next to runs."""
+    runs = find_stored_runs(config.runs_dir)
+    page = config.runs_dir / "voice.html"
+    if page.is_file() and any(has_comments_of(run, subject) for run in runs):
+        remove_page(page, erased)
+        erased.files += 1
+    for run in runs:
+        erase_from_run(run, config.runs_dir, subject, erased, quotes=config.voice.quotes)
+    erase_from_folder(config.runs_dir, subject, erased, without=[run.folder for run in runs])
 
 
 def _names(config: Config, account: str) -> tuple[str, ...]:

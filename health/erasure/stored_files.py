@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +20,10 @@ from health.erasure.subject import Subject
 from health.runs.durable import whole_file, write_whole
 
 _TEXTS = (".json", ".jsonl", ".txt", ".toml", ".log")
-_REMOVED_PAGE = (
-    "<!doctype html><meta charset=utf-8><title>Removed</title>"
-    "<p>This page was removed because a customer or a person was erased from the data. "
-    "Score the date again with --replace to write it anew.</p>\n"
-)
+#: Pages that a command writes next to runs.
+_WRITTEN_BY = {"voice.html": "voice", "backtest.html": "backtest"}
+#: Zipped text in base64, as a report has the details of accounts.
+_PACKED = re.compile(rb"H4sI[A-Za-z0-9+/=]{20,}")
 
 
 @dataclass
@@ -32,19 +34,24 @@ class Erased:
     ----------
     files, rows : int
         Files that were changed or removed; rows of tables among them.
-    pages : list of Path
-        Pages and workbooks that were removed; scoring the date again writes them anew.
+    rebuilt : list of Path
+        Pages, workbooks and lists that were written again from what is left.
+    removed : list of (Path, str)
+        Those that were removed, and why they could not be written again.
     left : list of str
         What still mentions them and cannot be changed here, in words.
     """
 
     files: int = 0
     rows: int = 0
-    pages: list[Path] = field(default_factory=list)
+    rebuilt: list[Path] = field(default_factory=list)
+    removed: list[tuple[Path, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
 
-def erase_from_folder(folder: Path, subject: Subject, erased: Erased) -> None:
+def erase_from_folder(
+    folder: Path, subject: Subject, erased: Erased, *, without: Collection[Path] = ()
+) -> None:
     """Free every file below a folder; each is replaced as a whole.
 
     Parameters
@@ -55,9 +62,12 @@ def erase_from_folder(folder: Path, subject: Subject, erased: Erased) -> None:
         Who is erased.
     erased : Erased
         Counts are added to it.
+    without : collection of Path
+        Folders in it that are left out.
     """
-    for file in sorted(_files(folder)):
-        erase_from_file(file, subject, erased)
+    for file in sorted(stored_files(folder)):
+        if not any(file.is_relative_to(other) for other in without):
+            erase_from_file(file, subject, erased)
 
 
 def erase_from_file(file: Path, subject: Subject, erased: Erased) -> None:
@@ -69,7 +79,7 @@ def erase_from_file(file: Path, subject: Subject, erased: Erased) -> None:
         rows = _free_csv(file, subject)
     elif ending in _TEXTS:
         rows = _free_text(file, subject)
-    elif ending in (".html", ".xlsx"):
+    elif ending in (".html", ".xlsx", ".gz"):
         rows = _remove_page(file, subject, erased)
     else:
         return
@@ -78,7 +88,7 @@ def erase_from_file(file: Path, subject: Subject, erased: Erased) -> None:
 
 
 def mentions(file: Path, subject: Subject) -> bool:
-    """Whether a page, a workbook or a compressed model mentions them."""
+    """Whether a page, a workbook, a model or any other file mentions them, unpacked."""
     if file.suffix.lower() == ".xlsx":
         with zipfile.ZipFile(file) as archive:
             return any(_in_bytes(archive.read(part), subject) for part in archive.namelist())
@@ -86,10 +96,22 @@ def mentions(file: Path, subject: Subject) -> bool:
     if file.suffix == ".joblib":
         with suppress(zlib.error):
             content = zlib.decompress(content)
-    return _in_bytes(content, subject)
+    elif file.suffix == ".gz":
+        with suppress(OSError, EOFError, zlib.error):
+            content = gzip.decompress(content)
+    return _in_bytes(content, subject) or any(
+        _in_bytes(part, subject) for part in _unpacked(content)
+    )
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _unpacked(content: bytes) -> Iterator[bytes]:
+    for found in _PACKED.finditer(content):
+        with suppress(OSError, EOFError, zlib.error, ValueError):
+            yield gzip.decompress(base64.b64decode(found[0]))
+
+
+def stored_files(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder, each once."""
     if folder.is_dir():
         for path in folder.rglob("*"):
             # `latest` leads to a run that is visited by itself.
@@ -98,14 +120,18 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _free_parquet(file: Path, subject: Subject) -> int:
-    schema = pq.read_schema(file)
     table, rows = subject.freed_table(pd.read_parquet(file))
     if rows:
-        groups = pq.read_metadata(file).num_row_groups
-        size = max(len(table) // max(groups, 1), 1)
-        with whole_file(file) as made:
-            table.to_parquet(made, index=False, row_group_size=size, schema=schema)
+        replace_table(file, table)
     return rows
+
+
+def replace_table(file: Path, table: pd.DataFrame) -> None:
+    """Replace a Parquet file by fewer rows of it, with as many row groups."""
+    described = pq.read_metadata(file)
+    size = max(len(table) // max(described.num_row_groups, 1), 1)
+    with whole_file(file) as made:
+        table.to_parquet(made, index=False, row_group_size=size, schema=pq.read_schema(file))
 
 
 def _free_csv(file: Path, subject: Subject) -> int:
@@ -132,14 +158,18 @@ def _free_text(file: Path, subject: Subject) -> int:
     return 1
 
 
+def remove_page(file: Path, erased: Erased) -> None:
+    """Remove a page that no run can write again."""
+    file.unlink()
+    command = _WRITTEN_BY.get(file.name)
+    again = f"run `health {command}` again" if command else "write it again"
+    erased.removed.append((file, f"it is not made from a run; {again}"))
+
+
 def _remove_page(file: Path, subject: Subject, erased: Erased) -> int:
     if not mentions(file, subject) and not _may_show(file, subject):
         return 0
-    erased.pages.append(file)
-    if file.suffix == ".html":
-        write_whole(file, _REMOVED_PAGE)
-    else:
-        file.unlink()
+    remove_page(file, erased)
     return 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -112,6 +112,34 @@ def build_outlook(
     ledger = build_ledger(matched, earlier, as_of, grace_days=grace_days)
     months = month_table(due, basis)
     return Outlook(basis, due, months, last[list(CALL_COLUMNS)], _typed(ledger), matched.warnings)
+
+
+def stored_outlook(
+    basis: Mapping[str, Any],
+    scores: pd.DataFrame,
+    calls: pd.DataFrame,
+    ledger: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    horizon_days: int,
+) -> Outlook:
+    """Return the outlook of a published run, from what it stores.
+
+    Parameters
+    ----------
+    basis : mapping
+        As `Outlook.info` returned it.
+    scores, calls, ledger : pd.DataFrame
+        Tables of the run.
+    as_of : pd.Timestamp
+        Its date.
+    horizon_days : int
+        Of its labels.
+    """
+    known = Basis.from_dict(basis)
+    due = due_accounts(scores, known, as_of=as_of, horizon_days=horizon_days)
+    due = with_calls(due, calls, as_of)
+    return Outlook(known, due, month_table(due, known), calls, ledger)
 
 
 def _typed(ledger: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ CONTRACT_COLUMNS = (
 _TIME = "datetime64[us]"
 _ALWAYS = ("account_id", "product", "mrr")
 CONTACT_COLUMNS = ("account_id", "contact_id", "role", "is_champion", "created_at", "left_at")
+_NPS = re.compile(r"NPS (-?\d+(?:\.\d+)?)(?: on |,|$)")
 EVENT_COLUMNS = ("account_id", "at", "kind", "title", "text", "is_open")
 
 
@@ -175,6 +177,18 @@ def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
     title += (" on " + scale).where((scale != "") & score.notna(), "")
     title += (", " + frame["role"]).fillna("")
     return _made(frame, "answered_at", "answer", title, frame["comment"])
+
+
+def nps_score(title: str) -> float:
+    """Return the score in the title of an NPS answer; NaN for any other title.
+
+    Examples
+    --------
+    >>> nps_score("NPS 9 on 0-10, admin"), nps_score("NPS without a score")
+    (9.0, nan)
+    """
+    found = _NPS.match(title)
+    return float(found[1]) if found else float("nan")
 
 
 def _contract_changes(

@@ -154,7 +154,7 @@ def build_background(
             ).items()
         },
         nps=_latest_nps(tables, day, accounts),
-        open=_open(whitespace, accounts),
+        open=open_products(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
         outlook=outlook or Outlook(),
         events=_newest(pd.concat(events, ignore_index=True), accounts),
@@ -356,7 +356,9 @@ def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dic
     }
 
 
-def _open(whitespace: pd.DataFrame | None, accounts: Collection[str]) -> dict[str, list[str]]:
+def open_products(
+    whitespace: pd.DataFrame | None, accounts: Collection[str]
+) -> dict[str, list[str]]:
     """Return the products that each account may be offered."""
     if whitespace is None or whitespace.empty:
         return {}

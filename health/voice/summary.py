@@ -244,12 +244,17 @@ def _quotes(texts: pd.Series[str], weight: npt.NDArray[np.float64], most: int) -
     found: list[str] = []
     for place in best[weight[best] > 0]:
         text = blank_contacts(str(texts.iloc[place]))
-        text = text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1].rstrip()}…"
+        text = shortened(text)
         if text.casefold() not in {quote.casefold() for quote in found}:
             found.append(text)
         if len(found) == most:
             break
     return tuple(found[:most])
+
+
+def shortened(text: str) -> str:
+    """Return a quote that is not longer than a quote may be."""
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1].rstrip()}…"
 
 
 def _sentence(text: str) -> str:

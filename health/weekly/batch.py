@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 from joblib import cpu_count
-from xlsxwriter.exceptions import XlsxWriterException
 
 from features.redaction import redacted
 from features.voice.comments import has_comments
@@ -31,11 +30,9 @@ from health.flags.actions import read_actions
 from health.renewals.outlook import Outlook, build_outlook
 from health.report.account_tables import account_tables
 from health.report.background import build_background
-from health.report.files import write_csm_reports, write_list_files
-from health.report.forecast_page import render_forecast
 from health.report.history import History
 from health.report.lists import shown_accounts
-from health.report.page import render_report
+from health.report.stored_background import write_background
 from health.runs.directory import (
     PublishedRun,
     disk_faults_reported,
@@ -53,16 +50,16 @@ from health.settings.config import Config
 from health.training import registry
 from health.training.champion import load_champion
 from health.voice.followup import EFFECTS, ROWS, follow_up, read_raised
-from health.voice.page import render_voice
+from health.voice.summary import Voice as Comments
 from health.voice.summary import listen
 from health.voice.tables import voice_info, voice_tables
 from health.weekly.alerts import send_alert
 from health.weekly.gates import refuse_unknown_gates
 from health.weekly.inspection import Inspection, counted, inspect_run, unmatched_shares
 from health.weekly.monitor import look_back
+from health.weekly.pages import PageContent, write_pages
 from health.weekly.progress import Silence, Steps, Voice
 from health.weekly.refusal import refusal, write_refusal
-from health.workbook.book import write_csm_workbooks, write_workbook
 
 SILENCE: Voice = Silence()
 
@@ -244,15 +241,15 @@ class _Batch:
             # Tables and pages are written in parallel: much of it runs outside the interpreter.
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
-                _write_pages(folder, company, day, scored, info, earlier, monitored.table, outlook)
-                if heard is not None:
-                    names = scored.scores.set_index("account_id").get("name")
-                    page = render_voice(heard, company=config.company, names=names)
-                    (folder / "voice.html").write_text(page, encoding="utf-8")
+                content = _content(
+                    company, day, scored, info, earlier, monitored.table, outlook, heard
+                )
+                write_background(folder, content.background)
+                write_pages(folder, content, per_csm=config.report.file_per_csm)
                 written.result()
             info["finished"] = _later(self.today, self._seconds)
-            content = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
-            (folder / "run.json").write_text(content + "\n", encoding="utf-8")
+            text = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
+            (folder / "run.json").write_text(text + "\n", encoding="utf-8")
 
         with self.steps.step("write and publish"):
             published = publish(config.runs_dir, day.date(), write, replace=self.replace)
@@ -265,8 +262,7 @@ def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=ROW_GROUP)
 
 
-def _write_pages(
-    folder: Path,
+def _content(
     company: Company,
     day: datetime,
     scored: ScoredRun,
@@ -274,41 +270,31 @@ def _write_pages(
     earlier: Sequence[PublishedRun],
     monitor: pd.DataFrame,
     outlook: Outlook,
-) -> None:
-    """Write what people read: workbook, report, forecast, lists."""
-    config = company.config
-    history = History.of_runs(earlier, scored.health.changes)
-    parts, week = (scored.scores, scored.reasons, scored.flags, info), scored.raised.week
+    voice: Comments | None,
+) -> PageContent:
+    """Gather what the pages show."""
+    labels = company.config.labels
     background = build_background(
         company.opened.tables,
         day,
         shown_accounts(scored.scores, scored.flags),
-        grace_days=config.labels.grace_days,
-        horizon_days=config.labels.horizon_days,
+        grace_days=labels.grace_days,
+        horizon_days=labels.horizon_days,
         whitespace=scored.whitespace,
         monitor=monitor,
         outlook=outlook,
     )
-    _write_workbook(folder / "flags.xlsx", *parts, week=week, background=background)
-    html = render_report(*parts, history=history, background=background, week=week)
-    (folder / "report.html").write_text(html, encoding="utf-8")
-    forecast = render_forecast(scored.scores, scored.flags, info, background=background)
-    (folder / "forecast.html").write_text(forecast, encoding="utf-8")
-    write_list_files(folder, scored.flags, week)
-    if config.report.file_per_csm:
-        write_csm_reports(
-            folder, parts[:3], info, history=history, background=background, week=week
-        )
-        write_csm_workbooks(folder, parts[:3], info, background=background, week=week)
-
-
-def _write_workbook(path: Path, *parts: Any, **more: Any) -> None:
-    try:
-        write_workbook(path, *parts, **more)
-    except XlsxWriterException as error:
-        # The library wraps the error of the disk.
-        cause = error.args[0] if error.args else None
-        raise cause if isinstance(cause, OSError) else error from None
+    history = History.of_runs(earlier, scored.health.changes)
+    return PageContent(
+        scored.scores,
+        scored.reasons,
+        scored.flags,
+        scored.raised.week,
+        info,
+        history,
+        background,
+        voice,
+    )
 
 
 def _run_info(

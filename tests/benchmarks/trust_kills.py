@@ -98,15 +98,13 @@ def kill_once(folder: Path, name: str, chance: random.Random, *, whole: float) -
         before = {run.as_of for run in list_runs(company / "runs")}
         moment = chance.uniform(0.15, 1.0) * whole
         _killed(company, work.command(company), moment)
-        faults = [f"after the kill: {fault}" for fault in broken(company, erased=name == "erase")]
+        faults = [f"after the kill: {fault}" for fault in broken(company)]
         lost = before - {run.as_of for run in list_runs(company / "runs")}
         faults += [f"lost the run of {day}" for day in sorted(lost)]
         done = run_health(*work.command(company))
         if done.code not in work.again or "Traceback" in done.err:
             faults.append(f"the next start ends with {done.code}: {done.err.strip()[-300:]}")
-        faults += [
-            f"after the next start: {fault}" for fault in broken(company, erased=name == "erase")
-        ]
+        faults += [f"after the next start: {fault}" for fault in broken(company)]
         faults += work.undone(company)
         faults += [f"left {path.relative_to(company)}" for path in leftovers(company)]
     return [f"killed after {moment:.2f} s: {fault}" for fault in faults]
@@ -121,7 +119,7 @@ def two_at_once(folder: Path, name: str) -> list[str]:
         with ThreadPoolExecutor(2) as pool:
             done = list(pool.map(lambda _: run_health(*work.command(company)), range(2)))
         codes = sorted(one.code for one in done)
-        faults = broken(company, erased=name == "erase") + work.undone(company)
+        faults = broken(company) + work.undone(company)
         faults += [f"left {path.relative_to(company)}" for path in leftovers(company)]
         # One waits for the other, or ends with a message that it is at work.
         if codes[0] not in work.again or codes[1] not in (*work.again, 2):
@@ -149,15 +147,11 @@ def serve_once(folder: Path, chance: random.Random, *, notes: int = 30) -> list[
     return [f"killed after {most} notes: {fault}" for fault in faults]
 
 
-def broken(company: Path, *, erased: bool = False) -> list[str]:
-    """Return what does not open: runs, the champion, actions, the published tables.
-
-    Erasing removes workbooks that mention the account.
-    """
+def broken(company: Path) -> list[str]:
+    """Return what does not open: runs, the champion, actions, the published tables."""
     faults = []
     for run in list_runs(company / "runs"):
-        files = [f for f in FILES if not (erased and f.endswith(".xlsx"))]
-        faults += [f"{run.folder.name} lacks {f}" for f in files if not (run.folder / f).exists()]
+        faults += [f"{run.folder.name} lacks {f}" for f in FILES if not (run.folder / f).exists()]
         assert len(run.table("scores"))
         assert run.info()["as_of"] == str(run.as_of)
     models = company / "models"

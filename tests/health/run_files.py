@@ -30,6 +30,7 @@ FILES = (
     "report.html",
     "forecast.html",
     "voice.html",
+    "background.json",
     "run.json",
     "lists/my_week.csv",
     *(f"lists/{kind.flag}.csv" for kind in LISTS),

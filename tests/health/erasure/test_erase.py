@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 import shutil
 import sqlite3
 import zipfile
@@ -17,10 +20,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from health.erasure.stored_files import Erased, erase_from_file
+from health.erasure.stored_runs import OUTDATED, erase_from_run
 from health.erasure.subject import ERASED, Subject
 from health.runs.directory import list_runs
+from health.weekly.pages import stored_content, write_pages
 from tests.health.conftest import Demo, call_health
+from tests.health.run_files import FILES
 
+#: Details of accounts in a report.
+PACKED = re.compile(rb'id="details">([^<]+)<')
 PUBLISH = '\n[publish]\nurl = "sqlite:///warehouse.sqlite"\n'
 #: The company's own: they are not changed.
 OWN = ("tables", "truth.parquet", "health.toml")
@@ -33,6 +42,7 @@ def _contents(folder: Path) -> Iterator[tuple[Path, str]]:
             continue
         raw = file.read_bytes()
         parts = [raw]
+        parts += [gzip.decompress(base64.b64decode(found)) for found in PACKED.findall(raw)]
         if file.suffix == ".parquet":
             parts.append(pd.read_parquet(file).to_csv().encode())
         elif file.suffix == ".xlsx":
@@ -102,6 +112,14 @@ def test_an_erased_account_is_in_nothing_that_is_left(company: Path) -> None:
     assert kept["reason"].tolist() == [f"knows {ERASED} well"]
     for run in list_runs(company / "runs"):
         assert len(run.table("scores")) > 90
+        # Pages are written again, with everything else that they had.
+        assert [f for f in FILES if not (run.folder / f).is_file()] == []
+        report = (run.folder / "report.html").read_text()
+        assert "<h2>Retention</h2>" in report
+        assert others[0] in report
+        with zipfile.ZipFile(run.folder / "flags.xlsx") as archive:
+            assert archive.testzip() is None
+    assert "Removed:" not in done.out
     record = record_of(company)
     assert record["kind"] == "account"
     assert record["rows"] > 20
@@ -164,3 +182,62 @@ def test_an_erased_person_is_in_nothing_that_is_left(company: Path) -> None:
     database.close()
     assert first == (f"asked {ERASED}",)
     assert contact not in newest.table("contacts")["contact_id"].tolist()
+
+
+def test_a_report_written_again_from_a_run_says_what_it_said(demo: Demo, tmp_path: Path) -> None:
+    run = list_runs(demo.folder / "runs")[-1]
+    content = stored_content(run, demo.folder / "runs", quotes=3)
+    write_pages(tmp_path, content, per_csm=False)
+    for page in ("forecast.html", "lists/my_week.csv", "lists/at_risk.csv"):
+        assert (tmp_path / page).read_text() == (run.folder / page).read_text(), page
+    # Details in the report word tickets a little differently; everything in plain sight is equal.
+    made, first = ((f / "report.html").read_text() for f in (tmp_path, run.folder))
+    assert PACKED.sub(b"", made.encode()) == PACKED.sub(b"", first.encode())
+    voice = (tmp_path / "voice.html").read_text()
+    assert voice.count("<blockquote>") > 3
+    assert voice.count("<section") == (run.folder / "voice.html").read_text().count("<section")
+
+
+def test_pages_that_cannot_be_written_again_are_removed_with_a_reason(
+    demo: Demo, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / list_runs(demo.folder / "runs")[-1].folder.name
+    shutil.copytree(list_runs(demo.folder / "runs")[-1].folder, folder)
+    run = list_runs(tmp_path / "runs")[0]
+    account = run.table("scores")["account_id"].iloc[0]
+    run.table("scores").drop(columns="mrr").to_parquet(folder / "scores.parquet")
+    erased = Erased()
+    subject = Subject("account", account)
+    erase_from_run(run, tmp_path / "runs", subject, erased, quotes=3)
+    assert not (folder / "report.html").exists()
+    assert "mrr" in dict(erased.removed)[folder / "report.html"]
+    assert _mentioning(tmp_path, account) == []
+
+
+def test_a_killed_erasure_goes_on_with_the_pages(demo: Demo, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / list_runs(demo.folder / "runs")[-1].folder.name
+    shutil.copytree(list_runs(demo.folder / "runs")[-1].folder, folder)
+    run = list_runs(tmp_path / "runs")[0]
+    account = run.table("scores")["account_id"].iloc[0]
+    subject = Subject("account", account)
+    # Its tables are free, its pages are not; the mark is what a kill leaves.
+    for file in folder.glob("*.parquet"):
+        erase_from_file(file, subject, Erased())
+    (folder / OUTDATED).touch()
+    erased = Erased()
+    erase_from_run(run, tmp_path / "runs", subject, erased, quotes=3)
+    assert folder / "report.html" in erased.rebuilt
+    assert not (folder / OUTDATED).exists()
+    assert _mentioning(tmp_path, account) == []
+
+
+def test_what_a_person_wrote_is_removed_where_nobody_is_named(demo: Demo, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / list_runs(demo.folder / "runs")[-1].folder.name
+    shutil.copytree(list_runs(demo.folder / "runs")[-1].folder, folder)
+    run = list_runs(tmp_path / "runs")[0]
+    comments = run.table("voice_comments").dropna(subset=["respondent_id"])
+    own = comments[~comments["comment"].duplicated(keep=False)].iloc[0]
+    assert _mentioning(tmp_path, own["comment"])
+    subject = Subject("person", own["respondent_id"])
+    erase_from_run(run, tmp_path / "runs", subject, Erased(), quotes=3)
+    assert _mentioning(tmp_path, own["comment"], own["respondent_id"]) == []
