@@ -11,11 +11,12 @@ import pandas as pd
 from markupsafe import Markup
 from scipy.special import expit
 
-from features.catalogue import CATALOGUE
 from health.plots import calibration, image_tag, lift, metrics_with_intervals, shape_function
 from health.plots.style import axes_or_new
 from health.presentation.html_page import content_policy, page_environment, source_of
+from health.training.interactions_page import InteractionsPart, interactions_part
 from health.training.rows import TargetRows
+from health.training.titles import term_title
 from models.base.calibration import BASELINE
 from models.churn.later_dates import FEWEST_TESTED
 from models.evaluation.classification import evaluate
@@ -64,6 +65,8 @@ class ModelPage:
         The strongest terms with their mean absolute contribution, in log-odds.
     survival : CurvesPart or None
         Evaluation of the survival curves; only for churn.
+    interactions : InteractionsPart or None
+        Pairs of features that interact; only for churn.
     """
 
     name: str
@@ -74,6 +77,7 @@ class ModelPage:
     shapes: tuple[Markup, ...]
     terms: tuple[tuple[str, float], ...]
     survival: CurvesPart | None = None
+    interactions: InteractionsPart | None = None
 
 
 def render_evaluation(
@@ -179,8 +183,9 @@ def _model_page(
         tuple(_metrics(evaluation)),
         tuple(_plots(evaluation, own, target)),
         shapes,
-        tuple((title_of(str(term)), float(value)) for term, value in strength.items()),
+        tuple((term_title(str(term)), float(value)) for term, value in strength.items()),
         curves_part(evaluation.get("survival")),
+        interactions_part(evaluation.get("interactions")),
     )
 
 
@@ -239,7 +244,7 @@ def _shapes(model: Any, rows: TargetRows) -> tuple[pd.Series[float], tuple[Marku
     strength = strength[strength > 0].head(_MOST_SHAPES)
     drawn = []
     for term in strength.index:
-        title = title_of(str(term))
+        title = term_title(str(term))
         if term in sample:
             plot = shape_function(
                 sample[term],
@@ -250,12 +255,6 @@ def _shapes(model: Any, rows: TargetRows) -> tuple[pd.Series[float], tuple[Marku
             )
             drawn.append(image_tag(plot.figure, f"Contribution of {title} to the log-odds"))
     return strength, tuple(drawn)
-
-
-def title_of(term: str) -> str:
-    """Return the title of a term of a model, with its unit if it is in the catalogue."""
-    title = term.replace("_", " ").capitalize()
-    return f"{title} ({CATALOGUE[term].unit})" if term in CATALOGUE else title
 
 
 @dataclass(frozen=True)

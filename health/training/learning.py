@@ -22,6 +22,7 @@ from health.training.directions import choose_directions, with_directions
 from health.training.evaluation_page import render_evaluation, render_order_evaluation
 from health.training.fit import fit_models
 from health.training.held_out import held_out_predictions
+from health.training.interactions_page import churn_interactions
 from health.training.leakage import (
     drift_warnings,
     known_late,
@@ -156,6 +157,10 @@ class ContractLearning(Learning):
         manifest["warnings"] = [asdict(warning) for warning in warnings]
         say("Comparing the survival curves with a Cox model")
         manifest["evaluation"]["churn"]["survival"] = judge_curves(training, held_out, config)
+        say("Searching pairs of features that interact")
+        manifest["evaluation"]["churn"]["interactions"] = churn_interactions(
+            models["churn"], rows["churn"], config
+        )
         manifest["rivals"] = compare_rivals(training.accounts, held_out, config)
         manifest["directions"] = directions.to_dict()
         manifest["value"] = None if value is None else value.to_dict()

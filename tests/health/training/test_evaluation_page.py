@@ -87,3 +87,59 @@ def test_a_target_without_enough_events_has_no_plots() -> None:
     page = _page(model, {"basis": "none", "note": "; ".join(model.reasons_)})
     assert "0 of" in page
     assert "data:image" not in page
+
+
+def _interactions(held: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "pairs": 4950,
+        "checked": 2,
+        "held": held,
+        "why": f"of 4,950 pairs, 2 stood out on early dates, and {len(held) or 'none'} held",
+        "early_until": "2024-07-15",
+        "late_from": "2024-12-02",
+    }
+
+
+def test_pairs_that_interact_are_shown_with_their_table() -> None:
+    model, judged = _model()
+    cells = []
+    for first_high, second_high, rate, expected in (
+        (False, False, 0.031, 0.012),
+        (False, True, 0.02, 0.039),
+        (True, False, 0.05, 0.069),
+        (True, True, 0.123, 0.104),
+    ):
+        difference = rate - expected
+        ends = {"low": difference - 0.01, "high": difference + 0.01}
+        cells.append(
+            {
+                "first_high": first_high,
+                "second_high": second_high,
+                "accounts": 1234,
+                "event_accounts": 56,
+                "rate": rate,
+                "expected": expected,
+                "difference": {"value": difference, **ends},
+            }
+        )
+    pair = {
+        "first": HOSTILE,
+        "second": "usage_active_days_28d",
+        "first_from": 3.0,
+        "second_from": 14.0,
+        "cells": cells,
+    }
+    page = _page(model, judged | {"interactions": _interactions([pair])})
+    assert "Usage active days 28d (count)" in page
+    assert "usage active days 28d is 14 or more: 12.3 % instead of 10.4 %" in page
+    for part in ("3 or more", "1,234", "12.3 %", "+1.9", "+0.9 to +2.9", "−1.9"):
+        assert part in page, part
+    assert "<script" not in page
+    assert "No interaction is claimed" not in page
+
+
+def test_a_company_without_interactions_has_no_claim() -> None:
+    model, judged = _model()
+    page = _page(model, judged | {"interactions": _interactions([])})
+    assert "No interaction is claimed: the features act as the sum of their parts." in page
+    assert "Sum of the parts" not in page
