@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from features.errors import HealthError
 from features.redaction import redact
-from health.cli.arguments import ConfigPath, RunOf
-from health.cli.outputs import PlainConsole
+from health.cli.arguments import ConfigPath, RunOf, utc_now
+from health.cli.outputs import terminal
 
 _users = typer.Typer(help="Users of the web app.", no_args_is_help=True)
 
@@ -36,7 +33,7 @@ def serve(
     from health.app.serve import serve as serve_app
     from health.settings.config import load_config
 
-    serve_app(load_config(config), clock=_now, say=_say, port=port)
+    serve_app(load_config(config), clock=utc_now, say=_say, port=port)
 
 
 def notify(
@@ -61,13 +58,16 @@ def notify(
     from health.settings.config import load_config
 
     loaded = load_config(config)
-    database, runs = open_app_database(loaded, now=_now()), Runs(loaded.runs_dir, loaded.file)
+    database, runs = (
+        open_app_database(loaded, now=utc_now()),
+        Runs(loaded.runs_dir, loaded.file),
+    )
     try:
         deliveries = send(
             loaded,
             database,
             runs,
-            now=_now(),
+            now=utc_now(),
             as_of=None if as_of is None else as_of.date(),
             csms=csm or (),
             again=again,
@@ -117,7 +117,7 @@ def add(
 
     # A prompt keeps it out of the shell's history and the list of processes.
     secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else ""
-    database = open_app_database(load_config(config), now=_now())
+    database = open_app_database(load_config(config), now=utc_now())
     try:
         add_user(
             database,
@@ -127,7 +127,7 @@ def add(
             csm=csm,
             team=team,
             password=secret,
-            now=_now(),
+            now=utc_now(),
         )
     finally:
         database.close()
@@ -143,14 +143,14 @@ def list_all(config: ConfigPath) -> None:
     from health.app.serve import open_app_database
     from health.settings.config import load_config
 
-    database = open_app_database(load_config(config), now=_now())
+    database = open_app_database(load_config(config), now=utc_now())
     table = Table("login", "name", "role", "csm", "team", "disabled")
     for user in list_users(database):
         disabled = f"{user.disabled_at:%Y-%m-%d}" if user.disabled_at else ""
         cells = (user.login, user.name, user.role, user.csm or "", user.team or "", disabled)
         table.add_row(*map(escape, cells))
     database.close()
-    _console().print(table)
+    terminal().print(table)
 
 
 @_users.command("disable")
@@ -163,21 +163,13 @@ def disable(
     from health.app.serve import open_app_database
     from health.settings.config import load_config
 
-    database = open_app_database(load_config(config), now=_now())
+    database = open_app_database(load_config(config), now=utc_now())
     try:
-        disable_user(database, login, now=_now())
+        disable_user(database, login, now=utc_now())
     finally:
         database.close()
     _say(f"{login} can no longer sign in")
 
 
 def _say(text: str) -> None:
-    _console().print(escape(text), highlight=False, soft_wrap=True)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _console() -> Console:
-    return PlainConsole(width=None if sys.stdout.isatty() else 120)
+    terminal().print(escape(text), highlight=False, soft_wrap=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import tomllib
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -59,3 +60,17 @@ Now = Annotated[
         help="The clock of the run (UTC): later rows do not count. Default: the machine's clock.",
     ),
 ]
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC, without a time zone; the clock is read here only."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def time_and_user(clock: datetime) -> tuple[str, str]:
+    """Return the current time and user, for the records."""
+    try:
+        by = getpass.getuser()
+    except (KeyError, OSError):
+        by = "unknown"
+    return clock.isoformat(timespec="seconds"), by

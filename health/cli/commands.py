@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow as pa
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from features.errors import HealthError
-from features.redaction import redact
 from health.cli import console as show
+from health.cli.analysis_commands import add_analysis_commands
 from health.cli.app_commands import add_app_commands
-from health.cli.arguments import AsOf, ConfigPath, Now, RunOf, with_its_permissions
-from health.cli.faults import fault_of_the_machine
+from health.cli.arguments import (
+    AsOf,
+    ConfigPath,
+    Now,
+    RunOf,
+    time_and_user,
+    utc_now,
+    with_its_permissions,
+)
 from health.cli.interrupts import interruptible
-from health.cli.outputs import PlainConsole, guarded_streams
+from health.cli.outputs import guarded_streams, terminal
+from health.cli.running import private_files, run
 from health.cli.scorecard_commands import add_scorecard_commands
-from health.settings.custom_modules import exited_module
 
 app = typer.Typer(
     help="Customer health: score, churn risk, lifetime value and expansion lists.",
@@ -73,7 +72,12 @@ def demo(
     from health.cli.demo_command import run_demo
 
     run_demo(
-        folder, accounts=accounts, seed=seed, replace=replace, console=_console(), today=_now()
+        folder,
+        accounts=accounts,
+        seed=seed,
+        replace=replace,
+        console=terminal(),
+        today=utc_now(),
     )
 
 
@@ -91,7 +95,7 @@ def init(
     """Recognise vendors' exports and propose a configuration, with the evidence for each guess."""
     from health.cli.init_command import run_init
 
-    run_init(places, output=output, replace=replace, console=_console())
+    run_init(places, output=output, replace=replace, console=terminal())
 
 
 @app.command()
@@ -100,7 +104,7 @@ def publish(config: ConfigPath) -> None:
     from health.cli.publish_command import run_publish
     from health.settings.config import load_config
 
-    run_publish(load_config(config), console=_console(), at=_now())
+    run_publish(load_config(config), console=terminal(), at=utc_now())
 
 
 @app.command()
@@ -116,11 +120,11 @@ def check(
     from health.cli.check_console import check_report, run_connect
     from health.settings.config import load_config
 
-    loaded = load_config(config, now=now or _now())
+    loaded = load_config(config, now=now or utc_now())
     if connect:
-        run_connect(loaded, console=_console())
+        run_connect(loaded, console=terminal())
         return
-    check_report(_console(), open_company(loaded))
+    check_report(terminal(), open_company(loaded))
 
 
 @app.command()
@@ -148,7 +152,7 @@ def features(
         from health.settings.custom_catalogue import catalogue_of
 
         known = CATALOGUE if config is None else catalogue_of(load_config(config))
-        show.catalogue(_console(), known)
+        show.catalogue(terminal(), known)
         return
     if config is None or output is None:
         raise HealthError(
@@ -156,9 +160,9 @@ def features(
             where="health features",
             fix="health features CONFIG --as-of DATE -o features.parquet, or --list",
         )
-    clock = now or _now()
+    clock = now or utc_now()
     rows = write_features(load_config(config, now=clock), as_of, output, today=clock)
-    show.say(_console(), f"{rows:,} accounts written to {output}")
+    show.say(terminal(), f"{rows:,} accounts written to {output}")
 
 
 @app.command()
@@ -186,9 +190,9 @@ def train(
     from health.settings.config import load_config
     from health.training.train import train_version
 
-    clock = now or _now()
-    console, loaded = _console(), load_config(config, now=clock)
-    at, by = _signed(clock)
+    clock = now or utc_now()
+    console, loaded = terminal(), load_config(config, now=clock)
+    at, by = time_and_user(clock)
     trained = train_version(
         loaded, until=until, promoted=promote, at=at, by=by, say=lambda t: show.say(console, t)
     )
@@ -235,8 +239,8 @@ def score(
         accepted=tuple(accept or ()),
         features=features,
         log_json=log_json,
-        console=_console(),
-        clock=_now if now is None else lambda: now,
+        console=terminal(),
+        clock=utc_now if now is None else lambda: now,
         timed=now is None,
     )
 
@@ -264,7 +268,7 @@ def show_list(
     from health.flags.listing import read_list
     from health.settings.config import load_config
 
-    print_list(_console(), read_list(load_config(config), flag, csm, as_of, account=account))
+    print_list(terminal(), read_list(load_config(config), flag, csm, as_of, account=account))
 
 
 @actions_app.command("import")
@@ -287,17 +291,18 @@ def import_actions(
     from health.workbook.import_check import require_valid_actions
     from health.workbook.outcomes import import_outcomes
 
-    loaded = load_config(config, now=_now())
+    loaded = load_config(config, now=utc_now())
     done = import_outcomes(
         file,
         actions_file(loaded),
-        at=at or _now().replace(microsecond=0),
+        at=at or utc_now().replace(microsecond=0),
         author=author,
         verify=lambda made: require_valid_actions(loaded, made),
     )
     notes = f" ({wording.count(done.notes, 'note')} without an outcome)" if done.notes else ""
     show.say(
-        _console(), f"{done.added:,} added{notes}, {done.known:,} already known, in {done.file}"
+        terminal(),
+        f"{done.added:,} added{notes}, {done.known:,} already known, in {done.file}",
     )
 
 
@@ -313,151 +318,10 @@ def explain(
     from health.settings.config import load_config
 
     found = explain_account(load_config(config), account, as_of)
-    explanation(_console(), found)
+    explanation(terminal(), found)
 
 
-@app.command()
-def backtest(
-    config: ConfigPath,
-    first: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], metavar="DATE", help="First past date to score."
-        ),
-    ] = None,
-    scorecard: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Also evaluate the [scorecard] of this TOML file.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Where to write. Default: backtest/ in runs_dir."
-        ),
-    ] = None,
-    now: Now = None,
-) -> None:
-    """Score past dates with what was known then, and compare the scores with what happened."""
-    from health.backtest.run import run_backtest
-    from health.cli.backtest_console import backtest_summary
-    from health.settings.config import load_config
-
-    loaded = load_config(config, now=now or _now())
-    finished = run_backtest(loaded, first=first, scorecard=scorecard, output=output)
-    backtest_summary(_console(), finished)
-
-
-@app.command()
-def tune(
-    config: ConfigPath,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The proposal. Default: backtest/scorecard_proposed.toml in runs_dir.",
-        ),
-    ] = None,
-    now: Now = None,
-) -> None:
-    """Learn scorecard weights from past outcomes and write them as a proposal."""
-    from health.backtest.tune import tune as learn
-    from health.cli.backtest_console import tuned
-    from health.settings.config import load_config
-
-    tuned(_console(), learn(load_config(config, now=now or _now()), output=output), config)
-
-
-@app.command()
-def experiment(
-    config: ConfigPath,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
-        ),
-    ] = None,
-    now: Now = None,
-) -> None:
-    """Compare treated with control accounts: churn, health, MRR, with intervals and warnings."""
-    from health.cli.experiment_console import print_readouts
-    from health.experiment.readout import read_out
-    from health.settings.config import load_config
-
-    loaded = load_config(config, now=now or _now())
-    print_readouts(_console(), read_out(loaded, until=until))
-
-
-@app.command()
-def voice(
-    config: ConfigPath,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Page to write.")
-    ] = None,
-    now: Now = None,
-) -> None:
-    """Analyse comments and tickets: sentiment, themes, and the impact of each theme in points."""
-    from health.cli.voice_command import run_voice
-    from health.settings.config import load_config
-
-    loaded = load_config(config, now=now or _now())
-    run_voice(loaded, console=_console(), until=until, output=output)
-
-
-@app.command()
-def models(
-    config: ConfigPath,
-    action: Annotated[str | None, typer.Argument(metavar="[promote]")] = None,
-    version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Promote it despite objections.")] = False,
-    reason: Annotated[
-        str,
-        typer.Option(
-            "--reason",
-            metavar="TEXT",
-            help="Reason for forcing; recorded with your name and the time.",
-        ),
-    ] = "",
-    now: Now = None,
-) -> None:
-    """List model versions with their evaluation, or promote one."""
-    from health.cli import training_console as console
-    from health.settings.config import load_config
-    from health.training import registry
-
-    clock = now or _now()
-    loaded = load_config(config, now=clock)
-    if action is not None:
-        if action != "promote" or version is None:
-            raise HealthError(
-                f"cannot {action!r}",
-                where="health models",
-                fix="health models CONFIG, or health models CONFIG promote VERSION",
-            )
-        from health.training.promotion import promote_version, require_reason, weigh
-
-        require_reason(force=force, reason=reason)
-        at, by = _signed(clock)
-        with registry.changing(loaded.models_dir):
-            decision = weigh(loaded, version)
-            console.compared(_console(), decision)
-            if version == decision.champion:
-                show.say(_console(), f"{version} is already the champion.")
-            else:
-                promote_version(loaded, decision, at=at, by=by, force=force, reason=reason)
-    registry.recover(loaded.models_dir)
-    champion = registry.champion(loaded.models_dir)
-    console.versions(_console(), loaded.models_dir, champion, key=loaded.model_key)
+add_analysis_commands(app)
 
 
 @app.command()
@@ -477,10 +341,10 @@ def erase(
     from health.cli.erase_command import run_erase
     from health.settings.config import load_config
 
-    clock = now or _now()
-    _, by = _signed(clock)
+    clock = now or utc_now()
+    _, by = time_and_user(clock)
     kind = "person" if person else "account"
-    run_erase(load_config(config), identifier, kind=kind, console=_console(), now=clock, by=by)
+    run_erase(load_config(config), identifier, kind=kind, console=terminal(), now=clock, by=by)
 
 
 add_scorecard_commands(app)
@@ -492,75 +356,5 @@ def main() -> None:
 
     SIGTERM exits with 143 and Ctrl+C with 130.
     """
-    with interruptible(), guarded_streams(), _private_files():
-        _run()
-
-
-@contextmanager
-def _private_files() -> Iterator[None]:
-    """Let only the owner read new files; `[storage]` may add the group."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def _run() -> None:
-    errors = PlainConsole(stderr=True, soft_wrap=True)
-    # Arrow's default pool keeps freed memory: a run then needs 25 % more memory and 10 % more time.
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        try:
-            app()
-        finally:
-            # A failure to write to standard output is reported like any other error.
-            sys.stdout.flush()
-    except SystemExit as error:
-        module = exited_module(error)
-        if module is None:
-            raise
-        what = f"the custom module {module} ends the process ({error.code!r})"
-        fault = HealthError(what, where="the section own", fix="raise an exception in it instead")
-        errors.print(f"[bold red]error:[/] {escape(redact(str(fault)))}", highlight=False)
-        sys.exit(fault.exit_code)
-    except BrokenPipeError:
-        _discard_output()
-        sys.exit(0)
-    except Exception as error:
-        known = fault_of_the_machine(error)
-        if known is not None:
-            if isinstance(error, OSError):
-                _discard_output()
-            errors.print(f"[bold red]error:[/] {escape(redact(str(known)))}", highlight=False)
-            sys.exit(known.exit_code)
-        errors.print("[bold red]internal error:[/] please report the lines below", highlight=False)
-        sys.stderr.write(redact(traceback.format_exc()))
-        sys.exit(1)
-
-
-def _discard_output() -> None:
-    """Discard output that could not be written, so that closing standard output does not fail."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _signed(clock: datetime) -> tuple[str, str]:
-    """Return the current time and user, for the records."""
-    import getpass
-
-    try:
-        by = getpass.getuser()
-    except (KeyError, OSError):
-        by = "unknown"
-    return clock.isoformat(timespec="seconds"), by
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _console() -> Console:
-    return PlainConsole(width=None if sys.stdout.isatty() else 120)
+    with interruptible(), guarded_streams(), private_files():
+        run(app)

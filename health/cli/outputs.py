@@ -70,3 +70,8 @@ def guarded_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def terminal() -> PlainConsole:
+    """Return the console of standard output, 120 characters wide where that is no terminal."""
+    return PlainConsole(width=None if sys.stdout.isatty() else 120)

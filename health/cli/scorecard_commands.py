@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from health.cli.arguments import ConfigPath, Now, RunOf
-from health.cli.outputs import PlainConsole
+from health.cli.arguments import ConfigPath, Now, RunOf, utc_now
+from health.cli.outputs import terminal
 
 
 def add_scorecard_commands(app: typer.Typer) -> None:
@@ -36,7 +34,7 @@ def portfolio(
     from health.scoring.portfolio_report import read_portfolio
     from health.settings.config import load_config
 
-    print_portfolio(_console(), read_portfolio(load_config(config), by, weight, as_of))
+    print_portfolio(terminal(), read_portfolio(load_config(config), by, weight, as_of))
 
 
 def overrides(config: ConfigPath, now: Now = None) -> None:
@@ -45,7 +43,7 @@ def overrides(config: ConfigPath, now: Now = None) -> None:
     from health.scoring.override_report import report_overrides
     from health.settings.config import load_config
 
-    print_verdicts(_console(), report_overrides(load_config(config, now=now or _now())))
+    print_verdicts(terminal(), report_overrides(load_config(config, now=now or utc_now())))
 
 
 def restate(
@@ -71,14 +69,6 @@ def restate(
     from health.restate.write import restate_history
     from health.settings.config import load_config
 
-    old = load_config(config, now=now or _now())
+    old = load_config(config, now=now or utc_now())
     other = load_config(config, scorecard_of=new)
-    print_restatement(_console(), *restate_history(old, other.score_settings, since))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _console() -> Console:
-    return PlainConsole(width=None if sys.stdout.isatty() else 120)
+    print_restatement(terminal(), *restate_history(old, other.score_settings, since))

@@ -137,7 +137,9 @@ def draw_kept(
         kept += ((rng.random(p.shape) >= p) * multiple) @ amount[first]
         if len(rest):
             steps, of_step = np.unique(np.round(chance[rest] / _CHANCE_STEP), return_inverse=True)
-            sums, squares = (np.bincount(of_step, amount[rest] ** power) for power in (1, 2))
+            sums, squares = (
+                np.bincount(of_step, amount[rest] ** power).astype(float) for power in (1, 2)
+            )
             p = _given(steps * _CHANCE_STEP, level, shock, correlation)
             kept += _of_many(sums, squares, p, ratios.quantiles, periods, rng)
     return kept * growth
