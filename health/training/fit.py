@@ -130,7 +130,15 @@ def _fit(
         seed=seed,
     )
     labels = frame[rows.label]
-    return model.fit(frame[rows.inputs], labels, groups=frame["account_id"], times=frame["as_of"])
+    # Churn is also learned from rows whose outcome is known only in part.
+    followed = (
+        {"durations": frame["observed_days"], "events": frame["observed_churn"]}
+        if target == "churn" and "observed_days" in frame
+        else {}
+    )
+    return model.fit(
+        frame[rows.inputs], labels, groups=frame["account_id"], times=frame["as_of"], **followed
+    )
 
 
 def churn_directions(inputs: list[str]) -> dict[str, int]:

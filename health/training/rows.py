@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from features.build import build_features
@@ -25,6 +26,7 @@ from health.training.score_terms import score_terms
 from models.churn.candidates import FEW
 from models.churn.few_events import model_kind
 from models.churn.score_model import measures_given, score_columns
+from models.survival.comparison import landmark_lives
 
 #: Events with a published probability.
 TARGETS = ("churn", "upsell", "cross_sell")
@@ -42,7 +44,8 @@ class TrainingSet:
     ----------
     accounts : pd.DataFrame, shape = (n_rows, n_columns)
         account_id, as_of, attributes, features, the labels churned and upsold (1, 0, or NaN if the
-        outcome was not known yet), and, if few accounts churned, the columns of `score_terms`.
+        outcome was not known yet), observed_days and observed_churn (as in `with_days_observed`),
+        and, if few accounts churned, the columns of `score_terms`.
     products : pd.DataFrame, shape = (n_offers, n_columns)
         account_id, as_of, product, bought, step_mrr and the features of the offer: one row per
         product not owned.
@@ -178,7 +181,40 @@ def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Data
     if _few_churned(accounts[stays]):
         # Accounts with notice still count as peers.
         accounts = accounts.join(score_terms(accounts, config.score_settings))
-    return with_growth(accounts[stays].reset_index(drop=True), tables, config)
+    known = with_days_observed(accounts[stays].reset_index(drop=True), tables, config)
+    return with_growth(known, tables, config)
+
+
+def with_days_observed(accounts: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
+    """Add how long each row was observed, whether or not its outcome is known up to the horizon.
+
+    Parameters
+    ----------
+    accounts : pd.DataFrame
+        account_id, as_of and churned, as from `build_labels`.
+    tables : Tables
+        The input tables; nothing is known from `observed_until` on.
+    config : Config
+        Horizon and grace.
+
+    Returns
+    -------
+    pd.DataFrame
+        With observed_days (to the end of what is paid, to the horizon, or to the last day on which
+        an end would be known as churn, a grace period before the end of the data; 0 where there is
+        no such day) and observed_churn (1.0 where the account churned then, else 0.0).
+    """
+    horizon, grace = config.labels.horizon_days, config.labels.grace_days
+    until = pd.Timestamp(tables.observed_until)
+    spells = tenure_spells(tables, grace_days=grace)
+    lives = landmark_lives(spells, accounts, until, grace_days=grace)
+    seen = (until - accounts["as_of"]).dt.total_seconds() / 86_400 - grace
+    # An account whose last row had already ended on the date left on it, by the usual lag.
+    ended = lives["days"].isna() & (accounts["churned"] == 1)
+    days = lives["days"].mask(ended, 0.0).fillna(seen).clip(upper=horizon)
+    left = (ended | (lives["left"] == 1)) & (days < horizon)
+    days = days.where(left, np.minimum(days, seen)).clip(lower=0.0)
+    return accounts.assign(observed_days=days, observed_churn=left.astype(float))
 
 
 def _few_churned(accounts: pd.DataFrame) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import clone
@@ -13,6 +13,7 @@ from models.base.log_odds import LogOddsClassifier
 from models.churn.any_classifier import AnyClassifier
 from models.churn.average import AverageClassifier
 from models.churn.few_events import BaseRateClassifier, FewFeatureClassifier
+from models.churn.hazard import HazardClassifier
 from models.churn.later_dates import LabelledRows, fit_rows
 from models.churn.score_model import ScoreClassifier, score_columns
 from models.churn.spline_logistic import SplineLogisticClassifier
@@ -25,14 +26,15 @@ BASE, CUSTOM, TIMING, SCORE, FEW = (
     "scorecard",
     "few-feature model",
 )
-LOGISTIC, GLASS, OUTLOOK, AVERAGE = (
+HAZARD, LOGISTIC, GLASS, OUTLOOK, AVERAGE = (
+    "weekly hazard",
     "logistic regression",
     "glass box",
     "glass box with outlook",
     "average",
 )
 #: From the simplest to the most complex; a custom estimator wins ties.
-ORDER = (BASE, CUSTOM, TIMING, SCORE, FEW, LOGISTIC, GLASS, OUTLOOK, AVERAGE)
+ORDER = (BASE, CUSTOM, TIMING, SCORE, FEW, HAZARD, LOGISTIC, GLASS, OUTLOOK, AVERAGE)
 #: Those that need a glass box.
 GLASS_BOXES = (GLASS, OUTLOOK, AVERAGE)
 #: What an account's renewal date alone is read from.
@@ -62,7 +64,9 @@ class Candidates:
         The unfitted custom estimator.
     drifting : tuple of str
         Features that drift with the calendar: only a custom estimator and the renewal timing see
-        them.
+        them; a weekly hazard sees when the term ends.
+    hazard : HazardClassifier or None
+        The unfitted weekly hazard.
     """
 
     names: tuple[str, ...]
@@ -72,6 +76,7 @@ class Candidates:
     measures: Sequence[str] = ()
     custom: AnyClassifier | None = None
     drifting: tuple[str, ...] = ()
+    hazard: HazardClassifier | None = None
 
     def unfitted(self, name: str, *, seed: int | None = None) -> LogOddsClassifier:
         """Return a candidate by its name; with another seed where one is given."""
@@ -82,6 +87,7 @@ class Candidates:
             ),
             SCORE: lambda: ScoreClassifier(self.measures),
             FEW: lambda: FewFeatureClassifier(features=self.few_features),
+            HAZARD: lambda: _seeded(self.hazard, seed),
             LOGISTIC: SplineLogisticClassifier,
             CUSTOM: lambda: _seeded(self.custom, seed),
             AVERAGE: lambda: AverageClassifier(
@@ -124,8 +130,13 @@ class Candidates:
         """Return the rows with the columns of one candidate: the score is no feature."""
         own = score_columns(self.measures)
         left_out = [*own] if name in (BASE, CUSTOM, TIMING) else [*own, *self.drifting]
+        if name == HAZARD:
+            left_out = [column for column in left_out if column not in TIMING_FEATURES]
         frame = rows.frame[own] if name == SCORE else rows.frame.drop(columns=left_out)
-        return LabelledRows(frame, rows.target, rows.codes, rows.dates)
+        followed = rows.followed if name == HAZARD else None
+        if followed is not None:
+            followed = replace(followed, frame=followed.frame[list(frame.columns)])
+        return LabelledRows(frame, rows.target, rows.codes, rows.dates, followed)
 
 
 def _seeded(estimator: Any, seed: int | None) -> Any:

@@ -174,7 +174,8 @@ def _held_out(
     found: dict[str, list[FloatArray]] = {}
     level = []
     for number, (train, test) in enumerate(parts):
-        known, asked = rows.where(_some_accounts(rows, train, number)), rows.where(test)
+        known = rows.known_for(_some_accounts(rows, train, number), test)
+        asked = rows.where(test)
         for name, model in candidates.fit_all(known, seed=number):
             frame = candidates.seen(name, asked).frame
             found.setdefault(name, []).append(model.decision_function(frame))

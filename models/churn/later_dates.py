@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,63 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 from models.base.calibration import Calibration, fit_calibration
-from models.base.inputs import FloatArray, IntArray, ModelInputError
+from models.base.inputs import BoolArray, FloatArray, IntArray, ModelInputError
 from models.base.splits import TimeSplit
 from models.evaluation.classification import Evaluation, Interval, evaluate
 from models.glass_box.classifier import account_folds as account_folds_of
 
 #: Accounts with the event without which an interval means nothing.
 FEWEST_TESTED = 5
+
+
+@dataclass(frozen=True)
+class FollowedRows:
+    """Features and how long each row was observed, whether or not its outcome is known.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame, shape = (n_samples, n_features)
+    codes : array, shape = (n_samples,)
+        The account of every row, numbered as in `LabelledRows`.
+    days : array, shape = (n_samples,)
+        Days from the row's date to the event or to the last day observed.
+    left : array of bool, shape = (n_samples,)
+        Whether the event came on that day.
+    dates : array, shape = (n_samples,), or None
+        The as_of of every row.
+    grace_days : float
+        Days after an event until it is known.
+    """
+
+    frame: pd.DataFrame
+    codes: IntArray
+    days: FloatArray
+    left: BoolArray
+    dates: Any = None
+    grace_days: float = 0.0
+
+    def known_before(self, moment: Any) -> FollowedRows:
+        """Return the rows as they were observed at a moment, without a look ahead.
+
+        An event is known when its grace period has passed, so that is how far everybody is
+        observed.
+        """
+        since = pd.Series(pd.Timestamp(moment) - pd.to_datetime(pd.Series(self.dates)))
+        seen = since.dt.total_seconds().to_numpy() / 86_400 - self.grace_days
+        left, days = self.left & (self.days < seen), np.minimum(self.days, seen)
+        return replace(self, days=days, left=left).where(np.flatnonzero(seen > 0))
+
+    def where(self, places: IntArray) -> FollowedRows:
+        """Return the chosen rows."""
+        dates = None if self.dates is None else self.dates[places]
+        return FollowedRows(
+            self.frame.iloc[places],
+            self.codes[places],
+            self.days[places],
+            self.left[places],
+            dates,
+            self.grace_days,
+        )
 
 
 @dataclass(frozen=True)
@@ -36,12 +86,15 @@ class LabelledRows:
         The account of every row, as a number.
     dates : array, shape = (n_samples,), or None
         The as_of of every row.
+    followed : FollowedRows, optional
+        These rows and those whose outcome is known only in part.
     """
 
     frame: pd.DataFrame
     target: IntArray
     codes: IntArray
     dates: Any = None
+    followed: FollowedRows | None = None
 
     @property
     def level(self) -> float:
@@ -51,7 +104,27 @@ class LabelledRows:
     def where(self, places: IntArray) -> LabelledRows:
         """Return the chosen rows."""
         dates = None if self.dates is None else self.dates[places]
-        return LabelledRows(self.frame.iloc[places], self.target[places], self.codes[places], dates)
+        return LabelledRows(
+            self.frame.iloc[places],
+            self.target[places],
+            self.codes[places],
+            dates,
+            self.followed,
+        )
+
+    def known_for(self, train: IntArray, test: IntArray) -> LabelledRows:
+        """Return the training rows, followed as far as was known when the first row is tested.
+
+        Of the rows whose outcome is known in part, those of the accounts of the training rows.
+        """
+        known = self.where(train)
+        if self.followed is None:
+            return known
+        followed = self.followed
+        if pd.notna(last_before(self.dates, train, test)):
+            followed = followed.known_before(self.dates[test].min())
+        own = np.isin(followed.codes, known.codes)
+        return replace(known, followed=followed.where(np.flatnonzero(own)))
 
 
 @dataclass(frozen=True)
@@ -104,8 +177,13 @@ class HeldOut:
 
 
 def fit_rows(model: Any, rows: LabelledRows) -> Any:
-    """Fit a model on rows, and give it their dates where it takes them."""
-    takes_times = "times" in inspect.signature(model.fit).parameters
+    """Fit a model on rows, and give it their dates, or how long they were followed, if it asks."""
+    asks = inspect.signature(model.fit).parameters
+    if "durations" in asks and rows.followed is not None:
+        own = rows.followed
+        left = own.left.astype(np.int64)
+        return model.fit(own.frame, left, groups=own.codes, durations=own.days)
+    takes_times = "times" in asks
     dates = {"times": rows.dates} if takes_times and rows.dates is not None else {}
     return model.fit(rows.frame, rows.target, groups=rows.codes, **dates)
 
@@ -226,7 +304,7 @@ def _held_out(
     logits, levels = [np.empty(0)], [np.empty(0)]
     learnt_until: list[Any] = []
     for train, test in usable_parts(rows, splits):
-        known = rows.where(train)
+        known = rows.known_for(train, test)
         model = fit_rows(clone(candidate), known)
         tested.append(test)
         logits.append(model.decision_function(rows.frame.iloc[test]))

@@ -21,6 +21,7 @@ from models.base.explanations import by_feature
 from models.base.inputs import (
     FloatArray,
     ModelInputError,
+    as_floats,
     binary_target,
     group_codes,
     model_frame,
@@ -32,6 +33,7 @@ from models.churn.candidates import (
     CUSTOM,
     FEW,
     GLASS_BOXES,
+    HAZARD,
     LOGISTIC,
     ORDER,
     OUTLOOK,
@@ -48,7 +50,9 @@ from models.churn.few_events import (
     BaseRateClassifier,
     model_kind,
 )
+from models.churn.hazard import HazardClassifier
 from models.churn.later_dates import (
+    FollowedRows,
     LabelledRows,
     TimeTest,
     fit_rows,
@@ -184,7 +188,16 @@ class PropensityModel(LogOddsClassifier):
         self.seed = seed
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, times: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        groups: Any = None,
+        times: Any = None,
+        durations: Any = None,
+        events: Any = None,
+    ) -> Self:
         """Choose, test, calibrate and fit.
 
         Parameters
@@ -201,6 +214,11 @@ class PropensityModel(LogOddsClassifier):
         times : array-like, shape = (n_samples,), optional
             The as_of of every row. Without it, or with too short a history, the test leaves
             out accounts instead of later dates, and ``reasons_`` reports it.
+        durations, events : array-like, shape = (n_samples,), optional
+            Days from the row's date to the event, or to the last day on which it would be known,
+            and 1 where the event came then, else 0; also of rows whose label is not known yet
+            (NaN, or 0 days, of those that were not observed at all). With them, a hazard over
+            weeks is a candidate, which learns from rows whose outcome is known only in part.
 
         Raises
         ------
@@ -211,6 +229,9 @@ class PropensityModel(LogOddsClassifier):
         frame = model_frame(self, X, reset=True)
         self.score_measures_ = measures_given(frame.columns)
         rows = self._labelled(frame, y, groups, times)
+        if durations is not None:
+            followed = self._followed(frame, durations, events, groups, times)
+            rows = replace(rows, followed=followed)
         plain = rows.frame.drop(columns=score_columns(self.score_measures_))
         self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
         self.accounts_ = len(np.unique(rows.codes))
@@ -222,7 +243,7 @@ class PropensityModel(LogOddsClassifier):
         self.notable_ = tuple(s for s in notable(found) if s not in self.leakage_)
         self.drifting_ = drifting(plain, rows.dates) if both else ()
         kind = model_kind(self.event_accounts_) if both else "none"
-        candidates = self._candidates(kind, frame)
+        candidates = self._candidates(kind, frame, followed=rows.followed is not None)
         # The many small products gain nothing from threads and lose much on a busy machine.
         with threadpool_limits(limits=1, user_api="blas"):
             self.choice_ = self._choose(kind, candidates, rows)
@@ -268,7 +289,29 @@ class PropensityModel(LogOddsClassifier):
         dates = None if times is None else np.asarray(times)[known]
         return LabelledRows(frame[known], target, codes, dates)
 
-    def _candidates(self, kind: str, frame: pd.DataFrame) -> Candidates:
+    def _followed(
+        self, frame: pd.DataFrame, durations: Any, events: Any, groups: Any, times: Any
+    ) -> FollowedRows:
+        """Return the rows that were observed for any time, up to the horizon."""
+        days = as_floats(durations, "durations", len(frame))
+        if events is None:
+            raise ModelInputError(
+                "durations need events", where="events", fix="give 1 where the event came, else 0"
+            )
+        came = as_floats(events, "events", len(frame)) == 1
+        left = came & (days < self.horizon_days)
+        dates = None if times is None else np.asarray(times)
+        whole = FollowedRows(
+            frame,
+            group_codes(groups, len(frame)),
+            np.clip(days, 0.0, self.horizon_days),
+            left,
+            dates,
+            float(self.grace_days),
+        )
+        return whole.where(np.flatnonzero((days > 0) | left))
+
+    def _candidates(self, kind: str, frame: pd.DataFrame, *, followed: bool) -> Candidates:
         moving = tuple(suspect.feature for suspect in self.drifting_)
         own = self.estimator
         custom = own if isinstance(own, AnyClassifier) else None
@@ -280,6 +323,8 @@ class PropensityModel(LogOddsClassifier):
             left_out.add(OUTLOOK)
         if kind != "model":
             left_out |= {CUSTOM, LOGISTIC, *GLASS_BOXES}
+        if not followed:
+            left_out.add(HAZARD)
         if not any(name in frame.columns for name in TIMING_FEATURES):
             left_out.add(TIMING)
         if not self.score_measures_:
@@ -293,6 +338,11 @@ class PropensityModel(LogOddsClassifier):
             custom,
             # Most features must be left to learn from.
             moving if self.avoids_drift and len(moving) < frame.shape[1] // 2 else (),
+            HazardClassifier(
+                self.horizon_days,
+                features=None if kind == "model" else self.few_features,
+                seed=self.seed,
+            ),
         )
 
     def _choose(self, kind: str, candidates: Candidates, rows: LabelledRows) -> Choice | None:

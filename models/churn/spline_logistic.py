@@ -33,7 +33,7 @@ _ROWS_TRIED = 8_000
 
 
 @dataclass(frozen=True)
-class _Basis:
+class Basis:
     """The columns of one feature.
 
     Attributes
@@ -128,12 +128,12 @@ class SplineLogisticClassifier(LogOddsClassifier):
         frame, target = self._learnt_from(X, y)
         codes = group_codes(groups, len(frame))
         wanted = list(frame.columns) if self.features is None else self.features
-        self.bases_ = _bases(frame[[n for n in wanted if n in frame.columns]], self.n_knots)
+        self.bases_ = spline_bases(frame[[n for n in wanted if n in frame.columns]], self.n_knots)
         if not self.bases_:
             raise ModelInputError(
                 "no feature that varies", where="features", fix="name features that were measured"
             )
-        design, self.owner_ = self._columns(frame)
+        design, self.owner_ = spline_columns(self.bases_, frame)
         self.center_, spread = design.mean(axis=0), design.std(axis=0)
         self.scale_ = np.where(spread > 1e-9, spread, np.inf)
         scaled = ((design - self.center_) / self.scale_).astype("float32")
@@ -143,22 +143,13 @@ class SplineLogisticClassifier(LogOddsClassifier):
         self.calibration_ = Calibration()
         return self
 
-    def _columns(self, frame: pd.DataFrame) -> tuple[FloatArray, IntArray]:
-        """Return the columns of all features, and the place of the feature of each."""
-        parts = [basis.columns(frame[basis.name]) for basis in self.bases_]
-        owner = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-        return np.hstack(parts), owner
-
     def _strength(self, scaled: FloatArray, target: IntArray, codes: IntArray) -> float:
         """Return the strength with the lowest log loss on held-out accounts."""
         if len(self.strengths) == 1:
             return float(self.strengths[0])
         folds = account_folds(target, codes, n_folds=self.n_folds, seed=self.seed)
-        if len(target) > _ROWS_TRIED:
-            accounts = int(codes.max()) + 1
-            kept = np.random.default_rng(self.seed).permutation(accounts)
-            tried = kept[codes] < accounts * _ROWS_TRIED / len(target)
-            scaled, target, folds = scaled[tried], target[tried], folds[tried]
+        tried = some_accounts(codes, self.seed)
+        scaled, target, folds = scaled[tried], target[tried], folds[tried]
         losses = np.zeros(len(self.strengths))
         for fold in range(self.n_folds):
             inside: BoolArray = folds == fold
@@ -173,7 +164,7 @@ class SplineLogisticClassifier(LogOddsClassifier):
     def _terms(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        design, _ = self._columns(frame)
+        design, _ = spline_columns(self.bases_, frame)
         parts = (design - self.center_) / self.scale_ * self.coefficients_
         starts = np.flatnonzero(np.r_[True, np.diff(self.owner_) > 0])
         result = np.add.reduceat(parts, starts, axis=1)
@@ -192,7 +183,21 @@ class SplineLogisticClassifier(LogOddsClassifier):
         return self.calibration_.contributions(result)
 
 
-def _bases(frame: pd.DataFrame, n_knots: int) -> list[_Basis]:
+def some_accounts(codes: IntArray, seed: int) -> BoolArray:
+    """Return which rows a penalty is chosen on: all, or those of random accounts."""
+    accounts = int(codes.max()) + 1
+    place = np.random.default_rng(seed).permutation(accounts)[codes]
+    return np.asarray(place < accounts * _ROWS_TRIED / len(codes))
+
+
+def spline_columns(bases: Sequence[Basis], frame: pd.DataFrame) -> tuple[FloatArray, IntArray]:
+    """Return the columns of all features, and the place of the feature of each."""
+    parts = [basis.columns(frame[basis.name]) for basis in bases]
+    owner = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
+    return np.hstack(parts), owner
+
+
+def spline_bases(frame: pd.DataFrame, n_knots: int) -> list[Basis]:
     """Return how each feature that varies becomes columns."""
     found, patterns = [], set()
     for name in frame.columns:
@@ -207,7 +212,7 @@ def _bases(frame: pd.DataFrame, n_knots: int) -> list[_Basis]:
     return found
 
 
-def _basis(values: pd.Series[Any], n_knots: int, *, marks_missing: bool) -> _Basis | None:
+def _basis(values: pd.Series[Any], n_knots: int, *, marks_missing: bool) -> Basis | None:
     """Return how a feature becomes columns; None where it does not vary."""
     name = str(values.name)
     known = values.dropna()
@@ -215,7 +220,7 @@ def _basis(values: pd.Series[Any], n_knots: int, *, marks_missing: bool) -> _Bas
         common = tuple(map(str, known.value_counts().index[:_MOST_VALUES]))
         if len(common) < 2 and not (common and marks_missing):
             return None
-        return _Basis(name, values=common, marks_missing=marks_missing)
+        return Basis(name, values=common, marks_missing=marks_missing)
     if not len(known):
         return None
     numbers = known.to_numpy(dtype="float64")
@@ -226,11 +231,11 @@ def _basis(values: pd.Series[Any], n_knots: int, *, marks_missing: bool) -> _Bas
     clipped = np.clip(numbers, low, high)
     scale = float(clipped.std())
     if not (low < high and scale > 0):
-        return _Basis(name, mean=low, marks_missing=True) if marks_missing else None
+        return Basis(name, mean=low, marks_missing=True) if marks_missing else None
     line = (clipped - clipped.mean()) / scale
     cuts = np.quantile(line, np.linspace(0, 1, n_knots + 2)[1:-1])
     knots = tuple(float(k) for k in np.unique(cuts) if line.min() < k < line.max())
-    return _Basis(
+    return Basis(
         name, float(low), float(high), float(clipped.mean()), scale, knots, (), marks_missing
     )
 

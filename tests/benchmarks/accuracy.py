@@ -38,6 +38,7 @@ from health.settings.config import load_config
 from health.training.fit import FEW_FEATURES
 from health.training.rows import build_training_set, model_columns
 from models import ChurnModel, CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
+from models.churn.hazard import HazardClassifier
 from models.evaluation.paired import evaluate_paired
 from models.glass_box.classifier import GlassBoxClassifier
 
@@ -225,6 +226,7 @@ def churnsim(words: Sequence[str]) -> None:
     """Print the AUC of models trained on one company and tested on the other."""
     for horizon in (60, 90):
         company = {name: churnsim_rows(name, horizon) for name in ("dev_a", "dev_b")}
+        company = {name: own[own["churned"].notna()] for name, own in company.items()}
         for train, test in (("dev_a", "dev_b"), ("dev_b", "dev_a")):
             known, later = company[train], company[test]
             columns = [c for c in usable(known) if c in usable(later)]
@@ -246,16 +248,40 @@ def churnsim_rows(name: str, horizon: int, every_days: int = 14) -> pd.DataFrame
     return labelled(config)
 
 
+#: What followed a row: churned is NaN where it is not known up to the horizon.
+OUTCOMES = ["churned", "observed_days", "observed_churn"]
+
+
 def labelled(config: Any) -> pd.DataFrame:
-    """Return account_id, as_of, features and churned of all rows whose outcome is known."""
+    """Return account_id, as_of, features and `OUTCOMES` of all rows whose outcome is known."""
+    rows = observed(config)
+    return rows[rows["churned"].notna()].reset_index(drop=True)
+
+
+def observed(config: Any) -> pd.DataFrame:
+    """Return the same of all rows, also of those whose outcome is known only in part."""
     rows = build_training_set(open_company(config).opened.tables, config).accounts
-    columns = model_columns(rows, config)
-    rows = rows[["account_id", "as_of", *columns, "churned"]]
-    return _text_of(rows[rows["churned"].notna()].reset_index(drop=True))
+    return _text_of(rows[["account_id", "as_of", *model_columns(rows, config), *OUTCOMES]])
+
+
+def known_before(rows: pd.DataFrame, until: Any, horizon: int, grace: int = 30) -> pd.DataFrame:
+    """Return rows as they were known at a date: outcomes, and the days observed."""
+    seen = (until - rows["as_of"]).dt.days - grace
+    left = (rows["observed_churn"] == 1) & (rows["observed_days"] < seen)
+    return rows.assign(
+        observed_days=np.minimum(rows["observed_days"], seen.clip(lower=0)),
+        observed_churn=left.astype(float),
+        churned=rows["churned"].where(seen >= horizon),
+    )[seen > 0]
 
 
 #: Rivals of the published model, whose difference to it gets an interval.
-RIVALS = ("logistic regression", "HistGradientBoosting, slower", "end of the term alone")
+RIVALS = (
+    "logistic regression",
+    "HistGradientBoosting, slower",
+    "end of the term alone",
+    "weekly hazard",
+)
 
 
 class TermEnd:
@@ -289,8 +315,10 @@ def paired(words: Sequence[str], every_days: int, cache: Path | None) -> None:
         for name, own in {**rows, "both": both}.items():
             case = f"{horizon} days, later dates of {name}"
             if not words or any(word in case for word in words):
-                split = TimeSplit(2, embargo_days=horizon + 30, times=own["as_of"])
-                parts = [(own.iloc[a], own.iloc[b]) for a, b in split.split(own)]
+                tested = own[own["churned"].notna()]
+                split = TimeSplit(2, embargo_days=horizon + 30, times=tested["as_of"])
+                later = [tested.iloc[b] for _, b in split.split(tested)]
+                parts = [(known_before(own, b["as_of"].min(), horizon), b) for b in later]
                 _say_paired(case, horizon, parts)
 
 
@@ -310,20 +338,36 @@ def _say_paired(
     found: dict[str, list[np.ndarray]] = {"ours": [], **{name: [] for name in RIVALS}}
     chosen = []
     start = time.perf_counter()
-    for known, later in parts:
+    for seen, every in parts:
+        # Only a hazard learns from rows whose outcome is known in part; nothing is tested on them.
+        known, later = (rows[rows["churned"].notna()] for rows in (seen, every))
         columns = [c for c in usable(known) if c in usable(later)]
         y = known["churned"].to_numpy().astype(int)
         ours = ChurnModel(horizon, few_features=FEW_FEATURES["churn"])
-        ours.fit(known[columns], y, groups=known["account_id"], times=known["as_of"])
-        chosen.append("none" if ours.choice_ is None else ours.choice_.chosen)
+        ours.fit(
+            seen[columns],
+            seen["churned"],
+            groups=seen["account_id"],
+            times=seen["as_of"],
+            durations=seen["observed_days"],
+            events=seen["observed_churn"],
+        )
+        hazard = HazardClassifier(horizon)
+        hazard.fit(seen[columns], seen["observed_churn"], seen["account_id"], seen["observed_days"])
+        found["weekly hazard"].append(hazard.predict_proba(later[columns])[:, 1])
+        choice = ours.choice_
+        chosen.append("none" if choice is None else choice.chosen)
+        tried = () if choice is None else choice.candidates
+        print("  held out", {t.name: (round(t.log_loss, 4), t.has_signal) for t in tried})
         # Where no probability is published, nothing is known but the usual rate.
         p = np.nan_to_num(ours.predict_proba(later[columns])[:, 1], nan=y.mean())
         found["ours"].append(p)
-        for name in RIVALS:
-            rival = TermEnd() if name == RIVALS[-1] else MODELS[name]()
+        for name in RIVALS[:-1]:
+            rival = TermEnd() if name == RIVALS[2] else MODELS[name]()
             p = rival.fit(known[columns], y).predict_proba(later[columns])[:, 1]
             found[name].append(p)
     tested = pd.concat([later for _, later in parts], ignore_index=True)
+    tested = tested[tested["churned"].notna()]
     ours_p = np.concatenate(found["ours"])
     took = time.perf_counter() - start
     print(f"{case}: {chosen}, {took:.0f} s", flush=True)
@@ -347,7 +391,7 @@ def _text_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 def usable(rows: pd.DataFrame) -> list[str]:
     """Return the features that vary."""
-    names = rows.columns.drop(["account_id", "as_of", "churned"])
+    names = rows.columns.drop(["account_id", "as_of", *OUTCOMES])
     return [str(name) for name in names if rows[name].nunique() > 1]
 
 

@@ -15,11 +15,17 @@ import pandas as pd
 
 from models import ChurnModel
 
+#: What is no feature.
+KEYS = ("account", "as_of", "churned", "observed_days", "left")
 _HORIZON, _GRACE, _EVERY, _DATES = 90, 30, 28, 24
 
 
 def company(seed: int, most_churned: int) -> pd.DataFrame:
-    """Return rows of one company: account, as_of, features and churned."""
+    """Return rows of one company: account, as_of, features and what followed.
+
+    churned is NaN where it is not known up to the horizon; observed_days and left say what is known
+    of every row.
+    """
     rng = np.random.default_rng(seed)
     accounts = int(rng.integers(60, 121))
     leaves = rng.permutation(accounts) < min(rng.integers(12, most_churned + 1), accounts)
@@ -39,9 +45,11 @@ def company(seed: int, most_churned: int) -> pd.DataFrame:
         frame["segment"] = np.array(["small", "large", "public"])[np.arange(accounts) % 3]
         frame["account"] = np.arange(accounts)
         frame["as_of"] = pd.Timestamp("2024-01-07") + pd.Timedelta(day, "D")
-        frame["churned"] = (last - day <= _HORIZON).astype(float)
-        known = day + _HORIZON + _GRACE <= _EVERY * _DATES
-        parts.append(frame[(last > day) & known])
+        seen = _EVERY * _DATES - _GRACE - day
+        frame["churned"] = (last - day <= _HORIZON).astype(float) if seen >= _HORIZON else np.nan
+        frame["observed_days"] = np.clip(np.minimum(last - day, seen), 0, _HORIZON)
+        frame["left"] = (last - day < min(seen, _HORIZON)).astype(float)
+        parts.append(frame[last > day])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -57,8 +65,14 @@ def main() -> None:
     for seed in range(given.first, given.first + given.companies):
         rows = company(seed, given.most_churned)
         model = ChurnModel(_HORIZON, grace_days=_GRACE, peer_column="segment", seed=seed)
-        X = rows.drop(columns=["account", "as_of", "churned"])
-        model.fit(X, rows["churned"], groups=rows["account"], times=rows["as_of"])
+        model.fit(
+            rows.drop(columns=list(KEYS)),
+            rows["churned"],
+            groups=rows["account"],
+            times=rows["as_of"],
+            durations=rows["observed_days"],
+            events=rows["left"],
+        )
         kinds.append(model.basis_)
         if model.has_signal_ and model.choice_ is not None:
             published.append(f"{seed}: {model.choice_.chosen}")

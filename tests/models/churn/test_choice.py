@@ -9,10 +9,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 from models import AnyClassifier, ChurnModel, GlassBoxClassifier
 from models.churn.candidates import ORDER
-from tests.benchmarks.silence import company
+from tests.benchmarks.silence import KEYS, company
 
 QUICK = GlassBoxClassifier(outer_bags=2, max_rounds=40, interactions=0)
-KEYS = ["account", "as_of", "churned"]
 
 
 def by_renewal(seed: int, accounts: int = 240) -> pd.DataFrame:
@@ -38,8 +37,20 @@ def by_renewal(seed: int, accounts: int = 240) -> pd.DataFrame:
 def fitted(rows: pd.DataFrame, **options: object) -> ChurnModel:
     given: dict[str, object] = {"estimator": QUICK, **options}
     model = ChurnModel(**given)  # type: ignore[arg-type]
-    X = rows.drop(columns=KEYS)
-    return model.fit(X, rows["churned"], groups=rows["account"], times=rows["as_of"])
+    followed = (
+        {"durations": rows["observed_days"], "events": rows["left"]} if "left" in rows else {}
+    )
+    return model.fit(
+        features_of(rows),
+        rows["churned"],
+        groups=rows["account"],
+        times=rows["as_of"],
+        **followed,
+    )
+
+
+def features_of(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.drop(columns=list(KEYS), errors="ignore")
 
 
 @pytest.mark.slow
@@ -53,7 +64,7 @@ def test_renewal_timing_is_published_where_it_is_all_there_is() -> None:
     assert [each.name for each in choice.candidates] == [n for n in ORDER if n in choice.log_loss]
     assert {"base rate", "logistic regression", "glass box", "average"} <= set(choice.log_loss)
     assert choice.log_loss["renewal timing"] < choice.log_loss["base rate"]
-    X = rows.drop(columns=KEYS)
+    X = features_of(rows)
     parts = model.contributions(X)
     np.testing.assert_allclose(parts.sum(axis=1), model.decision_function(X), atol=1e-9)
     assert list(parts.columns) == ["days_to_term_end", "baseline"]
@@ -98,7 +109,7 @@ def test_what_drifts_with_the_calendar_is_named_and_not_used() -> None:
     rows["recorded_later"] = np.where(day > 350, 1.0, np.nan)
     model = fitted(rows)
     assert {suspect.feature for suspect in model.drifting_} == {"tenure_days", "recorded_later"}
-    X = rows.drop(columns=KEYS)
+    X = features_of(rows)
     plain = fitted(rows.drop(columns=["tenure_days", "recorded_later"]))
     assert model.choice_ is not None and plain.choice_ is not None
     assert model.choice_.log_loss == plain.choice_.log_loss

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from models.base.inputs import ModelInputError, feature_frame
 from models.churn.churn import ChurnModel
 from models.churn.few_events import BaseRateClassifier, FewFeatureClassifier
+from models.churn.hazard import HazardClassifier
 from models.churn.spline_logistic import SplineLogisticClassifier
 from models.glass_box.additive import purified
 from models.glass_box.binning import binned, fit_bins
@@ -43,6 +44,7 @@ def fitted(rows: Any) -> GlassBoxClassifier:
         (FewFeatureClassifier(), {}),
         (BaseRateClassifier(), {}),
         (SplineLogisticClassifier(), {}),
+        (HazardClassifier(), {}),
         pytest.param(
             ChurnModel(estimator=GlassBoxClassifier(**QUICKEST)), EXEMPTED, marks=pytest.mark.slow
         ),
