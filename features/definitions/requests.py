@@ -68,9 +68,9 @@ DEFAULT_REQUESTS = {
     ),
     "de": RequestPhrases(
         seats=(
-            *("mehr lizenzen", "weitere lizenzen", "zusätzliche lizenzen", "mehr plätze"),
-            *("weitere plätze", "mehr nutzer*", "weitere nutzer*", "zusätzliche nutzer*"),
-            *("mehr benutzer*", "weitere benutzer*", "zusätzliche benutzer*"),
+            *("mehr lizenzen", "weitere* lizenzen", "zusätzliche* lizenzen", "mehr plätze"),
+            *("weitere* plätze", "mehr nutzer*", "weitere* nutzer*", "zusätzliche* nutzer*"),
+            *("mehr benutzer*", "weitere* benutzer*", "zusätzliche* benutzer*"),
         ),
         function=(
             *("funktion fehlt", "fehlende funktion*", "fehlt eine funktion", "fehlt uns"),
@@ -96,3 +96,34 @@ DEFAULT_REQUESTS = {
         ),
     ),
 }
+
+#: Words that deny what follows them, by language; ``*`` as in phrases.
+NEGATIONS: dict[str, Phrases] = {
+    "en": ("not", "no", "never", "without", "neither", "nor", "nobody", "don't", "doesn't")
+    + ("didn't", "won't", "wouldn't", "isn't", "aren't", "wasn't", "weren't", "dont", "doesnt"),
+    "de": ("nicht", "kein*", "nie", "niemals", "ohne", "weder", "niemand"),
+    "fr": ("ne", "n", "pas", "sans", "jamais", "aucun*"),
+    "es": ("no", "sin", "nunca", "ningun*", "ningún"),
+    "it": ("non", "senza", "mai", "nessun*"),
+    "nl": ("niet", "geen", "zonder", "nooit"),
+    "pt": ("não", "sem", "nunca", "nenhum*"),
+    "pl": ("nie", "bez", "nigdy", "żadn*"),
+    "sv": ("inte", "utan", "aldrig", "ingen", "inga", "inget"),
+}
+#: What follows a phrase and denies it, where a language has it: "more seats are not needed".
+LATER_NEGATIONS = {
+    "en": r"(?:\s+(?:are|is|were|was|will|be|we|i|do))*\s*(?:n't|\bnot)\s+(?:be\s+)?"
+    r"(?:need|needed|required|necessary|want|wanted|planned)\b",
+    "de": r"(?:\s+(?:wir|ich|sie|es|das|ist|sind|wollen|will|brauchen|brauche|benötigen|werden"
+    r"|möchten|können|aktuell|derzeit))*\s+nicht(?:\s+(?:nötig|notwendig|erforderlich|geplant"
+    r"|gebraucht|benötigt|brauchen|benötigen|wollen))?\s*(?=[.!?;,:]|$)",
+}
+#: To lack something is to ask for it: "we have no more seats", "not enough", "not only".
+LACKS: dict[str, Phrases] = {
+    "en": ("have", "has", "had", "get", "got", "left", "enough"),
+    "de": ("haben", "hat", "hatten", "gibt", "bekommen", "genug", "genügend"),
+}
+#: Kinds that are asked for by lacking them.
+ASKED_FOR = ("seats", "function", "price")
+#: Words that turn a negation into its opposite: "not only too expensive".
+NOT_ONLY: dict[str, Phrases] = {"en": ("only", "just"), "de": ("nur", "bloß")}

@@ -68,3 +68,56 @@ def test_own_labels_count_in_every_language(text: str) -> None:
 def test_two_languages_in_one_comment_are_read_with_both_lists() -> None:
     text = "We need more seats. Wir haben den Vertrag gekündigt, das ist nicht gut."
     assert asked(text) == {"seats", "leaving"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We do not need more seats",
+        "We don’t need any more seats, thanks",
+        "More seats are not needed at the moment",
+        "No additional users please",
+        "I don't think it is too expensive",
+        "We have no plans to cancel our contract",
+        "We would never stop using it and are not switching to a competitor",
+        "We do not have to add users",
+        "Wir brauchen keine weiteren Lizenzen",
+        "Weitere Lizenzen brauchen wir nicht.",
+        "Wir kündigen nicht!",
+        "Wir wollen auf keinen Fall kündigen",
+        "Das ist nicht zu teuer",
+        "Es gibt keinen Grund für eine Kündigung",
+    ],
+)
+def test_what_is_denied_is_not_asked_for(text: str) -> None:
+    assert asked(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("We have no more seats for the new team", {"seats"}),
+        ("We do not have additional licences left", {"seats"}),
+        ("There is no way to add users", {"function", "seats"}),
+        ("We can't add users any more", {"seats"}),
+        ("I do not like it, it is too expensive", {"price"}),
+        ("It is not easy and too expensive", {"price"}),
+        ("It is not only too expensive but slow", {"price"}),
+        ("The cancellation was not confirmed", {"leaving"}),
+        ("We don't need more seats. But the pricing is unclear", {"price"}),
+        ("We do not need more seats now; next month we need more seats", {"seats"}),
+        ("Wir haben keine weiteren Lizenzen mehr", {"seats"}),
+        ("Die Kündigung wurde nicht bestätigt", {"leaving"}),
+        ("Nicht nur zu teuer", {"price"}),
+        ("Wir werden nicht verlängern", {"leaving"}),
+    ],
+)
+def test_a_negation_elsewhere_denies_nothing(text: str, expected: set[str]) -> None:
+    assert asked(text) == expected
+
+
+def test_a_language_of_the_company_has_its_negations() -> None:
+    french = {"fr": RequestPhrases(seats=("plus de licences",), price=("trop cher*",))}
+    assert asked("Nous ne voulons pas plus de licences", phrases=french) == set()
+    assert asked("Ce n'est pas trop cher pour nous", phrases=french) == set()
+    assert asked("Il nous faut plus de licences", phrases=french) == {"seats"}
