@@ -100,8 +100,8 @@ DEFAULT_REQUESTS = {
 #: Words that deny what follows them, by language; ``*`` as in phrases.
 NEGATIONS: dict[str, Phrases] = {
     "en": (
-        *("not", "no", "never", "without", "neither", "nor", "nobody", "don't", "doesn't", "didn't"),
-        *("won't", "wouldn't", "isn't", "aren't", "wasn't", "weren't", "dont", "doesnt"),
+        *("not", "no", "never", "without", "neither", "nor", "nobody", "don't", "doesn't"),
+        *("didn't", "won't", "wouldn't", "isn't", "aren't", "wasn't", "weren't", "dont", "doesnt"),
     ),
     "de": ("nicht", "kein*", "nie", "niemals", "ohne", "weder", "niemand"),
     "fr": ("ne", "n", "pas", "sans", "jamais", "aucun*"),
