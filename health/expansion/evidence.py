@@ -46,8 +46,11 @@ def asks(tables: Tables, as_of: datetime, config: Config) -> pd.DataFrame:
     found = pd.concat([part for part in parts if len(part)] or [_nothing()], ignore_index=True)
     order = ["account_id", "product", "at", "text"]
     found = found.sort_values(order, ascending=[True, True, False, True])
-    found = found.drop_duplicates(["account_id", "product", "text"])
-    return found.groupby(["account_id", "product"]).head(_MOST).reset_index(drop=True)
+    # The same words on two dates are one request: the newest is quoted.
+    found = found[~found.duplicated(["account_id", "product", "words"])]
+    return (
+        found.groupby(["account_id", "product"]).head(_MOST)[list(COLUMNS)].reset_index(drop=True)
+    )
 
 
 def _of_table(tables: Tables, name: str, as_of: datetime, config: Config) -> pd.DataFrame:
@@ -66,7 +69,9 @@ def _of_table(tables: Tables, name: str, as_of: datetime, config: Config) -> pd.
     if roles and "role" in present:
         frame = frame[frame["role"].str.casefold().isin(roles)]
     found = pd.concat([part for _, part in _matches(frame, text, config)], ignore_index=True)
-    return found.assign(text=_sentences(found, text, noun))[list(COLUMNS)]
+    words = found[text].str.casefold().str.split().str.join(" ")
+    words = words.where(words != "", found["reason"].str.casefold())
+    return found.assign(text=_sentences(found, text, noun), words=words)[[*COLUMNS, "words"]]
 
 
 def _matches(frame: pd.DataFrame, text: str, config: Config) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -104,7 +109,7 @@ def _sentences(found: pd.DataFrame, text: str, noun: str) -> list[str]:
 
 
 def _sentence(noun: str, at: pd.Timestamp, text: str, reason: str, role: str) -> str:
-    who = f" from the {quoted(role, 40)}" if role else ""
+    who = f" ({quoted(role, 40)})" if role else ""
     article = "an" if noun == "answer" else "a"
     head = f"Asked for more in {article} {noun}{who} on {in_words(at)}"
     if text.strip():
@@ -126,4 +131,4 @@ def quoted(text: str, most: int = _QUOTED) -> str:
 
 
 def _nothing() -> pd.DataFrame:
-    return pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
+    return pd.DataFrame({column: pd.Series(dtype=object) for column in (*COLUMNS, "words")})

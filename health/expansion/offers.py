@@ -22,6 +22,7 @@ from health.expansion.whitespace import (
 from health.reasons.probability import probability_reasons
 from health.reasons.reasons import strongest
 from health.reasons.shown import USUAL, Peers
+from health.reasons.signals import signal_of
 from health.settings.config import Config
 
 #: The columns of whitespace.parquet.
@@ -146,15 +147,28 @@ def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
 
 def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> pd.Series[str]:
     """Join the reasons for each listed row: requests, signs in usage, and the model's reasons."""
-    own = reasons[reasons["account_id"].isin(listed["account_id"])]
+    own = _not_in_signs(reasons, listed[listed["offer"] == UPSELL], "account_id")
+    others = _not_in_signs(weighed, listed[listed["offer"] == CROSS_SELL], "open_row")
     upsell = listed["account_id"].map(strongest(own, UPSELL, "contribution"))
-    cross_sell = listed["open_row"].map(strongest(weighed, CROSS_SELL, "contribution"))
+    cross_sell = listed["open_row"].map(strongest(others, CROSS_SELL, "contribution"))
     model = upsell.where(listed["offer"] == UPSELL, cross_sell).fillna("")
     joined = [
         _joined("; ".join(texts))
         for texts in zip(listed["asked"], listed["signs"], model, strict=True)
     ]
     return pd.Series(joined, index=listed.index, dtype=object)
+
+
+def _not_in_signs(reasons: pd.DataFrame, listed: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Return the reasons of listed rows, without other features of a signal that is a sign."""
+    terms_of = dict(zip(listed[key], listed["sign_terms"].str.split(), strict=True))
+    own = reasons[reasons["account_id"].isin(terms_of.keys())]
+    signals_of = {row: {signal_of(term) for term in terms} for row, terms in terms_of.items()}
+    again = [
+        term not in terms_of[row] and signal_of(str(term)) in signals_of[row]
+        for row, term in zip(own["account_id"], own["term"], strict=True)
+    ]
+    return own[~np.array(again, dtype=bool)]
 
 
 def _joined(text: str) -> str:

@@ -43,7 +43,7 @@ COLUMNS = (
     "signs",
 )
 #: Columns of an offer that `worded_details` needs.
-_STEP_COLUMNS = ("offer_kind", "units_from", "units_to", "plan", "plan_to")
+_STEP_COLUMNS = ("offer_kind", "units_from", "units_to", "plan", "plan_to", "sign_terms")
 _MONTHS = 12
 
 
@@ -134,7 +134,7 @@ def _open_rows(
             "probability": found.probability,
             "base_rate": found.base_rate,
             "step_mrr": step,
-            "signs": open_signs(offers),
+            **open_signs(offers),
             "offer_kind": PRODUCT,
         }
     )
@@ -172,7 +172,10 @@ def _held_rows(
             "basis": basis_of(models, UPSELL, product, config),
             "probability": scores["upsell_probability"].to_numpy()[place] * share,
             "base_rate": scores["upsell_base_rate"].to_numpy()[place] * share,
-            "signs": upsell_signs(features, config).to_numpy()[place],
+            **{
+                name: texts.to_numpy()[place]
+                for name, texts in upsell_signs(features, config).items()
+            },
             "plan": held["plan"],
             **details,
         }
@@ -277,8 +280,8 @@ AT_LIMIT = 0.9
 _PEERS = 0.5
 
 
-def upsell_signs(features: pd.DataFrame, config: Config) -> pd.Series[str]:
-    """Return the signs in usage for an upsell of owned products; empty if there are none.
+def upsell_signs(features: pd.DataFrame, config: Config) -> dict[str, pd.Series[str]]:
+    """Return signs and sign_terms (their features) for an upsell; empty if there are none.
 
     The signs are seats or a quota at the limit, or close to it at the current pace, and use of
     features of a higher plan.
@@ -296,8 +299,8 @@ def upsell_signs(features: pd.DataFrame, config: Config) -> pd.Series[str]:
     return _sentences(sources, features)
 
 
-def open_signs(offers: pd.DataFrame) -> pd.Series[str]:
-    """Return the signs for a product that is not owned; empty if there are none.
+def open_signs(offers: pd.DataFrame) -> dict[str, pd.Series[str]]:
+    """Return signs and sign_terms (their features) for a product that is not owned.
 
     The signs are a trial of the product, and that most peers use its functions or own it.
     """
@@ -310,11 +313,15 @@ def open_signs(offers: pd.DataFrame) -> pd.Series[str]:
     return _sentences(sources, offers)
 
 
-def _sentences(sources: dict[str, pd.Series[bool]], frame: pd.DataFrame) -> pd.Series[str]:
+def _sentences(
+    sources: dict[str, pd.Series[bool]], frame: pd.DataFrame
+) -> dict[str, pd.Series[str]]:
     text = pd.Series("", index=frame.index, dtype=object)
+    terms = pd.Series("", index=frame.index, dtype=object)
     for name, holds in sources.items():
         chosen = holds.to_numpy(dtype=bool)
         described = sentences(name, frame[name].to_numpy(dtype=float)[chosen])
         before = text[chosen]
         text[chosen] = np.where(before == "", described, before + "; " + described)
-    return text
+        terms[chosen] += f" {name}"
+    return {"signs": text, "sign_terms": terms}

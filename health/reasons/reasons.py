@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
-from health.reasons.sentences import sentences
+from health.reasons.sentences import as_shown, sentences
 from health.reasons.signals import BASELINE, cause_of, never_a_reason, signal_of
 
 COLUMNS = (
@@ -122,6 +123,8 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
     raised = own[own[by] > 1e-9]
     chosen = raised[raised["shown"].astype(bool)] if "shown" in raised else raised
     chosen = chosen[~chosen["term"].map(never_a_reason).astype(bool)]
+    if output == "health" and "usual" in chosen:
+        chosen = chosen[_unlike_others(chosen, wanted=1 if by == "contribution" else -1)]
     size = chosen[by].to_numpy(dtype=float)
     account, accounts = pd.factorize(chosen["account_id"])
     term, terms = pd.factorize(chosen["term"], sort=True)
@@ -148,6 +151,24 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
         {"text": joined, "cause": cause.to_numpy(dtype=object), "share": named / total},
         index=pd.Index(accounts, name="account_id"),
     )
+
+
+def _unlike_others(rows: pd.DataFrame, wanted: int) -> npt.NDArray[np.bool_]:
+    """Return which measures read better (1) or worse (−1) than usual; true if none is known."""
+    result = np.ones(len(rows), dtype=bool)
+    for term, places in rows.groupby("term", sort=False).indices.items():
+        feature = DESCRIBED.get(str(term))
+        if feature is None or not feature.direction:
+            continue
+        own = rows.iloc[places]
+        value, usual = (
+            as_shown(feature.unit, own[name].to_numpy(dtype=float)) for name in ("value", "usual")
+        )
+        unlike = feature.direction * wanted * (value - usual)
+        # The best value that others have, too, speaks for an account, but the worst of all does not
+        # speak against it.
+        result[places] = np.isnan(unlike) | (unlike > 0 if wanted < 0 else unlike >= 0)
+    return result
 
 
 def _leading_causes(reasons: pd.DataFrame, named: pd.Series[bool]) -> pd.Series[str]:

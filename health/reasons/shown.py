@@ -159,7 +159,9 @@ def _supports(
         return np.ones(len(values), dtype=bool)
     if direction == 0:
         return np.zeros(len(values), dtype=bool)
-    beyond = np.isnan(usual) | (direction * (values - usual) > 0)
+    shown, usual_shown = (as_shown(feature.unit, given) for given in (values, usual))
+    # A value that reads like the usual one is no reason.
+    beyond = np.isnan(usual) | (direction * (shown - usual_shown) > 0)
     if feature.unit in _RELATIVE:
         # "Use is up" is not a reason to worry, even if others are up more.
         beyond &= direction * values > 0

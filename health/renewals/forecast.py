@@ -453,8 +453,8 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
             level_error=pool.level_error,
             ratios=pool.ratios,
             periods=periods,
-            # Months have shocks of their own, the same whoever asks.
-            seed=[seed, place, *month.encode()],
+            # By the months that are summed, so that a quarter of one month has its range.
+            seed=[seed, place, *" ".join(sorted(part["month"].astype(str).unique())).encode()],
         ) * pool.ratios.mean ** (elapsed - periods)
     sums["kept"] = sums["renews"] + sums["expands"]
     row |= sums

@@ -155,7 +155,7 @@ def _tickets(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
 
 
 def _solved(days: float) -> str:
-    return f", solved after {wording.span(days) if days >= 1 else 'hours'}"
+    return f", solved {f'after {wording.span(days)}' if days >= 1 else 'within a day'}"
 
 
 def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
@@ -274,6 +274,9 @@ def _interactions(tables: Tables, day: datetime, since: datetime) -> pd.DataFram
     )
     ways = {"in": " from the customer", "out": " to the customer"}
     way = frame["direction"].str.strip().str.lower().map(ways).fillna("")
+    # A meeting has no direction for a reader.
+    met = frame["kind"].str.strip().str.lower() == "meeting"
+    way = way.where(~met, " with the customer")
     title = frame["kind"].map(wording.title_of) + way
     title += (", contact " + frame["contact_id"]).fillna("") + (", " + frame["csm"]).fillna("")
     return _made(frame, "occurred_at", "interaction", title, None)

@@ -393,7 +393,7 @@ def _ticket_text(row: Mapping[Any, Any], has_end: bool) -> str:
     if pd.isna(row["solved_at"]):
         return f"{name}: still open"
     days = (row["solved_at"] - row["opened_at"]).total_seconds() / 86_400
-    return f"{name}: solved after {wording.span(max(days, 0.0)) if days >= 1 else 'hours'}"
+    return f"{name}: solved {f'after {wording.span(days)}' if days >= 1 else 'within a day'}"
 
 
 def _answers(tables: Tables, day: datetime) -> pd.DataFrame:

@@ -163,7 +163,7 @@ def _top_losses(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any
                 wording.percent(row["churn_probability"]),
                 wording.money(row["loss"], run["currency"]),
                 wording.day(row["renews"]),
-                reasons.get(row["account_id"], ""),
+                reasons.get(row["account_id"], "") or "not on a list this week",
             ]
         )
         for row in top.to_dict("records")

@@ -286,7 +286,8 @@ def _splits(
                 continue
             return (
                 splits,
-                f"tested on {n} later block(s) of dates, {embargo_days:.0f} days of embargo",
+                f"tested on {n} later block{'s' if n != 1 else ''} of dates, "
+                f"{embargo_days:.0f} days of embargo",
             )
     why = "no dates were given" if rows.dates is None else "the history is too short"
     how = f"tested on accounts left out, not on later dates, for {why}"

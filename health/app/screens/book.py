@@ -55,6 +55,7 @@ def renewals(asked: Asked) -> Response:
         page=page,
         pages=max(-(-len(found) // _RENEWALS_PER_PAGE), 1),
         total=len(found),
+        leaving=sum(r.known_to_leave for r in found),
         disagreements=sum(r.disagrees for r in found),
         since=since,
         outcomes=outcomes,

@@ -107,3 +107,8 @@ def test_the_words_are_quoted_without_contact_details() -> None:
 def test_seats_are_asked_for_in_another_language_too() -> None:
     found = _found([_ticket("Wir brauchen zusätzliche Lizenzen, danke")])
     assert len(found) == 1 and "zusätzliche Lizenzen" in found["text"][0]
+
+
+def test_the_same_words_on_two_dates_are_quoted_once() -> None:
+    found = _found([_ticket("More seats"), _ticket("more  SEATS", 9), _ticket("extra seats", 12)])
+    assert [text.partition("“")[2] for text in found["text"]] == ["More seats”", "extra seats”"]

@@ -168,3 +168,9 @@ def test_explain_follows_an_account_to_its_offers(demo: Demo, published: pd.Data
     assert "what could be offered" in shown.out
     for product in published.loc[published["account_id"] == account, "product"]:
         assert product in shown.out
+
+
+def test_a_sign_of_full_seats_is_not_repeated_by_the_model(published: pd.DataFrame) -> None:
+    full = published[published["why"].str.contains("of seats were used in the last 28 days")]
+    assert len(full)
+    assert not full["why"].str.contains("of seats were used in the last 90 days").any()

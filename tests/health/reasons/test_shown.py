@@ -10,7 +10,7 @@ import pytest
 
 from features.catalogue import CATALOGUE, DESCRIBED
 from features.definitions.feature import Feature
-from health.reasons.reasons import reason_rows
+from health.reasons.reasons import reason_rows, strongest
 from health.reasons.shown import Peers, mark_shown, usual_values
 from health.reasons.signals import direction_of, never_a_reason, signal_of
 
@@ -44,6 +44,7 @@ def _marked(output: str, contribution: float = 0.5, **values: float) -> pd.Serie
         ({"usage_recency_days": math.nan}, False),
         ({"usage_seat_utilisation_28d": 0.1}, True),
         ({"usage_seat_utilisation_28d": 0.9}, False),
+        ({"usage_seat_utilisation_28d": 0.599}, False),  # reads 60 %, like the usual value
         ({"days_to_renewal": 20.0}, False),
         ({"tenure_days": 20.0}, False),
         ({"mrr": 20.0}, False),
@@ -123,3 +124,16 @@ def test_nothing_is_lost_of_an_empty_frame() -> None:
         "usual",
         "shown",
     ]
+
+
+@pytest.mark.parametrize(("value", "good", "bad"), [(0.9, 1, 0), (0.6, 1, 0), (0.3, 0, 1)])
+def test_a_measure_speaks_for_or_against_an_account_as_it_reads_next_to_others(
+    value: float, good: int, bad: int
+) -> None:
+    term = "usage_seat_utilisation_28d"
+    inputs = pd.DataFrame({"account_id": ["A"], term: [value]})
+    points = pd.DataFrame({term: [5.0]})
+    rows = reason_rows("health", points, inputs, missing=points)
+    marked = mark_shown(rows, pd.Series({"A": "SMB"}), USUAL)
+    assert len(strongest(marked, "health", "contribution")) == good
+    assert len(strongest(marked, "health", "missing")) == (bad if value != 0.6 else 0)

@@ -110,6 +110,13 @@ def test_by_quarter_the_sums_are_those_of_its_months() -> None:
     by = month_table(quarters, basis, by="quarter")
     assert by["kept"].sum() == pytest.approx(month_table(due, basis)["kept"].sum())
     assert by["month"].tolist() == sorted(by["month"])
+    # A quarter of which one month is due has that month's range.
+    first = quarters[quarters["month"] == quarters["month"].min()]
+    ends = [
+        month_table(first, basis, by=name)[["kept_low", "kept_high"]]
+        for name in ("month", "quarter")
+    ]
+    pd.testing.assert_frame_equal(*ends)
 
 
 def test_the_level_moves_to_the_past_and_the_order_stays() -> None:
