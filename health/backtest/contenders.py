@@ -36,7 +36,7 @@ class Contender:
 RULES = Contender("rules", "Health score", "The configured scorecard")
 PROPOSED = Contender("proposed", "Proposed scorecard", "The scorecard of the given file")
 LEARNT = Contender(
-    "learnt",
+    "learned",
     "Learnt weights",
     "The same measures with weights learned from what was known before each date",
 )

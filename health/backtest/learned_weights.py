@@ -63,14 +63,14 @@ class WeightFit:
         The first date it scores.
     churned_accounts : int
         Accounts that left in the training rows.
-    learnt : bool
+    learned : bool
         Whether any weight changed; the configured ones stay if too few accounts left, or if no
         other weights were better.
     """
 
     first_date: str
     churned_accounts: int
-    learnt: bool
+    learned: bool
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,10 @@ def learnt_on_past(
         features, embargo_days=embargo, refit_days=config.backtest.refit_days, first=first
     ):
         train = origin.train & scored
-        learnt = learn_weights(features, sets, train, config)
-        card = config.scorecard if learnt is None else with_weights(config.scorecard, sets, learnt)
+        learned = learn_weights(features, sets, train, config)
+        card = (
+            config.scorecard if learned is None else with_weights(config.scorecard, sets, learned)
+        )
         if card != config.scorecard:
             tested = features["as_of"].isin(origin.tested)
             settings = config.score_settings.model_copy(update={"scorecard": card})
@@ -136,14 +138,14 @@ def learn_weights(
     known = features[train]
     if churned_accounts(known) < config.tune.least_churned:
         return None
-    learnt = learn(
+    learned = learn(
         [own.take(train) for own in sets],
         known["churned"].to_numpy(dtype=float),
         group_codes(known["account_id"], len(known)),
         known["as_of"],
         embargo_days=config.labels.horizon_days + config.labels.grace_days,
     )
-    return learnt if np.isfinite(learnt.strength) else None
+    return learned if np.isfinite(learned.strength) else None
 
 
 def churned_accounts(rows: pd.DataFrame) -> int:

@@ -118,7 +118,7 @@ def score_past(
     if with_models:
         weights = learnt_on_past(features, config, start)
         weight_fits = weights.fits
-        if any(fit.learnt for fit in weight_fits):
+        if any(fit.learned for fit in weight_fits):
             risks[LEARNT.key] = -weights.score
         risks[MODEL.key] = model["logit"]
     baselines = single_feature_risks(features)

@@ -16,7 +16,7 @@ from models.base.inputs import FloatArray
 _LEAST = 0.01
 
 
-def with_weights(scorecard: Scorecard, sets: Sequence[PointRows], learnt: Learnt) -> Scorecard:
+def with_weights(scorecard: Scorecard, sets: Sequence[PointRows], learned: Learnt) -> Scorecard:
     """Return the scorecard with learned weights and no other change.
 
     The weights of the components keep their sum, and so do those of the measures within each
@@ -27,13 +27,13 @@ def with_weights(scorecard: Scorecard, sets: Sequence[PointRows], learnt: Learnt
     scorecard : Scorecard
         With the configured weights.
     sets : sequence of PointRows
-        The rows of the fit, in the order of `learnt.log_weights`.
-    learnt : Learnt
+        The rows of the fit, in the order of `learned.log_weights`.
+    learned : Learnt
         The fit.
     """
     new = {
         own.components: _reweighed(own.components, np.exp(log_weights))
-        for own, log_weights in zip(sets, learnt.log_weights, strict=True)
+        for own, log_weights in zip(sets, learned.log_weights, strict=True)
     }
     profiles = tuple(
         profile

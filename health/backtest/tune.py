@@ -100,13 +100,13 @@ def tune(config: Config, *, output: Path | None = None) -> Tuned:
     scored = score_with(config.score_settings, features).machine_score.notna()
     periods = _periods(features, scored.to_numpy(), config)
     sets = point_rows(features, config)
-    learnt = learn_weights(features, sets, periods.train, config)
+    learned = learn_weights(features, sets, periods.train, config)
     dates = {
         "learnt_until": str(periods.learnt_until.date()),
         "tested_from": str(periods.tested_from.date()),
     }
-    card = config.scorecard if learnt is None else with_weights(config.scorecard, sets, learnt)
-    if learnt is None or card == config.scorecard:
+    card = config.scorecard if learned is None else with_weights(config.scorecard, sets, learned)
+    if learned is None or card == config.scorecard:
         return Tuned(None, [], **dates, strength=float("inf"), backtest=None)
     folder = config.runs_dir / FOLDER if output is None else output.parent
     path = folder / FILE if output is None else output
@@ -117,7 +117,7 @@ def tune(config: Config, *, output: Path | None = None) -> Tuned:
         path,
         changes(config.scorecard, card),
         **dates,
-        strength=learnt.strength,
+        strength=learned.strength,
         backtest=finished,
     )
 

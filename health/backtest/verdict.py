@@ -140,7 +140,7 @@ def _early(lead: LeadTime, what: str) -> str:
 
 _RIVALS = {
     PROPOSED.key: "the proposed scorecard",
-    LEARNT.key: "learnt weights",
+    LEARNT.key: "learned weights",
     MODEL.key: "the churn model",
     RENEWAL.key: "days to renewal alone",
     USAGE.key: "usage in 28 days alone",

@@ -17,7 +17,7 @@ from health.training.rows import TrainingSet, model_columns
 from models import CoxSurvival, ModelInputError, PeerSurvival
 from models.base.inputs import FloatArray
 from models.evaluation.classification import plain
-from models.survival.comparison import compare_curves, landmark_lives
+from models.survival.comparison import compare_curves, landmark_follow_up
 
 #: Names of the curves.
 PEERS, OWN, COX = "peer groups", "peer groups, tilted by the churn model", "Cox"
@@ -40,7 +40,7 @@ def judge_curves(training: TrainingSet, held_out: pd.DataFrame, config: Config) 
     training : TrainingSet
         Accounts × dates with features, and spells.
     held_out : pd.DataFrame
-        As from `held_out_predictions`: predictions of the churn model on dates it had not learnt
+        As from `held_out_predictions`: predictions of the churn model on dates it had not learned
         from.
     config : Config
         Horizon, grace, peer group and seed.
@@ -58,9 +58,9 @@ def judge_curves(training: TrainingSet, held_out: pd.DataFrame, config: Config) 
     # The Cox model needs another date, one horizon earlier, to learn from.
     first = min(training.dates) + pd.Timedelta(days=2 * config.labels.horizon_days)
     for day in [day for day in days if day >= first] or days:
-        lives = _Lives.around(training, day, config)
-        if lives.describe:
-            return _compared(lives, training, result, config)
+        tested = _TestDate.around(training, day, config)
+        if tested.describe:
+            return _compared(tested, training, result, config)
     why = (
         f"not compared: there is no date with {_FEWEST} accounts that left before it, {_FEWEST} "
         f"that left after it, and {2 * _STEP} days of data after it"
@@ -69,7 +69,7 @@ def judge_curves(training: TrainingSet, held_out: pd.DataFrame, config: Config) 
 
 
 @dataclass(frozen=True)
-class _Lives:
+class _TestDate:
     """What was known before a date, and what followed.
 
     Attributes
@@ -89,13 +89,13 @@ class _Lives:
     rows: pd.DataFrame
 
     @classmethod
-    def around(cls, training: TrainingSet, day: pd.Timestamp, config: Config) -> _Lives:
+    def around(cls, training: TrainingSet, day: pd.Timestamp, config: Config) -> _TestDate:
         spells, grace = training.durations, config.labels.grace_days
         now = training.accounts[training.accounts["as_of"] == day]
         end = (spells["began_at"] + pd.to_timedelta(spells["duration_days"], unit="D")).max()
         # At the end of the data it is known whether an end is churn: its grace period has passed.
         known = end + pd.Timedelta(days=grace)
-        rows = now.join(landmark_lives(spells, now, known, grace_days=grace))
+        rows = now.join(landmark_follow_up(spells, now, known, grace_days=grace))
         rows = rows.assign(group=peer_groups(rows, config))
         rows = rows[rows["days"] > 0].reset_index(drop=True)
         return cls(day, spells, _as_known(spells, day, grace), rows)
@@ -125,10 +125,10 @@ def _as_known(spells: pd.DataFrame, day: pd.Timestamp, grace_days: int) -> pd.Da
 
 
 def _compared(
-    lives: _Lives, training: TrainingSet, result: pd.DataFrame, config: Config
+    tested: _TestDate, training: TrainingSet, result: pd.DataFrame, config: Config
 ) -> dict[str, Any]:
-    rows, times, notes = lives.rows, lives.times, []
-    known = lives.before
+    rows, times, notes = tested.rows, tested.times, []
+    known = tested.before
     peers = PeerSurvival().fit(
         known["duration_days"],
         known["churned"],
@@ -137,7 +137,7 @@ def _compared(
     )
     tenure = rows["tenure_days"].clip(lower=0.0)
     curves: dict[str, FloatArray] = {}
-    predicted = result[result["as_of"] == lives.day].set_index("account_id")["probability"]
+    predicted = result[result["as_of"] == tested.day].set_index("account_id")["probability"]
     if len(predicted):
         own, horizon = rows["account_id"].map(predicted), config.labels.horizon_days
         curves[OWN] = peers.account_survival(
@@ -145,14 +145,14 @@ def _compared(
         )
     curves[PEERS] = peers.conditional(tenure, rows["group"], times)
     try:
-        curves[COX] = _cox_curves(lives, training, times, config)
+        curves[COX] = _cox_curves(tested, training, times, config)
     except ModelInputError as error:
         notes.append(f"Cox: {error.what}")
     found = compare_curves(rows["days"], rows["left"], curves, times, seed=config.training.seed)
     return dict(
         plain(
             {
-                "from": str(lives.day.date()),
+                "from": str(tested.day.date()),
                 "until_days": int(times[-1]),
                 "accounts": len(rows),
                 "left": int((rows["left"] == 1).sum()),
@@ -164,13 +164,13 @@ def _compared(
 
 
 def _cox_curves(
-    lives: _Lives, training: TrainingSet, times: FloatArray, config: Config
+    tested: _TestDate, training: TrainingSet, times: FloatArray, config: Config
 ) -> FloatArray:
     """Fit on accounts at dates one horizon apart before the date, with follow-up to it."""
     grace = config.labels.grace_days
-    dates = _spaced(training.dates, lives.day, config.labels.horizon_days)
+    dates = _spaced(training.dates, tested.day, config.labels.horizon_days)
     past = training.accounts[training.accounts["as_of"].isin(dates)]
-    past = past.join(landmark_lives(lives.spells, past, lives.day, grace_days=grace))
+    past = past.join(landmark_follow_up(tested.spells, past, tested.day, grace_days=grace))
     past = past[past["days"] > 0]
     left = int(past["left"].sum())
     if left < _FEWEST_LEARNT:
@@ -179,9 +179,9 @@ def _cox_curves(
             where="events",
         )
     columns = _covariates(past, left, config)
-    learnt = past[columns].assign(group=peer_groups(past, config))
-    model = CoxSurvival(penalizer=0.1).fit(learnt, past["days"], past["left"])
-    result = model.survival(lives.rows[[*columns, "group"]], times)
+    learned = past[columns].assign(group=peer_groups(past, config))
+    model = CoxSurvival(penalizer=0.1).fit(learned, past["days"], past["left"])
+    result = model.survival(tested.rows[[*columns, "group"]], times)
     if not np.isfinite(result).all():
         raise ModelInputError("the curves are not finite: the fit did not converge", where="X")
     return result

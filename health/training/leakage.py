@@ -178,10 +178,10 @@ def known_late(
     for day in checked:
         then = build_features(as_known(tables, day), [day], settings, extra=extra)
         then = then.set_index("account_id")
-        learnt = trained[trained["as_of"] == pd.Timestamp(day)].set_index("account_id")
-        both = learnt.index.intersection(then.index)
+        learned = trained[trained["as_of"] == pd.Timestamp(day)].set_index("account_id")
+        both = learned.index.intersection(then.index)
         for name in features:
-            differ = _differ(learnt.loc[both, name], then.loc[both, name])
+            differ = _differ(learned.loc[both, name], then.loc[both, name])
             if differ.any():
                 what = (
                     f"known only after the date: on {day.date()} it differs for "

@@ -36,7 +36,7 @@ ALL, _FEW = "", 20
 #: Why there is neither upsell nor cross-sell.
 NOT_OFFERED = (
     "no probability is published: orders do not contain products to expand or add, so upsell and "
-    "cross-sell are not learnt from orders"
+    "cross-sell are not learned from orders"
 )
 
 

@@ -26,7 +26,7 @@ from health.training.score_terms import score_terms
 from models.churn.candidates import FEW
 from models.churn.few_events import model_kind
 from models.churn.score_model import measures_given, score_columns
-from models.survival.comparison import landmark_lives
+from models.survival.comparison import landmark_follow_up
 
 #: Events with a published probability.
 TARGETS = ("churn", "upsell", "cross_sell")
@@ -207,12 +207,12 @@ def with_days_observed(accounts: pd.DataFrame, tables: Tables, config: Config) -
     horizon, grace = config.labels.horizon_days, config.labels.grace_days
     until = pd.Timestamp(tables.observed_until)
     spells = tenure_spells(tables, grace_days=grace)
-    lives = landmark_lives(spells, accounts, until, grace_days=grace)
+    follow_up = landmark_follow_up(spells, accounts, until, grace_days=grace)
     seen = (until - accounts["as_of"]).dt.total_seconds() / 86_400 - grace
     # An account whose last row had already ended on the date left on it, by the usual lag.
-    ended = lives["days"].isna() & (accounts["churned"] == 1)
-    days = lives["days"].mask(ended, 0.0).fillna(seen).clip(upper=horizon)
-    left = (ended | (lives["left"] == 1)) & (days < horizon)
+    ended = follow_up["days"].isna() & (accounts["churned"] == 1)
+    days = follow_up["days"].mask(ended, 0.0).fillna(seen).clip(upper=horizon)
+    left = (ended | (follow_up["left"] == 1)) & (days < horizon)
     days = days.where(left, np.minimum(days, seen)).clip(lower=0.0)
     return accounts.assign(observed_days=days, observed_churn=left.astype(float))
 

@@ -82,7 +82,7 @@ def inspect_run(
     config = company.config.gates
     infos = [run.info() for run in earlier[-RUNS:]]
     before = _before(earlier, infos, company.config, manifest, day)
-    learnt = ~(scored.features["notice_given"] > 0)
+    learned = ~(scored.features["notice_given"] > 0)
     compared = _compared_with(earlier, before, manifest)
     drift = drift_of(
         scored.features,
@@ -90,7 +90,7 @@ def inspect_run(
         manifest,
         config,
         before,
-        learnt=learnt,
+        learned=learned,
         weeks=0.0 if compared is None else (day.date() - compared).days / 7,
     )
     gates = [

@@ -52,15 +52,15 @@ def drift_of(
     config: GatesConfig,
     before: Before | None,
     *,
-    learnt: pd.Series[bool],
+    learned: pd.Series[bool],
     weeks: float = 1.0,
 ) -> pd.DataFrame:
     """Measure the drift of every feature and of the probabilities, as `measure_drift` does.
 
-    `learnt` marks the accounts that are like those in training: without a notice. `weeks` is the
+    `learned` marks the accounts that are like those in training: without a notice. `weeks` is the
     time between this run and the one it is compared with.
     """
-    stays = learnt.to_numpy()
+    stays = learned.to_numpy()
     earlier = before.drift if before is not None else None
     trained = int(manifest.get("rows", {}).get("accounts", 0))
     parts = {

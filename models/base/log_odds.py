@@ -43,7 +43,7 @@ class LogOddsClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         likely = (self.decision_function(X) > 0).astype(int)
         return np.asarray(self.classes_[likely])
 
-    def _learnt_from(
+    def _learned_from(
         self, X: Any, y: Any, *, one_class: bool = False
     ) -> tuple[pd.DataFrame, IntArray]:
         """Validate the input of ``fit``; set features and classes; return X and `y` as 0 and 1."""

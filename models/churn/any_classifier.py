@@ -76,7 +76,7 @@ class AnyClassifier(LogOddsClassifier):
             raise ModelInputError(
                 f"{self.n_orders} orders", where="n_orders", fix="give an even number of 2 or more"
             )
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         self._learn_columns(frame)
         own = clone(self.estimator)
         takes_groups = "groups" in inspect.signature(own.fit).parameters

@@ -40,7 +40,7 @@ class AverageClassifier(LogOddsClassifier):
 
     def fit(self, X: Any, y: Any, groups: Any = None, times: Any = None) -> Self:
         """Fit every member on the same rows."""
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         rows = LabelledRows(frame, target, groups, None if times is None else np.asarray(times))
         return self._take([fit_rows(clone(member), rows) for member in self.members])
 

@@ -40,7 +40,7 @@ def compare_in_time(
     groups, times : array-like, shape = (n_samples,)
         Account and date of every row.
     embargo_days : float
-        Horizon + grace: nothing is learnt from dates closer than this to the tested ones.
+        Horizon + grace: nothing is learned from dates closer than this to the tested ones.
     n_splits, seed : int
         Later blocks of dates, and the seed of resamples.
 

@@ -85,7 +85,7 @@ class FewFeatureClassifier(LogOddsClassifier):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on `X` (n_samples, n_features), two classes `y` and the account of every row."""
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         codes = group_codes(groups, len(frame))
         n_events = len(np.unique(codes[target == 1]))
         affordable = min(max(n_events // self.events_per_feature, 1), self.most_features)
@@ -170,7 +170,7 @@ class BaseRateClassifier(LogOddsClassifier):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Count; `groups` is taken for the sake of the common signature."""
-        frame, target = self._learnt_from(X, y, one_class=True)
+        frame, target = self._learned_from(X, y, one_class=True)
         self.rate_ = float((target.sum() + 0.5) / (len(target) + 1.0))
         self.peer_rates_ = self._peer_rates(frame, target)
         return self

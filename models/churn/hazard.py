@@ -125,7 +125,7 @@ class HazardClassifier(LogOddsClassifier):
             horizon is ignored. Without it, every row was observed up to the horizon, and when the
             event came is not known.
         """
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         codes = group_codes(groups, len(frame))
         lasted, left = self._observed(durations, target)
         wanted = list(frame.columns) if self.features is None else self.features

@@ -41,7 +41,7 @@ _FEWEST_IN_CELL, _FEWEST_EARLY, _FEWEST_LATE = 20, 20, 10
 _SMALLEST_SIDE = 0.1
 #: Correlation from which two pairs are the same finding.
 _SAME = 0.5
-#: Inverse ridge penalty of the sum of the parts; level, slope and both features are fitted anew.
+#: Inverse ridge penalty of the sum of the parts; level, slope and both features are refitted.
 _STRENGTH = 0.03
 #: Rows that pairs are searched on; random accounts of more.
 _MOST_ROWS = 20_000
@@ -134,7 +134,7 @@ def find_interactions(
 
     Each number is low or high, split near its early median. The sum of the parts is a logistic
     regression on splines of all features, fitted on early dates; level, slope and the effects of
-    both features are fitted anew for every pair, so that what remains is their interaction: the
+    both features are refitted for every pair, so that what remains is their interaction: the
     same number of events too many in two cells and too few in the other two. Its standard error
     is the efficient score's, with accounts as clusters. At most `MOST_CHECKED` different pairs
     beyond three standard errors are checked on later dates, where their joint 95 % intervals

@@ -1,4 +1,4 @@
-"""A model of an overall score alone, for so few events that nothing more can be learnt."""
+"""A model of an overall score alone, for so few events that nothing more can be learned."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ScoreClassifier(LogOddsClassifier):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on two classes `y`; `groups` is taken for the sake of the common signature."""
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         score = self._points(frame).sum(axis=1)
         known = ~np.isnan(score)
         spread = float(score[known].std()) if known.any() else 0.0

@@ -125,7 +125,7 @@ class SplineLogisticClassifier(LogOddsClassifier):
         ModelInputError
             None of the features varies.
         """
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         codes = group_codes(groups, len(frame))
         wanted = list(frame.columns) if self.features is None else self.features
         self.bases_ = spline_bases(frame[[n for n in wanted if n in frame.columns]], self.n_knots)

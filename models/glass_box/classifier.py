@@ -52,7 +52,7 @@ class GlassBoxClassifier(LogOddsClassifier):
     l2 : float
         Penalty on the height of a step.
     feature_share : float
-        Share of the features, drawn anew, among which a split is chosen: features with the
+        Share of the features, drawn at random, among which a split is chosen: features with the
         same information share the credit.
     outer_bags : int
         Models averaged; each leaves out a fold of accounts.
@@ -134,7 +134,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         times : array-like of datetime, shape = (n_samples,), optional
             The as_of of every row, for the outlook.
         """
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         if self.outlook not in OUTLOOKS:
             raise ModelInputError(
                 f"there is no {self.outlook!r}", where="outlook", fix="use " + ", ".join(OUTLOOKS)

@@ -30,7 +30,7 @@ _RIDGE_ROWS = 300.0
 _BEHAVIOURS = 5
 #: Prior precision of the weights of boosted terms (around 0) and of the line's slope.
 _TERM_PRECISION, _SLOPE_PRECISION = 3.0, 1.0
-#: Rows with a known future below which no line is learnt.
+#: Rows with a known future below which no line is learned.
 _FEWEST_ROWS = 200
 _BEHAVIOUR_TABLES = ("usage", "tickets", "surveys")
 

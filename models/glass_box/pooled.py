@@ -73,7 +73,7 @@ class PooledGlassBox(LogOddsClassifier):
         ModelInputError
             There is no column of that name.
         """
-        frame, target = self._learnt_from(X, y)
+        frame, target = self._learned_from(X, y)
         if self.product not in frame.columns:
             raise ModelInputError(
                 f"no column {self.product!r} to pool over",

@@ -118,7 +118,7 @@ def _interval(drawn: FloatArray) -> Interval:
     return Interval.of(float(drawn[0]), np.asarray(drawn[1:], dtype="float64"))
 
 
-def landmark_lives(
+def landmark_follow_up(
     spells: pd.DataFrame, rows: pd.DataFrame, until: pd.Timestamp, *, grace_days: int
 ) -> pd.DataFrame:
     """Return how long each account stayed after a date, as known at a later date.

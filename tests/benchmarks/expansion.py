@@ -3,7 +3,7 @@
     uv run python -m tests.benchmarks.expansion [demo] [churnsim] [groceries] [--accounts 1000]
 
 demo
-    The demo company: products not held, on later dates than those learnt from; beside the
+    The demo company: products not held, on later dates than those learned from; beside the
     oracle, who knows the true chance that an account buys anything.
 churnsim
     Trained on one simulated company and tested on the other, and back: an upsell (plan or seats)
@@ -140,7 +140,7 @@ def popularity(known: pd.DataFrame, rows: pd.DataFrame, label: str) -> np.ndarra
 
 
 def demo(accounts: int, seed: int = 7) -> None:
-    """Measure on the demo company, on dates later than those learnt from."""
+    """Measure on the demo company, on dates later than those learned from."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         company = simulate_company(accounts, seed=seed)

@@ -102,7 +102,7 @@ def subscriptions() -> list[Row]:
         sub("busy", "addon", ago(100), 50.0, ended_at=ago(20), quota=5.0, quota_event="report"),
         sub("busy", "addon", ago(20), 40.0, renews_at=ago(-300), quota=4.0, quota_event="report"),
         sub("busy", "free", ago(50), 0.0, seats=99.0),
-        # Bought at the date itself, and one the warehouse learnt of later.
+        # Bought at the date itself, and one the warehouse learned of later.
         sub("busy", "extra", ago(0), 70.0, seats=5.0),
         sub("busy", "hidden", ago(60), 500.0, seats=50.0, known_at=ago(0)),
         # Began 40 days ago; ends at the date exactly, so it still runs; notice at the date.

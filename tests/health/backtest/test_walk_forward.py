@@ -25,9 +25,9 @@ def test_nothing_is_learnt_from_that_was_not_known(
     rows["churned"] = rows["churned"].where(rows["churned"] != 0.5)
     tested: list[pd.Timestamp] = []
     for origin in origins(rows, embargo_days=embargo_days, refit_days=refit_days):
-        learnt = rows[origin.train]
-        assert (learnt["as_of"] + timedelta(days=embargo_days) <= origin.tested.min()).all()
-        assert learnt["churned"].notna().all()
+        learned = rows[origin.train]
+        assert (learned["as_of"] + timedelta(days=embargo_days) <= origin.tested.min()).all()
+        assert learned["churned"].notna().all()
         assert origin.tested.max() - origin.tested.min() < timedelta(days=refit_days)
         tested += list(origin.tested)
     assert tested == sorted(set(rows["as_of"]))

@@ -68,7 +68,7 @@ def _reconciled(config: Path) -> Reconciliation:
 
 
 def _by_hand(rows: pd.DataFrame, day: pd.Timestamp) -> pd.Series:
-    # Ends are long before the next start or on the same day, so no lag is learnt from them.
+    # Ends are long before the next start or on the same day, so no lag is learned from them.
     runs = (rows["started_at"] < day) & (rows["ended_at"].isna() | (rows["ended_at"] >= day))
     return rows[runs].groupby("account_id")["mrr"].sum()
 

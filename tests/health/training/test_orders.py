@@ -73,7 +73,7 @@ def test_a_later_version_is_compared_on_what_it_was_tested_on(tmp_path: Path) ->
     assert found.target == "order" and found.verdict in {"better", "no worse"}
     assert found.dates == ("2024-10-07", "2024-10-07")
     between = train_version(config, until=datetime(2024, 12, 1))
-    # A look at the past replaces no champion that has learnt from later data.
+    # A look at the past replaces no champion that has learned from later data.
     assert not between.promoted and between.decision.passes
     assert between.held_back == "it was trained until 2024-12-01, the champion until 2025-01-05"
     assert registry.champion(config.models_dir) == late.version.name

@@ -134,7 +134,7 @@ def _manifest() -> dict[str, object]:
 
 def _drift(week: tuple[pd.DataFrame, pd.DataFrame], before: Before | None) -> pd.DataFrame:
     everyone = pd.Series(True, index=week[0].index)
-    return drift_of(*week, _manifest(), CONFIG, before, learnt=everyone)
+    return drift_of(*week, _manifest(), CONFIG, before, learned=everyone)
 
 
 def _gates(now: tuple[pd.DataFrame, pd.DataFrame], before: Before | None) -> list[Gate]:
@@ -197,7 +197,7 @@ def test_a_first_run_is_a_step_away_from_the_newest_date_that_was_learnt_from() 
     for shift in (1.5, 3.0):
         now = _week(shift=shift)
         everyone = pd.Series(True, index=now[0].index)
-        drift = drift_of(*now, manifest, CONFIG, None, learnt=everyone)
+        drift = drift_of(*now, manifest, CONFIG, None, learned=everyone)
         failed[shift] = _failed(shift_gates(now[1], drift, CONFIG, None))
     assert failed[1.5] == []
     assert failed[3.0] == ["drift of features", "drift of the churn probability"]
@@ -217,9 +217,9 @@ def _shares_of_a_fleet(wholes: list[int], accounts: int = 100) -> pd.DataFrame:
 
 
 def test_a_small_fleet_whose_common_number_changes_has_not_drifted() -> None:
-    learnt = _shares_of_a_fleet([12, 13, 14, 13, 12, 13, 13, 12])
+    learned = _shares_of_a_fleet([12, 13, 14, 13, 12, 13, 13, 12])
     columns = ["usage_share", "usage_plain"]
-    ranges = reference_ranges(learnt[columns], learnt["as_of"])
+    ranges = reference_ranges(learned[columns], learned["as_of"])
     assert ranges["usage_share"]["usual_step"] > 1 > ranges["usage_plain"]["usual_step"]
     scores = _week(100)[1]
     failed = {}
@@ -229,7 +229,7 @@ def test_a_small_fleet_whose_common_number_changes_has_not_drifted() -> None:
     }.items():
         manifest = {"rows": {"accounts": 100}, "feature_ranges": ranges}
         everyone = pd.Series(True, index=now.index)
-        drift = drift_of(now[columns], scores, manifest, CONFIG, None, learnt=everyone)
+        drift = drift_of(now[columns], scores, manifest, CONFIG, None, learned=everyone)
         failed[name] = _failed(shift_gates(scores, drift, CONFIG, None))
     assert failed == {"another whole": [], "broken": ["drift of features"]}
 
@@ -239,7 +239,7 @@ def test_what_may_move_grows_with_the_weeks_between() -> None:
     everyone = pd.Series(True, index=week[0].index)
     limits = {}
     for weeks in (0.0, 1.0, 4.0):
-        drift = drift_of(*week, _manifest(), CONFIG, None, learnt=everyone, weeks=weeks)
+        drift = drift_of(*week, _manifest(), CONFIG, None, learned=everyone, weeks=weeks)
         limits[weeks] = drift.loc[drift["kind"] == "score", ["limit", "limit_before"]].iloc[0]
     assert limits[0.0]["limit_before"] == limits[1.0]["limit_before"] == limits[1.0]["limit"]
     assert limits[4.0]["limit"] == limits[1.0]["limit"]

@@ -1,4 +1,4 @@
-"""A test grouped by account tells what was learnt from what was remembered."""
+"""A test grouped by account tells what was learned from what was remembered."""
 
 from __future__ import annotations
 

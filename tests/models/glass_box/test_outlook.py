@@ -1,4 +1,4 @@
-"""The outlook: a line learnt from what accounts did later, not from who left."""
+"""The outlook: a line learned from what accounts did later, not from who left."""
 
 from __future__ import annotations
 

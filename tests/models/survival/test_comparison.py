@@ -1,4 +1,4 @@
-"""Curves of several models on the same lives, and what was known of lives on a date."""
+"""Curves of several models on the same follow_up, and what was known of follow_up on a date."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 
 from models import concordance, integrated_brier_score
 from models.base.inputs import ModelInputError
-from models.survival.comparison import compare_curves, landmark_lives
+from models.survival.comparison import compare_curves, landmark_follow_up
 
 TIMES = np.array([60.0, 120.0, 180.0, 240.0])
 
 
 def _lives(n: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Exponential lives with a hazard of their own, followed for 300 days."""
+    """Exponential follow_up with a hazard of their own, followed for 300 days."""
     rng = np.random.default_rng(0)
     hazard = rng.choice([1 / 1500, 1 / 150], n)
     time = rng.exponential(1 / hazard)
@@ -63,7 +63,7 @@ def test_an_end_counts_once_its_grace_has_passed() -> None:
     rows = pd.DataFrame(
         {"account_id": spells["account_id"].to_list(), "as_of": day}, index=[7, 8, 9, 10]
     )
-    lives = landmark_lives(spells, rows, until, grace_days=30)
-    assert lives["days"].to_list() == pytest.approx([181.0, 34.0, 174.0, np.nan], nan_ok=True)
+    follow_up = landmark_follow_up(spells, rows, until, grace_days=30)
+    assert follow_up["days"].to_list() == pytest.approx([181.0, 34.0, 174.0, np.nan], nan_ok=True)
     # The end of "late", on 24 June, may yet turn out to be a late renewal.
-    assert lives["left"].to_list() == pytest.approx([0.0, 1.0, 0.0, np.nan], nan_ok=True)
+    assert follow_up["left"].to_list() == pytest.approx([0.0, 1.0, 0.0, np.nan], nan_ok=True)
