@@ -4,7 +4,8 @@ An account with a term is due in the month in which the term ends. Without terms
 days there is nothing to renew: every account is due every month, and the forecast is one of
 retention. The chance of leaving is the published one as far as it reaches (the horizon), all moved
 together to the level of past renewals, so that the forecast ranks accounts as the lists do; beyond
-the horizon, it is the rate of past renewals seen as far ahead.
+the horizon, it is the rate of past renewals seen as far ahead. The level belongs to sums of the
+book; the outcomes of one account have the published chance as it is.
 What accounts that stay pay is drawn from past renewals. The CSMs' calls are no part of it.
 """
 
@@ -24,6 +25,7 @@ from health.renewals.calls import called_share, latest_calls
 from health.renewals.history import MONTHLY, MONTHS, TERM
 from models.renewal.book_range import StayRatios, draw_kept, ends_of
 from models.renewal.dependence import Dependence, estimate_dependence
+from models.renewal.outcomes import RenewalOutcomes
 
 #: Past renewals that a rate needs; below, nothing is expected of accounts without a probability.
 LEAST_RENEWALS = 30
@@ -40,7 +42,15 @@ _SURE, _FAR = 1e-9, 40.0
 AMOUNTS = ("renews", "contracts", "expands", "leaves", "kept")
 CALLS = ("calls", "called", "expected_of_called")
 RANGES = ("kept_low", "kept_high")
-MONTH_COLUMNS = ("kind", "month", "accounts", "unknown", "arr", *AMOUNTS, *RANGES, *CALLS)
+#: What is kept with the published chances as they are.
+PUBLISHED = "kept_as_published"
+MONTH_COLUMNS = (
+    *("kind", "month", "accounts", "unknown", "arr"),
+    *AMOUNTS,
+    *RANGES,
+    *CALLS,
+    PUBLISHED,
+)
 
 
 @dataclass(frozen=True)
@@ -276,12 +286,36 @@ def due_accounts(
     Returns
     -------
     pd.DataFrame
-        account_id, kind, month (``2027-01``), due, arr, leaves (the chance; NaN where nothing is
-        known) and pool; today, gone and elapsed are what it pays today, the chance that it has
-        left by the end, and how many past periods (renewals or months) fit until then; step is how
-        many of them are in the month itself. Accounts known to leave are in no row. One without a
-        term has a row per month, whose ARR is what is expected of it by then.
+        account_id, kind, month (``2027-01``), due, arr and pool. leaves, contracting, flat and
+        expanding are the chances of the four outcomes, which sum to one, and expected is the ARR
+        that they come to. leaves is the published probability where that reaches, otherwise the
+        rate of the pool; NaN where nothing is known. book_leaves is the same with the level of the
+        book; today, gone and elapsed are what it pays today, the chance (with the level) that it
+        has left by the end, and how many past periods (renewals or months) fit until then; step is
+        how many of them are in the month itself. Accounts known to leave are in no row. One without
+        a term has a row per month, whose ARR is what is expected of it by then.
     """
+    return _with_outcomes(_due(scores, basis, as_of=as_of, horizon_days=horizon_days), basis)
+
+
+def _with_outcomes(due: pd.DataFrame, basis: Basis) -> pd.DataFrame:
+    """Add the chances of what becomes of each renewal, and what is expected of it."""
+    columns = ["contracting", "flat", "expanding", "expected"]
+    found = pd.DataFrame(np.nan, index=due.index, columns=columns)
+    for (pool, _), own in due.groupby(["pool", "step"]):
+        each = RenewalOutcomes.of(
+            own["leaves"], basis.pools[str(pool)].ratios, step=float(own["step"].iloc[0])
+        )
+        arr = own["arr"].to_numpy(dtype=float)
+        values = [each.contracts, each.flat, each.expands, each.expected(arr)]
+        found.loc[own.index, columns] = np.column_stack(values)
+    return due.join(found)
+
+
+def _due(
+    scores: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
+) -> pd.DataFrame:
+    """Return what is due, with the chance of leaving."""
     own = scores[~_leaving(scores) & (scores["mrr"] > 0)]
     arr = own["mrr"].astype(float) * MONTHS
     days = pd.to_numeric(own["days_to_renewal"], errors="coerce").round()
@@ -290,7 +324,8 @@ def due_accounts(
     due = (days >= 0) & (dates < (as_of.to_period("M") + MONTHS).to_timestamp())
     reaches = days < horizon_days
     far, near = (basis.pools[name].rate for name in (FAR, NEAR))
-    leaves = _moved(chance, basis.level[NEAR]).fillna(near).where(reaches, far)
+    leaves = chance.fillna(near).where(reaches, far)
+    in_book = _moved(chance, basis.level[NEAR]).fillna(near).where(reaches, far)
     terms = pd.DataFrame(
         {
             "account_id": own["account_id"],
@@ -299,9 +334,10 @@ def due_accounts(
             "due": dates,
             "arr": arr,
             "leaves": leaves,
+            "book_leaves": in_book,
             "pool": np.where(reaches, NEAR, FAR),
             "today": arr,
-            "gone": leaves,
+            "gone": in_book,
             "elapsed": 1.0,
             "step": 1.0,
         }
@@ -318,12 +354,14 @@ def _monthly(
 ) -> pd.DataFrame:
     """Return a row per account and month, of accounts without a term."""
     rate = basis.pools[MONTHLY].rate
-    published = _moved(own["churn_probability"], basis.level[MONTHLY])
-    chance = published.fillna(_over(rate, horizon_days)).to_numpy()
+    usual, published = _over(rate, horizon_days), own["churn_probability"].astype(float)
+    in_book = _moved(published, basis.level[MONTHLY]).fillna(usual).to_numpy()
+    # As published, and with the level of the book.
+    chance = np.stack([published.fillna(usual).to_numpy(), in_book])
     arr = own["mrr"].to_numpy(dtype=float) * MONTHS
     starts = pd.date_range(as_of.to_period("M").to_timestamp(), periods=MONTHS + 1, freq="MS")
     growth = basis.pools[MONTHLY].ratios.mean - 1
-    begin, grown, parts = np.ones(len(own)), 1.0, []
+    begin, grown, parts = np.ones(chance.shape), 1.0, []
     for start, end in pairwise(starts):
         days, step = (end - as_of).days, (end - max(start, as_of)).days / _MONTH_DAYS
         left = np.log1p(-np.clip(chance, 0, 1 - 1e-9)) * min(days, horizon_days) / horizon_days
@@ -338,11 +376,12 @@ def _monthly(
                     "kind": MONTHLY,
                     "month": str(start.to_period("M")),
                     "due": max(start, as_of),
-                    "arr": arr * begin * grown,
-                    "leaves": 1 - stays / begin,
+                    "arr": arr * begin[1] * grown,
+                    "leaves": 1 - stays[0] / begin[0],
+                    "book_leaves": 1 - stays[1] / begin[1],
                     "pool": MONTHLY,
                     "today": arr,
-                    "gone": 1 - stays,
+                    "gone": 1 - stays[1],
                     "elapsed": days / _MONTH_DAYS,
                     "step": step,
                 }
@@ -404,6 +443,8 @@ def month_table(
         where nothing is expected. calls, called (ARR that the calls come to) and
         expected_of_called (ARR that the model expects of the same accounts) are of renewals with
         a CSM's call. The range of kept is that of everything that may come from today on.
+        kept_as_published is the sum of what is expected of the accounts one by one: kept, but for
+        the level of the book.
     """
     rows = [
         _month(own, basis, kind=str(kind), month=str(month), seed=seed)
@@ -427,7 +468,7 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
         "accounts": len(own),
         "unknown": len(own) - len(known),
         "arr": float(own["arr"].sum()),
-        **dict.fromkeys([*AMOUNTS, *RANGES], float("nan")),
+        **dict.fromkeys([*AMOUNTS, *RANGES, PUBLISHED], float("nan")),
         **_calls(own, basis),
     }
     if known.empty:
@@ -437,14 +478,13 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
     for place, (name, part) in enumerate(known.groupby("pool", sort=True)):
         pool = basis.pools[str(name)]
         arr = part["arr"].to_numpy(dtype=float)
-        chance = part["leaves"].to_numpy(dtype=float)
-        stays = float((arr * (1 - chance)).sum())
         step, elapsed = float(part["step"].max()), float(part["elapsed"].max())
         periods = max(round(elapsed), 1)
-        sums["leaves"] += float((arr * chance).sum())
-        sums["contracts"] += stays * pool.ratios.contracts * step
-        sums["expands"] += stays * pool.ratios.expands * step
-        sums["renews"] += stays * (1 - pool.ratios.contracts * step)
+        each = RenewalOutcomes.of(part["book_leaves"], pool.ratios, step=step)
+        sums["leaves"] += float(each.lost(arr).sum())
+        sums["contracts"] += float(each.given_up(arr).sum())
+        sums["expands"] += float(each.added(arr).sum())
+        sums["kept"] += float(each.expected(arr).sum())
         drawn = drawn + draw_kept(
             part["today"].to_numpy(dtype=float),
             part["gone"].to_numpy(dtype=float),
@@ -456,8 +496,8 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
             # By the months that are summed, so that a quarter of one month has its range.
             seed=[seed, place, *" ".join(sorted(part["month"].astype(str).unique())).encode()],
         ) * pool.ratios.mean ** (elapsed - periods)
-    sums["kept"] = sums["renews"] + sums["expands"]
-    row |= sums
+    sums["renews"] = sums["kept"] - sums["expands"]
+    row |= sums | {PUBLISHED: float(known["expected"].sum())}
     row["kept_low"], row["kept_high"] = ends_of(drawn)
     return row
 
@@ -468,7 +508,7 @@ def _calls(own: pd.DataFrame, basis: Basis) -> dict[str, float]:
         return dict.fromkeys(CALLS, 0.0)
     of = own[own["called"].notna()]
     ratios = of["pool"].map(lambda name: basis.pools[name].ratios.mean).astype(float)
-    kept = of["arr"] * (1 - of["leaves"]) * ratios
+    kept = of["arr"] * (1 - of["book_leaves"]) * ratios
     return {
         "calls": float(len(of)),
         "called": float(of["called"].sum()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -25,6 +26,7 @@ from health.renewals.forecast import (
     with_level,
 )
 from health.renewals.history import TERM, past_renewals
+from models.clv.lifetime_value import expected_loss
 from tests.health.renewals.book import DAY, scores_of, yearly_book
 
 AS_OF = pd.Timestamp(DAY)
@@ -102,6 +104,41 @@ def test_every_month_adds_up() -> None:
     pd.testing.assert_frame_equal(table, again, rtol=1e-3)
 
 
+def test_outcomes_of_an_account_sum_to_one_and_have_the_published_chance() -> None:
+    tables = yearly_book(240, left=0.25, monthly=60)
+    scores = scores_of(tables)
+    rng = np.random.default_rng(1)
+    scores["churn_probability"] = rng.beta(1, 8, len(scores))
+    basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
+    basis = with_level(basis, scores, horizon_days=90)
+    assert basis.level[NEAR] != 0
+    due = due_accounts(scores, basis, as_of=AS_OF, horizon_days=90)
+    chances = due[["leaves", "contracting", "flat", "expanding"]]
+    np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-12)
+    assert ((chances >= 0) & (chances <= 1)).all().all()
+    p = scores.set_index("account_id")["churn_probability"]
+    near = due[due["pool"] == NEAR].set_index("account_id")
+    assert near["leaves"].tolist() == p.reindex(near.index).tolist()
+    # The money at risk of an account is what leaves of its renewal.
+    risk = expected_loss(near["leaves"], near["arr"] / 12)
+    np.testing.assert_allclose(risk, near["leaves"] * near["arr"])
+    # Of an account without a term, the chances of the months up to the horizon come to p.
+    months = due[due["kind"] == MONTHLY]
+    stays = (
+        (1 - months["leaves"]).groupby(months["account_id"]).apply(lambda own: own.head(3).prod())
+    )
+    until = months.groupby("account_id")["elapsed"].nth(2).iloc[0] * 365.25 / 12
+    assert until == pytest.approx(90, abs=3)
+    log = np.log(stays) * 90 / until
+    np.testing.assert_allclose(1 - np.exp(log), p.reindex(stays.index), atol=0.01)
+    table = month_table(due, basis)
+    assert table["kept_as_published"].sum() == pytest.approx(due["expected"].sum())
+    plain = month_table(
+        due_accounts(scores, replace(basis, level={NEAR: 0.0, MONTHLY: 0.0}), as_of=AS_OF,
+                     horizon_days=90), basis)  # fmt: skip
+    np.testing.assert_allclose(plain["kept"], plain["kept_as_published"])
+
+
 def test_by_quarter_the_sums_are_those_of_its_months() -> None:
     tables = yearly_book(240)
     basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
@@ -127,8 +164,11 @@ def test_the_level_moves_to_the_past_and_the_order_stays() -> None:
     scores["churn_probability"] = rng.beta(1, 20, len(scores))
     moved = with_level(basis, scores, horizon_days=90)
     due = due_accounts(scores, moved, as_of=AS_OF, horizon_days=90)
-    near = due[due["pool"] == NEAR].set_index("account_id")["leaves"]
+    soon = due[due["pool"] == NEAR].set_index("account_id")
+    near = soon["book_leaves"]
     before = scores.set_index("account_id")["churn_probability"].reindex(near.index)
+    # Of one account, the published probability is the one that counts.
+    assert soon["leaves"].tolist() == before.tolist()
     assert before.mean() < 0.08
     assert near.mean() == pytest.approx(basis.pools[NEAR].rate, abs=0.03)
     assert near.rank().equals(before.rank())
