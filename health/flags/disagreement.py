@@ -9,11 +9,8 @@ from health.business.kinds import business_of_scores
 from health.business.risk import lift
 from health.flags.scored import Scored, pick, staying
 from health.presentation.wording import BANDS, day, percent, score
-from health.renewals.calls import CALL_TITLES, called_share, latest_calls
-from health.renewals.forecast import VALID_DAYS
+from health.renewals.calls import CALL_TITLES, called_share, current_calls
 from health.settings.config import Config
-
-_VALID = pd.Timedelta(days=VALID_DAYS)
 
 
 def disagreement(scored: Scored, config: Config) -> pd.DataFrame:
@@ -61,18 +58,15 @@ def disagreement(scored: Scored, config: Config) -> pd.DataFrame:
 
 
 def _about_renewals(scored: Scored, config: Config) -> pd.DataFrame:
-    """Return the last call on each account that renews within the horizon, on its index.
-
-    A call that was made for an earlier renewal has passed.
-    """
+    """Return the call on each account that renews within the horizon, on its index."""
     scores, calls = scored.scores, scored.calls
     days = pd.Series(scores.get("days_to_renewal", np.nan), index=scores.index, dtype=float)
     soon = days.between(0, config.labels.horizon_days - 1)
-    last = latest_calls(calls).set_index("account_id")
+    if len(scores):
+        calls = current_calls(calls, pd.to_datetime(scores["as_of"]).max())
+    last = calls.set_index("account_id")
     own = last.reindex(scores["account_id"]).set_axis(scores.index)
     share = called_share(own, 12.0 * scores["mrr"].astype(float))
-    if len(calls):
-        share = share.where(own["created_at"] >= pd.to_datetime(scores["as_of"]) - _VALID)
     stays = (1.0 - scores["churn_probability"].astype(float)).where(soon)
     return own.assign(share=share, staying=stays)
 

@@ -35,7 +35,7 @@ class Scored:
     least_gain : float
         Expected gain in a year below which no offer is listed, in currency.
     calls : pd.DataFrame
-        The last call of a CSM on each account's renewal, as from `latest_calls`.
+        Calls of CSMs on renewals, oldest first, as from `read_calls`.
     """
 
     scores: pd.DataFrame

@@ -16,6 +16,8 @@ from features.tables.point_in_time import collect, known_rows
 #: The share of the amount that each call means: how likely it is to be renewed, in four words.
 CALL_SHARES = {"commit": 0.95, "likely": 0.75, "at_risk": 0.4, "lost": 0.0}
 CALL_TITLES = {"commit": "Commit", "likely": "Likely", "at_risk": "At risk", "lost": "Lost"}
+#: A call older than this was about the renewal before.
+VALID_DAYS = 300
 COLUMNS = ("account_id", "call", "amount", "author", "created_at", "renews_at")
 
 
@@ -68,6 +70,17 @@ def read_calls(tables: Tables, as_of: datetime) -> pd.DataFrame:
 def latest_calls(calls: pd.DataFrame) -> pd.DataFrame:
     """Return the last call on each account."""
     return calls.drop_duplicates("account_id", keep="last").reset_index(drop=True)
+
+
+def current_calls(calls: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Return the last call on each account that is about a renewal which is still to come.
+
+    A call older than `VALID_DAYS`, or with a renews_at before the date, was about the renewal
+    before.
+    """
+    passed = pd.to_datetime(calls["renews_at"]) < as_of
+    recent = pd.to_datetime(calls["created_at"]) >= as_of - pd.Timedelta(days=VALID_DAYS)
+    return latest_calls(calls[~passed & recent])
 
 
 def called_share(calls: pd.DataFrame, arr: pd.Series[float]) -> pd.Series[float]:

@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from health.renewals.calls import called_share, latest_calls
+from health.renewals.calls import called_share, current_calls
 from health.renewals.history import MONTHLY, MONTHS, TERM
 from models.renewal.book_range import StayRatios, draw_kept, ends_of
 from models.renewal.dependence import Dependence, estimate_dependence
@@ -31,8 +31,6 @@ from models.renewal.outcomes import RenewalOutcomes
 LEAST_RENEWALS = 30
 #: Losses at renewals at which past rate and model weigh the same for the level.
 PRIOR_LOST = 4
-#: A call older than this was about the renewal before.
-VALID_DAYS = 300
 #: Days of an average month.
 _MONTH_DAYS = 365.25 / 12
 #: Which past renewals count for an account: seen within the horizon, further ahead, or monthly.
@@ -399,18 +397,16 @@ def with_calls(due: pd.DataFrame, calls: pd.DataFrame, as_of: pd.Timestamp) -> p
     due : pd.DataFrame
         As from `due_accounts`.
     calls : pd.DataFrame
-        As from `latest_calls`.
+        As from `current_calls`.
     as_of : pd.Timestamp
-        A call older than `VALID_DAYS`, or with an earlier renews_at, was about the renewal before.
+        Calls about an earlier renewal do not count (`current_calls`).
 
     Returns
     -------
     pd.DataFrame
         With call (missing without one) and called (ARR, NaN without one) of renewals by term.
     """
-    passed = pd.to_datetime(calls["renews_at"]) < as_of
-    recent = calls[~passed & (calls["created_at"] >= as_of - pd.Timedelta(days=VALID_DAYS))]
-    own = latest_calls(recent).set_index("account_id")
+    own = current_calls(calls, as_of).set_index("account_id")
     own = own.reindex(due["account_id"]).set_axis(due.index)
     called = called_share(own, due["arr"]) * due["arr"]
     term = due["kind"] == TERM

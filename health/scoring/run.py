@@ -21,7 +21,7 @@ from health.flags.rules import Raised, list_flags, word_flags
 from health.flags.scored import Scored
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.shown import usual_values
-from health.renewals.calls import latest_calls, read_calls
+from health.renewals.calls import read_calls
 from health.runs.directory import PublishedRun
 from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
@@ -171,7 +171,7 @@ def score_accounts(
         method.has_signal(models),
         offered,
         inputs.offers.least_gain,
-        latest_calls(read_calls(tables, day.to_pydatetime())),
+        read_calls(tables, day.to_pydatetime()),
     )
     raised = list_flags(
         scored,

@@ -62,6 +62,24 @@ def test_a_call_far_from_the_chance_of_staying() -> None:
     assert len(disagreement(near, _config(call_difference=0.1))) == 2
 
 
+def test_a_call_on_a_renewal_that_has_passed_is_not_about_the_next_one() -> None:
+    scored = _scored(
+        2,
+        as_of=pd.Timestamp("2026-11-01"),
+        churn_probability=0.4,
+        churn_base_rate=0.4,
+        days_to_renewal=30.0,
+    )
+    calls = _calls(("A0", "commit", "2026-10-20"), ("A1", "commit", "2026-10-20"))
+    calls["renews_at"] = pd.to_datetime(["2026-10-25", "2026-12-01"])
+    found = disagreement(replace(scored, calls=calls), _config())
+    assert found["account_id"].tolist() == ["A1"]
+    # An earlier call that is still valid counts where the last one has passed.
+    both = pd.concat([_calls(("A0", "lost", "2026-09-20")), calls], ignore_index=True)
+    found = disagreement(replace(scored, calls=both), _config())
+    assert found["account_id"].tolist() == ["A0", "A1"]
+
+
 def test_who_gave_notice_disagrees_with_nobody() -> None:
     scored = _scored(1, health_band="green", churn_probability=0.5, notice_given=1.0)
     assert disagreement(scored, _config()).empty
