@@ -62,7 +62,7 @@ def _about_renewals(scored: Scored, config: Config) -> pd.DataFrame:
     scores, calls = scored.scores, scored.calls
     days = pd.Series(scores.get("days_to_renewal", np.nan), index=scores.index, dtype=float)
     soon = days.between(0, config.labels.horizon_days - 1)
-    if len(scores):
+    if len(calls):
         calls = current_calls(calls, pd.to_datetime(scores["as_of"]).max())
     last = calls.set_index("account_id")
     own = last.reindex(scores["account_id"]).set_axis(scores.index)
