@@ -22,8 +22,36 @@ _WORDS: dict[str, frozenset[str]] = {
         "sv": "och är inte att det som för med vi har på jag av",
     }.items()
 }
+#: Function words with four letters or more, of the languages in which comments are read most.
+_FUNCTION_WORDS = frozenset(
+    word
+    for line in (
+        "about after again already also although always another because been before being both",
+        "could does doing done don't down even ever every from have haven't having here i've",
+        "it's just like made make more most much never only other over really same should since",
+        "some such than that that's their them then there these they they're this those through",
+        "until upon very want well were what when where which while will with without would",
+        "you've your you're aber alle andere auch beim damit dann dass dazu denn dein diese",
+        "dieser dieses doch durch einen einem einer eines euch eure haben habe hatte hier ihnen",
+        "ihre immer jetzt kann kein keine können mehr mein meine nach nein nicht noch oder ohne",
+        "schon sehr seit sein seine sich sind über unser unsere unter viel waren warum wegen",
+        "weil weiter wenn werden wieder wird wurde zwar",
+    )
+    for word in line.split()
+)
 #: Words from which a text has enough to tell that it is in none of the languages.
 _MANY = 8
+
+
+def is_function_word(word: str) -> bool:
+    """Return whether a lower-case word says nothing by itself, as far as it is known.
+
+    Examples
+    --------
+    >>> is_function_word("because"), is_function_word("für"), is_function_word("invoice")
+    (True, True, False)
+    """
+    return word in _FUNCTION_WORDS or any(word in own for own in _WORDS.values())
 
 
 def is_covered(text: str, covered: Collection[str]) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from health.runs.directory import PublishedRun
 from health.voice.summary import Theme, Voice, shortened
-from health.voice.tables import COMMENTS, THEMES
+from health.voice.tables import COMMENTS, TERMS, THEMES
 from models.text.themes import Impact
 
 
@@ -54,6 +54,7 @@ def _theme(row: Mapping[Any, Any], comments: pd.DataFrame, quotes: int, of: int)
     return Theme(
         name,
         str(row["phrases"]),
+        json.loads(row.get(TERMS) or "{}"),
         int(row["mentions"]),
         float(row["share"]),
         float(row["recent"]),

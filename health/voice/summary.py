@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from features.voice.plain_text import blank_contacts, clean_comments
 from health.settings.voice import VoiceConfig
 from models.evaluation.ranking import Interval
 from models.text.sentiment import CommentSentiment
-from models.text.themes import Impact, Themes, theme_impact
+from models.text.themes import Impact, Themes, same_themes, theme_impact
 
 #: Two periods that a trend compares.
 PERIOD_DAYS = 90
@@ -37,6 +38,8 @@ class Theme:
         Its own name from the configuration, or its most distinctive phrases.
     phrases : str
         The phrases that it was found with.
+    terms : dict of str to float
+        The weights of its phrases, by which a later run recognises it.
     mentions : int
         Comments that mention it.
     share : float
@@ -53,6 +56,7 @@ class Theme:
 
     name: str
     phrases: str
+    terms: dict[str, float]
     mentions: int
     share: float
     recent: float
@@ -100,6 +104,7 @@ def listen(
     settings: VoiceConfig,
     *,
     stages: pd.Series[str] | None = None,
+    earlier: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> Voice:
     """Find sentiment and themes in everything that was written before a date.
@@ -113,6 +118,8 @@ def listen(
     settings : VoiceConfig
     stages : pd.Series of str, optional
         Lifecycle stage of accounts, indexed by account_id.
+    earlier : pd.DataFrame, optional
+        The table `voice_themes` of the run before: a theme that it has keeps its name.
     seed : int
         Seed of folds and resamples.
     """
@@ -127,13 +134,14 @@ def listen(
     mentioned = found.mentions(comments["comment"])
     kinds = comments.loc[comments["score"].notna(), "source"].replace("ticket", "csat")
     impact_of = str(kinds.value_counts().idxmax()) if len(kinds) else ""
-    names = [_own_name(phrases, settings) for phrases in found.names_]
+    names = _names(found, settings, earlier)
     segments = _segments(tables, comments["account_id"])
     of_stages = comments["account_id"].map({} if stages is None else stages.dropna().to_dict())
+    terms = found.terms()
     themes = [
         _theme(
-            comments, share[:, place], mentioned[:, place],
-            name=names[place], phrases=found.names_[place], impact_of=impact_of,
+            comments, share[:, place] * mentioned[:, place], mentioned[:, place],
+            name=names[place], phrases=found.names_[place], terms=terms[place], impact_of=impact_of,
             segments=segments, stages=of_stages, until=until, quotes=settings.quotes,
         )
         for place in range(found.n_themes_)
@@ -177,6 +185,27 @@ def _tone(sentiment: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
     return tone
 
 
+def _names(found: Themes, settings: VoiceConfig, earlier: pd.DataFrame | None) -> list[str]:
+    """Name themes: by the configuration, as in the run before, or by their phrases."""
+    known = [] if earlier is None or "terms" not in earlier else list(earlier.itertuples())
+    same = same_themes(found.terms(), [json.loads(str(row.terms or "{}")) for row in known])
+    names: list[str] = []
+    for place, phrases in zip(same, found.names_, strict=True):
+        own = _own_name(phrases, settings)
+        if own == phrases and place is not None:
+            own = str(known[place].theme)
+        names.append(own)
+    # A new theme does not take the name of one that is kept.
+    taken = {str(known[p].theme) for p in same if p is not None}
+    for position, (place, name) in enumerate(zip(same, names, strict=True)):
+        if place is None and name == found.names_[position]:
+            count = 2
+            while names[position] in taken:
+                names[position], count = f"{name} ({count})", count + 1
+            taken.add(names[position])
+    return names
+
+
 def _own_name(phrases: str, settings: VoiceConfig) -> str:
     own = {key.strip().casefold(): name for key, name in settings.names.items()}
     found = [own[phrase] for phrase in phrases.split(" · ") if phrase in own]
@@ -197,6 +226,7 @@ def _theme(
     *,
     name: str,
     phrases: str,
+    terms: dict[str, float],
     impact_of: str,
     segments: pd.Series[str],
     stages: pd.Series[str],
@@ -214,6 +244,7 @@ def _theme(
     return Theme(
         name,
         phrases,
+        terms,
         int(mentions.sum()),
         float(mentions.mean()),
         _share(mentions[recent]),

@@ -19,6 +19,8 @@ THEME_COLUMNS = (
     *("theme", "phrases", "mentions", "share", "recent", "earlier"),
     *("impact", "impact_low", "impact_high", "by_segment", "by_stage"),
 )
+#: The weights of a theme's phrases as JSON, by which the next run recognises it.
+TERMS = "terms"
 COMMENT_COLUMNS = (
     *("account_id", "written_at", "source", "score", "respondent_id"),
     *("tone", "themes", "comment"),
@@ -37,15 +39,16 @@ def voice_tables(voice: Voice, accounts: Collection[str]) -> dict[str, pd.DataFr
     Returns
     -------
     dict of str to pd.DataFrame
-        Themes with `THEME_COLUMNS` (shares by segment and stage as JSON), the most expensive first;
-        comments of the last `YEAR` days with `COMMENT_COLUMNS`, contact details blanked and
-        themes as a JSON list, the newest first within an account.
+        Themes with `THEME_COLUMNS` and `TERMS` (shares by segment and stage as JSON), the most
+        expensive first; comments of the last `YEAR` days with `COMMENT_COLUMNS`, contact details
+        blanked and themes as a JSON list, the newest first within an account.
     """
     themes = [
         (
             *(theme.name, theme.phrases, theme.mentions, theme.share, theme.recent, theme.earlier),
             *(theme.impact.value, theme.impact.low, theme.impact.high),
             *(json.dumps(shares.to_dict()) for shares in (theme.by_segment, theme.by_stage)),
+            json.dumps(theme.terms, ensure_ascii=False),
         )
         for theme in voice.themes
     ]
@@ -59,15 +62,15 @@ def voice_tables(voice: Voice, accounts: Collection[str]) -> dict[str, pd.DataFr
     )
     ordered = comments.iloc[::-1].sort_values("account_id", kind="stable")
     return {
-        THEMES: pd.DataFrame(themes, columns=list(THEME_COLUMNS)).astype(_THEME_TYPES),
+        THEMES: pd.DataFrame(themes, columns=[*THEME_COLUMNS, TERMS]).astype(_THEME_TYPES),
         COMMENTS: ordered[list(COMMENT_COLUMNS)].astype(_COMMENT_TYPES).reset_index(drop=True),
     }
 
 
 #: Declared, so that an empty table can be read like any other.
 _THEME_TYPES = {
-    name: "string" if name in {"theme", "phrases", "by_segment", "by_stage"} else "float64"
-    for name in THEME_COLUMNS
+    name: "string" if name in {"theme", "phrases", "by_segment", "by_stage", TERMS} else "float64"
+    for name in (*THEME_COLUMNS, TERMS)
 }
 _COMMENT_TYPES = {
     name: "float64" if name == "score" else "string"

@@ -52,7 +52,7 @@ from health.training.champion import load_champion
 from health.voice.followup import EFFECTS, ROWS, follow_up, read_raised
 from health.voice.summary import Voice as Comments
 from health.voice.summary import listen
-from health.voice.tables import voice_info, voice_tables
+from health.voice.tables import THEMES, voice_info, voice_tables
 from health.weekly.alerts import send_alert
 from health.weekly.gates import refuse_unknown_gates
 from health.weekly.inspection import Inspection, counted, inspect_run, unmatched_shares
@@ -231,7 +231,8 @@ class _Batch:
         heard = None
         if has_comments(tables):
             stages = scored.scores.set_index("account_id")["stage"]
-            heard = listen(tables, day, config.voice, stages=stages)
+            known = earlier[-1].table(THEMES) if earlier and earlier[-1].has(THEMES) else None
+            heard = listen(tables, day, config.voice, stages=stages, earlier=known)
             looked |= voice_tables(heard, scored.scores["account_id"])
             info["voice"] = redacted(voice_info(heard))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -19,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from features.voice.languages import is_function_word
 from features.voice.plain_text import clean_comments
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 
@@ -26,9 +28,14 @@ from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 FEWEST_COMMENTS = 100
 #: Minimum number of comments with a phrase, and maximum share of the comments.
 _FEWEST_USES, _COMMONEST = 4, 0.25
-#: A comment mentions a theme that has at least this share of its weight.
-_MENTIONED = 0.3
+#: A comment mentions a theme that has at least this share of its weight, and this cosine with it: a
+#: comment that has one common word with a theme is not about it.
+_MENTIONED, _ABOUT = 0.3, 0.15
 _PHRASES = 3
+#: Phrases by which a theme is recognised later, and the least cosine between theirs.
+_TERMS, SAME_THEME = 40, 0.5
+#: Power of the share of a phrase that one theme has, in the weight of its name.
+_DISTINCTIVE = 3
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -137,8 +144,10 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not self.n_themes_:
             return []
         phrases = self.phrases_.get_feature_names_out()
+        # Words of every theme ("because", "have") say nothing about one of them.
         share = self.components_ / np.maximum(self.components_.sum(axis=0), 1e-12)
-        return [" · ".join(_distinctive(phrases, row)) for row in self.components_ * share]
+        weights = self.components_ * share**_DISTINCTIVE
+        return [" · ".join(_distinctive(phrases, row)) for row in weights]
 
     def transform(self, X: Any) -> FloatArray:
         """Return the share of each theme in a comment, shape = (n_comments, n_themes_).
@@ -154,9 +163,58 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         total = found.sum(axis=1, keepdims=True)
         return np.asarray(np.divide(found, total, out=np.zeros_like(found), where=total > 0))
 
+    def terms(self) -> list[dict[str, float]]:
+        """Return the strongest phrases of each theme with their weights, which have a norm of 1."""
+        if not self.n_themes_:
+            return []
+        phrases = self.phrases_.get_feature_names_out()
+        found = []
+        for row in self.components_:
+            top = np.argsort(-row, kind="stable")[:_TERMS]
+            top = top[row[top] > 0]
+            norm = float(np.linalg.norm(row[top])) or 1.0
+            found.append({str(phrases[p]): float(row[p]) / norm for p in top})
+        return found
+
     def mentions(self, X: Any) -> BoolArray:
         """Return which themes each comment mentions, shape = (n_comments, n_themes_)."""
-        return np.asarray(self.transform(X) >= _MENTIONED)
+        texts = clean_comments(X)
+        shares = self.transform(texts)
+        if not self.n_themes_:
+            return np.zeros(shares.shape, dtype=bool)
+        # Comments and themes have a norm of 1.
+        cosine = np.asarray(self.phrases_.transform(texts) @ self.components_.T)
+        return np.asarray((shares >= _MENTIONED) & (cosine >= _ABOUT))
+
+
+def same_themes(
+    new: Sequence[Mapping[str, float]], earlier: Sequence[Mapping[str, float]]
+) -> list[int | None]:
+    """Return which earlier theme each new theme is, by the cosine of their terms.
+
+    Parameters
+    ----------
+    new, earlier : sequence of mapping of str to float
+        As from `Themes.terms`.
+
+    Returns
+    -------
+    list of int or None
+        The place of the earlier theme, each at most once; None where none reaches `SAME_THEME`.
+    """
+    if not new or not earlier:
+        return [None] * len(new)
+    cosines = np.array(
+        [
+            [sum(w * past.get(term, 0.0) for term, w in own.items()) for past in earlier]
+            for own in new
+        ]
+    )
+    found: list[int | None] = [None] * len(new)
+    for place, other in zip(*linear_sum_assignment(-cosines), strict=True):
+        if cosines[place, other] >= SAME_THEME:
+            found[int(place)] = int(other)
+    return found
 
 
 def _shares(inner: FloatArray, components: FloatArray) -> FloatArray:
@@ -178,23 +236,34 @@ def _phrases(comment: str) -> list[str]:
     """Return the words of a comment and its pairs of adjacent words.
 
     Words with fewer than four letters are mostly function words, whatever the language ("the",
-    "und", "de"): neither one nor a pair of them is a phrase.
+    "und", "de"): neither one nor a pair of them is a phrase, nor are known longer ones ("because").
     """
     words = _WORD.findall(comment.lower())
-    pairs = [f"{one} {two}" for one, two in pairwise(words) if len(one) > 3 or len(two) > 3]
-    return [word for word in words if len(word) > 3 or not word.isascii()] + pairs
+    pairs = [f"{one} {two}" for one, two in pairwise(words) if _is_long(one) or _is_long(two)]
+    return [word for word in words if _is_long(word)] + pairs
 
 
 def _distinctive(phrases: npt.NDArray[Any], weight: FloatArray) -> list[str]:
-    """Return the strongest phrases without words in common."""
+    """Return the strongest phrases without words in common.
+
+    A phrase that starts or ends with a short word is a fragment ("the whole", "report with"); it is
+    part of a name only where there is nothing else.
+    """
+    order = [str(phrases[place]) for place in np.argsort(-weight, kind="stable")]
+    order = order[: int((weight > 0).sum())]
+    whole = [phrase for phrase in order if all(map(_is_long, phrase.split()))]
     found: list[str] = []
-    for place in np.argsort(-weight, kind="stable"):
-        words = set(str(phrases[place]).split())
-        if weight[place] > 0 and all(words.isdisjoint(other.split()) for other in found):
-            found.append(str(phrases[place]))
+    for phrase in whole or order:
+        words = set(phrase.split())
+        if all(words.isdisjoint(other.split()) for other in found):
+            found.append(phrase)
         if len(found) == _PHRASES:
             break
     return found
+
+
+def _is_long(word: str) -> bool:
+    return (len(word) > 3 or not word.isascii()) and not is_function_word(word)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from features.voice.comments import collect_comments
 from health.settings.voice import VoiceConfig
 from health.voice.page import render_voice
 from health.voice.summary import listen
+from health.voice.tables import voice_tables
 from tests.health.conftest import call_health
 from tests.models.text.written import answers
 
@@ -132,3 +133,31 @@ def test_a_few_short_comments_make_a_page(texts: list[str]) -> None:
     tables = _tables({"accounts": _accounts(), "surveys": surveys})
     page = render_voice(listen(tables, UNTIL, VoiceConfig()))
     assert "No themes" in page
+
+
+def test_a_theme_keeps_its_name_while_comments_are_added() -> None:
+    surveys = answers(360)
+    first = listen(
+        _tables({"accounts": _accounts(), "surveys": surveys}), UNTIL, VoiceConfig(most_themes=5)
+    )
+    before = voice_tables(first, _accounts()["account_id"])["voice_themes"]
+    # Somebody has renamed them since; new comments move the strongest phrases.
+    before["theme"] = [f"Theme {place}" for place in range(len(before))]
+    more = pd.concat([surveys, answers(500, seed=3)], ignore_index=True).drop_duplicates()
+    tables = _tables({"accounts": _accounts(), "surveys": more})
+    again = listen(tables, UNTIL, VoiceConfig(most_themes=5), earlier=before)
+    kept = {theme.name for theme in again.themes} & set(before["theme"])
+    assert len(kept) >= len(before) - 1
+    assert len({theme.name for theme in again.themes}) == len(again.themes)
+    # Comments carry the kept names, so what was raised about a theme finds them.
+    assert kept <= {name for names in again.comments["themes"] for name in names}
+
+
+def test_a_theme_unlike_the_earlier_ones_is_new() -> None:
+    tables = _tables({"accounts": _accounts(), "surveys": answers(360)})
+    found = listen(tables, UNTIL, VoiceConfig(most_themes=5))
+    others = voice_tables(found, [])["voice_themes"]
+    others["terms"] = '{"something else": 1.0}'
+    # An unknown theme has the name of a new one: both names stay distinct.
+    again = listen(tables, UNTIL, VoiceConfig(most_themes=5), earlier=others)
+    assert [theme.name for theme in again.themes] == [theme.name for theme in found.themes]
