@@ -43,7 +43,7 @@ _KIND_STRENGTH, _LEAD_STRENGTH = 10.0, 1.0
 _MOST, _CERTAIN = 30.0, 3.5
 #: Steps on the log scale over which a slope is that of the point.
 _NEAR = 1e-6
-_SURE_ENOUGH = {"ftol": 1e-8, "gtol": 1e-5, "maxiter": 300}
+_SURE_ENOUGH = {"ftol": 1e-6, "gtol": 1e-4, "maxiter": 100}
 
 
 class HazardClassifier(LogOddsClassifier):
@@ -98,7 +98,7 @@ class HazardClassifier(LogOddsClassifier):
         *,
         features: Sequence[str] | None = None,
         n_knots: int = 1,
-        strengths: Sequence[float] = (1e-5, 3e-4, 3e-3, 3e-2, 0.3),
+        strengths: Sequence[float] = (1e-5, 3e-4, 3e-3, 3e-2),
         n_folds: int = 3,
         seed: int = 0,
     ) -> None:
