@@ -25,6 +25,15 @@ _LEVELS = (
         size=True,
     ),
     _CONTRACT.feature(
+        name="tenure_first_year_days",
+        unit="days",
+        sentence="Customer for {value} days, counted up to a year",
+        zero_means="became a customer yesterday",
+        direction=1,
+        table="accounts",
+        null_means="no start is recorded",
+    ),
+    _CONTRACT.feature(
         name="mrr",
         unit="money",
         sentence="Pays {value} a month",

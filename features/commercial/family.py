@@ -31,7 +31,7 @@ def prepare(
         The grace period.
     """
     if not tables.has("subscriptions"):
-        return lambda date: {"tenure_days": _tenure(date)}
+        return _tenures
     company = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
     rows = company.of(dates.accounts)
     contracts, movements = Contracts(rows), Movements(rows)
@@ -39,7 +39,7 @@ def prepare(
     def result(date: OneDate) -> dict[str, Numbers | Prices]:
         known = rows.as_of(date.as_of)
         out = date.broadcast(contracts.as_of(known) | movements.as_of(known))
-        out["tenure_days"] = _tenure(date)
+        out |= _tenures(date)
         # Engines add prices in any order: what that leaves in the last digits is no money.
         money = {name: rounded(values) for name, values in out.items()}
         return {**money, "prices": contracts.prices(known, date.account)}
@@ -47,7 +47,7 @@ def prepare(
     return result
 
 
-def _tenure(date: OneDate) -> Numbers:
-    """Return the whole days for which each account has existed."""
+def _tenures(date: OneDate) -> dict[str, Numbers]:
+    """Return the whole days for which each account has existed, in all and up to a year."""
     days: Numbers = np.floor(date.age_days())
-    return days
+    return {"tenure_days": days, "tenure_first_year_days": np.minimum(days, 365.0)}

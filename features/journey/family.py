@@ -39,6 +39,15 @@ FEATURES = (
         null_means="use is not recorded, or no milestone is named in the configuration",
     ),
     _JOURNEY.feature(
+        name="milestones_90d",
+        unit="count",
+        window_days=90,
+        direction=1,
+        sentence="Milestones reached in 90 days: {value}",
+        zero_means="no milestone reached in 90 days",
+        null_means="use is not recorded, or no milestone is named in the configuration",
+    ),
+    _JOURNEY.feature(
         name="days_since_milestone",
         unit="days",
         direction=-1,
@@ -80,7 +89,8 @@ def prepare(
     moments = reached(tables, dates.observations, steps, dates.accounts, usage)
 
     def features(date: OneDate) -> dict[str, Numbers]:
-        ages = [found.age(day_number(date.as_of), date.account) for found in moments]
+        day = day_number(date.as_of)
+        ages = np.stack([found.age(day, date.account) for found in moments])
         has_happened = ~np.isnan(ages)
         out = {
             "first_value_reached": has_happened[0].astype(float),
@@ -88,6 +98,7 @@ def prepare(
         }
         if milestones:
             out["milestones_reached"] = has_happened[1:].sum(axis=0).astype(float)
+            out["milestones_90d"] = (ages[1:] <= 90).sum(axis=0).astype(float)
             latest = np.where(has_happened[1:], ages[1:], np.inf).min(axis=0)
             out["days_since_milestone"] = np.where(np.isfinite(latest), latest - 1, np.nan)
         return out

@@ -15,6 +15,7 @@ from features.custom import OwnFamily
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables
 from features.tables.truncation import as_known
+from models.churn.drift import STABLE_FORMS
 from models.churn.few_events import FEWEST_EVENTS
 
 #: AUC on later dates from which a whole model is suspicious.
@@ -23,6 +24,8 @@ NOTABLE_MODEL_AUC = 0.90
 _NAMED = 3
 #: Features of the end of a term, which systems overwrite at a renewal.
 _DATED_BY_RENEWAL = ("days_to_renewal", "days_to_term_end")
+#: The form that the churn model uses of a feature that drifts.
+_INSTEAD = {level: stable for stable, level in STABLE_FORMS.items()}
 #: Training dates whose features are made a second time, from what was known then alone.
 _DATES_CHECKED = 2
 _RELATIVE = 1e-6
@@ -121,8 +124,10 @@ def drift_warnings(models: Mapping[str, Any], targets: Sequence[str]) -> list[Le
     for target in targets:
         model = models[target]
         for suspect in () if model is None else model.drifting_:
+            instead = _INSTEAD.get(suspect.feature)
+            instead = f", but {instead}" if instead in model.feature_names_in_ else ""
             therefore = (
-                f"the {target} model does not use it"
+                f"the {target} model does not use it{instead}"
                 if model.avoids_drift
                 else f"what the {target} model learns about its level may not last"
             )

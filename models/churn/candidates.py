@@ -63,8 +63,8 @@ class Candidates:
     custom : AnyClassifier or None
         The unfitted custom estimator.
     drifting : tuple of str
-        Features that drift with the calendar: only a custom estimator and the renewal timing see
-        them; a weekly hazard sees when the term ends.
+        Features that drift with the calendar, and stable forms of those that do not: only a
+        custom estimator and the renewal timing see them; a weekly hazard sees when the term ends.
     hazard : HazardClassifier or None
         The unfitted weekly hazard.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,12 @@ from models.churn.leakage import LeakageSuspect, strengths
 
 #: AUC with which a feature separates late from early dates, from which on it drifts.
 DRIFT_AUC = 0.75
+#: Forms of a feature that do not grow with the calendar, and the feature each replaces where that
+#: one drifts.
+STABLE_FORMS = {
+    "tenure_first_year_days": "tenure_days",
+    "milestones_90d": "days_since_milestone",
+}
 #: Distinct dates and rows below which nothing can be said about drift.
 _FEWEST_DATES, _FEWEST_ROWS = 6, 60
 
@@ -46,3 +53,28 @@ def drifting(frame: pd.DataFrame, dates: Any) -> tuple[LeakageSuspect, ...]:
     either = early | late
     found = strengths(frame[either], late[either].astype(int))
     return tuple(suspect for suspect in found if suspect.auc >= DRIFT_AUC)
+
+
+def replaced_or_stable(columns: Iterable[str], moving: Collection[str]) -> tuple[str, ...]:
+    """Return the features to leave out so that one form of each remains: the one that lasts.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        All features.
+    moving : collection of str
+        Those that drift and are not to be used.
+
+    Examples
+    --------
+    >>> columns = ["tenure_days", "tenure_first_year_days", "logins"]
+    >>> replaced_or_stable(columns, ["tenure_days"]), replaced_or_stable(columns, [])
+    (('tenure_days',), ('tenure_first_year_days',))
+    """
+    present = set(columns)
+    unused = [
+        stable
+        for stable, level in STABLE_FORMS.items()
+        if stable in present and level in present and level not in moving
+    ]
+    return (*moving, *(name for name in unused if name not in moving))

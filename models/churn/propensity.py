@@ -43,7 +43,7 @@ from models.churn.candidates import (
     Candidates,
 )
 from models.churn.choice import Choice, choose
-from models.churn.drift import drifting
+from models.churn.drift import drifting, replaced_or_stable
 from models.churn.few_events import (
     FEWEST_EVENTS,
     GLASS_BOX_EVENTS,
@@ -337,7 +337,10 @@ class PropensityModel(LogOddsClassifier):
             self.score_measures_,
             custom,
             # Most features must be left to learn from.
-            moving if self.avoids_drift and len(moving) < frame.shape[1] // 2 else (),
+            replaced_or_stable(
+                frame.columns,
+                moving if self.avoids_drift and len(moving) < frame.shape[1] // 2 else (),
+            ),
             HazardClassifier(
                 self.horizon_days,
                 features=None if kind == "model" else self.few_features,

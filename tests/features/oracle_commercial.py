@@ -111,6 +111,11 @@ def tenure(then: Then, account: str) -> Value:
     return math.floor(then.days_since(then.created[account]))
 
 
+@oracle("tenure_first_year_days")
+def first_year(then: Then, account: str) -> Value:
+    return min(math.floor(then.days_since(then.created[account])), 365)
+
+
 @oracle("mrr")
 def mrr(then: Then, account: str) -> Value:
     return sum(r["mrr"] for r in then.of("running", account))

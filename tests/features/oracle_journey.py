@@ -54,6 +54,11 @@ def milestones(then: Then, account: str) -> Value:
     return len(_ages(then, account))
 
 
+@oracle("milestones_90d")
+def recent_milestones(then: Then, account: str) -> Value:
+    return sum(age <= 90 for age in _ages(then, account))
+
+
 @oracle("days_since_milestone")
 def since_milestone(then: Then, account: str) -> Value:
     ages = _ages(then, account)

@@ -107,11 +107,15 @@ def test_what_drifts_with_the_calendar_is_named_and_not_used() -> None:
     day = (rows["as_of"] - rows["as_of"].min()).dt.days
     rows["tenure_days"] = day + 40 * np.random.default_rng(0).normal(size=len(rows))
     rows["recorded_later"] = np.where(day > 350, 1.0, np.nan)
+    # This one has a stable form, which is used; the other's level lasts, so its form is not.
+    calm = np.random.default_rng(1).normal(size=(2, len(rows)))
+    rows["tenure_first_year_days"], rows["milestones_90d"] = calm
+    rows["days_since_milestone"] = np.random.default_rng(2).normal(size=len(rows))
     model = fitted(rows)
     assert {suspect.feature for suspect in model.drifting_} == {"tenure_days", "recorded_later"}
     X = features_of(rows)
-    plain = fitted(rows.drop(columns=["tenure_days", "recorded_later"]))
+    plain = fitted(rows.drop(columns=["tenure_days", "recorded_later", "milestones_90d"]))
     assert model.choice_ is not None and plain.choice_ is not None
     assert model.choice_.log_loss == plain.choice_.log_loss
-    moved = X.assign(tenure_days=0.0)
+    moved = X.assign(tenure_days=0.0, milestones_90d=0.0)
     np.testing.assert_array_equal(model.decision_function(X), model.decision_function(moved))
