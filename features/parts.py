@@ -29,7 +29,6 @@ from features.windows.processes import in_processes
 from features.windows.table_columns import Times, moment
 
 _BUILT = "features.pickle"
-_NOTHING = Whole({})
 
 
 @dataclass(frozen=True)
@@ -123,16 +122,20 @@ class Parts:
         OSError
             The folder cannot be written to.
         """
-        divide(tables, folder, parts, until=max(dates))
+        steps = [settings.first_value.events, *(step.event for step in settings.milestones)]
+        divide(tables, folder, parts, dates=dates, all_events=any(steps))
         folders = [folder / str(number) for number in range(parts)]
         return cls(folders, tables.observed_until, list(dates), settings, processes)
 
     def built(self) -> Iterator[pd.DataFrame]:
         """Yield the feature table of each part, as `build_features` returns it."""
-        known = self._each(_known)
-        whole = whole_of(list(known), self.dates)
+        whole = whole_of([self._known(folder) for folder in self.folders], self.dates)
         statistics = pooled(list(self._each(_built, whole)))
         yield from (_finished(folder, statistics, self.settings) for folder in self.folders)
+
+    def _known(self, folder: Path) -> Known:
+        tables = open_part(folder, self.observed_until, whole=Whole({}))
+        return Known.of(tables, self.dates, self.settings)
 
     def _each(self, task: Any, *more: Any) -> Iterator[Any]:
         arguments = (
@@ -153,12 +156,6 @@ def joined(parts: Iterator[pd.DataFrame]) -> pd.DataFrame:
     filled = [part for part in filled if len(part)] or filled[:1]
     table = pd.concat(filled, ignore_index=True)
     return table.sort_values(["as_of", "account_id"], kind="stable", ignore_index=True)
-
-
-def _known(
-    folder: Path, until: datetime, dates: Sequence[datetime], settings: FeatureSettings
-) -> Known:
-    return Known.of(open_part(folder, until, whole=_NOTHING), dates, settings)
 
 
 def _built(

@@ -82,7 +82,7 @@ class FetchedRollups:
     def _whole(self, name: Name) -> Frame:
         if name == "days":
             return ROLLUPS["days"].of(self._whole("users"))
-        table = kept_name(name)
+        table = internal_name(f"usage by {name} and day")
         with self._lock:
             if name not in self._fetched:
                 rows = prepared(self.rows).filter(nw.col("occurred_at") < self.until)
@@ -94,11 +94,6 @@ class FetchedRollups:
         if self.accounts is None:
             return rows
         return with_account(rows, nw.from_native(self.connection.table(self.accounts)))
-
-
-def kept_name(name: Name) -> str:
-    """Return the SQL name of the table in which a fetched roll-up is kept."""
-    return internal_name(f"usage by {name} and day")
 
 
 def keep_rows(

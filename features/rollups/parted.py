@@ -6,32 +6,121 @@ memory is that of one part. Usage is divided as its roll-ups, of which no raw ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.rollups.fetched import FetchedRollups, kept_name
-from features.rollups.usage_rollup import BUCKET, ROLLUPS, Frame, Name, first_day, usage_parts
+from features.rollups.daily_usage import REACH_DAYS
+from features.rollups.kept_files import BUCKETS, bucket_of
+from features.rollups.usage_rollup import (
+    FIRST_DAY,
+    Frame,
+    Name,
+    coded,
+    first_day,
+    last_days_before,
+    named_codes,
+    of_accounts,
+    rolled_up,
+)
 from features.tables.casting import literal
 from features.tables.connection import in_memory, internal_name
 from features.tables.opened import Tables, Whole
-from features.windows.day_rows import day_number
+from features.tables.schema import TABLES
+from features.windows.day_rows import day_number, day_of
 
+#: The most parts: each has a file of a table open.
+MOST_PARTS = BUCKETS
 #: Rows that are divided at once.
 _BATCH = 500_000
-_PART = "part of the accounts"
-#: The roll-ups that features are made from; that by day is made from the one by user.
-_ROLLUPS: tuple[Name, ...] = ("users", "events")
+#: The folder of roll-ups in that of a part.
+_USAGE = "rolled up"
+_LAST_DAYS = "last days"
+#: Days before a date whose events features read.
+_EVENT_DAYS = 56
 
 
-def divide(tables: Tables, folder: Path, parts: int, *, until: datetime) -> None:
-    """Write the tables of DuckDB in parts of the accounts, to folders named by their number.
+def parts_of(tables: Tables, accounts_at_once: int) -> int:
+    """Return in how many parts of about so many accounts tables can be divided; 1 for not at all.
+
+    Only tables of DuckDB are divided.
+    """
+    if not all(frame.implementation.is_duckdb() for frame in tables.frames.values()):
+        return 1
+    accounts = tables["accounts"].select(nw.len()).collect("pyarrow").item()
+    return min(MOST_PARTS, -(-int(accounts) // accounts_at_once))
+
+
+@dataclass(frozen=True)
+class PartRollups:
+    """The roll-ups of usage of a part of the accounts.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the part.
+    connection : duckdb.DuckDBPyConnection
+        Reads them, in one thread at a time.
+    """
+
+    folder: Path
+    connection: duckdb.DuckDBPyConnection
+
+    def whole_until(self, observed_until: datetime) -> int:
+        """Return the day before which roll-ups are complete: no raw row is ever read."""
+        return day_number(observed_until) + 1
+
+    def between(self, name: Name, start: int, end: int) -> Frame:
+        """Return the roll-up of the days of [start, end)."""
+        rows = nw.from_native(self.connection.sql(_rows_of(self._file(name))))
+        first, past = (day_of(number).date() for number in (start, end))
+        return rows.filter(nw.col("day") >= first, nw.col("day") < past)
+
+    def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
+        """Give the rows of some accounts of a roll-up that was returned here."""
+        return of_accounts(self.connection, rows, accounts)
+
+    def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
+        """Yield the roll-up of the days of [start, end) as `collected` returns it."""
+        table = coded(pq.ParquetFile(self._file(name)).read())
+        day = table["day"].to_numpy()
+        yield table.filter(pa.array((day >= start) & (day < end)))
+
+    def first_day(self, name: Name, past: int) -> int | None:
+        """Return the first day of usage before a day, None without any."""
+        day = self.between("days", FIRST_DAY, past).select(nw.col("day").min())
+        first = day.collect("pyarrow").item()
+        return None if first is None else day_number(first)
+
+    def last_days(self, past: int) -> list[pa.Table]:
+        """Return the last day of each user before the windows of the first date."""
+        return [coded(pq.ParquetFile(self._file(_LAST_DAYS)).read())]
+
+    def _file(self, name: str) -> Path:
+        return self.folder / _USAGE / f"{name}.parquet"
+
+
+def divide(
+    tables: Tables,
+    folder: Path,
+    parts: int,
+    *,
+    dates: Sequence[datetime],
+    all_events: bool = False,
+) -> None:
+    """Write tables in parts of the accounts, to folders named by their number.
 
     Parameters
     ----------
@@ -40,22 +129,37 @@ def divide(tables: Tables, folder: Path, parts: int, *, until: datetime) -> None
     folder : Path
         Where the parts go; every part gets a file of every table, if without rows.
     parts : int
-        How many; an account's part follows from its identifier.
-    until : datetime
-        The last date of the features: later usage is left out.
+        How many, at most `MOST_PARTS`; an account's part follows from its `bucket_of`.
+    dates : sequence of datetime
+        The dates of the features: only the usage that these need is kept.
+    all_events : bool
+        Keep all usage by event, as milestones need it; by default, that of the last weeks.
     """
-    for number in range(parts):
-        (folder / str(number)).mkdir()
+    folders = [folder / str(number) for number in range(parts)]
+    for own in folders:
+        (own / _USAGE).mkdir(parents=True)
     for name, frame in tables.frames.items():
+        batches = _batches(frame)
         if name == "usage":
-            empty = frame.to_native().limit(0).to_arrow_table()
-            for number in range(parts):
-                pq.write_table(empty, folder / str(number) / "usage.parquet")
-        else:
-            _divide([frame], folder, name, parts)
-    if tables.has("usage"):
-        for rollup in _ROLLUPS:
-            _divide(_rolled_up(tables, rollup, day_number(until)), folder, rollup, parts)
+            # Its columns matter, its rows are in the roll-ups.
+            batches = iter([next(batches)])
+        _divide(batches, [own / f"{name}.parquet" for own in folders])
+    if not tables.has("usage"):
+        return
+    days = [day_number(date) for date in dates]
+    since, end = min(days) - REACH_DAYS, max(days)
+    start = first_day(tables, "days", end)
+    start = end - 1 if start is None else start
+    usage = {
+        "users": rolled_up(tables, "users", since, end),
+        "days": rolled_up(tables, "days", start, end),
+        "events": rolled_up(
+            tables, "events", min(start, since) if all_events else min(days) - _EVENT_DAYS, end
+        ),
+        _LAST_DAYS: iter(last_days_before(tables, since)),
+    }
+    for name, rollup in usage.items():
+        _divide(map(_with_dates, rollup), [own / _USAGE / f"{name}.parquet" for own in folders])
 
 
 def open_part(folder: Path, observed_until: datetime, *, whole: Whole) -> Tables:
@@ -72,57 +176,70 @@ def open_part(folder: Path, observed_until: datetime, *, whole: Whole) -> Tables
     """
     connection = in_memory({"temp_directory": str(folder / "engine")})
     frames: dict[str, nw.LazyFrame[Any]] = {}
-    for file in sorted(folder.glob("*.parquet")):
-        rollup = next((name for name in _ROLLUPS if name == file.stem), None)
-        view = internal_name(file.stem) if rollup is None else kept_name(rollup)
-        rows = f"SELECT * FROM read_parquet({literal(str(file))})"
-        connection.execute(f"CREATE VIEW {view} AS {rows}")
-        if rollup is None:
-            frames[file.stem] = nw.from_native(connection.table(view))
-    rollups = None
-    if "usage" in frames:
-        made = {*_ROLLUPS}
-        rollups = FetchedRollups(frames["usage"], connection, None, observed_until, made)
+    for name in TABLES:
+        file = folder / f"{name}.parquet"
+        if file.exists():
+            view = internal_name(name)
+            connection.execute(f"CREATE VIEW {view} AS {_rows_of(file)}")
+            frames[name] = nw.from_native(connection.table(view))
+    rollups = PartRollups(folder, connection) if "usage" in frames else None
     return Tables(frames, observed_until, connection, rollups, whole)
 
 
-def _rolled_up(tables: Tables, name: Name, end: int) -> Iterator[Frame]:
-    """Yield a roll-up of all usage before a day, in parts of consecutive days."""
-    start = first_day(tables, name, end)
-    for part in usage_parts(tables, name, end if start is None else start, end):
-        rows = part.rows if part.is_summed else ROLLUPS[name].of(part.rows)
-        yield rows.drop(BUCKET, strict=False)
-    if start is None:
-        # No row, but every column.
-        yield ROLLUPS[name].of(next(usage_parts(tables, name, end - 1, end)).rows)
+def _rows_of(file: Path) -> str:
+    return f"SELECT * FROM read_parquet({literal(str(file))})"
 
 
-def _divide(frames: Any, folder: Path, name: str, parts: int) -> None:
-    writers: list[pq.ParquetWriter] = []
-    try:
-        for frame in frames:
-            for batch in _numbered(frame, parts):
-                number = batch[_PART].to_numpy()
-                rows = batch.drop_columns([_PART])
-                if not writers:
-                    files = (folder / str(n) / f"{name}.parquet" for n in range(parts))
-                    writers = [pq.ParquetWriter(file, rows.schema) for file in files]
-                order = np.argsort(number, kind="stable")
-                ends = np.searchsorted(number[order], np.arange(parts + 1))
-                rows = rows.select(writers[0].schema.names).take(order)
-                for writer, start, end in zip(writers, ends[:-1], ends[1:], strict=True):
-                    if end > start:
-                        writer.write_table(rows.slice(start, end - start))
-    finally:
-        for writer in writers:
-            writer.close()
-
-
-def _numbered(frame: Frame, parts: int) -> Iterator[pa.Table]:
-    """Yield the rows of a frame of DuckDB with the number of each one's part; at least once."""
-    relation = frame.to_native()
-    number = f'CAST(hash(account_id) % {parts} AS USMALLINT) AS "{_PART}"'
-    reader = relation.project(f"*, {number}").to_arrow_reader(_BATCH)
-    yield reader.schema.empty_table()
+def _batches(frame: Frame) -> Iterator[pa.Table]:
+    """Yield the rows of a frame of DuckDB, with accounts as codes; first a table without rows."""
+    reader = frame.to_native().to_arrow_reader(_BATCH)
+    yield _with_codes(reader.schema.empty_table())
     for batch in reader:
-        yield pa.Table.from_batches([batch])
+        yield _with_codes(pa.Table.from_batches([batch]))
+
+
+def _with_codes(table: pa.Table) -> pa.Table:
+    place = table.column_names.index("account_id")
+    names = table["account_id"].cast(pa.string()).dictionary_encode()
+    return table.set_column(place, "account_id", names)
+
+
+def _with_dates(table: pa.Table) -> pa.Table:
+    """Return a roll-up with days as dates, for engines."""
+    for name in ("day", "known"):
+        if name in table.column_names:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(pa.date32()))
+    return table
+
+
+def _divide(tables: Iterator[pa.Table], files: Sequence[Path]) -> None:
+    """Write rows to the files of their accounts' parts."""
+    with ExitStack() as stack:
+        writers: list[pq.ParquetWriter] = []
+        for table in tables:
+            rows = table.combine_chunks().unify_dictionaries()
+            if not writers:
+                plain = pa.schema(
+                    [(f.name, pa.string() if _is_coded(f.type) else f.type) for f in rows.schema]
+                )
+                writers = [stack.enter_context(pq.ParquetWriter(file, plain)) for file in files]
+            rows = rows.select(plain.names)
+            part = _part_of(rows["account_id"], len(files))
+            order = np.argsort(part, kind="stable")
+            ends = np.searchsorted(part[order], np.arange(len(files) + 1)).tolist()
+            rows = rows.take(order)
+            for writer, (start, past) in zip(writers, pairwise(ends), strict=True):
+                if past > start:
+                    writer.write_table(rows.slice(start, past - start).cast(plain))
+
+
+def _is_coded(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind))
+
+
+def _part_of(accounts: pa.ChunkedArray, parts: int) -> npt.NDArray[np.uint8]:
+    """Return the number of each row's part, from the bucket of its account."""
+    names, code = named_codes(accounts)
+    bucket = np.fromiter(map(bucket_of, names.to_pylist()), np.int64, len(names))
+    return (bucket * parts // BUCKETS).astype(np.uint8)[code]

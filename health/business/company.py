@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,12 +16,15 @@ import pyarrow.parquet as pq
 from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.errors import HealthError
+from features.parts import Parts, joined
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
+from features.rollups.parted import parts_of
 from features.tables.currencies import Currencies
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.tables.spark import is_spark
+from features.windows.parallel import processors
 from health.business.app_tables import with_app_tables
 from health.business.expected import require_expected
 from health.runs.durable import whole_file
@@ -182,12 +186,41 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
     return len(features)
 
 
-def features_of(company: Company, day: datetime) -> pd.DataFrame:
-    """Build the features of every paying account as of a date; HealthError if none pays."""
-    config = company.config
-    features = build_features(
-        company.opened.tables, [day], config.feature_settings, extra=custom_families(config)
-    )
+def features_of(
+    company: Company, day: datetime, *, spill: AbstractContextManager[Path] | None = None
+) -> pd.DataFrame:
+    """Build the features of every paying account as of a date; HealthError if none pays.
+
+    Parameters
+    ----------
+    company : Company
+        The company.
+    day : datetime
+        The date.
+    spill : context manager, optional
+        Gives an empty folder: if there are more accounts than `data.accounts_at_once`, their
+        features are built there in parts. Custom features may compare any accounts: with them,
+        there is one part.
+    """
+    config, tables = company.config, company.opened.tables
+    custom = custom_families(config)
+    parts = 1
+    at_once = config.data.accounts_at_once
+    if at_once is not None and not custom:
+        parts = parts_of(tables, at_once)
+    if spill is not None and parts > 1:
+        with spill as folder:
+            divided = Parts.divided(
+                tables,
+                [day],
+                config.feature_settings,
+                folder=folder,
+                parts=parts,
+                processes=processors(),
+            )
+            features = joined(divided.built())
+    else:
+        features = build_features(tables, [day], config.feature_settings, extra=custom)
     if features.empty:
         raise HealthError(
             f"no account pays on {day.date()}",

@@ -58,7 +58,9 @@ _NO_EFFECT_ON_VALUES: Any = {
     "storage": True,
     "observability": True,
     "training": {"signing_key": True},
-    "data": {"memory_limit": True, "time_limit_minutes": True, "allow": True},
+    "data": dict.fromkeys(
+        ("memory_limit", "time_limit_minutes", "allow", "accounts_at_once", "spill"), True
+    ),
 }
 
 #: Filled in when the file is read.
@@ -88,6 +90,12 @@ class DataConfig(Section):
     allow : tuple of str
         Files and folders outside of the configuration's folder that SQL may read, in addition to
         the `path` of every table and source.
+    accounts_at_once : int, optional
+        `health score` builds the features of a company on DuckDB with more accounts for about so
+        many accounts at a time: that takes less memory and more time. By default, all at once.
+    spill : str, optional
+        Folder for the parts of the accounts while a run lasts, with room for a copy of the tables;
+        by default the folder of the runs.
     """
 
     url: str = "duckdb://"
@@ -96,6 +104,8 @@ class DataConfig(Section):
     )
     time_limit_minutes: PositiveNumber = TIME_LIMIT / 60
     allow: tuple[str, ...] = ()
+    accounts_at_once: int | None = Field(default=None, ge=1)
+    spill: str | None = None
 
 
 class ChecksConfig(Section):

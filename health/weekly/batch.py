@@ -45,6 +45,7 @@ from health.runs.leftovers import clean_up
 from health.runs.lock import only_run
 from health.runs.part_files import PartFiles
 from health.runs.retention import prune
+from health.runs.spill import spill_folder
 from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
 from health.training import registry
@@ -165,7 +166,9 @@ class _Batch:
 
     def _features(self, company: Company, day: datetime) -> pd.DataFrame:
         if self.features_file is None:
-            return features_of(company, day)
+            spill = self.config.data.spill
+            folder = None if spill is None else self.config.base / spill
+            return features_of(company, day, spill=spill_folder(self.config.runs_dir, folder))
         return read_features(self.features_file, day)
 
     def _score(

@@ -62,7 +62,7 @@ def whole() -> pd.DataFrame:
 @pytest.mark.parametrize("parts", [1, 3])
 def test_tables_are_divided_on_disk(whole: pd.DataFrame, tmp_path: Path, parts: int) -> None:
     tables = open_tables(company())
-    divide(tables, tmp_path, parts, until=max(DATES))
+    divide(tables, tmp_path, parts, dates=DATES, all_events=True)
     opened = [
         open_part(tmp_path / str(number), tables.observed_until, whole=Whole({}))
         for number in range(parts)
