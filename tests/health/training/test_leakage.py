@@ -87,3 +87,24 @@ def test_many_good_features_are_not_odd() -> None:
     found = strengths(X.rename(columns=lambda i: f"use_{i}"), churned)
     assert found[0].auc > 0.85
     assert notable(found) == ()
+
+
+@pytest.mark.parametrize("kind", ["noisy number", "text", "missing"])
+@pytest.mark.parametrize("reach", [0.87, 0.91, 0.94])
+def test_every_kind_of_leak_stands_out(kind: str, reach: float) -> None:
+    rng = np.random.default_rng(2)
+    n = 4000
+    churned = (rng.random(n) < 0.15).astype(int)
+    X = pd.DataFrame(rng.normal(size=(n, 12)), columns=[f"use_{i}" for i in range(12)])
+    X["use_0"] += 0.4 * churned
+    # A sign that is right for both outcomes with this probability has it as its AUC.
+    sign = np.where(rng.random(n) < reach, churned, 1 - churned)
+    leaks = {
+        "noisy number": rng.normal(size=n) + np.sqrt(2) * norm.ppf(reach) * churned,
+        "text": np.where(sign == 1, "closed", "open"),
+        "missing": np.where(sign == 1, np.nan, rng.normal(size=n)),
+    }
+    X["leak"] = leaks[kind]
+    found = notable(strengths(X, churned))
+    assert [suspect.feature for suspect in found] == ["leak"]
+    assert found[0].auc == pytest.approx(reach, abs=0.02)
