@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from health.erasure.subject import Subject
-from health.runs.durable import whole_file, write_whole
+from health.runs.durable import is_unfinished, remove_abandoned, whole_file, write_whole
 
 _TEXTS = (".json", ".jsonl", ".txt", ".toml", ".log")
 #: Pages that a command writes next to runs.
@@ -111,11 +111,14 @@ def _unpacked(content: bytes) -> Iterator[bytes]:
 
 
 def stored_files(folder: Path) -> Iterator[Path]:
-    """Yield every file below a folder, each once."""
+    """Yield every file below a folder, each once; what a kill left unfinished is removed."""
     if folder.is_dir():
+        remove_abandoned(folder)
         for path in folder.rglob("*"):
             # `latest` leads to a run that is visited by itself.
-            if path.is_file() and not any(p.is_symlink() for p in (path, *path.parents)):
+            if (path.is_file() and not is_unfinished(path)) and not any(
+                p.is_symlink() for p in (path, *path.parents)
+            ):
                 yield path
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from features.errors import HealthError
-from health.erasure.stored_files import Erased, erase_from_file, mentions, replace_table
+from health.erasure.stored_files import (
+    Erased,
+    erase_from_file,
+    mentions,
+    replace_table,
+    stored_files,
+)
 from health.erasure.subject import Subject
 from health.runs.directory import RUN, PublishedRun, scratch_folder
 from health.runs.durable import sync_folder, sync_tree
@@ -65,7 +71,7 @@ def erase_from_run(
     mark.touch()
     before = erased.files
     _free_unnamed_comments(run, subject, erased)
-    for file in sorted(path for path in run.folder.rglob("*") if path.is_file()):
+    for file in sorted(stored_files(run.folder)):
         if file not in pages:
             erase_from_file(file, subject, erased)
     if is_outdated or is_shown or erased.files > before:

@@ -18,6 +18,9 @@ _RENAME_EXCHANGE = 2
 #: Error codes of a kernel or file system that cannot swap two names.
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
+#: Name, process and ending of a file that is being written.
+_UNFINISHED = re.compile(r"\.(.+)\.(\d+)-[0-9a-f]{8}\.tmp(?:\.\w+)?")
+
 
 def new_folder(parent: Path, prefix: str) -> Path:
     """Create a folder with a new name and the permissions that the process gives to folders."""
@@ -58,7 +61,7 @@ def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
         end; if the block fails, it is removed. Files left by a killed process are removed later.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in _abandoned(path):
+    for left in _abandoned(path.parent, path.name):
         left.unlink(missing_ok=True)
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
     ending = path.suffix if keep_ending else ""
@@ -82,16 +85,27 @@ def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) ->
             made.chmod(mode)
 
 
-def _abandoned(path: Path) -> list[Path]:
-    """Return the unfinished siblings of a file whose process has ended."""
+def is_unfinished(path: Path) -> bool:
+    """Whether a file is one that `whole_file` is still writing, or that a kill left."""
+    return _UNFINISHED.fullmatch(path.name) is not None
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the unfinished files below a folder whose process has ended."""
+    for path in [path for path in folder.rglob(".*") if is_unfinished(path)]:
+        for left in _abandoned(path.parent, path.name):
+            left.unlink(missing_ok=True)
+
+
+def _abandoned(folder: Path, name: str) -> list[Path]:
     if os.name != "posix":
         return []
-    name, ending = re.escape(path.name), re.escape(path.suffix)
-    pattern = re.compile(rf"\.{name}\.(\d+)-[0-9a-f]{{8}}\.tmp({ending})?")
     return [
         entry
-        for entry in path.parent.iterdir()
-        if (found := pattern.fullmatch(entry.name)) and not _is_running(int(found[1]))
+        for entry in folder.iterdir()
+        if (found := _UNFINISHED.fullmatch(entry.name))
+        and name in (found[1], entry.name)
+        and not _is_running(int(found[2]))
     ]
 
 

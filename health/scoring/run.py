@@ -41,6 +41,9 @@ ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
 #: How accounts are scored, by the key of the business.
 METHODS: Mapping[str, ScoringMethod] = {CONTRACTS: ContractScoring(), ORDERS: OrderScoring()}
 
+POINT_COLUMNS = ("account_id", "as_of", "health_score", "churn_probability")
+WEEKLY_USE = "usage_events_7d"
+
 
 @dataclass(frozen=True)
 class ScoredRun:
@@ -91,8 +94,18 @@ class ScoredRun:
             "episodes": self.raised.episodes,
             "portfolio": self.portfolio,
             "features": self.features,
+            "points": self.points,
             "overrides": self.health.overrides,
         }
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """What a year's chart of an account has of the run: few columns, read from 52 runs."""
+        own = self.scores[list(POINT_COLUMNS)]
+        if WEEKLY_USE not in self.features:
+            return own.assign(**{WEEKLY_USE: float("nan")})
+        use = self.features.set_index("account_id")[WEEKLY_USE]
+        return own.assign(**{WEEKLY_USE: own["account_id"].map(use).astype(float)})
 
     @property
     def flags(self) -> pd.DataFrame:

@@ -65,7 +65,7 @@ from health.weekly.refusal import refusal, write_refusal
 SILENCE: Voice = Silence()
 
 #: Minimum number of rows per row group; smaller groups make the metadata of the files large.
-ROW_GROUP = 5_000
+ROW_GROUP = 10_000
 
 
 @dataclass(frozen=True)

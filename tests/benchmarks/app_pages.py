@@ -128,6 +128,10 @@ def write(runs_dir: Path, accounts: int) -> None:
         many.assign(as_of=day).to_parquet(
             folder / "scores.parquet", index=False, row_group_size=ROW_GROUP
         )
+        points = many[["account_id", "health_score", "churn_probability"]]
+        points.assign(as_of=day, usage_events_7d=7.0).to_parquet(
+            folder / "points.parquet", index=False, row_group_size=ROW_GROUP
+        )
         if week < 2:
             flags.to_parquet(folder / "flags.parquet", index=False, row_group_size=ROW_GROUP)
         text = pd.Series({**sample.run, "as_of": str(day.date())}).to_json()

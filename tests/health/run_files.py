@@ -18,6 +18,7 @@ FILES = (
     "whitespace.parquet",
     "features.parquet",
     "overrides.parquet",
+    "points.parquet",
     "contacts.parquet",
     "contracts.parquet",
     "events.parquet",

@@ -317,7 +317,7 @@ def _order(run: Run, sort: str) -> str:
         column = run.business.column
     if column not in run.columns("scores"):
         column, largest = run.business.column, True
-    return f'"{column}" {"DESC" if largest else "ASC"} NULLS LAST, account_id'
+    return f'"{column}" {"DESC" if largest else "ASC"} NULLS LAST, file_row_number'
 
 
 def _distinct(run: Run, column: str, where: str, parameters: Sequence[Any]) -> list[str]:

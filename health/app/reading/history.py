@@ -9,12 +9,14 @@ from typing import Any
 
 from health.app.reading.runs import Run, Runs
 from health.reasons.signals import BASELINE
+from health.scoring.run import WEEKLY_USE
 
 #: Days of history that an account's page shows.
 YEAR = 365
 #: Tables that a run of an older release, or of a company without that data, does not have.
 CONTRACTS, CONTACTS, EVENTS = "contracts", "contacts", "events"
-FEATURES, WEEKLY_USE = "features", "usage_events_7d"
+FEATURES, POINTS = "features", "points"
+_VALUES = ("as_of", "health_score", "churn_probability")
 _MOST_EVENTS = 400
 _PRESENT_FIRST = "left_at IS NOT NULL, is_champion DESC NULLS LAST, contact_id"
 
@@ -58,44 +60,47 @@ class Reason:
 def year_of(runs: Runs, run: Run, account_id: str) -> list[Point]:
     """Return the account's values in the runs of the year up to `run`, oldest first.
 
-    Only the rows of this account are read; a run that cannot be read is left out.
+    Only the rows of this account are read. Its events are those of the week before the run.
     """
-    rows = _of_year(runs, run, "scores", "as_of, health_score, churn_probability", account_id)
-    return [
-        Point(row["as_of"].date(), row["health_score"], row["churn_probability"], None)
-        for row in rows
-    ]
-
-
-def _of_year(
-    runs: Runs, run: Run, table: str, columns: str, account_id: str
-) -> list[dict[str, Any]]:
     first = run.as_of - timedelta(days=YEAR)
     chosen = [
-        other
+        runs.open(published)
         for published in runs.published()
-        if first < published.as_of <= run.as_of and (other := runs.open(published)).has(table)
+        if first < published.as_of <= run.as_of
     ]
-    wanted = {name.strip(' "') for name in columns.split(",")}
-    files = [other.file(table) for other in chosen if wanted <= other.columns(table)]
+    recent = [other for other in chosen if other.has(POINTS)]
+    # Runs of older releases have the same in two tables of many columns.
+    older = [other for other in chosen if not other.has(POINTS)]
+    rows = _of_runs(run, recent, POINTS, (*_VALUES, WEEKLY_USE), account_id)
+    use = {r["as_of"]: r for r in _of_runs(run, older, FEATURES, ("as_of", WEEKLY_USE), account_id)}
+    rows += [
+        row | {WEEKLY_USE: use.get(row["as_of"], {}).get(WEEKLY_USE)}
+        for row in _of_runs(run, older, "scores", _VALUES, account_id)
+    ]
+    points = [
+        Point(row["as_of"].date(), row["health_score"], row["churn_probability"], row[WEEKLY_USE])
+        for row in rows
+    ]
+    return sorted(points, key=lambda point: point.day)
+
+
+def _of_runs(
+    run: Run, others: Sequence[Run], table: str, columns: Sequence[str], account_id: str
+) -> list[dict[str, Any]]:
+    """Read all runs at once, of each only the rows of this account."""
+    files = [
+        other.file(table)
+        for other in others
+        if other.has(table) and {*columns} <= other.columns(table)
+    ]
     if not files:
         return []
-    # One reading of all runs: of each only the rows of this account are read.
+    chosen = ", ".join(f'"{column}"' for column in columns)
     return run.query(
-        f"SELECT {columns} FROM read_parquet([{', '.join(files)}], hive_partitioning = false, "
+        f"SELECT {chosen} FROM read_parquet([{', '.join(files)}], hive_partitioning = false, "
         "union_by_name = true) WHERE account_id = ? ORDER BY as_of",
         [account_id],
     )
-
-
-def usage_of(runs: Runs, run: Run, account_id: str) -> list[Point]:
-    """Return the events of the week before each run of the year; empty where none is recorded."""
-    rows = _of_year(runs, run, FEATURES, f'as_of, "{WEEKLY_USE}"', account_id)
-    return [
-        Point(row["as_of"].date(), None, None, row[WEEKLY_USE])
-        for row in rows
-        if row[WEEKLY_USE] is not None
-    ]
 
 
 def reasons_of(run: Run, account_id: str) -> dict[str, list[Reason]]:

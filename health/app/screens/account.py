@@ -79,7 +79,7 @@ def _content(asked: Asked) -> dict[str, Any]:
     events += [event_of(row, run.currency) for row in records]
     events.sort(key=lambda event: (event.day, event.at or datetime.min), reverse=True)
     points = history.year_of(asked.app.runs, run, account_id)
-    usage = history.usage_of(asked.app.runs, run, account_id)
+    usage = [point for point in points if point.events is not None]
     reasons = history.reasons_of(run, account_id)
     health = reasons["health"]
     return {
