@@ -48,7 +48,7 @@ def _together(seeds: list[int]) -> Rows:
     for seed in seeds:
         for table, listed in random_company(seed).items():
             ids = {"account_id", *TABLES[table].key}
-            own = ({**row, **{name: f"{row[name]}{seed}" for name in ids}} for row in listed)
+            own = ({**row, **{name: f"{row[name]}-{seed}" for name in ids}} for row in listed)
             rows.setdefault(table, []).extend(own)
     return rows
 
@@ -230,7 +230,7 @@ def test_without_a_table_what_is_made_from_it_is_null_and_nothing_else(table: st
 #: Counted from the first day, as there is somebody who could have come: 0 where nobody ever did.
 _FROM_THE_FIRST_DAY = {
     *("usage_quota_use_30d", "usage_quotas_near_limit", "first_value_reached"),
-    *("milestones_reached", "surveys_negative_90d", "contacts_per_seat_90d"),
+    *("milestones_reached", "milestones_90d", "surveys_negative_90d", "contacts_per_seat_90d"),
     *("tickets_opened_28d", "tickets_opened_90d", "tickets_requesters_90d"),
     *("tickets_channels_90d", "tickets_escalated_90d", "tickets_badly_rated_90d"),
     *("tickets_backlog", "tickets_backlog_oldest_days", "tickets_backlog_mean_days"),

@@ -201,7 +201,9 @@ def test_a_backtest_fits_what_would_have_been_published_then(small: Path, tmp_pa
     result = json.loads((tmp_path / "runs" / "backtest" / "backtest.json").read_text())
     (fit,) = result["fits"]
     # Fewer had left by then: another candidate may be best, or chance cannot be ruled out.
-    assert fit["basis"] in ("scorecard", "base rate", "model") and fit["learnt_until"] <= "2026-03-07"
+    assert (
+        fit["basis"] in ("scorecard", "base rate", "model") and fit["learnt_until"] <= "2026-03-07"
+    )
 
 
 def test_the_score_of_a_version_is_read_from_its_own_scorecard(small: Path) -> None:
