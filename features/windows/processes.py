@@ -87,10 +87,10 @@ def _alone(task: Callable[..., Result], given: tuple[Any, ...], name: str) -> Re
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, get_context("spawn"), initializer=follow_parent)
+    return ProcessPoolExecutor(processes, get_context("spawn"), initializer=_follow_parent)
 
 
-def follow_parent() -> None:
+def _follow_parent() -> None:
     """Ignore interruptions, and end when the parent process ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.errors import HealthError
+from features.windows.processes import in_processes
 from health.expansion.gaps import unpriced
 from health.runs.part_files import encoded
 from health.scoring.method import ScoringMethod
@@ -110,39 +103,12 @@ def score_parts(
         return
     # Custom estimators can be unpickled only where their modules were loaded.
     packed = pickle.dumps(models)
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_follow_parent)
-    try:
-        # Only these are in memory, even if the caller consumes them slowly.
-        coming: deque[Future[KeptPart]] = deque()
-        for part in parts:
-            coming.append(pool.submit(_score_in_process, method, inputs.part(part), packed, config))
-            if len(coming) > processes:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-    except BrokenProcessPool:
-        raise HealthError(
-            "a process that scored a part of the accounts was killed, most likely "
-            "because memory ran out",
-            where="score",
-            fix="free memory (the kernel's log names the process), then score again",
-            exit_code=1,
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _follow_parent() -> None:
-    """Ignore interruptions, and end when the parent process ends, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=follow, daemon=True).start()
+    yield from in_processes(
+        _score_in_process,
+        ((method, inputs.part(part), packed, config) for part in parts),
+        processes=processes,
+        name=lambda number: f"part {number + 1} of {len(parts)} of the accounts",
+    )
 
 
 def _score_in_process(

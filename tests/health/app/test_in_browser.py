@@ -34,6 +34,7 @@ PAGES = (
     "/renewals",
     "/team",
     "/expansion",
+    "/voice",
     "/trust",
     "/scorecard",
     "/users",
