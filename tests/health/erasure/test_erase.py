@@ -214,6 +214,7 @@ def test_pages_that_cannot_be_written_again_are_removed_with_a_reason(
     assert _mentioning(tmp_path, account) == []
 
 
+@pytest.mark.slow
 def test_a_killed_erasure_goes_on_with_the_pages(demo: Demo, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / list_runs(demo.folder / "runs")[-1].folder.name
     shutil.copytree(list_runs(demo.folder / "runs")[-1].folder, folder)
@@ -232,6 +233,7 @@ def test_a_killed_erasure_goes_on_with_the_pages(demo: Demo, tmp_path: Path) -> 
     assert _mentioning(tmp_path, account) == []
 
 
+@pytest.mark.slow
 def test_what_a_person_wrote_is_removed_where_nobody_is_named(demo: Demo, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / list_runs(demo.folder / "runs")[-1].folder.name
     shutil.copytree(list_runs(demo.folder / "runs")[-1].folder, folder)
