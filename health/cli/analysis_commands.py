@@ -10,7 +10,7 @@ import typer
 
 from features.errors import HealthError
 from health.cli import console as show
-from health.cli.arguments import ConfigPath, Now, time_and_user, utc_now
+from health.cli.arguments import ConfigPath, Now, Until, time_and_user, utc_now
 from health.cli.outputs import terminal
 
 
@@ -80,12 +80,7 @@ def tune(
 
 def experiment(
     config: ConfigPath,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
-        ),
-    ] = None,
+    until: Until = None,
     now: Now = None,
 ) -> None:
     """Compare treated with control accounts: churn, health, MRR, with intervals and warnings."""
@@ -99,12 +94,7 @@ def experiment(
 
 def voice(
     config: ConfigPath,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
-        ),
-    ] = None,
+    until: Until = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Page to write.")
     ] = None,

@@ -51,6 +51,10 @@ RunOf = Annotated[
         help="Use the run of this date. Default: the newest run.",
     ),
 ]
+Until = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."),
+]
 Now = Annotated[
     datetime | None,
     typer.Option(

@@ -17,6 +17,7 @@ from health.cli.arguments import (
     ConfigPath,
     Now,
     RunOf,
+    Until,
     time_and_user,
     utc_now,
     with_its_permissions,
@@ -168,12 +169,7 @@ def features(
 @app.command()
 def train(
     config: ConfigPath,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], metavar="DATE", help="Use what was known before this date."
-        ),
-    ] = None,
+    until: Until = None,
     promote: Annotated[
         bool,
         typer.Option(

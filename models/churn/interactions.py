@@ -24,7 +24,7 @@ from models.base.inputs import (
 )
 from models.base.splits import TimeSplit
 from models.churn.later_dates import LabelledRows
-from models.churn.spline_logistic import SplineLogisticClassifier
+from models.churn.spline_logistic import SplineLogisticClassifier, some_accounts
 from models.evaluation.ranking import Interval
 
 #: Pairs that are checked on later dates: each one more makes all intervals wider.
@@ -182,7 +182,7 @@ def find_interactions(
             f"are too few to search pairs ({_FEWEST_EARLY} and {_FEWEST_LATE} are needed)"
         )
         return Interactions(0, 0, (), why, *ends)
-    some = _some_accounts(early, seed)
+    some = early.where(np.flatnonzero(some_accounts(early.codes, seed, most=_MOST_ROWS)))
     try:
         additive = SplineLogisticClassifier(strengths=(_STRENGTH,), seed=seed)
         # Small products gain nothing from threads.
@@ -227,14 +227,6 @@ class _Excess:
     @property
     def z(self) -> float:
         return self.value / self.standard_error if self.standard_error > 0 else 0.0
-
-
-def _some_accounts(rows: LabelledRows, seed: int) -> LabelledRows:
-    n = len(rows.target)
-    if n <= _MOST_ROWS:
-        return rows
-    place = np.random.default_rng(seed).permutation(int(rows.codes.max()) + 1)[rows.codes]
-    return rows.where(np.flatnonzero(place < (rows.codes.max() + 1) * _MOST_ROWS / n))
 
 
 def _split_of(values: pd.Series[Any]) -> _Split | None:

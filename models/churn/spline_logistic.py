@@ -183,11 +183,11 @@ class SplineLogisticClassifier(LogOddsClassifier):
         return self.calibration_.contributions(result)
 
 
-def some_accounts(codes: IntArray, seed: int) -> BoolArray:
-    """Return which rows a penalty is chosen on: all, or those of random accounts."""
+def some_accounts(codes: IntArray, seed: int, *, most: int = _ROWS_TRIED) -> BoolArray:
+    """Return which rows a search uses: all, or those of random accounts, about `most`."""
     accounts = int(codes.max()) + 1
     place = np.random.default_rng(seed).permutation(accounts)[codes]
-    return np.asarray(place < accounts * _ROWS_TRIED / len(codes))
+    return np.asarray(place < accounts * most / len(codes))
 
 
 def spline_columns(bases: Sequence[Basis], frame: pd.DataFrame) -> tuple[FloatArray, IntArray]:
