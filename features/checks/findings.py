@@ -37,7 +37,7 @@ ALLOWABLE = frozenset(
      "score_outside_scale", "unknown_kind", "unknown_scale"}
 )  # fmt: skip
 #: Tables that people fill by hand: nobody need have decided anything yet.
-_MAY_BE_EMPTY = {"overrides", "interventions", "actions", "raised"}
+_MAY_BE_EMPTY = {"overrides", "interventions", "actions", "raised", "closures"}
 #: Times that may be in the future: the end of a term is known before it comes, and people go on
 #: acting after the tables were written.
 _MAY_BE_LATER = {

@@ -35,7 +35,7 @@ from features.windows.parallel import run_parallel
 
 #: Tables whose absence is not reported.
 _BY_CHOICE = (
-    *("interventions", "overrides", "actions", "forecasts", "raised"),
+    *("interventions", "overrides", "actions", "forecasts", "raised", "closures"),
     *("contacts", "invoices", "interactions", "goals"),
 )
 #: What an account pays by: one of them is required, and the absence of the other not reported.

@@ -354,5 +354,22 @@ TABLES: dict[str, Table] = {
             ),
             dated_by="raised_at",
         ),
+        Table(
+            # Closes what was raised before about the same subject and is open.
+            "closures",
+            (
+                _ACCOUNT,
+                _text("kind", **_KEY),
+                _text("subject", **_KEY),
+                _time("closed_at", **_KEY),
+                _time("created_at", **_KEY),
+                _text("outcome"),
+                _text("author"),
+                _text("record_id"),
+                _time("undone_at"),
+                _KNOWN,
+            ),
+            dated_by="created_at",
+        ),
     )
 }

@@ -17,6 +17,7 @@ from health.app.database.models import Base
 from health.app.reading import history
 from health.app.reading.accounts import COLUMNS, AccountQuery, find_accounts
 from health.app.reading.book import book_of, grid_of, outcomes_of, team_of
+from health.app.reading.voice import effects_of, open_of_account, raised_of, themes_of
 from health.app.reading.week import read_week
 from health.app.records.entries import (
     ActionEntry,
@@ -95,6 +96,7 @@ def account(asked: Asked) -> Response:
     reasons = history.reasons_of(run, account_id)
     with asked.app.database.read() as session:
         records = written(session, account_id)
+        open_raised = open_of_account(session, run, account_id)
     return _json(
         {
             "as_of": run.as_of,
@@ -108,6 +110,7 @@ def account(asked: Asked) -> Response:
             "contacts": history.contacts_of(run, account_id),
             "events": history.events_of(run, account_id),
             "history": history.year_of(asked.app.runs, run, account_id),
+            "open_raised": open_raised,
             "records": [{"kind": row.__tablename__, **_record(row)} for row in records],
         }
     )
@@ -155,6 +158,20 @@ def expansion(asked: Asked) -> Response:
     grid = grid_of(asked.run, asked.scope, page=page, product=asked.query.get("product", ""))
     rows = [{"account_id": i, "name": n, "products": cells} for i, n, cells in grid.rows]
     return _json({"as_of": asked.run.as_of, "total": grid.total, "page": page, "rows": rows})
+
+
+def voice(asked: Asked) -> Response:
+    """Give the themes, what was raised with other teams, and how scores moved."""
+    with asked.app.database.read() as session:
+        raised = raised_of(session, asked.run, asked.scope)
+    return _json(
+        {
+            "as_of": asked.run.as_of,
+            "themes": themes_of(asked.run, asked.scope),
+            "raised": raised,
+            "effects": list(effects_of(asked.run).values()),
+        }
+    )
 
 
 def trust(asked: Asked) -> Response:
@@ -264,6 +281,11 @@ def _operations() -> tuple[Operation, ...]:
             Page(f"{ROOT}/expansion", "GET", READERS, expansion, api=True),
             "What accounts own and could own",
             {**_AS_OF, "page": "Page, from 1.", "product": "Sort by the value of this product."},
+        ),
+        Operation(
+            Page(f"{ROOT}/voice", "GET", READERS, voice, api=True),
+            "Themes of comments, what was raised with other teams, and how scores moved",
+            _AS_OF,
         ),
         Operation(
             Page(f"{ROOT}/trust", "GET", READERS, trust, api=True),

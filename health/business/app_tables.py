@@ -1,4 +1,4 @@
-"""What people wrote in the web app, as tables: actions, overrides, forecasts, raised."""
+"""What people wrote in the web app, as tables that the batch reads."""
 
 from __future__ import annotations
 
@@ -43,21 +43,16 @@ _QUERIES = {
         FROM forecasts r LEFT JOIN undos u ON u.kind = 'forecasts' AND u.undone_id = r.id
         ORDER BY r.created_at, r.id
         """,
-    # What was raised is closed by the first closure of its subject after it.
     "raised": """
-        SELECT r.account_id, r.kind, r.subject, r.raised_with, r.created_at AS raised_at,
-            CASE WHEN c.closed_at < r.created_at THEN r.created_at ELSE c.closed_at END
-                AS closed_at,
-            c.outcome, r.author, r.id AS record_id, u.created_at AS undone_at
-        FROM raised r
-        LEFT JOIN undos u ON u.kind = 'raised' AND u.undone_id = r.id
-        LEFT JOIN closures c ON c.id = (
-            SELECT o.id FROM closures o
-            WHERE o.account_id = r.account_id AND o.kind = r.kind AND o.subject = r.subject
-                AND o.created_at > r.created_at
-                AND o.id NOT IN (SELECT undone_id FROM undos WHERE kind = 'closures')
-            ORDER BY o.created_at, o.id LIMIT 1
-        )
+        SELECT r.account_id, r.kind, r.subject, r.raised_with, r.created_at AS raised_at, r.author,
+            r.id AS record_id, u.created_at AS undone_at
+        FROM raised r LEFT JOIN undos u ON u.kind = 'raised' AND u.undone_id = r.id
+        ORDER BY r.created_at, r.id
+        """,
+    "closures": """
+        SELECT r.account_id, r.kind, r.subject, r.closed_at, r.created_at, r.outcome, r.author,
+            r.id AS record_id, u.created_at AS undone_at
+        FROM closures r LEFT JOIN undos u ON u.kind = 'closures' AND u.undone_id = r.id
         ORDER BY r.created_at, r.id
         """,
 }

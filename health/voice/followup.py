@@ -19,25 +19,34 @@ from health.voice.tables import COMMENTS
 
 THEME, REASON = "theme", "reason"
 TEAMS = ("product", "sales", "support")
+_TEAMS = ", ".join(TEAMS)
 #: Days after which a score may have moved.
 AFTER_DAYS = 28
 #: Accounts that a comparison needs on either side.
 LEAST = 10
-ROWS, EFFECTS = "raised", "raised_effects"
+ROWS, CLOSURES, EFFECTS = "raised", "closures", "raised_effects"
+#: closure_id is the closure of the app that closed a row; null where another source did.
 ROW_COLUMNS = (
     *("account_id", "kind", "subject", "raised_with", "raised_at"),
-    *("closed_at", "outcome", "author", "record_id"),
+    *("closed_at", "outcome", "author", "record_id", "closure_id"),
 )
 EFFECT_COLUMNS = (
     *("kind", "subject", "raised_with", "accounts", "open", "first_raised"),
     *("compared", "similar", "change", "change_similar", "difference", "low", "high"),
 )
+_SUBJECT = ("account_id", "kind", "subject")
 _TIMES = ("raised_at", "closed_at", "first_raised")
-_TEXTS = ("account_id", "kind", "subject", "raised_with", "outcome", "author", "record_id")
+_TEXTS = (
+    *("account_id", "kind", "subject", "raised_with"),
+    *("outcome", "author", "record_id", "closure_id"),
+)
 
 
 def read_raised(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Return what was raised before a date and not undone; a later closure is not known yet.
+    """Return what was raised before a date and not undone, with what was known of its closure.
+
+    A row is closed by its own ``closed_at``, otherwise by the first row of the table `closures`
+    about the same account and subject that was written after it was raised.
 
     Raises
     ------
@@ -46,27 +55,77 @@ def read_raised(tables: Tables, day: datetime) -> pd.DataFrame:
     """
     if not tables.has(ROWS):
         return _typed(pd.DataFrame(columns=list(ROW_COLUMNS)))
-    rows = collect(known_rows(tables, ROWS, day)).reindex(columns=[*ROW_COLUMNS, "undone_at"])
-    undone = pd.to_datetime(rows["undone_at"])
-    rows = rows[~(undone < day)].reset_index(drop=True)
-    for column in ("kind", "raised_with"):
-        rows[column] = rows[column].astype("string").str.strip().str.lower()
-    _refuse(rows, ~rows["kind"].isin([THEME, REASON]), "kind", "use theme or reason")
-    _refuse(rows, ~rows["raised_with"].isin(TEAMS), "raised_with", f"use one of {', '.join(TEAMS)}")
+    rows = _standing(tables, ROWS, day).reindex(columns=list(ROW_COLUMNS))
+    rows["raised_with"] = rows["raised_with"].str.strip().str.lower()
+    _refuse(
+        rows,
+        ROWS,
+        ~rows["raised_with"].isin(TEAMS),
+        "raised_with",
+        f"use one of {', '.join(TEAMS)}",
+    )
     closed = pd.to_datetime(rows["closed_at"])
-    _refuse(rows, closed < rows["raised_at"], "closed_at", "give a date after raised_at")
+    _refuse(rows, ROWS, closed < rows["raised_at"], "closed_at", "give a date after raised_at")
     rows.loc[~(closed < day), ["closed_at", "outcome"]] = None
+    rows = _typed(rows)
+    if tables.has(CLOSURES):
+        rows = _closed(rows, _standing(tables, CLOSURES, day), day)
     ordered = rows.sort_values(["account_id", "raised_at", "kind", "subject"], kind="stable")
-    return _typed(ordered[list(ROW_COLUMNS)].reset_index(drop=True))
+    return ordered.reset_index(drop=True)
 
 
-def _refuse(rows: pd.DataFrame, wrong: pd.Series[bool], column: str, fix: str) -> None:
+def _standing(tables: Tables, table: str, day: datetime) -> pd.DataFrame:
+    """Return the rows of a table that were known before a date and not undone until then."""
+    rows = collect(known_rows(tables, table, day))
+    if "undone_at" in rows:
+        rows = rows[~(pd.to_datetime(rows["undone_at"]) < day)].reset_index(drop=True)
+    rows["kind"] = rows["kind"].astype("string").str.strip().str.lower()
+    _refuse(rows, table, ~rows["kind"].isin([THEME, REASON]), "kind", "use theme or reason")
+    return rows
+
+
+def _closed(rows: pd.DataFrame, closures: pd.DataFrame, day: datetime) -> pd.DataFrame:
+    """Return rows with the first closure after each that is open."""
+    ended = pd.DataFrame(
+        {
+            **{key: closures[key].astype("string") for key in _SUBJECT},
+            "written_at": closures["created_at"].astype("datetime64[us]"),
+            "ended_at": closures["closed_at"].astype("datetime64[us]"),
+            "result": closures.get("outcome"),
+            "ended_by": closures.get("record_id"),
+        }
+    )
+    ended = ended[ended["ended_at"] < day].sort_values(["written_at", "ended_by"])
+    found = pd.merge_asof(
+        rows.sort_values("raised_at", kind="stable"),
+        ended,
+        left_on="raised_at",
+        right_on="written_at",
+        by=list(_SUBJECT),
+        direction="forward",
+        allow_exact_matches=False,
+    )
+    fills = found["closed_at"].isna() & found["ended_at"].notna()
+    for column, by in (
+        ("closed_at", "ended_at"),
+        ("outcome", "result"),
+        ("closure_id", "ended_by"),
+    ):
+        found.loc[fills, column] = found.loc[fills, by]
+    # A date alone is a midnight, which can be earlier than the time at which it was raised.
+    found["closed_at"] = found["closed_at"].where(
+        ~(found["closed_at"] < found["raised_at"]), found["raised_at"]
+    )
+    return _typed(found[list(ROW_COLUMNS)])
+
+
+def _refuse(rows: pd.DataFrame, table: str, wrong: pd.Series[bool], column: str, fix: str) -> None:
     if wrong.any():
         first = rows[wrong].iloc[0]
         raise HealthError(
             f"{int(wrong.sum()):,} of {len(rows):,} rows are not valid, e.g. {first[column]!s:.40} "
             f"of account {first['account_id']}",
-            where=f"raised.{column}",
+            where=f"{table}.{column}",
             fix=fix,
         )
 

@@ -183,11 +183,8 @@ class RaisedGroup:
 
 
 def raised_of(session: Session, run: Run, scope: AccountFilter) -> list[RaisedGroup]:
-    """Return what was raised for accounts that the user may see, the newest first.
-
-    Rows of the app are as they are now, those of the table `raised` as the run has them.
-    """
-    rows = [*_raised_in_app(session), *_raised_elsewhere(run)]
+    """Return what was raised for accounts that the user may see, the newest first."""
+    rows = _raised(session, run)
     visible = _visible_ids(run, scope, {row["account_id"] for row in rows})
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -211,18 +208,18 @@ def raised_of(session: Session, run: Run, scope: AccountFilter) -> list[RaisedGr
 def open_accounts(
     session: Session, run: Run, scope: AccountFilter, *, kind: str, subject: str
 ) -> list[str]:
-    """Return the visible accounts for which a subject was raised in the app and is open."""
+    """Return the visible accounts for which a subject was raised and is open."""
     own = {
         row["account_id"]
-        for row in _raised_in_app(session)
+        for row in _raised(session, run)
         if (row["kind"], row["subject"]) == (kind, subject) and row["closed_at"] is None
     }
     return sorted(_visible_ids(run, scope, own))
 
 
-def open_of_account(session: Session, account_id: str) -> list[dict[str, Any]]:
-    """Return what was raised in the app for an account and is open, the oldest first."""
-    own = [row for row in _raised_in_app(session, account_id) if row["closed_at"] is None]
+def open_of_account(session: Session, run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return what was raised for an account and is open, the oldest first."""
+    own = [row for row in _raised(session, run, account_id) if row["closed_at"] is None]
     return sorted(own, key=lambda row: row["raised_at"])
 
 
@@ -247,8 +244,12 @@ def effects_of(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
     return {(row["kind"], row["subject"], row["raised_with"]): row for row in rows}
 
 
-def _raised_in_app(session: Session, account_id: str = "") -> list[dict[str, Any]]:
-    """Return what was raised, with the first closure after it; of all accounts, or of one."""
+def _raised(session: Session, run: Run, account_id: str = "") -> list[dict[str, Any]]:
+    """Return what was raised, of all accounts or of one, with the first closure after it.
+
+    Rows and closures of the app are as they are now. Rows of the table `raised` are as the run has
+    them; they can be closed in the app as well.
+    """
     written, ended = counting(Raised), counting(Closure)
     if account_id:
         written = written.where(Raised.account_id == account_id)
@@ -256,26 +257,32 @@ def _raised_in_app(session: Session, account_id: str = "") -> list[dict[str, Any
     closures: dict[tuple[str, str, str], list[Closure]] = {}
     for row in session.scalars(ended.order_by(Closure.created_at, Closure.id)):
         closures.setdefault((row.account_id, row.kind, row.subject), []).append(row)
-    found = []
-    for row in session.scalars(written):
-        later = closures.get((row.account_id, row.kind, row.subject), [])
-        closed = next((c for c in later if c.created_at > row.created_at), None)
-        found.append(
-            {
-                "account_id": row.account_id,
-                "kind": row.kind,
-                "subject": row.subject,
-                "raised_with": row.raised_with,
-                "raised_at": row.created_at,
-                "closed_at": None if closed is None else closed.closed_at,
-                "outcome": None if closed is None else closed.outcome,
-            }
-        )
+    columns = ("account_id", "kind", "subject", "raised_with")
+    in_app = [
+        {name: getattr(row, name) for name in columns}
+        | {"raised_at": row.created_at, "closed_at": None, "outcome": None}
+        for row in session.scalars(written)
+    ]
+    found = [*in_app, *_raised_elsewhere(run, account_id)]
+    for own in found:
+        later = closures.get((own["account_id"], own["kind"], own["subject"]), [])
+        closed = next((c for c in later if c.created_at > own["raised_at"]), None)
+        if own["closed_at"] is None and closed is not None:
+            own |= {"closed_at": closed.closed_at, "outcome": closed.outcome}
     return found
 
 
-def _raised_elsewhere(run: Run) -> list[dict[str, Any]]:
-    return run.rows(ROWS, ROW_COLUMNS, "record_id IS NULL") if run.has(ROWS) else []
+def _raised_elsewhere(run: Run, account_id: str) -> list[dict[str, Any]]:
+    """Return the run's rows that were not raised in the app, without closures of the app."""
+    if not run.has(ROWS):
+        return []
+    where, parameters = "record_id IS NULL", []
+    if account_id:
+        where, parameters = f"{where} AND account_id = ?", [account_id]
+    rows = run.rows(ROWS, ROW_COLUMNS, where, parameters)
+    # What the app closed may have been undone since.
+    open_again = {"closed_at": None, "outcome": None}
+    return [row if row["closure_id"] is None else row | open_again for row in rows]
 
 
 def _visible_ids(run: Run, scope: AccountFilter, accounts: set[str]) -> set[str]:

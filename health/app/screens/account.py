@@ -74,7 +74,7 @@ def _content(asked: Asked) -> dict[str, Any]:
         records = written(session, account_id)
         overrides = running_overrides(session, account_id, now=asked.now)
         call = latest_forecasts(session, [account_id]).get(account_id)
-        open_raised = open_of_account(session, account_id)
+        open_raised = open_of_account(session, run, account_id)
     comments = account_comments(run, account_id)
     events += [event_of(row, run.currency) for row in records]
     events.sort(key=lambda event: (event.day, event.at or datetime.min), reverse=True)

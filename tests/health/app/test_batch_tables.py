@@ -12,14 +12,21 @@ import pytest
 from features.errors import HealthError
 from health.app.access.users import add_user, find_user
 from health.app.database.engine import Database, open_database
-from health.app.records.entries import ActionEntry, Entry, ForecastEntry, OverrideEntry
+from health.app.records.entries import (
+    ActionEntry,
+    ClosureEntry,
+    Entry,
+    ForecastEntry,
+    OverrideEntry,
+)
 from health.app.records.read import running_overrides
-from health.app.records.write import undo, write_entry
+from health.app.records.write import undo, write_entries, write_entry
 from health.business.app_database import database_url
 from health.business.company import open_company
 from health.flags.actions import read_actions
 from health.scorecard.overrides import active_overrides
 from health.settings.config import load_config
+from health.voice.followup import read_raised
 from tests.health.conftest import Demo, call_health
 
 DAY = datetime(2026, 11, 1)
@@ -72,6 +79,46 @@ def company(demo: Demo, tmp_path: Path) -> Path:
 def accounts_of(demo: Demo) -> list[str]:
     scores = pd.read_parquet(demo.runs[-1] / "scores.parquet", columns=["account_id"])
     return sorted(scores["account_id"])[:5]
+
+
+def test_a_closure_in_the_app_is_that_of_a_file(demo: Demo, own_tables: Path) -> None:
+    """Rows of raised.csv that are closed in the app are the rows of one that has closed_at."""
+    one, two, three, *_ = accounts_of(demo)
+    config, header = own_tables / "health.toml", "account_id,kind,subject,raised_with,raised_at"
+    table = '\n[tables.raised]\npath = "raised.csv"\n'
+    config.write_text(config.read_text(encoding="utf-8") + table, encoding="utf-8")
+    rows = [f"{own}, Theme,slow,product,2026-10-01" for own in (one, two, three)]
+    ends = ["closed_at,outcome", "2026-10-29,Faster", "2026-10-03,by hand", ","]
+    file = own_tables / "raised.csv"
+
+    def write(*closed: str) -> None:
+        lines = [f"{row},{end}" for row, end in zip([header, *rows], closed, strict=True)]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def read(day: datetime) -> pd.DataFrame:
+        tables = open_company(load_config(config)).opened.tables
+        return read_raised(tables, day).drop(columns="closure_id")
+
+    write(*ends)
+    as_file = read(DAY)
+    assert as_file["outcome"].dropna().tolist() == ["Faster", "by hand"]
+    write(ends[0], ",", ends[2], ",")
+    database = open_database(database_url("", runs_dir=own_tables / "runs"), now=BEFORE)
+    add_user(database, "csm", role="csm", name="Chloe", now=BEFORE)
+    user = find_user(database, "csm")
+    assert user is not None
+    # The file has closed the second row already, and the closure of the third is undone.
+    entry = ClosureEntry(kind="theme", subject="slow", closed_at="2026-10-29", outcome="Faster")
+    requests = {own: f"{own:_>32}" for own in (one, two, three)}
+    now = BEFORE + timedelta(days=2)
+    written = write_entries(database, entry, requests=requests, user=user, now=now)
+    at = now + timedelta(days=1)
+    undo(database, "closures", written[2], user=user, request_id="u" * 32, now=at)
+    database.close()
+    pd.testing.assert_frame_equal(read(DAY), as_file)
+    # Before it was written, nobody knew of it; before it was undone, it counted.
+    assert read(datetime(2026, 10, 30))["closed_at"].notna().sum() == 1
+    assert read(datetime(2026, 10, 31))["closed_at"].notna().sum() == 3
 
 
 @pytest.mark.slow

@@ -119,6 +119,7 @@ ROUTES: dict[tuple[str, str], tuple[str, ...] | str] = {
     ("GET", "/api/v1/team"): LEAD,
     ("GET", "/api/v1/expansion"): READ,
     ("GET", "/api/v1/trust"): READ,
+    ("GET", "/api/v1/voice"): READ,
 }
 ACCOUNT_ROUTES = [route for route in ROUTES if "{account_id:path}" in route[1]]
 
