@@ -3,38 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise, starmap
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import FeatureUnion
-from sklearn.preprocessing import FunctionTransformer, normalize
+from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 #: Weight of the length features, relative to the words of a comment, which have a norm of 1.
 _LENGTH_WEIGHT = 0.5
 _SHORT = 3
+#: Columns of lengths.
+_LENGTHS = 3
 
 
-def comment_matrix() -> FeatureUnion:
-    """Return a transformer of cleaned comments into TF-IDF weights and lengths.
+class CommentCounts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Cleaned comments as counts of words and of characters, and as lengths.
 
     Words and pairs of words carry the meaning; pieces of three to five characters within words
-    cover misspelt and inflected forms, and languages that do not separate words. TF-IDF removes
-    the length, which is informative in itself: praise is short.
+    cover misspelt and inflected forms, and languages that do not separate words. Counting takes
+    most of the time, and does not depend on the other comments: it is done once for all folds.
+
+    Attributes
+    ----------
+    places_ : tuple of slice
+        The columns of each part: words, characters and lengths.
     """
-    words = TfidfVectorizer(
-        analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", sublinear_tf=True
-    )
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-    return FeatureUnion(
-        [("words", words), ("characters", characters), ("length", FunctionTransformer(_lengths))],
-        transformer_weights={"length": _LENGTH_WEIGHT},
-    )
+
+    def fit(self, X: Sequence[str], y: None = None) -> Self:
+        """Learn which words and pieces there are.
+
+        Parameters
+        ----------
+        X : sequence of str, shape = (n_comments,)
+        y : ignored
+        """
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X: Sequence[str], y: None = None) -> csr_matrix:
+        """Return the counts and lengths, shape = (n_comments, n_columns)."""
+        self.words_ = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+        self.characters_ = CountVectorizer(analyzer="char_wb", ngram_range=(3, 5))
+        counted = [part.fit_transform(X) for part in (self.words_, self.characters_)]
+        ends = np.cumsum([0, *(part.shape[1] for part in counted), _LENGTHS])
+        self.places_ = tuple(starmap(slice, pairwise(ends.tolist())))
+        return hstack([*counted, _lengths(X)], format="csr")
+
+    def transform(self, X: Sequence[str]) -> csr_matrix:
+        """Return the counts and lengths, shape = (n_comments, n_columns)."""
+        check_is_fitted(self, "places_")
+        parts = [part.transform(X) for part in (self.words_, self.characters_)]
+        return hstack([*parts, _lengths(X)], format="csr")
+
+
+class CommentWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """TF-IDF weights of words and of characters, and the lengths, of counted comments.
+
+    TF-IDF removes the length, which is informative in itself: praise is short. Words that no
+    training comment contains have no part in the weights of others.
+
+    Parameters
+    ----------
+    places : tuple of slice
+        The columns of words, characters and lengths, as of `CommentCounts`.
+    """
+
+    def __init__(self, places: tuple[slice, ...]) -> None:
+        self.places = places
+
+    def fit(self, X: csr_matrix, y: None = None) -> Self:
+        """Learn how rare each column is."""
+        self.seen_, self.weights_ = [], []
+        for place in self.places[:-1]:
+            counts = X[:, place]
+            seen = np.flatnonzero(counts.getnnz(axis=0))
+            self.seen_.append(place.start + seen)
+            self.weights_.append(TfidfTransformer(sublinear_tf=True).fit(counts[:, seen]))
+        return self
+
+    def transform(self, X: csr_matrix) -> csr_matrix:
+        """Return the weights, shape = (n_comments, n_seen_columns)."""
+        check_is_fitted(self, "weights_")
+        parts = [
+            weights.transform(X[:, seen])
+            for seen, weights in zip(self.seen_, self.weights_, strict=True)
+        ]
+        return hstack([*parts, _LENGTH_WEIGHT * X[:, self.places[-1]]], format="csr")
 
 
 def _lengths(texts: Sequence[str]) -> csr_matrix:

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_matrix
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedGroupKFold
@@ -17,7 +18,7 @@ from features.voice.plain_text import clean_comments
 from models.base.calibration import Calibration, fit_calibration
 from models.base.inputs import FloatArray, IntArray, ModelInputError, binary_target, group_codes
 from models.evaluation.classification import Interval, evaluate
-from models.text.comments import TwoLogistic, comment_matrix
+from models.text.comments import CommentCounts, CommentWeights, TwoLogistic
 
 #: Minimum number of scored comments, in total and per class, to learn sentiment.
 FEWEST_COMMENTS, FEWEST_OF_A_CLASS = 200, 20
@@ -101,29 +102,30 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{FEWEST_OF_A_CLASS} of each kind"
             )
             return self
-        held_out = self._held_out(texts, target, codes)
+        self.counts_ = CommentCounts()
+        counts = self.counts_.fit_transform(texts)
+        held_out = self._held_out(counts, target, codes)
         if held_out is not None:
             self._judge(held_out, target, codes)
         else:
             self.why_ = "too few authors wrote the scored comments to test sentiment on others"
         if self.is_on_:
-            self.model_ = self._pipeline().fit(texts, target)
+            self.model_ = self._pipeline().fit(counts, target)
         return self
 
     def _pipeline(self) -> Pipeline:
-        return make_pipeline(comment_matrix(), TwoLogistic(strength=self.strength))
+        weights = CommentWeights(self.counts_.places_)
+        return make_pipeline(weights, TwoLogistic(strength=self.strength))
 
-    def _held_out(
-        self, texts: npt.NDArray[np.object_], target: IntArray, codes: IntArray
-    ) -> FloatArray | None:
+    def _held_out(self, counts: csr_matrix, target: IntArray, codes: IntArray) -> FloatArray | None:
         authors = min(len(np.unique(codes[target == value])) for value in (0, 1))
         if authors < _FOLDS:
             return None
         folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=self.seed)
-        log_odds = np.zeros(len(texts))
-        for train, test in folds.split(texts, target, codes):
-            fitted = self._pipeline().fit(texts[train], target[train])
-            log_odds[test] = fitted.decision_function(texts[test])
+        log_odds = np.zeros(len(target))
+        for train, test in folds.split(target, target, codes):
+            fitted = self._pipeline().fit(counts[train], target[train])
+            log_odds[test] = fitted.decision_function(counts[test])
         return log_odds
 
     def _judge(self, held_out: FloatArray, target: IntArray, codes: IntArray) -> None:
@@ -157,7 +159,8 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         result = np.full(len(texts), np.nan)
         written = texts != ""
         if self.is_on_ and written.any():
-            raw = np.asarray(self.model_.decision_function(texts[written]), dtype="float64")
+            counts = self.counts_.transform(texts[written])
+            raw = np.asarray(self.model_.decision_function(counts), dtype="float64")
             result[written] = self.calibration_.logit(raw) - self.prior_
         return result
 
