@@ -22,10 +22,11 @@ class VoiceConfig(Section):
     fewest_comments : int
         Minimum number of comments with a score; with fewer, sentiment is off.
     most_themes : int
-        The largest number of themes that is tried.
+        The largest number of themes that is tried, in each language.
     names : dict of str to str
         Your own name for a theme, by any of the phrases that it was found with:
-        ``names = { "still waiting" = "Late delivery" }``.
+        ``names = { "still waiting" = "Late delivery" }``. Themes with the same name, in two
+        languages for example, count as one.
     quotes : int
         Quotes that are shown per theme.
     features : bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ import pandas as pd
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.voice.comments import collect_comments
+from features.voice.languages import LANGUAGES
 from features.voice.plain_text import blank_contacts, clean_comments
 from health.settings.voice import VoiceConfig
 from models.evaluation.ranking import Interval
@@ -138,15 +140,20 @@ def listen(
     segments = _segments(tables, comments["account_id"])
     of_stages = comments["account_id"].map({} if stages is None else stages.dropna().to_dict())
     terms = found.terms()
+    # Themes that were given the same name, in two languages for example, are one.
+    places = {name: [p for p, own in enumerate(names) if own == name] for name in names}
+    each = [mentioned[:, own].any(axis=1) for own in places.values()]
+    mentions = np.column_stack(each) if each else mentioned
     themes = [
         _theme(
-            comments, share[:, place] * mentioned[:, place], mentioned[:, place],
-            name=names[place], phrases=found.names_[place], terms=terms[place], impact_of=impact_of,
+            comments, (share * mentioned)[:, own].sum(axis=1), mentions[:, place],
+            name=name, phrases="; ".join(found.names_[p] for p in own),
+            terms={term: w for p in own for term, w in terms[p].items()}, impact_of=impact_of,
             segments=segments, stages=of_stages, until=until, quotes=settings.quotes,
         )
-        for place in range(found.n_themes_)
+        for place, (name, own) in enumerate(places.items())
     ]  # fmt: skip
-    comments["themes"] = [tuple(np.array(names, dtype=object)[row]) for row in mentioned]
+    comments["themes"] = [tuple(np.array([*places], dtype=object)[row]) for row in mentions]
     themes.sort(key=lambda theme: -np.nan_to_num(theme.impact.value * theme.share, nan=-np.inf))
     return Voice(
         until, comments, tuple(themes), impact_of, _sentence(sentiment.why_), sentiment.auc_,
@@ -294,10 +301,12 @@ def _sentence(text: str) -> str:
 
 def _stability(found: Themes, comments: int) -> str:
     if found.n_themes_:
+        counts = Counter(found.languages_)
+        least = min(found.agreement_[code, n] for code, n in counts.items())
         return (
-            f"{found.n_themes_} themes: the largest number up to {found.most_themes} at which "
-            "themes found in random halves of the comments agree with those found in all of them "
-            f"(agreement {found.agreement_[found.n_themes_]:.2f}; at least "
+            f"{found.n_themes_} themes{_of_languages(counts)}: the largest number up to "
+            f"{found.most_themes} at which themes found in random halves of the comments agree "
+            f"with those found in all of them (agreement {least:.2f}; at least "
             f"{found.least_agreement:.1f} is required)."
         )
     if not found.agreement_:
@@ -307,3 +316,11 @@ def _stability(found: Themes, comments: int) -> str:
         f"No themes: random halves of the comments lead to different themes (agreement at most "
         f"{best:.2f}; at least {found.least_agreement:.1f} is required)."
     )
+
+
+def _of_languages(counts: Counter[str]) -> str:
+    """Write how many themes each language has, where there is more than one."""
+    if len(counts) < 2:
+        return ""
+    each = ", ".join(f"{n} in {LANGUAGES.get(c, 'another language')}" for c, n in counts.items())
+    return f" ({each}; two with the same name in `[voice] names` count as one)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,11 +18,12 @@ from scipy.optimize import linear_sum_assignment, nnls
 from scipy.stats import t as student
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from features.voice.languages import is_function_word
+from features.voice.languages import Languages, is_function_word
 from features.voice.plain_text import clean_comments
 from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 
@@ -28,6 +31,8 @@ from models.base.inputs import BoolArray, FloatArray, IntArray, group_codes
 FEWEST_COMMENTS = 100
 #: Minimum number of comments with a phrase, and maximum share of the comments.
 _FEWEST_USES, _COMMONEST = 4, 0.25
+#: Maximum share of the comments of a language: what more of them contain is the language itself.
+_OF_A_LANGUAGE = 0.5
 #: A comment mentions a theme that has at least this share of its weight, and this cosine with it: a
 #: comment that has one common word with a theme is not about it.
 _MENTIONED, _ABOUT = 0.3, 0.15
@@ -42,14 +47,17 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Themes of comments by non-negative matrix factorisation of their TF-IDF weights.
 
-    The number of themes is the largest at which themes found in random halves of the comments
-    agree with those found in all of them: the mean cosine of matched themes is at least
-    `least_agreement`. If even two themes do not agree, there are none.
+    Each language has themes of its own: comments in two languages have few words in common, so
+    that themes of all comments together would be languages rather than subjects. The number of
+    themes of a language is the largest at which themes found in random halves of its comments
+    agree with those found in all of them (the mean cosine of matched themes is at least
+    `least_agreement`) and no two have the same name. If even two themes do not agree, there are
+    none, and none are searched in a language with fewer than `FEWEST_COMMENTS`.
 
     Parameters
     ----------
     most_themes : int
-        Maximum number of themes to try.
+        Maximum number of themes to try in a language.
     least_agreement : float
         Required agreement, 0 to 1.
     n_resamples : int
@@ -61,8 +69,10 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_themes_ : int
         Number of themes; 0 if no number is stable, or if there are too few comments.
-    agreement_ : dict of int to float
-        Agreement for each number that was tried.
+    languages_ : list of str
+        The two-letter code of each theme's language; "" where it is not known.
+    agreement_ : dict of (str, int) to float
+        Agreement for each number that was tried in a language.
     names_ : list of str
         The most distinctive phrases of each theme, e.g. ``"delivery · not arrived"``.
     components_ : array, shape = (n_themes_, n_phrases)
@@ -96,8 +106,10 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         texts = clean_comments(X)
         texts = texts[texts != ""]
-        self.agreement_: dict[int, float] = {}
-        self.n_themes_, self.names_, self.components_ = 0, [], np.empty((0, 0))
+        self.agreement_: dict[tuple[str, int], float] = {}
+        self.n_themes_, self.components_ = 0, np.empty((0, 0))
+        self.names_: list[str] = []
+        self.languages_: list[str] = []
         if len(texts) < FEWEST_COMMENTS:
             return self
         self.phrases_ = TfidfVectorizer(
@@ -111,25 +123,47 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         except ValueError:
             # No phrase occurs often enough: the comments have nothing in common.
             return self
-        most = min(self.most_themes, len(texts) // 20, weights.shape[1] - 1)
-        for number in range(most, 1, -1):
-            components = self._components(weights, number)
-            self.agreement_[number] = self._agreement(weights, components)
-            if self.agreement_[number] >= self.least_agreement:
-                self.n_themes_, self.components_ = number, components
-                break
-        self.names_ = self._named()
+        self.known_languages_ = Languages(texts)
+        language = _with_enough(self.known_languages_.of(texts))
+        counts = Counter(language.tolist())
+        found = []
+        for code, count in counts.most_common():
+            if count >= FEWEST_COMMENTS:
+                components = self._of_language(weights[language == code], code)
+                found.append(components)
+                self.languages_ += [code] * len(components)
+        self.components_ = np.concatenate([np.empty((0, weights.shape[1])), *found])
+        self.n_themes_ = len(self.components_)
+        self.names_ = self._named(self.components_)
         return self
 
-    def _components(self, weights: Any, number: int) -> FloatArray:
-        # scikit-learn takes the root of the error, which rounding makes negative where repeated
-        # comments leave none.
-        with np.errstate(invalid="ignore"):
-            return np.asarray(normalize(self._nmf(number).fit(weights).components_))
+    def _of_language(self, weights: Any, code: str) -> FloatArray:
+        """Return the themes of the comments in one language, shape = (n_themes, n_phrases)."""
+        uses = weights.getnnz(axis=0)
+        own = np.flatnonzero((uses >= _FEWEST_USES) & (uses <= weights.shape[0] * _OF_A_LANGUAGE))
+        own_weights = weights[:, own]
+        most = min(self.most_themes, weights.shape[0] // 20, len(own) - 1)
+        for number in range(most, 1, -1):
+            found = self._components(own_weights, number)
+            agreement = self._agreement(own_weights, found)
+            self.agreement_[code, number] = agreement
+            components = np.zeros((number, weights.shape[1]))
+            components[:, own] = found
+            # Two themes with the same phrases are one.
+            distinct = len(set(self._named(components))) == number
+            if agreement >= self.least_agreement and distinct:
+                return components
+        return np.empty((0, weights.shape[1]))
 
-    def _nmf(self, number: int) -> NMF:
-        # Initialised by a singular value decomposition, so the result has no random part.
-        return NMF(number, init="nndsvd", max_iter=400, tol=1e-3, random_state=self.seed)
+    def _components(self, weights: Any, number: int) -> FloatArray:
+        # Initialised by a singular value decomposition, so the result has no random part. One that
+        # has not converged is as stable as the halves show, like any other.
+        model = NMF(number, init="nndsvd", max_iter=400, tol=1e-3, random_state=self.seed)
+        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # scikit-learn takes the root of the error, which rounding makes negative where
+            # repeated comments leave none.
+            return np.asarray(normalize(model.fit(weights).components_))
 
     def _agreement(self, weights: Any, components: FloatArray) -> float:
         rng = np.random.default_rng(self.seed)
@@ -140,13 +174,11 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             found.append(cosines[linear_sum_assignment(-cosines)].mean())
         return float(np.mean(found))
 
-    def _named(self) -> list[str]:
-        if not self.n_themes_:
-            return []
+    def _named(self, components: FloatArray) -> list[str]:
         phrases = self.phrases_.get_feature_names_out()
         # Words of every theme ("because", "have") say nothing about one of them.
-        share = self.components_ / np.maximum(self.components_.sum(axis=0), 1e-12)
-        weights = self.components_ * share**_DISTINCTIVE
+        share = components / np.maximum(components.sum(axis=0), 1e-12)
+        weights = components * share**_DISTINCTIVE
         return [" · ".join(_distinctive(phrases, row)) for row in weights]
 
     def transform(self, X: Any) -> FloatArray:
@@ -160,8 +192,15 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return np.zeros((len(texts), 0))
         weights = self.phrases_.transform(texts)
         found = _shares(np.asarray(weights @ self.components_.T), self.components_)
+        found = found * self._of_own_language(texts)
         total = found.sum(axis=1, keepdims=True)
         return np.asarray(np.divide(found, total, out=np.zeros_like(found), where=total > 0))
+
+    def _of_own_language(self, texts: npt.NDArray[np.object_]) -> BoolArray:
+        """Return which themes are in the language of a comment, as far as it is known."""
+        own, themes = self.known_languages_.of(texts)[:, None], np.array(self.languages_)[None]
+        others = ~np.isin(own, self.languages_)
+        return np.asarray((own == themes) | (own == "") | (others & (themes == "")))
 
     def terms(self) -> list[dict[str, float]]:
         """Return the strongest phrases of each theme with their weights, which have a norm of 1."""
@@ -185,6 +224,18 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # Comments and themes have a norm of 1.
         cosine = np.asarray(self.phrases_.transform(texts) @ self.components_.T)
         return np.asarray((shares >= _MENTIONED) & (cosine >= _ABOUT))
+
+
+def _with_enough(language: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """Return languages where comments in no known one are among the others as far as possible.
+
+    Those in no known language join the largest one: many are only short. If they are the most
+    themselves, languages with few comments join them, as these are hardly known then.
+    """
+    counts = Counter(language.tolist())
+    main = counts.most_common(1)[0][0]
+    few = [code for code, n in counts.items() if n < FEWEST_COMMENTS] if main == "" else [""]
+    return np.where(np.isin(language, few), main, language)
 
 
 def same_themes(

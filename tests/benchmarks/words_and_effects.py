@@ -35,7 +35,7 @@ def comments() -> None:
     print(f"sentiment: {model.why_}")
     themes = Themes().fit(rows["comment"])
     mentioned = themes.mentions(rows["comment"])
-    print(f"{themes.n_themes_} themes, agreement {themes.agreement_[themes.n_themes_]:.2f}")
+    print(f"{themes.n_themes_} themes, agreement {themes.agreement_}")
     for place, name in enumerate(themes.names_):
         found = theme_impact(rows["score"], mentioned[:, place])
         span = f"({found.low:+.1f}, {found.high:+.1f})"

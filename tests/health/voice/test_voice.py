@@ -81,7 +81,7 @@ def test_the_page_shows_sentiment_themes_and_quotes_and_is_inert() -> None:
     hostile = "<script>alert(1)</script> <img src=x onerror=alert(2)> call 0151 2345678"
     surveys.loc[359, ["account_id", "comment", "score"]] = ["A0", hostile, 0]
     tables = _tables({"accounts": _accounts(), "surveys": surveys})
-    voice = listen(tables, UNTIL, VoiceConfig(names={"Danke": "Thanks"}, most_themes=6))
+    voice = listen(tables, UNTIL, VoiceConfig(names={"Hilfe": "Thanks"}, most_themes=6))
     assert voice.sentiment_auc is not None and voice.sentiment_auc.low > 0.9
     assert voice.impact_of == "nps" and voice.themes
     first = voice.themes[0]
@@ -91,6 +91,24 @@ def test_the_page_shows_sentiment_themes_and_quotes_and_is_inert() -> None:
     assert "A &amp; B" in page and "&lt;b&gt;Acme&lt;/b&gt;" in page
     assert "<script" not in page and "<img" not in page and "0151 2345678" not in page
     assert "Thanks" in page and "95 % interval" in page
+
+
+def test_themes_in_two_languages_with_one_name_are_one() -> None:
+    surveys = answers(600)
+    tables = _tables({"accounts": _accounts(), "surveys": surveys})
+    each = listen(tables, UNTIL, VoiceConfig(most_themes=5))
+    words = ("easy", "hilfe")
+    two = [next(t for t in each.themes if word in t.phrases) for word in words]
+    assert "English" in each.stability and "German" in each.stability
+    named = {theme.phrases.split(" · ")[0]: "Praise" for theme in two}
+    assert len(two) == len(named) == 2
+    both = listen(tables, UNTIL, VoiceConfig(most_themes=5, names=named))
+    (praise,) = [theme for theme in both.themes if theme.name == "Praise"]
+    assert sorted(praise.phrases.split("; ")) == sorted(theme.phrases for theme in two)
+    assert len(both.themes) == len(each.themes) - 1
+    mentions = both.comments["themes"].map(lambda names: names.count("Praise"))
+    assert mentions.max() == 1 and praise.mentions == mentions.sum() == sum(t.mentions for t in two)
+    assert praise.impact.mentions == praise.mentions
 
 
 def test_truncating_the_tables_changes_nothing() -> None:

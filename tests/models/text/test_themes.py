@@ -28,7 +28,7 @@ def _about(n: int) -> tuple[list[str], list[str]]:
 def test_it_finds_the_topics_that_were_written_about() -> None:
     texts, topics = _about(240)
     found = Themes(most_themes=3).fit(texts)
-    assert found.n_themes_ == 3 and found.agreement_[3] > 0.9
+    assert found.n_themes_ == 3 and found.agreement_["", 3] > 0.9
     main = found.transform(texts).argmax(axis=1)
     for topic, written_about in _TOPICS.items():
         own = main[np.array(topics) == topic]
@@ -59,7 +59,59 @@ def test_unstable_numbers_of_themes_are_not_used() -> None:
     words = [f"word{letter}" for letter in "abcdefghijklmnopqrst"]
     texts = [" ".join(chance.choices(words, k=4)) for _ in range(300)]
     found = Themes(most_themes=8).fit(texts)
-    assert all(found.agreement_[n] < 0.6 for n in found.agreement_ if n > found.n_themes_)
+    assert all(value < 0.6 for (_, n), value in found.agreement_.items() if n > found.n_themes_)
+
+
+#: What people write about, by language: function words, then subjects.
+_LANGUAGES = {
+    "en": ("and the is with we have", ("invoice wrong charged", "export slow reports", "password")),
+    "de": ("und die ist mit wir haben", ("rechnung falsch betrag", "export langsam", "passwort")),
+    "fr": (
+        "avec cette notre toujours nous",
+        ("facture fausse montant", "export lent", "connexion"),
+    ),
+}
+
+
+def _in_languages(counts: dict[str, int]) -> tuple[list[str], list[str]]:
+    """Return texts of three subjects in some languages, and their languages."""
+    chance = Random(3)
+    texts, codes = [], []
+    for code, count in counts.items():
+        common, subjects = _LANGUAGES[code]
+        for number in range(count):
+            words = [*chance.sample(common.split(), 3), *subjects[number % 3].split()]
+            # A third has no common word at all.
+            texts.append(" ".join(words[3:] if number % 9 < 3 else words))
+            codes.append(code)
+    return texts, codes
+
+
+def test_themes_are_subjects_in_a_language_and_neither_mix_nor_are_languages() -> None:
+    texts, codes = _in_languages({"en": 300, "de": 180, "fr": 120})
+    found = Themes(most_themes=4).fit(texts)
+    assert set(found.languages_) == {"en", "de", "fr"}
+    mentioned = found.mentions(texts)
+    for place, code in enumerate(found.languages_):
+        own = np.array(codes)[mentioned[:, place]]
+        assert (own == code).mean() > 0.9
+        assert len(own) < 0.6 * codes.count(code), found.names_[place]
+        assert not set(found.names_[place].split()) & set(_LANGUAGES[code][0].split())
+
+
+def test_a_language_with_few_comments_has_no_theme_and_changes_none() -> None:
+    texts, codes = _in_languages({"en": 240, "fr": 60})
+    found = Themes(most_themes=4).fit(texts)
+    alone = Themes(most_themes=4).fit([t for t, c in zip(texts, codes, strict=True) if c == "en"])
+    assert set(found.languages_) == {"en"} and found.names_ == alone.names_
+    assert not found.mentions(texts)[np.array(codes) == "fr"].any()
+
+
+def test_a_factorisation_that_does_not_converge_warns_nobody() -> None:
+    # Warnings are errors in tests.
+    rng = np.random.default_rng(0)
+    many = rng.random((400, 100)) * (rng.random((400, 100)) < 0.3)
+    assert Themes()._components(many, 20).shape == (20, 100)
 
 
 def test_few_comments_have_no_theme() -> None:
