@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from health.erasure.stored_files import (
     replace_table,
     stored_files,
 )
-from health.erasure.subject import Subject
+from health.erasure.subject import ERASED, Subject
 from health.runs.directory import RUN, PublishedRun, scratch_folder
 from health.runs.durable import sync_folder, sync_tree
-from health.voice.tables import COMMENTS
+from health.voice.followup import EFFECTS, ROWS
+from health.voice.tables import COMMENTS, TERMS, THEMES
 from health.weekly.pages import PAGE_FOLDERS, PAGES, stored_content, write_pages
+from models.text.themes import SEPARATOR, phrases_of
 
 #: In a run whose tables are being freed: its pages may show what the tables no longer have.
 OUTDATED = ".outdated-pages"
@@ -70,6 +73,7 @@ def erase_from_run(
     is_shown = any(mentions(page, subject) for page in pages)
     mark.touch()
     before = erased.files
+    _free_themes(run, subject, erased)
     _free_unnamed_comments(run, subject, erased)
     for file in sorted(stored_files(run.folder)):
         if file not in pages:
@@ -93,6 +97,63 @@ def _comments_of(run: PublishedRun, subject: Subject) -> pd.DataFrame:
         return pd.DataFrame()
     return run.table(
         COMMENTS, list(dict.fromkeys(columns)), filters=[(column, "==", subject.identifier)]
+    )
+
+
+def _free_themes(run: PublishedRun, subject: Subject, erased: Erased) -> None:
+    """Remove the phrases of themes that nobody else used, from their terms and names.
+
+    The tables that name themes come first, and their comments are removed later: after a kill, the
+    same phrases are found again.
+    """
+    if not (run.has(THEMES) and has_comments_of(run, subject)):
+        return
+    column = "account_id" if subject.kind == "account" else "respondent_id"
+    comments = run.table(COMMENTS)
+    is_own = (comments[column] == subject.identifier).fillna(False)
+    own, others = (
+        {phrase for text in comments.loc[rows, "comment"] for phrase in phrases_of(text)}
+        for rows in (is_own, ~is_own)
+    )
+    gone = own - others
+    themes = run.table(THEMES)
+    names = {name: _without(name, gone) for name in themes["theme"]}
+    freed = themes.assign(
+        theme=themes["theme"].map(names), phrases=[_without(p, gone) for p in themes["phrases"]]
+    )
+    if TERMS in themes:
+        kept = [
+            {term: weight for term, weight in json.loads(terms or "{}").items() if term not in gone}
+            for terms in themes[TERMS]
+        ]
+        freed[TERMS] = [json.dumps(terms, ensure_ascii=False) for terms in kept]
+    tables = {COMMENTS: comments.assign(themes=[_renamed(t, names) for t in comments["themes"]])}
+    for name in (ROWS, EFFECTS):
+        if run.has(name):
+            rows = run.table(name)
+            tables[name] = rows.assign(subject=rows["subject"].map(lambda s: names.get(s, s)))
+    tables[THEMES] = freed
+    for name, table in tables.items():
+        old = run.table(name)
+        new = table.astype(old.dtypes)
+        if not new.equals(old):
+            replace_table(run.folder / f"{name}.parquet", new)
+            erased.files += 1
+
+
+def _without(name: str, gone: Collection[str]) -> str:
+    """Return the name of a theme, or of several that are one, without some phrases."""
+    parts = [
+        SEPARATOR.join(phrase for phrase in part.split(SEPARATOR) if phrase.casefold() not in gone)
+        for part in name.split("; ")
+    ]
+    return "; ".join(part for part in parts if part) or ERASED
+
+
+def _renamed(themes: str, names: Mapping[str, str]) -> str:
+    """Return a list of themes as JSON with other names."""
+    return json.dumps(
+        [names.get(own, own) for own in json.loads(themes or "[]")], ensure_ascii=False
     )
 
 

@@ -37,6 +37,8 @@ _OF_A_LANGUAGE = 0.5
 #: comment that has one common word with a theme is not about it.
 _MENTIONED, _ABOUT = 0.3, 0.15
 _PHRASES = 3
+#: Between the phrases of a name.
+SEPARATOR = " · "
 #: Phrases by which a theme is recognised later, and the least cosine between theirs.
 _TERMS, SAME_THEME = 40, 0.5
 #: Power of the share of a phrase that one theme has, in the weight of its name.
@@ -113,7 +115,7 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if len(texts) < FEWEST_COMMENTS:
             return self
         self.phrases_ = TfidfVectorizer(
-            analyzer=_phrases,
+            analyzer=phrases_of,
             min_df=_FEWEST_USES,
             max_df=_COMMONEST,
             sublinear_tf=True,
@@ -179,7 +181,7 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # Words of every theme ("because", "have") say nothing about one of them.
         share = components / np.maximum(components.sum(axis=0), 1e-12)
         weights = components * share**_DISTINCTIVE
-        return [" · ".join(_distinctive(phrases, row)) for row in weights]
+        return [SEPARATOR.join(_distinctive(phrases, row)) for row in weights]
 
     def transform(self, X: Any) -> FloatArray:
         """Return the share of each theme in a comment, shape = (n_comments, n_themes_).
@@ -283,7 +285,7 @@ def _shares(inner: FloatArray, components: FloatArray) -> FloatArray:
     return np.array([nnls(root.T, side)[0] for side in sides.T]).reshape(inner.shape)
 
 
-def _phrases(comment: str) -> list[str]:
+def phrases_of(comment: str) -> list[str]:
     """Return the words of a comment and its pairs of adjacent words.
 
     Words with fewer than four letters are mostly function words, whatever the language ("the",

@@ -11,7 +11,7 @@ import sqlite3
 import zipfile
 import zlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from health.erasure.stored_files import Erased, erase_from_file
 from health.erasure.stored_runs import OUTDATED, erase_from_run
 from health.erasure.subject import ERASED, Subject
-from health.runs.directory import list_runs
+from health.runs.directory import PublishedRun, list_runs
 from health.weekly.pages import stored_content, write_pages
 from tests.health.conftest import Demo, call_health
 from tests.health.run_files import FILES
@@ -231,6 +231,49 @@ def test_a_killed_erasure_goes_on_with_the_pages(demo: Demo, tmp_path: Path) -> 
     assert folder / "report.html" in erased.rebuilt
     assert list(folder.glob(".*")) == []
     assert _mentioning(tmp_path, account) == []
+
+
+@pytest.mark.parametrize("kind", ["account", "person"])
+def test_words_that_only_they_used_are_in_no_theme(tmp_path: Path, kind: str) -> None:
+    """Of phrases that name a theme or are among its terms, those of others stay."""
+    folder = tmp_path / "runs" / "as_of=2026-06-07"
+    folder.mkdir(parents=True)
+    name, renamed = "walküre launch · export slow", "export slow"
+    comments = pd.DataFrame(
+        {
+            "account_id": ["A1", "A1", "A2"],
+            "written_at": pd.Timestamp("2026-05-01"),
+            "source": "nps",
+            "score": [1.0, 2.0, 3.0],
+            "respondent_id": ["p1", "p1", "p2"],
+            "tone": "negative",
+            "themes": json.dumps([name]),
+            "comment": ["Walküre launch, export slow", "Walküre again", "The export slow, again"],
+        }
+    )
+    terms = {"walküre": 0.5, "walküre launch": 0.4, "export": 0.3, "export slow": 0.2}
+    numbers = dict.fromkeys(("mentions", "share", "recent", "earlier", "impact"), 1.0)
+    limits = {"impact_low": 0.0, "impact_high": 2.0, "by_segment": "{}", "by_stage": "{}"}
+    texts = {"phrases": name, "terms": json.dumps(terms, ensure_ascii=False)}
+    rows = {"account_id": ["A2"], "kind": "theme", "subject": name}
+    tables = {
+        "voice_comments": comments,
+        "voice_themes": pd.DataFrame([{"theme": name, **texts, **numbers, **limits}]),
+        "raised": pd.DataFrame({**rows, "raised_with": "product"}),
+        "scores": pd.DataFrame({"account_id": ["A1", "A2"], "health_score": 50.0}),
+    }
+    for table, content in tables.items():
+        content.to_parquet(folder / f"{table}.parquet", index=False)
+    (folder / "run.json").write_text("{}")
+    run = PublishedRun(date(2026, 6, 7), folder)
+    subject = Subject(kind, "A1" if kind == "account" else "p1")
+    erase_from_run(run, tmp_path / "runs", subject, Erased(), quotes=2)
+    assert _mentioning(tmp_path, "walküre", "Walküre", "walk") == []
+    themes = run.table("voice_themes").iloc[0]
+    assert (themes["theme"], themes["phrases"]) == (renamed, renamed)
+    assert json.loads(themes["terms"]) == {"export": 0.3, "export slow": 0.2}
+    assert run.table("voice_comments")["themes"].tolist() == [json.dumps([renamed])]
+    assert run.table("raised")["subject"].tolist() == [renamed]
 
 
 @pytest.mark.slow
