@@ -41,7 +41,7 @@ def spark() -> Any:
     running.stop()
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=needs_spark)])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=[needs_spark, pytest.mark.slow])])
 def tables(request: pytest.FixtureRequest) -> Tables:
     opened = open_rows(company())
     if request.param == "spark":
@@ -78,6 +78,7 @@ def files(tmp_path: Path) -> dict[str, TableSource]:
 _ALLOW = ["score_outside_scale"]
 
 
+@pytest.mark.slow
 @needs_spark
 @pytest.mark.usefixtures("spark")
 def test_tables_in_files_are_opened_on_spark(files: dict[str, TableSource], tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def test_versions_in_frames_count_once_and_undecided_ones_are_refused() -> None:
         tables_from_frames({"tickets": undecided}, observed_until=END)
 
 
+@pytest.mark.slow
 def test_spark_frames_stay_on_spark() -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed (extra spark)")
     if not has_java():
