@@ -26,7 +26,7 @@ from features.tables.opened import Tables
 #: Texts, which may be reworded without a change of meaning, and additional tables, which the
 #: values reflect.
 _WORDING = {"sentence", "null_means", "zero_means", "also"}
-#: Values are compared to so many significant digits; engines differ in the last ones.
+#: Values are compared to this many significant digits; engines differ in the last ones.
 _DIGITS = 6
 _DAY = datetime(2025, 6, 29)
 _ACCOUNTS = 8

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from health.training.train import train_version
     from health.weekly.batch import score_run
 
-#: Where each name lives.
+#: Where each name is defined.
 _HOMES = {
     "Company": "business.company",
     "Config": "settings.config",

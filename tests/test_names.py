@@ -25,6 +25,11 @@ REJECTED = {
     "stands": "is",
     "figures": "metrics, values",
     "foretell": "predict",
+    "lives": "lifetimes, durations",
+    "died": "churned, events",
+    "deaths": "events",
+    "anew": "again",
+    "says": "message, states",
 }
 #: Names that are published: fields of backtest.json, run.json and the manifest.
 PUBLISHED = {"figures"}

@@ -38,7 +38,7 @@ _LIKELY: dict[str, dict[float, str]] = {
 }
 #: The lowest answer of the scale with a highest answer.
 _STARTS: dict[float, int] = {1: 0, 3: 1, 5: 1, 7: 1}
-#: So many answers make another scale likely, and so many make it next to certain.
+#: This many answers make another scale likely, and this many make it next to certain.
 _LEAST_ANSWERS, _SURE_ANSWERS = 10, 20
 #: Codes of findings that compare a table with another one.
 OF_SEVERAL_TABLES = frozenset(

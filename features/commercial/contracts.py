@@ -22,7 +22,7 @@ from features.windows.table_columns import (
 
 #: Accounts with the same product and plan that a comparison of prices needs.
 LEAST_PEERS = 5
-#: A term of at most so many days is month to month: it ends, but it is never up for renewal.
+#: A term of at most this many days is month to month: it ends, but it is never up for renewal.
 MONTH_TO_MONTH_DAYS = 35
 DAYS_PER_MONTH = 365.25 / 12
 #: Decimals to which money is rounded.
@@ -82,7 +82,7 @@ class Contracts:
         return {"mrr": self._sum(runs, "mrr"), **kept}
 
     def _running(self, known: KnownContracts, days: int = 0) -> Rows:
-        """Return the paid rows that ran so many days before a date, as known on the date."""
+        """Return the paid rows that ran this many days before a date, as known on the date."""
         rows = known.running(days_before(known.as_of, days))
         return rows[self._contracts.is_paid[rows]]
 

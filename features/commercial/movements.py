@@ -125,7 +125,7 @@ def _named(
 
 
 def _before(values: npt.NDArray[Any], group: Codes, places: int = 1) -> npt.NDArray[Any]:
-    """Return the value so many places before in the same group; 0 where there is none."""
+    """Return the value this many places before in the same group; 0 where there is none."""
     found = np.zeros_like(values)
     found[places:] = np.where(group[places:] == group[:-places], values[:-places], 0)
     return found

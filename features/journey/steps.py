@@ -24,12 +24,12 @@ from features.windows.day_rows import Codes, Numbers, day_number, summed
 from features.windows.table_columns import NEVER, Mask, TableColumns, load_columns
 
 _Events = Sequence[tuple[str, ...]]
-#: So many days are read at a time once most accounts have reached every step.
+#: This many days are read at a time once most accounts have reached every step.
 _LATER_DAYS = 4 * PART_DAYS
 
 
 class Step(NamedTuple):
-    """A count of usage to reach: so many of these events (of any event, where empty)."""
+    """A count of usage to reach: this many of these events (of any event, where empty)."""
 
     events: tuple[str, ...]
     times: int

@@ -11,7 +11,7 @@ COUNT = Windowed("orders_count_{days}d", days=WINDOWS)
 #: Amounts of orders, and (below zero) of returns: their sum is what was kept.
 BOUGHT = Windowed("bought_{days}d", "amount", WINDOWS)
 RETURNED = Windowed("returned_{days}d", "amount", WINDOWS)
-#: The habit is estimated from the intervals of so many days.
+#: The habit is estimated from the intervals of this many days.
 HABIT_DAYS = 730
 
 _NO_HABIT = "insufficient history: ordered on fewer than three days in two years"

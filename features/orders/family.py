@@ -22,7 +22,7 @@ from features.windows.table_columns import some
 
 __all__ = ["FEATURES", "orders_by_day", "prepare"]
 
-#: An estimate of the habit needs so many intervals.
+#: An estimate of the habit needs this many intervals.
 LEAST_INTERVALS = 2
 
 

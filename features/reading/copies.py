@@ -15,7 +15,7 @@ from features.tables.casting import quoted
 from features.tables.connection import internal_name
 from features.tables.copies import Copies
 
-#: Where rows are too many to be grouped: so many days are looked at, a fiftieth of all at most,
+#: Where rows are too many to be grouped: this many days are looked at, a fiftieth of all at most,
 #: and all rows are grouped where this share of the rows of these days are copies.
 _DAYS, _PART, _DOUBTFUL = 4, 50, 0.01
 _MANY, _MANY_COUNTED = 10_000_000, 1_000_000

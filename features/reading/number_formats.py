@@ -17,7 +17,7 @@ from features.tables.casting import literal, quoted
 from features.tables.identifiers import BLANKS
 from features.tables.schema import Column, Table
 
-#: An amount column whose values are all plain numbers is asked about only if it has so many.
+#: An amount column whose values are all plain numbers is asked about only if it has this many.
 _LEAST_ROWS = 3
 _CODE = "number_format"
 

@@ -13,9 +13,9 @@ from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.table_columns import DAY_US, NEVER, Mask, moment, some
 
 QUARTER, YEAR = 90, 365
-#: A habit of paying is read from so many bills at least.
+#: A habit of paying is read from this many bills at least.
 LEAST_BILLS = 3
-#: When attempts to collect failed is not recorded: they count once the bill was paid, or so many
+#: When attempts to collect failed is not recorded: they count once the bill was paid, or this many
 #: days after it was due, when card networks have stopped trying.
 _TRIED_DAYS = 30
 _INVOICES = FeatureFamily(

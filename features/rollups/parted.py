@@ -53,7 +53,7 @@ _EVENT_DAYS = 56
 
 
 def parts_of(tables: Tables, accounts_at_once: int) -> int:
-    """Return in how many parts of about so many accounts tables can be divided; 1 for not at all.
+    """Return in how many parts of about this many accounts tables can be divided; 1 for not at all.
 
     Only tables of DuckDB are divided.
     """

@@ -48,7 +48,7 @@ class Copies:
 
     @property
     def are_loaded_twice(self) -> bool:
-        """Whether so many copies carry a time of day that they were loaded twice."""
+        """Whether this many copies carry a time of day that they were loaded twice."""
         return self.timed > 0 and self.timed >= LOADED_TWICE * self.total
 
 

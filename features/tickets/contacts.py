@@ -20,11 +20,11 @@ from features.windows.table_columns import (
 
 #: Days of the recent windows.
 RECENT_DAYS = 90
-#: The account's own past: from so many days to a quarter before the date.
+#: The account's own past: from this many days to a quarter before the date.
 PAST_DAYS = 365
-#: A ticket of the same person within so many days repeats the previous one.
+#: A ticket of the same person within this many days repeats the previous one.
 REPEAT_DAYS = 7
-#: Contacts are counted from tickets opened so many days before a date.
+#: Contacts are counted from tickets opened this many days before a date.
 LOOK_BACK_DAYS = RECENT_DAYS + REPEAT_DAYS
 _HOUR_US = 3_600_000_000
 #: Channels on which somebody waits for an answer.
@@ -105,7 +105,7 @@ class Contacts:
         return is_again
 
     def _opened_within(self, as_of: int, days: float) -> npt.NDArray[np.intp]:
-        """Return the tickets, in order, opened in so many days before a moment and known then."""
+        """Return the tickets, in order, opened in this many days before a moment and known then."""
         opened = self._tickets["opened_at"]
         first, past = np.searchsorted(opened, [days_before(as_of, days), as_of])
         known: npt.NDArray[np.intp] = np.flatnonzero(self._known_from[first:past] < as_of)

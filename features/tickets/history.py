@@ -22,7 +22,7 @@ from features.windows.table_columns import NEVER, Mask, TableColumns, Times, loa
 
 #: Before every time there is.
 _BEGINNING = np.iinfo(np.int64).min
-#: A rating without its own time counts as known so many days after the ticket was opened.
+#: A rating without its own time counts as known this many days after the ticket was opened.
 _RATED_AFTER = timedelta(days=30)
 #: Values of `status` of a ticket that was closed without being solved, in lower case.
 UNSOLVED = (
@@ -95,7 +95,7 @@ class Spells:
 def load_tickets(
     tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str], days: float
 ) -> TableColumns:
-    """Load the tickets that matter for windows of so many days, in no particular order.
+    """Load the tickets that matter for windows of this many days, in no particular order.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from features.windows.table_columns import (
 )
 
 #: A feature is sticky where at least this share of the accounts that used it in one month use it
-#: in the next as well; it must have been used by so many accounts, and by such a share of them.
+#: in the next as well; it must have been used by this many accounts, and by such a share of them.
 STICKY_SHARE, STICKY_ACCOUNTS, STICKY_REACH = 0.5, 3, 0.05
 #: Days of a window.
 _MONTH = 28

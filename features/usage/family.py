@@ -109,7 +109,7 @@ def _columns(usage: DailyUsage, users: Users | None, as_of: int) -> ByAccount:
 
 
 def _recorded_since(usage: DailyUsage, as_of: int, days: int) -> bool:
-    """Return whether usage was recorded so many days ago: weeks before that are not silent."""
+    """Return whether usage was recorded this many days ago: weeks before that are not silent."""
     before = usage.rows.within(as_of, as_of - BEFORE_ALL_DAYS, days - 1)
     return len(usage.rows.day[before]) > 0
 

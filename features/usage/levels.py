@@ -18,9 +18,9 @@ _WEEKS = RECENT_WEEKS + BUFFER_WEEKS + BASELINE_WEEKS
 _RECENT, _BASELINE = slice(0, RECENT_WEEKS), slice(RECENT_WEEKS + BUFFER_WEEKS, _WEEKS)
 #: The window of active users two months ago: its first and last days before the date.
 _BEFORE = (63, 35)
-#: A regular is a user who was active on so many of the last 28 days.
+#: A regular is a user who was active on this many of the last 28 days.
 REGULAR_DAYS = 4
-#: So many of the quarter's most active users are its champions.
+#: This many of the quarter's most active users are its champions.
 CHAMPIONS = 3
 
 

@@ -63,7 +63,7 @@ class OneDate:
         return days_from(created.astype(np.int64), moment(self.as_of))
 
     def younger_than(self, days: int) -> npt.NDArray[np.bool_]:
-        """Return which accounts were created within so many days before the date."""
+        """Return which accounts were created within this many days before the date."""
         return self.age_days() < days
 
     def broadcast(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:

@@ -175,7 +175,7 @@ def moment(as_of: pd.Timestamp) -> int:
 
 
 def days_before(as_of: int, days: float) -> int:
-    """Return the moment so many days before another."""
+    """Return the moment this many days before another."""
     return as_of - int(days * DAY_US)
 
 

@@ -185,7 +185,7 @@ class Asked:
         return {kind.flag: kind.title for kind in self.run.business.lists}
 
     def in_days(self, days: int) -> str:
-        """Return the date in so many days, as a date field takes it."""
+        """Return the date in this many days, as a date field takes it."""
         return str((self.now + timedelta(days=days)).date())
 
     def titled(self, names: list[str]) -> list[tuple[str, str]]:

@@ -37,9 +37,9 @@ def catalogue(console: Console, features: Mapping[str, Feature]) -> None:
         table = Table("feature", "unit", "window", "better", "meaning", box=None, pad_edge=False)
         table.columns[0].no_wrap = True
         for feature in listed:
-            says = f"{sentence(feature)}\nnull: {feature.null_means}\n0: {feature.zero_means}"
+            meaning = f"{sentence(feature)}\nnull: {feature.null_means}\n0: {feature.zero_means}"
             better = BETTER[feature.direction]
-            table.add_row(feature.name, feature.unit, window(feature), better, escape(says))
+            table.add_row(feature.name, feature.unit, window(feature), better, escape(meaning))
         console.rule(f"{family}, from {', '.join(sorted({t for f in listed for t in f.tables}))}")
         console.print(table)
     say(console, f"{len(features)} features; null: nothing to measure, 0: activity stopped")

@@ -48,7 +48,7 @@ class Traits:
     ramp : float
         Weeks until a new account uses what it bought.
     champions : int
-        The first so many users are the most active ones.
+        Number of champions: the first users in the list, who are the most active ones.
     notice_weeks : int
         Weeks before the renewal at which a yearly contract is given notice.
     fit, trial_rate : float, shape (accounts, 4)

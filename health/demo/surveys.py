@@ -161,8 +161,8 @@ def _moved_by(sent: Sent, score: Floats, occupancy: Floats, rng: Generator) -> I
     tone = np.where(share < 0.6, "low", np.where(share < 0.85, "middle", "high")).astype(object)
     short = (occupancy > 0.95) & (rng.random(n) < 0.3) & (share >= 0.5)
     tone[short] = "more"
-    says = ~np.isnan(score) & (rng.random(n) < np.where(short, 0.6, 0.25))
+    answered = ~np.isnan(score) & (rng.random(n) < np.where(short, 0.6, 0.25))
     # Drawn here before the words had a chance of their own; the rest of a company stays the same.
     rng.random(n)
-    tone[~says] = None
+    tone[~answered] = None
     return tone

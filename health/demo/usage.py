@@ -18,7 +18,7 @@ from health.demo.users import Users
 _BLOCK = 100
 #: Chance of use by day, from Sunday on, against a working day.
 WEEKDAY = np.array([0.05, 1.0, 1.05, 1.0, 1.0, 0.85, 0.08], dtype=np.float32)
-#: Share of accounts with a few rows after their end, for so many days.
+#: Share of accounts with a few rows after their end, for this many days.
 TAIL_SHARE = 0.15
 TAIL_DAYS = 3
 _API_DAYS = np.array([1, 3, 5])
@@ -92,7 +92,7 @@ def usage_levels(life: Life, traits: Traits, rng: Generator) -> Levels:
 
 
 def lagged(values: Floats, weeks: int) -> Floats:
-    """Return the values of so many weeks ago; the first weeks repeat the first value."""
+    """Return the values of this many weeks ago; the first weeks repeat the first value."""
     places = np.maximum(np.arange(values.shape[1]) - weeks, 0)
     return np.asarray(values[:, places])
 

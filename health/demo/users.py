@@ -27,7 +27,7 @@ class Users:
     zeal : float, shape (accounts, places)
         How much more than the account's others this place uses the product (log odds).
     champions : int, shape (accounts,)
-        The first so many places belong to champions.
+        Number of champions: they hold the first places.
     empty : bool, shape (accounts, weeks)
         The champions have left and nobody has followed yet.
     follower : int, shape (accounts, weeks)
@@ -66,7 +66,7 @@ def people(life: Life, traits: Traits, ids: Ints, rng: Generator) -> Users:
 
 
 def _later(values: Ints, weeks: int) -> Ints:
-    """Shift each row by so many weeks, filling with zeros."""
+    """Shift each row by this many weeks, filling with zeros."""
     shifted = np.zeros_like(values)
     shifted[:, weeks:] = values[:, :-weeks] if weeks < values.shape[1] else 0
     return shifted

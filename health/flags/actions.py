@@ -56,8 +56,8 @@ def read_actions(tables: Tables, as_of: datetime) -> pd.DataFrame:
     for column in COLUMNS:
         if column not in rows.columns:
             rows[column] = pd.NaT if column == "until" else None
-    rows["action"] = _spelt(rows["action"]).replace(_SYNONYMS)
-    rows["flag"] = _spelt(rows["flag"])
+    rows["action"] = _as_codes(rows["action"]).replace(_SYNONYMS)
+    rows["flag"] = _as_codes(rows["flag"])
     _refuse(rows, ~rows["action"].isin(ACTIONS), "action", f"use one of {', '.join(ACTIONS)}")
     unknown = rows["flag"].notna() & ~rows["flag"].isin(list(DEFAULT_PLAYS))
     flags = f"use one of {', '.join(DEFAULT_PLAYS)}, or leave it empty for all"
@@ -90,8 +90,8 @@ def of_flags(actions: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
     return both.loc[meant, ["row", "action", "at", "until", "reason", "author"]]
 
 
-def _spelt(words: pd.Series[Any]) -> pd.Series[Any]:
-    """Write words as the code does: `False alarm` becomes `false_alarm`."""
+def _as_codes(words: pd.Series[Any]) -> pd.Series[Any]:
+    """Return labels as the codes they stand for: `False alarm` becomes `false_alarm`."""
     texts = words.astype("string").str.strip().str.lower().str.replace(r"[\s-]+", "_", regex=True)
     spelt = [None if pd.isna(text) or not text else str(text) for text in texts]
     return pd.Series(spelt, index=words.index, dtype=object)

@@ -14,7 +14,7 @@ from health.settings.config import Config
 
 
 def disagreement(scored: Scored, config: Config) -> pd.DataFrame:
-    """Return accounts about which score, chance and call say different things.
+    """Return accounts whose score, churn probability and call contradict each other.
 
     - *Healthy by score, at risk by money*: the band is green, and the odds of leaving are at least
       `at_risk_lift` times the usual ones.

@@ -20,7 +20,7 @@ KEYS = ["account_id", "flag", "product"]
 OPEN, PENDING, SNOOZED, CLOSED = "open", "pending", "snoozed", "closed"
 
 
-def begin_or_go_on(
+def continued_episodes(
     strict: pd.DataFrame, relaxed: pd.DataFrame, previous: pd.DataFrame | None, as_of: date
 ) -> pd.DataFrame:
     """Return the conditions that hold, each with the date since when.
@@ -52,15 +52,15 @@ def begin_or_go_on(
     return marked[holds].drop(columns="begins").reset_index(drop=True)
 
 
-def settle(
+def with_states(
     episodes: pd.DataFrame, actions: pd.DataFrame, config: FlagsConfig, as_of: date
 ) -> pd.DataFrame:
-    """Add to each episode whether it may be shown, and what was last done about it.
+    """Add the state of each episode and the last action about it.
 
     Parameters
     ----------
     episodes : pd.DataFrame
-        As from `begin_or_go_on`.
+        As from `continued_episodes`.
     actions : pd.DataFrame
         As from `read_actions`.
     config : FlagsConfig
@@ -72,7 +72,7 @@ def settle(
     -------
     pd.DataFrame
         The same with state, until (when a resting one returns), last_action, last_action_at
-        and note (what somebody wrote last).
+        and note (the latest note).
     """
     today = pd.Timestamp(as_of)
     young = today - episodes["since"] < pd.to_timedelta(episodes["flag"].map(config.hold), "D")

@@ -1,4 +1,4 @@
-"""Flags of growth: who to offer more to, and who would recommend us."""
+"""Growth flags: upsell, cross-sell and advocates."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _COPIED = (
 
 
 def upsell(scored: Scored, config: Config) -> pd.DataFrame:
-    """Accounts that should take more of a product they hold."""
+    """Accounts that could take more of a product they own."""
     return _listed(scored, "upsell", config)
 
 
 def cross_sell(scored: Scored, config: Config) -> pd.DataFrame:
-    """Products that an account does not hold and should be offered, a row each."""
+    """Products to offer to accounts that do not own them, one row per account and product."""
     return _listed(scored, "cross_sell", config)
 
 
@@ -47,7 +47,7 @@ def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
 
 
 def advocate(scored: Scored, config: Config) -> pd.DataFrame:
-    """Healthy promoters who use it as steadily as ever, without open trouble."""
+    """Healthy promoters whose usage is steady and who have no open problem."""
     features = scored.features
     chosen = (
         staying(scored)

@@ -16,7 +16,7 @@ from health.expansion.steps import DETAILS
 from health.flags.actions import no_actions
 from health.flags.capacity import LISTED, fit_week, unassigned_warning
 from health.flags.disagreement import disagreement
-from health.flags.episodes import KEYS, OPEN, begin_or_go_on, cleared, settle
+from health.flags.episodes import KEYS, OPEN, cleared, continued_episodes, with_states
 from health.flags.my_week import merged_week, rule_in_words
 from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.orders import silence_in_words
@@ -148,9 +148,9 @@ def list_flags(
     silent = replace(scored, reasons=scored.reasons.head(0))
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
     strict, easy = _candidates(silent, config), _candidates(silent, relaxed)
-    episodes = begin_or_go_on(strict, easy, previous, as_of)
+    episodes = continued_episodes(strict, easy, previous, as_of)
     done = no_actions() if actions is None else actions
-    episodes = settle(episodes, done, config.flags, as_of)
+    episodes = with_states(episodes, done, config.flags, as_of)
     csms = scored.scores["csm"]
     paid = scored.scores.set_index("account_id")["mrr"]
     episodes["mrr"] = episodes["account_id"].map(paid)

@@ -47,7 +47,7 @@ class Scored:
     calls: pd.DataFrame = field(default_factory=no_calls)
 
     def of_accounts(self, accounts: pd.Series[str]) -> Scored:
-        """Return the part of it that is about some accounts."""
+        """Return the same inputs, restricted to some accounts."""
         own = self.scores["account_id"].isin(accounts)
         return replace(
             self,
@@ -62,7 +62,7 @@ class Scored:
 def pick(
     scored: Scored, chosen: pd.Series[bool], *, value: str = "", probability: str = ""
 ) -> pd.DataFrame:
-    """Return the chosen accounts as candidates of a list that is no offer.
+    """Return the chosen accounts as candidates of a list that is not an offer.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class Pool:
 
     @property
     def level_error(self) -> float:
-        """Standard error of the log odds of leaving: the rate is known from so many cases."""
+        """Standard error of the log odds of leaving: the rate is known from this many cases."""
         return float(1 / np.sqrt(self.lost + 1))
 
 

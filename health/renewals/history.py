@@ -43,7 +43,7 @@ def past_renewals(
     as_of : datetime
         Nothing that became known on this date or later counts.
     grace_days : int
-        Whether an account left is known so many days after it was due.
+        Whether an account left is known this many days after it was due.
     months : int
         Past months that are read.
 

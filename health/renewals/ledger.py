@@ -24,7 +24,7 @@ from health.renewals.calls import called_share
 from health.renewals.history import MONTHS, UPCOMING_DAYS, paid_after
 from health.runs.directory import PublishedRun
 
-#: A call counts if it was made at least so many days before the renewal.
+#: A call counts if it was made at least this many days before the renewal.
 LEAD_DAYS = 14
 #: Calls that a judgement needs, over all and of one CSM.
 LEAST_CALLS = 20
@@ -136,7 +136,7 @@ def build_ledger(
     as_of : datetime
         Nothing that became known on this date or later counts.
     grace_days : int
-        What an account pays is read so many days after the renewal.
+        What an account pays is read this many days after the renewal.
 
     Returns
     -------

@@ -173,7 +173,7 @@ def _revenue(tables: Tables, day: datetime, grace_days: int) -> dict[str, Revenu
 def _periods(
     tables: Tables, day: datetime, grace_days: int, days: int
 ) -> dict[pd.Timestamp, RevenueMovements]:
-    """Return the movements of the last periods of so many days, by their end, newest first."""
+    """Return the movements of the last periods of this many days, by their end, newest first."""
     first, length = _first_start(tables), timedelta(days=days)
     ends = [day - number * length for number in range(PAST_PERIODS)]
     return {
@@ -344,7 +344,7 @@ def _listed(
 
 
 def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, str]:
-    """Word the latest NPS answer of each account, with its date."""
+    """Describe the latest NPS answer of each account, with its date."""
     if not tables.has("surveys"):
         return {}
     asked = _only(_asked(tables, day), accounts)
@@ -369,7 +369,7 @@ def open_products(
 
 
 def _tickets(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Word the tickets opened in the last days, each as it was on the date."""
+    """Describe the tickets opened in the last days, each as it was on the date."""
     if not tables.has("tickets"):
         return _no_events()
     rows = known_rows(tables, "tickets", day)
@@ -397,7 +397,7 @@ def _ticket_text(row: Mapping[Any, Any], has_end: bool) -> str:
 
 
 def _answers(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Word the survey answers of the last days."""
+    """Describe the survey answers of the last days."""
     if not tables.has("surveys"):
         return _no_events()
     asked = _asked(tables, day)

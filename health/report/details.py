@@ -225,7 +225,7 @@ def _facts(
     run: Mapping[str, Any],
     background: Background,
 ) -> dict[str, list[str]]:
-    """Word the values of each account in the order of `FACTS`, or of `ORDER_FACTS`."""
+    """Describe the values of each account in the order of `FACTS`, or of `ORDER_FACTS`."""
     rows = scores[scores["account_id"].isin(accounts)].drop_duplicates("account_id")
     ends = last_days(rows, run["as_of"]).map(wording.day)
     rows = rows.assign(leaves=known_to_leave(rows), ends=ends)

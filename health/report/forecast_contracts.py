@@ -236,7 +236,7 @@ def _leaving(scores: pd.DataFrame, run: Mapping[str, Any]) -> Table:
 
 
 def _periods(forecast: Forecast, run: Mapping[str, Any]) -> Table:
-    """Word the movements of the last periods that are as long as the horizon."""
+    """Describe the movements of the last periods that are as long as the horizon."""
     days = int(run["horizon_days"])
     lines = [
         Line(
@@ -284,7 +284,7 @@ def _share(amount: float, whole: float) -> float:
 
 
 def _past_churn(monitor: pd.DataFrame, run: Mapping[str, Any]) -> Table:
-    """Word the last forecasts whose horizon has passed, next to what happened."""
+    """Describe the last forecasts whose horizon has passed, next to what happened."""
     heads = [
         "Run",
         "Accounts",

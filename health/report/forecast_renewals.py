@@ -26,7 +26,7 @@ _RETENTION_MONTHS = 3
 
 
 def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> Table:
-    """Word the months with their quarters; the last line is the total.
+    """Describe the months with their quarters; the last line is the total.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _dependence(outlook: Outlook, kind: str) -> str:
 
 
 def retention_tables(outlook: Outlook, run: Mapping[str, Any]) -> dict[str, Table]:
-    """Word the retention of accounts without a term, where there are any.
+    """Describe the retention of accounts without a term, where there are any.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def retention_tables(outlook: Outlook, run: Mapping[str, Any]) -> dict[str, Tabl
 
 
 def ledger_table(ledger: pd.DataFrame, run: Mapping[str, Any]) -> Table:
-    """Word who was right, the model or the CSMs.
+    """State who was right, the model or the CSMs.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from health.report.forecast import Range
 
 #: Rows of the tables of single accounts, and of past forecasts.
 MOST_ACCOUNTS, MOST_PAST = 10, 6
-#: Past forecasts shown are at least so many days apart: weekly ones overlap.
+#: Past forecasts shown are at least this many days apart: weekly ones overlap.
 _LEAST_DAYS_BETWEEN = 28
 
 
@@ -37,7 +37,7 @@ class Table:
 
 
 def range_words(amount: Range, currency: str) -> str:
-    """Word a range; nothing where there is no expectation."""
+    """Format a range; nothing where there is no expectation."""
     if amount.value != amount.value:
         return ""
     low, high = (wording.money_short(end, "") for end in (amount.low, amount.high))
@@ -45,7 +45,7 @@ def range_words(amount: Range, currency: str) -> str:
 
 
 def range_ends(amount: Range, currency: str) -> str:
-    """Word the two ends of a range."""
+    """Format the two ends of a range."""
     if amount.value != amount.value:
         return wording.NONE
     low, high = (wording.money(end, currency) for end in (amount.low, amount.high))

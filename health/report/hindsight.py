@@ -37,7 +37,7 @@ _KIND_OF = {
 
 
 def driver_rows(run: Mapping[str, Any]) -> list[list[str]]:
-    """Word the features that best separate accounts that left from those that stayed.
+    """Describe the features that best separate accounts that left from those that stayed.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def _typical(feature: Feature, value: float | None) -> str:
 
 
 def past_list_rows(monitor: pd.DataFrame) -> list[list[str]]:
-    """Word what happened to the accounts that earlier runs listed at risk, newest first."""
+    """Describe what happened to the accounts that earlier runs listed at risk, newest first."""
     if monitor.empty:
         return []
     newest = monitor.sort_values("as_of", ascending=False).head(_MOST)

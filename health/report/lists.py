@@ -178,7 +178,7 @@ def build_lists(
     run: Mapping[str, Any],
     week: pd.DataFrame | None = None,
 ) -> Lists:
-    """Word the rows of every list, of the week and of the table of all accounts.
+    """Format the rows of every list, of the week and of the table of all accounts.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def _row(kind: ListKind, row: Mapping[Any, Any], context: _Context, common_play:
 
 
 def _renewal(row: Mapping[Any, Any], run: Mapping[str, Any]) -> dict[str, Any]:
-    """Word the end of a term: its date, and how far away it is."""
+    """Describe the end of a term: its date, and how far away it is."""
     days = row["days_to_renewal"]
     return {
         "renewal": wording.day_after(run["as_of"], days),
@@ -330,7 +330,7 @@ def week_titles(business: Business) -> list[str]:
 
 
 def _week(week: pd.DataFrame, scores: pd.DataFrame, context: _Context) -> list[WeekRow]:
-    """Word a week: the most valuable account first, in the order of the ranks within a CSM."""
+    """Describe a week: the most valuable account first, in the order of the ranks within a CSM."""
     columns = ["account_id", "segment", "health_score", "health_band", "health_change"]
     own = scores[columns].drop_duplicates("account_id")
     rows = week[week["account_id"].isin(list(context.accounts))]
@@ -390,14 +390,14 @@ def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
 
 
 def _due_is(row: Mapping[Any, Any]) -> str:
-    """Word what happens on the date by which a row is due."""
+    """Describe what happens on the date by which a row is due."""
     if row["due"] == row["last_day"]:
         return "last day"
     return "renewal" if row["due"] == row["renewal_date"] else "end of the week"
 
 
 def _moved(change: float) -> str:
-    """Word a change of the score with an arrow; nothing where it did not change."""
+    """Format a change of the score with an arrow; nothing where it did not change."""
     if math.isnan(change) or abs(change) < 0.5:
         return ""
     arrow = "↑" if change > 0 else "↓"

@@ -12,7 +12,7 @@ from health.presentation import wording
 from health.reasons.sentences import each_once
 from health.report.background import Background, Voice
 
-#: A retention curve is drawn where at least so many accounts are observed.
+#: A retention curve is drawn where at least this many accounts are observed.
 FEWEST_OBSERVED = 5
 #: Observation from later than this is stated in a curve's name.
 _FIRST_DAYS = 45
@@ -41,7 +41,7 @@ def _stage_row(
 
 
 def revenue_rows(background: Background) -> list[list[str]]:
-    """Word the revenue retention of each period."""
+    """Describe the revenue retention of each period."""
     return [
         [
             words[:1].upper() + words[1:],
@@ -99,7 +99,7 @@ def observed_curves(table: pd.DataFrame, prefix: str = "") -> dict[str, pd.DataF
 
 
 def voice_row(voice: Voice) -> list[str]:
-    """Word one survey metric with its interval, answers and response rate."""
+    """Describe one survey metric with its interval, answers and response rate."""
     words: dict[str, tuple[str, Callable[[float], str]]] = {
         "nps": ("NPS", wording.points),
         "csat": ("CSAT (satisfied)", wording.percent),

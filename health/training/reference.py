@@ -11,7 +11,7 @@ import pandas as pd
 
 #: Number of bins of a number, of equal size as far as ties allow.
 N_BINS = 10
-#: From so many pairs of dates on it is known how far a column usually moves between two.
+#: From this many pairs of dates on it is known how far a column usually moves between two.
 _LEAST_STEPS = 4
 #: Number of most frequent texts with a separate share; the rest have one share.
 _MOST_TEXTS = 20

@@ -28,7 +28,7 @@ from models.glass_box.classifier import account_folds
 TERM_COLUMNS, MONTHS_COLUMN = ("days_to_term_end", "days_to_renewal"), "contract_months"
 _WEEK = 7.0
 _MONTH = 365.25 / 12
-#: A term of at most so many days is month to month.
+#: A term of at most this many days is month to month.
 _MONTH_TO_MONTH = 35.0
 #: Weeks from a row's date at which the baseline may change: an account that leaves soon has often
 #: given notice, and is then in no row.

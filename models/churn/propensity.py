@@ -87,7 +87,7 @@ class PropensityModel(LogOddsClassifier):
     Parameters
     ----------
     horizon_days : int
-        The event counts if it happens within so many days of as_of.
+        The event counts if it happens within this many days of as_of.
     grace_days : int
         Further days until a label is known: the embargo is horizon + grace.
     n_splits : int

@@ -68,15 +68,15 @@ def compare_curves(
         No account left, so nothing can be ranked.
     """
     time = as_floats(durations, "durations")
-    died = as_floats(events, "events", len(time)) == 1
+    churned = as_floats(events, "events", len(time)) == 1
     if len(time) > _MOST:
         kept = np.sort(np.random.default_rng(seed).choice(len(time), _MOST, replace=False))
-        time, died = time[kept], died[kept]
+        time, churned = time[kept], churned[kept]
         curves = {name: curve[kept] for name, curve in curves.items()}
-    pairs = _comparable(time, died)
+    pairs = _comparable(time, churned)
     if not pairs.any():
         raise ModelInputError("no pair of accounts can be ranked", where="events")
-    losses = {n: integrated_brier_losses(time, died, c, times) for n, c in curves.items()}
+    losses = {n: integrated_brier_losses(time, churned, c, times) for n, c in curves.items()}
     right = {name: _in_order(pairs, curve.mean(axis=1)) for name, curve in curves.items()}
     weights = np.vstack(
         [np.ones((1, len(time))), *resampled_weights(np.arange(len(time)), n_resamples, seed)]
@@ -96,11 +96,11 @@ def compare_curves(
     }
 
 
-def _comparable(time: FloatArray, died: BoolArray) -> FloatArray:
+def _comparable(time: FloatArray, churned: BoolArray) -> FloatArray:
     """Return 1 if the row's account left while the column's account was still present."""
     later = time[None, :] > time[:, None]
-    remaining = (time[None, :] == time[:, None]) & ~died[None, :]
-    return np.asarray(died[:, None] & (later | remaining), dtype="float32")
+    remaining = (time[None, :] == time[:, None]) & ~churned[None, :]
+    return np.asarray(churned[:, None] & (later | remaining), dtype="float32")
 
 
 def _in_order(pairs: FloatArray, stays: FloatArray) -> FloatArray:
@@ -148,5 +148,5 @@ def landmark_follow_up(
     known = both["churned"] & (both["ended"] + pd.Timedelta(days=grace_days) <= until)
     last = both["ended"].where(both["ended"] < until, until)
     days = (last - both["as_of"]).dt.total_seconds() / 86_400
-    lives = pd.DataFrame({"days": days, "left": known.astype(float), "row": both["row"]})
-    return lives.drop_duplicates("row").set_index("row").reindex(rows.index)
+    lifetimes = pd.DataFrame({"days": days, "left": known.astype(float), "row": both["row"]})
+    return lifetimes.drop_duplicates("row").set_index("row").reindex(rows.index)

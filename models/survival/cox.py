@@ -84,13 +84,13 @@ class CoxSurvival(BaseEstimator):  # type: ignore[misc]
         It is computed here because lifelines 0.30 counts accounts as at risk before their entry.
         """
         ratio = np.exp(fitter.predict_log_partial_hazard(table).to_numpy(dtype="float64"))
-        time, died = table["duration"].to_numpy(), table["event"].to_numpy() == 1
-        self.event_times_ = np.unique(time[died])
+        time, churned = table["duration"].to_numpy(), table["event"].to_numpy() == 1
+        self.event_times_ = np.unique(time[churned])
         at_risk = _sum_from(time, ratio, self.event_times_)
         if "entry" in table:
             at_risk = at_risk - _sum_from(table["entry"].to_numpy(), ratio, self.event_times_)
         events = np.bincount(
-            np.searchsorted(self.event_times_, time[died]), minlength=len(self.event_times_)
+            np.searchsorted(self.event_times_, time[churned]), minlength=len(self.event_times_)
         )
         self.baseline_hazard_ = np.cumsum(events / at_risk)
 

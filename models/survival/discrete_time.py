@@ -60,7 +60,7 @@ class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
         """
         frame = feature_frame(X)
         time = as_floats(durations, "durations", len(frame))
-        died = as_floats(events, "events", len(frame))
+        churned = as_floats(events, "events", len(frame))
         entry = np.zeros(len(time)) if entry_days is None else as_floats(entry_days, "entry_days")
         last = np.ceil(np.maximum(time, 1e-9) / self.period_days).astype(np.int64)
         first = np.floor(entry / self.period_days).astype(np.int64)
@@ -73,7 +73,7 @@ class DiscreteTimeSurvival(BaseEstimator):  # type: ignore[misc]
             )
         row = np.repeat(np.arange(len(frame)), lived)
         period = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(lived) - lived, lived)
-        happened = (died[row] == 1) & (period == last[row] - 1)
+        happened = (churned[row] == 1) & (period == last[row] - 1)
         self.model_ = self._estimator().fit(
             self._with_period(frame.iloc[row], period), happened.astype(np.int64), groups=row
         )

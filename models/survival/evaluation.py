@@ -66,18 +66,18 @@ def integrated_brier_losses(durations: Any, events: Any, survival: Any, times: A
     The parameters and errors are those of `integrated_brier_score`.
     """
     time, at = as_floats(durations, "durations"), as_floats(times, "times")
-    died = as_floats(events, "events", len(time)) == 1
+    churned = as_floats(events, "events", len(time)) == 1
     curves = np.asarray(survival, dtype="float64")
     if curves.shape != (len(time), len(at)) or len(at) < 2:
         raise ModelInputError(
             f"has shape {curves.shape}, not ({len(time)}, {len(at)}) with at least two times",
             where="survival",
         )
-    censored = KaplanMeierFitter().fit(time, ~died)
+    censored = KaplanMeierFitter().fit(time, ~churned)
     # The probability of being under observation just before the account's own end.
     own = _still_observed(censored, time - 1e-9)
     then = _still_observed(censored, at)
-    gone = died[:, None] & (time[:, None] <= at)
+    gone = churned[:, None] & (time[:, None] <= at)
     present = time[:, None] > at
     loss = gone * curves**2 / own[:, None] + present * (1 - curves) ** 2 / then
     return np.asarray(np.trapezoid(loss, at, axis=1) / (at[-1] - at[0]))

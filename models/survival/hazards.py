@@ -20,21 +20,21 @@ _SHAPES = (1 / 3, 3.0)
 
 
 @dataclass(frozen=True)
-class Lives:
+class Lifetimes:
     """Accounts observed from `entry` to `time`, in days since their start."""
 
     time: FloatArray
-    died: FloatArray
+    churned: FloatArray
     entry: FloatArray
 
     @property
     def n_events(self) -> int:
         """The number of accounts that churned."""
-        return int(self.died.sum())
+        return int(self.churned.sum())
 
-    def where(self, rows: BoolArray) -> Lives:
+    def where(self, rows: BoolArray) -> Lifetimes:
         """Return a subset of the accounts."""
-        return Lives(self.time[rows], self.died[rows], self.entry[rows])
+        return Lifetimes(self.time[rows], self.churned[rows], self.entry[rows])
 
     def exposure(self, start: float, end: float) -> float:
         """Return the total days under observation between two ages."""
@@ -42,13 +42,13 @@ class Lives:
             np.clip(np.minimum(self.time, end) - np.maximum(self.entry, start), 0, None).sum()
         )
 
-    def deaths(self, start: float, end: float) -> float:
+    def events(self, start: float, end: float) -> float:
         """Return the number of accounts that churned at an age after `start` and up to `end`."""
-        return float(self.died[(self.time > start) & (self.time <= end)].sum())
+        return float(self.churned[(self.time > start) & (self.time <= end)].sum())
 
     def rate(self) -> float:
         """Return the events per day; never 0."""
-        return max(float(self.died.sum()), 0.5) / self.exposure(0.0, float(self.time.max()))
+        return max(float(self.churned.sum()), 0.5) / self.exposure(0.0, float(self.time.max()))
 
 
 @dataclass(frozen=True)
@@ -164,31 +164,37 @@ class CurveDraws:
         return np.asarray(self.at(tenure[:, None] + days[None, :]) - start)
 
 
-def kaplan_meier_curve(lives: Lives, least_at_risk: int, prior: Curve | None = None) -> Curve:
+def kaplan_meier_curve(
+    lifetimes: Lifetimes, least_at_risk: int, prior: Curve | None = None
+) -> Curve:
     """Return the Kaplan-Meier (1958) curve with left entry, where enough accounts are at risk.
 
     Before the first age with `least_at_risk` accounts, the hazard is that of the prior (without a
     prior, the mean rate); after the last such age, it is the shrunk hazard of the last third.
     """
-    table = survival_table_from_events(lives.time, lives.died, lives.entry)
+    table = survival_table_from_events(lifetimes.time, lifetimes.churned, lifetimes.entry)
     at_risk = (table["at_risk"] - table["entrance"]).to_numpy(dtype="float64")
     # Accounts that enter at 0 are at risk from then on, and none churns at 0.
     observed = table["observed"].to_numpy(dtype="float64")
     ages = table.index.to_numpy(dtype="float64")
     believed = np.flatnonzero((observed > 0) & (at_risk >= least_at_risk))
     if len(believed) < 2:
-        return constant_curve(lives) if prior is None else scaled_curve(lives, prior, _TAIL_PRIOR)
+        return (
+            constant_curve(lifetimes)
+            if prior is None
+            else scaled_curve(lifetimes, prior, _TAIL_PRIOR)
+        )
     n, d = at_risk[believed], observed[believed]
     # If all accounts at risk leave at once, the hazard must still be finite.
     kept = np.maximum(1.0 - d / n, 0.5 / n)
     start = _first_age(ages, at_risk, least_at_risk)
-    before = lives.rate() * start if prior is None else float(prior.at(np.array(start)))
+    before = lifetimes.rate() * start if prior is None else float(prior.at(np.array(start)))
     days = np.concatenate([[0.0], [start] if start > 0 else [], ages[believed]])
     lead = [0.0] if start == 0 else [0.0, before]
     hazard = np.concatenate([lead, before + np.cumsum(-np.log(kept))])
     variance = np.concatenate([np.zeros(len(lead)), np.cumsum(d / (n * n * kept))])
-    rate, spread = _tail(lives, float(days[-1]), prior)
-    return Curve(days, hazard, variance, rate, spread, "kaplan-meier", lives.n_events)
+    rate, spread = _tail(lifetimes, float(days[-1]), prior)
+    return Curve(days, hazard, variance, rate, spread, "kaplan-meier", lifetimes.n_events)
 
 
 def _first_age(ages: FloatArray, at_risk: FloatArray, least: int) -> float:
@@ -198,57 +204,57 @@ def _first_age(ages: FloatArray, at_risk: FloatArray, least: int) -> float:
     return float(ages[max(first - 1, 0)])
 
 
-def _tail(lives: Lives, last: float, prior: Curve | None) -> tuple[float, float]:
+def _tail(lifetimes: Lifetimes, last: float, prior: Curve | None) -> tuple[float, float]:
     """Return the shrunk rate of the last third of the curve and the standard error of its log."""
-    expected = lives.rate() if prior is None else prior.tail_rate
+    expected = lifetimes.rate() if prior is None else prior.tail_rate
     start = last * 2 / 3
-    deaths = lives.deaths(start, last) + _TAIL_PRIOR
+    events = lifetimes.events(start, last) + _TAIL_PRIOR
     return (
-        deaths / (lives.exposure(start, last) + _TAIL_PRIOR / expected),
-        1.0 / float(np.sqrt(deaths)),
+        events / (lifetimes.exposure(start, last) + _TAIL_PRIOR / expected),
+        1.0 / float(np.sqrt(events)),
     )
 
 
-def scaled_curve(lives: Lives, pooled: Curve, prior_events: float) -> Curve:
+def scaled_curve(lifetimes: Lifetimes, pooled: Curve, prior_events: float) -> Curve:
     """Return the pooled curve times the group's shrunk hazard ratio (gamma-Poisson)."""
-    expected = float((pooled.at(lives.time) - pooled.at(lives.entry)).sum())
-    ratio = (lives.n_events + prior_events) / (expected + prior_events)
+    expected = float((pooled.at(lifetimes.time) - pooled.at(lifetimes.entry)).sum())
+    ratio = (lifetimes.n_events + prior_events) / (expected + prior_events)
     return replace(
         pooled,
         hazard=pooled.hazard * ratio,
         variance=pooled.variance * ratio**2,
         tail_rate=pooled.tail_rate * ratio,
-        ratio_spread=1.0 / float(np.sqrt(lives.n_events + prior_events)),
+        ratio_spread=1.0 / float(np.sqrt(lifetimes.n_events + prior_events)),
         basis="pooled",
-        n_events=lives.n_events,
+        n_events=lifetimes.n_events,
     )
 
 
-def weibull_curve(lives: Lives) -> Curve | None:
+def weibull_curve(lifetimes: Lifetimes) -> Curve | None:
     """Return a Weibull curve; None if it does not converge or its shape is implausible."""
-    if lives.n_events < _FEWEST_FOR_WEIBULL:
+    if lifetimes.n_events < _FEWEST_FOR_WEIBULL:
         return None
     try:
         with warnings.catch_warnings():
             # A fit with warnings from lifelines is unreliable and is not used.
             warnings.simplefilter("error", StatisticalWarning)
-            fitted = WeibullFitter().fit(lives.time, lives.died, entry=lives.entry)
+            fitted = WeibullFitter().fit(lifetimes.time, lifetimes.churned, entry=lifetimes.entry)
     except (ConvergenceError, StatisticalWarning, ValueError):
         return None
     shape, scale = float(fitted.rho_), float(fitted.lambda_)
     if not _SHAPES[0] <= shape <= _SHAPES[1]:
         return None
-    days = np.linspace(0.0, float(lives.time.max()), 100)
+    days = np.linspace(0.0, float(lifetimes.time.max()), 100)
     hazard = (days / scale) ** shape
     rate = shape / scale * (days[-1] / scale) ** (shape - 1)
-    return _parametric(days, hazard, rate, "weibull", lives.n_events)
+    return _parametric(days, hazard, rate, "weibull", lifetimes.n_events)
 
 
-def constant_curve(lives: Lives) -> Curve:
+def constant_curve(lifetimes: Lifetimes) -> Curve:
     """Return the curve of a constant hazard; without an event, half an event is assumed."""
-    days = np.array([0.0, float(lives.time.max())])
-    rate = lives.rate()
-    return _parametric(days, rate * days, rate, "constant", lives.n_events)
+    days = np.array([0.0, float(lifetimes.time.max())])
+    rate = lifetimes.rate()
+    return _parametric(days, rate * days, rate, "constant", lifetimes.n_events)
 
 
 def _parametric(

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from models.base.inputs import FloatArray, ModelInputError, as_floats
 from models.survival.hazards import (
     Curve,
-    Lives,
+    Lifetimes,
     constant_curve,
     kaplan_meier_curve,
     scaled_curve,
@@ -84,34 +84,34 @@ class PeerSurvival(BaseEstimator):  # type: ignore[misc]
             A duration is negative or missing, or no row has any time under observation.
         """
         time = as_floats(durations, "durations")
-        died = as_floats(events, "events", len(time))
+        churned = as_floats(events, "events", len(time))
         entry = (
             np.zeros(len(time))
             if entry_days is None
             else as_floats(entry_days, "entry_days", len(time))
         )
-        _refuse_bad(time, died, entry)
+        _refuse_bad(time, churned, entry)
         seen = time > entry
         self.dropped_ = int((~seen).sum())
-        lives = Lives(time[seen], died[seen], entry[seen])
-        self.pooled_ = self._pooled(lives)
+        lifetimes = Lifetimes(time[seen], churned[seen], entry[seen])
+        self.pooled_ = self._pooled(lifetimes)
         self.curves_ = {}
         if groups is not None:
             names = np.array([str(name) for name in np.asarray(groups)[seen]], dtype=object)
             self.curves_ = {
-                name: self._of_group(lives.where(names == name)) for name in sorted(set(names))
+                name: self._of_group(lifetimes.where(names == name)) for name in sorted(set(names))
             }
         return self
 
-    def _pooled(self, lives: Lives) -> Curve:
-        if lives.n_events >= self.least_events:
-            return kaplan_meier_curve(lives, self.least_at_risk)
-        return weibull_curve(lives) or constant_curve(lives)
+    def _pooled(self, lifetimes: Lifetimes) -> Curve:
+        if lifetimes.n_events >= self.least_events:
+            return kaplan_meier_curve(lifetimes, self.least_at_risk)
+        return weibull_curve(lifetimes) or constant_curve(lifetimes)
 
-    def _of_group(self, lives: Lives) -> Curve:
-        if lives.n_events >= self.least_events:
-            return kaplan_meier_curve(lives, self.least_at_risk, prior=self.pooled_)
-        return scaled_curve(lives, self.pooled_, _PRIOR_EVENTS)
+    def _of_group(self, lifetimes: Lifetimes) -> Curve:
+        if lifetimes.n_events >= self.least_events:
+            return kaplan_meier_curve(lifetimes, self.least_at_risk, prior=self.pooled_)
+        return scaled_curve(lifetimes, self.pooled_, _PRIOR_EVENTS)
 
     @property
     def basis_(self) -> Mapping[str, str]:
@@ -254,7 +254,7 @@ def retention_curve(curve: Curve, days: Any) -> tuple[RetentionPoint, ...]:
     )
 
 
-def _refuse_bad(time: FloatArray, died: FloatArray, entry: FloatArray) -> None:
+def _refuse_bad(time: FloatArray, churned: FloatArray, entry: FloatArray) -> None:
     bad = ~(np.isfinite(time) & (time >= 0) & np.isfinite(entry) & (entry >= 0))
     if bad.any():
         raise ModelInputError(
@@ -262,7 +262,7 @@ def _refuse_bad(time: FloatArray, died: FloatArray, entry: FloatArray) -> None:
             where="durations, entry_days",
             fix="give days since the start of the account",
         )
-    if not np.isin(died, (0.0, 1.0)).all():
+    if not np.isin(churned, (0.0, 1.0)).all():
         raise ModelInputError("contains values other than 0 and 1", where="events")
     if not (time > entry).any():
         raise ModelInputError(

@@ -32,14 +32,14 @@ def retention_table(
         the longest time for which any of its accounts was observed.
     """
     time = as_floats(durations, "durations")
-    died = as_floats(events, "events", len(time))
+    churned = as_floats(events, "events", len(time))
     entry = np.zeros(len(time)) if entry_days is None else as_floats(entry_days, "entry_days")
     seen = time > entry
-    lives = pd.DataFrame(
-        {"time": time, "died": died, "entry": entry, "group": np.asarray(groups).astype(str)}
+    lifetimes = pd.DataFrame(
+        {"time": time, "churned": churned, "entry": entry, "group": np.asarray(groups).astype(str)}
     )[seen]
     at = as_floats(days, "days")
-    parts = [_of_group(str(name), part, at) for name, part in lives.groupby("group")]
+    parts = [_of_group(str(name), part, at) for name, part in lifetimes.groupby("group")]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -48,12 +48,14 @@ def cohorts(started: Any, freq: str = "Q") -> pd.Series[str]:
     return pd.Series(pd.to_datetime(started)).dt.to_period(freq).astype(str)
 
 
-def _of_group(name: str, lives: pd.DataFrame, days: Any) -> pd.DataFrame:
-    reached = days[days <= lives["time"].max()]
-    fitted = KaplanMeierFitter().fit(lives["time"], lives["died"], entry=lives["entry"])
+def _of_group(name: str, lifetimes: pd.DataFrame, days: Any) -> pd.DataFrame:
+    reached = days[days <= lifetimes["time"].max()]
+    fitted = KaplanMeierFitter().fit(
+        lifetimes["time"], lifetimes["churned"], entry=lifetimes["entry"]
+    )
     interval = fitted.confidence_interval_
     place = np.searchsorted(interval.index.to_numpy(), reached, side="right") - 1
-    time, entry = lives["time"].to_numpy(), lives["entry"].to_numpy()
+    time, entry = lifetimes["time"].to_numpy(), lifetimes["entry"].to_numpy()
     return pd.DataFrame(
         {
             "group": name,
@@ -62,6 +64,6 @@ def _of_group(name: str, lives: pd.DataFrame, days: Any) -> pd.DataFrame:
             "low": interval.iloc[place, 0].to_numpy(),
             "high": interval.iloc[place, 1].to_numpy(),
             "at_risk": [int((((entry < t) | (entry == 0)) & (time >= t)).sum()) for t in reached],
-            "accounts": len(lives),
+            "accounts": len(lifetimes),
         }
     )

@@ -90,7 +90,7 @@ def timed(app: AppUnderTest, login: str, paths: Sequence[str]) -> float:
 
 
 def write(runs_dir: Path, accounts: int) -> None:
-    """Write a run of so many accounts, and a year of runs before it."""
+    """Write a run of this many accounts, and a year of runs before it."""
     sample = sample_run(200, weeks=1)
     rng = np.random.default_rng(0)
     many = sample.scores.iloc[np.arange(accounts) % 200].reset_index(drop=True)

@@ -67,14 +67,14 @@ def _timed(step: Callable[[], int]) -> Measured:
 
 
 def _features(folder: Path, dates: int) -> Measured:
-    """Build every feature of the last so many weeks; opening and checking is not counted."""
+    """Build every feature of the last this many weeks; opening and checking is not counted."""
     tables = _tables(folder).tables
     days = [END - timedelta(weeks=week) for week in range(dates)]
     return _timed(lambda: build_features(tables, days).size)
 
 
 def _usage(folder: Path, dates: int = 1) -> Measured:
-    """Build the features of use alone of the last so many weeks."""
+    """Build the features of use alone of the last this many weeks."""
     from features.usage import family as usage  # noqa: PLC0415
 
     tables = _tables(folder).tables

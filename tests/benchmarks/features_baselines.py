@@ -64,7 +64,7 @@ def duckdb_sums(folder: Path, as_of: datetime) -> int:
 def _windows(
     columns: tuple[str, ...], dated_by: str, as_of: datetime, windows: tuple[int, ...]
 ) -> str:
-    """Return the sums of columns in windows of so many days, in SQL."""
+    """Return the sums of columns in windows of this many days, in SQL."""
     return ", ".join(
         f"sum({column}) FILTER ({dated_by} >= TIMESTAMP '{as_of - timedelta(days=days)}')"
         for days in windows

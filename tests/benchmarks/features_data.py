@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-#: The company's records begin here and last so many weeks; the last date is a Sunday.
+#: The company's records begin here and last this many weeks; the last date is a Sunday.
 START, WEEKS = datetime(2024, 6, 2), 57
 END = START + timedelta(weeks=WEEKS)
 EVENTS = [f"feature_{number:02d}" for number in range(40)]
@@ -39,7 +39,7 @@ class Size:
 
     @classmethod
     def of(cls, usage: int) -> Size:
-        """Return the size with so many rows of usage.
+        """Return the size with this many rows of usage.
 
         50 M have 100 k accounts, 1 M tickets and 1 M orders.
         """

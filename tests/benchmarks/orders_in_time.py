@@ -76,7 +76,7 @@ def _line(orders: pd.DataFrame, split: pd.Timestamp, weeks: int) -> str:
 
 
 def _speed(orders: pd.DataFrame, customers: int) -> str:
-    """Value so many of CDNOW's customers over and over, and as many that differ in everything."""
+    """Value this many of CDNOW's customers over and over, and as many that differ in everything."""
     history = purchase_history(orders, until=SPLITS[-1])
     purchases, spend = PurchaseModel().fit(history), SpendModel().fit(history)
     copies = history.iloc[np.arange(customers) % len(history)]

@@ -21,7 +21,7 @@ UNTIL = datetime(2025, 9, 1)
 
 
 def ago(days: float, hours: float = 0) -> datetime:
-    """Return a time so many days and hours before the date."""
+    """Return a time this many days and hours before the date."""
     return DAY - timedelta(days=days, hours=hours)
 
 

@@ -41,7 +41,9 @@ def spark() -> Any:
     running.stop()
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=[needs_spark, pytest.mark.slow])])
+@pytest.fixture(
+    scope="module", params=["duckdb", pytest.param("spark", marks=[needs_spark, pytest.mark.slow])]
+)
 def tables(request: pytest.FixtureRequest) -> Tables:
     opened = open_rows(company())
     if request.param == "spark":

@@ -47,7 +47,7 @@ _SIGNATURES = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
     | {"ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 )
-#: Clocks may differ by so many seconds.
+#: Clocks may differ by this many seconds.
 _LEEWAY = 60
 #: Metadata and keys of the provider are read again after so long; keys at most so often where a
 #: token names an unknown one.

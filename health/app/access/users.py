@@ -21,7 +21,7 @@ from health.app.database.models import Session as WebSession
 LOCAL_LOGIN = "local"
 #: Failed sign-ins with one login, and from one address, before the next ones are refused.
 MOST_BY_LOGIN, MOST_BY_ADDRESS = 5, 30
-#: They are counted over so many minutes.
+#: They are counted over this many minutes.
 WINDOW_MINUTES = 15
 LEAST_PASSWORD = 12
 

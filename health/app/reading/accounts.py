@@ -98,7 +98,7 @@ class AccountQuery:
     band, stage, segment, csm, flag : str
         ``none`` as a band means not scored.
     renewal : str
-        Renewal within so many days; one of `RENEWALS`.
+        Renewal within this many days; one of `RENEWALS`.
     sort : str
         One of `SORTS`.
     page : int

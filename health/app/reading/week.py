@@ -142,7 +142,7 @@ def read_week(
     capacity : int
         Most accounts.
     overdue_days : int
-        A flag is due so many days after it was raised, and before the renewal.
+        A flag is due this many days after it was raised, and before the renewal.
     """
     listed = _listed(run, scope, capacity)
     accounts = [row["account_id"] for row in listed]

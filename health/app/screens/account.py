@@ -34,7 +34,7 @@ from health.renewals.calls import CALL_TITLES
 
 #: Reasons of a model that are shown one by one.
 _MOST_REASONS = 8
-#: Overrides end after so many days unless another date is chosen.
+#: Overrides end after this many days unless another date is chosen.
 _OVERRIDE_DAYS = 30
 
 
@@ -118,7 +118,7 @@ def _content(asked: Asked) -> dict[str, Any]:
 
 
 def event_of(row: Any, currency: str) -> Event:
-    """Word what was written in the app as an event of the timeline."""
+    """Describe what was written in the app as an event of the timeline."""
     kind, title, text = "action", "", ""
     if isinstance(row, Action):
         title = ACTION_TITLES[row.action]

@@ -137,7 +137,7 @@ def _evaluations(info: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _verdict(name: str, judged: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """Word how far a model can be trusted."""
+    """State how far a model can be trusted."""
     auc, lift = judged.get("auc"), judged.get("lift_top_decile")
     signal = bool(auc) and judged.get("has_signal", True)
     chip = "Not tested" if not auc else "No signal"

@@ -41,7 +41,7 @@ def _sources(folder: Path, rows: dict[str, pd.DataFrame]) -> dict[str, TableSour
 
 
 def _weeks(use: pd.DataFrame, days: int) -> dict[str, pd.DataFrame]:
-    """Return the use in files of so many days, by name."""
+    """Return the use in files of this many days, by name."""
     number = (use["occurred_at"] - use["occurred_at"].min()).dt.days // days
     return {f"{week:03d}.parquet": rows for week, rows in use.groupby(number)}
 

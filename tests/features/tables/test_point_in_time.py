@@ -76,7 +76,7 @@ def _values(*stories: Story, **options: Any) -> pd.DataFrame:
 
 
 def _start(rows: Rows, number: int, age: float) -> None:
-    """Let an account exist, and pay, from so many days ago."""
+    """Let an account exist, and pay, from this many days ago."""
     rows["accounts"][number]["created_at"] = ago(age)
     rows["subscriptions"][number] = {**rows["subscriptions"][number], "started_at": ago(age)}
 
@@ -174,7 +174,7 @@ _HABITS = [f.name for f in CATALOGUE.values() if f.family == "usage" and f.windo
 
 
 def _steady_since(day: float, **first: Any) -> Story:
-    """Return use on every day from so many days ago."""
+    """Return use on every day from this many days ago."""
     return {"usage": [_use_at(ago(day), **first), *(_use_at(ago(n)) for n in range(1, 125))]}
 
 

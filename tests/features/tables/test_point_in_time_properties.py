@@ -120,7 +120,7 @@ _SCORES = {"nps": 9.0, "csat": 4.0, "ces": 6.0}
 
 
 def _life(account: str, age: float, events: list[float]) -> Rows:
-    """Return an account of an age in days, with every kind of event so many days ago."""
+    """Return an account of an age in days, with every kind of event this many days ago."""
     own = {"account_id": account}
     times = [ago(day) for day in events]
     asked = {"respondent_id": "u", "role": "owner"}

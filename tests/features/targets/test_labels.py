@@ -19,7 +19,7 @@ FAR, CREATED = ago(-200), ago(400)
 def _sub(
     start: float, end: float | None = None, mrr: float = 100.0, product: str = "core", **rest: Any
 ) -> Row:
-    """Return a subscription from so many days before the date to so many before it."""
+    """Return a subscription from this many days before the date to this many before it."""
     ended = None if end is None else ago(end)
     keys = {"account_id": "a", "product": product, "started_at": ago(start), "ended_at": ended}
     return {**keys, "mrr": mrr, **rest}

@@ -12,7 +12,7 @@ from features.windows.processes import in_processes
 
 
 def doubled(number: int, deaths: Path, most: int) -> int:
-    """Double a number; the task of 1 kills its own process so many times."""
+    """Double a number; the task of 1 kills its own process this many times."""
     died = len(list(deaths.iterdir()))
     if number == 1 and died < most:
         (deaths / str(died)).touch()

@@ -98,7 +98,7 @@ def test_95_in_100_drawn_futures_lie_inside(
     assert above[buys].mean() == pytest.approx(0.025, abs=0.001)
     assert above.mean(axis=1)[buys] == pytest.approx(0.025, abs=0.009)
     assert below[comes].mean() == pytest.approx(0.025, abs=0.003)
-    # Where nothing is the end, at most so many futures hold anything.
+    # Where nothing is the end, at most this many futures hold anything.
     assert (totals[~buys] > 0).mean(axis=1).max(initial=0.0) < 0.034
     assert (totals[~comes] == 0).mean(axis=1).min() > 0.016
 
