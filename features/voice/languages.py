@@ -32,47 +32,68 @@ LANGUAGES = {
     **{"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian"},
     **{"nl": "Dutch", "pt": "Portuguese", "pl": "Polish", "sv": "Swedish"},
 }
-#: Function words with four letters or more, of the languages in which comments are read most.
-_FUNCTION_WORDS = frozenset(
-    word
-    for line in (
-        "about after again already also although always another because been before being both",
-        "could does doing done don't down even ever every from have haven't having here i've",
-        "it's just like made make more most much never only other over really same should since",
-        "some such than that that's their them then there these they they're this those through",
-        "until upon very want well were what when where which while will with without would",
-        "you've your you're aber alle andere auch beim damit dann dass dazu denn dein diese",
-        "dieser dieses doch durch einen einem einer eines euch eure haben habe hatte hier ihnen",
-        "ihre immer jetzt kann kein keine können mehr mein meine nach nein nicht noch oder ohne",
-        "schon sehr seit sein seine sich sind über unser unsere unter viel waren warum wegen",
-        "weil weiter wenn werden wieder wird wurde zwar",
-        "ainsi alors après aussi autre avant avec avoir avons beaucoup bien cela cette ceux",
-        "chaque comme dans depuis donc elle elles encore entre être fait jamais leur leurs mais",
-        "même moins notre nous parce plus pour pourquoi quand quel quelle sans sont sous sera",
-        "suis toujours tous tout toute toutes trop très vers votre vous ahora algo algunos ante",
-        "antes aunque cada como cuando cual desde donde ella ellos entre era esta está están",
-        "estamos estas este esto estos fueron hace hacer hasta mejor menos mismo mucha muchas",
-        "mucho muchos nada nadie nosotros nuestra nuestras nuestro nuestros nunca otra otras",
-        "otro otros para pero poco porque puede puedo quien siempre sido sobre solo también",
-        "tanto tiene tienen tenemos toda todas todo todos unos vamos abbiamo alla anche ancora",
-        "bene come così dalla della delle degli dopo dove essere fare hanno loro meno molto",
-        "nella nostra nostro ogni perché però poco prima proprio quale quando quello questa",
-        "queste questi questo sempre senza siamo sono stato sulla tutti tutto vostro alleen",
-        "alles alsof andere deze door echt eens geen gewoon goed haar hebben heeft hier iets",
-        "jullie kunnen maar meer mijn moet naar niet niets omdat onze over steeds toch veel",
-        "voor waar wanneer want worden wordt zeer zich zijn zonder zoals agora ainda algum",
-        "antes aqui assim cada como depois desde dois ela eles então essa esse esta este estão",
-        "estamos fazer foram isso isto mais mesmo minha muito muitos nada nossa nosso nunca",
-        "onde outra outro para pela pelo porque pode quando quem sempre também temos tudo uma",
-        "você bardzo było bowiem chyba dlatego gdzie jako jednak jestem jeszcze jeśli kiedy",
-        "który która które może mnie nasza nasze nawet nich nigdy oraz ponieważ przed przez",
-        "przy tego teraz tylko tutaj wszystko zawsze żeby alla allt aldrig andra bara blir blev",
-        "denna deras dessa detta eller efter eftersom finns från genom hade inga ingen inte",
-        "kommer kunde mellan mycket måste nånting också sedan skulle till under utan varför",
-        "vara varit våra vårt är",
-    )
-    for word in line.split()
-)
+#: Function words with four letters or more, by language.
+_LONG_WORDS: dict[str, frozenset[str]] = {
+    code: frozenset(words.split())
+    for code, words in {
+        "en": (
+            "about after again already also although always another because been before being "
+            "both could does doing done don't down even ever every from have haven't having "
+            "here i've it's just like made make more most much never only other over really "
+            "same should since some such than that that's their them then there these they "
+            "they're this those through until upon very want well were what when where which "
+            "while will with without would you've your you're"
+        ),
+        "de": (
+            "aber alle andere auch beim damit dann dass dazu denn dein diese dieser dieses "
+            "doch durch einen einem einer eines euch eure haben habe hatte hier ihnen ihre "
+            "immer jetzt kann kein keine können mehr mein meine nach nein nicht noch oder "
+            "ohne schon sehr seit sein seine sich sind über unser unsere unter viel waren "
+            "warum wegen weil weiter wenn werden wieder wird wurde zwar"
+        ),
+        "fr": (
+            "ainsi alors après aussi autre avant avec avoir avons beaucoup bien cela cette "
+            "ceux chaque comme dans depuis donc elle elles encore entre être fait jamais leur "
+            "leurs mais même moins notre nous parce plus pour pourquoi quand quel quelle sans "
+            "sont sous sera suis toujours tous tout toute toutes trop très vers votre vous"
+        ),
+        "es": (
+            "ahora algo algunos ante antes aunque cada como cuando cual desde donde ella "
+            "ellos entre era esta está están estamos estas este esto estos fueron hace hacer "
+            "hasta mejor menos mismo mucha muchas mucho muchos nada nadie nosotros nuestra "
+            "nuestras nuestro nuestros nunca otra otras otro otros para pero poco porque "
+            "puede puedo quien siempre sido sobre solo también tanto tiene tienen tenemos "
+            "toda todas todo todos unos vamos"
+        ),
+        "it": (
+            "abbiamo alla anche ancora bene come così dalla della delle degli dopo dove "
+            "essere fare hanno loro meno molto nella nostra nostro ogni perché però poco "
+            "prima proprio quale quando quello questa queste questi questo sempre senza siamo "
+            "sono stato sulla tutti tutto vostro"
+        ),
+        "nl": (
+            "alleen alles alsof andere deze door echt eens geen gewoon goed haar hebben heeft "
+            "hier iets jullie kunnen maar meer mijn moet naar niet niets omdat onze over "
+            "steeds toch veel voor waar wanneer want worden wordt zeer zich zijn zonder zoals"
+        ),
+        "pt": (
+            "agora ainda algum antes aqui assim cada como depois desde dois ela eles então "
+            "essa esse esta este estão estamos fazer foram isso isto mais mesmo minha muito "
+            "muitos nada nossa nosso nunca onde outra outro para pela pelo porque pode quando "
+            "quem sempre também temos tudo uma você"
+        ),
+        "pl": (
+            "bardzo było bowiem chyba dlatego gdzie jako jednak jestem jeszcze jeśli kiedy "
+            "który która które może mnie nasza nasze nawet nich nigdy oraz ponieważ przed "
+            "przez przy tego teraz tylko tutaj wszystko zawsze żeby"
+        ),
+        "sv": (
+            "alla allt aldrig andra bara blir blev denna deras dessa detta eller efter "
+            "eftersom finns från genom hade inga ingen inte kommer kunde mellan mycket måste "
+            "nånting också sedan skulle till under utan varför vara varit våra vårt är"
+        ),
+    }.items()
+}
 #: Uses of every word that are added in each language.
 _SMOOTHING = 0.1
 #: Rounds in which words of texts that were decided decide further texts.
@@ -89,7 +110,7 @@ def is_function_word(word: str) -> bool:
     >>> is_function_word("because"), is_function_word("für"), is_function_word("invoice")
     (True, True, False)
     """
-    return word in _FUNCTION_WORDS or any(word in own for own in _WORDS.values())
+    return any(word in own for by_language in (_WORDS, _LONG_WORDS) for own in by_language.values())
 
 
 def is_covered(text: str, covered: Collection[str]) -> bool:
@@ -129,7 +150,8 @@ class Languages:
     """The languages of texts, by their common words and by the words of other texts.
 
     The most common words decide. A text without any of them, or with as many of two languages, is
-    in the language whose texts use its other words (naive Bayes).
+    in the language that its other words and their pieces of three characters point to, in other
+    texts and in the common words themselves (naive Bayes).
 
     Parameters
     ----------
@@ -167,21 +189,33 @@ class Languages:
         self._uses: dict[str, Counter[str]] = {}
         for code, words in zip(codes, texts, strict=True):
             if code:
-                self._uses.setdefault(code, Counter()).update(set(words))
+                if code not in self._uses:
+                    known = _WORDS[code] | _LONG_WORDS[code]
+                    self._uses[code] = Counter(_pieces(known))
+                self._uses[code].update(_pieces(words))
         self._known = set().union(*self._uses.values())
 
     def _by_other_words(self, words: Sequence[str]) -> str:
-        shown = self._known.intersection(words)
-        if not shown:
+        shown = self._known & _pieces(words)
+        if not shown.intersection(words):
+            # Pieces alone would find a language for any word.
             return ""
         smooth = _SMOOTHING * len(self._known)
         votes = {}
         for code, own in self._uses.items():
             total = own.total()
-            chances = ((own[word] + _SMOOTHING) / (total + smooth) for word in shown)
+            chances = ((own[piece] + _SMOOTHING) / (total + smooth) for piece in shown)
             # Summed exactly, as the order of a set is not the same in every process.
             votes[code] = log(total) + fsum(map(log, chances))
         return _by_votes(votes, least=float("-inf"))
+
+
+def _pieces(words: Iterable[str]) -> set[str]:
+    """Return the words and their pieces of three characters."""
+    found = set(words)
+    for word in list(found):
+        found.update(f" {word} "[place : place + 3] for place in range(len(word)))
+    return found
 
 
 def _common_words(words: Collection[str]) -> dict[str, int]:
