@@ -15,8 +15,9 @@ from health.flags.capacity import HELD_OUT, LISTED
 from health.runs.directory import PublishedRun
 
 TREATED, CONTROL = "treated", "control"
-#: Experiment, account, date from which effects count, and arm.
-COLUMNS = ["experiment", "account_id", "as_of", "arm"]
+#: The date from which effects count; whether a later row has the other arm.
+COLUMNS = ["experiment", "account_id", "as_of", "arm", "changed"]
+_KEYS = ["experiment", "account_id"]
 _FROM_LISTS = {LISTED: TREATED, HELD_OUT: CONTROL}
 
 
@@ -38,11 +39,18 @@ def assignments(tables: Tables, runs: Sequence[PublishedRun], until: datetime) -
     pd.DataFrame
         Columns `COLUMNS`. An account stays in its first arm, whatever was done later; otherwise
         the arms would not be comparable.
+
+    Raises
+    ------
+    HealthError
+        An arm is neither treated nor control, or an account has both on its first date.
     """
     found = [_from_interventions(tables, until), *_from_lists(runs)]
     rows = pd.concat([rows for rows in found if len(rows)] or found[:1], ignore_index=True)
-    ordered = rows.sort_values(["experiment", "as_of", "account_id"], kind="stable")
-    first = ordered.drop_duplicates(["experiment", "account_id"])
+    ordered = rows.sort_values(["experiment", "as_of", "account_id", "arm"], kind="stable")
+    first = ordered.drop_duplicates(_KEYS)
+    arms = ordered.groupby(_KEYS)["arm"].nunique()
+    first = first.assign(changed=(arms.reindex(first.set_index(_KEYS).index) > 1).to_numpy())
     return first[COLUMNS].reset_index(drop=True)
 
 
@@ -63,7 +71,7 @@ def _from_interventions(tables: Tables, until: datetime) -> pd.DataFrame:
     named = rows["kind"].astype(str)
     if "flag" in rows:
         named = named + (" for " + rows["flag"]).fillna("")
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             "experiment": named,
             "account_id": rows["account_id"],
@@ -71,6 +79,18 @@ def _from_interventions(tables: Tables, until: datetime) -> pd.DataFrame:
             "arm": arm.astype(object),
         }
     )
+    first = found[found["as_of"] == found.groupby(_KEYS)["as_of"].transform("min")]
+    arms = first.groupby(_KEYS)["arm"].nunique()
+    both = arms[arms > 1]
+    if len(both):
+        experiment, account = min(both.index)
+        raise HealthError(
+            f"{len(both):,} of {len(arms):,} accounts are treated and control on the first day of "
+            f"an experiment, e.g. {account} ({experiment})",
+            where="interventions.arm",
+            fix="keep the arm that was drawn, and remove the other row",
+        )
+    return found
 
 
 def _from_lists(runs: Sequence[PublishedRun]) -> list[pd.DataFrame]:

@@ -114,8 +114,20 @@ def _readout(name: str, rows: pd.DataFrame, config: Config) -> Readout:
         alike,
         effects,
         who_responds(rows),
-        tuple(_doubts(alike, effects)),
+        (*_changed_arms(rows), *_doubts(alike, effects)),
     )
+
+
+def _changed_arms(rows: pd.DataFrame) -> list[str]:
+    """Report accounts with rows of both arms: the comparison is as they were assigned."""
+    changed = rows[rows["changed"]]
+    if changed.empty:
+        return []
+    return [
+        f"{len(changed):,} of {len(rows):,} accounts have later rows of the other arm, e.g. "
+        f"{changed['account_id'].min()}; they count in their first arm, so an effect can look "
+        "smaller than it is"
+    ]
 
 
 def _doubts(alike: pd.DataFrame, effects: tuple[Effect, ...]) -> list[str]:

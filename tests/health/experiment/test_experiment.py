@@ -183,6 +183,18 @@ def test_an_arm_that_is_none_is_refused() -> None:
         assignments(tables, [], END)
 
 
+def test_an_account_with_both_arms_on_one_day_is_refused_and_a_later_change_is_not() -> None:
+    days = [START, START + timedelta(days=30), START, START + timedelta(hours=8)]
+    rows = pd.DataFrame({"account_id": ["A", "A", "B", "B"], "occurred_at": days, "kind": "call"})
+    rows["arm"] = ["treated", "control"] * 2
+    with pytest.raises(HealthError) as refused:
+        assignments(tables_from_frames({"interventions": rows}, observed_until=END), [], END)
+    assert "1 of 2 accounts" in refused.value.what and "B (call)" in refused.value.what
+    tables = tables_from_frames({"interventions": rows.head(2)}, observed_until=END)
+    (found,) = assignments(tables, [], END).to_dict("records")
+    assert (found["arm"], found["as_of"], found["changed"]) == ("treated", START, True)
+
+
 def _publish_lists(runs_dir: Path, day: datetime, states: dict[str, str]) -> None:
     episodes = pd.DataFrame({"account_id": list(states), "state": list(states.values())})
     episodes["flag"] = "at_risk"
@@ -210,6 +222,8 @@ def test_lists_that_hold_out_are_an_experiment_and_the_first_arm_counts(tmp_path
     found = names["list at_risk"]
     assert (found.treated, found.control) == (20, 20)
     assert found.last == pd.Timestamp(START)
+    assert found.warnings[0].startswith("40 of 40 accounts have later rows of the other arm")
+    assert not any("other arm" in warning for warning in names["call for at_risk"].warnings)
     assert [e.n_treated for e in found.effects] == [20, 20, 20]
     health = found.balance.set_index("measure").loc["health_score"]
     assert (health["treated"], health["control"]) == (60.0, 50.0)
