@@ -50,7 +50,7 @@ FEATURES = (
     _INVOICES.feature(
         name="days_late_90d",
         unit="days",
-        sentence="Average payment delay in the last 90 days: {value} days",
+        sentence="Average payment delay in 90 days, in days (below 0: paid early): {value}",
         zero_means="invoices of the last 90 days were paid on their due dates, on average",
         window_days=QUARTER,
         null_means="no invoice was paid in the last 90 days",
@@ -58,7 +58,7 @@ FEATURES = (
     _INVOICES.feature(
         name="days_late_vs_habit",
         unit="days",
-        sentence="Payment delay compared with this account's habit: {value} days",
+        sentence="Payment delay compared with this account's habit, in days: {value}",
         zero_means="invoices are paid as usual",
         window_days=QUARTER + YEAR,
         null_means="insufficient history: no invoice paid in 90 days, "

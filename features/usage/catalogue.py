@@ -183,7 +183,7 @@ FEATURES = (
         window_days=118,
         unit="share",
         sentence="{value} of last quarter's power users have stopped logging in",
-        zero_means="all of last quarter's power users are still active",
+        zero_means="none of last quarter's power users has stopped logging in",
         direction=-1,
         null_means="nobody was active in the quarter before, or users are not recorded",
     ),

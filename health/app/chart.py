@@ -18,11 +18,11 @@ _PANEL, _GAP, _TITLE = 64, 12, 18
 #: Letters of the marks, and their titles in the legend.
 MARKS = {
     "ticket": ("T", "Ticket"),
-    "answer": ("A", "Answer"),
-    "contract": ("C", "Contract"),
+    "answer": ("A", "Survey answer"),
+    "contract": ("C", "Change of contract"),
     "notice": ("N", "Notice"),
     "order": ("O", "Order"),
-    "action": ("●", "Action"),
+    "action": ("●", "What you did"),
 }
 _LEAST_TICK_GAP = 4.0
 
@@ -78,6 +78,16 @@ def year_chart(
     )
 
 
+def marks_of(events: Sequence[Event], *, until: date) -> list[tuple[str, str]]:
+    """Return the letters that `year_chart` draws for these events, and what they mean."""
+    kinds = {event.kind for event in events if _in_year(event.day, until)}
+    return [mark for kind, mark in MARKS.items() if kind in kinds]
+
+
+def _in_year(day: date, until: date) -> bool:
+    return until - timedelta(days=YEAR) < day <= until
+
+
 def _lines(points: Sequence[Point], usage: Sequence[Point], risk: str) -> list[Line]:
     score = [(p.day, p.score) for p in points if p.score is not None]
     chance = [(p.day, p.probability) for p in points if p.probability is not None]
@@ -123,7 +133,7 @@ def _marks(events: Sequence[Event], until: date, top: float) -> tuple[str, float
     for kind, (letter, title) in MARKS.items():
         days: dict[date, list[str]] = {}
         for event in events:
-            if event.kind == kind and until - timedelta(days=YEAR) < event.day <= until:
+            if event.kind == kind and _in_year(event.day, until):
                 days.setdefault(event.day, []).append(event.title)
         if not days:
             continue

@@ -84,9 +84,9 @@ def merged_week(
         notice, a year of MRR; NaN where no probability is published); reasons, reasons_share,
         cause, play, probability and base_rate are
         those of the main action. `due` is the last day, or the renewal date where it is near,
-        else the end of the week. The columns from `product` to `offer_reasons` describe the one
-        offer to make, empty where there is none; another action than expansion may have one that
-        the customer asked for.
+        else the end of the week, and never after either. The columns from `product` to
+        `offer_reasons` describe the one offer to make, empty where there is none; another action
+        than expansion may have one that the customer asked for.
     """
     if flags.empty:
         return _empty()
@@ -131,7 +131,12 @@ def _due(week: pd.DataFrame, as_of: date, config: Config) -> pd.Series[pd.Timest
     renews = pd.to_datetime(week["renewal_date"]).where(week["main_action"] == "renewal")
     leaves = pd.to_datetime(week["last_day"]).where(week["main_action"] == "leaving")
     event = leaves.fillna(renews)
-    return event.where((event >= today) & (event <= near)).fillna(end_of_week)
+    due = event.where((event >= today) & (event <= near)).fillna(end_of_week)
+    # Whatever the action is, it is too late once the contract has been decided.
+    for column in ("renewal_date", "last_day"):
+        decided = pd.to_datetime(week[column])
+        due = due.mask((decided >= today) & (decided < due), decided)
+    return due
 
 
 def _empty() -> pd.DataFrame:

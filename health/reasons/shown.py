@@ -203,4 +203,8 @@ def _with_usual(
     ends = [f"{USUAL}{bare_value(feature, float(v))})" for v in distinct]
     result = texts.copy()
     result[known] = texts[known] + np.array(ends, dtype=object)[codes] if ends else texts[known]
+    if feature.unit not in _RELATIVE:
+        # The sentence of zero contains no number that another zero could be compared with.
+        neither = known & (values == 0) & (shown == 0)
+        result[neither] = texts[neither] + f"{USUAL}the same)"
     return result

@@ -50,6 +50,8 @@ _SIGNALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("end of the term", ("days_to_renewal", "days_to_term_end")),
     ("MRR movements", ("mrr_", "expansions_", "contractions_", "seats_change")),
     ("price", ("price_", "discount_")),
+    ("payment delay", ("invoices_days_late",)),
+    ("overdue invoices", ("invoices_overdue",)),
     ("onboarding", ("first_value", "days_to_first_value", "milestones", "days_since_milestone")),
     ("order interval", ("orders_recency", "orders_interval", "orders_silence")),
     ("amount of orders", ("orders_count", "orders_amount")),

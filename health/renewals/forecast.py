@@ -264,6 +264,25 @@ def _dependence(rows: pd.DataFrame, rate: float) -> Dependence:
     )
 
 
+def quarter_title(quarter: pd.Period, as_of: pd.Timestamp) -> str:
+    """Return the name of a quarter, with its months where the twelve months ahead cut it.
+
+    Examples
+    --------
+    >>> quarter_title(pd.Period("2026Q4", "Q"), pd.Timestamp("2026-11-01"))
+    'Q4 2026 (Nov to Dec)'
+    >>> quarter_title(pd.Period("2027Q1", "Q"), pd.Timestamp("2026-11-01"))
+    'Q1 2027'
+    """
+    first = as_of.to_period("M")
+    months = pd.period_range(quarter.asfreq("M", "start"), quarter.asfreq("M", "end"), freq="M")
+    shown = [month.strftime("%b") for month in months if first <= month < first + MONTHS]
+    title = f"Q{quarter.quarter} {quarter.year}"
+    if not shown or len(shown) == len(months):
+        return title
+    return f"{title} ({' to '.join(dict.fromkeys((shown[0], shown[-1])))})"
+
+
 def due_accounts(
     scores: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
 ) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from health.presentation import wording
-from health.renewals.forecast import LEAST_RENEWALS, month_table, total_range
+from health.renewals.forecast import LEAST_RENEWALS, month_table, quarter_title, total_range
 from health.renewals.history import MONTHLY, TERM
 from health.renewals.ledger import LEAD_DAYS, LEAST_CALLS, Judged, judge
 from health.renewals.outlook import Outlook
@@ -52,7 +52,7 @@ def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> T
         quarter = str(month.asfreq("Q"))
         if quarter != last:
             whole = quarters[quarters.index == quarter].iloc[0]
-            title = f"Q{month.quarter} {month.year}"
+            title = quarter_title(month.asfreq("Q"), pd.Timestamp(run["as_of"]))
             lines.append(_due_line(title, whole, of_quarter.get(quarter), run, strong=True))
             last = quarter
         lines.append(_due_line(f"  {month.strftime('%b %Y')}", row, upcoming.get(name), run))

@@ -16,7 +16,8 @@ class BacktestConfig(Section):
     ----------
     refit_days : int
         Days between two dates on which the churn model and the learned weights are refitted on what
-        was known by then; with 1, on every date.
+        was known by then, a quarter by default, as models are usually trained; with 1, on every
+        date.
     lead_days : int
         A warning counts if it was raised at most this many days before the account left.
     least_churned : int
@@ -25,7 +26,7 @@ class BacktestConfig(Section):
         Number of bootstrap resamples of the accounts for each interval.
     """
 
-    refit_days: PositiveInt = 28
+    refit_days: PositiveInt = 84
     lead_days: PositiveInt = 180
     least_churned: PositiveInt = 10
     resamples: Annotated[int, Field(ge=50, le=10_000)] = 400

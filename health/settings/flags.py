@@ -147,9 +147,9 @@ DEFAULT_PLAYS = {
 CAUSE_PLAYS = {
     "adoption": "Adoption session: show the team the two features that would save them most time",
     "contact": "Call the executive contact: who uses it now, and what has changed in the team",
-    "support": "Escalate the open tickets, then call with a date for each",
+    "support": "Settle in support what went wrong or is open, then call with what is done by when",
     "value": "Value review: ask what disappoints, agree one goal for the next 30 days",
-    "commercial": "Talk about price and size before the renewal, with use as the argument",
+    "commercial": "Talk about price, size and payment, with their own usage as the argument",
 }
 
 #: The same for companies whose customers order without a contract.

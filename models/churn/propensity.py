@@ -248,21 +248,21 @@ class PropensityModel(LogOddsClassifier):
         with threadpool_limits(limits=1, user_api="blas"):
             self.choice_ = self._choose(kind, candidates, rows)
             test = self._tested(candidates, rows)
-        self.evaluation_: Evaluation | None = test.evaluation
-        self.held_out_ = test.held_out.set_axis(
-            np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
-        )
-        chosen = BASE if self.choice_ is None else self.choice_.chosen
-        # The choice was the test. Only a model that was asked for by name has passed none yet.
-        tested = self.choice_ is not None and bool(self.choice_.candidates)
-        self.has_signal_ = chosen != BASE and (tested or test.has_signal)
-        self._settle(
-            kind,
-            candidates,
-            chosen if self.has_signal_ else BASE,
-            rows if self.rows_ else _unlabelled(frame),
-            test.calibration,
-        )
+            self.evaluation_: Evaluation | None = test.evaluation
+            self.held_out_ = test.held_out.set_axis(
+                np.flatnonzero(~pd.isna(np.asarray(y)))[test.held_out.index.astype(int)]
+            )
+            chosen = BASE if self.choice_ is None else self.choice_.chosen
+            # The choice was the test. Only a model that was asked for by name has passed none yet.
+            tested = self.choice_ is not None and bool(self.choice_.candidates)
+            self.has_signal_ = chosen != BASE and (tested or test.has_signal)
+            self._settle(
+                kind,
+                candidates,
+                chosen if self.has_signal_ else BASE,
+                rows if self.rows_ else _unlabelled(frame),
+                test.calibration,
+            )
         self.reasons_ = (self._counts(kind), *self._why(), *test.sentences, *self._measured())
         if self.choice_ is not None:
             # A stored model needs none of the predictions.

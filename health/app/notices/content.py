@@ -55,8 +55,9 @@ class WeekNotice:
         if self.summary.before is not None:
             new, ended, changed = self.summary.counts
             text += (
-                f". Since {wording.day(self.summary.before)}: {wording.count(new, 'new flag')}, "
-                f"{ended} ended, {changed} changed band"
+                f". Since {wording.day(self.summary.before)}: "
+                f"{wording.count(new, 'account')} with a new flag, {ended} with one that ended, "
+                f"{changed} changed band"
             )
         return f"{text}."
 

@@ -24,6 +24,7 @@ from health.renewals.forecast import (
     due_accounts,
     month_table,
     no_basis,
+    quarter_title,
     with_calls,
 )
 from health.renewals.history import MONTHLY, TERM
@@ -52,9 +53,11 @@ class Renewal:
     arr : float
     staying : float or None
         Chance of staying: the model's as far as it reaches, then the share of past renewals that
-        stayed; 0 after a notice; None where nothing is known.
+        stayed, but not more than the model's; 0 after a notice; None where nothing is known.
     from_model : bool
         Whether it is the model's.
+    basis : str
+        Otherwise what it is: the past rate, or the most that the model's chance allows.
     health_score, health_band : see scores.parquet
     call : Forecast or None
         The CSM's last call on this renewal.
@@ -72,6 +75,7 @@ class Renewal:
     arr: float
     staying: float | None
     from_model: bool
+    basis: str
     health_score: float | None
     health_band: str | None
     call: Forecast | None
@@ -195,8 +199,8 @@ def book_of(session: Session, run: Run, scope: AccountFilter, *, limit: float) -
     retention = run.page(key, lambda: _retention(run, scope, basis))
     return Book(
         renewals,
-        _periods(month_table(due, basis), "M"),
-        _periods(month_table(quarters, basis, by="quarter"), "Q"),
+        _periods(month_table(due, basis), run, "M"),
+        _periods(month_table(quarters, basis, by="quarter"), run, "Q"),
         retention[:_RETENTION_MONTHS] if renewals else retention,
         judge(_ledger(run, scope)),
         basis.dependence[TERM if renewals else MONTHLY],
@@ -227,7 +231,9 @@ def _renewal(
     limit: float,
 ) -> Renewal:
     due = due or {"leaves": np.nan, "called": np.nan, "pool": ""}
-    leaves, called = due["leaves"], due["called"]
+    called, chance = due["called"], row["churn_probability"]
+    # Whoever leaves within the horizon is not there to renew after it.
+    leaves = due["leaves"] if chance is None else max(due["leaves"], chance)
     staying = None if np.isnan(leaves) else 1 - leaves
     arr, leaving = 12 * (row["mrr"] or 0.0), bool(row["known_to_leave"])
     return Renewal(
@@ -238,6 +244,7 @@ def _renewal(
         arr,
         0.0 if leaving else staying,
         due["pool"] == NEAR and row["churn_probability"] is not None,
+        _basis_of(due["pool"], leaves, chance),
         row["health_score"],
         row["health_band"],
         last.get(row["account_id"]),
@@ -245,6 +252,13 @@ def _renewal(
         limit,
         leaving,
     )
+
+
+def _basis_of(pool: str, leaves: float, chance: float | None) -> str:
+    """Word what a chance of renewing is where it is not that of the account's page."""
+    if pool == NEAR and chance is not None:
+        return ""
+    return "at most" if chance is not None and leaves <= chance else "past rate"
 
 
 def _due_of(rows: Sequence[Mapping[str, Any]], run: Run, basis: Basis) -> pd.DataFrame:
@@ -265,7 +279,7 @@ def _with_calls(due: pd.DataFrame, last: Mapping[str, Forecast], run: Run) -> pd
     return with_calls(due, frame, pd.Timestamp(run.as_of))
 
 
-def _periods(table: pd.DataFrame, unit: str) -> list[Period]:
+def _periods(table: pd.DataFrame, run: Run, unit: str) -> list[Period]:
     def known(value: float) -> float | None:
         return None if np.isnan(value) else float(value)
 
@@ -273,7 +287,7 @@ def _periods(table: pd.DataFrame, unit: str) -> list[Period]:
     amounts |= {"low": "kept_low", "high": "kept_high"}
     return [
         Period(
-            _title(str(row["month"]), unit),
+            _title(str(row["month"]), run, unit),
             int(row["accounts"]),
             float(row["arr"]),
             calls=int(row["calls"]),
@@ -286,9 +300,11 @@ def _periods(table: pd.DataFrame, unit: str) -> list[Period]:
     ]
 
 
-def _title(name: str, unit: str) -> str:
+def _title(name: str, run: Run, unit: str) -> str:
     period = pd.Period(name, unit)
-    return f"Q{period.quarter} {period.year}" if unit == "Q" else period.strftime("%b %Y")
+    if unit == "Q":
+        return quarter_title(period, pd.Timestamp(run.as_of))
+    return str(period.strftime("%b %Y"))
 
 
 def _retention(run: Run, scope: AccountFilter, basis: Basis) -> list[Period]:
@@ -298,7 +314,7 @@ def _retention(run: Run, scope: AccountFilter, basis: Basis) -> list[Period]:
         return []
     rows = run.rows("scores", _DUE_COLUMNS, f"{where} AND days_to_renewal IS NULL", parameters)
     due = _due_of(rows, run, basis)
-    return _periods(month_table(due, basis), "M")
+    return _periods(month_table(due, basis), run, "M")
 
 
 def _ledger(run: Run, scope: AccountFilter) -> pd.DataFrame:

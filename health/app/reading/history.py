@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from health.app.reading.runs import Run, Runs
+from health.app.reading.week import urgency
 from health.reasons.signals import BASELINE
 from health.scoring.run import WEEKLY_USE
 
@@ -143,9 +144,10 @@ def changes_of(run: Run, account_id: str) -> list[dict[str, Any]]:
 
 
 def flags_of_account(run: Run, account_id: str) -> list[dict[str, Any]]:
-    """Return the account's flags of this run."""
+    """Return the account's flags of this run, the most urgent first, as in its week."""
     columns = ["flag", "product", "value", "probability", "since", "reasons", "suggested_play"]
-    return run.rows("flags", columns, "account_id = ?", [account_id], order="rank")
+    found = run.rows("flags", columns, "account_id = ?", [account_id], order="rank")
+    return sorted(found, key=lambda row: urgency(row["flag"]))
 
 
 def products_of(run: Run, account_id: str) -> list[dict[str, Any]]:

@@ -55,6 +55,8 @@ class WeekRow:
         What to do.
     value : float or None
         Money the row is about.
+    probability, base_rate : float or None
+        The chance behind it, and that of similar accounts.
     mrr, health_score, health_band : see scores.parquet
     since, due : date
         When the flag was raised, and when it is overdue.
@@ -76,6 +78,8 @@ class WeekRow:
     reasons: list[str]
     play: str
     value: float | None
+    probability: float | None
+    base_rate: float | None
     mrr: float | None
     health_score: float | None
     health_band: str | None
@@ -90,6 +94,11 @@ class WeekRow:
     def value_title(self) -> str:
         """What the money of the row is; empty where there is no name for it."""
         return _VALUES.get(self.flag, "")
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether the row is about something to sell, so that its chance is one of buying."""
+        return self.flag in _OFFERS
 
 
 @dataclass(frozen=True)
@@ -108,20 +117,20 @@ class Summary:
     ----------
     before : date or None
         The run it is compared with.
-    new, ended : list of (account_id, name, flag)
-        The most urgent flags that were raised, and that ended.
+    new, ended : list of (account_id, name, flags)
+        The most urgent flags that were raised, and that ended, by account.
     changed : list of dict
         Accounts whose band changed, the largest falls first: account_id, name, before, now,
         change.
     counts : tuple of int
-        How many are new, ended and changed in all.
+        Accounts with a new flag, with one that ended, and with another band.
     gone : frozenset of str
         Accounts of `ended` that are no longer in the run.
     """
 
     before: date | None
-    new: list[tuple[str, str, str]]
-    ended: list[tuple[str, str, str]]
+    new: list[tuple[str, str, list[str]]]
+    ended: list[tuple[str, str, list[str]]]
     changed: list[dict[str, Any]]
     counts: tuple[int, int, int] = (0, 0, 0)
     gone: frozenset[str] = frozenset()
@@ -181,7 +190,7 @@ def _of_file(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, An
     order = "rank" if of_one else "value DESC NULLS LAST, rank"
     return run.rows(
         MY_WEEK,
-        [*columns, "since", "due", "last_day"],
+        [*columns, "probability", "base_rate", "since", "due", "last_day"],
         where,
         parameters,
         order=f"{order}, account_id",
@@ -200,7 +209,7 @@ def _of_flags(run: Run, scope: AccountFilter, capacity: int) -> list[dict[str, A
             FROM {run.source("flags")} WHERE {where}
         )
         SELECT account_id, csm, product, NULL AS offered, reasons, suggested_play AS play,
-            value, since, NULL AS due, NULL AS last_day,
+            value, NULL AS probability, NULL AS base_rate, since, NULL AS due, NULL AS last_day,
             string_agg(flag, '; ') OVER (PARTITION BY account_id ORDER BY place, rank
                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS flags
         FROM own
@@ -240,6 +249,8 @@ def _row(
         reasons=json_list(row["reasons"])[:_MOST_REASONS],
         play=row["play"] or "",
         value=row["value"],
+        probability=row["probability"],
+        base_rate=row["base_rate"],
         mrr=score.get(run.business.column),
         health_score=score.get("health_score"),
         health_band=score.get("health_band"),
@@ -280,7 +291,8 @@ def _summarise(run: Run, before: Run, scope: AccountFilter, most: int) -> Summar
         return {(row["account_id"], row["flag"]) for row in rows}
 
     now, then = flags(run), flags(before)
-    new, ended = sorted(now - then, key=_urgency)[:most], sorted(then - now, key=_urgency)[:most]
+    all_new, all_ended = _by_account(now - then), _by_account(then - now)
+    new, ended = all_new[:most], all_ended[:most]
     past = names_of(before, [account for account, _ in ended])
     present = names_of(run, [account for account, _ in (*new, *ended)])
     names = past | present
@@ -301,19 +313,28 @@ def _summarise(run: Run, before: Run, scope: AccountFilter, most: int) -> Summar
     )
     return Summary(
         before.as_of,
-        [(account, names.get(account, account), flag) for account, flag in new],
-        [(account, names.get(account, account), flag) for account, flag in ended],
+        [(account, names.get(account, account), own) for account, own in new],
+        [(account, names.get(account, account), own) for account, own in ended],
         changed,
-        (len(now - then), len(then - now), int(changed[0]["total"]) if changed else 0),
+        (len(all_new), len(all_ended), int(changed[0]["total"]) if changed else 0),
         frozenset(account for account, _ in ended if account not in present),
     )
 
 
+def _by_account(flags: set[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Return each account with its flags, the most urgent first."""
+    found: dict[str, list[str]] = {}
+    for account, flag in sorted(flags, key=_urgency):
+        found.setdefault(account, []).append(flag)
+    return list(found.items())
+
+
 def _urgency(row: tuple[str, str]) -> tuple[int, str]:
-    return _place(row[1]), row[0]
+    return urgency(row[1]), row[0]
 
 
-def _place(flag: str) -> int:
+def urgency(flag: str) -> int:
+    """Return the place of a flag among those of an account: 0 is done first."""
     return PRIORITY.index(flag) if flag in PRIORITY else len(PRIORITY)
 
 

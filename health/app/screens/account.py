@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from health.app.chart import year_chart
+from health.app.chart import marks_of, year_chart
 from health.app.database.models import (
     Action,
     Assignment,
@@ -86,6 +86,7 @@ def _content(asked: Asked) -> dict[str, Any]:
         "run": run,
         "account": found,
         "chart": year_chart(points, usage, events, until=run.as_of, risk=run.business.risk),
+        "marks": marks_of(events, until=run.as_of),
         "points": points[::-1],
         "flags": [
             {**flag, "reasons": json_list(flag["reasons"])}

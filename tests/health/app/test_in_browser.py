@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
@@ -361,6 +363,59 @@ def test_an_override_is_written_on_the_account_and_a_mistake_is_named(
     page.locator("button", has_text="Set aside").click()
     page.wait_for_selector("#notice [role=alert]")
     assert "needs a date" in page.locator("#notice").inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_brief_of_an_account_with_much_to_say_is_one_page(
+    browser: Browser, tmp_path: Path, paper: str
+) -> None:
+    with served(tmp_path) as address:
+        newest = sorted((tmp_path / "runs").glob("as_of=*"))[-1]
+        crowd(newest, OWN)
+        page = browser.new_page()
+        for path in (f"/accounts/{OWN}", f"/accounts/{OWN}/brief"):
+            page.goto(address + path)
+            for _ in range(6 if path.endswith(OWN) else 0):
+                page.locator("summary", has_text="Note").first.click()
+                page.locator("textarea[name=text]").first.fill("A long note. " * 300)
+                page.locator("button", has_text="Save note").click()
+                page.wait_for_selector(".notice >> text=Note saved")
+                page.reload()
+        text = page.locator("main").inner_text()
+        assert "more contracts" in text
+        assert "And 3 more notes and actions" in text
+        printed = page.pdf(format=paper)
+        page.close()
+    assert len(re.findall(rb"/Type */Page[^s]", printed)) == 1
+
+
+def crowd(run: Path, account_id: str) -> None:
+    """Give an account of a run many contracts, contacts, tickets, answers and long texts."""
+    long = "A sentence that a customer wrote, and many more of its kind. " * 40
+    own = {"account_id": account_id}
+    for table, column, rows in (
+        ("contracts", "product", [{**own, "product": long} for _ in range(40)]),
+        ("contacts", "contact_id", [{**own, "contact_id": "a" * 300} for _ in range(30)]),
+        ("events", "text", [{**own, "title": long, "text": long} for _ in range(30)]),
+        ("flags", "reasons", [{**own, "suggested_play": long} for _ in range(6)]),
+        ("changes", "text", [{**own, "text": long, "change": -3.0} for _ in range(12)]),
+    ):
+        path = run / f"{table}.parquet"
+        known = pd.read_parquet(path)
+        like = known[known["account_id"] == account_id].head(1)
+        if like.empty:
+            like = known.head(1)
+        many = pd.concat([like] * len(rows), ignore_index=True)
+        for name in rows[0]:
+            many[name] = [row[name] for row in rows]
+        if table == "events":
+            many["is_open"] = [number % 2 == 0 for number in range(len(many))]
+            many["kind"] = ["ticket" if open_ else "answer" for open_ in many["is_open"]]
+        if table == "flags":
+            many["reasons"] = ["; ".join([long] * 4)] * len(many)
+        assert column in many
+        pd.concat([known[known["account_id"] != account_id], many]).to_parquet(path, index=False)
 
 
 @pytest.mark.slow

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests.health.app.company import OWN, AppUnderTest, csrf_of
+from health.renewals.forecast import FAR, Pool, no_basis
+from tests.health.app.company import OWN, TEAM, AppUnderTest, csrf_of
 
 Build = Callable[..., AppUnderTest]
 #: Accounts in one group of rows; a run has 200 here.
@@ -105,3 +109,43 @@ def test_filters_sorts_and_pages_give_every_account_once(app: Build, runs_dir: P
     assert found(sort="mrr") == list(by_mrr)
     assert found(q="acc-00007") == ["ACC-00007"]
     assert found(q="%") == []
+
+
+def _change(runs: Path, table: str, account: str, **values: object) -> pd.DataFrame:
+    file = sorted(runs.glob("as_of=*"))[-1] / f"{table}.parquet"
+    rows = pd.read_parquet(file)
+    for name, value in values.items():
+        rows.loc[rows["account_id"] == account, name] = value
+    rows.to_parquet(file, index=False)
+    return rows
+
+
+def test_nobody_renews_later_more_surely_than_stays_until_then(app: Build, grouped: Path) -> None:
+    run = sorted(grouped.glob("as_of=*"))[-1]
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    basis = no_basis()
+    pools = {**basis.pools, FAR: Pool(renewals=100, lost=20, rate=0.2)}
+    info["renewals"] = replace(basis, pools=pools).to_dict()
+    (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    later = {"days_to_renewal": 200.0, "known_to_leave": False}
+    day = pd.Timestamp(run.name.removeprefix("as_of=")) + pd.Timedelta(days=200)
+    _change(grouped, "scores", OWN, churn_probability=0.43, renewal_date=day, **later)
+    _change(grouped, "scores", TEAM, churn_probability=0.05, renewal_date=day, **later)
+    client = app(runs=grouped).signed_in("lead")
+    page = "".join(client.get(f"/renewals?page={number}").text for number in range(1, 5))
+    for account, expected in ((OWN, "57 % .*at most"), (TEAM, "80 % .*past rate")):
+        (row,) = re.findall(rf"<tr[^>]*>(?:(?!</tr>).)*/accounts/{account}\".*?</tr>", page, re.S)
+        assert re.search(expected.replace(" %", "\\s%"), row, re.S), row
+
+
+def test_flags_of_an_account_are_in_the_order_of_its_week(app: Build, grouped: Path) -> None:
+    file = sorted(grouped.glob("as_of=*"))[-1] / "flags.parquet"
+    rows = pd.read_parquet(file)
+    own = rows.head(3).assign(
+        account_id=OWN, flag=["advocate", "renewal", "at_risk"], rank=[1, 2, 3], product=""
+    )
+    pd.concat([rows[rows["account_id"] != OWN], own]).to_parquet(file, index=False)
+    page = app(runs=grouped).signed_in("lead").get(f"/accounts/{OWN}").text
+    select = page.partition('<select name="flag">')[2].partition("</select>")[0]
+    chosen = re.findall(r'<option value="(\w+)"', select)
+    assert chosen == ["at_risk", "renewal", "advocate"]

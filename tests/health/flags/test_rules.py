@@ -98,6 +98,10 @@ def _raised(scored: Scored, config: Config | None = None) -> Raised:
     return raise_flags(scored, config or _config(), as_of=DAY)
 
 
+def word_week(scored: Scored, day: pd.Timestamp) -> pd.DataFrame:
+    return raise_flags(scored, _config(), as_of=day.date()).week
+
+
 def _raise(scored: Scored, config: Config | None = None) -> pd.DataFrame:
     return _raised(scored, config).flags
 
@@ -348,6 +352,21 @@ def test_a_week_has_one_row_an_account_with_the_most_urgent_action() -> None:
     assert week["value"].tolist() == [1200.0, 240.0, 60.0]
     assert week["rank"].tolist() == [1, 2, 3]
     assert week["offer_value"].fillna(0.0).tolist() == [0.0, 0.0, 80.0]
+
+
+def test_nothing_is_due_after_the_contract_was_decided() -> None:
+    day = pd.Timestamp(2026, 11, 1)
+    scored = _scored(
+        count=3,
+        churn_probability=0.3,
+        expected_loss=[300.0, 200.0, 100.0],
+        usage_recency_days=40.0,
+        days_to_renewal=[2.0, 30.0, np.nan],
+        renewal_date=[day + pd.Timedelta(days=2), day + pd.Timedelta(days=30), pd.NaT],
+    )
+    week = word_week(scored, day)
+    assert (week["main_action"] == "silent").all()
+    assert (week["due"] - day).dt.days.tolist() == [2, 6, 6]
 
 
 def test_capacity_counts_accounts_not_flags() -> None:

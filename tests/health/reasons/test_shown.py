@@ -74,6 +74,24 @@ def test_the_text_names_what_is_usual() -> None:
     assert row["signal"] == "seats in use"
 
 
+@pytest.mark.parametrize(
+    ("feature", "usual", "text"),
+    [
+        ("usage_champions_silent", 0.0, "(similar accounts: the same)"),
+        ("usage_champions_silent", 0.25, "(similar accounts: 25 %)"),
+        ("tickets_backlog", 0.0, "(similar accounts: the same)"),
+        ("usage_events_trend", 0.0, "(similar accounts: unchanged)"),
+    ],
+)
+def test_a_sentence_without_a_number_is_compared_in_words(
+    feature: str, usual: float, text: str
+) -> None:
+    inputs = pd.DataFrame({"account_id": ["A"], feature: [0.0]})
+    rows = reason_rows("churn", pd.DataFrame({feature: [0.5]}), inputs)
+    row = mark_shown(rows, pd.Series({"A": ""}), pd.DataFrame({feature: [usual]}, index=[""]))
+    assert row["text"].iloc[0].endswith(text)
+
+
 def test_of_a_signal_the_strongest_is_shown_and_the_sums_stay() -> None:
     terms = ["usage_days_per_user_28d", "usage_days_per_user_90d", "usage_recency_days"]
     inputs = pd.DataFrame({"account_id": ["A", "B"], **dict.fromkeys(terms, 30.0)})
