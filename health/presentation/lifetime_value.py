@@ -41,7 +41,7 @@ def ranges_in_words(row: Mapping[Any, Any], currency: str) -> list[str]:
     ...     print(text)
     95 % of such customers: USD 100 to 2,500
     their average: USD 900 to 1,100 (95 %)
-    MRR of those who stay: +13 % a year
+    MRR of those who stay: +13 % in the first year
     """
     found = []
     for low, high, text in (
@@ -53,7 +53,7 @@ def ranges_in_words(row: Mapping[Any, Any], currency: str) -> list[str]:
             found.append(text.format(ends))
     if _number(row.get("clv_monthly_growth")):
         grown = yearly_growth(float(row["clv_monthly_growth"]))
-        found.append(f"MRR of those who stay: {wording.change(grown)} a year")
+        found.append(f"MRR of those who stay: {wording.change(grown)} in the first year")
     return found
 
 

@@ -191,7 +191,7 @@ def _value(run: Mapping[str, Any]) -> list[Column]:
     about = f"Margin expected over {months} months, discounted."
     own = "The {} end of the range that contains 95 % of such customers."
     mean = "The {} end of the 95 % interval of their average."
-    growth = "Yearly growth of the MRR of those who stay, part of the lifetime value."
+    growth = "Growth in the first year of the MRR of those who stay, part of the lifetime value."
     columns = [
         Column("Lifetime value" + unit, "clv", "money", 14, about),
         Column("Such customers from" + unit, "clv_low", "money", 14, own.format("lower")),

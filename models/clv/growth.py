@@ -15,6 +15,9 @@ from models.survival.peer_survival import DAYS_PER_MONTH
 
 # A larger change of one account is no evidence about its peers.
 _LARGEST_RATIO = 3.0
+#: Months ahead in which MRR grows; after them it stays. A company that grows by 9 % a month would
+#: otherwise have every account pay 25 times as much in three years.
+GROWTH_MONTHS = 12
 
 
 class PeerGrowth(BaseEstimator):  # type: ignore[misc]
@@ -142,7 +145,7 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
         }
 
     def index(self, groups: Any, months: Any) -> FloatArray:
-        """Return g(m) = (1 + expansion − contraction)^m of each account's peer group.
+        """Return g(m) = (1 + expansion − contraction)^min(m, 12) of each account's peer group.
 
         Parameters
         ----------
@@ -157,7 +160,8 @@ class PeerGrowth(BaseEstimator):  # type: ignore[misc]
             Expected MRR of a surviving account ÷ that of today.
         """
         rates, place = np.unique(self._column("net", groups), return_inverse=True)
-        paths = np.exp(np.log1p(rates)[:, None] * as_floats(months, "months")[None, :])
+        grown = np.minimum(as_floats(months, "months"), GROWTH_MONTHS)
+        paths = np.exp(np.log1p(rates)[:, None] * grown[None, :])
         return np.asarray(paths[place])
 
     def net_sd(self, groups: Any) -> FloatArray:

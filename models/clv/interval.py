@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from models.base.inputs import FloatArray, IntArray, ModelInputError, as_floats
-from models.clv.growth import PeerGrowth
+from models.clv.growth import GROWTH_MONTHS, PeerGrowth
 from models.clv.lifetime_value import LifetimeValue, discount_factors
 from models.survival.hazards import CurveDraws
 from models.survival.peer_survival import DAYS_PER_MONTH, PeerSurvival
@@ -148,7 +148,8 @@ class _Draws:
         wanted = -np.log1p(-np.minimum(p, 1.0 - 1e-12))
         theta = wanted[:, None, :] / np.maximum(at_horizon, 1e-12)[:, :, None]
         theta = np.where(np.isnan(theta), 1.0, theta)
-        index = np.exp(np.log1p(self.monthly_growth)[:, None] * months)
+        grown = np.minimum(months, GROWTH_MONTHS)
+        index = np.exp(np.log1p(self.monthly_growth)[:, None] * grown)
         weights = discount_factors(len(months), self.terms.annual_discount_rate) * index
         result = np.empty(theta.shape)
         for place in range(len(log_odds)):

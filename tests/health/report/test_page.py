@@ -310,5 +310,5 @@ def test_a_lifetime_value_states_whose_range_it_has_and_its_growth(sample: Sampl
     facts = page.details["accounts"][0]["f"]
     assert (
         "USD 1,000 over 36 months (95 % of such customers: USD 50 to 3,000; their average: USD 900 "
-        "to 1,100 (95 %); MRR of those who stay: +13 % a year)"
+        "to 1,100 (95 %); MRR of those who stay: +13 % in the first year)"
     ) in facts

@@ -7,6 +7,7 @@ import pytest
 
 from models import PeerGrowth, PeerSurvival, ValueTerms, lifetime_value
 from models.clv.customer_range import customer_range
+from models.clv.growth import GROWTH_MONTHS
 from models.survival.peer_survival import DAYS_PER_MONTH
 
 TERMS = ValueTerms(24, 0.1)
@@ -39,6 +40,7 @@ def test_drawn_outcomes_lie_within_it_as_often_as_it_says(
     rng = np.random.default_rng(2)
     stays = rng.random(20_000)[:, None] < curve[None, :]
     steps = rng.normal(growth.net(["A"])[0], growth.account_sd(["A"])[0], stays.shape)
+    steps[:, GROWTH_MONTHS:] -= growth.net(["A"])[0]
     index = np.exp(np.cumsum(steps, axis=1))
     outcomes = (stays * index * 1.1 ** (-MONTHS / 12.0)).sum(axis=1) * 100.0 * 0.8
     within = ((outcomes >= found.low[0] - 1e-6) & (outcomes <= found.high[0])).mean()

@@ -58,7 +58,13 @@ def test_a_small_group_is_drawn_to_all() -> None:
 def test_contraction_lowers_the_path() -> None:
     frame = pairs(20_000, 0.01)
     frame = frame.assign(mrr_before=frame["mrr_after"], mrr_after=frame["mrr_before"])
-    assert fit(frame).index(["large"], [24])[0, 0] < 0.85
+    assert fit(frame).index(["large"], [24])[0, 0] < 0.92
+
+
+def test_growth_is_not_extrapolated_beyond_a_year() -> None:
+    found = fit(pairs(4000, 0.09)).index(["large"], [6.0, 12.0, 36.0])[0]
+    assert found[1] == pytest.approx(found[0] ** 2)
+    assert found[2] == found[1]
 
 
 def test_who_left_is_no_contraction() -> None:
