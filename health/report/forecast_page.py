@@ -89,13 +89,17 @@ def _definitions(
         "horizon (BG/NBD).",
         "Lifetime value": "Sum over all customers of the discounted margin of their future orders.",
     }
+    independent = (
+        "Ranges of renewals and retention allow for accounts of a month leaving together and for "
+        "the error of the rate, as far as past months show them; those of expected loss and "
+        "expansion take accounts as independent"
+        if business.has_terms
+        else "Customers are taken as independent"
+    )
     ranges = (
         "80 % range",
-        "8 of 10 outcomes lie within it, one in ten below and one in ten above. Ranges of renewals "
-        "and retention allow for accounts of a month leaving together and for the error of the "
-        "rate, as far as past months show them; those of expected loss and expansion take accounts "
-        "as independent, so that a shock that hits many at once, such as a price rise, makes "
-        "outcomes spread wider.",
+        f"8 of 10 outcomes lie within it, one in ten below and one in ten above. {independent}, so "
+        "that a shock that hits many at once, such as a price rise, makes outcomes spread wider.",
     )
     return [*((tile.title, words[tile.title]) for tile in tiles if tile.title in words), ranges]
 

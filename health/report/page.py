@@ -19,6 +19,7 @@ from health.report.book import build_book
 from health.report.details import packed_details
 from health.report.history import History
 from health.report.lists import Lists, build_lists, week_titles
+from models.clv.growth import GROWTH_MONTHS
 
 #: Columns that a report reads and an older run may lack; they count as unknown.
 _SCORE_COLUMNS = (
@@ -180,20 +181,37 @@ _ORDER_NOTES = (
 )
 
 
+_GROWTH_NOTE = (
+    f" Customers who stay are expected to grow like their peers for {GROWTH_MONTHS} months, or "
+    "less if that made past values less accurate, and to pay the same after that."
+)
+
+
+def _band_note(run: Mapping[str, Any]) -> str:
+    """Explain why a score close to a limit may have the other band."""
+    bands = run.get("score_settings", {}).get("scorecard", {}).get("bands", {})
+    if not bands.get("margin"):
+        return ""
+    return (
+        f" Red is below {bands['yellow']:g}, green from {bands['green']:g}; a band changes only "
+        f"{bands['margin']:g} points beyond its limit, so a score close to a limit keeps its band."
+    )
+
+
 def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
-    clv = run["clv"]
+    clv, by_orders = run["clv"], business_of(run).key == ORDERS
+    growth = "" if by_orders else _GROWTH_NOTE
+    context = "the size of the account" if by_orders else "the renewal date and the account's size"
     notes = [
-        *(_ORDER_NOTES if business_of(run).key == ORDERS else _contract_notes(run["horizon_days"])),
+        *(_ORDER_NOTES if by_orders else _contract_notes(run["horizon_days"])),
         f"Lifetime value: the margin of {wording.percent(clv['margin'])} expected over the next "
         f"{clv['horizon_months']} months, discounted at {wording.percent(clv['discount_rate'])} a "
         f"year, in {clv['currency']}. A single customer may leave early or grow, so 95 % of such "
-        "customers end in a wide range; the range of their average is narrow. Customers who stay "
-        "are expected to grow like their peers, or less if that made past values less accurate.",
-        "Not shown: influences that are not reasons to act, such as the renewal date and the size "
-        "of the account, other time windows of a signal that is shown, and small influences. "
-        "reasons.parquet contains all of them.",
+        f"customers end in a wide range; the range of their average is narrow.{growth}",
+        f"Not shown: influences that are not reasons to act, such as {context}, other time windows "
+        "of a signal that is shown, and small influences. reasons.parquet contains all of them.",
         "Health score: 0 to 100, higher is better. A measure without data gives its weight to the "
-        "others; an account with too little data is not scored.",
+        f"others; an account with too little data is not scored.{_band_note(run)}",
         f"All amounts are in {run['currency']}. All dates are UTC. Data up to "
         f"{wording.day(run['as_of'])}, not including that day.",
     ]

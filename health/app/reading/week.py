@@ -25,8 +25,8 @@ PRIORITY = (
 )
 _OFFERS = frozenset({"upsell", "cross_sell"})
 _MOST_REASONS = 3
-#: What the money of a row is, by its main flag.
-_VALUES = {
+#: What the money of a row or flag is: always of a year.
+VALUES = {
     "upsell": "expected gain",
     "cross_sell": "expected gain",
     "at_risk": "expected loss",
@@ -35,8 +35,6 @@ _VALUES = {
     "leaving": "a year leaving",
     "silent": "expected loss",
 }
-#: The same of a row of flags.parquet.
-FLAG_VALUES = {**_VALUES, "silent": "a month"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class WeekRow:
     @property
     def value_title(self) -> str:
         """What the money of the row is; empty where there is no name for it."""
-        return _VALUES.get(self.flag, "")
+        return VALUES.get(self.flag, "")
 
     @property
     def is_offer(self) -> bool:

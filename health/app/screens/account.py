@@ -25,7 +25,7 @@ from health.app.reading.accounts import choices, find_account
 from health.app.reading.history import Event
 from health.app.reading.runs import Run, json_list
 from health.app.reading.voice import account_comments, open_of_account
-from health.app.reading.week import FLAG_VALUES
+from health.app.reading.week import VALUES
 from health.app.records.read import history as written
 from health.app.records.read import latest_forecasts, running_overrides
 from health.app.web import Asked
@@ -92,7 +92,7 @@ def _content(asked: Asked) -> dict[str, Any]:
             {**flag, "reasons": json_list(flag["reasons"])}
             for flag in history.flags_of_account(run, account_id)
         ],
-        "values": FLAG_VALUES,
+        "values": VALUES,
         "titles": {kind.flag: kind.title for kind in run.business.lists},
         "health": health,
         "churn": _strongest(reasons["churn"]),
