@@ -266,6 +266,10 @@ def _back(asked: Asked, done: str, undoable: tuple[str, str] | None) -> Response
     """Show the page that the form was on, with what was done and a way to undo it."""
     came_from = asked.form.get("from", "")
     from_week = came_from == "week"
+    if asked.htmx and came_from in {"week", "renewals"} and "account_id" in asked.parts:
+        # The page has many accounts, and the row that was used may be gone.
+        found = find_account(asked.run, asked.scope, asked.parts["account_id"])
+        done = done if found is None else f"{done} · {found['name']}"
     if asked.htmx and came_from == "renewals":
         return asked.page("saved.html.j2", notice=done, undo=undoable)
     if asked.htmx:

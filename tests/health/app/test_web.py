@@ -256,6 +256,10 @@ def test_undone_by_the_button_that_is_shown(app: Build) -> None:
         f"/accounts/{account}/actions", data=fields, headers={"HX-Request": "true"}
     ).text
     assert f'action="/accounts/{account}/actions"' not in done
+    notice = done.partition('id="notice"')[2].partition("</span>")[0]
+    name = re.search(rf'href="/accounts/{account}"[^>]*><bdi>(.*?)</bdi>', done)
+    assert name is not None
+    assert f"Saved · {name.group(1)}" in notice
     undo = re.search(r'action="(/records/actions/[^"]+/undo)"', done)
     assert undo is not None
     fields = {**form(client, uuid.uuid4().hex), "from": "week"}
