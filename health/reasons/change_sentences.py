@@ -43,13 +43,13 @@ def moved(name: str, before: float, now: float) -> str:
     >>> moved("usage_events_trend", 0.0, math.log(0.7))
     "Usage is down 30 % compared with the account's own baseline (before: unchanged)"
     >>> moved("surveys_nps_latest", math.nan, 9)
-    'New: latest NPS answer: 9 of 10'
+    'Not measured in the last run: latest NPS answer: 9 of 10'
     """
     feature = CATALOGUE.get(name) or _unknown(name)
     if math.isnan(now):
         return f"{feature.describe(now)} (before: {bare_value(feature, before)})"
     if math.isnan(before):
-        return f"New: {_uncapital(feature.describe(now))}"
+        return f"Not measured in the last run: {_uncapital(feature.describe(now))}"
     result = bare_value(feature, before)
     if result == bare_value(feature, now):
         return f"{feature.describe(now)} (almost unchanged)"

@@ -58,7 +58,7 @@ def contract_page(
     tables = {
         "bridge": _bridge_table(forecast.bridge, run),
         "due": due_table(forecast, background.outlook, run),
-        **retention_tables(background.outlook, run),
+        **retention_tables(background.outlook),
         "ledger": ledger_table(background.outlook.ledger, run),
         "top": _top_losses(scores, flags, run),
         "gains": _top_gains(scores, flags, run),

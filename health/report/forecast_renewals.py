@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ _BUCKETS = {
     LATER: "Later",
     NO_DATE: "Month to month, or no renewal date",
 }
+_CALL_HEADS = ["CSMs’ calls", "Model, same"]
 _HEADS = ["Churn", "Contraction", "Expansion", "Renewed ARR", "80 % range"]
 #: Months of retention that are shown.
 _RETENTION_MONTHS = 3
@@ -46,24 +48,24 @@ def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> T
     for place, row in months.iterrows():
         name = str(place)
         if name in _BUCKETS:
-            lines.append(_due_line(_BUCKETS[name], row, None, run))
+            lines.append(_due_line(_BUCKETS[name], row, None))
             continue
         month = pd.Period(name, "M")
         quarter = str(month.asfreq("Q"))
         if quarter != last:
             whole = quarters[quarters.index == quarter].iloc[0]
             title = quarter_title(month.asfreq("Q"), pd.Timestamp(run["as_of"]))
-            lines.append(_due_line(title, whole, of_quarter.get(quarter), run, strong=True))
+            lines.append(_due_line(title, whole, of_quarter.get(quarter), strong=True))
             last = quarter
-        lines.append(_due_line(f"  {month.strftime('%b %Y')}", row, upcoming.get(name), run))
+        lines.append(_due_line(f"  {month.strftime('%b %Y')}", row, upcoming.get(name)))
     total = total_range(outlook.due, outlook.basis) if outlook.has_terms else None
-    lines.append(_due_line("All accounts", forecast.total, total, run, strong=True))
-    return Table(
-        "Renewals by quarter and month",
-        ["Due", "Accounts", "ARR due", "Known to leave", *_HEADS, "CSMs’ calls", "Model, same"],
-        lines,
-        _note(outlook, run),
-    )
+    lines.append(_due_line("All accounts", forecast.total, total, strong=True))
+    heads = ["Due", "Accounts", "ARR due", "Known to leave", *_HEADS, *_CALL_HEADS]
+    if not any(any(line.cells[-len(_CALL_HEADS) :]) for line in lines):
+        # Without a single call, their columns would only be empty.
+        heads = heads[: -len(_CALL_HEADS)]
+        lines = [replace(line, cells=line.cells[: len(heads)]) for line in lines]
+    return Table("Renewals by quarter and month", heads, lines, _note(outlook, run))
 
 
 def _expected(outlook: Outlook, by: str) -> dict[str, pd.Series[Any]]:
@@ -82,20 +84,19 @@ def _due_line(
     title: str,
     row: pd.Series[Any],
     expected: pd.Series[Any] | None,
-    run: Mapping[str, Any],
     *,
     strong: bool = False,
 ) -> Line:
-    currency = run["currency"]
-    leaving = wording.money(row["leaving_arr"], currency) if row["leaving_accounts"] else ""
+    # The page names the currency.
+    leaving = wording.money(row["leaving_arr"], "") if row["leaving_accounts"] else ""
     cells = [
         title,
         wording.count(row["accounts"] + row["leaving_accounts"]),
-        wording.money(row["arr"], currency),
+        wording.money(row["arr"], ""),
         leaving,
     ]
     if expected is None:
-        return Line([*cells, *[""] * (len(_HEADS) + 2)], strong)
+        return Line([*cells, *[""] * (len(_HEADS) + len(_CALL_HEADS))], strong)
     return Line([*cells, *_amounts(expected), *_calls(expected)], strong)
 
 
@@ -151,19 +152,16 @@ def _dependence(outlook: Outlook, kind: str) -> str:
     )
 
 
-def retention_tables(outlook: Outlook, run: Mapping[str, Any]) -> dict[str, Table]:
+def retention_tables(outlook: Outlook) -> dict[str, Table]:
     """Describe the retention of accounts without a term, where there are any.
 
     Parameters
     ----------
     outlook : Outlook
         The months ahead.
-    run : mapping
-        Content of run.json.
     """
     if outlook.months.empty or not (outlook.months["kind"] == MONTHLY).any():
         return {}
-    currency = run["currency"]
     own = outlook.months[outlook.months["kind"] == MONTHLY]
     # A book without terms has no other forecast.
     shown = own.head(_RETENTION_MONTHS) if outlook.has_terms else own
@@ -172,7 +170,7 @@ def retention_tables(outlook: Outlook, run: Mapping[str, Any]) -> dict[str, Tabl
             [
                 pd.Period(row["month"], "M").strftime("%b %Y"),
                 wording.count(row["accounts"]),
-                wording.money(row["arr"], currency),
+                wording.money(row["arr"], ""),
                 *_amounts(row),
             ]
         )

@@ -122,7 +122,7 @@ def test_changes_are_told_in_sentences_with_numbers(before: PublishedRun) -> Non
     assert _texts(part, "A2") == ["Ana set the health score to 20: their sponsor left: -80.00"]
     what = "latest NPS answer"
     assert _texts(part, "A3") == [f"Bo's override of {what} to 90 has expired: -10.00"]
-    assert _texts(part, "A4") == ["New: used on the day before: +50.00"]
+    assert _texts(part, "A4") == ["Not measured in the last run: used on the day before: +50.00"]
 
 
 def test_the_parts_sum_to_the_published_change(before: PublishedRun) -> None:
