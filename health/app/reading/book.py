@@ -255,7 +255,7 @@ def _renewal(
 
 
 def _basis_of(pool: str, leaves: float, chance: float | None) -> str:
-    """Word what a chance of renewing is where it is not that of the account's page."""
+    """Describe what a chance of renewing is where it is not that of the account's page."""
     if pool == NEAR and chance is not None:
         return ""
     return "at most" if chance is not None and leaves <= chance else "past rate"
