@@ -134,7 +134,7 @@ class Contracts:
             ),
             "notice_given": noticed.astype(float),
             "days_since_notice": since,
-            "contract_months": np.round(self._term(upcoming) / DAYS_PER_MONTH, 1),
+            "contract_months": _whole_months(self._term(upcoming)),
         }
 
     def _term(self, upcoming: Rows) -> Numbers:
@@ -221,6 +221,15 @@ class Prices(FleetColumns[tuple[list[Deal], Codes, Numbers], dict[Deal, float]])
         paid = summed(account, self.accounts, self.mrr[compared])
         price = paid / _some(summed(account, self.accounts, at_usual[compared])) - 1
         return {"price_vs_peers": rounded(price)}
+
+
+def _whole_months(days: Numbers) -> Numbers:
+    """Return a term in months: a month has 28 to 31 days, and a quarter 90 to 92.
+
+    A term of less than three weeks keeps a decimal.
+    """
+    months = days / DAYS_PER_MONTH
+    return np.where(days < 21, np.round(months, 1), np.round(months))
 
 
 def rounded(values: Numbers) -> Numbers:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from health.settings.config import Config
 from health.training.fit import fit_base, fit_target
-from health.training.rows import TargetRows
+from health.training.rows import TargetRows, known_before
 from models.base.inputs import BoolArray
 
 
@@ -116,7 +116,14 @@ def model_on_past(
         known = rows[origin.train]
         if known["churned"].nunique() < 2:
             continue
-        model = fit_target("churn", replace(whole, frame=known), config, account_folds=0)
+        # A hazard also learns from rows whose outcome was not known up to the horizon yet.
+        seen = known_before(
+            rows,
+            origin.tested[0],
+            horizon_days=config.labels.horizon_days,
+            grace_days=config.labels.grace_days,
+        )
+        model = fit_target("churn", replace(whole, frame=seen), config, account_folds=0)
         base = fit_base(replace(whole, frame=known), config)
         if model is None or base is None or model.basis_ == "none":
             continue

@@ -26,7 +26,7 @@ from health.training.rows import TargetRows
 from health.training.score_terms import with_score_terms
 from models.base.calibration import fit_calibration
 from models.churn.few_events import BaseRateClassifier
-from models.churn.later_dates import FEWEST_TESTED, LabelledRows, fit_rows
+from models.churn.later_dates import FEWEST_TESTED, FollowedRows, LabelledRows, fit_rows
 
 UNCHANGED = "unchanged, on dates later than all its training data"
 HELD_OUT = "both held out the same rows from the same training dates"
@@ -162,9 +162,20 @@ def _refitted(
     model = older.version.artefacts[target]
     inputs = list(model.model_.feature_names_in_)
     labelled = rows.frame[rows.frame[rows.label].notna()]
+    followed = None
+    if "observed_days" in rows.frame:
+        followed = FollowedRows(
+            rows.frame[inputs],
+            rows.frame["account_id"].to_numpy(),
+            rows.frame["observed_days"].to_numpy(),
+            rows.frame["observed_churn"].to_numpy() == 1,
+            rows.frame["as_of"].to_numpy(),
+            float(model.grace_days),
+        )
     parts = []
     for learnt_until, block in held_out.groupby("learnt_until"):
         earlier = labelled[labelled["as_of"] <= learnt_until]
+        known = None if followed is None else followed.known_before(block["as_of"].min())
         asked = _with_inputs(target, block, rows)
         if not len(asked) or earlier[rows.label].nunique() < 2:
             continue
@@ -176,6 +187,7 @@ def _refitted(
                 earlier[rows.label].to_numpy(dtype="int64"),
                 earlier["account_id"].to_numpy(),
                 earlier["as_of"].to_numpy(),
+                known,
             ),
         )
         parts.append(

@@ -176,13 +176,13 @@ def _labelled(features: pd.DataFrame, tables: Tables, config: Config) -> pd.Data
         upsell_step=config.labels.upsell_step,
     )
     accounts = features.merge(labels, on=["account_id", "as_of"], how="left", validate="1:1")
+    accounts = with_days_observed(accounts, tables, config)
     # Accounts with notice are known to leave: a model would only learn to read the notice.
     stays = accounts["notice_given"] == 0
     if _few_churned(accounts[stays]):
         # Accounts with notice still count as peers.
         accounts = accounts.join(score_terms(accounts, config.score_settings))
-    known = with_days_observed(accounts[stays].reset_index(drop=True), tables, config)
-    return with_growth(known, tables, config)
+    return with_growth(accounts[stays].reset_index(drop=True), tables, config)
 
 
 def with_days_observed(accounts: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
@@ -217,10 +217,39 @@ def with_days_observed(accounts: pd.DataFrame, tables: Tables, config: Config) -
     return accounts.assign(observed_days=days, observed_churn=left.astype(float))
 
 
+def known_before(
+    accounts: pd.DataFrame, moment: pd.Timestamp, *, horizon_days: int, grace_days: int
+) -> pd.DataFrame:
+    """Return what was known at a moment: rows from before it, and what had followed them by then.
+
+    Parameters
+    ----------
+    accounts : pd.DataFrame
+        as_of, churned, and observed_days and observed_churn of `TrainingSet.accounts`.
+    moment : pd.Timestamp
+        Churn is known a grace period after it happened.
+    horizon_days, grace_days : int
+        Of the labels.
+
+    Returns
+    -------
+    pd.DataFrame
+        The rows that were observed for any time; churned is NaN where it was not known.
+    """
+    seen = (moment - accounts["as_of"]).dt.total_seconds() / 86_400 - grace_days
+    left = (accounts["observed_churn"] == 1) & (accounts["observed_days"] < seen)
+    known = accounts.assign(
+        churned=accounts["churned"].where(seen >= horizon_days),
+        observed_days=np.minimum(accounts["observed_days"], seen.clip(lower=0.0)),
+        observed_churn=left.astype(float),
+    )
+    return known[seen > 0]
+
+
 def _few_churned(accounts: pd.DataFrame) -> bool:
     """Whether churn will have a small model, which may use the score alone."""
-    left = accounts.loc[accounts["churned"] == 1, "account_id"].nunique()
-    return model_kind(left) == FEW
+    left = (accounts["churned"] == 1) | (accounts["observed_churn"] == 1)
+    return model_kind(accounts.loc[left, "account_id"].nunique()) == FEW
 
 
 def churn_inputs(frame: pd.DataFrame, config: Config) -> list[str]:

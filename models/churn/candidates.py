@@ -39,9 +39,6 @@ ORDER = (BASE, CUSTOM, TIMING, SCORE, FEW, HAZARD, LOGISTIC, GLASS, OUTLOOK, AVE
 GLASS_BOXES = (GLASS, OUTLOOK, AVERAGE)
 #: What an account's renewal date alone is read from.
 TIMING_FEATURES = ("days_to_term_end", "days_to_renewal")
-#: Bends of the curve of a renewal date: risk rises close to it.
-_TIMING_KNOTS = 5
-_TIMING_STRENGTHS = (0.01, 1.0)
 
 
 @dataclass(frozen=True)
@@ -65,26 +62,24 @@ class Candidates:
     drifting : tuple of str
         Features that drift with the calendar, and stable forms of those that do not: only a
         custom estimator and the renewal timing see them; a weekly hazard sees when the term ends.
-    hazard : HazardClassifier or None
-        The unfitted weekly hazard.
+    hazard : HazardClassifier
+        The unfitted weekly hazard; without features, it is the renewal timing.
     """
 
     names: tuple[str, ...]
     glass_box: LogOddsClassifier
+    hazard: HazardClassifier
     peer_column: str | None = None
     few_features: Sequence[str] | None = None
     measures: Sequence[str] = ()
     custom: AnyClassifier | None = None
     drifting: tuple[str, ...] = ()
-    hazard: HazardClassifier | None = None
 
     def unfitted(self, name: str, *, seed: int | None = None) -> LogOddsClassifier:
         """Return a candidate by its name; with another seed where one is given."""
         simple: dict[str, Callable[[], LogOddsClassifier]] = {
             BASE: lambda: BaseRateClassifier(peer_column=self.peer_column),
-            TIMING: lambda: SplineLogisticClassifier(
-                features=TIMING_FEATURES, n_knots=_TIMING_KNOTS, strengths=_TIMING_STRENGTHS
-            ),
+            TIMING: lambda: _seeded(self.hazard, seed).set_params(features=()),
             SCORE: lambda: ScoreClassifier(self.measures),
             FEW: lambda: FewFeatureClassifier(features=self.few_features),
             HAZARD: lambda: _seeded(self.hazard, seed),
@@ -133,7 +128,7 @@ class Candidates:
         if name == HAZARD:
             left_out = [column for column in left_out if column not in TIMING_FEATURES]
         frame = rows.frame[own] if name == SCORE else rows.frame.drop(columns=left_out)
-        followed = rows.followed if name == HAZARD else None
+        followed = rows.followed if name in (TIMING, HAZARD) else None
         if followed is not None:
             followed = replace(followed, frame=followed.frame[list(frame.columns)])
         return LabelledRows(frame, rows.target, rows.codes, rows.dates, followed)

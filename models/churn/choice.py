@@ -10,7 +10,7 @@ import pandas as pd
 
 from models.base.calibration import fit_calibration, row_log_loss
 from models.base.inputs import FloatArray, IntArray
-from models.churn.candidates import BASE, CUSTOM, GLASS, ORDER, OUTLOOK, Candidates
+from models.churn.candidates import BASE, CUSTOM, GLASS, ORDER, OUTLOOK, TIMING, Candidates
 from models.churn.later_dates import (
     FEWEST_TESTED,
     HeldOut,
@@ -19,12 +19,15 @@ from models.churn.later_dates import (
     time_parts,
     usable_parts,
 )
+from models.churn.term_end import term_end_chance
 from models.evaluation.clustered_auc import clustered_aucs
 from models.glass_box.classifier import account_folds as account_folds_of
 
 #: Joint confidence of the bounds. They are approximate where few accounts have the event: of 400
 #: companies without any signal, 14 passed a bound of 97.5 %; 10 of 200 would be one in twenty.
 LEVEL = 0.985
+#: A smaller probability that so many left at the end of a term by chance is no chance.
+TERM_END_CHANCE = 0.005
 #: Rows that candidates are fitted on to be compared; the chosen one is fitted on all.
 MOST_ROWS = 20_000
 
@@ -45,8 +48,9 @@ class Tried:
         AUC among rows of one date, on held-out accounts, and its lower 98.5 % bound that holds
         for all candidates at once.
     has_signal : bool
-        The bound is above 0.5, and the log loss below that of the base rate. An outlook must also
-        gain more than a standard error over the glass box without it.
+        The bound is above 0.5 (or, for the renewal timing, accounts leave at the end of their
+        term), and the log loss below that of the base rate. An outlook must also gain more than a
+        standard error over the glass box without it.
     """
 
     name: str
@@ -72,6 +76,8 @@ class Choice:
         From the simplest to the most complex; empty where they could not be compared.
     accounts, event_accounts : int
         The accounts behind it, and those of them that had the event.
+    has_signal : bool
+        Whether the choice passed a test; False where none was made.
     held_out : mapping of str to HeldOut
         Predictions of every candidate.
     """
@@ -81,6 +87,7 @@ class Choice:
     candidates: tuple[Tried, ...] = ()
     accounts: int = 0
     event_accounts: int = 0
+    has_signal: bool = False
     held_out: Mapping[str, HeldOut] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -123,27 +130,31 @@ def choose(
     seed : int
         Seed of the folds.
     """
+    # Days of leaving show more of a term's end than an outcome up to the horizon does.
+    followed = rows.followed if TIMING in candidates.names else None
+    by_term = followed is not None and term_end_chance(followed) < TERM_END_CHANCE
     parts = time_parts(rows, n_splits, embargo_days, account_folds, seed)
     held_out = _held_out(candidates, rows, parts)
     names = [name for name in ORDER if name in held_out]
-    if not names:
-        return Choice(BASE, "there are too few rows to compare candidates on")
-    places = held_out[names[0]].places
+    places = held_out[names[0]].places if names else np.empty(0, dtype=np.int64)
     target, codes = rows.target[places], rows.codes[places]
     accounts, events = len(np.unique(codes)), len(np.unique(codes[target == 1]))
     if events < FEWEST_TESTED or target.all() or names == [BASE]:
         why = f"{events} accounts with the event are too few to compare candidates on"
-        return Choice(BASE, why, (), accounts, events, held_out)
+        if by_term:
+            why = f"accounts leave at the end of their term; {why}"
+        chosen = TIMING if by_term else BASE
+        return Choice(chosen, why, (), accounts, events, by_term, held_out)
     unseen = _on_all_dates(candidates, rows, held_out, account_folds, seed)
     names = [name for name in names if name == BASE or name in unseen]
     losses = _losses(names, held_out, target, codes, seed)
-    tried, best = _tried(names, losses, codes, _aucs(names, unseen, rows))
+    tried, best = _tried(names, losses, codes, _aucs(names, unseen, rows), by_term=by_term)
     in_time = not held_out[names[0]].learnt_until.hasnans
     where = f"on {'later dates' if in_time else 'rows'} of held-out accounts"
     if in_time and account_folds < 2:
         where = "on later dates"
     chosen, why = _chosen(tried, best, f"{where} ({events:,} of {accounts:,} with the event)")
-    return Choice(chosen, why, tried, accounts, events, held_out)
+    return Choice(chosen, why, tried, accounts, events, best is not None, held_out)
 
 
 def _on_all_dates(
@@ -250,11 +261,17 @@ def _tried(
     losses: Mapping[str, FloatArray],
     codes: IntArray,
     aucs: Mapping[str, tuple[float, float]],
+    *,
+    by_term: bool,
 ) -> tuple[tuple[Tried, ...], str | None]:
     """Return every candidate's values, and the best one with signal."""
     mean = {name: float(losses[name].mean()) for name in names}
     base = mean.get(BASE, np.inf)
-    signal = [name for name, (_, low) in aucs.items() if low > 0.5 and mean[name] < base]
+    signal = [
+        name
+        for name, (_, low) in aucs.items()
+        if (low > 0.5 or (by_term and name == TIMING)) and mean[name] < base
+    ]
     if OUTLOOK in signal and GLASS in names:
         gain = losses[GLASS] - losses[OUTLOOK]
         if gain.mean() <= _standard_error(gain, codes):

@@ -12,11 +12,11 @@ from models.churn.leakage import LeakageSuspect, strengths
 
 #: AUC with which a feature separates late from early dates, from which on it drifts.
 DRIFT_AUC = 0.75
-#: Forms of a feature that do not grow with the calendar, and the feature each replaces where that
-#: one drifts.
+#: Features that grow with the calendar, and the form that replaces each where it drifts.
 STABLE_FORMS = {
-    "tenure_first_year_days": "tenure_days",
-    "milestones_90d": "days_since_milestone",
+    "tenure_days": "tenure_first_year_days",
+    "days_since_milestone": "milestones_90d",
+    "milestones_reached": "milestones_90d",
 }
 #: Distinct dates and rows below which nothing can be said about drift.
 _FEWEST_DATES, _FEWEST_ROWS = 6, 60
@@ -58,6 +58,8 @@ def drifting(frame: pd.DataFrame, dates: Any) -> tuple[LeakageSuspect, ...]:
 def replaced_or_stable(columns: Iterable[str], moving: Collection[str]) -> tuple[str, ...]:
     """Return the features to leave out so that one form of each remains: the one that lasts.
 
+    A stable form is left out where none of the features that it replaces drifts.
+
     Parameters
     ----------
     columns : iterable of str
@@ -70,11 +72,12 @@ def replaced_or_stable(columns: Iterable[str], moving: Collection[str]) -> tuple
     >>> columns = ["tenure_days", "tenure_first_year_days", "logins"]
     >>> replaced_or_stable(columns, ["tenure_days"]), replaced_or_stable(columns, [])
     (('tenure_days',), ('tenure_first_year_days',))
+    >>> milestones = ["milestones_reached", "days_since_milestone", "milestones_90d"]
+    >>> replaced_or_stable(milestones, ["milestones_reached"])
+    ('milestones_reached',)
     """
     present = set(columns)
-    unused = [
-        stable
-        for stable, level in STABLE_FORMS.items()
-        if stable in present and level in present and level not in moving
-    ]
-    return (*moving, *(name for name in unused if name not in moving))
+    levels = [level for level in STABLE_FORMS if level in present]
+    needed = {STABLE_FORMS[level] for level in levels if level in moving}
+    unused = {STABLE_FORMS[level] for level in levels} & present - needed
+    return (*moving, *sorted(unused - set(moving)))

@@ -285,6 +285,15 @@ def _numbers(frame: pd.DataFrame, name: str) -> FloatArray:
     return frame[name].to_numpy(dtype="float64")
 
 
+def term_ends(frame: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Return the days to the end of each row's term, and those from one end to the next.
+
+    Both are NaN where they are not known, shape = (n_samples,). A term is a week at least.
+    """
+    first, months = _term_end(frame), _numbers(frame, MONTHS_COLUMN)
+    return np.where(first >= 0, first, np.nan), np.maximum(months * _MONTH, _WEEK)
+
+
 def week_kinds(frame: pd.DataFrame, days: FloatArray) -> FloatArray:
     """Return how many weeks of each kind lie in the first days after a row's date.
 
@@ -303,10 +312,7 @@ def week_kinds(frame: pd.DataFrame, days: FloatArray) -> FloatArray:
     array, shape = (n_samples, 9)
         As ``weekly_`` has them.
     """
-    first, months = _term_end(frame), _numbers(frame, MONTHS_COLUMN)
-    first = np.where(first >= 0, first, np.nan)
-    # Of a term that is shorter than a month nothing recurs more often than weekly.
-    length = np.maximum(months * _MONTH, _WEEK)
+    first, length = term_ends(frame)
     monthly = length <= _MONTH_TO_MONTH
     found = np.zeros((len(frame), _KINDS))
     every = np.arange(len(frame))

@@ -149,7 +149,8 @@ class PropensityModel(LogOddsClassifier):
     reasons_ : tuple of str
         Why this basis, in sentences.
     rows_, events_, accounts_, event_accounts_ : int
-        Rows with a known label, those with the event, and the accounts behind them.
+        Rows with a known label and those with the event; the accounts observed for any time and
+        those of them that had the event.
     classes_, n_features_in_, feature_names_in_
         As scikit-learn has them.
     """
@@ -234,8 +235,12 @@ class PropensityModel(LogOddsClassifier):
             rows = replace(rows, followed=followed)
         plain = rows.frame.drop(columns=score_columns(self.score_measures_))
         self.rows_, self.events_ = len(rows.target), int(rows.target.sum())
-        self.accounts_ = len(np.unique(rows.codes))
-        self.event_accounts_ = len(np.unique(rows.codes[rows.target == 1]))
+        seen, left = rows.codes, rows.codes[rows.target == 1]
+        if rows.followed is not None:
+            # Who left since is known before the horizon has passed.
+            seen = np.append(seen, rows.followed.codes)
+            left = np.append(left, rows.followed.codes[rows.followed.left])
+        self.accounts_, self.event_accounts_ = len(np.unique(seen)), len(np.unique(left))
         both = 0 < self.events_ < self.rows_
         found = strengths(plain, rows.target) if both else ()
         self.leakage_ = tuple(suspect for suspect in found if suspect.auc >= self.leakage_auc)
@@ -254,7 +259,7 @@ class PropensityModel(LogOddsClassifier):
             )
             chosen = BASE if self.choice_ is None else self.choice_.chosen
             # The choice was the test. Only a model that was asked for by name has passed none yet.
-            tested = self.choice_ is not None and bool(self.choice_.candidates)
+            tested = self.choice_ is not None and self.choice_.has_signal
             self.has_signal_ = chosen != BASE and (tested or test.has_signal)
             self._settle(
                 kind,
@@ -332,6 +337,11 @@ class PropensityModel(LogOddsClassifier):
         return Candidates(
             tuple(name for name in ORDER if name not in left_out),
             glass_box,
+            HazardClassifier(
+                self.horizon_days,
+                features=None if kind == "model" else self.few_features,
+                seed=self.seed,
+            ),
             self.peer_column,
             self.few_features,
             self.score_measures_,
@@ -340,11 +350,6 @@ class PropensityModel(LogOddsClassifier):
             replaced_or_stable(
                 frame.columns,
                 moving if self.avoids_drift and len(moving) < frame.shape[1] // 2 else (),
-            ),
-            HazardClassifier(
-                self.horizon_days,
-                features=None if kind == "model" else self.few_features,
-                seed=self.seed,
             ),
         )
 

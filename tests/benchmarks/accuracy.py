@@ -36,7 +36,7 @@ from health.business.company import open_company
 from health.demo import simulate_company, write_company
 from health.settings.config import load_config
 from health.training.fit import FEW_FEATURES
-from health.training.rows import build_training_set, model_columns
+from health.training.rows import build_training_set, known_before, model_columns
 from models import ChurnModel, CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
 from models.churn.hazard import HazardClassifier
 from models.evaluation.paired import evaluate_paired
@@ -264,17 +264,6 @@ def observed(config: Any) -> pd.DataFrame:
     return _text_of(rows[["account_id", "as_of", *model_columns(rows, config), *OUTCOMES]])
 
 
-def known_before(rows: pd.DataFrame, until: Any, horizon: int, grace: int = 30) -> pd.DataFrame:
-    """Return rows as they were known at a date: outcomes, and the days observed."""
-    seen = (until - rows["as_of"]).dt.days - grace
-    left = (rows["observed_churn"] == 1) & (rows["observed_days"] < seen)
-    return rows.assign(
-        observed_days=np.minimum(rows["observed_days"], seen.clip(lower=0)),
-        observed_churn=left.astype(float),
-        churned=rows["churned"].where(seen >= horizon),
-    )[seen > 0]
-
-
 #: Rivals of the published model, whose difference to it gets an interval.
 RIVALS = (
     "logistic regression",
@@ -318,8 +307,12 @@ def paired(words: Sequence[str], every_days: int, cache: Path | None) -> None:
                 tested = own[own["churned"].notna()]
                 split = TimeSplit(2, embargo_days=horizon + 30, times=tested["as_of"])
                 later = [tested.iloc[b] for _, b in split.split(tested)]
-                parts = [(known_before(own, b["as_of"].min(), horizon), b) for b in later]
+                parts = [(_known(own, b["as_of"].min(), horizon), b) for b in later]
                 _say_paired(case, horizon, parts)
+
+
+def _known(rows: pd.DataFrame, moment: Any, horizon: int) -> pd.DataFrame:
+    return known_before(rows, moment, horizon_days=horizon, grace_days=30)
 
 
 def _cached(name: str, horizon: int, every_days: int, cache: Path | None) -> pd.DataFrame:

@@ -169,7 +169,8 @@ def contract(then: Then, account: str) -> Value:
         return None
     most = max(r["mrr"] for r in rows)
     terms = [_term(r) for r in rows if r["mrr"] == most]
-    return round(min(terms) / timedelta(days=1) / 365.25 * 12, 1)
+    days = min(terms) / timedelta(days=1)
+    return round(days / 365.25 * 12, 1 if days < 21 else 0)
 
 
 @oracle("price_per_seat")

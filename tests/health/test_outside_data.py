@@ -130,7 +130,7 @@ def test_a_renewal_written_as_a_new_row_is_no_churn(tmp_path: Path) -> None:
     frame = pd.read_parquet(features)
     # Terms of up to 35 days are month to month: they end, and have no renewal.
     assert frame["days_to_term_end"].notna().all()
-    longer = frame["contract_months"] > 1.2
+    longer = frame["contract_months"] > 1
     assert longer.any() and (~longer).any()
     assert frame.loc[longer, "days_to_renewal"].notna().all()
     assert frame["tenure_days"].max() > 400

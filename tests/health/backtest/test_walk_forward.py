@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from health.backtest.walk_forward import origins
 from health.training.rivals import single_feature_risks
+from health.training.rows import known_before
 
 
 @settings(max_examples=50, deadline=None)
@@ -31,6 +32,31 @@ def test_nothing_is_learnt_from_that_was_not_known(
         assert origin.tested.max() - origin.tested.min() < timedelta(days=refit_days)
         tested += list(origin.tested)
     assert tested == sorted(set(rows["as_of"]))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=20), st.integers(60, 500))
+def test_what_was_known_before_a_date_is_what_a_truncated_history_shows(
+    left_after: list[int], until: int
+) -> None:
+    horizon, grace = 90, 30
+    start = pd.Timestamp("2025-01-05")
+
+    def observed(end: int) -> pd.DataFrame:
+        # Row i is of day 10 i, and its account left so many days later.
+        day, after = 10 * np.arange(len(left_after)), np.array(left_after, dtype=float)
+        seen = end - day - grace
+        rows = pd.DataFrame({"as_of": start + pd.to_timedelta(day, "D")})
+        rows["churned"] = np.where(seen >= horizon, (after < horizon).astype(float), np.nan)
+        left = after < np.minimum(seen, horizon)
+        rows["observed_days"] = np.where(left, after, np.clip(seen, 0, horizon))
+        rows["observed_churn"] = left.astype(float)
+        return rows
+
+    moment = start + pd.Timedelta(until, "D")
+    known = known_before(observed(2000), moment, horizon_days=horizon, grace_days=grace)
+    expected = observed(until)
+    pd.testing.assert_frame_equal(known, expected[expected["observed_days"] > 0])
 
 
 def test_a_baseline_without_a_value_stands_in_the_middle_of_its_date() -> None:
