@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, Self
 
@@ -40,13 +41,21 @@ class AverageClassifier(LogOddsClassifier):
 
     def fit(self, X: Any, y: Any, groups: Any = None, times: Any = None) -> Self:
         """Fit every member on the same rows."""
-        frame, target = self._learned_from(X, y)
-        rows = LabelledRows(frame, target, groups, None if times is None else np.asarray(times))
-        return self._take([fit_rows(clone(member), rows) for member in self.members])
+        dates = None if times is None else np.asarray(times)
+        return self.fit_labelled(LabelledRows(X, y, groups, dates))
+
+    def fit_labelled(self, rows: LabelledRows) -> Self:
+        """Fit every member on the same rows, a hazard also on those with a partly known outcome."""
+        frame, target = self._learned_from(rows.frame, rows.target)
+        own = replace(rows, frame=frame, target=target)
+        return self._take([fit_rows(clone(member), own) for member in self.members])
 
     @classmethod
     def of(cls, members: Sequence[LogOddsClassifier]) -> AverageClassifier:
-        """Return the average of models that were fitted on the same rows."""
+        """Return the average of models that were fitted on the same rows.
+
+        Members may use fewer of the features than the first one does.
+        """
         average = cls([clone(member) for member in members])
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             setattr(average, name, getattr(members[0], name))
@@ -57,17 +66,22 @@ class AverageClassifier(LogOddsClassifier):
         self.calibration_ = Calibration()
         return self
 
+    def _frames(self, X: Any) -> list[pd.DataFrame]:
+        """Return the features of each member."""
+        check_is_fitted(self)
+        frame = model_frame(self, X, reset=False)
+        return [frame[list(member.feature_names_in_)] for member in self.members_]
+
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
-        check_is_fitted(self)
-        model_frame(self, X, reset=False)
-        mean = np.mean([member.decision_function(X) for member in self.members_], axis=0)
+        members = zip(self.members_, self._frames(X), strict=True)
+        mean = np.mean([member.decision_function(own) for member, own in members], axis=0)
         return self.calibration_.logit(np.asarray(mean))
 
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each term of any member adds to a row's log-odds, and ``baseline``."""
-        check_is_fitted(self)
-        parts = [member.contributions(X) for member in self.members_]
+        members = zip(self.members_, self._frames(X), strict=True)
+        parts = [member.contributions(own) for member, own in members]
         total = reduce(lambda a, b: a.add(b, fill_value=0.0), parts) / len(parts)
         names = list(dict.fromkeys(name for part in parts for name in part.columns))
         result = total[[*(name for name in names if name != BASELINE), BASELINE]]

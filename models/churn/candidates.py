@@ -75,6 +75,11 @@ class Candidates:
     custom: AnyClassifier | None = None
     drifting: tuple[str, ...] = ()
 
+    @property
+    def averaged(self) -> tuple[str, str]:
+        """The members of the average, which differ most: one by curves, one by trees."""
+        return HAZARD if HAZARD in self.names else LOGISTIC, GLASS
+
     def unfitted(self, name: str, *, seed: int | None = None) -> LogOddsClassifier:
         """Return a candidate by its name; with another seed where one is given."""
         simple: dict[str, Callable[[], LogOddsClassifier]] = {
@@ -86,7 +91,7 @@ class Candidates:
             LOGISTIC: SplineLogisticClassifier,
             CUSTOM: lambda: _seeded(self.custom, seed),
             AVERAGE: lambda: AverageClassifier(
-                [self.unfitted(part, seed=seed) for part in (LOGISTIC, GLASS)]
+                [self.unfitted(part, seed=seed) for part in self.averaged]
             ),
         }
         if name in simple:
@@ -106,8 +111,8 @@ class Candidates:
         found: dict[str, LogOddsClassifier] = {}
         for name in self.names:
             try:
-                if name == AVERAGE and {LOGISTIC, GLASS} <= set(found):
-                    found[name] = AverageClassifier.of([found[LOGISTIC], found[GLASS]])
+                if name == AVERAGE and set(self.averaged) <= set(found):
+                    found[name] = AverageClassifier.of([found[part] for part in self.averaged])
                 elif name == GLASS and OUTLOOK in self.names:
                     whole = fit_rows(self.unfitted(OUTLOOK, seed=seed), self.seen(name, rows))
                     found[GLASS] = whole.without_outlook()
@@ -125,10 +130,11 @@ class Candidates:
         """Return the rows with the columns of one candidate: the score is no feature."""
         own = score_columns(self.measures)
         left_out = [*own] if name in (BASE, CUSTOM, TIMING) else [*own, *self.drifting]
-        if name == HAZARD:
+        by_weeks = name == HAZARD or (name == AVERAGE and HAZARD in self.averaged)
+        if by_weeks:
             left_out = [column for column in left_out if column not in TIMING_FEATURES]
         frame = rows.frame[own] if name == SCORE else rows.frame.drop(columns=left_out)
-        followed = rows.followed if name in (TIMING, HAZARD) else None
+        followed = rows.followed if by_weeks or name == TIMING else None
         if followed is not None:
             followed = replace(followed, frame=followed.frame[list(frame.columns)])
         return LabelledRows(frame, rows.target, rows.codes, rows.dates, followed)

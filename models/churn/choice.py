@@ -40,7 +40,8 @@ class Tried:
     ----------
     name : str
     log_loss : float
-        After calibration without the row's own account.
+        After calibration without the row's own account; where accounts are held out, the mean of
+        that on later dates and that on all dates.
     more_than_best, standard_error : float
         The log loss minus that of the best candidate that may be published, and its standard
         error over accounts.
@@ -146,11 +147,14 @@ def choose(
         chosen = TIMING if by_term else BASE
         return Choice(chosen, why, (), accounts, events, by_term, held_out)
     unseen = _on_all_dates(candidates, rows, held_out, account_folds, seed)
-    names = [name for name in names if name == BASE or name in unseen]
-    losses = _losses(names, held_out, target, codes, seed)
-    tried, best = _tried(names, losses, codes, _aucs(names, unseen, rows), by_term=by_term)
+    names = [name for name in names if name in unseen]
+    tests = [held_out] if unseen is held_out else [held_out, unseen]
+    losses, places = _losses(names, tests, rows, seed)
+    tried, best = _tried(
+        names, losses, rows.codes[places], _aucs(names, unseen, rows), by_term=by_term
+    )
     in_time = not held_out[names[0]].learnt_until.hasnans
-    where = f"on {'later dates' if in_time else 'rows'} of held-out accounts"
+    where = f"on {'later and on all dates' if in_time else 'rows'} of held-out accounts"
     if in_time and account_folds < 2:
         where = "on later dates"
     chosen, why = _chosen(tried, best, f"{where} ({events:,} of {accounts:,} with the event)")
@@ -172,7 +176,7 @@ def _on_all_dates(
         return later
     folds = account_folds_of(rows.target, rows.codes, n_folds=account_folds, seed=seed)
     parts = [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(account_folds)]
-    return _held_out(candidates, rows, parts)
+    return _held_out(candidates, rows, parts) or later
 
 
 def _held_out(
@@ -220,18 +224,24 @@ def _levelled(held_out: HeldOut) -> FloatArray:
 
 
 def _losses(
-    names: Sequence[str],
-    held_out: Mapping[str, HeldOut],
-    target: IntArray,
-    codes: IntArray,
-    seed: int,
-) -> dict[str, FloatArray]:
-    """Return the log loss of each row after calibration without the row's own account."""
+    names: Sequence[str], tests: Sequence[Mapping[str, HeldOut]], rows: LabelledRows, seed: int
+) -> tuple[dict[str, FloatArray], IntArray]:
+    """Return the log loss of each tested row, and the row, after calibration without its account.
+
+    Each test counts the same, whatever its number of rows: losses are scaled by that.
+    """
+    places = [test[names[0]].places for test in tests]
+    n_rows = sum(map(len, places))
     found = {}
     for name in names:
-        fitted = fit_calibration(_levelled(held_out[name]), target, groups=codes, seed=seed)
-        found[name] = row_log_loss(target, fitted.held_out_logit)
-    return found
+        parts = []
+        for test, own in zip(tests, places, strict=True):
+            target, codes = rows.target[own], rows.codes[own]
+            fitted = fit_calibration(_levelled(test[name]), target, groups=codes, seed=seed)
+            scale = n_rows / (len(tests) * len(own))
+            parts.append(row_log_loss(target, fitted.held_out_logit) * scale)
+        found[name] = np.concatenate(parts)
+    return found, np.concatenate(places)
 
 
 def _aucs(

@@ -178,6 +178,8 @@ class HeldOut:
 
 def fit_rows(model: Any, rows: LabelledRows) -> Any:
     """Fit a model on rows, and give it their dates, or how long they were followed, if it asks."""
+    if hasattr(model, "fit_labelled"):
+        return model.fit_labelled(rows)
     asks = inspect.signature(model.fit).parameters
     if "durations" in asks and rows.followed is not None:
         own = rows.followed
