@@ -238,12 +238,13 @@ def known_before(
     """
     seen = (moment - accounts["as_of"]).dt.total_seconds() / 86_400 - grace_days
     left = (accounts["observed_churn"] == 1) & (accounts["observed_days"] < seen)
-    known: pd.DataFrame = accounts.assign(
+    known = accounts.assign(
         churned=accounts["churned"].where(seen >= horizon_days),
         observed_days=np.minimum(accounts["observed_days"], seen.clip(lower=0.0)),
         observed_churn=left.astype(float),
     )
-    return known.loc[seen > 0]
+    kept: pd.DataFrame = known[seen > 0]
+    return kept
 
 
 def _few_churned(accounts: pd.DataFrame) -> bool:
