@@ -292,7 +292,7 @@ def due_accounts(
     ----------
     scores : pd.DataFrame
         account_id, mrr, days_to_renewal, churn_probability (NaN where none is published) and
-        known_to_leave.
+        known_to_leave; upsell_probability and upsell_base_rate, where published.
     basis : Basis
         Rates of the past.
     as_of : pd.Timestamp
@@ -303,7 +303,9 @@ def due_accounts(
     Returns
     -------
     pd.DataFrame
-        account_id, kind, month (``2027-01``), due, arr and pool. leaves, contracting, flat and
+        account_id, kind, month (``2027-01``), due, arr and pool. growth_odds are the odds of an
+        upsell relative to those of the peers, by which the chance of expanding differs between
+        accounts where the probabilities reach. leaves, contracting, flat and
         expanding are the chances of the four outcomes, which sum to one, and expected is the ARR
         that they come to. leaves is the published probability where that reaches, otherwise the
         rate of the pool; NaN where nothing is known. book_leaves is the same with the level of the
@@ -321,7 +323,10 @@ def _with_outcomes(due: pd.DataFrame, basis: Basis) -> pd.DataFrame:
     found = pd.DataFrame(np.nan, index=due.index, columns=columns)
     for (pool, _), own in due.groupby(["pool", "step"]):
         each = RenewalOutcomes.of(
-            own["leaves"], basis.pools[str(pool)].ratios, step=float(own["step"].iloc[0])
+            own["leaves"],
+            basis.pools[str(pool)].ratios,
+            step=float(own["step"].iloc[0]),
+            odds=own["growth_odds"],
         )
         arr = own["arr"].to_numpy(dtype=float)
         values = [each.contracts, each.flat, each.expands, each.expected(arr)]
@@ -357,6 +362,7 @@ def _due(
             "gone": in_book,
             "elapsed": 1.0,
             "step": 1.0,
+            "growth_odds": _growth_odds(own).where(reaches, 1.0),
         }
     )[due]
     monthly = own[days.isna()]
@@ -364,6 +370,14 @@ def _due(
         return terms.reset_index(drop=True)
     retained = _monthly(monthly, basis, as_of=as_of, horizon_days=horizon_days)
     return retained if terms.empty else pd.concat([terms, retained], ignore_index=True)
+
+
+def _growth_odds(scores: pd.DataFrame) -> pd.Series[float]:
+    """Return the odds of an upsell relative to those of the peers; 1 where none are published."""
+    if "upsell_base_rate" not in scores:
+        return pd.Series(1.0, index=scores.index)
+    own, usual = (scores[name].astype(float) for name in ("upsell_probability", "upsell_base_rate"))
+    return (own / (1 - own) * (1 - usual) / usual).replace(np.inf, np.nan).fillna(1.0)
 
 
 def _monthly(
@@ -401,6 +415,7 @@ def _monthly(
                     "gone": 1 - stays[1],
                     "elapsed": days / _MONTH_DAYS,
                     "step": step,
+                    "growth_odds": 1.0,
                 }
             )
         )
@@ -495,12 +510,17 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
         arr = part["arr"].to_numpy(dtype=float)
         step, elapsed = float(part["step"].max()), float(part["elapsed"].max())
         periods = max(round(elapsed), 1)
-        each = RenewalOutcomes.of(part["book_leaves"], pool.ratios, step=step)
+        usual = RenewalOutcomes.of(part["book_leaves"], pool.ratios, step=step)
+        each = RenewalOutcomes.of(
+            part["book_leaves"], pool.ratios, step=step, odds=part["growth_odds"]
+        )
         sums["leaves"] += float(each.lost(arr).sum())
         sums["contracts"] += float(each.given_up(arr).sum())
         sums["expands"] += float(each.added(arr).sum())
         sums["kept"] += float(each.expected(arr).sum())
-        drawn = drawn + draw_kept(
+        # What is drawn knows the usual odds of expanding only.
+        grown = each.expected(arr).sum() / max(usual.expected(arr).sum(), 1e-9)
+        drawn = drawn + grown * draw_kept(
             part["today"].to_numpy(dtype=float),
             part["gone"].to_numpy(dtype=float),
             part["month"].to_numpy(),

@@ -31,7 +31,9 @@ class RenewalOutcomes:
     expands_to: float = 1.0
 
     @classmethod
-    def of(cls, leaves: object, ratios: StayRatios, *, step: float = 1.0) -> RenewalOutcomes:
+    def of(
+        cls, leaves: object, ratios: StayRatios, *, step: float = 1.0, odds: object = 1.0
+    ) -> RenewalOutcomes:
         """Give the chance of leaving as it is, and divide the rest as past renewals were.
 
         Parameters
@@ -42,6 +44,8 @@ class RenewalOutcomes:
             What accounts that stayed paid; equally likely multiples of what they paid before.
         step : float
             The share of a period, by which multiples differ that much less from one.
+        odds : array-like, shape = (n_samples,)
+            The odds that an account that stays expands, relative to the usual ones.
 
         Raises
         ------
@@ -53,7 +57,12 @@ class RenewalOutcomes:
             raise ModelInputError("a probability is outside 0-1", where="leaves")
         less, more = ratios.quantiles < 1, ratios.quantiles > 1
         stays = 1 - gone
-        contracts, expands = stays * less.mean(), stays * more.mean()
+        usual = more.mean()
+        growing = as_floats(np.broadcast_to(np.asarray(odds, dtype=float), gone.shape), "odds")
+        grows = growing * usual / (1 - usual + growing * usual)
+        # Those that do not expand contract as often as they usually do.
+        shrinks = less.mean() * (1 - grows) / (1 - usual) if usual < 1 else np.zeros(len(gone))
+        contracts, expands = stays * shrinks, stays * grows
         to = [float(ratios.quantiles[own].mean()) if own.any() else 1.0 for own in (less, more)]
         flat = np.maximum(stays - contracts - expands, 0.0)
         return cls(gone, contracts, flat, expands, *(1 + (each - 1) * step for each in to))

@@ -38,7 +38,11 @@ _OFFERED = "status = 'open' AND coalesce(why_not, '') = ''"
 #: Months of retention shown where there are renewals as well.
 _RETENTION_MONTHS = 3
 #: What `due_accounts` needs of scores.
-_DUE_COLUMNS = ["account_id", "mrr", "days_to_renewal", "churn_probability", "known_to_leave"]
+_DUE_NUMBERS = (
+    *("mrr", "days_to_renewal", "churn_probability"),
+    *("upsell_probability", "upsell_base_rate"),
+)
+_DUE_COLUMNS = ["account_id", "known_to_leave", *_DUE_NUMBERS]
 
 
 @dataclass(frozen=True)
@@ -263,9 +267,8 @@ def _basis_of(pool: str, leaves: float, chance: float | None) -> str:
 
 def _due_of(rows: Sequence[Mapping[str, Any]], run: Run, basis: Basis) -> pd.DataFrame:
     scores = pd.DataFrame(list(rows), columns=_DUE_COLUMNS)
-    numbers = dict.fromkeys(_DUE_COLUMNS[1:4], float)
     return due_accounts(
-        scores.astype(numbers),
+        scores.astype(dict.fromkeys(_DUE_NUMBERS, float)),
         basis,
         as_of=pd.Timestamp(run.as_of),
         horizon_days=int(run.info["horizon_days"]),
@@ -491,11 +494,10 @@ def _due(run: Run, scope: AccountFilter, days: int) -> list[dict[str, Any]]:
     if "days_to_renewal" not in run.columns("scores"):
         return []
     where, parameters = scope.sql()
-    columns = ["account_id", "name", "csm", "mrr", "days_to_renewal", "churn_probability"]
-    columns += ["renewal_date", "known_to_leave"]
+    columns = ["name", "csm", "renewal_date", "health_score", "health_band"]
     return run.rows(
         "scores",
-        [*columns, "health_score", "health_band"],
+        [*_DUE_COLUMNS, *columns],
         f"{where} AND days_to_renewal BETWEEN 0 AND ?",
         [*parameters, days],
         order="days_to_renewal, account_id",

@@ -37,6 +37,26 @@ def test_the_chances_sum_to_one_and_the_revenue_is_their_sum(
     assert each.contracts_to <= 1 <= each.expands_to
 
 
+@given(leaves=st.floats(0, 1), multiples=_MULTIPLES, odds=st.floats(0.05, 20))
+def test_relative_odds_of_expanding_change_the_rest_in_proportion(
+    leaves: float, multiples: list[float], odds: float
+) -> None:
+    ratios = StayRatios(np.sort(multiples))
+    usual = RenewalOutcomes.of([leaves], ratios)
+    each = RenewalOutcomes.of([leaves], ratios, odds=[odds])
+    assert each.leaves[0] == leaves
+    total = each.leaves + each.contracts + each.flat + each.expands
+    assert total[0] == pytest.approx(1.0, abs=1e-12)
+    flat, contracts = (1 - leaves - usual.expands[0]), usual.contracts[0]
+    if 1e-6 < usual.expands[0] < 1 - leaves - 1e-6:
+        before = usual.expands[0] / (1 - leaves - usual.expands[0])
+        after = each.expands[0] / (1 - leaves - each.expands[0])
+        assert after / before == pytest.approx(odds, rel=1e-6)
+        assert each.contracts[0] * flat == pytest.approx(
+            contracts * (1 - leaves - each.expands[0]), abs=1e-9
+        )
+
+
 def test_a_part_of_a_period_changes_what_is_paid_and_no_chance() -> None:
     ratios = StayRatios(np.array([0.5, 1.0, 1.0, 1.4]))
     whole, half = (RenewalOutcomes.of([0.2], ratios, step=step) for step in (1.0, 0.5))
