@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,8 +50,8 @@ class Tried:
         for all candidates at once.
     has_signal : bool
         The bound is above 0.5 (or, for the renewal timing, accounts leave at the end of their
-        term), and the log loss below that of the base rate. An outlook must also gain more than a
-        standard error over the glass box without it.
+        term), and the log loss on later dates alone below that of the base rate. An outlook must
+        also gain more than a standard error over the glass box without it.
     """
 
     name: str
@@ -150,8 +150,15 @@ def choose(
     names = [name for name in names if name in unseen]
     tests = [held_out] if unseen is held_out else [held_out, unseen]
     losses, places = _losses(names, tests, rows, seed)
+    later = {name: float(loss[: len(target)].mean()) for name, loss in losses.items()}
+    better = {name for name in names if later[name] < later.get(BASE, np.inf)}
     tried, best = _tried(
-        names, losses, rows.codes[places], _aucs(names, unseen, rows), by_term=by_term
+        names,
+        losses,
+        rows.codes[places],
+        _aucs(names, unseen, rows),
+        better=better,
+        by_term=by_term,
     )
     in_time = not held_out[names[0]].learnt_until.hasnans
     where = f"on {'later and on all dates' if in_time else 'rows'} of held-out accounts"
@@ -228,7 +235,8 @@ def _losses(
 ) -> tuple[dict[str, FloatArray], IntArray]:
     """Return the log loss of each tested row, and the row, after calibration without its account.
 
-    Each test counts the same, whatever its number of rows: losses are scaled by that.
+    Rows of the first test come first. Each test counts the same, whatever its number of rows:
+    losses are scaled by that.
     """
     places = [test[names[0]].places for test in tests]
     n_rows = sum(map(len, places))
@@ -272,15 +280,15 @@ def _tried(
     codes: IntArray,
     aucs: Mapping[str, tuple[float, float]],
     *,
+    better: Collection[str],
     by_term: bool,
 ) -> tuple[tuple[Tried, ...], str | None]:
     """Return every candidate's values, and the best one with signal."""
     mean = {name: float(losses[name].mean()) for name in names}
-    base = mean.get(BASE, np.inf)
     signal = [
         name
         for name, (_, low) in aucs.items()
-        if (low > 0.5 or (by_term and name == TIMING)) and mean[name] < base
+        if name in better and (low > 0.5 or (by_term and name == TIMING))
     ]
     if OUTLOOK in signal and GLASS in names:
         gain = losses[GLASS] - losses[OUTLOOK]
@@ -338,7 +346,8 @@ def _why_none(tried: Sequence[Tried], on: str) -> str:
     if closest.auc_low <= 0.5:
         return f"no candidate is better than chance: {bound}"
     return (
-        f"no candidate that is better than chance has a lower log loss than the base rate: {bound}"
+        "no candidate that is better than chance has a lower log loss than the base rate on later "
+        f"dates: {bound}"
     )
 
 
