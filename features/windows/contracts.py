@@ -109,6 +109,8 @@ class ContractRows:
         self.grace_days, self._grace = grace_days, grace_days * DAY_US
         self.known_from = rows["known_from"]
         self._replaced_at = _replaced_at(rows)
+        # A row without a start is never known, and replaced by none.
+        self._undated = int((self.known_from == NEVER).sum())
         counts = self._replaced_at > self.known_from
         if not counts.all():
             rows = rows.taken(counts)
@@ -135,7 +137,7 @@ class ContractRows:
     @property
     def merged(self) -> int:
         """How many of the rows that were loaded are copies or earlier versions of another one."""
-        return self.total - int(self.is_latest.sum())
+        return self.total - self._undated - int(self.is_latest.sum())
 
     def of(self, accounts: pd.Index[str]) -> ContractRows:
         """Return the contracts of some accounts, numbered by their place among them."""

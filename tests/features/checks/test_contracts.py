@@ -46,6 +46,17 @@ def test_rows_without_a_duration_do_not_disappear_silently(tmp_path: Path) -> No
     assert "75.00" in str(finding)
 
 
+@pytest.mark.parametrize("with_id", [True, False])
+def test_a_row_whose_start_cannot_be_read_is_no_version_of_another(
+    tmp_path: Path, with_id: bool
+) -> None:
+    rows = HEAD + "001,S1,crm,soon,,100\n002,S2,crm,2025-02-01,,75\n"
+    if not with_id:
+        rows = rows.replace("subscription_id,", "").replace("S1,", "").replace("S2,", "")
+    (finding,) = broken(tmp_path, subscriptions=rows)
+    assert (finding.column, finding.rows, finding.example) == ("started_at", 1, "soon")
+
+
 def test_rows_that_follow_one_another_are_sound(tmp_path: Path) -> None:
     rows = HEAD + (
         "001,S1,crm,2025-01-01,2025-02-01,100\n"
