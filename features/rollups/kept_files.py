@@ -2,10 +2,10 @@
 
 A roll-up is found by a key: a hash of the file's content, of the folders that are named like
 ``dt=2026-06-01``, of the columns and their types, and of `FORMAT`. A file that changes therefore
-gets another roll-up. The roll-ups of a finished month are summed up in one of the month, and these
-in one of all finished months; their keys are hashes of those of the files. The name of a roll-up
-ends in a hash of its content, so that a broken one is noticed and computed again. Nothing else
-refers to the folder, so it may be deleted at any time.
+gets another roll-up. The roll-ups of finished months are summed up in one, to which each further
+month is added; its key is a hash of those of the files. The name of a roll-up ends in a hash of
+its content, so that a broken one is noticed and computed again. Nothing else refers to the folder,
+so it may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -72,6 +72,8 @@ _USERS_WITH_TIMES = replace(
     largest=(*ROLLUPS["users"].largest, "last"),
     smallest=("first",),
 )
+#: Usage by day, made from that by user.
+_DAYS_IN_BUCKETS = replace(ROLLUPS["days"], smallest=(*ROLLUPS["days"].smallest, BUCKET))
 _OURS = {".parquet", ".checked", _UNFINISHED}
 
 
@@ -169,28 +171,38 @@ class UsageFiles:
         return [self.sound[f"{self.keys[file]}.{name}"] for file in files]
 
     def summed_up(
-        self, name: str, files: Iterable[Path], past: int, made: Callable[[], pa.Table]
+        self,
+        name: str,
+        months: Mapping[int, Sequence[Path]],
+        made: Callable[[list[Path], list[Path]], pa.Table],
     ) -> Path:
-        """Return what the roll-ups of some files add up to; made where it is missing or broken.
+        """Return what the roll-ups of some months add up to; made where it is missing or broken.
 
         Parameters
         ----------
         name : str
             What it is called.
-        files : iterable of Path
-            Some of these files.
-        past : int
-            The day before which they end.
+        months : mapping of int to sequence of Path
+            Some of these files, by the day before which they end; not empty.
         made : callable
-            Adds up their roll-ups.
+            Adds up what the first of these months add up to, where that is kept, and the roll-ups
+            of the files of the others.
         """
-        key = f"{_digest([FORMAT, past, sorted(self.keys[file] for file in files)])}.{name}"
+        ends, keys, files = sorted(months), list[str](), list[str]()
+        for past in ends:
+            files += [self.keys[file] for file in months[past]]
+            keys.append(f"{_digest([FORMAT, past, sorted(files)])}.{name}")
         with self._keeping():
-            if not self._found(key, self._listed()):
-                self.sound[key] = _written(made(), self.folder / key)
+            listed = self._listed()
+            found = next((key for key in reversed(keys) if self._found(key, listed)), "")
+            if found != keys[-1]:
+                done = keys.index(found) + 1 if found else 0
+                others = [file for past in ends[done:] for file in months[past]]
+                table = made([self.sound[found]] if found else [], others)
+                self.sound[keys[-1]] = _written(table, self.folder / keys[-1])
             # It is in use as long as its files are.
-            os.utime(self.sound[key])
-        return self.sound[key]
+            os.utime(self.sound[keys[-1]])
+        return self.sound[keys[-1]]
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
@@ -339,25 +351,20 @@ class KeptRollups:
         return f"SELECT account_id, records, first, last FROM {parquet_sql(paths, uniform=False)}"
 
     def _of_months(self, name: str, months: Mapping[int, Sequence[Path]]) -> list[Path]:
-        """Return the file in which months are summed up; it is made from one file for each."""
+        """Return the file in which months are summed up, if there are any."""
+        if not months:
+            return []
         of_days: Name = "users" if name == "last_days" else "days"
 
-        def month(past: int) -> Path:
-            files = months[past]
-            made = partial(self._summed_up, name, past, lambda: self._kept(of_days, files))
-            return self.files.summed_up(name, files, past, made)
+        def made(kept: list[Path], files: list[Path]) -> pa.Table:
+            paths = [*kept, *self._kept(of_days, files)]
+            query = f"SELECT * FROM {parquet_sql(paths, uniform=False)}"
+            rows = nw.from_native(self.connection.sql(query))
+            if name == "last_days":
+                return _in_buckets(collected(last_days(rows, max(months))))
+            return _in_buckets(collected(SPANS.of(rows.select("account_id", *_SPAN_COLUMNS))))
 
-        if len(months) < 2:
-            return [month(past) for past in months]
-        every, last = [file for files in months.values() for file in files], max(months)
-        made = partial(self._summed_up, name, last, lambda: [month(past) for past in months])
-        return [self.files.summed_up(name, every, last, made)]
-
-    def _summed_up(self, name: str, past: int, paths: Callable[[], Sequence[Path]]) -> pa.Table:
-        rows = nw.from_native(self.connection.sql(_select(paths())))
-        if name == "last_days":
-            return _in_buckets(collected(last_days(rows, past)))
-        return _in_buckets(collected(SPANS.of(rows.select("account_id", *_SPAN_COLUMNS))))
+        return [self.files.summed_up(name, months, made)]
 
     def _reaching(self, start: int, end: int) -> list[Path]:
         """Return the files with usage on the days of [start, end), in order of their first day."""
@@ -419,34 +426,20 @@ class KeptRollups:
         self, name: Name, files: Iterable[Path]
     ) -> Iterator[tuple[Path, dict[Name, pa.Table]]]:
         """Yield a roll-up of each file; those by user and by day come from one scan of its rows."""
-        scan, queries = "", dict[Name, str]()
+        query = ""
         for file in files:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW of_file AS {self._rows(file)}")
-            if scan:
-                self.connection.execute(scan)
-            if not queries:
+            if not query:
                 # The same for every file.
-                scan, queries = self._queries(name)
-            yield file, {made: self._run(query) for made, query in queries.items()}
-        self.connection.execute("DROP TABLE IF EXISTS temp.by_user_and_day")
-
-    def _queries(self, name: Name) -> tuple[str, dict[Name, str]]:
-        """Return the SQL that scans the rows of a file, run once, and that of its roll-ups."""
-        rows = prepared(nw.from_native(self.connection.table("temp.of_file")))
-        if name == "events":
-            return "", {name: ROLLUPS[name].of(rows).to_native().sql_query()}
-        query = _USERS_WITH_TIMES.of(rows).to_native().sql_query()
-        scan = f"CREATE OR REPLACE TEMP TABLE by_user_and_day AS {query}"
-        self.connection.execute(scan)
-        users = nw.from_native(self.connection.table("temp.by_user_and_day"))
-        made: dict[Name, Frame] = {
-            "users": users.drop("first", "last"),
-            "days": ROLLUPS["days"].of(users),
-        }
-        return scan, {name: rows.to_native().sql_query() for name, rows in made.items()}
-
-    def _run(self, query: str) -> pa.Table:
-        return _in_buckets(coded(self.connection.sql(query).to_arrow_table()))
+                rows = prepared(nw.from_native(self.connection.table("temp.of_file")))
+                rollup = ROLLUPS[name] if name == "events" else _USERS_WITH_TIMES
+                query = rollup.of(rows).to_native().sql_query()
+            table = _in_buckets(coded(self.connection.sql(query).to_arrow_table()))
+            made: dict[Name, pa.Table] = {name: table}
+            if name != "events":
+                days: pa.Table = _DAYS_IN_BUCKETS.of(nw.from_native(table)).to_native()
+                made = {"users": table.drop_columns(["first", "last"]), "days": _ordered(days)}
+            yield file, made
 
     def _rows(self, file: Path) -> str:
         """Return the SQL of one file's rows under canonical names and types."""
@@ -494,12 +487,16 @@ def _on_days(days: Codes) -> nw.Expr:
 
 
 def _in_buckets(table: pa.Table) -> pa.Table:
-    """Return a roll-up in order of the bucket of its accounts."""
-    names, code = named_codes(table["account_id"])
+    """Add the bucket of each account to a roll-up, and put it in order of these."""
+    account = table["account_id"].unify_dictionaries().combine_chunks()
     # Of each name once: in SQL, it would be computed of every row.
-    buckets = np.fromiter(map(bucket_of, names.to_pylist()), np.uint8, len(names))
-    bucket = buckets[code]
-    return table.append_column(BUCKET, pa.array(bucket)).take(np.argsort(bucket, kind="stable"))
+    names = account.dictionary.to_pylist()
+    bucket = np.fromiter(map(bucket_of, names), np.uint8, len(names))
+    return _ordered(table.append_column(BUCKET, pa.array(bucket[account.indices.to_numpy()])))
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    return table.take(np.argsort(table[BUCKET].to_numpy(), kind="stable"))
 
 
 def _select(paths: Sequence[Path]) -> str:
@@ -542,7 +539,7 @@ def _written(table: pa.Table, key: Path) -> Path:
     pq.write_table(
         table,
         sink,
-        compression="zstd",
+        compression="lz4",
         row_group_size=_ROWS_OF_A_GROUP,
         # Texts alone repeat: a dictionary of numbers takes longer and saves nothing.
         use_dictionary=[name for name in TEXTS if name in table.column_names],
