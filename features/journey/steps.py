@@ -10,14 +10,18 @@ from typing import NamedTuple
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from features.rollups.daily_usage import REACH_DAYS, DailyUsage
 from features.rollups.usage_rollup import (
     PART_DAYS,
     Name,
+    cut,
     first_day,
+    kept_until,
     keys_with_known,
-    usage_parts,
+    parts_of_rows,
+    rollup_columns,
 )
 from features.tables.opened import Tables
 from features.windows.day_rows import Codes, Numbers, day_number, summed
@@ -191,19 +195,21 @@ def _read(
     if start is None:
         return
     uses = [_uses(names).alias(f"uses_{number}") for number, names in enumerate(events)]
+    since = kept_until(tables, start, end)
     # Few accounts wait for long, so that later parts may be larger.
     soon = min(start + PART_DAYS, end)
-    at_first = usage_parts(tables, name, start, soon)
-    later = usage_parts(tables, name, soon, end, days=_LATER_DAYS)
-    for part in chain(at_first, later):
-        keys, rows = keys_with_known(part.rows, "account_id", "day"), part.rows
-        if "known" in keys:
-            rows = rows.with_columns(known=nw.max_horizontal("day", "known"))
-        if part.is_summed:
-            with tables.rollups.only(rows, accounts[waiting]) as chosen:
-                columns = load_columns(chosen.select(*keys, *uses), accounts)
-            yield columns
-        else:
+    for first, past in [(start, soon), *cut(soon, end, _LATER_DAYS)]:
+        kept = max(first, min(since, past))
+        if kept > first:
+            rolled_up = pa.concat_tables(
+                tables.rollups.tables(name, first, kept), promote_options="default"
+            )
+            yield _counted_uses(rollup_columns(rolled_up, accounts), events, waiting)
+        for rows in parts_of_rows(tables, kept, past, _LATER_DAYS):
+            keys = keys_with_known(rows, "account_id", "day")
+            if "known" in keys:
+                late = nw.max_horizontal("day", "known")
+                rows = rows.with_columns(known=late)  # noqa: PLW2901
             yield load_columns(rows.group_by(*keys).agg(*(use.sum() for use in uses)), accounts)
 
 
@@ -211,6 +217,19 @@ def _uses(events: tuple[str, ...]) -> nw.Expr:
     if not events:
         return nw.col("quantity")
     return nw.when(nw.col("event").is_in(events)).then(nw.col("quantity")).otherwise(nw.lit(0.0))
+
+
+def _counted_uses(rows: TableColumns, events: _Events, waiting: Mask) -> TableColumns:
+    """Return how often the accounts that are waiting used each set of events, from a roll-up."""
+    rows = rows.taken(waiting[rows.account])
+    day, quantity = rows["day"], rows["quantity"]
+    columns = {"day": day}
+    if "known" in rows.columns:
+        columns["known"] = np.fmax(day, rows["known"]).astype(np.int64)
+    for number, names in enumerate(events):
+        is_counted = rows.is_text("event", {*names}.__contains__) if names else True
+        columns[f"uses_{number}"] = np.where(is_counted, quantity, 0.0)
+    return TableColumns(rows.account, rows.accounts, columns, {})
 
 
 def _rolled_up(

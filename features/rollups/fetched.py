@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
 
 import duckdb
 import narwhals as nw
-import pandas as pd
 import pyarrow as pa
 
 from features.rollups.usage_rollup import (
@@ -20,7 +18,6 @@ from features.rollups.usage_rollup import (
     Name,
     collected,
     last_days,
-    of_accounts,
     prepared,
 )
 from features.tables.connection import internal_name
@@ -60,10 +57,6 @@ class FetchedRollups:
         """Return the roll-up of the days of [start, end)."""
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
         return self._whole(name).filter(day >= first, day < past)
-
-    def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
-        """Give the rows of some accounts of a roll-up that was returned here."""
-        return of_accounts(self.connection, rows, accounts)
 
     def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
         """Yield the roll-up of the days of [start, end) as `collected` returns it."""

@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
@@ -45,7 +45,6 @@ from features.rollups.usage_rollup import (
     collected,
     last_days,
     named_codes,
-    of_accounts,
     prepared,
 )
 from features.tables.casting import cast_sql, quoted
@@ -305,10 +304,6 @@ class KeptRollups:
             query += f" WHERE account_id IN (SELECT account_id FROM {self.accounts})"
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
         return nw.from_native(self.connection.sql(query)).filter(day >= first, day < past)
-
-    def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
-        """Give the rows of some accounts of a roll-up that was returned here."""
-        return of_accounts(self.connection, rows, accounts)
 
     def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
         """Yield the roll-up of the days of [start, end) as `collected` returns it, in parts."""

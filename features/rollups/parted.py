@@ -7,7 +7,7 @@ memory is that of one part. Usage is divided as its roll-ups, of which no raw ro
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -18,7 +18,6 @@ import duckdb
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,7 +31,6 @@ from features.rollups.usage_rollup import (
     first_day,
     last_days_before,
     named_codes,
-    of_accounts,
     rolled_up,
 )
 from features.tables.casting import literal
@@ -87,10 +85,6 @@ class PartRollups:
         rows = nw.from_native(self.connection.sql(_rows_of(self._file(name))))
         first, past = (day_of(number).date() for number in (start, end))
         return rows.filter(nw.col("day") >= first, nw.col("day") < past)
-
-    def only(self, rows: Frame, accounts: pd.Index[str]) -> AbstractContextManager[Frame]:
-        """Give the rows of some accounts of a roll-up that was returned here."""
-        return of_accounts(self.connection, rows, accounts)
 
     def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
         """Yield the roll-up of the days of [start, end) as `collected` returns it."""

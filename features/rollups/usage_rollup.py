@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables.opened import Tables, with_account
+from features.tables.opened import Tables
 from features.tables.point_in_time import known_from
 from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
+from features.windows.table_columns import TableColumns, columns_of
 
 #: So many days are read at a time, so that memory stays small.
 PART_DAYS = 56
@@ -78,28 +77,35 @@ ROLLUPS: dict[Name, Rollup] = {
 SPANS = Rollup(("account_id",), sums=("records",), smallest=("first",), largest=("last",))
 
 
-class UsagePart(NamedTuple):
-    """The usage of some consecutive days, with the columns of a roll-up.
+def kept_until(tables: Tables, start: int, end: int) -> int:
+    """Return the day of [start, end] before which roll-ups contain all usage.
 
-    Attributes
-    ----------
-    first : int
-        The first of the days.
-    rows : narwhals.LazyFrame
-        Prepared rows, or rows of the roll-up.
-    is_summed : bool
-        Whether there is one row per key of the roll-up.
+    What is from that day on has to come from the rows.
     """
+    if tables.rollups is None:
+        return start
+    whole_until: int = tables.rollups.whole_until(tables.observed_until)
+    return max(start, min(end, whole_until))
 
-    first: int
-    rows: Frame
-    is_summed: bool
+
+def parts_of_rows(tables: Tables, start: int, end: int, days: int) -> Iterator[Frame]:
+    """Yield the prepared rows of the usage of [start, end), in parts of consecutive days."""
+    rows, at = _rows_before(tables, end), nw.col("occurred_at")
+    for first, past in cut(start, end, days):
+        ends = (day_of(first).to_pydatetime(), day_of(past).to_pydatetime())
+        yield rows.filter(at >= ends[0], at < ends[1])
 
 
-def usage_parts(
-    tables: Tables, name: Name, start: int, end: int, *, days: int = PART_DAYS
-) -> Iterator[UsagePart]:
-    """Yield the usage of some days before the end of the data, in parts of consecutive days.
+def cut(start: int, end: int, days: int) -> Iterator[tuple[int, int]]:
+    """Yield the days of [start, end) in pieces: the first day of each, and that after its last."""
+    for first in range(start, end, days):
+        yield first, min(first + days, end)
+
+
+def known_parts(
+    tables: Tables, name: Name, start: int, as_of: int, *, days: int = PART_DAYS
+) -> Iterator[Frame]:
+    """Yield the usage of [start, as_of) that was known before `as_of`, in parts of some days.
 
     Days whose sums are kept come from the roll-ups of the files, the others from the rows.
 
@@ -109,44 +115,16 @@ def usage_parts(
         Needs usage.
     name : str
         Which roll-up.
-    start, end : int
+    start, as_of : int
         Days from 1970, the last one excluded.
     days : int
         The length of a part.
     """
-    since = _kept_until(tables, start, end)
-    for first, past in _cut(start, since, days):
-        yield UsagePart(first, tables.rollups.between(name, first, past), is_summed=True)
-    yield from _parts_of_rows(tables, since, end, days)
-
-
-def _kept_until(tables: Tables, start: int, end: int) -> int:
-    """Return the day of [start, end] before which roll-ups contain all usage."""
-    if tables.rollups is None:
-        return start
-    whole_until: int = tables.rollups.whole_until(tables.observed_until)
-    return max(start, min(end, whole_until))
-
-
-def _parts_of_rows(tables: Tables, start: int, end: int, days: int) -> Iterator[UsagePart]:
-    rows, at = _rows_before(tables, end), nw.col("occurred_at")
-    for first, past in _cut(start, end, days):
-        ends = (day_of(first).to_pydatetime(), day_of(past).to_pydatetime())
-        part = rows.filter(at >= ends[0], at < ends[1])
-        yield UsagePart(first, part, is_summed=False)
-
-
-def _cut(start: int, end: int, days: int) -> Iterator[tuple[int, int]]:
-    for first in range(start, end, days):
-        yield first, min(first + days, end)
-
-
-def known_parts(
-    tables: Tables, name: Name, start: int, as_of: int, *, days: int = PART_DAYS
-) -> Iterator[Frame]:
-    """Yield the usage of [start, as_of) that was known before `as_of`, as `usage_parts` does."""
-    for part in usage_parts(tables, name, start, as_of, days=days):
-        yield _known(part.rows, as_of)
+    since = kept_until(tables, start, as_of)
+    for first, past in cut(start, since, days):
+        yield _known(tables.rollups.between(name, first, past), as_of)
+    for rows in parts_of_rows(tables, since, as_of, days):
+        yield _known(rows, as_of)
 
 
 def known_before(tables: Tables, name: Name, as_of: int) -> Frame:
@@ -168,11 +146,11 @@ def rolled_up(
 
     Where events are given, others may be left out.
     """
-    since = _kept_until(tables, start, end)
+    since = kept_until(tables, start, end)
     if since > start:
         yield from tables.rollups.tables(name, start, since)
-    for part in _parts_of_rows(tables, since, end, PART_DAYS):
-        rows = part.rows.filter(nw.col("event").is_in([*events])) if events else part.rows
+    for part in parts_of_rows(tables, since, end, PART_DAYS):
+        rows = part.filter(nw.col("event").is_in([*events])) if events else part
         yield collected(ROLLUPS[name].of(rows))
 
 
@@ -294,16 +272,12 @@ def coded(table: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
-@contextmanager
-def of_accounts(
-    connection: duckdb.DuckDBPyConnection, rows: Frame, accounts: pd.Index[str]
-) -> Iterator[Frame]:
-    """Give the rows of some accounts of a roll-up that a connection reads, while it is needed."""
-    connection.register("chosen", pa.table({"account_id": pa.array(accounts, pa.string())}))
-    try:
-        yield with_account(rows, nw.from_native(connection.table("chosen")))
-    finally:
-        connection.unregister("chosen")
+def rollup_columns(table: pa.Table, accounts: pd.Index[str] | None = None) -> TableColumns:
+    """Return the rows of some accounts (by default all) of a roll-up that `collected` returned."""
+    for name in set(_DAYS) & set(table.column_names):
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table[name].cast(pa.date32()))
+    return columns_of(table, accounts)
 
 
 def known_days(table: pa.Table) -> Codes | None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.rollups.usage_rollup import Frame, keys_with_known, usage_parts
+from features.rollups.usage_rollup import (
+    Frame,
+    kept_until,
+    keys_with_known,
+    parts_of_rows,
+    rollup_columns,
+)
 from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts
 from features.windows.day_rows import Codes, Numbers, day_number, earliest, summed
@@ -34,23 +42,34 @@ _MONTH = 28
 
 
 @dataclass(frozen=True)
-class _Month:
-    """The pairs of account and event used in at most four weeks, with the first and last day.
+class _Part:
+    """Pairs of account and event, each with days on which it was used.
 
-    That is enough to decide whether a pair was used in a window of four weeks: no such window
-    starts after these weeks did and ends before they do.
+    Attributes
+    ----------
+    pair : array of int
+        The number of each pair; a pair may have several rows.
+    first, last : array of int
+        The first and the last day of usage of each row, at most four weeks apart. That is enough
+        to decide whether a pair was used in a window of four weeks: no such window starts after
+        these weeks did and ends before they do.
+    known : array of float, optional
+        The day on which each row was known; NaN where that was its own.
     """
 
-    start: int
     pair: Codes
     first: Codes
     last: Codes
     known: Numbers | None
 
+    @cached_property
+    def _ends(self) -> tuple[int, int]:
+        return (int(self.first.min()), int(self.last.max())) if len(self.first) else (0, 0)
+
     def used(self, as_of: int, days: int, until_days: int) -> Codes:
         """Return the pairs used in [as_of − days, as_of − until_days), as was known before."""
         start, past = as_of - days, as_of - until_days
-        if self.start >= past or self.start + _MONTH <= start:
+        if self._ends[0] >= past or self._ends[1] < start:
             return self.pair[:0]
         hit = (self.first < past) & (self.last >= start)
         if self.known is not None:
@@ -175,11 +194,7 @@ class Events:
 
     def __init__(self, tables: Tables, dates: pd.Series[Any]) -> None:
         start, end = day_number(dates.min()) - 2 * _MONTH, day_number(dates.max())
-        parts = [
-            (part.first, load_columns(_used(part.rows)))
-            for part in usage_parts(tables, "events", start, end, days=_MONTH)
-        ]
-        columns = [part for _, part in parts]
+        columns = list(_columns(tables, start, end))
         #: The accounts that used something in any window of any date.
         self.accounts = accounts = _names(columns, "account_id")
         names = _names(columns, "event")
@@ -188,9 +203,9 @@ class Events:
         number, place = pd.factorize(np.concatenate([np.empty(0, dtype=np.int64), *places]))
         self._account, self._event = np.divmod(np.asarray(place), max(len(names), 1))
         numbers = np.split(number, np.cumsum([len(place) for place in places])[:-1])
-        self._months = [
-            _Month(first, pair, part["first"], part["last"], part.columns.get("known"))
-            for (first, part), pair in zip(parts, numbers, strict=True)
+        self._parts = [
+            _Part(pair, part["first"], part["last"], part.columns.get("known"))
+            for part, pair in zip(columns, numbers, strict=True)
         ]
 
     def breadth(self, as_of: int, exists: Mask, place: Codes, never: Mask) -> Breadth:
@@ -230,9 +245,20 @@ class Events:
     def _used(self, as_of: int, days: int, until_days: int = 0) -> Mask:
         """Return which pairs were used on days of [as_of − days, as_of − until_days)."""
         used = np.zeros(len(self._account), dtype=bool)
-        for month in self._months:
-            used[month.used(as_of, days, until_days)] = True
+        for part in self._parts:
+            used[part.used(as_of, days, until_days)] = True
         return used
+
+
+def _columns(tables: Tables, start: int, end: int) -> Iterator[TableColumns]:
+    """Yield accounts and events with the first and the last day of usage, in parts."""
+    since = kept_until(tables, start, end)
+    for table in tables.rollups.tables("events", start, since) if since > start else ():
+        by_day = rollup_columns(table.filter(pc.greater(table["quantity"], 0)))
+        days = {"first": by_day["day"], "last": by_day["day"]}
+        yield replace(by_day, columns={**by_day.columns, **days})
+    for part in parts_of_rows(tables, since, end, _MONTH):
+        yield load_columns(_used(part))
 
 
 def _used(rows: Frame) -> Frame:

@@ -98,15 +98,22 @@ def load_columns(
     optional : mapping of str to str
         Kinds of columns that the frame may lack: they are empty then.
     """
-    table: pa.Table = frame.collect("pyarrow").to_native()
+    return columns_of(frame.collect("pyarrow").to_native(), accounts, optional=optional)
+
+
+def columns_of(
+    table: pa.Table,
+    accounts: pd.Index[str] | None = None,
+    *,
+    optional: Mapping[str, Kind] | None = None,
+) -> TableColumns:
+    """Return the rows of some accounts of a table in memory, as `load_columns` does."""
     left = dict(zip(table.column_names, table.columns, strict=True))
     del table
-    owner = left.pop("account_id").cast(pa.string())
-    if accounts is None:
-        account, names = _coded(owner)
-    else:
-        names = pa.array(accounts, pa.string())
-        account = places_of(owner, names)
+    account, names = _coded(left.pop("account_id"))
+    if accounts is not None:
+        wanted = pa.array(accounts, pa.string())
+        account, names = placed(account, names, wanted), wanted
     rows = np.flatnonzero(account >= 0)
     columns = {name: _empty(kind, len(rows)) for name, kind in (optional or {}).items()}
     texts = {"account_id": names} | dict.fromkeys(columns, _NO_TEXTS)
@@ -150,7 +157,9 @@ def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray 
 
 def _coded(texts: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray]:
     """Return the code of each text, −1 where there is none, and the distinct texts."""
-    coded = texts.cast(pa.string()).dictionary_encode().combine_chunks()
+    if not pa.types.is_dictionary(texts.type):
+        texts = texts.cast(pa.string()).dictionary_encode()
+    coded = texts.unify_dictionaries().combine_chunks()
     codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
     return codes, coded.dictionary
 
@@ -158,7 +167,11 @@ def _coded(texts: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.StringArray]:
 def _kind(arrow: pa.DataType) -> Kind:
     if pa.types.is_timestamp(arrow):
         return "time"
-    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
+    if (
+        pa.types.is_dictionary(arrow)
+        or pa.types.is_string(arrow)
+        or pa.types.is_large_string(arrow)
+    ):
         return "text"
     return "flag" if pa.types.is_boolean(arrow) else "number"
 
