@@ -65,7 +65,10 @@ def _is_doubtful(connection: duckdb.DuckDBPyConnection, table: OpenTable) -> boo
     if rows <= (_MANY_COUNTED if table.days else _MANY):
         return may_repeat(connection, table.view, columns)
     at = quoted(table.schema.dated_by)
-    query = f"SELECT min({at}), max({at}) FROM {table.fresh or table.view}"
+    fresh = table.fresh or table.view
+    query = f"SELECT min({at}), max({at}) FROM {fresh}"
+    if table.spans and one_row(connection, f"SELECT count(*) FROM {fresh}")[0] == rows:
+        query = f"SELECT min(first), max(last) FROM {table.spans}"
     first, last = one_row(connection, query)
     if first is None:
         return False

@@ -395,10 +395,11 @@ class KeptRollups:
         columns: Collection[str] = (),
     ) -> pa.Table:
         """Read the days of [start, end) of a roll-up, as `collected` returns it."""
-        present = [name for name in pq.read_schema(path).names if name != BUCKET]
+        file = pq.ParquetFile(path)
+        present = [name for name in file.schema_arrow.names if name != BUCKET]
         wanted = [name for name in present if name in (columns or present)]
-        texts = [name for name in wanted if name in TEXTS]
-        table = coded(pq.ParquetFile(path, read_dictionary=texts).read(wanted))
+        # In one thread: other threads read other roll-ups at the same time.
+        table = coded(file.read(wanted, use_threads=False))
         rows = self._is_known(table["account_id"]) if self.accounts else None
         day = table["day"].to_numpy()
         if len(day) and (day.min() < start or (end is not None and day.max() >= end)):

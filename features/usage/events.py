@@ -254,7 +254,9 @@ def _columns(tables: Tables, start: int, end: int) -> Iterator[TableColumns]:
     """Yield accounts and events with the first and the last day of usage, in parts."""
     since = kept_until(tables, start, end)
     for table in tables.rollups.tables("events", start, since) if since > start else ():
-        by_day = rollup_columns(table.filter(pc.greater(table["quantity"], 0)))
+        is_used = pc.greater(table["quantity"], 0)
+        table = table.drop_columns("quantity")  # noqa: PLW2901
+        by_day = rollup_columns(table if pc.all(is_used).as_py() else table.filter(is_used))
         days = {"first": by_day["day"], "last": by_day["day"]}
         yield replace(by_day, columns={**by_day.columns, **days})
     for part in parts_of_rows(tables, since, end, _MONTH):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -15,15 +14,6 @@ from features.tables.point_in_time import Frame, collect, known_from
 
 #: Less than this is rounding, not money.
 _DUST = 0.005
-
-
-@dataclass(slots=True)
-class _Order:
-    """An order and what is left of it."""
-
-    row: int
-    product: object
-    left: float
 
 
 def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
@@ -89,53 +79,53 @@ def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     """
     amounts = rows["amount"].to_numpy(dtype=float)
     net = amounts.copy()
-    # At one moment, orders come before returns.
-    order = np.lexsort((amounts < 0, rows["ordered_at"].to_numpy()))
     accounts = pd.factorize(rows["account_id"])[0]
-    # Orders after an account's last return stay as they are.
-    account, returns = accounts[order], np.flatnonzero(amounts[order] < 0)
-    last = np.full(len(rows), -1)
-    np.maximum.at(last, account[returns], returns)
-    order = order[np.arange(len(order)) <= last[account]]
-    products = rows["product"].to_numpy(dtype=object)
-    orders: defaultdict[int, list[_Order]] = defaultdict(list)
-    shares: list[tuple[int, _Order, float]] = []
-    columns = (order, accounts[order], products[order], amounts[order])
-    for row, of_account, product, amount in zip(*(one.tolist() for one in columns), strict=True):
-        if amount >= 0:
-            orders[of_account].append(_Order(row, product, amount))
-        else:
-            shares += _set_off(orders[of_account], row, product, -amount)
-    for row, returned, amount in shares:
-        if returned.left <= _DUST:
-            net[returned.row] = np.nan
-            net[row] += amount
+    # At one moment, orders come before returns.
+    order = np.lexsort((amounts < 0, rows["ordered_at"].to_numpy(), accounts))
+    accounts, returns = accounts[order], np.flatnonzero(amounts[order] < 0)
+    starts = np.searchsorted(accounts, accounts[returns])
+    left = amounts[order].tolist()
+    products = rows["product"].to_numpy(dtype=object)[order].tolist()
+    shares: list[_Share] = []
+    for place, start in zip(returns.tolist(), starts.tolist(), strict=True):
+        shares += _set_off(place, range(place - 1, start - 1, -1), left, products)
+    for share in shares:
+        if left[share.order] <= _DUST:
+            net[order[share.order]] = np.nan
+            net[order[share.place]] += share.amount
     is_return = amounts < 0
     net[is_return & (net > -_DUST)] = np.nan
     return net
 
 
-def _set_off(
-    orders: list[_Order], row: int, product: object, amount: float
-) -> list[tuple[int, _Order, float]]:
-    """Set a return off against orders; return its row, the orders and the amounts."""
+class _Share(NamedTuple):
+    """What of a return was set off against an order; both by their place in order of time."""
+
+    place: int
+    order: int
+    amount: float
+
+
+def _set_off(place: int, earlier: range, left: list[float], products: list[object]) -> list[_Share]:
+    """Set a return off against earlier rows, the latest first; note what is left of these."""
+    amount, product = -left[place], products[place]
     any_product = not isinstance(product, str)
     open_orders = []
-    for order in reversed(orders):
-        if order.left > _DUST and (any_product or order.product == product):
-            if abs(order.left - amount) <= _DUST:
+    for order in earlier:
+        if left[order] > _DUST and (any_product or products[order] == product):
+            if abs(left[order] - amount) <= _DUST:
                 open_orders = [order]
                 break
             open_orders.append(order)
     else:
         # Stable: among equals the latest one stays first.
-        open_orders.sort(key=lambda order: order.left < amount)
+        open_orders.sort(key=lambda order: left[order] < amount)
     found = []
     for order in open_orders:
         if amount <= _DUST:
             break
-        part = min(order.left, amount)
-        order.left -= part
+        part = min(left[order], amount)
+        left[order] -= part
         amount -= part
-        found.append((row, order, part))
+        found.append(_Share(place, order, part))
     return found
