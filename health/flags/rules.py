@@ -323,7 +323,7 @@ def _silent(scored: Scored, config: Config) -> pd.DataFrame:
     picked = _at_stake(scored, chosen)
     own = scored.features.loc[picked.index]
     days = own["usage_recency_days"].fillna(0.0).astype(int).astype(str)
-    texts = "No use for " + days + " days; used before"
+    texts = "No use for " + days + " days, but used before"
     ordering = pd.Series(silence_in_words(own), index=own.index, dtype=object)
     reasons = texts.where(away.loc[picked.index], ordering)
     return picked.assign(reasons=reasons, cause="", reasons_share=np.nan)

@@ -45,10 +45,15 @@ def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> T
     of_quarter = _expected(outlook, "quarter")
     lines: list[Line] = []
     last = ""
+    nothing_due = not outlook.has_terms and not _accounts(
+        months.drop(list(_BUCKETS), errors="ignore")
+    )
     for place, row in months.iterrows():
         name = str(place)
         if name in _BUCKETS:
             lines.append(_due_line(_BUCKETS[name], row, None))
+            continue
+        if nothing_due:
             continue
         month = pd.Period(name, "M")
         quarter = str(month.asfreq("Q"))
@@ -61,11 +66,22 @@ def due_table(forecast: Forecast, outlook: Outlook, run: Mapping[str, Any]) -> T
     total = total_range(outlook.due, outlook.basis) if outlook.has_terms else None
     lines.append(_due_line("All accounts", forecast.total, total, strong=True))
     heads = ["Due", "Accounts", "ARR due", "Known to leave", *_HEADS, *_CALL_HEADS]
+    if nothing_due:
+        return Table(
+            "Renewals by quarter and month",
+            heads[:4],
+            [replace(line, cells=line.cells[:4]) for line in lines],
+            "No account has a renewal date within twelve months and a term of more than 35 days.",
+        )
     if not any(any(line.cells[-len(_CALL_HEADS) :]) for line in lines):
         # Without a single call, their columns would only be empty.
         heads = heads[: -len(_CALL_HEADS)]
         lines = [replace(line, cells=line.cells[: len(heads)]) for line in lines]
     return Table("Renewals by quarter and month", heads, lines, _note(outlook, run))
+
+
+def _accounts(rows: pd.DataFrame) -> int:
+    return int((rows["accounts"] + rows["leaving_accounts"]).sum())
 
 
 def _expected(outlook: Outlook, by: str) -> dict[str, pd.Series[Any]]:

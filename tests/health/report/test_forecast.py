@@ -144,6 +144,15 @@ def test_without_a_probability_there_is_no_expected_loss(sample: SampleRun) -> N
     assert np.isnan(bridge.loss.value) and np.isnan(bridge.expected.value)
 
 
+def test_without_terms_no_month_is_listed_and_the_page_states_why(sample: SampleRun) -> None:
+    scores = sample.scores.assign(days_to_renewal=np.nan)
+    html = render_forecast(scores, sample.flags, sample.run)
+    table = html.partition("Renewals by quarter and month")[2].partition("</table>")[0]
+    assert table.count('scope="row"') == 2  # without a date, and the total
+    assert "Contraction" not in table
+    assert "No account has a renewal date within twelve months" in html
+
+
 def test_a_company_of_orders_has_its_own_forecast(sample: SampleRun, tmp_path: Path) -> None:
     scores = sample.scores.assign(
         monthly_orders=sample.scores["mrr"],
