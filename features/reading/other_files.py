@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from features.errors import HealthError
+from features.reading.text_faults import TextFault, json_fault
 from features.reading.workbooks import open_workbook, rows_of
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
@@ -97,11 +98,11 @@ def json_keys(
             f"SELECT DISTINCT filename, json_keys(json) FROM {_json_objects(files)}"
         ).fetchall()
     except duckdb.Error as error:
-        raise HealthError(
+        fault = json_fault(files) or TextFault(
             f"cannot be read as JSON: {first_line(error)}",
-            where=names,
-            fix="write one JSON object per line, or one array of objects",
-        ) from None
+            "write one JSON object per line, or one array of objects",
+        )
+        raise HealthError(fault.what, where=names, fix=fault.fix) from None
     keys: dict[Path, Counter[str]] = {file: Counter() for file in files}
     for file, of_object in found:
         keys[Path(file)] |= Counter(of_object or ())

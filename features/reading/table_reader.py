@@ -18,10 +18,10 @@ from features.checks.unmatched import COUNT, policy
 from features.errors import Finding, HealthError
 from features.reading import copies, files
 from features.reading.clean_columns import clean_types, trimmed_types
-from features.reading.csv_faults import CsvFault, csv_fault
 from features.reading.number_formats import NumberFormats, number_formats, with_plain_numbers
 from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
+from features.reading.text_faults import TextFault, csv_fault
 from features.rollups.kept_files import KeptRollups, UsageFiles, usage_files
 from features.tables.casting import cast_sql, clean, is_clean, quoted
 from features.tables.connection import (
@@ -403,7 +403,7 @@ def _unreadable(
     source: TableSource,
     relation: Relation,
     error: duckdb.Error,
-    fault: CsvFault | None,
+    fault: TextFault | None,
 ) -> Finding:
     """Return the finding on a table that the engine cannot read."""
 

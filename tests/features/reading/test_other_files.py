@@ -117,7 +117,11 @@ def test_a_folder_of_json_lines_and_keys_that_come_late(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.jsonl", b'{"account_id": 1}\n{broken', "JSON"),
+        ("a.jsonl", b'{"account_id": 1}\n\n{"account_id": }\n', "is no JSON in line 3 ("),
+        ("a.json", b'[{"account_id": 1},\n{"account_id":', "is no JSON in line 2 ("),
+        ("a.jsonl", b'{"account_id": "\xe4"}\n', "is not UTF-8 text (line 1)"),
+        ("a.jsonl.gz", gzip.compress(b'{"account_id": 1}\n' * 99)[:30], "is truncated"),
+        ("a.jsonl.gz", b'{"account_id": 1}\n', "is not gzipped, as its name promises"),
         ("a.jsonl", b"", "no JSON object"),
         ("a.xlsx", b"no workbook", "workbook"),
         ("a.db", b"no database at all, but long enough for a header" * 20, "SQLite"),
