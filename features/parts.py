@@ -128,7 +128,10 @@ class Parts:
         return cls(folders, tables.observed_until, list(dates), settings, processes)
 
     def built(self) -> Iterator[pd.DataFrame]:
-        """Yield the feature table of each part, as `build_features` returns it."""
+        """Yield the feature table of each part, as `build_features` returns it.
+
+        The rows of a date are in the order of the accounts, from part to part.
+        """
         whole = whole_of([self._known(folder) for folder in self.folders], self.dates)
         statistics = pooled(list(self._each(_built, whole)))
         yield from (_finished(folder, statistics, self.settings) for folder in self.folders)
@@ -148,14 +151,6 @@ class Parts:
             return f"part {number + 1} of {count} of the accounts"
 
         return in_processes(task, arguments, processes=self.processes, name=name)
-
-
-def joined(parts: Iterator[pd.DataFrame]) -> pd.DataFrame:
-    """Return the feature tables of all parts as one, in its order."""
-    filled = list(parts)
-    filled = [part for part in filled if len(part)] or filled[:1]
-    table = pd.concat(filled, ignore_index=True)
-    return table.sort_values(["as_of", "account_id"], kind="stable", ignore_index=True)
 
 
 def _built(

@@ -6,6 +6,7 @@ memory is that of one part. Usage is divided as its roll-ups, of which no raw ro
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.rollups.daily_usage import REACH_DAYS
-from features.rollups.kept_files import BUCKETS, bucket_of
 from features.rollups.usage_rollup import (
     FIRST_DAY,
     Frame,
@@ -40,7 +41,7 @@ from features.tables.schema import TABLES
 from features.windows.day_rows import day_number, day_of
 
 #: The most parts: each has a file of a table open.
-MOST_PARTS = BUCKETS
+MOST_PARTS = 256
 #: Rows that are divided at once.
 _BATCH = 500_000
 #: The folder of roll-ups in that of a part.
@@ -123,13 +124,15 @@ def divide(
     folder : Path
         Where the parts go; every part gets a file of every table, if without rows.
     parts : int
-        How many, at most `MOST_PARTS`; an account's part follows from its `bucket_of`.
+        How many, at most `MOST_PARTS`. Each has about as many accounts, which follow one another
+        in the order of their identifiers.
     dates : sequence of datetime
         The dates of the features: only the usage that these need is kept.
     all_events : bool
         Keep all usage by event, as milestones need it; by default, that of the last weeks.
     """
     folders = [folder / str(number) for number in range(parts)]
+    firsts = _first_accounts(tables, parts)
     for own in folders:
         (own / _USAGE).mkdir(parents=True)
     for name, frame in tables.frames.items():
@@ -137,7 +140,7 @@ def divide(
         if name == "usage":
             # Its columns matter, its rows are in the roll-ups.
             batches = iter([next(batches)])
-        _divide(batches, [own / f"{name}.parquet" for own in folders])
+        _divide(batches, [own / f"{name}.parquet" for own in folders], firsts)
     if not tables.has("usage"):
         return
     days = [day_number(date) for date in dates]
@@ -153,7 +156,8 @@ def divide(
         _LAST_DAYS: iter(last_days_before(tables, since)),
     }
     for name, rollup in usage.items():
-        _divide(map(_with_dates, rollup), [own / _USAGE / f"{name}.parquet" for own in folders])
+        files = [own / _USAGE / f"{name}.parquet" for own in folders]
+        _divide(map(_with_dates, rollup), files, firsts)
 
 
 def open_part(folder: Path, observed_until: datetime, *, whole: Whole) -> Tables:
@@ -207,7 +211,18 @@ def _with_dates(table: pa.Table) -> pa.Table:
     return table
 
 
-def _divide(tables: Iterator[pa.Table], files: Sequence[Path]) -> None:
+def _first_accounts(tables: Tables, parts: int) -> list[str]:
+    """Return the first account of each part but the first."""
+    accounts = tables["accounts"].select("account_id").unique().collect("pyarrow").to_native()
+    names = accounts["account_id"].cast(pa.string()).combine_chunks()
+    places = [len(names) * number // parts for number in range(1, parts)]
+    chosen: list[str] = names.take(
+        pc.sort_indices(names).take(pa.array(places, pa.int64()))
+    ).to_pylist()
+    return chosen
+
+
+def _divide(tables: Iterator[pa.Table], files: Sequence[Path], firsts: Sequence[str]) -> None:
     """Write rows to the files of their accounts' parts."""
     with ExitStack() as stack:
         writers: list[pq.ParquetWriter] = []
@@ -219,7 +234,7 @@ def _divide(tables: Iterator[pa.Table], files: Sequence[Path]) -> None:
                 )
                 writers = [stack.enter_context(pq.ParquetWriter(file, plain)) for file in files]
             rows = rows.select(plain.names)
-            part = _part_of(rows["account_id"], len(files))
+            part = _part_of(rows["account_id"], firsts)
             order = np.argsort(part, kind="stable")
             ends = np.searchsorted(part[order], np.arange(len(files) + 1)).tolist()
             rows = rows.take(order)
@@ -232,8 +247,8 @@ def _is_coded(kind: pa.DataType) -> bool:
     return bool(pa.types.is_dictionary(kind))
 
 
-def _part_of(accounts: pa.ChunkedArray, parts: int) -> npt.NDArray[np.uint8]:
-    """Return the number of each row's part, from the bucket of its account."""
+def _part_of(accounts: pa.ChunkedArray, firsts: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Return the number of each row's part."""
     names, code = named_codes(accounts)
-    bucket = np.fromiter(map(bucket_of, names.to_pylist()), np.int64, len(names))
-    return (bucket * parts // BUCKETS).astype(np.uint8)[code]
+    part = [bisect_right(firsts, name) for name in names.to_pylist()]
+    return np.array(part, dtype=np.uint8)[code]

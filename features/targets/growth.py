@@ -75,6 +75,11 @@ FEATURES: tuple[Feature, ...] = (
     ),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
+#: Columns of the feature table that growth is computed from.
+READS = (
+    *("account_id", "as_of", "seats", "usage_users_trend"),
+    *("usage_active_users_28d", "usage_active_users_90d"),
+)
 
 
 def growth_features(
@@ -92,7 +97,7 @@ def growth_features(
     tables : Tables
         Needs subscriptions.
     features : pd.DataFrame
-        The feature table of these dates.
+        The feature table of these dates; of its columns, `READS`.
     plans : sequence of str
         The plans, lowest first.
     plan_events : mapping of str to sequence of str, optional

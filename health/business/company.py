@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.errors import HealthError
-from features.parts import Parts, joined
+from features.parts import Parts
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.rollups.parted import parts_of
@@ -27,6 +24,12 @@ from features.tables.spark import is_spark
 from features.windows.parallel import processors
 from health.business.app_tables import with_app_tables
 from health.business.expected import require_expected
+from health.business.feature_table import (
+    ROWS_OF_A_GROUP,
+    FeatureTable,
+    in_small_groups,
+    write_rows,
+)
 from health.runs.durable import whole_file
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
@@ -35,8 +38,6 @@ from health.sources.open import Sources
 
 #: Where people write what they did about flags, unless the configuration says otherwise.
 ACTIONS_FILE = "actions.csv"
-#: Columns of a feature table that are read at once.
-_COLUMNS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -182,13 +183,22 @@ def write_features(config: Config, as_of: datetime | None, output: Path, *, toda
         if output.suffix == ".csv":
             features.to_csv(made, index=False)
         else:
-            features.to_parquet(made, index=False)
+            features.to_parquet(made, index=False, row_group_size=ROWS_OF_A_GROUP)
     return len(features)
 
 
-def features_of(
-    company: Company, day: datetime, *, spill: AbstractContextManager[Path] | None = None
-) -> pd.DataFrame:
+def features_of(company: Company, day: datetime) -> pd.DataFrame:
+    """Build the features of every paying account as of a date; HealthError if none pays."""
+    config = company.config
+    features = build_features(
+        company.opened.tables, [day], config.feature_settings, extra=custom_families(config)
+    )
+    if features.empty:
+        raise _nobody_pays(day)
+    return features
+
+
+def feature_table_of(company: Company, day: datetime, folder: Path) -> FeatureTable:
     """Build the features of every paying account as of a date; HealthError if none pays.
 
     Parameters
@@ -197,56 +207,56 @@ def features_of(
         The company.
     day : datetime
         The date.
-    spill : context manager, optional
-        Gives an empty folder: if there are more accounts than `data.accounts_at_once`, their
-        features are built there in parts. Custom features may compare any accounts: with them,
-        there is one part.
+    folder : Path
+        If there are more accounts than `data.accounts_at_once`, their features are built in parts,
+        and kept in files of this folder. Custom features may compare any accounts: with them, there
+        is one part.
     """
     config, tables = company.config, company.opened.tables
-    custom = custom_families(config)
-    parts = 1
-    at_once = config.data.accounts_at_once
-    if at_once is not None and not custom:
+    at_once, parts = config.data.accounts_at_once, 1
+    if at_once is not None and not config.own.features:
         parts = parts_of(tables, at_once)
-    if spill is not None and parts > 1:
-        with spill as folder:
-            divided = Parts.divided(
-                tables,
-                [day],
-                config.feature_settings,
-                folder=folder,
-                parts=parts,
-                processes=processors(),
-            )
-            features = joined(divided.built())
-    else:
-        features = build_features(tables, [day], config.feature_settings, extra=custom)
-    if features.empty:
-        raise HealthError(
-            f"no account pays on {day.date()}",
-            where="subscriptions or orders",
-            fix="give a date on which subscriptions run (mrr above 0), or before which something "
-            "was ordered, or check started_at, ended_at and mrr",
-        )
-    return features
-
-
-def _read_by_columns(file: Path) -> pd.DataFrame:
-    """Read a wide Parquet file without having two copies of it in memory."""
-    names = pq.read_schema(file).names
-    groups = [
-        names[begin : begin + _COLUMNS_AT_ONCE] for begin in range(0, len(names), _COLUMNS_AT_ONCE)
+    if parts == 1:
+        return FeatureTable(features_of(company, day))
+    divided = Parts.divided(
+        tables,
+        [day],
+        config.feature_settings,
+        folder=folder,
+        parts=parts,
+        processes=processors(),
+    )
+    files = [folder / f"features-{number}.parquet" for number in range(parts)]
+    kept = [
+        file
+        for file, features in zip(files, divided.built(), strict=True)
+        if write_rows(features, file)
     ]
-    columns: dict[str, pd.Series[Any]] = {}
-    for group in groups:
-        some = pd.read_parquet(file, columns=group)
-        columns |= {name: some[name] for name in group}
-        pa.default_memory_pool().release_unused()
-    return pd.DataFrame(columns, copy=False)
+    if not kept:
+        raise _nobody_pays(day)
+    return FeatureTable(files=tuple(kept))
 
 
-def read_features(file: Path, day: datetime) -> pd.DataFrame:
-    """Read a feature table of one date, as written by `write_features`.
+def _nobody_pays(day: datetime) -> HealthError:
+    return HealthError(
+        f"no account pays on {day.date()}",
+        where="subscriptions or orders",
+        fix="give a date on which subscriptions run (mrr above 0), or before which something "
+        "was ordered, or check started_at, ended_at and mrr",
+    )
+
+
+def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
+    """Open a feature table of one date, as written by `write_features`.
+
+    Parameters
+    ----------
+    file : Path
+        The table.
+    day : datetime
+        The date.
+    folder : Path
+        Where a copy of the table goes if parts of it cannot be read by themselves.
 
     Raises
     ------
@@ -254,14 +264,16 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
         The file cannot be read, is for another date, lacks a feature or repeats an account.
     """
     try:
-        features = _read_by_columns(file)
-    except (OSError, pa.ArrowException) as error:
-        raise HealthError(
-            f"not a readable feature table: {str(error).splitlines()[0]}",
-            where=str(file),
-            fix="give a .parquet file that `health features` wrote",
-        ) from None
-    missing = sorted({"account_id", "as_of", *CATALOGUE} - set(features.columns))
+        table = FeatureTable(files=(in_small_groups(file, folder),))
+        features = table.columns(["account_id", "as_of"])
+        present = set(table.names)
+    except pa.ArrowException as error:
+        raise _unreadable(file, error) from None
+    except OSError as error:
+        if error.filename != str(file):
+            raise
+        raise _unreadable(file, error) from None
+    missing = sorted({"account_id", "as_of", *CATALOGUE} - present)
     if missing:
         raise HealthError(
             f"has no column {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
@@ -283,4 +295,12 @@ def read_features(file: Path, day: datetime) -> pd.DataFrame:
             where=str(file),
             fix="keep one row per account, as `health features` writes it",
         )
-    return features
+    return table
+
+
+def _unreadable(file: Path, error: Exception) -> HealthError:
+    return HealthError(
+        f"not a readable feature table: {str(error).splitlines()[0]}",
+        where=str(file),
+        fix="give a .parquet file that `health features` wrote",
+    )

@@ -48,10 +48,11 @@ class OfferInputs:
     prices: dict[tuple[str, str], float] = field(default_factory=dict)
     least_gain: float = 0.0
 
-    def part(self, places: np.ndarray) -> OfferInputs:
-        """Return the inputs of the accounts at some places, renumbered from 0."""
+    def part(self, places: np.ndarray, accounts: pd.Series[str]) -> OfferInputs:
+        """Return the inputs of some accounts, whose places are renumbered from 0."""
         return replace(
             self,
+            asked=self.asked[self.asked["account_id"].isin(accounts)],
             held=_of_places(self.held, places),
             plans=_of_places(self.plans, places),
             open=_of_places(self.open, places),
@@ -92,16 +93,21 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
     )
 
 
-def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-    """Return the feature table with the features of growth in owned products."""
+def growth_of(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
+    """Return the features of growth in owned products, as `growth_features` does."""
     settings = config.expansion
-    growth = growth_features(
+    return growth_features(
         tables,
         features,
         plans=settings.plans,
         plan_events=settings.plan_events,
         grace_days=config.labels.grace_days,
     )
+
+
+def with_growth(features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
+    """Return the feature table with the features of growth in owned products."""
+    growth = growth_of(features, tables, config)
     columns = {name: features[name] for name in features.columns if name not in growth.columns}
     columns |= {name: growth[name] for name in growth.columns}
     return pd.DataFrame(columns, index=features.index, copy=False)

@@ -11,6 +11,13 @@ from health.business.risk import known_to_leave
 from health.expansion.steps import DETAILS
 from health.renewals.calls import no_calls
 
+#: The features that flags read.
+READS = (
+    *("notice_given", "days_since_notice", "usage_recency_days", "usage_events_trend"),
+    *("surveys_nps_latest", "tickets_urgent_open"),
+    *("orders_recency_days", "orders_interval_days_median", "orders_interval_vs_habit"),
+)
+
 
 def _no_offers() -> pd.DataFrame:
     return pd.DataFrame({"account_id": pd.Series(dtype=object)})
@@ -25,7 +32,7 @@ class Scored:
     scores : pd.DataFrame
         One row per account as in scores.parquet.
     features : pd.DataFrame
-        The features they were made from, in the same order.
+        The features `READS` they were made from, in the same order.
     reasons : pd.DataFrame
         Rows as in reasons.parquet.
     model_supports : dict of str to bool

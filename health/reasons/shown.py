@@ -58,13 +58,18 @@ class Peers:
         return mark_shown(worded, self.groups, self.usual, self.features)
 
 
+def sampled(accounts: int) -> npt.NDArray[np.intp]:
+    """Return the places, out of so many accounts, of those that usual values are computed from."""
+    return np.arange(0, accounts, max(1, accounts // _SAMPLE))
+
+
 def usual_values(features: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame:
     """Return the median of each feature among similar accounts.
 
     Parameters
     ----------
     features : pd.DataFrame, shape = (n_accounts, n_columns)
-        The feature table of one date.
+        The features of all accounts of one date, or of those that `sampled` chose.
     groups : pd.Series of str, shape = (n_accounts,)
         Peer group of each account.
 
@@ -74,10 +79,9 @@ def usual_values(features: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame
         A row per peer group, and ``""`` for all accounts; a column per feature of the catalogue.
         A group with fewer than 20 values of a feature has the median of all.
     """
-    every = max(1, len(features) // _SAMPLE)
     names = [name for name in DESCRIBED if name in features and _is_number(features[name])]
-    sample = features[names].iloc[::every].astype(float)
-    by_group = sample.groupby(groups.iloc[::every].astype(str).to_numpy())
+    sample = features[names].astype(float)
+    by_group = sample.groupby(groups.astype(str).to_numpy())
     everyone = sample.median()
     medians = by_group.median().where(by_group.count() >= _FEWEST)
     medians = medians.fillna(everyone)

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 #: Rows per row group: reading one account reads only the groups that may contain it.
 ROWS_OF_A_GROUP = 100_000
+#: Rows per row group of tables with many columns.
+_WIDE = {"features": 10_000}
 
 
 def encoded(frame: pd.DataFrame) -> pa.Table:
@@ -82,7 +84,7 @@ class PartFiles:
                 writer.close()
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Write rows of each table, as from `encoded`; OSError if the disk is full."""
+        """Write rows of each table; OSError if the disk is full."""
         self._wait()
         self._last = self._pool.submit(self._write, tables)
 
@@ -91,7 +93,8 @@ class PartFiles:
             if name not in self._writers:
                 path = self._folder / f"{name}.parquet"
                 self._writers[name] = pq.ParquetWriter(path, rows.schema, store_schema=False)
-            self._writers[name].write_table(rows, row_group_size=ROWS_OF_A_GROUP)
+            size = _WIDE.get(name, ROWS_OF_A_GROUP)
+            self._writers[name].write_table(rows, row_group_size=size)
 
     def _wait(self) -> None:
         if self._last is not None:

@@ -36,17 +36,24 @@ def spill_folder(runs_dir: Path, spill: Path | None) -> Iterator[Path]:
     """
     parent = runs_dir if spill is None else spill
     prefix = UNFINISHED if spill is None else f"{_PREFIX}{_digest(runs_dir)}-"
-    try:
+    with spill_faults(parent):
         if spill is not None:
             parent.mkdir(parents=True, exist_ok=True)
             for left in parent.glob(f"{prefix}*"):
                 shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
             yield Path(folder)
+
+
+@contextmanager
+def spill_faults(folder: Path) -> Iterator[None]:
+    """Turn an OSError into a HealthError that names the folder, with a remedy."""
+    try:
+        yield
     except OSError as error:
         raise HealthError(
             f"parts of the accounts cannot be kept: {error.strerror or error}",
-            where=str(parent),
+            where=str(folder),
             fix="make room, or name another folder in data.spill",
         ) from error
 

@@ -18,8 +18,8 @@ The steps telescope: they sum to the difference of the scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -47,22 +47,28 @@ class ScoreInputs:
         account_id, measure and value of the active overrides.
     settings : ScoreSettings
         The scorecard.
+    percentiles : mapping of str to pd.DataFrame
+        Percentiles of these accounts among all, as from `percentiles_with`, by the hash of the
+        settings; without them, the accounts are all.
     """
 
     features: pd.DataFrame
     overrides: pd.DataFrame
     settings: ScoreSettings
+    percentiles: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def score(
         self, settings: ScoreSettings | None = None, profile: pd.Series[str] | None = None
     ) -> HealthScores:
         """Score by account_id, whatever the coverage; with other settings if given."""
+        own = settings or self.settings
         return score_with(
-            settings or self.settings,
+            own,
             self.features.set_index("account_id", drop=False),
             self.overrides,
             profile,
             whatever_coverage=True,
+            percentiles=self.percentiles.get(own.hash),
         )
 
 

@@ -15,7 +15,10 @@ FEWEST_PEERS = 5
 
 
 def read_values(
-    features: pd.DataFrame, scorecard: Scorecard, groups: pd.Series[str]
+    features: pd.DataFrame,
+    scorecard: Scorecard,
+    groups: pd.Series[str],
+    percentiles: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return the inputs of a scorecard's measures: values, and percentiles among peers.
 
@@ -27,6 +30,8 @@ def read_values(
         Defines the measured features.
     groups : pd.Series of str, shape = (n_rows,)
         Peer group of each row.
+    percentiles : pd.DataFrame, optional
+        The rows of `percentiles_among`, if these are not all accounts of their dates.
 
     Returns
     -------
@@ -35,11 +40,15 @@ def read_values(
     """
     measures = [m for card in scorecard.cards for m in card.measures]
     plain = dict.fromkeys(m.feature for m in measures if not m.percentile)
-    ranked = dict.fromkeys(m.feature for m in measures if m.percentile)
-    return {
-        "values": features[list(plain)].astype(float),
-        "percentiles": _percentiles(features, ranked, groups),
-    }
+    if percentiles is None:
+        percentiles = percentiles_among(features, ranked_features(scorecard), groups)
+    return {"values": features[list(plain)].astype(float), "percentiles": percentiles}
+
+
+def ranked_features(scorecard: Scorecard) -> list[str]:
+    """Return the features whose measures read the percentile among peers."""
+    measures = [m for card in scorecard.cards for m in card.measures]
+    return list(dict.fromkeys(m.feature for m in measures if m.percentile))
 
 
 def card_points(read: dict[str, pd.DataFrame], card: Card) -> pd.DataFrame:
@@ -68,9 +77,25 @@ def curve_points(values: np.ndarray, measure: Measure) -> np.ndarray:
     return np.where(np.isnan(values), np.nan, earned)
 
 
-def _percentiles(
+def percentiles_among(
     features: pd.DataFrame, names: Iterable[str], groups: pd.Series[str]
 ) -> pd.DataFrame:
+    """Return the percentile of features among all accounts of the same date and peer group.
+
+    Parameters
+    ----------
+    features : pd.DataFrame
+        All accounts of their dates.
+    names : iterable of str
+        The features.
+    groups : pd.Series of str
+        Peer group of each row.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_rows, n_names)
+        0-100, on the index of `features`.
+    """
     date = features["as_of"] if "as_of" in features.columns else pd.Series(0, features.index)
     columns = {}
     for name in names:

@@ -18,7 +18,12 @@ import pandas as pd
 
 from features.definitions.condition import all_hold
 from health.scorecard.overrides import HEALTH, override_term, override_values
-from health.scorecard.points import card_points, read_values
+from health.scorecard.points import (
+    card_points,
+    percentiles_among,
+    ranked_features,
+    read_values,
+)
 from health.scorecard.profile import applied_profile
 from health.scorecard.weights import Weighed, weigh
 from health.settings.rule import Rule
@@ -74,12 +79,6 @@ class HealthScores:
     missing: pd.DataFrame
     rules: pd.DataFrame
 
-    def rows(self, places: np.ndarray) -> HealthScores:
-        """Return the scores of the rows at these positions; the index is a range."""
-        chosen = {f.name: getattr(self, f.name).iloc[places] for f in fields(self)}
-        index = pd.RangeIndex(len(places))
-        return HealthScores(**{name: own.set_axis(index, axis=0) for name, own in chosen.items()})
-
 
 def score_health(
     features: pd.DataFrame,
@@ -90,6 +89,7 @@ def score_health(
     overrides: pd.DataFrame | None = None,
     profile: pd.Series[str] | None = None,
     whatever_coverage: bool = False,
+    percentiles: pd.DataFrame | None = None,
 ) -> HealthScores:
     """Score accounts of one or many dates with a scorecard.
 
@@ -111,6 +111,9 @@ def score_health(
         The profile of each row, instead of the one chosen by the criteria.
     whatever_coverage : bool
         Score every row, however little is known about it: 0 points if nothing is.
+    percentiles : pd.DataFrame, optional
+        Percentiles of these rows among all accounts, as from `percentiles_with`; without them,
+        the rows are all accounts of their dates.
 
     Returns
     -------
@@ -124,7 +127,9 @@ def score_health(
     if profile is None:
         profile = applied_profile(features, scorecard, stages or DEFAULT_STAGE_CONFIG)
     profile = profile.reset_index(drop=True)
-    read = read_values(features, scorecard, peers(features, peer_group))
+    if percentiles is not None:
+        percentiles = percentiles.set_axis(features.index, axis=0)
+    read = read_values(features, scorecard, peers(features, peer_group), percentiles)
     given = override_values(features, overrides)
     parts: list[HealthScores] = []
     for card in scorecard.cards:
@@ -275,6 +280,7 @@ def score_with(
     profile: pd.Series[str] | None = None,
     *,
     whatever_coverage: bool = False,
+    percentiles: pd.DataFrame | None = None,
 ) -> HealthScores:
     """Score a feature table with one settings object; see `score_health` for the parameters."""
     return score_health(
@@ -285,4 +291,25 @@ def score_with(
         overrides=overrides,
         profile=profile,
         whatever_coverage=whatever_coverage,
+        percentiles=percentiles,
     )
+
+
+def percentiles_with(settings: ScoreSettings, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the percentiles that a score reads, a column per ranked feature.
+
+    Parameters
+    ----------
+    settings : ScoreSettings
+        Names the features and the peer group.
+    features : pd.DataFrame
+        The columns `percentile_columns` of every account of their dates.
+    """
+    ranked = ranked_features(settings.scorecard)
+    return percentiles_among(features, ranked, peers(features, settings.peer_group))
+
+
+def percentile_columns(settings: ScoreSettings) -> list[str]:
+    """Return the columns of features that `percentiles_with` reads; none without a ranked one."""
+    ranked = ranked_features(settings.scorecard)
+    return ["as_of", settings.peer_group, *ranked] if ranked else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from health.runs.directory import PublishedRun
 from health.scorecard.change import COLUMNS as STEP_COLUMNS
 from health.scorecard.change import LEAST, ScoreInputs, split_changes
 from health.scorecard.overrides import HEALTH
+from health.scorecard.score import percentile_columns, percentiles_with
 from health.scoring.health_reasons import override_text
 from health.settings.measure import CUSTOM_FEATURES
 from health.settings.score import ScoreSettings
@@ -27,10 +29,14 @@ from health.settings.scorecard import DEFAULT_PROFILE
 FEATURES, OVERRIDES = "features", "overrides"
 COLUMNS = (*STEP_COLUMNS, "text")
 _NUMBERS = ("before", "now", "change")
+_THEN = ("health_score", "health_profile")
 
 
 def change_rows(
-    now: ScoreInputs, scores: pd.DataFrame, previous: PublishedRun | None
+    now: ScoreInputs,
+    scores: pd.DataFrame,
+    previous: PublishedRun | None,
+    percentiles: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Split each account's change since the previous run; the parts sum to `health_change`.
 
@@ -42,6 +48,8 @@ def change_rows(
         account_id, health_score, health_profile of this run.
     previous : PublishedRun or None
         The run before, with the features, overrides and settings it kept.
+    percentiles : pd.DataFrame, optional
+        As from `percentiles_before`; None if the scorecard of that run reads none.
 
     Returns
     -------
@@ -49,14 +57,14 @@ def change_rows(
         Columns `COLUMNS`: a row for each step of each account that was scored in both runs; empty
         if the previous run did not keep the inputs of its scores.
     """
-    before = inputs_of(previous)
+    before = _inputs_before(previous, now.features["account_id"], percentiles)
     if previous is None or before is None:
         return pd.DataFrame(columns=list(COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
     named = ("account_id", *now.settings.columns, *before.settings.columns)
     # The feature table is wide, and only a few columns are scored.
     needed = [column for column in dict.fromkeys(named) if column in now.features]
     now = replace(now, features=now.features[needed])
-    then = previous.table("scores", ["account_id", "health_score", "health_profile"])
+    then = rows_of(previous, "scores", ["account_id", *_THEN], now.features["account_id"])
     both = then.merge(scores, on="account_id", suffixes=("_then", ""))
     both = both[both["health_score"].notna() & both["health_score_then"].notna()]
     steps = split_changes(before, now)
@@ -69,20 +77,54 @@ def change_rows(
     return ordered[list(COLUMNS)].reset_index(drop=True)
 
 
-def inputs_of(run: PublishedRun | None) -> ScoreInputs | None:
-    """Return the inputs of a run's scores; None if the run did not keep them."""
+def settings_of(run: PublishedRun | None) -> ScoreSettings | None:
+    """Return the scorecard of a run; None if it did not keep the inputs of its scores."""
     if run is None or not run.has(FEATURES) or not run.has(OVERRIDES):
         return None
-    present = run.columns(FEATURES)
     try:
         kept = run.info()["score_settings"]
         # The run kept the custom features that its scorecard read.
-        settings = ScoreSettings.model_validate(kept, context={CUSTOM_FEATURES: frozenset(present)})
+        present = frozenset(run.columns(FEATURES))
+        return ScoreSettings.model_validate(kept, context={CUSTOM_FEATURES: present})
     except (KeyError, ValidationError):
         # Written by another version, whose scorecard this version cannot read.
         return None
+
+
+def percentiles_before(run: PublishedRun | None) -> pd.DataFrame | None:
+    """Return the percentiles by account_id that the scores of a run read; None without any."""
+    settings = settings_of(run)
+    wanted = [] if settings is None else percentile_columns(settings)
+    if run is None or settings is None or not wanted:
+        return None
+    present = run.columns(FEATURES)
+    features = run.table(FEATURES, ["account_id", *(c for c in wanted if c in present)])
+    return percentiles_with(settings, features).set_axis(features["account_id"], axis=0)
+
+
+def rows_of(
+    run: PublishedRun, table: str, columns: Sequence[str], accounts: pd.Series[str]
+) -> pd.DataFrame:
+    """Read the rows of some accounts of a table of a run."""
+    between = [("account_id", ">=", accounts.min()), ("account_id", "<=", accounts.max())]
+    rows = run.table(table, list(columns), filters=between)
+    return rows[rows["account_id"].isin(accounts)].reset_index(drop=True)
+
+
+def _inputs_before(
+    run: PublishedRun | None, accounts: pd.Series[str], percentiles: pd.DataFrame | None
+) -> ScoreInputs | None:
+    """Return the inputs of the scores of some accounts; None if the run did not keep them."""
+    settings = settings_of(run)
+    if run is None or settings is None or accounts.empty:
+        return None
+    present = run.columns(FEATURES)
     wanted = [c for c in ("account_id", *settings.columns) if c in present]
-    return ScoreInputs(run.table(FEATURES, wanted), run.table(OVERRIDES), settings)
+    features = rows_of(run, FEATURES, wanted, accounts)
+    among = {}
+    if percentiles is not None:
+        among = {settings.hash: percentiles.reindex(features["account_id"])}
+    return ScoreInputs(features, run.table(OVERRIDES), settings, among)
 
 
 def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from features.tables.opened import Tables
+from features.targets.growth import READS
+from health.business.feature_table import FeatureTable
 from health.business.risk import known_to_leave
 from health.expansion.gaps import expansion_gaps
-from health.expansion.inputs import OfferInputs, read_offer_inputs, with_growth
+from health.expansion.inputs import OfferInputs, growth_of, read_offer_inputs
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
 from health.reasons.probability import explained_probabilities
@@ -27,9 +29,9 @@ from models import expected_loss
 class ContractScoring(ScoringMethod):
     """Scores accounts with contracts, from models of churn, upsell, cross-sell and survival."""
 
-    def features(self, features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-        """Return the features with those of growth in owned products."""
-        return with_growth(features, tables, config)
+    def added(self, features: FeatureTable, tables: Tables, config: Config) -> pd.DataFrame:
+        """Return the features of growth in owned products."""
+        return growth_of(features.columns(READS), tables, config)
 
     def terms(
         self, features: pd.DataFrame, tables: Tables, config: Config

@@ -1,8 +1,9 @@
-"""The health score's part of a run: columns, reasons, changes, and their inputs."""
+"""The health score's part of a run: columns, points and changes of some accounts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from health.runs.directory import PublishedRun
 from health.scorecard.change import ScoreInputs
 from health.scorecard.overrides import HEALTH, active_overrides
 from health.scorecard.score import HealthScores, score_with
-from health.scoring.change import change_rows
+from health.scoring.change import change_rows, rows_of
 from health.scoring.health_columns import BEFORE, health_columns
 from health.settings.config import Config
 
@@ -30,57 +31,81 @@ class HealthPart:
         The points behind them.
     changes : pd.DataFrame
         Rows of changes.parquet.
-    overrides : pd.DataFrame
-        The active overrides.
-    warnings : list of str
-        What readers must know.
     """
 
     columns: dict[str, Any]
     scores: HealthScores
     changes: pd.DataFrame
-    overrides: pd.DataFrame
-    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """The percentiles of some accounts among all, as far as scores read any.
+
+    Attributes
+    ----------
+    now : mapping of str to pd.DataFrame
+        As from `percentiles_with`, by the hash of the settings.
+    before : pd.DataFrame, optional
+        As from `percentiles_before`, by account_id.
+    """
+
+    now: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    before: pd.DataFrame | None = None
 
 
 def score_health_part(
-    features: pd.DataFrame, tables: Tables, config: Config, previous: PublishedRun | None
+    features: pd.DataFrame,
+    overrides: pd.DataFrame,
+    config: Config,
+    previous: PublishedRun | None,
+    percentiles: Percentiles | None = None,
 ) -> HealthPart:
-    """Score the health of every account of a feature table of one date.
+    """Score the health of some accounts of one date.
 
     Parameters
     ----------
     features : pd.DataFrame
         One row per account as of one date, with a range as index.
-    tables : Tables
-        For the overrides.
+    overrides : pd.DataFrame
+        As from `known_overrides`, of all accounts.
     config : Config
         The scorecard.
     previous : PublishedRun or None
         The previous run, for bands and changes.
+    percentiles : Percentiles, optional
+        Where measures compare these accounts with others; without it, these accounts are all.
     """
-    settings = config.score_settings
-    day = pd.Timestamp(features["as_of"].iloc[0])
-    overrides = active_overrides(tables, [day.to_pydatetime()])
-    known = overrides["account_id"].isin(features["account_id"])
-    overrides = overrides[known].reset_index(drop=True)
-    health = score_with(settings, features, overrides)
-    before = previous.table("scores", BEFORE) if previous else None
+    settings, accounts = config.score_settings, features["account_id"]
+    among = percentiles or Percentiles()
+    health = score_with(settings, features, overrides, percentiles=among.now.get(settings.hash))
+    before = rows_of(previous, "scores", BEFORE, accounts) if previous else None
     columns = health_columns(features, health, overrides, settings, before)
     columns["config_hash"] = config.hash
-    published = pd.DataFrame({"account_id": features["account_id"], **columns})
-    return HealthPart(
-        columns,
-        health,
-        change_rows(ScoreInputs(features, overrides, settings), published, previous),
-        overrides,
-        _without_effect(overrides, published, config),
-    )
+    published = pd.DataFrame({"account_id": accounts, **columns})
+    inputs = ScoreInputs(features, overrides, settings, among.now)
+    return HealthPart(columns, health, change_rows(inputs, published, previous, among.before))
 
 
-def _without_effect(overrides: pd.DataFrame, published: pd.DataFrame, config: Config) -> list[str]:
-    """Warn about overrides of measures that are not in their account's profile."""
-    profiles = overrides["account_id"].map(published.set_index("account_id")["health_profile"])
+def known_overrides(tables: Tables, accounts: pd.Series[str], day: pd.Timestamp) -> pd.DataFrame:
+    """Return the active overrides of some accounts on a date."""
+    overrides = active_overrides(tables, [day.to_pydatetime()])
+    return overrides[overrides["account_id"].isin(accounts)].reset_index(drop=True)
+
+
+def without_effect(overrides: pd.DataFrame, scores: pd.DataFrame, config: Config) -> list[str]:
+    """Warn about overrides of measures that are not in their account's profile.
+
+    Parameters
+    ----------
+    overrides : pd.DataFrame
+        The active overrides.
+    scores : pd.DataFrame
+        account_id and health_profile of all accounts.
+    config : Config
+        The profiles.
+    """
+    profiles = overrides["account_id"].map(scores.set_index("account_id")["health_profile"])
     within = {m: config.scorecard.profiles_with(m) for m in overrides["measure"].unique()}
     idle = [
         f"{account} ({measure})"

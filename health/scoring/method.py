@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from features.tables.opened import Tables
+from health.business.feature_table import FeatureTable
 from health.expansion.inputs import OfferInputs
 from health.scoring.part import PartInputs, ScoredPart
 from health.settings.config import Config
@@ -39,8 +40,8 @@ class ScoringMethod(ABC):
     """How the accounts of one kind of business are scored."""
 
     @abstractmethod
-    def features(self, features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-        """Return a new feature table with the features that only the models of a run read."""
+    def added(self, features: FeatureTable, tables: Tables, config: Config) -> pd.DataFrame:
+        """Return the features that only the models of a run read, in the order of `features`."""
 
     @abstractmethod
     def terms(

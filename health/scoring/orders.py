@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.orders.family import orders_by_day
 from features.tables.opened import Tables
+from health.business.feature_table import FeatureTable
 from health.business.kinds import monthly_orders
 from health.expansion.inputs import OfferInputs
 from health.expansion.offers import OFFER_COLUMNS, PUBLISHED
@@ -42,9 +43,9 @@ _WEEKS_A_YEAR = 365.25 / DAYS_PER_WEEK
 class OrderScoring(ScoringMethod):
     """Scores customers who order, from the purchase models (BG/NBD and Gamma-Gamma)."""
 
-    def features(self, features: pd.DataFrame, tables: Tables, config: Config) -> pd.DataFrame:
-        """Return a copy of the features: the purchase models read the history only."""
-        return features.copy(deep=False)
+    def added(self, features: FeatureTable, tables: Tables, config: Config) -> pd.DataFrame:
+        """Return no columns: the purchase models read the history only."""
+        return pd.DataFrame(index=pd.RangeIndex(len(features)))
 
     def terms(
         self,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from features.catalogue import DESCRIBED
@@ -21,14 +20,14 @@ from health.settings.custom_catalogue import catalogue_of
 
 @dataclass(frozen=True)
 class PartInputs:
-    """The inputs to score some accounts, without reading a table again or any other account.
+    """The inputs of the models for some accounts, after their health was scored.
 
     Attributes
     ----------
     features : pd.DataFrame
         One row per account, with the growth features.
     scores : pd.DataFrame
-        Identity and health columns of scores.parquet, in the same order; like all below.
+        Identity, terms and health columns of scores.parquet, in the same order; like all below.
     health : HealthScores
         The points that the health columns are computed from.
     past : pd.Series of float
@@ -52,21 +51,6 @@ class PartInputs:
     usual: pd.DataFrame
     history: pd.DataFrame
 
-    def part(self, places: np.ndarray) -> PartInputs:
-        """Return the inputs of the accounts at some places, numbered from 0."""
-        features = _renumbered(self.features.iloc[places])
-        known = self.history.index.get_indexer(pd.Index(features["account_id"]))
-        return PartInputs(
-            features,
-            _renumbered(self.scores.iloc[places]),
-            self.health.rows(places),
-            self.past.iloc[places],
-            self.offers.part(places),
-            self.overrides,
-            self.usual,
-            self.history.iloc[known[known >= 0]],
-        )
-
 
 @dataclass(frozen=True)
 class ScoredPart:
@@ -84,6 +68,8 @@ class ScoredPart:
         Rows of whitespace.parquet.
     offered : pd.DataFrame
         Rows of `whitespace` that a list may show.
+    changes : pd.DataFrame
+        Rows of changes.parquet; the account pass adds them.
     """
 
     scores: pd.DataFrame
@@ -91,6 +77,7 @@ class ScoredPart:
     sums: pd.DataFrame
     whitespace: pd.DataFrame
     offered: pd.DataFrame
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def peers_of(inputs: PartInputs, config: Config) -> Peers:
@@ -143,9 +130,3 @@ def _terms_of_value(config: Config) -> dict[str, Any]:
         "clv_margin": clv.margin,
         "clv_discount_rate": clv.discount_rate,
     }
-
-
-def _renumbered(frame: pd.DataFrame) -> pd.DataFrame:
-    renumbered = frame.copy(deep=False)
-    renumbered.index = pd.RangeIndex(len(frame))
-    return renumbered

@@ -1,21 +1,29 @@
-"""Scoring of all accounts in parts, in several processes if there are many."""
+"""The account pass over all accounts in parts, in several processes if there are many."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from features.windows.processes import in_processes
+from health.business.feature_table import FeatureTable
 from health.expansion.gaps import unpriced
-from health.runs.part_files import encoded
+from health.expansion.inputs import OfferInputs
+from health.runs.part_files import decoded, encoded
+from health.runs.spill import spill_faults
+from health.scoring.account_pass import AccountPart, Fleet, score_part
+from health.scoring.health_part import Percentiles
 from health.scoring.method import ScoringMethod
-from health.scoring.part import PartInputs, ScoredPart
+from health.scoring.part import ScoredPart
 from health.settings.config import Config
 from health.training.custom_estimators import load_custom_modules
 
@@ -23,6 +31,10 @@ from health.training.custom_estimators import load_custom_modules
 AT_ONCE = 25_000
 #: Minimum number of parts for which more processes are started.
 _FEWEST_PARTS = 4
+#: The tables that are written part by part.
+TABLES = ("reasons", "whitespace", "changes")
+#: The columns of changes that a report shows.
+SHOWN_CHANGES = ("account_id", "term", "kind", "change", "text")
 
 
 @dataclass(frozen=True)
@@ -35,16 +47,15 @@ class KeptPart:
         As of `ScoredPart`.
     unpriced : pd.Series of int
         Open offers without a price, by product.
-    reasons, whitespace : pa.Table
-        As of `ScoredPart`, to be written.
+    tables : dict of str to pa.Table
+        `TABLES` of `ScoredPart`, to be written.
     """
 
     scores: pd.DataFrame
     sums: pd.DataFrame
     offered: pd.DataFrame
     unpriced: pd.Series[int]
-    reasons: pa.Table
-    whitespace: pa.Table
+    tables: dict[str, pa.Table]
 
     @classmethod
     def of(cls, part: ScoredPart) -> KeptPart:
@@ -54,65 +65,139 @@ class KeptPart:
             part.sums,
             part.offered,
             unpriced(part.whitespace),
-            encoded(part.reasons),
-            encoded(part.whitespace),
+            {name: encoded(getattr(part, name)) for name in TABLES},
         )
 
-    @property
-    def tables(self) -> dict[str, pa.Table]:
-        """Return the tables to write, by file name."""
-        return {"reasons": self.reasons, "whitespace": self.whitespace}
+    def with_changes_only(self) -> KeptPart:
+        """Return it without the tables that are too large for memory."""
+        changes = self.tables["changes"]
+        # What is mapped into memory is copied: its file is large.
+        copied = decoded(changes.select(list(SHOWN_CHANGES)))
+        return replace(self, tables={"changes": encoded(copied)})
 
-    def without_tables(self) -> KeptPart:
-        """Return it without the tables that have been written."""
-        # A slice of no rows would keep all rows in memory.
-        nothing = self.reasons.schema.empty_table(), self.whitespace.schema.empty_table()
-        return KeptPart(self.scores, self.sums, self.offered, self.unpriced, *nothing)
+    def stored(self, folder: Path) -> KeptPart:
+        """Write the tables to a folder, and return it without them; HealthError if it is full."""
+        with spill_faults(folder.parent):
+            # A process that died may have left some.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            for name, table in self.tables.items():
+                with (
+                    pa.OSFile(str(folder / name), "wb") as sink,
+                    pa.ipc.new_file(sink, table.schema) as writer,
+                ):
+                    writer.write_table(table)
+        return replace(self, tables={})
+
+    def loaded(self, folder: Path) -> KeptPart:
+        """Return it with the tables that `stored` wrote, mapped into memory; the files go."""
+        maps = {name: pa.memory_map(str(folder / name)) for name in TABLES}
+        tables = {name: pa.ipc.open_file(source).read_all() for name, source in maps.items()}
+        shutil.rmtree(folder)
+        return replace(self, tables=tables)
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """All accounts of a date, in the order of the features, and what the pass takes of them.
+
+    Attributes
+    ----------
+    features : FeatureTable
+        One row per account.
+    terms, past, offers, history, percentiles
+        As of `AccountPart`.
+    """
+
+    features: FeatureTable
+    terms: pd.DataFrame
+    past: pd.Series[float]
+    offers: OfferInputs
+    history: pd.DataFrame
+    percentiles: Percentiles
+
+    def part(self, places: npt.NDArray[np.intp]) -> AccountPart:
+        """Return the accounts at some places, numbered from 0."""
+        features = self.features.rows(places)
+        index, accounts = features.index, features["account_id"]
+        known = self.history.index.get_indexer(pd.Index(accounts))
+        among = self.percentiles
+        return AccountPart(
+            features,
+            self.terms.iloc[places].set_axis(index, axis=0),
+            self.past.iloc[places],
+            self.offers.part(places, accounts),
+            self.history.iloc[known[known >= 0]],
+            Percentiles(
+                {key: own.iloc[places] for key, own in among.now.items()},
+                None if among.before is None else among.before.reindex(accounts),
+            ),
+        )
+
+
+def even_parts(count: int, at_once: int) -> list[npt.NDArray[np.intp]]:
+    """Return the places of so many accounts in parts of `at_once`, in their order."""
+    return [np.arange(begin, min(begin + at_once, count)) for begin in range(0, count, at_once)]
 
 
 def score_parts(
     method: ScoringMethod,
-    inputs: PartInputs,
+    parts: Iterable[AccountPart],
+    fleet: Fleet,
     models: Mapping[str, Any],
     config: Config,
     *,
-    at_once: int = AT_ONCE,
+    count: int,
     processes: int = 1,
+    spill: Path | None = None,
 ) -> Iterator[KeptPart]:
-    """Score accounts part by part, in their order; the result depends on `at_once` alone.
+    """Score parts of the accounts, as `score_part` does, in their order.
 
     Parameters
     ----------
-    method : ScoringMethod
-        Of the company's business.
-    inputs : PartInputs
-        Of all accounts.
-    models : mapping of str to object
-        The artefacts of a version.
-    config : Config
-        The configuration.
-    at_once : int
-        Accounts of a part.
+    method, fleet, models, config
+        As for `score_part`.
+    parts : iterable of AccountPart
+        Taken as they are needed.
+    count : int
+        How many they are.
     processes : int
         Number of parts scored at the same time; a few parts are scored in this process.
+    spill : Path, optional
+        An empty folder in which processes leave their tables; without it, everything is scored in
+        this process.
+
+    Raises
+    ------
+    HealthError
+        The process of a part died twice, or the disk of `spill` is full.
     """
-    count = len(inputs.features)
-    parts = [np.arange(b, min(b + at_once, count)) for b in range(0, count, at_once)]
-    if processes == 1 or len(parts) < _FEWEST_PARTS:
-        yield from (KeptPart.of(method.score_part(inputs.part(p), models, config)) for p in parts)
+    if spill is None or processes == 1 or count < _FEWEST_PARTS:
+        yield from (KeptPart.of(score_part(method, p, fleet, models, config)) for p in parts)
         return
     # Custom estimators can be unpickled only where their modules were loaded.
     packed = pickle.dumps(models)
-    yield from in_processes(
+    folders = [spill / f"part-{number}" for number in range(count)]
+    scored = in_processes(
         _score_in_process,
-        ((method, inputs.part(part), packed, config) for part in parts),
+        (
+            (method, part, fleet, packed, config, folder)
+            for part, folder in zip(parts, folders, strict=True)
+        ),
         processes=processes,
-        name=lambda number: f"part {number + 1} of {len(parts)} of the accounts",
+        name=lambda number: f"part {number + 1} of {count} of the accounts",
     )
+    yield from (part.loaded(folder) for part, folder in zip(scored, folders, strict=True))
 
 
 def _score_in_process(
-    method: ScoringMethod, inputs: PartInputs, packed: bytes, config: Config
+    method: ScoringMethod,
+    part: AccountPart,
+    fleet: Fleet,
+    packed: bytes,
+    config: Config,
+    folder: Path,
 ) -> KeptPart:
     load_custom_modules(config)
-    return KeptPart.of(method.score_part(inputs, pickle.loads(packed), config))
+    scored = score_part(method, part, fleet, pickle.loads(packed), config)
+    return KeptPart.of(scored).stored(folder)

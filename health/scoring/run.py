@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from features.definitions.stages import lifecycle_stage
 from features.tables.opened import Tables
 from features.tables.truncation import as_known
+from health.business.feature_table import FeatureTable
 from health.business.kinds import CONTRACTS, ORDERS, business_of_tables
 from health.business.revenue import paid_so_far
 from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
 from health.flags.rules import Raised, list_flags, word_flags
-from health.flags.scored import Scored
+from health.flags.scored import READS, Scored
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
-from health.reasons.shown import usual_values
+from health.reasons.reasons import below_each_other
+from health.reasons.shown import sampled, usual_values
 from health.renewals.calls import read_calls
 from health.runs.directory import PublishedRun
 from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
+from health.scorecard.score import percentile_columns, percentiles_with
+from health.scoring.account_pass import ATTRIBUTES, AccountPart, Fleet, score_part
+from health.scoring.change import FEATURES, percentiles_before, settings_of
 from health.scoring.contracts import ContractScoring
-from health.scoring.health_part import HealthPart, score_health_part
+from health.scoring.health_part import Percentiles, known_overrides, without_effect
 from health.scoring.method import ScoredAccounts, ScoringMethod
 from health.scoring.orders import OrderScoring
-from health.scoring.part import PartInputs
-from health.scoring.parts import AT_ONCE, KeptPart, score_parts
+from health.scoring.parts import (
+    AT_ONCE,
+    SHOWN_CHANGES,
+    Accounts,
+    KeptPart,
+    even_parts,
+    score_parts,
+)
 from health.settings.config import Config
 from health.training.rows import TARGETS
-from health.training.score_terms import SCORECARD, kept_scorecard, with_score_terms
+from health.training.score_terms import SCORECARD, kept_scorecard, scorecard_of
 from models.churn.candidates import SCORE
 
-#: Attributes of an account that a run copies, in this order.
-ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
+#: Columns of the features that what contracts provide is computed from.
+_READ = ("account_id", "as_of", "mrr", "days_to_renewal", "notice_given")
 #: How accounts are scored, by the key of the business.
-METHODS: Mapping[str, ScoringMethod] = {CONTRACTS: ContractScoring(), ORDERS: OrderScoring()}
+METHODS: dict[str, ScoringMethod] = {CONTRACTS: ContractScoring(), ORDERS: OrderScoring()}
 
 POINT_COLUMNS = ("account_id", "as_of", "health_score", "churn_probability")
 WEEKLY_USE = "usage_events_7d"
@@ -51,19 +64,20 @@ class ScoredRun:
 
     Attributes
     ----------
-    scores, portfolio : pd.DataFrame
-        Tables of the run directory.
+    scores, portfolio, points, overrides : pd.DataFrame
+        Tables of the run directory; `points` is what a year's chart of an account has of the run:
+        few columns, read from 52 runs.
     reasons, whitespace : pd.DataFrame
         Rows of reasons.parquet and whitespace.parquet; for a large company only those of accounts
         that are on a list or whose health changed most.
+    changes : pd.DataFrame
+        Rows of changes.parquet.
     sums : pd.DataFrame
         Sums of the reasons in the order of the scores, one column per output.
     raised : Raised
         The flags of the week, and the conditions behind them.
-    features : pd.DataFrame
+    features : FeatureTable
         The inputs.
-    health : HealthPart
-        The result of the scorecard, with the tables of changes and overrides.
     skipped : dict of str to int
         Accounts left out, by reason.
     warnings : list of str
@@ -72,40 +86,28 @@ class ScoredRun:
 
     scores: pd.DataFrame
     reasons: pd.DataFrame
+    changes: pd.DataFrame
     sums: pd.DataFrame
     raised: Raised
     portfolio: pd.DataFrame
     whitespace: pd.DataFrame
-    features: pd.DataFrame
-    health: HealthPart
+    points: pd.DataFrame
+    features: FeatureTable
+    overrides: pd.DataFrame
     skipped: dict[str, int]
     warnings: list[str]
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the tables by file name, except reasons and whitespace.
-
-        Those are written part by part.
-        """
+        """Return the tables by file name, except those that are written part by part."""
         return {
             "scores": self.scores,
-            "changes": self.health.changes,
             "flags": self.flags,
             "my_week": self.raised.week,
             "episodes": self.raised.episodes,
             "portfolio": self.portfolio,
-            "features": self.features,
             "points": self.points,
-            "overrides": self.health.overrides,
+            "overrides": self.overrides,
         }
-
-    @property
-    def points(self) -> pd.DataFrame:
-        """What a year's chart of an account has of the run: few columns, read from 52 runs."""
-        own = self.scores[list(POINT_COLUMNS)]
-        if WEEKLY_USE not in self.features:
-            return own.assign(**{WEEKLY_USE: float("nan")})
-        use = self.features.set_index("account_id")[WEEKLY_USE]
-        return own.assign(**{WEEKLY_USE: own["account_id"].map(use).astype(float)})
 
     @property
     def flags(self) -> pd.DataFrame:
@@ -114,15 +116,16 @@ class ScoredRun:
 
 
 def score_accounts(
-    features: pd.DataFrame,
+    features: pd.DataFrame | FeatureTable,
     tables: Tables,
     models: Mapping[str, Any],
     config: Config,
     *,
     previous: PublishedRun | None = None,
-    keep: Callable[[KeptPart], object] = lambda part: None,
-    at_once: int = AT_ONCE,
+    keep: Callable[[Mapping[str, pa.Table]], object] = lambda tables: None,
+    parts: Sequence[npt.NDArray[np.intp]] | None = None,
     processes: int = 1,
+    spill: Path | None = None,
     progress: Callable[[float], object] = lambda share: None,
     savable: Callable[[pd.DataFrame], pd.Series[float]] | None = None,
 ) -> ScoredRun:
@@ -130,7 +133,7 @@ def score_accounts(
 
     Parameters
     ----------
-    features : pd.DataFrame
+    features : pd.DataFrame or FeatureTable
         One row per paying account as of one date.
     tables : Tables
         The input tables, for the products owned.
@@ -141,49 +144,74 @@ def score_accounts(
     previous : PublishedRun, optional
         The previous run: for `health_change`, and the `since` of each flag.
     keep : callable
-        Called with every part of the accounts, with all of its reasons and offers: those of a
-        large company do not fit in memory.
-    at_once, processes : int
+        Called with the rows of features, reasons, whitespace and changes of each part: all of them
+        do not fit in memory for a large company.
+    parts : sequence of array of int, optional
+        The places of the accounts of each part; the result does not depend on them, apart from
+        the order of rows given to `keep`. By default, `AT_ONCE` accounts after one another.
+    processes, spill
         As for `score_parts`.
     progress : callable
         Called with the share that is done.
     """
+    table = features if isinstance(features, FeatureTable) else FeatureTable(features)
     business = business_of_tables(tables)
     method = METHODS[business.key]
-    features = method.features(features, tables, config)
-    features.index = pd.RangeIndex(len(features))
-    day = pd.Timestamp(features["as_of"].iloc[0])
+    table = table.with_columns(method.added(table, tables, config))
+    own = table.columns([*_READ, *ATTRIBUTES])
+    day = pd.Timestamp(own["as_of"].iloc[0])
     models = method.models_on(models, tables, day.to_pydatetime(), config)
-    # Some measures are percentiles among peers, so all accounts are scored together.
-    health = score_health_part(features, tables, config, previous)
-    terms = method.terms(features, tables, config)
-    inputs = PartInputs(
-        with_score_terms(features, models),
-        _identity(features, config).assign(**terms, **health.columns),
-        health.scores,
+    overrides = known_overrides(tables, own["account_id"], day)
+    everyone = Accounts(
+        table,
+        pd.DataFrame(method.terms(own, tables, config), index=own.index),
         paid_so_far(tables, day.to_pydatetime(), grace_days=config.labels.grace_days).reindex(
-            features["account_id"]
+            own["account_id"]
         ),
-        method.offers(features, tables, config),
-        health.overrides,
-        usual_values(features, peer_groups(features, config)),
+        method.offers(own, tables, config),
         method.history(tables, day.to_pydatetime()),
+        _percentiles(table, models, config, previous),
     )
-    parts = []
-    for part in score_parts(method, inputs, models, config, at_once=at_once, processes=processes):
-        keep(part)
-        parts.append(part if at_once >= len(features) else part.without_tables())
-        progress(min(1.0, len(parts) * at_once / len(features)))
-    scores = pd.concat([part.scores for part in parts], ignore_index=True)
-    offered = pd.concat([part.offered for part in parts], ignore_index=True)
+    some = sampled(len(own))
+    usual = usual_values(table.rows(some), peer_groups(own, config).iloc[some])
+    fleet = Fleet(overrides, usual, previous)
+    divided = even_parts(len(own), AT_ONCE) if parts is None else parts
+    schema = table.schema
+
+    def taken() -> Iterator[AccountPart]:
+        for places in divided:
+            part = everyone.part(places)
+            rows = pa.Table.from_pandas(part.features, schema=schema, preserve_index=False)
+            keep({FEATURES: rows})
+            yield part
+
+    done: list[KeptPart] = []
+    for part in score_parts(
+        method,
+        taken(),
+        fleet,
+        models,
+        config,
+        count=len(divided),
+        processes=processes,
+        spill=spill,
+    ):
+        keep(part.tables)
+        done.append(part if len(divided) == 1 else part.with_changes_only())
+        progress(len(done) / len(divided))
+    order = np.argsort(np.concatenate(divided), kind="stable")
+    scores, sums = (
+        pd.concat(frames, ignore_index=True).iloc[order].reset_index(drop=True)
+        for frames in ([part.scores for part in done], [part.sums for part in done])
+    )
     with_money = business.with_money(scores)
     scored = Scored(
         with_money,
-        features,
+        table.columns(READS),
         _no_reasons(),
         method.has_signal(models),
-        offered,
-        inputs.offers.least_gain,
+        pd.concat([part.offered for part in done], ignore_index=True),
+        everyone.offers.least_gain,
         read_calls(tables, day.to_pydatetime()),
     )
     raised = list_flags(
@@ -194,34 +222,64 @@ def score_accounts(
         actions=read_actions(tables, day.to_pydatetime()),
         savable=None if savable is None else savable(scores),
     )
-    result = parts[0]
-    if len(parts) > 1:
+    result = done[0].tables
+    if len(done) > 1:
         listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
-        result = KeptPart.of(method.score_part(inputs.part(np.flatnonzero(listed)), models, config))
-    reasons = decoded(result.reasons)
+        again = everyone.part(np.flatnonzero(listed))
+        result = KeptPart.of(score_part(method, again, fleet, models, config)).tables
+    reasons = decoded(result["reasons"])
     raised = word_flags(raised, replace(scored, reasons=reasons), config, as_of=day.date())
-    unpriced = pd.concat([part.unpriced for part in parts]).groupby(level=0).sum()
+    unpriced = pd.concat([part.unpriced for part in done]).groupby(level=0).sum()
     unpriced = unpriced.sort_values(ascending=False, kind="stable")
     limits = method.warnings(
-        ScoredAccounts(scores, inputs.offers, unpriced),
+        ScoredAccounts(scores, everyone.offers, unpriced),
         models,
         config,
         tables=tables,
         as_of=day.to_pydatetime(),
     )
     then = previous.table("portfolio") if previous and previous.has("portfolio") else None
+    idle = without_effect(overrides, scores, config)
     return ScoredRun(
         scores,
         reasons,
-        pd.concat([part.sums for part in parts], ignore_index=True),
+        _changes(done),
+        sums,
         raised,
         roll_up(with_money, then),
-        decoded(result.whitespace),
-        features,
-        health,
+        decoded(result["whitespace"]),
+        _points(scores, table),
+        table,
+        overrides,
         _skipped(scores, tables, day, config),
-        [*_warnings(models, config), *health.warnings, *raised.warnings, *limits],
+        [*_warnings(models, config), *idle, *raised.warnings, *limits],
     )
+
+
+def _percentiles(
+    features: FeatureTable,
+    models: Mapping[str, Any],
+    config: Config,
+    previous: PublishedRun | None,
+) -> Percentiles:
+    """Return the percentiles among all accounts that scores of this and the previous run read."""
+    cards = (config.score_settings, settings_of(previous), scorecard_of(models, features.names))
+    wanted = {card.hash: card for card in cards if card is not None and percentile_columns(card)}
+    now = {
+        key: percentiles_with(card, features.columns(percentile_columns(card)))
+        for key, card in wanted.items()
+    }
+    return Percentiles(now, percentiles_before(previous))
+
+
+def _changes(parts: Sequence[KeptPart]) -> pd.DataFrame:
+    tables = [decoded(part.tables["changes"].select(list(SHOWN_CHANGES))) for part in parts]
+    return below_each_other([table for table in tables if len(table)] or tables[:1])
+
+
+def _points(scores: pd.DataFrame, features: FeatureTable) -> pd.DataFrame:
+    use = features.columns([WEEKLY_USE]).reindex(columns=[WEEKLY_USE]).astype(float)
+    return scores[list(POINT_COLUMNS)].join(use)
 
 
 def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:
@@ -236,16 +294,6 @@ def _episodes(previous: PublishedRun | None) -> pd.DataFrame | None:
     if previous is None:
         return None
     return previous.table("episodes" if previous.has("episodes") else "flags")
-
-
-def _identity(features: pd.DataFrame, config: Config) -> pd.DataFrame:
-    scores = features[["account_id", "as_of"]].copy()
-    for column in ATTRIBUTES:
-        scores[column] = features[column] if column in features.columns else None
-    scores["stage"] = lifecycle_stage(features, config.stages)
-    for column in ("mrr", "tenure_days", "days_to_renewal", "products_held", "seats"):
-        scores[column] = features[column]
-    return scores
 
 
 def _no_reasons() -> pd.DataFrame:

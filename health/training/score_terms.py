@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,27 @@ def kept_scorecard(settings: ScoreSettings) -> dict[str, Any]:
     return kept
 
 
-def with_score_terms(features: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
+def scorecard_of(models: Mapping[str, Any], columns: Iterable[str]) -> ScoreSettings | None:
+    """Return the scorecard whose terms a version's churn model reads, None if it reads none.
+
+    Parameters
+    ----------
+    models : mapping of str to object
+        The artefacts of the version.
+    columns : iterable of str
+        Of the features: custom ones are among them.
+    """
+    if SCORECARD not in models:
+        return None
+    known = {CUSTOM_FEATURES: frozenset(map(str, columns))}
+    return ScoreSettings.model_validate(models[SCORECARD], context=known)
+
+
+def with_score_terms(
+    features: pd.DataFrame,
+    models: Mapping[str, Any],
+    percentiles: Mapping[str, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
     """Add the score inputs of a version's churn model, by the scorecard it was trained with.
 
     Parameters
@@ -78,10 +98,12 @@ def with_score_terms(features: pd.DataFrame, models: Mapping[str, Any]) -> pd.Da
         As in `score_terms`.
     models : mapping of str to object
         The artefacts of a version. Without a scorecard, the features are returned unchanged.
+    percentiles : mapping of str to pd.DataFrame, optional
+        As for `ScoreInputs`, if these are not all accounts.
     """
-    if SCORECARD not in models:
+    settings = scorecard_of(models, features.columns)
+    if settings is None:
         return features
-    known = {CUSTOM_FEATURES: frozenset(map(str, features.columns))}
-    settings = ScoreSettings.model_validate(models[SCORECARD], context=known)
-    result = score_terms(features, settings)
+    among = None if percentiles is None else percentiles.get(settings.hash)
+    result = score_terms(features, settings, score_with(settings, features, percentiles=among))
     return pd.concat([features.drop(columns=result.columns, errors="ignore"), result], axis=1)

@@ -18,11 +18,12 @@ from features.redaction import redacted
 from features.voice.comments import has_comments
 from health.business.company import (
     Company,
-    features_of,
+    feature_table_of,
     open_company,
     read_features,
     resolve_as_of,
 )
+from health.business.feature_table import FeatureTable
 from health.business.kinds import business_of_tables, require_same_business
 from health.business.reconciliation import reconcile
 from health.experiment.ranking import savable_estimate
@@ -155,29 +156,32 @@ class _Batch:
         require_same_business(
             company.opened.tables, version.manifest, str(config.models_dir / version.name)
         )
-        with steps.step("features"):
-            features = self._features(company, day)
-        with disk_faults_reported(config.runs_dir), scratch_folder(config.runs_dir) as scratch:
-            return self._score(company, day, version, features, scratch)
+        own = config.data.spill
+        folder = None if own is None else config.base / own
+        with spill_folder(config.runs_dir, folder) as spill:
+            with steps.step("features"):
+                features = self._features(company, day, spill)
+            with disk_faults_reported(config.runs_dir), scratch_folder(config.runs_dir) as scratch:
+                return self._score(company, day, version, features, scratch=scratch, spill=spill)
 
     @property
     def _seconds(self) -> dict[str, float]:
         return self.steps.seconds if self.timed else {}
 
-    def _features(self, company: Company, day: datetime) -> pd.DataFrame:
+    def _features(self, company: Company, day: datetime, spill: Path) -> FeatureTable:
         if self.features_file is None:
-            spill = self.config.data.spill
-            folder = None if spill is None else self.config.base / spill
-            return features_of(company, day, spill=spill_folder(self.config.runs_dir, folder))
-        return read_features(self.features_file, day)
+            return feature_table_of(company, day, spill)
+        return read_features(self.features_file, day, spill)
 
     def _score(
         self,
         company: Company,
         day: datetime,
         version: registry.Version,
-        features: pd.DataFrame,
+        features: FeatureTable,
+        *,
         scratch: Path,
+        spill: Path,
     ) -> RunResult:
         config, tables = self.config, company.opened.tables
         earlier = runs_before(config.runs_dir, day.date())
@@ -191,8 +195,9 @@ class _Batch:
                 version.artefacts,
                 config,
                 previous=earlier[-1] if earlier else None,
-                keep=lambda part: files.add(part.tables),
+                keep=files.add,
                 processes=cpu_count(),
+                spill=spill,
                 progress=progress,
                 savable=savable,
             )
@@ -288,7 +293,7 @@ def _content(
         monitor=monitor,
         outlook=outlook,
     )
-    history = History.of_runs(earlier, scored.health.changes)
+    history = History.of_runs(earlier, scored.changes)
     return PageContent(
         scored.scores,
         scored.reasons,

@@ -82,7 +82,7 @@ def inspect_run(
     config = company.config.gates
     infos = [run.info() for run in earlier[-RUNS:]]
     before = _before(earlier, infos, company.config, manifest, day)
-    learned = ~(scored.features["notice_given"] > 0)
+    learned = ~(scored.features.columns(["notice_given"])["notice_given"] > 0)
     compared = _compared_with(earlier, before, manifest)
     drift = drift_of(
         scored.features,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables.schema import TABLES
+from health.business.feature_table import FeatureTable
 from health.settings.weekly import GatesConfig
 from health.training.reference import bin_shares, reference_ranges, stability_index
 from health.weekly.gates import Gate
@@ -21,6 +22,8 @@ BEFORE = ["account_id", "health_score", "health_band", "health_coverage"]
 _LEAST_MOVED = 5
 #: A change is fleet-wide if this share of the changed accounts went in the same direction.
 _SAME_WAY = 0.75
+#: Columns whose drift is measured at once.
+_AT_ONCE = 16
 _BANDS = {"red": 0, "yellow": 1, "green": 2}
 #: What a run is compared with, in addition to the whole training data.
 _RUN, _LEARNT = "the previous run", "the last training date"
@@ -46,7 +49,7 @@ class Before:
 
 
 def drift_of(
-    features: pd.DataFrame,
+    features: FeatureTable,
     scores: pd.DataFrame,
     manifest: Mapping[str, Any],
     config: GatesConfig,
@@ -60,28 +63,31 @@ def drift_of(
     `learned` marks the accounts that are like those in training: without a notice. `weeks` is the
     time between this run and the one it is compared with.
     """
-    stays = learned.to_numpy()
+    stays = np.flatnonzero(learned)
     earlier = before.drift if before is not None else None
     trained = int(manifest.get("rows", {}).get("accounts", 0))
-    parts = {
-        "feature": (features[stays], manifest.get("feature_ranges", {}), config.feature_psi),
-        "score": (
-            scores[stays].rename(columns=lambda name: name.removesuffix("_probability")),
-            manifest.get("score_ranges", {}),
-            config.score_psi,
-        ),
-    }
+    ranges: Mapping[str, Any] = manifest.get("feature_ranges", {})
+    chances = scores.rename(columns=lambda name: name.removesuffix("_probability"))
+    # The columns of a large company do not fit in memory together.
+    listed = list(ranges.items())
+    blocks = [
+        ("feature", features, dict(listed[begin : begin + _AT_ONCE]), config.feature_psi)
+        for begin in range(0, len(listed), _AT_ONCE)
+    ]
+    blocks.append(
+        ("score", FeatureTable(chances), manifest.get("score_ranges", {}), config.score_psi)
+    )
     measured = [
         measure_drift(
-            frame,
-            ranges,
+            table.columns(list(own)).iloc[stays],
+            own,
             kind=kind,
             trained_accounts=trained,
             threshold=threshold,
             before=None if earlier is None else earlier[earlier["kind"] == kind],
             weeks=weeks,
         )
-        for kind, (frame, ranges, threshold) in parts.items()
+        for kind, table, own, threshold in blocks
     ]
     return pd.concat([m for m in measured if len(m)] or measured[:1], ignore_index=True)
 

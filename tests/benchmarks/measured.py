@@ -25,32 +25,38 @@ class Measured:
     memory_gb : float
         The most that the process and those it started held at one moment, what they share
         counted once (proportional set size, looked at once a second).
+    largest_gb : float
+        The most that one of them held at any moment (peak resident set size).
     """
 
     exit_code: int
     wall_s: float
     processor_s: float
     memory_gb: float
+    largest_gb: float
 
     def __str__(self) -> str:
         return (
             f"exit code {self.exit_code}; wall clock {self.wall_s:.0f} s, "
-            f"processor {self.processor_s:.0f} s, memory {self.memory_gb:.2f} GB"
+            f"processor {self.processor_s:.0f} s, memory {self.memory_gb:.2f} GB, "
+            f"largest process {self.largest_gb:.2f} GB"
         )
 
 
 def measured(command: Sequence[str]) -> Measured:
     """Run a command to its end and measure it; its standard output is dropped."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start, most = time.perf_counter(), 0.0
+    start, most, largest = time.perf_counter(), 0.0, 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            most = max(most, sum(_held_gb(pid) for pid in _family(process.pid)))
+            family = _family(process.pid)
+            most = max(most, sum(_gb(pid, "smaps_rollup", "Pss:") for pid in family))
+            largest = max(largest, *(_gb(pid, "status", "VmHWM:") for pid in family))
             time.sleep(_EVERY_S)
     wall = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(process.returncode, wall, processor, most)
+    return Measured(process.returncode, wall, processor, most, largest)
 
 
 def _family(pid: int) -> list[int]:
@@ -62,10 +68,11 @@ def _family(pid: int) -> list[int]:
     return [pid, *(own for child in children for own in _family(int(child)))]
 
 
-def _held_gb(pid: int) -> float:
+def _gb(pid: int, file: str, name: str) -> float:
+    """Return a number of kilobytes of a file of a process in GB; 0 if the process has ended."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0.0
-    kilobytes = next((line.split()[1] for line in lines if line.startswith("Pss:")), "0")
+    kilobytes = next((line.split()[1] for line in lines if line.startswith(name)), "0")
     return int(kilobytes) * 1024 / 1e9

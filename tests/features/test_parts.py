@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.build import build_features, build_part, pooled
-from features.parts import Known, Parts, joined, whole_of
+from features.parts import Known, Parts, whole_of
 from features.rollups.parted import divide, open_part
 from features.tables.opened import Tables, Whole
 from tests.features.company import DAY, Rows, company, open_tables
@@ -20,6 +21,14 @@ from tests.features.random_company import ACCOUNTS, random_company
 from tests.features.text_models import SETTINGS
 
 DATES = [DAY - timedelta(days=35), DAY]
+
+
+def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the feature tables of all parts as one, in its order."""
+    filled = list(parts)
+    filled = [part for part in filled if len(part)] or filled[:1]
+    table = pd.concat(filled, ignore_index=True)
+    return table.sort_values(["as_of", "account_id"], kind="stable", ignore_index=True)
 
 
 def joined_from(parts: list[Tables]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pytest
 from health.business.company import features_of, open_company
 from health.runs.directory import PublishedRun, list_runs
 from health.scorecard.portfolio import roll_up
-from health.scoring.health_part import score_health_part
+from health.scoring.health_part import known_overrides, score_health_part
 from health.settings.config import load_config
 from tests.health.conftest import call_health
 
@@ -76,11 +76,13 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         loaded = load_config(path)
         company = open_company(loaded)
         features = features_of(company, day)
-        part = score_health_part(features, company.opened.tables, loaded, before)
+        tables_now = company.opened.tables
+        overrides = known_overrides(tables_now, features["account_id"], pd.Timestamp(day))
+        part = score_health_part(features, overrides, loaded, before)
         target = folder / "runs" / f"as_of={day.date()}"
         target.mkdir(parents=True)
         scores = features[["account_id", "as_of", "csm", "segment", "mrr"]].assign(**part.columns)
-        tables = {"scores": scores, "features": features, "overrides": part.overrides}
+        tables = {"scores": scores, "features": features, "overrides": overrides}
         for name, table in {**tables, "portfolio": roll_up(scores.assign(parent_id=None))}.items():
             table.to_parquet(target / f"{name}.parquet")
         settings = loaded.score_settings.model_dump(mode="json")

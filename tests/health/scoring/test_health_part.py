@@ -15,7 +15,12 @@ from features.catalogue import CATALOGUE
 from features.reading.frames import tables_from_frames
 from features.tables.opened import Tables
 from health.runs.directory import PublishedRun
-from health.scoring.health_part import HealthPart, score_health_part
+from health.scoring.health_part import (
+    HealthPart,
+    known_overrides,
+    score_health_part,
+    without_effect,
+)
 from health.scoring.health_reasons import health_reasons
 from health.settings.config import Config
 
@@ -80,10 +85,18 @@ def _tables() -> Tables:
     return tables_from_frames({"overrides": OVERRIDES}, observed_until=datetime(2027, 1, 1))
 
 
+def _overrides(features: pd.DataFrame) -> pd.DataFrame:
+    return known_overrides(_tables(), features["account_id"], features["as_of"].iloc[0])
+
+
+def _scored(features: pd.DataFrame, config: Config, previous: PublishedRun | None) -> HealthPart:
+    return score_health_part(features, _overrides(features), config, previous)
+
+
 def _published(folder: Path, features: pd.DataFrame, part: HealthPart, config: Config) -> Path:
     folder.mkdir()
     features.to_parquet(folder / "features.parquet")
-    part.overrides.to_parquet(folder / "overrides.parquet")
+    _overrides(features).to_parquet(folder / "overrides.parquet")
     scores = pd.DataFrame({"account_id": features["account_id"], **part.columns})
     scores.to_parquet(folder / "scores.parquet")
     settings = config.score_settings.model_dump(mode="json")
@@ -99,7 +112,7 @@ AFTER = [(6, 4, 8, 0), (20, 0, NAN, 1), (20, 0, 10, 0), (10, 0, 5, 0), (10, 0, N
 @pytest.fixture
 def before(tmp_path: Path) -> PublishedRun:
     features = _features(FIRST, *BEFORE)
-    part = score_health_part(features, _tables(), _config(), None)
+    part = _scored(features, _config(), None)
     assert part.changes.empty
     folder = _published(tmp_path / "as_of=2026-06-07", features, part, _config())
     return PublishedRun(date(2026, 6, 7), folder)
@@ -111,7 +124,7 @@ def _texts(part: HealthPart, account: str) -> list[str]:
 
 
 def test_changes_are_told_in_sentences_with_numbers(before: PublishedRun) -> None:
-    part = score_health_part(_features(SECOND, *AFTER), _tables(), _config(), before)
+    part = _scored(_features(SECOND, *AFTER), _config(), before)
     assert _texts(part, "A0") == [
         "Active users in the last 28 days fell from 14 to 6: -15.00",
         "Days without use rose from 2 to 4: -3.75",
@@ -126,24 +139,26 @@ def test_changes_are_told_in_sentences_with_numbers(before: PublishedRun) -> Non
 
 
 def test_the_parts_sum_to_the_published_change(before: PublishedRun) -> None:
-    part = score_health_part(_features(SECOND, *AFTER), _tables(), _config(), before)
+    part = _scored(_features(SECOND, *AFTER), _config(), before)
     sums = part.changes.groupby("account_id")["change"].sum()
     published = pd.Series(part.columns["health_change"].to_numpy(), [f"A{i}" for i in range(5)])
     np.testing.assert_allclose(sums, published, atol=1e-9)
 
 
 def _reasons(features: pd.DataFrame, part: HealthPart) -> pd.DataFrame:
-    return health_reasons(features, part.scores, _config().scorecard, part.overrides)
+    return health_reasons(features, part.scores, _config().scorecard, _overrides(features))
 
 
 def test_the_machine_keeps_its_score_beside_the_persons(before: PublishedRun) -> None:
     features = _features(SECOND, *AFTER)
-    part = score_health_part(features, _tables(), _config(), before)
+    part = _scored(features, _config(), before)
     assert part.columns["health_score"][2] == 20
     assert part.columns["machine_health_score"][2] == 100
     assert part.columns["health_band"][2] == "red"
     assert part.columns["overridden_by"].tolist()[2] == "Ana"
-    assert "1 override without effect" in part.warnings[0]
+    scores = pd.DataFrame({"account_id": features["account_id"], **part.columns})
+    idle = without_effect(_overrides(features), scores, _config())
+    assert "1 override without effect" in idle[0]
     reasons = _reasons(features, part)
     own = reasons[reasons["account_id"] == "A2"].set_index("term")
     assert own.loc["override:health", "contribution"] == -80
@@ -155,14 +170,14 @@ def test_the_machine_keeps_its_score_beside_the_persons(before: PublishedRun) ->
 def test_a_new_scorecard_is_told_apart_from_behaviour(before: PublishedRun) -> None:
     lower = {**CARD, "rules": [{**CARD["rules"][0], "cap": 40}]}
     config = _config(lower)
-    part = score_health_part(_features(SECOND, *AFTER), _tables(), config, before)
+    part = _scored(_features(SECOND, *AFTER), config, before)
     assert "The scorecard was changed: -10.00" in _texts(part, "A1")
     assert part.columns["scorecard_hash"] != _config().score_settings.hash
 
 
 def test_reasons_say_what_a_missing_value_counted_as(before: PublishedRun) -> None:
     features = _features(FIRST, *BEFORE)
-    part = score_health_part(features, _tables(), _config(), None)
+    part = _scored(features, _config(), None)
     rows = _reasons(features, part).set_index(["account_id", "term"])
     row = rows.loc[("A4", "usage_recency_days")]
     assert (row["points"], row["weight"], row["policy"]) == (0, 0.5, "worst")
@@ -172,6 +187,6 @@ def test_reasons_say_what_a_missing_value_counted_as(before: PublishedRun) -> No
 
 def test_a_run_that_kept_too_little_gives_no_changes(before: PublishedRun) -> None:
     (before.folder / "features.parquet").unlink()
-    part = score_health_part(_features(SECOND, *AFTER), _tables(), _config(), before)
+    part = _scored(_features(SECOND, *AFTER), _config(), before)
     assert part.changes.empty
     assert part.columns["health_change"].notna().all()

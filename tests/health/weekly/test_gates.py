@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from features.errors import HealthError
 from features.reading.source import TableSummary
+from health.business.feature_table import FeatureTable
 from health.reasons.reasons import contribution_sums
 from health.settings.weekly import GatesConfig
 from health.training.reference import reference_ranges
@@ -132,9 +134,19 @@ def _manifest() -> dict[str, object]:
     }
 
 
+def _drift_of(
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    manifest: dict[str, object],
+    before: Before | None,
+    **more: Any,
+) -> pd.DataFrame:
+    return drift_of(FeatureTable(features), scores, manifest, CONFIG, before, **more)
+
+
 def _drift(week: tuple[pd.DataFrame, pd.DataFrame], before: Before | None) -> pd.DataFrame:
     everyone = pd.Series(True, index=week[0].index)
-    return drift_of(*week, _manifest(), CONFIG, before, learned=everyone)
+    return _drift_of(*week, _manifest(), before, learned=everyone)
 
 
 def _gates(now: tuple[pd.DataFrame, pd.DataFrame], before: Before | None) -> list[Gate]:
@@ -197,7 +209,7 @@ def test_a_first_run_is_a_step_away_from_the_newest_date_that_was_learnt_from() 
     for shift in (1.5, 3.0):
         now = _week(shift=shift)
         everyone = pd.Series(True, index=now[0].index)
-        drift = drift_of(*now, manifest, CONFIG, None, learned=everyone)
+        drift = _drift_of(*now, manifest, None, learned=everyone)
         failed[shift] = _failed(shift_gates(now[1], drift, CONFIG, None))
     assert failed[1.5] == []
     assert failed[3.0] == ["drift of features", "drift of the churn probability"]
@@ -229,7 +241,7 @@ def test_a_small_fleet_whose_common_number_changes_has_not_drifted() -> None:
     }.items():
         manifest = {"rows": {"accounts": 100}, "feature_ranges": ranges}
         everyone = pd.Series(True, index=now.index)
-        drift = drift_of(now[columns], scores, manifest, CONFIG, None, learned=everyone)
+        drift = _drift_of(now[columns], scores, manifest, None, learned=everyone)
         failed[name] = _failed(shift_gates(scores, drift, CONFIG, None))
     assert failed == {"another whole": [], "broken": ["drift of features"]}
 
@@ -239,7 +251,7 @@ def test_what_may_move_grows_with_the_weeks_between() -> None:
     everyone = pd.Series(True, index=week[0].index)
     limits = {}
     for weeks in (0.0, 1.0, 4.0):
-        drift = drift_of(*week, _manifest(), CONFIG, None, learned=everyone, weeks=weeks)
+        drift = _drift_of(*week, _manifest(), None, learned=everyone, weeks=weeks)
         limits[weeks] = drift.loc[drift["kind"] == "score", ["limit", "limit_before"]].iloc[0]
     assert limits[0.0]["limit_before"] == limits[1.0]["limit_before"] == limits[1.0]["limit"]
     assert limits[4.0]["limit"] == limits[1.0]["limit"]

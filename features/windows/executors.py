@@ -1,0 +1,71 @@
+"""Tasks in the executors of a Spark cluster, as `processes` runs them on one machine."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+
+Result = TypeVar("Result")
+_ROWS = "number long, content binary"
+
+
+def in_executors(
+    session: Any,
+    task: Callable[..., Result],
+    arguments: Iterable[tuple[Any, ...]],
+    *,
+    at_once: int,
+) -> Iterator[Result]:
+    """Run a task for each tuple of arguments; yield the results in their order.
+
+    Spark runs a task whose executor is lost again. Executors must have this package installed.
+
+    Parameters
+    ----------
+    session : pyspark.sql.SparkSession
+        Of Spark or Spark Connect.
+    task : callable
+        A function of a module.
+    arguments : iterable of tuple
+        Taken as they are needed.
+    at_once : int
+        How many tasks are sent to the cluster together: as many are in memory here.
+
+    Raises
+    ------
+    Exception
+        What a task raised.
+    """
+    remaining = iter(arguments)
+    while sent := list(islice(remaining, at_once)):
+        rows = pd.DataFrame(
+            {"number": range(len(sent)), "content": [pickle.dumps((task, own)) for own in sent]}
+        )
+        tasks = session.createDataFrame(rows, _ROWS).repartitionByRange(len(sent), "number")
+        done = tasks.mapInArrow(_run_batches, _ROWS).toPandas().sort_values("number")
+        for content in done["content"]:
+            result, error = pickle.loads(content)
+            if error is not None:
+                raise error
+            yield result
+
+
+def _run_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for number, content in zip(batch["number"], batch["content"], strict=True):
+            # One result at a time: they may be large.
+            made = [_run(content.as_py())]
+            yield pa.RecordBatch.from_pydict({"number": [number.as_py()], "content": made})
+
+
+def _run(content: bytes) -> bytes:
+    task, given = pickle.loads(content)
+    try:
+        return pickle.dumps((task(*given), None))
+    except Exception as error:
+        return pickle.dumps((None, error))

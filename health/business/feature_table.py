@@ -1,0 +1,157 @@
+"""The feature table of one date: in memory, or in files of which only a part is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+#: Accounts of a row group: reading a few accounts reads only the groups that contain them.
+ROWS_OF_A_GROUP = 10_000
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of every account of one date.
+
+    Attributes
+    ----------
+    frame : pd.DataFrame, optional
+        The table, if it is in memory.
+    files : tuple of Path
+        Otherwise the Parquet files whose rows, one after the other, are the table.
+    added : pd.DataFrame
+        Further columns, in memory, that take precedence; the index is a range.
+    """
+
+    frame: pd.DataFrame | None = None
+    files: tuple[Path, ...] = ()
+    added: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __len__(self) -> int:
+        if self.frame is not None:
+            return len(self.frame)
+        return sum(meta.num_rows for meta in self._metadata)
+
+    @cached_property
+    def _metadata(self) -> list[pq.FileMetaData]:
+        return [pq.read_metadata(file) for file in self.files]
+
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        for file, meta in zip(self.files, self._metadata, strict=True):
+            with pq.ParquetFile(file, metadata=meta) as opened:
+                yield opened
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The columns."""
+        return [*self._stored, *(str(n) for n in self.added if n not in self._stored)]
+
+    @cached_property
+    def _stored(self) -> list[str]:
+        if self.frame is not None:
+            return list(self.frame.columns)
+        return list(self._metadata[0].schema.to_arrow_schema().names)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The types of the columns in a file."""
+        if self.frame is not None:
+            stored = pa.Schema.from_pandas(self.frame, preserve_index=False)
+        else:
+            stored = self._metadata[0].schema.to_arrow_schema()
+        added = {name: pa.field(name, pa.float64()) for name in self.added}
+        own = [added.pop(name, stored.field(name)) for name in stored.names]
+        return pa.schema([*own, *added.values()])
+
+    def with_columns(self, added: pd.DataFrame) -> FeatureTable:
+        """Return the table with further columns of numbers, in its order."""
+        return replace(self, added=added.set_axis(pd.RangeIndex(len(added)), axis=0))
+
+    def columns(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return those of some columns that it has, of every account; the index is a range."""
+        wanted = list(dict.fromkeys(name for name in names if name in self.names))
+        stored = [name for name in wanted if name not in self.added]
+        if self.frame is not None:
+            found = self.frame[stored].reset_index(drop=True)
+        else:
+            found = pa.concat_tables([file.read(columns=stored) for file in self._opened()])
+            found = found.replace_schema_metadata().to_pandas()
+        if not stored:
+            found = pd.DataFrame(index=pd.RangeIndex(len(self)))
+        own = {name: found[name] if name in found else self.added[name] for name in wanted}
+        return pd.DataFrame(own, index=found.index, copy=False)
+
+    def rows(self, places: npt.NDArray[np.intp]) -> pd.DataFrame:
+        """Return all columns of the accounts at some places, in their order; a range as index."""
+        if self.frame is not None:
+            found = self.frame.iloc[places]
+        else:
+            order = np.argsort(places, kind="stable")
+            found = self._read(places[order])
+            # Back to the order of the places.
+            found = found.iloc[np.argsort(order)]
+        found = found.set_axis(pd.RangeIndex(len(places)), axis=0)
+        own = {name: found[name] for name in found if name not in self.added}
+        added = {name: self.added[name].to_numpy()[places] for name in self.added}
+        both = {name: added.get(name, own.get(name)) for name in self.names}
+        return pd.DataFrame(both, index=found.index, copy=False)
+
+    def _read(self, places: npt.NDArray[np.intp]) -> pd.DataFrame:
+        """Read the rows at sorted places, from the groups that contain any."""
+        pieces, start = [], 0
+        for opened, meta in zip(self._opened(), self._metadata, strict=True):
+            counts = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
+            ends = list(accumulate(counts, initial=start))
+            bounds = np.searchsorted(places, ends).tolist()
+            for group, (first, past) in enumerate(pairwise(bounds)):
+                if past > first:
+                    own = opened.read_row_group(group)
+                    pieces.append(own.take(pa.array(places[first:past] - ends[group])))
+            start = ends[-1]
+        nothing = self._metadata[0].schema.to_arrow_schema().empty_table()
+        rows = pa.concat_tables(pieces or [nothing]).replace_schema_metadata()
+        found: pd.DataFrame = rows.to_pandas()
+        return found
+
+
+def write_rows(features: pd.DataFrame, file: Path) -> bool:
+    """Write some accounts to a file of a `FeatureTable`; False if there are none."""
+    if features.empty:
+        return False
+    schema = pa.Schema.from_pandas(features, preserve_index=False)
+    # A part whose accounts have no text has the type of the others.
+    texts = [f.with_type(pa.string()) if f.type == pa.null() else f for f in schema]
+    rows = pa.Table.from_pandas(features, schema=pa.schema(texts), preserve_index=False)
+    pq.write_table(rows, file, row_group_size=ROWS_OF_A_GROUP)
+    return True
+
+
+def in_small_groups(file: Path, folder: Path) -> Path:
+    """Return a Parquet file in which a few accounts can be read without most of the others.
+
+    Parameters
+    ----------
+    file : Path
+        The file; returned as it is if its row groups are small.
+    folder : Path
+        Where a copy is written otherwise.
+    """
+    source = pq.ParquetFile(file)
+    meta = source.metadata
+    groups = range(meta.num_row_groups)
+    if all(meta.row_group(group).num_rows <= 4 * ROWS_OF_A_GROUP for group in groups):
+        return file
+    copy = folder / "features-in-small-groups.parquet"
+    with pq.ParquetWriter(copy, source.schema_arrow) as writer:
+        for batch in source.iter_batches(ROWS_OF_A_GROUP):
+            writer.write_batch(batch)
+    return copy

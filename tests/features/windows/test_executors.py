@@ -1,0 +1,43 @@
+"""Tasks run in the executors of Spark, and their results and errors come back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from features.errors import HealthError
+from features.tables.spark import has_java, session
+from features.windows.executors import in_executors
+
+pytest.importorskip("pyspark", reason="pyspark is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not has_java(), reason="Spark needs Java"),
+]
+
+
+def half(number: int) -> tuple[int, int]:
+    """Return half of an even number, and the process."""
+    if number % 2:
+        raise HealthError("is odd", where=str(number), fix="give an even number")
+    return number // 2, os.getpid()
+
+
+@pytest.fixture(scope="module")
+def spark() -> Any:
+    return session("spark+local")
+
+
+def test_results_come_in_the_order_of_the_arguments(spark: Any) -> None:
+    found = list(in_executors(spark, half, ((n,) for n in range(0, 10, 2)), at_once=2))
+    assert [number for number, _ in found] == [0, 1, 2, 3, 4]
+    assert os.getpid() not in {process for _, process in found}
+
+
+def test_an_error_is_raised_as_it_was(spark: Any) -> None:
+    with pytest.raises(HealthError) as fault:
+        list(in_executors(spark, half, [(0,), (3,)], at_once=2))
+    assert fault.value.where == "3"
+    assert fault.value.fix == "give an even number"
