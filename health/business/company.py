@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 
 from features.build import build_features
 from features.catalogue import CATALOGUE
@@ -263,17 +262,9 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
     HealthError
         The file cannot be read, is for another date, lacks a feature or repeats an account.
     """
-    try:
-        table = FeatureTable(files=(in_small_groups(file, folder),))
-        features = table.columns(["account_id", "as_of"])
-        present = set(table.names)
-    except pa.ArrowException as error:
-        raise _unreadable(file, error) from None
-    except OSError as error:
-        if error.filename != str(file):
-            raise
-        raise _unreadable(file, error) from None
-    missing = sorted({"account_id", "as_of", *CATALOGUE} - present)
+    table = FeatureTable(files=(in_small_groups(file, folder),))
+    features = table.columns(["account_id", "as_of"])
+    missing = sorted({"account_id", "as_of", *CATALOGUE} - set(table.names))
     if missing:
         raise HealthError(
             f"has no column {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
@@ -296,11 +287,3 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
             fix="keep one row per account, as `health features` writes it",
         )
     return table
-
-
-def _unreadable(file: Path, error: Exception) -> HealthError:
-    return HealthError(
-        f"not a readable feature table: {str(error).splitlines()[0]}",
-        where=str(file),
-        fix="give a .parquet file that `health features` wrote",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -13,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from features.errors import HealthError
 
 #: Accounts of a row group: reading a few accounts reads only the groups that contain them.
 ROWS_OF_A_GROUP = 10_000
@@ -43,12 +46,11 @@ class FeatureTable:
 
     @cached_property
     def _metadata(self) -> list[pq.FileMetaData]:
-        return [pq.read_metadata(file) for file in self.files]
-
-    def _opened(self) -> Iterator[pq.ParquetFile]:
-        for file, meta in zip(self.files, self._metadata, strict=True):
-            with pq.ParquetFile(file, metadata=meta) as opened:
-                yield opened
+        found = []
+        for file in self.files:
+            with _faults_reported(file):
+                found.append(pq.read_metadata(file))
+        return found
 
     @cached_property
     def names(self) -> list[str]:
@@ -83,8 +85,11 @@ class FeatureTable:
         if self.frame is not None:
             found = self.frame[stored].reset_index(drop=True)
         else:
-            found = pa.concat_tables([file.read(columns=stored) for file in self._opened()])
-            found = found.replace_schema_metadata().to_pandas()
+            pieces = []
+            for file, meta in zip(self.files, self._metadata, strict=True):
+                with _faults_reported(file), pq.ParquetFile(file, metadata=meta) as opened:
+                    pieces.append(opened.read(columns=stored))
+            found = pa.concat_tables(pieces).replace_schema_metadata().to_pandas()
         if not stored:
             found = pd.DataFrame(index=pd.RangeIndex(len(self)))
         own = {name: found[name] if name in found else self.added[name] for name in wanted}
@@ -108,14 +113,15 @@ class FeatureTable:
     def _read(self, places: npt.NDArray[np.intp]) -> pd.DataFrame:
         """Read the rows at sorted places, from the groups that contain any."""
         pieces, start = [], 0
-        for opened, meta in zip(self._opened(), self._metadata, strict=True):
+        for file, meta in zip(self.files, self._metadata, strict=True):
             counts = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             ends = list(accumulate(counts, initial=start))
             bounds = np.searchsorted(places, ends).tolist()
-            for group, (first, past) in enumerate(pairwise(bounds)):
-                if past > first:
-                    own = opened.read_row_group(group)
-                    pieces.append(own.take(pa.array(places[first:past] - ends[group])))
+            with _faults_reported(file), pq.ParquetFile(file, metadata=meta) as opened:
+                for group, (first, past) in enumerate(pairwise(bounds)):
+                    if past > first:
+                        own = opened.read_row_group(group)
+                        pieces.append(own.take(pa.array(places[first:past] - ends[group])))
             start = ends[-1]
         nothing = self._metadata[0].schema.to_arrow_schema().empty_table()
         rows = pa.concat_tables(pieces or [nothing]).replace_schema_metadata()
@@ -145,13 +151,32 @@ def in_small_groups(file: Path, folder: Path) -> Path:
     folder : Path
         Where a copy is written otherwise.
     """
-    source = pq.ParquetFile(file)
+    with _faults_reported(file):
+        source = pq.ParquetFile(file)
     meta = source.metadata
     groups = range(meta.num_row_groups)
     if all(meta.row_group(group).num_rows <= 4 * ROWS_OF_A_GROUP for group in groups):
         return file
     copy = folder / "features-in-small-groups.parquet"
     with pq.ParquetWriter(copy, source.schema_arrow) as writer:
-        for batch in source.iter_batches(ROWS_OF_A_GROUP):
+        for batch in _batches(source, file):
             writer.write_batch(batch)
     return copy
+
+
+def _batches(source: pq.ParquetFile, file: Path) -> Iterator[pa.RecordBatch]:
+    with _faults_reported(file):
+        yield from source.iter_batches(ROWS_OF_A_GROUP)
+
+
+@contextmanager
+def _faults_reported(file: Path) -> Iterator[None]:
+    """Turn what makes a file unreadable into a HealthError that names it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise HealthError(
+            f"not a readable feature table: {(str(error).splitlines() or ['it is damaged'])[0]}",
+            where=str(file),
+            fix="give a .parquet file that `health features` wrote",
+        ) from None

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from features.windows.executors import in_executors
 from features.windows.processes import in_processes
 from health.business.feature_table import FeatureTable
 from health.expansion.gaps import unpriced
@@ -74,6 +75,10 @@ class KeptPart:
         # What is mapped into memory is copied: its file is large.
         copied = decoded(changes.select(list(SHOWN_CHANGES)))
         return replace(self, tables={"changes": encoded(copied)})
+
+    def without_scores(self) -> KeptPart:
+        """Return it without the scores and sums."""
+        return replace(self, scores=self.scores.head(0).copy(), sums=self.sums.head(0).copy())
 
     def stored(self, folder: Path) -> KeptPart:
         """Write the tables to a folder, and return it without them; HealthError if it is full."""
@@ -150,6 +155,7 @@ def score_parts(
     count: int,
     processes: int = 1,
     spill: Path | None = None,
+    session: Any = None,
 ) -> Iterator[KeptPart]:
     """Score parts of the accounts, as `score_part` does, in their order.
 
@@ -166,27 +172,35 @@ def score_parts(
     spill : Path, optional
         An empty folder in which processes leave their tables; without it, everything is scored in
         this process.
+    session : pyspark.sql.SparkSession, optional
+        Its executors score the parts, instead of processes of this machine. They must reach
+        `spill` and the folder of the previous run.
 
     Raises
     ------
     HealthError
         The process of a part died twice, or the disk of `spill` is full.
     """
-    if spill is None or processes == 1 or count < _FEWEST_PARTS:
+    alone = processes == 1 and session is None
+    if spill is None or alone or count < _FEWEST_PARTS:
         yield from (KeptPart.of(score_part(method, p, fleet, models, config)) for p in parts)
         return
     # Custom estimators can be unpickled only where their modules were loaded.
     packed = pickle.dumps(models)
     folders = [spill / f"part-{number}" for number in range(count)]
-    scored = in_processes(
-        _score_in_process,
-        (
-            (method, part, fleet, packed, config, folder)
-            for part, folder in zip(parts, folders, strict=True)
-        ),
-        processes=processes,
-        name=lambda number: f"part {number + 1} of {count} of the accounts",
+    tasks = (
+        (method, part, fleet, packed, config, folder)
+        for part, folder in zip(parts, folders, strict=True)
     )
+    if session is not None:
+        scored = in_executors(session, _score_in_process, tasks, at_once=processes)
+    else:
+        scored = in_processes(
+            _score_in_process,
+            tasks,
+            processes=processes,
+            name=lambda number: f"part {number + 1} of {count} of the accounts",
+        )
     yield from (part.loaded(folder) for part, folder in zip(scored, folders, strict=True))
 
 

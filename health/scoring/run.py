@@ -126,6 +126,7 @@ def score_accounts(
     parts: Sequence[npt.NDArray[np.intp]] | None = None,
     processes: int = 1,
     spill: Path | None = None,
+    session: Any = None,
     progress: Callable[[float], object] = lambda share: None,
     savable: Callable[[pd.DataFrame], pd.Series[float]] | None = None,
 ) -> ScoredRun:
@@ -149,7 +150,7 @@ def score_accounts(
     parts : sequence of array of int, optional
         The places of the accounts of each part; the result does not depend on them, apart from
         the order of rows given to `keep`. By default, `AT_ONCE` accounts after one another.
-    processes, spill
+    processes, spill, session
         As for `score_parts`.
     progress : callable
         Called with the share that is done.
@@ -195,15 +196,15 @@ def score_accounts(
         count=len(divided),
         processes=processes,
         spill=spill,
+        session=session,
     ):
         keep(part.tables)
         done.append(part if len(divided) == 1 else part.with_changes_only())
         progress(len(done) / len(divided))
-    order = np.argsort(np.concatenate(divided), kind="stable")
-    scores, sums = (
-        pd.concat(frames, ignore_index=True).iloc[order].reset_index(drop=True)
-        for frames in ([part.scores for part in done], [part.sums for part in done])
-    )
+    scores = _in_order([part.scores for part in done], divided)
+    sums = _in_order([part.sums for part in done], divided)
+    # All scores are in memory once.
+    done = [part.without_scores() for part in done]
     with_money = business.with_money(scores)
     scored = Scored(
         with_money,
@@ -270,6 +271,17 @@ def _percentiles(
         for key, card in wanted.items()
     }
     return Percentiles(now, percentiles_before(previous))
+
+
+def _in_order(
+    frames: Sequence[pd.DataFrame], divided: Sequence[npt.NDArray[np.intp]]
+) -> pd.DataFrame:
+    """Return the rows of all parts in the order of their places."""
+    rows = pd.concat(frames, ignore_index=True)
+    places = np.concatenate(divided)
+    if (places == np.arange(len(places))).all():
+        return rows
+    return rows.iloc[np.argsort(places)].reset_index(drop=True)
 
 
 def _changes(parts: Sequence[KeptPart]) -> pd.DataFrame:

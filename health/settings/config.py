@@ -95,7 +95,8 @@ class DataConfig(Section):
         many accounts at a time: that takes less memory and more time. By default, all at once.
     spill : str, optional
         Folder for the parts of the accounts while a run lasts, with room for a copy of the tables;
-        by default the folder of the runs.
+        by default the folder of the runs. On Spark, executors score the parts if it is given: they
+        must reach it, and the folder of the runs.
     """
 
     url: str = "duckdb://"

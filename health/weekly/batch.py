@@ -15,6 +15,7 @@ import pandas as pd
 from joblib import cpu_count
 
 from features.redaction import redacted
+from features.tables.spark import is_spark, session
 from features.voice.comments import has_comments
 from health.business.company import (
     Company,
@@ -188,6 +189,7 @@ class _Batch:
         savable = None
         if config.flags.rank == "savable":
             savable = savable_estimate(tables, earlier, config, day)
+        shared = is_spark(config.data.url) and config.data.spill is not None
         with self.steps.step("score") as progress, PartFiles(scratch) as files:
             scored = score_accounts(
                 features,
@@ -198,6 +200,8 @@ class _Batch:
                 keep=files.add,
                 processes=cpu_count(),
                 spill=spill,
+                # Executors must reach the folder, so somebody has to name one.
+                session=session(config.data.url) if shared else None,
                 progress=progress,
                 savable=savable,
             )

@@ -43,11 +43,11 @@ class Measured:
         )
 
 
-def measured(command: Sequence[str]) -> Measured:
-    """Run a command to its end and measure it; its standard output is dropped."""
+def measured(command: Sequence[str], *, folder: Path | None = None) -> Measured:
+    """Run a command in a folder to its end and measure it; its standard output is dropped."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start, most, largest = time.perf_counter(), 0.0, 0.0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder) as process:
         while process.poll() is None:
             family = _family(process.pid)
             most = max(most, sum(_gb(pid, "smaps_rollup", "Pss:") for pid in family))

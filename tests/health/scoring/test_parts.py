@@ -18,6 +18,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.errors import HealthError
+from features.tables.spark import has_java, session
 from health.business.company import open_company
 from health.business.feature_table import FeatureTable
 from health.business.kinds import CONTRACTS
@@ -71,6 +72,7 @@ class Company:
         folder: Path,
         parts: Sequence[npt.NDArray[np.intp]] | None = None,
         processes: int = 1,
+        session: Any = None,
     ) -> ScoredRun:
         """Score the accounts in parts; the tables written part by part are in the folder."""
         folder.mkdir()
@@ -88,6 +90,7 @@ class Company:
                 parts=parts,
                 processes=processes,
                 spill=spill,
+                session=session,
             )
 
 
@@ -171,6 +174,17 @@ def test_processes_of_their_own_give_the_same_bytes(company: Company, tmp_path: 
         first, other = (folder / f"{name}.parquet" for folder in folders)
         assert first.read_bytes() == other.read_bytes(), name
     assert not list((folders[1] / "spill").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_java(), reason="Spark needs Java")
+def test_executors_of_spark_give_the_same_run(
+    company: Company, whole: tuple[ScoredRun, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    parts = even_parts(len(company.features), 40)
+    run = company.scored(tmp_path / "run", parts, 2, session("spark+local"))
+    assert_same((run, tmp_path / "run"), whole)
 
 
 @dataclass(frozen=True)
