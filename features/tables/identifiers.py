@@ -11,8 +11,9 @@ import duckdb
 import narwhals as nw
 import pyarrow as pa
 
-#: Characters removed from both ends: blanks, line ends and the no-break space of spreadsheets.
-BLANKS = " \t\n\r\xa0"
+#: Characters removed from both ends: blanks, line ends, the no-break spaces of spreadsheets, and
+#: what is not visible at all but comes along from web pages (zero-width space, byte order mark).
+BLANKS = " \t\n\r\xa0\u202f\u3000\u200b\u2060\ufeff"
 _BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
 #: What programs write into an empty field, in lower case. "NA" is not among them: it is Namibia
 #: and North America.

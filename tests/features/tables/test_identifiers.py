@@ -38,6 +38,7 @@ ID, LABEL = Column("account_id", "text"), Column("product", "text")
         ("123.0", "123"),
         (" 123.00\t", "123"),
         ("\xa0123", "123"),
+        ("\u200b123\ufeff", "123"),
         ("00123", "00123"),
         ("00123.0", "00123"),
         ("-7.0", "-7"),
@@ -215,7 +216,7 @@ def test_forms_of_identifiers_and_copies_change_no_value_of_a_random_company(see
         table: [{**row, "account_id": numbers[row["account_id"]]} for row in of_table]
         for table, of_table in rows.items()
     }
-    forms = ("{}", "{}.0", " {} ", "\xa0{}\n")
+    forms = ("{}", "{}.0", " {} ", "\xa0{}\n", "\u200b{}")
     other: Rows = {
         table: [
             {**row, "account_id": chance.choice(forms).format(row["account_id"])}
