@@ -14,6 +14,8 @@ from features.errors import HealthError
 
 #: Bytes of a file, and of all its parts once unpacked.
 MOST_BYTES, MOST_UNPACKED = 100 * 2**20, 400 * 2**20
+#: A part of so many bytes that packs better than this is no table: a bomb, which takes minutes.
+_LEAST_BOMB, _MOST_PACKED = 2 * 2**20, 100
 #: Cells of a workbook, those between the first and the last of a row included.
 MOST_CELLS = 20_000_000
 #: Seconds for reading one.
@@ -51,7 +53,7 @@ def open_workbook(file: Path) -> Iterator[Any]:
     try:
         # Opened here, so that it is closed where the library fails half-way.
         with file.open("rb") as stream:
-            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
             try:
                 yield book
             finally:
@@ -100,6 +102,11 @@ def _refuse_unusual(file: Path) -> None:
             if unpacked > MOST_UNPACKED:
                 raise _too_much(file, f"unpacks to {unpacked:,} bytes, more than {MOST_UNPACKED:,}")
             for part in archive.infolist():
+                if part.file_size > max(_LEAST_BOMB, _MOST_PACKED * part.compress_size):
+                    times = part.file_size // max(part.compress_size, 1)
+                    raise _too_much(
+                        file, f"{part.filename[:100]} unpacks to {times:,} times its size"
+                    )
                 if part.filename.lower().endswith((".xml", ".rels", ".vml")):
                     with archive.open(part) as stream:
                         if _DECLARED.search(stream.read(4096)):

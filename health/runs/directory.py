@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from features.errors import HealthError
 from health.runs.durable import new_folder, point_at, swap, sync_folder, sync_tree
+from health.runs.stored_shapes import RunShape, require_shape
 
 RUN = "as_of="
 #: A link to the newest run, moved last.
@@ -32,6 +33,8 @@ REPLACING = ".replacing-"
 #: Marker file in the new one of the two.
 NEW = ".new"
 
+_UNREADABLE = "a file of an earlier run cannot be read"
+_RESTORE = "restore the file from a backup, or move the run's folder away"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -78,10 +81,10 @@ class PublishedRun:
         """Read its run.json; HealthError if it cannot be read."""
         path = self.folder / "run.json"
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise _unreadable(path, error) from None
-        return content
+        return require_shape(content, RunShape, what=_UNREADABLE, file=path, fix=_RESTORE)
 
 
 def list_runs(runs_dir: Path) -> list[PublishedRun]:
@@ -239,9 +242,7 @@ def _replace(temporary: Path, target: Path) -> None:
 def _unreadable(path: Path, error: Exception) -> HealthError:
     lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return HealthError(
-        f"a file of an earlier run cannot be read: {lines[0] if lines else 'it is damaged'}",
-        where=str(path),
-        fix="restore the file from a backup, or move the run's folder away",
+        f"{_UNREADABLE}: {lines[0] if lines else 'it is damaged'}", where=str(path), fix=_RESTORE
     )
 
 

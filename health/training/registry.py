@@ -24,8 +24,10 @@ from sklearn.exceptions import InconsistentVersionWarning
 from features.errors import HealthError
 from health.runs.durable import named, new_folder, put_in_place, sync_folder, write_whole
 from health.runs.lock import locked
+from health.runs.stored_shapes import ManifestShape, require_shape
 
 MANIFEST = "manifest.json"
+_UNREADABLE = "not a readable manifest"
 #: HMAC of the manifest by the company's own key.
 SIGNATURE = "signature.txt"
 PROMOTIONS = "promotions.jsonl"
@@ -487,18 +489,9 @@ def _check_libraries(folder: Path, trained: Mapping[str, str]) -> None:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    file, fix = folder / MANIFEST, "remove the folder, or restore it from a backup"
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        parts = [manifest[name] for name in ("libraries", "checksums")]
-        if not all(isinstance(v, str) for part in parts for v in part.values()):
-            raise ValueError
-        evaluation = manifest.get("evaluation", {})
-        if not all(isinstance(part, dict) for part in (evaluation, *evaluation.values())):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise HealthError(
-            "not a readable manifest",
-            where=str(folder / MANIFEST),
-            fix="remove the folder, or restore it from a backup",
-        ) from None
-    return manifest
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise HealthError(_UNREADABLE, where=str(file), fix=fix) from None
+    return require_shape(content, ManifestShape, what=_UNREADABLE, file=file, fix=fix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -32,7 +32,9 @@ _HEADINGS = {
     "Rest until": "until",
     "Notes": "reason",
 }
-_NEEDED = ("Account id", "Outcome")
+_NEEDED = ("Account id", "Outcome", "Rest until", "Notes")
+#: Lists of offers: an answer is about a product.
+_OF_PRODUCTS = ("cross_sell", "upsell")
 #: What somebody fills in by hand.
 _WRITTEN = ("action", "until", "reason")
 
@@ -126,6 +128,7 @@ def read_outcomes(workbook: Path) -> pd.DataFrame:
                     fix="give the flags.xlsx of a run, filled in",
                 )
             found = [_sheet(workbook, flags[title], book[title]) for title in sheets]
+            _refuse_other_answers(workbook, book, known=flags)
             run = _run_of(book)
     except OSError as error:
         raise HealthError(
@@ -148,8 +151,17 @@ def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]
     rows = rows_of(workbook, sheet)
     if len(rows) < 2:
         return []
-    places = {str(title): place for place, title in enumerate(rows[0]) if title is not None}
-    missing = [title for title in _NEEDED if title not in places]
+    titles = [str(title).strip() for title in rows[0] if title is not None]
+    places = _places(rows[0])
+    needed = (*_NEEDED, "Product") if flag in _OF_PRODUCTS else _NEEDED
+    missing = [title for title in needed if title not in places]
+    twice = [title for title in needed if titles.count(title) > 1]
+    if twice:
+        raise HealthError(
+            f"has the column {twice[0]} {titles.count(twice[0])} times",
+            where=f"{workbook}, sheet {sheet.title}",
+            fix="keep the one that is filled in",
+        )
     if missing:
         raise HealthError(
             f"has no column {' and no column '.join(missing)}",
@@ -163,6 +175,31 @@ def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]
         if any(own[name] is not None for name in _WRITTEN):
             answers.append(_answer(own, flag, where))
     return answers
+
+
+def _places(headings: tuple[Any, ...]) -> dict[str, int]:
+    """Return where each heading is."""
+    return {str(title).strip(): at for at, title in enumerate(headings) if title is not None}
+
+
+def _refuse_other_answers(workbook: Path, book: Any, *, known: Collection[str]) -> None:
+    """Refuse answers in a sheet that is none of the lists: they would be lost without a message."""
+    for sheet in book.worksheets:
+        places = _places(next(sheet.iter_rows(max_row=1, values_only=True), ()))
+        if sheet.title in known or not {"Account id", "Outcome"} <= places.keys():
+            continue
+        written = [column for column, name in _HEADINGS.items() if name in _WRITTEN]
+        filled = [
+            number
+            for number, cells in enumerate(rows_of(workbook, sheet)[1:], start=2)
+            if any(_cell(cells, places, column) is not None for column in written)
+        ]
+        if filled:
+            raise HealthError(
+                f"is none of the lists, and {len(filled):,} of its rows are filled in",
+                where=f"{workbook}, sheet {sheet.title}, row {filled[0]}",
+                fix=f"give the sheet its own name again, one of: {', '.join(known)}",
+            )
 
 
 def _cell(cells: tuple[Any, ...], places: dict[str, int], title: str) -> Any:
@@ -186,7 +223,7 @@ def _answer(own: dict[str, Any], flag: str | None, where: str) -> dict[str, Any]
         raise HealthError(
             f"{own['until']!r} is not a date", where=where, fix="write a date, or leave it empty"
         )
-    product = own["product"] if flag in {"cross_sell", "upsell"} else None
+    product = own["product"] if flag in _OF_PRODUCTS else None
     return {
         **own,
         # A spreadsheet may have read an id of digits as a number.

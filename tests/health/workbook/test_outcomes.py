@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -154,6 +155,7 @@ def test_the_command_adds_to_the_table_beside_the_configuration(
 
 _IMPORT = """
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from health.workbook.outcomes import import_outcomes
@@ -198,3 +200,38 @@ def test_two_imports_at_the_same_time_lose_no_row(tmp_path: Path) -> None:
         assert importer.returncode == 0
     accounts = pd.read_csv(file)["account_id"]
     assert sorted(accounts) == sorted(f"a{i}-{n}" for i in range(2) for n in range(of_each))
+
+
+def _changed(file: Path, change: Callable[[openpyxl.Workbook], object]) -> None:
+    book = openpyxl.load_workbook(file)
+    change(book)
+    book.save(file)
+
+
+def _rename_column(book: openpyxl.Workbook, sheet: str, heading: str, name: str | None) -> None:
+    cell = next(cell for cell in book[sheet][1] if cell.value == heading)
+    cell.value = name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda book: setattr(book["At risk"], "title", "At risk (Ana)"), "is none of the lists"),
+        (lambda book: _rename_column(book, "At risk", "Notes", "My notes"), "no column Notes"),
+        (lambda book: _rename_column(book, "At risk", "Rest until", None), "column Rest until"),
+        (lambda book: _rename_column(book, "Upsell", "Product", "What"), "column Product"),
+        (lambda book: _rename_column(book, "At risk", "Account", "Notes"), "column Notes 2 times"),
+    ],
+)
+def test_answers_that_would_be_lost_are_refused(
+    workbook: Path,
+    tmp_path: Path,
+    change: Callable[[openpyxl.Workbook], object],
+    message: str,
+) -> None:
+    fill(workbook, "At risk", 3, Outcome="saved", Notes="they stay")
+    fill(workbook, "Upsell", 2, Outcome="called")
+    _changed(workbook, change)
+    with pytest.raises(HealthError, match=message):
+        import_outcomes(workbook, tmp_path / "actions.csv", at=AT)
+    assert not (tmp_path / "actions.csv").exists()

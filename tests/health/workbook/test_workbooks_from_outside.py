@@ -108,6 +108,16 @@ def test_a_workbook_beyond_the_limits_is_refused(
         import_outcomes(file, tmp_path / "actions.csv", at=AT)
 
 
+@pytest.mark.parametrize("part", ["xl/sharedStrings.xml", "xl/styles.xml", "docProps/core.xml"])
+def test_a_small_file_that_unpacks_to_much_is_refused_at_once(tmp_path: Path, part: str) -> None:
+    file = _workbook(tmp_path, ["a", "saved", None, None])
+    _changed(file, part, lambda xml: xml + b"<si><t>a</t></si>" * 300_000)
+    start = time.process_time()
+    with pytest.raises(HealthError, match="times its size"):
+        import_outcomes(file, tmp_path / "actions.csv", at=AT)
+    assert time.process_time() - start < 1
+
+
 def test_a_folder_is_no_workbook(tmp_path: Path) -> None:
     with pytest.raises(HealthError, match="not a readable workbook"):
         import_outcomes(tmp_path, tmp_path / "actions.csv", at=AT)

@@ -1,0 +1,79 @@
+"""Stored JSON of an unexpected kind is refused where it is read, with the place of the fault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import HealthError
+from health.runs.directory import PublishedRun, list_runs
+from health.runs.stored_shapes import ManifestShape, RunShape, require_shape
+from health.training import registry
+from tests.health.conftest import Demo
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+FILE = Path("stored.json")
+
+
+@given(content=st.dictionaries(st.sampled_from(sorted(RunShape.model_fields)), JSON) | JSON)
+def test_any_json_is_returned_as_it_is_or_refused_in_words(content: Any) -> None:
+    for shape in (RunShape, ManifestShape):
+        try:
+            found = require_shape(content, shape, what="cannot be read", file=FILE, fix="restore")
+        except HealthError as error:
+            assert str(FILE) in str(error)
+        else:
+            assert found is content
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        ("business", {}, "business"),
+        ("business", "leases", "business"),
+        ("warnings", "text", "warnings"),
+        ("horizon_days", "90", "horizon_days"),
+        ("evaluation", {"churn": {"auc": {"value": "high"}}}, "evaluation.churn.auc.value"),
+        ("timings", {"score": []}, "timings.score"),
+        ("gates", ["failed"], "gates.0"),
+    ],
+)
+def test_a_value_of_another_kind_in_a_run_is_named(
+    tmp_path: Path, demo: Demo, key: str, value: object, place: str
+) -> None:
+    run = list_runs(demo.folder / "runs")[-1]
+    (tmp_path / "run.json").write_text(json.dumps({**run.info(), key: value}))
+    with pytest.raises(HealthError, match=f"cannot be read: {place}: ") as refused:
+        PublishedRun(run.as_of, tmp_path).info()
+    assert "restore the file" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        ("leaks", "usage", "leaks"),
+        ("leaks", [{"feature": "usage"}], "leaks.0.why"),
+        ("score_ranges", {"churn": "inf"}, "score_ranges.churn"),
+        ("feature_ranges", {"usage": {"shares": [None], "missing": 0}}, "feature_ranges.usage"),
+        ("training_dates", {}, "training_dates"),
+        ("checksums", None, "checksums"),
+    ],
+)
+def test_a_value_of_another_kind_in_a_manifest_is_named(
+    tmp_path: Path, demo: Demo, key: str, value: object, place: str
+) -> None:
+    version = registry.list_versions(demo.folder / "models")[-1]
+    folder = tmp_path / version.name
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({**version.manifest, key: value}))
+    with pytest.raises(HealthError, match=f"not a readable manifest: {place}"):
+        registry.list_versions(tmp_path)
