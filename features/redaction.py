@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 #: Shorter values would hide words that are no secret.
 _SHORTEST = 4
+#: The same for one line of a secret that has several, such as a key in PEM.
+_SHORTEST_LINE = 12
 #: A password may itself contain @ and /: up to the last @ of a URL.
 _IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^\s'\"]*@", re.I)
 _USER_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://([^\s'\"]*)@", re.I)
@@ -34,7 +37,18 @@ def remember_passwords(text: str) -> None:
 
 
 def _keep(parts: Iterable[str]) -> None:
-    _KNOWN.update(part for part in parts if len(part) >= _SHORTEST)
+    for part in parts:
+        # A message may have one line of a key, or the form that a library writes.
+        _KNOWN.update(form for form in _forms(part) if len(form) >= _SHORTEST)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it is, encoded for a URL, escaped as in a literal, and its long lines."""
+    yield from (secret, quote(secret, errors="replace"))
+    yield from (quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace"))
+    yield from (repr(secret)[1:-1], json.dumps(secret)[1:-1])
+    lines = [line.strip() for line in secret.splitlines()]
+    yield from (line for line in lines if len(line) >= _SHORTEST_LINE)
 
 
 def _passwords(text: str) -> list[str]:

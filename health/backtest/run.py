@@ -21,6 +21,7 @@ from health.backtest.verdict import Verdict, verdict
 from health.business.company import Company, open_company
 from health.runs.durable import write_whole
 from health.settings.config import Config
+from health.settings.limits import read_configuration, refuse_absurd
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Scorecard
 
@@ -120,8 +121,9 @@ def load_scorecard(path: Path, config: Config) -> ScoreSettings:
         The file is missing, is not TOML, or contains no valid scorecard.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(read_configuration(path))
+        refuse_absurd(content, str(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise HealthError(
             f"cannot be read as TOML: {error}",
             where=str(path),

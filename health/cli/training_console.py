@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from features.tables.regular_files import read_regular
 from health.cli.console import say
 from health.presentation.wording import percent
 from health.training import registry
@@ -102,9 +103,9 @@ def versions(
 
 def _trained(folder: Path) -> str:
     try:
-        note = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
+        note = json.loads(read_regular(folder / "trained.json"))
         return f" trained {note['at']} by {note['by']}" if note["at"] else ""
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # For information only: nothing depends on it.
         return ""
 

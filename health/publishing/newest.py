@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.errors import HealthError
+from features.tables.regular_files import read_regular
 from health.publishing.delta import changed_accounts, write_delta
 from health.publishing.publish import Written, publish_run
 from health.runs.directory import PublishedRun, find_run, runs_before
@@ -97,7 +99,7 @@ def _external_ids(config: Config, settings: PublishConfig) -> pd.Series | None:
         return None
     file = config.base / settings.external_ids
     try:
-        ids = pd.read_csv(file, dtype=str)
+        ids = pd.read_csv(io.BytesIO(read_regular(file)), dtype=str)
         ids = ids[["account_id", "external_id"]].drop_duplicates("account_id")
         return ids.set_index("account_id")["external_id"]
     except (OSError, ValueError, KeyError) as error:

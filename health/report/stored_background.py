@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
+from features.tables.regular_files import read_regular
 from health.presentation import wording
 from health.renewals.outlook import Outlook, stored_outlook
 from health.report.account_tables import nps_score
@@ -106,13 +107,13 @@ def _stored(run: PublishedRun) -> dict[str, Any]:
     path = run.folder / BACKGROUND
     empty: dict[str, Any] = {"revenue": [], "periods": [], "voice": [], **dict.fromkeys(_RETENTION)}
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+        content = json.loads(read_regular(path)) if path.exists() else empty
         kinds = {"revenue": RevenueMovements, "periods": RevenueMovements, "voice": Voice}
         return {
             **{name: _of_records(content[name], kind) for name, kind in kinds.items()},
             **{name: _retention(content[name]) for name in _RETENTION},
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise HealthError(
             f"the background of a run's pages cannot be read: {error}",
             where=str(path),

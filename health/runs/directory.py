@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
+from features.tables.regular_files import read_regular
 from health.runs.durable import new_folder, point_at, swap, sync_folder, sync_tree
 from health.runs.stored_shapes import RunShape, require_shape
 
@@ -81,7 +82,7 @@ class PublishedRun:
         """Read its run.json; HealthError if it cannot be read."""
         path = self.folder / "run.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path))
         except (OSError, ValueError, RecursionError) as error:
             raise _unreadable(path, error) from None
         return require_shape(content, RunShape, what=_UNREADABLE, file=path, fix=_RESTORE)

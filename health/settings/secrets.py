@@ -10,11 +10,14 @@ from typing import Any
 
 from features.errors import HealthError
 from features.redaction import remember, remember_passwords
+from features.tables.regular_files import read_regular
 
 #: Keys whose value is a secret as a whole, if it is not the name of one.
 _SECRET_KEY = re.compile(
     r"(?!.*_(env|header)$).*(webhook|secret|password|token|api_?key|credential)", re.I
 )
+#: Size of a file with a secret: a certificate of a service account has a few thousand bytes.
+_MOST_BYTES = 64 * 2**10
 _NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 
 
@@ -92,10 +95,16 @@ def _of_environment(name: str, where: str) -> str:
 
 def _of_file(file: Path, where: str) -> str:
     try:
-        found = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
+        found = read_regular(file, most_bytes=_MOST_BYTES).decode("utf-8").strip()
+    except UnicodeDecodeError:
         raise HealthError(
-            f"the file of the secret cannot be read: {error.strerror}",
+            "the file of the secret is not a text in UTF-8",
+            where=f"{where}, {file}",
+            fix="save it as UTF-8",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise HealthError(
+            f"the file of the secret cannot be read: {getattr(error, 'strerror', None) or error}",
             where=f"{where}, {file}",
             fix="check its path and permissions",
         ) from None

@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from features.errors import HealthError
 from features.reading.table_source import TableSource, WarehouseSource
+from features.redaction import remember_passwords
 from features.tables.casting import quoted
 from features.tables.connection import first_line, internal_name
 from features.tables.folders import closest
 from features.tables.one_select import require_one_select
+from features.tables.regular_files import read_regular
 from features.tables.relations import query_relation
 from features.tables.warehouse import Warehouse
 from health.settings.sources import SharedConfig, SourceConfig, TableConfig
@@ -23,6 +25,9 @@ from health.sources.inventory import FoundTable, tables_in_folder
 from health.sources.layouts import Layout, layouts
 from health.sources.recipes import Options, Recipes, VendorSource
 from health.sources.recognise import match_tables
+
+#: Size of a file with one query.
+_MOST_SQL_BYTES = 2**20
 
 
 class _Planned(TableSource):
@@ -350,14 +355,16 @@ def _query(
         return _checked(of.sql, where, of_engine)
     file = base / str(of.sql_file)
     try:
-        return _checked(file.read_text(encoding="utf-8-sig"), f"{where}, {file}", of_engine)
+        text = read_regular(file, most_bytes=_MOST_SQL_BYTES).decode("utf-8-sig")
+        remember_passwords(text)
+        return _checked(text, f"{where}, {file}", of_engine)
     except UnicodeDecodeError:
         raise HealthError(
             "the file is not a text in UTF-8", where=f"{where}, {file}", fix="save it as UTF-8"
         ) from None
     except OSError as error:
         raise HealthError(
-            f"the file cannot be read: {error.strerror}",
+            f"the file cannot be read: {error.strerror or error}",
             where=f"{where}, {file}",
             fix="give the path of a file with one query, relative to the configuration",
         ) from None

@@ -22,11 +22,13 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from features.errors import HealthError
+from features.tables.regular_files import read_regular
 from health.runs.durable import named, new_folder, put_in_place, sync_folder, write_whole
 from health.runs.lock import locked
 from health.runs.stored_shapes import ManifestShape, require_shape
 
 MANIFEST = "manifest.json"
+_LONGEST_SIGNATURE = 1_024
 _UNREADABLE = "not a readable manifest"
 #: HMAC of the manifest by the company's own key.
 SIGNATURE = "signature.txt"
@@ -132,7 +134,9 @@ def signature_state(folder: Path, manifest: Mapping[str, Any], key: bytes | None
     if key is None:
         return "not checked"
     try:
-        found = (folder / SIGNATURE).read_text(encoding="ascii").strip()
+        found = (
+            read_regular(folder / SIGNATURE, most_bytes=_LONGEST_SIGNATURE).decode("ascii").strip()
+        )
     except FileNotFoundError:
         return "not signed"
     except (OSError, UnicodeDecodeError):
@@ -254,8 +258,8 @@ def _append(models_dir: Path, line: Mapping[str, Any]) -> None:
 def _unrecorded(models_dir: Path) -> dict[str, Any] | None:
     """Return the record of the last promotion if the log lacks it."""
     try:
-        record = json.loads((models_dir / _CHAMPION).read_text(encoding="utf-8"))["record"]
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(read_regular(models_dir / _CHAMPION))["record"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return record if isinstance(record, dict) and record not in promotions(models_dir) else None
 
@@ -292,8 +296,8 @@ def champion(models_dir: Path) -> str | None:
     if not pointer.is_file():
         return None
     try:
-        return str(json.loads(pointer.read_text())["version"])
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(read_regular(pointer))["version"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise HealthError(
             "does not name a version",
             where=str(pointer),
@@ -401,8 +405,7 @@ def _dump(value: Any) -> bytes:
 
 def _checked(path: Path, checksum: str) -> bytes:
     try:
-        # Reading a pipe could block forever.
-        content = path.read_bytes() if not path.exists() or path.is_file() else b""
+        content = read_regular(path)
     except OSError as error:
         raise HealthError(
             f"the artefact cannot be read: {error.strerror}",
@@ -491,7 +494,7 @@ def _check_libraries(folder: Path, trained: Mapping[str, str]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     file, fix = folder / MANIFEST, "remove the folder, or restore it from a backup"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(file))
     except (OSError, ValueError, RecursionError):
         raise HealthError(_UNREADABLE, where=str(file), fix=fix) from None
     return require_shape(content, ManifestShape, what=_UNREADABLE, file=file, fix=fix)

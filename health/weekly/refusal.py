@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
+from features.tables.regular_files import read_regular
 from health.runs.directory import RUN, UNFINISHED
 from health.runs.durable import new_folder
 from health.weekly.gates import STRICT, Gate
@@ -51,8 +52,8 @@ def newest_refusal(runs_dir: Path) -> list[dict[str, Any]]:
         (runs_dir / REFUSED).glob(f"{RUN}*/gates.json"), key=lambda file: file.stat().st_mtime
     )
     try:
-        gates: list[dict[str, Any]] = json.loads(files[-1].read_text(encoding="utf-8"))["gates"]
-    except (OSError, ValueError, KeyError, IndexError):
+        gates: list[dict[str, Any]] = json.loads(read_regular(files[-1]))["gates"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         return []
     return gates
 

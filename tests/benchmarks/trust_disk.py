@@ -6,8 +6,8 @@
 The company is copied to a small disk (a tmpfs, so root is needed). The disk is then filled up to a
 random amount of room, or mounted read-only, or only the folder of temporary files (TMPDIR) is full.
 Each command runs there in a process of its own. It must end with 2 and one message that names the
-fault and a path, or with its usual code where it needs less room. What was stored before is byte for
-byte the same after an exit 2, and no new file is there. Exit 1 and a line per fault.
+fault and a path, or with its usual code where it needs less room. After an exit 2, what was stored
+before is byte for byte the same, and there is no new file. Exit 1 and a line per fault.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from features.errors import HealthError
 from features.redaction import redact, redacted
 from health.settings.secrets import secret
+from tests.health.conftest import call_health
 
 PASSWORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=6)
 
@@ -65,6 +68,38 @@ def test_a_secret_that_was_read_is_hidden_in_any_message(
         "a": ["***", 1],
         "b": {"c": "***"},
     }
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda secret: secret,
+        quote,
+        lambda secret: quote(secret, safe=""),
+        quote_plus,
+        repr,
+        json.dumps,
+        lambda secret: secret.splitlines()[-1],
+    ],
+)
+def test_a_secret_is_hidden_in_the_form_that_a_library_writes(
+    tmp_path: Path, form: Callable[[str], str]
+) -> None:
+    found = "first+line of 'it'/\\\n" + "cGxhbnRlZA/pl4nted+ü=" * 2
+    (tmp_path / "key").write_text(found)
+    assert secret("file:key", where="sources.api.url", base=tmp_path) == found
+    shown = redact(f"the server refused {form(found)} at once")
+    assert "***" in shown
+    assert "pl4nted" not in shown and "first" not in shown
+
+
+def test_a_password_in_a_file_of_sql_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text("SELECT 'https://ann:pl4nt:edInSql@h/x'::int AS account_id")
+    config = tmp_path / "health.toml"
+    config.write_text('[tables.accounts]\nsql_file = "q.sql"\n')
+    done = call_health("check", config)
+    assert done.code == 2, done.err
+    assert "pl4nt" not in done.err and "edInSql" not in done.err
 
 
 def test_a_variable_or_file_that_is_missing_is_named(tmp_path: Path) -> None:
