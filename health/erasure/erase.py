@@ -35,7 +35,7 @@ from health.erasure.stored_files import (
 from health.erasure.stored_runs import erase_from_run, find_stored_runs, has_comments_of
 from health.erasure.subject import Subject
 from health.publishing.publish import TABLES
-from health.publishing.targets import transaction
+from health.publishing.targets import compact, transaction
 from health.runs.directory import list_runs
 from health.runs.leftovers import clean_up
 from health.runs.lock import locked, only_run
@@ -298,3 +298,4 @@ def _erase_published(config: Config, subject: Subject, erased: Erased) -> None:
                     erased.rows += erase_from_table(
                         target.run, target.named(name), columns, subject
                     )
+    compact(url, base=config.base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -85,7 +86,9 @@ def _mentioning(run: Run, table: str, column: str, subject: Subject) -> set[str]
     """Return the values of a column that have one of the words somewhere in them."""
     found: set[str] = set()
     for word in subject.words:
-        pattern = "".join(f"!{sign}" if sign in "!%_" else sign for sign in word)
-        like = f"{column} LIKE {literal(f'%{pattern}%')} ESCAPE '!'"
-        found |= {str(old) for (old,) in run(f"SELECT DISTINCT {column} FROM {table} WHERE {like}")}
+        # Databases differ in how they compare letters: the longest plain part finds candidates.
+        part = max(re.findall(r"[a-z0-9]+", word.lower()), key=len, default="")
+        like = f"lower({column}) LIKE {literal(f'%{part}%')}"
+        rows = run(f"SELECT DISTINCT {column} FROM {table} WHERE {like}")
+        found |= {str(old) for (old,) in rows if subject.is_in(str(old))}
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import html
 import json
 import re
 import zipfile
@@ -24,6 +25,8 @@ _TEXTS = (".json", ".jsonl", ".txt", ".toml", ".log")
 _WRITTEN_BY = {"voice.html": "voice", "backtest.html": "backtest"}
 #: Zipped text in base64, as a report has the details of accounts.
 _PACKED = re.compile(rb"H4sI[A-Za-z0-9+/=]{20,}")
+#: A letter as JSON may write it.
+_CODED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 @dataclass
@@ -148,17 +151,30 @@ def _free_csv(file: Path, subject: Subject) -> int:
 
 def _free_text(file: Path, subject: Subject) -> int:
     text = file.read_text(encoding="utf-8", errors="replace")
-    # JSON may write letters as codes.
-    plain = text
-    if file.suffix == ".json":
-        try:
-            plain = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
-        except ValueError:
-            plain = text
+    plain = _without_codes(text, file.suffix)
     if not subject.is_in(plain):
         return 0
     write_whole(file, subject.freed(plain))
     return 1
+
+
+def _without_codes(text: str, ending: str) -> str:
+    """Return a text of JSON, or of lines of JSON, without letters written as codes."""
+    if ending == ".json":
+        return _plain_json(text.rstrip("\n"), indent=2) + "\n"
+    if ending == ".jsonl":
+        return "\n".join(_plain_json(line) for line in text.split("\n"))
+    return text
+
+
+def _plain_json(text: str, indent: int | None = None) -> str:
+    try:
+        plain = json.dumps(json.loads(text), indent=indent, ensure_ascii=False)
+        # Half of a letter cannot be written.
+        plain.encode()
+    except (ValueError, RecursionError):
+        return text
+    return plain
 
 
 def remove_page(file: Path, erased: Erased) -> None:
@@ -183,9 +199,12 @@ def _may_show(file: Path, subject: Subject) -> bool:
 
 def _in_bytes(content: bytes, subject: Subject) -> bool:
     text = content.decode("utf-8", errors="replace")
-    if subject.is_in(text):
-        return True
-    # Pages and workbooks escape some characters.
-    for sign, escaped in (("&amp;", "&"), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">")):
-        text = text.replace(sign, escaped)
-    return subject.is_in(text)
+    # Pages and workbooks escape some characters, and JSON in them others.
+    return any(
+        subject.is_in(form)
+        for form in dict.fromkeys([text, html.unescape(text), _CODED.sub(_decoded, text)])
+    )
+
+
+def _decoded(code: re.Match[str]) -> str:
+    return chr(int(code[1], 16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,8 +53,13 @@ class Subject:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches `words` as whole words."""
-        listed = "|".join(re.escape(word) for word in self.words)
+        """Matches `words` as whole words; names in any case, spacing and Unicode form.
+
+        Another account may have an identifier that differs in its case alone.
+        """
+        listed = "|".join(
+            re.escape(word) if word == self.identifier else _any_form(word) for word in self.words
+        )
         return re.compile(rf"(?<!\w)(?:{listed})(?!\w)" if listed else r"(?!)")
 
     def is_in(self, text: str) -> bool:
@@ -103,6 +109,20 @@ class Subject:
             is_same = all(new is old for new, old in zip(freed, value, strict=True))
             return value if is_same or not any(isinstance(v, str) for v in value) else freed
         return value
+
+
+def _any_form(name: str) -> str:
+    """Return a pattern of a name: composed or decomposed letters, any white space, any case.
+
+    One word in lower case may be an ordinary word ("box"): as it is written, and in capitals.
+    """
+    is_one = len(name.split()) == 1
+    cases = (name, name.upper()) if is_one else (name,)
+    forms = dict.fromkeys(
+        unicodedata.normalize(form, case) for case in cases for form in ("NFC", "NFD")
+    )
+    pattern = "|".join(r"\s+".join(map(re.escape, form.split())) for form in (name, *forms))
+    return pattern if is_one else f"(?i:{pattern})"
 
 
 def _may_be_text(column: pd.Series[Any]) -> bool:

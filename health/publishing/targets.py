@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from features.errors import HealthError
 from features.redaction import redact
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line
+from health.runs.durable import new_file, whole_file
 from health.sources.databases import adbc_connection
 
 #: Two runs are never published at once.
@@ -186,22 +188,33 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Yield the file of a database; one that does not exist gets its name when it is complete."""
+    if file.exists():
+        yield file
+    else:
+        with new_file(file) as made:
+            yield made
+
+
+@contextmanager
 def _sqlite(file: Path, schema: str) -> Iterator[Target]:
     _refuse_schema(schema, "SQLite")
-    try:
-        connection = sqlite3.connect(file, timeout=_PATIENCE, isolation_level=None)
-    except sqlite3.Error as error:
-        raise _refused(str(error)) from None
-    try:
-        # What is deleted or replaced is overwritten, and in no part of the file any more.
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("BEGIN IMMEDIATE")
-        yield _Sqlite(connection)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise _refused(str(error)) from None
-    finally:
-        connection.close()
+    with _whole(file) as opened:
+        try:
+            connection = sqlite3.connect(opened, timeout=_PATIENCE, isolation_level=None)
+        except sqlite3.Error as error:
+            raise _refused(str(error), file) from None
+        try:
+            # What is deleted or replaced is overwritten, and in no part of the file any more.
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("BEGIN IMMEDIATE")
+            yield _Sqlite(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _refused(str(error), file) from None
+        finally:
+            connection.close()
 
 
 class _DuckDB(Target):
@@ -225,20 +238,50 @@ class _DuckDB(Target):
 
 @contextmanager
 def _duckdb(file: Path, schema: str) -> Iterator[Target]:
+    with _whole(file) as opened:
+        try:
+            connection = duckdb.connect(str(opened))
+        except duckdb.Error as error:
+            raise _refused(first_line(error), file) from None
+        try:
+            connection.execute("BEGIN")
+            if schema:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+            yield _DuckDB(connection, schema)
+            connection.execute("COMMIT")
+        except duckdb.Error as error:
+            raise _refused(first_line(error), file) from None
+        finally:
+            connection.close()
+
+
+def compact(url: str, *, base: Path) -> None:
+    """Let the file of a database keep nothing of rows that were deleted; servers do it themselves.
+
+    SQLite has overwritten them, DuckDB has not: its file is written again, with all that it has.
+
+    Raises
+    ------
+    HealthError
+        The file is in use, or there is no room for another one.
+    """
+    scheme, file = url.partition("://")[0].lower(), _file(url, base)
+    if scheme not in ("sqlite", "duckdb") or not file.is_file():
+        return
     try:
-        connection = duckdb.connect(str(file))
-    except duckdb.Error as error:
-        raise _refused(first_line(error)) from None
-    try:
-        connection.execute("BEGIN")
-        if schema:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
-        yield _DuckDB(connection, schema)
-        connection.execute("COMMIT")
-    except duckdb.Error as error:
-        raise _refused(first_line(error)) from None
-    finally:
-        connection.close()
+        if scheme == "sqlite":
+            with closing(sqlite3.connect(file, timeout=_PATIENCE)) as opened:
+                opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return
+        with whole_file(file) as made, closing(duckdb.connect()) as engine:
+            engine.execute(f"ATTACH {literal(str(file))} AS old (READ_ONLY)")
+            engine.execute(f"ATTACH {literal(str(made))} AS new")
+            engine.execute("COPY FROM DATABASE old TO new")
+            engine.execute("DETACH new")
+            shutil.copymode(file, made)
+    except (sqlite3.Error, duckdb.Error) as error:
+        message = first_line(error) if isinstance(error, duckdb.Error) else str(error)
+        raise _refused(message, file) from None
 
 
 def _refuse_schema(schema: str, kind: str) -> None:
@@ -255,11 +298,11 @@ def _file(url: str, base: Path) -> Path:
     return Path("/", path) if Path("/", path).is_file() else base / path
 
 
-def _refused(message: str) -> HealthError:
+def _refused(message: str, file: Path | None = None) -> HealthError:
     text = redact(" ".join(message.split("Query was:", maxsplit=1)[0].split()))
     return HealthError(
         f"the database reports an error: {text}",
-        where="publish",
+        where="publish" if file is None else f"publish, {file}",
         fix="correct the settings or the user's rights; the view has not changed",
     )
 

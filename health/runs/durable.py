@@ -19,7 +19,7 @@ _RENAME_EXCHANGE = 2
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 #: Name, process and ending of a file that is being written.
-_UNFINISHED = re.compile(r"\.(.+)\.(\d+)-[0-9a-f]{8}\.tmp(?:\.\w+)?")
+_UNFINISHED = re.compile(r"\.(.+)\.(\d+)-[0-9a-f]{8}\.tmp(?:[.-]\w+)?")
 
 
 def new_folder(parent: Path, prefix: str) -> Path:
@@ -33,11 +33,11 @@ def new_folder(parent: Path, prefix: str) -> Path:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Add a file name to an OSError that has none, such as that of a full disk."""
+    """Let an OSError name a file where it has no name, or that of an unfinished file."""
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None or is_unfinished(Path(os.fsdecode(error.filename))):
             error.filename = str(path)
         raise
 
@@ -75,6 +75,49 @@ def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         made.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Create a file as a whole, or not at all; one that another process made meanwhile stays.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is created if missing.
+
+    Yields
+    ------
+    Path
+        A temporary file in the same folder, to be written, by a database too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with named(path):
+            yield made
+        with made.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        with suppress(FileExistsError):
+            _link(made, path)
+        sync_folder(path.parent)
+    finally:
+        # A database has further files next to its own.
+        for left in [p for p in path.parent.iterdir() if p.name.startswith(made.name)]:
+            left.unlink(missing_ok=True)
+
+
+def _link(made: Path, path: Path) -> None:
+    """Give a file a further name that does not exist yet."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links.
+        if path.exists():
+            raise FileExistsError from None
+        made.rename(path)
 
 
 def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:

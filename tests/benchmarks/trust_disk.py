@@ -204,8 +204,9 @@ def _faults_of_message(done: Finished) -> Iterator[str]:
     if done.code not in (0, 2, 3, 143):
         yield f"exit {done.code}: {done.err.strip()[-300:]}"
     if done.code == 2:
-        if done.err.count("error:") != 1:
-            yield f"{done.err.count('error:')} messages: {done.err.strip()[-300:]}"
+        messages = sum(line.startswith("error:") for line in done.err.splitlines())
+        if messages != 1:
+            yield f"{messages} messages: {done.err.strip()[-300:]}"
         if "/" not in done.err:
             yield f"names no path: {done.err.strip()[-300:]}"
 

@@ -20,6 +20,10 @@ from sqlalchemy.orm import Session
 
 from features.errors import HealthError
 from health.business.app_database import connect
+from health.runs.durable import new_file
+
+#: What the URL of an SQLite database in memory names.
+_NO_FILE = (None, "", ":memory:")
 
 
 class Database:
@@ -71,6 +75,7 @@ def open_database(url: str, *, now: datetime) -> Database:
     HealthError
         The database cannot be reached, is locked, or is of a newer release.
     """
+    _create_file(url, now)
     engine = connect(url)
     try:
         _migrate(engine, url, now)
@@ -89,6 +94,23 @@ def alembic_config() -> AlembicConfig:
     folder = resources.files("health.app.database") / "migrations"
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     return config
+
+
+def _create_file(url: str, now: datetime) -> None:
+    """Create a database file that does not exist: complete, under its name, or not at all."""
+    parts = make_url(url)
+    file = Path(parts.database or "")
+    if parts.get_backend_name() != "sqlite" or parts.database in _NO_FILE or file.exists():
+        return
+    with new_file(file) as made:
+        engine = connect(parts.set(database=str(made)).render_as_string(hide_password=False))
+        try:
+            _migrate(engine, url, now)
+        except SQLAlchemyError as error:
+            raise _failed(engine, error, file) from None
+        finally:
+            # The last connection moves everything into the file.
+            engine.dispose()
 
 
 def _migrate(engine: Engine, url: str, now: datetime) -> None:
@@ -143,7 +165,7 @@ def _worded(engine: Engine) -> Iterator[None]:
         raise _failed(engine, error) from None
 
 
-def _failed(engine: Engine, error: SQLAlchemyError) -> HealthError:
+def _failed(engine: Engine, error: SQLAlchemyError, file: Path | None = None) -> HealthError:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()
     text = cause[0] if cause else type(error).__name__
     locked = "locked" in text
@@ -158,4 +180,5 @@ def _failed(engine: Engine, error: SQLAlchemyError) -> HealthError:
         fix = "free some space, then try again; what was acknowledged before is stored"
     else:
         fix = "check app.database, that the server runs, and the permissions of the file"
-    return HealthError(what, where=engine.url.render_as_string(hide_password=True), fix=fix)
+    where = engine.url.render_as_string(hide_password=True) if file is None else str(file)
+    return HealthError(what, where=where, fix=fix)

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sqlite3
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from health.erasure.stored_files import Erased, erase_from_file
+from health.erasure.stored_files import Erased, erase_from_file, mentions
 from health.erasure.stored_runs import OUTDATED, erase_from_run
 from health.erasure.subject import ERASED, Subject
 from health.runs.directory import PublishedRun, list_runs
@@ -136,6 +137,49 @@ def test_no_text_is_changed_where_nobody_is_mentioned(text: str) -> None:
     subject = Subject("account", "1234", ("Acme & Sons",))
     if "Acme & Sons" not in text:
         assert subject.freed(text) == text
+
+
+NAMES = ("Café & Sons", "Box")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We at CAFÉ & SONS are content",
+        "café &\n  sons",
+        unicodedata.normalize("NFD", "by Café & Sons."),
+        "Café\xa0&\xa0Sons",
+        "the contact of BOX, A-12",
+    ],
+)
+def test_a_name_is_found_in_any_spelling(text: str) -> None:
+    subject = Subject("account", "A-1", NAMES)
+    assert subject.is_in(text)
+    assert not subject.is_in(subject.freed(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["a box of tickets", "A-12", "a-1", "XA-1", "Boxes", "Cafés & Sons"]
+)
+def test_other_words_and_identifiers_stay(text: str) -> None:
+    assert Subject("account", "A-1", NAMES).freed(text) == text
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "run.json", "page.html", "notes.txt"])
+def test_a_name_is_found_however_a_file_writes_it(tmp_path: Path, name: str) -> None:
+    subject, file = Subject("account", "A-1", NAMES), tmp_path / name
+    texts = {
+        "events.jsonl": json.dumps({"a": NAMES[0]}) + '\nno JSON\n{"a": "\\ud83d A-1"}\n',
+        "run.json": json.dumps({"warnings": [f"{NAMES[0]} is new", 1.5]}),
+        "page.html": "<p>caf&#233; &amp; Sons</p>",
+        "notes.txt": f"{NAMES[0]} called",
+    }
+    file.write_text(texts[name])
+    assert mentions(file, subject)
+    erase_from_file(file, subject, Erased())
+    assert not file.exists() or not mentions(file, subject)
+    if name == "events.jsonl":
+        assert file.read_text().split("\n")[1] == "no JSON"
 
 
 def test_rows_are_removed_by_identifier_and_mentions_replaced() -> None:

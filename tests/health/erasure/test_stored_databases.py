@@ -18,7 +18,7 @@ from health.app.records.erase import free_texts
 from health.app.records.write import write_entry
 from health.erasure.stored_databases import erase_from_schemas, erase_from_table
 from health.erasure.subject import ERASED, Subject
-from health.publishing.targets import transaction
+from health.publishing.targets import compact, transaction
 from tests.health.app.company import NOW
 from tests.health.app.test_database import first_release
 
@@ -51,6 +51,36 @@ def test_rows_are_deleted_and_mentions_replaced(url: str, tmp_path: Path) -> Non
             assert erase_from_table(target.run, table, columns, ACCOUNT) == expected
             left = target.run(f'SELECT "account_id", "text" FROM {table} ORDER BY 1')
     assert left == [("A-10", f"knows {ERASED} and {ERASED}"), ("B", "Acme 100 and A-11")]
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "duckdb"])
+def test_the_file_of_a_database_has_nothing_of_a_deleted_row(tmp_path: Path, scheme: str) -> None:
+    file, url = tmp_path / f"warehouse.{scheme}", f"{scheme}:///warehouse.{scheme}"
+    rows = pa.table({"account_id": ["A-1", "B"], "text": ["Zanzibar Outfitters", "Acme Fields"]})
+    with transaction(url, schema="", base=tmp_path) as target:
+        target.ingest("health_scores", rows)
+        target.run("CREATE VIEW latest AS SELECT * FROM health_scores")
+    assert b"Zanzibar Outfitters" in file.read_bytes()
+    file.chmod(0o640)
+    with transaction(url, schema="", base=tmp_path) as target:
+        erase_from_table(target.run, '"health_scores"', ["account_id", "text"], ACCOUNT)
+    compact(url, base=tmp_path)
+    assert b"Zanzibar" not in file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    with transaction(url, schema="", base=tmp_path) as target:
+        assert target.run("SELECT account_id FROM latest") == [("B",)]
+
+
+def test_a_database_that_cannot_be_written_whole_is_not_created(tmp_path: Path) -> None:
+    for scheme in ("sqlite", "duckdb"):
+        with (
+            pytest.raises(ZeroDivisionError),
+            transaction(f"{scheme}:///new.{scheme}", schema="", base=tmp_path) as target,
+        ):
+            target.run("CREATE TABLE a (b TEXT)")
+            raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_apps_backup_on_postgres_is_freed(postgres_url: str) -> None:
