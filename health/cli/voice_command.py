@@ -14,6 +14,7 @@ from features.tables.point_in_time import collect
 from health.business.company import open_company
 from health.cli import console as show
 from health.presentation import wording
+from health.runs.durable import write_whole
 from health.settings.config import Config
 from health.voice.page import render_voice
 from health.voice.summary import Voice, listen
@@ -27,7 +28,7 @@ def run_voice(
     Raises
     ------
     HealthError
-        No table has comments, or the page cannot be written.
+        No table has comments.
     """
     tables = open_company(config).opened.tables
     end = min(until or tables.observed_until, tables.observed_until)
@@ -43,14 +44,7 @@ def run_voice(
         known = collect(tables["accounts"].select("account_id", "name"))
         names = known.set_index("account_id")["name"]
     path = output or config.runs_dir / "voice.html"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render_voice(voice, company=config.company, names=names), encoding="utf-8")
-    except OSError as error:
-        raise HealthError(
-            f"the page cannot be written: {error.strerror}", where=str(path),
-            fix="choose another file with -o",
-        ) from error  # fmt: skip
+    write_whole(path, render_voice(voice, company=config.company, names=names))
     _print(console, voice)
     show.say(console, f"Page: {path}")
 

@@ -37,6 +37,7 @@ from health.erasure.subject import Subject
 from health.publishing.publish import TABLES
 from health.publishing.targets import compact, transaction
 from health.runs.directory import list_runs
+from health.runs.durable import write_whole
 from health.runs.leftovers import clean_up
 from health.runs.lock import locked, only_run
 from health.settings.config import Config
@@ -100,8 +101,9 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
             "rebuilt": len(erased.rebuilt),
             "removed": len(erased.removed),
         }
-        with (config.runs_dir / RECORD).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        record = config.runs_dir / RECORD
+        before = record.read_bytes() if record.is_file() else b""
+        write_whole(record, before + json.dumps(line).encode() + b"\n")
         erased.left += [
             f"{file}: it is of an unknown kind; remove it"
             for file in sorted(stored_files(config.runs_dir))

@@ -74,7 +74,9 @@ def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
         made.replace(path)
         sync_folder(path.parent)
     finally:
-        made.unlink(missing_ok=True)
+        # A read-only disk refuses this, too; the first error is the one to report.
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -103,8 +105,9 @@ def new_file(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         # A database has further files next to its own.
-        for left in [p for p in path.parent.iterdir() if p.name.startswith(made.name)]:
-            left.unlink(missing_ok=True)
+        with suppress(OSError):
+            for left in [p for p in path.parent.iterdir() if p.name.startswith(made.name)]:
+                left.unlink(missing_ok=True)
 
 
 def _link(made: Path, path: Path) -> None:

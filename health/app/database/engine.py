@@ -176,7 +176,8 @@ def _failed(engine: Engine, error: SQLAlchemyError, file: Path | None = None) ->
     )
     if locked:
         fix = "end the program that keeps it open (a backup, a database browser), then try again"
-    elif "disk is full" in text:
+    elif "disk" in text:
+        # SQLite reports a full disk as an error of the disk, too.
         fix = "free some space, then try again; what was acknowledged before is stored"
     else:
         fix = "check app.database, that the server runs, and the permissions of the file"
