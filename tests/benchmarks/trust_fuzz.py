@@ -4,15 +4,18 @@
 
 DEMO is a folder that `health demo` made; it is copied. Each case is a seed: it breaks one file in
 one way and runs a command on it. Exit 1 and a line per case that left a traceback, took more than
-10 seconds of processor time, showed the planted secret, or changed a published run.
+10 seconds of processor time, showed the planted secret, changed a published run, or lost something
+without a message: rows of a table, answers of a workbook, what a command shows of a damaged run.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -33,12 +36,16 @@ from pydantic import BaseModel
 from health.app.database.engine import open_database
 from health.settings.config import Config
 from health.training import registry
-from tests.health.conftest import call_health
+from tests.health.conftest import Finished, call_health
+from tests.health.workbook.test_outcomes import fill
 
 SECRET = "s3cretPlanted"
 MOST_SECONDS = 10.0
 #: Seconds of the clock; a busy machine needs several times the processor's.
 _MOST_WAITED = 60
+#: Rows of the workbook that are filled in.
+_FILLED = 5
+Command = tuple[str | Path, ...]
 #: Commands that publish.
 _WRITES = ("score", "erase")
 #: What people and programs leave in a cell, a value or a name.
@@ -89,6 +96,7 @@ def run_case(demo: Path, number: int) -> Case:
             and _published(company) != before
             else "",
             "exit 2 without a message" if done.code == 2 and not done.err.strip() else "",
+            _LOSSES[kind](demo, company, command, done) if kind in _LOSSES else "",
         ]
         return Case(number, what, ", ".join(filter(None, faults)))
 
@@ -122,19 +130,51 @@ def _published(company: Path) -> dict[str, int]:
     return {str(f.relative_to(company)): f.stat().st_mtime_ns for f in files if f.is_file()}
 
 
-def _table(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _lost_rows(demo: Path, company: Path, command: Command, done: Finished) -> str:
+    """Compare the rows that `check` reports of each table with the lines of its file."""
+    if done.code != 0 or "warning" in done.out:
+        return ""
+    for file in sorted((company / "tables").glob("*.csv")):
+        shown = re.search(rf"^ {file.stem} +([\d,]+) ", done.out, re.MULTILINE)
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = sum(any(cell.strip() for cell in row) for row in csv.reader(stream)) - 1
+        if shown is None or int(shown[1].replace(",", "")) != rows:
+            return f"reads {shown[1] if shown else 'nothing'} of {rows:,} rows of {file.stem}"
+    return ""
+
+
+def _lost_answers(demo: Path, company: Path, command: Command, done: Finished) -> str:
+    """Compare the actions that were imported with the answers that were filled in."""
+    file = company / "actions.csv"
+    imported = len(pd.read_csv(file)) if file.exists() else 0
+    if done.code == 2:
+        return f"refused, and {imported} rows were written" if imported else ""
+    return "" if imported >= _FILLED else f"imported {imported} of {_FILLED} answers"
+
+
+def _shown_otherwise(demo: Path, company: Path, command: Command, done: Finished) -> str:
+    """Compare what a command shows of a damaged run with what it shows of the intact one."""
+    if done.code != 0 or re.search("warning|cannot|damaged|skipped", done.out + done.err):
+        return ""
+    intact = call_health(*(demo / "health.toml" if p == command[1] else p for p in command))
+    return "" if intact.out == done.out else "shows something else without a message"
+
+
+def _table(company: Path, chance: random.Random) -> tuple[str, Command]:
     file = chance.choice(sorted((company / "tables").glob("*.csv")))
     return f"{file.name}: {_break_text(file, chance)}", ("check", company / "health.toml")
 
 
-def _configuration(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _configuration(company: Path, chance: random.Random) -> tuple[str, Command]:
     file = company / "health.toml"
     return f"{file.name}: {_break_text(file, chance)}", ("check", file)
 
 
-def _workbook(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _workbook(company: Path, chance: random.Random) -> tuple[str, Command]:
     file = company / "filled.xlsx"
-    shutil.copy(next(company.glob("runs/as_of=*/flags.xlsx")), file)
+    shutil.copy(sorted(company.glob("runs/as_of=*/flags.xlsx"))[-1], file)
+    for row in range(2, 2 + _FILLED):
+        fill(file, "Renewals", row, Outcome="called", Notes=f"answer {row}")
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     part = chance.choice(sorted(parts))
@@ -148,7 +188,7 @@ def _workbook(company: Path, chance: random.Random) -> tuple[str, tuple[str | Pa
     return f"workbook, {part}: {what}", command
 
 
-def _model(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _model(company: Path, chance: random.Random) -> tuple[str, Command]:
     files = sorted(p for p in (company / "models").rglob("*") if p.is_file() and p.name != ".lock")
     file = chance.choice(files)
     what = _break_bytes(file, chance)
@@ -157,12 +197,12 @@ def _model(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path,
     return f"{file.name}: {what}", command if chance.random() < 0.5 else command[:2]
 
 
-def _run(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _run(company: Path, chance: random.Random) -> tuple[str, Command]:
     files = sorted(p for p in company.glob("runs/as_of=*/*") if p.suffix in (".parquet", ".json"))
     file = chance.choice(files)
     what = _break_bytes(file, chance)
     config = company / "health.toml"
-    commands: list[tuple[str | Path, ...]] = [
+    commands: list[Command] = [
         ("list", config),
         ("explain", config, "ACC-00001"),
         ("portfolio", config),
@@ -171,7 +211,7 @@ def _run(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, .
     return f"{file.parent.name}/{file.name}: {what}", chance.choice(commands)
 
 
-def _setting(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _setting(company: Path, chance: random.Random) -> tuple[str, Command]:
     """Give a key that exists a value that no one would write."""
     file = company / "health.toml"
     heading, section = chance.choice(_SECTIONS)
@@ -197,7 +237,7 @@ def _setting(company: Path, chance: random.Random) -> tuple[str, tuple[str | Pat
     return f"{heading}.{key} = {value[:30]}", ("check", file)
 
 
-def _manifest(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _manifest(company: Path, chance: random.Random) -> tuple[str, Command]:
     """Change a value of a manifest and seal the version again, as an attacker would."""
     old = next(path for path in (company / "models").iterdir() if path.is_dir())
     manifest = json.loads((old / "manifest.json").read_text())
@@ -207,7 +247,7 @@ def _manifest(company: Path, chance: random.Random) -> tuple[str, tuple[str | Pa
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (company / "models" / "champion.json").write_text(json.dumps({"version": name}))
     config = company / "health.toml"
-    commands: list[tuple[str | Path, ...]] = [
+    commands: list[Command] = [
         ("models", config),
         ("models", config, "promote", name, "--force", "--reason", "fuzz"),
         ("score", config, "--replace"),
@@ -215,7 +255,7 @@ def _manifest(company: Path, chance: random.Random) -> tuple[str, tuple[str | Pa
     return f"manifest, {what}", chance.choices(commands, [4, 4, 1])[0]
 
 
-def _stored_table(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _stored_table(company: Path, chance: random.Random) -> tuple[str, Command]:
     """Change a table or run.json of a run in a way that keeps the file readable."""
     run = chance.choice(sorted(company.glob("runs/as_of=*")))
     config = company / "health.toml"
@@ -237,7 +277,7 @@ def _stored_table(company: Path, chance: random.Random) -> tuple[str, tuple[str 
             table = table.assign(**{column: values[how]})
         table.to_parquet(file)
         what = f"{file.name}, {column}: {how}"
-    commands: list[tuple[str | Path, ...]] = [
+    commands: list[Command] = [
         ("list", config),
         ("explain", config, "ACC-00001"),
         ("portfolio", config),
@@ -247,7 +287,7 @@ def _stored_table(company: Path, chance: random.Random) -> tuple[str, tuple[str 
     return f"{run.name}/{what}", chance.choices(commands, [4, 4, 4, 4, 1])[0]
 
 
-def _app_database(company: Path, chance: random.Random) -> tuple[str, tuple[str | Path, ...]]:
+def _app_database(company: Path, chance: random.Random) -> tuple[str, Command]:
     """Break the app's database, as bytes or by SQL."""
     file, config = company / "runs" / "app.sqlite", company / "health.toml"
     open_database(f"sqlite:///{file}", now=datetime(2026, 11, 3)).close()
@@ -266,7 +306,7 @@ def _app_database(company: Path, chance: random.Random) -> tuple[str, tuple[str 
             )
             database.execute(what)
             database.commit()
-    commands: list[tuple[str | Path, ...]] = [("users", "list", config), ("check", config)]
+    commands: list[Command] = [("users", "list", config), ("check", config)]
     return f"app.sqlite, {what}", chance.choice(commands)
 
 
@@ -300,7 +340,7 @@ def _sections() -> list[tuple[str, type[BaseModel]]]:
 
 
 _SECTIONS = _sections()
-KINDS: tuple[Callable[[Path, random.Random], tuple[str, tuple[str | Path, ...]]], ...] = (
+KINDS: tuple[Callable[[Path, random.Random], tuple[str, Command]], ...] = (
     _table,
     _configuration,
     _workbook,
@@ -311,6 +351,12 @@ KINDS: tuple[Callable[[Path, random.Random], tuple[str, tuple[str | Path, ...]]]
     _stored_table,
     _app_database,
 )
+#: What a command may lose of each kind without a message.
+_LOSSES: dict[Any, Callable[[Path, Path, Command, Finished], str]] = {
+    _table: _lost_rows,
+    _workbook: _lost_answers,
+    _run: _shown_otherwise,
+}
 #: Kinds that change what is published by themselves.
 _CHANGES_RUNS = (_run, _stored_table)
 
