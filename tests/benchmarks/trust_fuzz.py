@@ -32,9 +32,14 @@ from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
+from starlette.testclient import TestClient
 
 from health.app.database.engine import open_database
-from health.settings.config import Config
+from health.app.reading.runs import Runs
+from health.app.routes import site
+from health.app.serve import open_app_database
+from health.app.web import App
+from health.settings.config import Config, load_config
 from health.training import registry
 from tests.health.conftest import Finished, call_health
 from tests.health.workbook.test_outcomes import fill
@@ -45,6 +50,20 @@ MOST_SECONDS = 10.0
 _MOST_WAITED = 60
 #: Rows of the workbook that are filled in.
 _FILLED = 5
+_NOW = datetime(2026, 11, 3)
+#: Pages of the app that show a run.
+_PATHS = (
+    *("/", "/accounts", "/accounts/ACC-00001", "/accounts/ACC-00001/brief", "/renewals", "/team"),
+    *(
+        "/expansion",
+        "/voice",
+        "/trust",
+        "/scorecard",
+        "/api/v1/week",
+        "/api/v1/trust",
+        "/api/v1/renewals",
+    ),
+)
 Command = tuple[str | Path, ...]
 #: Commands that publish.
 _WRITES = ("score", "erase")
@@ -80,7 +99,7 @@ def run_case(demo: Path, number: int) -> Case:
         start = time.process_time()
         try:
             with _limited():
-                done = call_health(*command)
+                done = _open_pages(config) if command[0] == "pages" else call_health(*command)
         except _HungError:
             return Case(number, what, "waits for ever")
         seconds = time.process_time() - start
@@ -255,6 +274,33 @@ def _manifest(company: Path, chance: random.Random) -> tuple[str, Command]:
     return f"manifest, {what}", chance.choices(commands, [4, 4, 1])[0]
 
 
+def _page(company: Path, chance: random.Random) -> tuple[str, Command]:
+    """Break the newest run under the web app."""
+    break_run = chance.choice([_run, _stored_table])
+    return f"app, {break_run(company, chance)[0]}", ("pages", company / "health.toml")
+
+
+def _open_pages(file: Path) -> Finished:
+    """Open every page of the app for reading; exit code 1 where one is an internal error."""
+    config = load_config(file)
+    database, runs = open_app_database(config, now=_NOW), Runs(config.runs_dir, file)
+    try:
+        app = App(config, database, runs, lambda: _NOW)
+        with TestClient(
+            site(app),
+            base_url="http://127.0.0.1",
+            client=("127.0.0.1", 50000),
+            raise_server_exceptions=False,
+        ) as browser:
+            answers = {path: browser.get(path) for path in _PATHS}
+    finally:
+        runs.close()
+        database.close()
+    failed = [path for path, answer in answers.items() if answer.status_code == 500]
+    shown = "\n".join(answer.text for answer in answers.values())
+    return Finished(int(bool(failed)), shown, f"internal error in {failed}" if failed else "")
+
+
 def _stored_table(company: Path, chance: random.Random) -> tuple[str, Command]:
     """Change a table or run.json of a run in a way that keeps the file readable."""
     run = chance.choice(sorted(company.glob("runs/as_of=*")))
@@ -290,7 +336,7 @@ def _stored_table(company: Path, chance: random.Random) -> tuple[str, Command]:
 def _app_database(company: Path, chance: random.Random) -> tuple[str, Command]:
     """Break the app's database, as bytes or by SQL."""
     file, config = company / "runs" / "app.sqlite", company / "health.toml"
-    open_database(f"sqlite:///{file}", now=datetime(2026, 11, 3)).close()
+    open_database(f"sqlite:///{file}", now=_NOW).close()
     if chance.random() < 0.5:
         what = _break_bytes(file, chance)
     else:
@@ -350,6 +396,7 @@ KINDS: tuple[Callable[[Path, random.Random], tuple[str, Command]], ...] = (
     _manifest,
     _stored_table,
     _app_database,
+    _page,
 )
 #: What a command may lose of each kind without a message.
 _LOSSES: dict[Any, Callable[[Path, Path, Command, Finished], str]] = {
@@ -358,7 +405,7 @@ _LOSSES: dict[Any, Callable[[Path, Path, Command, Finished], str]] = {
     _run: _shown_otherwise,
 }
 #: Kinds that change what is published by themselves.
-_CHANGES_RUNS = (_run, _stored_table)
+_CHANGES_RUNS = (_run, _stored_table, _page)
 
 
 def _break_text(file: Path, chance: random.Random) -> str:
