@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import re
 import shutil
 import tempfile
@@ -97,7 +98,13 @@ def _restrict(connection: duckdb.DuckDBPyConnection, readable: Iterable[Path] | 
     """Let SQL read some files and folders only, for good; nothing is fetched from a network."""
     if readable is None:
         return
-    reached = {scratch_folder()}.union(*({path.absolute(), path.resolve()} for path in readable))
+    # Unlike Path.resolve, this also returns a path for a link that leads to itself.
+    known = list(readable)
+    reached = {
+        scratch_folder(),
+        *(path.absolute() for path in known),
+        *(Path(os.path.realpath(path)) for path in known),
+    }
     files = sorted(str(path) for path in reached if path.is_file())
     folders = sorted(str(path) for path in reached if not path.is_file())
     connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")

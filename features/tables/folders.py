@@ -103,7 +103,7 @@ def data_files(path: str, base: Path) -> DataFiles:
 def linked_files(path: Path) -> list[Path]:
     """Return where the links in a folder lead; nothing for a file."""
     entries = (Path(at) / name for at, folders, files in os.walk(path) for name in folders + files)
-    return [entry.resolve() for entry in entries if entry.is_symlink()]
+    return [Path(os.path.realpath(entry)) for entry in entries if entry.is_symlink()]
 
 
 def kind_of(file: Path) -> str:

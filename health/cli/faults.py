@@ -34,6 +34,10 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
             "out of memory, or a process of the command was killed",
             fix="lower data.memory_limit, end other programs, or use a machine with more memory",
         )
+    if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
+        # What Python before 3.13 raises for a link that leads back to itself.
+        where = str(error).rpartition(" from ")[2].strip("'\"")
+        return HealthError("the link leads to itself", where=where, fix="correct the link")
     # Some libraries wrap the system's error.
     cause = next((e for e in (error, *error.args) if isinstance(e, OSError)), None)
     if cause is None:

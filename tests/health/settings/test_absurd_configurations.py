@@ -35,6 +35,8 @@ def _check(path: Path | str) -> Finished:
         (f"labels.horizon_days = {10**30}", "labels.horizon_days"),
         ("labels.horizon_days = 400000", "labels.horizon_days"),
         (f"training.seed = {10**12}", "training.seed"),
+        ("labels.horizon_days = true", "horizon_days is true"),
+        ("clv.margin = false", "margin is false"),
         (f"a = {'9' * 6000}", "not valid TOML"),
         ("clv.margin = nan", "clv.margin"),
         ("exchange_rates.EUR = inf", "exchange_rates.EUR"),

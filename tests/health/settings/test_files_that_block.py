@@ -100,3 +100,14 @@ def test_a_stored_file_is_a_file(demo: Demo, tmp_path: Path, name: str) -> None:
     done = call_health("list", company / "health.toml")
     assert done.code in (0, 2), done.err
     assert "Traceback" not in done.err
+
+
+def test_a_link_that_leads_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "subscriptions.csv").write_text("account_id,product,started_at,ended_at,mrr")
+    config = tmp_path / "health.toml"
+    config.write_text(TABLES.format(of_accounts='path = "loop"'))
+    for file in (config, tmp_path / "loop"):
+        done = call_health("check", file)
+        assert done.code == 2, done.err
+        assert "loop" in done.err and "Traceback" not in done.err
