@@ -51,7 +51,7 @@ class _Evaluation(_Shape):
     note: str | None = None
     auc: _Interval | None = None
     oracle_auc: _Number | None = None
-    auc_beside_oracle: _Number | None = None
+    own_auc: _Number | None = Field(default=None, alias="auc_beside_oracle")
     choice: _Choice | None = None
     purchases: _Purchases | None = None
 
@@ -103,11 +103,16 @@ class RunShape(_Shape):
     voice: dict[str, Any] | None = None
 
 
-class ManifestShape(_Shape):
-    """The content of the manifest of a version."""
+class ChangedManifestShape(_Shape):
+    """What is read of a manifest that was changed after training; it is never used to score."""
 
     libraries: _Text
     checksums: _Text
+
+
+class ManifestShape(ChangedManifestShape):
+    """The content of the manifest of a version."""
+
     business: Literal["contracts", "orders"] = "contracts"
     seed: int = 0
     trained_until: str = ""

@@ -72,8 +72,23 @@ def test_a_value_of_another_kind_in_a_manifest_is_named(
     tmp_path: Path, demo: Demo, key: str, value: object, place: str
 ) -> None:
     version = registry.list_versions(demo.folder / "models")[-1]
-    folder = tmp_path / version.name
+    manifest = {**version.manifest, key: value}
+    # As an attacker would, who knows how versions get their names.
+    folder = tmp_path / f"2026-11-01-{registry.seal(manifest)}"
     folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps({**version.manifest, key: value}))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(HealthError, match=f"not a readable manifest: {place}"):
         registry.list_versions(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "[" * 2_000 + "]" * 2_000])
+def test_a_manifest_that_cannot_be_sealed_is_a_changed_one(
+    tmp_path: Path, demo: Demo, value: str
+) -> None:
+    version = registry.list_versions(demo.folder / "models")[-1]
+    folder = tmp_path / version.name
+    folder.mkdir()
+    text = json.dumps(version.manifest)
+    (folder / "manifest.json").write_text(f'{{"added": {value}, {text[1:]}')
+    with pytest.raises(HealthError, match="manifest"):
+        registry.load_version(tmp_path, version.name)

@@ -76,7 +76,6 @@ def test_a_table_is_read_from_files_alone(blocking: Path, key: str) -> None:
     [
         ("backtest", "{config}", "--scorecard", "{file}"),
         ("restate", "{config}", "--config", "{file}"),
-        ("score", "{config}", "--replace", "--features", "{file}"),
         ("actions", "import", "{file}", "--config", "{config}"),
     ],
     ids=lambda command: command[0],

@@ -222,7 +222,7 @@ def test_a_key_signs_and_asks_for_its_signature(tmp_path: Path) -> None:
         load_version(tmp_path, signed, key=b"another key")
     # Someone who may write files seals a changed manifest anew, but cannot sign it.
     path = tmp_path / signed / "manifest.json"
-    changed = {**json.loads(path.read_text()), "evaluation": {"churn": {"auc": 0.99}}}
+    changed = {**json.loads(path.read_text()), "evaluation": {"churn": {"auc": {"value": 0.99}}}}
     renamed = tmp_path / f"2026-01-04-{seal(changed)}"
     path.write_text(json.dumps({**changed, "version": renamed.name}))
     path.parent.rename(renamed)
@@ -267,5 +267,5 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None
     name = _save(tmp_path)
     (tmp_path / name / "churn.joblib").unlink()
     os.mkfifo(tmp_path / name / "churn.joblib")
-    with pytest.raises(HealthError, match="checksum"):
+    with pytest.raises(HealthError, match="it is not a file"):
         load_version(tmp_path, name)
