@@ -40,7 +40,8 @@ SITUATIONS = ("full", "read-only", "no temporary files")
 _MOST_SECONDS = 300
 #: Files whose bytes mean nothing, or that SQLite makes while a database is open.
 _IGNORED = re.compile(r"(^|\.)lock$|\.sqlite-(wal|shm|journal)$")
-_SETTINGS = """
+#: Sections that some commands need.
+SETTINGS = """
 [publish]
 url = "sqlite:///warehouse.sqlite"
 [notify]
@@ -52,7 +53,7 @@ def prepare(demo: Path, folder: Path) -> Path:
     """Copy a demo company with what the commands need: a workbook, a warehouse, users, versions."""
     shutil.copytree(demo, folder, symlinks=True)
     config = folder / "health.toml"
-    config.write_text(config.read_text() + _SETTINGS)
+    config.write_text(config.read_text() + SETTINGS)
     shutil.copy(list_runs(folder / "runs")[-1].folder / "flags.xlsx", folder / "filled.xlsx")
     fill(folder / "filled.xlsx", "Renewals", 2, Outcome="called", Notes="was called")
     second_version(folder)
