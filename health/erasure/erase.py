@@ -35,7 +35,7 @@ from health.erasure.stored_files import (
 from health.erasure.stored_runs import erase_from_run, find_stored_runs, has_comments_of
 from health.erasure.subject import Subject
 from health.publishing.publish import TABLES
-from health.publishing.targets import compact, transaction
+from health.publishing.targets import compact, empty_journal, transaction
 from health.runs.directory import list_runs
 from health.runs.durable import write_whole
 from health.runs.leftovers import clean_up
@@ -275,11 +275,24 @@ def _update(
 
 
 def _compact(file: Path) -> None:
-    """Let the file keep nothing of the rows that were deleted."""
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Let the file keep nothing of the rows that were deleted.
+
+    Raises
+    ------
+    HealthError
+        Another program is reading it, so that the journal keeps them.
+    """
+    try:
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("VACUUM")
+            empty_journal(connection)
+    except sqlite3.Error as error:
+        raise HealthError(
+            f"the rows are deleted, but the file still has them: {error}",
+            where=str(file),
+            fix="end the programs that have it open, such as `health serve`, and erase again",
+        ) from None
 
 
 def _erase_published(config: Config, subject: Subject, erased: Erased) -> None:

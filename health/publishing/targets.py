@@ -271,7 +271,7 @@ def compact(url: str, *, base: Path) -> None:
     try:
         if scheme == "sqlite":
             with closing(sqlite3.connect(file, timeout=_PATIENCE)) as opened:
-                opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                empty_journal(opened)
             return
         with whole_file(file) as made, closing(duckdb.connect()) as engine:
             engine.execute(f"ATTACH {literal(str(file))} AS old (READ_ONLY)")
@@ -282,6 +282,13 @@ def compact(url: str, *, base: Path) -> None:
     except (sqlite3.Error, duckdb.Error) as error:
         message = first_line(error) if isinstance(error, duckdb.Error) else str(error)
         raise _refused(message, file) from None
+
+
+def empty_journal(connection: sqlite3.Connection) -> None:
+    """Move everything from the journal into the file; sqlite3.Error if another program reads it."""
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError("another program is reading the database")
 
 
 def _refuse_schema(schema: str, kind: str) -> None:

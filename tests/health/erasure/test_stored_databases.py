@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from features.errors import HealthError
 from health.app.access.users import find_user
 from health.app.database.engine import open_database
 from health.app.database.models import Note
@@ -18,6 +21,7 @@ from health.app.records.erase import free_texts
 from health.app.records.write import write_entry
 from health.erasure.stored_databases import erase_from_schemas, erase_from_table
 from health.erasure.subject import ERASED, Subject
+from health.publishing import targets
 from health.publishing.targets import compact, transaction
 from tests.health.app.company import NOW
 from tests.health.app.test_database import first_release
@@ -70,6 +74,27 @@ def test_the_file_of_a_database_has_nothing_of_a_deleted_row(tmp_path: Path, sch
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
     with transaction(url, schema="", base=tmp_path) as target:
         assert target.run("SELECT account_id FROM latest") == [("B",)]
+
+
+def test_a_journal_that_keeps_deleted_rows_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "_PATIENCE", 0.1)
+    file = tmp_path / "warehouse.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("PRAGMA journal_mode=WAL")
+        reader.execute("CREATE TABLE t (account_id TEXT, text TEXT)")
+        reader.execute("INSERT INTO t VALUES ('A-1', 'Zanzibar Outfitters'), ('B', 'x')")
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM t").fetchone() == (2,)
+        with transaction("sqlite:///warehouse.sqlite", schema="", base=tmp_path) as target:
+            erase_from_table(target.run, "t", ["account_id", "text"], ACCOUNT)
+        with pytest.raises(HealthError, match="another program is reading"):
+            compact("sqlite:///warehouse.sqlite", base=tmp_path)
+        reader.execute("COMMIT")
+        compact("sqlite:///warehouse.sqlite", base=tmp_path)
+        stored = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert not any(b"Zanzibar" in content for content in stored)
 
 
 def test_a_database_that_cannot_be_written_whole_is_not_created(tmp_path: Path) -> None:
