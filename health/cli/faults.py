@@ -36,8 +36,8 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
         )
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
         # What Python before 3.13 raises for a link that leads back to itself.
-        where = str(error).rpartition(" from ")[2].strip("'\"")
-        return HealthError("the link leads to itself", where=where, fix="correct the link")
+        link = str(error).rpartition(" from ")[2].strip("'\"")
+        return HealthError("the link leads to itself", where=link, fix="correct the link")
     # Some libraries wrap the system's error.
     cause = next((e for e in (error, *error.args) if isinstance(e, OSError)), None)
     if cause is None:
