@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -168,15 +169,21 @@ def small_disk(company: Path) -> Iterator[Path]:
     kept = runs.rename(company.parent / "kept")
     runs.mkdir()
     room = sum(file.stat().st_size for file in kept.rglob("*") if file.is_file()) + 300_000
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(runs)]
+    with _disk(runs, room):
+        shutil.copytree(kept, runs, symlinks=True, dirs_exist_ok=True)
+        yield runs
+
+
+@contextmanager
+def _disk(folder: Path, room: int) -> Iterator[None]:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
         pytest.skip("a disk can be mounted by root alone")
     try:
-        shutil.copytree(kept, runs, symlinks=True, dirs_exist_ok=True)
-        yield runs
+        yield
     finally:
         # A file that could not be written whole may still be held by the error that told it.
-        subprocess.run(["umount", "--lazy", str(runs)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.slow
@@ -187,6 +194,21 @@ def test_a_disk_that_takes_no_more(company: Path, small_disk: Path) -> None:
     _assert_no_room(done, small_disk)
     assert "MB are free" in done.err
     assert _bytes(before) == whole
+
+
+@pytest.mark.slow
+def test_a_full_spill_disk(company: Path, tmp_path: Path) -> None:
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    text = company.read_text(encoding="utf-8")
+    company.write_text(f'{text}\n[data]\naccounts_at_once = 60\nspill = "{spill}"\n')
+    with _disk(spill, 100_000):
+        done = call_health("score", company)
+        assert not list(spill.iterdir())
+    assert done.code == 2, done.err
+    assert f"{spill}: parts of the accounts cannot be kept" in done.err
+    assert "Traceback" not in done.err
+    assert len(list_runs(company.parent / "runs")) == 1
 
 
 def _assert_no_room(done: Finished, runs: Path) -> None:
