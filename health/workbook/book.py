@@ -260,6 +260,8 @@ def _write_list(
         sheet.write_string(0, 0, EMPTY, formats["text"])
         return
     last = len(rows)
+    named = rows["name"].map(wording.text_of)
+    rows = rows.assign(name=named.where(named != "", rows["account_id"]))
     for place, column in enumerate(columns):
         sheet.set_column(place, place, column.width)
         head = "header" if column.style in _LEFT else "header_right"

@@ -63,7 +63,7 @@ def list_columns(kind: ListKind, run: Mapping[str, Any]) -> list[Column]:
     return [
         Column("CSM", "csm", "text", 18, "CSM of the account."),
         Column("Rank", "rank", "whole", 7, "Rank on the CSM's list: the most money first."),
-        Column("Account", "name", "text", 30, "Name of the account."),
+        Column("Account", "name", "text", 30, "Name of the account, or its id."),
         *_offer(kind),
         *_health(),
         *_money(kind, unit, run["horizon_days"], business),
@@ -100,7 +100,7 @@ def week_columns(run: Mapping[str, Any]) -> list[Column]:
     return [
         Column("CSM", "csm", "text", 18, "CSM of the account."),
         Column("Rank", "rank", "whole", 7, "Order in the CSM's week: start at the top."),
-        Column("Account", "name", "text", 30, "Name of the account."),
+        Column("Account", "name", "text", 30, "Name of the account, or its id."),
         Column("Action", "main_action", "text", 12, "The main action for the account this week."),
         Column("Lists", "lists", "wrapped", 18, "All lists that the account is on."),
         Column("Due", "due", "date", 12, "Last day, renewal date, or the end of the week."),
@@ -113,12 +113,21 @@ def week_columns(run: Mapping[str, Any]) -> list[Column]:
         Column("Reasons", "reasons", "wrapped", 56, "Why the account is in the week."),
         Column("Not shown", "not_shown", "share", 9, _NOT_SHOWN),
         Column("Suggested play", "play", "wrapped", 34, "What to do."),
-        Column("Offer", "offered", "wrapped", 34, "What to offer: how much, from what to what."),
+        *_offered(business),
         *_terms(business),
         Column("Since", "since", "date", 12, "First run with the account on a list."),
         *ENTRIES,
         Column("Last action", "last_action", "text", 14, "What was recorded last."),
         Column("Account id", "account_id", "text", 16, "Key of the account in the data."),
+    ]
+
+
+def _offered(business: Business) -> list[Column]:
+    """Return the column of offers, where there are any: orders are not learned from as offers."""
+    if not business.has_terms:
+        return []
+    return [
+        Column("Offer", "offered", "wrapped", 34, "What to offer: how much, from what to what.")
     ]
 
 
@@ -146,7 +155,7 @@ def account_columns(run: Mapping[str, Any]) -> list[Column]:
     )
     return [
         Column("CSM", "csm", "text", 18, "CSM of the account."),
-        Column("Account", "name", "text", 30, "Name of the account."),
+        Column("Account", "name", "text", 30, "Name of the account, or its id."),
         Column("Segment", "segment", "text", 14, "Segment of the account."),
         Column("Stage", "stage", "text", 14, "Stage of the account's life."),
         *_health(),
