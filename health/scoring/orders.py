@@ -61,7 +61,8 @@ class OrderScoring(ScoringMethod):
         empty = pd.DataFrame(
             {"place": pd.Series(dtype="int64"), "product": pd.Series(dtype=object)}
         )
-        return OfferInputs(empty, empty, empty, empty)
+        asked = pd.DataFrame({"account_id": pd.Series(dtype=object)})
+        return OfferInputs(empty, empty, empty, asked)
 
     def models_on(
         self, models: Mapping[str, Any], tables: Tables, as_of: datetime, config: Config
