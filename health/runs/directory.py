@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from features.errors import HealthError
 from features.tables.regular_files import read_regular
 from health.runs.durable import new_folder, point_at, swap, sync_folder, sync_tree
-from health.runs.stored_shapes import RunShape, require_shape
+from health.runs.stored_shapes import RunShape, require_shape, with_defaults
 
 RUN = "as_of="
 #: A link to the newest run, moved last.
@@ -67,8 +68,21 @@ class PublishedRun:
             raise _unreadable(path, error) from None
 
     def has(self, name: str) -> bool:
-        """Whether it has this table; older versions may not have written it."""
-        return (self.folder / f"{name}.parquet").is_file()
+        """Whether it has this table; older versions may not have written it.
+
+        Raises
+        ------
+        HealthError
+            It was written, and is missing or no file any more.
+        """
+        path = self.folder / f"{name}.parquet"
+        if path.is_file():
+            return True
+        if os.path.lexists(path):
+            raise _unreadable(path, OSError("it is not a file"))
+        if name in self.info().get("stored_tables", ()):
+            raise _unreadable(path, OSError("it is missing"))
+        return False
 
     def columns(self, name: str) -> list[str]:
         """Return the columns of one of its tables; HealthError if it cannot be read."""
@@ -85,7 +99,8 @@ class PublishedRun:
             content = json.loads(read_regular(path))
         except (OSError, ValueError, RecursionError) as error:
             raise _unreadable(path, error) from None
-        return require_shape(content, RunShape, what=_UNREADABLE, file=path, fix=_RESTORE)
+        info = require_shape(content, RunShape, what=_UNREADABLE, file=path, fix=_RESTORE)
+        return with_defaults(info)
 
 
 def list_runs(runs_dir: Path) -> list[PublishedRun]:

@@ -87,11 +87,14 @@ class RunShape(_Shape):
     company: str = ""
     currency: str = ""
     business: Literal["contracts", "orders"] = "contracts"
-    model_version: str | None = None
+    model_version: str | None = ""
     scorecard_hash: str = ""
     score_settings: dict[str, Any] | None = None
     horizon_days: int = 90
     row_counts: dict[str, int] = Field(default_factory=dict)
+    stored_tables: list[str] = Field(default_factory=list)
+    missing_tables: list[str] = Field(default_factory=list)
+    skipped: dict[str, int] = Field(default_factory=dict)
     flags: dict[str, int] = Field(default_factory=dict)
     my_week: dict[str, Any] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
@@ -99,8 +102,21 @@ class RunShape(_Shape):
     timings: dict[str, _Number] = Field(default_factory=dict)
     evaluation: dict[str, _Evaluation] = Field(default_factory=dict)
     drivers: list[dict[str, Any]] = Field(default_factory=list)
+    clv: dict[str, Any] | None = None
     renewals: dict[str, Any] = Field(default_factory=dict)
     voice: dict[str, Any] | None = None
+
+
+#: Keys of run.json that pages and messages read without asking whether they are there.
+_READ = {
+    *("company", "currency", "business", "model_version", "horizon_days", "row_counts", "flags"),
+    *("warnings", "gates", "timings", "missing_tables", "skipped", "clv", "evaluation"),
+}
+
+
+def with_defaults(info: dict[str, Any]) -> dict[str, Any]:
+    """Return run.json with empty values for what an earlier version did not write."""
+    return {**RunShape().model_dump(include=_READ), **info}
 
 
 class ChangedManifestShape(_Shape):

@@ -260,6 +260,7 @@ class _Batch:
                 write_background(folder, content.background)
                 write_pages(folder, content, per_csm=config.report.file_per_csm)
                 written.result()
+            info["stored_tables"] = sorted(table.stem for table in folder.glob("*.parquet"))
             info["finished"] = _later(self.today, self._seconds)
             text = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(text + "\n", encoding="utf-8")

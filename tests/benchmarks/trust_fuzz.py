@@ -99,7 +99,7 @@ def run_case(demo: Path, number: int) -> Case:
         start = time.process_time()
         try:
             with _limited():
-                done = _open_pages(config) if command[0] == "pages" else call_health(*command)
+                done = open_pages(config) if command[0] == "pages" else call_health(*command)
         except _HungError:
             return Case(number, what, "waits for ever")
         seconds = time.process_time() - start
@@ -280,7 +280,7 @@ def _page(company: Path, chance: random.Random) -> tuple[str, Command]:
     return f"app, {break_run(company, chance)[0]}", ("pages", company / "health.toml")
 
 
-def _open_pages(file: Path) -> Finished:
+def open_pages(file: Path) -> Finished:
     """Open every page of the app for reading; exit code 1 where one is an internal error."""
     config = load_config(file)
     database, runs = open_app_database(config, now=_NOW), Runs(config.runs_dir, file)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from features.errors import HealthError
 from health.runs.directory import PublishedRun, list_runs
 from health.runs.stored_shapes import ManifestShape, RunShape, require_shape
 from health.training import registry
+from tests.benchmarks.trust_fuzz import open_pages
 from tests.health.conftest import Demo
 
 JSON = st.recursive(
@@ -55,6 +58,46 @@ def test_a_value_of_another_kind_in_a_run_is_named(
     with pytest.raises(HealthError, match=f"cannot be read: {place}: ") as refused:
         PublishedRun(run.as_of, tmp_path).info()
     assert "restore the file" in str(refused.value)
+
+
+@pytest.fixture
+def company(demo: Demo, tmp_path: Path) -> Path:
+    folder = tmp_path / "company"
+    shutil.copytree(demo.folder, folder, symlinks=True)
+    return folder
+
+
+def _removed(path: Path) -> None:
+    path.unlink()
+
+
+def _in_its_place_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [_removed, _in_its_place_a_folder])
+@pytest.mark.parametrize("name", ["whitespace", "portfolio", "points", "contracts"])
+def test_a_table_that_was_written_is_not_taken_for_one_that_was_not(
+    company: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    run = list_runs(company / "runs")[-1]
+    assert name in run.info()["stored_tables"]
+    assert run.has(name)
+    assert not run.has("of_a_later_version")
+    damage(run.folder / f"{name}.parquet")
+    with pytest.raises(HealthError, match=f"{name}.parquet: .*cannot be read"):
+        run.has(name)
+
+
+def test_pages_of_a_run_that_an_earlier_version_wrote_open(company: Path) -> None:
+    file = list_runs(company / "runs")[-1].folder / "run.json"
+    kept = {"as_of", "finished", "score_settings"}
+    file.write_text(
+        json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k in kept})
+    )
+    opened = open_pages(company / "health.toml")
+    assert opened.code == 0, opened.err
 
 
 @pytest.mark.parametrize(
