@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from scipy.optimize import linear_sum_assignment, nnls
 from scipy.stats import t as student
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import NMF
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
@@ -36,6 +34,8 @@ _OF_A_LANGUAGE = 0.5
 #: A comment mentions a theme that has at least this share of its weight, and this cosine with it: a
 #: comment that has one common word with a theme is not about it.
 _MENTIONED, _ABOUT = 0.3, 0.15
+#: Updates of the factors.
+_UPDATES = 60
 _PHRASES = 3
 #: Between the phrases of a name.
 SEPARATOR = " · "
@@ -158,13 +158,12 @@ class Themes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.empty((0, weights.shape[1]))
 
     def _components(self, weights: Any, number: int) -> FloatArray:
-        # Initialised by a singular value decomposition, so the result has no random part. One that
-        # has not converged is as stable as the halves show, like any other.
-        model = NMF(number, init="nndsvd", max_iter=400, tol=1e-3, random_state=self.seed)
-        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            # scikit-learn takes the root of the error, which rounding makes negative where
-            # repeated comments leave none.
+        # Initialised by a singular value decomposition, so the result has no random part. A fixed
+        # number of updates cannot fail to converge; how stable the result is, the halves show.
+        model = NMF(number, init="nndsvd", max_iter=_UPDATES, tol=0.0, random_state=self.seed)
+        # scikit-learn takes the root of the error, which rounding makes negative where repeated
+        # comments leave none.
+        with np.errstate(invalid="ignore"):
             return np.asarray(normalize(model.fit(weights).components_))
 
     def _agreement(self, weights: Any, components: FloatArray) -> float:
