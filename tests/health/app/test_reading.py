@@ -149,3 +149,16 @@ def test_flags_of_an_account_are_in_the_order_of_its_week(app: Build, grouped: P
     select = page.partition('<select name="flag">')[2].partition("</select>")[0]
     chosen = re.findall(r'<option value="(\w+)"', select)
     assert chosen == ["at_risk", "renewal", "advocate"]
+
+
+def test_a_brief_names_the_last_orders(app: Build, grouped: Path) -> None:
+    file = sorted(grouped.glob("as_of=*"))[-1] / "events.parquet"
+    rows = pd.read_parquet(file)
+    titles = [f"Order of EUR {amount}" for amount in (10, 20, 30, 40, 50)]
+    own = rows[rows["account_id"] == OWN].head(1)
+    days = own["at"].iloc[0] - pd.to_timedelta(range(5), unit="D")
+    orders = pd.concat([own] * 5).assign(kind="order", title=titles, text="", at=days)
+    pd.concat([rows, orders]).to_parquet(file, index=False)
+    page = app(runs=grouped).signed_in("lead").get(f"/accounts/{OWN}/brief").text
+    assert [title in page for title in titles] == [True, True, True, True, False]
+    assert "And 1 more order" in page
