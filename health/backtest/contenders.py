@@ -37,7 +37,7 @@ RULES = Contender("rules", "Health score", "The configured scorecard")
 PROPOSED = Contender("proposed", "Proposed scorecard", "The scorecard of the given file")
 LEARNT = Contender(
     "learned",
-    "Learnt weights",
+    "Learned weights",
     "The same measures with weights learned from what was known before each date",
 )
 MODEL = Contender("model", "Churn model", "Fitted for each date only on what was known before it")

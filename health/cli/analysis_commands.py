@@ -32,7 +32,7 @@ def backtest(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Also evaluate the [scorecard] of this TOML file.",
+            help="Also evaluate the scorecard of this TOML file.",
         ),
     ] = None,
     output: Annotated[
