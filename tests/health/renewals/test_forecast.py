@@ -78,6 +78,34 @@ def test_a_time_that_nobody_could_be_seen_to_leave_in_teaches_nothing() -> None:
     assert basis.pools[NEAR].rate == pytest.approx(0.25, abs=0.07)
 
 
+def test_an_account_that_rather_buys_more_rather_expands() -> None:
+    tables = yearly_book(240)
+    basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
+    usual = scores_of(tables)
+    keen = usual.assign(upsell_probability=0.4, upsell_base_rate=0.25)
+    before, after = (
+        due_accounts(scores, basis, as_of=AS_OF, horizon_days=90) for scores in (usual, keen)
+    )
+    near = before["pool"] == NEAR
+    stays = 1 - before["leaves"]
+    ratio = after["expanding"] / (stays - after["expanding"])
+    ratio /= before["expanding"] / (stays - before["expanding"])
+    # (0.4 / 0.6) / (0.25 / 0.75) = 2 within the horizon; beyond it nothing is known.
+    np.testing.assert_allclose(ratio[near], 2.0)
+    np.testing.assert_allclose(ratio[~near], 1.0)
+    assert (after.loc[near, "expected"] > before.loc[near, "expected"]).all()
+    assert after["leaves"].tolist() == before["leaves"].tolist()
+    table = month_table(after, basis)
+    assert table["kept"].sum() == pytest.approx(table["kept_as_published"].sum(), rel=0.2)
+    inside = (table["kept_low"] <= table["kept"]) & (table["kept"] <= table["kept_high"])
+    assert inside.mean() > 0.7
+    # An account without a published probability is as usual.
+    unknown = usual.assign(upsell_probability=np.nan, upsell_base_rate=np.nan)
+    pd.testing.assert_frame_equal(
+        due_accounts(unknown, basis, as_of=AS_OF, horizon_days=90), before
+    )
+
+
 def test_every_month_adds_up() -> None:
     tables = yearly_book(240, monthly=60)
     basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from health.training.cohort import HELD_OUT, REFITTED, UNCHANGED, Candidate, needs_rows
+from health.training.cohort import (
+    HELD_OUT,
+    REFITTED,
+    UNCHANGED,
+    Candidate,
+    choose_cohort,
+    needs_rows,
+)
 from health.training.compare import (
     BETTER,
     NO_WORSE,
@@ -17,6 +26,8 @@ from health.training.compare import (
     TargetComparison,
     compare_versions,
 )
+from health.training.rows import known_before
+from models.churn.hazard import HazardClassifier
 from tests.health.training.sample_versions import good, labelled_rows, poor
 
 
@@ -67,6 +78,38 @@ def test_without_later_dates_its_way_of_modelling_is_fitted_on_the_same_dates() 
     # The same estimator on the same rows says the same.
     assert found.figures.auc.difference.value == pytest.approx(0)
     assert found.figures.log_loss.difference.value == pytest.approx(0)
+
+
+def test_a_hazard_fitted_again_learns_from_what_was_known_of_later_rows_too() -> None:
+    rows = labelled_rows()
+    churned = rows.frame["churned"]
+    frame = rows.frame.assign(
+        observed_days=np.where(churned == 1, 40.0, 90.0), observed_churn=churned
+    )
+    newer, older = good("2024-10-20"), good("2024-09-20")
+    model = copy(older.version.artefacts["churn"])
+    hazard = HazardClassifier(90, strengths=(1.0,))
+    model.model_ = hazard.fit(
+        frame[rows.inputs], churned, groups=frame["account_id"], durations=frame["observed_days"]
+    )
+    older = replace(older, version=replace(older.version, artefacts={"churn": model}))
+    found = choose_cohort("churn", newer, older, replace(rows, frame=frame), 365)
+    assert found.how == REFITTED
+    asked = newer.held_out.merge(frame, on=["account_id", "as_of"])
+    for learnt_until, block in asked.groupby("learnt_until"):
+        first = block["as_of"].min()
+        known = known_before(frame, first, horizon_days=90, grace_days=30)
+        assert known["as_of"].max() > learnt_until
+        again = clone(hazard).fit(
+            known[rows.inputs],
+            known["observed_churn"],
+            groups=known["account_id"],
+            durations=known["observed_days"],
+        )
+        expected = block.assign(logit_again=again.decision_function(block[rows.inputs]))
+        both = found.frame.merge(expected, on=["account_id", "as_of"])
+        np.testing.assert_allclose(both["logit_older"], both["logit_again"], atol=1e-9)
+        assert len(both)
 
 
 def test_nothing_in_the_cohort_was_known_to_either() -> None:
