@@ -49,9 +49,9 @@ class Tried:
         AUC among rows of one date, on held-out accounts, and its lower 98.5 % bound that holds
         for all candidates at once.
     has_signal : bool
-        The bound is above 0.5 (or, for the renewal timing, accounts leave at the end of their
-        term), and the log loss on later dates alone below that of the base rate. An outlook must
-        also gain more than a standard error over the glass box without it.
+        The bound is above 0.5, and the log loss on later dates alone below that of the base rate;
+        for the renewal timing, it is enough that accounts leave at the end of their term. An
+        outlook must also gain more than a standard error over the glass box without it.
     """
 
     name: str
@@ -288,7 +288,7 @@ def _tried(
     signal = [
         name
         for name, (_, low) in aucs.items()
-        if name in better and (low > 0.5 or (by_term and name == TIMING))
+        if (name in better and low > 0.5) or (by_term and name == TIMING)
     ]
     if OUTLOOK in signal and GLASS in names:
         gain = losses[GLASS] - losses[OUTLOOK]
