@@ -90,6 +90,8 @@ def kept_until(tables: Tables, start: int, end: int) -> int:
 
 def parts_of_rows(tables: Tables, start: int, end: int, days: int) -> Iterator[Frame]:
     """Yield the prepared rows of the usage of [start, end), in parts of consecutive days."""
+    if start >= end:
+        return
     rows, at = _rows_before(tables, end), nw.col("occurred_at")
     for first, past in cut(start, end, days):
         ends = (day_of(first).to_pydatetime(), day_of(past).to_pydatetime())

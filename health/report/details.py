@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,7 +174,7 @@ def _health(reasons: pd.DataFrame, texts: _Texts) -> dict[str, list[float]]:
 def _model(reasons: pd.DataFrame, output: str, texts: _Texts) -> dict[str, dict[str, Any]]:
     """Return the strongest terms of a model, the sum of the others, and the start."""
     own = reasons[reasons["output"] == output]
-    start = own[own["term"] == BASELINE].set_index("account_id")["contribution"]
+    start = own[own["term"] == BASELINE].set_index("account_id")["contribution"].to_dict()
     terms = own[own["term"] != BASELINE]
     terms = terms.assign(size=terms["contribution"].abs())
     terms = terms.sort_values(["account_id", "size", "term"], ascending=[True, False, True])
@@ -186,15 +187,15 @@ def _model(reasons: pd.DataFrame, output: str, texts: _Texts) -> dict[str, dict[
         }
     )
     flat = _flat(shown["account_id"], table)
-    others = rest.groupby("account_id")["contribution"].agg(["size", "sum"])
+    others = rest.groupby("account_id")["contribution"].agg(["size", "sum"]).to_dict()
     return {
-        account: {
-            "b": round(float(start.get(account, 0.0)), 3),
-            "r": flat.get(account, []),
+        str(account): {
+            "b": round(float(baseline), 3),
+            "r": flat.get(str(account), []),
             "n": int(others["size"].get(account, 0)),
             "s": round(float(others["sum"].get(account, 0.0)), 3),
         }
-        for account in start.index
+        for account, baseline in start.items()
     }
 
 
@@ -208,10 +209,10 @@ def _changes(changes: pd.DataFrame, texts: _Texts) -> dict[str, list[float]]:
 
 def _flat(accounts: pd.Series[str], table: pd.DataFrame) -> dict[str, list[float]]:
     """Return the rows of each account as one flat list of numbers."""
-    rows = list(zip(*(table[column].tolist() for column in table), strict=True))
-    flat: dict[str, list[float]] = {}
-    for account, row in zip(accounts, rows, strict=True):
-        flat.setdefault(str(account), []).extend(_short(value) for value in row)
+    columns = [[_short(value) for value in table[column].tolist()] for column in table]
+    flat: dict[str, list[float]] = defaultdict(list)
+    for account, *row in zip(accounts.astype(str), *columns, strict=True):
+        flat[account] += row
     return flat
 
 
