@@ -20,6 +20,8 @@ from health.voice.tables import COMMENTS
 THEME, REASON = "theme", "reason"
 TEAMS = ("product", "sales", "support")
 _TEAMS = ", ".join(TEAMS)
+#: Outcomes of a subject that are shown.
+_MOST_OUTCOMES = 2
 #: Days after which a score may have moved.
 AFTER_DAYS = 28
 #: Accounts that a comparison needs on either side.
@@ -175,6 +177,28 @@ def follow_up(
                 }
             )
     return _typed(pd.DataFrame(found, columns=list(EFFECT_COLUMNS)))
+
+
+def with_outcomes(effects: pd.DataFrame, raised: pd.DataFrame) -> pd.DataFrame:
+    """Return what `follow_up` gives with closed_at, the last closure, and outcome in words.
+
+    A subject of which no row is left is left out.
+
+    Parameters
+    ----------
+    effects : pd.DataFrame
+        As from `follow_up`.
+    raised : pd.DataFrame
+        As from `read_raised`.
+    """
+    keys = ["kind", "subject", "raised_with"]
+    known = raised.astype(dict.fromkeys([*keys, "outcome"], object))
+    found = known.groupby(keys).agg(closed_at=("closed_at", "max"), outcome=("outcome", _in_words))
+    return effects.astype(dict.fromkeys(keys, object)).join(found, on=keys, how="inner")
+
+
+def _in_words(outcomes: pd.Series[str]) -> str:
+    return "; ".join(list(dict.fromkeys(outcomes.dropna()))[:_MOST_OUTCOMES])
 
 
 def _compared(

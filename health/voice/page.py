@@ -12,6 +12,7 @@ from features.tables.survey_scales import SCALES, Scale, default_scale
 from features.voice.plain_text import blank_contacts
 from health.presentation import wording
 from health.presentation.html_page import content_policy, page_environment, source_of
+from health.voice.followup import AFTER_DAYS, LEAST
 from health.voice.summary import PERIOD_DAYS, Voice
 from models.text.themes import Impact
 
@@ -48,6 +49,9 @@ def render_voice(voice: Voice, *, company: str = "", names: pd.Series[str] | Non
         period=PERIOD_DAYS,
         tones=_tones(voice.comments),
         latest=_latest(voice.comments, names),
+        raised=[] if voice.raised is None else voice.raised.to_dict("records"),
+        after_days=AFTER_DAYS,
+        least=LEAST,
         style=Markup(style),
         policy=content_policy(style),
     )

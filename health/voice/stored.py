@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from health.runs.directory import PublishedRun
+from health.voice.followup import EFFECTS, ROWS, with_outcomes
 from health.voice.summary import Theme, Voice, shortened
 from health.voice.tables import COMMENTS, TERMS, THEMES
 from models.text.themes import Impact
@@ -44,6 +45,9 @@ def stored_voice(run: PublishedRun, info: Mapping[str, Any], *, quotes: int) -> 
         about["sentiment"],
         None,
         about["stability"],
+        with_outcomes(run.table(EFFECTS), run.table(ROWS))
+        if run.has(EFFECTS) and run.has(ROWS)
+        else None,
     )
 
 

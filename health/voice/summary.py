@@ -89,6 +89,8 @@ class Voice:
     sentiment_auc : Interval or None
     stability : str
         One sentence on how the number of themes was chosen.
+    raised : pd.DataFrame or None
+        What was raised with other teams, as `followup.with_outcomes` gives it; None if nothing.
     """
 
     until: datetime
@@ -98,6 +100,7 @@ class Voice:
     sentiment: str
     sentiment_auc: Interval | None
     stability: str
+    raised: pd.DataFrame | None = None
 
 
 def listen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,7 @@ from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
 from health.training import registry
 from health.training.champion import load_champion
-from health.voice.followup import EFFECTS, ROWS, follow_up, read_raised
+from health.voice.followup import EFFECTS, ROWS, follow_up, read_raised, with_outcomes
 from health.voice.summary import Voice as Comments
 from health.voice.summary import listen
 from health.voice.tables import THEMES, voice_info, voice_tables
@@ -246,6 +246,8 @@ class _Batch:
             known = earlier[-1].table(THEMES) if earlier and earlier[-1].has(THEMES) else None
             heard = listen(tables, day, config.voice, stages=stages, earlier=known)
             looked |= voice_tables(heard, scored.scores["account_id"])
+            if len(raised):
+                heard = replace(heard, raised=with_outcomes(looked[EFFECTS], raised))
             info["voice"] = redacted(voice_info(heard))
 
         def write(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 from features.errors import HealthError
 from features.reading.frames import tables_from_frames
 from health.runs.directory import PublishedRun
-from health.voice.followup import LEAST, follow_up, read_raised
+from health.voice.followup import LEAST, follow_up, read_raised, with_outcomes
+from health.voice.page import render_voice
+from health.voice.summary import Voice
 
 DAY = datetime(2026, 6, 7)
 BEFORE = date(2026, 3, 1)
@@ -84,6 +87,23 @@ def test_a_later_closure_and_what_was_undone_are_not_known() -> None:
     assert len(found) == 19
     assert found["closed_at"].notna().sum() == found["outcome"].notna().sum() == 9
     assert read(rows(raised_at=DAY)).empty
+
+
+def test_the_page_of_a_run_shows_what_came_of_it(tmp_path: Path) -> None:
+    scores = np.linspace(30, 70, 90)
+    at = {"raised_at": datetime(2026, 3, 5), "closed_at": datetime(2026, 4, 1)}
+    raised = read(rows(**at, outcome=["<b>Fixed</b>"] * 19 + ["Later"]))
+    now = pd.DataFrame({"account_id": [f"A{n}" for n in range(90)], "health_score": scores + 5})
+    effects = follow_up(raised, now, [run(tmp_path, 60, scores)], DAY)
+    comments = pd.DataFrame({"source": ["nps"], "tone": [None], "comment": ["x"], "themes": [()]})
+    heard = Voice(
+        DAY, comments.assign(written_at=DAY, account_id="A1"), (), "nps", "Off.", None, "None."
+    )
+    assert "Raised with other teams" not in render_voice(heard)
+    html = render_voice(replace(heard, raised=with_outcomes(effects, raised)))
+    assert "Raised with other teams" in html and THEME in html and "Closed 1 Apr 2026" in html
+    assert "&lt;b&gt;Fixed&lt;/b&gt;; Later" in html and "<b>Fixed" not in html
+    assert "20 accounts against 40 similar ones" in html
 
 
 @pytest.mark.parametrize(
