@@ -6,8 +6,8 @@ import io
 import json
 import shutil
 import sqlite3
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from features.errors import HealthError
 from features.tables.casting import quoted
 from features.tables.identifiers import normalised
+from features.tables.regular_files import read_regular
 from health.app.access.users import find_user
 from health.app.records.erase import erase_account, erase_person, free_texts
 from health.app.serve import open_app_database
@@ -36,7 +37,6 @@ from health.erasure.stored_runs import erase_from_run, find_stored_runs, has_com
 from health.erasure.subject import Subject
 from health.publishing.publish import TABLES
 from health.publishing.targets import compact, empty_journal, transaction
-from health.runs.directory import list_runs
 from health.runs.durable import write_whole
 from health.runs.leftovers import clean_up
 from health.runs.lock import locked, only_run
@@ -46,6 +46,8 @@ from health.training import registry
 
 #: What was erased and when, without who it was.
 RECORD = "erasures.jsonl"
+#: Who is being erased; it is there while an erasure is not complete.
+_NOTED = ".erasing"
 
 
 def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str) -> Erased:
@@ -78,13 +80,14 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
     known = normalised(identifier)
     if known is None:
         raise HealthError("no identifier", where="health erase", fix="give the account's id")
-    names = _names(config, known) if kind == "account" else _name_of_user(config, known, now)
-    subject = Subject(kind, known, names)
     erased = Erased()
-    with ExitStack() as locks:
+    with ExitStack() as locks, _unfinished_is_reported():
         locks.enter_context(only_run(config.runs_dir, wait=False))
         locks.enter_context(locked(config.runs_dir, work="publication", name=".publish.lock"))
         clean_up(config.runs_dir)
+        found = _names(config, known) if kind == "account" else _name_of_user(config, known, now)
+        names = _noted_names(config.runs_dir, kind, known, found)
+        subject = Subject(kind, known, names)
         _erase_runs(config, subject, erased)
         _erase_rollups(config, erased)
         _erase_versions(config, subject, erased)
@@ -104,12 +107,26 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
         record = config.runs_dir / RECORD
         before = record.read_bytes() if record.is_file() else b""
         write_whole(record, before + json.dumps(line).encode() + b"\n")
+        _forget_names(config.runs_dir, kind, known)
         erased.left += [
             f"{file}: it is of an unknown kind; remove it"
             for file in sorted(stored_files(config.runs_dir))
             if mentions(file, subject)
         ]
     return erased
+
+
+@contextmanager
+def _unfinished_is_reported() -> Iterator[None]:
+    """Report what the disk refuses, and that a repetition goes on: some files are done by then."""
+    try:
+        yield
+    except OSError as error:
+        raise HealthError(
+            f"the erasure is not complete: {error.strerror or error}",
+            where=str(error.filename or ""),
+            fix="free some space, or grant access, then repeat the command: it goes on from there",
+        ) from None
 
 
 def _erase_runs(config: Config, subject: Subject, erased: Erased) -> None:
@@ -124,10 +141,42 @@ def _erase_runs(config: Config, subject: Subject, erased: Erased) -> None:
     erase_from_folder(config.runs_dir, subject, erased, without=[run.folder for run in runs])
 
 
+def _noted_names(
+    runs_dir: Path, kind: str, identifier: str, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Note the names until the erasure is complete; return them with those of one that was stopped.
+
+    By then, the tables that had the name may be freed, and other texts not.
+    """
+    noted = _noted(runs_dir)
+    known = sorted({*names, *noted.get(f"{kind} {identifier}", [])})
+    write_whole(runs_dir / _NOTED, json.dumps({**noted, f"{kind} {identifier}": known}))
+    return tuple(known)
+
+
+def _forget_names(runs_dir: Path, kind: str, identifier: str) -> None:
+    others = _noted(runs_dir)
+    others.pop(f"{kind} {identifier}", None)
+    if others:
+        write_whole(runs_dir / _NOTED, json.dumps(others))
+    else:
+        (runs_dir / _NOTED).unlink(missing_ok=True)
+
+
+def _noted(runs_dir: Path) -> dict[str, list[str]]:
+    try:
+        noted: dict[str, list[str]] = json.loads(read_regular(runs_dir / _NOTED))
+    except (OSError, ValueError):
+        return {}
+    return noted
+
+
 def _names(config: Config, account: str) -> tuple[str, ...]:
     """Return every name that a stored run has for an account."""
     names: set[str] = set()
-    for run in list_runs(config.runs_dir):
+    for run in find_stored_runs(config.runs_dir):
+        if "name" not in run.columns("scores"):
+            continue
         scores = run.table("scores", ["account_id", "name"])
         found = scores.loc[scores["account_id"].astype(str) == account, "name"]
         names |= {name for name in found if isinstance(name, str)}

@@ -203,6 +203,26 @@ def test_rows_are_removed_by_identifier_and_mentions_replaced() -> None:
 
 
 @pytest.mark.slow
+def test_a_stopped_erasure_still_knows_the_name(company: Path) -> None:
+    config, runs = company / "health.toml", company / "runs"
+    scores = list_runs(runs)[-1].table("scores")
+    account, name, other = *scores.loc[0, ["account_id", "name"]], scores.loc[1, "account_id"]
+    actions = {"account_id": [other], "action": "called", "at": "2026-10-30", "reason": [name]}
+    pd.DataFrame(actions).to_csv(company / "actions.csv", index=False)
+    # The runs are freed when this is found out.
+    lock = company / ".actions.csv.lock"
+    lock.mkdir()
+    stopped = call_health("erase", config, account)
+    assert stopped.code == 2, stopped.err
+    assert name not in list_runs(runs)[-1].table("scores")["name"].tolist()
+    lock.rmdir()
+    done = call_health("erase", config, account)
+    assert done.code == 0, done.err
+    assert _mentioning(company, account, name) == []
+    assert not (runs / ".erasing").exists()
+
+
+@pytest.mark.slow
 def test_an_erased_person_is_in_nothing_that_is_left(company: Path) -> None:
     config = company / "health.toml"
     newest = list_runs(company / "runs")[-1]
