@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -63,9 +64,21 @@ class PublishedRun:
         if path.exists() and not path.is_file():
             raise _unreadable(path, OSError("it is not a file"))
         try:
-            return pd.read_parquet(path, columns=columns, filters=filters)
+            frame = pd.read_parquet(path, columns=columns, filters=filters)
+            found = columns_hash(path)
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(path, error) from None
+        if self._written().get(name, found) != found:
+            raise _unreadable(path, OSError("its columns are not those that were written"))
+        return frame
+
+    def _written(self) -> dict[str, str]:
+        """Return the hashes of the columns of its tables; empty if it does not have them."""
+        # Who needs run.json reports that it cannot be read.
+        with suppress(HealthError):
+            written: dict[str, str] = self.info().get("stored_tables", {})
+            return written
+        return {}
 
     def has(self, name: str) -> bool:
         """Whether it has this table; older versions may not have written it.
@@ -80,7 +93,7 @@ class PublishedRun:
             return True
         if os.path.lexists(path):
             raise _unreadable(path, OSError("it is not a file"))
-        if name in self.info().get("stored_tables", ()):
+        if name in self._written():
             raise _unreadable(path, OSError("it is missing"))
         return False
 
@@ -101,6 +114,12 @@ class PublishedRun:
             raise _unreadable(path, error) from None
         info = require_shape(content, RunShape, what=_UNREADABLE, file=path, fix=_RESTORE)
         return with_defaults(info)
+
+
+def columns_hash(path: Path) -> str:
+    """Return a hash of the names and types of a Parquet file's columns."""
+    columns = [(field.name, str(field.type)) for field in pq.read_schema(path)]
+    return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:12]
 
 
 def list_runs(runs_dir: Path) -> list[PublishedRun]:

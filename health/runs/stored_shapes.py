@@ -92,7 +92,7 @@ class RunShape(_Shape):
     score_settings: dict[str, Any] | None = None
     horizon_days: int = 90
     row_counts: dict[str, int] = Field(default_factory=dict)
-    stored_tables: list[str] = Field(default_factory=list)
+    stored_tables: _Text = Field(default_factory=dict)
     missing_tables: list[str] = Field(default_factory=list)
     skipped: dict[str, int] = Field(default_factory=dict)
     flags: dict[str, int] = Field(default_factory=dict)

@@ -37,6 +37,7 @@ from health.report.lists import shown_accounts
 from health.report.stored_background import write_background
 from health.runs.directory import (
     PublishedRun,
+    columns_hash,
     disk_faults_reported,
     publish,
     refuse_second,
@@ -262,7 +263,8 @@ class _Batch:
                 write_background(folder, content.background)
                 write_pages(folder, content, per_csm=config.report.file_per_csm)
                 written.result()
-            info["stored_tables"] = sorted(table.stem for table in folder.glob("*.parquet"))
+            tables = sorted(folder.glob("*.parquet"))
+            info["stored_tables"] = {table.stem: columns_hash(table) for table in tables}
             info["finished"] = _later(self.today, self._seconds)
             text = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(text + "\n", encoding="utf-8")

@@ -80,7 +80,7 @@ def test_the_monitor_is_that_of_the_newest_outcome(demo: Demo, tmp_path: Path) -
     runs = tmp_path / "runs"
     folder = runs / run.folder.name
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({**run.info(), "stored_tables": ["monitor"]}))
+    (folder / "run.json").write_text(json.dumps({**run.info(), "stored_tables": {}}))
     monitor = {"outcome": ["churn", "churn"], "auc": [0.7, 0.8], "auc_trained": [0.75, 0.75]}
     dates = pd.to_datetime(["2026-01-04", "2026-01-11"])
     pd.DataFrame({"as_of": dates, **monitor, "calibration_ratio": [1.0, float("nan")]}).to_parquet(

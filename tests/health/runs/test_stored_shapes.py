@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,23 @@ def test_a_table_that_was_written_is_not_taken_for_one_that_was_not(
     damage(run.folder / f"{name}.parquet")
     with pytest.raises(HealthError, match=f"{name}.parquet: .*cannot be read"):
         run.has(name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.drop(columns="as_of"),
+        lambda table: table.assign(as_of=7),
+        lambda table: table.assign(account_id=None),
+    ],
+)
+def test_a_table_with_other_columns_than_were_written_is_refused(
+    company: Path, change: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    run = list_runs(company / "runs")[-1]
+    change(run.table("scores")).to_parquet(run.folder / "scores.parquet")
+    with pytest.raises(HealthError, match=r"scores\.parquet: .*not those that were written"):
+        run.table("scores", ["account_id"])
 
 
 def test_pages_of_a_run_that_an_earlier_version_wrote_open(company: Path) -> None:
