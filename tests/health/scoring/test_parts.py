@@ -67,6 +67,10 @@ class Company:
     features: FeatureTable
     demo: Demo
 
+    def five_parts(self) -> list[npt.NDArray[np.intp]]:
+        """Divide the accounts into enough parts for processes."""
+        return np.array_split(np.arange(len(self.features)), 5)
+
     def scored(
         self,
         folder: Path,
@@ -157,17 +161,17 @@ def test_features_in_files_give_the_same_run(
     frame = company.features.frame
     assert frame is not None
     files = tuple(tmp_path / f"{number}.parquet" for number in range(2))
-    for file, rows in zip(files, (frame.iloc[:70], frame.iloc[70:]), strict=True):
-        rows.to_parquet(file, index=False, row_group_size=50)
+    for file, rows in zip(files, (frame.iloc[:30], frame.iloc[30:]), strict=True):
+        rows.to_parquet(file, index=False, row_group_size=20)
     stored = Company(company.config, FeatureTable(files=files), company.demo)
     folder = tmp_path / "run"
-    assert_same((stored.scored(folder, even_parts(len(frame), 60)), folder), whole)
+    assert_same((stored.scored(folder, even_parts(len(frame), 50)), folder), whole)
 
 
 @pytest.mark.slow
 def test_processes_of_their_own_give_the_same_bytes(company: Company, tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
-    parts = even_parts(len(company.features), 40)
+    parts = company.five_parts()
     one, two = (company.scored(f, parts, n) for f, n in zip(folders, (1, 2), strict=True))
     pd.testing.assert_frame_equal(one.scores, two.scores, rtol=0, atol=0)
     for name in ("features", *TABLES):
@@ -182,7 +186,7 @@ def test_executors_of_spark_give_the_same_run(
     company: Company, whole: tuple[ScoredRun, Path], tmp_path: Path
 ) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
-    parts = even_parts(len(company.features), 40)
+    parts = company.five_parts()
     run = company.scored(tmp_path / "run", parts, 2, session("spark+local"))
     assert_same((run, tmp_path / "run"), whole)
 
@@ -208,11 +212,11 @@ def _dying(
     company: Company, folder: Path, patch: pytest.MonkeyPatch, times: int
 ) -> list[npt.NDArray[np.intp]]:
     """Let the process of the second of five parts die so many times; return the parts."""
-    parts = even_parts(len(company.features), 40)
+    parts = company.five_parts()
     files = tuple(folder / f"death-{number}" for number in range(times))
     for file in files:
         file.touch()
-    account = company.features.columns(["account_id"])["account_id"][50]
+    account = company.features.columns(["account_id"])["account_id"][parts[1][0]]
     patch.setitem(METHODS, CONTRACTS, Dying(account, files))
     return parts
 
