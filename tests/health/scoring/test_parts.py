@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from features.errors import HealthError
 from features.tables.spark import has_java, session
 from health.business.company import open_company
-from health.business.feature_table import FeatureTable
+from health.business.feature_table import FeatureTable, write_rows
 from health.business.kinds import CONTRACTS
 from health.runs.directory import list_runs
 from health.runs.part_files import PartFiles, decoded, encoded
@@ -162,7 +162,7 @@ def test_features_in_files_give_the_same_run(
     assert frame is not None
     files = tuple(tmp_path / f"{number}.parquet" for number in range(2))
     for file, rows in zip(files, (frame.iloc[:30], frame.iloc[30:]), strict=True):
-        rows.to_parquet(file, index=False, row_group_size=20)
+        assert write_rows(rows, file)
     stored = Company(company.config, FeatureTable(files=files), company.demo)
     folder = tmp_path / "run"
     assert_same((stored.scored(folder, even_parts(len(frame), 50)), folder), whole)
