@@ -81,7 +81,7 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
     if known is None:
         raise HealthError("no identifier", where="health erase", fix="give the account's id")
     erased = Erased()
-    with ExitStack() as locks, _unfinished_is_reported():
+    with ExitStack() as locks, _unfinished_is_reported(config.runs_dir):
         locks.enter_context(only_run(config.runs_dir, wait=False))
         locks.enter_context(locked(config.runs_dir, work="publication", name=".publish.lock"))
         clean_up(config.runs_dir)
@@ -117,14 +117,14 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
 
 
 @contextmanager
-def _unfinished_is_reported() -> Iterator[None]:
+def _unfinished_is_reported(runs_dir: Path) -> Iterator[None]:
     """Report what the disk refuses, and that a repetition goes on: some files are done by then."""
     try:
         yield
     except OSError as error:
         raise HealthError(
             f"the erasure is not complete: {error.strerror or error}",
-            where=str(error.filename or ""),
+            where=str(error.filename or runs_dir),
             fix="free some space, or grant access, then repeat the command: it goes on from there",
         ) from None
 
