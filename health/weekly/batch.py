@@ -263,8 +263,9 @@ class _Batch:
                 write_background(folder, content.background)
                 write_pages(folder, content, per_csm=config.report.file_per_csm)
                 written.result()
-            tables = sorted(folder.glob("*.parquet"))
-            info["stored_tables"] = {table.stem: columns_hash(table) for table in tables}
+            info["stored_tables"] = {
+                table.stem: columns_hash(table) for table in sorted(folder.glob("*.parquet"))
+            }
             info["finished"] = _later(self.today, self._seconds)
             text = json.dumps(info, indent=2, allow_nan=False, ensure_ascii=False)
             (folder / "run.json").write_text(text + "\n", encoding="utf-8")
