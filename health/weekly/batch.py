@@ -175,24 +175,24 @@ class _Batch:
             return feature_table_of(company, day, spill)
         return read_features(self.features_file, day, spill)
 
-    def _score(
+    def _scored(
         self,
         company: Company,
         day: datetime,
         version: registry.Version,
         features: FeatureTable,
+        earlier: Sequence[PublishedRun],
         *,
         scratch: Path,
         spill: Path,
-    ) -> RunResult:
+    ) -> ScoredRun:
         config, tables = self.config, company.opened.tables
-        earlier = runs_before(config.runs_dir, day.date())
         savable = None
         if config.flags.rank == "savable":
             savable = savable_estimate(tables, earlier, config, day)
         shared = is_spark(config.data.url) and config.data.spill is not None
         with self.steps.step("score") as progress, PartFiles(scratch) as files:
-            scored = score_accounts(
+            return score_accounts(
                 features,
                 tables,
                 version.artefacts,
@@ -206,6 +206,22 @@ class _Batch:
                 progress=progress,
                 savable=savable,
             )
+
+    def _score(
+        self,
+        company: Company,
+        day: datetime,
+        version: registry.Version,
+        features: FeatureTable,
+        *,
+        scratch: Path,
+        spill: Path,
+    ) -> RunResult:
+        config, tables = self.config, company.opened.tables
+        earlier = runs_before(config.runs_dir, day.date())
+        scored = self._scored(
+            company, day, version, features, earlier, scratch=scratch, spill=spill
+        )
         with self.steps.step("gates"):
             found = inspect_run(
                 company, day, scored, version.manifest, earlier, accepted=self.accepted
