@@ -25,7 +25,7 @@ from health.report.forecast import (
     renewal_dates,
 )
 from health.report.page import with_all_columns
-from health.workbook.cells import BAND_COLOURS, make_formats, write_cell
+from health.workbook.cells import BAND_COLOURS, MOST_ROWS, make_formats, write_cell
 from health.workbook.columns import (
     OUTCOMES,
     Column,
@@ -67,6 +67,9 @@ def write_workbook(
 ) -> None:
     """Write the workbook of a run; the same run gives the same bytes.
 
+    A sheet has at most `MOST_ROWS` rows: the first of a list, and the largest accounts. The
+    summary states what is left out.
+
     Parameters
     ----------
     path : Path
@@ -99,8 +102,11 @@ def write_workbook(
         _write_list(sheet, week_rows(scores, week, run), week_columns(run), formats)
     for kind in business_of(run).lists:
         sheet = book.add_worksheet(kind.title)
-        _write_list(sheet, rows[rows["flag"] == kind.flag], list_columns(kind, run), formats)
-    everyone = account_rows(scores, flags, run, background or Background())
+        own = rows[rows["flag"] == kind.flag]
+        first = own["rank"].rank(method="first", na_option="bottom") <= MOST_ROWS
+        _write_list(sheet, own[first], list_columns(kind, run), formats)
+    largest = scores.loc[scores["mrr"].sort_values(ascending=False).index[:MOST_ROWS]]
+    everyone = account_rows(largest, flags, run, background or Background())
     _write_list(book.add_worksheet(ALL_ACCOUNTS), everyone, account_columns(run), formats)
     if lists_first:
         write_summary(book.add_worksheet("Summary"), formats, scores, rows, run, for_csm=True)

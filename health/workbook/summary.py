@@ -12,7 +12,7 @@ from health.business.kinds import business_of
 from health.presentation import wording
 from health.presentation.wording import BANDS
 from health.report.forecast import known_to_leave
-from health.workbook.cells import write_cell
+from health.workbook.cells import MOST_ROWS, write_cell
 from health.workbook.columns import list_columns, week_columns
 
 
@@ -90,6 +90,9 @@ def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     if business_of(run).has_terms:
         # Part of the bands above; a probability and an expected loss are for the others only.
         rows.append(("of these known to leave", len(leaves), leaves["mrr"].sum(), None))
+    if len(scores) > MOST_ROWS:
+        largest = scores["mrr"].nlargest(MOST_ROWS)
+        rows.append(("of these on the sheet All accounts", MOST_ROWS, largest.sum(), None))
     head = (
         "Accounts by band",
         "Accounts",
@@ -109,12 +112,17 @@ def _lists(rows: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
             len(own[k.flag]),
             own[k.flag]["value" if k.value else "mrr"].sum(min_count=1),
             f"{k.value}, a year" if k.value else business.money,
-            k.about,
+            k.about + _cut(len(own[k.flag])),
         )
         for k in business.lists
     ]
     head = ("Lists", "Accounts", f"Money{unit}", "Money is", "Who is on the list")
     return _Block(head, ("text", "whole", "money", "text", "text"), made)
+
+
+def _cut(rows: int) -> str:
+    """State how many rows of a long list its sheet has; nothing where it has all of them."""
+    return f" The sheet has the first {MOST_ROWS:,}." if rows > MOST_ROWS else ""
 
 
 def _legend(run: Mapping[str, Any]) -> _Block:

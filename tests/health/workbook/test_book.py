@@ -144,3 +144,19 @@ def test_empty_lists_say_so(sample: SampleRun, tmp_path: Path) -> None:
     empty = SampleRun(sample.scores, sample.reasons, sample.flags.iloc[:0], sample.run)
     book = read_back(empty, tmp_path)
     assert [book[title]["A1"].value for title in TITLES.values()] == [EMPTY] * len(TITLES)
+
+
+def test_a_sheet_has_no_more_rows_than_excel_shows_and_the_summary_says_so(
+    sample: SampleRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("book", "summary"):
+        monkeypatch.setattr(f"health.workbook.{module}.MOST_ROWS", 2)
+    book = read_back(sample, tmp_path)
+    largest = sample.scores.nlargest(2, "mrr")
+    assert set(rows_of(book, "All accounts")["Account id"]) == set(largest["account_id"])
+    assert max(len(rows_of(book, title)) for title in TITLES.values()) == 2
+    summary = {row[0]: row for row in book["Summary"].iter_rows(values_only=True)}
+    assert summary["of these on the sheet All accounts"][1:3] == (2, largest["mrr"].sum())
+    assert summary["All accounts"][1] == len(sample.scores)
+    kind = sample.flags["flag"].value_counts().index[0]
+    assert str(summary[TITLES[kind]][4]).endswith("The sheet has the first 2.")
