@@ -274,7 +274,8 @@ def test_pages_that_cannot_be_written_again_are_removed_with_a_reason(
     subject = Subject("account", account)
     erase_from_run(run, tmp_path / "runs", subject, erased, quotes=3)
     assert not (folder / "report.html").exists()
-    assert "mrr" in dict(erased.removed)[folder / "report.html"]
+    assert "scores.parquet: " in (reason := dict(erased.removed)[folder / "report.html"])
+    assert "its columns are not those" in reason
     assert _mentioning(tmp_path, account) == []
 
 
