@@ -91,8 +91,8 @@ class DataConfig(Section):
         Files and folders outside of the configuration's folder that SQL may read, in addition to
         the `path` of every table and source.
     accounts_at_once : int, optional
-        `health score` builds the features of a company on DuckDB with more accounts for about so
-        many accounts at a time: that takes less memory and more time. By default, all at once.
+        Number of accounts that `health score` processes at a time on DuckDB, approximately. Fewer
+        take less memory and more time. By default, all at once.
     spill : str, optional
         Folder for the parts of the accounts while a run lasts, with room for a copy of the tables;
         by default the folder of the runs. On Spark, executors score the parts if it is given: they

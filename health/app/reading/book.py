@@ -378,6 +378,7 @@ class Load:
     red: int
     loss: float | None
     flagged: int
+    open: int
     worked: int
     overdue: int
     saved: int
@@ -531,6 +532,7 @@ def _load(
         sum(row["health_band"] == "red" for row in rows),
         sum(losses) if losses else None,
         len(flagged),
+        sum(account not in worked for account in flagged),
         sum(account in worked for account in flagged),
         sum(since[account] < late and account not in ever for account in flagged),
         sum(account in saved for account in accounts),

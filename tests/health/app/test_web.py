@@ -281,6 +281,22 @@ def test_the_week_is_empty_when_the_work_is_done(app: Build) -> None:
     assert "0 accounts to do, 3 done" in page
 
 
+def test_a_lead_sees_how_many_flagged_accounts_are_open(app: Build) -> None:
+    built = app()
+    lead, csm = built.signed_in("lead"), built.signed_in("csm")
+
+    def loads() -> dict[str, dict[str, int]]:
+        return {row["csm"]: row for row in lead.get("/api/v1/team").json()["csms"]}
+
+    before = loads()
+    account = re.findall(r'action="/accounts/(ACC-\d+)/actions"', csm.get("/").text)[0]
+    csm.post(f"/accounts/{account}/actions", data=form(csm, uuid.uuid4().hex, action="called"))
+    after = loads()
+    assert all(row["open"] + row["worked"] == row["flagged"] > 0 for row in before.values())
+    assert sum(before[csm]["open"] - after[csm]["open"] for csm in after) == 1
+    assert '<th scope="col" class="r">Open</th>' in lead.get("/team").text
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "message"),
     [
