@@ -177,7 +177,7 @@ def test_two_imports_at_the_same_time_lose_no_row(tmp_path: Path) -> None:
             sheet = book.active
             assert sheet is not None
             sheet.title = "At risk"
-            sheet.append(["Account id", "Outcome"])
+            sheet.append(["Account id", "Outcome", "Rest until", "Notes"])
             sheet.append([f"a{name}-{number}", "saved"])
             workbooks.append(tmp_path / f"{name}-{number}.xlsx")
             book.save(workbooks[-1])
