@@ -57,10 +57,15 @@ def run_demo(
 def _run(folder: Path, *, accounts: int, seed: int, console: Console, today: datetime) -> None:
     with console.status("Creating the demo company"):
         company = simulate_company(accounts, seed=seed)
-        write_company(company, folder)
         text = files("health.demo").joinpath("health.toml").read_text(encoding="utf-8")
         text = text.replace("OBSERVED_UNTIL", str(company.observed_until.date()))
-        (folder / "health.toml").write_text(text, encoding="utf-8")
+        try:
+            write_company(company, folder)
+            (folder / "health.toml").write_text(text, encoding="utf-8")
+        except BaseException:
+            # Part of a company would be taken for a whole one by the next command.
+            _clear(folder, replace=True)
+            raise
     config = load_config(folder / "health.toml")
     end = company.observed_until
     last = end - timedelta(days=(end.weekday() - config.weekday) % 7)

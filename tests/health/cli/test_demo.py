@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +215,20 @@ def test_the_portfolio_holds_the_whole_book(run: Path, scores: pd.DataFrame) -> 
     assert whole["health_by_account"] == pytest.approx(scores["health_score"].mean())
     assert whole["change_by_account"] == whole["change_by_account"]
     assert {"csm", "segment"} <= set(portfolio["grouping"])
+
+
+@pytest.mark.slow
+def test_a_company_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "health.cli", "demo", tmp_path / "demo", "--accounts", "60"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    left = [path.name for path in (tmp_path / "demo").rglob("*") if path.name != ".lock"]
+    assert left == []
