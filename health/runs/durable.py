@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -60,23 +60,10 @@ def whole_file(path: Path, *, keep_ending: bool = True) -> Iterator[Path]:
         A temporary file in the same folder, to be written. It is flushed to disk and renamed at the
         end; if the block fails, it is removed. Files left by a killed process are removed later.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in _abandoned(path.parent, path.name):
-        left.unlink(missing_ok=True)
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-    ending = path.suffix if keep_ending else ""
-    made = path.with_name(f".{path.name}.{unique}.tmp{ending}")
-    try:
-        with named(path):
-            yield made
-        with made.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        made.replace(path)
-        sync_folder(path.parent)
-    finally:
-        # A read-only disk refuses this, too; the first error is the one to report.
-        with suppress(OSError):
-            made.unlink(missing_ok=True)
+    with _flushed(
+        path, lambda made: made.replace(path), path.suffix if keep_ending else ""
+    ) as made:
+        yield made
 
 
 @contextmanager
@@ -93,34 +80,42 @@ def new_file(path: Path) -> Iterator[Path]:
     Path
         A temporary file in the same folder, to be written, by a database too.
     """
+    with _flushed(path, lambda made: _link(made, path)) as made:
+        yield made
+
+
+@contextmanager
+def _flushed(path: Path, place: Callable[[Path], object], ending: str = "") -> Iterator[Path]:
+    """Yield a temporary file next to a path; put it in place once it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    for left in _abandoned(path.parent, path.name):
+        left.unlink(missing_ok=True)
+    made = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp{ending}")
     try:
         with named(path):
             yield made
         with made.open("rb+") as stream:
             os.fsync(stream.fileno())
-        with suppress(FileExistsError):
-            _link(made, path)
+        place(made)
         sync_folder(path.parent)
     finally:
-        # A database has further files next to its own.
+        # A database has further files next to its own. A read-only disk refuses to remove any; the
+        # first error is the one to report.
         with suppress(OSError):
             for left in [p for p in path.parent.iterdir() if p.name.startswith(made.name)]:
                 left.unlink(missing_ok=True)
 
 
 def _link(made: Path, path: Path) -> None:
-    """Give a file a further name that does not exist yet."""
+    """Give a file a further name, unless a file has it."""
     try:
         os.link(made, path)
     except FileExistsError:
-        raise
+        return
     except OSError:
         # A file system without hard links.
-        if path.exists():
-            raise FileExistsError from None
-        made.rename(path)
+        if not path.exists():
+            made.rename(path)
 
 
 def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
