@@ -48,6 +48,7 @@ def test_the_image_runs_as_nobody_and_installs_what_is_locked() -> None:
     assert {line[1:] for line in kept if line.startswith("!")} >= copied
 
 
+@pytest.mark.slow
 def test_the_version_is_the_same_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     done = _run(sys.executable, "-m", "health.cli", "--version", where=ROOT)
@@ -56,6 +57,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert released[0] == project["version"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "at", "expected"),
     [

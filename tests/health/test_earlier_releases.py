@@ -64,6 +64,7 @@ def test_the_app_shows_runs_of_0_1_0(tmp_path: Path, path: str) -> None:
     assert "2026" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["score", "promote"])
 def test_a_model_of_0_1_0_is_refused_in_words(company: Path, command: str) -> None:
     version = registry.champion(company.parent / "models")

@@ -68,6 +68,7 @@ def test_an_experiment_that_holds_orders_accounts() -> None:
     assert saved["one"] > 0.2 > abs(saved["two"]) + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accounts", "effect", "why"),
     [(3_000, 0.0, "does not rank better than chance"), (60, 0.4, "too few")],

@@ -67,6 +67,7 @@ def test_axes_are_returned_and_drawn_on(name: str) -> None:
     assert DRAWN[name](None).figure is not given.figure
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_imported() -> None:
     program = "import sys, health.plots; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run(

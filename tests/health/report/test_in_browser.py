@@ -182,6 +182,7 @@ def test_nothing_is_wider_than_the_page(page: Page) -> None:
     assert over <= 0
 
 
+@pytest.mark.slow
 def test_accessibility_has_no_serious_finding(page: Page) -> None:
     page.locator("#list-at_risk .o").first.click()
     page.locator("#list-at_risk .open").first.wait_for()

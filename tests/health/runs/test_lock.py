@@ -51,6 +51,7 @@ def test_a_second_run_leaves_and_a_killed_one_holds_nothing(tmp_path: Path) -> N
         pass
 
 
+@pytest.mark.slow
 def test_a_second_run_waits_where_told(tmp_path: Path) -> None:
     process = _holder(tmp_path, 0.5)
     said: list[str] = []

@@ -84,6 +84,7 @@ def test_bands_begin_exactly_at_their_limit() -> None:
     assert bands.tolist() == ["red", "yellow", "yellow", "green"]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(score_settings(), inputs())
 def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:

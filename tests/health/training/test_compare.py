@@ -45,6 +45,7 @@ def test_a_version_is_no_worse_than_itself() -> None:
     assert not needs_rows("churn", good(), good())
 
 
+@pytest.mark.slow
 def test_a_poor_challenger_is_worse_and_a_poor_champion_is_beaten() -> None:
     worse = compare(good(), poor())
     assert worse.verdict == WORSE
@@ -67,6 +68,7 @@ def test_on_dates_later_than_all_it_knew_the_champion_is_asked_as_it_stands() ->
     assert compare(good(), old).cohort_hash == found.cohort_hash
 
 
+@pytest.mark.slow
 def test_without_later_dates_its_way_of_modelling_is_fitted_on_the_same_dates() -> None:
     champion = good("2024-09-20")
     assert needs_rows("churn", good("2024-10-20"), champion)

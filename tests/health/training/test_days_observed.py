@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from features.reading.frames import tables_from_frames
 from features.tables.opened import Tables
@@ -40,6 +41,7 @@ def trained(until: datetime) -> TrainingSet:
     return build_training_set(company(until), Config(tables={}))
 
 
+@pytest.mark.slow
 def test_days_agree_with_labels_and_stop_where_a_churn_would_not_be_known() -> None:
     config = Config(tables={})
     rows = trained(END).accounts
@@ -58,6 +60,7 @@ def test_days_agree_with_labels_and_stop_where_a_churn_would_not_be_known() -> N
     assert rows.loc[~known, "observed_churn"].sum() > 0
 
 
+@pytest.mark.slow
 def test_what_comes_later_changes_nothing_that_was_observed() -> None:
     earlier = END - timedelta(days=84)
     before, after = trained(earlier).accounts, trained(END).accounts

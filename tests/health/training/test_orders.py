@@ -47,6 +47,7 @@ def test_the_version_is_tested_on_what_came_after_an_earlier_fit(trained: Traine
     assert manifest["targets"]["order"]["events"] > 20
 
 
+@pytest.mark.slow
 def test_the_same_orders_and_seed_give_the_same_version(config: Config, trained: Trained) -> None:
     assert train_version(config).version.name == trained.version.name
 

@@ -52,6 +52,7 @@ def test_growth_that_did_not_last_does_not_count(grows_until: datetime, shares: 
     assert models["growth"].share_ == check.growth_share
 
 
+@pytest.mark.slow
 def test_nothing_is_compared_without_six_months_or_with_few_accounts() -> None:
     config = Config(tables={})
     few = _company(END, 0.03, count=12)

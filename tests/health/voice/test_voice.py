@@ -153,6 +153,7 @@ def test_a_few_short_comments_make_a_page(texts: list[str]) -> None:
     assert "No themes" in page
 
 
+@pytest.mark.slow
 def test_a_theme_keeps_its_name_while_comments_are_added() -> None:
     surveys = answers(360)
     first = listen(

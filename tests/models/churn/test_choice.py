@@ -70,6 +70,7 @@ def test_renewal_timing_is_published_where_it_is_all_there_is() -> None:
     assert list(parts.columns) == ["days_to_term_end", "baseline"]
 
 
+@pytest.mark.slow
 def test_shuffled_outcomes_are_refused() -> None:
     rows = by_renewal(3)
     rows["churned"] = np.random.default_rng(0).permutation(rows["churned"])
@@ -79,6 +80,7 @@ def test_shuffled_outcomes_are_refused() -> None:
     assert "no candidate is better than chance" in " ".join(model.reasons_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2000, 2001, 2002])
 def test_a_company_without_signal_gets_its_base_rate(seed: int) -> None:
     rows = company(seed, most_churned=45)

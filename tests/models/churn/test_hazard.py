@@ -170,6 +170,7 @@ def test_nothing_is_known_before_its_grace_period(rows: Followed) -> None:
     assert (early.days <= 56 - GRACE).all()
 
 
+@pytest.mark.slow
 def test_the_churn_model_publishes_it_where_it_is_best() -> None:
     rows = company(5, accounts=250, dates=12, effect=1.0)
     # Of the last dates the outcome is not known.

@@ -31,6 +31,7 @@ def exact(model: ChurnModel, X: Any) -> bool:
     return np.allclose(sums, model.decision_function(X), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_with_signal_a_model_is_published(rows: Any) -> None:
     model = fit(rows, rows.y, few_features=("noise",))
     assert model.basis_ == "model"
@@ -67,6 +68,7 @@ def test_no_known_label_publishes_nothing(rows: Any) -> None:
     assert np.isnan(model.predict_proba(rows.X)).all()
 
 
+@pytest.mark.slow
 def test_without_signal_the_peers_base_rate_is_published(rows: Any) -> None:
     y = np.random.default_rng(5).permutation(rows.y)
     model = fit(rows, y)
@@ -106,6 +108,7 @@ def test_the_same_seed_the_same_everything(rows: Any) -> None:
     np.testing.assert_array_equal(one.decision_function(rows.X), two.decision_function(rows.X))
 
 
+@pytest.mark.slow
 def test_leaks_are_reported(rows: Any) -> None:
     X = rows.X.assign(ended=rows.y + 0.0)
     model = ChurnModel(estimator=QUICK).fit(X, rows.y, groups=rows.groups, times=rows.times)

@@ -96,6 +96,7 @@ def test_churn_says_which_small_model_it_took(asked: str) -> None:
     assert np.allclose(sums, model.decision_function(rows.X), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_what_foretells_other_accounts_later_is_chosen() -> None:
     first = churn(scored(by_score=0.1)).choice_
     second = churn(scored(by_score=0.0, by_feature=2.0)).choice_

@@ -77,6 +77,7 @@ def test_with_one_share_it_is_a_binomial_tail(leavers: int, at_end: int, others:
     assert term_end_chance(rows) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_chance_is_small_only_where_accounts_leave_at_the_end() -> None:
     by_chance = [term_end_chance(followed(company(seed, at_end=False))) for seed in range(60)]
     assert np.mean(np.array(by_chance) < 0.1) < 0.25
@@ -91,6 +92,7 @@ def test_without_leavers_or_terms_it_is_one() -> None:
     assert term_end_chance(followed(unknown)) == 1.0
 
 
+@pytest.mark.slow
 def test_few_leavers_at_the_end_of_their_terms_are_enough_for_the_renewal_timing() -> None:
     model = fitted(company(3, at_end=True))
     assert model.basis_ == "renewal timing" and model.has_signal_

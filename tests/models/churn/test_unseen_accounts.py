@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from models import AnyClassifier, ChurnModel, PropensityModel
@@ -21,6 +22,7 @@ def _panel() -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     return rows, left.iloc[place].reset_index(drop=True), times
 
 
+@pytest.mark.slow
 def test_what_is_only_remembered_fails_on_unseen_accounts() -> None:
     rows, left, times = _panel()
     model = PropensityModel(estimator=AnyClassifier(KNeighborsClassifier(1)))

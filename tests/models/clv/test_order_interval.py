@@ -59,6 +59,7 @@ def drawn_totals(history: pd.DataFrame, many: FloatArray, model: SpendModel) -> 
     return np.asarray(rng.gamma(model.p_ * many) / rate)
 
 
+@pytest.mark.slow
 def test_futures_drawn_by_their_causes_have_the_expected_mean(
     history: pd.DataFrame, purchases: PurchaseModel, spend: SpendModel
 ) -> None:

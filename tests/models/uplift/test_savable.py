@@ -76,6 +76,7 @@ def test_an_experiment_below_the_computed_power_is_refused() -> None:
     assert np.isnan(model.predict_effect(X)).all()
 
 
+@pytest.mark.slow
 def test_the_ranking_is_tested_on_later_assignments() -> None:
     X, churned, treated = _company(0, 4_000, effect=0.2)
     # In the later half, the treatment works on the others.
