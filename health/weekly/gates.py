@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from features.errors import HealthError
 
@@ -100,6 +101,8 @@ def check_counts(scores: pd.DataFrame, sums: pd.DataFrame) -> list[Gate]:
     ]
 
 
+#: A probability this close to 0 or 1 is compared as it is.
+_NEAR_CERTAIN = 1e-6
 _PUBLISHED = {
     "health": "health_score",
     "churn": "churn_probability",
@@ -126,11 +129,14 @@ def _within_range(scores: pd.DataFrame) -> Gate:
 
 def _sums_to(scores: pd.DataFrame, sums: pd.DataFrame, output: str, column: str) -> Gate:
     published = scores[column]
-    if column.endswith("probability"):
-        published = np.log(published) - np.log1p(-published)
     known = published.notna()
     own = sums[output] if output in sums else pd.Series(np.nan, index=sums.index)
-    off = (own[known] - published[known]).abs()
+    if column.endswith("probability"):
+        # As the log-odds differ, but for what rounding takes away next to 0 and 1.
+        scale = (published * (1.0 - published)).clip(lower=_NEAR_CERTAIN)
+        off = ((expit(own) - published).abs() / scale)[known]
+    else:
+        off = (own - published).abs()[known]
     worst = float(off.max()) if len(off) else 0.0
     met = bool(worst <= TOLERANCE) and not off.isna().any()
     return Gate("sums", f"{output} contributions sum", met, f"largest difference {worst:.1e}")

@@ -39,8 +39,9 @@ _KINDS = 2 * _N + 1
 #: Inverse penalties of the log rates of kinds of weeks: of a term's end against other weeks, and
 #: of a lead (or of monthly terms) against the mean of its kind.
 _KIND_STRENGTH, _LEAD_STRENGTH = 10.0, 1.0
-#: Bounds of what is exponentiated, and the log cumulative hazard from which on leaving is certain.
-_MOST, _CERTAIN = 30.0, 3.5
+#: Bounds of what is exponentiated, and the largest log cumulative hazard: one chance in a million
+#: to stay. More than that no number of accounts can show.
+_MOST, _CERTAIN = 30.0, float(np.log(np.log(1e6)))
 #: Steps on the log scale over which a slope is that of the point.
 _NEAR = 1e-6
 _SURE_ENOUGH = {"ftol": 1e-6, "gtol": 1e-4, "maxiter": 100}

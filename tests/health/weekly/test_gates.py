@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from features.errors import HealthError
 from features.reading.source import TableSummary
@@ -306,6 +307,24 @@ def test_contributions_that_do_not_sum_fail_whatever_is_accepted() -> None:
     gates = check_counts(scores, contribution_sums([reasons], scores["account_id"]))
     assert _failed(gates) == ["health contributions sum"]
     assert _failed(accept(gates, ["fleet_shift"])) == ["health contributions sum"]
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "off"), [(40.0, 0.0), (18.0, 0.0), (-40.0, 0.0), (3.0, 0.0), (3.0, 1e-4)]
+)
+def test_a_probability_next_to_certainty_equals_its_sum(log_odds: float, off: float) -> None:
+    scores = pd.DataFrame({"account_id": ["A", "B"], "health_score": np.nan}).assign(
+        health_coverage=0.9,
+        churn_probability=expit([log_odds, 0.0]),
+        upsell_probability=np.nan,
+        cross_sell_probability=np.nan,
+    )
+    reasons = pd.DataFrame(
+        {"account_id": ["A", "B"], "output": "churn", "contribution": [log_odds + off, 0.0]}
+    )
+    # Warnings are errors: none reaches the operator.
+    gates = check_counts(scores, contribution_sums([reasons], scores["account_id"]))
+    assert _failed(gates) == (["churn contributions sum"] if off else [])
 
 
 def test_a_gate_that_was_accepted_passes_and_says_so() -> None:

@@ -205,3 +205,21 @@ def test_it_is_deterministic_and_reasons_are_by_feature(rows: Followed) -> None:
     np.testing.assert_array_equal(model.decision_function(rows.X), again.decision_function(rows.X))
     parts = by_feature(model.contributions(rows.X))
     assert set(parts.columns) == {*rows.X.columns, "baseline"}
+
+
+def test_nobody_is_certain_to_leave() -> None:
+    # All who left did so on the day a term ended, and everyone whose term ended left.
+    n = 600
+    X = pd.DataFrame({"days_to_term_end": np.tile([20.0, 300.0], n // 2), "contract_months": 12.0})
+    X["usage"] = np.where(X["days_to_term_end"] < 90, 1e3, -1e3)
+    left = (X["days_to_term_end"] < 90).to_numpy()
+    durations = np.where(left, 20.0, 200.0)
+    model = HazardClassifier(strengths=(1e3,)).fit(X, left.astype(int), durations=durations)
+    for far in (X, X.assign(usage=X["usage"] * 1e3)):
+        chance = model.predict_proba(far)[:, 1]
+        assert 0.0 < chance.min() < 0.01
+        assert 0.9 < chance.max() < 1.0 - 1e-7
+        np.testing.assert_allclose(
+            model.contributions(far).sum(axis=1), model.decision_function(far), rtol=1e-9
+        )
+        np.testing.assert_allclose(1.0 - model.survival(far, [90.0])[:, 0], chance, rtol=1e-9)
