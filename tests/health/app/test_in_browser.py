@@ -96,6 +96,8 @@ def served(folder: Path, *, by_orders: bool = False) -> Iterator[str]:
     app = build_app(database, runs, folder, tables=tables, sign_in="none", capacity=8)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    # Who comes before the server runs waits.
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(app.asgi, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import subprocess
@@ -226,6 +227,8 @@ def test_a_company_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path) 
         text=True,
         timeout=120,
         check=False,
+        # Python would keep what it compiled, cut off at the limit.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
     )
     assert done.returncode == 2

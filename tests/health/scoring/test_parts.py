@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,10 +243,12 @@ def test_a_part_whose_process_dies_twice_is_named(
         company.scored(tmp_path / "run", parts, 2)
 
 
-def test_a_full_spill_disk_is_named(tmp_path: Path) -> None:
+def test_a_full_spill_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = encoded(pd.DataFrame({"account_id": ["A"] * 10_000, "contribution": 1.0}))
     nothing = pd.DataFrame()
     part = KeptPart(nothing, nothing, nothing, pd.Series(dtype=int), {"reasons": rows})
+    # Python would keep what it compiled, cut off at the limit.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:

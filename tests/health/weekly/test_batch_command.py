@@ -152,6 +152,8 @@ def _score_within(company: Path, most_bytes: int) -> Finished:
         text=True,
         timeout=120,
         check=False,
+        # Python would keep what it compiled, cut off at the limit.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes)),
     )
     return Finished(done.returncode, done.stdout, done.stderr)
