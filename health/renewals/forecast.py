@@ -23,8 +23,10 @@ from scipy.special import expit, logit
 
 from health.renewals.calls import called_share, current_calls
 from health.renewals.history import MONTHLY, MONTHS, TERM
+from models.base.inputs import FloatArray
 from models.renewal.book_range import StayRatios, draw_kept, ends_of
 from models.renewal.dependence import Dependence, estimate_dependence
+from models.renewal.growth import DampedGrowth
 from models.renewal.outcomes import RenewalOutcomes
 
 #: Past renewals that a rate needs; below, nothing is expected of accounts without a probability.
@@ -91,11 +93,14 @@ class Basis:
         By `TERM` and `MONTHLY`: how far accounts that are due in a month leave together.
     level : dict of str to float
         By `NEAR` and `MONTHLY`: what is added to the log odds of every published probability.
+    growth : DampedGrowth
+        How long the growth of accounts without a term goes on.
     """
 
     pools: Mapping[str, Pool]
     dependence: Mapping[str, Dependence]
     level: Mapping[str, float] = field(default_factory=lambda: {NEAR: 0.0, MONTHLY: 0.0})
+    growth: DampedGrowth = field(default_factory=DampedGrowth)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -120,6 +125,7 @@ class Basis:
                 for kind, own in self.dependence.items()
             },
             "level": {name: round(float(own), 6) for name, own in self.level.items()},
+            "growth": {"damping": self.growth.damping, "months": self.growth.months},
         }
 
     @classmethod
@@ -138,6 +144,8 @@ class Basis:
             },
             {kind: Dependence(**own) for kind, own in given["dependence"].items()},
             dict(given["level"]),
+            # Runs of earlier releases continued the growth as it was.
+            DampedGrowth(**given.get("growth", {})),
         )
 
 
@@ -176,7 +184,22 @@ def learn_basis(past: pd.DataFrame, *, horizon_days: int) -> Basis:
         kind: _dependence(last[last["kind"] == kind], rates.get(kind, np.nan))
         for kind in (TERM, MONTHLY)
     }
-    return Basis(pools, dependence)
+    return Basis(pools, dependence, growth=DampedGrowth.of(_paid_by_month(past[~term])))
+
+
+def _paid_by_month(rows: pd.DataFrame) -> FloatArray:
+    """Return what accounts without a term paid at the start of each month, and after the last."""
+    if rows.empty:
+        return np.zeros((0, 0))
+    month = rows["as_of"].dt.to_period("M")
+    newest = rows[month == month.max()]
+    after = pd.DataFrame(
+        {"account": newest["account"], "month": month.max() + 1, "arr": newest["arr_after"]}
+    )
+    both = pd.concat([rows[["account", "arr"]].assign(month=month), after])
+    table = both.pivot(index="account", columns="month", values="arr")
+    months = pd.period_range(month.min(), month.max() + 1, freq="M")
+    return table.reindex(columns=months).fillna(0.0).to_numpy(dtype=float)
 
 
 def with_level(basis: Basis, scores: pd.DataFrame, *, horizon_days: int) -> Basis:
@@ -311,7 +334,9 @@ def due_accounts(
         rate of the pool; NaN where nothing is known. book_leaves is the same with the level of the
         book; today, gone and elapsed are what it pays today, the chance (with the level) that it
         has left by the end, and how many past periods (renewals or months) fit until then; step is
-        how many of them are in the month itself. Accounts known to leave are in no row. One without
+        how many of them are in the month itself, as far as accounts still grow then
+        (`DampedGrowth`), and grown is what is paid by the end if it stays, as a multiple of today.
+        Accounts known to leave are in no row. One without
         a term has a row per month, whose ARR is what is expected of it by then.
     """
     return _with_outcomes(_due(scores, basis, as_of=as_of, horizon_days=horizon_days), basis)
@@ -362,6 +387,7 @@ def _due(
             "gone": in_book,
             "elapsed": 1.0,
             "step": 1.0,
+            "grown": np.where(reaches, *(basis.pools[name].ratios.mean for name in (NEAR, FAR))),
             "growth_odds": _growth_odds(own).where(reaches, 1.0),
         }
     )[due]
@@ -391,10 +417,12 @@ def _monthly(
     chance = np.stack([published.fillna(usual).to_numpy(), in_book])
     arr = own["mrr"].to_numpy(dtype=float) * MONTHS
     starts = pd.date_range(as_of.to_period("M").to_timestamp(), periods=MONTHS + 1, freq="MS")
-    growth = basis.pools[MONTHLY].ratios.mean - 1
-    begin, grown, parts = np.ones(chance.shape), 1.0, []
+    usual_growth = basis.pools[MONTHLY].ratios.mean - 1
+    begin, before, parts = np.ones(chance.shape), 1.0, []
     for start, end in pairwise(starts):
-        days, step = (end - as_of).days, (end - max(start, as_of)).days / _MONTH_DAYS
+        days, length = (end - as_of).days, (end - max(start, as_of)).days / _MONTH_DAYS
+        step = length * basis.growth.share(days / _MONTH_DAYS - length)
+        grown = before * (1 + usual_growth * step)
         left = np.log1p(-np.clip(chance, 0, 1 - 1e-9)) * min(days, horizon_days) / horizon_days
         # Beyond the horizon accounts leave at the past rate.
         if days > horizon_days:
@@ -407,7 +435,7 @@ def _monthly(
                     "kind": MONTHLY,
                     "month": str(start.to_period("M")),
                     "due": max(start, as_of),
-                    "arr": arr * begin[1] * grown,
+                    "arr": arr * begin[1] * before,
                     "leaves": 1 - stays[0] / begin[0],
                     "book_leaves": 1 - stays[1] / begin[1],
                     "pool": MONTHLY,
@@ -415,11 +443,12 @@ def _monthly(
                     "gone": 1 - stays[1],
                     "elapsed": days / _MONTH_DAYS,
                     "step": step,
+                    "grown": grown,
                     "growth_odds": 1.0,
                 }
             )
         )
-        begin, grown = stays, grown * (1 + growth * step)
+        begin, before = stays, grown
     return pd.concat(parts, ignore_index=True)
 
 
@@ -508,8 +537,8 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
     for place, (name, part) in enumerate(known.groupby("pool", sort=True)):
         pool = basis.pools[str(name)]
         arr = part["arr"].to_numpy(dtype=float)
-        step, elapsed = float(part["step"].max()), float(part["elapsed"].max())
-        periods = max(round(elapsed), 1)
+        step, grown = float(part["step"].max()), float(part["grown"].max())
+        periods = max(round(float(part["elapsed"].max())), 1)
         usual = RenewalOutcomes.of(part["book_leaves"], pool.ratios, step=step)
         each = RenewalOutcomes.of(
             part["book_leaves"], pool.ratios, step=step, odds=part["growth_odds"]
@@ -519,8 +548,8 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
         sums["expands"] += float(each.added(arr).sum())
         sums["kept"] += float(each.expected(arr).sum())
         # What is drawn knows the usual odds of expanding only.
-        grown = each.expected(arr).sum() / max(usual.expected(arr).sum(), 1e-9)
-        drawn = drawn + grown * draw_kept(
+        keener = each.expected(arr).sum() / max(usual.expected(arr).sum(), 1e-9)
+        drawn = drawn + keener * draw_kept(
             part["today"].to_numpy(dtype=float),
             part["gone"].to_numpy(dtype=float),
             part["month"].to_numpy(),
@@ -530,7 +559,7 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
             periods=periods,
             # By the months that are summed, so that a quarter of one month has its range.
             seed=[seed, place, *" ".join(sorted(part["month"].astype(str).unique())).encode()],
-        ) * pool.ratios.mean ** (elapsed - periods)
+        ) * (grown / pool.ratios.mean**periods)
     sums["renews"] = sums["kept"] - sums["expands"]
     row |= sums | {PUBLISHED: float(known["expected"].sum())}
     row["kept_low"], row["kept_high"] = ends_of(drawn)

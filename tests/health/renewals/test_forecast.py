@@ -234,3 +234,46 @@ def test_a_book_without_terms_has_retention_instead() -> None:
     # Three months at the monthly rate are the chance within the horizon.
     assert (1 - table["leaves"] / table["arr"]).head(3).prod() == pytest.approx(0.85, abs=0.01)
     assert table["kept_low"].iloc[0] < table["kept"].iloc[0] < table["kept_high"].iloc[0]
+
+
+def test_accounts_that_grew_in_their_first_months_do_not_multiply() -> None:
+    # Ten accounts start in every month and pay 20 % more in each of their first six months.
+    months = pd.date_range("2023-01-01", "2026-11-01", freq="MS")
+    paid = np.zeros((10 * len(months), len(months)))
+    for start in range(len(months)):
+        age = np.minimum(np.arange(len(months) - start), 6)
+        paid[10 * start : 10 * (start + 1), start:] = 100 * 1.2**age
+    now = 24
+    past = pd.DataFrame(
+        [
+            (account, months[m], MONTHLY, months[m + 1], 30, 12 * row[m], 12 * row[m + 1])
+            for m in range(now)
+            for account, row in enumerate(paid)
+            if row[m] > 0
+        ],
+        columns=["account", "as_of", "kind", "due", "lead_days", "arr", "arr_after"],
+    )
+    basis = learn_basis(past, horizon_days=90)
+    own = paid[:, now] > 0
+    scores = pd.DataFrame(
+        {
+            "account_id": np.flatnonzero(own).astype(str),
+            "mrr": paid[own, now],
+            "days_to_renewal": np.nan,
+            "churn_probability": 1e-6,
+        }
+    )
+    due = due_accounts(scores, basis, as_of=months[now], horizon_days=90)
+    table = month_table(due, basis)
+    growth = table["kept"].to_numpy() / (12 * paid[own, now].sum())
+    actual = paid[own, now + 1 : now + 13].sum(axis=0) / paid[own, now].sum()
+    usual = basis.pools[MONTHLY].ratios.mean
+    assert usual**12 > 1.4 * actual[-1]
+    np.testing.assert_allclose(growth, actual, rtol=0.1)
+    assert ((table["kept_low"] <= table["kept"]) & (table["kept"] <= table["kept_high"])).all()
+    stored = Basis.from_dict(json.loads(json.dumps(basis.to_dict())))
+    assert stored.growth == basis.growth
+    # A basis of an earlier release has no damping: its page is as it was.
+    earlier = {name: own for name, own in basis.to_dict().items() if name != "growth"}
+    kept = due_accounts(scores, Basis.from_dict(earlier), as_of=months[now], horizon_days=90)
+    assert kept.groupby("month")["grown"].max().iloc[-1] == pytest.approx(usual**12, rel=0.05)
