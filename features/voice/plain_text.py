@@ -17,6 +17,8 @@ LONGEST = 5_000
 _TAG = re.compile(
     r"<(?:script|style)\b.*?</(?:script|style)\s*>|<!--.*?-->|</?[a-z][^<>]{0,500}>", re.S | re.I
 )
+#: UTF-8 that was read as Windows-1252 has one of these: "schÃ¶n", "donâ€™t", "ðŸ‘\x8d".
+_MISREAD = re.compile(r"[ÂÃâð][^\x00-\x7f]")
 _SPACE = re.compile(r"\s+")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}")
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.I)
@@ -26,8 +28,9 @@ _PHONE = re.compile(r"(?<!\w)\+?\(?\d[\d\s().\-/]{6,18}\d(?!\w)")
 def clean_comments(comments: Iterable[Any]) -> npt.NDArray[np.object_]:
     """Return each comment as plain text in normal form; ``""`` where there is none.
 
-    HTML tags are removed and entities decoded, Unicode is normalised (NFKC), control characters
-    and repeated whitespace become one space, and at most `LONGEST` characters stay.
+    UTF-8 that was read as Windows-1252 or Latin-1 is read again ("schÃ¶n" is "schön"). HTML tags
+    are removed and entities decoded, Unicode is normalised (NFKC), control characters and repeated
+    whitespace become one space, and at most `LONGEST` characters stay.
 
     Parameters
     ----------
@@ -45,10 +48,23 @@ def _clean(comment: Any) -> str:
     if not isinstance(comment, str):
         return "" if comment is None or pd.isna(comment) else str(comment)
     # Markup may triple a text's length; what is never read need not be cleaned.
-    text = html.unescape(_TAG.sub(" ", comment[: 4 * LONGEST]))
+    text = html.unescape(_TAG.sub(" ", _well_read(comment[: 4 * LONGEST])))
     text = unicodedata.normalize("NFKC", text)
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text)
     return _SPACE.sub(" ", text).strip()[:LONGEST]
+
+
+def _well_read(text: str) -> str:
+    """Return the characters that were meant, where UTF-8 was read as a Western encoding."""
+    if not _MISREAD.search(text):
+        return text
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            return _well_read(text.encode(encoding).decode("utf-8"))
+        except UnicodeError:
+            # Text as it was written is hardly ever valid in another encoding.
+            continue
+    return text
 
 
 def blank_contacts(comment: str) -> str:

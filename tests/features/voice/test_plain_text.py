@@ -16,6 +16,14 @@ from features.voice.plain_text import LONGEST, blank_contacts, clean_comments
         ("ﬁne, ｔｈａｎｋｓ", "fine, thanks"),
         ("3 < 4 and 5 > 2", "3 < 4 and 5 > 2"),
         ("a\x00b\x1bc", "a b c"),
+        # UTF-8 that was read as Windows-1252, once and twice, or as Latin-1.
+        ("schÃ¶n, donâ€™t stop", "schön, don’t stop"),
+        ("trÃ¨s bien", "très bien"),
+        ("Ã\x83Â¼ber", "über"),
+        ("ð\x9f\x91\x8d gut", "👍 gut"),
+        # What only looks like it stays.
+        ("SÃO PAULO, CAFÉ…", "SÃO PAULO, CAFÉ..."),
+        ("Â£5 für „schön“", "Â£5 für „schön“"),
         (None, ""),
         (float("nan"), ""),
         (7, "7"),
