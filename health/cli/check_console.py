@@ -17,7 +17,9 @@ from features.windows.table_columns import moment
 from health.business.company import Company
 from health.business.reconciliation import Reconciliation, reconcile
 from health.cli.console import say
+from health.experiment.assignment import assignments
 from health.presentation.wording import count, money, percent
+from health.renewals.calls import read_calls
 from health.settings.config import Config
 from health.sources.open import Sources
 
@@ -39,6 +41,10 @@ def check_report(console: Console, company: Company) -> None:
     missing = [f.table for f in company.opened.findings if f.code == "missing_table"]
     if missing:
         say(console, f"Missing tables, so their features are left out: {', '.join(missing)}.")
+    # What the weekly batch and `health experiment` would refuse.
+    tables = company.opened.tables
+    read_calls(tables, tables.observed_until)
+    assignments(tables, [], tables.observed_until)
     findings = [f for f in company.opened.findings if f.code != "missing_table"]
     for finding in findings:
         console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)

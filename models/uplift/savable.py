@@ -129,6 +129,12 @@ class SavableModel(BaseEstimator):  # type: ignore[misc]
         self.needed_per_arm_ = accounts_per_arm(share, changed)
         if float((~arm).sum()) >= needed and len(np.unique(target[arm])) == 2:
             return True
+        if not np.isfinite(self.needed_per_arm_):
+            self.why_ = (
+                f"all of {int((~arm).sum()):,} control accounts had the same outcome, so an effect "
+                "cannot be detected"
+            )
+            return False
         self.why_ = (
             f"{int(arm.sum()):,} treated and {int((~arm).sum()):,} control accounts are too few: "
             f"detecting a change by a quarter of the outcome's share ({100 * share:.1f} % of the "

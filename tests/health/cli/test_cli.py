@@ -21,6 +21,33 @@ def test_check_prints_rows_and_dates(demo: Demo) -> None:
         assert table in done.out
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "row"),
+    [
+        ("forecasts", "call", "A1,perhaps,Ada,2026-05-01"),
+        ("interventions", "arm", "A1,2026-05-01,call,half"),
+    ],
+)
+def test_check_refuses_what_the_batch_would_refuse(
+    tmp_path: Path, table: str, column: str, row: str
+) -> None:
+    texts = {
+        "accounts": "account_id,created_at\nA1,2025-01-01\n",
+        "subscriptions": "account_id,product,started_at,ended_at,mrr\nA1,Core,2025-01-01,,100\n",
+        "forecasts": "account_id,call,author,created_at\n",
+        "interventions": "account_id,occurred_at,kind,arm\n",
+    }
+    config = 'company = "C"\ncurrency = "EUR"\nobserved_until = 2026-06-01\n'
+    for name in ("accounts", "subscriptions", table):
+        added = row + "\n" if name == table else ""
+        (tmp_path / f"{name}.csv").write_text(texts[name] + added, encoding="utf-8")
+        config += f'[tables.{name}]\npath = "{name}.csv"\n'
+    (tmp_path / "health.toml").write_text(config, encoding="utf-8")
+    done = call_health("check", tmp_path / "health.toml")
+    assert done.code == 2 and f"{table}.{column}: 1 of 1 rows" in done.err
+    assert "can be scored" not in done.out
+
+
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_features_to_a_file(demo: Demo, tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"features.{ending}"

@@ -76,6 +76,16 @@ def test_an_experiment_below_the_computed_power_is_refused() -> None:
     assert np.isnan(model.predict_effect(X)).all()
 
 
+@pytest.mark.parametrize("lowers", [True, False])
+def test_where_all_control_accounts_had_the_same_outcome_no_number_is_asked_for(
+    lowers: bool,
+) -> None:
+    X, churned, treated = _company(0, 200, effect=0.3)
+    churned[~treated] = 0 if lowers else 1
+    model = SavableModel(lowers=lowers).fit(X, churned, treated)
+    assert not model.is_on_ and "had the same outcome" in model.why_ and "inf" not in model.why_
+
+
 @pytest.mark.slow
 def test_the_ranking_is_tested_on_later_assignments() -> None:
     X, churned, treated = _company(0, 4_000, effect=0.2)
