@@ -29,9 +29,9 @@ from features.tables.connection import (
     database_of,
     first_line,
     internal_name,
+    limited,
     position_in_query,
     scratch_folder,
-    time_limited,
 )
 from features.tables.currencies import Currencies
 from features.tables.folders import TableFormatError, closest, partition_of
@@ -124,7 +124,7 @@ def read_table(
             place = (source.label, table.name, "")
             return TableRead(None, (Finding("error", code, *place, error.what, fix=error.fix),))
         try:
-            with time_limited(connection, time_limit) if source.sql else nullcontext():
+            with limited(connection, time_limit) if source.sql else nullcontext():
                 return read_rows(connection, table, source, relation, currencies, kept)
         except HealthError as error:
             if not source.sql:

@@ -17,6 +17,7 @@ import duckdb
 
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
+from features.tables.process_memory import memory_limited
 
 #: Memory that the engine may use by default.
 MEMORY_LIMIT = "2500MB"
@@ -113,13 +114,13 @@ def _restrict(connection: duckdb.DuckDBPyConnection, readable: Iterable[Path] | 
 
 
 @contextmanager
-def time_limited(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    """Interrupt what a connection still computes after some seconds.
+def limited(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupt what a connection still computes after some seconds, and limit its memory.
 
     Raises
     ------
     HealthError
-        It was interrupted.
+        It was interrupted, or needed more memory than `memory_limited` allows.
     """
     expired = threading.Event()
 
@@ -131,14 +132,22 @@ def time_limited(connection: duckdb.DuckDBPyConnection, seconds: float) -> Itera
     timer.daemon = True
     timer.start()
     try:
-        yield
-    except (duckdb.Error, RuntimeError):
-        if not expired.is_set():
-            raise
-        raise HealthError(
-            f"the sql took longer than {seconds / 60:,.4g} minutes",
-            fix="make it read fewer rows, or raise data.time_limit_minutes",
-        ) from None
+        ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        with memory_limited(str(limit)):
+            yield
+    except (duckdb.Error, RuntimeError, MemoryError) as error:
+        if expired.is_set():
+            raise HealthError(
+                f"the sql took longer than {seconds / 60:,.4g} minutes",
+                fix="make it read fewer rows, or raise data.time_limit_minutes",
+            ) from None
+        if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+            what = first_line(error) if isinstance(error, duckdb.Error) else "not enough for a row"
+            raise HealthError(
+                f"the sql needs more memory than it may have: {what}",
+                fix="make it read fewer rows or shorter values, or raise data.memory_limit",
+            ) from None
+        raise
     finally:
         timer.cancel()
 

@@ -33,6 +33,7 @@ from health.runs.durable import whole_file
 from health.settings.config import Config
 from health.settings.custom_catalogue import custom_families
 from health.settings.profiles import require_known_segments
+from health.sources.databases import Limits
 from health.sources.open import Sources
 
 #: Where people write what they did about flags, unless the configuration says otherwise.
@@ -61,7 +62,9 @@ class Company:
 
 def open_company(config: Config) -> Company:
     """Open and validate the tables; InputError with every violation if one is wrong."""
-    sources = Sources(config.sources, config.shared, config.base)
+    time_limit = config.data.time_limit_minutes * 60
+    limits = Limits(time_limit, config.data.memory_limit)
+    sources = Sources(config.sources, config.shared, config.base, limits=limits)
     configured = {**config.tables, **_actions_next_to_config(config)}
     planned, of_sources = sources.plan(configured, in_place=not is_spark(config.data.url))
     tables, of_app = with_app_tables(
@@ -85,7 +88,7 @@ def open_company(config: Config) -> Company:
         prepare=prepare,
         now=config.now,
         readable=config.readable,
-        time_limit=config.data.time_limit_minutes * 60,
+        time_limit=time_limit,
     )
     _check_profiles(config, opened)
     require_expected(config, opened.tables)

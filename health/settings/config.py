@@ -84,9 +84,10 @@ class DataConfig(Section):
         ``duckdb://`` (in this process), ``duckdb:///company.duckdb``, ``spark+local`` or
         ``spark://host:port``.
     memory_limit : str
-        Maximum memory of DuckDB; the rest spills to the system's temporary folder.
+        Maximum memory of DuckDB; the rest spills to the system's temporary folder. On Linux, SQL
+        that needs more than twice as much and 1 GiB in the whole process is refused.
     time_limit_minutes : float
-        Maximum time that the SQL of one table may take.
+        Maximum time that the SQL of one table may take, in DuckDB, Postgres or SQLite.
     allow : tuple of str
         Files and folders outside of the configuration's folder that SQL may read, in addition to
         the `path` of every table and source.

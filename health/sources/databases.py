@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -18,24 +19,35 @@ import pyarrow as pa
 from features.errors import HealthError
 from features.redaction import redact
 from features.tables.casting import quoted
-from features.tables.connection import MEMORY_LIMIT, first_line, time_limited
+from features.tables.connection import MEMORY_LIMIT, TIME_LIMIT, first_line, limited
+from features.tables.process_memory import memory_limited
 from health.sources.inventory import FoundTable
 
 #: Seconds after which a server that does not answer is given up.
 _PATIENCE = 10
 #: Seconds before the second and third attempt.
 _PAUSES = (0.5, 2.0)
-#: Longest query of a source, in milliseconds.
-_LONGEST_QUERY = 30 * 60 * 1000
 _SYSTEM = ("information_schema", "pg_catalog", "pg_toast", "INFORMATION_SCHEMA")
 _POSTGRES = "adbc_driver_postgresql.dbapi"
+#: The longest time that Postgres can be given.
+_MOST_MILLISECONDS = 2**31 - 1
 #: Of a DuckDB file: its queries read nothing else, and fetch nothing.
 _ALONE: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
-    "memory_limit": MEMORY_LIMIT,
 }
 KINDS = "postgresql://, sqlite:///FILE, duckdb:///FILE, snowflake:// and bigquery://"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one query of a source: `[data] time_limit_minutes` and `memory_limit`."""
+
+    seconds: float = TIME_LIMIT
+    memory: str = MEMORY_LIMIT
+
+
+USUAL_LIMITS = Limits()
 
 
 class Database(ABC):
@@ -82,6 +94,11 @@ class Database(ABC):
         """Return the error of a query that the database refused."""
         text = redact(" ".join(message.split("Query was:", maxsplit=1)[0].split()))
         text = text.split("ERROR: ")[-1].strip()
+        if text == "interrupted" or "statement timeout" in text:
+            return self._fault(
+                "the query took too long",
+                "make it read fewer rows, or raise data.time_limit_minutes",
+            )
         if "permission denied" in text:
             return self._fault(text, "grant the user of the source SELECT on it")
         if "does not exist" in text or "no such" in text:
@@ -89,8 +106,10 @@ class Database(ABC):
         return self._fault(f"the query fails: {text}", "correct the sql, or use another source")
 
 
-def open_database(name: str, url: str, base: Path) -> Database:
+def open_database(name: str, url: str, base: Path, *, limits: Limits = USUAL_LIMITS) -> Database:
     """Return the database of a URL; nothing is connected yet.
+
+    Snowflake and BigQuery have limits of their own, which the company sets there.
 
     Raises
     ------
@@ -99,11 +118,11 @@ def open_database(name: str, url: str, base: Path) -> Database:
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("postgresql", "postgres"):
-        return _Adbc(name, "postgres", _POSTGRES, _postgres_url(url, writes=False))
+        return _Adbc(name, "postgres", _POSTGRES, _postgres_url(url, limits, writes=False))
     if scheme == "sqlite":
-        return _Sqlite(name, _file(name, url, base))
+        return _Sqlite(name, _file(name, url, base), limits)
     if scheme == "duckdb":
-        return _DuckDB(name, _file(name, url, base))
+        return _DuckDB(name, _file(name, url, base), limits)
     if scheme == "snowflake":
         return _Adbc(name, "snowflake", "adbc_driver_snowflake.dbapi", url.partition("://")[2])
     if scheme == "bigquery":
@@ -128,7 +147,7 @@ def adbc_connection(name: str, url: str) -> Iterator[Any]:
     HealthError
         The server cannot be reached; no secret is in the message.
     """
-    database = _Adbc(name, "postgres", _POSTGRES, _postgres_url(url, writes=True))
+    database = _Adbc(name, "postgres", _POSTGRES, _postgres_url(url, USUAL_LIMITS, writes=True))
     with database.connected() as connection:
         yield connection
 
@@ -256,9 +275,9 @@ def _plain(query: str, schema: pa.Schema) -> str:
 
 
 class _Sqlite(Database):
-    def __init__(self, name: str, file: Path) -> None:
+    def __init__(self, name: str, file: Path, limits: Limits) -> None:
         super().__init__(name)
-        self._file = file
+        self._file, self._limits = file, limits
 
     def tables(self) -> list[FoundTable]:
         query = (
@@ -278,12 +297,20 @@ class _Sqlite(Database):
     def _rows(self, query: str) -> tuple[list[str], Sequence[Sequence[Any]]]:
         uri = f"{self._file.resolve().as_uri()}?mode=ro"
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as connection:
-                end = time.monotonic() + _LONGEST_QUERY / 1000
+            with (
+                closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as connection,
+                memory_limited(self._limits.memory),
+            ):
+                end = time.monotonic() + self._limits.seconds
                 # Called now and then while a query runs; a true value interrupts it.
                 connection.set_progress_handler(lambda: time.monotonic() > end, 100_000)
                 cursor = connection.execute(query)
                 return [str(d[0]) for d in cursor.description or ()], cursor.fetchall()
+        except MemoryError:
+            raise self._fault(
+                "the query needs more memory than it may have",
+                "make it read fewer rows, or raise data.memory_limit",
+            ) from None
         except sqlite3.Error as error:
             raise self._refused(str(error)) from None
 
@@ -305,9 +332,9 @@ def _text(value: Any) -> str:
 class _DuckDB(Database):
     is_engine = True
 
-    def __init__(self, name: str, file: Path) -> None:
+    def __init__(self, name: str, file: Path, limits: Limits) -> None:
         super().__init__(name)
-        self._file = file
+        self._file, self._limits = file, limits
 
     def tables(self) -> list[FoundTable]:
         query = (
@@ -321,11 +348,16 @@ class _DuckDB(Database):
         return [FoundTable(t, s, f"{s}.{t}", columns) for (s, t), columns in found.items()]
 
     def read(self, query: str) -> pa.Table:
+        limits = self._limits
         try:
-            with duckdb.connect(str(self._file), read_only=True, config=_ALONE) as connection:
+            with duckdb.connect(
+                str(self._file), read_only=True, config=_ALONE | {"memory_limit": limits.memory}
+            ) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
-                with time_limited(connection, _LONGEST_QUERY / 1000):
+                with limited(connection, limits.seconds):
                     return connection.sql(query).to_arrow_table()
+        except HealthError as error:
+            raise self._fault(error.what, error.fix) from None
         except duckdb.Error as error:
             raise self._refused(first_line(error)) from None
 
@@ -343,16 +375,17 @@ def _file(name: str, url: str, base: Path) -> Path:
     return file
 
 
-def _postgres_url(url: str, *, writes: bool) -> str:
+def _postgres_url(url: str, limits: Limits, *, writes: bool) -> str:
     """Return the URL with time limits, and for reading with transactions that cannot write."""
     try:
         parts = urlsplit(url)
         given = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
         return url
-    options = f"-c statement_timeout={_LONGEST_QUERY} -c TimeZone=UTC {given.get('options', '')}"
+    milliseconds = min(max(round(limits.seconds * 1000), 1), _MOST_MILLISECONDS)
+    options = f"-c statement_timeout={milliseconds} -c TimeZone=UTC {given.get('options', '')}"
     if not writes:
         options += " -c default_transaction_read_only=on"
-    limits = {"connect_timeout": str(_PATIENCE)} | given | {"options": options.strip()}
-    query = urlencode(limits, quote_via=quote)
+    given = {"connect_timeout": str(_PATIENCE)} | given | {"options": options.strip()}
+    query = urlencode(given, quote_via=quote)
     return urlunsplit(parts._replace(query=query))

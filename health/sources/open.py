@@ -20,7 +20,7 @@ from features.tables.regular_files import read_regular
 from features.tables.relations import query_relation
 from features.tables.warehouse import Warehouse
 from health.settings.sources import SharedConfig, SourceConfig, TableConfig
-from health.sources.databases import Database, engine_types, open_database
+from health.sources.databases import USUAL_LIMITS, Database, Limits, engine_types, open_database
 from health.sources.inventory import FoundTable, tables_in_folder
 from health.sources.layouts import Layout, layouts
 from health.sources.recipes import Options, Recipes, VendorSource
@@ -55,12 +55,15 @@ class Sources:
         Folder of the configuration.
     urls : mapping of str to str
         What settings that name a URL mean, where they are not to be looked up.
+    limits : Limits
+        Of each query of a database.
     """
 
     sources: Mapping[str, SourceConfig]
     shared: Mapping[str, SharedConfig]
     base: Path
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    limits: Limits = USUAL_LIMITS
     _databases: dict[str, Database] = field(default_factory=dict, init=False, repr=False)
 
     def plan(
@@ -140,7 +143,7 @@ class Sources:
             )
         if name not in self._databases:
             url = self.urls.get(source.url) or source.resolved_url(name, self.base)
-            self._databases[name] = open_database(name, url, self.base)
+            self._databases[name] = open_database(name, url, self.base, limits=self.limits)
         return self._databases[name]
 
     def tables(self, name: str, connection: duckdb.DuckDBPyConnection) -> list[FoundTable]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import duckdb
@@ -10,7 +11,7 @@ import pytest
 from features.errors import HealthError, InputError
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
-from features.tables.connection import connect, in_memory, time_limited
+from features.tables.connection import connect, in_memory, limited
 from features.tables.one_select import require_one_select
 
 SELECTS = (
@@ -144,8 +145,21 @@ def test_sql_that_takes_too_long_is_interrupted(folders: tuple[Path, Path]) -> N
     )
     with pytest.raises(InputError, match="took longer than"):
         _open(folders[0], forever, time_limit=0.2)
-    with in_memory() as connection, time_limited(connection, 60):
+    with in_memory() as connection, limited(connection, 60):
         assert connection.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process allocates")
+@pytest.mark.parametrize("value", ["repeat('a', 3000000000)", "range(2000000000)::text"])
+def test_one_value_that_needs_much_memory_is_refused(
+    folders: tuple[Path, Path], value: str
+) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    sql = f"select {value} as account_id, date '2026-01-01' as created_at"
+    with pytest.raises(InputError, match="needs more memory than it may have"):
+        _open(folders[0], sql, memory_limit="200MB")
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_a_restriction_cannot_be_lifted(tmp_path: Path) -> None:

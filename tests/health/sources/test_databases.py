@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from features.errors import HealthError
-from health.sources.databases import adbc_connection, open_database
+from health.sources.databases import Limits, adbc_connection, open_database
 from tests.health.postgres import PASSWORD
 
 ROWS = "VALUES (1, 1.25, 'a', true), (2, NULL, NULL, false)"
@@ -130,6 +130,29 @@ def test_columns_of_mixed_types_in_sqlite_are_text(tmp_path: Path) -> None:
         connection.execute("INSERT INTO t VALUES (1), ('one'), (2.5), (NULL)")
     rows = open_database("db", "sqlite:///x.db", tmp_path).read("SELECT a FROM t").to_pylist()
     assert [row["a"] for row in rows] == ["1", "one", "2.5", None]
+
+
+ENDLESS = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT {} FROM t"
+
+
+@pytest.mark.parametrize("kind", [postgres, sqlite, duckdb_file])
+def test_a_query_that_never_ends_is_stopped(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: Callable[[str, Path], Any]
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind is postgres else ""
+    with kind(url, tmp_path) as place:
+        database = open_database("db", place, tmp_path, limits=Limits(seconds=0.3))
+        with pytest.raises(HealthError, match=r"(?s)took .*long.*raise data\.time_limit_minutes"):
+            database.read(ENDLESS.format("max(i)"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process allocates")
+def test_rows_of_sqlite_that_never_end_are_refused(tmp_path: Path) -> None:
+    limits = Limits(memory="1MB")
+    with sqlite("", tmp_path) as place, pytest.raises(HealthError, match="needs more memory"):
+        open_database("db", place, tmp_path, limits=limits).read(
+            ENDLESS.format("hex(zeroblob(50000))")
+        )
 
 
 @pytest.mark.parametrize(
