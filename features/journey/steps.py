@@ -28,6 +28,8 @@ from features.windows.day_rows import Codes, Numbers, day_number, summed
 from features.windows.table_columns import NEVER, Mask, TableColumns, load_columns
 
 _Events = Sequence[tuple[str, ...]]
+#: What is read of a roll-up.
+_COLUMNS = ("account_id", "event", "day", "known", "quantity")
 #: This many days are read at a time once most accounts have reached every step.
 _LATER_DAYS = 4 * PART_DAYS
 
@@ -202,7 +204,8 @@ def _read(
         kept = max(first, min(since, past))
         if kept > first:
             rolled_up = pa.concat_tables(
-                tables.rollups.tables(name, first, kept), promote_options="default"
+                tables.rollups.tables(name, first, kept, columns=_COLUMNS),
+                promote_options="default",
             )
             yield _counted_uses(rollup_columns(rolled_up, accounts), events, waiting)
         for rows in parts_of_rows(tables, kept, past, _LATER_DAYS):

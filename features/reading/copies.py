@@ -10,10 +10,12 @@ import narwhals as nw
 
 from features.checks.findings import OpenTable, finding, may_repeat, one_row
 from features.errors import Finding
+from features.rollups.kept_files import KeptRollups
 from features.tables import copies as rules
 from features.tables.casting import quoted
 from features.tables.connection import internal_name
 from features.tables.copies import Copies
+from features.windows.day_rows import day_number
 
 #: Where rows are too many to be grouped: this many days are looked at, a fiftieth of all at most,
 #: and all rows are grouped where this share of the rows of these days are copies.
@@ -31,7 +33,12 @@ def period_id(table: OpenTable) -> str:
     return rules.period_id(table.schema, table.types)
 
 
-def copied_rows(connection: duckdb.DuckDBPyConnection, table: OpenTable, source: str) -> Copies:
+def copied_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: OpenTable,
+    source: str,
+    rollups: KeptRollups | None = None,
+) -> Copies:
     """Return the copies among the rows of a table that has no id.
 
     Of many rows, only those of some days are grouped, unless these days have copies.
@@ -43,8 +50,10 @@ def copied_rows(connection: duckdb.DuckDBPyConnection, table: OpenTable, source:
     source : str
         SQL of its rows with every column of the source: rows that differ in one that is not read
         are no copies.
+    rollups : KeptRollups, optional
+        Of its files: of the files that have no row on the days that are looked at, none is read.
     """
-    if not table.has("account_id") or not _is_doubtful(connection, table):
+    if not table.has("account_id") or not _is_doubtful(connection, table, rollups):
         return Copies()
     found = rules.count_copies(nw.from_native(connection.table(table.view)), table.schema)
     if not found.rows:
@@ -56,7 +65,9 @@ def copied_rows(connection: duckdb.DuckDBPyConnection, table: OpenTable, source:
     return replace(found, rows=equal, timed=min(equal, found.timed), amount=None)
 
 
-def _is_doubtful(connection: duckdb.DuckDBPyConnection, table: OpenTable) -> bool:
+def _is_doubtful(
+    connection: duckdb.DuckDBPyConnection, table: OpenTable, rollups: KeptRollups | None
+) -> bool:
     """Return whether rows may be copies of others."""
     if table.fresh == "":
         return False
@@ -74,12 +85,19 @@ def _is_doubtful(connection: duckdb.DuckDBPyConnection, table: OpenTable) -> boo
         return False
     # A query for each day: what files and pieces of them note of their times need not be scanned.
     days = " UNION ALL ".join(
-        f"(SELECT count(*) AS n, count(DISTINCT hash({columns})) AS different FROM {table.view} "
+        f"(SELECT count(*) AS n, count(DISTINCT hash({columns})) AS different "
+        f"FROM {_rows_of(day, table, rollups)} "
         f"WHERE {at} >= TIMESTAMP '{day}' AND {at} < TIMESTAMP '{day + timedelta(days=1)}')"
         for day in {*_days_between(first, last), *_even_days(connection, table, first, last)}
     )
     count, different = one_row(connection, f"SELECT sum(n), sum(different) FROM ({days})")
     return bool(count - different > _DOUBTFUL * count)
+
+
+def _rows_of(day: datetime, table: OpenTable, rollups: KeptRollups | None) -> str:
+    """Return the SQL of rows among which are all of a day."""
+    number = day_number(day)
+    return f"({rollups.rows_between(number, number + 1)})" if rollups else table.view
 
 
 def _days_between(first: datetime, last: datetime) -> list[datetime]:

@@ -191,7 +191,7 @@ def read_rows(
     if not opened.is_copy:
         read = _counted(connection, opened, noted, usage)
     assert read.table is not None
-    twice = copies.copied_rows(connection, read.table, relation.sql)
+    twice = copies.copied_rows(connection, read.table, relation.sql, read.rollups)
     if twice.rows:
         are_removed = twice.are_loaded_twice or bool(copies.period_id(opened))
         noted.append(copies.note_on_copies(opened, twice, are_removed=are_removed))

@@ -20,6 +20,7 @@ from features.windows.day_rows import (
     Numbers,
     day_number,
     earliest,
+    order_of_days,
 )
 
 #: Days before a date that a window may reach back.
@@ -135,12 +136,27 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
     since, end = int(days[0]) - REACH_DAYS, int(days[-1])
-    parts = [*last_days_before(tables, since), *rolled_up(tables, "users", since, end)]
+    before = last_days_before(tables, since)
+    before = [pa.concat_tables(before, promote_options="default")] if before else []
+    parts = _in_order(*before, *rolled_up(tables, "users", since, end))
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
     # Computed now, because several threads need them later.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
         getattr(usage, name)
     return usage
+
+
+def _in_order(*parts: pa.Table) -> list[pa.Table]:
+    """Put the rows of each part, and parts that do not overlap, in order of day.
+
+    That is faster than to sort all rows together.
+    """
+    return sorted(map(_by_day, parts), key=lambda part: part["day"][0].as_py() if len(part) else 0)
+
+
+def _by_day(part: pa.Table) -> pa.Table:
+    order = order_of_days(part["day"].to_numpy())
+    return part if order is None else part.take(order)
 
 
 def _assembled(parts: list[pa.Table], has_users: bool, dates: Codes) -> DailyUsage:
@@ -167,6 +183,15 @@ def _numbered(account: Codes, user: Codes, users: int) -> tuple[Codes, Codes]:
 
     Pairs are numbered in order of account and user; a row without a user has −1.
     """
+    owner = np.full(users + 1, -1)
+    owner[user] = account
+    if np.array_equal(owner[user[user >= 0]], account[user >= 0]):
+        # Each user belongs to one account, as most do: users are sorted instead of rows.
+        order = np.argsort(owner[:-1], kind="stable")
+        order = order[owner[order] >= 0]
+        number = np.full(users + 1, -1)
+        number[order] = np.arange(len(order))
+        return number[user], owner[order]
     pair = np.where(user >= 0, account * users + user, -1)
     number, pairs = pd.factorize(pair, sort=True, use_na_sentinel=False)
     owner = np.asarray(pairs, dtype=np.int64)

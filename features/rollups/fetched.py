@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
@@ -58,9 +58,16 @@ class FetchedRollups:
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
         return self._whole(name).filter(day >= first, day < past)
 
-    def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
-        """Yield the roll-up of the days of [start, end) as `collected` returns it."""
-        yield collected(self.between(name, start, end))
+    def tables(
+        self, name: Name, start: int, end: int, *, columns: Collection[str] = ()
+    ) -> Iterator[pa.Table]:
+        """Yield the roll-up of the days of [start, end) as `collected` returns it.
+
+        Where columns are given, others may be left out.
+        """
+        rows = self.between(name, start, end)
+        present = rows.collect_schema().names()
+        yield collected(rows.select([c for c in present if c in (columns or present)]))
 
     def first_day(self, name: Name, past: int) -> int | None:
         """Return the first day of usage before a day, None without any."""

@@ -305,18 +305,27 @@ class KeptRollups:
         day, (first, past) = nw.col("day"), (day_of(n).date() for n in (start, end))
         return nw.from_native(self.connection.sql(query)).filter(day >= first, day < past)
 
-    def tables(self, name: Name, start: int, end: int) -> Iterator[pa.Table]:
-        """Yield the roll-up of the days of [start, end) as `collected` returns it, in parts."""
+    def tables(
+        self, name: Name, start: int, end: int, *, columns: Collection[str] = ()
+    ) -> Iterator[pa.Table]:
+        """Yield the roll-up of the days of [start, end) as `collected` returns it, in parts.
+
+        No day is in two parts. Where columns are given, others may be left out.
+        """
         files = self._reaching(start, end)
         shared = self._shared(files, start, end)
         # Read as codes: the engine would look up the text of every row.
         for path in self._kept(name, files):
-            table = self._read(path, start, end)
+            table = self._read(path, start, end, columns=columns)
             is_shared = np.isin(table["day"].to_numpy(), shared)
             yield table.filter(pa.array(~is_shared)) if is_shared.any() else table
         if len(shared) or not files:
             rows = self._rows_of(name, files, start, end)
-            yield collected(ROLLUPS[name].of(rows.filter(_on_days(shared)) if files else rows))
+            summed = collected(ROLLUPS[name].of(rows.filter(_on_days(shared)) if files else rows))
+            summed = summed.select([c for c in summed.column_names if c in (columns or [c])])
+            # Parts do not overlap, so that whoever needs rows in order of day sorts single parts.
+            for days in np.split(shared, np.flatnonzero(np.diff(shared) > 1) + 1):
+                yield summed.filter(pa.array(np.isin(summed["day"].to_numpy(), days)))
 
     def first_day(self, name: Name, past: int) -> int | None:
         """Return the first day of any file, None without usage before a day."""
@@ -334,6 +343,10 @@ class KeptRollups:
     def by_account_and_day(self) -> str:
         """Return the SQL of the roll-up by account and day of all files."""
         return _select(self._kept("days", [*self.files.keys]))
+
+    def rows_between(self, start: int, end: int) -> str:
+        """Return the SQL of the rows of files with usage on the days of [start, end)."""
+        return self._rows(self._reaching(start, end) or [*self.files.keys][:1])
 
     def by_account(self) -> str:
         """Return the SQL of roll-ups of all files by account: records, first and last.
@@ -424,7 +437,7 @@ class KeptRollups:
         """Yield a roll-up of each file; those by user and by day come from one scan of its rows."""
         query = ""
         for file in files:
-            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW of_file AS {self._rows(file)}")
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW of_file AS {self._rows([file])}")
             if not query:
                 # The same for every file.
                 rows = prepared(nw.from_native(self.connection.table("temp.of_file")))
@@ -437,15 +450,15 @@ class KeptRollups:
                 made = {"users": table.drop_columns(["first", "last"]), "days": _ordered(days)}
             yield file, made
 
-    def _rows(self, file: Path) -> str:
-        """Return the SQL of one file's rows under canonical names and types."""
+    def _rows(self, files: Iterable[Path]) -> str:
+        """Return the SQL of the rows of some files under canonical names and types."""
         names = self.files.names.items()
         casts = (
             f"{cast_sql(TABLES['usage'].column(name), self.types[name])} AS {quoted(name)}"
             for name, _ in names
         )
         renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names)
-        rows = parquet_sql([file], uniform=True)
+        rows = parquet_sql(files, uniform=True)
         return f"SELECT {', '.join(casts)} FROM (SELECT {renamed} FROM {rows})"
 
 

@@ -301,5 +301,10 @@ def named_codes(column: pa.ChunkedArray) -> tuple[pa.Array, Codes]:
     order = pc.sort_indices(names).to_numpy()
     place = np.full(len(names) + 1, -1, dtype=np.int64)
     place[order] = np.arange(len(names))
-    codes = [place[pc.fill_null(chunk.indices, -1).to_numpy()] for chunk in chunks]
-    return names.take(pa.array(order)), np.concatenate([np.empty(0, dtype=np.int64), *codes])
+    codes, done = np.empty(len(column), dtype=np.int64), 0
+    for chunk in chunks:
+        place.take(
+            pc.fill_null(chunk.indices, -1), out=codes[done : done + len(chunk)], mode="wrap"
+        )
+        done += len(chunk)
+    return names.take(pa.array(order)), codes

@@ -22,7 +22,7 @@ from features.rollups.usage_rollup import (
 )
 from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts
-from features.windows.day_rows import Codes, Numbers, day_number, earliest, summed
+from features.windows.day_rows import Codes, Numbers, day_number, earliest, numbered, summed
 from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 from features.windows.table_columns import (
@@ -200,8 +200,9 @@ class Events:
         names = _names(columns, "event")
         self._accounts, self._events, self._names = len(accounts) + 1, len(names), names
         places = [_places_of_pairs(part, accounts, names) for part in columns]
-        number, place = pd.factorize(np.concatenate([np.empty(0, dtype=np.int64), *places]))
-        self._account, self._event = np.divmod(np.asarray(place), max(len(names), 1))
+        pairs = np.concatenate([np.empty(0, dtype=np.int64), *places])
+        number, place = numbered(pairs, len(accounts) * len(names))
+        self._account, self._event = np.divmod(place, max(len(names), 1))
         numbers = np.split(number, np.cumsum([len(place) for place in places])[:-1])
         self._parts = [
             _Part(pair, part["first"], part["last"], part.columns.get("known"))

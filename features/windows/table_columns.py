@@ -179,7 +179,7 @@ def _kind(arrow: pa.DataType) -> Kind:
 def _empty(kind: Kind, rows: int) -> npt.NDArray[Any]:
     """Return a column without values."""
     none: dict[Kind, float] = {"time": NEVER, "text": -1, "flag": -1, "number": np.nan}
-    return np.full(rows, none[kind])
+    return np.broadcast_to(none[kind], rows)
 
 
 def moment(as_of: pd.Timestamp) -> int:
