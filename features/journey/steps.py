@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from features.rollups.daily_usage import REACH_DAYS, DailyUsage
+from features.rollups.kept_files import KeptRollups
 from features.rollups.usage_rollup import (
+    FIRST_DAY,
     PART_DAYS,
     Name,
     cut,
     first_day,
     kept_until,
     keys_with_known,
+    named_codes,
     parts_of_rows,
     rollup_columns,
 )
@@ -77,6 +81,31 @@ class Counts:
         """Return the counts of accounts that have used nothing yet."""
         never = {s: Reached(np.full(accounts, NEVER), np.full(accounts, NEVER)) for s in steps}
         return cls({step.events: np.zeros(accounts) for step in steps}, never)
+
+    @classmethod
+    def of(cls, table: pa.Table | None, steps: Sequence[Step], accounts: pd.Index[str]) -> Counts:
+        """Return the counts of some accounts from what `table` returned; None counts nothing."""
+        counts = cls.nothing(steps, len(accounts))
+        if table is not None:
+            place = accounts.get_indexer(pd.Index(table["account_id"].to_pylist(), dtype=object))
+            own = np.flatnonzero(place >= 0)
+            for name, values in counts._columns().items():
+                values[place[own]] = table[name].to_numpy()[own]
+        return counts
+
+    def table(self, accounts: pd.Index[str]) -> pa.Table:
+        """Return the counts with the accounts they belong to."""
+        names = pa.array(accounts, pa.string()).dictionary_encode()
+        return pa.table({"account_id": names} | self._columns())
+
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            **{f"total_{number}": total for number, total in enumerate(self.totals.values())},
+            **{f"day_{number}": found.day for number, found in enumerate(self.reached.values())},
+            **{
+                f"known_{number}": found.known for number, found in enumerate(self.reached.values())
+            },
+        }
 
     def and_then(self, usage: TableColumns) -> Counts:
         """Return the counts after further usage, none of which was known before what is counted.
@@ -160,8 +189,14 @@ def reached(
         usage = None
     if usage is not None:
         end = day_number(observations["as_of"].min()) - REACH_DAYS
-    waiting = np.ones(len(accounts), dtype=bool)
-    parts = _read(tables, events, accounts, end, waiting)
+    start = first_day(tables, "events" if any(events) else "days", end)
+    if isinstance(tables.rollups, KeptRollups) and not tables.has("usage", "known_at"):
+        past = kept_until(tables, FIRST_DAY, end)
+        kept, start_of_rest = _of_finished_months(tables.rollups, steps, past)
+        counts = Counts.of(kept, steps, accounts)
+        start = None if start is None else max(start, start_of_rest)
+    waiting = counts.waiting()
+    parts = _read(tables, events, accounts, (start, end), waiting)
     if usage is not None:
         parts = chain(parts, _rolled_up(usage, end, accounts))
     # A late row of an earlier part may have been known after rows of a later one.
@@ -185,16 +220,20 @@ def _together(parts: list[TableColumns]) -> list[TableColumns]:
 
 
 def _read(
-    tables: Tables, events: _Events, accounts: pd.Index[str], end: int, waiting: Mask
+    tables: Tables,
+    events: _Events,
+    accounts: pd.Index[str],
+    days: tuple[int | None, int],
+    waiting: Mask,
 ) -> Iterator[TableColumns]:
-    """Yield the usage of each set of events before a day, in parts of consecutive days.
+    """Yield the usage of each set of events on some days, in parts of consecutive days.
 
     Rows have an account, a day and the day on which they were known, some of them the same.
     Roll-ups are read of the accounts that are waiting when a part is read.
     """
     name: Name = "events" if any(events) else "days"
-    start = first_day(tables, name, end)
-    if start is None:
+    start, end = days
+    if start is None or start >= end:
         return
     uses = [_uses(names).alias(f"uses_{number}") for number, names in enumerate(events)]
     since = kept_until(tables, start, end)
@@ -203,10 +242,7 @@ def _read(
     for first, past in [(start, soon), *cut(soon, end, _LATER_DAYS)]:
         kept = max(first, min(since, past))
         if kept > first:
-            rolled_up = pa.concat_tables(
-                tables.rollups.tables(name, first, kept, columns=_COLUMNS),
-                promote_options="default",
-            )
+            rolled_up = _of_days(tables.rollups, name, first, kept)
             yield _counted_uses(rollup_columns(rolled_up, accounts), events, waiting)
         for rows in parts_of_rows(tables, kept, past, _LATER_DAYS):
             keys = keys_with_known(rows, "account_id", "day")
@@ -214,6 +250,34 @@ def _read(
                 late = nw.max_horizontal("day", "known")
                 rows = rows.with_columns(known=late)  # noqa: PLW2901
             yield load_columns(rows.group_by(*keys).agg(*(use.sum() for use in uses)), accounts)
+
+
+def _of_days(rollups: Any, name: Name, start: int, end: int) -> pa.Table:
+    parts = rollups.tables(name, start, end, columns=_COLUMNS)
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def _of_finished_months(
+    rollups: KeptRollups, steps: Sequence[Step], past: int
+) -> tuple[pa.Table | None, int]:
+    """Return the counts of every account after the last month that ends before a day."""
+    events = list(Counts.nothing(steps, 0).totals)
+    name: Name = "events" if any(events) else "days"
+
+    def add(before: pa.Table | None, every: KeptRollups, start: int, end: int) -> pa.Table:
+        first = every.first_day(name, end)
+        days = cut(max(start, end if first is None else first), end, _LATER_DAYS)
+        parts = [_of_days(every, name, *ends) for ends in days]
+        columns = [part["account_id"] for part in (before, *parts) if part is not None]
+        names = {text for column in columns for text in named_codes(column)[0].to_pylist()}
+        accounts = pd.Index(sorted(names), dtype=object)
+        counts = Counts.of(before, steps, accounts)
+        for part in parts:
+            rows = rollup_columns(part, accounts)
+            counts = counts.and_then(_counted_uses(rows, events, counts.waiting()))
+        return counts.table(accounts)
+
+    return rollups.carried_on("journey", [*map(list, steps)], past, add)
 
 
 def _uses(events: tuple[str, ...]) -> nw.Expr:

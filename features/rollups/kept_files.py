@@ -53,7 +53,7 @@ from features.tables.relations import Relation, parquet_sql
 from features.tables.schema import TABLES
 from features.windows.day_rows import Codes, day_number, day_of
 
-#: Raise it when a roll-up of the same file would have other rows or columns than before.
+#: Raise it when a roll-up of the same file, or a sum of months, would have other rows or columns.
 FORMAT = 1
 #: Rows of a roll-up are in order of the bucket of their account.
 BUCKETS = 256
@@ -65,6 +65,8 @@ _ROWS_OF_A_GROUP = 2**20
 _DICTIONARY_BYTES = 2**27
 _UNFINISHED = ".unfinished"
 _SPAN_COLUMNS = ("records", "first", "last")
+#: The day before which usage is in a sum of months.
+_PAST = "past"
 #: Usage by user, with what the roll-up by day is made of.
 _USERS_WITH_TIMES = replace(
     ROLLUPS["users"],
@@ -340,6 +342,46 @@ class KeptRollups:
         kept = self._kept("users", rest)
         return found + [self._read(path, FIRST_DAY, past, columns=columns) for path in kept]
 
+    def carried_on(self, name: str, of: object, past: int, add: Add) -> tuple[pa.Table | None, int]:
+        """Return what the usage of finished months adds up to, which is kept for later runs.
+
+        Parameters
+        ----------
+        name : str
+            What it is called; without a point.
+        of : object
+            What it depends on besides usage, as JSON can write it.
+        past : int
+            The day before which the last month ends.
+        add : callable
+            Takes what it returned for earlier months (None where nothing is kept), the roll-ups
+            of every account, and the days [start, end) to add. Its result needs account_id.
+
+        Returns
+        -------
+        pa.Table or None
+            None without a finished month.
+        int
+            The first day that is not in it.
+        """
+        months: dict[int, list[Path]] = {}
+        for file in self._reaching(FIRST_DAY, past):
+            end = day_number(day_of(self.days[file][0]) + pd.offsets.MonthBegin())
+            if end <= past:
+                months.setdefault(end, []).append(file)
+        if not months:
+            return None, FIRST_DAY
+        last, everyone = max(months), replace(self, accounts="")
+
+        def made(kept: list[Path], _: list[Path]) -> pa.Table:
+            before = pq.read_table(kept[0]) if kept else None
+            start = before[_PAST][0].as_py() if before is not None and len(before) else FIRST_DAY
+            table = add(before, everyone, start, last)
+            return _in_buckets(table.append_column(_PAST, pa.array(np.full(len(table), last))))
+
+        path = self.files.summed_up(f"{name}-{_digest(of)}", months, made)
+        return pq.read_table(path), last
+
     def by_account_and_day(self) -> str:
         """Return the SQL of the roll-up by account and day of all files."""
         return _select(self._kept("days", [*self.files.keys]))
@@ -460,6 +502,10 @@ class KeptRollups:
         renamed = ", ".join(f"{quoted(theirs)} AS {quoted(name)}" for name, theirs in names)
         rows = parquet_sql(files, uniform=True)
         return f"SELECT {', '.join(casts)} FROM (SELECT {renamed} FROM {rows})"
+
+
+#: What `KeptRollups.carried_on` calls.
+Add = Callable[[pa.Table | None, KeptRollups, int, int], pa.Table]
 
 
 def usage_files(
