@@ -8,6 +8,17 @@ from dataclasses import dataclass
 from features.redaction import redact
 
 
+def quantity(number: int, noun: str, plural: str = "") -> str:
+    """Count things in a sentence.
+
+    Examples
+    --------
+    >>> quantity(1, "row"), quantity(1200, "row"), quantity(2, "company", "companies")
+    ('1 row', '1,200 rows', '2 companies')
+    """
+    return f"{number:,d} {noun if number == 1 else plural or noun + 's'}"
+
+
 class HealthError(Exception):
     """An error that the user can correct: bad input, bad configuration, a rejected model.
 
@@ -97,4 +108,4 @@ class InputError(HealthError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
         lines = "\n".join(f"  {finding}" for finding in self.findings)
-        super().__init__(f"{len(self.findings)} problem(s) in the input tables\n{lines}")
+        super().__init__(f"{quantity(len(self.findings), 'problem')} in the input tables\n{lines}")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.checks.findings import Connection, OpenTable, Rule, evaluate, finding, one_row
-from features.errors import Finding
+from features.errors import Finding, quantity
 
 _AFTER_SIGNUP = {
     "usage": ("usage_before_signup", "occurred_at"),
@@ -128,7 +128,7 @@ def unknown_values(
     unknown = unknown_ids(connection, accounts, doubtful)
     if unknown is None:
         return
-    what = f"{unknown.ids:,} ids that accounts does not know"
+    what = f"{quantity(unknown.ids, 'id')} that accounts does not know"
     counted = (unknown.rows, _rows(connection, table), unknown.example)
     fix = f'{unknown.fix}; unmatched = "count" in tables.{table.schema.name} excludes these rows'
     yield finding("unknown_account", table, "account_id", what, counted, fix)
@@ -185,10 +185,10 @@ def before_signup(connection: Connection, table: OpenTable, early: pa.Table) -> 
     if not len(early):
         return
     code, column = _AFTER_SIGNUP[table.schema.name]
-    what = f"is before the account was created, for {len(early):,} accounts"
+    what = f"is before the account was created, for {quantity(len(early), 'account')}"
     fix = "check accounts.created_at; the rows count as they are dated"
     if table.schema.name == "subscriptions":
-        what += ", which exist from the start of their first paid contract"
+        what += "; an account exists from the start of its first paid contract"
     rows, example = pc.sum(early["n"]).as_py(), pc.min(early["key"]).as_py()
     counted = (rows, _rows(connection, table), example)
     yield finding(code, table, column, what, counted, fix, level="warning")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.checks.findings import Connection, OpenTable, finding, one_row
-from features.errors import Finding
+from features.errors import Finding, quantity
 from features.tables.opened import Tables
 from features.windows.contracts import ContractRows, Rows, as_times, load_contracts
 from features.windows.table_columns import NEVER
@@ -60,10 +60,10 @@ def check_contracts(connection: Connection, tables: Mapping[str, OpenTable]) -> 
         yield finding("subscription_versions", table, "subscription_id", what, counted, fix)
     both, later = _overlapping(contracts)
     if len(both):
-        accounts = len(np.unique(rows.account[both]))
+        of = quantity(len(np.unique(rows.account[both])), "account")
         what = (
             f"runs at the same time as another row of the same account and product (overlap): "
-            f"{len(both):,} rows of {accounts:,} accounts, and both count; the rows that started "
+            f"{len(both):,} rows of {of}, and both count; the rows that started "
             f"later add {rows['mrr'][later].sum():,.2f} a month"
         )
         fix = (

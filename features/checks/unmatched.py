@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from features.checks.accounts import UnknownIds, doubtful_accounts, unknown_ids
 from features.checks.findings import Connection, OpenTable, finding, one_row
 from features.checks.row_counts import recounted
-from features.errors import Finding
+from features.errors import Finding, quantity
 from features.tables.connection import internal_name
 from features.tables.opened import with_account
 from features.tables.schema import TABLES
@@ -85,8 +85,8 @@ def _count(
     if not rows:
         return rows, []
     (total,) = one_row(engine, f"SELECT count(*) FROM {all_rows}")
-    parts = [f"{unknown.ids:,} ids that accounts does not know"] if unknown else []
-    parts += [f"{empty:,} rows without an id"] if empty else []
+    parts = [f"{quantity(unknown.ids, 'id')} that accounts does not know"] if unknown else []
+    parts += [f"{quantity(empty, 'row')} without an id"] if empty else []
     what = f"belongs to no account and is excluded ({' and '.join(parts)})"
     example = unknown.example if unknown else "an empty account_id"
     fix = unknown.fix if unknown else "fill account_id, or leave these rows out with sql"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from features.errors import Finding
+from features.errors import Finding, quantity
 from features.tables.folders import listed
 from features.tables.relations import Relation
 from features.tables.schema import Column, Table
@@ -37,12 +37,12 @@ def notes_on_files(
     found = []
     if relation.found.repeats:
         names = [f"{name} (as {other})" for name, other in relation.found.repeats]
-        what = f"{len(names):,} files repeat the content of others and are not read: "
+        what = f"{quantity(len(names), 'file')} with the content of others, not read: "
         fix = "remove the copies"
         found.append(_warning("duplicate_file", table, relation, "", what + listed(names), fix))
     if relation.found.skipped:
         names = list(relation.found.skipped)
-        what = f"{len(names):,} files in the folder are not read: {listed(names)}"
+        what = f"{quantity(len(names), 'file')} in the folder not read: {listed(names)}"
         fix = (
             "convert data to CSV or Parquet, rename what starts with _ or ., move other files away"
         )

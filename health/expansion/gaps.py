@@ -8,6 +8,7 @@ from datetime import datetime
 import narwhals as nw
 import pandas as pd
 
+from features.errors import quantity
 from features.rollups.usage_rollup import PART_DAYS, Frame, known_before, known_parts
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
@@ -88,7 +89,7 @@ def _foreign_prices(config: Config) -> list[str]:
         f"{p} ({v.amount:g} {v.currency})" for p, v in list(foreign.items())[:_NAMED]
     )
     return [
-        f"expansion: {len(foreign)} list price(s) are not in {config.currency} and are not used: "
+        f"expansion: {quantity(len(foreign), 'list price')} not in {config.currency} and not used: "
         f"{listed}"
     ]
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from features.errors import quantity
 from health.settings.flags import FlagsConfig
 
 #: States of an episode that may be shown: listed, held out by lot, or waiting for room.
@@ -160,6 +161,7 @@ def unassigned_warning(accounts: pd.Series[str], config: FlagsConfig) -> list[st
     )
     return [
         f"{count:,} of {len(accounts):,} accounts have no CSM: they share one week, "
-        f"with room for {config.capacity_per_csm} accounts for each of {people} CSM(s) ({basis}); "
+        f"with room for {config.capacity_per_csm} accounts for each of {quantity(people, 'CSM')} "
+        f"({basis}); "
         "give accounts.csm, or set flags.unassigned_csms"
     ]

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from features.errors import quantity
+
 #: Shown if there is no value.
 NONE = "–"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -328,9 +330,7 @@ def count(number: float, noun: str = "", plural: str = "") -> str:
     ('1 account', '1,200 accounts', '2 companies')
     """
     whole = int(number)
-    if not noun:
-        return f"{whole:,d}"
-    return f"{whole:,d} {noun if whole == 1 else plural or noun + 's'}"
+    return quantity(whole, noun, plural) if noun else f"{whole:,d}"
 
 
 def day(value: Any) -> str:

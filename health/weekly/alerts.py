@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.errors import HealthError
+from features.errors import HealthError, quantity
 from features.redaction import redact, remember
 from health.presentation.wording import money
 from health.settings.secrets import secret
@@ -108,7 +108,7 @@ def slack_message(content: Mapping[str, Any]) -> dict[str, str]:
         if moved:
             lines.append(f"{word.capitalize()} most: {', '.join(moved)}")
     if content["warnings"]:
-        lines.append(f"{len(content['warnings'])} warning(s), in the report")
+        lines.append(f"{quantity(len(content['warnings']), 'warning')}, in the report")
     return {"text": "\n".join(lines)}
 
 

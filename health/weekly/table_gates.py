@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
+from features.errors import quantity
 from features.reading.source import TableSummary
 from health.business.mrr import ratio_hint
 from health.presentation.wording import money
@@ -47,11 +48,12 @@ def row_gates(
         held = -config.rows_fall <= change <= config.rows_rise
         limit = config.rows_fall if change < 0 else config.rows_rise
         way = "fewer" if change < 0 else "more"
+        runs = quantity(len(known), "run") if len(known) > 1 else "run"
         what = (
             f"{now:,} rows, {abs(change):.0%} {way} than the {usual:,.0f} of the last "
-            f"{len(known)} run(s); at most {limit:.0%} {way} are allowed"
+            f"{runs}; at most {limit:.0%} {way} are allowed"
             if table in counts
-            else f"is missing; the last {len(known)} run(s) had {usual:,.0f} rows"
+            else f"is missing; the last {runs} had {usual:,.0f} rows"
         )
         metrics = {"rows": float(now), "usual": float(usual), "limit": limit}
         gates.append(Gate("rows", f"rows of {table}", held, what, figures=metrics))

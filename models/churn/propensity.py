@@ -423,7 +423,16 @@ class PropensityModel(LogOddsClassifier):
             return f"{counted}: enough for a full model"
         if kind == FEW:
             return f"{counted}: under {GLASS_BOX_EVENTS}, so a small model"
-        return f"{counted}: at least {FEWEST_EVENTS} are needed, so no probability is published"
+        lacking = f"at least {FEWEST_EVENTS} are needed"
+        if self.event_accounts_ >= FEWEST_EVENTS:
+            # Enough left, but not in rows from which the chance within the horizon can be learned.
+            days = self.horizon_days + self.grace_days
+            lacking = "none of them left within the horizon of such a row"
+            if not self.rows_:
+                lacking = f"no date is {days:g} days old, when its outcomes are known"
+            elif self.events_:
+                lacking = "no such row is of an account that stayed"
+        return f"{counted}: {lacking}, so no probability is published"
 
     def _why(self) -> tuple[str, ...]:
         choice = self.choice_

@@ -35,7 +35,7 @@ def test_overlapping_rows_are_reported_with_count_and_money(tmp_path: Path) -> N
     found = warned(tmp_path, subscriptions=rows)
     finding = found["overlapping_contracts"]
     assert finding.rows == 2
-    assert "1 accounts" in str(finding) or "1 account" in str(finding)
+    assert "1 account" in str(finding)
     assert "130.50" in str(finding)
 
 

@@ -109,7 +109,7 @@ def test_a_warning_at_any_share_with_count_and_example(tmp_path: Path, table: st
     assert (finding.level, finding.table, finding.column) == ("warning", table, "account_id")
     total = len(FILES[table].splitlines()) + 1
     assert (finding.rows, finding.total, finding.example) == (2, total, "X1")
-    assert "1 rows without an id" in finding.what
+    assert "1 row without an id" in finding.what
     # A stranger's time does not end the data, either.
     assert result.tables.observed_until == datetime(2025, 12, 31)
 

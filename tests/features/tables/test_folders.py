@@ -47,7 +47,7 @@ def test_a_month_downloaded_twice_counts_once(tmp_path: Path) -> None:
     count, found = notes(tmp_path)
     assert count == 4
     assert found.keys() == {"duplicate_file"}
-    assert "1 files repeat" in found["duplicate_file"].what
+    assert "1 file with the content of others" in found["duplicate_file"].what
     assert "2025-05 (1).csv (as 2025-05.csv)" in found["duplicate_file"].what
 
 

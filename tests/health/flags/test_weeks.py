@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.errors import HealthError
+from features.errors import HealthError, quantity
 from features.reading.frames import tables_from_frames
 from health.flags.actions import read_actions
 from health.flags.capacity import fit_week, lot
@@ -168,7 +168,7 @@ def test_accounts_without_a_csm_have_room_for_as_many_as_they_would_need(
     raised = raise_flags(scored, config, as_of=DAY)
     assert (raised.flags["flag"] == "at_risk").sum() == room
     assert "250 of 250 accounts have no CSM" in raised.warnings[0]
-    assert f"each of {room // 15} CSM(s)" in raised.warnings[0]
+    assert f"each of {quantity(room // 15, 'CSM')}" in raised.warnings[0]
 
 
 @given(

@@ -39,7 +39,7 @@ def test_a_table_that_shrank_or_doubled_fails_and_growth_does_not() -> None:
     assert not _failed(row_gates({"usage": 1300, "tickets": 101}, earlier, CONFIG))
     shrunk = row_gates({"usage": 900, "tickets": 100}, earlier, CONFIG)
     assert _failed(shrunk) == ["rows of usage"]
-    assert "900 rows, 14% fewer than the 1,050 of the last 4 run(s)" in shrunk[1].what
+    assert "900 rows, 14% fewer than the 1,050 of the last 4 runs" in shrunk[1].what
     assert _failed(row_gates({"usage": 2200, "tickets": 100}, earlier, CONFIG)) == ["rows of usage"]
 
 

@@ -68,6 +68,16 @@ def test_no_known_label_publishes_nothing(rows: Any) -> None:
     assert np.isnan(model.predict_proba(rows.X)).all()
 
 
+def test_accounts_that_left_are_no_use_before_the_horizon_has_passed(rows: Any) -> None:
+    followed = {"durations": np.full(len(rows.y), 20.0), "events": rows.y}
+    model = ChurnModel(90, grace_days=30).fit(
+        rows.X, np.full(len(rows.y), np.nan), groups=rows.groups, times=rows.times, **followed
+    )
+    assert model.basis_ == "none"
+    assert "no date is 120 days old, when its outcomes are known" in model.reasons_[0]
+    assert "at least" not in model.reasons_[0]
+
+
 @pytest.mark.slow
 def test_without_signal_the_peers_base_rate_is_published(rows: Any) -> None:
     y = np.random.default_rng(5).permutation(rows.y)
