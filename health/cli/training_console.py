@@ -12,6 +12,7 @@ from features.tables.regular_files import read_regular
 from health.cli.console import say
 from health.presentation.wording import percent
 from health.training import registry
+from health.training.rivals import score_on_past, score_verdict
 
 if TYPE_CHECKING:
     from health.settings.config import Config
@@ -124,6 +125,9 @@ def _evaluation(console: Console, version: registry.Version, *, indent: str) -> 
     for target, evaluation in version.manifest["evaluation"].items():
         line = evaluation_line(evaluation)
         say(console, f"{indent}{target.replace('_', '-')}: {line}")
+    auc = score_on_past(version.manifest)
+    if auc is not None:
+        say(console, f"{indent}health score: {score_verdict(auc)}")
 
 
 def evaluation_line(evaluation: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from health.report.book import build_book
 from health.report.details import packed_details
 from health.report.history import History
 from health.report.lists import Lists, build_lists, week_titles
+from health.training.rivals import score_verdict
 from models.clv.growth import GROWTH_MONTHS
 
 #: Columns that a report reads and an older run may lack; they count as unknown.
@@ -200,6 +201,7 @@ def _band_note(run: Mapping[str, Any]) -> str:
 
 def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
     clv, by_orders = run["clv"], business_of(run).key == ORDERS
+    auc = run.get("score_auc")
     growth = "" if by_orders else _GROWTH_NOTE
     context = "the size of the account" if by_orders else "the renewal date and the account's size"
     notes = [
@@ -211,7 +213,8 @@ def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
         f"Not shown: influences that are not reasons to act, such as {context}, other time windows "
         "of a signal that is shown, and small influences. reasons.parquet contains all of them.",
         "Health score: 0 to 100, higher is better. A measure without data gives its weight to the "
-        f"others; an account with too little data is not scored.{_band_note(run)}",
+        f"others; an account with too little data is not scored.{_band_note(run)}"
+        f"{'' if not auc else ' ' + score_verdict(auc)}",
         f"All amounts are in {run['currency']}. All dates are UTC. Data up to "
         f"{wording.day(run['as_of'])}, not including that day.",
     ]

@@ -101,6 +101,7 @@ class RunShape(_Shape):
     gates: list[_Gate] = Field(default_factory=list)
     timings: dict[str, _Number] = Field(default_factory=dict)
     evaluation: dict[str, _Evaluation] = Field(default_factory=dict)
+    score_auc: dict[str, _Number] | None = None
     drivers: list[dict[str, Any]] = Field(default_factory=list)
     clv: dict[str, Any] | None = None
     renewals: dict[str, Any] = Field(default_factory=dict)

@@ -24,37 +24,39 @@ def _less_than_peers(feature: str, weight: float, *, median: float) -> Measure:
 
 
 #: Every curve reaches 100 points at the best value its measure can have, so the best attainable
-#: score is 100. A trend without change gets 60 points and the median of the peers 55, so that a
-#: typical account is not green. Measures that are at their best for most accounts (no open ticket,
-#: no bad answer, no notice) have small weights: contentment alone does not make an account green.
+#: score is 100. A trend without change gets 60 points and the median of the peers 55 or 65, so a
+#: typical account is not green. The weights follow how well each component and measure ranks who
+#: leaves in made-up companies (models/README.md has the rule and the numbers). No component has
+#: less than 10, because a score of one part of the journey would be no health score.
 DEFAULT_COMPONENTS = (
     Component(
         name="adoption",
         weight=35,
         measures=(
-            _measure("usage_seat_utilisation_28d", 3, (0.1, 0), (0.5, 45), (0.95, 100)),
+            _among_peers("usage_seats_in_use_daily_28d", 3),
+            _among_peers("usage_days_per_user_28d", 3),
+            _measure("usage_regular_share_28d", 2, (0.1, 0), (0.5, 50), (0.95, 100)),
             _among_peers("usage_active_days_28d", 2),
             _among_peers("usage_breadth_share_28d", 2),
-            _measure("usage_regular_share_28d", 2, (0.1, 0), (0.5, 50), (0.95, 100)),
         ),
     ),
     Component(
         name="engagement trend",
-        weight=25,
+        weight=20,
         measures=(
-            _measure("usage_events_trend", 3, (-0.9, 0), (0, 60), (0.4, 100)),
-            _measure("usage_users_trend", 2, (-0.7, 0), (0, 60), (0.4, 100)),
-            _measure("usage_recency_days", 1, (1, 100), (7, 50), (28, 0)),
-            _measure("usage_champions_silent", 2, (0, 100), (0.34, 50), (1, 0)),
+            _measure("usage_champions_silent", 3, (0, 100), (0.34, 50), (1, 0)),
+            _measure("usage_recency_days", 2, (1, 100), (7, 50), (28, 0)),
+            _measure("usage_events_trend", 1, (-0.9, 0), (0, 60), (0.4, 100)),
+            _measure("usage_users_trend", 1, (-0.7, 0), (0, 60), (0.4, 100)),
         ),
     ),
     Component(
         name="support",
         weight=10,
         measures=(
+            _less_than_peers("contacts_per_active_user_90d", 3, median=65),
             _measure("tickets_csat_180d", 2, (0.4, 0), (0.95, 80), (1, 100)),
             _measure("tickets_backlog_oldest_days", 1, (0, 100), (5, 50), (30, 0)),
-            _measure("tickets_urgent_oldest_days", 2, (0, 100), (7, 0)),
             _measure(
                 "tickets_resolution_hours_median_90d", 1, (0, 100), (12, 80), (72, 50), (240, 0)
             ),
@@ -63,20 +65,21 @@ DEFAULT_COMPONENTS = (
     ),
     Component(
         name="sentiment",
-        weight=15,
+        weight=25,
         measures=(
             _measure("surveys_nps_latest", 3, (0, 0), (6, 30), (8, 65), (10, 100)),
-            _measure("surveys_csat_180d", 1, (0.3, 0), (0.95, 80), (1, 100)),
-            _measure("surveys_ces_180d", 1, (2, 0), (6.5, 80), (7, 100)),
+            _measure("surveys_csat_180d", 2, (0.3, 0), (0.95, 80), (1, 100)),
+            _measure("surveys_ces_180d", 2, (2, 0), (6.5, 80), (7, 100)),
             _measure("surveys_negative_90d", 1, (0, 100), (1, 35), (2, 0)),
         ),
     ),
     Component(
         name="relationship",
-        weight=15,
+        weight=10,
         measures=(
-            _measure("mrr_change_90d", 2, (-0.3, 0), (0, 60), (0.2, 100)),
-            _measure("surveys_response_rate_180d", 1, (0, 20), (0.6, 100)),
+            _measure("interactions_inbound_share_90d", 2, (0, 20), (0.5, 80), (0.8, 100)),
+            _measure("surveys_response_rate_180d", 2, (0, 20), (0.6, 100)),
+            _measure("mrr_change_90d", 1, (-0.3, 0), (0, 60), (0.2, 100)),
             _measure("notice_given", 1, (0, 100), (1, 0)),
         ),
     ),
@@ -108,7 +111,7 @@ ORDER_COMPONENTS = (
 #: their goals.
 GOALS_COMPONENT = Component(
     name="goals",
-    weight=15,
+    weight=10,
     measures=(
         _measure("goals_reached_share", 2, (0, 30), (0.5, 65), (1, 100)),
         _measure("goals_overdue", 2, (0, 100), (1, 50), (3, 0)),

@@ -15,6 +15,7 @@ from health.plots import calibration, image_tag, lift, metrics_with_intervals, s
 from health.plots.style import axes_or_new
 from health.presentation.html_page import content_policy, page_environment, source_of
 from health.training.interactions_page import InteractionsPart, interactions_part
+from health.training.rivals import score_on_past, score_verdict
 from health.training.rows import TargetRows
 from health.training.titles import term_title
 from models.base.calibration import BASELINE
@@ -154,8 +155,10 @@ def _sums(evaluation: Mapping[str, Any]) -> list[Metric]:
 def _rendered(manifest: Mapping[str, Any], pages: list[ModelPage], company: str) -> str:
     environment = page_environment("health.training")
     style = source_of(environment, "evaluation.css")
+    auc = score_on_past(manifest)
     return environment.get_template("evaluation.html.j2").render(
         manifest=manifest,
+        score_verdict="" if auc is None else score_verdict(auc),
         company=company,
         pages=pages,
         style=Markup(style),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from health.presentation.wording import auc_in_words
 from health.scorecard.score import score_with
 from health.settings.config import Config
 from models.base.inputs import group_codes
@@ -24,6 +25,8 @@ TITLES = {
     "renewal": "days to renewal alone",
     "usage": "usage in 28 days alone",
 }
+#: The AUC of a ranking that knows nothing.
+CHANCE = 0.5
 _RESAMPLES = 200
 
 
@@ -93,6 +96,37 @@ def compare_rivals(
         }
     )
     return found
+
+
+def score_on_past(manifest: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return the AUC of the health score on the tested rows, with its 95 % interval.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The manifest of a version, with what `compare_rivals` found.
+
+    Returns
+    -------
+    dict or None
+        value, low, high, each 0-1; None if too few churned accounts were tested.
+    """
+    return ((manifest.get("rivals") or {}).get("auc") or {}).get("health")
+
+
+def score_verdict(auc: Mapping[str, float]) -> str:
+    """State whether the health score ranked who left, from its AUC with value, low and high."""
+    if auc["low"] <= CHANCE:
+        return f"Past dates do not show that it predicts who leaves: {auc_in_words(auc)}"
+    return f"On past dates, accounts that left had the lower scores: {auc_in_words(auc)}"
+
+
+def score_warnings(manifest: Mapping[str, Any]) -> list[str]:
+    """Report a health score that did not rank who left on past dates better than chance."""
+    auc = score_on_past(manifest)
+    if auc is None or auc["low"] > CHANCE:
+        return []
+    return [f"health score: {score_verdict(auc)} `health tune` looks for better weights."]
 
 
 def _drawn_aucs(

@@ -53,6 +53,7 @@ from health.scoring.run import ScoredRun, score_accounts
 from health.settings.config import Config
 from health.training import registry
 from health.training.champion import load_champion
+from health.training.rivals import score_on_past, score_warnings
 from health.voice.followup import EFFECTS, ROWS, follow_up, read_raised, with_outcomes
 from health.voice.summary import Voice as Comments
 from health.voice.summary import listen
@@ -365,10 +366,12 @@ def _run_info(
         "my_week": {"accounts": len(scored.raised.week), "rule": scored.raised.rule},
         "warnings": [str(f) for f in opened.findings if f.code != "missing_table"]
         + scored.warnings
-        + found.warnings,
+        + found.warnings
+        + score_warnings(version.manifest),
         "gates": [gate.to_dict() for gate in found.gates],
         "timings": seconds,
         "evaluation": version.manifest["evaluation"],
+        "score_auc": score_on_past(version.manifest),
         "drivers": version.manifest.get("drivers", []),
         "clv": {
             **config.clv.model_dump(),

@@ -22,11 +22,11 @@ from features import build_features, build_labels
 from features.reading.frames import tables_from_frames
 from features.tables.opened import Tables
 from features.windows.observations import training_dates
+from health.business.company import open_company
 from health.demo import simulate_company
 from health.scorecard.score import score_health
 from health.settings.config import load_config
 from health.settings.scorecard import Scorecard
-from health.sources.open import open_company
 
 HORIZON_DAYS, GRACE_DAYS, EVERY_DAYS, WARM_UP_DAYS = 90, 30, 56, 120
 #: A measure is compared if a company has this many rows of either outcome with a value.

@@ -10,7 +10,13 @@ from sklearn.metrics import roc_auc_score
 from features.catalogue import CATALOGUE
 from health.settings.config import Config
 from health.training.held_out import COLUMNS
-from health.training.rivals import TITLES, compare_rivals
+from health.training.rivals import (
+    TITLES,
+    compare_rivals,
+    score_on_past,
+    score_verdict,
+    score_warnings,
+)
 
 
 def _rows(accounts: int = 150) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -62,3 +68,28 @@ def test_too_few_leave_nothing_to_compare() -> None:
 def test_nothing_tested_leaves_nothing_to_compare() -> None:
     features, _ = _rows()
     assert compare_rivals(features, pd.DataFrame(columns=COLUMNS), Config(tables={})) is None
+
+
+@pytest.mark.parametrize(("knows", "warned"), [(True, False), (False, True)])
+def test_a_score_that_does_not_predict_is_reported(knows: bool, warned: bool) -> None:
+    features, held_out = _rows()
+    share = np.random.default_rng(1).uniform(0, 1, len(features))
+    if knows:
+        share = np.where(held_out["happened"] == 1, share / 4, share)
+    for name in ("seat_utilisation", "active_days", "breadth_share", "regular_share"):
+        features[f"usage_{name}_28d"] = share
+    config = Config(tables={}, scorecard={"minimum_coverage": 0.05})
+    manifest = {"rivals": compare_rivals(features, held_out, config)}
+    auc = score_on_past(manifest)
+    assert auc is not None
+    assert (auc["low"] > 0.5) is knows
+    assert ("lower scores" in score_verdict(auc)) is knows
+    assert len(score_warnings(manifest)) == warned
+    assert all(f"AUC {auc['value']:.2f}" in line for line in score_warnings(manifest))
+
+
+@pytest.mark.parametrize("rivals", [None, {}, {"auc": {"model": {"value": 0.7}}}])
+def test_a_score_that_was_not_tested_is_not_judged(rivals: dict[str, object] | None) -> None:
+    assert score_on_past({"rivals": rivals}) is None
+    assert score_warnings({"rivals": rivals}) == []
+    assert score_warnings({}) == []
