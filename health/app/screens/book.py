@@ -21,6 +21,7 @@ from health.presentation import wording
 from health.renewals.calls import CALL_TITLES
 from health.renewals.ledger import LEAST_CALLS
 from health.report.forecast_renewals import closer_words
+from health.training.rivals import CHANCE, score_verdict
 
 #: Renewals shown at once, disagreements first.
 _RENEWALS_PER_PAGE = 50
@@ -94,14 +95,17 @@ def expansion(asked: Asked) -> Response:
 
 
 def trust(asked: Asked) -> Response:
-    """Show whether the models predict, the gates, the data and the runs."""
+    """Show whether the score and the models predict, the gates, the data and the runs."""
     run = asked.run
     monitor = run.rows("monitor", _MONITOR, order="as_of") if run.has("monitor") else []
     return asked.page(
         "trust.html.j2",
         run=run,
         info=run.info,
-        verdicts=[_verdict(name, judged, run.info) for name, judged in _evaluations(run.info)],
+        verdicts=[
+            *_of_score(run.info.get("score_auc")),
+            *(_verdict(name, judged, run.info) for name, judged in _evaluations(run.info)),
+        ],
         monitor=monitor,
         runs=asked.app.runs.published()[::-1][:60],
     )
@@ -136,13 +140,35 @@ def _evaluations(info: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return list(info.get("evaluation", {}).items())
 
 
+def _of_score(auc: dict[str, float] | None) -> list[dict[str, Any]]:
+    """State how far the health score can be trusted, if it was tested."""
+    if not auc:
+        return []
+    signal = auc["low"] > CHANCE
+    return [
+        {
+            "title": "Health score",
+            "chip": _chip(auc, signal=signal),
+            "good": signal,
+            "lines": [score_verdict(auc)],
+            "bins": [],
+            "chart": "",
+        }
+    ]
+
+
+def _chip(auc: dict[str, float] | None, *, signal: bool) -> str:
+    if not auc:
+        return "Not tested"
+    if not signal:
+        return "No signal"
+    return "Useful" if auc["value"] >= 0.7 else "Some signal"
+
+
 def _verdict(name: str, judged: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     """State how far a model can be trusted."""
     auc, lift = judged.get("auc"), judged.get("lift_top_decile")
     signal = bool(auc) and judged.get("has_signal", True)
-    chip = "Not tested" if not auc else "No signal"
-    if signal and auc:
-        chip = "Useful" if auc["value"] >= 0.7 else "Some signal"
     lines = []
     if auc:
         lines.append(
@@ -159,7 +185,7 @@ def _verdict(name: str, judged: dict[str, Any], info: dict[str, Any]) -> dict[st
     bins = judged.get("reliability") or []
     return {
         "title": _TITLES.get(name, f"Chance of buying ({wording.title_of(name)})"),
-        "chip": chip,
+        "chip": _chip(auc, signal=signal),
         "good": signal,
         "lines": lines,
         "bins": bins,

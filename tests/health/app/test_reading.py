@@ -162,3 +162,25 @@ def test_a_brief_names_the_last_orders(app: Build, grouped: Path) -> None:
     page = app(runs=grouped).signed_in("lead").get(f"/accounts/{OWN}/brief").text
     assert [title in page for title in titles] == [True, True, True, True, False]
     assert "And 1 more order" in page
+
+
+@pytest.mark.parametrize(
+    ("auc", "chip", "words"),
+    [
+        ({"value": 0.74, "low": 0.66, "high": 0.8}, "✓ Useful", "had the lower scores: AUC 0.74"),
+        ({"value": 0.53, "low": 0.44, "high": 0.6}, "✕ No signal", "do not show .*: AUC 0.53"),
+        (None, None, None),
+    ],
+)
+def test_trust_states_whether_the_score_predicts(
+    app: Build, grouped: Path, auc: dict[str, float] | None, chip: str | None, words: str | None
+) -> None:
+    run = sorted(grouped.glob("as_of=*"))[-1]
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps({**info, "score_auc": auc}), encoding="utf-8")
+    page = app(runs=grouped).signed_in("admin").get("/trust").text
+    card = re.search(r"<h2>Health score (.*?)</section>", page, re.S)
+    assert (card is None) == (chip is None)
+    if card and chip and words:
+        assert chip in card[1]
+        assert re.search(words, card[1])
