@@ -27,10 +27,7 @@ def counted_by_day(
     days, spans, at = _counts("days"), _counts("spans"), quoted(table.schema.dated_by)
     if kept:
         # They are few enough to be read by each rule.
-        days = (
-            "(SELECT account_id, CAST(day AS TIMESTAMP) AS moment, CAST(records AS BIGINT) AS n, "
-            f"first, last FROM ({kept}))"
-        )
+        days = of_days(kept)
     else:
         connection.execute(
             f"CREATE OR REPLACE TABLE {days} AS SELECT account_id, "
@@ -43,6 +40,14 @@ def counted_by_day(
         f"min(first) AS first, max(last) AS last FROM {source} GROUP BY 1"
     )
     return replace(table, days=days, spans=spans, calendar=_calendar(days))
+
+
+def of_days(kept: str) -> str:
+    """Return the SQL of kept roll-ups by account and day as `OpenTable.days` has them."""
+    return (
+        "(SELECT account_id, CAST(day AS TIMESTAMP) AS moment, CAST(records AS BIGINT) AS n, "
+        f"first, last FROM ({kept}))"
+    )
 
 
 def recounted(connection: Connection, table: OpenTable, accounts: OpenTable) -> OpenTable:

@@ -9,6 +9,7 @@ import duckdb
 import narwhals as nw
 
 from features.checks.findings import OpenTable, finding, may_repeat, one_row
+from features.checks.row_counts import of_days
 from features.errors import Finding
 from features.rollups.kept_files import KeptRollups
 from features.tables import copies as rules
@@ -88,7 +89,10 @@ def _is_doubtful(
         f"(SELECT count(*) AS n, count(DISTINCT hash({columns})) AS different "
         f"FROM {_rows_of(day, table, rollups)} "
         f"WHERE {at} >= TIMESTAMP '{day}' AND {at} < TIMESTAMP '{day + timedelta(days=1)}')"
-        for day in {*_days_between(first, last), *_even_days(connection, table, first, last)}
+        for day in {
+            *_days_between(first, last),
+            *_even_days(connection, table, (first, last), rollups),
+        }
     )
     count, different = one_row(connection, f"SELECT sum(n), sum(different) FROM ({days})")
     return bool(count - different > _DOUBTFUL * count)
@@ -109,7 +113,10 @@ def _days_between(first: datetime, last: datetime) -> list[datetime]:
 
 
 def _even_days(
-    connection: duckdb.DuckDBPyConnection, table: OpenTable, first: datetime, last: datetime
+    connection: duckdb.DuckDBPyConnection,
+    table: OpenTable,
+    span: tuple[datetime, datetime],
+    rollups: KeptRollups | None,
 ) -> list[datetime]:
     """Return the days on which most accounts have an even number of rows.
 
@@ -117,11 +124,15 @@ def _even_days(
     """
     if not table.days:
         return []
+    days = table.days
+    if rollups is not None:
+        first, last = map(day_number, span)
+        days = of_days(rollups.by_account_and_day(first, last + 1))
     rows = connection.execute(
-        f"SELECT moment FROM {table.days} WHERE moment BETWEEN date_trunc('day', ?) AND ? "
+        f"SELECT moment FROM {days} WHERE moment BETWEEN date_trunc('day', ?) AND ? "
         "GROUP BY 1 ORDER BY (avg(CAST(n % 2 = 0 AS INTEGER)) - 0.5) * sqrt(count(*)) DESC, 1 "
         f"LIMIT {_DAYS // 2}",
-        [first, last],
+        [*span],
     ).fetchall()
     return [moment for (moment,) in rows]
 

@@ -26,10 +26,8 @@ from typing import Any
 import duckdb
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
@@ -43,8 +41,8 @@ from features.rollups.usage_rollup import (
     Name,
     coded,
     collected,
+    is_named,
     last_days,
-    named_codes,
     prepared,
 )
 from features.tables.casting import cast_sql, quoted
@@ -382,9 +380,15 @@ class KeptRollups:
         path = self.files.summed_up(f"{name}-{_digest(of)}", months, made)
         return pq.read_table(path), last
 
-    def by_account_and_day(self) -> str:
-        """Return the SQL of the roll-up by account and day of all files."""
-        return _select(self._kept("days", [*self.files.keys]))
+    def by_account_and_day(self, start: int | None = None, end: int | None = None) -> str:
+        """Return the SQL of the roll-up by account and day of all files.
+
+        With days, that of the files with usage on the days of [start, end).
+        """
+        files = [*self.files.keys]
+        if start is not None and end is not None:
+            files = self._reaching(start, end) or files[:1]
+        return _select(self._kept("days", files))
 
     def rows_between(self, start: int, end: int) -> str:
         """Return the SQL of the rows of files with usage on the days of [start, end)."""
@@ -455,7 +459,7 @@ class KeptRollups:
         wanted = [name for name in present if name in (columns or present)]
         # In one thread: other threads read other roll-ups at the same time.
         table = coded(file.read(wanted, use_threads=False))
-        rows = self._is_known(table["account_id"]) if self.accounts else None
+        rows = is_named(table["account_id"], self._known) if self.accounts else None
         day = table["day"].to_numpy()
         if len(day) and (day.min() < start or (end is not None and day.max() >= end)):
             within = (day >= start) & (day < (end if end is not None else day.max() + 1))
@@ -467,11 +471,6 @@ class KeptRollups:
         """The accounts whose usage counts."""
         known = self.connection.sql(f"SELECT account_id FROM {self.accounts}").to_arrow_table()
         return known["account_id"].cast(pa.string())
-
-    def _is_known(self, account: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-        """Mark the rows of the accounts whose usage counts."""
-        names, code = named_codes(account)
-        return np.append(pc.is_in(names, value_set=self._known), [False])[code].astype(bool)
 
     def _made(
         self, name: Name, files: Iterable[Path]

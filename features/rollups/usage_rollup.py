@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from features.tables.opened import Tables
 from features.tables.point_in_time import known_from
 from features.windows.day_rows import BEFORE_ALL_DAYS, Codes, day_number, day_of
-from features.windows.table_columns import TableColumns, columns_of
+from features.windows.table_columns import Mask, TableColumns, columns_of
 
 #: So many days are read at a time, so that memory stays small.
 PART_DAYS = 56
@@ -150,7 +150,8 @@ def rolled_up(
     """
     since = kept_until(tables, start, end)
     if since > start:
-        yield from tables.rollups.tables(name, start, since)
+        for table in tables.rollups.tables(name, start, since):
+            yield table.filter(pa.array(is_named(table["event"], events))) if events else table
     for part in parts_of_rows(tables, since, end, PART_DAYS):
         rows = part.filter(nw.col("event").is_in([*events])) if events else part
         yield collected(ROLLUPS[name].of(rows))
@@ -289,6 +290,16 @@ def known_days(table: pa.Table) -> Codes | None:
     late = pc.fill_null(table["known"], BEFORE_ALL_DAYS).to_numpy()
     known: Codes = np.maximum(late, table["day"].to_numpy()).astype(np.int64)
     return known
+
+
+def is_named(column: pa.ChunkedArray, among: pa.Array | pa.ChunkedArray | Collection[str]) -> Mask:
+    """Mark the values of a dictionary column that are among some names."""
+    names, code = named_codes(column)
+    wanted = (
+        among if isinstance(among, pa.Array | pa.ChunkedArray) else pa.array(among, pa.string())
+    )
+    mask: Mask = np.append(pc.is_in(names, value_set=wanted), [False])[code].astype(bool)
+    return mask
 
 
 def named_codes(column: pa.ChunkedArray) -> tuple[pa.Array, Codes]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import astuple, replace
 from datetime import timedelta
-from functools import partial
 
 import narwhals as nw
 import numpy as np
@@ -17,8 +16,6 @@ from features.tables.point_in_time import collect, known_from
 from features.tables.schema import Kind
 from features.tables.survey_scales import (
     SCALES,
-    Scale,
-    by_scale,
     default_scale,
     understood_scales,
 )
@@ -46,9 +43,9 @@ _Rows = npt.NDArray[np.intp]
 #: Columns that are loaded, empty where the table lacks them.
 _OPTIONAL: dict[str, Kind] = {
     **dict.fromkeys(("sent_at", "asked_from"), "time"),
-    **dict.fromkeys(("score", "points", "gap"), "number"),
-    **dict.fromkeys(("is_good", "is_bad", "decides"), "flag"),
-    "respondent_id": "text",
+    **dict.fromkeys(("score", "expected"), "number"),
+    **dict.fromkeys(("respondent_id", "scale"), "text"),
+    "decides": "flag",
 }
 
 
@@ -92,11 +89,10 @@ def load_surveys(
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
     )
     rows = tables["surveys"].with_columns(kind=nw.col("kind").str.to_lowercase())
-    made = [
-        expression.alias(name)
-        for name, (needed, expression) in _made(tables, deciding).items()
-        if all(tables.has("surveys", column) for column in needed)
-    ]
+    plain = ("sent_at", "score", "expected", "scale", "respondent_id")
+    made = [nw.col(name) for name in plain if tables.has("surveys", name)]
+    if tables.has("surveys", "role"):
+        made.append(nw.col("role").str.to_lowercase().is_in(deciding).alias("decides"))
     matters = nw.col("answered_at") < last
     if tables.has("surveys", "sent_at"):
         asked = nw.col("sent_at") >= first - timedelta(days=SENT_DAYS)
@@ -105,7 +101,7 @@ def load_surveys(
     rows = rows.filter(matters).select(
         "account_id", "kind", "answered_at", known_from(rows, "answered_at"), *made
     )
-    loaded = load_columns(rows, accounts, optional=_OPTIONAL)
+    loaded = _on_scales(load_columns(rows, accounts, optional=_OPTIONAL))
     return loaded.taken(_in_order(loaded["answered_at"], loaded["points"]))
 
 
@@ -117,18 +113,27 @@ def _in_order(answered_at: Times, points: Numbers) -> npt.NDArray[np.intp]:
     return np.append(present, np.flatnonzero(answered_at == NEVER))
 
 
-def _made(tables: Tables, deciding: tuple[str, ...]) -> dict[str, tuple[Sequence[str], nw.Expr]]:
-    """Return how each column is computed, and which columns of the table it needs."""
-    scaled = tables.has("surveys", "scale")
-    plain = ("sent_at", "score", "respondent_id")
-    return {
-        **{name: ((name,), nw.col(name)) for name in plain},
-        "is_good": (("score",), _by_scale(_good, scaled=scaled)),
-        "is_bad": (("score",), _by_scale(_bad, scaled=scaled)),
-        "points": (("score",), _by_scale(_points, scaled=scaled)),
-        "gap": (("score", "expected"), _by_scale(_gap, scaled=scaled)),
-        "decides": (("role",), nw.col("role").str.to_lowercase().is_in(deciding)),
+def _on_scales(rows: TableColumns) -> TableColumns:
+    """Add is_good, is_bad, points and gap, by the kind and the scale of each row."""
+    kinds, scales = (rows.texts[name].to_pylist() for name in ("kind", "scale"))
+    # By the codes of both, of which the last ones are for none.
+    ends = np.full((len(kinds) + 1, len(scales) + 1, 6), np.nan)
+    for place, kind in enumerate(kinds):
+        known = SCALES.get(kind, {})
+        usual = known.get(default_scale(kind)) if known else None
+        for other, name in enumerate([*scales, None]):
+            scale = usual if name is None else known.get(name)
+            if scale is not None and usual is not None:
+                ends[place, other] = [*astuple(scale), usual.low, usual.high]
+    low, high, good_from, bad_to, usual_low, usual_high = ends[rows["kind"], rows["scale"]].T
+    score, is_scored = rows["score"], ~np.isnan(rows["score"] + low)
+    made = {
+        "is_good": np.where(is_scored, score >= good_from, -1),
+        "is_bad": np.where(is_scored, score <= bad_to, -1),
+        "points": (score - low) * ((usual_high - usual_low) / (high - low)) + usual_low,
+        "gap": (score - rows["expected"]) * (10 / (high - low)),
     }
+    return replace(rows, columns={**rows.columns, **made})
 
 
 def _refuse_unknown_scales(tables: Tables, observations: pd.DataFrame) -> None:
@@ -148,34 +153,6 @@ def _refuse_unknown_scales(tables: Tables, observations: pd.DataFrame) -> None:
             where="surveys.scale",
             fix=f"convert the answers to one of these scales: {understood_scales()}",
         )
-
-
-def _by_scale(value: Callable[[str, Scale], nw.Expr], *, scaled: bool) -> nw.Expr:
-    """Return a value by the kind and the scale of each row; null where neither is known."""
-    found: nw.Expr = nw.lit(None)
-    for kind in SCALES:
-        of_kind = by_scale(kind, partial(value, kind), column="scale" if scaled else None)
-        found = nw.when(nw.col("kind") == kind).then(of_kind).otherwise(found)
-    return found
-
-
-def _good(kind: str, scale: Scale) -> nw.Expr:
-    return nw.col("score") >= scale.good_from
-
-
-def _bad(kind: str, scale: Scale) -> nw.Expr:
-    return nw.col("score") <= scale.bad_to
-
-
-def _points(kind: str, scale: Scale) -> nw.Expr:
-    """Return the score, converted linearly to the kind's default scale."""
-    usual = SCALES[kind][default_scale(kind)]
-    stretch = (usual.high - usual.low) / (scale.high - scale.low)
-    return (nw.col("score") - scale.low) * stretch + usual.low
-
-
-def _gap(kind: str, scale: Scale) -> nw.Expr:
-    return (nw.col("score") - nw.col("expected")) * (10 / (scale.high - scale.low))
 
 
 class Answers:

@@ -160,6 +160,8 @@ def in_memory(
     connection.execute(f"CREATE SCHEMA {_OWN}")
     # Cursors inherit the global setting.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # Several queries read the same files. The engine notices when one of them changes.
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
     return connection
 
 
