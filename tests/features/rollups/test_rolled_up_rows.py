@@ -6,12 +6,14 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.rollups.daily_usage import _numbered
 from features.rollups.usage_rollup import ROLLUPS, Name, collected, named_codes, prepared
 
 NAMES = st.lists(st.sampled_from(["b", "a", "", "é", None, "c"]), max_size=8)
@@ -102,3 +104,16 @@ def test_a_roll_up_by_user_is_what_pandas_sums() -> None:
     assert [row["errors"] for row in found] == [2.0, 1.0]
     assert [row["errors_known"] for row in found] == [1.0, 1.0]
     assert [row["users_counted"] for row in found] == [0.0, 0.0]
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 5))), of_one=st.booleans())
+def test_users_are_numbered_in_order_of_account_and_name(
+    rows: list[tuple[int, int]], of_one: bool
+) -> None:
+    """A user of two accounts is two users; a row without a user has none."""
+    rows = [(user % 2 if of_one and user >= 0 else account, user) for account, user in rows]
+    pairs = sorted({row for row in rows if row[1] >= 0})
+    account, user = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    number, owner = _numbered(account, user, 6)
+    assert number.tolist() == [pairs.index(row) if row[1] >= 0 else -1 for row in rows]
+    assert owner.tolist() == [account for account, _ in pairs]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.usage import family as usage
-from features.windows.day_rows import DayRows, Windowed, day_number, day_of
+from features.windows.day_rows import DayRows, Windowed, day_number, day_of, numbered
 from features.windows.observations import build_observations
 from tests.features.company import DAY, Row, Rows, ago, open_tables
 from tests.features.one_family import one_family
@@ -67,6 +67,15 @@ def test_many_dates_are_each_date_alone_and_later_rows_are_unseen(uses: list[Row
         alone = _built(_company(known), [day])
         then = together[together["as_of"] == day].reset_index(drop=True)
         pd.testing.assert_frame_equal(then, alone, rtol=1e-9, atol=1e-9)
+
+
+@given(codes=st.lists(st.integers(0, 20)), count=st.sampled_from([21, 10_000]))
+def test_codes_are_numbered_alike_however_many_there_may_be(codes: list[int], count: int) -> None:
+    values = np.array(codes, dtype=np.int64)
+    number, found = numbered(values, count)
+    expected, inverse = np.unique(values, return_inverse=True)
+    assert found.tolist() == expected.tolist()
+    assert number.tolist() == inverse.tolist()
 
 
 def test_a_day_and_its_number() -> None:

@@ -422,6 +422,43 @@ def _no_leftovers(tmp_path: Path) -> Iterator[None]:
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
+def test_the_journey_of_finished_months_is_counted_once(
+    tmp_path: Path, sources: dict[str, TableSource]
+) -> None:
+    """A run reads it again, adds what came since, and counts anew where an old file changed."""
+    shutil.rmtree(tmp_path / "usage")
+    (tmp_path / "usage").mkdir()
+    rows = pd.DataFrame({"ago": [*range(1, 400, 3), *range(200, 230)]})
+    rows["account_id"] = np.where(rows.index % 2, "busy", "steady")
+    rows["event"], rows["user_id"] = "view", "ada"
+    rows["occurred_at"] = DAY - pd.to_timedelta(rows["ago"], "D")
+
+    def write(of_weeks: pd.DataFrame) -> None:
+        for week, part in of_weeks.groupby(of_weeks["ago"] // 7):
+            part.drop(columns="ago").to_parquet(tmp_path / "usage" / f"{week:02}.parquet")
+
+    def way(*, kept: bool) -> pd.DataFrame:
+        tables = _opened(tmp_path, sources, kept=kept).tables
+        observations = build_observations(tables, DATES).assign(tenure_days=900.0)
+        return one_family(journey, tables, observations)
+
+    def files() -> dict[str, int]:
+        return {name: inode for name, inode in _rolled(tmp_path).items() if ".journey-" in name}
+
+    write(rows[rows["ago"] >= 7])
+    pd.testing.assert_frame_equal(way(kept=True), way(kept=False))
+    found = files()
+    assert found
+    write(rows[rows["ago"] < 7])
+    pd.testing.assert_frame_equal(way(kept=True), way(kept=False))
+    assert files() == found
+    earlier = rows.assign(account_id="young", ago=rows["ago"] + 1)
+    earlier["occurred_at"] -= pd.Timedelta(days=1)
+    write(pd.concat([rows, earlier[earlier["ago"] > 300]]))
+    pd.testing.assert_frame_equal(way(kept=True), way(kept=False))
+    assert files() != found
+
+
 _ROWS = st.lists(
     st.tuples(
         st.sampled_from(["busy", "steady", "young"]),
