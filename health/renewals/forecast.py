@@ -11,7 +11,7 @@ What accounts that stay pay is drawn from past renewals. The CSMs' calls are no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from health.renewals.calls import called_share, current_calls
-from health.renewals.history import MONTHLY, MONTHS, TERM
+from health.renewals.history import MONTHLY, MONTHS, TERM, seen_again
 from models.base.inputs import FloatArray
 from models.renewal.book_range import StayRatios, draw_kept, ends_of
 from models.renewal.dependence import Dependence, estimate_dependence
@@ -178,12 +178,8 @@ def learn_basis(past: pd.DataFrame, *, horizon_days: int) -> Basis:
         MONTHLY: _pool(_last_year(past[~term])),
     }
     # Each renewal once, as it was seen last.
-    last = past.sort_values("lead_days", kind="stable").drop_duplicates(["account", "due"])
-    rates = {kind: _pool(own).rate for kind, own in last.groupby("kind")}
-    dependence = {
-        kind: _dependence(last[last["kind"] == kind], rates.get(kind, np.nan))
-        for kind in (TERM, MONTHLY)
-    }
+    once = ~seen_again(past)
+    dependence = {TERM: _dependence(past[once & term]), MONTHLY: _dependence(past[~term])}
     return Basis(pools, dependence, growth=DampedGrowth.of(_paid_by_month(past[~term])))
 
 
@@ -191,15 +187,14 @@ def _paid_by_month(rows: pd.DataFrame) -> FloatArray:
     """Return what accounts without a term paid at the start of each month, and after the last."""
     if rows.empty:
         return np.zeros((0, 0))
-    month = rows["as_of"].dt.to_period("M")
-    newest = rows[month == month.max()]
-    after = pd.DataFrame(
-        {"account": newest["account"], "month": month.max() + 1, "arr": newest["arr_after"]}
-    )
-    both = pd.concat([rows[["account", "arr"]].assign(month=month), after])
-    table = both.pivot(index="account", columns="month", values="arr")
-    months = pd.period_range(month.min(), month.max() + 1, freq="M")
-    return table.reindex(columns=months).fillna(0.0).to_numpy(dtype=float)
+    account, accounts = pd.factorize(rows["account"])
+    month = rows["as_of"].to_numpy().astype("datetime64[M]").astype(int)
+    first, last = month.min(), month.max()
+    table = np.zeros((len(accounts), last - first + 2))
+    table[account, month - first] = rows["arr"]
+    newest = month == last
+    table[account[newest], -1] = rows["arr_after"][newest]
+    return table
 
 
 def with_level(basis: Basis, scores: pd.DataFrame, *, horizon_days: int) -> Basis:
@@ -256,11 +251,8 @@ def _moved(chance: pd.Series[float], by: float) -> pd.Series[float]:
 def _pool(rows: pd.DataFrame) -> Pool:
     if rows.empty:
         return Pool()
-    left = rows["arr_after"] <= 0
-    once = rows[["account", "due"]].assign(left=left).drop_duplicates(["account", "due"])
-    count, lost = len(once), int(once["left"].sum())
-    # Of rows of several months the share that left is what is expected of one of them.
-    rate = (left.mean() * count + 0.5) / (count + 1) if count >= LEAST_RENEWALS else np.nan
+    left, once = rows["arr_after"] <= 0, ~seen_again(rows)
+    count, lost = int(once.sum()), int((left & once).sum())
     stayed = rows[~left]
     latest = _last_year(rows)
     kept = float(latest["arr_after"].sum() / latest["arr"].sum())
@@ -268,7 +260,17 @@ def _pool(rows: pd.DataFrame) -> Pool:
     alone = -1 - np.arange(len(stayed))
     cluster = np.where(stayed["kind"] == TERM, stayed["account"].to_numpy(dtype=int), alone)
     ratios = StayRatios.of(stayed["arr"], stayed["arr_after"], cluster)
-    return Pool(count, lost, float(rate), kept, ratios)
+    return Pool(count, lost, _rate(left, count), kept, ratios)
+
+
+def _rate(left: pd.Series[bool], renewals: int) -> float:
+    """Return the share that left of so many renewals; NaN if they are too few.
+
+    Of rows of several months, it is the share that is expected of one of them.
+    """
+    if renewals < LEAST_RENEWALS:
+        return float("nan")
+    return float((left.mean() * renewals + 0.5) / (renewals + 1))
 
 
 def _last_year(rows: pd.DataFrame) -> pd.DataFrame:
@@ -276,14 +278,16 @@ def _last_year(rows: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _dependence(rows: pd.DataFrame, rate: float) -> Dependence:
-    if rows.empty or np.isnan(rate):
+def _dependence(rows: pd.DataFrame) -> Dependence:
+    left = rows["arr_after"] <= 0
+    rate = _rate(left, len(rows))
+    if np.isnan(rate):
         return Dependence()
     return estimate_dependence(
         np.full(len(rows), rate),
         rows["arr"].to_numpy(dtype=float),
-        (rows["arr_after"] <= 0).to_numpy(dtype=float),
-        rows["due"].dt.to_period("M").astype(str).to_numpy(),
+        left.to_numpy(dtype=float),
+        rows["due"].to_numpy().astype("datetime64[M]"),
     )
 
 
@@ -339,7 +343,26 @@ def due_accounts(
         Accounts known to leave are in no row. One without
         a term has a row per month, whose ARR is what is expected of it by then.
     """
-    return _with_outcomes(_due(scores, basis, as_of=as_of, horizon_days=horizon_days), basis)
+    first, *others = due_parts(scores, basis, as_of=as_of, horizon_days=horizon_days)
+    if not others:
+        return first
+    return pd.concat([first, *others] if len(first) else others, ignore_index=True)
+
+
+def due_parts(
+    scores: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows of `due_accounts` in parts, so that a large book needs little memory.
+
+    The first part has the renewals by term; of accounts without one, each part is a month.
+    """
+    own = scores[~_leaving(scores) & (scores["mrr"] > 0)]
+    days = pd.to_numeric(own["days_to_renewal"], errors="coerce").round()
+    yield _with_outcomes(_terms(own, days, basis, as_of=as_of, horizon_days=horizon_days), basis)
+    monthly = own[days.isna()]
+    if len(monthly):
+        for part in _monthly(monthly, basis, as_of=as_of, horizon_days=horizon_days):
+            yield _with_outcomes(part, basis)
 
 
 def _with_outcomes(due: pd.DataFrame, basis: Basis) -> pd.DataFrame:
@@ -359,13 +382,16 @@ def _with_outcomes(due: pd.DataFrame, basis: Basis) -> pd.DataFrame:
     return due.join(found)
 
 
-def _due(
-    scores: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
+def _terms(
+    own: pd.DataFrame,
+    days: pd.Series[float],
+    basis: Basis,
+    *,
+    as_of: pd.Timestamp,
+    horizon_days: int,
 ) -> pd.DataFrame:
-    """Return what is due, with the chance of leaving."""
-    own = scores[~_leaving(scores) & (scores["mrr"] > 0)]
+    """Return the renewals by term, with the chance of leaving."""
     arr = own["mrr"].astype(float) * MONTHS
-    days = pd.to_numeric(own["days_to_renewal"], errors="coerce").round()
     chance = own["churn_probability"].astype(float)
     dates = as_of + pd.to_timedelta(days.fillna(-1), unit="D")
     due = (days >= 0) & (dates < (as_of.to_period("M") + MONTHS).to_timestamp())
@@ -391,11 +417,7 @@ def _due(
             "growth_odds": _growth_odds(own).where(reaches, 1.0),
         }
     )[due]
-    monthly = own[days.isna()]
-    if monthly.empty:
-        return terms.reset_index(drop=True)
-    retained = _monthly(monthly, basis, as_of=as_of, horizon_days=horizon_days)
-    return retained if terms.empty else pd.concat([terms, retained], ignore_index=True)
+    return terms.reset_index(drop=True)
 
 
 def _growth_odds(scores: pd.DataFrame) -> pd.Series[float]:
@@ -408,8 +430,8 @@ def _growth_odds(scores: pd.DataFrame) -> pd.Series[float]:
 
 def _monthly(
     own: pd.DataFrame, basis: Basis, *, as_of: pd.Timestamp, horizon_days: int
-) -> pd.DataFrame:
-    """Return a row per account and month, of accounts without a term."""
+) -> Iterator[pd.DataFrame]:
+    """Yield the months of accounts without a term, a row per account."""
     rate = basis.pools[MONTHLY].rate
     usual, published = _over(rate, horizon_days), own["churn_probability"].astype(float)
     in_book = _moved(published, basis.level[MONTHLY]).fillna(usual).to_numpy()
@@ -418,7 +440,7 @@ def _monthly(
     arr = own["mrr"].to_numpy(dtype=float) * MONTHS
     starts = pd.date_range(as_of.to_period("M").to_timestamp(), periods=MONTHS + 1, freq="MS")
     usual_growth = basis.pools[MONTHLY].ratios.mean - 1
-    begin, before, parts = np.ones(chance.shape), 1.0, []
+    begin, before = np.ones(chance.shape), 1.0
     for start, end in pairwise(starts):
         days, length = (end - as_of).days, (end - max(start, as_of)).days / _MONTH_DAYS
         step = length * basis.growth.share(days / _MONTH_DAYS - length)
@@ -428,28 +450,25 @@ def _monthly(
         if days > horizon_days:
             left = left + np.log1p(-rate) * (days - horizon_days) / _MONTH_DAYS
         stays = np.exp(left)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "account_id": own["account_id"].to_numpy(),
-                    "kind": MONTHLY,
-                    "month": str(start.to_period("M")),
-                    "due": max(start, as_of),
-                    "arr": arr * begin[1] * before,
-                    "leaves": 1 - stays[0] / begin[0],
-                    "book_leaves": 1 - stays[1] / begin[1],
-                    "pool": MONTHLY,
-                    "today": arr,
-                    "gone": 1 - stays[1],
-                    "elapsed": days / _MONTH_DAYS,
-                    "step": step,
-                    "grown": grown,
-                    "growth_odds": 1.0,
-                }
-            )
+        yield pd.DataFrame(
+            {
+                "account_id": own["account_id"].to_numpy(),
+                "kind": MONTHLY,
+                "month": str(start.to_period("M")),
+                "due": max(start, as_of),
+                "arr": arr * begin[1] * before,
+                "leaves": 1 - stays[0] / begin[0],
+                "book_leaves": 1 - stays[1] / begin[1],
+                "pool": MONTHLY,
+                "today": arr,
+                "gone": 1 - stays[1],
+                "elapsed": days / _MONTH_DAYS,
+                "step": step,
+                "grown": grown,
+                "growth_odds": 1.0,
+            }
         )
         begin, before = stays, grown
-    return pd.concat(parts, ignore_index=True)
 
 
 def with_calls(due: pd.DataFrame, calls: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:

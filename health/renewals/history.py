@@ -21,6 +21,7 @@ UPCOMING_DAYS = 366
 MONTHS = 12
 #: How an account is due: when its term ends, or every month.
 TERM, MONTHLY = "term", "monthly"
+_KIND = pd.CategoricalDtype([TERM, MONTHLY])
 #: Accounts expected to have left by the later rate, above which a time in which nobody left counts
 #: as not observed.
 MOST_UNSEEN = 5.0
@@ -82,10 +83,26 @@ def _observed(rows: pd.DataFrame) -> pd.DataFrame:
     if not left.any():
         return rows
     before = rows["due"] < rows.loc[left, "due"].min().to_period("M").to_timestamp()
-    once = rows.assign(left=left, before=before).drop_duplicates(["account", "due"], keep="last")
-    later = once[~once["before"]].groupby("kind")["left"].mean()
-    expected = once[once["before"]]["kind"].map(later).fillna(0.0).sum()
+    once, expected = ~seen_again(rows), 0.0
+    for kind in (TERM, MONTHLY):
+        own = once & (rows["kind"] == kind)
+        if (own & before).any() and (own & ~before).any():
+            expected += float((own & before).sum() * left[own & ~before].mean())
     return rows[~before].reset_index(drop=True) if expected > MOST_UNSEEN else rows
+
+
+def seen_again(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows of past renewals were seen again, in a later month.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        As from `past_renewals`, or some of its rows in the same order.
+    """
+    # A month of an account without a term is seen once.
+    term = rows["kind"] == TERM
+    again = rows.loc[term, ["account", "due"]].duplicated(keep="last")
+    return again.reindex(rows.index, fill_value=False)
 
 
 def _due(
@@ -111,11 +128,12 @@ def _due(
     after = paid_after(rows, now, account, due + late)
     return pd.DataFrame(
         {
-            "account": account,
+            # Small types: a large company has millions of rows.
+            "account": account.astype(np.int32),
             "as_of": pd.Timestamp(day),
-            "kind": np.where(has_term[own], TERM, MONTHLY),
+            "kind": pd.Categorical.from_codes((~has_term[own]).astype(int).tolist(), dtype=_KIND),
             "due": due.astype("datetime64[us]"),
-            "lead_days": lead,
+            "lead_days": lead.astype(np.float32),
             "arr": MONTHS * terms["mrr"][account],
             "arr_after": MONTHS * after,
         }

@@ -15,14 +15,14 @@ from health.renewals.calls import latest_calls, no_calls, read_calls
 from health.renewals.forecast import (
     MONTH_COLUMNS,
     Basis,
-    due_accounts,
+    due_parts,
     learn_basis,
     month_table,
     no_basis,
     with_calls,
     with_level,
 )
-from health.renewals.history import TERM, past_renewals
+from health.renewals.history import past_renewals
 from health.renewals.ledger import COLUMNS as LEDGER_COLUMNS
 from health.renewals.ledger import build_ledger, match_calls
 from health.runs.directory import PublishedRun
@@ -40,7 +40,8 @@ class Outlook:
     basis : Basis
         What past months teach.
     due : pd.DataFrame
-        As from `due_accounts`, with the CSMs' calls.
+        The renewals by term, as from `due_accounts`, with the CSMs' calls. Accounts without a term
+        are in no row: they are due every month, which is too much for memory.
     months : pd.DataFrame
         As from `month_table`.
     calls : pd.DataFrame
@@ -61,7 +62,7 @@ class Outlook:
     @property
     def has_terms(self) -> bool:
         """Whether any account has a term to renew; otherwise the forecast is one of retention."""
-        return not self.due.empty and bool((self.due["kind"] == TERM).any())
+        return not self.due.empty
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by file name."""
@@ -101,16 +102,15 @@ def build_outlook(
     day = pd.Timestamp(as_of)
     calls = read_calls(tables, as_of)
     matched = match_calls(tables, calls, as_of, grace_days=grace_days)
-    past = past_renewals(tables, as_of, grace_days=grace_days)
-    basis = learn_basis(past, horizon_days=horizon_days)
+    basis = learn_basis(
+        past_renewals(tables, as_of, grace_days=grace_days), horizon_days=horizon_days
+    )
     basis = with_level(basis, scores, horizon_days=horizon_days)
-    due = due_accounts(scores, basis, as_of=day, horizon_days=horizon_days)
     # A call on a renewal that has passed says nothing about the next one.
     upcoming = matched.rows[matched.rows["due"] >= day]
     last = latest_calls(upcoming) if len(upcoming) else no_calls()
-    due = with_calls(due, last, day)
+    due, months = _ahead(scores, basis, last, as_of=day, horizon_days=horizon_days)
     ledger = build_ledger(matched, earlier, as_of, grace_days=grace_days)
-    months = month_table(due, basis)
     return Outlook(basis, due, months, last[list(CALL_COLUMNS)], _typed(ledger), matched.warnings)
 
 
@@ -137,9 +137,24 @@ def stored_outlook(
         Of its labels.
     """
     known = Basis.from_dict(basis)
-    due = due_accounts(scores, known, as_of=as_of, horizon_days=horizon_days)
-    due = with_calls(due, calls, as_of)
-    return Outlook(known, due, month_table(due, known), calls, ledger)
+    due, months = _ahead(scores, known, calls, as_of=as_of, horizon_days=horizon_days)
+    return Outlook(known, due, months, calls, ledger)
+
+
+def _ahead(
+    scores: pd.DataFrame,
+    basis: Basis,
+    calls: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    horizon_days: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the renewals by term, and the sums by month of all accounts."""
+    parts = due_parts(scores, basis, as_of=as_of, horizon_days=horizon_days)
+    terms = with_calls(next(parts), calls, as_of)
+    tables = [month_table(terms, basis), *(month_table(part, basis) for part in parts)]
+    months = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    return terms, months
 
 
 def _typed(ledger: pd.DataFrame) -> pd.DataFrame:

@@ -59,7 +59,7 @@ class StayRatios:
         edges = np.linspace(0.0, 1.0, min(most, len(paid)) + 1) * paid.sum()
         reached = np.concatenate([[0.0], np.cumsum(paid[order])])
         sums = np.interp(edges, reached, np.concatenate([[0.0], np.cumsum(pays[order])]))
-        _, code = np.unique(np.asarray(account), return_inverse=True)
+        code, _ = pd.factorize(np.asarray(account))
         # Of a ratio of sums, by linearisation, with accounts as clusters.
         missed = np.bincount(code, pays - pays.sum() / paid.sum() * paid)
         return cls(np.diff(sums) / np.diff(edges), float(np.sqrt((missed**2).sum()) / pays.sum()))

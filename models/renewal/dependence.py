@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -107,10 +108,11 @@ def estimate_dependence(
         raise ModelInputError(
             "has missing values", where="chance, amount, lost", fix="leave these rows out"
         )
-    names, code = np.unique(np.asarray(month), return_inverse=True)
+    # Without sorting: a large company has millions of rows.
+    code, names = pd.factorize(np.asarray(month), sort=True)
     if not len(p):
         return Dependence()
-    chances, which = np.unique(p, return_inverse=True)
+    which, chances = pd.factorize(p, sort=True)
     months = len(names)
     sums, squares = (
         np.bincount(code * len(chances) + which, weight, months * len(chances)).reshape(months, -1)

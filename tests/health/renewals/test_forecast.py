@@ -19,13 +19,15 @@ from health.renewals.forecast import (
     NEAR,
     Basis,
     due_accounts,
+    due_parts,
     learn_basis,
     month_table,
     no_basis,
     total_range,
     with_level,
 )
-from health.renewals.history import TERM, past_renewals
+from health.renewals.history import TERM, past_renewals, seen_again
+from health.renewals.outlook import build_outlook
 from models.clv.lifetime_value import expected_loss
 from tests.health.renewals.book import DAY, scores_of, yearly_book
 
@@ -104,6 +106,36 @@ def test_an_account_that_rather_buys_more_rather_expands() -> None:
     pd.testing.assert_frame_equal(
         due_accounts(unknown, basis, as_of=AS_OF, horizon_days=90), before
     )
+
+
+@pytest.mark.parametrize(("terms", "monthly"), [(40, 60), (40, 0), (0, 60)])
+def test_a_month_at_a_time_equals_the_whole_book(terms: int, monthly: int) -> None:
+    tables = yearly_book(terms, monthly=monthly)
+    scores = scores_of(tables)
+    past = past_renewals(tables, DAY)
+    basis = with_level(learn_basis(past, horizon_days=90), scores, horizon_days=90)
+    whole = due_accounts(scores, basis, as_of=AS_OF, horizon_days=90)
+    parts = list(due_parts(scores, basis, as_of=AS_OF, horizon_days=90))
+    # The renewals by term, and each month of the others.
+    assert len(parts) == (13 if monthly else 1)
+    assert [len(part) for part in parts[1:]] == [len(whole[whole["kind"] == MONTHLY]) // 12] * (
+        len(parts) - 1
+    )
+    outlook = build_outlook(tables, scores, [], DAY)
+    assert outlook.basis.to_dict() == basis.to_dict()
+    pd.testing.assert_frame_equal(outlook.months, month_table(whole, basis))
+    assert outlook.due["account_id"].tolist() == (
+        whole.loc[whole["kind"] == TERM, "account_id"].tolist()
+    )
+
+
+def test_a_renewal_counts_as_it_was_seen_last() -> None:
+    past = past_renewals(yearly_book(40, monthly=10), DAY)
+    last = past[~seen_again(past)]
+    ordered = past.sort_values("lead_days", kind="stable")
+    expected = ordered.drop_duplicates(["account", "due"]).sort_index()
+    pd.testing.assert_frame_equal(last, expected)
+    assert len(last) < len(past)
 
 
 def test_every_month_adds_up() -> None:
