@@ -21,7 +21,13 @@ from models.base.inputs import (
     model_frame,
 )
 from models.base.log_odds import LogOddsClassifier
-from models.churn.spline_logistic import Basis, some_accounts, spline_bases, spline_columns
+from models.churn.spline_logistic import (
+    Basis,
+    some_accounts,
+    spline_bases,
+    spline_columns,
+    spline_terms,
+)
 from models.glass_box.classifier import account_folds
 
 #: The end of the term of a row, by the first column that there is, and the length of the term.
@@ -136,7 +142,7 @@ class HazardClassifier(LogOddsClassifier):
             raise ModelInputError(
                 "no feature that varies", where="features", fix="name features that were measured"
             )
-        design, self.owner_ = self._columns(frame)
+        design = self._columns(frame)
         self.center_, spread = design.mean(axis=0), design.std(axis=0)
         self.scale_ = np.where(spread > 1e-9, spread, np.inf)
         scaled = ((design - self.center_) / self.scale_).astype("float32")
@@ -165,13 +171,11 @@ class HazardClassifier(LogOddsClassifier):
             )
         return np.minimum(days, horizon), (target == 1) & (days < horizon)
 
-    def _columns(self, frame: pd.DataFrame) -> tuple[FloatArray, IntArray]:
-        """Return the columns of the lines and of a missing end of the term, and their owners."""
+    def _columns(self, frame: pd.DataFrame) -> FloatArray:
+        """Return the columns of the lines and, the last one, of a missing end of the term."""
         unknown = np.isnan(_term_end(frame)).astype("float64")[:, None]
-        if not self.bases_:
-            return unknown, np.zeros(1, dtype=np.int64)
-        design, owner = spline_columns(self.bases_, frame)
-        return np.hstack([design, unknown]), np.append(owner, len(self.bases_))
+        lines = [spline_columns(self.bases_, frame)] if self.bases_ else []
+        return np.hstack([*lines, unknown])
 
     def _weeks_observed(
         self, frame: pd.DataFrame, lasted: FloatArray, left: BoolArray, *, known_when: bool
@@ -211,16 +215,15 @@ class HazardClassifier(LogOddsClassifier):
 
     def _terms(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the terms of the log cumulative hazard up to the horizon, less `usual_`."""
-        design, _ = self._columns(frame)
-        parts = (design - self.center_) / self.scale_ * self.coefficients_
-        starts = np.flatnonzero(np.r_[True, np.diff(self.owner_) > 0])
-        sums = np.add.reduceat(parts, starts, axis=1)
-        term = _term_column(frame)
-        names = [*(basis.name for basis in self.bases_), term]
-        result = pd.DataFrame(sums, index=frame.index, columns=names)
-        result[term] += self._log_weeks(frame, self.horizon_days) - self.usual_
+        weights, term = self.coefficients_ / self.scale_, _term_column(frame)
+        sums = spline_terms(self.bases_, frame, center=self.center_, weights=weights)
+        columns = dict(zip((basis.name for basis in self.bases_), sums, strict=True))
         # Without any such column all weeks are alike.
-        return result if term in frame.columns else result.drop(columns=term)
+        if term in frame.columns:
+            unknown = np.isnan(_term_end(frame)).astype("float64")
+            own = (unknown - self.center_[-1]) * weights[-1]
+            columns[term] = own + self._log_weeks(frame, self.horizon_days) - self.usual_
+        return pd.DataFrame(columns, index=frame.index, copy=False)
 
     def _frame(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -133,7 +133,7 @@ class SplineLogisticClassifier(LogOddsClassifier):
             raise ModelInputError(
                 "no feature that varies", where="features", fix="name features that were measured"
             )
-        design, self.owner_ = spline_columns(self.bases_, frame)
+        design = spline_columns(self.bases_, frame)
         self.center_, spread = design.mean(axis=0), design.std(axis=0)
         self.scale_ = np.where(spread > 1e-9, spread, np.inf)
         scaled = ((design - self.center_) / self.scale_).astype("float32")
@@ -161,25 +161,27 @@ class SplineLogisticClassifier(LogOddsClassifier):
                 losses[at] += log_loss(target[inside].astype("float64"), found) * inside.sum()
         return float(self.strengths[int(np.argmin(losses))])
 
-    def _terms(self, X: Any) -> pd.DataFrame:
+    def _terms(self, X: Any) -> Iterator[FloatArray]:
+        """Yield what each feature adds, in their order."""
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        design, _ = spline_columns(self.bases_, frame)
-        parts = (design - self.center_) / self.scale_ * self.coefficients_
-        starts = np.flatnonzero(np.r_[True, np.diff(self.owner_) > 0])
-        result = np.add.reduceat(parts, starts, axis=1)
-        names = [basis.name for basis in self.bases_]
-        return pd.DataFrame(result, index=frame.index, columns=names)
+        # With the columns of one feature at a time: those of all need much memory.
+        return spline_terms(
+            self.bases_, frame, center=self.center_, weights=self.coefficients_ / self.scale_
+        )
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
-        raw = self._terms(X).sum(axis=1).to_numpy() + self.intercept_
-        return self.calibration_.logit(raw)
+        return self.calibration_.logit(np.asarray(sum(self._terms(X))) + self.intercept_)
 
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each feature adds to a row's log-odds, and ``baseline``."""
-        result = self._terms(X)
-        result[BASELINE] = self.intercept_
+        names = (basis.name for basis in self.bases_)
+        columns = dict(zip(names, self._terms(X), strict=True))
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        result = pd.DataFrame(columns, index=index, copy=False).assign(
+            **{BASELINE: self.intercept_}
+        )
         return self.calibration_.contributions(result)
 
 
@@ -190,11 +192,25 @@ def some_accounts(codes: IntArray, seed: int, *, most: int = _ROWS_TRIED) -> Boo
     return np.asarray(place < accounts * most / len(codes))
 
 
-def spline_columns(bases: Sequence[Basis], frame: pd.DataFrame) -> tuple[FloatArray, IntArray]:
-    """Return the columns of all features, and the place of the feature of each."""
-    parts = [basis.columns(frame[basis.name]) for basis in bases]
-    owner = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-    return np.hstack(parts), owner
+def spline_columns(bases: Sequence[Basis], frame: pd.DataFrame) -> FloatArray:
+    """Return the columns of all features, shape = (n_samples, n_columns)."""
+    return np.hstack([basis.columns(frame[basis.name]) for basis in bases])
+
+
+def spline_terms(
+    bases: Sequence[Basis], frame: pd.DataFrame, *, center: FloatArray, weights: FloatArray
+) -> Iterator[FloatArray]:
+    """Yield, for each feature, the sum of (column − center) × weight over its columns.
+
+    A row's sum depends on that row alone, to the last digit, whatever other rows there are.
+    """
+    place = 0
+    for basis in bases:
+        total = np.zeros(len(frame))
+        for column in basis.columns(frame[basis.name]).T:
+            total += (column - center[place]) * weights[place]
+            place += 1
+        yield total
 
 
 def spline_bases(frame: pd.DataFrame, n_knots: int) -> list[Basis]:
