@@ -16,9 +16,14 @@ _SHORTEST_LINE = 12
 #: A password may itself contain @ and /: up to the last @ of a URL.
 _IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^\s'\"]*@", re.I)
 _USER_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://([^\s'\"]*)@", re.I)
+_SIGNS = re.compile(r"[:/?#@]")
+_NO_PORT = re.compile(
+    r"[a-z][a-z0-9+.\-]*://[^\s'\"/?#:@]*:([^\s'\"/?#@]*[^\d\s'\"/?#@][^\s'\"/?#@]*)", re.I
+)
+_OPTIONS_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"?]*\?([^\s'\"]+)", re.I)
 _ASSIGNED = re.compile(
     r"(?P<key>\b[\w\-]*(?:password|passwd|pwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key"
-    r"|private[_\-]?key|authorization|credentials?)\b[\"']?\s*(?:=|:|=>)\s*)"
+    r"|private[_\-]?key|authorization|credentials?)\b[\"']?\s*(?:=|:|=>)\s*)(?!is the secret)"
     r"(?P<value>\"[^\"]*\"|'[^']*'|(?:bearer\s+|basic\s+)?[^\s,;&\"')}\]]+)",
     re.I,
 )
@@ -52,15 +57,18 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _passwords(text: str) -> list[str]:
-    """Return what follows the user in each URL of a text, whole and between its colons.
+    """Return what may be a password in each URL of a text: whole, and between its signs.
 
-    A parser that takes part of a password for the port repeats only that part.
+    A parser that takes part of a password for the port or the host repeats only that part.
     """
     found: list[str] = []
     for user in _USER_OF_URL.findall(text):
         password = user.partition(":")[2]
-        for part in (password, *password.split(":"), password.rpartition("@")[2]):
+        for part in (password, password.rpartition("@")[2], *_SIGNS.split(password)):
             found += [part, unquote(part)]
+    # What is in the place of a port and is no number, and the options, which name a path or a key.
+    found += _NO_PORT.findall(text)
+    found += _OPTIONS_OF_URL.findall(text)
     return found
 
 

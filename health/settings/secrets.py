@@ -14,7 +14,9 @@ from features.tables.regular_files import read_regular
 
 #: Keys whose value is a secret as a whole, if it is not the name of one.
 _SECRET_KEY = re.compile(
-    r"(?!.*_(env|header)$).*(webhook|secret|password|token|api_?key|credential)", re.I
+    r"(?!.*_(env|header)$).*"
+    r"(webhook|secret|passw|passphrase|token|credential|(api|signing|private|access)_?key)",
+    re.I,
 )
 #: Size of a file with a secret: a certificate of a service account has a few thousand bytes.
 _MOST_BYTES = 64 * 2**10
@@ -85,10 +87,13 @@ def by_name(value: str, *, example: str) -> str:
 def _of_environment(name: str, where: str) -> str:
     found = os.environ.get(name, "")
     if not found:
+        # A password may start with $: only what is clearly a name is repeated.
+        is_name = name == name.upper()
+        shown = f"the environment variable {name}" if is_name else "its environment variable"
         raise HealthError(
-            f"the environment variable {name} is not set",
+            f"{shown} is not set",
             where=where,
-            fix=f"set it before the command: export {name}=…",
+            fix=f"set it before the command: export {name if is_name else 'NAME'}=…",
         )
     return found
 

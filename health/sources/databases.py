@@ -124,7 +124,10 @@ def open_database(name: str, url: str, base: Path, *, limits: Limits = USUAL_LIM
     if scheme == "duckdb":
         return _DuckDB(name, _file(name, url, base), limits)
     if scheme == "snowflake":
-        return _Adbc(name, "snowflake", "adbc_driver_snowflake.dbapi", url.partition("://")[2])
+        account = url.partition("://")[2]
+        # Without it, the driver waits for minutes where there is no network.
+        options = {"adbc.snowflake.sql.client_option.login_timeout": f"{_PATIENCE}s"}
+        return _Adbc(name, "snowflake", "adbc_driver_snowflake.dbapi", account, options)
     if scheme == "bigquery":
         project, _, dataset = url.partition("://")[2].partition("/")
         options = {

@@ -102,6 +102,35 @@ def test_a_password_in_a_file_of_sql_is_hidden(tmp_path: Path) -> None:
     assert "pl4nt" not in done.err and "edInSql" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://ann:pl4nted/x@h/db", 'invalid integer value "pl4nted" for option "port"'),
+        ("postgresql://h:pl4nted/db", 'invalid integer value "pl4nted" for option "port"'),
+        ("sqlite:///crm.db?key=pl4nted", "no such file: /srv/crm.db?key=pl4nted"),
+    ],
+)
+def test_a_part_of_a_url_that_a_driver_takes_for_another_is_hidden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, message: str
+) -> None:
+    monkeypatch.setenv("CRM_URL", url)
+    secret("$CRM_URL", where="sources.crm.url", base=tmp_path)
+    assert "pl4nted" not in redact(message)
+
+
+def test_a_password_that_starts_like_a_variable_is_not_named(tmp_path: Path) -> None:
+    with pytest.raises(HealthError, match=r"(?s)alerts.webhook.*is not set") as refused:
+        secret("$ecretPl4nted", where="alerts.webhook", base=tmp_path)
+    assert "ecretPl4nted" not in str(refused.value)
+
+
+def test_a_key_in_a_list_is_not_repeated(tmp_path: Path) -> None:
+    config = tmp_path / "health.toml"
+    config.write_text('[training]\nsigning_key = ["pl4nted-key"]\n')
+    done = call_health("check", config)
+    assert done.code == 2 and "pl4nted" not in done.err
+
+
 def test_a_variable_or_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(HealthError, match=r"(?s)sources.crm.url.*NOT_SET_ANYWHERE"):
         secret("$NOT_SET_ANYWHERE", where="sources.crm.url", base=tmp_path)
