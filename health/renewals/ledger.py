@@ -74,8 +74,8 @@ class CallsMatched:
         return [
             f"forecasts: {count:,} of {total:,} calls are about accounts without a renewal when "
             f"the call was made (no term of more than 35 days that ends within a year, notice "
-            f"given, or not paying), e.g. {first['account_id']} called {first['call']} on "
-            f"{first['created_at']:%Y-%m-%d}; they are not compared. Correct "
+            f"given, or not paying), e.g. {first['call']} for {first['account_id']} on "
+            f"{first['created_at']:%Y-%m-%d}; they are not compared with outcomes. Correct "
             "forecasts.account_id, or map renews_at of subscriptions"
         ]
 

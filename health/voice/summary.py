@@ -16,6 +16,7 @@ from features.tables.point_in_time import collect
 from features.voice.comments import collect_comments
 from features.voice.languages import LANGUAGES
 from features.voice.plain_text import blank_contacts, clean_comments
+from features.voice.readings import MOST_COMMENTS
 from health.settings.voice import VoiceConfig
 from models.evaluation.ranking import Interval
 from models.text.sentiment import CommentSentiment
@@ -165,7 +166,8 @@ def listen(
 
 
 def _sentiment(comments: pd.DataFrame, settings: VoiceConfig, seed: int) -> CommentSentiment:
-    scored = comments[comments["is_good"] | comments["is_bad"]]
+    # As features learn it, so that a weekly run of many years of comments takes no longer.
+    scored = comments[comments["is_good"] | comments["is_bad"]].tail(MOST_COMMENTS)
     model = CommentSentiment(fewest_comments=settings.fewest_comments, seed=seed)
     if scored.empty:
         # An estimator cannot be fitted on nothing; one neutral row says that there is nothing.

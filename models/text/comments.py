@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise, starmap
 from typing import Any, Self
@@ -15,9 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from models.base.inputs import IntArray
+
 #: Weight of the length features, relative to the words of a comment, which have a norm of 1.
 _LENGTH_WEIGHT = 0.5
 _SHORT = 3
+#: What ends a sentence or a clause.
+_ENDS = re.compile(r"[.!?;:,…。！？；：，、؟،।]+")
 #: Columns of lengths.
 _LENGTHS = 3
 
@@ -105,6 +110,31 @@ def _lengths(texts: Sequence[str]) -> csr_matrix:
     return csr_matrix(np.column_stack(columns).astype("float64"))
 
 
+def sentences(texts: Sequence[str]) -> tuple[list[str], IntArray]:
+    """Return the sentences and clauses of comments that have several, and whose they are.
+
+    They end with a punctuation mark, in whatever script.
+
+    Returns
+    -------
+    list of str, shape = (n_sentences,)
+    array of int, shape = (n_sentences,)
+        The place of each sentence's comment.
+
+    Examples
+    --------
+    >>> sentences(["Slow, and it crashes!", "Great"])
+    (['Slow', 'and it crashes'], array([0, 0]))
+    """
+    found = [(part.strip(), place) for place, text in enumerate(texts) for part in _split(text)]
+    return [part for part, _ in found], np.array([place for _, place in found], dtype=np.int64)
+
+
+def _split(text: str) -> list[str]:
+    parts = [part for part in _ENDS.split(text) if part.strip()]
+    return parts if len(parts) > 1 else []
+
+
 class LogCountRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Weight columns by how much more often they occur in one class, as in naive Bayes [1]_.
 
@@ -127,16 +157,20 @@ class LogCountRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, *, smoothing: float = 0.1) -> None:
         self.smoothing = smoothing
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Count columns by class.
 
         Parameters
         ----------
         X : sparse matrix, shape = (n_comments, n_columns)
         y : array of 0 or 1, shape = (n_comments,)
+        sample_weight : array, shape = (n_comments,), optional
+            How much each row counts; by default, all count 1.
         """
+        counted = np.ones(X.shape[0]) if sample_weight is None else np.asarray(sample_weight)
+        of_class = np.asarray(y)
         positive, negative = (
-            self.smoothing + np.asarray(X[np.asarray(y) == value].sum(axis=0)).ravel()
+            self.smoothing + np.asarray(X.T @ (counted * (of_class == value))).ravel()
             for value in (1, 0)
         )
         self.ratios_ = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
@@ -163,14 +197,21 @@ class TwoLogistic(BaseEstimator):  # type: ignore[misc]
     def __init__(self, *, strength: float = 30.0) -> None:
         self.strength = strength
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit both to 0 and 1."""
-        self.ratios_ = LogCountRatios().fit(X, y)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit both to 0 and 1; rows count by `sample_weight`, shape = (n_comments,)."""
+        self.ratios_ = LogCountRatios().fit(X, y, sample_weight)
         self.plain_, self.weighed_ = (
-            LogisticRegression(C=self.strength, solver="liblinear", max_iter=1_000).fit(columns, y)
+            self._logistic().fit(columns, y, sample_weight)
             for columns in (X, self.ratios_.transform(X))
         )
         return self
+
+    def _logistic(self) -> LogisticRegression:
+        # With fewer rows than columns, the dual problem takes half of the time. Its steps are in
+        # random order, with a fixed seed.
+        return LogisticRegression(
+            C=self.strength, solver="liblinear", dual=True, max_iter=10_000, random_state=0
+        )
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Return log-odds, shape = (n_comments,)."""

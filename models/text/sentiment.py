@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack, vstack
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedGroupKFold
@@ -18,11 +20,52 @@ from features.voice.plain_text import clean_comments
 from models.base.calibration import Calibration, fit_calibration
 from models.base.inputs import FloatArray, IntArray, ModelInputError, binary_target, group_codes
 from models.evaluation.classification import Interval, evaluate
-from models.text.comments import CommentCounts, CommentWeights, TwoLogistic
+from models.text.comments import CommentCounts, CommentWeights, TwoLogistic, sentences
 
 #: Minimum number of scored comments, in total and per class, to learn sentiment.
 FEWEST_COMMENTS, FEWEST_OF_A_CLASS = 200, 20
 _FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Comments, and their sentences as short examples, as counts.
+
+    Attributes
+    ----------
+    counts : csr_matrix, shape = (n_comments, n_columns)
+    weight : array of float, shape = (n_comments,)
+        One half, or 1 for a comment that isn't divided.
+    sentences : csr_matrix, shape = (n_sentences, n_columns)
+    sentence_weight : array of float, shape = (n_sentences,)
+        Those of a comment share the other half, so that every comment counts once.
+    comment : array of int, shape = (n_sentences,)
+        The comment of each sentence.
+    """
+
+    counts: csr_matrix
+    weight: FloatArray
+    sentences: csr_matrix
+    sentence_weight: FloatArray
+    comment: IntArray
+
+    @classmethod
+    def of(cls, texts: Sequence[str], counted: CommentCounts) -> Examples:
+        """Count comments and their sentences; the words are those of the comments."""
+        counts = counted.fit_transform(texts)
+        parts, comment = sentences(texts)
+        number = np.bincount(comment, minlength=len(texts))
+        words = slice(counted.places_[-1].start)
+        own = counted.transform(parts)[:, words] if parts else counts[:0, words]
+        # How long a comment is is no property of its sentences.
+        lengths = counts[comment][:, counted.places_[-1]]
+        return cls(
+            counts,
+            np.where(number > 0, 0.5, 1.0),
+            hstack([own, lengths], format="csr"),
+            0.5 / number[comment],
+            comment,
+        )
 
 
 class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -30,10 +73,10 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     TF-IDF of words and of characters and the length, with two logistic regressions
     (`TwoLogistic`), trained on comments whose author also gave a score (promoters against
-    detractors, good ratings against bad ones). The classes have equal weight, so 0.5 separates
-    positive from negative whatever a company's share of promoters is. With too few scored
-    comments, or if held-out comments are not ranked better than chance, the estimator is off and
-    returns NaN.
+    detractors, good ratings against bad ones). The sentences of a comment are short examples of the
+    same score and have half of its weight. The classes have equal weight, so 0.5 separates positive
+    from negative whatever a company's share of promoters is. With too few scored comments, or if
+    held-out comments are not ranked better than chance, the estimator is off and returns NaN.
 
     Parameters
     ----------
@@ -103,29 +146,37 @@ class CommentSentiment(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             return self
         self.counts_ = CommentCounts()
-        counts = self.counts_.fit_transform(texts)
-        held_out = self._held_out(counts, target, codes)
+        examples = Examples.of(texts, self.counts_)
+        held_out = self._held_out(examples, target, codes)
         if held_out is not None:
             self._judge(held_out, target, codes)
         else:
             self.why_ = "too few authors wrote the scored comments to test sentiment on others"
         if self.is_on_:
-            self.model_ = self._pipeline().fit(counts, target)
+            self.model_ = self._fitted(examples, target, np.arange(len(target)))
         return self
 
-    def _pipeline(self) -> Pipeline:
-        weights = CommentWeights(self.counts_.places_)
-        return make_pipeline(weights, TwoLogistic(strength=self.strength))
+    def _fitted(self, examples: Examples, target: IntArray, train: IntArray) -> Pipeline:
+        own = np.flatnonzero(np.isin(examples.comment, train))
+        # A word is as rare as it is among whole comments.
+        tf_idf = CommentWeights(self.counts_.places_).fit(examples.counts[train])
+        rows = vstack([examples.counts[train], examples.sentences[own]], format="csr")
+        positive = target[np.concatenate([train, examples.comment[own]])]
+        weight = np.concatenate([examples.weight[train], examples.sentence_weight[own]])
+        logistic = TwoLogistic(strength=self.strength)
+        return make_pipeline(
+            tf_idf, logistic.fit(tf_idf.transform(rows), positive, sample_weight=weight)
+        )
 
-    def _held_out(self, counts: csr_matrix, target: IntArray, codes: IntArray) -> FloatArray | None:
+    def _held_out(self, examples: Examples, target: IntArray, codes: IntArray) -> FloatArray | None:
         authors = min(len(np.unique(codes[target == value])) for value in (0, 1))
         if authors < _FOLDS:
             return None
         folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=self.seed)
         log_odds = np.zeros(len(target))
         for train, test in folds.split(target, target, codes):
-            fitted = self._pipeline().fit(counts[train], target[train])
-            log_odds[test] = fitted.decision_function(counts[test])
+            fitted = self._fitted(examples, target, train)
+            log_odds[test] = fitted.decision_function(examples.counts[test])
         return log_odds
 
     def _judge(self, held_out: FloatArray, target: IntArray, codes: IntArray) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from features import Tables, tables_from_frames
 from features.voice.comments import collect_comments
+from features.voice.readings import MOST_COMMENTS
 from health.settings.voice import VoiceConfig
 from health.voice.page import render_voice
 from health.voice.summary import listen
@@ -180,3 +182,17 @@ def test_a_theme_unlike_the_earlier_ones_is_new() -> None:
     # An unknown theme has the name of a new one: both names stay distinct.
     again = listen(tables, UNTIL, VoiceConfig(most_themes=5), earlier=others)
     assert [theme.name for theme in again.themes] == [theme.name for theme in found.themes]
+
+
+def test_sentiment_is_learned_from_the_newest_comments() -> None:
+    # What was meant by the words of the oldest comments is the reverse of today.
+    old = 400
+    surveys = answers(MOST_COMMENTS + old)
+    times = pd.to_timedelta(np.arange(len(surveys)), unit="h")
+    surveys["answered_at"] = pd.Timestamp("2025-01-01") + times
+    surveys.loc[: old - 1, "score"] = 10 - surveys["score"]
+    tables = _tables({"accounts": _accounts(), "surveys": surveys})
+    voice = listen(tables, UNTIL, VoiceConfig(most_themes=2))
+    assert "from 3,000 scored comments" in voice.sentiment
+    assert voice.sentiment_auc is not None and voice.sentiment_auc.value > 0.99
+    assert voice.comments["sentiment"].notna().all()

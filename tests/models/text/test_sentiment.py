@@ -7,10 +7,13 @@ from string import ascii_lowercase
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 
 from models.base.inputs import ModelInputError
-from models.text.sentiment import CommentSentiment
+from models.text.comments import CommentCounts, sentences
+from models.text.sentiment import CommentSentiment, Examples
 from tests.models.text.written import written
 
 
@@ -36,7 +39,7 @@ def test_probabilities_assume_that_both_kinds_of_people_are_equally_many() -> No
     few = CommentSentiment().fit([texts[n] for n in rare], good[rare])
     assert good[rare].mean() < 0.3
     # A text that shares nothing with what was learned says nothing either way.
-    assert few.predict_proba(["12345"])[0, 1] == pytest.approx(0.5, abs=0.25)
+    assert few.predict_proba(["12345"])[0, 1] == pytest.approx(0.5, abs=0.3)
 
 
 def test_an_empty_comment_has_no_sentiment(fitted: CommentSentiment) -> None:
@@ -83,3 +86,29 @@ def test_the_same_comments_give_the_same_model(fitted: CommentSentiment) -> None
 def test_one_text_instead_of_a_list_is_refused(fitted: CommentSentiment) -> None:
     with pytest.raises(ModelInputError, match="list of texts"):
         fitted.predict_proba("great")
+
+
+@given(st.lists(st.text(alphabet="ab .,!。", max_size=40), max_size=8))
+def test_sentences_have_the_words_of_their_comment_in_order(texts: list[str]) -> None:
+    parts, comment = sentences(texts)
+    assert len(parts) == len(comment) and all(part.strip() == part != "" for part in parts)
+    for place, text in enumerate(texts):
+        own = [part for part, of in zip(parts, comment, strict=True) if of == place]
+        assert len(own) != 1
+        words = "".join(c if c in "ab" else " " for c in text).split()
+        assert not own or " ".join(own).split() == words
+
+
+def test_every_comment_counts_once_whatever_number_of_sentences_it_has() -> None:
+    texts, good = written(240)
+    halves = [text.replace(" ", ", ", 1) for text in texts]
+    for comments in (texts, halves, [f"{text}. Or, well, so it is!" for text in texts]):
+        examples = Examples.of(comments, CommentCounts())
+        each = examples.weight + np.bincount(
+            examples.comment, examples.sentence_weight, minlength=len(comments)
+        )
+        np.testing.assert_allclose(each, 1.0)
+    # Short comments are read like sentences of long ones.
+    model = CommentSentiment().fit([f"{text}. Or, well, so it is!" for text in texts], good)
+    found = model.predict_proba(texts)[:, 1]
+    assert ((found > 0.5) == good).mean() > 0.98
