@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,7 +47,10 @@ def check_accounts(
 
 
 def check_parents(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
-    """Report parents that are not accounts themselves: portfolios by parent lack their head."""
+    """Report parents that are not accounts, and accounts that are parents of themselves.
+
+    Portfolios by parent lack their head, or have no account at the top.
+    """
     accounts = tables.get("accounts")
     if accounts is None or not accounts.has("account_id", "parent_id"):
         return []
@@ -56,7 +61,40 @@ def check_parents(connection: Connection, tables: Mapping[str, OpenTable]) -> li
     what = "is not the account_id of any account"
     fix = "add the parents to accounts, or convert both columns to one format with sql"
     rule = Rule("unknown_parent", "parent_id", unknown, "parent_id", what, fix, "warning")
-    return evaluate(connection, accounts, [rule])
+    return [*evaluate(connection, accounts, [rule]), *_circular_parents(connection, accounts)]
+
+
+def _circular_parents(connection: Connection, accounts: OpenTable) -> Iterator[Finding]:
+    both = connection.sql(
+        f"SELECT account_id, parent_id FROM {accounts.view} WHERE account_id IS NOT NULL"
+    ).to_arrow_table()
+    ids = both["account_id"].to_pylist()
+    circular = np.flatnonzero(in_circles(ids, both["parent_id"].to_pylist()))
+    if not len(circular):
+        return
+    what = "is the account itself, or leads back to it through other parents"
+    fix = "correct the parents: the topmost account of a group has none"
+    counted = (len(circular), len(ids), min(ids[place] for place in circular))
+    yield finding("circular_parent", accounts, "parent_id", what, counted, fix, level="warning")
+
+
+def in_circles(ids: Sequence[str], parents: Sequence[str | None]) -> npt.NDArray[np.bool_]:
+    """Mark the accounts that are reached again from their own parent, however many lie between.
+
+    Examples
+    --------
+    >>> in_circles(["a", "b", "c", "d"], ["b", "a", "a", "d"])
+    array([ True,  True, False,  True])
+    """
+    top = len(ids)
+    place = {account: n for n, account in enumerate(ids)}
+    above = np.array([*(place.get(parent or "", top) for parent in parents), top], dtype=np.intp)
+    # After as many steps as there are accounts, whoever is not at a top is going round in a circle.
+    for _ in range(top.bit_length()):
+        above = above[above]
+    circular = np.zeros(top + 1, dtype=bool)
+    circular[above] = True
+    return circular[:top]
 
 
 def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:

@@ -25,6 +25,7 @@ from features.errors import Finding
 from features.tables.casting import literal
 from features.tables.connection import with_own_connection
 from features.tables.currencies import Currencies
+from features.tables.folders import listed
 from features.tables.survey_scales import SCALES, default_scale, understood_scales
 from features.windows.parallel import run_parallel
 
@@ -38,6 +39,8 @@ _LIKELY: dict[str, dict[float, str]] = {
 }
 #: The lowest answer of the scale with a highest answer.
 _STARTS: dict[float, int] = {1: 0, 3: 1, 5: 1, 7: 1}
+#: Priorities of a company that means urgent by "urgent", whether or not a ticket is urgent.
+_USUAL_PRIORITIES = frozenset({"urgent", "high", "normal", "medium", "low"})
 #: This many answers make another scale likely, and this many make it next to certain.
 _LEAST_ANSWERS, _SURE_ANSWERS = 10, 20
 #: Codes of findings that compare a table with another one.
@@ -75,6 +78,7 @@ def check_content(
         check_contracts,
         _overrides,
         check_parents,
+        _repeated_contacts,
         check_use,
     )
     rules.append(partial(check_currencies, tables=tables, currencies=currencies))
@@ -95,19 +99,24 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
     surveys, tickets = tables.get("surveys"), tables.get("tickets")
     if tickets is not None and tickets.has("csat"):
         found += evaluate(connection, tickets, _rating_rules(tickets))
+    if tickets is not None and tickets.has("priority"):
+        found += _unknown_priorities(connection, tickets)
     if surveys is None or not surveys.has("kind"):
         return found
     # Many answers are alike, and are looked at once.
     result = [name for name in ("kind", "scale", "score", "expected") if surveys.has(name)]
+    answered = ", answered_at IS NOT NULL AS is_answered" if surveys.has("answered_at") else ""
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE answers AS SELECT {', '.join(result)}, count(*) AS n "
-        f"FROM {surveys.view} GROUP BY ALL"
+        f"CREATE OR REPLACE TEMP TABLE answers AS SELECT {', '.join(result)}{answered}, "
+        f"count(*) AS n FROM {surveys.view} GROUP BY ALL"
     )
     fix = "map the kinds to nps, csat and ces with sql"
     unknown = "lower(kind) NOT IN ('nps', 'csat', 'ces')"
     rules = [Rule("unknown_kind", "kind", unknown, "kind", "is no kind of survey", fix)]
     if surveys.has("scale"):
         rules.append(_scale_rule())
+    if surveys.has("score", "answered_at"):
+        rules.append(_unanswered_rule())
     rules += [
         _score_rule(column, surveys.has("scale"))
         for column in ("score", "expected")
@@ -115,6 +124,24 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
     ]
     answers = replace(surveys, view="temp.answers", whole=surveys.view)
     return found + evaluate(connection, answers, rules, count="sum(n)")
+
+
+def _unknown_priorities(connection: Connection, tickets: OpenTable) -> Iterator[Finding]:
+    """Ask about priorities none of which is the word for urgent tickets."""
+    words = connection.execute(
+        f"SELECT lower(priority), count(*) FROM {tickets.view} WHERE priority IS NOT NULL "
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    if any(word in _USUAL_PRIORITIES for word, _ in words) or not words:
+        return
+    what = (
+        "is never urgent, so no ticket counts as urgent; the priorities are "
+        f"{listed([word for word, _ in words])}"
+    )
+    fix = "name the highest priority urgent with sql, e.g. case priority when 'P1' then 'urgent' …"
+    (total,) = one_row(connection, f"SELECT count(*) FROM {tickets.view}")
+    counted = (sum(n for _, n in words), total, words[0][0])
+    yield finding("unknown_priority", tickets, "priority", what, counted, fix, level="warning")
 
 
 def _rating_rules(tickets: OpenTable) -> list[Rule]:
@@ -196,6 +223,14 @@ def _scale_rule() -> Rule:
     return Rule("unknown_scale", "scale", where, "kind || ' ' || scale", what, fix)
 
 
+def _unanswered_rule() -> Rule:
+    where = "score IS NOT NULL AND NOT is_answered"
+    what = "has no answered_at, so the answer is never counted"
+    fix = "map answered_at to the time at which the answer was given"
+    shown = "kind || ' ' || score"
+    return Rule("answer_without_time", "score", where, shown, what, fix, "warning")
+
+
 def _score_rule(column: str, has_scale: bool) -> Rule:
     outside = []
     for kind, scales in SCALES.items():
@@ -211,6 +246,29 @@ def _score_rule(column: str, has_scale: bool) -> Rule:
     fix = "name the scale in a column, or convert the answers to these scales with sql"
     example = f"kind || ' ' || {column}"
     return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
+
+
+def _repeated_contacts(
+    connection: Connection, tables: Mapping[str, OpenTable]
+) -> Iterator[Finding]:
+    """Report people with several rows: which of their roles is the present one is not known."""
+    table = tables.get("contacts")
+    if table is None or not table.has("account_id", "contact_id"):
+        return
+    people = f"SELECT contact_id, count(*) AS n FROM {table.view} GROUP BY account_id, contact_id"
+    rows, several, example, total = one_row(
+        connection,
+        "SELECT sum(n) FILTER (n > 1), count(*) FILTER (n > 1), min(contact_id) FILTER (n > 1), "
+        f"sum(n) FROM ({people})",
+    )
+    if rows:
+        what = (
+            f"is in several rows of one account, for {several:,} people: each is one person, "
+            "present until left_at of every row has passed"
+        )
+        fix = "keep the latest row of each person, unless the rows are several times in the company"
+        counted = (int(rows), int(total), example)
+        yield finding("duplicate_id", table, "contact_id", what, counted, fix, level="warning")
 
 
 def _overrides(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import narwhals as nw
@@ -17,6 +19,8 @@ from features.tables.casting import quoted
 from features.tables.connection import internal_name
 from features.tables.copies import Copies
 from features.windows.day_rows import day_number
+from features.tables.folders import partition_of
+from features.tables.relations import Relation
 
 #: Where rows are too many to be grouped: this many days are looked at, a fiftieth of all at most,
 #: and all rows are grouped where this share of the rows of these days are copies.
@@ -135,6 +139,41 @@ def _even_days(
         [*span],
     ).fetchall()
     return [moment for (moment,) in rows]
+
+
+def repeated_files(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, columns: Collection[str]
+) -> dict[Path, Path]:
+    """Return the files that have the rows of another one, in whatever order and form.
+
+    The bytes of files need not be equal for that: a month may have been exported again with other
+    line ends, sorted differently or compressed differently. As between files of equal bytes, the
+    same rows in another partition are other rows.
+
+    Parameters
+    ----------
+    connection, relation : duckdb.DuckDBPyConnection, Relation
+        Rows among which there are copies.
+    columns : collection of str
+        The columns to compare; without any, no file is found.
+    """
+    rows = relation.by_file()
+    if not (rows and columns):
+        return {}
+    # A sum of hashes is the same in every order, and counts a row as often as it is there.
+    values = f"hash({', '.join(map(quoted, columns))})"
+    found = connection.execute(
+        f"SELECT filename, count(*), sum(CAST({values} AS HUGEINT)) FROM {rows} GROUP BY 1"
+    ).fetchall()
+    contents = {Path(name): (n, total) for name, n, total in found}
+    first: dict[tuple[object, ...], Path] = {}
+    repeats = {}
+    for file in sorted(relation.found.files, key=lambda f: (len(f.parts), len(f.name), f.name)):
+        if file in contents:
+            key = (*contents[file], *partition_of(file).items())
+            if first.setdefault(key, file) != file:
+                repeats[file] = first[key]
+    return repeats
 
 
 def note_on_copies(table: OpenTable, found: Copies, *, are_removed: bool) -> Finding:

@@ -40,6 +40,11 @@ def notes_on_files(
         what = f"{quantity(len(names), 'file')} with the content of others, not read: "
         fix = "remove the copies"
         found.append(_warning("duplicate_file", table, relation, "", what + listed(names), fix))
+    if relation.found.empty:
+        names = list(relation.found.empty)
+        what = f"{quantity(len(names), 'empty file')}: {listed(names)}"
+        fix = "export these files again, or remove them"
+        found.append(_warning("empty_file", table, relation, "", what, fix))
     if relation.found.skipped:
         names = list(relation.found.skipped)
         what = f"{quantity(len(names), 'file')} in the folder not read: {listed(names)}"
@@ -70,7 +75,8 @@ def _lacking_columns(
         lacking = [file for file, names in columns.items() if name not in names]
         if not lacking:
             continue
-        what = f"{len(lacking):,} of {len(columns):,} files have no column {name!r}: "
+        have = "has" if len(lacking) == 1 else "have"
+        what = f"{len(lacking):,} of {len(columns):,} files {have} no column {name!r}: "
         what += listed([_place(file) for file in lacking])
         others = set.intersection(*(set(columns[file]) for file in lacking))
         new = sorted(others - everywhere - set(mapped.values()))

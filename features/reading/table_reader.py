@@ -21,7 +21,8 @@ from features.reading.clean_columns import clean_types, trimmed_types
 from features.reading.number_formats import NumberFormats, number_formats, with_plain_numbers
 from features.reading.other_files import other_relation
 from features.reading.table_source import TableSource
-from features.reading.text_faults import TextFault, csv_fault
+from features.reading.text_faults import TextFault, csv_fault, parquet_fault
+from features.reading.unread_columns import undone_rows
 from features.rollups.kept_files import KeptRollups, UsageFiles, usage_files
 from features.tables.casting import cast_sql, clean, is_clean, quoted
 from features.tables.connection import (
@@ -135,6 +136,8 @@ def read_table(
             )
         except duckdb.Error as error:
             fault = csv_fault(relation.csv, relation.delimiter)
+            if relation.is_columnar:
+                fault = parquet_fault(relation.found.files)
             if relation.csv and fault is None:
                 # Its lines end in several ways, which the engine does not accept.
                 with suppress(duckdb.Error):
@@ -167,7 +170,7 @@ def read_rows(
     duckdb.Error
         The rows cannot be read.
     """
-    relation = _dated(table, source, relation, connection)
+    as_given, relation = relation, _dated(table, source, relation, connection)
     # A query is described as it is: within another one, a name given twice is made unique.
     rows = relation.sql if source.sql else f"(SELECT * FROM {relation.sql})"
     described = connection.execute(f"DESCRIBE {rows}").fetchall()
@@ -180,6 +183,7 @@ def read_rows(
     rules = _RowRules(currencies, policy(table.name, source.unmatched))
     counts_unmatched = rules.unmatched == COUNT
     noted = files.notes_on_files(table, relation, mapped, counts_unmatched=counts_unmatched)
+    noted += undone_rows(connection, table, relation, mapped, present)
     opened, found, usage = _read(connection, table, relation, mapped, present, kept, rules)
     noted += found
     if copies.row_id(opened):
@@ -193,18 +197,28 @@ def read_rows(
     assert read.table is not None
     twice = copies.copied_rows(connection, read.table, relation.sql, read.rollups)
     if twice.rows:
+        columns = mapped.values() if relation is as_given else ()
+        repeats = copies.repeated_files(connection, relation, columns)
+        if repeats:
+            _drop(connection, opened)
+            once = relation.without(repeats)
+            return read_rows(connection, table, source, once, currencies, kept)
         are_removed = twice.are_loaded_twice or bool(copies.period_id(opened))
         noted.append(copies.note_on_copies(opened, twice, are_removed=are_removed))
         read = replace(read, findings=tuple(noted))
         if are_removed:
-            kind = "TABLE" if opened.is_copy else "VIEW"
-            connection.execute(f"DROP {kind} {opened.view}")
-            connection.execute(f"DROP {kind} IF EXISTS {opened.raw}")
+            _drop(connection, opened)
             sql = f"(SELECT DISTINCT * FROM {relation.sql})"
             once = replace(relation, sql=sql, is_lazy=False, is_columnar=False, parquet=())
             opened, _, _ = _read(connection, table, once, mapped, present, None, rules)
             return _counted(connection, opened, noted, None)
     return _counted(connection, opened, noted, None) if opened.is_copy else read
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> None:
+    kind = "TABLE" if table.is_copy else "VIEW"
+    connection.execute(f"DROP {kind} {table.view}")
+    connection.execute(f"DROP {kind} IF EXISTS {table.raw}")
 
 
 def _counted(
@@ -343,7 +357,7 @@ def _as_cast(
         rows = nw.from_native(connection.sql(sql))
         sql, plain = rules.currencies.converted(rows, table).to_native().sql_query(), None
     kind = "VIEW" if relation.is_lazy else "TABLE"
-    connection.execute(f"CREATE {kind} {view} AS {sql}")
+    connection.execute(f"CREATE OR REPLACE {kind} {view} AS {sql}")
     return checks.OpenTable(
         table,
         relation.label,

@@ -1,4 +1,4 @@
-"""Where a CSV or JSON file is broken: looked for only after the engine has refused it."""
+"""Where a file is broken: looked for only after the engine has refused it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from features.tables.folders import open_bytes
 from features.tables.relations import open_text
 
 _BY_SQL = "or read it by sql with read_csv(…, encoding = 'latin-1')"
+_RENAMED = "give it the ending of its kind, or export it as CSV"
 _AGAIN = "copy or export the file again"
+_PARQUET = b"PAR1"
+#: What files of other kinds start with.
+_STARTS = {
+    _PARQUET: "a Parquet file",
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"\x1f\x8b": "a gzip file",
+    b"BZh": "a bzip2 file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+    b"SQLite format 3": "a SQLite database",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,28 @@ def json_fault(files: Sequence[Path]) -> TextFault | None:
     return _first_fault(files, _broken_json, "UTF-8")
 
 
+def parquet_fault(files: Sequence[Path]) -> TextFault | None:
+    """Return the first fault of Parquet files; None where none is found."""
+    return _first_fault(files, _broken_parquet, "UTF-8")
+
+
+def _broken_parquet(file: Path) -> TextFault | None:
+    with file.open("rb") as stream:
+        start = stream.read(len(_PARQUET))
+        stream.seek(-min(len(_PARQUET), file.stat().st_size), io.SEEK_END)
+        end = stream.read()
+    if start != _PARQUET:
+        return TextFault("is no Parquet file, as its name promises", "export it as Parquet again")
+    if end != _PARQUET:
+        return TextFault("is truncated: the end of a Parquet file is missing", _AGAIN)
+    try:
+        for _ in pq.ParquetFile(file).iter_batches():
+            pass
+    except (pa.ArrowException, OSError) as error:
+        return TextFault(f"is damaged ({str(error).splitlines()[0]})", _AGAIN)
+    return None
+
+
 def _first_fault(
     files: Sequence[Path], look: Callable[[Path], TextFault | None], encoding: str
 ) -> TextFault | None:
@@ -60,6 +97,11 @@ def _fault(file: Path, look: Callable[[Path], TextFault | None], encoding: str) 
     try:
         return look(file)
     except UnicodeDecodeError:
+        with open_bytes(file) as stream:
+            start = stream.read(max(map(len, _STARTS)))
+        kind = next((kind for sign, kind in _STARTS.items() if start.startswith(sign)), None)
+        if kind is not None:
+            return TextFault(f"is {kind}, not the text that its name promises", _RENAMED)
         what = f"is not UTF-8 text (line {_undecodable_line(file)})"
         return TextFault(what, f"save it as {encoding}")
     except gzip.BadGzipFile:
@@ -119,7 +161,8 @@ def _broken_line(file: Path, delimiter: str) -> TextFault | None:
 
 
 def _ragged(row: Sequence[str], header: Sequence[str], first: int, last: int) -> TextFault:
-    what = f"has {len(row)} values in line {first}, {len(header)} in its header"
+    values = "1 value" if len(row) == 1 else f"{len(row)} values"
+    what = f"has {values} in line {first}, {len(header)} in its header"
     if last > first:
         what += f"; a quoted value reaches from line {first} to {last}: is a quote left open?"
     return TextFault(what, "correct the line; a value that contains the separator is quoted")

@@ -13,7 +13,14 @@ from features.relationship.rows import AccountRows, load_rows, where
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates
-from features.windows.table_columns import Mask, moment, placed, some
+from features.windows.table_columns import (
+    Mask,
+    moment,
+    one_spelling,
+    people_named,
+    placed,
+    some,
+)
 
 HALF_YEAR, QUARTER = 180, 90
 _NO_KEY = "no contact is recorded, or roles and champions are not"
@@ -100,33 +107,38 @@ def prepare(
         dated_by="created_at",
         optional={"contact_id": "text", "role": "text", "is_champion": "flag", "left_at": "time"},
     )
+    person, talk = people.columns.people("contact_id"), None
     decides = {role.lower() for role in settings.deciding_roles}
     is_key = (people["is_champion"] == 1) | people.columns.is_text("role", decides.__contains__)
     has_key = tables.has("contacts", "role") or tables.has("contacts", "is_champion")
-    talk = None
+    accounts = people.columns.accounts
+    own = person * accounts + people.columns.account
     if tables.has("interactions", "contact_id"):
         talk = conversations(tables, dates.accounts)
-        own, theirs = _same_people(people, talk.rows)
+        theirs = _same_people(people, talk.rows)
+
+    def count(rows: Mask) -> Numbers:
+        # Several rows of one person (each role, each time in the company) are one person.
+        return np.bincount(np.unique(own[rows]) % accounts, minlength=accounts).astype(float)
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at = moment(as_of)
         seen, left = people.known(at), people["left_at"] < at
         present = seen & ~left
-        ever, count = people.count(seen) > 0, people.count(present)
+        ever, there = count(seen) > 0, count(present)
         gone = seen & is_key & people.within("left_at", at, HALF_YEAR)
+        gone &= ~np.isin(own, own[present])
         out = {
-            "contacts_present": where(ever, count),
-            "contacts_key": where(ever & has_key, people.count(present & is_key)),
-            "contacts_key_left_180d": where(ever & has_key, people.count(gone)),
-            "contacts_single_threaded": where(count > 0, (count == 1).astype(float)),
-            "contacts_new_90d": where(
-                ever, people.count(seen & people.within("created_at", at, QUARTER))
-            ),
+            "contacts_present": where(ever, there),
+            "contacts_key": where(ever & has_key, count(present & is_key)),
+            "contacts_key_left_180d": where(ever & has_key, count(gone)),
+            "contacts_single_threaded": where(there > 0, (there == 1).astype(float)),
+            "contacts_new_90d": where(ever, count(seen & people.within("created_at", at, QUARTER))),
         }
         if talk is not None:
             heard = np.isin(own, theirs[_heard_lately(talk, at)])
-            key = people.count(present & is_key)
-            silent = people.count(present & is_key & ~heard)
+            key = count(present & is_key)
+            silent = count(present & is_key & ~heard)
             out["contacts_key_silent_share_90d"] = silent / some(key)
         return out
 
@@ -138,16 +150,13 @@ def _heard_lately(talk: Conversations, at: int) -> Mask:
     return rows.known(at) & talk.is_heard & rows.within("occurred_at", at, QUARTER)
 
 
-def _same_people(
-    people: AccountRows, talk: AccountRows
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return a number for each contact and each conversation: equal for one person of an account.
+def _same_people(people: AccountRows, talk: AccountRows) -> npt.NDArray[np.int64]:
+    """Return a number for each conversation, equal to that of the contact of the same account.
 
     Conversations with nobody named, or somebody who is no contact, have −1.
     """
-    names = people.columns.texts["contact_id"]
-    code = placed(talk["contact_id"], talk.columns.texts["contact_id"], names)
+    names = people_named(people.columns.texts["contact_id"])
+    theirs = one_spelling(talk.columns.texts["contact_id"])
+    code = placed(talk["contact_id"], theirs, names)
     accounts = people.columns.accounts
-    own = people["contact_id"] * accounts + people.columns.account
-    theirs = np.where(code >= 0, code * accounts + talk.columns.account, -1)
-    return own, theirs
+    return np.where(code >= 0, code * accounts + talk.columns.account, -1)

@@ -277,7 +277,7 @@ def _people(surveys: TableColumns) -> Codes:
         {
             "account": surveys.account,
             "kind": surveys["kind"],
-            "id": surveys["respondent_id"],
+            "id": surveys.people("respondent_id"),
             "answer": np.where(named, -1, np.arange(len(surveys))),
         }
     )

@@ -161,9 +161,11 @@ class SharesOfFew(FleetColumns[Answered, Prior]):
         reach = 100 * Z_95 * nps_standard_error(good, bad, found.weight + 1)
         if not found.has_peers:
             answers = some(self.counts.sum(axis=0))
-            own_good, own_bad, _ = self.counts / answers
-            own = nps_standard_error(own_good, own_bad, answers)
-            reach = np.fmax(reach, 100 * Z_95 * own)
+            # With one more answer of each kind: two people of one mind are no proof that all are.
+            more = (self.counts + 1) / (answers + len(self.counts))
+            for own_good, own_bad, _ in (self.counts / answers, more):
+                own = nps_standard_error(own_good, own_bad, answers)
+                reach = np.fmax(reach, 100 * Z_95 * own)
         return {
             "surveys_nps_shrunk_180d": shrunk,
             "surveys_nps_low_180d": np.maximum(shrunk - reach, -100),

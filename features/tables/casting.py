@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from features.tables.identifiers import BLANKS, NULL_WORDS, null_word_sql, text_sql
+from features.tables.identifiers import (
+    BLANKS,
+    NULL_SPELLINGS,
+    NULL_WORDS,
+    null_word_sql,
+    text_sql,
+)
 from features.tables.schema import Column
 
-_LONGEST_WORD = max(map(len, NULL_WORDS))
+_LONGEST_WORD = max(map(len, [*NULL_WORDS, *NULL_SPELLINGS]))
+#: Only short texts are compared in lower case.
+_SHORT = max(map(len, NULL_WORDS))
+_SHORT_WORDS = sorted({w.lower() for w in (*NULL_WORDS, *NULL_SPELLINGS) if len(w) <= _SHORT})
+_LONG_WORDS = [word for word in NULL_SPELLINGS if len(word) > _SHORT]
 
 _NUMBERS = {
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
@@ -104,8 +114,8 @@ def may_need_cleaning_sql(name: str, *, is_identifier: bool) -> str:
     """
     first = f"{name} < '!' OR {name} >= chr(160)"
     last = ", ".join(map(literal, BLANKS))
-    words = ", ".join(map(literal, NULL_WORDS))
-    word = f"strlen({name}) <= {_LONGEST_WORD} AND lower({name}) IN ({words})"
+    short, long = (", ".join(map(literal, words)) for words in (_SHORT_WORDS, _LONG_WORDS))
+    word = f"strlen({name}) <= {_SHORT} AND lower({name}) IN ({short}) OR {name} IN ({long})"
     point = f" OR ({name}[-1] = '0' AND contains({name}, '.'))" if is_identifier else ""
     return f"({first} OR {name}[-1] IN ({last}) OR ({word}){point})"
 

@@ -21,7 +21,7 @@ Frame = nw.LazyFrame[Any]
 LOADED_TWICE = 0.2
 #: Ids that no schema declares as a key, and that should be in one row each, or in equal rows.
 _IDS = {"usage": "usage_id"}
-_PERIOD_IDS = {"subscriptions": "subscription_id"}
+_PERIOD_IDS = {"subscriptions": "subscription_id", "contacts": "contact_id"}
 #: Before every time of a table.
 _FIRST = datetime(1, 1, 1)
 
@@ -78,7 +78,10 @@ class Versions:
 
 
 def period_id(table: Table, columns: Collection[str]) -> str:
-    """Return the id that several rows of a table may share, as those of one contract do."""
+    """Return the id that several rows of a table may share, as those of one contract do.
+
+    Equal rows are copies nevertheless, whatever their share.
+    """
     name = _PERIOD_IDS.get(table.name, "")
     return name if name in columns else ""
 

@@ -54,6 +54,11 @@ class DataFiles:
     repeats: tuple[tuple[str, str], ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The names of the files that are read and have no content."""
+        return tuple(file.name for file in self.files if _content_size(file) == 0)
+
 
 def data_files(path: str, base: Path) -> DataFiles:
     """Return the data files of a path, which is a file or a folder.
@@ -215,7 +220,8 @@ def _refuse_marked(folders: Iterable[Path]) -> None:
 def _refuse_dead_links(dead: Sequence[str]) -> None:
     if dead:
         raise HealthError(
-            f"{len(dead):,} of its entries lead to no file: {listed(dead)}",
+            f"{'1 link leads' if len(dead) == 1 else f'{len(dead):,} links lead'} to no file: "
+            f"{listed(dead)}",
             fix="restore what the links point to, or remove them",
         )
 

@@ -15,9 +15,11 @@ import pyarrow as pa
 #: what is not visible at all but comes along from web pages (zero-width space, byte order mark).
 BLANKS = " \t\n\r\xa0\u202f\u3000\u200b\u2060\ufeff"
 _BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
-#: What programs write into an empty field, in lower case. "NA" is not among them: it is Namibia
-#: and North America.
-NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>")
+#: What programs and people write into an empty field, in lower case. "NA" is not among them: it is
+#: Namibia and North America.
+NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>", "-", "--", '""', "''")
+#: The same, in this case only: Nan and Nat are names of people.
+NULL_SPELLINGS = ("nan", "NaN", "NAN", "NaT", "(null)", "undefined")
 #: Floats up to here represent every whole number exactly.
 _EXACT = 9e15
 _ONE_AT_A_TIME = Lock()
@@ -50,7 +52,8 @@ def _unless_empty(value: nw.Expr, text: nw.Expr) -> nw.Expr:
 
 def is_null_word(value: nw.Expr, *others: str) -> nw.Expr:
     """Return whether a text is a word for null, or one of some others, in any case."""
-    return _trimmed(value).str.to_lowercase().is_in([*others, *NULL_WORDS])
+    text = _trimmed(value)
+    return text.str.to_lowercase().is_in([*others, *NULL_WORDS]) | text.is_in(NULL_SPELLINGS)
 
 
 def number_as_text(value: nw.Expr, dtype: Any) -> nw.Expr:

@@ -32,6 +32,10 @@ from features.tables.folders import (
 from features.tables.one_select import require_one_select
 
 _HEAD_BYTES = 100_000
+#: Bytes that show the encoding of a text.
+_ENCODING_BYTES = 200
+_UTF8 = "utf-8-sig"
+_SEVERAL = 2
 #: Parquet up to this size is read once, into the engine; what is larger stays where it is: few
 #: of its columns are read more than once or twice.
 LAZY_FROM_BYTES = 4 * 2**20
@@ -91,6 +95,26 @@ class Relation:
     is_uniform: bool = False
     found: DataFiles = _NO_FILES
     columns: Mapping[Path, list[str]] = field(default_factory=dict)
+
+    def by_file(self) -> str:
+        """Return the SQL of the rows with a column "filename"; empty where they have no files."""
+        if len(self.found.files) < _SEVERAL or not (self.csv or self.is_columnar):
+            return ""
+        files = self.found.files
+        if self.csv:
+            return csv_sql(files, self.delimiter, filename=True)
+        return parquet_sql(files, uniform=self.is_uniform, filename="filename")
+
+    def without(self, repeats: Mapping[Path, Path]) -> Relation:
+        """Return the rows without those of files that repeat the content of others."""
+        files = tuple(file for file in self.found.files if file not in repeats)
+        names = tuple((file.name, of.name) for file, of in repeats.items())
+        found = replace(self.found, files=files, repeats=(*self.found.repeats, *names))
+        if self.csv:
+            return replace(self, sql=csv_sql(files, self.delimiter), csv=files, found=found)
+        scanned = files if self.parquet else ()
+        sql = parquet_sql(files, uniform=self.is_uniform)
+        return replace(self, sql=sql, parquet=scanned, found=found)
 
     def columns_by_file(self) -> dict[Path, list[str]]:
         """Return the columns of each file, those that its folders' names give included.
@@ -235,9 +259,17 @@ def _text_head(file: Path) -> str:
 
 
 def encoding_of(file: Path) -> str:
-    """Return the encoding of a CSV file: UTF-16 where it starts with that byte order mark."""
-    is_utf16 = _head(file, 2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    return "utf-16" if is_utf16 else "utf-8-sig"
+    """Return the encoding of a CSV file: UTF-16 or else UTF-8.
+
+    UTF-16 shows by its byte order mark, or by the zeros in every second byte of a header.
+    """
+    head = _head(file, _ENCODING_BYTES)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if zeros.count(0) > len(head) / 4:
+            return name
+    return _UTF8
 
 
 def as_utf8(relation: Relation, folder: Path, *, every: bool = False) -> Relation:
@@ -252,7 +284,7 @@ def as_utf8(relation: Relation, folder: Path, *, every: bool = False) -> Relatio
     every : bool
         Rewrite every file, e.g. because lines end in several ways.
     """
-    changed = [f for f in relation.csv if every or encoding_of(f) == "utf-16"]
+    changed = [f for f in relation.csv if every or encoding_of(f) != _UTF8]
     if not changed:
         return relation
     copies = {file: _copy(file, folder / str(n)) for n, file in enumerate(changed)}
@@ -274,8 +306,8 @@ def _copy(file: Path, folder: Path) -> Path:
     return target
 
 
-def csv_sql(files: Sequence[Path], delimiter: str = "") -> str:
-    """Return the SQL that reads CSV files as one table of texts.
+def csv_sql(files: Sequence[Path], delimiter: str = "", *, filename: bool = False) -> str:
+    """Return the SQL that reads CSV files as one table of texts, with the file of each if asked.
 
     Raises
     ------
@@ -283,7 +315,8 @@ def csv_sql(files: Sequence[Path], delimiter: str = "") -> str:
         None of them has a single character.
     """
     sign = delimiter or _common_delimiter(files)
-    return f"read_csv({_listed(files)}, delim = {literal(sign)}, {_CSV_OPTIONS})"
+    named = ", filename = true" if filename else ""
+    return f"read_csv({_listed(files)}, delim = {literal(sign)}, {_CSV_OPTIONS}{named})"
 
 
 def _common_delimiter(files: Sequence[Path]) -> str:

@@ -49,9 +49,11 @@ class Contacts:
         tickets = tickets.only("opened_at", "known_from", "requester_id", "channel").taken(rows)
         self._tickets, self._known_from = tickets, tickets["known_from"]
         # Requesters without a name count as one person: they may be the same.
-        self._person, self._person_account = _numbered(tickets, "requester_id")
+        self._person, self._person_account = _numbered(
+            tickets, "requester_id", tickets.people("requester_id")
+        )
         self._is_named = tickets["requester_id"] >= 0
-        self._channel, self._channel_account = _numbered(tickets, "channel")
+        self._channel, self._channel_account = _numbered(tickets, "channel", tickets["channel"])
         self._has_channel = tickets["channel"] >= 0
         # By person, and in order of opening.
         self._by_person = np.argsort(self._person, kind="stable")
@@ -112,10 +114,10 @@ class Contacts:
         return known + int(first)
 
 
-def _numbered(tickets: TableColumns, name: str) -> tuple[Codes, Codes]:
+def _numbered(tickets: TableColumns, name: str, codes: Codes) -> tuple[Codes, Codes]:
     """Return each ticket's pair of account and text, by number, and each pair's account."""
     width = len(tickets.texts[name]) + 1
-    pair = tickets.account * width + tickets[name] + 1
+    pair = tickets.account * width + codes + 1
     pairs, number = np.unique(pair, return_inverse=True)
     return number, pairs // width
 

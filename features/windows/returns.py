@@ -53,10 +53,10 @@ def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return what is left of each row after returns were set off against the orders before them.
 
     A return is a row with an amount below zero. It is set off against the orders that came
-    before it (or at the same time): the latest order of the same amount, or else the latest one
-    of which as much is left, or else the latest ones with something left; where it names a
-    product, orders of this product only. So an order may be returned at once, in parts, or
-    together with others.
+    before it or on the same day (returns are often recorded by day, orders by the minute): the
+    latest order of the same amount, or else the latest one of which as much is left, or else the
+    latest ones with something left; where it names a product that was ordered, orders of this
+    product only. So an order may be returned at once, in parts, or together with others.
 
     Parameters
     ----------
@@ -80,8 +80,9 @@ def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     amounts = rows["amount"].to_numpy(dtype=float)
     net = amounts.copy()
     accounts = pd.factorize(rows["account_id"])[0]
-    # At one moment, orders come before returns.
-    order = np.lexsort((amounts < 0, rows["ordered_at"].to_numpy(), accounts))
+    times = pd.DatetimeIndex(rows["ordered_at"])
+    # On one day, orders come before returns.
+    order = np.lexsort((times, amounts < 0, times.normalize(), accounts))
     accounts, returns = accounts[order], np.flatnonzero(amounts[order] < 0)
     starts = np.searchsorted(accounts, accounts[returns])
     left = amounts[order].tolist()
@@ -109,7 +110,10 @@ class _Share(NamedTuple):
 def _set_off(place: int, earlier: range, left: list[float], products: list[object]) -> list[_Share]:
     """Set a return off against earlier rows, the latest first; note what is left of these."""
     amount, product = -left[place], products[place]
-    any_product = not isinstance(product, str)
+    # A return of the product "Refund", which nobody orders, is one of any product.
+    any_product = not isinstance(product, str) or not any(
+        left[order] >= 0 and products[order] == product for order in earlier
+    )
     open_orders = []
     for order in earlier:
         if left[order] > _DUST and (any_product or products[order] == product):

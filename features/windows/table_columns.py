@@ -69,6 +69,11 @@ class TableColumns:
         columns = {name: values[rows] for name, values in self.columns.items()}
         return TableColumns(account, self.accounts, columns, self.texts)
 
+    def people(self, name: str) -> Codes:
+        """Return a column of people's ids, as their places in `people_named`."""
+        texts = self.texts[name]
+        return placed(self[name], one_spelling(texts), people_named(texts))
+
     def is_text(
         self,
         name: str,
@@ -132,6 +137,17 @@ def places_of(names: pa.StringArray | pa.ChunkedArray, among: pa.StringArray) ->
     """Return the place of each name among others; −1 for an absent one."""
     found = pc.fill_null(pc.index_in(names, value_set=among), -1)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def one_spelling(people: pa.StringArray) -> pa.StringArray:
+    """Return ids of people with email addresses in lower case: their case means nothing."""
+    is_address = pc.match_substring(people, "@")
+    return pc.if_else(is_address, pc.utf8_lower(people), people)
+
+
+def people_named(texts: pa.StringArray) -> pa.StringArray:
+    """Return the different people among some ids."""
+    return pc.unique(one_spelling(texts))
 
 
 def placed(codes: Codes, names: pa.StringArray, among: pa.StringArray) -> Codes:

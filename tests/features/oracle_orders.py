@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
 from itertools import pairwise
 from statistics import mean, median
 
@@ -15,7 +16,7 @@ def _rows(then: Then, account: str) -> list[Row]:
     rows = [dict(r) for r in then.of("orders", account)]
     parts: list[tuple[int, int, float]] = []
     left = {}
-    for i, row in sorted(enumerate(rows), key=lambda p: (p[1]["ordered_at"], p[1]["amount"] < 0)):
+    for i, row in sorted(enumerate(rows), key=lambda p: _place(p[1])):
         if row["amount"] >= 0:
             left[i] = row["amount"]
             continue
@@ -35,6 +36,11 @@ def _rows(then: Then, account: str) -> list[Row]:
             if rows[i]["amount"] > -0.005:
                 gone.add(i)
     return [row for i, row in enumerate(rows) if i not in gone]
+
+
+def _place(row: Row) -> tuple[date, bool, datetime]:
+    """Sort by day; on one day, orders come before returns."""
+    return row["ordered_at"].date(), row["amount"] < 0, row["ordered_at"]
 
 
 def _orders(then: Then, account: str) -> list[Row]:

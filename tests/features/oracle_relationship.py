@@ -37,24 +37,27 @@ def _is_key(row: Row) -> bool:
     return row.get("is_champion") is True or role in DEFAULT_SETTINGS.deciding_roles
 
 
+def _people(rows: list[Row]) -> set[str]:
+    return {row["contact_id"] for row in rows}
+
+
 @oracle("contacts_present")
 def present(then: Then, account: str) -> Value:
-    return len(_present(then, account)) if _contacts(then, account) else None
+    return len(_people(_present(then, account))) if _contacts(then, account) else None
 
 
 @oracle("contacts_key")
 def key(then: Then, account: str) -> Value:
     if not _contacts(then, account):
         return None
-    return sum(_is_key(r) for r in _present(then, account))
+    return len(_people([r for r in _present(then, account) if _is_key(r)]))
 
 
 @oracle("contacts_key_left_180d")
 def key_left(then: Then, account: str) -> Value:
     rows = _contacts(then, account)
-    return (
-        sum(_is_key(r) and _happened(then, r.get("left_at"), 180) for r in rows) if rows else None
-    )
+    left = [r for r in rows if _is_key(r) and _happened(then, r.get("left_at"), 180)]
+    return len(_people(left) - _people(_present(then, account))) if rows else None
 
 
 @oracle("contacts_key_silent_share_90d")
@@ -64,20 +67,20 @@ def key_silent(then: Then, account: str) -> Value:
         for r in _interactions(then, account)
         if _is_heard(r) and _happened(then, r["occurred_at"], 90)
     }
-    silent = [r["contact_id"] not in heard for r in _present(then, account) if _is_key(r)]
-    return mean(silent) if silent else None
+    people = _people([r for r in _present(then, account) if _is_key(r)])
+    return mean(person not in heard for person in people) if people else None
 
 
 @oracle("contacts_single_threaded")
 def single_threaded(then: Then, account: str) -> Value:
-    count = len(_present(then, account))
+    count = len(_people(_present(then, account)))
     return float(count == 1) if count else None
 
 
 @oracle("contacts_new_90d")
 def new(then: Then, account: str) -> Value:
     rows = _contacts(then, account)
-    return sum(_happened(then, r["created_at"], 90) for r in rows) if rows else None
+    return len(_people([r for r in rows if _happened(then, r["created_at"], 90)])) if rows else None
 
 
 # Invoices.

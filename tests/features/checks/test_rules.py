@@ -10,7 +10,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from features.checks.accounts import in_circles
 from features.reading.table_source import TableSource
 from tests.features.small_company import FILES, broken, codes, opened, refused, rows, warned, write
 
@@ -73,7 +76,7 @@ def test_what_is_no_date(tmp_path: Path, value: str) -> None:
     assert [(f.code, f.example) for f in findings] == [("unparsable_date", value)]
 
 
-@pytest.mark.parametrize("value", ["1.000.50", "nan", "$5", "zwei"])
+@pytest.mark.parametrize("value", ["1.000.50", "n.a.", "$5", "zwei"])
 def test_what_is_no_number(tmp_path: Path, value: str) -> None:
     text = FILES["usage"].replace("2025-05-01,1", f'2025-05-01,"{value}"')
     findings = broken(tmp_path, usage=text)
@@ -93,7 +96,21 @@ def test_infinite_numbers_are_named_as_such(tmp_path: Path, value: str) -> None:
     assert (finding.code, finding.table, finding.column) == ("infinite_value", "orders", "amount")
 
 
-WORDS = ["\\N", "NULL", "null", "None", "n/a", "N/A", "#N/A", "<NA>", " Null "]
+WORDS = [
+    "\\N",
+    "NULL",
+    "null",
+    "None",
+    "n/a",
+    "N/A",
+    "#N/A",
+    "<NA>",
+    " Null ",
+    "nan",
+    "NaT",
+    "-",
+    "(null)",
+]
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -142,6 +159,29 @@ def test_parents_that_are_no_accounts_are_reported(tmp_path: Path) -> None:
     found = warned(tmp_path, accounts=text)
     # Leading zeros are part of an id.
     assert (found["unknown_parent"].rows, found["unknown_parent"].example) == (1, "1")
+
+
+def test_circular_parents_are_reported(tmp_path: Path) -> None:
+    accounts = "account_id,created_at,parent_id\n001,2025-01-01,002\n002,2025-01-01,001\n"
+    accounts += "003,2025-01-01,001\n004,2025-01-01,004\n"
+    found = warned(tmp_path, accounts=accounts)["circular_parent"]
+    assert (found.rows, found.total, found.example) == (3, 4, "001")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=10, max_size=10))
+def test_circles_are_those_that_a_walk_finds(parents: list[int | None]) -> None:
+    def returns(account: int) -> bool:
+        above = parents[account]
+        for _ in parents:
+            if above is None or above == account:
+                break
+            above = parents[above]
+        return above == account
+
+    ids = [str(n) for n in range(10)]
+    named = [None if parent is None else str(parent) for parent in parents]
+    assert in_circles(ids, named).tolist() == [returns(n) for n in range(10)]
 
 
 def test_numbers_and_texts_in_parquet_where_other_kinds_are_due(tmp_path: Path) -> None:

@@ -101,3 +101,20 @@ def test_an_answer_before_the_survey_was_sent_is_reported(tmp_path: Path) -> Non
 def test_good_files_have_none_of_these(tmp_path: Path) -> None:
     ours = {"zone_name", "two_digit_year", "before_start", "stray_times", "in_the_future"}
     assert not ours & set(codes(opened(tmp_path, write(tmp_path)).findings))
+
+
+@pytest.mark.parametrize(
+    ("table", "head", "column"),
+    [
+        ("invoices", "account_id,invoice_id,due_at,amount,issued_at", "paid_at"),
+        ("goals", "account_id,goal,set_at", "reached_at"),
+        ("contacts", "account_id,contact_id,created_at", "left_at"),
+    ],
+)
+def test_an_end_before_the_start_is_reported(
+    tmp_path: Path, table: str, head: str, column: str
+) -> None:
+    one = {"invoices": "001,I1,2025-06-01,20", "goals": "001,save time", "contacts": "001,C1"}
+    text = f"{head},{column}\n{one[table]},2025-05-05,2019-01-01\n"
+    finding = warned(tmp_path, **{table: text})["before_start"]
+    assert (finding.table, finding.column, finding.rows) == (table, column, 1)

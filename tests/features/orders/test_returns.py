@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -60,3 +61,21 @@ def test_an_order_kept_in_part_stays_a_purchase() -> None:
         }
     )
     assert orders_by_day(tables, DAY)["amount"].tolist() == [70.0, -30.0]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        {"ordered_at": ago(29.9)},
+        {"product": "refund"},
+    ],
+    ids=["recorded earlier on the day of the order", "product of its own"],
+)
+def test_a_return_is_recognised_whichever_way_it_is_recorded(returned: dict[str, Any]) -> None:
+    # The later order was returned, not the earlier one of another amount.
+    orders = [_order(60, 80.0, product="ink"), _order(29.5, 100.0, product="pen")]
+    rows = [*orders, {**_order(29.4, -100.0, product="pen"), **returned}]
+    tables = open_tables(
+        {"accounts": [{"account_id": "a", "created_at": ago(400)}], "orders": rows}
+    )
+    assert orders_by_day(tables, DAY)["amount"].tolist() == [80.0]

@@ -138,3 +138,41 @@ def test_each_finding_ends_with_its_code_and_the_settings_list_those_to_allow(
     page = (Path(__file__).parents[3] / "health" / "SETTINGS.md").read_text()
     lines = [line for line in page.splitlines() if line.startswith("| allow |")]
     assert any(all(code in line for code in ALLOWABLE) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"PAR1", "a Parquet file"), (b"PK\x03\x04", "an Excel workbook"), (b"\x1f\x8b", "gzip")],
+)
+def test_a_file_of_another_kind_than_its_name_promises(
+    tmp_path: Path, start: bytes, kind: str
+) -> None:
+    finding = _only(tmp_path, _usage(tmp_path, start + b"data\n" + bytes(range(128, 256))))
+    assert kind in finding.what
+    assert "ending" in finding.fix
+
+
+@pytest.mark.parametrize("damage", ["the end", "the middle", "all"])
+def test_a_damaged_parquet_file_of_a_folder_is_named(tmp_path: Path, damage: str) -> None:
+    frame = rows(opened(tmp_path, write(tmp_path)), "usage")
+    (tmp_path / "usage").mkdir()
+    for month in ("4", "5", "6"):
+        frame.to_parquet(tmp_path / "usage" / f"{month}.parquet")
+    file = tmp_path / "usage" / "5.parquet"
+    whole = file.read_bytes()
+    broken_ = {
+        "the end": whole[:-30],
+        "the middle": whole[:4] + bytes(300) + whole[304:],
+        "all": b"account_id,event\n" * 9,
+    }
+    file.write_bytes(broken_[damage])
+    sources = {**write(tmp_path), "usage": TableSource(path="usage")}
+    finding = _only(tmp_path, sources)
+    assert finding.what.startswith("5.parquet is ")
+    assert "again" in finding.fix
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    found = opened(tmp_path, _usage(tmp_path, FILES["usage"].encode(encoding)))
+    assert len(rows(found, "usage")) == 3

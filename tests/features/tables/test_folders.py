@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from datetime import datetime
 from pathlib import Path
 
@@ -51,6 +52,44 @@ def test_a_month_downloaded_twice_counts_once(tmp_path: Path) -> None:
     assert "2025-05 (1).csv (as 2025-05.csv)" in found["duplicate_file"].what
 
 
+@pytest.mark.parametrize("form", ["line ends", "mark", "order", "columns"])
+def test_a_month_exported_again_in_another_form_counts_once(tmp_path: Path, form: str) -> None:
+    head, *lines = month(5).splitlines()
+    other = {
+        "line ends": month(5).replace("\n", "\r\n"),
+        "mark": "\ufeff" + month(5),
+        "order": "\n".join([head, *reversed(lines)]) + "\n",
+        "columns": "\n".join(",".join(reversed(line.split(","))) for line in month(5).splitlines()),
+    }
+    usage(tmp_path, **{"5.csv": month(5), "6.csv": month(6), "5 again.csv": other[form]})
+    count, found = notes(tmp_path)
+    assert count == 4
+    assert found.keys() == {"duplicate_file"}
+    assert "5 again.csv (as 5.csv)" in found["duplicate_file"].what
+
+
+def test_parquet_compressed_in_another_way_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usage").mkdir()
+    for number, name, kind in ((5, "5", "snappy"), (6, "6", "snappy"), (5, "5 again", "zstd")):
+        frame = pd.read_csv(io.StringIO(month(number)), dtype=str)
+        frame["occurred_at"] = pd.to_datetime(frame["occurred_at"])
+        frame.to_parquet(tmp_path / "usage" / f"{name}.parquet", compression=kind)
+    for size in (relations_module.LAZY_FROM_BYTES, 0):
+        monkeypatch.setattr(relations_module, "LAZY_FROM_BYTES", size)
+        count, found = notes(tmp_path)
+        assert count == 4
+        assert "5 again.parquet (as 5.parquet)" in found["duplicate_file"].what
+
+
+def test_the_rows_of_another_file_and_one_more_are_other_content(tmp_path: Path) -> None:
+    more = month(5) + "001,login,2025-05-09 09:39,u1\n"
+    usage(tmp_path, **{"5.csv": month(5), "6.csv": month(6), "5 more.csv": more})
+    _, found = notes(tmp_path)
+    assert found.keys() == {"copied_rows"}
+
+
 def test_a_folder_copied_and_a_file_unpacked_count_once(tmp_path: Path) -> None:
     packed = gzip.compress(month(6).encode())
     names = {"a/5.csv": month(5), "a copy/5.csv": month(5), "6.csv": month(6), "6.csv.gz": packed}
@@ -82,6 +121,13 @@ def test_equal_files_of_two_days_in_folder_names_are_two_days(
         assert sorted(found["occurred_at"].dt.day) == [1, 1, 2, 2]
         assert "usage" not in {f.table for f in result.findings}
         assert "usage" not in result.plain
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    usage(tmp_path, **{"4.csv": month(4), "5.csv": ""})
+    count, found = notes(tmp_path)
+    assert count == 2
+    assert "1 empty file: 5.csv" in found["empty_file"].what
 
 
 def test_what_is_not_read_is_named(tmp_path: Path) -> None:

@@ -21,7 +21,13 @@ from features import InputError, build_features, tables_from_frames
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from features.tables.casting import as_text_sql, may_need_cleaning_sql
-from features.tables.identifiers import BLANKS, NULL_WORDS, normalised, text_expression
+from features.tables.identifiers import (
+    BLANKS,
+    NULL_SPELLINGS,
+    NULL_WORDS,
+    normalised,
+    text_expression,
+)
 from features.tables.schema import TABLES, Column
 from tests.features.company import DAY, Rows
 from tests.features.company import open_tables as open_company
@@ -48,7 +54,9 @@ ID, LABEL = Column("account_id", "text"), Column("product", "text")
         ("abc", "abc"),
         ("ABC", "ABC"),
         ("NA", "NA"),
-        ("nan", "nan"),
+        ("nan", None),
+        ("Nan", "Nan"),
+        ("undefined", None),
         ("", None),
         ("  ", None),
         ("\\N", None),
@@ -84,7 +92,7 @@ texts = st.text(st.sampled_from([*BLANKS, *"0.1aN/\\uUlLoOeE#<>-+ß"]), max_size
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(texts, min_size=1, max_size=40))
-@example([*NULL_WORDS, *(word.upper() for word in NULL_WORDS)])
+@example([*NULL_WORDS, *(word.upper() for word in NULL_WORDS), *NULL_SPELLINGS, "Nan", " nan "])
 def test_what_is_taken_for_sound_is_in_its_form_already(values: list[str]) -> None:
     with duckdb.connect() as connection:
         for column in (ID, LABEL):

@@ -1,0 +1,118 @@
+"""Columns that are not read although they undo rows: refunded orders, void invoices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from features.checks.findings import one_row
+from features.errors import Finding
+from features.tables.casting import literal, quoted
+from features.tables.relations import Relation
+from features.tables.schema import Column, Table
+
+#: Names of columns whose words may undo a row, and words that are no such thing as yes.
+_STATES = re.compile(r"(^|_)(status|state|type|kind|financial_status)$", re.IGNORECASE)
+_NO = ("", "0", "0.0", "0.00", "false", "f", "no", "n", "none", "null", "n/a", "nan", "-")
+
+
+@dataclass(frozen=True)
+class _Undone:
+    """What undoes the rows of a table: words of a state, names of columns, and the consequence."""
+
+    words: str
+    names: re.Pattern[str]
+    effect: str
+    fix: str
+    #: The column that shows the same where it is filled.
+    unless: str = ""
+
+
+_UNDONE = {
+    "orders": _Undone(
+        "refund|returned|cancel|void|chargeback|reversed",
+        re.compile(r"refund|returned|cancel|void", re.IGNORECASE),
+        "was cancelled or returned, but the column is not read and each row counts as a purchase",
+        "leave these orders out with sql, or add a row with a negative amount for each return",
+    ),
+    "invoices": _Undone(
+        "void|cancel|refund|draft|uncollectible|written.off|credit",
+        re.compile(r"void|cancel|written_off", re.IGNORECASE),
+        "is no bill to be paid, but the column is not read and each row counts as a bill",
+        "leave these invoices out with sql",
+    ),
+    "subscriptions": _Undone(
+        "cancell?ed|expired|ended|churned|inactive|terminated|closed",
+        re.compile(r"^(cancell?ed|terminated|churned)", re.IGNORECASE),
+        "has ended, but the column is not read, ended_at is empty and each row counts as running",
+        "set ended_at to when each of them ended, with sql if necessary",
+        unless="ended_at",
+    ),
+}
+
+
+def undone_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    mapped: Mapping[Column, str],
+    present: Mapping[str, str],
+) -> Iterator[Finding]:
+    """Yield a warning for each column that is not read and says that rows do not count.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Reads the table.
+    table, relation : Table, Relation
+        The table, and its rows.
+    mapped : mapping of Column to str
+        The source's name of each column that is read.
+    present : mapping of str to str
+        SQL type of every column of the source.
+    """
+    undone = _UNDONE.get(table.name)
+    if undone is None:
+        return
+    names = {column.name: name for column, name in mapped.items()}
+    conditions = {
+        name: condition
+        for name, kind in present.items()
+        if name not in names.values() and (condition := _condition(undone, name, kind))
+    }
+    if not conditions:
+        return
+    still = f" AND {_is_empty(quoted(names[undone.unless]))}" if undone.unless in names else ""
+    counts = ", ".join(
+        f"count(*) FILTER ({condition}{still}), "
+        f"min(CAST({quoted(name)} AS VARCHAR)) FILTER ({condition}{still})"
+        for name, condition in conditions.items()
+    )
+    total, *found = one_row(connection, f"SELECT count(*), {counts} FROM {relation.sql}")
+    for name, rows, example in zip(conditions, found[::2], found[1::2], strict=True):
+        if rows:
+            what = f"according to this column, the row {undone.effect}"
+            yield Finding(
+                "warning", "undone_rows", relation.label, table.name, name, what, int(rows),
+                int(total), str(example)[:80], undone.fix,
+            )  # fmt: skip
+
+
+def _condition(undone: _Undone, name: str, kind: str) -> str:
+    """Return the SQL that is true of rows that a column undoes; empty for any other column."""
+    value = f"lower(trim(CAST({quoted(name)} AS VARCHAR)))"
+    if undone.names.search(name):
+        return f"NOT ({_is_empty(quoted(name))})"
+    if kind == "VARCHAR" and _STATES.search(name):
+        no = r"\b(un|non|not|never|partially)[-_ ]?"
+        is_so = f"regexp_matches({value}, {literal(undone.words)})"
+        return f"({is_so} AND NOT regexp_matches({value}, {literal(no)}))"
+    return ""
+
+
+def _is_empty(name: str) -> str:
+    words = ", ".join(map(literal, _NO))
+    return f"coalesce(lower(trim(CAST({name} AS VARCHAR))) IN ({words}), true)"
