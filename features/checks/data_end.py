@@ -25,7 +25,11 @@ _STARTS = {
 _DAY = timedelta(days=1)
 #: Rows after so long without one, and under this share of them or this many, are stray: a wrong
 #: clock or a mistyped year, not the continuation of the data.
-_SPARSE = ((timedelta(days=28), 0.001, 0), (timedelta(days=5 * 365), 0.01, 1))
+_SPARSE = (
+    (timedelta(days=28), 0.001, 0),
+    (timedelta(days=120), 0.005, 0),
+    (timedelta(days=5 * 365), 0.01, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,9 @@ def observed_end(
     It is the moment after the last time in usage, tickets, surveys and orders; the day after,
     where that time is a plain date. Without these tables it is the last start of a subscription
     or account, which may be too early, so a warning says so. Times after today do not count, and
-    neither do the last few times of a table (under 0.1 % of it) that follow 28 days without one:
-    three events of phones with a wrong clock would make every account look silent for months.
+    neither do the last few times of a table that follow a long time without one (under 0.1 % of
+    it after 28 days, under 0.5 % after 120): three events of phones with a wrong clock would make
+    every account look silent for months.
 
     Parameters
     ----------

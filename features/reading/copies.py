@@ -18,9 +18,9 @@ from features.tables import copies as rules
 from features.tables.casting import quoted
 from features.tables.connection import internal_name
 from features.tables.copies import Copies
-from features.windows.day_rows import day_number
 from features.tables.folders import partition_of
 from features.tables.relations import Relation
+from features.windows.day_rows import day_number
 
 #: Where rows are too many to be grouped: this many days are looked at, a fiftieth of all at most,
 #: and all rows are grouped where this share of the rows of these days are copies.

@@ -34,12 +34,12 @@ class _Undone:
 _UNDONE = {
     "orders": _Undone(
         "refund|returned|cancel|void|chargeback|reversed",
-        re.compile(r"refund|returned|cancel|void", re.IGNORECASE),
+        re.compile(r"refund(?!able)|returned|cancel(?!l?able)|void", re.IGNORECASE),
         "was cancelled or returned, but the column is not read and each row counts as a purchase",
         "leave these orders out with sql, or add a row with a negative amount for each return",
     ),
     "invoices": _Undone(
-        "void|cancel|refund|draft|uncollectible|written.off|credit",
+        "void|cancel|refund|draft|uncollectible|written.off|credit.?(note|memo)",
         re.compile(r"void|cancel|written_off", re.IGNORECASE),
         "is no bill to be paid, but the column is not read and each row counts as a bill",
         "leave these invoices out with sql",

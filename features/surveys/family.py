@@ -160,10 +160,11 @@ class SharesOfFew(FleetColumns[Answered, Prior]):
         # The standard error of the posterior: never 0, as it would be after a single answer.
         reach = 100 * Z_95 * nps_standard_error(good, bad, found.weight + 1)
         if not found.has_peers:
-            answers = some(self.counts.sum(axis=0))
-            # With one more answer of each kind: two people of one mind are no proof that all are.
-            more = (self.counts + 1) / (answers + len(self.counts))
-            for own_good, own_bad, _ in (self.counts / answers, more):
+            # With one more answer of each kind, too: two people of one mind do not prove that all
+            # are.
+            for counts in (self.counts, self.counts + (self.counts.sum(axis=0) > 0)):
+                answers = some(counts.sum(axis=0))
+                own_good, own_bad, _ = counts / answers
                 own = nps_standard_error(own_good, own_bad, answers)
                 reach = np.fmax(reach, 100 * Z_95 * own)
         return {

@@ -162,9 +162,9 @@ def _nps_reach(then: Then, account: str) -> tuple[float, float] | None:
     if sum(bool(sum(_counts(then, a, "nps"))) for a in then.accounts) < 10:
         # Nobody to compare with: no more certainty than the account's own answers give.
         own = _counts(then, account, "nps")
-        n = sum(own)
         for more in (0, 1):
-            up, down = ((count + more) / (n + 3 * more) for count in own[:2])
+            n = sum(own) + 3 * more
+            up, down = ((count + more) / n for count in own[:2])
             error = max(error, math.sqrt((up + down - (up - down) ** 2) / n))
     return 100 * (good - bad), 100 * 1.959963984540054 * error
 

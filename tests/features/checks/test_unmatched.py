@@ -14,26 +14,31 @@ from hypothesis import strategies as st
 from features import build_features, build_labels
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
+from features.tables.schema import TABLES
 from tests.features.company import DAY, Rows, frame
 from tests.features.company import open_tables as open_rows
 from tests.features.random_company import random_company
 from tests.features.small_company import FILES, opened, refused, write
 
 COUNTED = ("usage", "tickets", "surveys", "orders")
+#: Tables that count such rows only where the configuration says so.
+ON_REQUEST = ("contacts", "invoices", "interactions", "goals")
 _DATES = [DAY - timedelta(days=28), DAY]
 
 
-def _with_strangers(rows: Rows, chance: Random) -> tuple[Rows, dict[str, int]]:
-    """Add rows of unknown accounts, and of none, to every table that counts them."""
+def _with_strangers(
+    rows: Rows, chance: Random, tables: tuple[str, ...] = COUNTED
+) -> tuple[Rows, dict[str, int]]:
+    """Add rows of unknown accounts, and of none, to tables that count them."""
     added = {}
     more = {name: list(of_table) for name, of_table in rows.items()}
-    for name in COUNTED:
+    for name in tables:
         strangers = [
             {**row, "account_id": chance.choice(("zz", "A ", "other", None))}
             for row in chance.sample(rows[name], chance.randint(0, len(rows[name]) // 2))
         ]
-        for number, row in enumerate(strangers if name == "tickets" else ()):
-            row["ticket_id"] = f"stranger {number}"
+        for number, row in enumerate(strangers):
+            row.update(dict.fromkeys(TABLES[name].key, f"stranger {number}"))
         more[name] += strangers
         added[name] = len(strangers)
     return more, added
@@ -46,7 +51,8 @@ def _open_files(rows: Rows, folder: Path, kind: str) -> OpenedTables:
         table = frame(name, of_table)
         file = folder / f"{name}.{kind}"
         table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file, index=False)
-        sources[name] = TableSource(path=file.name)
+        unmatched = "count" if name in ON_REQUEST else None
+        sources[name] = TableSource(path=file.name, unmatched=unmatched)
     return open_tables(
         sources,
         base=folder,
@@ -69,7 +75,7 @@ def test_rows_of_no_account_change_no_value(
     kind: str, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     rows, folder = random_company(seed), tmp_path_factory.mktemp("company")
-    more, added = _with_strangers(rows, Random(seed))
+    more, added = _with_strangers(rows, Random(seed), (*COUNTED, *ON_REQUEST))
     with pytest.MonkeyPatch.context() as patch:
         if kind == "parquet":
             patch.setattr("features.tables.relations.LAZY_FROM_BYTES", 0)
@@ -78,7 +84,7 @@ def test_rows_of_no_account_change_no_value(
         )
         for expected, got in zip(_values(plain), _values(mixed), strict=True):
             pd.testing.assert_frame_equal(got, expected, rtol=1e-9)
-    counted = {s.table: s.unmatched for s in mixed.summaries if s.table in COUNTED}
+    counted = {s.table: s.unmatched for s in mixed.summaries if s.table in added}
     assert counted == added
     assert [s.rows for s in mixed.summaries] == [s.rows for s in plain.summaries]
     found = {f.table: f.rows for f in mixed.findings if f.code == "unknown_account"}

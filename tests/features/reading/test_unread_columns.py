@@ -54,6 +54,8 @@ def test_rows_that_an_unread_column_undoes(
         ("orders", "status", ("paid", "shipped", "not refunded")),
         ("orders", "comment", ("please cancel", "", "")),
         ("orders", "refunded", ("no", "0", "NULL")),
+        ("orders", "is_refundable", ("yes", "yes", "no")),
+        ("invoices", "type", ("credit card", "transfer", "cash")),
         ("subscriptions", "status", ("active", "trialing", "past_due")),
     ],
 )

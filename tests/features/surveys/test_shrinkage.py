@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from features import build_features
 from features.surveys.shrinkage import DEFAULT_STRENGTH, prior_strength, shrink
+from tests.features.company import DAY, Row, ago, open_tables
 
 
 def _counts(*rows: tuple[float, ...]) -> npt.NDArray[np.float64]:
@@ -66,3 +68,20 @@ def test_accounts_all_of_one_mind_are_their_own_peers() -> None:
     found = shrink(_counts(*[(3, 0)] * 40), np.zeros(40, dtype=np.int64))
     assert found.strength == 100
     assert (found.shares[0] == 1).all()
+
+
+def test_few_people_of_one_mind_do_not_prove_that_everybody_is() -> None:
+    answers: list[Row] = [
+        {"account_id": a, "kind": "nps", "answered_at": ago(9), "score": 10.0, "respondent_id": n}
+        for a in ("a", "b")
+        for n in ("p", "q")
+    ]
+    paid: list[Row] = [
+        {"account_id": a, "product": "core", "started_at": ago(400), "mrr": 10.0} for a in "ab"
+    ]
+    accounts: list[Row] = [{"account_id": a, "created_at": ago(400)} for a in "ab"]
+    tables = open_tables({"accounts": accounts, "subscriptions": paid, "surveys": answers})
+    values = build_features(tables, [DAY])
+    assert (values["surveys_nps_180d"] == 100).all()
+    assert (values["surveys_nps_high_180d"] == 100).all()
+    assert (values["surveys_nps_low_180d"] < 50).all()
