@@ -25,6 +25,13 @@ def run_erase(
         f"{count(len(rebuilt), 'page')} and {count(len(erased.rebuilt) - len(rebuilt), 'list')} "
         "written again from what is left",
     )
+    if not (erased.rows or erased.rebuilt or erased.removed):
+        meant = f"; did you mean {' or '.join(erased.similar)}?" if erased.similar else ""
+        show.say(
+            console,
+            "warning: nothing that is stored has this id; ids are compared as they are, with their "
+            f"capitals{meant}",
+        )
     for page, why in erased.removed:
         show.say(console, f"Removed: {page}: {why}")
     for line in erased.left:

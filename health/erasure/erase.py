@@ -43,6 +43,7 @@ from health.runs.lock import locked, only_run
 from health.settings.config import Config
 from health.settings.secrets import secret
 from health.training import registry
+from health.voice.tables import COMMENTS
 
 #: What was erased and when, without who it was.
 RECORD = "erasures.jsonl"
@@ -87,7 +88,8 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
         clean_up(config.runs_dir)
         found = _names(config, known) if kind == "account" else _name_of_user(config, known, now)
         names = _noted_names(config.runs_dir, kind, known, found)
-        subject = Subject(kind, known, names)
+        texts = _known_texts(config, kind)
+        subject = Subject(kind, known, names).among(texts)
         _erase_runs(config, subject, erased)
         _erase_rollups(config, erased)
         _erase_versions(config, subject, erased)
@@ -108,6 +110,10 @@ def erase(config: Config, identifier: str, *, kind: str, now: datetime, by: str)
         before = record.read_bytes() if record.is_file() else b""
         write_whole(record, before + json.dumps(line).encode() + b"\n")
         _forget_names(config.runs_dir, kind, known)
+        if not erased.rows and not erased.removed and not erased.rebuilt:
+            erased.similar += sorted(
+                t for t in texts if t != known and t.casefold() == known.casefold()
+            )
         erased.left += [
             f"{file}: it is of an unknown kind; remove it"
             for file in sorted(stored_files(config.runs_dir))
@@ -181,6 +187,20 @@ def _names(config: Config, account: str) -> tuple[str, ...]:
         found = scores.loc[scores["account_id"].astype(str) == account, "name"]
         names |= {name for name in found if isinstance(name, str)}
     return tuple(sorted(names))
+
+
+def _known_texts(config: Config, kind: str) -> set[str]:
+    """Return the identifiers and names of all accounts, or the identifiers of all persons."""
+    columns = {
+        "account": (("scores", "account_id"), ("scores", "name")),
+        "person": (("contacts", "contact_id"), (COMMENTS, "respondent_id")),
+    }
+    found: set[str] = set()
+    for run in find_stored_runs(config.runs_dir):
+        for table, column in columns[kind]:
+            if run.has(table) and column in run.columns(table):
+                found |= set(run.table(table, [column])[column].dropna().astype(str))
+    return found
 
 
 def _name_of_user(config: Config, login: str, now: datetime) -> tuple[str, ...]:

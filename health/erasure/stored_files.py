@@ -43,6 +43,8 @@ class Erased:
         Those that were removed, and why they could not be written again.
     left : list of str
         What still mentions them and cannot be changed here, in words.
+    similar : list of str
+        If nothing was found: identifiers that differ in capitals alone.
     """
 
     files: int = 0
@@ -50,6 +52,7 @@ class Erased:
     rebuilt: list[Path] = field(default_factory=list)
     removed: list[tuple[Path, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    similar: list[str] = field(default_factory=list)
 
 
 def erase_from_folder(

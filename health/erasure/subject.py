@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,11 +33,23 @@ class Subject:
         As the tables have it.
     names : tuple of str
         Names under which texts mention them.
+    others : tuple of str
+        Identifiers and names of others that contain one of theirs as whole words, such as
+        ``ACC-1-EU`` for ``ACC-1``: they stay as they are.
     """
 
     kind: str
     identifier: str
     names: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def among(self, known: Iterable[str]) -> Subject:
+        """Return the subject with those of the known identifiers and names that are `others`."""
+        own = {self.identifier, *self.names}
+        others = {text for text in known if text not in own and self.is_in(text)}
+        # One that is only another form of an own name is no other.
+        others = {text for text in others if not self.pattern.fullmatch(text)}
+        return replace(self, others=tuple(sorted(others, key=lambda text: (-len(text), text))))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -60,15 +73,18 @@ class Subject:
         listed = "|".join(
             re.escape(word) if word == self.identifier else _any_form(word) for word in self.words
         )
-        return re.compile(rf"(?<!\w)(?:{listed})(?!\w)" if listed else r"(?!)")
+        if not listed:
+            return re.compile(r"(?!)")
+        others = "|".join(map(_any_form, self.others)) or "(?!)"
+        return re.compile(rf"(?<!\w)(?:(?P<other>{others})|{listed})(?!\w)")
 
     def is_in(self, text: str) -> bool:
         """Whether a text mentions them."""
-        return self.pattern.search(text) is not None
+        return any(found["other"] is None for found in self.pattern.finditer(text))
 
     def freed(self, text: str) -> str:
         """Return a text in which their names and identifier are replaced."""
-        return self.pattern.sub(ERASED, text)
+        return self.pattern.sub(lambda found: found["other"] or ERASED, text)
 
     def freed_table(self, table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         """Return a table without their rows and mentions, and how many rows changed.

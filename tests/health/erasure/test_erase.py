@@ -182,6 +182,29 @@ def test_a_name_is_found_however_a_file_writes_it(tmp_path: Path, name: str) -> 
         assert file.read_text().split("\n")[1] == "no JSON"
 
 
+def test_longer_identifiers_and_names_of_others_stay() -> None:
+    known = ["A-1", "A-1-EU", "A-10", "Acme", "ACME", "Acme Labs", "jo-A-1"]
+    subject = Subject("account", "A-1", ("Acme",)).among(known)
+    text = "A-1-EU, acme  labs and jo-A-1"
+    assert subject.freed(text) == text and not subject.is_in(text)
+    assert subject.freed("A-1-EU like A-1 and A-1-X01; ACME") == (
+        f"A-1-EU like {ERASED} and {ERASED}-X01; {ERASED}"
+    )
+    rows = pd.DataFrame({"account_id": ["A-1", "A-1-EU"], "name": ["Acme", "Acme Labs"]})
+    freed, changed = subject.freed_table(rows)
+    assert changed == 1 and freed.to_dict("records") == [
+        {"account_id": "A-1-EU", "name": "Acme Labs"}
+    ]
+
+
+@pytest.mark.slow
+def test_an_id_that_nothing_has_is_reported(company: Path) -> None:
+    done = call_health("erase", company / "health.toml", "acc-00002")
+    assert done.code == 0, done.err
+    assert "nothing that is stored has this id" in done.out + done.err
+    assert "did you mean ACC-00002?" in " ".join((done.out + done.err).split())
+
+
 def test_rows_are_removed_by_identifier_and_mentions_replaced() -> None:
     subject = Subject("account", "A-1", ("Acme",))
     table = pd.DataFrame(
