@@ -109,7 +109,7 @@ def build_outlook(
     # A call on a renewal that has passed says nothing about the next one.
     upcoming = matched.rows[matched.rows["due"] >= day]
     last = latest_calls(upcoming) if len(upcoming) else no_calls()
-    due, months = _ahead(scores, basis, last, as_of=day, horizon_days=horizon_days)
+    due, months = _upcoming(scores, basis, last, as_of=day, horizon_days=horizon_days)
     ledger = build_ledger(matched, earlier, as_of, grace_days=grace_days)
     return Outlook(basis, due, months, last[list(CALL_COLUMNS)], _typed(ledger), matched.warnings)
 
@@ -137,11 +137,11 @@ def stored_outlook(
         Of its labels.
     """
     known = Basis.from_dict(basis)
-    due, months = _ahead(scores, known, calls, as_of=as_of, horizon_days=horizon_days)
+    due, months = _upcoming(scores, known, calls, as_of=as_of, horizon_days=horizon_days)
     return Outlook(known, due, months, calls, ledger)
 
 
-def _ahead(
+def _upcoming(
     scores: pd.DataFrame,
     basis: Basis,
     calls: pd.DataFrame,
