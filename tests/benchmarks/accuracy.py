@@ -214,6 +214,7 @@ def saas_survival(repeats: int) -> None:
         say("saas_survival", label, scores, seconds)
 
 
+PUBLISHED = "what is published"
 #: Models on feature tables: baselines see the same columns, a constant one left out.
 ON_FEATURES = {
     name: MODELS[name]
@@ -226,18 +227,17 @@ ON_FEATURES = {
         "glass box",
         "glass box without pairs",
     )
-} | {"what is published": lambda: ChurnModel(few_features=FEW_FEATURES["churn"])}
+} | {PUBLISHED: ChurnModel}
 
 
 def churnsim(words: Sequence[str]) -> None:
     """Print the AUC of models trained on one company and tested on the other."""
     for horizon in (60, 90):
         company = {name: churnsim_rows(name, horizon) for name in ("dev_a", "dev_b")}
-        company = {name: own[own["churned"].notna()] for name, own in company.items()}
         for train, test in (("dev_a", "dev_b"), ("dev_b", "dev_a")):
             known, later = company[train], company[test]
             columns = [c for c in usable(known) if c in usable(later)]
-            for label, model, seconds in fitted(known, columns, words):
+            for label, model, seconds in fitted(known, columns, words, horizon):
                 p = model.predict_proba(later[columns])[:, 1]
                 auc = roc_auc_score(later["churned"], p)
                 say(f"{horizon} days {train}→{test}", label, [auc], [seconds])
@@ -252,21 +252,18 @@ def churnsim_rows(name: str, horizon: int, every_days: int = 14) -> pd.DataFrame
             "training": config.training.model_copy(update={"every_days": every_days}),
         }
     )
-    return labelled(config)
+    return observed(config).dropna(subset="churned", ignore_index=True)
 
 
 #: What followed a row: churned is NaN where it is not known up to the horizon.
 OUTCOMES = ["churned", "observed_days", "observed_churn"]
 
 
-def labelled(config: Any) -> pd.DataFrame:
-    """Return account_id, as_of, features and `OUTCOMES` of all rows whose outcome is known."""
-    rows = observed(config)
-    return rows[rows["churned"].notna()].reset_index(drop=True)
-
-
 def observed(config: Any) -> pd.DataFrame:
-    """Return the same of all rows, also of those whose outcome is known only in part."""
+    """Return account_id, as_of, features and `OUTCOMES` of all rows.
+
+    Also of those whose outcome is known only in part.
+    """
     rows = build_training_set(open_company(config).opened.tables, config).accounts
     return _text_of(rows[["account_id", "as_of", *model_columns(rows, config), *OUTCOMES]])
 
@@ -278,6 +275,19 @@ RIVALS = (
     "end of the term alone",
     "weekly hazard",
 )
+
+
+def as_trained(seen: pd.DataFrame, columns: list[str], horizon: int) -> ChurnModel:
+    """Return the churn model of `health train`: it also learns from what is known in part."""
+    model = ChurnModel(horizon, few_features=FEW_FEATURES["churn"])
+    return model.fit(
+        seen[columns],
+        seen["churned"],
+        groups=seen["account_id"],
+        times=seen["as_of"],
+        durations=seen["observed_days"],
+        events=seen["observed_churn"],
+    )
 
 
 class TermEnd:
@@ -343,15 +353,7 @@ def _say_paired(
         known, later = (rows[rows["churned"].notna()] for rows in (seen, every))
         columns = [c for c in usable(known) if c in usable(later)]
         y = known["churned"].to_numpy().astype(int)
-        ours = ChurnModel(horizon, few_features=FEW_FEATURES["churn"])
-        ours.fit(
-            seen[columns],
-            seen["churned"],
-            groups=seen["account_id"],
-            times=seen["as_of"],
-            durations=seen["observed_days"],
-            events=seen["observed_churn"],
-        )
+        ours = as_trained(seen, columns, horizon)
         hazard = HazardClassifier(horizon)
         hazard.fit(seen[columns], seen["observed_churn"], seen["account_id"], seen["observed_days"])
         found["weekly hazard"].append(hazard.predict_proba(later[columns])[:, 1])
@@ -396,17 +398,22 @@ def usable(rows: pd.DataFrame) -> list[str]:
 
 
 def fitted(
-    rows: pd.DataFrame, columns: list[str], words: Sequence[str]
+    seen: pd.DataFrame, columns: list[str], words: Sequence[str], horizon: int
 ) -> Iterator[tuple[str, Any, float]]:
-    """Yield each model's name, the model fitted on `rows`, and the seconds it took."""
+    """Yield each model's name, the model fitted on what was seen, and the seconds it took."""
+    rows = seen.dropna(subset="churned")
     X, y = rows[columns], rows["churned"].to_numpy().astype(int)
-    for label, make in chosen(ON_FEATURES, words).items():
+
+    def fit(make: Make) -> Any:
+        if make is ChurnModel:
+            return as_trained(seen, columns, horizon)
         model = make()
-        known = {}
-        if isinstance(model, GlassBoxClassifier | ChurnModel):
-            known = {"groups": rows["account_id"], "times": rows["as_of"]}
-        result, seconds = timed(lambda m=model, k=known: m.fit(X, y, **k))
-        yield label, result, seconds
+        if isinstance(model, GlassBoxClassifier):
+            return model.fit(X, y, groups=rows["account_id"], times=rows["as_of"])
+        return model.fit(X, y)
+
+    for label, make in chosen(ON_FEATURES, words).items():
+        yield label, *timed(lambda m=make: fit(m))
 
 
 def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
@@ -417,21 +424,30 @@ def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
         text = files("health.demo").joinpath("health.toml").read_text(encoding="utf-8")
         text = text.replace("OBSERVED_UNTIL", str(company.observed_until.date()))
         (Path(folder) / "health.toml").write_text(text, encoding="utf-8")
-        rows = labelled(load_config(Path(folder) / "health.toml"))
+        config = load_config(Path(folder) / "health.toml")
+        rows = observed(config)
+    labels = config.labels
     truth = company.truth[["account_id", "as_of", "churn_probability_90d"]].dropna()
+    truth = truth.rename(columns={"churn_probability_90d": "oracle"})
     rows = rows.merge(truth, on=["account_id", "as_of"], how="left")
-    oracle = rows.pop("churn_probability_90d")
-    columns = usable(rows)
-    splits = list(TimeSplit(2, embargo_days=120, times=rows["as_of"]).split(rows))
+    known_to_end = rows.dropna(subset="churned")
+    embargo = labels.horizon_days + labels.grace_days
+    splits = TimeSplit(2, embargo_days=embargo, times=known_to_end["as_of"]).split(known_to_end)
+    blocks = [known_to_end.iloc[test] for _, test in splits]
     tested: dict[str, list[np.ndarray]] = {name: [] for name in chosen(ON_FEATURES, words)}
     seconds: dict[str, list[float]] = {name: [] for name in tested}
-    for train, test in splits:
-        for label, model, took in fitted(rows.iloc[train].reset_index(drop=True), columns, words):
-            tested[label].append(model.predict_proba(rows.iloc[test][columns])[:, 1])
+    published = []
+    columns = usable(known_to_end.drop(columns="oracle"))
+    for block in blocks:
+        seen = _known(rows, block["as_of"].min(), labels.horizon_days)
+        for label, model, took in fitted(seen, columns, words, labels.horizon_days):
+            tested[label].append(model.predict_proba(block[columns])[:, 1])
             seconds[label].append(took)
-    place = np.concatenate([test for _, test in splits])
-    known = oracle.iloc[place].notna().to_numpy()
-    y, best = rows["churned"].to_numpy()[place][known], oracle.to_numpy()[place][known]
+            if isinstance(model, ChurnModel) and model.choice_ is not None:
+                published.append(model.choice_.chosen)
+    later = pd.concat(blocks)
+    known = later["oracle"].notna().to_numpy()
+    y, best = later["churned"].to_numpy()[known], later["oracle"].to_numpy()[known]
     best_auc = roc_auc_score(y, best)
     print(
         f"demo company of {accounts}, seed {seed}: oracle AUC {best_auc:.4f}; share of AUC − 0.5:"
@@ -439,6 +455,8 @@ def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
     for label, parts in tested.items():
         auc = roc_auc_score(y, np.concatenate(parts)[known])
         say(f"demo, AUC {auc:.4f}", label, [(auc - 0.5) / (best_auc - 0.5)], seconds[label])
+    if published:
+        print("  published:", ", then ".join(published), flush=True)
 
 
 def main() -> None:
