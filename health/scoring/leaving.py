@@ -44,7 +44,9 @@ def terms_of_contracts(
     leaves = known_to_leave(features)
     today = pd.Timestamp(as_of)
     rows = _running_rows(tables, as_of, grace_days)
-    ends = rows.groupby("account_id")["end"].agg(lambda end: end.max(skipna=False))
+    by_account = rows.groupby("account_id")["end"]
+    # The last end is unknown where one of them is.
+    ends = by_account.max()[by_account.count() == by_account.size()]
     last_day = pd.to_datetime(features["account_id"].map(ends)).where(leaves)
     renewal = today + pd.to_timedelta(features["days_to_renewal"], unit="D")
     plan = rows[rows["plan"].notna()].drop_duplicates("account_id").set_index("account_id")["plan"]
