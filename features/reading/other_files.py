@@ -25,7 +25,7 @@ from features.tables.folders import closest, data_files, ending_of, kind_of, par
 from features.tables.relations import AS_TEXT, Relation, without_glob
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-_EXCEL_ENDINGS = (".xlsx", ".xlsm")
+EXCEL_ENDINGS = (".xlsx", ".xlsm")
 _SQLITE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 
 
@@ -67,7 +67,7 @@ def other_relation(
     if not full.is_file():
         return None
     ending = ending_of(full)
-    if ending in _EXCEL_ENDINGS:
+    if ending in EXCEL_ENDINGS:
         rows = _of_excel(full, table)
     elif ending in _SQLITE_ENDINGS:
         rows = _of_sqlite(full, table)
@@ -157,15 +157,35 @@ def _unpacked(file: Path) -> Iterator[Path]:
 
 def _of_excel(file: Path, table: str) -> pa.Table:
     with _unpacked(file) as plain, open_workbook(plain) as book:
-        sheet = book[_chosen(book.sheetnames, table, file, "sheets")]
-        rows = [list(row) for row in rows_of(plain, sheet)]
-    if not rows:
+        rows = _sheet(plain, book[_chosen(book.sheetnames, table, file, "sheets")], file)
+    if rows is None:
         raise HealthError("the sheet is empty", where=file.name, fix="give a sheet with rows")
+    return rows
+
+
+def _sheet(plain: Path, sheet: Any, file: Path) -> pa.Table | None:
+    """Return the rows of a sheet under the names in its first row; None if it is empty."""
+    rows = rows_of(plain, sheet)
+    if not rows:
+        return None
     names = [str(name).strip() if name is not None else "" for name in rows[0]]
     kept = [index for index, name in enumerate(names) if name]
     return _as_texts(
         [names[i] for i in kept], [[_at(row, i) for i in kept] for row in rows[1:]], file
     )
+
+
+def sheets_of(file: Path) -> dict[str, pa.Table]:
+    """Return every sheet of a workbook that has rows, by name; every column is text.
+
+    Raises
+    ------
+    HealthError
+        It is no workbook, or is larger than the limits.
+    """
+    with _unpacked(file) as plain, open_workbook(plain) as book:
+        read = {name: _sheet(plain, book[name], file) for name in book.sheetnames}
+    return {name: rows for name, rows in read.items() if rows is not None}
 
 
 def _at(row: Sequence[Any], index: int) -> Any:

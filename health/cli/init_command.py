@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from features.errors import HealthError
 from features.redaction import redact
 from health.cli import console as show
 from health.runs.durable import write_whole
-from health.sources.propose import Proposal, propose
+from health.sources.propose import LEFT_OUT, Proposal, propose
 from health.sources.write_config import config_text, to_confirm
 
 
@@ -21,7 +21,8 @@ def run_init(places: Sequence[str], *, output: Path, replace: bool, console: Con
     Parameters
     ----------
     places : sequence of str
-        Folders, URLs of databases, or ``$NAME`` for a variable that contains a URL.
+        Folders, workbooks, files or URLs of databases, or ``$NAME`` for a variable that contains a
+        URL.
     output : Path
         The file to write; paths in it start at its folder.
     replace : bool
@@ -59,7 +60,9 @@ def _report(console: Console, proposal: Proposal) -> None:
     if proposal.sources:
         say("Recognised")
         for source in proposal.sources:
-            where = source.config.path or f"schema {source.config.schema_name or 'default'}"
+            where = source.config.path or str(source.config.url)
+            if source.config.schema_name:
+                where += f", schema {source.config.schema_name}"
             say(f"  {source.layout.label} in {where}: {', '.join(key for key, _ in source.tables)}")
     if proposal.matches:
         say("Accounts")
@@ -67,7 +70,7 @@ def _report(console: Console, proposal: Proposal) -> None:
             say(f"  {line}")
     say("Tables")
     for table in proposal.tables:
-        say(f"  {table.name}: {'; '.join(table.evidence)}")
+        say(f"  {table.name}: {_in_one_line(table.evidence)}")
     for title, lines in (
         ("Found and not used", proposal.unused),
         ("Not found", proposal.missing),
@@ -80,6 +83,13 @@ def _report(console: Console, proposal: Proposal) -> None:
         say(f"{len(proposal.unread)} tables have columns that are not read: the file lists them.")
 
 
+def _in_one_line(evidence: Iterable[str]) -> str:
+    """Return what is known of a table, with everything that is left out in one list."""
+    left = [line.removeprefix(LEFT_OUT) for line in evidence if line.startswith(LEFT_OUT)]
+    others = [line for line in evidence if not line.startswith(LEFT_OUT)]
+    return "; ".join([*others, *([LEFT_OUT + ", ".join(left)] if left else [])])
+
+
 def _next_steps(console: Console, output: Path, confirm: Sequence[str], proposal: Proposal) -> None:
     show.say(console, f"\nWritten: {output}")
     steps = []
@@ -90,12 +100,16 @@ def _next_steps(console: Console, output: Path, confirm: Sequence[str], proposal
         f"health train {output}    learn from past dates",
         f"health score {output}    score every account",
     ]
-    if any(source.config.url for source in proposal.sources):
-        names = sorted({str(s.config.url) for s in proposal.sources if s.config.url})
-        steps.insert(0, f"set {', '.join(n.lstrip('$') for n in names)} to the database's URL")
+    names = {str(s.config.url) for s in proposal.sources if str(s.config.url).startswith("$")}
+    if names:
+        variables = ", ".join(sorted(name.lstrip("$") for name in names))
+        steps.insert(0, f"set {variables} to the database's URL")
+    lacking = [line for line in proposal.missing if "required" in line]
+    if lacking:
+        steps.insert(0, "add to the file what is required and was not found:")
     show.say(console, "Next")
     for number, step in enumerate(steps, 1):
         show.say(console, f"  {number}. {step}")
-        if step.startswith("decide"):
-            for line in confirm:
-                show.say(console, f"     {line.strip()}")
+        listed = confirm if step.startswith("decide") else lacking if step[:4] == "add " else ()
+        for line in listed:
+            show.say(console, f"     {line.strip()}")

@@ -32,7 +32,7 @@ class SourceConfig(Section):
     Attributes
     ----------
     path : str, optional
-        A folder, relative to the configuration.
+        A folder or an Excel workbook, relative to the configuration.
     url : str, optional
         ``$NAME`` for an environment variable that contains the URL, ``file:PATH`` for a file that
         contains it; a URL without a password can be given directly.
@@ -50,7 +50,7 @@ class SourceConfig(Section):
     @model_validator(mode="after")
     def _exactly_one(self) -> SourceConfig:
         if bool(self.path) == bool(self.url):
-            raise ValueError("give exactly one of path (a folder) and url (a database)")
+            raise ValueError("give exactly one of path (a folder or workbook) and url (a database)")
         return self
 
     @field_validator("url")

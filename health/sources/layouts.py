@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,7 +40,10 @@ class LayoutColumn:
 
     def found_in(self, columns: Iterable[str]) -> str | None:
         """Return the source's own name of the column, None where it has none."""
-        plain = {plain_name(column): column for column in columns}
+        known = list(columns)
+        plain = {plain_name(column): column for column in known}
+        # Of two names that differ by underscores alone, the layout's own.
+        plain |= {plain_name(column): column for column in known if column.lower() in self.names}
         return next((plain[plain_name(n)] for n in self.names if plain_name(n) in plain), None)
 
 
@@ -124,8 +127,8 @@ class Layout:
 
 
 def plain_name(name: str) -> str:
-    """Return a column's name as layouts compare it: warehouses differ in case and quotes."""
-    return name.strip().strip("\"`'").lower()
+    """Return a name as layouts compare it: owner_id is OwnerId, "OWNER_ID" and Owner ID."""
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 @cache
@@ -142,13 +145,14 @@ def common_recipe(name: str) -> str:
 
 def _layout(file: Path) -> Layout:
     content = tomllib.loads(file.read_text(encoding="utf-8"))
-    tables = tuple(_table(name, table) for name, table in content["tables"].items())
+    prefixes = tuple(content.get("prefixes", ()))
+    tables = tuple(_table(name, table, prefixes) for name, table in content["tables"].items())
     excluded = tuple(content.get("exclude_events", ()))
     return Layout(file.parent.name, content["label"], content["role"], tables, excluded)
 
 
-def _table(name: str, content: Mapping[str, Any]) -> LayoutTable:
-    columns = tuple(_column(key, value) for key, value in content["columns"].items())
+def _table(name: str, content: Mapping[str, Any], prefixes: tuple[str, ...]) -> LayoutTable:
+    columns = tuple(_column(key, value, prefixes) for key, value in content["columns"].items())
     return LayoutTable(
         name=name,
         names=tuple(content.get("names", (name, f"{name}s", re.sub("y$", "ies", name)))),
@@ -159,10 +163,18 @@ def _table(name: str, content: Mapping[str, Any]) -> LayoutTable:
     )
 
 
-def _column(name: str, content: str | Mapping[str, Any]) -> LayoutColumn:
-    if isinstance(content, str):
-        return LayoutColumn(name, _kind(content), (name,))
-    return LayoutColumn(name, _kind(content["kind"]), tuple(content.get("from", (name,))))
+def _column(name: str, content: str | Mapping[str, Any], prefixes: tuple[str, ...]) -> LayoutColumn:
+    kind = content if isinstance(content, str) else content["kind"]
+    names = (name,) if isinstance(content, str) else tuple(content.get("from", (name,)))
+    return LayoutColumn(name, _kind(kind), tuple(_with_prefixes(names, prefixes)))
+
+
+def _with_prefixes(names: Iterable[str], prefixes: tuple[str, ...]) -> Iterator[str]:
+    """Yield each name, and with the other prefixes of a vendor's fields where it has the first."""
+    for name in names:
+        yield name
+        if prefixes and name.startswith(prefixes[0]):
+            yield from (prefix + name.removeprefix(prefixes[0]) for prefix in prefixes[1:])
 
 
 def _kind(name: str) -> Kind:

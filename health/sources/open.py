@@ -24,7 +24,7 @@ from health.sources.databases import USUAL_LIMITS, Database, Limits, engine_type
 from health.sources.inventory import FoundTable, tables_in_folder
 from health.sources.layouts import Layout, layouts
 from health.sources.recipes import Options, Recipes, VendorSource
-from health.sources.recognise import match_tables
+from health.sources.recognise import by_place, match_tables
 
 #: Size of a file with one query.
 _MOST_SQL_BYTES = 2**20
@@ -255,9 +255,8 @@ class Sources:
         source = self.sources[name]
         available = self.tables(name, connection)
         found: dict[str, FoundTable] = {}
-        for place in dict.fromkeys(t.place for t in available):
-            here = match_tables(layout, [t for t in available if t.place == place], source.tables)
-            found = max(found, here, key=len)
+        for place in by_place(available):
+            found = max(found, match_tables(layout, place.tables, source.tables), key=len)
         missing = [t for t in layout.tables if not t.optional and t.name not in found]
         if missing:
             needed = "; ".join(f"{t.name} ({', '.join(t.required)})" for t in missing)

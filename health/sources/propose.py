@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from features.tables.casting import quoted
 from features.tables.connection import connect, internal_name
 from features.tables.schema import TABLES
 from health.settings.sources import SourceConfig
-from health.sources.inventory import FoundTable, tables_in_folder
+from health.sources.inventory import FoundTable, database_url, files_in, tables_in_folder
 from health.sources.layouts import Layout, layouts, plain_name
 from health.sources.open import Sources
 from health.sources.recipes import Options, Recipes
@@ -29,6 +29,8 @@ _ENV = "WAREHOUSE_URL"
 #: Most columns that are named of one table.
 _NAMED = 8
 _REQUIRED = ("accounts", "subscriptions")
+#: How evidence about rows that a recipe leaves out begins.
+LEFT_OUT = "left out: "
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def propose(places: Sequence[str], *, base: Path) -> Proposal:
     Parameters
     ----------
     places : sequence of str
-        Folders, URLs of databases, or ``$NAME`` for a variable that contains a URL.
+        Folders, workbooks, files or URLs of databases, or ``$NAME`` for a variable that contains a
+        URL.
     base : Path
         The folder that the configuration is for; paths in it are relative to this.
 
@@ -138,29 +141,26 @@ def _proposed(
     urls: Mapping[str, str],
 ) -> Proposal:
     sources: list[ProposedSource] = []
-    plain: list[tuple[str, FoundTable]] = []
+    plain: list[tuple[str, FoundTable, SourceConfig]] = []
     unused: list[str] = []
     unread: list[str] = []
     for place in places:
-        config, found, others = _inspect(connection, place, base, urls)
-        recognition = recognise(found)
-        for one in recognition.recognised:
-            sources.append(_source(one, config, sources, base))
-            unread += _unread_columns(one)
-        for one, missing in recognition.partial:
-            has = ", ".join(table.label for table in one.tables.values())
-            unused.append(
-                f"{has}: looks like {one.layout.label}, which also needs {', '.join(missing)}"
-            )
-        partly = {id(t) for one, _ in recognition.partial for t in one.tables.values()}
-        recognised = [t for t in recognition.unused if id(t) not in partly]
-        own = [(name, t) for t in recognised if config.path and (name := _canonical(t))]
-        plain += [(name, t) for name, t in own]
-        unused += [
-            t.label for t in recognition.unused
-            if not any(t is other for _, other in own) and id(t) not in partly
-        ]  # fmt: skip
-        unused += [f"{name}: not a supported file type" for name in others]
+        for config, found, others in _inspect(connection, place, base, urls):
+            recognition = recognise(found)
+            for one in recognition.recognised:
+                sources.append(_source(one, config, sources))
+                unread += _unread_columns(one)
+            for one, missing in recognition.partial:
+                has = ", ".join(table.label for table in one.tables.values())
+                unused.append(
+                    f"{has}: looks like {one.layout.label}, which also needs {', '.join(missing)}"
+                )
+            partly = {id(t) for one, _ in recognition.partial for t in one.tables.values()}
+            recognised = [t for t in recognition.unused if id(t) not in partly]
+            own = [(name, t) for t in recognised if config.path and (name := _canonical(t))]
+            plain += [(name, t, config) for name, t in own]
+            unused += [t.label for t in recognised if not any(t is other for _, other in own)]
+            unused += [f"{name}: not a supported file type" for name in others]
     if not sources and not plain:
         raise HealthError(
             "nothing was recognised: " + ("; ".join(unused) or "there is no table"),
@@ -169,7 +169,7 @@ def _proposed(
         )
     opened = Sources({s.name: s.config for s in sources}, {}, base, urls)
     tables, recipes = _tables(connection, sources, opened, unused)
-    tables += _plain_tables(plain, {t.name for t in tables}, base, places, unused)
+    tables += _plain_tables(plain, {t.name for t in tables}, unused)
     matches = _match_notes(recipes) if recipes else []
     used = {str(t.settings.get("source")) for t in tables}
     kept = tuple(s for s in sources if s.name in used)
@@ -198,7 +198,7 @@ def _unread_columns(one: Recognised) -> list[str]:
         others = [
             name
             for name in found.columns
-            if plain_name(name) not in read and not plain_name(name).startswith("_fivetran")
+            if plain_name(name) not in read and not plain_name(name).startswith("fivetran")
         ]
         if others:
             more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
@@ -223,17 +223,33 @@ def _named_urls(places: Iterable[str]) -> dict[str, str]:
 
 def _inspect(
     connection: duckdb.DuckDBPyConnection, place: str, base: Path, urls: Mapping[str, str]
-) -> tuple[SourceConfig, list[FoundTable], list[str]]:
+) -> Iterator[tuple[SourceConfig, list[FoundTable], list[str]]]:
+    """Yield the sources of a place with their tables, and the files that are none.
+
+    A folder is a source, and so is each database in it.
+    """
     if place.startswith("$") or place in urls:
         config = SourceConfig(url=place)
-        return config, Sources({"it": config}, {}, base, urls).database("it").tables(), []
+        yield config, Sources({"it": config}, {}, base, urls).database("it").tables(), []
+        return
     folder = Path(place)
-    found, others = tables_in_folder(folder, connection)
-    return SourceConfig(path=os.path.relpath(folder, base)), found, others
+    is_database = folder.is_file() and bool(database_url(folder))
+    if not is_database:
+        found, others = tables_in_folder(folder, connection)
+        yield SourceConfig(path=_relative(folder, base)), found, others
+    files = [folder] if folder.is_file() else files_in(folder)
+    for file in files:
+        if scheme := database_url(file):
+            url = f"{scheme}:///{_relative(file, base)}"
+            yield from _inspect(connection, url, base, {url: url})
+
+
+def _relative(path: Path, base: Path) -> str:
+    return Path(os.path.relpath(path, base)).as_posix()
 
 
 def _source(
-    one: Recognised, config: SourceConfig, known: Iterable[ProposedSource], base: Path
+    one: Recognised, config: SourceConfig, known: Iterable[ProposedSource]
 ) -> ProposedSource:
     short = re.sub(r"^fivetran_", "", one.layout.preset)
     names = {source.name for source in known}
@@ -388,27 +404,19 @@ def _preset_table(
     # A billing system that also names the accounts counts its rows where they are revenue.
     counts_here = name != "accounts" or source.layout.role == "crm"
     left = recipes.left_out(preset, options, name) if counts_here else []
-    evidence += [f"left out: {counted.rows:,} {counted.reason}" for counted in left]
+    evidence += [f"{LEFT_OUT}{counted.rows:,} {counted.reason}" for counted in left]
     return ProposedTable(name, settings, int(rows), int(unmatched), tuple(evidence))
 
 
 def _plain_tables(
-    plain: Sequence[tuple[str, FoundTable]],
-    taken: set[str],
-    base: Path,
-    places: Sequence[str],
-    unused: list[str],
+    plain: Iterable[tuple[str, FoundTable, SourceConfig]], taken: set[str], unused: list[str]
 ) -> list[ProposedTable]:
     tables: dict[str, ProposedTable] = {}
-    folders = [Path(p) for p in places if "://" not in p and not p.startswith("$")]
-    for name, found in plain:
+    for name, found, config in plain:
         if name in taken or name in tables:
             unused.append(f"{found.label}: {name} comes from another source")
             continue
-        file = found.label.split(" and ")[0]
-        folder = next(f for f in folders if (f / file).exists())
-        path = folder / file if " and " not in found.label else (folder / file).parent
-        settings: dict[str, object] = {"path": Path(os.path.relpath(path, base)).as_posix()}
+        settings: dict[str, object] = {"path": (Path(str(config.path)) / found.path).as_posix()}
         evidence = (f"{found.label} has the columns of {name}",)
         tables[name] = ProposedTable(name, settings, 0, 0, evidence)
     return list(tables.values())
@@ -416,10 +424,10 @@ def _plain_tables(
 
 def _canonical(found: FoundTable) -> str:
     """Return the input table that a found table already is, by name and required columns."""
-    columns = {plain_name(column) for column in found.columns}
+    columns = {column.strip().lower() for column in found.columns}
     for name, table in TABLES.items():
         required = {c.name for c in table.columns if c.required}
-        called = plain_name(found.name) == name or plain_name(Path(found.place).name) == name
+        called = name in (plain_name(found.name), plain_name(Path(found.place).stem))
         if called and required <= columns:
             return name
     return ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from health.sources.inventory import FoundTable
 from health.sources.layouts import Layout, LayoutTable, layouts, plain_name
 
 #: Endings by which exports mark what a table is, not what is in it.
-_ENDINGS = re.compile(r"_(?:data|table|export)$")
+_ENDINGS = re.compile(r"(?<=.)(?:data|table|export)$")
 #: Beginnings that name the vendor.
 _VENDORS = {
     "fivetran_stripe": ("stripe",),
@@ -72,13 +73,16 @@ def recognise(tables: Iterable[FoundTable]) -> Recognition:
     known = list(tables)
     whole: list[Recognised] = []
     partial: list[tuple[Recognised, tuple[str, ...]]] = []
+    places = by_place(known)
     for layout in layouts().values():
-        for place in dict.fromkeys(table.place for table in known):
-            found = match_tables(layout, [table for table in known if table.place == place])
-            if not found:
+        matched = [(here, match_tables(layout, here.tables)) for here in places]
+        taken: set[int] = set()
+        for here, found in sorted(matched, key=lambda match: -len(match[1])):
+            if not found or not taken.isdisjoint(map(id, found.values())):
                 continue
+            taken |= set(map(id, found.values()))
             missing = tuple(t.name for t in layout.tables if not t.optional and t.name not in found)
-            recognised = Recognised(layout, place, found)
+            recognised = Recognised(layout, here.place, found)
             if missing:
                 partial.append((recognised, missing))
             else:
@@ -86,6 +90,29 @@ def recognise(tables: Iterable[FoundTable]) -> Recognition:
     used = {id(table) for one in whole for table in one.tables.values()}
     unused = tuple(table for table in known if id(table) not in used)
     return Recognition(tuple(whole), tuple(partial), unused)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The tables of one folder, workbook or schema."""
+
+    place: str
+    tables: tuple[FoundTable, ...]
+
+
+def by_place(tables: Iterable[FoundTable]) -> list[Place]:
+    """Return tables by place; where each is a folder of parts, also by the folder of these."""
+    known = list(tables)
+    places: dict[str, list[FoundTable]] = {}
+    above: dict[str, list[FoundTable]] = {}
+    for table in known:
+        places.setdefault(table.place, []).append(table)
+        folder = PurePath(table.place)
+        if table.path and folder.name == table.name:
+            parent = folder.parent.as_posix()
+            above.setdefault("" if parent == "." else parent, []).append(table)
+    found = [Place(place, (*here, *above.pop(place, ()))) for place, here in places.items()]
+    return found + [Place(place, tuple(below)) for place, below in above.items()]
 
 
 def match_tables(
@@ -128,7 +155,4 @@ def _is_called(found: FoundTable, table: LayoutTable, layout: Layout) -> bool:
         return True
     # stripe_invoice, stripe.invoices, stripe__invoice: a vendor's name, or its schema, before it.
     prefixes = _VENDORS.get(layout.preset, ())
-    return any(
-        name.startswith(prefix) and name[len(prefix) :].lstrip("_.- ") in names
-        for prefix in prefixes
-    )
+    return any(name.startswith(prefix) and name[len(prefix) :] in names for prefix in prefixes)

@@ -225,6 +225,72 @@ def test_a_file_of_sqlite_is_a_database_too(tmp_path: Path) -> None:
     )
 
 
+def salesforce() -> dict[str, pd.DataFrame]:
+    """Return two accounts under the names of Salesforce's own exports."""
+    account = {
+        "Id": ["001A000000aaaaaIAA", "001A000000bbbbbIAA"], "Name": ["First", "Second"],
+        "OwnerId": "005A", "ParentId": None, "Industry": "Retail", "Website": None,
+        "Type": "Customer", "CreatedDate": "2025-01-01", "Team_Size__c": 3,
+    }  # fmt: skip
+    user = {"Id": ["005A"], "Name": "Ola Berg", "Username": "o@us.example"}
+    return {"Account": pd.DataFrame(account), "User": pd.DataFrame(user)}
+
+
+def test_workbooks_and_databases_in_a_folder_are_sources(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    keys = list(salesforce()["Account"]["Id"])
+    tables = exports()
+    # One account is known by the 15 characters that Salesforce's pages show.
+    for row, key in zip(tables["stripe/customer"], (keys[0][:15], keys[1]), strict=False):
+        row["metadata"] = json.dumps({"salesforce_id": key})  # type: ignore[index]
+    data.mkdir()
+    with pd.ExcelWriter(data / "crm.xlsx") as book:
+        for name, frame in salesforce().items():
+            frame.to_excel(book, sheet_name=name, index=False)
+    with sqlite3.connect(data / "billing.db") as connection:
+        for name, rows in tables.items():
+            if name.startswith("stripe"):
+                pd.DataFrame(list(rows)).to_sql(name.split("/")[1], connection, index=False)
+    done, config = init(tmp_path, data)
+    assert done.code == 0, done.err
+    assert config["sources"] == {
+        "salesforce": {"path": "data/crm.xlsx"},
+        "stripe": {"url": "sqlite:///data/billing.db"},
+    }
+    assert "2 keys of Stripe (Fivetran): 2 by a key" in " ".join(done.out.split())
+    assert "Team_Size__c" in (tmp_path / "health.toml").read_text()
+    assert "to the database's URL" not in done.out
+    summaries = {s.table: s.rows for s in _opened(tmp_path / "health.toml")}
+    assert (summaries["accounts"], summaries["subscriptions"]) == (2, 2)
+    # Each of them alone is a place as well.
+    assert "Salesforce" in init(tmp_path / "book", data / "crm.xlsx")[0].out
+    assert "Stripe" in init(tmp_path / "database", data / "billing.db")[0].out
+
+
+def test_a_folder_for_each_table_is_one_layout(tmp_path: Path) -> None:
+    for name, frame in salesforce().items():
+        for part, rows in enumerate((frame.head(1), frame.tail(1))):
+            folder = tmp_path / "data" / "sfdc" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            rows.to_csv(folder / f"part-{part:04d}.csv", index=False)
+    done, config = init(tmp_path, tmp_path / "data")
+    assert done.code == 0, done.err
+    assert config["sources"] == {"salesforce": {"path": "data/sfdc"}}
+    assert "add to the file what is required" in done.out
+
+
+@pytest.mark.parametrize("prefix", ["properties_", ""])
+def test_fields_of_hubspot_have_several_prefixes(tmp_path: Path, prefix: str) -> None:
+    tables = {
+        name: [{k.replace("property_", prefix): v for k, v in row.items()} for row in rows]
+        for name, rows in exports().items()
+    }
+    write(tmp_path / "data", tables)
+    done, config = init(tmp_path, tmp_path / "data")
+    assert config["tables"]["accounts"] == {"preset": "fivetran_hubspot", "source": "hubspot"}
+    assert "2 by the domain" in " ".join(done.out.split())
+
+
 def test_places_outside_of_the_configuration_are_allowed_by_name(tmp_path: Path) -> None:
     write(tmp_path / "data", exports())
     (tmp_path / "conf").mkdir()

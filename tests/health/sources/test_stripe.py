@@ -103,6 +103,27 @@ def test_money_is_net_of_discounts_and_without_tax(tmp_path: Path) -> None:
     assert (rows["mrr"].item(), rows["list_mrr"].item()) == pytest.approx((80.0, 100.0))
 
 
+def test_a_discount_is_of_what_can_be_discounted(tmp_path: Path) -> None:
+    # 20 % off: 3 seats at 80, and from the 16th of June a fourth, at the discounted price.
+    extra = line("more", 4_000, "2026-06-16", "2026-07-01", proration=True, discountable=False)
+    lines = [
+        line("june", 30_000, "2026-06-01", "2026-07-01", discountable=True),
+        extra | {"invoice_id": "in_july"},
+        line("july", 40_000, "2026-07-01", "2026-08-01", discountable=True),
+    ]
+    rows = paid(
+        tmp_path,
+        lines,
+        invoices={
+            "june": {"subtotal": 30_000, "total": 24_000},
+            "july": {"subtotal": 44_000, "total": 36_000},
+        },
+    )
+    assert [mrr(rows, f"2026-{d}") for d in ("06-05", "06-20", "07-05")] == pytest.approx(
+        [240, 320, 320]
+    )
+
+
 @pytest.mark.parametrize(
     ("currency", "expected"), [("usd", 10.0), ("jpy", 1000.0), ("kwd", 1.0), ("GBP", 10.0)]
 )

@@ -15,6 +15,12 @@ WITH named AS (
 hub AS (SELECT * FROM named WHERE source = (SELECT account_key FROM options)),
 others AS (SELECT * FROM named WHERE source <> (SELECT account_key FROM options)),
 links AS (SELECT source, key, unnest(links) AS link FROM others),
+-- Salesforce writes an id of 15 characters in its pages and of 18, which begins with them, in exports.
+hub_keys AS (
+    SELECT key, key AS link FROM hub
+    UNION
+    SELECT key, left(key, 15) FROM hub WHERE source = 'fivetran_salesforce' AND length(key) = 18
+),
 hub_domains AS (
     SELECT domain, any_value(key) AS account_id FROM hub
     WHERE domain <> '' GROUP BY domain HAVING count(*) = 1
@@ -25,7 +31,7 @@ hub_names AS (
 ),
 linked AS (
     SELECT l.source, l.key, any_value(h.key) AS account_id
-    FROM links AS l JOIN hub AS h ON h.key = l.link
+    FROM links AS l JOIN hub_keys AS h ON h.link = l.link
     GROUP BY l.source, l.key HAVING count(DISTINCT h.key) = 1
 ),
 matched AS (

@@ -21,6 +21,12 @@ contracts AS (
     FROM subscription_history
     WHERE _fivetran_active AND id NOT IN (SELECT id FROM subscription)
 ),
+discounted AS (
+    SELECT invoice_id, sum(amount) AS discountable
+    FROM invoice_line_item
+    WHERE coalesce(discountable, true)
+    GROUP BY invoice_id
+),
 charged AS (
     SELECT
         l.id,
@@ -42,10 +48,16 @@ charged AS (
             WHEN lower(l.currency) IN ('bhd', 'jod', 'kwd', 'omr', 'tnd') THEN 1000
             ELSE 100
         END AS per_unit,
-        -- The invoice's discounts, without its tax.
-        CASE WHEN i.subtotal > 0 THEN (i.total - coalesce(i.tax, 0)) / i.subtotal ELSE 1 END AS net
+        -- The invoice's discounts, without its tax. They apply to what can be discounted: the
+        -- amounts of prorations already are.
+        CASE
+            WHEN coalesce(l.discountable, true) AND d.discountable > 0
+                THEN 1 - (i.subtotal - (i.total - coalesce(i.tax, 0))) / d.discountable
+            ELSE 1
+        END AS net
     FROM invoice_line_item AS l
     JOIN invoice AS i ON i.id = l.invoice_id
+    LEFT JOIN discounted AS d ON d.invoice_id = l.invoice_id
     LEFT JOIN contracts AS s ON s.id = coalesce(l.subscription_id, i.subscription_id)
     LEFT JOIN subscription_item AS item ON item.id = l.subscription_item_id
     LEFT JOIN prices AS r ON r.id = coalesce(l.price_id, l.plan_id, item.plan_id)
