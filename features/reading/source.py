@@ -246,7 +246,7 @@ def _read(
     """Read one table on its own connection."""
     with with_own_connection(connection) as own:
         if isinstance(source, WarehouseSource):
-            table, found = read_in_warehouse(own, TABLES[name], source)
+            table, found = read_in_warehouse(own, TABLES[name], source.resolved())
             return TableRead(table, tuple(found))
         read = read_table(own, TABLES[name], source, base, kept, currencies, time_limit=time_limit)
     rollups = read.rollups and replace(read.rollups, connection=connection)

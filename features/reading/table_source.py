@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import pyarrow as pa
@@ -61,13 +62,23 @@ class WarehouseSource(TableSource):
         Computes what is asked of the rows.
     columns_of_query : pa.Schema
         The columns of `sql`.
+    later : callable, optional
+        Returns `sql` and its columns, where they depend on tables that are read before.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     named: str
     warehouse: Warehouse
-    columns_of_query: pa.Schema
+    columns_of_query: pa.Schema = pa.schema([])
+    later: Callable[[], tuple[str, pa.Schema]] | None = None
+
+    def resolved(self) -> WarehouseSource:
+        """Return the source with its query, once other tables can be read."""
+        if self.later is None:
+            return self
+        sql, columns = self.later()
+        return self.model_copy(update={"sql": sql, "columns_of_query": columns, "later": None})
 
     @property
     def label(self) -> str:

@@ -21,6 +21,7 @@ from features.tables.relations import query_relation
 from features.tables.warehouse import Warehouse
 from health.settings.sources import SharedConfig, SourceConfig, TableConfig
 from health.sources.databases import USUAL_LIMITS, Database, Limits, engine_types, open_database
+from health.sources.in_place import EventsInPlace
 from health.sources.inventory import FoundTable, tables_in_folder
 from health.sources.layouts import Layout, layouts
 from health.sources.recipes import Options, Recipes, VendorSource
@@ -65,6 +66,9 @@ class Sources:
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: Limits = USUAL_LIMITS
     _databases: dict[str, Database] = field(default_factory=dict, init=False, repr=False)
+    _usage_in_place: dict[str, tuple[str, pa.Schema]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def plan(
         self, tables: Mapping[str, TableSource], *, in_place: bool = True
@@ -76,7 +80,7 @@ class Sources:
         tables : mapping of str to TableSource
             As the configuration has them.
         in_place : bool
-            Leave usage in a warehouse that can sum it, unless a preset reads it.
+            Leave usage in a warehouse that can sum it.
 
         Returns
         -------
@@ -96,6 +100,7 @@ class Sources:
             for name, table in tables.items()
             if isinstance(table, TableConfig) and (table.source or table.sql_file)
         }
+        presets = {name: table for name, table in of_sources.items() if table.preset}
         for name, table in tables.items():
             remote = self._in_warehouse(name, table) if in_place else None
             if remote is not None:
@@ -116,7 +121,7 @@ class Sources:
                 )
             else:
                 planned[name] = table
-        if not of_sources and not self.shared:
+        if not of_sources and not presets and not self.shared:
             return planned, None
         for name, table in of_sources.items():
             self._known(table.source, f"tables.{name}")
@@ -124,13 +129,16 @@ class Sources:
         for name, view in self.shared.items():
             self._known(view.source or None, f"shared.{name}.source")
             _known_preset(view.account_key or None, f"shared.{name}.account_key")
-            if view.preset and not any(table.preset for table in of_sources.values()):
+            if view.preset and not presets:
                 raise HealthError(
                     "matches the keys of presets, and no table has one",
                     where=f"shared.{name}",
                     fix="give a table a preset, or remove the view",
                 )
-        return planned, lambda connection: self._prepare(connection, of_sources)
+        in_warehouse = {n: t for n, t in presets.items() if n not in of_sources}
+        return planned, lambda connection: self._prepare(
+            connection, of_sources, in_warehouse, in_place=in_place
+        )
 
     def database(self, name: str) -> Database:
         """Return a source's database; HealthError if the source is not a database."""
@@ -151,13 +159,19 @@ class Sources:
         source = self.sources[name]
         if source.path is not None:
             return tables_in_folder(self.base / source.path, connection)[0]
+        return self._tables_of_database(name)
+
+    def _tables_of_database(self, name: str) -> list[FoundTable]:
         found = self.database(name).tables()
-        if not source.schema_name:
-            return found
-        return [t for t in found if t.place == source.schema_name]
+        schema = self.sources[name].schema_name
+        return [t for t in found if not schema or t.place == schema]
 
     def recipes(
-        self, connection: duckdb.DuckDBPyConnection, presets: Iterable[tuple[str, str]]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        presets: Iterable[tuple[str, str]],
+        *,
+        in_place: bool = True,
     ) -> Recipes:
         """Return the recipes of presets and their sources, with every table ready to be read.
 
@@ -167,6 +181,8 @@ class Sources:
             The engine's.
         presets : iterable of (str, str)
             Each preset and its source.
+        in_place : bool
+            Leave events in a database that can sum them.
 
         Raises
         ------
@@ -182,19 +198,30 @@ class Sources:
                     fix="read one of them by sql, or put the tables of both into one source",
                 )
         vendors = [
-            self._vendor(connection, layouts()[preset], name) for preset, name in source_of.items()
+            self._vendor(connection, layouts()[preset], name, in_place=in_place)
+            for preset, name in source_of.items()
         ]
         keys = [view.account_key for view in self.shared.values() if view.preset]
         return Recipes(connection, vendors, keys[0] if keys else "")
 
     def _prepare(
-        self, connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableConfig]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tables: Mapping[str, TableConfig],
+        in_warehouse: Mapping[str, TableConfig],
+        *,
+        in_place: bool,
     ) -> None:
-        presets = [(t.preset, str(t.source)) for t in tables.values() if t.preset is not None]
+        presets = [*tables.values(), *in_warehouse.values()]
+        named = [(t.preset, str(t.source)) for t in presets if t.preset is not None]
         recipes = None
-        if presets:
-            recipes = self.recipes(connection, [(p, s) for p, s in presets])
+        if named:
+            recipes = self.recipes(connection, named, in_place=in_place)
             recipes.prepare()
+            for table in in_warehouse.values():
+                options = Options(table.exclude_events, table.amounts_in)
+                usage = recipes.in_place(str(table.preset), options)
+                self._usage_in_place[str(table.preset)] = usage
         for name, view in self.shared.items():
             if view.source:
                 database, where = self.database(view.source), f"shared.{name}"
@@ -221,20 +248,48 @@ class Sources:
         if name != "usage" or not isinstance(table, TableConfig):
             return None
         self._known(table.source, f"tables.{name}")
-        if not table.source or table.preset or not self.sources[table.source].url:
+        if not table.source or not self.sources[table.source].url:
             return None
         database = self.database(table.source)
         if database.dialect is None:
             return None
+        warehouse = Warehouse(database.dialect, database.read)
+        if table.preset:
+            _known_preset(table.preset, f"tables.{name}.preset")
+            return self._preset_in_warehouse(table, warehouse)
         query, columns = database.in_plain_types(self._query_of(name, table))
         return WarehouseSource(
             sql=query,
             columns=table.columns,
             unmatched=table.unmatched,
             named=table.label,
-            warehouse=Warehouse(database.dialect, database.read),
+            warehouse=warehouse,
             columns_of_query=columns,
         )
+
+    def _preset_in_warehouse(
+        self, table: TableConfig, warehouse: Warehouse
+    ) -> WarehouseSource | None:
+        """Return usage that a preset reads in place; None where it is to be fetched."""
+        layout = layouts()[str(table.preset)]
+        if layout.role != "events" or self._in_place(layout, str(table.source)) is None:
+            return None
+        return WarehouseSource(
+            sql=f"the preset {table.preset}",
+            unmatched=table.unmatched,
+            named=table.label,
+            warehouse=warehouse,
+            later=lambda: self._usage_in_place[layout.preset],
+        )
+
+    def _in_place(self, layout: Layout, name: str) -> EventsInPlace | None:
+        """Return the events of a source that stay in its database; None where they cannot."""
+        database = self.database(name)
+        if database.dialect is None:
+            return None
+        (table,) = layout.tables
+        found = self._found(layout, name, self._tables_of_database(name))
+        return EventsInPlace.of(database, layout, found[table.name])
 
     def _query_of(self, name: str, table: TableConfig) -> str:
         """Return the query of a table, in its database's SQL."""
@@ -249,11 +304,31 @@ class Sources:
         return _with(views, text)
 
     def _vendor(
-        self, connection: duckdb.DuckDBPyConnection, layout: Layout, name: str
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        layout: Layout,
+        name: str,
+        *,
+        in_place: bool,
     ) -> VendorSource:
         self._known(name, f"the preset {layout.preset}")
+        if in_place and self.sources[name].url is not None and layout.role == "events":
+            events = self._in_place(layout, name)
+            if events is not None:
+                return VendorSource(name, layout, {}, events)
+        found = self._found(layout, name, self.tables(name, connection))
+        if self.sources[name].url is not None:
+            found = {
+                key: self._staged(connection, name, layout, key, t) for key, t in found.items()
+            }
+        return VendorSource(name, layout, found)
+
+    def _found(
+        self, layout: Layout, name: str, available: Iterable[FoundTable]
+    ) -> dict[str, FoundTable]:
+        """Return the tables of a layout in a source; HealthError if it lacks one."""
         source = self.sources[name]
-        available = self.tables(name, connection)
+        available = list(available)
         found: dict[str, FoundTable] = {}
         for place in by_place(available):
             found = max(found, match_tables(layout, place.tables, source.tables), key=len)
@@ -266,11 +341,7 @@ class Sources:
                 fix=closest(missing[0].name, [t.name for t in available], noun="it has")
                 + f"; a table of another name is given by sources.{name}.tables",
             )
-        if source.url is not None:
-            found = {
-                key: self._staged(connection, name, layout, key, t) for key, t in found.items()
-            }
-        return VendorSource(name, layout, found)
+        return found
 
     def _staged(
         self,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow.compute as pc
 
 from features.errors import HealthError
 from features.redaction import remember, shows_secret
@@ -18,7 +19,7 @@ from features.tables.schema import TABLES
 from health.settings.sources import SourceConfig
 from health.sources.inventory import FoundTable, database_url, files_in, tables_in_folder
 from health.sources.layouts import Layout, layouts, plain_name
-from health.sources.open import Sources
+from health.sources.open import Sources, keep
 from health.sources.recipes import Options, Recipes
 from health.sources.recognise import Recognised, recognise
 
@@ -346,6 +347,8 @@ def _rank(preset: str) -> int:
 
 def _rows(connection: duckdb.DuckDBPyConnection, recipes: Recipes, source: ProposedSource) -> int:
     vendor = next(v for v in recipes.sources if v.preset == source.layout.preset)
+    if vendor.in_place is not None:
+        return int(pc.sum(vendor.in_place.by_event()["n"]).as_py() or 0)
     main = vendor.tables[source.layout.tables[0].name]
     return int(connection.execute(f"SELECT count(*) FROM {main.sql}").fetchall()[0][0])
 
@@ -359,9 +362,16 @@ def _by_events(
     """Return sources of events, the longest first; a note whether the others repeat it."""
     rows = {s.name: _rows(connection, recipes, s) for s in sources}
     ordered = sorted(sources, key=lambda s: rows[s.name], reverse=True)
-    ids = {s.name: _event_ids(recipes, s) for s in ordered}
     best = ordered[0]
+    remote = {v.name for v in recipes.sources if v.in_place is not None}
+    ids = {s.name: _event_ids(recipes, s) for s in ordered if s.name not in remote}
     for other in ordered[1:]:
+        if not {best.name, other.name} <= ids.keys():
+            unused.append(
+                f"{other.name} ({other.layout.label}, {rows[other.name]:,} events): "
+                f"{best.name} has more; to use it instead, change tables.usage"
+            )
+            continue
         query = (
             f"SELECT count(*), count(*) FILTER (id IN (SELECT id FROM ({ids[best.name]}))) "
             f"FROM ({ids[other.name]})"
@@ -388,12 +398,23 @@ def _preset_table(
 ) -> ProposedTable:
     preset = source.layout.preset
     options = Options()
-    query = recipes.query(preset, name, options)
     place = internal_name(f"proposed {name}")
-    connection.execute(f"CREATE OR REPLACE TABLE {place} AS {query}")
+    vendor = next(v for v in recipes.sources if v.preset == preset)
+    if name == "usage" and vendor.in_place is not None:
+        number = "n"
+        keep(
+            connection,
+            f"proposed {name}",
+            vendor.in_place.by_account(recipes.in_place(preset, options)[0]),
+        )
+    else:
+        number = "1"
+        connection.execute(
+            f"CREATE OR REPLACE TABLE {place} AS {recipes.query(preset, name, options)}"
+        )
     rows, unmatched = connection.execute(
-        "SELECT count(*), count(*) FILTER (account_id IS NULL OR account_id NOT IN "
-        f"(SELECT account_id FROM {internal_name('accounts')})) FROM {place}"
+        f"SELECT coalesce(sum({number}), 0), coalesce(sum({number}) FILTER (account_id IS NULL OR "
+        f"account_id NOT IN (SELECT account_id FROM {internal_name('accounts')})), 0) FROM {place}"
     ).fetchall()[0]
     settings: dict[str, object] = {"preset": preset, "source": source.name}
     if name == "usage":

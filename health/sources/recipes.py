@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
+from health.sources.in_place import EventsInPlace
 from health.sources.inventory import FoundTable
 from health.sources.layouts import Layout, common_recipe
 from health.sources.staging import options_sql, refuse_bad_values, staged
@@ -46,11 +48,14 @@ class VendorSource:
         The vendor's layout.
     tables : mapping of str to FoundTable
         Its tables by the recipe's name; each can be read by the engine.
+    in_place : EventsInPlace, optional
+        Its events, where they stay in their database.
     """
 
     name: str
     layout: Layout
     tables: Mapping[str, FoundTable]
+    in_place: EventsInPlace | None = None
 
     @property
     def preset(self) -> str:
@@ -183,7 +188,8 @@ class Recipes:
         """
         source = self._by_preset[preset]
         if source.layout.role == "events":
-            query = self._with(self._events(source), common_recipe("usage_counts"), options, source)
+            numbers = {"numbers": self._numbers(source)}
+            query = self._with(numbers, common_recipe("usage_counts"), options, source)
         else:
             recipe = source.layout.recipe(
                 f"{table}_counts" if table in ("contacts", "interactions", "invoices") else "counts"
@@ -193,8 +199,41 @@ class Recipes:
             query = self._with(source.staged(), recipe, options, source)
         return [Counted(preset, str(r), int(n)) for r, n in self._run(query, f"{preset}/counts")]
 
+    def in_place(self, preset: str, options: Options) -> tuple[str, pa.Schema]:
+        """Return the query of usage whose events stay in their database, and its columns.
+
+        Each event's account is decided here, as `query` does, from what identifies it.
+        """
+        source = self._by_preset[preset]
+        events = source.in_place
+        if events is None:
+            raise ValueError(f"the events of {preset} are not in place")
+        excluded = _excluded(options, source)
+        self.connection.register("arrived", events.identities(excluded))
+        try:
+            self._keep("identities", "SELECT * FROM arrived")
+        finally:
+            self.connection.unregister("arrived")
+        recipe = f"SELECT usage_id, account_id FROM ({common_recipe('usage')})"
+        events_of = f"SELECT *, NULL AS occurred_at FROM {internal_name('identities')}"
+        identified = {"events": events_of, "identified": str(source.layout.recipe("identified"))}
+        query = self._with(identified, recipe, Options(exclude_events=()), source)
+        owners = {str(k): str(a) for k, a in self._run(query, f"{preset}/usage") if a is not None}
+        return events.usage(excluded, owners)
+
+    def _numbers(self, source: VendorSource) -> str:
+        """Return the query of the number of rows of each event."""
+        if source.in_place is None:
+            events = _nested(source.staged(), str(source.layout.recipe("events")))
+            return f"SELECT event, count(*) AS n FROM ({events}) GROUP BY event"
+        self.connection.register("arrived", source.in_place.by_event())
+        self._keep("numbers of events", "SELECT * FROM arrived")
+        self.connection.unregister("arrived")
+        return f"SELECT * FROM {internal_name('numbers of events')}"
+
     def _events(self, source: VendorSource) -> dict[str, str]:
-        return source.staged() | {"events": str(source.layout.recipe("events"))}
+        recipes = {name: str(source.layout.recipe(name)) for name in ("events", "identified")}
+        return source.staged() | recipes
 
     def _union(self, recipe: str, columns: Mapping[str, str]) -> str:
         """Return the rows of one recipe from every vendor that has it, in the same columns."""
@@ -222,14 +261,11 @@ class Recipes:
         options: Options,
         source: VendorSource | None = None,
     ) -> str:
-        excluded = options.exclude_events
-        if excluded is None:
-            excluded = source.layout.exclude_events if source else ()
         settings = options_sql(
             {
                 "account_key": self.account_key,
                 "free_domains": FREE_DOMAINS,
-                "exclude_events": tuple(excluded),
+                "exclude_events": _excluded(options, source),
                 "amounts_in": options.amounts_in,
             }
         )
@@ -252,6 +288,13 @@ class Recipes:
                 where=", ".join(source.name for source in self.sources),
                 fix="report it with the columns of the source, or write your own sql",
             ) from None
+
+
+def _excluded(options: Options, source: VendorSource | None) -> tuple[str, ...]:
+    """Return the events that are no use of the product."""
+    if options.exclude_events is not None:
+        return tuple(options.exclude_events)
+    return tuple(source.layout.exclude_events) if source else ()
 
 
 def filled_by(layout: Layout) -> list[str]:

@@ -45,7 +45,7 @@ def refuse_bad_values(
         own = column.found_in(found.columns)
         if own is None or column.kind not in _WHAT or not _is_text(found.columns[own]):
             continue
-        value = _present(quoted(own))
+        value = present(quoted(own))
         bad = f"{value} IS NOT NULL AND {_cast(column, own, found.columns[own])} IS NULL"
         if column.kind == "time":
             bad += f" AND NOT starts_with({value}, '9999-')"
@@ -76,13 +76,13 @@ def _cast(column: LayoutColumn, own: str, kind: str) -> str:
     if column.kind == "time":
         return _time(value, kind)
     if column.kind in ("id", "text"):
-        text = _present(value if _is_text(kind) else f"CAST({value} AS VARCHAR)")
+        text = present(value if _is_text(kind) else f"CAST({value} AS VARCHAR)")
         # A whole number that was once in a column of floats.
         is_id = column.kind == "id"
         return rf"regexp_replace({text}, '^(-?\d+)\.0+$', '\1')" if is_id else text
     if not _is_text(kind):
         return f"CAST({value} AS {_SQL_TYPES[column.kind]})"
-    return f"TRY_CAST({_present(value)} AS {_SQL_TYPES[column.kind]})"
+    return f"TRY_CAST({present(value)} AS {_SQL_TYPES[column.kind]})"
 
 
 def _time(value: str, kind: str) -> str:
@@ -91,7 +91,7 @@ def _time(value: str, kind: str) -> str:
     elif kind.startswith(("TIMESTAMP", "DATE")):
         moment = f"CAST({value} AS TIMESTAMP)"
     else:
-        text = _present(value if _is_text(kind) else f"CAST({value} AS VARCHAR)")
+        text = present(value if _is_text(kind) else f"CAST({value} AS VARCHAR)")
         moment = (
             rf"CASE WHEN regexp_full_match({text}, '\d{{9,10}}(\.\d+)?') "
             f"THEN make_timestamp((TRY_CAST({text} AS DOUBLE) * 1000000)::BIGINT) "
@@ -102,7 +102,8 @@ def _time(value: str, kind: str) -> str:
     return f"CASE WHEN ({moment}) < {_FOREVER} THEN ({moment}) END"
 
 
-def _present(text: str) -> str:
+def present(text: str) -> str:
+    """Return the expression of a text without the blanks around it; null where it says nothing."""
     nothing = ", ".join(map(literal, _NOTHING))
     return f"CASE WHEN trim({text}) NOT IN ({nothing}) THEN trim({text}) END"
 

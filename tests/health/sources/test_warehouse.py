@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,14 @@ from features.tables.warehouse import Warehouse
 from features.targets.growth import growth_features
 from features.targets.offers import offer_features
 from features.windows.observations import data_start
+from health.business.company import open_company
+from health.settings.config import load_config
 from health.sources.databases import _Adbc, adbc_connection, open_database
-from tests.features.company import DAY, UNTIL, company, frame
+from tests.features.company import DAY, UNTIL, frame
+from tests.features.company import company as usual_company
 from tests.health.conftest import Demo, call_health
+from tests.health.sources.exports import customer, write
+from tests.health.sources.test_customers import billed, company, hubspot
 
 pytestmark = pytest.mark.slow
 
@@ -85,12 +91,12 @@ class _Recording(Warehouse):
 
 
 def rows_of_usage() -> pd.DataFrame:
-    return frame("usage", company()["usage"])
+    return frame("usage", usual_company()["usage"])
 
 
 def opened(folder: Path, usage: TableSource, **options: Any) -> OpenedTables:
     sources: dict[str, TableSource] = {"usage": usage}
-    for name, rows in company().items():
+    for name, rows in usual_company().items():
         if name != "usage":
             frame(name, rows).to_parquet(folder / f"{name}.parquet")
             sources[name] = TableSource(path=f"{name}.parquet")
@@ -249,7 +255,7 @@ def test_a_query_that_cannot_be_parsed_is_refused(engine: Engine) -> None:
 def test_ibis_frames_of_a_user_stay_where_they_are(tmp_path: Path) -> None:
     engine = Engine(rows_of_usage())
     frames, warehouse = {}, Warehouse("duckdb", engine.read)
-    for name, rows in company().items():
+    for name, rows in usual_company().items():
         engine.connection.register("arrived", frame(name, rows))
         engine.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM arrived")
         columns = engine.read(f"SELECT * FROM {name} LIMIT 0").schema
@@ -260,7 +266,7 @@ def test_ibis_frames_of_a_user_stay_where_they_are(tmp_path: Path) -> None:
     assert not tables.readable_in_threads
     assert sum(n for _, n in engine.asked) < 50
     here = tables_from_frames(
-        {name: frame(name, rows) for name, rows in company().items()}, observed_until=UNTIL
+        {name: frame(name, rows) for name, rows in usual_company().items()}, observed_until=UNTIL
     )
     built, expected = build_features(tables, DATES), build_features(here, DATES)
     pd.testing.assert_frame_equal(built, expected, check_dtype=False, rtol=1e-9, atol=1e-9)
@@ -353,3 +359,94 @@ def test_the_whole_run_is_the_same_on_postgres(
     assert sum(fetched) <= sum(most.values())
     large = [n for n in fetched if n > most["users"]]
     assert len(large) == 3
+
+
+def _members() -> dict[str, Any]:
+    """Return a company in HubSpot, Stripe and three exports of the same events of 12 users."""
+    companies = [company(1, "First"), company(2, "Second")]
+    customers = [customer(f"cus_{n}", email=f"pay@{d}.example") for n, d in
+                 ((1, "first"), (2, "second"))]  # fmt: skip
+    rng = np.random.default_rng(7)
+    events = []
+    for n in range(3_000):
+        of = int(rng.integers(12))
+        address = f"u{of}@{('first', 'second', 'nobody')[of % 3]}.example"
+        events.append(
+            {
+                "id": f"e{n}",
+                # Some are known by an id alone, and their company by what other calls name.
+                "user": f"id-{of}" if of > 8 else address,
+                "group": str(of % 2 + 1) if n % 4 and of != 2 else None,
+                "event": ["report", "login", "$autocapture"][int(rng.integers(3))],
+                "at": pd.Timestamp("2026-01-05") + timedelta(minutes=int(rng.integers(200_000))),
+            }
+        )
+    return {"tables": hubspot(companies) | billed(customers), "events": pd.DataFrame(events)}
+
+
+def _as_vendor(preset: str, events: pd.DataFrame) -> pd.DataFrame:
+    at = events["at"].dt.tz_localize("UTC")
+    group = events["group"]
+    if preset == "posthog":
+        groups = [json.dumps({"$groups": {"company": g}} if g else {}) for g in group]
+        return pd.DataFrame({"uuid": events["id"], "event": events["event"], "timestamp": at,
+                             "distinct_id": events["user"], "properties": groups})  # fmt: skip
+    if preset == "amplitude":
+        groups = [json.dumps({"company": [g]} if g else {}) for g in group]
+        return pd.DataFrame({"_insert_id": events["id"], "event_type": events["event"],
+                             "event_time": at, "user_id": events["user"], "amplitude_id": 7,
+                             "groups": groups})  # fmt: skip
+    return pd.DataFrame({"message_id": events["id"], "event": events["event"], "timestamp": at,
+                         "user_id": events["user"], "context_group_id": group})  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", ["posthog", "segment", "amplitude"])
+def test_events_that_a_preset_reads_stay_in_postgres(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    made = _members()
+    write(tmp_path / "data", made["tables"])
+    events = _as_vendor(preset, made["events"])
+    (tmp_path / preset).mkdir()
+    events.to_parquet(tmp_path / preset / "events.parquet")
+    with adbc_connection("test", postgres_url) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"CREATE SCHEMA {preset}")
+        cursor.adbc_ingest("events", pa.Table.from_pandas(events, preserve_index=False),
+                           db_schema_name=preset)  # fmt: skip
+        connection.commit()
+    here, there = tmp_path / "here.toml", tmp_path / "there.toml"
+    assert call_health("init", tmp_path / "data", tmp_path / preset, "--output", here).code == 0
+    monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
+    fetched: list[int] = []
+    read = _Adbc.read
+
+    def counted(self: _Adbc, query: str) -> pa.Table:
+        found = read(self, query)
+        fetched.append(len(found))
+        return found
+
+    monkeypatch.setattr(_Adbc, "read", counted)
+    done = call_health("init", tmp_path / "data", "$WAREHOUSE_URL", "--output", there)
+    assert done.code == 0, done.err
+    sections = [f.read_text().split("[tables.usage]")[1].split("\n\n")[0] for f in (here, there)]
+    assert sections[0] == sections[1]
+    assert sum(fetched) < 100
+    fetched.clear()
+    built = {}
+    for file in (here, there):
+        found = open_company(load_config(file)).opened
+        usage = next(s for s in found.summaries if s.table == "usage")
+        features = build_features(found.tables, [datetime(2026, 4, 1), datetime(2026, 5, 3)])
+        built[file] = (usage.rows, usage.unmatched, features)
+    assert built[here][:2] == built[there][:2]
+    assert built[here][1] > 0
+    pd.testing.assert_frame_equal(built[here][2], built[there][2], rtol=1e-9, atol=1e-9)
+    kept = made["events"]
+    if preset == "posthog":
+        kept = kept[kept["event"] != "$autocapture"]
+    # Whose the events are, the three aggregates, and no event.
+    kept = kept.rename(columns={"at": "occurred_at", "user": "user_id"})
+    most = budget(kept.assign(account_id=kept["user_id"]))
+    assert max(fetched) <= max(most.values()) < len(kept)
+    assert sum(fetched) <= sum(most.values())

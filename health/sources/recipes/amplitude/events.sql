@@ -1,13 +1,10 @@
+-- Runs where the events are: only what every database has.
 SELECT
     insert_id AS event_id,
     event_type AS event,
     event_time AS occurred_at,
     coalesce(user_id, amplitude_id) AS user_id,
-    lower(coalesce(
-        nullif(regexp_extract(user_id, '^[^@\s]+@[^@\s]+\.[^@\s]+$'), ''),
-        json_extract_string(user_properties, '$.email')
-    )) AS email,
-    list_concat(
-        json_extract_string(groups, '$.*'), json_extract_string(groups, '$.*[*]')
-    ) AS company_keys
+    user_id AS known_user,
+    json_extract_string(user_properties, '$.email') AS user_email,
+    groups AS named_groups
 FROM event

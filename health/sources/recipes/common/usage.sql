@@ -1,7 +1,8 @@
 -- Events by account: by the company that the event names, else by its user's address, else by the
 -- one company that all other events of the same user name.
 WITH kept AS (
-    SELECT * FROM events WHERE event NOT IN (SELECT unnest(exclude_events) FROM options)
+    SELECT * FROM identified
+    WHERE event IS NOT NULL AND event NOT IN (SELECT unnest(exclude_events) FROM options)
 ),
 named AS (SELECT DISTINCT company_keys FROM kept WHERE company_keys IS NOT NULL),
 companies AS (
