@@ -63,8 +63,9 @@ class LayoutTable:
         Those that the recipe reads; empty in a source that lacks them.
     optional : bool
         Whether the recipe also works without the table.
-    distinctive : bool
-        Whether the required columns suffice to recognise it, whatever its name.
+    distinctive : tuple of str or None
+        Columns that, together with the required ones, suffice to recognise it, whatever its name;
+        None where its name is needed.
     """
 
     name: str
@@ -72,16 +73,16 @@ class LayoutTable:
     required: tuple[str, ...]
     columns: tuple[LayoutColumn, ...]
     optional: bool
-    distinctive: bool
+    distinctive: tuple[str, ...] | None
 
-    def missing(self, columns: Iterable[str]) -> list[str]:
-        """Return the required columns that a source's table does not have."""
+    def missing(self, columns: Iterable[str], also: Iterable[str] = ()) -> list[str]:
+        """Return the required columns, and others, that a source's table does not have."""
         known = list(columns)
         plain = {plain_name(column) for column in known}
         read = {column.name: column for column in self.columns}
         return [
             name
-            for name in self.required
+            for name in (*self.required, *also)
             if (
                 read[name].found_in(known) is None
                 if name in read
@@ -159,7 +160,7 @@ def _table(name: str, content: Mapping[str, Any], prefixes: tuple[str, ...]) -> 
         required=tuple(content["required"]),
         columns=columns,
         optional=content.get("optional", False),
-        distinctive=content.get("distinctive", False),
+        distinctive=tuple(content["distinctive"]) if "distinctive" in content else None,
     )
 
 

@@ -231,7 +231,8 @@ def _inspect(
     """
     if place.startswith("$") or place in urls:
         config = SourceConfig(url=place)
-        yield config, Sources({"it": config}, {}, base, urls).database("it").tables(), []
+        name = "warehouse" if place.startswith("$") else place.rpartition("/")[2]
+        yield config, Sources({name: config}, {}, base, urls).database(name).tables(), []
         return
     folder = Path(place)
     is_database = folder.is_file() and bool(database_url(folder))

@@ -141,7 +141,9 @@ def match_tables(
             candidates = [t for t in candidates if wanted in (plain_name(t.name), t.label)]
         else:
             named = [t for t in candidates if _is_called(t, table, layout)]
-            candidates = named or (candidates if table.distinctive else [])
+            if not named and table.distinctive is not None:
+                named = [t for t in candidates if not table.missing(t.columns, table.distinctive)]
+            candidates = named
         if candidates:
             # The closest name: customer before customer_data.
             found[table.name] = min(candidates, key=lambda t: (len(t.name), t.name))

@@ -396,7 +396,7 @@ def _as_vendor(preset: str, events: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"_insert_id": events["id"], "event_type": events["event"],
                              "event_time": at, "user_id": events["user"], "amplitude_id": 7,
                              "groups": groups})  # fmt: skip
-    return pd.DataFrame({"message_id": events["id"], "event": events["event"], "timestamp": at,
+    return pd.DataFrame({"id": events["id"], "event": events["event"], "timestamp": at,
                          "user_id": events["user"], "context_group_id": group})  # fmt: skip
 
 
@@ -408,11 +408,14 @@ def test_events_that_a_preset_reads_stay_in_postgres(
     write(tmp_path / "data", made["tables"])
     events = _as_vendor(preset, made["events"])
     (tmp_path / preset).mkdir()
-    events.to_parquet(tmp_path / preset / "events.parquet")
+    events.to_parquet(
+        tmp_path / preset / ("tracks.parquet" if preset == "segment" else "e.parquet")
+    )
     with adbc_connection("test", postgres_url) as connection:
         cursor = connection.cursor()
         cursor.execute(f"CREATE SCHEMA {preset}")
-        cursor.adbc_ingest("events", pa.Table.from_pandas(events, preserve_index=False),
+        name = "tracks" if preset == "segment" else "events"
+        cursor.adbc_ingest(name, pa.Table.from_pandas(events, preserve_index=False),
                            db_schema_name=preset)  # fmt: skip
         connection.commit()
     here, there = tmp_path / "here.toml", tmp_path / "there.toml"

@@ -1,6 +1,6 @@
 -- Runs where the events are: only what every database has.
 SELECT
-    message_id AS event_id,
+    coalesce(message_id, row_id) AS event_id,
     CASE WHEN coalesce(type, 'track') IN ('track', 'page', 'screen') THEN event END AS event,
     "timestamp" AS occurred_at,
     coalesce(user_id, anonymous_id) AS user_id,
