@@ -270,6 +270,7 @@ class Recipes:
             }
         )
         kept = {name: f"SELECT * FROM {internal_name(name)}" for name in ("parties", "people")}
+        kept["minor_units"] = common_recipe("minor_units")
         if recipe != common_recipe("customers"):
             kept["customers"] = f"SELECT * FROM {internal_name('customers')}"
             if recipe != common_recipe("accounts"):

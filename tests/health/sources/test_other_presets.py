@@ -40,9 +40,14 @@ def test_answers_of_delighted_find_the_account_of_their_person(tmp_path: Path) -
     assert set(rows["kind"]) == {"nps"}
 
 
-@pytest.mark.parametrize(("amounts_in", "expected"), [("cents", 50.0), ("units", 5000.0)])
+@pytest.mark.parametrize(
+    ("amounts_in", "currency", "expected"),
+    # The package divides yen by 100, too, which are their own smallest unit.
+    [("cents", "eur", 50.0), ("units", "eur", 5000.0), ("cents", "jpy", 5000.0),
+     ("units", "jpy", 500_000.0)],
+)  # fmt: skip
 def test_the_mrr_report_of_the_dbt_package_is_a_row_per_month(
-    tmp_path: Path, amounts_in: str, expected: float
+    tmp_path: Path, amounts_in: str, currency: str, expected: float
 ) -> None:
     months = [
         {
@@ -50,7 +55,7 @@ def test_the_mrr_report_of_the_dbt_package_is_a_row_per_month(
             "subscription_id": "sub",
             "customer_id": "cus",
             "product_id": "core",
-            "currency": "eur",
+            "currency": currency,
             "subscription_month": f"2026-0{month}-01",
             "month_contract_mrr": amount,
             "month_billed_mrr": amount * 0.5,
@@ -67,7 +72,7 @@ def test_the_mrr_report_of_the_dbt_package_is_a_row_per_month(
         expected,
         0.0,
     ]
-    assert set(rows["currency"]) == {"EUR"}
+    assert set(rows["currency"]) == {currency.upper()}
     assert accounts["account_id"].tolist() == ["cus"]
     assert counted == {"months of an item at 0": 1}
 

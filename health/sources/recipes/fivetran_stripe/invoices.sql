@@ -5,19 +5,13 @@ SELECT
     i.id AS invoice_id,
     coalesce(i.due_date, i.created, i.period_start) AS due_at,
     i.created AS issued_at,
-    i.total / CASE
-        WHEN lower(i.currency) IN (
-            'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'ugx', 'vnd',
-            'vuv', 'xaf', 'xof', 'xpf'
-        ) THEN 1
-        WHEN lower(i.currency) IN ('bhd', 'jod', 'kwd', 'omr', 'tnd') THEN 1000
-        ELSE 100
-    END AS amount,
+    i.total / coalesce(u.per_unit, 100) AS amount,
     i.paid_at,
     greatest(i.attempt_count - CASE WHEN i.status = 'paid' THEN 1 ELSE 0 END, 0) AS failed_attempts,
     upper(i.currency) AS currency
 FROM invoice AS i
 LEFT JOIN customers AS c ON c.source = 'fivetran_stripe' AND c.key = i.customer_id
+LEFT JOIN minor_units AS u ON u.currency = upper(i.currency)
 WHERE
     coalesce(i.livemode, true)
     AND NOT coalesce(i.is_deleted, false)

@@ -40,14 +40,8 @@ charged AS (
         l.period_start, l.period_end,
         least(l.period_end, coalesce(s.ended_at, l.period_end)) AS ends,
         s.canceled_at,
-        l.amount, CASE
-            WHEN lower(l.currency) IN (
-                'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'ugx', 'vnd',
-                'vuv', 'xaf', 'xof', 'xpf'
-            ) THEN 1
-            WHEN lower(l.currency) IN ('bhd', 'jod', 'kwd', 'omr', 'tnd') THEN 1000
-            ELSE 100
-        END AS per_unit,
+        l.amount,
+        coalesce(u.per_unit, 100) AS per_unit,
         -- The invoice's discounts, without its tax. They apply to what can be discounted: the
         -- amounts of prorations already are.
         CASE
@@ -58,6 +52,7 @@ charged AS (
     FROM invoice_line_item AS l
     JOIN invoice AS i ON i.id = l.invoice_id
     LEFT JOIN discounted AS d ON d.invoice_id = l.invoice_id
+    LEFT JOIN minor_units AS u ON u.currency = upper(l.currency)
     LEFT JOIN contracts AS s ON s.id = coalesce(l.subscription_id, i.subscription_id)
     LEFT JOIN subscription_item AS item ON item.id = l.subscription_item_id
     LEFT JOIN prices AS r ON r.id = coalesce(l.price_id, l.plan_id, item.plan_id)
