@@ -124,7 +124,8 @@ def run_connect(config: Config, *, console: Console) -> None:
                 continue
             shown = ", ".join(table.label for table in tables[:_LISTED])
             more = f" and {len(tables) - _LISTED} more" if len(tables) > _LISTED else ""
-            say(console, f"{name}: connected; {len(tables):,} tables: {shown}{more}")
+            number = "1 table" if len(tables) == 1 else f"{len(tables):,} tables"
+            say(console, f"{name}: connected; {number}: {shown}{more}")
     finally:
         connection.close()
     if failed:

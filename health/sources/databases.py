@@ -93,7 +93,8 @@ class Database(ABC):
     def _refused(self, message: str) -> HealthError:
         """Return the error of a query that the database refused."""
         text = redact(" ".join(message.split("Query was:", maxsplit=1)[0].split()))
-        text = text.split("ERROR: ")[-1].strip()
+        # Postgres repeats the query up to the mistake, and ends with a code.
+        text = text.split("ERROR: ")[-1].split(" LINE ")[0].split(" . SQLSTATE")[0].strip()
         if text == "interrupted" or "statement timeout" in text:
             return self._fault(
                 "the query took too long",
@@ -103,6 +104,9 @@ class Database(ABC):
             return self._fault(text, "grant the user of the source SELECT on it")
         if "does not exist" in text or "no such" in text:
             return self._fault(text, "`health check CONFIG --connect` lists what the source has")
+        if "invalid input syntax" in text or "conversion error" in text.lower():
+            fix = "correct the value at the source, or leave its row out in sql"
+            return self._fault(f"a value cannot be cast: {text}", fix)
         return self._fault(f"the query fails: {text}", "correct the sql, or use another source")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -164,7 +165,14 @@ class Sources:
     def _tables_of_database(self, name: str) -> list[FoundTable]:
         found = self.database(name).tables()
         schema = self.sources[name].schema_name
-        return [t for t in found if not schema or t.place == schema]
+        here = [t for t in found if not schema or t.place == schema]
+        if schema and not here:
+            raise HealthError(
+                f"has no table in a schema {schema!r} that its user may read",
+                where=f"source {name}",
+                fix=closest(schema, dict.fromkeys(t.place for t in found), noun="its schemas are"),
+            )
+        return here
 
     def recipes(
         self,
@@ -226,7 +234,9 @@ class Sources:
             if view.source:
                 database, where = self.database(view.source), f"shared.{name}"
                 query = _query(view, where, self.base, of_engine=database.is_engine)
-                keep(connection, name, database.read(query))
+                with _read_for(where):
+                    rows = database.read(query)
+                keep(connection, name, rows)
             elif view.preset is None:
                 rows_of = query_relation(_query(view, f"shared.{name}", self.base), self.base).sql
                 _view(connection, name, f"SELECT * FROM {rows_of}", f"shared.{name}")
@@ -236,7 +246,8 @@ class Sources:
                 query = recipes.query(table.preset, name, options)
                 _view(connection, _kept(name), query, f"tables.{name}")
             elif table.source is not None:
-                rows = self.database(table.source).read(self._query_of(name, table))
+                with _read_for(f"tables.{name}"):
+                    rows = self.database(table.source).read(self._query_of(name, table))
                 keep(connection, _kept(name), rows)
             else:
                 text = self._with_views(_query(table, f"tables.{name}", self.base), "")
@@ -253,11 +264,17 @@ class Sources:
         database = self.database(table.source)
         if database.dialect is None:
             return None
-        warehouse = Warehouse(database.dialect, database.read)
+
+        def read(query: str) -> pa.Table:
+            with _read_for(f"tables.{name}"):
+                return database.read(query)
+
+        warehouse = Warehouse(database.dialect, read)
         if table.preset:
             _known_preset(table.preset, f"tables.{name}.preset")
             return self._preset_in_warehouse(table, warehouse)
-        query, columns = database.in_plain_types(self._query_of(name, table))
+        with _read_for(f"tables.{name}"):
+            query, columns = database.in_plain_types(self._query_of(name, table))
         return WarehouseSource(
             sql=query,
             columns=table.columns,
@@ -387,6 +404,16 @@ def _known_preset(preset: str | None, where: str) -> None:
             where=where,
             fix=closest(preset, layouts(), noun="known are"),
         )
+
+
+@contextmanager
+def _read_for(setting: str) -> Iterator[None]:
+    """Name the setting whose query a source refuses."""
+    try:
+        yield
+    except HealthError as error:
+        where = error.where if setting in error.where else f"{setting}, {error.where}"
+        raise HealthError(error.what, where=where, fix=error.fix) from None
 
 
 def keep(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:

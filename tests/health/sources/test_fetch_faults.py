@@ -53,20 +53,36 @@ def filled(postgres_server: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("usage", "words"),
     [
-        ({"table": "faults.evnts"}, ("source warehouse", "faults.evnts", "--connect")),
-        ({"sql": "select nothing from faults.events"}, ("source warehouse", "nothing")),
+        (
+            {"table": "faults.evnts"},
+            (
+                "tables.usage, source warehouse",
+                'relation "faults.evnts" does not exist',
+                "--connect",
+            ),
+        ),
+        (
+            {"sql": "select nothing from faults.events"},
+            ("tables.usage, source warehouse", 'column "nothing" does not exist remedy'),
+        ),
         (
             {"table": "faults.events"},
             ("faults.events of warehouse", "usage.occurred_at", "cast(occurred_at as timestamp)"),
         ),
         (
             {"sql": "select account_id, event, occurred_at::timestamp from faults.events"},
-            ("source warehouse", "some day"),
+            (
+                "tables.usage, source warehouse",
+                "cannot be cast",
+                '"some day" remedy',
+                "its row out",
+            ),
         ),
         (
             {"sql": "select account_id, occurred_at::date from faults.events"},
             ("event", "no column", "tables.usage.columns"),
         ),
+        ({"preset": "posthog"}, ("source warehouse", "no table in the layout of PostHog")),
         ({"preset": "posthogg"}, ("posthogg", "tables.usage.preset", "posthog")),
     ],
 )
