@@ -50,7 +50,7 @@ def run_init(places: Sequence[str], *, output: Path, replace: bool, console: Con
 
 def _company(places: Sequence[str]) -> str:
     folders = [Path(place) for place in places if "://" not in place and place[:1] != "$"]
-    return folders[0].resolve().name.replace("_", " ") if folders else "the company"
+    return folders[0].resolve().with_suffix("").name.replace("_", " ") if folders else "the company"
 
 
 def _report(console: Console, proposal: Proposal) -> None:
