@@ -116,8 +116,11 @@ def files_in(folder: Path) -> list[Path]:
 
 def database_url(file: Path) -> str:
     """Return the scheme of the URL of a database in a file; empty where it is no database."""
-    with file.open("rb") as stream:
-        start = stream.read(16)
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(16)
+    except OSError:
+        return ""
     if start.startswith(b"SQLite format 3"):
         return "sqlite"
     return "duckdb" if start[8:12] == b"DUCK" else ""
