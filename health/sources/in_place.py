@@ -141,7 +141,7 @@ class EventsInPlace:
         import sqlglot  # noqa: PLC0415
 
         recipe = sqlglot.parse_one(str(self.layout.recipe("events")), read="duckdb")
-        return [c.alias_or_name for c in recipe.selects if c.alias_or_name not in _OF_EVENTS]
+        return [c.alias_or_name for c in recipe.expressions if c.alias_or_name not in _OF_EVENTS]
 
     def _key(self) -> str:
         parts = ", ".join(
