@@ -61,6 +61,8 @@ _UNUSED_DAYS = 60
 _ROWS_OF_A_GROUP = 2**20
 #: Texts are written as codes up to this size of a dictionary, so that reading needs no look-ups.
 _DICTIONARY_BYTES = 2**27
+#: Columns whose smallest and largest values are read.
+_WITH_STATISTICS = (BUCKET, "day", "known", "last")
 _UNFINISHED = ".unfinished"
 _SPAN_COLUMNS = ("records", "first", "last")
 #: The day before which usage is in a sum of months.
@@ -598,6 +600,8 @@ def _written(table: pa.Table, key: Path) -> Path:
         # Texts alone repeat: a dictionary of numbers takes longer and saves nothing.
         use_dictionary=[name for name in TEXTS if name in table.column_names],
         dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        # Those of texts take long, and nobody reads them.
+        write_statistics=[name for name in _WITH_STATISTICS if name in table.column_names],
     )
     content = sink.getvalue()
     file = key.with_name(f"{key.name}.{hashlib.sha256(content).hexdigest()[:32]}.parquet")
