@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,20 @@ _DECLARED = re.compile(
 _FIX = "open it in a spreadsheet program and save it as .xlsx"
 
 
+#: A sheet as the list of sheets names it.
+_LISTED = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
+
+
 @contextmanager
-def open_workbook(file: Path) -> Iterator[Any]:
+def open_workbook(file: Path, *, formulas: bool = False) -> Iterator[Any]:
     """Open an .xlsx file for reading its values.
 
     Parameters
     ----------
     file : Path
         The file; nobody vouches for its content.
+    formulas : bool
+        Read formulas instead of their values.
 
     Yields
     ------
@@ -53,8 +60,14 @@ def open_workbook(file: Path) -> Iterator[Any]:
     try:
         # Opened here, so that it is closed where the library fails half-way.
         with file.open("rb") as stream:
-            book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+            with warnings.catch_warnings():
+                # What the library leaves out, such as a name of a range, is not read here.
+                warnings.simplefilter("ignore", UserWarning)
+                book = openpyxl.load_workbook(
+                    stream, read_only=True, data_only=not formulas, keep_links=False
+                )
             try:
+                _require_all_sheets(file, book)
                 yield book
             finally:
                 book.close()
@@ -87,6 +100,15 @@ def rows_of(file: Path, sheet: Any) -> list[tuple[Any, ...]]:
     while rows and all(value is None for value in rows[-1]):
         rows.pop()
     return rows
+
+
+def _require_all_sheets(file: Path, book: Any) -> None:
+    """Refuse a workbook that lists a sheet whose content is not in it: the library skips it."""
+    with zipfile.ZipFile(file) as archive, suppress(KeyError):
+        listed = len(_LISTED.findall(archive.read("xl/workbook.xml")))
+        found = len(book.worksheets) + len(book.chartsheets)
+        if listed > found:
+            raise _unreadable(file, f"{listed - found} of {listed} sheets are not in the file")
 
 
 def _refuse_unusual(file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -130,6 +130,10 @@ def read_outcomes(workbook: Path) -> pd.DataFrame:
             found = [_sheet(workbook, flags[title], book[title]) for title in sheets]
             _refuse_other_answers(workbook, book, known=flags)
             run = _run_of(book)
+            values = {title: rows_of(workbook, book[title]) for title in sheets}
+        with open_workbook(workbook, formulas=True) as book:
+            for title in sheets:
+                _refuse_formulas(workbook, book[title], values[title])
     except OSError as error:
         raise HealthError(
             f"cannot be read: {error.strerror}", where=str(workbook), fix="check the permissions"
@@ -175,6 +179,22 @@ def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]
         if any(own[name] is not None for name in _WRITTEN):
             answers.append(_answer(own, flag, where))
     return answers
+
+
+def _refuse_formulas(workbook: Path, sheet: Any, values: Sequence[tuple[Any, ...]]) -> None:
+    """Refuse formulas of which the file has no value: what they stand for would be lost."""
+    places = _places(values[0]) if values else {}
+    written = [column for column, name in _HEADINGS.items() if name in _WRITTEN]
+    rows = enumerate(zip(rows_of(workbook, sheet)[1:], values[1:], strict=False), start=2)
+    for number, (formulas, cells) in rows:
+        for column in written:
+            lacks_value = _cell(cells, places, column) is None
+            if lacks_value and _cell(formulas, places, column) is not None:
+                raise HealthError(
+                    f"{column} is a formula without a value",
+                    where=f"{workbook}, sheet {sheet.title}, row {number}",
+                    fix="write the text or the date itself",
+                )
 
 
 def _places(headings: tuple[Any, ...]) -> dict[str, int]:

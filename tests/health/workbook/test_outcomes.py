@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +43,11 @@ def fill(file: Path, sheet: str, row: int, **cells: object) -> str:
     own = book[sheet]
     places = {cell.value: cell.column for cell in own[1]}
     for title, value in cells.items():
-        own.cell(row, places[title.replace("_", " ")]).value = value
+        cell = own.cell(row, places[title.replace("_", " ")])
+        cell.value = value
+        if isinstance(value, str):
+            # A text, whatever it starts with.
+            cell.data_type = "s"
     account = own.cell(row, places["Account id"]).value
     book.save(file)
     return str(account)
@@ -89,6 +95,31 @@ def test_a_note_without_an_outcome_is_kept_and_changes_no_list(
         "Left a voicemail",
     ]
     assert read.loc["snooze", "account_id"] == rested
+
+
+@pytest.mark.parametrize("column", ["Outcome", "Notes"])
+def test_a_formula_without_a_value_is_refused(workbook: Path, tmp_path: Path, column: str) -> None:
+    fill(workbook, "At risk", 3, Outcome="saved")
+    book = openpyxl.load_workbook(workbook)
+    sheet = book["At risk"]
+    places = {cell.value: cell.column for cell in sheet[1]}
+    sheet.cell(3, places[column]).value = '="called"'
+    book.save(workbook)
+    with pytest.raises(HealthError, match=rf"row 3: {column} is a formula without a value"):
+        import_outcomes(workbook, tmp_path / "actions.csv", at=AT)
+
+
+def test_a_sheet_that_is_listed_and_missing_is_refused(workbook: Path, tmp_path: Path) -> None:
+    fill(workbook, "At risk", 3, Outcome="saved")
+    with zipfile.ZipFile(workbook) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    links = "xl/_rels/workbook.xml.rels"
+    parts[links] = re.sub(rb"worksheets/sheet3\.xml", b"worksheets/absent.xml", parts[links])
+    with zipfile.ZipFile(workbook, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(HealthError, match="1 of .* sheets are not in the file"):
+        import_outcomes(workbook, tmp_path / "actions.csv", at=AT)
 
 
 def test_a_file_imported_twice_adds_what_is_new_alone(workbook: Path, tmp_path: Path) -> None:
