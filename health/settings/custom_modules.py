@@ -53,7 +53,10 @@ def load_module(folder: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # It may raise anything, also what is no Exception.
         del sys.modules[name]
         raise HealthError(
             f"fails when it is loaded: {error!r}", where=str(path), fix="correct the module"

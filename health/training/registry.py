@@ -397,7 +397,10 @@ def reseal(
     put_in_place(made, models_dir / name, models_dir / f"{_REPLACED}{name}")
     if champion(models_dir) == version.name:
         promote(models_dir, name, {"reason": "held-out rows were erased"})
-    shutil.rmtree(old)
+    # A version may be a link to a folder elsewhere, which has the rows.
+    shutil.rmtree(old.resolve())
+    if old.is_symlink():
+        old.unlink()
     return name
 
 

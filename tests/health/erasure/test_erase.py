@@ -198,6 +198,16 @@ def test_longer_identifiers_and_names_of_others_stay() -> None:
 
 
 @pytest.mark.slow
+def test_a_version_that_is_a_link_is_freed_where_it_is(company: Path, tmp_path: Path) -> None:
+    version = next(file.parent for file in (company / "models").glob("*/manifest.json"))
+    version.rename(tmp_path / "elsewhere")
+    version.symlink_to(tmp_path / "elsewhere")
+    done = call_health("erase", company / "health.toml", "ACC-00001")
+    assert done.code == 0, done.err
+    assert not version.is_symlink() and not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.slow
 def test_an_id_that_nothing_has_is_reported(company: Path) -> None:
     done = call_health("erase", company / "health.toml", "acc-00002")
     assert done.code == 0, done.err

@@ -187,6 +187,13 @@ def test_a_link_to_a_file_elsewhere_is_not_run(tmp_path: Path) -> None:
         load_module(tmp_path / "config", "own_linked")
 
 
+@pytest.mark.parametrize("raised", ["GeneratorExit", "type('Own', (BaseException,), {})"])
+def test_a_module_that_raises_no_exception_is_a_fault(tmp_path: Path, raised: str) -> None:
+    (tmp_path / "own_raises.py").write_text(f"raise {raised}\n")
+    with pytest.raises(HealthError, match="fails when it is loaded"):
+        load_module(tmp_path, "own_raises")
+
+
 def test_a_module_that_exits_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "own_exit.py").write_text("import sys\nsys.exit(0)\n")
     with pytest.raises(HealthError, match="fails when it is loaded"):

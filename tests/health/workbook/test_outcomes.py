@@ -118,7 +118,7 @@ def test_a_sheet_that_is_listed_and_missing_is_refused(workbook: Path, tmp_path:
     with zipfile.ZipFile(workbook, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    with pytest.raises(HealthError, match="1 of .* sheets are not in the file"):
+    with pytest.raises(HealthError, match=r"1 of .* sheets are not in the file"):
         import_outcomes(workbook, tmp_path / "actions.csv", at=AT)
 
 
