@@ -151,7 +151,7 @@ class Scorecard(Section):
 
     components: Components = DEFAULT_COMPONENTS
     rules: tuple[Rule, ...] = ()
-    minimum_coverage: Share = 0.3
+    minimum_coverage: Share = 0.2
     bands: Bands = Bands()
     profiles: tuple[Profile, ...] = ()
 

@@ -66,7 +66,7 @@ def test_the_first_profile_that_holds_applies() -> None:
     scores = score_health(_frame(), card)
     # The rule of the default holds in profiles without rules of their own; `big` has none.
     assert scores.score.tolist() == [10, 10, 80, 10]
-    assert scores.minimum_coverage.tolist() == [0.3, 0.9, 0.3, 0.3]
+    assert scores.minimum_coverage.tolist() == [0.2, 0.9, 0.2, 0.2]
     assert scores.points["usage_recency_days"].isna().tolist() == [True, False, False, False]
 
 

@@ -132,3 +132,22 @@ def test_the_best_attainable_score_of_a_default_scorecard_is_100(
     scores = score_health(frame, card).score
     assert scores[0] < 10
     assert scores[1] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("known", "scored"),
+    [
+        # Use without user ids or seats, next to contracts, is enough for a score.
+        (("usage_active_days_28d", "usage_breadth_share_28d", "usage_recency_days"), True),
+        # What was answered once, or a contract alone, is not.
+        (("surveys_nps_latest", "surveys_negative_90d"), False),
+        ((), False),
+    ],
+)
+def test_what_is_enough_for_a_default_score(known: tuple[str, ...], scored: bool) -> None:
+    frame = pd.DataFrame(np.nan, index=[0, 1], columns=list(CATALOGUE))
+    frame[["mrr_change_90d", "notice_given"]] = 0.0
+    if "usage_recency_days" in known:
+        frame["usage_events_trend"] = 0.0
+    frame[list(known)] = 1.0
+    assert score_health(frame, Scorecard()).score.notna().all() == scored
