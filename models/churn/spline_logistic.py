@@ -172,10 +172,12 @@ class SplineLogisticClassifier(LogOddsClassifier):
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
-        return self.calibration_.logit(np.asarray(sum(self._terms(X))) + self.intercept_)
+        total = np.asarray(sum(self._terms(X))) + self.intercept_
+        return self.calibration_.logit(total)
 
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each feature adds to a row's log-odds, and ``baseline``."""
+        check_is_fitted(self)
         names = (basis.name for basis in self.bases_)
         columns = dict(zip(names, self._terms(X), strict=True))
         index = X.index if isinstance(X, pd.DataFrame) else None

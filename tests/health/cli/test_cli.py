@@ -191,7 +191,7 @@ def test_a_damaged_parquet_file_is_named_with_the_remedy(own_tables: Path, damag
     file.write_bytes(content[:-100] if damage == "end" else zeros)
     done = call_health("check", own_tables / "health.toml")
     assert done.code == 2
-    assert file.name in done.err and "export it again" in done.err
+    assert file.name in done.err and "export the file again" in done.err
     assert "Traceback" not in done.err
 
 
