@@ -154,7 +154,7 @@ def test_what_prices_and_catalogue_leave_open_is_told_and_stays_listed(
     said = " | ".join(run.warnings)
     assert "missing in the [expansion] section: 'Automations'" in said
     assert "'Nonesuch'" in said
-    assert "not in USD and are not used: Insights (9 EUR)" in said
+    assert "1 list price not in USD and not used: Insights (9 EUR)" in said
     rows = run.whitespace
     assert (rows["product"] == "Automations").any()
 

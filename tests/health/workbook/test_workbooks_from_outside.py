@@ -142,7 +142,7 @@ def test_what_the_next_check_would_refuse_is_not_imported(demo: Demo, own_tables
         *("--config", config, "--at", "1901-01-01"),
     )  # fmt: skip
     assert refused.code == 2
-    file = _workbook(own_tables, [account, "called", None, "=1+1"])
+    file = _workbook(own_tables, [account, "called", None, "+1 seat, @Ada"])
     assert call_health("actions", "import", file, "--config", config).code == 0
     assert call_health("check", config).code == 0
 
