@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.catalogue_page import BETTER, families, sentence, window
+from features.errors import quantity
 from features.redaction import redact
 from health.business.kinds import business_of
 from health.presentation.wording import ACTIONS, count, day, money, percent, text_of
@@ -91,7 +92,7 @@ def run_summary(console: Console, run: RunResult) -> None:
 
 def money_at_risk(scores: pd.DataFrame, at_risk: pd.DataFrame, currency: str) -> str:
     """Describe the money at risk: expected loss or, without a probability, what accounts pay."""
-    flagged = f"{len(at_risk):,} flagged account{'s' if len(at_risk) != 1 else ''}"
+    flagged = quantity(len(at_risk), "flagged account")
     value = money(at_risk["value"].sum(), currency)
     if scores["churn_probability"].isna().all():
         paid = scores.loc[scores["account_id"].isin(at_risk["account_id"]), "mrr"].sum() * 12

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
+from features.errors import quantity
 from models.base.calibration import Calibration, fit_calibration
 from models.base.inputs import BoolArray, FloatArray, IntArray, ModelInputError
 from models.base.splits import TimeSplit
@@ -288,7 +289,7 @@ def _splits(
                 continue
             return (
                 splits,
-                f"tested on {n} later block{'s' if n != 1 else ''} of dates, "
+                f"tested on {quantity(n, 'later block')} of dates, "
                 f"{embargo_days:.0f} days of embargo",
             )
     why = "no dates were given" if rows.dates is None else "the history is too short"

@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from features import CATALOGUE, build_features, build_labels
+from features import CATALOGUE
 from features.reading.frames import tables_from_frames
-from features.windows.observations import training_dates
 from health.demo import simulate_company
 from models.glass_box.classifier import GlassBoxClassifier
+from tests.benchmarks.scorecard import GRACE_DAYS, HORIZON_DAYS, labelled
 
 TABLES = ("contacts", "invoices", "interactions", "goals")
-HORIZON_DAYS, GRACE_DAYS = 90, 30
 #: Share of the dates that the models are tested on.
 TESTED = 0.35
 
@@ -66,20 +65,7 @@ def _inputs(*, usage: bool) -> tuple[list[str], list[str]]:
 def _rows(accounts: int, seed: int) -> pd.DataFrame:
     company = simulate_company(accounts, seed=seed)
     tables = tables_from_frames(company.tables, observed_until=company.observed_until)
-    dates = training_dates(
-        tables,
-        every_days=28,
-        weekday=6,
-        warm_up_days=120,
-        horizon_days=HORIZON_DAYS + GRACE_DAYS,
-    )
-    features = build_features(tables, dates)
-    labels = build_labels(
-        tables, features[["account_id", "as_of"]], horizon_days=HORIZON_DAYS, grace_days=GRACE_DAYS
-    )
-    rows = features.merge(labels[["account_id", "as_of", "churned"]], on=["account_id", "as_of"])
-    # Who gave notice is known to leave, and no model is asked.
-    return rows[rows["churned"].notna() & (rows["notice_given"] != 1)].reset_index(drop=True)
+    return labelled(tables, every_days=28)
 
 
 def _auc(rows: pd.DataFrame, inputs: Sequence[str], seed: int) -> float:

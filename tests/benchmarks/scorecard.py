@@ -69,11 +69,14 @@ def companies(given: argparse.Namespace) -> Iterator[pd.DataFrame]:
         yield rows
 
 
-def labelled(tables: Tables) -> pd.DataFrame:
-    """Return the features of past dates, and who left within the horizon."""
+def labelled(tables: Tables, *, every_days: int = EVERY_DAYS) -> pd.DataFrame:
+    """Return the features of past dates, and who left within the horizon.
+
+    Who gave notice is known to leave, and no model is asked.
+    """
     dates = training_dates(
         tables,
-        every_days=EVERY_DAYS,
+        every_days=every_days,
         weekday=6,
         warm_up_days=WARM_UP_DAYS,
         horizon_days=HORIZON_DAYS + GRACE_DAYS,

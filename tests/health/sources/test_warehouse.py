@@ -322,6 +322,20 @@ def scored(folder: Path, as_of: str) -> dict[str, pd.DataFrame]:
     return {name: r.drop(columns="config_hash", errors="ignore") for name, r in rows.items()}
 
 
+def _rows_fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which each query from now on adds the number of rows that it fetched."""
+    fetched: list[int] = []
+    read = _Adbc.read
+
+    def counted(self: _Adbc, query: str) -> pa.Table:
+        found = read(self, query)
+        fetched.append(len(found))
+        return found
+
+    monkeypatch.setattr(_Adbc, "read", counted)
+    return fetched
+
+
 @pytest.mark.slow
 def test_the_whole_run_is_the_same_on_postgres(
     demo: Demo, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
@@ -342,15 +356,7 @@ def test_the_whole_run_is_the_same_on_postgres(
     )
     as_of = demo.runs[-1].name.removeprefix("as_of=")
     expected = scored(here, as_of)
-    fetched: list[int] = []
-    read = _Adbc.read
-
-    def counted(self: _Adbc, query: str) -> pa.Table:
-        found = read(self, query)
-        fetched.append(len(found))
-        return found
-
-    monkeypatch.setattr(_Adbc, "read", counted)
+    fetched = _rows_fetched(monkeypatch)
     found = scored(there, as_of)
     for name in PUBLISHED:
         pd.testing.assert_frame_equal(found[name], expected[name], rtol=1e-9, atol=1e-9)
@@ -421,15 +427,7 @@ def test_events_that_a_preset_reads_stay_in_postgres(
     here, there = tmp_path / "here.toml", tmp_path / "there.toml"
     assert call_health("init", tmp_path / "data", tmp_path / preset, "--output", here).code == 0
     monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
-    fetched: list[int] = []
-    read = _Adbc.read
-
-    def counted(self: _Adbc, query: str) -> pa.Table:
-        found = read(self, query)
-        fetched.append(len(found))
-        return found
-
-    monkeypatch.setattr(_Adbc, "read", counted)
+    fetched = _rows_fetched(monkeypatch)
     done = call_health("init", tmp_path / "data", "$WAREHOUSE_URL", "--output", there)
     assert done.code == 0, done.err
     sections = [f.read_text().split("[tables.usage]")[1].split("\n\n")[0] for f in (here, there)]
