@@ -63,7 +63,7 @@ def _report(console: Console, proposal: Proposal) -> None:
             where = source.config.path or str(source.config.url)
             if source.config.schema_name:
                 where += f", schema {source.config.schema_name}"
-            say(f"  {source.layout.label} in {where}: {', '.join(key for key, _ in source.tables)}")
+            say(f"  {source.label} in {where}: {', '.join(key for key, _ in source.tables)}")
     if proposal.matches:
         say("Accounts")
         for line in proposal.matches:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ from features.tables.casting import quoted
 from features.tables.connection import connect, internal_name
 from features.tables.schema import TABLES
 from health.settings.sources import SourceConfig
+from health.sources.databases import Database
 from health.sources.inventory import FoundTable, database_url, files_in, tables_in_folder
 from health.sources.layouts import Layout, layouts, plain_name
 from health.sources.open import Sources, keep
@@ -36,12 +38,19 @@ LEFT_OUT = "left out: "
 
 @dataclass(frozen=True)
 class ProposedSource:
-    """A source of the proposed configuration and what was recognised in it."""
+    """A source of the proposed configuration, and what was recognised in it, in words."""
 
     name: str
     config: SourceConfig
-    layout: Layout
+    label: str
     tables: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _VendorSource(ProposedSource):
+    """A source whose tables have a vendor's layout."""
+
+    layout: Layout
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ def _proposed(
     base: Path,
     urls: Mapping[str, str],
 ) -> Proposal:
-    sources: list[ProposedSource] = []
+    sources: list[_VendorSource] = []
     plain: list[tuple[str, FoundTable, SourceConfig]] = []
     unused: list[str] = []
     unread: list[str] = []
@@ -151,16 +160,18 @@ def _proposed(
             for one in recognition.recognised:
                 sources.append(_source(one, config, sources))
                 unread += _unread_columns(one)
+            own = [(name, t) for t in recognition.unused if (name := _canonical(t))]
+            plain += [(name, t, config) for name, t in own]
+            owned = {id(t) for _, t in own}
             for one, missing in recognition.partial:
+                if owned.issuperset(map(id, one.tables.values())):
+                    continue
                 has = ", ".join(table.label for table in one.tables.values())
                 unused.append(
                     f"{has}: looks like {one.layout.label}, which also needs {', '.join(missing)}"
                 )
             partly = {id(t) for one, _ in recognition.partial for t in one.tables.values()}
-            recognised = [t for t in recognition.unused if id(t) not in partly]
-            own = [(name, t) for t in recognised if config.path and (name := _canonical(t))]
-            plain += [(name, t, config) for name, t in own]
-            unused += [t.label for t in recognised if not any(t is other for _, other in own)]
+            unused += [t.label for t in recognition.unused if id(t) not in partly | owned]
             unused += [f"{name}: not a supported file type" for name in others]
     if not sources and not plain:
         raise HealthError(
@@ -171,9 +182,10 @@ def _proposed(
     opened = Sources({s.name: s.config for s in sources}, {}, base, urls)
     tables, recipes = _tables(connection, sources, opened, unused)
     tables += _plain_tables(plain, {t.name for t in tables}, unused)
+    stored = _stored_tables(plain, tables, sources, unused, opened=opened)
     matches = _match_notes(recipes) if recipes else []
     used = {str(t.settings.get("source")) for t in tables}
-    kept = tuple(s for s in sources if s.name in used)
+    kept = tuple(s for s in (*sources, *stored) if s.name in used)
     return Proposal(
         kept,
         tuple(tables),
@@ -250,31 +262,33 @@ def _relative(path: Path, base: Path) -> str:
     return Path(os.path.relpath(path, base)).as_posix()
 
 
-def _source(
-    one: Recognised, config: SourceConfig, known: Iterable[ProposedSource]
-) -> ProposedSource:
-    short = re.sub(r"^fivetran_", "", one.layout.preset)
-    names = {source.name for source in known}
-    name = next(n for n in (short, *(f"{short}_{i}" for i in range(2, 100))) if n not in names)
+def _source(one: Recognised, config: SourceConfig, known: Iterable[_VendorSource]) -> _VendorSource:
+    name = _free_name(re.sub(r"^fivetran_", "", one.layout.preset), known)
     if config.path is not None:
         path = Path(config.path) / one.place
         config = SourceConfig(path=path.as_posix())
     else:
         config = SourceConfig(url=config.url, schema_name=one.place)
     tables = tuple((key, table.label) for key, table in one.tables.items())
-    return ProposedSource(name, config, one.layout, tables)
+    return _VendorSource(name, config, one.layout.label, tables, one.layout)
+
+
+def _free_name(short: str, known: Iterable[ProposedSource]) -> str:
+    """Return a name for a source that no other source has."""
+    names = {source.name for source in known}
+    return next(n for n in (short, *(f"{short}_{i}" for i in range(2, 100))) if n not in names)
 
 
 def _tables(
     connection: duckdb.DuckDBPyConnection,
-    sources: Sequence[ProposedSource],
+    sources: Sequence[_VendorSource],
     opened: Sources,
     unused: list[str],
 ) -> tuple[list[ProposedTable], Recipes | None]:
     """Return the tables that presets fill, and the recipes."""
     if not sources:
         return [], None
-    first: dict[str, ProposedSource] = {}
+    first: dict[str, _VendorSource] = {}
     for source in sources:
         if source.layout.preset in first:
             other = first[source.layout.preset].name
@@ -310,11 +324,11 @@ def _tables(
 def _chosen(
     connection: duckdb.DuckDBPyConnection,
     recipes: Recipes,
-    sources: Sequence[ProposedSource],
+    sources: Sequence[_VendorSource],
     unused: list[str],
-) -> dict[str, ProposedSource]:
+) -> dict[str, _VendorSource]:
     """Return which source fills each table; a note for each that does not."""
-    chosen: dict[str, ProposedSource] = {}
+    chosen: dict[str, _VendorSource] = {}
     crm = [s for s in sources if s.layout.role == "crm"]
     if len(crm) > 1:
         counts = {s.name: _rows(connection, recipes, s) for s in crm}
@@ -346,7 +360,7 @@ def _rank(preset: str) -> int:
     return _PREFERRED.index(preset) if preset in _PREFERRED else len(_PREFERRED)
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, recipes: Recipes, source: ProposedSource) -> int:
+def _rows(connection: duckdb.DuckDBPyConnection, recipes: Recipes, source: _VendorSource) -> int:
     vendor = next(v for v in recipes.sources if v.preset == source.layout.preset)
     if vendor.in_place is not None:
         return int(pc.sum(vendor.in_place.by_event()["n"]).as_py() or 0)
@@ -357,9 +371,9 @@ def _rows(connection: duckdb.DuckDBPyConnection, recipes: Recipes, source: Propo
 def _by_events(
     connection: duckdb.DuckDBPyConnection,
     recipes: Recipes,
-    sources: list[ProposedSource],
+    sources: list[_VendorSource],
     unused: list[str],
-) -> list[ProposedSource]:
+) -> list[_VendorSource]:
     """Return sources of events, the longest first; a note whether the others repeat it."""
     rows = {s.name: _rows(connection, recipes, s) for s in sources}
     ordered = sorted(sources, key=lambda s: rows[s.name], reverse=True)
@@ -386,7 +400,7 @@ def _by_events(
     return ordered
 
 
-def _event_ids(recipes: Recipes, source: ProposedSource) -> str:
+def _event_ids(recipes: Recipes, source: _VendorSource) -> str:
     vendor = next(v for v in recipes.sources if v.preset == source.layout.preset)
     table = source.layout.tables[0]
     own = table.columns[0].found_in(vendor.tables[table.name].columns)
@@ -395,7 +409,7 @@ def _event_ids(recipes: Recipes, source: ProposedSource) -> str:
 
 
 def _preset_table(
-    connection: duckdb.DuckDBPyConnection, recipes: Recipes, name: str, source: ProposedSource
+    connection: duckdb.DuckDBPyConnection, recipes: Recipes, name: str, source: _VendorSource
 ) -> ProposedTable:
     preset = source.layout.preset
     options = Options()
@@ -435,13 +449,74 @@ def _plain_tables(
 ) -> list[ProposedTable]:
     tables: dict[str, ProposedTable] = {}
     for name, found, config in plain:
+        if config.path is None:
+            continue
         if name in taken or name in tables:
-            unused.append(f"{found.label}: {name} comes from another source")
+            unused.append(_taken(found, name))
             continue
         settings: dict[str, object] = {"path": (Path(str(config.path)) / found.path).as_posix()}
+        settings |= _renamed(name, found)
         evidence = (f"{found.label} has the columns of {name}",)
         tables[name] = ProposedTable(name, settings, 0, 0, evidence)
     return list(tables.values())
+
+
+def _stored_tables(
+    plain: Iterable[tuple[str, FoundTable, SourceConfig]],
+    tables: list[ProposedTable],
+    sources: Iterable[ProposedSource],
+    unused: list[str],
+    *,
+    opened: Sources,
+) -> list[ProposedSource]:
+    """Add the input tables that databases already have; return these databases.
+
+    Of several schemas of a database, the one with the most input tables comes first.
+    """
+    stored = [one for one in plain if one[2].path is None]
+    per_schema = Counter((config.url, found.place) for _, found, config in stored)
+    stored.sort(key=lambda one: per_schema[one[2].url, one[1].place], reverse=True)
+    known, added = list(sources), list[ProposedSource]()
+    for url in dict.fromkeys(config.url for _, _, config in stored):
+        source = ProposedSource(
+            _free_name("warehouse", (*known, *added)), SourceConfig(url=url), "Input tables", ()
+        )
+        reader = Sources({source.name: source.config}, {}, opened.base, opened.urls)
+        used = []
+        for name, found in ((n, t) for n, t, config in stored if config.url == url):
+            if any(name == table.name for table in tables):
+                unused.append(_taken(found, name))
+            elif nothing := _nothing_to_read(reader.database(source.name), found):
+                unused.append(f"{found.label}: has the columns of {name}, but {nothing}")
+            else:
+                settings: dict[str, object] = {"source": source.name, "table": found.label}
+                settings |= _renamed(name, found)
+                evidence = (f"{found.label} has the columns of {name}",)
+                tables.append(ProposedTable(name, settings, 0, 0, evidence))
+                used.append((name, found.label))
+        added.append(replace(source, tables=tuple(used)))
+    return added
+
+
+def _renamed(name: str, found: FoundTable) -> dict[str, object]:
+    """Return the setting for columns that are spelled in another way, such as ACCOUNT_ID."""
+    spelled = {column.strip().lower(): column for column in found.columns}
+    known = (column.name for column in TABLES[name].columns)
+    columns = {own: spelled[own] for own in known if spelled.get(own, own) != own}
+    return {"columns": columns} if columns else {}
+
+
+def _nothing_to_read(database: Database, found: FoundTable) -> str:
+    """Return why a table gives no rows; empty where it gives some."""
+    try:
+        query = f"SELECT 1 AS found FROM {database.quoted_table(found.label)} LIMIT 1"
+        return "" if database.read(query).num_rows else "no rows"
+    except HealthError as error:
+        return error.what
+
+
+def _taken(found: FoundTable, name: str) -> str:
+    return f"{found.label}: {name} comes from another source"
 
 
 def _canonical(found: FoundTable) -> str:
@@ -449,7 +524,9 @@ def _canonical(found: FoundTable) -> str:
     columns = {column.strip().lower() for column in found.columns}
     for name, table in TABLES.items():
         required = {c.name for c in table.columns if c.required}
-        called = name in (plain_name(found.name), plain_name(Path(found.place).stem))
+        # A file may be a part in the table's folder; a schema says nothing of its tables.
+        names = (found.name, Path(found.place).stem) if found.path else (found.name,)
+        called = name in map(plain_name, names)
         if called and required <= columns:
             return name
     return ""

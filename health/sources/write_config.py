@@ -84,7 +84,7 @@ def _add_sources(document: tomlkit.TOMLDocument, proposal: Proposal) -> None:
     sources = tomlkit.table(is_super_table=True)
     for source in proposal.sources:
         tables = ", ".join(key for key, _ in source.tables)
-        entry = _table(f"{source.layout.label}: {tables}")
+        entry = _table(f"{source.label}: {tables}")
         for key, value in source.config.model_dump(by_alias=True, exclude_defaults=True).items():
             entry.add(key, value)
         sources.add(source.name, entry)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import tomllib
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from health.business.company import open_company
+from health.demo import simulate_company
 from health.settings.config import load_config
+from health.sources.databases import adbc_connection
 from tests.health.conftest import Finished, call_health
 from tests.health.postgres import PASSWORD
 from tests.health.sources.exports import Rows, customer, write, write_json_lines
@@ -150,6 +156,93 @@ def test_tables_that_already_have_our_columns_are_taken_as_they_are(tmp_path: Pa
         "subscriptions": {"path": "data/subscriptions.csv"},
     }
     assert "other.csv" in done.out and "notes.docx: not a supported file type" in done.out
+
+
+def _in_sqlite(folder: Path, tables: Mapping[str, pd.DataFrame], _url: str) -> str:
+    with closing(sqlite3.connect(folder / "w.db")) as connection:
+        for name, rows in tables.items():
+            rows.to_sql(name, connection, index=False)
+    return f"sqlite:///{folder / 'w.db'}"
+
+
+def _in_duckdb(folder: Path, tables: Mapping[str, pd.DataFrame], _url: str) -> str:
+    with duckdb.connect(str(folder / "w.duckdb")) as connection:
+        connection.execute("CREATE SCHEMA customer_success")
+        for name, rows in tables.items():
+            connection.register("rows", rows)
+            connection.execute(f"CREATE TABLE customer_success.{name} AS FROM rows")
+    return f"duckdb:///{folder / 'w.duckdb'}"
+
+
+def _in_postgres(folder: Path, tables: Mapping[str, pd.DataFrame], url: str) -> str:
+    with adbc_connection("test", url) as connection:
+        cursor = connection.cursor()
+        # A copy of some tables in another schema is not mixed with the rest.
+        for schema, names in (("archive", ("accounts", "usage")), ("cs", tuple(tables))):
+            cursor.execute(f"CREATE SCHEMA {schema}")
+            for name in names:
+                rows = pa.Table.from_pandas(tables[name], preserve_index=False)
+                cursor.adbc_ingest(name, rows, db_schema_name=schema)
+        cursor.execute("CREATE TABLE cs.orders (account_id text, ordered_at date, amount int)")
+        connection.commit()
+    return url
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"])
+def test_tables_of_a_database_that_already_have_our_columns_are_taken_as_they_are(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    database: str,
+) -> None:
+    company = simulate_company(15, weeks=20, seed=3)
+    tables = dict(company.tables) | {"plans": pd.DataFrame({"plan": ["a"]})}
+    fill_database = {"sqlite": _in_sqlite, "duckdb": _in_duckdb, "postgres": _in_postgres}[database]
+    url = request.getfixturevalue("postgres_url") if database == "postgres" else ""
+    place = fill_database(tmp_path, tables, url)
+    done, config = init(tmp_path, place)
+    assert done.code == 0, done.err
+    schema = {"sqlite": "", "duckdb": "customer_success.", "postgres": "cs."}[database]
+    assert config["tables"] == {
+        name: {"source": "warehouse", "table": f"{schema}{name}"} for name in company.tables
+    }
+    stored_as = {"url": "$WAREHOUSE_URL" if database == "postgres" else place}
+    assert config["sources"] == {"warehouse": stored_as}
+    text = " ".join(done.out.split())
+    assert f"{schema}plans" in text.split("Found and not used")[1]
+    assert PASSWORD not in text
+    if database == "postgres":
+        assert "archive.usage: usage comes from another source" in text
+        assert "cs.orders: has the columns of orders, but no rows" in text
+        monkeypatch.setenv("WAREHOUSE_URL", url)
+    opened = open_company(load_config(tmp_path / "health.toml")).opened
+    assert {s.table: s.rows for s in opened.summaries} == {
+        name: len(rows) for name, rows in company.tables.items()
+    }
+
+
+def test_a_file_comes_before_a_table_of_a_database_and_views_count(tmp_path: Path) -> None:
+    company = simulate_company(12, weeks=20, seed=3)
+    (tmp_path / "data").mkdir()
+    company.tables["accounts"].to_csv(tmp_path / "data" / "accounts.csv", index=False)
+    with closing(sqlite3.connect(tmp_path / "data" / "w.db")) as connection:
+        company.tables["accounts"].to_sql("accounts", connection, index=False)
+        contracts = company.tables["subscriptions"].rename(columns=str.upper)
+        contracts.to_sql("contracts", connection, index=False)
+        connection.execute("CREATE VIEW Subscriptions AS SELECT * FROM contracts")
+    done, config = init(tmp_path, tmp_path / "data")
+    assert done.code == 0, done.err
+    assert config["tables"] == {
+        "accounts": {"path": "data/accounts.csv"},
+        "subscriptions": {
+            "source": "warehouse",
+            "table": "Subscriptions",
+            "columns": {name: name.upper() for name in company.tables["subscriptions"]},
+        },
+    }
+    assert "accounts: accounts comes from another source" in done.out
+    tables = {s.table for s in open_company(load_config(tmp_path / "health.toml")).opened.summaries}
+    assert tables == {"accounts", "subscriptions"}
 
 
 def test_half_a_layout_is_named_with_what_it_lacks(tmp_path: Path) -> None:
