@@ -350,7 +350,14 @@ _NOT_BEFORE = {
     "invoices": ("issued_at", "invoice_id", {"paid_at": "counts as it is"}),
     "goals": ("set_at", "goal", {"reached_at": "counts as it is"}),
     "contacts": ("created_at", "contact_id", {"left_at": "counts as it is"}),
-    "subscriptions": ("started_at", "account_id", {"renews_at": "counts as it is"}),
+    "subscriptions": (
+        "started_at",
+        "account_id",
+        {
+            "renews_at": "counts as it is",
+            "notice_at": "counts: the account leaves from the row's start on",
+        },
+    ),
 }
 
 

@@ -129,6 +129,12 @@ def json_sql(files: Sequence[Path], keys: Mapping[Path, Iterable[str]]) -> str:
     return f"(SELECT {', '.join(columns)} FROM {_json_objects(files)})"
 
 
+def json_values(files: Sequence[Path], key: str) -> str:
+    """Return the SQL of a key's texts in JSON files, as the rows with it in "own file"."""
+    value = f"json_extract_string(json, {literal(_json_path(key))}) AS {quoted(key)}"
+    return f'(SELECT filename AS "own file", {value} FROM {_json_objects(files)})'
+
+
 def _json_objects(files: Sequence[Path]) -> str:
     listed = "[" + ", ".join(literal(without_glob(file)) for file in files) + "]"
     return f"read_json_objects({listed}, format = 'auto', filename = true, {AS_TEXT})"

@@ -20,6 +20,7 @@ from features.reading import copies, files
 from features.reading.clean_columns import clean_types, trimmed_types
 from features.reading.number_formats import NumberFormats, number_formats, with_plain_numbers
 from features.reading.other_files import other_relation
+from features.reading.partitions import contradicted_folders
 from features.reading.table_source import TableSource
 from features.reading.text_faults import TextFault, csv_fault, parquet_fault
 from features.reading.unread_columns import undone_rows
@@ -183,6 +184,7 @@ def read_rows(
     rules = _RowRules(currencies, policy(table.name, source.unmatched))
     counts_unmatched = rules.unmatched == COUNT
     noted = files.notes_on_files(table, relation, mapped, counts_unmatched=counts_unmatched)
+    noted += contradicted_folders(connection, table, relation)
     noted += undone_rows(connection, table, relation, mapped, present)
     opened, found, usage = _read(connection, table, relation, mapped, present, kept, rules)
     noted += found

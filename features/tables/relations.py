@@ -124,13 +124,27 @@ class Relation:
         result = {}
         for file in self.found.files:
             with suppress(pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error):
-                own = self.columns.get(file) or self._columns_of(file)
+                own = self.own_columns(file)
                 result[file] = [*own, *(key for key in partition_of(file) if key not in own)]
         return result
 
-    def _columns_of(self, file: Path) -> list[str]:
+    def own_columns(self, file: Path) -> list[str]:
+        """Return the columns of a file, without those that its folders' names give."""
+        if file in self.columns:
+            return self.columns[file]
         names: list[str] = pq.read_schema(file).names if not self.csv else []
         return names or csv_header(file, self.delimiter)
+
+    def own_rows(self, files: Sequence[Path]) -> str:
+        """Return the SQL of rows of CSV or Parquet files, without what their folders' names give.
+
+        A further column "own file" has the file of each row.
+        """
+        only = "filename = 'own file', hive_partitioning = false"
+        if self.csv:
+            sign = literal(self.delimiter)
+            return f"read_csv({_listed(files)}, delim = {sign}, {_CSV_OPTIONS}, {only})"
+        return f"read_parquet({_listed(files)}, union_by_name = true, {only})"
 
 
 @dataclass(frozen=True)

@@ -109,12 +109,19 @@ def test_good_files_have_none_of_these(tmp_path: Path) -> None:
         ("invoices", "account_id,invoice_id,due_at,amount,issued_at", "paid_at"),
         ("goals", "account_id,goal,set_at", "reached_at"),
         ("contacts", "account_id,contact_id,created_at", "left_at"),
+        ("subscriptions", "account_id,product,mrr,ended_at,started_at", "renews_at"),
+        ("subscriptions", "account_id,product,mrr,ended_at,started_at", "notice_at"),
     ],
 )
 def test_an_end_before_the_start_is_reported(
     tmp_path: Path, table: str, head: str, column: str
 ) -> None:
-    one = {"invoices": "001,I1,2025-06-01,20", "goals": "001,save time", "contacts": "001,C1"}
+    one = {
+        "invoices": "001,I1,2025-06-01,20",
+        "goals": "001,save time",
+        "contacts": "001,C1",
+        "subscriptions": "001,crm,50,",
+    }
     text = f"{head},{column}\n{one[table]},2025-05-05,2019-01-01\n"
     finding = warned(tmp_path, **{table: text})["before_start"]
     assert (finding.table, finding.column, finding.rows) == (table, column, 1)

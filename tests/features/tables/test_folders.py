@@ -272,3 +272,66 @@ def test_a_name_that_is_not_read_may_appear_twice(tmp_path: Path) -> None:
 def test_values_in_folder_names() -> None:
     file = Path("usage/dt=2025-01-01/region=a=b/part=0.csv")
     assert partition_of(file) == {"dt": "2025-01-01", "region": "a=b"}
+
+
+CONTRADICTED = [
+    ("dt=2025-05-01", "dt", "2025-05-02", "2025-05-01 23:10:00"),
+    ("dt=20250501", "dt", "2025-05-02", "2025-05-01"),
+    ("region=EU%20West", "region", "EU East", "EU West"),
+    ("month=06", "month", "7", "6"),
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize(("folder", "key", "wrong", "same"), CONTRADICTED)
+def test_a_column_that_contradicts_the_name_of_its_folder_is_reported(
+    tmp_path: Path, ending: str, folder: str, key: str, wrong: str, same: str
+) -> None:
+    place = usage(tmp_path)
+    row = {"account_id": "001", "event": "login", "user_id": "u", "occurred_at": "2025-05-01"}
+    for name, values in (("a", [same, wrong, wrong, None]), ("b", [same, same, same, same])):
+        (place / folder).mkdir(exist_ok=True)
+        frame = pd.DataFrame([row | {"user_id": f"{name}{n}"} for n in range(4)])
+        frame[key] = values
+        file = place / folder / f"{name}.{ending}"
+        if ending == "csv":
+            frame.to_csv(file, index=False)
+        elif ending == "parquet":
+            frame.to_parquet(file, index=False)
+        else:
+            frame.to_json(file, orient="records", lines=True)
+    _, found = notes(tmp_path)
+    note = found["contradicted_folder"]
+    assert (note.level, note.column, note.rows) == ("warning", key, 2)
+    assert note.example == f"{wrong} in {folder}/a.{ending}"
+    assert f"1 file: {folder}/a.{ending}" in note.what
+    counts = "the column counts" if ending == "jsonl" else "the folder's name counts"
+    assert counts in note.what and key in note.fix
+
+
+def test_of_several_keys_and_kinds_of_columns_only_what_contradicts_is_reported(
+    tmp_path: Path,
+) -> None:
+    place = usage(tmp_path)
+    frame = pd.DataFrame(
+        {
+            "account_id": ["001", "001"],
+            "event": "login",
+            "user_id": ["u", "v"],
+            "occurred_at": pd.Timestamp(2025, 5, 1, 9),
+            "DT": pd.Timestamp(2025, 5, 1).date(),
+            "hour": [9, 10],
+        }
+    )
+    folder = place / "dt=2025-05-01" / "hour=09"
+    folder.mkdir(parents=True)
+    frame.to_parquet(folder / "part-0.parquet", index=False)
+    (place / "dt=2025-05-02" / "hour=__HIVE_DEFAULT_PARTITION__").mkdir(parents=True)
+    later = frame.assign(DT=pd.Timestamp(2025, 5, 2).date(), user_id=["w", "x"])
+    later.to_parquet(
+        place / "dt=2025-05-02" / "hour=__HIVE_DEFAULT_PARTITION__" / "part-0.parquet", index=False
+    )
+    _, found = notes(tmp_path)
+    note = found["contradicted_folder"]
+    assert (note.column, note.rows, note.total) == ("hour", 3, 4)
+    assert note.example == "10 in hour=09/part-0.parquet"

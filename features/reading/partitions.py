@@ -1,0 +1,146 @@
+"""Rows whose column says otherwise than the name of their folder, such as ``dt=2026-06-01``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.errors import Finding, quantity
+from features.reading.other_files import json_values
+from features.tables.casting import quoted
+from features.tables.folders import listed, partition_of
+from features.tables.relations import Relation
+from features.tables.schema import Table
+
+#: Where the engine finds the values of the folders of each file.
+_FOLDERS = "values_of_folders"
+#: The name of a folder whose rows have no value.
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+#: The same value, written in another way: 06 and 6, 2026-06-01 and 20260601 or a time on that day,
+#: and a day of the month that the folder names.
+_SAME = """coalesce(
+    lower(trim(own)) = lower(trim(folder))
+    OR TRY_CAST(own AS DOUBLE) = TRY_CAST(folder AS DOUBLE)
+    OR TRY_CAST(own AS DATE) = coalesce(
+        TRY_CAST(folder AS DATE), CAST(try_strptime(folder, '%Y%m%d') AS DATE)
+    )
+    OR strftime(TRY_CAST(own AS DATE), '%Y-%m') = folder,
+    false
+)"""
+
+
+def contradicted_folders(
+    connection: duckdb.DuckDBPyConnection, table: Table, relation: Relation
+) -> Iterator[Finding]:
+    """Yield a warning for each column that has another value than the name of its folder.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The engine's.
+    table : Table
+        The table.
+    relation : Relation
+        Its rows. Without files in folders that are named after values, nothing is read.
+    """
+    for key, files in _with_both(relation).items():
+        doubtful = [file for file in files if relation.csv or not _agrees(file, key)]
+        if not doubtful:
+            continue
+        rows, total, names, example = _contradicting(connection, relation, key, doubtful)
+        if not rows:
+            continue
+        counts = "the column" if relation.columns else "the folder's name"
+        what = (
+            f"contradicts the name of its folder in {quantity(len(names), 'file')}: "
+            f"{listed(names)}; {counts} counts"
+        )
+        fix = (
+            f"move the rows to the folder of their {key}, correct the column, or rename it if it "
+            "has another meaning"
+        )
+        yield Finding(
+            "warning", "contradicted_folder", relation.label, table.name, key, what, rows, total,
+            example, fix,
+        )  # fmt: skip
+
+
+def _with_both(relation: Relation) -> dict[str, list[Path]]:
+    """Return the files that have a column of the name that their folders give a value, by it."""
+    files = [file for file in relation.found.files if partition_of(file)]
+    found: dict[str, list[Path]] = {}
+    uniform: list[str] | None = None
+    for file in files:
+        with suppress(pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
+            own = uniform or relation.own_columns(file)
+            uniform = own if relation.is_uniform else None
+            of_folders = {key.casefold() for key in partition_of(file)}
+            for name in own:
+                if name.casefold() in of_folders:
+                    found.setdefault(name, []).append(file)
+    return found
+
+
+def _folder_value(file: Path, key: str) -> str | None:
+    values = {name.casefold(): value for name, value in partition_of(file).items()}
+    value = unquote(values[key.casefold()])
+    return None if value == _NO_VALUE else value
+
+
+def _agrees(file: Path, key: str) -> bool:
+    """Return whether a Parquet file notes of itself that every row has the folder's value."""
+    value = _folder_value(file, key)
+    with suppress(pa.ArrowException, OSError):
+        noted = pq.read_metadata(file)
+        place = noted.schema.names.index(key)
+        groups = (noted.row_group(n).column(place).statistics for n in range(noted.num_row_groups))
+        return all(
+            group is not None and group.has_min_max and str(group.min) == str(group.max) == value
+            for group in groups
+        )
+    return False
+
+
+def _contradicting(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, key: str, files: Sequence[Path]
+) -> tuple[int, int, list[str], str]:
+    """Return the rows that contradict, all rows, the files of the former and an example."""
+    rows = json_values(files, key) if relation.columns else relation.own_rows(files)
+    values = pa.table(
+        {
+            "own file": [str(file) for file in files],
+            "folder": pa.array([_folder_value(file, key) for file in files], pa.string()),
+        }
+    )
+    connection.register(_FOLDERS, values)
+    try:
+        found = connection.execute(
+            f"""
+            SELECT "own file", count(*) FILTER (own IS NOT NULL AND (folder IS NULL OR NOT {_SAME}))
+                AS n, min(own) FILTER (folder IS NULL OR NOT {_SAME}), any_value(folder), count(*)
+            FROM (
+                SELECT r."own file", CAST(r.{quoted(key)} AS VARCHAR) AS own, v.folder
+                FROM {rows} r JOIN {_FOLDERS} v USING ("own file")
+            ) GROUP BY 1 ORDER BY 1
+            """
+        ).fetchall()
+    finally:
+        connection.unregister(_FOLDERS)
+    wrong = [row for row in found if row[1]]
+    names = [_place(Path(row[0]), key) for row in wrong]
+    example = f"{wrong[0][2]} in {names[0]}" if wrong else ""
+    return sum(row[1] for row in wrong), sum(row[4] for row in found), names, example
+
+
+def _place(file: Path, key: str) -> str:
+    """Return a file's name from the folder on that is named after the value."""
+    start = next(
+        n for n, part in enumerate(file.parts) if part.casefold().startswith(f"{key.casefold()}=")
+    )
+    return "/".join(file.parts[start:])
