@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from features.commercial.contracts import COLUMNS, Contracts
@@ -56,14 +57,15 @@ def contract_mrr(
     paying : mapping of datetime to pd.Index of str
         As from `paying_accounts`.
     """
-    accounts = pd.Index(sorted({account for own in paying.values() for account in own}))
+    everyone = [own.to_numpy(dtype=object) for own in paying.values()]
+    accounts = pd.Index(pd.unique(np.concatenate([np.empty(0, dtype=object), *everyone])))
     if accounts.empty:
         return [pd.Series(dtype="float64") for _ in paying]
     contracts = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
     rows = contracts.of(accounts)
     levels = Contracts(rows)
     return [
-        pd.Series(levels.as_of(rows.as_of(pd.Timestamp(day)))["mrr"], index=accounts)
+        pd.Series(levels.terms(rows.as_of(pd.Timestamp(day)))["mrr"], index=accounts)
         .reindex(own)
         .fillna(0.0)
         for day, own in paying.items()

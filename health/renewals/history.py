@@ -119,8 +119,8 @@ def _due(
     has_term = ~np.isnan(lead)
     following = (pd.Timestamp(day) + pd.DateOffset(months=1) - pd.Timestamp(day)).days
     lead = np.where(has_term, lead, following)
-    known = pd.Timestamp(day) + pd.to_timedelta(lead + grace_days, unit="D") <= today
-    own = np.asarray(known) & (lead < UPCOMING_DAYS)
+    known = lead + grace_days <= (today - pd.Timestamp(day)) / pd.Timedelta(days=1)
+    own = known & (lead < UPCOMING_DAYS)
     account, lead = paying[own], lead[own]
     due = moment(pd.Timestamp(day)) + lead.astype(np.int64) * DAY_US
     # A renewal may be late by the grace period; a month is over at its end.

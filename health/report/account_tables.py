@@ -14,6 +14,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows, seen
 from features.windows.contracts import running_contracts
 from health.presentation import wording
+from health.reasons.sentences import each_once
 
 #: Days of events that are published, and the most events of one account.
 YEAR, MOST_EVENTS = 365, 300
@@ -211,22 +212,22 @@ def _contract_changes(
     before = by_contract[terms].shift()
     same = [(frame[t] == before[t]) | (frame[t].isna() & before[t].isna()) for t in terms]
     changed = first | ~(same[0] & same[1] & same[2])
+    last = ~by_contract.cumcount(ascending=False).astype(bool)
+    ending = frame[last & (frame["ended_at"] >= since)]
+    over = _made(ending, "ended_at", "contract", ending["product"] + " ended", None)
+    # Only what is shown is put into words.
+    shown = changed & (frame["started_at"] >= since)
+    frame, before, first = frame[shown], before[shown], first[shown]
     what = frame["product"] + (", " + frame["plan"]).fillna("")
     # Of nothing but gaps, the mapped column would stay one of numbers.
     seats = frame["seats"].map("{:g}".format, na_action="ignore").astype(object)
     what += (", " + seats + " seats").fillna("")
-    price = frame["mrr"].map(lambda mrr: wording.money(mrr, currency)) + " a month"
+    price = each_once(frame["mrr"], lambda mrr: wording.money(mrr, currency)) + " a month"
     then = before["mrr"].map(lambda mrr: wording.money(mrr, currency), na_action="ignore")
     then = then.astype(object)
     title = what + ": " + price + (" (before: " + then + ")").where(~first, "").fillna("")
     started = _made(frame, "started_at", "contract", title, None)
-    last = ~by_contract.cumcount(ascending=False).astype(bool)
-    over = _made(frame, "ended_at", "contract", frame["product"] + " ended", None)
-    parts = [
-        started[changed & (frame["started_at"] >= since)],
-        over[last & (frame["ended_at"] >= since)],
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat([started, over], ignore_index=True)
 
 
 def _notices(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import narwhals as nw
@@ -16,7 +17,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows, seen
 from features.tables.survey_scales import SCALES, default_scale
 from features.targets.labels import tenure_spells
-from features.windows.contracts import running_contracts
+from features.windows.contracts import load_contracts, running_contracts
 from health.presentation import wording
 from health.renewals.outlook import Outlook
 from health.report.revenue import RevenueMovements, revenue_movements
@@ -140,47 +141,35 @@ def build_background(
     """
     events = [_tickets(tables, day), _answers(tables, day)]
     spells = _spells(tables, day, grace_days)
+    contracts = None
+    if tables.has("subscriptions"):
+        contracts = load_contracts(tables, grace_days=grace_days)
+    moved = partial(revenue_movements, tables, grace_days=grace_days, contracts=contracts)
+    first, length = _first_start(tables), timedelta(days=horizon_days)
+    ends = [day - number * length for number in range(PAST_PERIODS)]
+    paid = _paid_rows(tables, day, accounts, grace_days)
     return Background(
-        revenue=_revenue(tables, day, grace_days),
-        periods=_periods(tables, day, grace_days, horizon_days),
+        revenue={
+            words: moved(day - timedelta(days=days), day)
+            for words, days in PERIODS.items()
+            if first <= pd.Timestamp(day - timedelta(days=days))
+        },
+        periods={
+            pd.Timestamp(end): moved(end - length, end)
+            for end in ends
+            if first <= pd.Timestamp(end - length)
+        },
         voice=_voices(tables, day),
         retention=_retention(spells, _years(spells)),
         retention_by_segment=_retention(spells, _segments(spells, tables)),
-        owned=_listed(tables, day, accounts, "product", grace_days=grace_days),
-        plans={
-            account: ", ".join(names)
-            for account, names in _listed(
-                tables, day, accounts, "plan", grace_days=grace_days
-            ).items()
-        },
+        owned=_listed(paid, "product"),
+        plans={account: ", ".join(names) for account, names in _listed(paid, "plan").items()},
         nps=_latest_nps(tables, day, accounts),
         open=open_products(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
         outlook=outlook or Outlook(),
         events=_newest(pd.concat(events, ignore_index=True), accounts),
     )
-
-
-def _revenue(tables: Tables, day: datetime, grace_days: int) -> dict[str, RevenueMovements]:
-    first = _first_start(tables)
-    return {
-        words: revenue_movements(tables, day - timedelta(days=days), day, grace_days=grace_days)
-        for words, days in PERIODS.items()
-        if first <= pd.Timestamp(day - timedelta(days=days))
-    }
-
-
-def _periods(
-    tables: Tables, day: datetime, grace_days: int, days: int
-) -> dict[pd.Timestamp, RevenueMovements]:
-    """Return the movements of the last periods of this many days, by their end, newest first."""
-    first, length = _first_start(tables), timedelta(days=days)
-    ends = [day - number * length for number in range(PAST_PERIODS)]
-    return {
-        pd.Timestamp(end): revenue_movements(tables, end - length, end, grace_days=grace_days)
-        for end in ends
-        if first <= pd.Timestamp(end - length)
-    }
 
 
 def _first_start(tables: Tables) -> pd.Timestamp:
@@ -330,15 +319,22 @@ def _is_good(answers: pd.DataFrame) -> pd.Series[bool]:
     return answers["score"] >= pd.Series(by_kind, index=answers.index, dtype=float)
 
 
-def _listed(
-    tables: Tables, day: datetime, accounts: Collection[str], column: str, *, grace_days: int
-) -> dict[str, list[str]]:
+def _paid_rows(
+    tables: Tables, day: datetime, accounts: Collection[str], grace_days: int
+) -> pd.DataFrame:
+    """Return the running contracts of some accounts, with product and, where known, plan."""
+    if not tables.has("subscriptions"):
+        return pd.DataFrame()
+    columns = ["plan"] if tables.has("subscriptions", "plan") else []
+    rows = running_contracts(tables, day, grace_days=grace_days, columns=columns)
+    return _only(rows[rows["mrr"] > 0], accounts)
+
+
+def _listed(rows: pd.DataFrame, column: str) -> dict[str, list[str]]:
     """Return the distinct values of a column of each account's running contracts, sorted."""
-    if not tables.has("subscriptions", column):
+    if column not in rows:
         return {}
-    rows = running_contracts(tables, day, grace_days=grace_days, columns=[column])
-    paid = rows.loc[rows["mrr"] > 0, ["account_id", column]].drop_duplicates()
-    own = _only(paid, accounts).dropna(subset=[column])
+    own = rows[["account_id", column]].drop_duplicates().dropna(subset=[column])
     own = own.sort_values(["account_id", column])
     return {str(name): list(part) for name, part in own.groupby("account_id")[column]}
 

@@ -114,8 +114,8 @@ def _nobody(scores: pd.DataFrame) -> pd.Series[bool]:
 def renewal_dates(scores: pd.DataFrame, as_of: Any) -> pd.Series[pd.Timestamp]:
     """Return the date on which each account's term ends; NaT where there is none."""
     days = pd.to_numeric(scores["days_to_renewal"], errors="coerce").round()
-    # pandas warns of an overflow where it converts missing days.
-    dates = pd.Timestamp(as_of) + pd.to_timedelta(days.fillna(0.0), unit="D")
+    # Whole numbers are converted much faster, and without a warning of missing days.
+    dates = pd.Timestamp(as_of) + pd.to_timedelta(days.fillna(0.0).astype("int64"), unit="D")
     return dates.where(days.notna())
 
 

@@ -150,9 +150,10 @@ def _bridge_table(bridge: Bridge, run: Mapping[str, Any]) -> Table:
 
 def _top_losses(scores: pd.DataFrame, flags: pd.DataFrame, run: Mapping[str, Any]) -> Table:
     loss = expected_losses(scores)
-    top = scores.assign(loss=loss, renews=renewal_dates(scores, run["as_of"]))
-    top = top[loss > 0].sort_values(["loss", "account_id"], ascending=[False, True])
-    top = top.head(MOST_ACCOUNTS)
+    keys = pd.DataFrame({"loss": loss, "account_id": scores["account_id"]})[loss > 0]
+    first = keys.sort_values(["loss", "account_id"], ascending=[False, True]).index[:MOST_ACCOUNTS]
+    top = scores.loc[first].assign(loss=loss[first])
+    top = top.assign(renews=renewal_dates(top, run["as_of"]))
     reasons = _first_reasons(flags, ("at_risk", "renewal", "silent"))
     lines = [
         Line(

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from health.presentation import wording
+from health.reasons.sentences import each_once
 from health.renewals.forecast import LEAST_RENEWALS, month_table, quarter_title, total_range
 from health.renewals.history import MONTHLY, TERM
 from health.renewals.ledger import LEAD_DAYS, LEAST_CALLS, Judged, judge
@@ -91,7 +92,7 @@ def _expected(outlook: Outlook, by: str) -> dict[str, pd.Series[Any]]:
     table = outlook.months[outlook.months["kind"] == TERM]
     if by == "quarter":
         own = outlook.due[outlook.due["kind"] == TERM]
-        quarters = own["month"].map(lambda month: str(pd.Period(month, "M").asfreq("Q")))
+        quarters = each_once(own["month"], lambda month: str(pd.Period(month, "M").asfreq("Q")))
         table = month_table(own.assign(quarter=quarters), outlook.basis, by=by)
     return {str(row["month"]): row for _, row in table.iterrows()}
 

@@ -12,6 +12,7 @@ from features.catalogue import CATALOGUE
 from features.definitions.feature import Feature
 from features.definitions.metrics import Z_95
 from health.presentation import wording
+from health.reasons.sentences import each_once
 from health.reasons.signals import signal_of
 from health.report.history import History
 
@@ -132,9 +133,9 @@ def cause_rows(history: History, accounts: int) -> list[list[str]]:
     changes = history.changes
     if changes.empty or not accounts:
         return []
-    cause = changes["kind"].map(lambda kind: _KIND_OF.get(str(kind), str(kind)))
-    moved = changes.assign(cause=cause).groupby("cause")
-    points, counts = moved["change"].sum(), moved["account_id"].nunique()
+    cause = each_once(changes["kind"], lambda kind: _KIND_OF.get(str(kind), str(kind)))
+    points = changes["change"].groupby(cause).sum()
+    counts = changes["account_id"].groupby(cause).nunique()
     return [
         [
             words,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -27,7 +27,8 @@ class History:
     Attributes
     ----------
     scores : pd.DataFrame
-        account_id, as_of, health_score, health_band, mrr: one row per account and earlier run.
+        account_id, as_of, health_score, health_band, mrr: one row per account and earlier run; of
+        runs before the last, at least those of the accounts whose lines are drawn.
     changes : pd.DataFrame
         account_id, term, kind, change, text: what changed each score since the previous run.
     """
@@ -37,12 +38,33 @@ class History:
 
     @classmethod
     def of_runs(
-        cls, runs: Sequence[PublishedRun], changes: pd.DataFrame | None = None, *, most: int = 11
+        cls,
+        runs: Sequence[PublishedRun],
+        changes: pd.DataFrame | None = None,
+        *,
+        accounts: Collection[str] | None = None,
+        most: int = 11,
     ) -> History:
-        """Read the last `most` of some earlier runs, oldest first; empty where there is none."""
+        """Read the last `most` of some earlier runs; empty where there is none.
+
+        Parameters
+        ----------
+        runs : sequence of PublishedRun
+            Oldest first.
+        changes : pd.DataFrame, optional
+            What changed each score.
+        accounts : collection of str, optional
+            Of runs before the last, only these accounts are read: all rows of many runs of a large
+            company do not fit in memory.
+        most : int
+            Runs that are read.
+        """
         if not runs:
             return cls()
-        scores = pd.concat([run.table("scores", _SCORES) for run in runs[-most:]])
+        some = None if accounts is None else [("account_id", "in", list(accounts))]
+        *others, last = runs[-most:]
+        read = [run.table("scores", _SCORES, filters=some) for run in others]
+        scores = pd.concat([*read, last.table("scores", _SCORES)])
         moved = no_changes() if changes is None else changes[_CHANGES]
         return cls(scores.reset_index(drop=True), moved)
 

@@ -168,7 +168,11 @@ def shown_accounts(scores: pd.DataFrame, flags: pd.DataFrame) -> pd.Series[str]:
 
 def _largest(scores: pd.DataFrame) -> pd.DataFrame:
     size = with_money(scores)["mrr"]
-    order = scores.assign(size=size).sort_values(["size", "account_id"], ascending=[False, True])
+    if size.count() > MOST_ACCOUNTS:
+        # All others are smaller than these.
+        size = size[size >= size.nlargest(MOST_ACCOUNTS).iloc[-1]]
+    keys = pd.DataFrame({"size": size, "account_id": scores["account_id"].loc[size.index]})
+    order = keys.sort_values(["size", "account_id"], ascending=[False, True])
     return scores.loc[order.index[:MOST_ACCOUNTS]]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.windows.contracts import ContractRows, KnownContracts, frame_of, load_contracts
-from features.windows.table_columns import moment
+from features.windows.contracts import ContractRows, KnownContracts, load_contracts
+from features.windows.day_rows import Numbers, summed
+from features.windows.table_columns import Mask, moment
 
 #: Less than this is rounding, not money.
 _DUST = 1e-9
@@ -81,7 +83,12 @@ class RevenueMovements:
 
 
 def revenue_movements(
-    tables: Tables, start: datetime, end: datetime, *, grace_days: int = 30
+    tables: Tables,
+    start: datetime,
+    end: datetime,
+    *,
+    grace_days: int = 30,
+    contracts: ContractRows | None = None,
 ) -> RevenueMovements:
     """Compare what every account paid on two dates, each as known at the later one.
 
@@ -94,6 +101,8 @@ def revenue_movements(
     grace_days : int
         A gap between two rows of a contract that is shorter does not end it. On `end`, a row
         counts until its end plus the usual lag of the company (see `features.windows.contracts`).
+    contracts : ContractRows, optional
+        The subscriptions of `tables` with `grace_days`, where several periods are compared.
 
     Raises
     ------
@@ -102,39 +111,37 @@ def revenue_movements(
     """
     if not start < end:
         raise ValueError(f"start {start} is not before end {end}")
-    contracts = load_contracts(tables, grace_days=grace_days)
+    if contracts is None:
+        contracts = load_contracts(tables, grace_days=grace_days)
     known = contracts.as_of(end)
     before, after = (_paid_on(contracts, known, day) for day in (start, end))
     paid = known.rows[contracts.is_paid[known.rows] & (known.started < _moment(start))]
-    once = frame_of(contracts.rows, paid, ["account_id"])["account_id"]
-    both = pd.DataFrame({"before": before, "after": after}).fillna(0.0)
-    return _summed(both, both.index.isin(once))
+    return _summed(before, after, summed(contracts.rows.account[paid], len(before)) > 0)
 
 
-def _summed(both: pd.DataFrame, paid_once: object) -> RevenueMovements:
-    held, gained = both["before"] > _DUST, both["after"] > _DUST
-    moved = both["after"] - both["before"]
-    arrived = both.loc[~held & gained, "after"]
-    known = pd.Series(paid_once, index=both.index).loc[arrived.index].astype(bool)
-    stayed = moved[held & gained]
+def _summed(before: Numbers, after: Numbers, paid_once: Mask) -> RevenueMovements:
+    held, gained = before > _DUST, after > _DUST
+    arrived = ~held & gained
+    stayed = (after - before)[held & gained]
     return RevenueMovements(
-        start=float(both["before"].sum()),
-        new=float(arrived[~known].sum()),
-        reactivation=float(arrived[known].sum()),
-        expansion=float(stayed.clip(lower=0).sum()),
-        contraction=float(-stayed.clip(upper=0).sum()),
-        churn=float(both.loc[held & ~gained, "before"].sum()),
+        start=float(before.sum()),
+        new=float(after[arrived & ~paid_once].sum()),
+        reactivation=float(after[arrived & paid_once].sum()),
+        expansion=float(np.maximum(stayed, 0).sum()),
+        contraction=float(-np.minimum(stayed, 0).sum()),
+        churn=float(before[held & ~gained].sum()),
         accounts_start=int(held.sum()),
         accounts_lost=int((held & ~gained).sum()),
     )
 
 
-def _paid_on(contracts: ContractRows, known: KnownContracts, day: datetime) -> pd.Series[float]:
-    """Return each account's MRR on a date, as known on the later one."""
-    running = known.running(_moment(day))
-    rows = frame_of(contracts.rows, running, ["account_id", "mrr"])
-    joined: pd.Series[float] = rows[rows["mrr"] > 0].groupby("account_id")["mrr"].sum()
-    return joined
+def _paid_on(contracts: ContractRows, known: KnownContracts, day: datetime) -> Numbers:
+    """Return each account's MRR on a date, as known on the later one; 0 where it pays nothing."""
+    rows = known.running(_moment(day))
+    rows = rows[contracts.rows["mrr"][rows] > 0]
+    return summed(
+        contracts.rows.account[rows], contracts.rows.accounts, contracts.rows["mrr"][rows]
+    )
 
 
 def _moment(day: datetime) -> int:

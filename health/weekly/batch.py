@@ -310,17 +310,18 @@ def _content(
 ) -> PageContent:
     """Gather what the pages show."""
     labels = company.config.labels
+    shown = shown_accounts(scored.scores, scored.flags)
     background = build_background(
         company.opened.tables,
         day,
-        shown_accounts(scored.scores, scored.flags),
+        shown,
         grace_days=labels.grace_days,
         horizon_days=labels.horizon_days,
         whitespace=scored.whitespace,
         monitor=monitor,
         outlook=outlook,
     )
-    history = History.of_runs(earlier, scored.changes)
+    history = History.of_runs(earlier, scored.changes, accounts=shown)
     return PageContent(
         scored.scores,
         scored.reasons,

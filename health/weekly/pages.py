@@ -117,7 +117,7 @@ def stored_content(run: PublishedRun, runs_dir: Path, *, quotes: int) -> PageCon
         flags,
         run.table("my_week") if run.has("my_week") else None,
         info,
-        History.of_runs(runs_before(runs_dir, run.as_of), changes),
+        History.of_runs(runs_before(runs_dir, run.as_of), changes, accounts=shown),
         read_background(run, scores, info, shown),
         stored_voice(run, info, quotes=quotes)
         if run.has(COMMENTS) and run.has(THEMES) and "voice" in info

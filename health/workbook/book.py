@@ -223,11 +223,12 @@ def account_rows(
 
 def _of_accounts(scores: pd.DataFrame, rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
     """Return the columns of the scores that rows do not have, one row per account."""
-    own = scores.assign(
-        band=scores["health_band"].map(_band_text),
-        renews=renewal_dates(scores, run["as_of"]),
-        growth=_growth(scores),
-    ).drop_duplicates("account_id")
+    own = scores[scores["account_id"].isin(rows["account_id"])].drop_duplicates("account_id")
+    own = own.assign(
+        band=own["health_band"].map(_band_text),
+        renews=renewal_dates(own, run["as_of"]),
+        growth=_growth(own),
+    )
     taken = [name for name in own if name in rows and name != "account_id"]
     return own.drop(columns=[*taken, "as_of"], errors="ignore")
 

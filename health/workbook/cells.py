@@ -15,7 +15,7 @@ BAND_COLOURS = {
     "green": ("#14532D", "#DFF3E4"),
 }
 #: The most rows of a sheet, which nobody reads to its end; each 10,000 take a second and 60 MB.
-MOST_ROWS = 25_000
+MOST_ROWS = 10_000
 #: The longest text a cell holds.
 _MOST_CHARACTERS = 32767
 _TOP = {"valign": "top", "bottom": 4, "bottom_color": "#C9D1DA"}

@@ -11,6 +11,7 @@ import pandas as pd
 from health.business.kinds import business_of
 from health.presentation import wording
 from health.presentation.wording import BANDS
+from health.reasons.sentences import each_once
 from health.report.forecast import known_to_leave
 from health.workbook.cells import MOST_ROWS, write_cell
 from health.workbook.columns import list_columns, week_columns
@@ -80,7 +81,7 @@ def _write_block(sheet: Any, at: int, block: _Block, formats: Mapping[str, Any])
 
 def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     unit = f" ({run['currency']})" if run["currency"] else ""
-    bands = scores["health_band"].map(lambda name: wording.band_of(name).name)
+    bands = each_once(scores["health_band"], lambda name: wording.band_of(name).name)
     parts = [(f"{b.letter}  {b.title}", scores[bands == b.name]) for b in BANDS]
     leaves = scores[known_to_leave(scores)]
     rows = [

@@ -133,7 +133,9 @@ def draw_kept(
         shock = rng.standard_normal((draws, 1))
         first, rest = own[:_ONE_BY_ONE], own[_ONE_BY_ONE:]
         p = _given(chance[first], level, shock, correlation)
-        multiple = np.prod([rng.choice(ratios.quantiles, size=p.shape) for _ in range(periods)], 0)
+        multiple = rng.choice(ratios.quantiles, size=p.shape)
+        for _ in range(periods - 1):
+            multiple *= rng.choice(ratios.quantiles, size=p.shape)
         kept += ((rng.random(p.shape) >= p) * multiple) @ amount[first]
         if len(rest):
             steps, of_step = np.unique(np.round(chance[rest] / _CHANCE_STEP), return_inverse=True)

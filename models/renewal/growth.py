@@ -75,19 +75,23 @@ class DampedGrowth:
                 "amounts",
                 where="paid",
             )
-        pays, last = table > 0, table.shape[1] - 1
+        last = table.shape[1] - 1
+        pays = (table > 0).astype(float)
+        # By two months: how many pay in both, and what these pay in the first of the two.
+        both, paid_in = pays.T @ pays, table.T @ pays
         errors, dates = np.zeros(len(DAMPINGS)), np.zeros(_WINDOW + 1, dtype=int)
         for origin in range(1, last):
-            usual = _usual_growth(table[:, max(origin - _WINDOW, 0) : origin + 1])
+            usual = _usual_growth(both, paid_in, max(origin - _WINDOW, 0), origin)
             if np.isnan(usual):
                 continue
             for lead in range(1, min(_WINDOW, last - origin) + 1):
-                stay = pays[:, origin] & pays[:, origin + lead]
-                if not stay.any():
+                then = origin + lead
+                if not both[origin, then]:
                     continue
-                before, after = (table[stay, month].sum() for month in (origin, origin + lead))
-                missed = _log_paths(usual, lead) - np.log(after / before)
-                errors += stay.sum() * missed**2
+                missed = _log_paths(usual, lead) - np.log(
+                    paid_in[then, origin] / paid_in[origin, then]
+                )
+                errors += both[origin, then] * missed**2
                 dates[lead] += 1
         seen = np.flatnonzero(dates >= _FEWEST_DATES)
         if not len(seen):
@@ -95,13 +99,12 @@ class DampedGrowth:
         return cls(DAMPINGS[int(errors.argmin())], int(seen.max()))
 
 
-def _usual_growth(table: FloatArray) -> float:
+def _usual_growth(both: FloatArray, paid_in: FloatArray, first: int, last: int) -> float:
     """Return how much more those that stayed paid after a month; NaN with few of them."""
-    before, after = table[:, :-1], table[:, 1:]
-    stayed = (before > 0) & (after > 0)
-    if stayed.sum() < _FEWEST_PAIRS:
+    months = np.arange(first, last)
+    if both[months, months + 1].sum() < _FEWEST_PAIRS:
         return float("nan")
-    return float(after[stayed].sum() / before[stayed].sum() - 1)
+    return float(paid_in[months + 1, months].sum() / paid_in[months, months + 1].sum() - 1)
 
 
 def _log_paths(usual: float, lead: int) -> FloatArray:
