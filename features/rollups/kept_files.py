@@ -4,8 +4,9 @@ A roll-up is found by a key: a hash of the file's content, of the folders that a
 ``dt=2026-06-01``, of the columns and their types, and of `FORMAT`. A file that changes therefore
 gets another roll-up. The roll-ups of finished months are summed up in one, to which each further
 month is added; its key is a hash of those of the files. The name of a roll-up ends in a hash of
-its content, so that a broken one is noticed and computed again. Nothing else refers to the folder,
-so it may be deleted at any time.
+its content, so that a broken one is noticed and computed again. A file that the system has not
+changed since it was hashed is not hashed again. Nothing else refers to the folder, so it may be
+deleted at any time.
 """
 
 from __future__ import annotations
@@ -75,7 +76,11 @@ _USERS_WITH_TIMES = replace(
 )
 #: Usage by day, made from that by user.
 _DAYS_IN_BUCKETS = replace(ROLLUPS["days"], smallest=(*ROLLUPS["days"].smallest, BUCKET))
-_OURS = {".parquet", ".checked", _UNFINISHED}
+#: The hash of each file of a folder, with the state that the file was in.
+_HASHES = ".hashes"
+_OURS = {".parquet", ".checked", _HASHES, _UNFINISHED}
+#: Two changes of a file within this time may leave the same state.
+_INSTANT_NS = 1_000_000_000
 
 
 # The same accounts are in most files: to look them up takes a third of the time of hashing.
@@ -531,11 +536,45 @@ def usage_files(
     if not (relation.parquet and relation.is_uniform):
         return None
     columns = sorted((name, names[name], types[name]) for name in names)
+    hashes = _hashes(relation.parquet, folder)
     keys = {
-        file: _digest([FORMAT, _digest_of(file), partition_of(file), columns])
+        file: _digest([FORMAT, hashes[file], partition_of(file), columns])
         for file in relation.parquet
     }
     return UsageFiles(folder, relation, names, keys)
+
+
+def _hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
+    """Return the hash of the content of each file.
+
+    A file is read again unless its inode, its size and both of its times are as noted. Only the
+    system sets the time at which an inode changed, so that a file with an older date that replaces
+    another is noticed. Elsewhere than on POSIX there is no such time, and every file is read.
+    """
+    noted_in = folder / f"{_digest(os.path.commonpath(files))}{_HASHES}"
+    noted: dict[str, str] = {}
+    with suppress(OSError, ValueError, TypeError):
+        noted = dict(json.loads(noted_in.read_text(encoding="utf-8")))
+    # A file that has just changed may change again without another time.
+    settled = time.time_ns() - _INSTANT_NS if os.name == "posix" else 0
+    found, known = {}, {}
+    for file in files:
+        state = _state(file)
+        found[file] = noted.get(f"{file} {state}") or _digest_of(file)
+        if state[-1] < settled:
+            known[f"{file} {state}"] = found[file]
+    if known != noted:
+        # Without the note, files are only read again.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(noted_in, json.dumps(known).encode())
+    return found
+
+
+def _state(file: Path) -> list[int]:
+    """Return what changes whenever a file does."""
+    stat = file.stat()
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def _on_days(days: Codes) -> nw.Expr:

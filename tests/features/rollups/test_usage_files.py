@@ -22,6 +22,7 @@ from features.errors import HealthError
 from features.journey import family as journey
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
+from features.rollups import kept_files
 from features.rollups.kept_files import BUCKETS, FORMAT, KeptRollups, bucket_of
 from features.tables import relations as relations_module
 from features.usage import family as usage
@@ -282,12 +283,49 @@ def test_roll_ups_that_no_run_used_for_long_are_removed(
     assert foreign.exists()
 
 
+def test_a_file_that_has_not_changed_is_hashed_once(
+    tmp_path: Path,
+    sources: dict[str, TableSource],
+    whole: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashed: list[Path] = []
+    digest_of = kept_files._digest_of
+
+    def noting(file: Path) -> str:
+        hashed.append(file)
+        return digest_of(file)
+
+    monkeypatch.setattr(kept_files, "_digest_of", noting)
+    files = sorted((tmp_path / "usage").glob("*.parquet"))
+    # Files that have just changed are hashed in every run.
+    monkeypatch.setattr(kept_files, "_INSTANT_NS", 10**12)
+    _opened(tmp_path, sources)
+    hashed.clear()
+    _opened(tmp_path, sources)
+    assert {*files} <= {*hashed}
+    monkeypatch.setattr(kept_files, "_INSTANT_NS", 0)
+    _opened(tmp_path, sources)
+    hashed.clear()
+    files[0].touch()
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
+    assert [file for file in hashed if file in files] == files[:1]
+    for note in (tmp_path / "rollups").glob("*.hashes"):
+        note.write_text("[1]")
+    pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 @pytest.mark.parametrize("way", ["written over", "another put in its place"])
 def test_a_change_that_leaves_the_date_as_it_was_is_found(
-    tmp_path: Path, sources: dict[str, TableSource], way: str
+    tmp_path: Path,
+    sources: dict[str, TableSource],
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(kept_files, "_INSTANT_NS", 0)
+    _opened(tmp_path, sources)
     file = sorted((tmp_path / "usage").glob("*.parquet"))[-1]
     result, content = file.stat(), file.read_bytes()
     rows = pd.read_parquet(file)
