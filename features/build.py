@@ -27,6 +27,7 @@ from features.usage import events as usage_events
 from features.usage import family as usage
 from features.usage import quota as usage_quota
 from features.voice import family as voice
+from features.windows.contracts import ContractRows, load_contracts
 from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import DateFeatures, ObservationDates, Waiting
 from features.windows.observations import ATTRIBUTES, build_observations
@@ -73,8 +74,9 @@ def build_features(
     """
     # Names that are taken are rejected before anything is built.
     catalogue_with(extra)
-    observations = _observed(tables, dates, settings)
-    table = _computed(tables, observations, settings)
+    contracts = _contracts(tables, settings)
+    observations = _observed(tables, dates, settings, contracts)
+    table = _computed(tables, observations, settings, contracts)
     custom = [partial(own.built, tables) for own in extra]
     return _with_identity(observations, table, settings, custom)
 
@@ -128,7 +130,8 @@ def build_part(
     dates, settings
         As for `build_features`.
     """
-    observations = _observed(tables, dates, settings)
+    contracts = _contracts(tables, settings)
+    observations = _observed(tables, dates, settings, contracts)
     days = {pd.Timestamp(day).normalize().as_unit("us") for day in dates}
     absent = sorted(days - set(observations["as_of"]))
     if absent:
@@ -137,7 +140,7 @@ def build_part(
         observations = pd.concat([observations, nobody], ignore_index=True)
         observations = observations.sort_values("as_of", kind="stable", ignore_index=True)
     waiting: Waiting = {}
-    table = _computed(tables, observations, settings, waiting=waiting)
+    table = _computed(tables, observations, settings, contracts, waiting=waiting)
     return FeaturePart(observations, table, waiting)
 
 
@@ -149,12 +152,22 @@ def pooled(parts: Sequence[Shares]) -> Statistics:
     }
 
 
-def _observed(tables: Tables, dates: Sequence[datetime], settings: FeatureSettings) -> pd.DataFrame:
+def _contracts(tables: Tables, settings: FeatureSettings) -> ContractRows | None:
+    """Load the contracts with every column that a family reads; None without subscriptions."""
+    if not tables.has("subscriptions"):
+        return None
+    columns = [*commercial.COLUMNS, *usage_quota.COLUMNS]
+    return load_contracts(tables, grace_days=settings.grace_days, columns=columns)
+
+
+def _observed(
+    tables: Tables,
+    dates: Sequence[datetime],
+    settings: FeatureSettings,
+    contracts: ContractRows | None,
+) -> pd.DataFrame:
     return build_observations(
-        tables,
-        dates,
-        active_order_days=settings.active_order_days,
-        grace_days=settings.grace_days,
+        tables, dates, active_order_days=settings.active_order_days, contracts=contracts
     )
 
 
@@ -162,11 +175,12 @@ def _computed(
     tables: Tables,
     observations: pd.DataFrame,
     settings: FeatureSettings,
+    contracts: ContractRows | None,
     *,
     waiting: Waiting | None = None,
 ) -> pd.DataFrame:
     of_dates = ObservationDates.of(observations, list(CATALOGUE))
-    families = _prepared(tables, of_dates, settings) if len(observations) else []
+    families = _prepared(tables, of_dates, settings, contracts) if len(observations) else []
     return of_dates.result(families, waiting=waiting)
 
 
@@ -192,7 +206,10 @@ def _with_identity(
 
 
 def _prepared(
-    tables: Tables, dates: ObservationDates, settings: FeatureSettings
+    tables: Tables,
+    dates: ObservationDates,
+    settings: FeatureSettings,
+    contracts: ContractRows | None,
 ) -> list[DateFeatures]:
     """Return a function per family, in the order in which features are computed."""
     with ThreadPoolExecutor(workers() if tables.readable_in_threads else 1) as pool:
@@ -210,10 +227,10 @@ def _prepared(
             "voice": start(voice.prepare, dates, settings=settings),
             "tickets": start(tickets.prepare, dates),
             "events": start(usage_events.prepare, dates),
-            "commercial": start(commercial.prepare, dates, settings=settings),
+            "commercial": start(commercial.prepare, dates, settings=settings, contracts=contracts),
             "orders": start(orders.prepare, dates),
             "surveys": start(surveys.prepare, dates, settings=settings),
-            "quota": start(usage_quota.prepare, dates, settings=settings),
+            "quota": start(usage_quota.prepare, dates, settings=settings, contracts=contracts),
             "contacts": start(contacts.prepare, dates, settings=settings),
             "invoices": start(invoices.prepare, dates),
             "interactions": start(interactions.prepare, dates),

@@ -9,15 +9,19 @@ from features.commercial.contracts import COLUMNS, Contracts, Prices, rounded
 from features.commercial.movements import Movements
 from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.tables.opened import Tables
-from features.windows.contracts import load_contracts
+from features.windows.contracts import ContractRows, load_contracts
 from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
 
-__all__ = ["FEATURES", "prepare"]
+__all__ = ["COLUMNS", "FEATURES", "prepare"]
 
 
 def prepare(
-    tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+    tables: Tables,
+    dates: ObservationDates,
+    *,
+    settings: FeatureSettings = DEFAULT_SETTINGS,
+    contracts: ContractRows | None = None,
 ) -> DateFeatures:
     """Return a function that gives the contract features of each account on a date.
 
@@ -29,20 +33,23 @@ def prepare(
         The observations need created_at, from which the tenure counts.
     settings : FeatureSettings
         The grace period.
+    contracts : ContractRows, optional
+        With `COLUMNS`, where they are loaded already.
     """
     if not tables.has("subscriptions"):
         return _tenures
-    company = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
-    rows = company.of(dates.accounts)
-    contracts, movements = Contracts(rows), Movements(rows)
+    if contracts is None:
+        contracts = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
+    rows = contracts.of(dates.accounts)
+    levels, movements = Contracts(rows), Movements(rows)
 
     def result(date: OneDate) -> dict[str, Numbers | Prices]:
         known = rows.as_of(date.as_of)
-        out = date.broadcast(contracts.as_of(known) | movements.as_of(known))
+        out = date.broadcast(levels.as_of(known) | movements.as_of(known))
         out |= _tenures(date)
         # Engines add prices in any order: what that leaves in the last digits is no money.
         money = {name: rounded(values) for name, values in out.items()}
-        return {**money, "prices": contracts.prices(known, date.account)}
+        return {**money, "prices": levels.prices(known, date.account)}
 
     return result
 

@@ -29,7 +29,7 @@ from features.rollups.usage_rollup import (
 )
 from features.tables.opened import Tables
 from features.windows.day_rows import Codes, Numbers, day_number, summed
-from features.windows.table_columns import NEVER, Mask, TableColumns, load_columns
+from features.windows.table_columns import NEVER, Mask, TableColumns, load_columns, places_of
 
 _Events = Sequence[tuple[str, ...]]
 #: What is read of a roll-up.
@@ -87,7 +87,8 @@ class Counts:
         """Return the counts of some accounts from what `table` returned; None counts nothing."""
         counts = cls.nothing(steps, len(accounts))
         if table is not None:
-            place = accounts.get_indexer(pd.Index(table["account_id"].to_pylist(), dtype=object))
+            names = table["account_id"].cast(pa.string())
+            place = places_of(names, pa.array(accounts, pa.string()))
             own = np.flatnonzero(place >= 0)
             for name, values in counts._columns().items():
                 values[place[own]] = table[name].to_numpy()[own]
@@ -308,6 +309,7 @@ def _rolled_up(
     columns = {"day": daily.rows.day[rows], "uses_0": daily.rows.values["quantity"][rows]}
     if daily.rows.known is not None:
         columns["known"] = daily.rows.known_from[rows]
-    account = accounts.get_indexer(daily.accounts)[daily.rows.account[rows]]
+    names = pa.array(daily.accounts, pa.string())
+    account = places_of(names, pa.array(accounts, pa.string()))[daily.rows.account[rows]]
     part = TableColumns(account, len(accounts), columns, {})
     yield part.taken(account >= 0)

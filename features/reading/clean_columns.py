@@ -27,11 +27,7 @@ from features.tables.schema import Column
 
 
 def clean_types(
-    connection: duckdb.DuckDBPyConnection,
-    raw: str,
-    columns: Mapping[Column, str],
-    *,
-    texts: bool = True,
+    connection: duckdb.DuckDBPyConnection, raw: str, columns: Mapping[Column, str]
 ) -> dict[str, str]:
     """Return the SQL type of each column, marked where no value of it needs cleaning.
 
@@ -43,13 +39,9 @@ def clean_types(
         SQL name of the rows as they came.
     columns : mapping of Column to str
         SQL type of each column as it came.
-    texts : bool
-        Look at texts, too: rows that are cast only once are trimmed as fast.
     """
     return {
-        column.name: clean(kind)
-        if (texts or column.kind != "text") and _is_sound(connection, raw, column, kind)
-        else kind
+        column.name: clean(kind) if _is_sound(connection, raw, column, kind) else kind
         for column, kind in columns.items()
     }
 
@@ -87,8 +79,10 @@ def _is_sound(
         return not may_be_none
     if column.kind == "text" and source_type == "VARCHAR":
         doubtful = may_need_cleaning_sql(name, is_identifier=column.is_identifier)
+        if not _is_any(connection, raw, doubtful):
+            return True
         mended = f"{doubtful} AND {as_text_sql(column, source_type)} IS DISTINCT FROM {name}"
-        return not (_is_any(connection, raw, doubtful) and _is_any(connection, raw, mended))
+        return not _is_any(connection, raw, mended)
     return False
 
 

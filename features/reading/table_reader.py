@@ -283,10 +283,8 @@ def _read(
         raw = _renamed(connection, table, relation, mapped)
     if not relation.is_lazy:
         kinds = {column: types[column.name] for column in mapped}
-        if relation.is_columnar:
-            types = clean_types(connection, raw, kinds, texts=False)
-        else:
-            types = trimmed_types(connection, raw, kinds)
+        look = clean_types if relation.is_columnar else trimmed_types
+        types = look(connection, raw, kinds)
         opened = _as_cast(connection, table, relation, mapped, types, rules, raw=raw)
         found = _with_formats(written, checks.check_values(connection, opened))
         # The cast rows are all that is needed from here on.

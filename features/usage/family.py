@@ -12,7 +12,8 @@ from features.rollups.daily_usage import REACH_DAYS, DailyUsage, roll_up
 from features.tables.opened import Tables
 from features.usage.catalogue import FEATURES, WINDOWS
 from features.usage.levels import Users, levels, peak_users, share
-from features.usage.quota import Quotas
+from features.usage.quota import COLUMNS, Quotas
+from features.windows.contracts import load_contracts
 from features.windows.day_rows import BEFORE_ALL_DAYS, Numbers, day_number
 from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import (
@@ -86,7 +87,8 @@ def quota_levels(tables: Tables, observations: pd.DataFrame) -> pd.DataFrame:
     """
     if not tables.has("usage") or observations.empty:
         return pd.DataFrame(columns=_OF_QUOTAS)
-    quotas, parts = Quotas(tables, observations["as_of"]), []
+    contracts = load_contracts(tables, columns=COLUMNS)
+    quotas, parts = Quotas(tables, observations["as_of"], contracts), []
     for date in ObservationDates.of(observations):
         levels_then = quotas.as_of(date.as_of).assign(as_of=date.as_of)
         parts.append(levels_then[levels_then["account_id"].isin(date.observations["account_id"])])

@@ -12,7 +12,7 @@ from features.definitions.settings import DEFAULT_SETTINGS, FeatureSettings
 from features.rollups.usage_rollup import known_days, named_codes, rolled_up
 from features.tables.opened import Tables
 from features.usage.levels import median_of_each
-from features.windows.contracts import GRACE_DAYS, ContractRows, frame_of, load_contracts
+from features.windows.contracts import ContractRows, frame_of, load_contracts
 from features.windows.day_rows import (
     Codes,
     DayRows,
@@ -27,15 +27,26 @@ from features.windows.observation_dates import DateFeatures, ObservationDates, O
 NEAR_LIMIT = 0.8
 #: The days that a quota is for.
 _REACH_DAYS = 30
+#: Columns of subscriptions that quotas are read from.
+COLUMNS = ("quota", "quota_event")
 
 
 def prepare(
-    tables: Tables, dates: ObservationDates, *, settings: FeatureSettings = DEFAULT_SETTINGS
+    tables: Tables,
+    dates: ObservationDates,
+    *,
+    settings: FeatureSettings = DEFAULT_SETTINGS,
+    contracts: ContractRows | None = None,
 ) -> DateFeatures:
-    """Return a function that computes how full the quotas of each account are on a date."""
+    """Return a function that computes how full the quotas of each account are on a date.
+
+    Contracts with `COLUMNS` are not loaded again.
+    """
     if not (tables.has("usage") and has_quotas(tables)):
         return lambda _: {}
-    quotas = Quotas(tables, dates.observations["as_of"], grace_days=settings.grace_days)
+    if contracts is None:
+        contracts = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
+    quotas = Quotas(tables, dates.observations["as_of"], contracts)
     # An account that never had a quota has the place −1, the last.
     place = quotas.accounts.get_indexer(dates.accounts)
 
@@ -52,17 +63,15 @@ class Quotas:
     Parameters
     ----------
     tables : Tables
-        Subscriptions with quota and quota_event; without these no account has a quota.
+        Needs usage.
     dates : pd.Series of datetime
         The dates.
+    contracts : ContractRows
+        With `COLUMNS`; where these are empty, no account has a quota.
     """
 
-    def __init__(
-        self, tables: Tables, dates: pd.Series[Any], *, grace_days: int = GRACE_DAYS
-    ) -> None:
-        self._contracts = load_contracts(
-            tables, grace_days=grace_days, columns=["quota", "quota_event"]
-        )
+    def __init__(self, tables: Tables, dates: pd.Series[Any], contracts: ContractRows) -> None:
+        self._contracts = contracts
         with_quota = _with_quota(self._contracts)
         keys = with_quota[["account_id", "quota_event"]].drop_duplicates(ignore_index=True)
         limits = keys.reset_index(names="limit")

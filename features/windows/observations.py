@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts, known_from
-from features.windows.contracts import GRACE_DAYS, load_contracts
+from features.windows.contracts import GRACE_DAYS, ContractRows, load_contracts
 from features.windows.day_rows import Codes, earliest
 from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import (
@@ -41,6 +41,7 @@ def build_observations(
     *,
     active_order_days: int = 365,
     grace_days: int = GRACE_DAYS,
+    contracts: ContractRows | None = None,
 ) -> pd.DataFrame:
     """Return the accounts that pay on each date, from what was known before it.
 
@@ -58,6 +59,8 @@ def build_observations(
         before it.
     grace_days : int
         A gap between two rows of a contract that is shorter does not end it.
+    contracts : ContractRows, optional
+        Those of `tables`, where they are loaded already; `grace_days` does not count then.
 
     Returns
     -------
@@ -71,10 +74,12 @@ def build_observations(
     # Names are compared by their place in one dictionary.
     names = accounts["account_id"].dictionary_encode().combine_chunks()
     number = names.indices.to_numpy()
+    if contracts is None and tables.has("subscriptions"):
+        contracts = load_contracts(tables, grace_days=grace_days)
     pays_on = (
-        _paying(tables, names.dictionary, grace_days)
-        if tables.has("subscriptions")
-        else _ordering(tables, names.dictionary, active_order_days)
+        _ordering(tables, names.dictionary, active_order_days)
+        if contracts is None
+        else _paying(contracts, names.dictionary)
     )
     starts = load_columns(account_starts(tables))
     starting = placed(starts.account, starts.texts["account_id"], names.dictionary)
@@ -105,9 +110,8 @@ def _accounts(tables: Tables) -> pa.Table:
     return rows.take(pc.sort_indices(rows["account_id"]))
 
 
-def _paying(tables: Tables, names: pa.StringArray, grace_days: int) -> PaysOn:
+def _paying(contracts: ContractRows, names: pa.StringArray) -> PaysOn:
     """Return which of the named accounts have a paid contract on a date."""
-    contracts = load_contracts(tables, grace_days=grace_days)
     account = placed(contracts.rows.account, contracts.rows.texts["account_id"], names)
 
     def pays_on(day: pd.Timestamp) -> Mask:
