@@ -169,18 +169,18 @@ def learn_basis(past: pd.DataFrame, *, horizon_days: int) -> Basis:
     """
     if past.empty:
         return no_basis()
-    term = past["kind"] == TERM
-    near = past["lead_days"] <= horizon_days
+    is_term = past["kind"] == TERM
+    term, monthly = past[is_term], past[~is_term]
+    near = term["lead_days"] <= horizon_days
     pools = {
-        NEAR: _pool(past[term & near]),
-        FAR: _pool(past[term & ~near]),
+        NEAR: _pool(term[near]),
+        FAR: _pool(term[~near]),
         # Of accounts that are due every month, a year is enough, and nearer to the present.
-        MONTHLY: _pool(_last_year(past[~term])),
+        MONTHLY: _pool(_last_year(monthly)),
     }
     # Each renewal once, as it was seen last.
-    once = ~seen_again(past)
-    dependence = {TERM: _dependence(past[once & term]), MONTHLY: _dependence(past[~term])}
-    return Basis(pools, dependence, growth=DampedGrowth.of(_paid_by_month(past[~term])))
+    dependence = {TERM: _dependence(term[~seen_again(term)]), MONTHLY: _dependence(monthly)}
+    return Basis(pools, dependence, growth=DampedGrowth.of(_paid_by_month(monthly)))
 
 
 def _paid_by_month(rows: pd.DataFrame) -> FloatArray:

@@ -274,7 +274,7 @@ def _band_rows(
     scores: pd.DataFrame, bands: pd.Series[str], run: Mapping[str, Any], history: History
 ) -> list[BandRow]:
     counts, mrr = bands.value_counts(), scores["mrr"].groupby(bands).sum()
-    before = history.last["health_band"].map(lambda name: wording.band_of(name).name)
+    before = each_once(history.last["health_band"], lambda name: wording.band_of(name).name)
     then = before.value_counts()
     total, all_mrr = max(len(scores), 1), float(scores["mrr"].sum()) or 1.0
     return [

@@ -109,6 +109,9 @@ def with_all_columns(scores: pd.DataFrame) -> pd.DataFrame:
 def _complete(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
     """Add the missing columns as unknown."""
     absent = [column for column in columns if column not in frame.columns]
+    if not absent:
+        # Of a large company, a copy is as large as all its scores.
+        return frame
     return frame.assign(**{c: None if c in _TEXTS else float("nan") for c in absent})
 
 
@@ -220,12 +223,12 @@ def _footnotes(run: Mapping[str, Any], lists: Lists) -> list[str]:
     ]
     if lists.left_out:
         notes.append(
-            f"{wording.count(lists.left_out, 'row')} of low rank do not fit on this page; they are "
-            "in the workbook."
+            f"{wording.count(lists.left_out, 'row')} of low rank do not fit on this page; the "
+            "files of the folder lists have all of them."
         )
     if lists.accounts_left_out:
         notes.append(
             f"{wording.count(lists.accounts_left_out, 'small account')} do not fit on this page; "
-            "they are on the sheet All accounts of the workbook and in their CSM's files."
+            "the workbook has more of them, and scores.parquet has all."
         )
     return notes

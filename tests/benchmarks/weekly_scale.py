@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from health.business.feature_table import ROWS_OF_A_GROUP
 from health.runs.directory import list_runs
 from health.settings.config import load_config
 from tests.benchmarks.measured import Measured, measured
@@ -53,7 +54,9 @@ def make_company(demo: Path, folder: Path, accounts: int) -> list[str]:
             if len(known) and not (known % 1 == 0).all():
                 many[column] *= 1 + 0.02 * random.standard_normal(accounts)
         many["as_of"] = pd.Timestamp(day).as_unit("us")
-        many.to_parquet(folder / f"features-{day}.parquet", index=False)
+        file = folder / f"features-{day}.parquet"
+        # As `health features` writes it.
+        many.to_parquet(file, index=False, row_group_size=ROWS_OF_A_GROUP)
     products = pd.read_csv(demo / "tables" / "subscriptions.csv")["product"].unique()
     start = pd.Timestamp("2024-01-01")
     columns = {"account_id": many["account_id"], "created_at": start, "csm": many["csm"]}

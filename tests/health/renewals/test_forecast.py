@@ -61,6 +61,23 @@ def test_the_past_is_what_was_known_on_the_date() -> None:
     )
 
 
+def test_a_large_company_learns_from_an_even_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = yearly_book(400, left=0.25, monthly=100)
+    whole = past_renewals(tables, DAY)
+    monkeypatch.setattr("health.renewals.history.MOST_ACCOUNTS", 250)
+    some = past_renewals(tables, DAY)
+    assert 150 < some["account"].nunique() <= 250
+    assert len(some) == pytest.approx(len(whole) / 2, rel=0.1)
+    basis = learn_basis(some, horizon_days=90)
+    assert basis.pools[NEAR].rate == pytest.approx(0.25, abs=0.07)
+    # The sample is of the accounts that were known: what came later changes nothing.
+    day = datetime(2025, 9, 10)
+    columns = ["as_of", "due", "arr", "arr_after"]
+    pd.testing.assert_frame_equal(
+        past_renewals(tables, day)[columns], past_renewals(as_known(tables, day), day)[columns]
+    )
+
+
 def test_a_time_that_nobody_could_be_seen_to_leave_in_teaches_nothing() -> None:
     tables = yearly_book(400, left=0.25)
     rows = tables["subscriptions"].collect("pandas").to_native()
