@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from features.tables.opened import Tables, Whole
 from features.voice.learning import in_order, learned_comments
 from features.voice.readings import learned_from
 from features.windows.contracts import load_contracts, usual_lag
+from features.windows.executors import in_executors
 from features.windows.processes import in_processes
 from features.windows.table_columns import Times, moment
 
@@ -81,6 +83,8 @@ class Parts:
         As for `build_features`.
     processes : int
         How many parts are worked on at the same time.
+    session : pyspark.sql.SparkSession, optional
+        Its executors work on them, instead of processes of this machine.
     """
 
     folders: list[Path]
@@ -88,6 +92,7 @@ class Parts:
     dates: list[datetime]
     settings: FeatureSettings
     processes: int
+    session: Any = None
 
     @classmethod
     def divided(
@@ -99,21 +104,24 @@ class Parts:
         folder: Path,
         parts: int,
         processes: int,
+        session: Any = None,
     ) -> Parts:
         """Divide the accounts, and build the features of each part but those of the fleet.
 
         Parameters
         ----------
         tables : Tables
-            The tables of the company, on DuckDB.
+            The tables of the company, on DuckDB or, with a session, on Spark.
         dates, settings
             As for `build_features`.
         folder : Path
-            An empty folder, on a disk with room for the tables.
+            An empty folder, on a disk with room for the tables; executors must reach it.
         parts : int
             How many.
         processes : int
             How many parts are worked on at the same time.
+        session : pyspark.sql.SparkSession, optional
+            As of `Parts`.
 
         Raises
         ------
@@ -125,32 +133,39 @@ class Parts:
         steps = [settings.first_value.events, *(step.event for step in settings.milestones)]
         divide(tables, folder, parts, dates=dates, all_events=any(steps))
         folders = [folder / str(number) for number in range(parts)]
-        return cls(folders, tables.observed_until, list(dates), settings, processes)
+        return cls(folders, tables.observed_until, list(dates), settings, processes, session)
 
     def built(self) -> Iterator[pd.DataFrame]:
         """Yield the feature table of each part, as `build_features` returns it.
 
         The rows of a date are in the order of the accounts, from part to part.
         """
-        whole = whole_of([self._known(folder) for folder in self.folders], self.dates)
+        # It takes less time than starting processes.
+        known = self._each(_known) if self.session is not None else starmap(_known, self._tasks())
+        whole = whole_of(list(known), self.dates)
         statistics = pooled(list(self._each(_built, whole)))
         yield from (_finished(folder, statistics, self.settings) for folder in self.folders)
 
-    def _known(self, folder: Path) -> Known:
-        tables = open_part(folder, self.observed_until, whole=Whole({}))
-        return Known.of(tables, self.dates, self.settings)
+    def _tasks(self, *more: Any) -> Iterator[tuple[Any, ...]]:
+        for folder in self.folders:
+            yield (folder, self.observed_until, self.dates, self.settings, *more)
 
     def _each(self, task: Any, *more: Any) -> Iterator[Any]:
-        arguments = (
-            (folder, self.observed_until, self.dates, self.settings, *more)
-            for folder in self.folders
-        )
+        arguments = self._tasks(*more)
+        if self.session is not None:
+            return in_executors(self.session, task, arguments, at_once=self.processes)
         count = len(self.folders)
 
         def name(number: int) -> str:
             return f"part {number + 1} of {count} of the accounts"
 
         return in_processes(task, arguments, processes=self.processes, name=name)
+
+
+def _known(
+    folder: Path, until: datetime, dates: Sequence[datetime], settings: FeatureSettings
+) -> Known:
+    return Known.of(open_part(folder, until, whole=Whole({})), dates, settings)
 
 
 def _built(

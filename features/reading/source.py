@@ -107,7 +107,7 @@ def open_tables(
         Relative paths start here, in SQL too.
     url : str
         ``duckdb://`` (in memory), ``duckdb:///file.duckdb`` (opened for reading only),
-        ``spark+local`` or ``spark://host:port``: checked here, and then features run on Spark.
+        or Spark (`spark.session`): the tables are checked here, and then features run on Spark.
     observed_until : datetime, optional
         The data ends here (exclusive); otherwise as in `data_end.observed_end`.
     allow : collection of str

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.rollups.daily_usage import REACH_DAYS
+from features.rollups.spark_parts import divide_on_spark
 from features.rollups.usage_rollup import (
     FIRST_DAY,
     Frame,
@@ -31,8 +32,10 @@ from features.rollups.usage_rollup import (
     coded,
     first_day,
     last_days_before,
+    last_days_of_rows,
     named_codes,
     rolled_up,
+    whole_rollup,
 )
 from features.tables.casting import literal
 from features.tables.connection import in_memory, internal_name
@@ -54,9 +57,10 @@ _EVENT_DAYS = 56
 def parts_of(tables: Tables, accounts_at_once: int) -> int:
     """Return in how many parts of about this many accounts tables can be divided; 1 for not at all.
 
-    Only tables of DuckDB are divided.
+    Only tables of DuckDB and Spark are divided.
     """
-    if not all(frame.implementation.is_duckdb() for frame in tables.frames.values()):
+    engines = [frame.implementation for frame in tables.frames.values()]
+    if not (all(e.is_duckdb() for e in engines) or all(e.is_spark_like() for e in engines)):
         return 1
     accounts = tables["accounts"].select(nw.len()).collect("pyarrow").item()
     return min(MOST_PARTS, -(-int(accounts) // accounts_at_once))
@@ -125,9 +129,10 @@ def divide(
     Parameters
     ----------
     tables : Tables
-        The tables of the company, on DuckDB.
+        The tables of the company, on DuckDB or Spark, whose executors write the files.
     folder : Path
-        Where the parts go; every part gets a file of every table, if without rows.
+        Where the parts go; every part gets a file of every table, if without rows. Executors must
+        reach it.
     parts : int
         How many, at most `MOST_PARTS`. Each has about as many accounts, which follow one another
         in the order of their identifiers.
@@ -140,29 +145,33 @@ def divide(
     firsts = _first_accounts(tables, parts)
     for own in folders:
         (own / _USAGE).mkdir(parents=True)
+    is_spark = tables["accounts"].implementation.is_spark_like()
     for name, frame in tables.frames.items():
-        batches = _batches(frame)
-        if name == "usage":
-            # Its columns matter, its rows are in the roll-ups.
-            batches = iter([next(batches)])
-        _divide(batches, [own / f"{name}.parquet" for own in folders], firsts)
+        # The columns of usage matter, its rows are in the roll-ups.
+        rows = frame.head(0) if name == "usage" else frame
+        files = [own / f"{name}.parquet" for own in folders]
+        if is_spark:
+            divide_on_spark(rows.to_native(), files, firsts)
+        else:
+            _divide(_batches(rows), files, firsts)
     if not tables.has("usage"):
         return
     days = [day_number(date) for date in dates]
     since, end = min(days) - REACH_DAYS, max(days)
     start = first_day(tables, "days", end)
     start = end - 1 if start is None else start
-    usage = {
-        "users": rolled_up(tables, "users", since, end),
-        "days": rolled_up(tables, "days", start, end),
-        "events": rolled_up(
-            tables, "events", min(start, since) if all_events else min(days) - _EVENT_DAYS, end
-        ),
-        _LAST_DAYS: iter(last_days_before(tables, since)),
-    }
-    for name, rollup in usage.items():
-        files = [own / _USAGE / f"{name}.parquet" for own in folders]
-        _divide(map(_with_dates, rollup), files, firsts)
+    begin = min(start, since) if all_events else min(days) - _EVENT_DAYS
+    spans: dict[Name, int] = {"users": since, "days": start, "events": begin}
+    usage = {name: [own / _USAGE / f"{name}.parquet" for own in folders] for name in spans}
+    last = [own / _USAGE / f"{_LAST_DAYS}.parquet" for own in folders]
+    if is_spark:
+        for name, files in usage.items():
+            divide_on_spark(whole_rollup(tables, name, spans[name], end).to_native(), files, firsts)
+        divide_on_spark(last_days_of_rows(tables, since).to_native(), last, firsts)
+        return
+    for name, files in usage.items():
+        _divide(map(_with_dates, rolled_up(tables, name, spans[name], end)), files, firsts)
+    _divide(map(_with_dates, last_days_before(tables, since)), last, firsts)
 
 
 def open_part(folder: Path, observed_until: datetime, *, whole: Whole) -> Tables:

@@ -157,6 +157,12 @@ def rolled_up(
         yield collected(ROLLUPS[name].of(rows))
 
 
+def whole_rollup(tables: Tables, name: Name, start: int, end: int) -> Frame:
+    """Return the usage of the days of [start, end), summed by day from its rows."""
+    (rows,) = parts_of_rows(tables, start, end, end - start)
+    return ROLLUPS[name].of(rows)
+
+
 def last_days_before(tables: Tables, past: int) -> list[pa.Table]:
     """Return the last day of each user before a day, as rows of `last_days`.
 
@@ -165,7 +171,12 @@ def last_days_before(tables: Tables, past: int) -> list[pa.Table]:
     if _is_kept(tables, past):
         rows: list[pa.Table] = tables.rollups.last_days(past)
         return rows
-    return [collected(last_days(_rows_before(tables, past), past))]
+    return [collected(last_days_of_rows(tables, past))]
+
+
+def last_days_of_rows(tables: Tables, past: int) -> Frame:
+    """Return what `last_days` does, from the rows of usage."""
+    return last_days(_rows_before(tables, past), past)
 
 
 def last_days(rows: Frame, past: int) -> Frame:

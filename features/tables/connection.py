@@ -56,7 +56,8 @@ def connect(
         raise HealthError(
             f"cannot connect to {url!r}",
             where="data.url",
-            fix="use duckdb:// (in memory), duckdb:///file.duckdb, spark+local or spark://host:port",
+            fix="use duckdb:// (in memory), duckdb:///file.duckdb, or Spark: spark+local, "
+            "spark://host:port or sc://host:port",
         )
     # No extension is fetched from the network behind the user's back.
     settings: dict[str, str | bool | int | float | list[str]] = {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
+import socket
 import tempfile
+import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +18,18 @@ import narwhals as nw
 import pyarrow.parquet as pq
 
 from features.errors import HealthError
+from features.redaction import redact
 from features.tables.opened import Tables
 from features.tables.relations import PlainFiles
 from features.tables.schema import TABLES, Kind
 
+#: How a URL names Spark.
+FORMS = "spark+local, spark://host:port, sc://host:port (Spark Connect)"
 _LOCAL = "spark+local"
+_CONNECT = re.compile(r"sc://[\w.-]+(:\d+)?(/(;[\w-]+=[^;]*)*)?")
+_CONNECT_PORT = 15002
+#: Seconds after which a server that does not answer is given up, and before further attempts.
+_PATIENCE, _PAUSES = 10, (0.5, 2.0)
 #: Rows that are written at once.
 _BATCH = 100_000
 _CLUSTER = re.compile(r"spark://[\w.-]+:\d+(,[\w.-]+:\d+)*")
@@ -31,51 +42,87 @@ _SPARK_TYPES: dict[Kind, str] = {
 
 
 def is_spark(url: str) -> bool:
-    """Return whether `data.url` names Spark: ``spark+local`` or ``spark://host:port``."""
-    return url.startswith(("spark://", "spark+"))
+    """Return whether a URL names Spark, in one of the forms that `session` takes."""
+    return url.startswith(("spark://", "spark+", "sc://"))
 
 
-def session(url: str) -> Any:
-    """Start (or join) a Spark session.
+def session(url: str, *, where: str = "data.url") -> Any:
+    """Start (or join) a Spark session, whose times are in UTC.
 
     Parameters
     ----------
     url : str
-        ``spark+local`` (this machine's cores) or ``spark://host:port``.
+        ``spark+local`` (this machine's cores), ``spark://host:port``, or ``sc://host:port`` for
+        Spark Connect, which needs no Java here. The last may have options, such as
+        ``/;token=…;use_ssl=true``.
+    where : str
+        The setting, as messages name it.
 
     Raises
     ------
     HealthError
-        The URL is neither, pyspark or Java is missing, or the cluster cannot be reached.
+        The URL is none of these, pyspark or Java is missing, or the cluster cannot be reached.
     """
-    if not (url == _LOCAL or _CLUSTER.fullmatch(url)):
-        fix = f"use spark://host:port, {_LOCAL}, or duckdb:///file.duckdb"
-        raise HealthError(f"cannot connect to {url!r}", where="data.url", fix=fix)
+    shown = redact(url.partition("/;")[0])
+    connect = url.startswith("sc://")
+    if not (url == _LOCAL or (_CONNECT if connect else _CLUSTER).fullmatch(url)):
+        fix = f"use {FORMS}, or duckdb:///file.duckdb"
+        raise HealthError(f"cannot connect to {shown!r}", where=where, fix=fix)
+    where = f"{where} {shown}"
     try:
         from pyspark.sql import SparkSession  # noqa: PLC0415
     except ImportError:
         fix = "pip install 'customer-health[spark]' (or uv sync --extra spark)"
-        raise HealthError("pyspark is not installed", where=f"data.url {url}", fix=fix) from None
-    if not has_java():
-        fix = "install Java 17 or newer, or set JAVA_HOME"
-        raise HealthError("Spark needs Java", where=f"data.url {url}", fix=fix)
-    local = url == _LOCAL
-    builder = SparkSession.builder.master("local[*]" if local else url).appName("customer health")
-    builder = builder.config("spark.sql.session.timeZone", "UTC")
-    builder = builder.config("spark.sql.execution.arrow.pyspark.enabled", "true")
-    if local:
-        for key, value in _LOCAL_SETTINGS.items():
-            builder = builder.config(key, value)
+        raise HealthError("pyspark is not installed", where=where, fix=fix) from None
+    if connect:
+        _reach(url, where)
+    elif not has_java():
+        fix = "install Java 17 or newer, set JAVA_HOME, or use Spark Connect (sc://host:port)"
+        raise HealthError("Spark needs Java", where=where, fix=fix)
+    # It prints refused queries with the stack of Java, next to the error that we report.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    builder = SparkSession.builder.appName("customer health")
     try:
+        if connect:
+            from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
+
+            running = builder.remote(url).getOrCreate()
+            # By default, the client waits for ten minutes for a server that has gone; what it
+            # warns of then is in the error.
+            warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
+            running.client.set_retry_policies([DefaultPolicy(max_retries=4)])
+            running.conf.set(_TIME_ZONE, "UTC")
+            return running
+        builder = builder.master("local[*]" if url == _LOCAL else url)
+        for key, value in {**_SETTINGS, **(_LOCAL_SETTINGS if url == _LOCAL else {})}.items():
+            builder = builder.config(key, value)
         return builder.getOrCreate()
     except Exception as error:
         raise HealthError(
-            f"Spark does not start: {str(error).splitlines()[0][:200]}",
-            where=f"data.url {url}",
-            fix="check the address and that the cluster runs",
+            f"Spark does not start: {redact((str(error).splitlines() or [''])[0][:200])}",
+            where=where,
+            fix="check the address, and that the cluster runs and supports this pyspark",
         ) from None
 
 
+def _reach(url: str, where: str) -> None:
+    """Raise HealthError if no server answers: the client itself would try for minutes."""
+    host, _, port = url.removeprefix("sc://").partition("/")[0].partition(":")
+    last = ""
+    for pause in (*_PAUSES, None):
+        try:
+            with socket.create_connection((host, int(port or _CONNECT_PORT)), _PATIENCE):
+                return
+        except OSError as error:
+            last = error.strerror or str(error)
+            if pause is not None:
+                time.sleep(pause)
+    fix = "check the address, and that the Spark Connect server runs"
+    raise HealthError(f"cannot connect: {last}", where=where, fix=fix)
+
+
+_TIME_ZONE = "spark.sql.session.timeZone"
+_SETTINGS = {_TIME_ZONE: "UTC", "spark.sql.execution.arrow.pyspark.enabled": "true"}
 #: A session on one machine serves nobody else: no page, no name to look up, few partitions.
 _LOCAL_SETTINGS = {
     "spark.ui.enabled": "false",

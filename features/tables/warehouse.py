@@ -78,7 +78,9 @@ class Warehouse:
         """Return an Ibis expression in the database's SQL."""
         import ibis  # noqa: PLC0415
 
-        return str(ibis.to_sql(expression, dialect=self.dialect))
+        text = str(ibis.to_sql(expression, dialect=self.dialect))
+        # Spark's times always have microseconds, and its SQL has no other.
+        return text.replace("TIMESTAMP(6)", "TIMESTAMP") if self.dialect == "databricks" else text
 
     def run(self, query: str, rows: nw.LazyFrame[Any]) -> list[tuple[Any, ...]]:
         """Return the result of a query in DuckDB's SQL about some rows, which it calls `ROWS`."""

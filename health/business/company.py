@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -36,6 +37,8 @@ from health.settings.profiles import require_known_segments
 from health.sources.databases import Limits
 from health.sources.open import Sources
 
+#: Accounts whose features an executor of Spark builds at a time, unless the configuration says so.
+ACCOUNTS_OF_A_TASK = 25_000
 #: Where people write what they did about flags, unless the configuration says otherwise.
 ACTIONS_FILE = "actions.csv"
 
@@ -66,7 +69,7 @@ def open_company(config: Config) -> Company:
     limits = Limits(time_limit, config.data.memory_limit)
     sources = Sources(config.sources, config.shared, config.base, limits=limits)
     configured = {**config.tables, **_actions_next_to_config(config)}
-    planned, of_sources = sources.plan(configured, in_place=not is_spark(config.data.url))
+    planned, of_sources = sources.plan(configured, in_place=not is_spark(config.engine_url))
     tables, of_app = with_app_tables(
         planned, config.app, runs_dir=config.runs_dir, base=config.base.resolve()
     )
@@ -79,7 +82,7 @@ def open_company(config: Config) -> Company:
     opened = open_tables(
         tables,
         base=config.base,
-        url=config.data.url,
+        url=config.engine_url,
         observed_until=config.observed_until,
         allow=config.checks.allow,
         memory_limit=config.data.memory_limit,
@@ -200,7 +203,9 @@ def features_of(company: Company, day: datetime) -> pd.DataFrame:
     return features
 
 
-def feature_table_of(company: Company, day: datetime, folder: Path) -> FeatureTable:
+def feature_table_of(
+    company: Company, day: datetime, folder: Path, *, session: Any = None
+) -> FeatureTable:
     """Build the features of every paying account as of a date; HealthError if none pays.
 
     Parameters
@@ -213,9 +218,13 @@ def feature_table_of(company: Company, day: datetime, folder: Path) -> FeatureTa
         If there are more accounts than `data.accounts_at_once`, their features are built in parts,
         and kept in files of this folder. Custom features may compare any accounts: with them, there
         is one part.
+    session : pyspark.sql.SparkSession, optional
+        Its executors, which must reach the folder, build the parts.
     """
     config, tables = company.config, company.opened.tables
     at_once, parts = config.data.accounts_at_once, 1
+    if at_once is None and session is not None:
+        at_once = ACCOUNTS_OF_A_TASK
     if at_once is not None and not config.own.features:
         parts = parts_of(tables, at_once)
     if parts == 1:
@@ -227,6 +236,7 @@ def feature_table_of(company: Company, day: datetime, folder: Path) -> FeatureTa
         folder=folder,
         parts=parts,
         processes=processors(),
+        session=session,
     )
     files = [folder / f"features-{number}.parquet" for number in range(parts)]
     kept = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from features.errors import HealthError
+from features.redaction import redact
 from features.tables.connection import reading_fault
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -15,6 +17,7 @@ _FIXES = (
     (_FORBIDDEN, "grant access to the user that runs the command, or choose another folder"),
     (_ABSENT, "check the path"),
 )
+_DETAILS = re.compile(r'details = "(.+?)"\n')
 #: Errors of a process pool in which a process was killed.
 _KILLED = {"TerminatedWorkerError", "BrokenProcessPool"}
 
@@ -33,6 +36,16 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
         return HealthError(
             "out of memory, or a process of the command was killed",
             fix="lower data.memory_limit, end other programs, or use a machine with more memory",
+        )
+    if type(error).__module__.startswith(("pyspark.", "py4j.", "grpc.")):
+        # An error of the network has its words in the middle.
+        details = _DETAILS.search(str(error))
+        said = (details[1] if details else str(error)).strip().splitlines()
+        return HealthError(
+            f"Spark ended the work: {redact(said[0] if said else type(error).__name__)[:300]}",
+            where="data.url",
+            fix="check that the cluster runs and has room, then run the command again; "
+            "nothing that was complete has changed",
         )
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
         # What Python before 3.13 raises for a link that leads back to itself.

@@ -34,7 +34,13 @@ from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
 from health.settings.secrets import remember_secrets, secret
 from health.settings.section import PositiveNumber, Section
-from health.settings.sources import PublishConfig, SharedConfig, SourceConfig, TableConfig
+from health.settings.sources import (
+    PublishConfig,
+    SharedConfig,
+    SourceConfig,
+    TableConfig,
+    without_password,
+)
 from health.settings.stages import DEFAULT_STAGE_CONFIG, StageConfig
 from health.settings.storage import RetentionConfig, StorageConfig
 from health.settings.training import LabelsConfig, TrainingConfig
@@ -81,8 +87,9 @@ class DataConfig(Section):
     Attributes
     ----------
     url : str
-        ``duckdb://`` (in this process), ``duckdb:///company.duckdb``, ``spark+local`` or
-        ``spark://host:port``.
+        ``duckdb://`` (in this process), ``duckdb:///company.duckdb``, or Spark: ``spark+local``,
+        ``spark://host:port``, or ``sc://host:port`` for Spark Connect. ``$NAME`` is an environment
+        variable and ``file:PATH`` a file that contains it, for a URL with a token.
     memory_limit : str
         Maximum memory of DuckDB; the rest spills to the system's temporary folder. On Linux, SQL
         that needs more than twice as much and 1 GiB in the whole process is refused.
@@ -92,12 +99,12 @@ class DataConfig(Section):
         Files and folders outside of the configuration's folder that SQL may read, in addition to
         the `path` of every table and source.
     accounts_at_once : int, optional
-        Number of accounts that `health score` processes at a time on DuckDB, approximately. Fewer
-        take less memory and more time. By default, all at once.
+        Number of accounts that `health score` processes at a time, approximately. Fewer take less
+        memory and more time. By default, all at once; in executors of Spark, 25,000.
     spill : str, optional
         Folder for the parts of the accounts while a run lasts, with room for a copy of the tables;
-        by default the folder of the runs. On Spark, executors score the parts if it is given: they
-        must reach it, and the folder of the runs.
+        by default the folder of the runs. On Spark, executors build the features and score the
+        accounts if it is given: they must reach it, and the folder of the runs.
     """
 
     url: str = "duckdb://"
@@ -108,6 +115,11 @@ class DataConfig(Section):
     allow: tuple[str, ...] = ()
     accounts_at_once: int | None = Field(default=None, ge=1)
     spill: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        return without_password(url, example='url = "$SPARK_URL"')
 
 
 class ChecksConfig(Section):
@@ -292,6 +304,11 @@ class Config(Section):
         of_tables = [table.path for table in self.tables.values() if table.path is not None]
         of_sources = [source.path for source in self.sources.values() if source.path is not None]
         return tuple(self.base / path for path in (*self.data.allow, *of_tables, *of_sources))
+
+    @property
+    def engine_url(self) -> str:
+        """The URL of the engine; HealthError if the variable or file it names cannot be read."""
+        return secret(self.data.url, where="data.url", base=self.base)
 
     @property
     def model_key(self) -> bytes | None:

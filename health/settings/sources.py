@@ -16,12 +16,11 @@ from health.settings.section import Section
 _OF_PRESETS = ("exclude_events", "amounts_in")
 
 
-def without_password(url: str) -> str:
-    """Return a URL, or a reference to one; ValueError if it contains a password in plain text."""
+def without_password(url: str, *, example: str = 'url = "$WAREHOUSE_URL"') -> str:
+    """Return a URL, or a reference to one; ValueError if it shows a password or token."""
     if not url.startswith(("$", "file:")) and shows_secret(url):
         raise ValueError(
-            "contains a password; put the URL into an environment variable and name it: "
-            'url = "$WAREHOUSE_URL"'
+            f"contains a password; put the URL into an environment variable and name it: {example}"
         )
     return url
 

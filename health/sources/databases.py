@@ -21,6 +21,7 @@ from features.redaction import redact
 from features.tables.casting import quoted
 from features.tables.connection import MEMORY_LIMIT, TIME_LIMIT, first_line, limited
 from features.tables.process_memory import memory_limited
+from features.tables.spark import is_spark, session
 from health.sources.inventory import FoundTable
 
 #: Seconds after which a server that does not answer is given up.
@@ -36,7 +37,10 @@ _ALONE: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
 }
-KINDS = "postgresql://, sqlite:///FILE, duckdb:///FILE, snowflake:// and bigquery://"
+KINDS = (
+    "postgresql://, sqlite:///FILE, duckdb:///FILE, snowflake://, bigquery://, spark+local, "
+    "spark:// and sc:// (Spark Connect)"
+)
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,9 @@ class Database(ABC):
                 "the query took too long",
                 "make it read fewer rows, or raise data.time_limit_minutes",
             )
-        if "permission denied" in text:
+        if "permission denied" in text.lower().replace("_", " "):
             return self._fault(text, "grant the user of the source SELECT on it")
-        if "does not exist" in text or "no such" in text:
+        if any(words in text for words in ("does not exist", "no such", "not found", "NOT_FOUND")):
             return self._fault(text, "`health check CONFIG --connect` lists what the source has")
         if "invalid input syntax" in text or "conversion error" in text.lower():
             fix = "correct the value at the source, or leave its row out in sql"
@@ -113,7 +117,7 @@ class Database(ABC):
 def open_database(name: str, url: str, base: Path, *, limits: Limits = USUAL_LIMITS) -> Database:
     """Return the database of a URL; nothing is connected yet.
 
-    Snowflake and BigQuery have limits of their own, which the company sets there.
+    Snowflake, BigQuery and Spark have limits of their own, which the company sets there.
 
     Raises
     ------
@@ -140,6 +144,8 @@ def open_database(name: str, url: str, base: Path, *, limits: Limits = USUAL_LIM
         }
         driver = "adbc_driver_bigquery.dbapi"
         return _Adbc(name, "bigquery", driver, None, options, quote="`")
+    if is_spark(url):
+        return _Spark(name, url)
     raise HealthError(
         "this kind of database is not supported", where=f"source {name}", fix=f"use {KINDS}"
     )
@@ -367,6 +373,59 @@ class _DuckDB(Database):
             raise self._fault(error.what, error.fix) from None
         except duckdb.Error as error:
             raise self._refused(first_line(error)) from None
+
+
+class _Spark(Database):
+    # Databricks' SQL is Spark's; for the latter, Ibis needs a backend of its own.
+    dialect = "databricks"
+
+    def __init__(self, name: str, url: str) -> None:
+        super().__init__(name)
+        self._url = url
+
+    def tables(self) -> list[FoundTable]:
+        catalog = self._session.catalog
+        return [
+            FoundTable(table.name, schema.name, f"{schema.name}.{table.name}", columns)
+            for schema in catalog.listDatabases()
+            for table in catalog.listTables(schema.name)
+            if not table.isTemporary
+            for columns in [self.schema(f"SELECT * FROM {_of_spark(schema.name, table.name)}")]
+        ]
+
+    def quoted_table(self, table: str) -> str:
+        return _of_spark(*table.split("."))
+
+    def read(self, query: str) -> pa.Table:
+        session = self._session
+        # Loaded where Spark is read alone: it is an extra.
+        from pyspark.errors import PySparkException  # noqa: PLC0415
+
+        try:
+            return _in_plain_types(session.sql(query).toArrow())
+        except PySparkException as error:
+            raise self._refused(str(error).partition("JVM stacktrace")[0]) from None
+
+    @property
+    def _session(self) -> Any:
+        return session(self._url, where=f"source {self.name}")
+
+
+def _in_plain_types(table: pa.Table) -> pa.Table:
+    """Return times of a session in UTC without their time zone, and decimals as numbers."""
+    types = pa.types
+    plain = table.schema
+    for place, field in enumerate(plain):
+        if types.is_timestamp(field.type):
+            plain = plain.set(place, field.with_type(pa.timestamp(field.type.unit)))
+        elif types.is_decimal(field.type):
+            plain = plain.set(place, field.with_type(pa.float64()))
+    return table.cast(plain)
+
+
+def _of_spark(*names: str) -> str:
+    """Return a table's name in Spark's SQL."""
+    return ".".join(f"`{name.replace('`', '``')}`" for name in names)
 
 
 def _file(name: str, url: str, base: Path) -> Path:

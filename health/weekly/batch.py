@@ -171,9 +171,16 @@ class _Batch:
     def _seconds(self) -> dict[str, float]:
         return self.steps.seconds if self.timed else {}
 
+    def _executors(self) -> Any:
+        """Return the session whose executors do the work; None where this machine does."""
+        # They must reach the folder of the parts, so somebody has to name one.
+        if self.config.data.spill is None or not is_spark(self.config.engine_url):
+            return None
+        return session(self.config.engine_url)
+
     def _features(self, company: Company, day: datetime, spill: Path) -> FeatureTable:
         if self.features_file is None:
-            return feature_table_of(company, day, spill)
+            return feature_table_of(company, day, spill, session=self._executors())
         return read_features(self.features_file, day, spill)
 
     def _scored(
@@ -191,7 +198,6 @@ class _Batch:
         savable = None
         if config.flags.rank == "savable":
             savable = savable_estimate(tables, earlier, config, day)
-        shared = is_spark(config.data.url) and config.data.spill is not None
         with self.steps.step("score") as progress, PartFiles(scratch) as files:
             return score_accounts(
                 features,
@@ -202,8 +208,7 @@ class _Batch:
                 keep=files.add,
                 processes=cpu_count(),
                 spill=spill,
-                # Executors must reach the folder, so somebody has to name one.
-                session=session(config.data.url) if shared else None,
+                session=self._executors(),
                 progress=progress,
                 savable=savable,
             )

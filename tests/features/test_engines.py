@@ -122,6 +122,7 @@ def test_the_command_makes_the_same_features_on_spark(
 def test_what_names_spark() -> None:
     assert is_spark("spark+local")
     assert is_spark("spark://master:7077")
+    assert is_spark("sc://host:15002/;token=t")
     assert not is_spark("duckdb://")
 
 

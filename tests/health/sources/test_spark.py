@@ -1,0 +1,137 @@
+"""The weekly batch on Spark Connect, and tables that Spark reads: the same run as on DuckDB."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features.errors import HealthError
+from features.tables.spark import session
+from health.settings.config import load_config
+from health.sources.databases import open_database
+from tests import sail
+from tests.health.conftest import Demo, run_health
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+_PUBLISHED = ("features", "scores", "reasons", "flags", "whitespace")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with sail.server() as running:
+        yield running
+
+
+def _scored(demo: Demo, folder: Path, text: str) -> dict[str, pd.DataFrame]:
+    for name in ("tables", "models"):
+        shutil.copytree(demo.folder / name, folder / name)
+    (folder / "health.toml").write_text(text)
+    as_of = demo.runs[-1].name.removeprefix("as_of=")
+    done = run_health("score", folder / "health.toml", "--as-of", as_of)
+    assert done.code == 0, done.err
+    assert not list(folder.glob("parts/*"))
+    run = folder / "runs" / f"as_of={as_of}"
+    tables = {name: pd.read_parquet(run / f"{name}.parquet") for name in _PUBLISHED}
+    return {name: t.drop(columns="config_hash", errors="ignore") for name, t in tables.items()}
+
+
+@pytest.fixture(scope="module")
+def expected(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    return _scored(demo, tmp_path_factory.mktemp("here") / "company", demo.config.read_text())
+
+
+@pytest.mark.parametrize("parted", [False, True], ids=["driver", "executors"])
+def test_the_whole_run_is_the_same(
+    demo: Demo, url: str, expected: dict[str, pd.DataFrame], tmp_path: Path, *, parted: bool
+) -> None:
+    settings = f'\n[data]\nurl = "{url}"\n'
+    if parted:
+        settings += 'spill = "parts"\naccounts_at_once = 50\n'
+    found = _scored(demo, tmp_path / "company", demo.config.read_text() + settings)
+    for name, table in expected.items():
+        pd.testing.assert_frame_equal(
+            found[name], table, check_dtype=False, rtol=1e-9, atol=1e-9, obj=name
+        )
+
+
+def test_usage_that_spark_reads_is_summed_there(
+    demo: Demo, url: str, expected: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    files = demo.folder / "tables" / "usage"
+    kept = [line for line in demo.config.read_text().splitlines() if '"tables/usage"' not in line]
+    lake = f'[tables.usage]\nsource = "lake"\nsql = "SELECT * FROM parquet.`{files}`"'
+    text = "\n".join(kept).replace("[tables.usage]", lake)
+    found = _scored(demo, tmp_path / "company", f'{text}\n[sources.lake]\nurl = "{url}"\n')
+    for name, table in expected.items():
+        pd.testing.assert_frame_equal(found[name], table, rtol=1e-9, atol=1e-9, obj=name)
+
+
+def test_tables_of_a_catalogue_are_found(url: str, tmp_path: Path) -> None:
+    running = session(url)
+    running.createDataFrame([("a", 1)], "account_id string, seats int").write.saveAsTable("held")
+    database = open_database("lake", url, tmp_path)
+    (found,) = [table for table in database.tables() if table.name == "held"]
+    assert list(found.columns) == ["account_id", "seats"]
+    query = f"SELECT * FROM {database.quoted_table(found.label)}"
+    assert database.read(query).to_pylist() == [{"account_id": "a", "seats": 1}]
+
+
+def test_types_of_spark_are_plain(url: str, tmp_path: Path) -> None:
+    query = "SELECT CAST('1.50' AS DECIMAL(12, 2)) AS mrr, TIMESTAMP '2026-01-02 03:04:05' AS at"
+    found = open_database("lake", url, tmp_path).read(query)
+    assert {f.name: str(f.type) for f in found.schema} == {"mrr": "double", "at": "timestamp[us]"}
+    assert found["mrr"].to_pylist() == [1.5]
+    assert str(found["at"][0].as_py()) == "2026-01-02 03:04:05"
+
+
+def test_an_unknown_table_is_an_error_with_a_remedy(url: str, tmp_path: Path) -> None:
+    with pytest.raises(HealthError, match="absent") as fault:
+        open_database("lake", url, tmp_path).read("SELECT * FROM absent")
+    assert fault.value.where == "source lake"
+    assert "--connect" in fault.value.fix
+
+
+def test_a_server_that_stops_is_an_error(demo: Demo, tmp_path: Path) -> None:
+    file = tmp_path / "health.toml"
+    for name in ("tables", "models"):
+        (tmp_path / name).symlink_to(demo.folder / name)
+    with sail.process() as (url, server):
+        settings = f'\n[data]\nurl = "{url}"\n'
+        file.write_text(demo.config.read_text() + settings)
+        command = [sys.executable, "-m", "health.cli", "score", str(file)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as scoring:
+            assert scoring.stderr is not None
+            seen = ""
+            while "features …" not in seen:
+                seen = scoring.stderr.readline()
+                assert seen
+            server.kill()
+            said = scoring.stderr.read()
+    assert scoring.returncode == 2, said
+    assert "Traceback" not in said
+    assert "remedy:" in said
+    assert not list((tmp_path / "runs").glob("as_of=*"))
+
+
+def test_a_token_is_read_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "health.toml"
+    file.write_text('[data]\nurl = "$SPARK_URL"\n[tables.accounts]\npath = "accounts.csv"\n')
+    monkeypatch.setenv("SPARK_URL", "sc://127.0.0.1:1/;token=hunter2-token")
+    config = load_config(file)
+    assert config.engine_url.endswith("hunter2-token")
+    done = run_health("score", file)
+    assert done.code == 2
+    assert "cannot connect" in done.err
+    assert "hunter2" not in done.out + done.err
+    file.write_text(file.read_text().replace("$SPARK_URL", "sc://host/;token=hunter2-token"))
+    with pytest.raises(HealthError, match="environment variable") as fault:
+        load_config(file)
+    assert "hunter2" not in str(fault.value)
