@@ -47,7 +47,7 @@ def process() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 def _leave() -> None:
     """End this process's session: it would try for a while to tell a server that has gone."""
-    from pyspark.sql import SparkSession
+    from pyspark.sql import SparkSession  # noqa: PLC0415
 
     active = SparkSession.getActiveSession()
     if active is not None:

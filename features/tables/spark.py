@@ -81,7 +81,8 @@ def session(url: str, *, where: str = "data.url") -> Any:
         raise HealthError("Spark needs Java", where=where, fix=fix)
     # It prints refused queries with the stack of Java, next to the error that we report.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    builder = SparkSession.builder.appName("customer health")
+    builder: Any = SparkSession.builder
+    builder = builder.appName("customer health")
     try:
         if connect:
             from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415

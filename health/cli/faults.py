@@ -37,16 +37,6 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
             "out of memory, or a process of the command was killed",
             fix="lower data.memory_limit, end other programs, or use a machine with more memory",
         )
-    if type(error).__module__.startswith(("pyspark.", "py4j.", "grpc.")):
-        # An error of the network has its words in the middle.
-        details = _DETAILS.search(str(error))
-        said = (details[1] if details else str(error)).strip().splitlines()
-        return HealthError(
-            f"Spark ended the work: {redact(said[0] if said else type(error).__name__)[:300]}",
-            where="data.url",
-            fix="check that the cluster runs and has room, then run the command again; "
-            "nothing that was complete has changed",
-        )
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
         # What Python before 3.13 raises for a link that leads back to itself.
         link = str(error).rpartition(" from ")[2].strip("'\"")
@@ -54,10 +44,24 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
     # Some libraries wrap the system's error.
     cause = next((e for e in (error, *error.args) if isinstance(e, OSError)), None)
     if cause is None:
-        return reading_fault(error) if isinstance(error, Exception) else None
+        return _of_spark(error) or (reading_fault(error) if isinstance(error, Exception) else None)
     if type(error).__module__.startswith(("sqlite3", "sqlalchemy")):
         return None
     fix = next((fix for codes, fix in _FIXES if cause.errno in codes), "check the disk")
     where = [str(name) for name in (cause.filename, cause.filename2) if name is not None]
     what = "the disk is full" if cause.errno in _FULL else str(cause.strerror or cause)
     return HealthError(what.splitlines()[0], where=" to ".join(where), fix=fix)
+
+
+def _of_spark(error: BaseException) -> HealthError | None:
+    if not type(error).__module__.startswith(("pyspark.", "py4j.", "grpc.")):
+        return None
+    # An error of the network has its words in the middle.
+    details = _DETAILS.search(str(error))
+    lines = (details[1] if details else str(error)).strip().splitlines()
+    return HealthError(
+        f"Spark ended the work: {redact(lines[0] if lines else type(error).__name__)[:300]}",
+        where="data.url",
+        fix="check that the cluster runs and has room, then run the command again; "
+        "nothing that was complete has changed",
+    )
