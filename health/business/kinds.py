@@ -208,6 +208,20 @@ def business_of_tables(tables: Tables) -> Business:
     return BUSINESSES[CONTRACTS if tables.has("subscriptions") else ORDERS]
 
 
+def why_few_scores(tables: Tables) -> str:
+    """Return why many accounts can have no health score, in words; empty where all can.
+
+    Contracts show who pays, not how the customers are doing, and only some accounts have tickets
+    or answers.
+    """
+    if business_of_tables(tables).key == ORDERS or tables.has("usage"):
+        return ""
+    found = [name for name in ("tickets", "surveys") if tables.has(name)]
+    if found:
+        return f"without usage, only accounts with {' or '.join(found)} can have one"
+    return "a health score needs usage, tickets or surveys, and there is no such table"
+
+
 def business_of(run: Mapping[str, Any]) -> Business:
     """Return the business of a run (run.json) or of a version (its manifest)."""
     return BUSINESSES[run.get("business", CONTRACTS)]

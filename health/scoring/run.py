@@ -16,7 +16,7 @@ import pyarrow as pa
 from features.tables.opened import Tables
 from features.tables.truncation import as_known
 from health.business.feature_table import FeatureTable
-from health.business.kinds import CONTRACTS, ORDERS, business_of_tables
+from health.business.kinds import CONTRACTS, ORDERS, business_of_tables, why_few_scores
 from health.business.revenue import paid_so_far
 from health.expansion.prices import peer_groups
 from health.flags.actions import read_actions
@@ -253,7 +253,13 @@ def score_accounts(
         table,
         overrides,
         _skipped(scores, tables, day, config),
-        [*_warnings(models, config), *idle, *raised.warnings, *limits],
+        [
+            *_warnings(models, config),
+            *_few_scores(scores, tables),
+            *idle,
+            *raised.warnings,
+            *limits,
+        ],
     )
 
 
@@ -323,6 +329,14 @@ def _skipped(
         "too little data for a health score": unscored,
     }
     return {why: count for why, count in skipped.items() if count > 0}
+
+
+def _few_scores(scores: pd.DataFrame, tables: Tables) -> list[str]:
+    """Return that no account has a health score, and why, where the tables are the reason."""
+    why = why_few_scores(tables)
+    if not why or scores["health_score"].notna().any():
+        return []
+    return [f"health: no account has a score: {why}; what the models predict is published"]
 
 
 def _warnings(models: Mapping[str, Any], config: Config) -> list[str]:

@@ -31,7 +31,8 @@ class GatesConfig(Section):
         usage and tickets, 7 days or twenty times the usual gap between rows, whichever is more; no
         limit for other tables.
     unscored : float
-        Maximum share of accounts without a health score.
+        Maximum share of accounts without a health score. Without usage there is no limit, as only
+        accounts with tickets or surveys can have one.
     coverage_fall : float
         Maximum decrease in the mean coverage since the previous run.
     feature_psi : float

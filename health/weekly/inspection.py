@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from health.business.company import Company
-from health.business.kinds import business_of_tables
+from health.business.kinds import business_of_tables, why_few_scores
 from health.runs.directory import PublishedRun
 from health.scoring.run import ScoredRun
 from health.settings.config import Config
@@ -99,7 +99,13 @@ def inspect_run(
         *_money_gates(company, day, scored, earlier),
         *unmatched_gates(unmatched_shares(company), _unmatched_before(infos), config),
         *freshness_gates(company.opened.summaries, day, config),
-        *shift_gates(scored.scores, drift, config, before),
+        *shift_gates(
+            scored.scores,
+            drift,
+            config,
+            before,
+            few_scores=why_few_scores(company.opened.tables),
+        ),
     ]
     result = accept(gates, accepted)
     warnings = [

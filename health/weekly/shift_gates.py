@@ -93,12 +93,21 @@ def drift_of(
 
 
 def shift_gates(
-    scores: pd.DataFrame, drift: pd.DataFrame, config: GatesConfig, before: Before | None
+    scores: pd.DataFrame,
+    drift: pd.DataFrame,
+    config: GatesConfig,
+    before: Before | None,
+    *,
+    few_scores: str = "",
 ) -> list[Gate]:
-    """Check coverage, drift and fleet-wide changes."""
+    """Check coverage, drift and fleet-wide changes.
+
+    `few_scores` is why many accounts can have no health score, in words: where it is given, their
+    share has no limit. That no more accounts lack one than in the previous run is another gate.
+    """
     since = _RUN if before is not None and before.drift is not None else _LEARNT
     gates = [
-        _unscored(scores, config),
+        _unscored(scores, config, few_scores),
         _feature_drift(drift, config, since),
         *_score_drift(drift, since),
     ]
@@ -130,14 +139,15 @@ def drift_warnings(drift: pd.DataFrame, most: int = 5) -> list[str]:
     ]
 
 
-def _unscored(scores: pd.DataFrame, config: GatesConfig) -> Gate:
+def _unscored(scores: pd.DataFrame, config: GatesConfig, few_scores: str) -> Gate:
     missing = int(scores["health_score"].isna().sum())
     share = missing / max(len(scores), 1)
     held = share <= config.unscored and missing < len(scores)
-    what = (
-        f"{missing:,} of {len(scores):,} accounts have no health score ({share:.0%}); "
-        f"at most {config.unscored:.0%} are allowed"
-    )
+    what = f"{missing:,} of {len(scores):,} accounts have no health score ({share:.0%}); "
+    if few_scores and not held:
+        held, what = True, what + few_scores
+    else:
+        what += f"at most {config.unscored:.0%} are allowed"
     metrics = {"share": share, "limit": config.unscored}
     return Gate("unscored", "accounts are scored", held, what, figures=metrics)
 

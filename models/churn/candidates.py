@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,14 @@ ORDER = (BASE, CUSTOM, TIMING, SCORE, FEW, HAZARD, LOGISTIC, GLASS, OUTLOOK, AVE
 GLASS_BOXES = (GLASS, OUTLOOK, AVERAGE)
 #: What an account's renewal date alone is read from.
 TIMING_FEATURES = ("days_to_term_end", "days_to_renewal")
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Candidates fitted on the same rows, and why others could not be, by name."""
+
+    models: Mapping[str, LogOddsClassifier]
+    faults: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,10 @@ class Candidates:
             return simple[name]()
         glass_box: LogOddsClassifier = _seeded(self.glass_box, seed)
         if isinstance(glass_box, GlassBoxClassifier):
-            glass_box.set_params(outlook="always" if name == OUTLOOK else "never")
+            directions = glass_box.monotone or {}
+            seen = {name: way for name, way in directions.items() if name not in self.drifting}
+            outlook = "always" if name == OUTLOOK else "never"
+            glass_box.set_params(outlook=outlook, monotone=seen or None)
         return glass_box
 
     def fitted(self, name: str, rows: LabelledRows) -> LogOddsClassifier:
@@ -106,9 +117,10 @@ class Candidates:
         model: LogOddsClassifier = fit_rows(self.unfitted(name), self.seen(name, rows))
         return model
 
-    def fit_all(self, rows: LabelledRows, *, seed: int) -> Iterator[tuple[str, LogOddsClassifier]]:
-        """Yield each candidate that can be fitted, fitted on the same rows; a glass box once."""
+    def fit_all(self, rows: LabelledRows, *, seed: int) -> Fits:
+        """Fit each candidate that can be fitted on the same rows; a glass box once."""
         found: dict[str, LogOddsClassifier] = {}
+        faults: dict[str, str] = {}
         for name in self.names:
             try:
                 if name == AVERAGE and set(self.averaged) <= set(found):
@@ -118,13 +130,17 @@ class Candidates:
                     found[GLASS] = whole.without_outlook()
                     if whole.has_outlook_:
                         found[OUTLOOK] = whole
+                    else:
+                        faults[OUTLOOK] = "the rows show too little of how behaviour changes"
                 elif name != OUTLOOK:
                     model = self.unfitted(name, seed=seed)
                     found[name] = fit_rows(model, self.seen(name, rows))
-            except ModelInputError:
+            except ModelInputError as error:
                 # A candidate whose features are missing in a part of the past is none.
-                continue
-        yield from found.items()
+                faults[name] = error.what
+                if name == GLASS and OUTLOOK in self.names:
+                    faults[OUTLOOK] = error.what
+        return Fits(found, faults)
 
     def seen(self, name: str, rows: LabelledRows) -> LabelledRows:
         """Return the rows with the columns of one candidate: the score is no feature."""

@@ -64,6 +64,25 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class NotFitted:
+    """A candidate that could not be compared, as some parts of the rows are too few for it.
+
+    Attributes
+    ----------
+    name : str
+    parts, of_parts : int
+        Parts of the rows in which it could not be fitted, and all parts.
+    why : str
+        What the first of these parts lacks.
+    """
+
+    name: str
+    parts: int
+    of_parts: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Choice:
     """Which candidate is published, and why.
 
@@ -81,6 +100,8 @@ class Choice:
         Whether the choice passed a test; False where none was made.
     held_out : mapping of str to HeldOut
         Predictions of every candidate.
+    not_fitted : tuple of NotFitted
+        Candidates that could not be fitted in every part of the rows, and so were not compared.
     """
 
     chosen: str
@@ -90,6 +111,7 @@ class Choice:
     event_accounts: int = 0
     has_signal: bool = False
     held_out: Mapping[str, HeldOut] = field(default_factory=dict, repr=False, compare=False)
+    not_fitted: tuple[NotFitted, ...] = ()
 
     @property
     def tested(self) -> str:
@@ -103,6 +125,14 @@ class Choice:
     def log_loss(self) -> dict[str, float]:
         """The held-out log loss of every candidate."""
         return {tried.name: tried.log_loss for tried in self.candidates}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Predictions by candidate, and the candidates that could not be compared."""
+
+    held_out: Mapping[str, HeldOut]
+    not_fitted: tuple[NotFitted, ...]
 
 
 def choose(
@@ -135,7 +165,8 @@ def choose(
     followed = rows.followed if TIMING in candidates.names else None
     by_term = followed is not None and term_end_chance(followed) < TERM_END_CHANCE
     parts = time_parts(rows, n_splits, embargo_days, account_folds, seed)
-    held_out = _held_out(candidates, rows, parts)
+    compared = _compared(candidates, rows, parts)
+    held_out = compared.held_out
     names = [name for name in ORDER if name in held_out]
     places = held_out[names[0]].places if names else np.empty(0, dtype=np.int64)
     target, codes = rows.target[places], rows.codes[places]
@@ -145,8 +176,11 @@ def choose(
         if by_term:
             why = f"accounts leave at the end of their term; {why}"
         chosen = TIMING if by_term else BASE
-        return Choice(chosen, why, (), accounts, events, by_term, held_out)
-    unseen = _on_all_dates(candidates, rows, held_out, account_folds, seed)
+        return Choice(chosen, why, (), accounts, events, by_term, held_out, compared.not_fitted)
+    everywhere = _on_all_dates(candidates, rows, compared, account_folds, seed)
+    unseen = everywhere.held_out
+    lacking = {one.name: one for one in (*everywhere.not_fitted, *compared.not_fitted)}
+    not_fitted = tuple(lacking[name] for name in ORDER if name in lacking)
     names = [name for name in names if name in unseen]
     tests = [held_out] if unseen is held_out else [held_out, unseen]
     losses, places = _losses(names, tests, rows, seed)
@@ -165,51 +199,59 @@ def choose(
     if in_time and account_folds < 2:
         where = "on later dates"
     chosen, why = _chosen(tried, best, f"{where} ({events:,} of {accounts:,} with the event)")
-    return Choice(chosen, why, tried, accounts, events, best is not None, held_out)
+    return Choice(chosen, why, tried, accounts, events, best is not None, held_out, not_fitted)
 
 
 def _on_all_dates(
     candidates: Candidates,
     rows: LabelledRows,
-    later: Mapping[str, HeldOut],
+    later: _Compared,
     account_folds: int,
     seed: int,
-) -> Mapping[str, HeldOut]:
+) -> _Compared:
     """Return predictions for held-out accounts on all dates: the most that a test can see.
 
     Those for later dates where accounts are not held out, or where dates do not part the rows.
     """
-    if account_folds < 2 or next(iter(later.values())).learnt_until.hasnans:
+    if account_folds < 2 or next(iter(later.held_out.values())).learnt_until.hasnans:
         return later
     folds = account_folds_of(rows.target, rows.codes, n_folds=account_folds, seed=seed)
     parts = [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(account_folds)]
-    return _held_out(candidates, rows, parts) or later
+    found = _compared(candidates, rows, parts)
+    return found if found.held_out else later
 
 
-def _held_out(
+def _compared(
     candidates: Candidates, rows: LabelledRows, parts: Sequence[tuple[IntArray, IntArray]]
-) -> dict[str, HeldOut]:
+) -> _Compared:
     """Return the predictions of each candidate that could be fitted in every part."""
     parts = list(usable_parts(rows, list(parts)))
     if not parts:
-        return {}
+        return _Compared({}, ())
     found: dict[str, list[FloatArray]] = {}
+    faults: dict[str, list[str]] = {}
     level = []
     for number, (train, test) in enumerate(parts):
         known = rows.known_for(_some_accounts(rows, train, number), test)
         asked = rows.where(test)
-        for name, model in candidates.fit_all(known, seed=number):
+        fits = candidates.fit_all(known, seed=number)
+        for name, why in fits.faults.items():
+            faults.setdefault(name, []).append(why)
+        for name, model in fits.models.items():
             frame = candidates.seen(name, asked).frame
             found.setdefault(name, []).append(model.decision_function(frame))
         level.append(np.full(len(test), known.level))
     places = np.concatenate([test for _, test in parts])
     until = [last_before(rows.dates, train, test) for train, test in parts for _ in test]
     learnt_until = pd.DatetimeIndex(until).as_unit("us")
-    return {
-        name: HeldOut(places, np.concatenate(values), learnt_until, np.concatenate(level))
-        for name, values in found.items()
-        if len(values) == len(parts)
-    }
+    return _Compared(
+        {
+            name: HeldOut(places, np.concatenate(values), learnt_until, np.concatenate(level))
+            for name, values in found.items()
+            if len(values) == len(parts)
+        },
+        tuple(NotFitted(name, len(why), len(parts), why[0]) for name, why in faults.items()),
+    )
 
 
 def _some_accounts(rows: LabelledRows, train: IntArray, seed: int) -> IntArray:

@@ -143,3 +143,13 @@ def test_a_company_without_interactions_has_no_claim() -> None:
     page = _page(model, judged | {"interactions": _interactions([])})
     assert "No interaction is claimed: the features act as the sum of their parts." in page
     assert "Sum of the parts" not in page
+
+
+def test_candidates_that_could_not_be_compared_are_listed_with_the_reason() -> None:
+    model, judged = _model()
+    left = {"name": "glass box", "parts": 2, "of_parts": 6, "why": f"no feature {HOSTILE}"}
+    page = " ".join(
+        _page(model, judged | {"choice": {"candidates": [], "not_fitted": [left]}}).split()
+    )
+    assert "Glass box: could not be fitted on 2 of 6 parts of the training rows, no feature" in page
+    assert "<script" not in page

@@ -336,3 +336,19 @@ def test_a_gate_that_was_accepted_passes_and_says_so() -> None:
     with pytest.raises(HealthError, match="sums") as raised:
         refuse_unknown_gates(["rows", "sums"])
     assert "choose from rows" in str(raised.value)
+
+
+def test_without_usage_the_share_of_accounts_without_a_score_has_no_limit() -> None:
+    features, scores = _week(100)
+    scores["health_score"] = np.nan
+    drift = _drift((features, scores), None)
+    refused, passed = (
+        next(
+            g
+            for g in shift_gates(scores, drift, CONFIG, None, few_scores=why)
+            if g.code == "unscored"
+        )
+        for why in ("", "there is no usage")
+    )
+    assert not refused.passed and "at most 50%" in refused.what
+    assert passed.passed and "there is no usage" in passed.what

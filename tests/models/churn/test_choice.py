@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 
 from models import AnyClassifier, ChurnModel, GlassBoxClassifier
@@ -113,11 +114,33 @@ def test_what_drifts_with_the_calendar_is_named_and_not_used() -> None:
     calm = np.random.default_rng(1).normal(size=(2, len(rows)))
     rows["tenure_first_year_days"], rows["milestones_90d"] = calm
     rows["days_since_milestone"] = np.random.default_rng(2).normal(size=len(rows))
-    model = fitted(rows)
+    # A direction of a feature that is not used keeps no candidate out.
+    directed = clone(QUICK).set_params(monotone={"tenure_days": -1, "milestones_90d": 1})
+    model = fitted(rows, estimator=directed)
     assert {suspect.feature for suspect in model.drifting_} == {"tenure_days", "recorded_later"}
     X = features_of(rows)
     plain = fitted(rows.drop(columns=["tenure_days", "recorded_later", "milestones_90d"]))
     assert model.choice_ is not None and plain.choice_ is not None
     assert model.choice_.log_loss == plain.choice_.log_loss
+    assert "glass box" in model.choice_.log_loss
     moved = X.assign(tenure_days=0.0, milestones_90d=0.0)
     np.testing.assert_array_equal(model.decision_function(X), model.decision_function(moved))
+
+
+@pytest.mark.slow
+def test_candidates_that_cannot_be_fitted_on_a_part_of_the_rows_are_named_with_the_reason() -> None:
+    rows = by_renewal(3, accounts=120)
+    # The only feature that varies is recorded since a late day.
+    day = (rows["as_of"] - rows["as_of"].min()).dt.days
+    rows["days_to_term_end"] = rows["days_to_term_end"].where(day > 400)
+    rows = rows.drop(columns=[f"signal_{i}" for i in range(1, 15)]).assign(signal_0=1.0)
+    choice = fitted(rows).choice_
+    assert choice is not None
+    assert list(choice.log_loss) == ["base rate", "glass box"]
+    left_out = {one.name: one for one in choice.not_fitted}
+    assert set(choice.log_loss) | set(left_out) >= {*ORDER} - {
+        *("custom estimator", "scorecard", "weekly hazard")
+    }
+    logistic = left_out["logistic regression"]
+    assert 0 < logistic.parts <= logistic.of_parts
+    assert logistic.why == "no feature that varies"
