@@ -13,6 +13,7 @@ from health.business.risk import known_to_leave, likely_to_leave, unused
 from health.settings.config import Config
 from health.settings.expansion import ProductRule
 from health.settings.flags import FlagsConfig
+from models.base.inputs import columns_of
 
 #: Why an account gets no offer now, in the order in which reasons are listed.
 _LEAVING = "it gave notice"
@@ -21,6 +22,8 @@ _LIKELY = "it may leave"
 _SILENT = "it has stopped using the product"
 _ONBOARDING = "it is in onboarding"
 _URGENT = "an urgent ticket is open"
+#: What the rule of a product may require of an account's own columns.
+_ATTRIBUTES = ("segment", "region", "industry", "stage")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ def gate_reasons(scores: pd.DataFrame, features: pd.DataFrame, limits: FlagsConf
 
 def leaves(gates: pd.Series[str]) -> pd.Series[bool]:
     """Return which gates are closed because the account gave notice."""
-    return gates.str.startswith(_LEAVING)
+    code, texts = pd.factorize(gates)
+    begins = np.array([text.startswith(_LEAVING) for text in texts], dtype=bool)
+    return pd.Series(begins[code], index=gates.index)
 
 
 def ineligible_reasons(
@@ -87,12 +92,14 @@ def ineligible_reasons(
         The catalogue of products.
     """
     reasons = pd.Series("", index=offers.index, dtype=object)
-    for product, own in offers.groupby("product", sort=False):
+    for product, rows in offers.groupby("product", sort=False).indices.items():
         if product in config.expansion.not_offered:
-            reasons.loc[own.index] = "it is no longer sold"
+            reasons.iloc[rows] = "it is no longer sold"
         elif str(product) in config.expansion.products:
             rule = config.expansion.products[str(product)]
-            reasons.loc[own.index] = _broken(own, rule, held, plans)
+            read = ("place", *_ATTRIBUTES, *(condition.feature for condition in rule.when))
+            own = columns_of(offers, [c for c in dict.fromkeys(read) if c in offers.columns])
+            reasons.iloc[rows] = _broken(own.iloc[rows], rule, held, plans).to_numpy()
     return reasons
 
 
@@ -101,7 +108,7 @@ def _broken(
 ) -> pd.Series[str]:
     """Return which parts of a product's rule each row violates."""
     broken: dict[str, pd.Series[bool]] = {}
-    for column in ("segment", "region", "industry", "stage"):
+    for column in _ATTRIBUTES:
         allowed = getattr(rule, "industries" if column == "industry" else f"{column}s")
         if allowed:
             broken[f"only for {column} {_any_of(allowed)}"] = ~_column(own, column).isin(allowed)

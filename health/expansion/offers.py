@@ -15,7 +15,7 @@ from health.expansion.whitespace import (
     COLUMNS,
     CROSS_SELL,
     UPSELL,
-    best_offer,
+    best_rows,
     build_whitespace,
     worth_listing,
 )
@@ -24,6 +24,7 @@ from health.reasons.reasons import strongest
 from health.reasons.shown import USUAL, Peers
 from health.reasons.signals import signal_of
 from health.settings.config import Config
+from models.base.inputs import columns_of
 
 #: The columns of whitespace.parquet.
 PUBLISHED = (*COLUMNS, "listed", "why", "why_not", *DETAILS)
@@ -85,24 +86,28 @@ def make_offers(
     """
     rows = build_whitespace(features, scores, inputs, models, config)
     # Offers listed last week have lower limits, so their reasons are needed, too.
-    worth = worth_listing(rows, config.flags.relaxed(), inputs.least_gain)
-    best = best_offer(rows, CROSS_SELL)
+    upsells, cross_sells = (best_rows(rows, offer) for offer in (UPSELL, CROSS_SELL))
+    worth = worth_listing(rows, config.flags.relaxed(), inputs.least_gain, best=upsells)
+    best = rows.iloc[cross_sells]
     open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
     weighed = _weighed(inputs.open.iloc[open_rows[open_rows >= 0]], features, models, config)
-    groups = rows[rows["open_row"] >= 0].set_index("open_row")["account_id"].map(peers.groups)
+    opened = rows.loc[rows["open_row"] >= 0, ["open_row", "place"]]
+    groups = features["account_id"].map(peers.groups).to_numpy()[opened["place"]]
+    groups = pd.Series(groups, index=opened["open_row"])
     weighed = replace(peers, groups=groups).mark(weighed)
-    rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain)
+    rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain, best=upsells)
     rows["why_not"] = _why_not(rows)
     rows["why"] = _why(rows[worth], reasons, weighed).reindex(rows.index).fillna("")
     details = worded_details(rows[worth], config.currency)
     for name in DETAILS[1:]:
         rows[name] = details[name].reindex(rows.index).fillna("")
-    of_account = pd.Series(best.index, index=best["open_row"])
+    of_account = pd.Series(best["account_id"].to_numpy(), index=best["open_row"])
     own = weighed[weighed["account_id"].isin(of_account.index)]
+    published = columns_of(rows, PUBLISHED)
     return Offers(
-        rows[list(PUBLISHED)],
-        rows.loc[worth, list(PUBLISHED)],
-        _columns(rows, best, features["account_id"]),
+        published,
+        published[worth],
+        _columns(rows, best, rows.iloc[upsells], features["account_id"]),
         own.assign(account_id=own["account_id"].map(of_account)).reset_index(drop=True),
     )
 
@@ -116,10 +121,16 @@ def _weighed(
     return probability_reasons(models, CROSS_SELL, offers, most=config.reasons.most)
 
 
-def _columns(rows: pd.DataFrame, best: pd.DataFrame, accounts: pd.Series[str]) -> pd.DataFrame:
-    own = best.reindex(accounts)
-    upsell = best_offer(rows, UPSELL).reindex(accounts)
-    worth = rows[rows["offer"] == UPSELL].groupby("account_id")["value"].sum(min_count=1)
+def _columns(
+    rows: pd.DataFrame, best: pd.DataFrame, upsells: pd.DataFrame, accounts: pd.Series[str]
+) -> pd.DataFrame:
+    """Return `OFFER_COLUMNS`, from the rows and the best of each kind of offer."""
+    places = np.arange(len(accounts))
+    own = best[["place", "product", "probability", "base_rate", "value"]].set_index("place")
+    own = own.reindex(places)
+    upsell = upsells.set_index("place")[["product"]].reindex(places)
+    worth = rows.loc[rows["offer"] == UPSELL, ["place", "value"]]
+    gains = worth.groupby("place")["value"].sum(min_count=1)
     frame = pd.DataFrame(
         {
             "cross_sell_product": _texts(own["product"]),
@@ -127,7 +138,7 @@ def _columns(rows: pd.DataFrame, best: pd.DataFrame, accounts: pd.Series[str]) -
             "cross_sell_base_rate": own["base_rate"],
             "cross_sell_value": own["value"],
             "upsell_product": _texts(upsell["product"]),
-            "upsell_value": worth.reindex(accounts),
+            "upsell_value": gains.reindex(places),
         }
     )
     return frame[list(OFFER_COLUMNS)].set_axis(accounts.index)
@@ -139,10 +150,16 @@ def _texts(values: pd.Series[str]) -> list[str | None]:
 
 def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
     """Return what prevents an offer: the rule of its product, then the gate of the account."""
-    gate = ("no offer now: " + rows["gate"]).where(rows["gate"] != "", "")
-    rule = ("not eligible: " + rows["not_eligible"]).where(rows["not_eligible"] != "", "")
-    both = rule + "; " + gate
-    return both.where((rule != "") & (gate != ""), rule + gate)
+    gate, gates = pd.factorize(rows["gate"])
+    rule, rules = pd.factorize(rows["not_eligible"])
+    pair, pairs = pd.factorize(rule * len(gates) + gate)
+    texts = []
+    for at in pairs:
+        rule_text, gate_text = rules[at // len(gates)], gates[at % len(gates)]
+        parts = (f"not eligible: {rule_text}", f"no offer now: {gate_text}")
+        given = zip((rule_text, gate_text), parts, strict=True)
+        texts.append("; ".join(part for text, part in given if text))
+    return pd.Series(np.array(texts, dtype=object)[pair], index=rows.index, dtype=object)
 
 
 def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> pd.Series[str]:
@@ -161,14 +178,17 @@ def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> 
 
 def _not_in_signs(reasons: pd.DataFrame, listed: pd.DataFrame, key: str) -> pd.DataFrame:
     """Return the reasons of listed rows, without other features of a signal that is a sign."""
-    terms_of = dict(zip(listed[key], listed["sign_terms"].str.split(), strict=True))
-    own = reasons[reasons["account_id"].isin(terms_of.keys())]
-    signals_of = {row: {signal_of(term) for term in terms} for row, terms in terms_of.items()}
-    again = [
-        term not in terms_of[row] and signal_of(str(term)) in signals_of[row]
-        for row, term in zip(own["account_id"], own["term"], strict=True)
-    ]
-    return own[~np.array(again, dtype=bool)]
+    at = pd.Index(listed[key]).get_indexer(pd.Index(reasons["account_id"]))
+    signs, distinct = pd.factorize(listed["sign_terms"])
+    term, terms = pd.factorize(reasons["term"])
+    again = np.zeros((len(distinct), len(terms)), dtype=bool)
+    for row, text in enumerate(distinct):
+        own = set(text.split())
+        signals = {signal_of(name) for name in own}
+        again[row] = [t not in own and signal_of(str(t)) in signals for t in terms]
+    kept = at >= 0
+    kept[kept] = ~again[signs[at[kept]], term[kept]]
+    return reasons[kept]
 
 
 def _joined(text: str) -> str:

@@ -18,6 +18,7 @@ from health.reasons.probability import probabilities
 from health.reasons.sentences import sentences
 from health.settings.config import Config
 from health.settings.flags import FlagsConfig
+from models.base.inputs import columns_of
 
 HELD, OPEN, NOT_ELIGIBLE = "held", "open", "not eligible"
 UPSELL, CROSS_SELL = "upsell", "cross_sell"
@@ -86,8 +87,17 @@ def build_whitespace(
     """
     held = _held_rows(features, scores, inputs, models, config)
     opened = _open_rows(features, scores, inputs, models, config)
-    rows = pd.concat([f for f in (held, opened) if len(f)] or [held], ignore_index=True)
-    rows = rows.iloc[np.lexsort((pd.factorize(rows["product"], sort=True)[0], rows["place"]))]
+    products = np.concatenate([held["product"].to_numpy(), opened["product"].to_numpy()])
+    place = np.concatenate([held["place"].to_numpy(), opened["place"].to_numpy()])
+    order = np.lexsort((pd.factorize(products, sort=True)[0], place))
+    nothing = np.full(len(opened), np.nan)
+    rows = pd.DataFrame(
+        {
+            name: np.concatenate([held[name].to_numpy(), opened.get(name, nothing)])[order]
+            for name in held.columns
+        },
+        copy=False,
+    )
     place = rows["place"].to_numpy()
     identity = {
         "account_id": features["account_id"],
@@ -95,7 +105,8 @@ def build_whitespace(
         "name": scores["name"],
         "csm": scores["csm"],
     }
-    rows = rows.assign(**{name: of.to_numpy()[place] for name, of in identity.items()})
+    for name, of in identity.items():
+        rows[name] = of.to_numpy()[place]
     gone = known_to_leave(features).to_numpy()[place]
     for name in ("probability", "base_rate"):
         rows[name] = rows[name].mask(gone)
@@ -105,7 +116,7 @@ def build_whitespace(
     gates = gate_reasons(scores, features, config.flags)
     of_all, of_asked = (gate.to_numpy()[place] for gate in (gates.all, gates.asked))
     rows["gate"] = np.where(rows["asked"] != "", of_asked, of_all)
-    return rows[[*COLUMNS, *_STEP_COLUMNS, "place", "open_row"]].reset_index(drop=True)
+    return columns_of(rows, [*COLUMNS, *_STEP_COLUMNS, "place", "open_row"])
 
 
 def _open_rows(
@@ -207,8 +218,11 @@ def basis_of(
 
 def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
     """Return the quotes that ask for each row's product, or for more in general."""
+    result = pd.Series("", index=rows.index, dtype=object)
     if found.empty:
-        return pd.Series("", index=rows.index, dtype=object)
+        return result
+    asking = rows["account_id"].isin(found["account_id"])
+    rows = rows.loc[asking, ["account_id", "product", "offer"]]
     quotes = found.groupby(["account_id", "product"])["text"].agg("; ".join)
     keys = pd.MultiIndex.from_frame(rows[["account_id", "product"]])
     of_product = pd.Series(quotes.reindex(keys).to_numpy(), index=rows.index, dtype=object)
@@ -218,20 +232,16 @@ def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
     # A customer who asks for more without naming a product wants more of what it owns.
     general = in_general.where(rows["offer"] == UPSELL)
     quote = of_product.where(of_product.notna(), general)
-    return quote.where(quote.notna(), "").astype(object)
+    result[rows.index] = quote.where(quote.notna(), "").astype(object)
+    return result
 
 
-def best_offer(whitespace: pd.DataFrame, offer: str) -> pd.DataFrame:
-    """Return each account's most valuable row of a kind of offer, indexed by account_id.
+def best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
+    """Return the position of each account's most valuable row of a kind of offer.
 
     Products that the account is not eligible for and accounts that gave notice are left out; other
-    gates are temporary and do not count.
+    gates are temporary and do not count. Ties go to the first product.
     """
-    return whitespace.iloc[_best_rows(whitespace, offer)].set_index("account_id")
-
-
-def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
-    """Return the position of each account's best row; ties go to the first product."""
     eligible = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE) & ~leaves(rows["gate"])
     own = np.flatnonzero(eligible.to_numpy(dtype=bool))
     account = pd.factorize(rows["account_id"].iloc[own])[0]
@@ -242,7 +252,13 @@ def _best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
     return own[order[np.flatnonzero(np.diff(account[order], prepend=-1))]]
 
 
-def worth_listing(rows: pd.DataFrame, limits: FlagsConfig, least_gain: float) -> pd.Series[bool]:
+def worth_listing(
+    rows: pd.DataFrame,
+    limits: FlagsConfig,
+    least_gain: float,
+    *,
+    best: npt.NDArray[np.intp] | None = None,
+) -> pd.Series[bool]:
     """Return which offers are worth a place on a list.
 
     Nothing prevents them, their expected gain is worth a call, and there is a reason for them: a
@@ -259,6 +275,8 @@ def worth_listing(rows: pd.DataFrame, limits: FlagsConfig, least_gain: float) ->
     least_gain : float
         Minimum expected gain in a year, in currency, of an offer that the customer did not ask for.
         An offer without a known price is not compared.
+    best : array of int, optional
+        The result of `best_rows` for upsells, if it is known already.
     """
     modelled = rows["basis"] != RULES
     times = lift(rows["probability"], rows["base_rate"])
@@ -269,9 +287,9 @@ def worth_listing(rows: pd.DataFrame, limits: FlagsConfig, least_gain: float) ->
     asked = rows["asked"] != ""
     allowed = (rows["gate"] == "") & (rows["status"] != NOT_ELIGIBLE)
     largest = np.zeros(len(rows), dtype=bool)
-    largest[_best_rows(rows, UPSELL)] = True
-    best: pd.Series[bool] = (rows["offer"] != UPSELL) | largest
-    return allowed & best & ((has_reason & gains) | asked)
+    largest[best_rows(rows, UPSELL) if best is None else best] = True
+    one_each: pd.Series[bool] = (rows["offer"] != UPSELL) | largest
+    return allowed & one_each & ((has_reason & gains) | asked)
 
 
 #: Seats or quota are at their limit from this share of use.

@@ -14,6 +14,7 @@ from scipy.special import expit
 from health.reasons.reasons import COLUMNS, value_and_text
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
+from models.base.inputs import columns_of
 
 #: The sentence of the baseline.
 BASELINE_TEXT = "Starting point of every account"
@@ -46,9 +47,9 @@ def probabilities(models: Mapping[str, Any], target: str, inputs: pd.DataFrame) 
     unknown = pd.Series(np.nan, index=inputs.index)
     if model is None or inputs.empty:
         return Probabilities(unknown, unknown)
-    columns = list(model.feature_names_in_)
-    probability = pd.Series(model.predict_proba(inputs[columns])[:, 1], index=inputs.index)
-    rate = pd.Series(base.predict_proba(inputs[columns])[:, 1], index=inputs.index)
+    columns = columns_of(inputs, model.feature_names_in_)
+    probability = pd.Series(model.predict_proba(columns)[:, 1], index=inputs.index)
+    rate = pd.Series(base.predict_proba(columns)[:, 1], index=inputs.index)
     return Probabilities(probability, rate.where(probability.notna()))
 
 
@@ -62,7 +63,7 @@ def explained_probabilities(
     model, base = models[target], models[f"{target}_base"]
     if model is None or inputs.empty:
         return probabilities(models, target, inputs), _no_reasons()
-    columns = inputs[list(model.feature_names_in_)]
+    columns = columns_of(inputs, model.feature_names_in_)
     contributions = model.contributions(columns)
     logit = contributions.sum(axis=1, skipna=False)
     probability = pd.Series(expit(logit.to_numpy(dtype=float)), index=inputs.index)
@@ -90,7 +91,7 @@ def probability_reasons(
     model = models[target]
     if model is None or inputs.empty:
         return _no_reasons()
-    contributions = model.contributions(inputs[list(model.feature_names_in_)])
+    contributions = model.contributions(columns_of(inputs, model.feature_names_in_))
     return _strongest(target, contributions, inputs, most)
 
 
@@ -158,19 +159,20 @@ def strongest_rows(
         [np.full(n, baseline_text, dtype=object), text, _others_text(n_others)]
     ).ravel()
     accounts = inputs["account_id"].to_numpy(dtype=object)
+    count = int(kept.sum())
     rows = {
         "account_id": np.repeat(accounts, result + 2)[kept],
-        "output": output,
+        "output": np.full(count, output, dtype=object),
         "term": names[codes.ravel()[kept]],
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
         "contribution": amounts.ravel()[kept],
-        "missing": np.nan,
+        "missing": np.full(count, np.nan),
         "text": words[kept],
-        "points": np.nan,
-        "weight": np.nan,
-        "policy": None,
+        "points": np.full(count, np.nan),
+        "weight": np.full(count, np.nan),
+        "policy": np.full(count, None, dtype=object),
     }
-    return pd.DataFrame(rows)[list(COLUMNS)]
+    return pd.DataFrame({name: rows[name] for name in COLUMNS}, copy=False)
 
 
 def _values_and_texts(

@@ -65,23 +65,25 @@ def reason_rows(
     nothing = np.full(count, np.nan), np.full(count, baseline_text, dtype=object)
     result = [nothing if t == BASELINE else value_and_text(inputs[t]) for t in terms]
     values, texts = zip(*result, strict=True)
+    rows = len(terms) * count
     return pd.DataFrame(
         {
             "account_id": np.tile(inputs["account_id"].to_numpy(dtype=object), len(terms)),
-            "output": output,
+            "output": np.full(rows, output, dtype=object),
             "term": np.repeat(np.array(terms, dtype=object), count),
             "value": np.concatenate(values),
             "contribution": contributions.to_numpy(dtype=float).ravel(order="F"),
             "missing": (
-                np.full(count * len(terms), np.nan)
+                np.full(rows, np.nan)
                 if missing is None
                 else missing.to_numpy(dtype=float).ravel(order="F")
             ),
             "text": np.concatenate(texts),
-            "points": np.nan,
-            "weight": np.nan,
-            "policy": None,
-        }
+            "points": np.full(rows, np.nan),
+            "weight": np.full(rows, np.nan),
+            "policy": np.full(rows, None, dtype=object),
+        },
+        copy=False,
     )
 
 
@@ -247,6 +249,18 @@ def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
+def with_columns(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    """Return a frame with more columns, like `assign`, but without copying those it has."""
+    own = {name: frame[name].to_numpy() for name in frame.columns}
+    return pd.DataFrame(own | columns, index=frame.index, copy=False)
+
+
+def rows_where(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the chosen rows as new columns; the index is a range."""
+    own = {name: frame[name].to_numpy()[kept] for name in frame.columns}
+    return pd.DataFrame(own, copy=False)
+
+
 def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str]) -> pd.DataFrame:
     """Sum the contributions of each account by output.
 
@@ -264,7 +278,8 @@ def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str])
     """
     places, sums = pd.Index(accounts), {}
     for rows in (some for some in reasons if len(some)):
-        at = places.get_indexer(pd.Index(rows["account_id"]))
+        account, own = pd.factorize(rows["account_id"])
+        at = places.get_indexer(pd.Index(own))[account]
         count = np.bincount(at, minlength=len(accounts))
         total = np.bincount(at, weights=rows["contribution"], minlength=len(accounts))
         sums[str(rows["output"].iloc[0])] = np.where(count > 0, total, np.nan)

@@ -17,7 +17,7 @@ from pandas.api.types import is_numeric_dtype
 from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
 from health.reasons.change_sentences import bare_value
-from health.reasons.reasons import with_custom_sentences
+from health.reasons.reasons import with_columns, with_custom_sentences
 from health.reasons.sentences import as_shown
 from health.reasons.signals import direction_of, never_a_reason, signal_of
 
@@ -123,10 +123,11 @@ def mark_shown(
     output = str(reasons["output"].iloc[0])
     term, terms = pd.factorize(reasons["term"])
     names = [str(name) for name in terms]
-    row_group = usual.index.get_indexer(
-        pd.Index(reasons["account_id"].map(groups).fillna(_ALL).astype(str))
+    account, accounts = pd.factorize(reasons["account_id"])
+    group = usual.index.get_indexer(
+        pd.Index(pd.Series(accounts).map(groups).fillna(_ALL).astype(str))
     )
-    row_group = np.where(row_group < 0, usual.index.get_indexer(pd.Index([_ALL]))[0], row_group)
+    row_group = np.where(group < 0, usual.index.get_indexer(pd.Index([_ALL]))[0], group)[account]
     value = reasons["value"].to_numpy(dtype=float)
     text = reasons["text"].to_numpy(dtype=object).copy()
     found = np.full(len(reasons), np.nan)
@@ -144,12 +145,13 @@ def mark_shown(
         shown[rows] = output == "health" or _supports(
             feature, direction_of(name, output, features), value[rows], found[rows]
         )
-    signals = np.array([signal_of(name) for name in names], dtype=object)[term]
+    signals = np.array([signal_of(name) for name in names], dtype=object)
     if output != "health":
         contribution = reasons["contribution"].to_numpy(dtype=float)
         shown &= contribution > 0
-        shown = _first_of_signal(reasons["account_id"], signals, contribution, shown)
-    return reasons.assign(text=text, signal=signals, usual=found, shown=shown)
+        signal, distinct = pd.factorize(signals)
+        shown = _first_of_key(account * len(distinct) + signal[term], contribution, shown)
+    return with_columns(reasons, text=text, signal=signals[term], usual=found, shown=shown)
 
 
 def _supports(
@@ -172,25 +174,14 @@ def _supports(
     return np.asarray(beyond & ~np.isnan(values))
 
 
-def _first_of_signal(
-    accounts: pd.Series[str],
-    signals: npt.NDArray[np.object_],
-    contribution: npt.NDArray[np.float64],
-    shown: npt.NDArray[np.bool_],
+def _first_of_key(
+    keys: npt.NDArray[np.int64], size: npt.NDArray[np.float64], shown: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Return which shown rows are the strongest of their account and signal."""
+    """Return which shown rows are the largest of their key, an account and a signal."""
     at = np.flatnonzero(shown)
-    keys = pd.DataFrame(
-        {
-            "account": pd.factorize(accounts.to_numpy()[at])[0],
-            "signal": pd.factorize(signals[at])[0],
-            "size": contribution[at],
-        }
-    )
-    ordered = keys.sort_values("size", ascending=False, kind="stable")
-    first = ordered.drop_duplicates(["account", "signal"]).index.to_numpy()
+    ordered = at[np.argsort(-size[at], kind="stable")]
     kept = np.zeros(len(shown), dtype=bool)
-    kept[at[first]] = True
+    kept[ordered[~pd.Series(keys[ordered]).duplicated().to_numpy()]] = True
     return kept
 
 
@@ -203,12 +194,17 @@ def _with_usual(
     """Append the usual value to each sentence about a number."""
     shown = as_shown(feature.unit, usual)
     known = ~np.isnan(values) & ~np.isnan(shown) & (feature.unit != "flag")
-    codes, distinct = pd.factorize(shown[known])
-    ends = [f"{USUAL}{bare_value(feature, float(v))})" for v in distinct]
-    result = texts.copy()
-    result[known] = texts[known] + np.array(ends, dtype=object)[codes] if ends else texts[known]
+    if not known.any():
+        return texts
+    # Each distinct pair is joined once: millions of rows share a few thousand sentences.
+    text, written = pd.factorize(texts, use_na_sentinel=False)
+    end, usuals = pd.factorize(shown)
+    ends = np.array([f"{USUAL}{bare_value(feature, float(v))})" for v in usuals], dtype=object)
     if feature.unit not in _RELATIVE:
         # The sentence of zero contains no number that another zero could be compared with.
-        neither = known & (values == 0) & (shown == 0)
-        result[neither] = texts[neither] + f"{USUAL}the same)"
+        end[(values == 0) & (shown == 0)] = len(usuals)
+        ends = np.append(ends, f"{USUAL}the same)")
+    pair, pairs = pd.factorize(text[known] * len(ends) + end[known])
+    result = texts.copy()
+    result[known] = (written[pairs // len(ends)] + ends[pairs % len(ends)])[pair]
     return result

@@ -10,7 +10,14 @@ import pandas as pd
 
 from health.presentation.wording import day
 from health.reasons.change_sentences import measure_title
-from health.reasons.reasons import COLUMNS, below_each_other, reason_rows
+from health.reasons.reasons import (
+    COLUMNS,
+    below_each_other,
+    reason_rows,
+    rows_where,
+    with_columns,
+)
+from health.reasons.sentences import each_once
 from health.scorecard.overrides import HEALTH, override_term
 from health.scorecard.score import HealthScores
 from health.settings.scorecard import Scorecard
@@ -64,26 +71,29 @@ def _of_measures(
     rows = reason_rows(
         "health", health.contributions[measures], features, missing=health.missing[measures]
     )
+    weights = health.weights.to_numpy().ravel(order="F")
     rows["points"] = health.points.to_numpy().ravel(order="F")
-    rows["weight"] = health.weights.to_numpy().ravel(order="F")
+    rows["weight"] = weights
     rows["profile"] = np.tile(health.profile.to_numpy(), len(measures))
-    rows = rows[rows["weight"] > 0].reset_index(drop=True)
-    return _with_fills(rows, scorecard)[list(COLUMNS)]
+    return _with_fills(rows_where(rows, weights > 0), scorecard)[list(COLUMNS)]
 
 
 def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
     """Add to missing values with a weight how many points they counted as."""
-    rows["policy"] = None
-    gaps = rows["points"].isna()
+    points, policy, text = (rows[name].to_numpy() for name in ("points", "policy", "text"))
+    gaps = np.flatnonzero(np.isnan(points))
+    profile, term = (rows[name].to_numpy()[gaps] for name in ("profile", "term"))
     for card in scorecard.cards:
         for measure in card.measures:
             if measure.fill is None:
                 continue
-            own = gaps & (rows["profile"] == card.profile) & (rows["term"] == measure.feature)
-            rows.loc[own, "points"] = measure.fill
-            rows.loc[own, "policy"] = measure.missing
-            rows.loc[own, "text"] += f" (counted as {measure.fill:g} points)"
-    return rows
+            own = gaps[(profile == card.profile) & (term == measure.feature)]
+            points[own] = measure.fill
+            policy[own] = measure.missing
+            suffix = f" (counted as {measure.fill:g} points)"
+            texts = pd.Series(text[own], dtype=object)
+            text[own] = each_once(texts, lambda text, suffix=suffix: text + suffix)
+    return with_columns(rows, points=points, policy=policy, text=text)
 
 
 def _of_rules(

@@ -30,8 +30,8 @@ from health.training.custom_estimators import load_custom_modules
 
 #: Accounts per part: many for speed, few enough for memory.
 AT_ONCE = 25_000
-#: Minimum number of parts for which more processes are started.
-_FEWEST_PARTS = 4
+#: Minimum number of parts for which more processes are started: each takes seconds to start.
+_FEWEST_PARTS = 8
 #: The tables that are written part by part.
 TABLES = ("reasons", "whitespace", "changes")
 #: The columns of changes that a report shows.

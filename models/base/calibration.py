@@ -51,7 +51,7 @@ class Calibration:
 
     def contributions(self, raw: pd.DataFrame) -> pd.DataFrame:
         """Scale contributions so that their row sums are the calibrated log-odds."""
-        scaled = raw * self.slope
+        scaled = raw.copy(deep=False) if self.slope == 1.0 else raw * self.slope
         scaled[BASELINE] = scaled[BASELINE] + self.intercept
         return scaled
 

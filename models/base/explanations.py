@@ -22,6 +22,8 @@ def by_feature(contributions: pd.DataFrame) -> pd.DataFrame:
     names = set(contributions.columns)
     parts = {name: str(name).split(PAIR) for name in names if PAIR in str(name)}
     pairs = [n for n in contributions.columns if n in parts and names.issuperset(parts[n])]
+    if not pairs:
+        return contributions
     single = [name for name in contributions.columns if name not in pairs]
     result = contributions[single].copy()
     for name in pairs:

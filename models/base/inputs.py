@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ class ModelInputError(HealthError, ValueError):
     """
 
 
-def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
+def model_frame(
+    estimator: Any, X: Any, *, reset: bool, columns: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Return `X` as a frame of float and text columns, checked against the fitted one.
 
     Parameters
@@ -37,6 +40,8 @@ def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
         become text (object), in which None means not measured.
     reset : bool
         True in ``fit``.
+    columns : iterable of str, optional
+        The only columns of a frame that are read: the result has no others.
 
     Raises
     ------
@@ -59,7 +64,12 @@ def model_frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
             "while a minimum of 1 is required",
             fix="give at least one row and one feature",
         )
-    return feature_frame(X)
+    return feature_frame(X if columns is None else columns_of(X, columns))
+
+
+def columns_of(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
+    """Return some columns of a frame; they share its memory and must not be modified."""
+    return pd.DataFrame({name: frame[name] for name in names}, index=frame.index, copy=False)
 
 
 def feature_frame(X: pd.DataFrame) -> pd.DataFrame:

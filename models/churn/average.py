@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from models.base.calibration import BASELINE, Calibration
-from models.base.inputs import FloatArray, model_frame
+from models.base.inputs import FloatArray, columns_of, model_frame
 from models.base.log_odds import LogOddsClassifier
 from models.churn.later_dates import LabelledRows, fit_rows
 
@@ -70,7 +70,7 @@ class AverageClassifier(LogOddsClassifier):
         """Return the features of each member."""
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        return [frame[list(member.feature_names_in_)] for member in self.members_]
+        return [columns_of(frame, member.feature_names_in_) for member in self.members_]
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""

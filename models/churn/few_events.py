@@ -127,14 +127,14 @@ class FewFeatureClassifier(LogOddsClassifier):
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
         check_is_fitted(self)
-        frame = model_frame(self, X, reset=False)
+        frame = model_frame(self, X, reset=False, columns=self.features_)
         raw = self._scaled(frame) @ self.coefficients_ + self.intercept_
         return self.calibration_.logit(raw)
 
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each feature used adds to a row's log-odds, and ``baseline``."""
         check_is_fitted(self)
-        frame = model_frame(self, X, reset=False)
+        frame = model_frame(self, X, reset=False, columns=self.features_)
         terms = self._scaled(frame) * self.coefficients_
         result = pd.DataFrame(terms, index=frame.index, columns=self.features_)
         result[BASELINE] = self.intercept_
@@ -195,7 +195,8 @@ class BaseRateClassifier(LogOddsClassifier):
     def decision_function(self, X: Any) -> FloatArray:
         """Return the log-odds of the rate, shape = (n_samples,); NaN where not published."""
         check_is_fitted(self)
-        frame = model_frame(self, X, reset=False)
+        read = [self.peer_column] if self.publish and self.peer_rates_ else []
+        frame = model_frame(self, X, reset=False, columns=read)
         rates = np.full(len(frame), self.rate_ if self.publish else np.nan)
         if self.publish and self.peer_rates_:
             known = frame[self.peer_column].astype(str).map(self.peer_rates_)

@@ -247,9 +247,11 @@ class HazardClassifier(LogOddsClassifier):
         start = float(_as_log_odds(np.array([self.usual_]))[0])
         # At the baseline itself the mean slope is the slope.
         step = np.where(np.abs(total) < _NEAR, _NEAR, total)
-        result = result.mul((_as_log_odds(self.usual_ + step) - start) / step, axis=0)
-        result[BASELINE] = start
-        return self.calibration_.contributions(result)
+        slope = (_as_log_odds(self.usual_ + step) - start) / step
+        columns = {name: result[name].to_numpy() * slope for name in result.columns}
+        columns[BASELINE] = np.full(len(result), start)
+        found = pd.DataFrame(columns, index=result.index, copy=False)
+        return self.calibration_.contributions(found)
 
     def survival(self, X: Any, days: Any) -> FloatArray:
         """Return S(t), shape = (n_samples, n_times), with S(horizon) = 1 − p exactly.

@@ -23,6 +23,7 @@ from models.base.inputs import (
     ModelInputError,
     as_floats,
     binary_target,
+    columns_of,
     group_codes,
     model_frame,
 )
@@ -453,7 +454,7 @@ class PropensityModel(LogOddsClassifier):
     def _frame(self, X: Any) -> pd.DataFrame:
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        return frame[list(self.model_.feature_names_in_)]
+        return columns_of(frame, self.model_.feature_names_in_)
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""

@@ -164,7 +164,8 @@ class SplineLogisticClassifier(LogOddsClassifier):
     def _terms(self, X: Any) -> Iterator[FloatArray]:
         """Yield what each feature adds, in their order."""
         check_is_fitted(self)
-        frame = model_frame(self, X, reset=False)
+        read = [basis.name for basis in self.bases_]
+        frame = model_frame(self, X, reset=False, columns=read)
         # With the columns of one feature at a time: those of all need much memory.
         return spline_terms(
             self.bases_, frame, center=self.center_, weights=self.coefficients_ / self.scale_
@@ -180,11 +181,9 @@ class SplineLogisticClassifier(LogOddsClassifier):
         check_is_fitted(self)
         names = (basis.name for basis in self.bases_)
         columns = dict(zip(names, self._terms(X), strict=True))
+        columns[BASELINE] = np.full(len(X), self.intercept_)
         index = X.index if isinstance(X, pd.DataFrame) else None
-        result = pd.DataFrame(columns, index=index, copy=False).assign(
-            **{BASELINE: self.intercept_}
-        )
-        return self.calibration_.contributions(result)
+        return self.calibration_.contributions(pd.DataFrame(columns, index=index, copy=False))
 
 
 def some_accounts(codes: IntArray, seed: int, *, most: int = _ROWS_TRIED) -> BoolArray:

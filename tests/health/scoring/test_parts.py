@@ -68,9 +68,9 @@ class Company:
     features: FeatureTable
     demo: Demo
 
-    def five_parts(self) -> list[npt.NDArray[np.intp]]:
+    def eight_parts(self) -> list[npt.NDArray[np.intp]]:
         """Divide the accounts into enough parts for processes."""
-        return np.array_split(np.arange(len(self.features)), 5)
+        return np.array_split(np.arange(len(self.features)), 8)
 
     def scored(
         self,
@@ -172,7 +172,7 @@ def test_features_in_files_give_the_same_run(
 @pytest.mark.slow
 def test_processes_of_their_own_give_the_same_bytes(company: Company, tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
-    parts = company.five_parts()
+    parts = company.eight_parts()
     one, two = (company.scored(f, parts, n) for f, n in zip(folders, (1, 2), strict=True))
     pd.testing.assert_frame_equal(one.scores, two.scores, rtol=0, atol=0)
     for name in ("features", *TABLES):
@@ -187,7 +187,7 @@ def test_executors_of_spark_give_the_same_run(
     company: Company, whole: tuple[ScoredRun, Path], tmp_path: Path
 ) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
-    parts = company.five_parts()
+    parts = company.eight_parts()
     run = company.scored(tmp_path / "run", parts, 2, session("spark+local"))
     assert_same((run, tmp_path / "run"), whole)
 
@@ -212,8 +212,8 @@ class Dying(ContractScoring):
 def _dying(
     company: Company, folder: Path, patch: pytest.MonkeyPatch, times: int
 ) -> list[npt.NDArray[np.intp]]:
-    """Let the process of the second of five parts die so many times; return the parts."""
-    parts = company.five_parts()
+    """Let the process of the second of eight parts die so many times; return the parts."""
+    parts = company.eight_parts()
     files = tuple(folder / f"death-{number}" for number in range(times))
     for file in files:
         file.touch()
@@ -239,7 +239,7 @@ def test_a_part_whose_process_dies_twice_is_named(
     company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = _dying(company, tmp_path, monkeypatch, 2)
-    with pytest.raises(HealthError, match="part 2 of 5 of the accounts was killed twice"):
+    with pytest.raises(HealthError, match="part 2 of 8 of the accounts was killed twice"):
         company.scored(tmp_path / "run", parts, 2)
 
 
