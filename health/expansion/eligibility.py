@@ -91,16 +91,16 @@ def ineligible_reasons(
     config : Config
         The catalogue of products.
     """
-    reasons = pd.Series("", index=offers.index, dtype=object)
+    reasons = np.full(len(offers), "", dtype=object)
     for product, rows in offers.groupby("product", sort=False).indices.items():
         if product in config.expansion.not_offered:
-            reasons.iloc[rows] = "it is no longer sold"
+            reasons[rows] = "it is no longer sold"
         elif str(product) in config.expansion.products:
             rule = config.expansion.products[str(product)]
             read = ("place", *_ATTRIBUTES, *(condition.feature for condition in rule.when))
             own = columns_of(offers, [c for c in dict.fromkeys(read) if c in offers.columns])
-            reasons.iloc[rows] = _broken(own.iloc[rows], rule, held, plans).to_numpy()
-    return reasons
+            reasons[rows] = _broken(own.iloc[rows], rule, held, plans).to_numpy()
+    return pd.Series(reasons, index=offers.index, dtype=object)
 
 
 def _broken(

@@ -20,7 +20,7 @@ from health.expansion.whitespace import (
     worth_listing,
 )
 from health.reasons.probability import probability_reasons
-from health.reasons.reasons import strongest
+from health.reasons.reasons import rows_where, strongest
 from health.reasons.shown import USUAL, Peers
 from health.reasons.signals import signal_of
 from health.settings.config import Config
@@ -92,8 +92,8 @@ def make_offers(
     open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
     weighed = _weighed(inputs.open.iloc[open_rows[open_rows >= 0]], features, models, config)
     opened = rows.loc[rows["open_row"] >= 0, ["open_row", "place"]]
-    groups = features["account_id"].map(peers.groups).to_numpy()[opened["place"]]
-    groups = pd.Series(groups, index=opened["open_row"])
+    of_places = features["account_id"].map(peers.groups).to_numpy(dtype=object)
+    groups = pd.Series(of_places[opened["place"]], index=opened["open_row"])
     weighed = replace(peers, groups=groups).mark(weighed)
     rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain, best=upsells)
     rows["why_not"] = _why_not(rows)
@@ -154,7 +154,7 @@ def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
     rule, rules = pd.factorize(rows["not_eligible"])
     pair, pairs = pd.factorize(rule * len(gates) + gate)
     texts = []
-    for at in pairs:
+    for at in pairs.tolist():
         rule_text, gate_text = rules[at // len(gates)], gates[at % len(gates)]
         parts = (f"not eligible: {rule_text}", f"no offer now: {gate_text}")
         given = zip((rule_text, gate_text), parts, strict=True)
@@ -188,7 +188,7 @@ def _not_in_signs(reasons: pd.DataFrame, listed: pd.DataFrame, key: str) -> pd.D
         again[row] = [t not in own and signal_of(str(t)) in signals for t in terms]
     kept = at >= 0
     kept[kept] = ~again[signs[at[kept]], term[kept]]
-    return reasons[kept]
+    return rows_where(reasons, kept)
 
 
 def _joined(text: str) -> str:

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 ROWS_OF_A_GROUP = 100_000
 #: Rows per row group of tables with many columns.
 _WIDE = {"features": 10_000}
+#: Column by which the rows of an account are found.
+_ACCOUNT = "account_id"
 
 
 def encoded(frame: pd.DataFrame) -> pa.Table:
@@ -33,6 +35,11 @@ def _encoded(values: pd.Series[Any]) -> pa.Array:
     codes, distinct = pd.factorize(values)
     texts = pa.array(distinct, type=pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), texts)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    found = (pa.types.is_floating, pa.types.is_integer, pa.types.is_temporal)
+    return any(is_one(kind) for is_one in found)
 
 
 def decoded(table: pa.Table) -> pd.DataFrame:
@@ -92,7 +99,16 @@ class PartFiles:
         for name, rows in tables.items():
             if name not in self._writers:
                 path = self._folder / f"{name}.parquet"
-                self._writers[name] = pq.ParquetWriter(path, rows.schema, store_schema=False)
+                texts = [f.name for f in rows.schema if not _is_number(f.type)]
+                # Numbers are hardly ever alike: they are written as they are. Accounts are looked
+                # up by their statistics.
+                self._writers[name] = pq.ParquetWriter(
+                    path,
+                    rows.schema,
+                    store_schema=False,
+                    use_dictionary=texts or False,
+                    write_statistics=[c for c in rows.column_names if c == _ACCOUNT] or False,
+                )
             size = _WIDE.get(name, ROWS_OF_A_GROUP)
             self._writers[name].write_table(rows, row_group_size=size)
 

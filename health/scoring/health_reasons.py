@@ -90,9 +90,8 @@ def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
             own = gaps[(profile == card.profile) & (term == measure.feature)]
             points[own] = measure.fill
             policy[own] = measure.missing
-            suffix = f" (counted as {measure.fill:g} points)"
-            texts = pd.Series(text[own], dtype=object)
-            text[own] = each_once(texts, lambda text, suffix=suffix: text + suffix)
+            counted = f"{{}} (counted as {measure.fill:g} points)".format
+            text[own] = each_once(pd.Series(text[own], dtype=object), counted)
     return with_columns(rows, points=points, policy=policy, text=text)
 
 

@@ -64,7 +64,10 @@ def model_frame(
             "while a minimum of 1 is required",
             fix="give at least one row and one feature",
         )
-    return feature_frame(X if columns is None else columns_of(X, columns))
+    if columns is None:
+        return feature_frame(X)
+    read = set(columns)
+    return feature_frame(columns_of(X, [name for name in X.columns if str(name) in read]))
 
 
 def columns_of(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:

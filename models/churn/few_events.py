@@ -195,7 +195,7 @@ class BaseRateClassifier(LogOddsClassifier):
     def decision_function(self, X: Any) -> FloatArray:
         """Return the log-odds of the rate, shape = (n_samples,); NaN where not published."""
         check_is_fitted(self)
-        read = [self.peer_column] if self.publish and self.peer_rates_ else []
+        read = [str(self.peer_column)] if self.publish and self.peer_rates_ else []
         frame = model_frame(self, X, reset=False, columns=read)
         rates = np.full(len(frame), self.rate_ if self.publish else np.nan)
         if self.publish and self.peer_rates_:
