@@ -42,6 +42,7 @@ def build_observations(
     active_order_days: int = 365,
     grace_days: int = GRACE_DAYS,
     contracts: ContractRows | None = None,
+    attributes: Sequence[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
     """Return the accounts that pay on each date, from what was known before it.
 
@@ -61,15 +62,17 @@ def build_observations(
         A gap between two rows of a contract that is shorter does not end it.
     contracts : ContractRows, optional
         Those of `tables`, where they are loaded already; `grace_days` does not count then.
+    attributes : sequence of str
+        Those of the accounts that are returned.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
         account_id, as_of, created_at (from when the account exists, as known before the date)
-        and the attributes of the accounts table; a row per account that pays on the date; ordered
+        and the attributes that the accounts table has; a row per account that pays on the date; ordered
         by as_of and account_id, with a plain index from 0.
     """
-    accounts = _accounts(tables)
+    accounts = _accounts(tables, attributes)
     days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})
     # Names are compared by their place in one dictionary.
     names = accounts["account_id"].dictionary_encode().combine_chunks()
@@ -102,9 +105,9 @@ def build_observations(
     return observations
 
 
-def _accounts(tables: Tables) -> pa.Table:
+def _accounts(tables: Tables, attributes: Sequence[str]) -> pa.Table:
     """Return the accounts in order; texts are ordered as pandas orders them, by code points."""
-    present = [column for column in ATTRIBUTES if tables.has("accounts", column)]
+    present = [column for column in attributes if tables.has("accounts", column)]
     frame = tables["accounts"].select("account_id", "created_at", *present)
     rows: pa.Table = frame.collect("pyarrow").to_native()
     return rows.take(pc.sort_indices(rows["account_id"]))

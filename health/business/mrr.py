@@ -37,9 +37,14 @@ def paying_accounts(
         dates,
         active_order_days=settings.active_order_days,
         grace_days=settings.grace_days,
+        attributes=(),
     )
+    # Ordered by date.
+    ends = observations["as_of"].searchsorted(pd.to_datetime(list(dates)), side="right")
+    begins = observations["as_of"].searchsorted(pd.to_datetime(list(dates)), side="left")
     return {
-        day: pd.Index(observations.loc[observations["as_of"] == day, "account_id"]) for day in dates
+        day: pd.Index(observations["account_id"].iloc[begin:end])
+        for day, begin, end in zip(dates, begins, ends, strict=True)
     }
 
 
