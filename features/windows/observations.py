@@ -69,8 +69,8 @@ def build_observations(
     -------
     pd.DataFrame, shape = (n_accounts × n_dates, n_columns)
         account_id, as_of, created_at (from when the account exists, as known before the date)
-        and the attributes that the accounts table has; a row per account that pays on the date; ordered
-        by as_of and account_id, with a plain index from 0.
+        and the attributes that the accounts table has; a row per account that pays on the date;
+        ordered by as_of and account_id, with a plain index from 0.
     """
     accounts = _accounts(tables, attributes)
     days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})

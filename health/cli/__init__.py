@@ -1,6 +1,7 @@
 """The `health` command."""
 
 from health.cli.interrupts import interruptible
+from health.cli.memory import manage_memory
 
 __all__ = ["main"]
 
@@ -10,6 +11,7 @@ def main() -> None:
 
     Loading the command takes most of a second; a signal during that time also ends it cleanly.
     """
+    manage_memory()
     with interruptible():
         from health.cli.commands import main as run  # noqa: PLC0415
 

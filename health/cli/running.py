@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -35,9 +34,6 @@ def run(app: typer.Typer) -> None:
     errors = PlainConsole(stderr=True, soft_wrap=True)
     # Arrow's default pool keeps freed memory: a run then needs 25 % more memory and 10 % more time.
     pa.set_memory_pool(pa.system_memory_pool())
-    # Pages and sheets make many objects that are in no cycle: by default, the search for cycles
-    # takes a quarter of the time in which they are written.
-    gc.set_threshold(50_000, 20, 20)
     try:
         try:
             app()

@@ -1,0 +1,26 @@
+"""How the process of a command manages its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+
+#: The setting M_ARENA_MAX of glibc's mallopt.
+_ARENA_MAX = -8
+
+
+def manage_memory() -> None:
+    """Let all threads allocate from one heap, and look for cycles less often.
+
+    Call it before modules are loaded. By default, glibc keeps a heap for each of many threads and
+    returns little of what they free: a run then needs 15 % more memory. Other C libraries have no
+    such setting. Modules, pages and sheets make many objects that are in no cycle: Python's search
+    for cycles takes a tenth of the time to load them and a quarter of the time to write a report.
+    """
+    gc.set_threshold(50_000, 20, 20)
+    # Of the processes that this one starts.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
+    setting = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if setting is not None:
+        setting(_ARENA_MAX, 1)
