@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from features.windows.day_rows import (
 
 #: Days before a date that a window may reach back.
 REACH_DAYS = 126
+#: Days before a date that windows of errors reach back.
+ERROR_DAYS = 28
 #: What a column of sums has where a row has no value.
 _ABSENT = {
     "quantity": 0.0,
@@ -34,6 +38,8 @@ _ABSENT = {
     "users_counted": 0.0,
     "active_users": np.nan,
 }
+_KEYS = ("account_id", "user_id", "day", "known")
+_WITHOUT_ERRORS = (*_KEYS, *(name for name in _ABSENT if not name.startswith("errors")))
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,9 @@ class DailyUsage:
     rows : DayRows
         A row per account, user, day and day on which it was known, numbered by user (−1 without
         one), with the sums of quantity and records, and of errors, errors_known and users_counted
-        and the largest active_users where the table records them. The time before every window is
-        one row or more without sums per user, on the user's last days.
+        and the largest active_users where the table records them. Errors may be 0 on days more
+        than `ERROR_DAYS` before the first date. The time before every window is one row or more
+        without sums per user, on the user's last days.
     user_account : array of int
         The account of each user; users are in order of account and name.
     has_users : bool
@@ -135,10 +142,16 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
         The dates as of which features are made; not empty.
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
-    since, end = int(days[0]) - REACH_DAYS, int(days[-1])
+    since, recent, end = int(days[0]) - REACH_DAYS, int(days[0]) - ERROR_DAYS, int(days[-1])
     before = last_days_before(tables, since)
     before = [pa.concat_tables(before, promote_options="default")] if before else []
-    parts = _in_order(*before, *rolled_up(tables, "users", since, end))
+    parts = _in_order(
+        chain(
+            before,
+            rolled_up(tables, "users", since, recent, columns=_WITHOUT_ERRORS),
+            rolled_up(tables, "users", recent, end),
+        )
+    )
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
     # Computed now, because several threads need them later.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
@@ -146,7 +159,7 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     return usage
 
 
-def _in_order(*parts: pa.Table) -> list[pa.Table]:
+def _in_order(parts: Iterable[pa.Table]) -> list[pa.Table]:
     """Put the rows of each part, and parts that do not overlap, in order of day.
 
     That is faster than to sort all rows together.
@@ -160,22 +173,33 @@ def _by_day(part: pa.Table) -> pa.Table:
 
 
 def _assembled(parts: list[pa.Table], has_users: bool, dates: Codes) -> DailyUsage:
-    table = pa.concat_tables(parts, promote_options="default")
+    present = {name for part in parts for name in part.column_names}
+    values = {n: _values(parts, n, absent) for n, absent in _ABSENT.items() if n in present}
+    keys = [part.select([c for c in _KEYS if c in part.column_names]) for part in parts]
     parts.clear()
+    table = pa.concat_tables(keys, promote_options="default")
     (accounts, account), (users, user) = (
         named_codes(table[name]) for name in ("account_id", "user_id")
     )
-    values = {
-        name: pc.fill_null(table[name], absent).to_numpy()
-        for name, absent in _ABSENT.items()
-        if name in table.column_names
-    }
     day, known = table["day"].to_numpy().astype(np.int64), known_days(table)
-    del table
+    del table, keys
     member, owner = _numbered(account, user, len(users))
     rows = DayRows.ordered(account, member, day, known, values)
     index = pd.Index(accounts.to_pylist(), dtype=object)
     return DailyUsage(index, rows, owner, has_users, dates)
+
+
+def _values(parts: list[pa.Table], name: str, absent: float) -> Numbers:
+    """Return a column of all parts. Where none of them has a value, it takes no memory."""
+    rows = sum(map(len, parts))
+    values, done = np.zeros(rows) if absent == 0 else np.full(rows, absent), 0
+    for part in parts:
+        if name in part.column_names:
+            column = part[name]
+            column = pc.fill_null(column, absent) if column.null_count else column
+            values[done : done + len(part)] = column.to_numpy()
+        done += len(part)
+    return values
 
 
 def _numbered(account: Codes, user: Codes, users: int) -> tuple[Codes, Codes]:

@@ -142,15 +142,21 @@ def _known(rows: Frame, as_of: int) -> Frame:
 
 
 def rolled_up(
-    tables: Tables, name: Name, start: int, end: int, *, events: Collection[str] = ()
+    tables: Tables,
+    name: Name,
+    start: int,
+    end: int,
+    *,
+    events: Collection[str] = (),
+    columns: Collection[str] = (),
 ) -> Iterator[pa.Table]:
     """Yield the usage of [start, end) summed by day, in parts as `collected` returns them.
 
-    Where events are given, others may be left out.
+    Where events or columns are given, others may be left out.
     """
     since = kept_until(tables, start, end)
     if since > start:
-        for table in tables.rollups.tables(name, start, since):
+        for table in tables.rollups.tables(name, start, since, columns=columns):
             yield table.filter(pa.array(is_named(table["event"], events))) if events else table
     for part in parts_of_rows(tables, since, end, PART_DAYS):
         rows = part.filter(nw.col("event").is_in([*events])) if events else part

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.rollups.daily_usage import DailyUsage
+from features.rollups.daily_usage import ERROR_DAYS, DailyUsage
 from features.usage.catalogue import ACTIVE_DAYS, EVENTS, RECORDS, WINDOWS
 from features.windows.day_rows import Numbers, earliest, latest, summed
 from features.windows.observation_dates import ByAccount
@@ -39,7 +39,7 @@ def levels(usage: DailyUsage, as_of: int) -> ByAccount:
         "usage_recency_days": as_of - usage.last_days[as_of] - 1,
     }
     if "errors" in rows.values:
-        month = rows.within(as_of, 28)
+        month = rows.within(as_of, ERROR_DAYS)
         errors, known = (rows.totals(month, count, name) for name in ("errors", "errors_known"))
         rate = share(np.where(known > 0, errors, np.nan), out["usage_events_28d"])
         out["usage_errors_per_100_events_28d"] = 100 * rate
