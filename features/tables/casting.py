@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from features.tables.identifiers import (
-    BLANKS,
     NULL_SPELLINGS,
     NULL_WORDS,
     null_word_sql,
@@ -113,11 +112,13 @@ def may_need_cleaning_sql(name: str, *, is_identifier: bool) -> str:
     that. Whatever is below "!" is empty or starts with a blank.
     """
     first = f"{name} < '!' OR {name} >= chr(160)"
-    last = ", ".join(map(literal, BLANKS))
+    # Every blank but those of ASCII is beyond "~", as are letters of other languages.
+    last = f"{name}[-1] NOT BETWEEN '!' AND '~'"
+    if is_identifier:
+        last += f" OR ({name}[-1] = '0' AND contains({name}, '.'))"
     short, long = (", ".join(map(literal, words)) for words in (_SHORT_WORDS, _LONG_WORDS))
     word = f"strlen({name}) <= {_SHORT} AND lower({name}) IN ({short}) OR {name} IN ({long})"
-    point = f" OR ({name}[-1] = '0' AND contains({name}, '.'))" if is_identifier else ""
-    return f"({first} OR {name}[-1] IN ({last}) OR ({word}){point})"
+    return f"({first} OR {last} OR ({word}))"
 
 
 def as_text_sql(column: Column, source_type: str) -> str:
