@@ -149,12 +149,13 @@ def offer_features(
     pd.DataFrame, shape = (n_offers, 9)
         On the index of `offers`; float64 columns named as in `FEATURES`.
     """
-    out = pd.DataFrame(np.nan, index=offers.index, columns=list(NAMES))
+    nothing = pd.DataFrame(columns=list(NAMES), dtype=float)
+    parts = [nothing.reindex(offers.index[:0])]
     for day in pd.to_datetime(offers["as_of"].unique()):
         own = offers[offers["as_of"] == day]
         contracts = _Contracts(tables, day.to_pydatetime(), grace_days)
-        out.loc[own.index] = _as_of(contracts, own, events or {}, peer_column)
-    return out.astype(float)
+        parts.append(_as_of(contracts, own, events or {}, peer_column).astype(float))
+    return pd.concat(parts[1:] or parts).reindex(offers.index)
 
 
 @dataclass(frozen=True)

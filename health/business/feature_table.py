@@ -95,22 +95,37 @@ class FeatureTable:
         own = {name: found[name] if name in found else self.added[name] for name in wanted}
         return pd.DataFrame(own, index=found.index, copy=False)
 
-    def rows(self, places: npt.NDArray[np.intp]) -> pd.DataFrame:
-        """Return all columns of the accounts at some places, in their order; a range as index."""
-        if self.frame is not None:
-            found = self.frame.iloc[places]
-        else:
-            order = np.argsort(places, kind="stable")
-            found = self._read(places[order])
-            # Back to the order of the places.
-            found = found.iloc[np.argsort(order)]
-        found = found.set_axis(pd.RangeIndex(len(places)), axis=0)
-        own = {name: found[name] for name in found if name not in self.added}
-        added = {name: self.added[name].to_numpy()[places] for name in self.added}
-        both = {name: added.get(name, own.get(name)) for name in self.names}
-        return pd.DataFrame(both, index=found.index, copy=False)
+    def rows(
+        self, places: npt.NDArray[np.intp], names: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the accounts at some places, in their order; a range as index.
 
-    def _read(self, places: npt.NDArray[np.intp]) -> pd.DataFrame:
+        Parameters
+        ----------
+        places : array of int
+            Rows of the table, numbered from 0.
+        names : sequence of str, optional
+            Columns of the table; by default all.
+        """
+        wanted = self.names if names is None else list(names)
+        stored = [name for name in wanted if name not in self.added]
+        if self.frame is not None:
+            found = (self.frame if names is None else self.frame[stored]).iloc[places]
+        else:
+            in_order = bool((np.diff(places) >= 0).all())
+            order = np.argsort(places, kind="stable")
+            found = self._read(places if in_order else places[order], stored)
+            if not in_order:
+                found = found.iloc[np.argsort(order)]
+        # The frame is not shared: its index can be changed without copying its columns.
+        found.index = pd.RangeIndex(len(places))
+        own = {
+            name: self.added[name].to_numpy()[places] if name in self.added else found[name]
+            for name in wanted
+        }
+        return pd.DataFrame(own, index=found.index, copy=False)
+
+    def _read(self, places: npt.NDArray[np.intp], names: Sequence[str]) -> pd.DataFrame:
         """Read the rows at sorted places, from the groups that contain any."""
         pieces, start = [], 0
         for file, meta in zip(self.files, self._metadata, strict=True):
@@ -120,12 +135,15 @@ class FeatureTable:
             with _faults_reported(file), pq.ParquetFile(file, metadata=meta) as opened:
                 for group, (first, past) in enumerate(pairwise(bounds)):
                     if past > first:
-                        own = opened.read_row_group(group)
-                        pieces.append(own.take(pa.array(places[first:past] - ends[group])))
+                        own = opened.read_row_group(group, columns=names)
+                        at = places[first:past] - ends[group]
+                        every = np.array_equal(at, np.arange(counts[group]))
+                        pieces.append(own if every else own.take(pa.array(at)))
             start = ends[-1]
-        nothing = self._metadata[0].schema.to_arrow_schema().empty_table()
+        schema = self._metadata[0].schema.to_arrow_schema()
+        nothing = pa.schema([schema.field(name) for name in names]).empty_table()
         rows = pa.concat_tables(pieces or [nothing]).replace_schema_metadata()
-        found: pd.DataFrame = rows.to_pandas()
+        found: pd.DataFrame = rows.to_pandas(split_blocks=True)
         return found
 
 

@@ -12,6 +12,9 @@ from health.presentation.wording import BANDS, day, percent, score
 from health.renewals.calls import CALL_TITLES, called_share, current_calls
 from health.settings.config import Config
 
+#: The scores that a sentence about the score names.
+_WORDED = ["health_score", "health_band", "churn_probability", "churn_base_rate"]
+
 
 def disagreement(scored: Scored, config: Config) -> pd.DataFrame:
     """Return accounts whose score, churn probability and call contradict each other.
@@ -76,7 +79,7 @@ def _score_text(scores: pd.DataFrame, risk: str) -> pd.Series[str]:
     texts = [
         f"Health {score(row.get('health_score'))} ({titles[row['health_band']]}), but the "
         f"{risk} is {percent(row['churn_probability'])} (usual {percent(row['churn_base_rate'])})"
-        for row in scores.to_dict("records")
+        for row in scores.reindex(columns=_WORDED).to_dict("records")
     ]
     return pd.Series(texts, index=scores.index, dtype=object)
 

@@ -34,7 +34,8 @@ def cross_sell(scored: Scored, config: Config) -> pd.DataFrame:
 def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
     """Return the offers worth a place; those without a price come last on their list."""
     rows = scored.whitespace
-    rows = rows[worth_listing(rows, config.flags, scored.least_gain) & (rows["offer"] == offer)]
+    rows = rows[rows["offer"] == offer]
+    rows = rows[worth_listing(rows, config.flags, scored.least_gain)]
     well = strongest(scored.reasons, "health", "contribution")
     # Where neither signs nor a model speak, what the account does well has to.
     reasons = rows["why"].where(rows["why"] != "", rows["account_id"].map(well).fillna(""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 from features.catalogue import CATALOGUE
 from features.definitions.feature import Feature
@@ -50,13 +50,13 @@ def moved(name: str, before: float, now: float) -> str:
         return f"{feature.describe(now)} (before: {bare_value(feature, before)})"
     if math.isnan(before):
         return f"Not measured in the last run: {_uncapital(feature.describe(now))}"
-    result = bare_value(feature, before)
-    if result == bare_value(feature, now):
+    result, shown = _bare_of(name, before), _bare_of(name, now)
+    if result == shown:
         return f"{feature.describe(now)} (almost unchanged)"
     noun, colon, unit = feature.sentence.partition(_VALUE)
     if colon:
         verb = "fell" if now < before else "rose"
-        return f"{noun} {verb} from {result} to {bare_value(feature, now)}{unit}"
+        return f"{noun} {verb} from {result} to {shown}{unit}"
     if feature.unit == "flag":
         return feature.describe(now)
     return f"{feature.describe(now)} (before: {result})"
@@ -65,6 +65,12 @@ def moved(name: str, before: float, now: float) -> str:
 def bare_value(feature: Feature, value: float) -> str:
     """Return a value formatted as in its sentence, without the sentence."""
     return _bare(feature).describe(value)
+
+
+@lru_cache(maxsize=100_000)
+def _bare_of(name: str, value: float) -> str:
+    """Return `bare_value` of a feature by its name: the values of many accounts are alike."""
+    return bare_value(CATALOGUE.get(name) or _unknown(name), value)
 
 
 @cache

@@ -80,7 +80,8 @@ def usual_values(features: pd.DataFrame, groups: pd.Series[str]) -> pd.DataFrame
         A group with fewer than 20 values of a feature has the median of all.
     """
     names = [name for name in DESCRIBED if name in features and _is_number(features[name])]
-    sample = features[names].astype(float)
+    numbers = {name: features[name].to_numpy(dtype=float) for name in names}
+    sample = pd.DataFrame(numbers, index=features.index, copy=False)
     by_group = sample.groupby(groups.astype(str).to_numpy())
     everyone = sample.median()
     medians = by_group.median().where(by_group.count() >= _FEWEST)

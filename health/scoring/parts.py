@@ -19,7 +19,7 @@ from features.windows.processes import in_processes
 from health.business.feature_table import FeatureTable
 from health.expansion.gaps import unpriced
 from health.expansion.inputs import OfferInputs
-from health.runs.part_files import decoded, encoded
+from health.runs.part_files import encoded
 from health.runs.spill import spill_faults
 from health.scoring.account_pass import AccountPart, Fleet, score_part
 from health.scoring.health_part import Percentiles
@@ -71,10 +71,12 @@ class KeptPart:
 
     def with_changes_only(self) -> KeptPart:
         """Return it without the tables that are too large for memory."""
-        changes = self.tables["changes"]
+        changes = self.tables["changes"].select(list(SHOWN_CHANGES))
         # What is mapped into memory is copied: its file is large.
-        copied = decoded(changes.select(list(SHOWN_CHANGES)))
-        return replace(self, tables={"changes": encoded(copied)})
+        copy = pa.BufferOutputStream()
+        with pa.ipc.new_stream(copy, changes.schema) as writer:
+            writer.write_table(changes)
+        return replace(self, tables={"changes": pa.ipc.open_stream(copy.getvalue()).read_all()})
 
     def without_scores(self) -> KeptPart:
         """Return it without the scores and sums."""

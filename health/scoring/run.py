@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from features.catalogue import DESCRIBED
 from features.tables.opened import Tables
 from features.tables.truncation import as_known
 from health.business.feature_table import FeatureTable
@@ -174,7 +175,8 @@ def score_accounts(
         _percentiles(table, models, config, previous),
     )
     some = sampled(len(own))
-    usual = usual_values(table.rows(some), peer_groups(own, config).iloc[some])
+    described = table.rows(some, [name for name in table.names if name in DESCRIBED])
+    usual = usual_values(described, peer_groups(own, config).iloc[some])
     fleet = Fleet(overrides, usual, previous)
     divided = even_parts(len(own), AT_ONCE) if parts is None else parts
     schema = table.schema
