@@ -11,7 +11,7 @@ What accounts that stay pay is drawn from past renewals. The CSMs' calls are no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -39,6 +39,8 @@ _MONTH_DAYS = 365.25 / 12
 NEAR, FAR = "near", "far"
 #: Log odds further away than this are certain.
 _SURE, _FAR = 1e-9, 40.0
+#: Columns of what becomes of a renewal, and what is expected of it.
+OUTCOMES = ("contracting", "flat", "expanding", "expected")
 AMOUNTS = ("renews", "contracts", "expands", "leaves", "kept")
 CALLS = ("calls", "called", "expected_of_called")
 RANGES = ("kept_low", "kept_high")
@@ -367,19 +369,32 @@ def due_parts(
 
 def _with_outcomes(due: pd.DataFrame, basis: Basis) -> pd.DataFrame:
     """Add the chances of what becomes of each renewal, and what is expected of it."""
-    columns = ["contracting", "flat", "expanding", "expected"]
-    found = pd.DataFrame(np.nan, index=due.index, columns=columns)
-    for (pool, _), own in due.groupby(["pool", "step"]):
+    found = {name: np.full(len(due), np.nan) for name in OUTCOMES}
+    for (pool, step), places in _groups(due, ["pool", "step"]):
+        own = due.iloc[places]
         each = RenewalOutcomes.of(
             own["leaves"],
             basis.pools[str(pool)].ratios,
-            step=float(own["step"].iloc[0]),
+            step=float(step),
             odds=own["growth_odds"],
         )
         arr = own["arr"].to_numpy(dtype=float)
-        values = [each.contracts, each.flat, each.expands, each.expected(arr)]
-        found.loc[own.index, columns] = np.column_stack(values)
-    return due.join(found)
+        values = (each.contracts, each.flat, each.expands, each.expected(arr))
+        for name, value in zip(OUTCOMES, values, strict=True):
+            found[name][places] = value
+    return due.assign(**found)
+
+
+def _groups(rows: pd.DataFrame, by: list[str]) -> Iterable[tuple[tuple[Any, ...], Any]]:
+    """Return the keys of groups, in order, with the places of their rows.
+
+    A month of accounts without a term is one group of many rows: it is recognised without sorting,
+    and its place is a slice, so that no row is copied.
+    """
+    if len(rows) and all((rows[name] == rows[name].iloc[0]).all() for name in by):
+        return [(tuple(rows[name].iloc[0] for name in by), slice(None))]
+    keys = rows[by].reset_index(drop=True)
+    return [(key, own.index.to_numpy()) for key, own in keys.groupby(by, sort=True)]
 
 
 def _terms(
@@ -525,8 +540,8 @@ def month_table(
         the level of the book.
     """
     rows = [
-        _month(own, basis, kind=str(kind), month=str(month), seed=seed)
-        for (kind, month), own in due.groupby(["kind", by], sort=True)
+        _month(due.iloc[places], basis, kind=str(kind), month=str(month), seed=seed)
+        for (kind, month), places in _groups(due, ["kind", by])
     ]
     table = pd.DataFrame(rows, columns=list(MONTH_COLUMNS))
     return table.sort_values(["kind", "month"], ascending=[False, True], ignore_index=True)
@@ -539,7 +554,8 @@ def total_range(due: pd.DataFrame, basis: Basis, *, seed: int = 0) -> pd.Series[
 
 
 def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int) -> dict[str, Any]:
-    known = own[own["leaves"].notna()]
+    has_chance = own["leaves"].notna()
+    known = own if has_chance.all() else own[has_chance]
     row: dict[str, Any] = {
         "kind": kind,
         "month": month,
@@ -553,8 +569,8 @@ def _month(own: pd.DataFrame, basis: Basis, *, kind: str, month: str, seed: int)
         return row
     sums = dict.fromkeys(AMOUNTS, 0.0)
     drawn: Any = 0.0
-    for place, (name, part) in enumerate(known.groupby("pool", sort=True)):
-        pool = basis.pools[str(name)]
+    for place, ((name,), places) in enumerate(_groups(known, ["pool"])):
+        pool, part = basis.pools[str(name)], known.iloc[places]
         arr = part["arr"].to_numpy(dtype=float)
         step, grown = float(part["step"].max()), float(part["grown"].max())
         periods = max(round(float(part["elapsed"].max())), 1)
