@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -454,7 +455,15 @@ def _three_digits(number: float) -> str:
 
 
 def _date(value: Any) -> date | None:
+    if isinstance(value, str):
+        return _written_date(value)
     if value is None or value is pd.NaT:
         return None
     moment = pd.Timestamp(value)
+    return None if pd.isna(moment) else moment.date()
+
+
+@lru_cache(maxsize=1_000)
+def _written_date(text: str) -> date | None:
+    moment = pd.Timestamp(text)
     return None if pd.isna(moment) else moment.date()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -336,7 +337,7 @@ def _listed(rows: pd.DataFrame, column: str) -> dict[str, list[str]]:
         return {}
     own = rows[["account_id", column]].drop_duplicates().dropna(subset=[column])
     own = own.sort_values(["account_id", column])
-    return {str(name): list(part) for name, part in own.groupby("account_id")[column]}
+    return values_by_account(own, column)
 
 
 def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, str]:
@@ -352,6 +353,14 @@ def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dic
     }
 
 
+def values_by_account(rows: pd.DataFrame, column: str) -> dict[str, list[str]]:
+    """Return the values of a column of each account's rows, in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for account, value in zip(rows["account_id"], rows[column], strict=True):
+        found[str(account)].append(value)
+    return dict(found)
+
+
 def open_products(
     whitespace: pd.DataFrame | None, accounts: Collection[str]
 ) -> dict[str, list[str]]:
@@ -361,7 +370,7 @@ def open_products(
     own = _only(whitespace, accounts)
     own = own[(own["status"] == "open") & (own["gate"] == "")]
     ordered = own.sort_values(["account_id", "value", "product"], ascending=[True, False, True])
-    return {str(name): list(part) for name, part in ordered.groupby("account_id")["product"]}
+    return values_by_account(ordered, "product")
 
 
 def _tickets(tables: Tables, day: datetime) -> pd.DataFrame:

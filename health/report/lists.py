@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -209,10 +210,9 @@ def build_lists(
     kinds = business_of(run).lists
     lists = [_list(kind, rows[rows["flag"] == kind.flag], flags, context) for kind in kinds]
     titles = {kind.flag: kind.title for kind in kinds}
-    on = flags[flags["flag"].isin(list(titles))].assign(title=flags["flag"].map(titles))
-    lists_of = on.groupby("account_id")["title"].agg(lambda names: ", ".join(dict.fromkeys(names)))
+    lists_of = titles_by_account(flags, titles)
     everyone = [
-        _account_row(row, wording.text_of(lists_of.get(row["account_id"])), context)
+        _account_row(row, lists_of.get(row["account_id"], ""), context)
         for row in largest.to_dict("records")
     ]
     return Lists(
@@ -224,6 +224,23 @@ def build_lists(
         len(flags) - len(rows),
         len(scores) - len(largest),
     )
+
+
+def titles_by_account(flags: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
+    """Return the titles of the lists that each account is on, in words.
+
+    Parameters
+    ----------
+    flags : pd.DataFrame
+        flags.parquet.
+    titles : mapping of str to str
+        Title by flag; other flags are left out.
+    """
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for account, flag in zip(flags["account_id"], flags["flag"], strict=True):
+        if flag in titles:
+            found[account][titles[flag]] = None
+    return {account: ", ".join(names) for account, names in found.items()}
 
 
 @dataclass(frozen=True)

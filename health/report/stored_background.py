@@ -26,6 +26,7 @@ from health.report.background import (
     Background,
     Voice,
     open_products,
+    values_by_account,
 )
 from health.report.revenue import RevenueMovements
 from health.runs.directory import PublishedRun
@@ -151,7 +152,7 @@ def _listed(contracts: pd.DataFrame, column: str) -> dict[str, list[str]]:
         return {}
     own = contracts[["account_id", column]].dropna().drop_duplicates()
     own = own.sort_values(["account_id", column])
-    return {str(name): list(part) for name, part in own.groupby("account_id")[column]}
+    return values_by_account(own, column)
 
 
 def _nps(events: pd.DataFrame) -> dict[str, str]:

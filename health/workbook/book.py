@@ -24,6 +24,7 @@ from health.report.forecast import (
     last_days,
     renewal_dates,
 )
+from health.report.lists import titles_by_account
 from health.report.page import with_all_columns
 from health.workbook.cells import BAND_COLOURS, MOST_ROWS, make_formats, write_cell
 from health.workbook.columns import (
@@ -197,8 +198,6 @@ def account_rows(
 ) -> pd.DataFrame:
     """Return every account with what the sheet of all accounts shows, by CSM and size."""
     titles = {kind.flag: kind.title for kind in business_of(run).lists}
-    on = flags[flags["flag"].isin(list(titles))]
-    lists = on["flag"].map(titles).groupby(on["account_id"]).agg(lambda t: ", ".join(t.unique()))
     leaves, account = known_to_leave(scores), scores["account_id"]
     plans = account.map(background.plans).astype(object)
     if "plan" in scores:
@@ -214,7 +213,7 @@ def account_rows(
         plan=plans,
         growth=_growth(scores),
         nps=account.map(background.nps),
-        lists=account.map(lists),
+        lists=account.map(titles_by_account(flags, titles)),
     )
     return rows.sort_values(
         ["csm", "mrr", "account_id"], ascending=[True, False, True], na_position="last"
