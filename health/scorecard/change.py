@@ -134,9 +134,9 @@ def _card_steps(pair: _Pair, card: Card, accounts: pd.Index) -> Iterator[pd.Data
     had, has = ~np.isnan(then), ~np.isnan(now)
     weights = weigh(then, card).weights
     points = np.where(had & has, now, then)
+    changes = np.where(had & has, weights * np.nan_to_num(points - then), 0.0)
     for place, name in enumerate(names):
-        both = had[:, place] & has[:, place]
-        change = np.where(both, weights[:, place] * np.nan_to_num(points - then)[:, place], 0.0)
+        change = changes[:, place]
         yield _steps(name, "measure", accounts, change, pair.values(name, accounts))
     for place, name in enumerate(names):
         turned = had[:, place] != has[:, place]
@@ -186,7 +186,8 @@ def _steps(
     change: np.ndarray,
     values: tuple[np.ndarray, np.ndarray],
 ) -> pd.DataFrame:
-    columns = {"account_id": accounts, "term": term, "kind": kind}
-    frame = pd.DataFrame({**columns, "before": values[0], "now": values[1], "change": change})
-    moved: pd.DataFrame = frame[frame["change"].abs() > LEAST]
-    return moved
+    moved = np.abs(change) > LEAST
+    kinds = kind if isinstance(kind, str) else kind[moved]
+    columns = {"account_id": accounts[moved], "term": term, "kind": kinds}
+    before, now = (of[moved] for of in values)
+    return pd.DataFrame({**columns, "before": before, "now": now, "change": change[moved]})
