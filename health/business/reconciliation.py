@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from features.rollups.kept_files import KeptRollups
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from health.business.company import Company
@@ -130,8 +131,11 @@ def _moved(then: pd.Series[float], now: pd.Series[float]) -> dict[str, float]:
 
 
 def _covered(tables: Tables, table: str, accounts: pd.Index[str]) -> float:
-    rows = tables[table]
+    rows, kept = tables[table], tables.rollups
     if table == "surveys":
         rows = rows.filter(~nw.col("answered_at").is_null())
+    elif table == "usage" and isinstance(kept, KeptRollups):
+        # A few rows of an account, instead of all its events.
+        rows = nw.from_native(kept.connection.sql(kept.by_account()))
     present = collect(rows.select("account_id").unique())["account_id"]
     return float(accounts.isin(present).mean()) if len(accounts) else 0.0

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
+from features.rollups.kept_files import KeptRollups
 from health.business.company import open_company
 from health.business.mrr import ratio_hint
 from health.business.reconciliation import Reconciliation, reconcile
@@ -104,6 +105,21 @@ def test_what_the_tables_cover_and_rows_without_an_account(tmp_path: Path) -> No
     assert found.covered == {"usage": 0.5}
     assert found.unmatched["usage"] == {"rows": 1, "share": round(1 / 3, 4)}
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_kept_roll_ups_state_who_has_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.tables.relations.LAZY_FROM_BYTES", 0)
+    rows = [(f"A{i}", "core", "2025-01-01", None, 100.0) for i in range(4)]
+    config = _company(tmp_path, rows)
+    usage = pd.read_csv(tmp_path / "usage.csv", parse_dates=["occurred_at"])
+    usage["occurred_at"] = usage["occurred_at"].astype("datetime64[us]")
+    (tmp_path / "usage").mkdir()
+    for place, part in enumerate((usage[:1], usage[1:])):
+        part.to_parquet(tmp_path / "usage" / f"{place}.parquet", index=False)
+    config.write_text(config.read_text().replace('"usage.csv"', '"usage"'))
+    company = open_company(load_config(config))
+    assert isinstance(company.opened.tables.rollups, KeptRollups)
+    assert reconcile(company).covered == {"usage": 0.5}
 
 
 def test_customers_who_order_have_a_reconciliation_too(tmp_path: Path) -> None:
