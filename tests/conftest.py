@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from features import redaction
+from tests.examples import examples
 
 # Where Python may not keep what it compiles, as in many containers, each of the run's processes
 # would compile pandas and scikit-learn anew, which takes longer than most of what they are asked.
@@ -25,7 +26,7 @@ for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_library, "1")
 
 # A test's first example pays for imports and connections; a busy machine pays more.
-settings.register_profile("project", deadline=None, max_examples=20)
+settings.register_profile("project", deadline=None, max_examples=examples(20))
 settings.load_profile("project")
 
 
@@ -33,9 +34,23 @@ settings.load_profile("project")
 def _no_secrets_of_other_tests() -> Iterator[None]:
     """Forget what a test planted: one process runs many tests."""
     yield
-    redaction._KNOWN.clear()
+    # The process that only hands out tests to others loads this file without the packages.
+    if redaction := sys.modules.get("features.redaction"):
+        redaction._KNOWN.clear()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with a file that needs the demo company: it is made while others are tested."""
+    """Mark the later cases of some tests as slow, and begin with what needs the demo company.
+
+    It is made while others, which do not need it, are tested.
+    """
+    cases: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("quick_cases")
+        if mark is not None and item.get_closest_marker("slow") is None:
+            test = item.nodeid.partition("[")[0]
+            cases[test] += 1
+            if cases[test] > mark.args[0]:
+                item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name != "test_cli.py")

@@ -6,6 +6,7 @@ Late imports and imports for types count like any other.
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,10 @@ def _imports(name: str) -> set[str]:
     return {module for module in found if module in MODULES and module != name}
 
 
-IMPORTS = {name: _imports(name) for name in MODULES}
+@cache
+def _all_imports() -> dict[str, set[str]]:
+    """Return what each module imports: read by the first test that asks, not by every process."""
+    return {name: _imports(name) for name in MODULES}
 
 
 def _place(name: str) -> tuple[int, int]:
@@ -142,13 +146,13 @@ def test_no_import_goes_backwards(package: str) -> None:
         name: sorted(wrong)
         for name in MODULES
         if name.split(".")[0] == package
-        and (wrong := {module for module in IMPORTS[name] if _place(module) > _place(name)})
+        and (wrong := {module for module in _all_imports()[name] if _place(module) > _place(name)})
     }
     assert not backwards
 
 
 def test_there_is_no_cycle() -> None:
-    remaining = {name: set(imports) for name, imports in IMPORTS.items()}
+    remaining = {name: set(imports) for name, imports in _all_imports().items()}
     while free := [name for name, imports in remaining.items() if not imports]:
         for name in free:
             del remaining[name]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 #: Rejected words, and what the field says instead.
 REJECTED = {
@@ -52,6 +54,7 @@ def _words(name: str) -> set[str]:
     return set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_"))
 
 
+@pytest.mark.slow
 def test_no_name_has_a_rejected_word() -> None:
     found = {
         f"{path.relative_to(ROOT)}: {name}": [REJECTED[word] for word in sorted(wrong)]

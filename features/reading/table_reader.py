@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import duckdb
 import narwhals as nw
@@ -114,11 +115,9 @@ def read_table(
     time_limit : float
         What its own SQL may take, in seconds.
     """
-    with TemporaryDirectory(dir=scratch_folder()) as scratch:
+    with _scratch() as scratch:
         try:
-            relation = as_utf8(
-                _relation(connection, table.name, source, base), Path(scratch) / "utf8"
-            )
+            relation = as_utf8(_relation(connection, table.name, source, base), scratch / "utf8")
         except HealthError as error:
             code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
             code = "not_one_select" if source.sql else code
@@ -142,11 +141,21 @@ def read_table(
             if relation.csv and fault is None:
                 # Its lines end in several ways, which the engine does not accept.
                 with suppress(duckdb.Error):
-                    plain = as_utf8(relation, Path(scratch) / "lines", every=True)
+                    plain = as_utf8(relation, scratch / "lines", every=True)
                     return read_rows(connection, table, source, plain, currencies, kept)
             return TableRead(
                 None, (_unreadable(connection, table, source, relation, error, fault),)
             )
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield a folder that is made by who writes to it, as few do, and removed afterwards."""
+    folder = scratch_folder() / uuid4().hex
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_rows(

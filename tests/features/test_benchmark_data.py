@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from features import CATALOGUE, build_features
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from tests.benchmarks.features_data import END, Size, company_folder
 
 
+@pytest.mark.slow
 def test_every_feature_of_the_benchmark_company_has_values_that_differ(tmp_path: Path) -> None:
     folder = company_folder(Size.of(300_000), tmp_path)
     sources = {file.stem: TableSource(path=file.name) for file in folder.glob("*.parquet")}

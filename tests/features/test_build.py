@@ -14,6 +14,7 @@ from tests.features.company import DAY, ago, company, open_tables
 DATES = [DAY - timedelta(days=7 * week) for week in range(12)]
 
 
+@pytest.mark.slow
 def test_many_dates_are_each_date_by_itself() -> None:
     tables = open_tables(company())
     dates = [DATES[week] for week in (0, 1, 11)]
@@ -28,6 +29,7 @@ def whole() -> pd.DataFrame:
     return build_features(open_tables(company()), [DAY])
 
 
+@pytest.mark.slow
 def test_a_date_that_stands_twice_counts_once(whole: pd.DataFrame) -> None:
     twice = build_features(open_tables(company()), [DAY, DAY])
     pd.testing.assert_frame_equal(twice, whole)
@@ -66,6 +68,7 @@ def test_the_quota_of_each_product_is_told(whole: pd.DataFrame) -> None:
     assert busy["days_to_limit"].min() == built["usage_quota_days_to_limit"]
 
 
+@pytest.mark.slow
 def test_without_use_no_quota_is_told(whole: pd.DataFrame) -> None:
     rows = company()
     del rows["usage"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.definitions.settings import FeatureSettings, FirstValue
@@ -17,6 +19,7 @@ def test_nearly_every_feature_differs_between_the_accounts_of_the_fixed_company(
     assert len(same) <= 0.05 * len(CATALOGUE), same
 
 
+@pytest.mark.slow
 def test_what_a_company_says_of_its_features_is_part_of_their_meaning() -> None:
     settings = FeatureSettings(first_value=FirstValue(times=1000))
     before, after = definition_hashes(), definition_hashes(settings=settings)

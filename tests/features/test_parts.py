@@ -68,6 +68,7 @@ def whole() -> pd.DataFrame:
     return build_features(open_tables(company()), DATES, SETTINGS)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("parts", [1, 3])
 def test_tables_are_divided_on_disk(whole: pd.DataFrame, tmp_path: Path, parts: int) -> None:
     tables = open_tables(company())

@@ -31,6 +31,7 @@ def company(demo: Demo, own_tables: Path) -> Path:
     return own_tables / "health.toml"
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
@@ -51,6 +52,7 @@ def test_runs_and_models_of_0_1_0_are_listed(
     assert shown in done.out
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "path", ["/", "/accounts", f"/accounts/{ACCOUNT}", "/renewals", "/expansion", "/team", "/trust"]
 )

@@ -97,6 +97,7 @@ def test_scores_tell_of_orders_and_of_no_contract(scores: pd.DataFrame) -> None:
     assert total.to_numpy() == pytest.approx(scores["total_value"].to_numpy())
 
 
+@pytest.mark.slow
 def test_the_past_is_half_of_what_was_ordered_at_a_margin_of_half(
     acme: Path, scores: pd.DataFrame
 ) -> None:
@@ -108,6 +109,7 @@ def test_the_past_is_half_of_what_was_ordered_at_a_margin_of_half(
     assert scores["monthly_orders"].to_numpy() == pytest.approx(monthly.to_numpy())
 
 
+@pytest.mark.slow
 def test_having_left_is_inferred_where_a_customer_came_back(
     acme: Path, scores: pd.DataFrame
 ) -> None:
@@ -123,6 +125,7 @@ def test_having_left_is_inferred_where_a_customer_came_back(
     assert said.to_numpy() == pytest.approx(known.to_numpy(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_lists_hold_who_may_have_left_and_who_stopped(acme: Path, scores: pd.DataFrame) -> None:
     flags = pd.read_parquet(_run(acme) / "flags.parquet")
     assert set(flags["flag"]) == {"at_risk", "silent"}
@@ -136,6 +139,7 @@ def test_lists_hold_who_may_have_left_and_who_stopped(acme: Path, scores: pd.Dat
     assert (at_risk["value"][known] == own["expected_loss"][known]).all()
 
 
+@pytest.mark.slow
 def test_nothing_for_people_speaks_of_contracts(acme: Path) -> None:
     html = (_run(acme) / "report.html").read_text(encoding="utf-8")
     assert "Monthly orders" in html and "Chance of having left" in html
@@ -164,6 +168,7 @@ def test_nothing_for_people_speaks_of_contracts(acme: Path) -> None:
     assert not re.search(r"\bARR\b|MRR|Renewal|Upsell", forecast)
 
 
+@pytest.mark.slow
 def test_explain_and_list_speak_of_orders(acme: Path) -> None:
     flags = pd.read_parquet(_run(acme) / "flags.parquet")
     result = call_health("explain", acme, flags["account_id"].iloc[0])
@@ -175,6 +180,7 @@ def test_explain_and_list_speak_of_orders(acme: Path) -> None:
     assert "Monthly orders" in listed.out and "Renewal" not in listed.out
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_lives_by_and_why_nothing_is_offered(acme: Path) -> None:
     info = json.loads((_run(acme) / "run.json").read_text())
     assert info["business"] == "orders"
@@ -186,6 +192,7 @@ def test_a_run_says_what_it_lives_by_and_why_nothing_is_offered(acme: Path) -> N
     assert len(pd.read_parquet(_run(acme) / "whitespace.parquet")) == 0
 
 
+@pytest.mark.slow
 def test_a_score_reads_what_was_ordered_before_its_date_and_nothing_else(
     acme: Path, tmp_path: Path
 ) -> None:
@@ -225,6 +232,7 @@ def test_an_earlier_run_is_held_against_what_was_ordered_since(acme: Path, tmp_p
     assert "How earlier lists did" in html and "No order since" in html
 
 
+@pytest.mark.slow
 def test_the_spread_of_the_chances_is_gated_against_training(acme: Path) -> None:
     info = json.loads((_run(acme) / "run.json").read_text())
     gated = {gate["name"]: gate for gate in info["gates"] if gate["code"] == "score_drift"}
@@ -238,6 +246,7 @@ def test_the_spread_of_the_chances_is_gated_against_training(acme: Path) -> None
     assert set(manifest["score_ranges"]) == {"alive", "order"}
 
 
+@pytest.mark.slow
 def test_orders_that_did_not_arrive_stop_the_run_by_the_drift_of_its_chances(
     acme: Path, tmp_path: Path
 ) -> None:
@@ -250,6 +259,7 @@ def test_orders_that_did_not_arrive_stop_the_run_by_the_drift_of_its_chances(
     assert "drift of the alive probability: PSI" in done.err
 
 
+@pytest.mark.slow
 def test_looking_back_on_contracts_is_refused_in_words(acme: Path) -> None:
     for command in ("backtest", "tune"):
         done = call_health(command, acme)
@@ -310,6 +320,7 @@ def test_refunds_alone_are_no_purchase(tmp_path: Path) -> None:
     assert "no purchase" in done.err
 
 
+@pytest.mark.slow
 def test_a_version_of_orders_does_not_score_contracts(acme: Path, tmp_path: Path) -> None:
     orders = pd.read_csv(acme.with_name("orders.csv"))
     config = write_company(tmp_path, orders, '[tables.subscriptions]\npath = "subscriptions.csv"\n')
@@ -321,6 +332,7 @@ def test_a_version_of_orders_does_not_score_contracts(acme: Path, tmp_path: Path
     assert "trained on orders, and the tables contain contracts" in done.err
 
 
+@pytest.mark.slow
 def test_the_book_is_weighted_by_orders(acme: Path) -> None:
     done = call_health("portfolio", acme)
     assert done.code == 0, done.err

@@ -123,6 +123,7 @@ def test_churnsim_scores_end_to_end(tmp_path: Path) -> None:
     assert one.reasons["contribution"].notna().all()
 
 
+@pytest.mark.slow
 def test_a_renewal_written_as_a_new_row_is_no_churn(tmp_path: Path) -> None:
     config = _config("churnsim_dev_a", "churnsim/dev_a", tmp_path)
     features = tmp_path / "features.parquet"

@@ -46,6 +46,7 @@ def test_rows_without_a_duration_do_not_disappear_silently(tmp_path: Path) -> No
     assert "75.00" in str(finding)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("with_id", [True, False])
 def test_a_row_whose_start_cannot_be_read_is_no_version_of_another(
     tmp_path: Path, with_id: bool
@@ -70,6 +71,7 @@ def test_rows_that_follow_one_another_are_sound(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("answers", "level"), [(9, None), (12, "warning"), (24, "error")])
 def test_stars_without_a_scale_are_asked_about(
     tmp_path: Path, answers: int, level: str | None

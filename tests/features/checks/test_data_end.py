@@ -11,6 +11,7 @@ import pytest
 from tests.features.small_company import FILES, codes, opened, refused, write
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("usage", "end"),
     [
@@ -61,6 +62,7 @@ def _daily(first: str, last: str, rows: int) -> list[str]:
     return [str(day.date()) for day in pd.date_range(first, last) for _ in range(rows)]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("stray", "end"),
     [

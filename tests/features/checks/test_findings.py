@@ -48,6 +48,7 @@ def test_clean_tables_have_no_findings(tmp_path: Path) -> None:
     assert _check(tmp_path) == ()
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(
     ("table", "old", "new", "code", "column", "example"),
     [
@@ -80,6 +81,7 @@ def test_an_error_names_where_how_many_and_an_example(
     assert finding.fix
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("table", "old", "new", "code"),
     [

@@ -12,6 +12,7 @@ HEAD = "account_id,measure,value,author,reason,created_at,expires_at\n"
 GOOD = "001,health,40,Ana,spoke to them,2025-05-01,\n"
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("row", "code", "column"),
     [

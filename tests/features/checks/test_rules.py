@@ -67,6 +67,7 @@ def test_the_message_names_file_table_column_rows_and_remedy(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "value",
     ["2025-02-30", "infinity", "290000-01-01", "2025-01-01 (BC)", "12:30", "now"],
@@ -76,6 +77,7 @@ def test_what_is_no_date(tmp_path: Path, value: str) -> None:
     assert [(f.code, f.example) for f in findings] == [("unparsable_date", value)]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("value", ["1.000.50", "n.a.", "$5", "zwei"])
 def test_what_is_no_number(tmp_path: Path, value: str) -> None:
     text = FILES["usage"].replace("2025-05-01,1", f'2025-05-01,"{value}"')
@@ -83,6 +85,7 @@ def test_what_is_no_number(tmp_path: Path, value: str) -> None:
     assert [(f.code, f.column, f.example) for f in findings] == [("wrong_type", "quantity", value)]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("value", ["inf", "-Infinity", " +inf "])
 def test_infinite_numbers_are_named_as_such(tmp_path: Path, value: str) -> None:
     (finding,) = broken(
@@ -113,6 +116,7 @@ WORDS = [
 ]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("word", WORDS)
 def test_words_for_null_are_null_in_every_kind_of_column(tmp_path: Path, word: str) -> None:
     head, *lines = FILES["subscriptions"].splitlines()
@@ -246,6 +250,7 @@ def test_currencies(tmp_path: Path) -> None:
     assert (finding.code, finding.rows, finding.example) == ("other_currency", 1, "USD 1")
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("line", "code", "column"),
     [
@@ -336,6 +341,7 @@ def test_no_table_is_read_for_nothing(tmp_path: Path) -> None:
     assert opened(tmp_path, sources, observed_until=datetime(2026, 1, 1)).findings == ()
 
 
+@pytest.mark.slow
 def test_customer360_keys_fit_and_its_tables_open() -> None:
     folder = shared("customer360")
     tables = {
@@ -371,6 +377,7 @@ def test_customer360_keys_fit_and_its_tables_open() -> None:
     assert f"{len(ids):,} of the {len(ids):,} match but for case" in finding.fix
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("table", ["tickets", "surveys"])
 def test_ratings_in_words_have_a_remedy_that_works(table: str, tmp_path: Path) -> None:
     files = {

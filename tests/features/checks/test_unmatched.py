@@ -108,6 +108,7 @@ _STRANGERS = {
 }
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("table", list(_STRANGERS))
 def test_a_warning_at_any_share_with_count_and_example(tmp_path: Path, table: str) -> None:
     result = opened(tmp_path, write(tmp_path, **{table: FILES[table] + _STRANGERS[table]}))
@@ -134,6 +135,7 @@ def test_ids_in_another_form_get_the_remedy(tmp_path: Path) -> None:
     assert "leading zeros" in finding.fix
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("table", "unmatched"), [("usage", "refuse"), ("subscriptions", None)])
 def test_a_table_may_refuse_them(tmp_path: Path, table: str, unmatched: str | None) -> None:
     extra = {"usage": "X1,login,2025-12-31,1\n", "subscriptions": "X1,crm,2025-01-01,,100\n"}

@@ -51,6 +51,7 @@ def test_an_ambiguous_time_is_asked_about_in_every_table(
     assert finding.example == written
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "written",
     [
@@ -77,6 +78,7 @@ def test_serial_dates_of_a_number_column_are_asked_about(tmp_path: Path) -> None
     assert "1899-12-30" in finding.fix
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "column", ["first_replied_at", "first_solved_at", "solved_at", "closed_at", "csat_at"]
 )
@@ -103,6 +105,7 @@ def test_good_files_have_none_of_these(tmp_path: Path) -> None:
     assert not ours & set(codes(opened(tmp_path, write(tmp_path)).findings))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("table", "head", "column"),
     [

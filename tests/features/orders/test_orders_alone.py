@@ -65,6 +65,7 @@ def test_what_is_given_back_is_no_order() -> None:
     assert "c" not in result.index
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("first", "quarters"), [(364, 3), (360, 3), (270, 2), (180, 1), (179, 0)])
 def test_days_before_the_records_began_are_not_without_orders(first: float, quarters: int) -> None:
     rows = _shop(_order("a", 10), _order("a", 100), _order("a", 110), _order("b", first))

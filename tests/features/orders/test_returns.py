@@ -17,6 +17,7 @@ def _order(day: float, amount: float, **rest: object) -> Row:
     return {"account_id": "a", "ordered_at": ago(day), "amount": amount, **rest}
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "returns",
     [

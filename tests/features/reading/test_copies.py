@@ -145,6 +145,7 @@ def test_versions_that_nothing_decides_between_are_an_error(tmp_path: Path) -> N
     assert "known_at" in finding.fix
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("key", [False, True])
 def test_large_usage_loaded_twice_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, key: bool
@@ -187,6 +188,7 @@ def test_copies_are_counted_with_their_amount() -> None:
     assert found == Copies(rows=4, timed=2, total=7, example="a", amount=17.0)
 
 
+@pytest.mark.slow
 def test_part_of_large_usage_loaded_twice_is_found_weeks_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +221,7 @@ def test_part_of_large_usage_loaded_twice_is_found_weeks_later(
     assert found()["copied_rows"] == len(week)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("table", ["orders", "interventions"])
 def test_a_table_of_a_database_loaded_twice_counts_once(table: str, tmp_path: Path) -> None:
     sources = write(tmp_path, **{**TIMED, table: _twice(TIMED[table])})

@@ -24,6 +24,7 @@ def _usage(folder: Path, content: bytes, name: str = "usage.csv") -> dict[str, T
     return {**sources, "usage": TableSource(path=name)}
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("sign", [",", "\t", ";"])
 def test_encodings_that_spreadsheets_write(tmp_path: Path, encoding: str, sign: str) -> None:
@@ -44,6 +45,7 @@ def test_files_of_two_encodings_in_one_folder(tmp_path: Path) -> None:
     assert len(rows(opened(tmp_path, sources), "usage")) == 6
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("ends", ["\r\n,\n", "\n,\r\n", "\r,\n", "\n,\r,\r\n"])
 def test_lines_that_end_in_several_ways(tmp_path: Path, ends: str) -> None:
     lines = FILES["usage"].splitlines()
@@ -60,6 +62,7 @@ def _only(folder: Path, sources: dict[str, TableSource]) -> Finding:
     return finding
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -79,6 +82,7 @@ def test_broken_lines_are_named(tmp_path: Path, line: str, words: list[str]) -> 
     assert all(word in finding.what for word in words), finding.what
 
 
+@pytest.mark.slow
 def test_gzip_that_is_truncated_or_is_none(tmp_path: Path) -> None:
     text = FILES["usage"] + "".join(f"001,e{n},2025-05-01,{n * 7919}\n" for n in range(60_000))
     packed = gzip.compress(text.encode())
@@ -111,6 +115,7 @@ def test_parquet_cut_off_before_it_is_read(tmp_path: Path) -> None:
     assert datetime(2025, 12, 30) in set(frame["occurred_at"])
 
 
+@pytest.mark.slow
 def test_parquet_cut_off_after_its_check_is_named_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +145,7 @@ def test_each_finding_ends_with_its_code_and_the_settings_list_those_to_allow(
     assert any(all(code in line for code in ALLOWABLE) for line in lines)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("start", "kind"),
     [(b"PAR1", "a Parquet file"), (b"PK\x03\x04", "an Excel workbook"), (b"\x1f\x8b", "gzip")],
@@ -152,6 +158,7 @@ def test_a_file_of_another_kind_than_its_name_promises(
     assert "ending" in finding.fix
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("damage", ["the end", "the middle", "all"])
 def test_a_damaged_parquet_file_of_a_folder_is_named(tmp_path: Path, damage: str) -> None:
     frame = rows(opened(tmp_path, write(tmp_path)), "usage")
@@ -172,6 +179,7 @@ def test_a_damaged_parquet_file_of_a_folder_is_named(tmp_path: Path, damage: str
     assert "again" in finding.fix
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
     found = opened(tmp_path, _usage(tmp_path, FILES["usage"].encode(encoding)))

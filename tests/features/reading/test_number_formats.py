@@ -41,6 +41,7 @@ def _read(folder: Path, amounts: list[str]) -> list[float]:
     return [float(contracts[f"p{n}"]) for n in range(len(amounts))]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("written", "read"),
     [
@@ -68,6 +69,7 @@ def test_a_format_is_reported_with_its_count_and_an_example(tmp_path: Path) -> N
     assert found.what.endswith("1.234,50 is read as 1234.50")
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "written", [["1.234", "2.500", "500"], ["1,234"], ["1,234", "500"], ["-1,234", "1.234"]]
 )
@@ -94,6 +96,7 @@ def test_the_remedy_of_an_ambiguous_amount_works(tmp_path: Path) -> None:
     assert [*rows(found, "subscriptions")["mrr"]] == [1234, 2500, 500]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "written",
     [
@@ -128,6 +131,7 @@ def test_numbers_of_a_parquet_file_are_no_text(tmp_path: Path) -> None:
     assert [*rows(found, "subscriptions")["mrr"]] == [1.234, 2.345, 3.456]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, 2**30])
 def test_texts_of_a_parquet_file_have_a_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
@@ -141,6 +145,7 @@ def test_texts_of_a_parquet_file_have_a_format(
     assert "number_format" in codes(found.findings)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "written",
     [["1,234.50", "1.234,50"], ["1.5", "2,5"], ["1 234", "1,234", "1.234"], ["1'234", "1,234.5"]],

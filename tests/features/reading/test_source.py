@@ -52,6 +52,7 @@ def test_canonical_names_and_types(tmp_path: Path) -> None:
     assert pd.isna(frame["ended_at"][0])
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "accounts",
     [
@@ -171,6 +172,7 @@ def _refusal(folder: Path, sources: dict[str, TableSource]) -> InputError:
     return caught.value
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("content", "code"),
     [

@@ -27,6 +27,7 @@ def _found(folder: Path, table: str, column: str, *values: str) -> tuple[str, in
     return None if finding is None else (finding.column, finding.rows, finding.example)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("table", "column", "values"),
     [
@@ -48,6 +49,7 @@ def test_rows_that_an_unread_column_undoes(
     assert found == (column, 2, min(values[1:]))
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("table", "column", "values"),
     [

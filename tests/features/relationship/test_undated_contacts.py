@@ -54,6 +54,7 @@ def test_frames_are_treated_alike() -> None:
     assert of_day(build_features(tables, [DAY]))["busy"] == [2.0, 0.0, 0.0]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("known_at", "expected"), [(-1, 3.0), (1, 2.0)])
 def test_known_at_dates_a_contact_without_a_time(
     tmp_path: Path, known_at: int, expected: float

@@ -174,6 +174,7 @@ def _late_row(time: datetime) -> pd.DataFrame:
     return frame("usage", [row])
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("place", ["a file of its own", "the file of its month"])
 def test_a_late_row_of_an_old_day_is_counted(
     tmp_path: Path, sources: dict[str, TableSource], whole: pd.DataFrame, place: str
@@ -208,6 +209,7 @@ def test_a_renamed_column_is_another_roll_up(
     pd.testing.assert_frame_equal(built, _features(tmp_path, changed, kept=False), rtol=1e-9)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("name", "damage"),
     [("users", "cut short"), ("users", "another's"), ("events", "other bytes"), ("days", "gone")],
@@ -255,6 +257,7 @@ def test_a_broken_mark_is_no_mark(
     pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
 
 
+@pytest.mark.slow
 def test_the_folder_may_be_deleted(
     tmp_path: Path, sources: dict[str, TableSource], whole: pd.DataFrame
 ) -> None:
@@ -429,6 +432,7 @@ def test_a_folder_that_takes_no_file_is_named(
     assert "rollups_dir" in result.value.fix
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 def test_a_fault_in_a_new_file_is_reported_after_a_good_run(
     tmp_path: Path, sources: dict[str, TableSource]
@@ -442,6 +446,7 @@ def test_a_fault_in_a_new_file_is_reported_after_a_good_run(
     assert "after_observed_until" in codes
 
 
+@pytest.mark.slow
 def test_use_of_a_company_without_subscriptions(
     tmp_path: Path, sources: dict[str, TableSource]
 ) -> None:
@@ -460,6 +465,7 @@ def _no_leftovers(tmp_path: Path) -> Iterator[None]:
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
+@pytest.mark.slow
 def test_the_journey_of_finished_months_is_counted_once(
     tmp_path: Path, sources: dict[str, TableSource]
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_month_downloaded_twice_counts_once(tmp_path: Path) -> None:
     assert "2025-05 (1).csv (as 2025-05.csv)" in found["duplicate_file"].what
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("form", ["line ends", "mark", "order", "columns"])
 def test_a_month_exported_again_in_another_form_counts_once(tmp_path: Path, form: str) -> None:
     head, *lines = month(5).splitlines()
@@ -68,6 +69,7 @@ def test_a_month_exported_again_in_another_form_counts_once(tmp_path: Path, form
     assert "5 again.csv (as 5.csv)" in found["duplicate_file"].what
 
 
+@pytest.mark.slow
 def test_parquet_compressed_in_another_way_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_folder_copied_and_a_file_unpacked_count_once(tmp_path: Path) -> None:
     assert "a copy/5.csv (as a/5.csv)" in found["duplicate_file"].what
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
 def test_equal_files_of_two_days_in_folder_names_are_two_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
@@ -167,6 +170,7 @@ def test_linked_folders_are_read_and_dead_links_are_refused(tmp_path: Path) -> N
     assert "1 link leads to no file" in finding.what
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("marker", "name"),
     [
@@ -195,6 +199,7 @@ def test_table_formats_are_recognised(tmp_path: Path, marker: str, name: str) ->
         assert name in finding.what
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
 def test_a_column_that_some_files_lack_is_named_with_the_files(tmp_path: Path, ending: str) -> None:
     place = usage(tmp_path)
@@ -249,6 +254,7 @@ def test_days_in_the_names_of_folders_of_json_and_keys_that_appear_twice(tmp_pat
     assert (finding.code, finding.column) == ("repeated_column", "event")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("twice", ["mrr", "MRR"])
 def test_a_column_name_that_appears_twice_is_refused(tmp_path: Path, twice: str) -> None:
     head = f"account_id,product,started_at,ended_at,mrr,{twice}\n"

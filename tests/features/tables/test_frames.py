@@ -54,6 +54,7 @@ def test_pandas_frames_give_the_accounts_that_pay(expected: pd.DataFrame) -> Non
     assert expected.loc[0, "usage_events_28d"] == 20
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("kind", CONVERT)
 def test_every_kind_of_frame_gives_the_same_features(kind: str, expected: pd.DataFrame) -> None:
     frames = {name: CONVERT[kind](frame) for name, frame in TABLES.items()}
@@ -92,6 +93,7 @@ def test_the_repr_tells_what_is_there() -> None:
     assert repr(tables) == "Tables(accounts (2 columns); data until 2026-06-01)"
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("kind", CONVERT)
 def test_frames_are_read_by_the_rules_of_files(kind: str) -> None:
     timed = USAGE.assign(occurred_at=USAGE["occurred_at"] + pd.Timedelta(hours=9))

@@ -29,6 +29,7 @@ from features.tables.identifiers import (
     text_expression,
 )
 from features.tables.schema import TABLES, Column
+from tests.examples import examples
 from tests.features.company import DAY, Rows
 from tests.features.company import open_tables as open_company
 from tests.features.random_company import ACCOUNTS, random_company
@@ -90,7 +91,7 @@ def test_every_engine_has_the_same_form(make: Any) -> None:
 texts = st.text(st.sampled_from([*BLANKS, *"0.1aN/\\uUlLoOeE#<>-+ß"]), max_size=7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(texts, min_size=1, max_size=40))
 @example([*NULL_WORDS, *(word.upper() for word in NULL_WORDS), *NULL_SPELLINGS, "Nan", " nan "])
 def test_what_is_taken_for_sound_is_in_its_form_already(values: list[str]) -> None:
@@ -132,6 +133,7 @@ def _company(form: Any) -> dict[str, pd.DataFrame]:
     }  # fmt: skip
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ["csv", "parquet", "frames", "database"])
 def test_the_form_of_an_identifier_changes_no_value(kind: str, form: str, tmp_path: Path) -> None:
@@ -192,7 +194,8 @@ def test_a_value_of_a_frame_that_cannot_be_cast_is_named() -> None:
     assert found.example == "a lot"
 
 
-@settings(max_examples=15, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.sampled_from(["A1", "a1", "01", "1", "001"]), min_size=1, unique=True))
 def test_ids_that_differ_by_case_or_zeros_are_several_customers(ids: list[str]) -> None:
     text = "account_id,created_at\n" + "".join(f"{i},2025-01-01\n" for i in ids)
@@ -215,7 +218,7 @@ def test_every_id_of_the_tables_is_one() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_forms_of_identifiers_and_copies_change_no_value_of_a_random_company(seed: int) -> None:
     chance, rows = Random(seed), random_company(seed)

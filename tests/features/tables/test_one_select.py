@@ -91,6 +91,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return base, outside
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "source",
     [
@@ -129,6 +130,7 @@ def _open(base: Path, accounts: str, *, is_path: bool = False, **options: object
     return open_tables(sources, base=base, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_nothing_is_written(folders: tuple[Path, Path]) -> None:
     base, _ = folders
     before = sorted(path.name for path in base.iterdir())

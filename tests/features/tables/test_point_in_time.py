@@ -39,6 +39,7 @@ def features(
     )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("days", [-14, 0, 35])
 def test_truncating_the_company_changes_no_feature(days: int) -> None:
     day = ago(days)
@@ -235,6 +236,7 @@ def test_a_rating_is_seen_once_given() -> None:
     assert result.loc[1:, "tickets_csat_180d"].isna().all()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("missing", "seen"),
     [

@@ -36,6 +36,7 @@ def _agree(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_random_companies_reach_every_feature() -> None:
     built = pd.concat([_known_of(seed) for seed in SEEDS])[list(CATALOGUE)]
     assert [name for name in CATALOGUE if built[name].notna().sum() < 2] == []
@@ -53,6 +54,7 @@ def _together(seeds: list[int]) -> Rows:
     return rows
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(0, 10**6), min_size=5, max_size=5, unique=True))
 def test_truncating_every_table_at_the_date_changes_no_feature(seeds: list[int]) -> None:
@@ -98,6 +100,7 @@ def _with_other_late_values(rows: Rows, seed: int) -> Rows:
     return rows
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     "change",
@@ -295,6 +298,7 @@ def test_old_enough_has_a_trend_also_where_it_stopped(
     assert lives.loc[["busy1", "stopped"], feature.name].notna().all()
 
 
+@pytest.mark.slow
 def test_an_account_that_fell_silent_still_gets_a_label() -> None:
     rows = random_company(3)
     rows["usage"] = rows["tickets"] = rows["surveys"] = rows["orders"] = []

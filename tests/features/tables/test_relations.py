@@ -18,6 +18,7 @@ from features.tables import relations as relations_module
 from tests.features.small_company import FILES, codes, opened, refused, rows, write
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "change",
     [
@@ -97,6 +98,7 @@ def test_times_with_a_zone_become_utc_and_nanoseconds_are_read(tmp_path: Path) -
     assert set(seen) == {pd.Timestamp("2025-05-02 03:30")}
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("sql_type", ["BIGINT", "UINTEGER", "DOUBLE", "DECIMAL(18, 2)"])
 def test_number_keys_are_texts_without_a_point(tmp_path: Path, sql_type: str) -> None:
     connection = duckdb.connect()
@@ -125,6 +127,7 @@ def database(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_database_file_is_read_and_left_as_it_was(tmp_path: Path) -> None:
     write(tmp_path)
     file = database(tmp_path)
@@ -240,6 +243,7 @@ def test_queries_see_the_tables_of_the_database_not_the_opened_ones(tmp_path: Pa
     assert len(rows(result, "tickets")) == 3
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("content", "code", "says"),
     [
@@ -280,6 +284,7 @@ def test_a_file_that_is_none_among_others(tmp_path: Path) -> None:
     assert (finding.code, finding.source) == ("unreadable", "usage")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, 2**40])
 def test_files_with_other_columns_are_one_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
@@ -306,6 +311,7 @@ def test_a_text_in_another_encoding_is_read_by_sql_as_the_remedy_says(tmp_path: 
     assert "é" in set(rows(opened(tmp_path, sources), "usage")["event"])
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("path", "says"),
     [
@@ -338,6 +344,7 @@ def test_nothing_is_written_where_tables_are_refused(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
 def test_nan_in_parquet_is_an_empty_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int

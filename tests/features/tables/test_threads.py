@@ -144,6 +144,7 @@ def test_features_of_tables_apart_while_the_others_are_read(tables: Tables) -> N
     pd.testing.assert_frame_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_tables_apart_outlive_those_they_came_from(tmp_path: Path) -> None:
     tables = _of_database(tmp_path)
     expected, own_tables = _rows(tables), tables.with_own_connection()
@@ -181,6 +182,7 @@ def test_a_query_sees_no_name_of_ours(tmp_path: Path) -> None:
             _open(tmp_path, {**sources, "surveys": TableSource(sql=query)})
 
 
+@pytest.mark.slow
 def test_the_companys_own_tables_may_be_called_like_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

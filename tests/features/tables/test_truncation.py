@@ -12,6 +12,7 @@ from tests.features.company import DAY, ago, company, open_tables
 from tests.features.cut_by_hand import LATE, truncated
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("days", [0, 3, 40, 200])
 def test_tables_are_those_cut_by_hand(days: int) -> None:
     day = ago(days)

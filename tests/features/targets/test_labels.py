@@ -45,12 +45,14 @@ def _label(*subscriptions: Row, until: datetime = FAR, **options: Any) -> pd.Ser
 # ------------------------------------------------------------------------------------ churn
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("gap", "churned"), [(0, 0.0), (10, 0.0), (29, 0.0), (30, 1.0), (40, 1.0)])
 def test_renewals_as_rows_are_churn_only_after_a_long_gap(gap: int, churned: float) -> None:
     label = _label(_sub(300, 100), _sub(100, -20), _sub(-20 - gap))
     assert label["churned"] == churned
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("end", "churned"),
     [(0, 1.0), (-1, 1.0), (-89, 1.0), (-90, 0.0), (-150, 0.0), (None, 0.0)],
@@ -59,6 +61,7 @@ def test_churn_is_an_end_within_the_horizon(end: float | None, churned: float) -
     assert _label(_sub(300, end))["churned"] == churned
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("end", [-200, -201, -300])
 def test_an_end_where_the_data_ends_has_not_happened(end: float) -> None:
     spells = paid_spells(_tables(_sub(300, end)), grace_days=30)
@@ -107,6 +110,7 @@ def test_an_empty_spine_has_empty_labels() -> None:
 # ----------------------------------------------------------------------------------- upsell
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("mrr", "upsold"), [(105.0, 1.0), (104.9, 0.0), (150.0, 1.0), (80.0, 0.0)])
 def test_upsell_is_a_rise_of_five_per_cent_or_more(mrr: float, upsold: float) -> None:
     label = _label(_sub(300, -20), _sub(-20, mrr=mrr))
@@ -114,6 +118,7 @@ def test_upsell_is_a_rise_of_five_per_cent_or_more(mrr: float, upsold: float) ->
     assert label["upsell_step_mrr"] == pytest.approx((mrr - 100) * upsold)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("seats", "upsold"), [(21.0, 1.0), (20.9, 0.0), (20.0, 0.0)])
 def test_more_seats_are_an_upsell_too(seats: float, upsold: float) -> None:
     label = _label(_sub(300, -20, seats=20.0), _sub(-20, seats=seats))
@@ -131,6 +136,7 @@ def test_a_new_product_is_no_upsell() -> None:
     assert _label(_sub(300), _sub(-20, product="addon"))["upsold"] == 0.0
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("start", "upsold"), [(0, 1.0), (-89, 1.0), (-90, 0.0), (1, 0.0)])
 def test_upsell_counts_within_the_horizon(start: float, upsold: float) -> None:
     assert _label(_sub(300), _sub(start, mrr=50.0))["upsold"] == upsold
@@ -190,6 +196,7 @@ def test_tenure_counts_from_the_start_of_the_customer() -> None:
     assert not spell["churned"]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("end", "duration", "churned"),
     [

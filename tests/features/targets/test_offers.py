@@ -193,6 +193,7 @@ def test_days_to_the_limit_fall_as_use_grows() -> None:
     assert np.all(np.diff(seats_days_to_limit(frame)) < 0)
 
 
+@pytest.mark.slow
 def test_a_higher_plan_is_tried_by_who_holds_a_lower_one() -> None:
     tried = [use("a", "audit", 3, quantity=2.0), use("a", "export", 5), use("a", "audit", 100)]
     low = _growth(rows([sub("a", "core", 300, plan="low")], tried))
@@ -206,6 +207,7 @@ def test_a_higher_plan_is_tried_by_who_holds_a_lower_one() -> None:
     assert high["growth_plans_above"] == 0.0
 
 
+@pytest.mark.slow
 def test_an_expansion_is_more_of_the_same_product() -> None:
     company = rows(
         [

@@ -31,6 +31,7 @@ def asked(*texts: str | None) -> pd.Series[float]:
     return build_features(open_tables(company(*texts)), [DAY], SETTINGS)[VOICE].iloc[0]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("text", "seats"),
     [
@@ -50,6 +51,7 @@ def test_a_text_is_read_whatever_its_state(text: str, seats: int) -> None:
     assert asked(text)["voice_asks_seats_90d"] == seats
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("texts", [(None,), ("",), ("   ", "<br>", "\x00")])
 def test_nothing_written_is_nothing_measured(texts: tuple[str | None, ...]) -> None:
     assert np.isnan(asked(*texts).to_numpy(dtype=float)).all()

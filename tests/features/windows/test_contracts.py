@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from features import build_features, build_labels, cross_sell_labels
 from features.windows.contracts import known_spans, load_contracts, running_contracts
 from features.windows.table_columns import DAY_US, moment
+from tests.examples import examples
 from tests.features import oracle_commercial
 from tests.features.company import DAY, Row, Rows, ago, open_tables
 from tests.features.oracle import ORACLES, Then
@@ -55,6 +56,7 @@ def _mrr(rows: list[Row], day: datetime = DAY) -> dict[str, float]:
     return {str(k): float(v) for k, v in paid.items()}
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("gap", [_SECOND, timedelta(days=1), timedelta(days=3)])
 def test_accounts_billed_with_a_gap_pay_on_the_days_between_two_rows(gap: timedelta) -> None:
     rows = [row for number in range(4) for row in _monthly(f"a{number}", gap)]
@@ -179,7 +181,7 @@ def test_only_a_gap_shorter_than_the_grace_period_is_closed(days: int, expansion
     assert cross_sell_labels(tables, observations).empty
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(-30, 8))
 def test_contract_features_agree_with_the_oracle_on_random_companies(seed: int, back: int) -> None:
     rows, day = random_company(seed), DAY - timedelta(days=back)
@@ -208,6 +210,7 @@ def _split(rows: Rows, chance: Random) -> Rows:
     return {**rows, "subscriptions": divided}
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6))
 def test_splitting_contracts_in_two_changes_no_value(seed: int) -> None:

@@ -21,6 +21,7 @@ def _paying(start: datetime, end: datetime | None, **rest: object) -> bool:
     return list(build_observations(tables, [DAY])["account_id"]) == ["a"]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("start", "end", "pays"),
     [
@@ -42,6 +43,7 @@ def test_a_free_product_is_not_paid_for() -> None:
     assert not _paying(ago(90), None, mrr=0.0)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("known", "pays"), [(ago(1), True), (DAY, False), (ago(-9), False)])
 def test_what_reached_us_later_was_not_known(known: datetime, pays: bool) -> None:
     assert _paying(ago(90), None, known_at=known) is pays
@@ -62,6 +64,7 @@ def test_an_account_that_is_not_known_yet_is_left_out() -> None:
     assert accounts.loc["c", "name"] == "C"
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("migrated", [3, 0, -30])
 def test_an_account_exists_from_its_first_paid_contract_at_the_latest(migrated: int) -> None:
     own = {"account_id": "a", "product": "core"}

@@ -81,6 +81,7 @@ def accounts_of(demo: Demo) -> list[str]:
     return sorted(scores["account_id"])[:5]
 
 
+@pytest.mark.slow
 def test_a_closure_in_the_app_is_that_of_a_file(demo: Demo, own_tables: Path) -> None:
     """Rows of raised.csv that are closed in the app are the rows of one that has closed_at."""
     one, two, three, *_ = accounts_of(demo)
@@ -160,6 +161,7 @@ def test_a_run_has_the_bytes_of_one_from_csv_files(demo: Demo, company: Path) ->
     assert scores.set_index("account_id").loc[accounts[2], "health_score"] == 12.25
 
 
+@pytest.mark.slow
 def test_the_rows_count_as_they_did_at_the_time(demo: Demo, own_tables: Path, url: str) -> None:
     accounts = accounts_of(demo)
     database = open_database(url, now=BEFORE)

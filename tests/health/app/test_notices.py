@@ -173,6 +173,7 @@ def test_one_refused_address_does_not_stop_the_others(send: Notify) -> None:
         assert box.to() == [CHLOE, VIKTOR]
 
 
+@pytest.mark.slow
 def test_what_may_have_arrived_is_not_sent_again_unless_asked(send: Notify) -> None:
     with mail_server() as box:
         box.hangs_up = CHLOE
@@ -195,6 +196,7 @@ def test_a_server_that_is_not_there_is_named(send: Notify) -> None:
         assert statuses(send(by_mail(box.port))) == dict.fromkeys(ADDRESSES, "sent")
 
 
+@pytest.mark.slow
 def test_two_at_the_same_time_send_once(
     send: Notify, database: Database, runs_dir: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +207,7 @@ def test_two_at_the_same_time_send_once(
         assert found.count("sent") == 1
 
 
+@pytest.mark.slow
 def test_a_login_over_an_encrypted_connection(
     send: Notify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +302,7 @@ def test_nothing_is_sent_by_default(send: Notify) -> None:
         send({}, csms=["Nobody"])
 
 
+@pytest.mark.slow
 def test_the_command_sends_reports_and_keeps_the_secret(
     runs_dir: Path,
     tmp_path: Path,

@@ -85,6 +85,7 @@ def test_a_known_user_signs_in_and_out(sign_in: SignIn, database: Database) -> N
     assert sign_in.client.get("/").headers["location"].startswith("/sign-in")
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -135,6 +135,7 @@ def test_rows_of_a_file_are_closed_from_the_voice_page(app: Build, runs: Path) -
     assert (runs / "as_of=2026-11-01" / "raised.parquet").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_row_of_a_file_is_closed_from_the_account_and_undone(app: Build, runs: Path) -> None:
     built = app(runs=in_a_file(runs))
     client = built.signed_in("csm")

@@ -21,10 +21,10 @@ Build = Callable[..., AppUnderTest]
 GROUP = 20
 
 
-@pytest.fixture
-def grouped(runs_dir: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def in_groups(runs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the runs with many groups of rows in each large file, as large runs have them."""
-    copy = tmp_path / "runs"
+    copy = tmp_path_factory.mktemp("grouped") / "runs"
     shutil.copytree(runs_dir, copy)
     for file in copy.glob("as_of=*/*.parquet"):
         if file.stem in {"scores", "reasons", "changes", "whitespace", "events", "features"}:
@@ -32,6 +32,12 @@ def grouped(runs_dir: Path, tmp_path: Path) -> Path:
             size = GROUP * max(len(rows) // 200, 1)
             rows.to_parquet(file, index=False, row_group_size=size)
     return copy
+
+
+@pytest.fixture
+def grouped(in_groups: Path, tmp_path: Path) -> Path:
+    """The same, for a test to spoil."""
+    return Path(shutil.copytree(in_groups, tmp_path / "runs"))
 
 
 def spoil(file: Path, *, keep_account: str = "", columns: frozenset[str] = frozenset()) -> int:
@@ -120,6 +126,7 @@ def _change(runs: Path, table: str, account: str, **values: object) -> pd.DataFr
     return rows
 
 
+@pytest.mark.slow
 def test_nobody_renews_later_more_surely_than_stays_until_then(app: Build, grouped: Path) -> None:
     run = sorted(grouped.glob("as_of=*"))[-1]
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))

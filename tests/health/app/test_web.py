@@ -88,6 +88,7 @@ def test_signing_in_by_password_and_out_again(app: Build, database: Database) ->
     assert "session has ended" in client.get("/sign-in?expired=1").text
 
 
+@pytest.mark.slow
 def test_attempts_are_limited_and_the_limit_ends(app: Build, database: Database) -> None:
     add_user(database, "csm", role="csm", password=PASSWORD, now=NOW)
     built = app()
@@ -103,6 +104,7 @@ def test_attempts_are_limited_and_the_limit_ends(app: Build, database: Database)
     assert client.post("/sign-in", data=right).status_code == 303
 
 
+@pytest.mark.slow
 def test_neither_an_unknown_login_nor_one_without_a_password_signs_in(app: Build) -> None:
     client = app().client()
     for login in ("nobody", "csm", "", "x" * 300):
@@ -198,6 +200,7 @@ def test_headers_of_a_proxy_count_only_from_its_address_with_the_secret(
     assert proxy.get("/", headers={**right, "X-Proxy-Secret": ""}).status_code == 403
 
 
+@pytest.mark.slow
 def test_hostile_names_and_notes_are_inert_everywhere(app: Build) -> None:
     built = app()
     client = built.signed_in("admin")
@@ -297,6 +300,7 @@ def test_a_lead_sees_how_many_flagged_accounts_are_open(app: Build) -> None:
     assert '<th scope="col" class="r">Open</th>' in lead.get("/team").text
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("path", "fields", "message"),
     [

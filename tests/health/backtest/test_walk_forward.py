@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from health.backtest.walk_forward import origins
 from health.training.rivals import single_feature_risks
 from health.training.rows import known_before
+from tests.examples import examples
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=30),
     st.integers(1, 200),
@@ -34,7 +35,7 @@ def test_nothing_is_learnt_from_that_was_not_known(
     assert tested == sorted(set(rows["as_of"]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=20), st.integers(60, 500))
 def test_what_was_known_before_a_date_is_what_a_truncated_history_shows(
     left_after: list[int], until: int

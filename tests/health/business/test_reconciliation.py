@@ -143,6 +143,7 @@ def _scaled(factor: float) -> list[tuple[str, str, str, str | None, float]]:
     return [(*row[:4], row[4] * factor) for row in _BASE]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
@@ -167,6 +168,7 @@ _HEAD = "account_id,product,started_at,ended_at,mrr"
 _CONTRACTS = [f"A{n},core,2025-01-0{1 + n % 9} 10:30,," for n in range(30)]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("mistake", "head", "lines", "code", "messages"),
     [

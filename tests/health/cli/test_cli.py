@@ -15,7 +15,7 @@ from tests.health.conftest import Demo, call_health, run_health
 
 
 def test_check_prints_rows_and_dates(demo: Demo) -> None:
-    done = run_health("check", demo.config)
+    done = call_health("check", demo.config)
     assert done.code == 0, done.err
     for table in ("accounts", "subscriptions", "usage", "tickets", "surveys"):
         assert table in done.out
@@ -48,6 +48,7 @@ def test_check_refuses_what_the_batch_would_refuse(
     assert "can be scored" not in done.out
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_features_to_a_file(demo: Demo, tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"features.{ending}"
@@ -123,12 +124,14 @@ def test_a_tampered_model_is_refused(demo: Demo, tmp_path: Path) -> None:
     assert not (company / "runs" / "as_of=2026-09-06").exists()
 
 
+@pytest.mark.slow
 def test_score_before_train(own_tables: Path) -> None:
     done = call_health("score", own_tables / "health.toml")
     assert done.code == 2
     assert "health train" in done.err
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("day", ["1999-01-03", "2031-01-05"])
 def test_a_date_outside_the_data(demo: Demo, day: str) -> None:
     done = call_health("score", demo.config, "--as-of", day)
@@ -163,6 +166,7 @@ def test_every_violation_in_one_go_and_nothing_written(own_tables: Path) -> None
     assert not list((own_tables / "runs").glob("as_of=*"))
 
 
+@pytest.mark.slow
 def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
     tickets = pd.read_csv(own_tables / "tables" / "tickets.csv", dtype=str)
     tickets.loc[:2, "account_id"] = "NOBODY"
@@ -182,6 +186,7 @@ def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
     assert "NOBODY" in refused.err
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("damage", ["end", "middle"])
 def test_a_damaged_parquet_file_is_named_with_the_remedy(own_tables: Path, damage: str) -> None:
     file = sorted((own_tables / "tables" / "usage").glob("*.parquet"))[0]

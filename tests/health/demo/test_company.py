@@ -189,6 +189,7 @@ def test_yearly_churn_is_plausible(company):
     assert 0.15 < len(churn_dates(company)) / weeks * 52 < 0.35
 
 
+@pytest.mark.slow
 def test_identifier_and_manager_say_nothing_of_churn():
     company = simulate_company(400, weeks=52, seed=2)
     rows = scored(company)
@@ -196,6 +197,7 @@ def test_identifier_and_manager_say_nothing_of_churn():
     assert 0.4 < roc_auc_score(rows["churned"], place) < 0.6
 
 
+@pytest.mark.slow
 def test_size_scales():
     small, large = (simulate_company(size, weeks=26, seed=1) for size in (50, 200))
     assert len(small.tables["accounts"]) == 50

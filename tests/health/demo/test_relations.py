@@ -26,6 +26,7 @@ def mood_of(company: DemoCompany, rows: pd.DataFrame, at: str) -> pd.Series:
     return found.set_index("index")["satisfaction"].dropna()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", NEW)
 def test_a_table_has_the_canonical_columns_and_nothing_of_the_future(
     company: DemoCompany, name: str

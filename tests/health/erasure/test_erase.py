@@ -281,6 +281,7 @@ def test_an_erased_person_is_in_nothing_that_is_left(company: Path) -> None:
     assert contact not in newest.table("contacts")["contact_id"].tolist()
 
 
+@pytest.mark.slow
 def test_a_report_written_again_from_a_run_says_what_it_said(demo: Demo, tmp_path: Path) -> None:
     run = list_runs(demo.folder / "runs")[-1]
     content = stored_content(run, demo.folder / "runs", quotes=3)
@@ -295,6 +296,7 @@ def test_a_report_written_again_from_a_run_says_what_it_said(demo: Demo, tmp_pat
     assert voice.count("<section") == (run.folder / "voice.html").read_text().count("<section")
 
 
+@pytest.mark.slow
 def test_pages_that_cannot_be_written_again_are_removed_with_a_reason(
     demo: Demo, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_words_in_a_subject_are_quoted_with_their_date() -> None:
     assert "24 Jun 2025" in found["text"][0]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("subject", ["All good", "upgraded browsers fail", None, ""])
 def test_other_words_ask_for_nothing(subject: str | None) -> None:
     assert _found([_ticket(subject)]).empty
@@ -70,6 +71,7 @@ def test_only_the_roles_that_count_are_heard(role: str | None, count: int) -> No
     assert len(found) == count
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("day", "count"), [(0, 0), (-1, 0), (0.1, 1), (90, 1), (91, 0)])
 def test_an_ask_counts_from_its_own_time_and_for_a_while(day: float, count: int) -> None:
     assert len(_found([_ticket("more seats", day)])) == count

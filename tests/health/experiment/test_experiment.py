@@ -120,6 +120,7 @@ def test_an_effect_that_is_there_is_found(tmp_path: Path) -> None:
     assert not found.balance["unlike"].any()
 
 
+@pytest.mark.slow
 def test_power_segments_and_savable_are_reported(tmp_path: Path) -> None:
     _company(tmp_path, 300, 200)
     accounts = pd.read_csv(tmp_path / "accounts.csv")
@@ -137,6 +138,7 @@ def test_power_segments_and_savable_are_reported(tmp_path: Path) -> None:
     assert "Power: To detect" in shown and "[large]" in shown and "Savable accounts:" in shown
 
 
+@pytest.mark.slow
 def test_a_large_experiment_says_who_can_be_saved(tmp_path: Path) -> None:
     found = _only(_company(tmp_path, 1_500, 1_500)).responders
     assert found.power.startswith("Large enough") and found.by_segment.empty

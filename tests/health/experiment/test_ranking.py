@@ -59,6 +59,7 @@ def company(accounts: int, *, effect: float) -> Tables:
 CONFIG = Config(tables={"accounts": {"path": "a.csv"}, "subscriptions": {"path": "s.csv"}})
 
 
+@pytest.mark.slow
 def test_an_experiment_that_holds_orders_accounts() -> None:
     estimate = savable_estimate(company(3_000, effect=0.4), [], CONFIG, END)
     scores = pd.DataFrame(

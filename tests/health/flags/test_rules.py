@@ -277,6 +277,7 @@ def test_an_advocate_uses_it_as_steadily_as_ever() -> None:
     assert _flagged(scored, "advocate") == ["A0", "A2"]
 
 
+@pytest.mark.slow
 def test_since_is_kept_for_the_same_account_flag_and_product() -> None:
     scored = _scored(count=2, upsell_probability=[0.5, 0.05], cross_sell_probability=[0.05, 0.5])
     first = raise_flags(scored, _config(), as_of=date(2026, 10, 25)).episodes
@@ -300,6 +301,7 @@ def test_one_offer_an_account_the_one_worth_most() -> None:
     assert raised.week["offer_value"].tolist() == [90.0, 60.0]
 
 
+@pytest.mark.slow
 def test_an_offer_that_was_asked_for_is_listed_whatever_it_is_worth() -> None:
     scored = _scored(count=2, upsell_probability=0.5, upsell_value=90.0, cross_sell_value=1.0)
     scored.whitespace.loc[

@@ -76,11 +76,13 @@ def test_a_condition_must_hold_for_the_configured_time() -> None:
     assert weeks[2].flags["since"].iloc[0] == pd.Timestamp(DAY - 2 * WEEK)
 
 
+@pytest.mark.slow
 def test_who_stands_stays_under_an_easier_limit_and_nobody_new_comes_in_under_it() -> None:
     # Twice the odds of 0.05 are those of 0.095; 0.85 of them are those of 0.082.
     assert _listed(_weeks([0.09, 0.11, 0.09, 0.08, 0.09])) == [False, True, True, False, False]
 
 
+@pytest.mark.slow
 def test_snoozed_until_a_date_then_back_with_the_same_since() -> None:
     day = DAY - WEEK
     row = {"action": "Snooze", "at": day - timedelta(days=3), "until": DAY, "reason": "on leave"}
@@ -94,6 +96,7 @@ def test_snoozed_until_a_date_then_back_with_the_same_since() -> None:
     assert weeks[2].flags["since"].iloc[0] == pd.Timestamp(DAY - 2 * WEEK)
 
 
+@pytest.mark.slow
 def test_a_snooze_without_a_date_rests_for_the_configured_days() -> None:
     seen = _actions({"action": "not now", "at": DAY - timedelta(days=10)})
     assert _listed(_weeks([0.2, 0.2], actions=[None, seen])) == [True, False]
@@ -101,6 +104,7 @@ def test_a_snooze_without_a_date_rests_for_the_configured_days() -> None:
     assert _listed(_weeks([0.2, 0.2], short, [None, seen])) == [True, True]
 
 
+@pytest.mark.slow
 def test_a_closed_case_rests_until_the_condition_begins_anew() -> None:
     seen = _actions({"action": "False alarm", "at": DAY - 3 * WEEK + timedelta(days=1)})
     weeks = _weeks([0.2, 0.2, 0.05, 0.2], actions=[None, seen, seen, seen])
@@ -109,6 +113,7 @@ def test_a_closed_case_rests_until_the_condition_begins_anew() -> None:
     assert weeks[3].flags["last_action"].tolist() == ["false_alarm"]
 
 
+@pytest.mark.slow
 def test_a_call_is_shown_and_keeps_the_flag_on_the_list() -> None:
     seen = _actions({"action": "called", "at": DAY - timedelta(days=2), "flag": None})
     flags = _weeks([0.2, 0.2], actions=[None, seen])[1].flags
@@ -157,6 +162,7 @@ def test_each_csm_has_a_capacity_and_some_their_own() -> None:
     assert (fitted["state"] == "waiting").sum() == 6
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("given", "room"), [({}, 45), ({"unassigned_csms": 2}, 30), ({"accounts_per_csm": 250}, 15)]
 )

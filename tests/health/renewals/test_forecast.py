@@ -125,6 +125,7 @@ def test_an_account_that_rather_buys_more_rather_expands() -> None:
     )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("terms", "monthly"), [(40, 60), (40, 0), (0, 60)])
 def test_a_month_at_a_time_equals_the_whole_book(terms: int, monthly: int) -> None:
     tables = yearly_book(terms, monthly=monthly)
@@ -285,6 +286,7 @@ def test_a_book_without_terms_has_retention_instead() -> None:
     assert table["kept_low"].iloc[0] < table["kept"].iloc[0] < table["kept_high"].iloc[0]
 
 
+@pytest.mark.slow
 def test_accounts_that_grew_in_their_first_months_do_not_multiply() -> None:
     # Ten accounts start in every month and pay 20 % more in each of their first six months.
     months = pd.date_range("2023-01-01", "2026-11-01", freq="MS")

@@ -34,6 +34,7 @@ def test_each_list_is_a_file_whose_text_stays_text(sample: SampleRun, tmp_path: 
     assert not texts.str.match(r"[=+\-@\t\r\n]").any()
 
 
+@pytest.mark.slow
 def test_a_report_of_a_csm_holds_their_accounts_alone(sample: SampleRun, tmp_path: Path) -> None:
     scores, reasons, flags, run = sample.parts
     history = History(sample.past_scores, sample.changes)

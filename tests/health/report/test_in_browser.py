@@ -31,6 +31,7 @@ RETENTION = pd.DataFrame(
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: install Debian's chromium"),
     # playwright 1.65: closing its transport leaves a socket to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -182,7 +183,6 @@ def test_nothing_is_wider_than_the_page(page: Page) -> None:
     assert over <= 0
 
 
-@pytest.mark.slow
 def test_accessibility_has_no_serious_finding(page: Page) -> None:
     page.locator("#list-at_risk .o").first.click()
     page.locator("#list-at_risk .open").first.wait_for()
@@ -195,14 +195,12 @@ def test_accessibility_has_no_serious_finding(page: Page) -> None:
     assert serious == {}
 
 
-@pytest.mark.slow
 def test_plots_are_shown(wide: Page) -> None:
     image = wide.locator("img.plot")
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
     assert "started in 2025: 90 % after" in (image.get_attribute("alt") or "")
 
 
-@pytest.mark.slow
 def test_it_prints(wide: Page, tmp_path: Path) -> None:
     file = tmp_path / "report.pdf"
     wide.pdf(path=str(file))

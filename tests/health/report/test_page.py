@@ -172,6 +172,7 @@ def test_a_book_of_two_thousand_flagged_accounts_stays_under_four_megabytes() ->
     assert len(html.encode()) < 4_000_000
 
 
+@pytest.mark.slow
 def test_more_rows_than_the_page_holds_are_counted(
     sample: SampleRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +210,7 @@ def test_a_run_without_models_names_or_lists_renders(sample: SampleRun) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(sample: SampleRun) -> None:
     assert render_report(*sample.parts) == render_report(*sample.parts)
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.restate.compare import account_changes, book_changes
+from tests.examples import examples
 
 DAYS = pd.to_datetime(["2026-06-07", "2026-06-14", "2026-06-21"])
 NAN = float("nan")
@@ -63,7 +64,7 @@ _row = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(st.lists(_row, min_size=1, max_size=12, unique_by=lambda row: row[:2]))
 def test_the_parts_sum(rows: list[tuple[int, str, float, float, float, str]]) -> None:
     history = _restated(*rows)

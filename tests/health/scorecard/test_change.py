@@ -14,6 +14,7 @@ from health.scorecard.change import ScoreInputs, split_changes
 from health.scorecard.score import score_with
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Scorecard
+from tests.examples import examples
 from tests.health.scorecard.random_cards import Inputs, close, inputs, score_settings
 
 
@@ -36,7 +37,7 @@ def _both_scored(before: ScoreInputs, now: ScoreInputs) -> tuple[pd.Series, pd.S
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(score_settings(), score_settings(), inputs(), inputs(), st.booleans())
 def test_the_parts_sum_to_the_change(
     old: ScoreSettings, new: ScoreSettings, first: Inputs, second: Inputs, same: bool
@@ -50,7 +51,7 @@ def test_the_parts_sum_to_the_change(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(score_settings(), score_settings(), inputs())
 def test_another_scorecard_on_the_same_data_is_all_configuration(
     old: ScoreSettings, new: ScoreSettings, data: Inputs
@@ -59,7 +60,8 @@ def test_another_scorecard_on_the_same_data_is_all_configuration(
     assert set(changes["kind"]) <= {"configuration"}
 
 
-@settings(deadline=None, max_examples=20)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=examples(20))
 @given(score_settings(), inputs())
 def test_an_override_that_ends_is_all_override(card: ScoreSettings, data: Inputs) -> None:
     ended = replace(data, overrides=data.overrides.iloc[:0])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from health.scorecard.bands import band
 from health.scorecard.portfolio import roll_up, topmost_parents
 from health.settings.scorecard import Bands
+from tests.examples import examples
 
 NAN = float("nan")
 
@@ -83,7 +84,7 @@ def test_a_parent_that_is_no_account_of_ours_still_makes_a_group() -> None:
 _row = st.tuples(st.floats(0, 100), st.floats(0.01, 1e6), st.sampled_from(["Ana", "Bo", None]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.lists(_row, min_size=1, max_size=12))
 def test_groups_sum_to_the_whole(rows: list[tuple[float, float, str | None]]) -> None:
     rolled = roll_up(_scores(rows))

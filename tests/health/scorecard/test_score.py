@@ -15,6 +15,7 @@ from health.settings.default_scorecard import DEFAULT_COMPONENTS, GOALS_COMPONEN
 from health.settings.measure import Component, Measure
 from health.settings.score import ScoreSettings
 from health.settings.scorecard import Bands, Scorecard
+from tests.examples import examples
 from tests.health.scorecard.random_cards import Inputs, close, inputs, score_settings
 
 FEATURES = (
@@ -85,7 +86,7 @@ def test_bands_begin_exactly_at_their_limit() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(score_settings(), inputs())
 def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
     scores = score_with(card, data.features, data.overrides)
@@ -103,7 +104,7 @@ def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
     assert (reasons["text"] != "").all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(score_settings(), inputs())
 def test_dates_scored_together_are_scored_as_apart(card: ScoreSettings, data: Inputs) -> None:
     days = [pd.Timestamp("2026-06-07"), pd.Timestamp("2026-06-14")]

@@ -29,6 +29,7 @@ def _check(path: Path | str) -> Finished:
     return done
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(
     ("text", "said"),
     [

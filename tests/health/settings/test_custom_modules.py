@@ -104,6 +104,7 @@ def _family(build: object) -> OwnFamily:
     return OwnFamily("mine", (feature,), build)  # type: ignore[arg-type]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("build", "message"),
     [

@@ -61,6 +61,7 @@ def test_a_secret_that_is_no_text(tmp_path: Path) -> None:
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("key", ["sql_file", "path"])
 def test_a_table_is_read_from_files_alone(blocking: Path, key: str) -> None:
     (blocking.parent / "subscriptions.csv").write_text("account_id,product,started_at,ended_at,mrr")

@@ -146,6 +146,7 @@ def test_a_query_that_never_ends_is_stopped(
             database.read(ENDLESS.format("max(i)"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process allocates")
 def test_rows_of_sqlite_that_never_end_are_refused(tmp_path: Path) -> None:
     limits = Limits(memory="1MB")

@@ -75,6 +75,7 @@ def amplitude(folder: Path) -> None:
     write_json_lines(folder / "amplitude" / "123_2026-05-01_0.json.gz", rows)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("export", [posthog, segment, amplitude])
 def test_an_event_finds_its_account(tmp_path: Path, export: Any) -> None:
     write(tmp_path, COMPANIES)

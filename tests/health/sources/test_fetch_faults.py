@@ -50,6 +50,7 @@ def filled(postgres_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("usage", "words"),
     [

@@ -86,6 +86,7 @@ def _opened(config: Path) -> Any:
     return open_company(load_config(config.with_name("small.toml"))).opened.summaries
 
 
+@pytest.mark.slow
 def test_columns_that_no_recipe_reads_are_listed_in_the_file(tmp_path: Path) -> None:
     tables = exports()
     for number, row in enumerate(tables["hubspot/company"]):
@@ -99,6 +100,7 @@ def test_columns_that_no_recipe_reads_are_listed_in_the_file(tmp_path: Path) -> 
     assert "property_name" not in listed and "favourite" not in done.out
 
 
+@pytest.mark.slow
 def test_several_currencies_are_asked_about(tmp_path: Path) -> None:
     tables = dict(exports())
     lines = [dict(row) for row in tables["stripe/invoice_line_item"]]
@@ -110,6 +112,7 @@ def test_several_currencies_are_asked_about(tmp_path: Path) -> None:
     assert "CONFIRM" in done.out and "USD = …" in done.out
 
 
+@pytest.mark.slow
 def test_two_systems_of_one_kind_are_never_added_up(tmp_path: Path) -> None:
     write(tmp_path / "data", exports())
     posthog(tmp_path / "data")
@@ -267,6 +270,7 @@ def test_nothing_recognised_and_a_file_that_exists_are_refused(tmp_path: Path) -
     assert call_health("init", tmp_path / "absent").code == 2
 
 
+@pytest.mark.slow
 def test_names_from_the_data_cannot_break_out_of_a_comment(tmp_path: Path) -> None:
     write(tmp_path / "data", exports())
     (tmp_path / "data" / "x\n[tables.usage]\npath = 'evil'.csv").write_text("a\n1\n")
@@ -305,6 +309,7 @@ def test_schemas_of_a_database_become_sources(
     assert (summaries["accounts"], summaries["subscriptions"]) == (2, 2)
 
 
+@pytest.mark.slow
 def test_a_file_of_sqlite_is_a_database_too(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "w.db") as connection:
         for name, rows in exports().items():
@@ -329,6 +334,7 @@ def salesforce() -> dict[str, pd.DataFrame]:
     return {"Account": pd.DataFrame(account), "User": pd.DataFrame(user)}
 
 
+@pytest.mark.slow
 def test_workbooks_and_databases_in_a_folder_are_sources(tmp_path: Path) -> None:
     data = tmp_path / "data"
     keys = list(salesforce()["Account"]["Id"])
@@ -372,6 +378,7 @@ def test_a_folder_for_each_table_is_one_layout(tmp_path: Path) -> None:
     assert "add to the file what is required" in done.out
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("prefix", ["properties_", ""])
 def test_fields_of_hubspot_have_several_prefixes(tmp_path: Path, prefix: str) -> None:
     tables = {
@@ -384,6 +391,7 @@ def test_fields_of_hubspot_have_several_prefixes(tmp_path: Path, prefix: str) ->
     assert "2 by the domain" in " ".join(done.out.split())
 
 
+@pytest.mark.slow
 def test_places_outside_of_the_configuration_are_allowed_by_name(tmp_path: Path) -> None:
     write(tmp_path / "data", exports())
     (tmp_path / "conf").mkdir()

@@ -186,6 +186,7 @@ def test_presets_are_opened_from_folders(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -40,6 +40,7 @@ def test_answers_of_delighted_find_the_account_of_their_person(tmp_path: Path) -
     assert set(rows["kind"]) == {"nps"}
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("amounts_in", "currency", "expected"),
     # The package divides yen by 100, too, which are their own smallest unit.

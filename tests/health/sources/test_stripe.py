@@ -124,6 +124,7 @@ def test_a_discount_is_of_what_can_be_discounted(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("currency", "expected"), [("usd", 10.0), ("jpy", 1000.0), ("kwd", 1.0), ("GBP", 10.0)]
 )

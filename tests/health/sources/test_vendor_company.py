@@ -40,6 +40,7 @@ NEEDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SEEDS.is_dir(), reason=f"no vendors' seeds in {SEEDS}")
 def test_every_table_of_the_seeds_is_recognised_and_none_wrongly() -> None:
     with duckdb.connect() as connection:

@@ -36,6 +36,7 @@ def compare(champion: Candidate, challenger: Candidate, *, rows: bool = True) ->
     return compare_versions(champion, challenger, ["churn"], rows=known)[0]
 
 
+@pytest.mark.slow
 def test_a_version_is_no_worse_than_itself() -> None:
     found = compare(good(), good())
     assert found.verdict == NO_WORSE
@@ -55,6 +56,7 @@ def test_a_poor_challenger_is_worse_and_a_poor_champion_is_beaten() -> None:
     assert compare(poor(), good()).cohort_hash == worse.cohort_hash != ""
 
 
+@pytest.mark.slow
 def test_on_dates_later_than_all_it_knew_the_champion_is_asked_as_it_stands() -> None:
     old = good("2024-07-01")
     found = compare(old, good())
@@ -82,6 +84,7 @@ def test_without_later_dates_its_way_of_modelling_is_fitted_on_the_same_dates() 
     assert found.figures.log_loss.difference.value == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_a_hazard_fitted_again_learns_from_what_was_known_of_later_rows_too() -> None:
     rows = labelled_rows()
     churned = rows.frame["churned"]
@@ -149,6 +152,7 @@ def test_too_few_events_are_said_with_their_count() -> None:
     assert compare(empty, empty, rows=False).verdict == UNKNOWN
 
 
+@pytest.mark.slow
 def test_a_slight_fall_is_let_pass_and_a_larger_one_is_not() -> None:
     rng = np.random.default_rng(0)
     verdicts = []

@@ -41,6 +41,7 @@ def _config(**training: object) -> Config:
     return Config(tables={}, training=TrainingConfig.model_validate(training))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("sign", "used"), [(-1.0, True), (1.0, False)])
 def test_directions_are_used_unless_they_cost(sign: float, used: bool) -> None:
     config = _config()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from health.training.evaluation_page import render_evaluation
 from health.training.rows import TargetRows
 from models import ChurnModel
@@ -138,6 +140,7 @@ def test_pairs_that_interact_are_shown_with_their_table() -> None:
     assert "No interaction is claimed" not in page
 
 
+@pytest.mark.slow
 def test_a_company_without_interactions_has_no_claim() -> None:
     model, judged = _model()
     page = _page(model, judged | {"interactions": _interactions([])})

@@ -17,6 +17,7 @@ from tests.health.training.sample_versions import labelled_rows
 DATES = [ago(90), ago(60), ago(30)]
 
 
+@pytest.mark.slow
 def test_no_feature_of_ours_looks_ahead() -> None:
     tables = open_tables(company())
     trained = build_features(tables, DATES)

@@ -49,6 +49,7 @@ def test_first_version_then_a_worse_one_refused_then_forced(config: Config) -> N
     assert second["compared"][0]["figures"]["auc"]["difference"]["value"] < 0
 
 
+@pytest.mark.slow
 def test_a_leak_stops_the_first_version_by_name(config: Config) -> None:
     name = saved(config.models_dir, good(), leaks=[LEAK])
     with pytest.raises(HealthError, match="ended_at_known: alone reaches") as refused:
@@ -60,6 +61,7 @@ def test_a_leak_stops_the_first_version_by_name(config: Config) -> None:
     assert load_champion(config).name == name
 
 
+@pytest.mark.slow
 def test_a_champion_that_cannot_score_any_more_stands_in_nobodys_way(config: Config) -> None:
     old = saved(config.models_dir, good("2024-12-31"))
     _promote(config, old)

@@ -115,6 +115,7 @@ class _Planted:
         return Path.touch, (self.witness,)
 
 
+@pytest.mark.slow
 def test_a_planted_artefact_is_refused_unopened(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "company"
     shutil.copytree(trained, folder)
@@ -141,6 +142,7 @@ def test_training_again_changes_nothing(trained: Path) -> None:
     assert (models / "promotions.jsonl").read_text() == before
 
 
+@pytest.mark.slow
 def test_too_little_history_is_said_with_its_dates(trained: Path) -> None:
     done = call_health("train", trained / "health.toml", "--until", "2024-12-15")
     assert done.code == 2

@@ -95,6 +95,7 @@ def test_the_page_shows_sentiment_themes_and_quotes_and_is_inert() -> None:
     assert "Thanks" in page and "95 % interval" in page
 
 
+@pytest.mark.slow
 def test_themes_in_two_languages_with_one_name_are_one() -> None:
     surveys = answers(600)
     tables = _tables({"accounts": _accounts(), "surveys": surveys})
@@ -113,6 +114,7 @@ def test_themes_in_two_languages_with_one_name_are_one() -> None:
     assert praise.impact.mentions == praise.mentions
 
 
+@pytest.mark.slow
 def test_truncating_the_tables_changes_nothing() -> None:
     surveys = answers(300)
     until = pd.Timestamp("2025-09-01").to_pydatetime()
@@ -125,6 +127,7 @@ def test_truncating_the_tables_changes_nothing() -> None:
     assert full.sentiment == cut.sentiment and full.stability == cut.stability
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_page_and_reports_what_is_missing(tmp_path: Path) -> None:
     _accounts().to_csv(tmp_path / "accounts.csv", index=False)
     paid = _accounts()[["account_id"]].assign(product="core", started_at="2024-01-01", ended_at="")
@@ -174,6 +177,7 @@ def test_a_theme_keeps_its_name_while_comments_are_added() -> None:
     assert kept <= {name for names in again.comments["themes"] for name in names}
 
 
+@pytest.mark.slow
 def test_a_theme_unlike_the_earlier_ones_is_new() -> None:
     tables = _tables({"accounts": _accounts(), "surveys": answers(360)})
     found = listen(tables, UNTIL, VoiceConfig(most_themes=5))
@@ -184,6 +188,7 @@ def test_a_theme_unlike_the_earlier_ones_is_new() -> None:
     assert [theme.name for theme in again.themes] == [theme.name for theme in found.themes]
 
 
+@pytest.mark.slow
 def test_sentiment_is_learned_from_the_newest_comments() -> None:
     # What was meant by the words of the oldest comments is the reverse of today.
     old = 400

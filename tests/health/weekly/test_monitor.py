@@ -116,6 +116,7 @@ def test_a_run_whose_horizon_has_passed_gets_a_row_and_a_younger_one_none(tmp_pa
     assert np.isnan(row["ordered"]) and np.isnan(row["orders_ratio"])
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_taken_over_until_the_run_is_replaced(tmp_path: Path) -> None:
     first = _publish(tmp_path, FIRST, _chances())
     second = _publish(tmp_path, FIRST + timedelta(days=7), _chances())

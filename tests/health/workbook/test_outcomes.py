@@ -77,6 +77,7 @@ def test_what_a_csm_fills_in_is_what_the_next_run_reads(workbook: Path, tmp_path
     assert set(read["author"]) == {"Ana"}
 
 
+@pytest.mark.slow
 def test_a_note_without_an_outcome_is_kept_and_changes_no_list(
     sample: SampleRun, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_note_without_an_outcome_is_kept_and_changes_no_list(
     assert read.loc["snooze", "account_id"] == rested
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("column", ["Outcome", "Notes"])
 def test_a_formula_without_a_value_is_refused(workbook: Path, tmp_path: Path, column: str) -> None:
     fill(workbook, "At risk", 3, Outcome="saved")
@@ -122,6 +124,7 @@ def test_a_sheet_that_is_listed_and_missing_is_refused(workbook: Path, tmp_path:
         import_outcomes(workbook, tmp_path / "actions.csv", at=AT)
 
 
+@pytest.mark.slow
 def test_a_file_imported_twice_adds_what_is_new_alone(workbook: Path, tmp_path: Path) -> None:
     file = tmp_path / "actions.csv"
     fill(workbook, "At risk", 2, Outcome="called")
@@ -141,6 +144,7 @@ def test_other_columns_and_rows_of_the_table_are_kept(workbook: Path, tmp_path: 
     assert (kept["account_id"], kept["channel"]) == ("007", "phone")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
@@ -172,6 +176,7 @@ def test_what_is_no_workbook_of_a_run_is_refused(tmp_path: Path) -> None:
         import_outcomes(file, tmp_path / "actions.csv", at=AT)
 
 
+@pytest.mark.slow
 def test_the_command_adds_to_the_table_beside_the_configuration(
     demo: Demo, own_tables: Path
 ) -> None:
@@ -244,6 +249,7 @@ def _rename_column(book: openpyxl.Workbook, sheet: str, heading: str, name: str 
     cell.value = name
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -88,6 +88,7 @@ def test_missing_values_and_new_texts_are_taken(rows: Rows) -> None:
     assert np.isfinite(AnyClassifier(FOREST).fit(never, rows.y).predict_proba(never)).all()
 
 
+@pytest.mark.slow
 def test_it_stands_in_a_churn_model_and_is_calibrated(rows: Rows) -> None:
     model = ChurnModel(estimator=AnyClassifier(LogisticRegression()))
     model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)

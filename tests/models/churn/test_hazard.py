@@ -15,6 +15,7 @@ from models import ChurnModel, ModelInputError
 from models.base.explanations import by_feature
 from models.churn.hazard import HazardClassifier, week_kinds
 from models.churn.later_dates import FollowedRows, LabelledRows
+from tests.examples import examples
 
 HORIZON, GRACE = 90, 30
 ORDINARY, RENEWAL = 0.004, 0.15
@@ -110,7 +111,7 @@ def test_contributions_sum_to_the_log_odds_and_keep_their_sign(rows: Followed) -
     usage=st.one_of(st.none(), st.floats(-50, 50)),
     days=st.lists(st.floats(0, 400), min_size=1, max_size=6),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_survival_falls_and_is_one_minus_p_at_the_horizon(
     end: float | None, months: float | None, usage: float | None, days: list[float]
 ) -> None:

@@ -45,6 +45,7 @@ def test_with_signal_a_model_is_published(rows: Any) -> None:
     assert exact(model, rows.X)
 
 
+@pytest.mark.slow
 def test_few_events_give_a_small_model(rows: Any) -> None:
     model = fit(rows, rare(rows, 30))
     assert model.basis_ in ("few-feature model", "base rate")
@@ -102,6 +103,7 @@ def test_unknown_labels_are_left_out(rows: Any) -> None:
     np.testing.assert_array_equal(model.decision_function(rows.X), again.decision_function(rows.X))
 
 
+@pytest.mark.slow
 def test_a_short_history_is_said(rows: Any) -> None:
     early = rows.times < rows.times[0] + np.timedelta64(80, "D")
     model = ChurnModel(estimator=QUICK).fit(
@@ -139,6 +141,7 @@ def test_clone_pipeline_and_cross_validation(rows: Any) -> None:
     assert p.shape == (len(rows.y), 2)
 
 
+@pytest.mark.slow
 def test_expansion_uses_its_own_words(rows: Any) -> None:
     model = ExpansionModel(estimator=QUICK).fit(rows.X, rows.y, groups=rows.groups)
     assert "accounts bought" in model.reasons_[0]

@@ -83,6 +83,7 @@ def churn(rows: Rows, **options: object) -> ChurnModel:
     return model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("asked", ["auto", SCORE, FEW])
 def test_churn_says_which_small_model_it_took(asked: str) -> None:
     rows = scored(by_feature=0.8)
@@ -114,6 +115,7 @@ def test_too_few_events_to_compare_on_leave_the_base_rate() -> None:
     assert model.choice_ is not None and "too few to compare" in model.choice_.why
 
 
+@pytest.mark.slow
 def test_where_one_cannot_be_fitted_the_other_is_taken() -> None:
     rows = scored(by_feature=1.5)
     nothing = rows.X.assign(**dict.fromkeys(score_columns(MEASURES), np.nan))

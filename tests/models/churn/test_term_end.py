@@ -99,6 +99,7 @@ def test_few_leavers_at_the_end_of_their_terms_are_enough_for_the_renewal_timing
     assert fitted(company(3, at_end=False)).basis_ == "base rate"
 
 
+@pytest.mark.slow
 def test_accounts_that_left_before_their_horizon_has_passed_count() -> None:
     rows = company(4, at_end=True, leavers=14)
     model = fitted(rows)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from models import PurchaseModel, SpendModel, purchase_history, value_customers
 from models.base.inputs import FloatArray
 from models.clv.order_interval import value_range
+from tests.examples import examples
 from tests.models.clv.test_beta_geo import simulated
 
 WEEKS, DRAWS = 60.0, 8000
@@ -76,6 +77,7 @@ def test_futures_drawn_by_their_causes_have_the_expected_mean(
         assert (many >= n).mean(axis=1) == pytest.approx(result, abs=0.03)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     "p, q",
     [(None, None), (0.2, 3.0), (900.0, 60.0)],
@@ -104,6 +106,7 @@ def test_95_in_100_drawn_futures_lie_inside(
     assert (totals[~comes] == 0).mean(axis=1).min() > 0.016
 
 
+@pytest.mark.slow
 def test_where_each_purchase_is_worth_the_same_their_number_decides(
     history: pd.DataFrame, purchases: PurchaseModel
 ) -> None:
@@ -129,7 +132,7 @@ def test_a_mean_rate_has_a_range_too() -> None:
     assert inside.mean(axis=1).min() > 0.94
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 10_000), pieces=st.integers(1, 5))
 def test_a_value_hangs_on_the_customer_alone(
     history: pd.DataFrame, purchases: PurchaseModel, spend: SpendModel, seed: int, pieces: int
@@ -161,7 +164,7 @@ def test_a_customer_of_very_many_purchases_has_a_range() -> None:
 _LOGS = {"r": (-5, 5), "alpha": (-5, 5), "a": (-6, 6), "b": (-6, 6), "p": (-7, 7), "v": (-3, 6)}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     logs=st.fixed_dictionaries({name: st.floats(*ends) for name, ends in _LOGS.items()}),
     log_q=st.floats(0.01, 7),

@@ -48,6 +48,7 @@ def test_a_rising_customer_base_is_expected_to_buy_more(orders: pd.DataFrame) ->
     assert without < with_ and abs(with_ - actual) < abs(without - actual)
 
 
+@pytest.mark.slow
 def test_the_season_of_the_year_before_counts(orders: pd.DataFrame) -> None:
     autumn = orders["ordered_at"].dt.month.isin([9, 10, 11]).to_numpy()
     season = kept(orders, np.where(autumn, 1.0, 0.5))
@@ -63,6 +64,7 @@ def test_without_season_or_trend_hardly_anything_changes(orders: pd.DataFrame) -
     assert with_ == pytest.approx(without, rel=0.05)
 
 
+@pytest.mark.slow
 def test_orders_after_the_date_change_nothing(orders: pd.DataFrame) -> None:
     earlier = orders[orders["ordered_at"] < UNTIL]
     model = PurchaseModel().fit(purchase_history(earlier, until=UNTIL))

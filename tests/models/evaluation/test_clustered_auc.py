@@ -45,6 +45,7 @@ def test_more_candidates_need_more_evidence_and_copies_do_not() -> None:
     assert six > one + 0.4
 
 
+@pytest.mark.slow
 def test_chance_passes_rarely() -> None:
     rng = np.random.default_rng(3)
     passed = 0

@@ -48,6 +48,7 @@ def test_cox_finds_the_hazard_ratio_and_its_curves_fall() -> None:
     assert (np.diff(curves, axis=1) < 0).all()
 
 
+@pytest.mark.slow
 def test_cox_with_left_entry_does_not_take_survivors_for_immortal() -> None:
     X, time, died = lives(3000)
     entry = np.random.default_rng(3).uniform(0, 300, len(time))

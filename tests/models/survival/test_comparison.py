@@ -37,6 +37,7 @@ def test_figures_are_those_of_the_single_measures_and_the_truth_wins() -> None:
     assert result.concordance.low < result.concordance.value < result.concordance.high
 
 
+@pytest.mark.slow
 def test_of_very_many_accounts_some_are_drawn_and_the_same_each_time() -> None:
     time, died, hazard = _lives(4000)
     curves = {"true": np.exp(-hazard[:, None] * TIMES)}

@@ -62,6 +62,7 @@ def test_without_signal_it_is_off() -> None:
     assert not off.is_on_ and "no better than chance" in off.why_
 
 
+@pytest.mark.slow
 def test_an_author_is_never_on_both_sides() -> None:
     texts, _ = written(220, signal=False)
     # Every author signs with a word of their own and has one opinion: known by heart, no use

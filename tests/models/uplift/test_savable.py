@@ -38,6 +38,7 @@ def _company(seed: int, n: int, effect: float) -> tuple[pd.DataFrame, np.ndarray
     return X, (rng.random(n) < risk).astype(int), treated
 
 
+@pytest.mark.slow
 def test_it_finds_who_can_be_saved() -> None:
     X, churned, treated = _company(0, 4_000, effect=0.2)
     model = SavableModel().fit(X, churned, treated)
@@ -101,6 +102,7 @@ def test_the_ranking_is_tested_on_later_assignments() -> None:
     assert found.qini_.value == pytest.approx(plain.qini_.value, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_accounts_of_one_day_in_order_of_their_arm_are_split_at_random() -> None:
     X, churned, treated = _company(0, 4_000, effect=0.2)
     by_arm = np.argsort(treated, kind="stable")
