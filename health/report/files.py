@@ -14,6 +14,7 @@ import pandas as pd
 
 from health.presentation import wording
 from health.presentation.wording import LISTS
+from health.reasons.sentences import each_once
 from health.report.background import Background
 from health.report.history import History
 from health.report.page import render_report
@@ -142,16 +143,16 @@ def accounts_by_csm(
     scores: pd.DataFrame, reasons: pd.DataFrame, flags: pd.DataFrame
 ) -> dict[str, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]:
     """Split the tables of a run by CSM, in the order of their names; "" is no CSM."""
-    owner = scores["csm"].map(wording.text_of)
+    owner = each_once(scores["csm"], wording.text_of)
+    of_account = dict(zip(scores["account_id"], owner, strict=True))
+    rows = [
+        (frame, frame.groupby(frame["account_id"].map(of_account)).indices)
+        for frame in (scores, reasons, flags)
+    ]
     parts = {}
     for csm in sorted(owner.unique()):
-        own = scores[owner == csm]
-        ids = own["account_id"]
-        parts[csm] = (
-            own,
-            reasons[reasons["account_id"].isin(ids)],
-            flags[flags["account_id"].isin(ids)],
-        )
+        own = [frame.iloc[places.get(csm, [])] for frame, places in rows]
+        parts[csm] = (own[0], own[1], own[2])
     return parts
 
 
