@@ -97,10 +97,11 @@ def make_offers(
     weighed = replace(peers, groups=groups).mark(weighed)
     rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain, best=upsells)
     rows["why_not"] = _why_not(rows)
-    rows["why"] = _why(rows[worth], reasons, weighed).reindex(rows.index).fillna("")
-    details = worded_details(rows[worth], config.currency)
+    chosen = rows[worth]
+    rows["why"] = _why(chosen, reasons, weighed).reindex(rows.index, fill_value="")
+    details = worded_details(chosen, config.currency)
     for name in DETAILS[1:]:
-        rows[name] = details[name].reindex(rows.index).fillna("")
+        rows[name] = details[name].reindex(rows.index, fill_value="")
     of_account = pd.Series(best["account_id"].to_numpy(), index=best["open_row"])
     own = weighed[weighed["account_id"].isin(of_account.index)]
     published = columns_of(rows, PUBLISHED)

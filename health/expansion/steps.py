@@ -15,6 +15,10 @@ from health.presentation.wording import count, money, text_of
 SEATS, PLAN, PRODUCT, MORE = "seats", "plan", "product", "more"
 #: Columns that describe an offer in the published tables.
 DETAILS = ("offer_kind", "offer_from", "offer_to", "offered")
+#: Columns that the words are made of.
+_WORDED = [
+    *("product", "offer_kind", "held_mrr", "step_mrr", "units_from", "units_to", "plan", "plan_to")
+]
 #: Minimum number of accounts on a plan to determine its price.
 _FEW = 3
 
@@ -115,7 +119,7 @@ def worded_details(rows: pd.DataFrame, currency: str) -> pd.DataFrame:
     pd.DataFrame
         Columns `DETAILS` on the same index.
     """
-    worded = [_worded(row, currency) for row in rows.to_dict("records")]
+    worded = [_worded(row, currency) for row in rows[_WORDED].to_dict("records")]
     return pd.DataFrame(worded, index=rows.index, columns=list(DETAILS), dtype=object)
 
 
