@@ -122,8 +122,7 @@ def _set_off(place: int, earlier: range, left: list[float], products: list[objec
                 break
             open_orders.append(order)
     else:
-        # Stable: among equals the latest one stays first.
-        open_orders.sort(key=lambda order: left[order] < amount)
+        open_orders = [o for o in open_orders if left[o] >= amount][:1] or open_orders
     found = []
     for order in open_orders:
         if amount <= _DUST:
