@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
 import time
 import warnings
@@ -130,6 +131,8 @@ _LOCAL_SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # Executors run in the environment of this process, whatever the path finds.
+    "spark.pyspark.python": sys.executable,
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
 }
 

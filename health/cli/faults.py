@@ -17,7 +17,8 @@ _FIXES = (
     (_FORBIDDEN, "grant access to the user that runs the command, or choose another folder"),
     (_ABSENT, "check the path"),
 )
-_DETAILS = re.compile(r'details = "(.+?)"\n')
+#: What an error of the network says, and the last line of what Python did in an executor.
+_DETAILS = re.compile(r'details = "(.+?)"\n|^\w+(?:Error|Exception): .+$', re.M)
 #: Errors of a process pool in which a process was killed.
 _KILLED = {"TerminatedWorkerError", "BrokenProcessPool"}
 
@@ -56,12 +57,13 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
 def _of_spark(error: BaseException) -> HealthError | None:
     if not type(error).__module__.startswith(("pyspark.", "py4j.", "grpc.")):
         return None
-    # An error of the network has its words in the middle.
-    details = _DETAILS.search(str(error))
-    lines = (details[1] if details else str(error)).strip().splitlines()
+    found = _DETAILS.search(str(error))
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    words = lines[0] if found is None else found[1] or found[0]
     return HealthError(
-        f"Spark ended the work: {redact(lines[0] if lines else type(error).__name__)[:300]}",
+        f"Spark ended the work: {redact(words)[:300]}",
         where="data.url",
-        fix="check that the cluster runs and has room, then run the command again; "
-        "nothing that was complete has changed",
+        fix="check that the cluster runs, has room, and has this package in the Python of its "
+        "executors (PYSPARK_PYTHON), then run the command again; nothing that was complete has "
+        "changed",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import time
@@ -49,9 +50,9 @@ def measured(command: Sequence[str], *, folder: Path | None = None) -> Measured:
     start, most, largest = time.perf_counter(), 0.0, 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder) as process:
         while process.poll() is None:
-            family = _family(process.pid)
-            most = max(most, sum(_gb(pid, "smaps_rollup", "Pss:") for pid in family))
-            largest = max(largest, *(_gb(pid, "status", "VmHWM:") for pid in family))
+            running = family(process.pid)
+            most = max(most, sum(gigabytes(pid, "smaps_rollup", "Pss:") for pid in running))
+            largest = max(largest, *(gigabytes(pid, "status", "VmHWM:") for pid in running))
             time.sleep(_EVERY_S)
     wall = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -59,16 +60,28 @@ def measured(command: Sequence[str], *, folder: Path | None = None) -> Measured:
     return Measured(process.returncode, wall, processor, most, largest)
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """Return a process and all that it started, as far as they still run."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [pid, *(own for child in children for own in _family(int(child)))]
+    return [pid, *(own for child in children for own in family(int(child)))]
 
 
-def _gb(pid: int, file: str, name: str) -> float:
+def processor_seconds(pids: Sequence[int]) -> float:
+    """Return the seconds that processes have used, with those of their children that ended."""
+    ticks = 0
+    for pid in pids:
+        try:
+            values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, values[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def gigabytes(pid: int, file: str, name: str) -> float:
     """Return a number of kilobytes of a file of a process in GB; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
