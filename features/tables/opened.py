@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import narwhals as nw
 import pandas as pd
+import pyarrow as pa
 
 from features.tables.connection import in_memory, internal_name, with_own_connection
 from features.tables.identifiers import as_text, text_expression
@@ -174,6 +175,30 @@ class _LazyFrames(Mapping[str, nw.LazyFrame[Any]]):
 def with_account(rows: nw.LazyFrame[Any], accounts: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Return the rows that belong to an account; any engine runs it."""
     return rows.join(accounts.select("account_id"), on="account_id", how="semi")
+
+
+def of_accounts(tables: Tables, names: Sequence[str]) -> Tables:
+    """Return the tables of some accounts, as if there were no others.
+
+    Parameters
+    ----------
+    tables : Tables
+        The tables of a company.
+    names : sequence of str
+        Identifiers of accounts.
+    """
+    connection = tables.keep_alive
+    if not isinstance(connection, duckdb.DuckDBPyConnection):
+        own = nw.col("account_id").is_in([*names])
+        return replace(tables, frames={n: f.filter(own) for n, f in tables.frames.items()})
+    chosen = internal_name("accounts of a sample")
+    connection.register("arrived", pa.table({"account_id": pa.array(names, pa.string())}))
+    connection.execute(f"CREATE OR REPLACE TABLE {chosen} AS SELECT * FROM arrived")
+    connection.unregister("arrived")
+    accounts = nw.from_native(connection.table(chosen))
+    frames = {name: with_account(frame, accounts) for name, frame in tables.frames.items()}
+    rollups = tables.rollups and replace(tables.rollups, accounts=chosen)
+    return replace(tables, frames=frames, rollups=rollups)
 
 
 def _known(name: str, present: list[str]) -> list[Any]:

@@ -39,6 +39,10 @@ class TrainingConfig(Section):
         Days between two training dates.
     first : date, optional
         Earliest training date.
+    enough_churned : int
+        Number of churned accounts that are enough to learn from. Where more have churned, `health
+        train` learns from a random part of all accounts in which about as many have, and the
+        manifest states it: so a large company takes the time and memory of a smaller one.
     seed : int
         Random seed.
     monotone : bool or "auto"
@@ -65,6 +69,7 @@ class TrainingConfig(Section):
 
     every_days: PositiveInt = 28
     first: date | None = None
+    enough_churned: Annotated[int, Field(ge=100)] = 5_000
     seed: int = 0
     monotone: bool | Literal["auto"] = "auto"
     small_model: Literal["auto", "scorecard", "few-feature model"] = "auto"

@@ -129,7 +129,10 @@ class ContractLearning(Learning):
         config = company.config
         say("Building features and labels of past dates")
         training = build_training_set(tables, config)
+        tables = training.tables(tables)
         rows = target_rows(training, config)
+        if training.sample is not None:
+            say(f"Learning from {training.sample}")
         say(_learns_from(training.accounts, len(training.dates)))
         value = check_value(tables, training, config)
         directions = choose_directions(rows["churn"], config)

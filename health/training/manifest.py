@@ -68,6 +68,7 @@ def build_manifest(
             "accounts": int(training.accounts["account_id"].nunique()),
             "offers": len(training.products),
         },
+        "sample": None if training.sample is None else training.sample.to_dict(),
         "targets": {target: _counts(rows[target]) for target in TARGETS},
         "leaks": [asdict(leak) for leak in leaks],
         "evaluation": evaluation_of(dict(models), training, truth),

@@ -22,6 +22,7 @@ from health.expansion.inputs import with_growth, with_offer_features
 from health.expansion.prices import peer_groups
 from health.settings.config import Config
 from health.settings.custom_catalogue import catalogue_of, custom_families
+from health.training.sample import Sample, sample_accounts
 from health.training.score_terms import score_terms
 from models.churn.candidates import FEW
 from models.churn.few_events import model_kind
@@ -55,6 +56,8 @@ class TrainingSet:
         account_id, entry_days, duration_days, churned, group.
     dates : tuple of datetime
         The dates.
+    sample : Sample, optional
+        The accounts drawn, where not all are needed; nothing is of others.
     """
 
     accounts: pd.DataFrame
@@ -62,6 +65,11 @@ class TrainingSet:
     held: pd.DataFrame
     durations: pd.DataFrame
     dates: tuple[datetime, ...]
+    sample: Sample | None = None
+
+    def tables(self, tables: Tables) -> Tables:
+        """Return the tables of the accounts drawn."""
+        return tables if self.sample is None else self.sample.tables(tables)
 
 
 def model_columns(frame: pd.DataFrame, config: Config) -> list[str]:
@@ -77,7 +85,7 @@ def build_training_set(
     until: datetime | None = None,
     dates: Sequence[datetime] | None = None,
 ) -> TrainingSet:
-    """Collect past dates, features as of each, and labels.
+    """Collect past dates, features as of each, and labels, of as many accounts as are enough.
 
     Parameters
     ----------
@@ -100,6 +108,9 @@ def build_training_set(
     if until is not None and until < tables.observed_until:
         tables = replace(tables, observed_until=until)
     dates = _configured_dates(tables, config) if dates is None else dates
+    sample = sample_accounts(tables, config)
+    if sample is not None:
+        tables = sample.tables(tables)
     features = _features(tables, config, dates)
     observations = features[["account_id", "as_of"]]
     accounts = _labelled(features, tables, config)
@@ -115,7 +126,8 @@ def build_training_set(
         grace_days=grace,
         upsell_step=config.labels.upsell_step,
     )
-    return TrainingSet(accounts, products, held, paid_durations(tables, config), tuple(dates))
+    durations = paid_durations(tables, config)
+    return TrainingSet(accounts, products, held, durations, tuple(dates), sample)
 
 
 def build_account_rows(tables: Tables, config: Config) -> pd.DataFrame:

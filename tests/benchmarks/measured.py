@@ -63,10 +63,14 @@ def measured(command: Sequence[str], *, folder: Path | None = None) -> Measured:
 def family(pid: int) -> list[int]:
     """Return a process and all that it started, as far as they still run."""
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # A process has the children of each of its threads.
+        found = [
+            (thread / "children").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()
+        ]
     except OSError:
         return []
-    return [pid, *(own for child in children for own in family(int(child)))]
+    children = [int(child) for of_thread in found for child in of_thread.split()]
+    return [pid, *(own for child in children for own in family(child))]
 
 
 def processor_seconds(pids: Sequence[int]) -> float:

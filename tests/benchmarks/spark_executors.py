@@ -89,7 +89,7 @@ def cluster(executors: int) -> Iterator[tuple[str, list[int]]]:
 
 def scored(folder: Path, workers: Sequence[int]) -> Shared:
     """Run the batch, and watch the driver and the workers until it ends."""
-    spent = {pid: 0.0 for pid in workers}
+    spent = dict.fromkeys(workers, 0.0)
     idle = {pid: processor_seconds(family(pid)) for pid in workers}
     driver_s = driver_gb = 0.0
     command = health("score", folder / "health.toml", "--as-of", str(LAST.date()))

@@ -1,0 +1,71 @@
+"""The accounts that a version of a large company learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.tables.opened import Tables, of_accounts
+from features.tables.point_in_time import collect
+from features.targets.labels import tenure_spells
+from health.settings.config import Config
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A random part of the accounts.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The accounts.
+    of : int
+        Number of all accounts.
+    churned : int
+        Number of accounts of the company that have churned.
+    """
+
+    names: tuple[str, ...]
+    of: int
+    churned: int
+
+    def tables(self, tables: Tables) -> Tables:
+        """Return the tables of these accounts."""
+        return of_accounts(tables, self.names)
+
+    def to_dict(self) -> dict[str, int]:
+        """Return what the manifest states of it."""
+        return {"accounts": len(self.names), "of": self.of, "churned_of_all": self.churned}
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.names):,} of {self.of:,} accounts, at random: "
+            f"{self.churned:,} accounts have churned, more than training.enough_churned"
+        )
+
+
+def sample_accounts(tables: Tables, config: Config) -> Sample | None:
+    """Draw as many accounts as the churned ones among them are enough; None if all are needed.
+
+    Whether an account is drawn depends on its identifier, the seed and the share that is drawn, so
+    most accounts stay the same from one training to the next.
+
+    Parameters
+    ----------
+    tables : Tables
+        Needs accounts and subscriptions.
+    config : Config
+        `training.enough_churned`, seed and grace.
+    """
+    spells = tenure_spells(tables, grace_days=config.labels.grace_days)
+    churned = spells.loc[spells["churned"] == 1, "account_id"].nunique()
+    enough = config.training.enough_churned
+    if churned <= enough:
+        return None
+    names = collect(tables["accounts"].select("account_id").unique())["account_id"]
+    key = f"{config.training.seed % 10**16:016d}"
+    drawn = pd.util.hash_pandas_object(names, index=False, hash_key=key, categorize=False)
+    chosen = drawn.to_numpy() <= np.iinfo(np.uint64).max * (enough / churned)
+    return Sample(tuple(sorted(names[chosen])), len(names), int(churned))
