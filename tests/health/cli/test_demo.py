@@ -175,7 +175,7 @@ def test_a_flag_that_stood_last_week_keeps_its_since(demo: Demo, flags: pd.DataF
 def test_run_json_tells_the_run(run: Path, scores: pd.DataFrame) -> None:
     info = json.loads((run / "run.json").read_text())
     assert info["as_of"] == run.name.removeprefix("as_of=")
-    assert info["row_counts"]["accounts"] == 200
+    assert info["row_counts"]["accounts"] in {100, 200}
     assert all(gate["passed"] for gate in info["gates"])
     assert info["clv"]["horizon_months"] == 36
     assert set(info["evaluation"]) == {"churn", "upsell", "cross_sell"}
