@@ -93,7 +93,7 @@ def test_as_many_accounts_are_drawn_as_are_enough(demo: Demo) -> None:
 def test_rows_are_those_of_the_accounts_drawn(demo: Demo) -> None:
     found = _with_enough(_opened(demo), 20)
     tables = found.opened.tables
-    dates = training_dates(tables, every_days=200, warm_up_days=126, horizon_days=90)
+    dates = training_dates(tables, every_days=200, weekday=0, warm_up_days=126, horizon_days=90)
     drawn = build_training_set(tables, found.config, dates=dates)
     assert drawn.sample is not None
     names = set(drawn.sample.names)
