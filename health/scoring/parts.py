@@ -183,8 +183,9 @@ def score_parts(
     HealthError
         The process of a part died twice, or the disk of `spill` is full.
     """
-    alone = processes == 1 and session is None
-    if spill is None or alone or count < _FEWEST_PARTS:
+    # Executors run already.
+    here = session is None and (processes == 1 or count < _FEWEST_PARTS)
+    if spill is None or here or count == 1:
         yield from (KeptPart.of(score_part(method, p, fleet, models, config)) for p in parts)
         return
     # Custom estimators can be unpickled only where their modules were loaded.

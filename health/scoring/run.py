@@ -150,7 +150,8 @@ def score_accounts(
         do not fit in memory for a large company.
     parts : sequence of array of int, optional
         The places of the accounts of each part; the result does not depend on them, apart from
-        the order of rows given to `keep`. By default, `AT_ONCE` accounts after one another.
+        the order of rows given to `keep`. By default, `AT_ONCE` accounts after one another, or
+        `data.accounts_at_once` if these are fewer.
     processes, spill, session
         As for `score_parts`.
     progress : callable
@@ -178,7 +179,8 @@ def score_accounts(
     described = table.rows(some, [name for name in table.names if name in DESCRIBED])
     usual = usual_values(described, peer_groups(own, config).iloc[some])
     fleet = Fleet(overrides, usual, previous)
-    divided = even_parts(len(own), AT_ONCE) if parts is None else parts
+    at_once = min(AT_ONCE, config.data.accounts_at_once or AT_ONCE)
+    divided = even_parts(len(own), at_once) if parts is None else parts
     schema = table.schema
 
     def taken() -> Iterator[AccountPart]:
