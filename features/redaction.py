@@ -16,6 +16,7 @@ _SHORTEST_LINE = 12
 #: A password may itself contain @ and /: up to the last @ of a URL.
 _IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^\s'\"]*@", re.I)
 _USER_OF_URL = re.compile(r"[a-z][a-z0-9+.\-]*://([^\s'\"]*)@", re.I)
+_URL = re.compile(r"[a-z][a-z0-9+.\-]*://[^\s'\"]+", re.I)
 _SIGNS = re.compile(r"[:/?#@]")
 _NO_PORT = re.compile(
     r"[a-z][a-z0-9+.\-]*://[^\s'\"/?#:@]*:([^\s'\"/?#@]*[^\d\s'\"/?#@][^\s'\"/?#@]*)", re.I
@@ -66,9 +67,11 @@ def _passwords(text: str) -> list[str]:
         password = user.partition(":")[2]
         for part in (password, password.rpartition("@")[2], *_SIGNS.split(password)):
             found += [part, unquote(part)]
-    # What is in the place of a port and is no number, and the options, which name a path or a key.
+    # What is in the place of a port and is no number, and the options, which name a path or a key;
+    # of those after a semicolon, only secrets: others have values such as true.
     found += _NO_PORT.findall(text)
     found += _OPTIONS_OF_URL.findall(text)
+    found += (key["value"] for url in _URL.findall(text) for key in _ASSIGNED.finditer(url))
     return found
 
 

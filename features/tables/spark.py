@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from features.tables.schema import TABLES, Kind
 #: How a URL names Spark.
 FORMS = "spark+local, spark://host:port, sc://host:port (Spark Connect)"
 _LOCAL = "spark+local"
+_NAME = "customer health"
 _CONNECT = re.compile(r"sc://[\w.-]+(:\d+)?(/(;[\w-]+=[^;]*)*)?")
 _CONNECT_PORT = 15002
 #: Seconds after which a server that does not answer is given up, and before further attempts.
@@ -82,20 +84,13 @@ def session(url: str, *, where: str = "data.url") -> Any:
         raise HealthError("Spark needs Java", where=where, fix=fix)
     # It prints refused queries with the stack of Java, next to the error that we report.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    builder: Any = SparkSession.builder
-    builder = builder.appName("customer health")
     try:
         if connect:
-            from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
-
-            running = builder.remote(url).getOrCreate()
-            # By default, the client waits for ten minutes for a server that has gone; what it
-            # warns of then is in the error.
-            warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
-            running.client.set_retry_policies([DefaultPolicy(max_retries=4)])
-            running.conf.set(_TIME_ZONE, "UTC")
-            return running
-        builder = builder.master("local[*]" if url == _LOCAL else url)
+            if _connected(url).is_stopped:
+                _connected.cache_clear()
+            return _connected(url)
+        builder: Any = SparkSession.builder
+        builder = builder.appName(_NAME).master("local[*]" if url == _LOCAL else url)
         for key, value in {**_SETTINGS, **(_LOCAL_SETTINGS if url == _LOCAL else {})}.items():
             builder = builder.config(key, value)
         return builder.getOrCreate()
@@ -107,6 +102,26 @@ def session(url: str, *, where: str = "data.url") -> Any:
         ) from None
 
 
+@cache
+def _connected(url: str) -> Any:
+    """Connect to a server once: `getOrCreate` alone would return the session of another server."""
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+    from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
+    from pyspark.sql.connect.session import SparkSession as Connected  # noqa: PLC0415
+
+    builder: Any = SparkSession.builder
+    builder = builder.appName(_NAME).remote(url)
+    # The first one is refused in a process in which Spark runs in a JVM.
+    is_first = Connected.getActiveSession() is None
+    running = builder.getOrCreate() if is_first else builder.create()
+    # By default, the client waits for ten minutes for a server that has gone; what it warns of then
+    # is in the error.
+    warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
+    running.client.set_retry_policies([DefaultPolicy(max_retries=4)])
+    running.conf.set(_TIME_ZONE, "UTC")
+    return running
+
+
 def _reach(url: str, where: str) -> None:
     """Raise HealthError if no server answers: the client itself would try for minutes."""
     host, _, port = url.removeprefix("sc://").partition("/")[0].partition(":")
@@ -115,8 +130,9 @@ def _reach(url: str, where: str) -> None:
         try:
             with socket.create_connection((host, int(port or _CONNECT_PORT)), _PATIENCE):
                 return
-        except OSError as error:
-            last = error.strerror or str(error)
+        # Names that no host can have, and ports that are too large, have errors of their own.
+        except (OSError, UnicodeError, OverflowError) as error:
+            last = getattr(error, "strerror", None) or str(error)
             if pause is not None:
                 time.sleep(pause)
     fix = "check the address, and that the Spark Connect server runs"

@@ -413,14 +413,20 @@ class _Spark(Database):
 
 def _in_plain_types(table: pa.Table) -> pa.Table:
     """Return times of a session in UTC without their time zone, and decimals as numbers."""
-    types = pa.types
-    plain = table.schema
-    for place, field in enumerate(plain):
-        if types.is_timestamp(field.type):
-            plain = plain.set(place, field.with_type(pa.timestamp(field.type.unit)))
-        elif types.is_decimal(field.type):
-            plain = plain.set(place, field.with_type(pa.float64()))
-    return table.cast(plain)
+    return pa.table([_in_plain_type(column) for column in table.columns], table.column_names)
+
+
+def _in_plain_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp(column.type.unit))
+    if not pa.types.is_decimal(column.type):
+        return column
+    if column.type.scale > 0:
+        return column.cast(pa.float64())
+    # Identifiers may have more digits than a float has, or even a whole number.
+    with suppress(pa.ArrowInvalid):
+        return column.cast(pa.int64())
+    return column
 
 
 def _of_spark(*names: str) -> str:

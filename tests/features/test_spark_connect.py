@@ -76,6 +76,16 @@ def test_a_server_that_does_not_answer_is_an_error_soon(monkeypatch: pytest.Monk
     assert "Spark Connect server" in fault.value.fix
 
 
+@pytest.mark.parametrize("host", ["a..b:1", f"{'a' * 70}:1"])
+def test_a_name_that_no_host_can_have_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    monkeypatch.setattr(spark, "_PAUSES", ())
+    with pytest.raises(HealthError, match="cannot connect"):
+        spark.session(f"sc://{host}")
+
+
 @pytest.mark.parametrize(
     "url", ["sc://", "sc://host:port", "sc://host/path", "spark://host", "spark+remote"]
 )

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from features.errors import HealthError
+from features.redaction import redact
 from features.tables.spark import session
 from health.settings.config import load_config
 from health.sources.databases import open_database
@@ -82,12 +83,30 @@ def test_tables_of_a_catalogue_are_found(url: str, tmp_path: Path) -> None:
     assert database.read(query).to_pylist() == [{"account_id": "a", "seats": 1}]
 
 
+def test_two_servers_have_a_session_each(url: str) -> None:
+    first = session(url)
+    first.sql("SELECT 1 AS a").createOrReplaceTempView("of_the_first")
+    with sail.server() as another:
+        second = session(another)
+        assert first.catalog.tableExists("of_the_first")
+        assert not second.catalog.tableExists("of_the_first")
+        assert (session(url), session(another)) == (first, second)
+        second.stop()
+
+
 def test_types_of_spark_are_plain(url: str, tmp_path: Path) -> None:
     query = "SELECT CAST('1.50' AS DECIMAL(12, 2)) AS mrr, TIMESTAMP '2026-01-02 03:04:05' AS at"
     found = open_database("lake", url, tmp_path).read(query)
     assert {f.name: str(f.type) for f in found.schema} == {"mrr": "double", "at": "timestamp[us]"}
     assert found["mrr"].to_pylist() == [1.5]
     assert str(found["at"][0].as_py()) == "2026-01-02 03:04:05"
+
+
+def test_whole_decimals_keep_every_digit(url: str, tmp_path: Path) -> None:
+    ids = ["12345678901234567891", "9007199254740993"]
+    columns = [f"CAST({own} AS DECIMAL(38, 0)) AS id_{n}" for n, own in enumerate(ids)]
+    found = open_database("lake", url, tmp_path).read(f"SELECT {', '.join(columns)}")
+    assert [str(value) for value in found.to_pylist()[0].values()] == ids
 
 
 def test_an_unknown_table_is_an_error_with_a_remedy(url: str, tmp_path: Path) -> None:
@@ -127,6 +146,8 @@ def test_a_token_is_read_from_the_environment(
     monkeypatch.setenv("SPARK_URL", "sc://127.0.0.1:1/;token=hunter2-token")
     config = load_config(file)
     assert config.engine_url.endswith("hunter2-token")
+    # Without the URL around it, too.
+    assert "hunter2" not in redact("the server refuses hunter2-token")
     done = run_health("score", file)
     assert done.code == 2
     assert "cannot connect" in done.err
