@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -191,9 +192,11 @@ def of_accounts(tables: Tables, names: Sequence[str]) -> Tables:
     if not isinstance(connection, duckdb.DuckDBPyConnection):
         own = nw.col("account_id").is_in([*names])
         return replace(tables, frames={n: f.filter(own) for n, f in tables.frames.items()})
-    chosen = internal_name("accounts of a sample")
+    # Frames of another sample are still read from its own table.
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    chosen = internal_name(f"accounts of the sample {digest}")
     connection.register("arrived", pa.table({"account_id": pa.array(names, pa.string())}))
-    connection.execute(f"CREATE OR REPLACE TABLE {chosen} AS SELECT * FROM arrived")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {chosen} AS FROM arrived")
     connection.unregister("arrived")
     accounts = nw.from_native(connection.table(chosen))
     frames = {name: with_account(frame, accounts) for name, frame in tables.frames.items()}

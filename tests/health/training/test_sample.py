@@ -14,6 +14,7 @@ from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from features.tables import relations
 from features.tables.opened import Tables, of_accounts
+from features.tables.point_in_time import collect
 from features.windows.observations import training_dates
 from health.business.company import Company, open_company
 from health.settings.config import load_config
@@ -56,6 +57,13 @@ def test_features_are_those_of_a_company_without_the_others(
     pd.testing.assert_frame_equal(built, expected, rtol=1e-9, atol=1e-9)
     # The tables themselves are as they were.
     assert len(build_features(tables, [DAY], SETTINGS)) > len(FEW)
+
+
+def test_another_sample_leaves_the_first_as_it_was() -> None:
+    tables = open_rows(company())
+    first = of_accounts(tables, FEW)
+    of_accounts(tables, FEW[:1])
+    assert set(collect(first["accounts"].select("account_id"))["account_id"]) == set(FEW)
 
 
 def _opened(demo: Demo) -> Company:
