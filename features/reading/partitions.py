@@ -1,7 +1,8 @@
-"""Rows whose column says otherwise than the name of their folder, such as ``dt=2026-06-01``."""
+"""Rows whose column contradicts the name of their folder, such as ``dt=2026-06-01``."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,13 +24,12 @@ _FOLDERS = "values_of_folders"
 #: The name of a folder whose rows have no value.
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 #: The same value, written in another way: 06 and 6, 2026-06-01 and 20260601 or a time on that day,
-#: and a day of the month that the folder names.
+#: or a day of the month that the folder names.
 _SAME = """coalesce(
     lower(trim(own)) = lower(trim(folder))
     OR TRY_CAST(own AS DOUBLE) = TRY_CAST(folder AS DOUBLE)
-    OR TRY_CAST(own AS DATE) = coalesce(
-        TRY_CAST(folder AS DATE), CAST(try_strptime(folder, '%Y%m%d') AS DATE)
-    )
+    OR coalesce(TRY_CAST(own AS DATE), CAST(try_strptime(own, '%Y%m%d') AS DATE))
+        = coalesce(TRY_CAST(folder AS DATE), CAST(try_strptime(folder, '%Y%m%d') AS DATE))
     OR strftime(TRY_CAST(own AS DATE), '%Y-%m') = folder,
     false
 )"""
@@ -72,12 +72,12 @@ def contradicted_folders(
 
 
 def _with_both(relation: Relation) -> dict[str, list[Path]]:
-    """Return the files that have a column of the name that their folders give a value, by it."""
+    """Return, by column, the files with a column of the same name as one of their folders."""
     files = [file for file in relation.found.files if partition_of(file)]
     found: dict[str, list[Path]] = {}
     uniform: list[str] | None = None
     for file in files:
-        with suppress(pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
+        with suppress(pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error):
             own = uniform or relation.own_columns(file)
             uniform = own if relation.is_uniform else None
             of_folders = {key.casefold() for key in partition_of(file)}
@@ -94,9 +94,10 @@ def _folder_value(file: Path, key: str) -> str | None:
 
 
 def _agrees(file: Path, key: str) -> bool:
-    """Return whether a Parquet file notes of itself that every row has the folder's value."""
+    """Return whether a Parquet file's statistics show that every row has the folder's value."""
     value = _folder_value(file, key)
-    with suppress(pa.ArrowException, OSError):
+    # A nested column has no statistics of its own.
+    with suppress(pa.ArrowException, OSError, ValueError):
         noted = pq.read_metadata(file)
         place = noted.schema.names.index(key)
         groups = (noted.row_group(n).column(place).statistics for n in range(noted.num_row_groups))
@@ -139,7 +140,7 @@ def _contradicting(
 
 
 def _place(file: Path, key: str) -> str:
-    """Return a file's name from the folder on that is named after the value."""
+    """Return a file's path, from the folder that is named after the value."""
     start = next(
         n for n, part in enumerate(file.parts) if part.casefold().startswith(f"{key.casefold()}=")
     )
