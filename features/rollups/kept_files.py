@@ -79,8 +79,8 @@ _DAYS_IN_BUCKETS = replace(ROLLUPS["days"], smallest=(*ROLLUPS["days"].smallest,
 #: The hash of each file of a folder, with the state that the file was in.
 _HASHES = ".hashes"
 _OURS = {".parquet", ".checked", _HASHES, _UNFINISHED}
-#: Two changes of a file within this time may leave the same state.
-_INSTANT_NS = 1_000_000_000
+#: Two changes of a file within this time may leave the same state; FAT counts in two seconds.
+_INSTANT_NS = 2_000_000_000
 
 
 # The same accounts are in most files: to look them up takes a third of the time of hashing.
