@@ -150,7 +150,7 @@ def read_table(
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """Yield a folder that is made by who writes to it, as few do, and removed afterwards."""
+    """Yield the path of a folder, which is created only if needed and removed afterwards."""
     folder = scratch_folder() / uuid4().hex
     try:
         yield folder

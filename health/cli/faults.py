@@ -61,9 +61,9 @@ def _of_spark(error: BaseException) -> HealthError | None:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     words = lines[0] if found is None else found[1] or found[0]
     return HealthError(
-        f"Spark ended the work: {redact(words)[:300]}",
+        f"Spark failed: {redact(words)[:300]}",
         where="data.url",
-        fix="check that the cluster runs, has room, and has this package in the Python of its "
-        "executors (PYSPARK_PYTHON), then run the command again; nothing that was complete has "
-        "changed",
+        fix="check that the cluster runs, has enough memory and disk space, and has this package "
+        "in the Python of its executors (PYSPARK_PYTHON), then run the command again; nothing that "
+        "was complete has changed",
     )

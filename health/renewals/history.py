@@ -17,7 +17,7 @@ from features.windows.table_columns import DAY_US, Times, moment
 
 #: Months of the past that are read.
 PAST_MONTHS = 24
-#: Accounts that are read, of more an even sample: rates, ratios and their errors need no more.
+#: Most accounts that are read, as an even sample: rates, ratios and their errors need no more.
 MOST_ACCOUNTS = 25_000
 #: Renewals further ahead than this are not forecast.
 UPCOMING_DAYS = 366
@@ -39,7 +39,7 @@ def past_renewals(
     On the first day of each past month, an account that paid and had given no notice is due when
     its term ends (within a year), or, without a term of more than 35 days, on the first day of the
     next month. So an account with a term is in as many rows as months saw its renewal ahead.
-    With more than `MOST_ACCOUNTS` accounts, it is so of every second, third, … of them.
+    With more than `MOST_ACCOUNTS` accounts, only every second, third, … of them is read.
 
     Parameters
     ----------

@@ -20,7 +20,8 @@ def without_password(url: str, *, example: str = 'url = "$WAREHOUSE_URL"') -> st
     """Return a URL, or a reference to one; ValueError if it shows a password or token."""
     if not url.startswith(("$", "file:")) and shows_secret(url):
         raise ValueError(
-            f"contains a password; put the URL into an environment variable and name it: {example}"
+            "contains a password or token; put the URL into an environment variable and name it: "
+            f"{example}"
         )
     return url
 

@@ -47,7 +47,7 @@ class Sample:
 
 
 def sample_accounts(tables: Tables, config: Config) -> Sample | None:
-    """Draw as many accounts as the churned ones among them are enough; None if all are needed.
+    """Draw so many accounts that about enough of them have churned; None if all are needed.
 
     Whether an account is drawn depends on its identifier, the seed and the share that is drawn, so
     most accounts stay the same from one training to the next.

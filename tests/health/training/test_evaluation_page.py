@@ -154,5 +154,5 @@ def test_candidates_that_could_not_be_compared_are_listed_with_the_reason() -> N
     page = " ".join(
         _page(model, judged | {"choice": {"candidates": [], "not_fitted": [left]}}).split()
     )
-    assert "Glass box: could not be fitted on 2 of 6 parts of the training rows, no feature" in page
+    assert "Glass box: could not be fitted on 2 of 6 parts of the training rows: no feature" in page
     assert "<script" not in page
