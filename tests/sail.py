@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -36,7 +37,9 @@ def process() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with subprocess.Popen([sys.executable, "-c", _SERVE, str(port)]) as started:
+    command = [sys.executable, "-c", _SERVE, str(port)]
+    # Tables of its catalogue are files of the folder in which it runs.
+    with TemporaryDirectory() as folder, subprocess.Popen(command, cwd=folder) as started:
         try:
             _wait_for(port)
             yield f"sc://127.0.0.1:{port}", started
