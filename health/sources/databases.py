@@ -384,31 +384,43 @@ class _Spark(Database):
         self._url = url
 
     def tables(self) -> list[FoundTable]:
-        catalog = self._session.catalog
+        with self._reported() as running:
+            found = [
+                (schema.name, table.name)
+                for schema in running.catalog.listDatabases()
+                for table in running.catalog.listTables(schema.name)
+                if not table.isTemporary
+            ]
         return [
-            FoundTable(table.name, schema.name, f"{schema.name}.{table.name}", columns)
-            for schema in catalog.listDatabases()
-            for table in catalog.listTables(schema.name)
-            if not table.isTemporary
-            for columns in [self.schema(f"SELECT * FROM {_of_spark(schema.name, table.name)}")]
+            FoundTable(table, schema, f"{schema}.{table}", self._columns(schema, table))
+            for schema, table in found
         ]
+
+    def _columns(self, *names: str) -> dict[str, str]:
+        """Return the columns of a table; none of a view that can no longer be read."""
+        try:
+            return self.schema(f"SELECT * FROM {_of_spark(*names)}")
+        except HealthError:
+            return {}
 
     def quoted_table(self, table: str) -> str:
         return _of_spark(*table.split("."))
 
     def read(self, query: str) -> pa.Table:
-        session = self._session
-        # Loaded where Spark is read alone: it is an extra.
+        with self._reported() as running:
+            return _in_plain_types(running.sql(query).toArrow())
+
+    @contextmanager
+    def _reported(self) -> Iterator[Any]:
+        """Yield the session; report its errors as those of this source."""
+        running = session(self._url, where=f"source {self.name}")
+        # Loaded only where Spark is read: it is an extra.
         from pyspark.errors import PySparkException  # noqa: PLC0415
 
         try:
-            return _in_plain_types(session.sql(query).toArrow())
+            yield running
         except PySparkException as error:
             raise self._refused(str(error).partition("JVM stacktrace")[0]) from None
-
-    @property
-    def _session(self) -> Any:
-        return session(self._url, where=f"source {self.name}")
 
 
 def _in_plain_types(table: pa.Table) -> pa.Table:

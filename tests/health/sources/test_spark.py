@@ -76,9 +76,15 @@ def test_usage_that_spark_reads_is_summed_there(
 def test_tables_of_a_catalogue_are_found(url: str, tmp_path: Path) -> None:
     running = session(url)
     running.createDataFrame([("a", 1)], "account_id string, seats int").write.saveAsTable("held")
+    # A view of a table that has gone has no columns.
+    running.createDataFrame([(1,)], "a int").write.saveAsTable("gone")
+    for statement in ("CREATE VIEW broken AS SELECT * FROM gone", "DROP TABLE gone"):
+        running.sql(statement).toArrow()
     database = open_database("lake", url, tmp_path)
-    (found,) = [table for table in database.tables() if table.name == "held"]
+    tables = {table.name: table for table in database.tables()}
+    found = tables["held"]
     assert list(found.columns) == ["account_id", "seats"]
+    assert not tables["broken"].columns
     query = f"SELECT * FROM {database.quoted_table(found.label)}"
     assert database.read(query).to_pylist() == [{"account_id": "a", "seats": 1}]
 
