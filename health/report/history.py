@@ -28,13 +28,16 @@ class History:
     ----------
     scores : pd.DataFrame
         account_id, as_of, health_score, health_band, mrr: one row per account and earlier run; of
-        runs before the last, at least those of the accounts whose lines are drawn.
+        runs before the last, at least those of the accounts in `complete`.
     changes : pd.DataFrame
         account_id, term, kind, change, text: what changed each score since the previous run.
+    complete : frozenset of str, optional
+        The accounts whose scores are there of all these runs: only they have lines. None: all.
     """
 
     scores: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_SCORES))
     changes: pd.DataFrame = field(default_factory=no_changes)
+    complete: frozenset[str] | None = None
 
     @classmethod
     def of_runs(
@@ -66,7 +69,8 @@ class History:
         read = [run.table("scores", _SCORES, filters=some) for run in others]
         scores = pd.concat([*read, last.table("scores", _SCORES)])
         moved = no_changes() if changes is None else changes[_CHANGES]
-        return cls(scores.reset_index(drop=True), moved)
+        complete = None if accounts is None or not others else frozenset(accounts)
+        return cls(scores.reset_index(drop=True), moved, complete)
 
     @property
     def last(self) -> pd.DataFrame:
@@ -79,6 +83,8 @@ class History:
     def lines(self, accounts: pd.Series[str]) -> dict[str, list[float]]:
         """Return the earlier scores of some accounts, oldest first, NaN where not scored."""
         own = self.scores[self.scores["account_id"].isin(accounts)]
+        if self.complete is not None:
+            own = own[own["account_id"].isin(self.complete)]
         if own.empty:
             return {}
         wide = own.pivot_table(

@@ -266,6 +266,10 @@ def test_history_is_read_from_earlier_runs(sample: SampleRun, tmp_path: Path) ->
     accounts = Page(render_report(*sample.parts, history=history)).details["accounts"]
     assert {len(account["l"]) for account in accounts} == {4}
     assert History.of_runs([]).last.empty
+    # Where earlier runs are read for some accounts only, the others have no line instead of half.
+    some = History.of_runs(runs, sample.changes, accounts=[account], most=3)
+    assert len(some.last) == len(sample.scores)
+    assert some.lines(sample.scores["account_id"]) == history.lines(pd.Series([account]))
 
 
 def test_a_csms_page_starts_with_the_lists_and_has_nothing_for_operators(
