@@ -149,7 +149,9 @@ def dataset_of(name: str, table: TableConfig, config: Config) -> Dataset:
         return Dataset("file", f"{base / (where.database or '')}#{table.table or name}")
     scheme = where.get_backend_name().replace("postgresql", "postgres")
     port = where.port or _PORTS.get(scheme)
-    parts = (where.database, schema, table.table or name)
+    # Spark Connect has options, such as a token, in that place.
+    database = (where.database or "").partition(";")[0]
+    parts = (database, schema, table.table or name)
     return Dataset(
         f"{scheme}://{where.host}{f':{port}' if port else ''}",
         ".".join(part for part in parts if part),

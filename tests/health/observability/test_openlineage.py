@@ -139,6 +139,7 @@ def test_start_and_failure_of_one_run(demo: Demo) -> None:
 def test_tables_are_named_by_where_they_are_without_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LAKE_URL", "sc://lake.acme.com:443/;use_ssl=true;x-own=s3cretLineage")
     monkeypatch.setenv("LINEAGE_URL", "postgresql://ann:s3cretLineage@db.acme.com/crm")
     (tmp_path / "health.toml").write_text(
         """
@@ -147,6 +148,8 @@ def test_tables_are_named_by_where_they_are_without_secrets(
         [sources.warehouse]
         url = "$LINEAGE_URL"
         schema_name = "sales"
+        [sources.lake]
+        url = "$LAKE_URL"
         [sources.local]
         url = "duckdb:///local.duckdb"
         [sources.missing]
@@ -169,6 +172,9 @@ def test_tables_are_named_by_where_they_are_without_secrets(
         preset = "delighted"
         [tables.goals]
         path = "goals.csv"
+        [tables.orders]
+        source = "lake"
+        table = "crm.orders"
         """
     )
     config = load_config(tmp_path / "health.toml")
@@ -180,6 +186,7 @@ def test_tables_are_named_by_where_they_are_without_secrets(
         "tickets": Dataset("customer-health", "health.tickets"),
         "surveys": Dataset("file", f"{here}/exports"),
         "goals": Dataset("file", f"{here}/goals.csv"),
+        "orders": Dataset("sc://lake.acme.com:443", "crm.orders"),
     }
     event = run_event(
         config, "FAIL", run_id=new_run_id(), at=AT, message="no password=s3cretLineage"
