@@ -111,8 +111,9 @@ def _connected(url: str) -> Any:
 
     builder: Any = SparkSession.builder
     builder = builder.appName(_NAME).remote(url)
-    # The first one is refused in a process in which Spark runs in a JVM.
-    is_first = Connected.getActiveSession() is None
+    # The first one is refused in a process in which Spark runs in a JVM. Each thread has an active
+    # session of its own.
+    is_first = not _connected.cache_info().currsize and Connected.getActiveSession() is None
     running = builder.getOrCreate() if is_first else builder.create()
     # By default, the client waits for ten minutes for a server that has gone; what it warns of then
     # is in the error.
