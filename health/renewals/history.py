@@ -17,7 +17,7 @@ from features.windows.table_columns import DAY_US, Times, moment
 
 #: Months of the past that are read.
 PAST_MONTHS = 24
-#: Most accounts that are read, as an even sample: rates, ratios and their errors need no more.
+#: Most accounts that are read, drawn at random: rates, ratios and their errors need no more.
 MOST_ACCOUNTS = 25_000
 #: Renewals further ahead than this are not forecast.
 UPCOMING_DAYS = 366
@@ -39,7 +39,7 @@ def past_renewals(
     On the first day of each past month, an account that paid and had given no notice is due when
     its term ends (within a year), or, without a term of more than 35 days, on the first day of the
     next month. So an account with a term is in as many rows as months saw its renewal ahead.
-    With more than `MOST_ACCOUNTS` accounts, only every second, third, … of them is read.
+    With more than `MOST_ACCOUNTS` accounts, only so many are read (`some_of`).
 
     Parameters
     ----------
@@ -80,11 +80,19 @@ def past_renewals(
 def _some(rows: ContractRows, as_of: datetime) -> ContractRows:
     """Return the contracts of at most `MOST_ACCOUNTS` of the accounts known on a date."""
     accounts = np.unique(rows.rows.account[rows.as_of(as_of).rows])
-    step = -(-len(accounts) // MOST_ACCOUNTS)
-    if step <= 1:
+    if len(accounts) <= MOST_ACCOUNTS:
         return rows
     names = rows.rows.texts["account_id"].take(pa.array(accounts)).to_pylist()
-    return rows.of(pd.Index(sorted(names)[::step]))
+    return rows.of(pd.Index(some_of(names)))
+
+
+def some_of(names: list[str]) -> list[str]:
+    """Return `MOST_ACCOUNTS` of more accounts, in order, drawn by a hash of their names.
+
+    A new account takes the place of one of them at most, so that weeks are compared with the same.
+    """
+    hashes = pd.util.hash_array(np.array(names, dtype=object), categorize=False)
+    return sorted(names[place] for place in np.argsort(hashes)[:MOST_ACCOUNTS])
 
 
 def _observed(rows: pd.DataFrame) -> pd.DataFrame:
