@@ -89,7 +89,7 @@ def _some(rows: ContractRows, as_of: datetime) -> ContractRows:
 def some_of(names: list[str]) -> list[str]:
     """Return `MOST_ACCOUNTS` of more accounts, in order, drawn by a hash of their names.
 
-    A new account takes the place of one of them at most, so that weeks are compared with the same.
+    A new account replaces at most one of them, so they hardly change from week to week.
     """
     hashes = pd.util.hash_array(np.array(names, dtype=object), categorize=False)
     return sorted(names[place] for place in np.argsort(hashes)[:MOST_ACCOUNTS])
