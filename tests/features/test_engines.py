@@ -20,6 +20,7 @@ from tests.features.company import DAY, UNTIL, company
 from tests.features.company import open_tables as open_rows
 from tests.features.text_models import SETTINGS
 from tests.health.conftest import call_health
+from tests.spark import jvm
 
 DATES = [DAY - timedelta(days=35), DAY, DAY + timedelta(days=14)]
 _MISSING = [
@@ -36,9 +37,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(scope="module")
 def spark() -> Any:
-    running = session("spark+local")
-    yield running
-    running.stop()
+    with jvm() as running:
+        yield running
 
 
 @pytest.fixture(

@@ -17,7 +17,7 @@ from features.rollups.parted import parts_of
 from features.rollups.spark_parts import _PART, _written
 from features.tables import spark
 from features.tables.opened import Tables
-from tests import sail
+from tests import spark as sessions
 from tests.features.company import company, open_tables
 from tests.features.test_engines import DATES
 from tests.features.test_parts import joined
@@ -28,10 +28,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarn
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
-    with sail.server() as url:
-        running = spark.session(url)
-        yield running
-        running.stop()
+    with sessions.server() as url:
+        yield spark.session(url)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from features import HealthError, InputError, TableWarning, build_features, tables_from_frames
 from features.tables.currencies import Currencies
-from features.tables.spark import has_java
+from tests.spark import jvm
 
 END = datetime(2026, 6, 1)
 ACCOUNTS = pd.DataFrame({"account_id": ["a", "b"], "created_at": ["2025-01-01", "2025-02-01"]})
@@ -141,14 +142,15 @@ def test_versions_in_frames_count_once_and_undecided_ones_are_refused() -> None:
         tables_from_frames({"tickets": undecided}, observed_until=END)
 
 
-@pytest.mark.slow
-def test_spark_frames_stay_on_spark() -> None:
-    pytest.importorskip("pyspark", reason="pyspark is not installed (extra spark)")
-    if not has_java():
-        pytest.skip("Spark needs Java, and there is none here")
-    from features.tables.spark import session  # noqa: PLC0415
+@pytest.fixture
+def spark() -> Iterator[Any]:
+    with jvm() as running:
+        yield running
 
-    spark = session("spark+local")
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_spark_frames_stay_on_spark(spark: Any) -> None:
     frame = spark.createDataFrame([("a", "2025-01-01")], ["account_id", "created_at"])
     tables = tables_from_frames({"accounts": frame}, observed_until=END)
     assert tables["accounts"].implementation.is_spark_like()

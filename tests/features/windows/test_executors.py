@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from features.errors import HealthError
-from features.tables.spark import has_java, session
 from features.windows.executors import in_executors
+from tests.spark import jvm
 
-pytest.importorskip("pyspark", reason="pyspark is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not has_java(), reason="Spark needs Java"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
 def half(number: int) -> tuple[int, int]:
@@ -26,8 +23,9 @@ def half(number: int) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def spark() -> Any:
-    return session("spark+local")
+def spark() -> Iterator[Any]:
+    with jvm() as running:
+        yield running
 
 
 def test_results_come_in_the_order_of_the_arguments(spark: Any) -> None:

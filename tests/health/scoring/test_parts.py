@@ -19,7 +19,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from features.errors import HealthError
-from features.tables.spark import has_java, session
 from health.business.company import open_company
 from health.business.feature_table import FeatureTable, write_rows
 from health.business.kinds import CONTRACTS
@@ -32,6 +31,7 @@ from health.scoring.run import METHODS, ScoredRun, score_accounts
 from health.settings.config import Config, load_config
 from health.training.champion import load_champion
 from tests.health.conftest import Demo
+from tests.spark import jvm
 
 #: Columns that identify the rows of the tables that are written part by part.
 KEYS = {
@@ -182,13 +182,12 @@ def test_processes_of_their_own_give_the_same_bytes(company: Company, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_java(), reason="Spark needs Java")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_executors_of_spark_give_the_same_run(
     company: Company, whole: tuple[ScoredRun, Path], tmp_path: Path
 ) -> None:
-    pytest.importorskip("pyspark", reason="pyspark is not installed")
-    parts = company.eight_parts()
-    run = company.scored(tmp_path / "run", parts, 2, session("spark+local"))
+    with jvm() as session:
+        run = company.scored(tmp_path / "run", company.eight_parts(), 2, session)
     assert_same((run, tmp_path / "run"), whole)
 
 

@@ -1,17 +1,23 @@
-"""A Spark Connect server without Java, where `pysail` is installed."""
+"""Sessions of Spark: in a JVM, and of a Spark Connect server without one (`pysail`)."""
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+
+from features.errors import HealthError
+from features.tables.spark import has_java, session
 
 _SERVE = (
     "import sys; from pysail.spark import SparkConnectServer; "
@@ -19,6 +25,20 @@ _SERVE = (
 )
 #: Seconds until it must answer: a busy machine takes its time.
 _PATIENCE = 60
+
+
+@contextmanager
+def jvm() -> Iterator[Any]:
+    """Start a session in a JVM of this machine; skip where there is none."""
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("pyspark is not installed (uv sync --extra spark)")
+    if not has_java():
+        pytest.skip("Spark needs Java")
+    running = session("spark+local")
+    try:
+        yield running
+    finally:
+        _stop(running)
 
 
 @contextmanager
@@ -44,17 +64,18 @@ def process() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             _wait_for(port)
             yield f"sc://127.0.0.1:{port}", started
         finally:
-            _leave()
+            # A client would try for a while to tell a server that has gone.
+            with suppress(HealthError):
+                _stop(session(f"sc://127.0.0.1:{port}"))
             started.kill()
 
 
-def _leave() -> None:
-    """End this process's session: it would try for a while to tell a server that has gone."""
-    from pyspark.sql import SparkSession  # noqa: PLC0415
-
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        active.stop()
+def _stop(running: Any) -> None:
+    """End a session, as a process has one of a kind, and close what it left open."""
+    running.stop()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _wait_for(port: int) -> None:
