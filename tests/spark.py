@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
@@ -34,6 +35,8 @@ def jvm() -> Iterator[Any]:
         pytest.skip("pyspark is not installed (uv sync --extra spark)")
     if not has_java():
         pytest.skip("Spark needs Java")
+    # A session of Spark Connect leaves it, and forbids any other kind.
+    os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
     running = session("spark+local")
     try:
         yield running

@@ -34,14 +34,15 @@ def in_executors(
     arguments : iterable of tuple
         Taken as they are needed.
     at_once : int
-        How many tasks are sent to the cluster together: as many are in memory here.
+        How many tasks are sent to the cluster together, if it does not have more cores: as many
+        are in memory here.
 
     Raises
     ------
     Exception
         What a task raised.
     """
-    remaining = iter(arguments)
+    remaining, at_once = iter(arguments), max(at_once, _cores(session))
     while sent := list(islice(remaining, at_once)):
         rows = pd.DataFrame(
             {"number": range(len(sent)), "content": [pickle.dumps((task, own)) for own in sent]}
@@ -53,6 +54,14 @@ def in_executors(
             if error is not None:
                 raise error
             yield result
+
+
+def _cores(session: Any) -> int:
+    """Return the cores of the cluster's executors; 1 where a server of Spark Connect hides them."""
+    try:
+        return int(session.sparkContext.defaultParallelism)
+    except Exception:
+        return 1
 
 
 def _run_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
