@@ -37,8 +37,9 @@ from health.settings.profiles import require_known_segments
 from health.sources.databases import Limits
 from health.sources.open import Sources
 
-#: Accounts whose features an executor of Spark builds at a time, unless the configuration says so.
-ACCOUNTS_OF_A_TASK = 25_000
+#: Accounts whose features are built at a time, and those of a task of Spark's executors, unless the
+#: configuration says otherwise.
+ACCOUNTS_AT_ONCE, ACCOUNTS_OF_A_TASK = 100_000, 25_000
 #: Where people write what they did about flags, unless the configuration says otherwise.
 ACTIONS_FILE = "actions.csv"
 
@@ -222,10 +223,11 @@ def feature_table_of(
         Its executors, which must reach the folder, build the parts.
     """
     config, tables = company.config, company.opened.tables
-    at_once, parts = config.data.accounts_at_once, 1
-    if at_once is None and session is not None:
-        at_once = ACCOUNTS_OF_A_TASK
-    if at_once is not None and not config.own.features:
+    usual = ACCOUNTS_AT_ONCE if session is None else ACCOUNTS_OF_A_TASK
+    at_once, parts = config.data.accounts_at_once or usual, 1
+    # Without executors that reach the folder, Spark cannot divide anything.
+    can_divide = session is not None or not is_spark(config.engine_url)
+    if can_divide and not config.own.features:
         parts = parts_of(tables, at_once)
     if parts == 1:
         return FeatureTable(features_of(company, day))

@@ -100,7 +100,7 @@ class DataConfig(Section):
         the `path` of every table and source.
     accounts_at_once : int, optional
         Number of accounts that `health score` processes at a time, approximately. Fewer take less
-        memory and more time. By default, features of all accounts are built at once and 25,000
+        memory and more time. By default, features of 100,000 accounts are built and 25,000
         accounts are scored at a time; in executors of Spark, 25,000 for both.
     spill : str, optional
         Folder for the parts of the accounts while a run lasts, with room for a copy of the tables;
