@@ -17,6 +17,7 @@ from features.redaction import remember, shows_secret
 from features.tables.casting import quoted
 from features.tables.connection import connect, internal_name
 from features.tables.schema import TABLES
+from features.tables.spark import is_spark
 from health.settings.sources import SourceConfig
 from health.sources.databases import Database
 from health.sources.inventory import FoundTable, database_url, files_in, tables_in_folder
@@ -224,7 +225,7 @@ def _named_urls(places: Iterable[str]) -> dict[str, str]:
     """Return each URL by what the configuration calls it: a variable, where it has a secret."""
     named: dict[str, str] = {}
     for place in places:
-        if "://" in place and not place.startswith("$"):
+        if ("://" in place or is_spark(place)) and not place.startswith("$"):
             if not shows_secret(place):
                 named[place] = place
                 continue

@@ -17,7 +17,7 @@ from features.tables.spark import session
 from health.settings.config import load_config
 from health.sources.databases import open_database
 from tests import spark as sessions
-from tests.health.conftest import Demo, run_health
+from tests.health.conftest import Demo, call_health, run_health
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 _PUBLISHED = ("features", "scores", "reasons", "flags", "whitespace")
@@ -89,6 +89,26 @@ def test_tables_of_a_catalogue_are_found(url: str, tmp_path: Path) -> None:
     assert not tables["broken"].columns
     query = f"SELECT * FROM {database.quoted_table(found.label)}"
     assert database.read(query).to_pylist() == [{"account_id": "a", "seats": 1}]
+
+
+def test_init_recognises_input_tables(url: str, tmp_path: Path) -> None:
+    running = session(url)
+    tables = {
+        "accounts": "SELECT 'a' AS account_id, TIMESTAMP '2025-01-01' AS created_at",
+        "subscriptions": "SELECT 'a' AS account_id, 'Plan' AS product, 9.5D AS mrr, "
+        "TIMESTAMP '2025-01-01' AS started_at, CAST(NULL AS TIMESTAMP) AS ended_at",
+        "usage": "SELECT 'a' AS account_id, 'login' AS event, "
+        "TIMESTAMP '2026-01-01' AS occurred_at",
+    }
+    running.sql("CREATE DATABASE crm").toArrow()
+    for name, query in tables.items():
+        running.sql(query).write.saveAsTable(f"crm.{name}")
+    file = tmp_path / "health.toml"
+    done = call_health("init", url, "--output", file)
+    assert done.code == 0, done.err
+    text = file.read_text()
+    assert all(f'table = "crm.{name}"' in text for name in tables), text
+    assert call_health("check", file, "--now", "2026-01-02").code == 0, text
 
 
 def test_two_servers_have_a_session_each(url: str) -> None:
