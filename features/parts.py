@@ -26,8 +26,7 @@ from features.tables.opened import Tables, Whole
 from features.voice.learning import in_order, learned_comments
 from features.voice.readings import learned_from
 from features.windows.contracts import load_contracts, usual_lag
-from features.windows.executors import in_executors
-from features.windows.processes import in_processes
+from features.windows.executors import run_tasks
 from features.windows.table_columns import Times, moment
 
 _BUILT = "features.pickle"
@@ -151,15 +150,13 @@ class Parts:
             yield (folder, self.observed_until, self.dates, self.settings, *more)
 
     def _each(self, task: Any, *more: Any) -> Iterator[Any]:
-        arguments = self._tasks(*more)
-        if self.session is not None:
-            return in_executors(self.session, task, arguments, at_once=self.processes)
         count = len(self.folders)
 
         def name(number: int) -> str:
             return f"part {number + 1} of {count} of the accounts"
 
-        return in_processes(task, arguments, processes=self.processes, name=name)
+        tasks = self._tasks(*more)
+        return run_tasks(task, tasks, processes=self.processes, name=name, session=self.session)
 
 
 def _known(

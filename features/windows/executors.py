@@ -10,8 +10,32 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from features.windows.processes import in_processes
+
 Result = TypeVar("Result")
 _ROWS = "number long, content binary"
+
+
+def run_tasks(
+    task: Callable[..., Result],
+    arguments: Iterable[tuple[Any, ...]],
+    *,
+    processes: int,
+    name: Callable[[int], str],
+    session: Any = None,
+) -> Iterator[Result]:
+    """Run tasks in the executors of a session of Spark, or in processes of this machine.
+
+    Parameters
+    ----------
+    task, arguments, processes, name
+        As for `in_processes`.
+    session : pyspark.sql.SparkSession, optional
+        As for `in_executors`.
+    """
+    if session is not None:
+        return in_executors(session, task, arguments, at_once=processes)
+    return in_processes(task, arguments, processes=processes, name=name)
 
 
 def in_executors(

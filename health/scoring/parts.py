@@ -14,8 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.windows.executors import in_executors
-from features.windows.processes import in_processes
+from features.windows.executors import run_tasks
 from health.business.feature_table import FeatureTable
 from health.expansion.gaps import unpriced
 from health.expansion.inputs import OfferInputs
@@ -195,15 +194,13 @@ def score_parts(
         (method, part, fleet, packed, config, folder)
         for part, folder in zip(parts, folders, strict=True)
     )
-    if session is not None:
-        scored = in_executors(session, _score_in_process, tasks, at_once=processes)
-    else:
-        scored = in_processes(
-            _score_in_process,
-            tasks,
-            processes=processes,
-            name=lambda number: f"part {number + 1} of {count} of the accounts",
-        )
+    scored = run_tasks(
+        _score_in_process,
+        tasks,
+        processes=processes,
+        name=lambda number: f"part {number + 1} of {count} of the accounts",
+        session=session,
+    )
     yield from (part.loaded(folder) for part, folder in zip(scored, folders, strict=True))
 
 
