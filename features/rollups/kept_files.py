@@ -79,8 +79,9 @@ _DAYS_IN_BUCKETS = replace(ROLLUPS["days"], smallest=(*ROLLUPS["days"].smallest,
 #: The hash of each file of a folder, with the state that the file was in.
 _HASHES = ".hashes"
 _OURS = {".parquet", ".checked", _HASHES, _UNFINISHED}
-#: Two changes of a file within this time may leave the same state; FAT counts in two seconds.
-_INSTANT_NS = 2_000_000_000
+#: Two changes of a file within this time may leave the same state. Where the time of a change has
+#: no fraction of a second, the file system may count in seconds: FAT in two.
+_INSTANT_NS, _SECOND_NS = 100_000_000, 1_000_000_000
 
 
 # The same accounts are in most files: to look them up takes a third of the time of hashing.
@@ -555,13 +556,13 @@ def _hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
     noted: dict[str, str] = {}
     with suppress(OSError, ValueError, TypeError):
         noted = dict(json.loads(noted_in.read_text(encoding="utf-8")))
-    # A file that has just changed may change again without another time.
-    settled = time.time_ns() - _INSTANT_NS if os.name == "posix" else 0
+    now = time.time_ns() if os.name == "posix" else 0
     found, known = {}, {}
     for file in files:
         state = _state(file)
         found[file] = noted.get(f"{file} {state}") or _digest_of(file)
-        if state[-1] < settled:
+        # A file that has just changed may change again without another time.
+        if state[-1] + _instant(state[-1]) < now:
             known[f"{file} {state}"] = found[file]
     if known != noted:
         # Without the note, files are only read again.
@@ -569,6 +570,11 @@ def _hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
             folder.mkdir(parents=True, exist_ok=True)
             _replace(noted_in, json.dumps(known).encode())
     return found
+
+
+def _instant(changed: int) -> int:
+    """Return the time within which a file that changed may change again and have the same state."""
+    return _INSTANT_NS if changed % _SECOND_NS else max(_INSTANT_NS, 2 * _SECOND_NS)
 
 
 def _state(file: Path) -> list[int]:

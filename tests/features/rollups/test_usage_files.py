@@ -318,6 +318,17 @@ def test_a_file_that_has_not_changed_is_hashed_once(
     pd.testing.assert_frame_equal(_features(tmp_path, sources), whole)
 
 
+@pytest.mark.parametrize(
+    ("changed", "seconds"),
+    [(5_000_000_001, 0.1), (5_000_000_000, 2.0)],
+    ids=["finely", "in seconds"],
+)
+def test_how_long_a_file_may_change_unnoticed_depends_on_how_its_file_system_counts(
+    changed: int, seconds: float
+) -> None:
+    assert kept_files._instant(changed) == seconds * 1e9
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 @pytest.mark.parametrize("way", ["written over", "another put in its place"])
