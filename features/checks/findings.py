@@ -31,10 +31,11 @@ Connection = duckdb.DuckDBPyConnection
 #: What runs the SQL of rules: a connection, or the rows of a warehouse.
 Engine = duckdb.DuckDBPyConnection | RemoteRows
 
-#: Errors that a configuration may turn into warnings: such rows harm none but themselves.
+#: Errors that a configuration may turn into warnings: such rows harm none but themselves, or only
+#: the user knows that they are right.
 ALLOWABLE = frozenset(
     {"unknown_account", "negative_value", "ended_before_started", "date_outside_data",
-     "score_outside_scale", "unknown_kind", "unknown_scale"}
+     "score_outside_scale", "unknown_kind", "unknown_scale", "lost_digits"}
 )  # fmt: skip
 #: Tables that people fill by hand: nobody need have decided anything yet.
 _MAY_BE_EMPTY = {"overrides", "interventions", "actions", "raised", "closures"}
@@ -49,6 +50,8 @@ _NAMED_ZONE = r"\d\s*(?:[a-z][a-z_]*(?:/[a-z_/+-]+)?\d*)\s*$"
 _NOT_A_ZONE = r"[\d\s](?:utc|gmt|z|[ap]m)\s*$"
 _TWO_DIGIT_YEAR = r"^\s*\d{1,2}[-/. ]\d{1,2}[-/. ]\d{1,2}(?:\D|$)"
 _NUMBER = r"\s*[+-]?\d+(?:[.,]\d+)?\s*"
+#: Beyond it, a number is infinite.
+LARGEST = 1.7976931348623157e308
 _FEW_ENOUGH_TO_SORT = 10_000_000
 _NULL_WORD = "null_word"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -9,8 +10,10 @@ from typing import Any
 
 import duckdb
 import narwhals as nw
+import pyarrow as pa
 
 from features.checks.findings import ALLOWABLE, OpenTable
+from features.checks.lost_digits import LOST_DIGITS_FIX
 from features.checks.rules import check_currencies
 from features.checks.unmatched import exclude_unmatched
 from features.errors import Finding, HealthError, InputError
@@ -28,6 +31,8 @@ from features.tables.copies import (
     row_id,
 )
 from features.tables.currencies import Currencies
+from features.tables.decimals import plain_numbers
+from features.tables.identifiers import EXACT_BELOW
 from features.tables.opened import Tables, with_account, with_canonical_types
 from features.tables.product_names import other_spellings, with_usual_spelling
 from features.tables.relations import Relation
@@ -42,7 +47,7 @@ _REPORTED = {
     *("product_spelling", "zone_name"),
 }
 #: A frame without rows is a table without rows, and some rows harm none but themselves.
-_ACCEPTED = {"empty_table"} | ALLOWABLE - {"unknown_account"}
+_ACCEPTED = {"empty_table"} | ALLOWABLE - {"unknown_account", "lost_digits"}
 
 
 class TableWarning(UserWarning):
@@ -163,7 +168,7 @@ def _registered(connection: duckdb.DuckDBPyConnection, name: str, frame: Any) ->
         rows = frame.to_native()
     else:
         eager = frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame
-        rows = eager.to_arrow()
+        rows = _with_known_decimals(eager.to_arrow())
     copied = internal_name(label)
     try:
         connection.register("input", rows)
@@ -182,6 +187,14 @@ def _registered(connection: duckdb.DuckDBPyConnection, name: str, frame: Any) ->
     return Relation(copied, label, is_lazy=False)
 
 
+def _with_known_decimals(rows: pa.Table) -> pa.Table:
+    """Return rows without decimals of more digits than the engine knows."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_decimal256(field.type):
+            rows = rows.set_column(place, field.name, plain_numbers(rows.column(place)))
+    return rows
+
+
 def _raise(found: Iterable[Finding]) -> None:
     errors = [f for f in found if f.level == "error" and f.code not in _ACCEPTED]
     if errors:
@@ -193,6 +206,7 @@ def _where_they_are(frames: Mapping[str, Any], currencies: Currencies) -> dict[s
     for name, frame in frames.items():
         table = TABLES[name]
         _require_numbers(table, frame)
+        _require_digits(table, frame)
         rows = currencies.converted(with_canonical_types(name, frame), table)
         _require_currency(table, rows, currencies)
         cast[name] = _once(table, rows)
@@ -215,6 +229,30 @@ def _require_numbers(table: Table, frame: Any) -> None:
                 "is text where numbers are due, which may be written in several ways",
                 where=f"{table.name}.{column.name}",
                 fix="convert the column to numbers before the frame is passed",
+            )
+
+
+def _require_digits(table: Table, frame: Any) -> None:
+    """Refuse identifiers in floats that are too large for a float to hold all their digits."""
+    schema = frame.collect_schema()
+    columns = [
+        column.name
+        for column in table.columns
+        if column.is_identifier and column.name in schema and schema[column.name].is_float()
+    ]
+    if not columns:
+        return
+    sizes = {name: nw.col(name).abs() for name in columns}
+    is_lost = {name: (size >= EXACT_BELOW) & (size < math.inf) for name, size in sizes.items()}
+    largest = [nw.when(is_lost[name]).then(nw.col(name)).max().alias(name) for name in columns]
+    (found,) = frame.lazy().select(*largest).collect("pyarrow").to_native().to_pylist()
+    for name in columns:
+        if found[name] is not None:
+            raise HealthError(
+                f"contains floating-point numbers of {EXACT_BELOW:,} and more: different "
+                f"identifiers have become the same number; e.g. {found[name]}",
+                where=f"{table.name}.{name}",
+                fix=LOST_DIGITS_FIX,
             )
 
 

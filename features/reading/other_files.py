@@ -7,7 +7,7 @@ import json
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from features.errors import HealthError
 from features.reading.text_faults import TextFault, json_fault
-from features.reading.workbooks import open_workbook, rows_of
+from features.reading.workbooks import open_workbook, rows_of, uncomputed_cells
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
 from features.tables.folders import closest, data_files, ending_of, kind_of, partition_of
@@ -30,7 +30,11 @@ _SQLITE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 
 
 def other_relation(
-    connection: duckdb.DuckDBPyConnection, table: str, path: str, base: Path
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    path: str,
+    base: Path,
+    columns: Collection[str] | None = None,
 ) -> Relation | None:
     """Return the rows of a file of another kind than CSV and Parquet, gzipped or not.
 
@@ -44,6 +48,8 @@ def other_relation(
         The file, or a folder of JSON lines alone.
     base : Path
         Folder of the configuration.
+    columns : collection of str, optional
+        The columns that are needed; what is wrong with others does not matter.
 
     Returns
     -------
@@ -61,14 +67,14 @@ def other_relation(
         if {kind_of(file) for file in found.files} != {"JSON"}:
             return None
         keys = json_keys(connection, found.files)
-        columns = {file: list(keys[file].elements()) for file in found.files}
+        of_files = {file: list(keys[file].elements()) for file in found.files}
         sql = json_sql(found.files, keys)
-        return Relation(sql, path, False, found=found, columns=columns)
+        return Relation(sql, path, False, found=found, columns=of_files)
     if not full.is_file():
         return None
     ending = ending_of(full)
     if ending in EXCEL_ENDINGS:
-        rows = _of_excel(full, table)
+        rows = _of_excel(full, table, columns)
     elif ending in _SQLITE_ENDINGS:
         rows = _of_sqlite(full, table)
     else:
@@ -161,23 +167,54 @@ def _unpacked(file: Path) -> Iterator[Path]:
         yield plain
 
 
-def _of_excel(file: Path, table: str) -> pa.Table:
+def _of_excel(file: Path, table: str, columns: Collection[str] | None) -> pa.Table:
     with _unpacked(file) as plain, open_workbook(plain) as book:
-        rows = _sheet(plain, book[_chosen(book.sheetnames, table, file, "sheets")], file)
+        sheet = book[_chosen(book.sheetnames, table, file, "sheets")]
+        rows = _sheet(plain, sheet, file, columns)
     if rows is None:
         raise HealthError("the sheet is empty", where=file.name, fix="give a sheet with rows")
     return rows
 
 
-def _sheet(plain: Path, sheet: Any, file: Path) -> pa.Table | None:
+def _sheet(
+    plain: Path, sheet: Any, file: Path, columns: Collection[str] | None = None
+) -> pa.Table | None:
     """Return the rows of a sheet under the names in its first row; None if it is empty."""
     rows = rows_of(plain, sheet)
     if not rows:
         return None
     names = [str(name).strip() if name is not None else "" for name in rows[0]]
+    _refuse_uncomputed(plain, sheet, file, names, columns)
     kept = [index for index, name in enumerate(names) if name]
     return _as_texts(
         [names[i] for i in kept], [[_at(row, i) for i in kept] for row in rows[1:]], file
+    )
+
+
+def _refuse_uncomputed(
+    plain: Path,
+    sheet: Any,
+    file: Path,
+    names: Sequence[str],
+    columns: Collection[str] | None,
+) -> None:
+    """Refuse formulas without a value in the first row and in the columns that are needed."""
+    found = [
+        (row, column)
+        for row, column in uncomputed_cells(plain, sheet)
+        if row == 1 or column > len(names) or columns is None or names[column - 1] in columns
+    ]
+    if not found:
+        return
+    row, column = found[0]
+    name = names[column - 1] if column <= len(names) else ""
+    named = f", column {name}" if name and row > 1 else ""
+    cells = "cell is a formula" if len(found) == 1 else "cells are formulas"
+    what = f"{len(found):,} {cells} without a stored value, e.g. row {row}{named}"
+    raise HealthError(
+        f"sheet {sheet.title}: {what}",
+        where=file.name,
+        fix="open the workbook in Excel or LibreOffice and save it there, which stores the values",
     )
 
 

@@ -14,6 +14,7 @@ import duckdb
 import narwhals as nw
 
 from features.checks import findings as checks
+from features.checks.lost_digits import check_identifiers
 from features.checks.row_counts import counted_by_day
 from features.checks.unmatched import COUNT, policy
 from features.errors import Finding, HealthError
@@ -117,7 +118,7 @@ def read_table(
     """
     with _scratch() as scratch:
         try:
-            relation = as_utf8(_relation(connection, table.name, source, base), scratch / "utf8")
+            relation = as_utf8(_relation(connection, table, source, base), scratch / "utf8")
         except HealthError as error:
             code = "empty_table" if isinstance(error, EmptyFileError) else "file_missing"
             code = "not_one_select" if source.sql else code
@@ -261,10 +262,11 @@ def _dated(
 
 
 def _relation(
-    connection: duckdb.DuckDBPyConnection, table: str, source: TableSource, base: Path
+    connection: duckdb.DuckDBPyConnection, table: Table, source: TableSource, base: Path
 ) -> Relation:
     if source.path is not None:
-        other = other_relation(connection, table, source.path, base)
+        names = {source.columns.get(column.name, column.name) for column in table.columns}
+        other = other_relation(connection, table.name, source.path, base, names)
         return other or file_relation(source.path, base)
     if source.sql is not None:
         relation = query_relation(source.sql, base)
@@ -295,7 +297,7 @@ def _read(
         look = clean_types if relation.is_columnar else trimmed_types
         types = look(connection, raw, kinds)
         opened = _as_cast(connection, table, relation, mapped, types, rules, raw=raw)
-        found = _with_formats(written, checks.check_values(connection, opened))
+        found = _with_formats(written, _checked(connection, opened))
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
         return opened, found, None
@@ -316,8 +318,12 @@ def _read(
     types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
     new = _as_cast(connection, table, fresh, mapped, types, rules, "fresh")
     opened = _as_cast(connection, table, relation, mapped, types, rules)
-    found = checks.check_values(connection, replace(new, whole=opened.view))
+    found = _checked(connection, replace(new, whole=opened.view))
     return replace(opened, fresh=new.view), _with_formats(written, found), files
+
+
+def _checked(connection: duckdb.DuckDBPyConnection, table: checks.OpenTable) -> list[Finding]:
+    return [*checks.check_values(connection, table), *check_identifiers(connection, table)]
 
 
 def _with_formats(written: NumberFormats, found: list[Finding]) -> list[Finding]:

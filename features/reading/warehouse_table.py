@@ -11,6 +11,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from features.checks import findings as checks
+from features.checks.lost_digits import check_identifiers
 from features.checks.row_counts import counted_by_day
 from features.checks.unmatched import policy
 from features.errors import Finding
@@ -27,8 +28,6 @@ from features.tables.opened import SQL_TYPES, with_canonical_types
 from features.tables.schema import Column, Kind, Table
 from features.tables.warehouse import ROWS, RemoteRows
 
-#: Beyond it, a number is infinite.
-_LARGEST = 1.7976931348623157e308
 Frame = nw.LazyFrame[Any]
 
 
@@ -62,6 +61,7 @@ def read_in_warehouse(
     opened = _opened(table, source, mapped, raw)
     found += checks.check_values(_remote(opened), opened.in_warehouse)
     found += checks.evaluate(_remote(opened), opened.in_warehouse, [*_infinite(opened)])
+    found += _lost_digits(opened, raw, mapped)
     if copies.row_id(opened):
         opened, noted = _latest_versions(opened)
         found += noted
@@ -96,12 +96,31 @@ def _opened(
 def _canonical(table: Table, raw: Frame, mapped: Mapping[Column, str]) -> Frame:
     renamed = raw.select(*(nw.col(name).alias(column.name) for column, name in mapped.items()))
     kinds = renamed.collect_schema()
-    floats = [column.name for column in mapped if column.kind == "number"]
-    floats = [name for name in floats if kinds[name].is_float()]
-    # NaN is no number, as in tables of files.
-    numbers = [nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name) for name in floats]
+    numbers = [
+        _unless_nan(column, kinds[column.name])
+        for column in mapped
+        if column.kind == "number" and not kinds[column.name].is_integer()
+    ]
     rows = renamed.with_columns(*numbers) if numbers else renamed
     return with_canonical_types(table.name, rows, plain=_plain_texts(renamed, mapped))
+
+
+def _unless_nan(column: Column, dtype: Any) -> nw.Expr:
+    """Return a number, null where it is NaN, as in tables of files; decimals have NaN, too."""
+    value = nw.col(column.name)
+    value = value if dtype.is_float() else value.cast(nw.Float64())
+    return nw.when(~value.is_nan()).then(value).alias(column.name)
+
+
+def _lost_digits(
+    table: checks.OpenTable, raw: Frame, mapped: Mapping[Column, str]
+) -> list[Finding]:
+    """Report identifiers in floats that are too large for a float to hold all their digits."""
+    renamed = raw.select(*(nw.col(name).alias(column.name) for column, name in mapped.items()))
+    kinds = renamed.collect_schema()
+    types = {name: "DOUBLE" if kind.is_float() else "" for name, kind in kinds.items()}
+    as_came = replace(table.in_warehouse, remote=replace(_remote(table), frame=renamed))
+    return check_identifiers(_remote(as_came), as_came, types)
 
 
 def _plain_texts(rows: Frame, columns: Iterable[Column]) -> set[str]:
@@ -161,7 +180,7 @@ def _infinite(table: checks.OpenTable) -> Iterator[checks.Rule]:
     for column in table.columns:
         if column.kind == "number":
             name = quoted(column.name)
-            where = f"({name} > {_LARGEST} OR {name} < -{_LARGEST})"
+            where = f"({name} > {checks.LARGEST} OR {name} < -{checks.LARGEST})"
             yield checks.Rule("infinite_value", column.name, where, name, "is infinite", fix)
 
 

@@ -29,20 +29,27 @@ _DECLARED = re.compile(
 _FIX = "open it in a spreadsheet program and save it as .xlsx"
 
 
+#: A cell with a formula, as it is stored: its place, its type and what follows the formula.
+_FORMULA = re.compile(
+    rb"<(?:\w+:)?c\b([^>]*)>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*>([^<]*)<)?"
+)
+_PLACE = re.compile(rb"""\br=["']([A-Z]+)(\d+)["']""")
+_IS_TEXT = re.compile(rb"""\bt=["']str["']""")
+#: A workbook whose values no spreadsheet program has computed yet.
+_NEVER_COMPUTED = re.compile(rb"""\bfullCalcOnLoad=["'](?:1|true)["']""")
 #: A sheet as the list of sheets names it.
 _LISTED = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
 
 
 @contextmanager
-def open_workbook(file: Path, *, formulas: bool = False) -> Iterator[Any]:
+def open_workbook(file: Path) -> Iterator[Any]:
     """Open an .xlsx file for reading its values.
 
     Parameters
     ----------
     file : Path
         The file; nobody vouches for its content.
-    formulas : bool
-        Read formulas instead of their values.
 
     Yields
     ------
@@ -64,7 +71,7 @@ def open_workbook(file: Path, *, formulas: bool = False) -> Iterator[Any]:
                 # What the library leaves out, such as a name of a range, is not read here.
                 warnings.simplefilter("ignore", UserWarning)
                 book = openpyxl.load_workbook(
-                    stream, read_only=True, data_only=not formulas, keep_links=False
+                    stream, read_only=True, data_only=True, keep_links=False
                 )
             try:
                 _require_all_sheets(file, book)
@@ -100,6 +107,33 @@ def rows_of(file: Path, sheet: Any) -> list[tuple[Any, ...]]:
     while rows and all(value is None for value in rows[-1]):
         rows.pop()
     return rows
+
+
+def uncomputed_cells(file: Path, sheet: Any) -> list[tuple[int, int]]:
+    """Return the row and column, from 1, of each formula of which the file has no value.
+
+    Programs that write workbooks do not compute formulas: they leave the value out, or write 0 and
+    ask for it to be computed when the workbook is opened. An empty text is a value.
+
+    Parameters
+    ----------
+    file : Path
+        The workbook, which `open_workbook` has accepted.
+    sheet : openpyxl worksheet
+        One of its sheets, in read-only mode.
+    """
+    from openpyxl.utils import column_index_from_string  # noqa: PLC0415
+
+    with zipfile.ZipFile(file) as archive:
+        content = archive.read(sheet._worksheet_path)
+        never_computed = _NEVER_COMPUTED.search(archive.read("xl/workbook.xml")) is not None
+    found = []
+    for attributes, value in _FORMULA.findall(content):
+        is_empty = not value and not _IS_TEXT.search(attributes)
+        place = _PLACE.search(attributes)
+        if place and (is_empty or (never_computed and value == b"0")):
+            found.append((int(place[2]), column_index_from_string(place[1].decode())))
+    return found
 
 
 def _require_all_sheets(file: Path, book: Any) -> None:

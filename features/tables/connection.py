@@ -17,6 +17,7 @@ import duckdb
 
 from features.errors import HealthError
 from features.tables.casting import literal, quoted
+from features.tables.folders import refuse_special
 from features.tables.process_memory import memory_limited
 
 #: Memory that the engine may use by default.
@@ -198,6 +199,7 @@ def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
 def _database_file(url: str, rest: str, base: Path) -> Path:
     relative, absolute = base / rest.removeprefix("/"), Path(rest)
     file = relative if relative.exists() else absolute
+    refuse_special(file, where="data.url")
     if not file.is_file():
         raise HealthError(
             "there is no such database file",

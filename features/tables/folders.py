@@ -87,6 +87,7 @@ def data_files(path: str, base: Path) -> DataFiles:
         refuse_table_format(full)
         return DataFiles((full,))
     if not full.is_dir():
+        refuse_special(full)
         raise _no_such_path(full, base)
     refuse_table_format(full)
     found = _Found()
@@ -103,6 +104,21 @@ def data_files(path: str, base: Path) -> DataFiles:
         raise HealthError(what, fix="name another folder or a file, or convert the files")
     kept, repeats = _without_repeats(full, sorted(found.files))
     return DataFiles(tuple(kept), tuple(repeats), tuple(sorted(found.skipped)))
+
+
+def is_special(path: Path) -> bool:
+    """Return whether a path is a pipe, a socket or a device: reading it could wait forever."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def refuse_special(path: Path, *, where: str = "") -> None:
+    """Raise HealthError for a pipe, a socket or a device."""
+    if is_special(path):
+        raise HealthError(
+            f"{path.name} is a pipe, a socket or a device, which is read once or never ends",
+            where=where,
+            fix="write the rows to a file first, and name that",
+        )
 
 
 def linked_files(path: Path) -> list[Path]:
@@ -167,6 +183,8 @@ def _walk(folder: Path, relative: Path, found: _Found, *, hidden: bool = False) 
             _walk(entry, name, found, hidden=is_hidden)
         elif entry.is_file():
             _sort_in(entry, name, found, hidden=is_hidden)
+        elif is_special(entry):
+            found.skipped.append(f"{name} (a pipe, a socket or a device)")
         elif not is_hidden:
             found.dead.append(str(name))
 

@@ -20,8 +20,8 @@ _BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
 NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>", "-", "--", '""', "''")
 #: The same, in this case only: Nan and Nat are names of people.
 NULL_SPELLINGS = ("nan", "NaN", "NAN", "NaT", "(null)", "undefined")
-#: Floats up to here represent every whole number exactly.
-_EXACT = 9e15
+#: Below it, floats represent every whole number exactly.
+EXACT_BELOW = 2**53
 _ONE_AT_A_TIME = Lock()
 
 
@@ -62,7 +62,7 @@ def number_as_text(value: nw.Expr, dtype: Any) -> nw.Expr:
         return value.cast(nw.String())
     if not dtype.is_float():
         return as_identifier(value.cast(nw.String()))
-    is_whole = (value.abs() < _EXACT) & (value == value.floor())
+    is_whole = (value.abs() < EXACT_BELOW) & (value == value.floor())
     whole = nw.when(is_whole).then(value).cast(nw.Int64()).cast(nw.String())
     other = nw.when(value.is_finite()).then(value.cast(nw.String()))
     return nw.when(is_whole).then(whole).otherwise(other)

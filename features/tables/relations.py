@@ -27,6 +27,7 @@ from features.tables.folders import (
     kind_of,
     open_bytes,
     partition_of,
+    refuse_special,
     refuse_table_format,
 )
 from features.tables.one_select import require_one_select
@@ -242,6 +243,8 @@ def query_relation(sql: str, base: Path) -> Relation:
     for file in files if _FORMAT_READER.search(sql) is None else ():
         if "://" not in file:
             refuse_table_format(base / file)
+    for file in files:
+        refuse_special(base / file)
     names = ", ".join(dict.fromkeys(Path(file).name for file in files))
     # On separate lines: the query may end in a comment.
     return Relation(f"(\n{text}\n)", f"sql ({names})" if names else "sql", False)

@@ -13,6 +13,8 @@ from features.errors import HealthError
 
 #: The name by which SQL that `Warehouse.run` receives refers to the rows.
 ROWS = "warehouse_rows"
+#: The most digits of a decimal that Narwhals can name.
+_MOST_DIGITS = 38
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,9 @@ def _ibis_type(kind: pa.DataType) -> str:
     if types.is_timestamp(kind):
         return "timestamp" if kind.tz is None else "timestamp('UTC')"
     if types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
+        # Only a name: nothing is cast to it, and values may have more digits.
+        is_known = kind.precision <= _MOST_DIGITS
+        return f"decimal({kind.precision}, {kind.scale})" if is_known else "decimal(38, 9)"
     plain = {
         "date": types.is_date,
         "boolean": types.is_boolean,

@@ -21,6 +21,9 @@ from health.experiment.assignment import assignments
 from health.presentation.wording import count, money, percent
 from health.renewals.calls import read_calls
 from health.settings.config import Config
+from health.settings.notify import check_webhook
+from health.settings.secrets import secret
+from health.settings.web_address import require_web_address
 from health.sources.open import Sources
 
 
@@ -63,6 +66,32 @@ def _usual_lag(company: Company) -> str:
         f"Contracts: {pairs:,} renewals, 90 % within {lag} of the previous end; a row counts "
         "that much longer (the usual lag), unless notice was given."
     )
+
+
+def check_webhooks(console: Console, config: Config) -> None:
+    """Refuse webhooks to which nothing can be sent; state which address is not known here.
+
+    Raises
+    ------
+    HealthError
+        What a setting names is no web address; the message has the setting, never the address.
+    """
+    hooks = {"alerts.webhook": (config.alerts.webhook, require_web_address),
+             "notify.webhook.url": (config.notify.webhook.url, check_webhook)}  # fmt: skip
+    for where, (value, check) in hooks.items():
+        if not value:
+            continue
+        try:
+            url = secret(value, where=where, base=config.base)
+        except HealthError as error:
+            console.print(f"[yellow]warning[/] {escape(f'{where}: {error.what}')}; nothing can be "
+                          "sent there from here", highlight=False)  # fmt: skip
+            continue
+        try:
+            check(url)
+        except ValueError as error:
+            fix = "correct the address, or the variable or file that contains it"
+            raise HealthError(str(error), where=where, fix=fix) from None
 
 
 _MOVED = ("gained", "lost", "expanded", "contracted")

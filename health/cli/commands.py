@@ -118,10 +118,11 @@ def check(
 ) -> None:
     """Read and validate the tables; list every violation and exit 2 if there is one."""
     from health.business.company import open_company
-    from health.cli.check_console import check_report, run_connect
+    from health.cli.check_console import check_report, check_webhooks, run_connect
     from health.settings.config import load_config
 
     loaded = load_config(config, now=now or utc_now())
+    check_webhooks(terminal(), loaded)
     if connect:
         run_connect(loaded, console=terminal())
         return

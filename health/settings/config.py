@@ -32,7 +32,7 @@ from health.settings.observability import ObservabilityConfig
 from health.settings.profiles import unknown_stages
 from health.settings.score import PeerGroup, ScoreSettings
 from health.settings.scorecard import Scorecard
-from health.settings.secrets import remember_secrets, secret
+from health.settings.secrets import is_secret, remember_secrets, secret
 from health.settings.section import PositiveNumber, Section
 from health.settings.sources import (
     PublishConfig,
@@ -130,8 +130,8 @@ class ChecksConfig(Section):
     ----------
     allow : tuple of str
         Codes of violations to report as warnings instead. Each message ends with its code. Allowed
-        codes: date_outside_data, ended_before_started, negative_value, score_outside_scale,
-        unknown_account, unknown_kind, unknown_scale.
+        codes: date_outside_data, ended_before_started, lost_digits, negative_value,
+        score_outside_scale, unknown_account, unknown_kind, unknown_scale.
     """
 
     allow: tuple[str, ...] = ()
@@ -446,7 +446,8 @@ def _problems(error: ValidationError) -> list[str]:
             message = "required, and missing"
         else:
             value = problem.get("input")
-            shown = "" if isinstance(value, dict | Config) else f" (got {value!r})"
+            is_shown = not isinstance(value, dict | Config) and not is_secret(problem["loc"])
+            shown = f" (got {value!r})" if is_shown else ""
             message = problem["msg"].removeprefix("Value error, ") + shown
         lines.append(f"  {key}: {message}" if key else f"  {message}")
     return lines

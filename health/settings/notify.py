@@ -12,6 +12,7 @@ from health.settings.app import is_loopback
 from health.settings.secrets import by_name
 from health.settings.section import PositiveNumber, Section
 from health.settings.sources import without_password
+from health.settings.web_address import is_by_name, require_web_address
 
 _EMAIL = r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$"
 
@@ -80,7 +81,7 @@ class WebhookConfig(Section):
     @field_validator("url")
     @classmethod
     def _safe(cls, url: str) -> str:
-        if url and not url.startswith(("$", "file:")):
+        if url and not is_by_name(url):
             check_webhook(url)
         return without_password(url)
 
@@ -136,8 +137,8 @@ def is_email(text: str) -> bool:
 
 
 def check_webhook(url: str) -> None:
-    """Raise ValueError for an address that would receive messages unencrypted."""
+    """Raise ValueError for what is no address, or would receive messages unencrypted."""
+    require_web_address(url)
     parts = urlsplit(url)
-    open_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if not open_here and not (parts.scheme == "https" and parts.hostname):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("a webhook's address starts with https://")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,11 @@ def remember_secrets(content: Any, key: str = "") -> None:
             remember_passwords(value)
             if _SECRET_KEY.match(name) and not value.startswith(("$", "file:")):
                 remember(value)
+
+
+def is_secret(loc: Iterable[int | str]) -> bool:
+    """Return whether the value of a setting, given by its sections and key, may be a secret."""
+    return any(_SECRET_KEY.match(str(part)) for part in loc)
 
 
 def secret(value: str, *, where: str, base: Path) -> str:

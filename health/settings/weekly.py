@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from features.tables.schema import TABLES
 from health.settings.section import PositiveInt, Section, Share
+from health.settings.web_address import is_by_name, require_web_address
 
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -110,7 +111,8 @@ class AlertsConfig(Section):
     Attributes
     ----------
     webhook : str
-        A URL that accepts a POST request, or `$NAME` for an environment variable that contains it.
+        A URL that accepts a POST request, or `$NAME` for an environment variable that contains it;
+        `health check` refuses one to which nothing can be sent.
     shape : str
         Format of the message: ``json`` or ``slack``.
     timeout_s : float
@@ -120,6 +122,13 @@ class AlertsConfig(Section):
     webhook: str = ""
     shape: Literal["json", "slack"] = "json"
     timeout_s: _Positive = 10.0
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_address(cls, webhook: str) -> str:
+        if webhook and not is_by_name(webhook):
+            require_web_address(webhook)
+        return webhook
 
 
 class ReportConfig(Section):

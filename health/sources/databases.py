@@ -20,6 +20,8 @@ from features.errors import HealthError
 from features.redaction import redact
 from features.tables.casting import quoted
 from features.tables.connection import MEMORY_LIMIT, TIME_LIMIT, first_line, limited
+from features.tables.decimals import plain_numbers
+from features.tables.folders import refuse_special
 from features.tables.process_memory import memory_limited
 from features.tables.spark import is_spark, session
 from health.sources.inventory import FoundTable
@@ -37,6 +39,8 @@ _ALONE: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
 }
+#: What columns of numbers of any length are taken for where their rows stay.
+_ANY_DECIMAL = pa.decimal256(76, 38)
 KINDS = (
     "postgresql://, sqlite:///FILE, duckdb:///FILE, snowflake://, bigquery://, spark+local, "
     "spark:// and sc:// (Spark Connect)"
@@ -213,15 +217,17 @@ class _Adbc(Database):
         with self._cursor() as cursor:
             schema = cursor.adbc_execute_schema(query)
             cursor.execute(_plain(query, schema))
-            return cursor.fetch_arrow_table()
+            return _in_plain_types(cursor.fetch_arrow_table())
 
     def schema(self, query: str) -> dict[str, str]:
-        return engine_types(self.in_plain_types(query)[1].empty_table())
+        return engine_types(_in_plain_types(self.in_plain_types(query)[1].empty_table()))
 
     def in_plain_types(self, query: str) -> tuple[str, pa.Schema]:
         with self._cursor() as cursor:
             plain = _plain(query, cursor.adbc_execute_schema(query))
-            return plain, cursor.adbc_execute_schema(plain)
+            found = cursor.adbc_execute_schema(plain)
+        decimals = [f.with_type(_ANY_DECIMAL) if _is_numeric(f.type) else f for f in found]
+        return plain, pa.schema(decimals)
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
@@ -274,17 +280,26 @@ def _with(connect: Callable[..., Any], url: str) -> Callable[..., Any]:
 
 
 def _plain(query: str, schema: pa.Schema) -> str:
-    """Return the query with the columns cast that Arrow has no plain type for."""
-    if not any(isinstance(field.type, pa.BaseExtensionType) for field in schema):
+    """Return the query with the columns cast to text that Arrow has no type for.
+
+    Numbers of any length stay: they arrive as text, and a cast to floats would round identifiers.
+    """
+    columns = [
+        f"CAST({name} AS text) AS {name}" if _is_unknown(field.type) else name
+        for name, field in ((quoted(field.name), field) for field in schema)
+    ]
+    if not any(_is_unknown(field.type) for field in schema):
         return query
-    columns = []
-    for field in schema:
-        name = quoted(field.name)
-        if isinstance(field.type, pa.BaseExtensionType):
-            kind = "double precision" if "numeric" in str(field.type) else "text"
-            name = f"CAST({name} AS {kind}) AS {name}"
-        columns.append(name)
     return f"SELECT {', '.join(columns)} FROM (\n{query}\n) AS q"
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    """Return whether values are Postgres' numbers of any length, which have no type in Arrow."""
+    return isinstance(kind, pa.BaseExtensionType) and "numeric" in str(kind)
+
+
+def _is_unknown(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.BaseExtensionType) and not _is_numeric(kind)
 
 
 class _Sqlite(Database):
@@ -333,7 +348,8 @@ def _column(values: list[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int}:
         return pa.array(values, pa.int64() if kinds else pa.string())
-    if kinds <= {int, float}:
+    # Whole numbers that floats would round are identifiers.
+    if kinds <= {int, float} and not any(isinstance(v, int) and abs(v) > 2**53 for v in values):
         return pa.array(values, pa.float64())
     return pa.array([None if v is None else _text(v) for v in values], pa.string())
 
@@ -408,7 +424,9 @@ class _Spark(Database):
 
     def read(self, query: str) -> pa.Table:
         with self._reported() as running:
-            return _in_plain_types(running.sql(query).toArrow())
+            found = running.sql(query).toArrow()
+        columns = map(_without_zone, _in_plain_types(found).columns)
+        return pa.table(list(columns), found.column_names)
 
     @contextmanager
     def _reported(self) -> Iterator[Any]:
@@ -424,21 +442,22 @@ class _Spark(Database):
 
 
 def _in_plain_types(table: pa.Table) -> pa.Table:
-    """Return times of a session in UTC without their time zone, and decimals as numbers."""
-    return pa.table([_in_plain_type(column) for column in table.columns], table.column_names)
+    """Return numbers of any length in types that the engine has."""
+    return pa.table(list(map(_in_plain_type, table.columns)), table.column_names)
 
 
 def _in_plain_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp(column.type.unit))
-    if not pa.types.is_decimal(column.type):
+    if _is_numeric(column.type):
+        column = column.cast(column.type.storage_type)
+    elif not pa.types.is_decimal(column.type):
         return column
-    if column.type.scale > 0:
-        return column.cast(pa.float64())
-    # Identifiers may have more digits than a float has, or even a whole number.
-    with suppress(pa.ArrowInvalid):
-        return column.cast(pa.int64())
-    return column
+    return plain_numbers(column)
+
+
+def _without_zone(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times of a session in UTC without their time zone."""
+    is_time = pa.types.is_timestamp(column.type)
+    return column.cast(pa.timestamp(column.type.unit)) if is_time else column
 
 
 def _of_spark(*names: str) -> str:
@@ -450,6 +469,8 @@ def _file(name: str, url: str, base: Path) -> Path:
     rest = url.partition("://")[2]
     relative, absolute = base / rest.removeprefix("/"), Path(rest)
     file = relative if relative.is_file() else absolute
+    for path in (relative, absolute):
+        refuse_special(path, where=f"source {name}")
     if not file.is_file():
         raise HealthError(
             f"there is no such database file: {redact(str(relative))}",

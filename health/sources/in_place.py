@@ -115,8 +115,9 @@ class EventsInPlace:
         kind = self.types.field(own).type
         if column.kind == "time":
             return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-        # Whole numbers in a column of floats are identifiers with a ".0" to be removed.
-        return column.kind == "text" or (column.kind == "id" and not pa.types.is_floating(kind))
+        # Whole numbers in a column of floats or decimals are identifiers with a ".0" to be removed.
+        has_point = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        return column.kind == "text" or (column.kind == "id" and not has_point)
 
     def _ctes(self) -> str:
         import sqlglot  # noqa: PLC0415

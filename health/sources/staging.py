@@ -77,9 +77,10 @@ def _cast(column: LayoutColumn, own: str, kind: str) -> str:
         return _time(value, kind)
     if column.kind in ("id", "text"):
         text = present(value if _is_text(kind) else f"CAST({value} AS VARCHAR)")
-        # A whole number that was once in a column of floats.
+        # A whole number that was once in a column of floats; a long one shows that it lost digits.
         is_id = column.kind == "id"
-        return rf"regexp_replace({text}, '^(-?\d+)\.0+$', '\1')" if is_id else text
+        whole = r"^(-?\d{1,15})\.0+$|^(-?\d+)\.00+$"
+        return rf"regexp_replace({text}, '{whole}', '\1\2')" if is_id else text
     if not _is_text(kind):
         return f"CAST({value} AS {_SQL_TYPES[column.kind]})"
     return f"TRY_CAST({present(value)} AS {_SQL_TYPES[column.kind]})"

@@ -15,6 +15,7 @@ from features.errors import HealthError, quantity
 from features.redaction import redact, remember
 from health.presentation.wording import money
 from health.settings.secrets import secret
+from health.settings.web_address import require_web_address
 from health.settings.weekly import AlertsConfig
 
 #: Number of accounts named, in each direction.
@@ -139,6 +140,5 @@ def _address(webhook: str) -> str:
     """Return the address; `$NAME` is read from the environment, so that no file contains it."""
     webhook = secret(webhook, where="alerts.webhook", base=Path())
     remember(webhook)
-    if not webhook.startswith(("https://", "http://")):
-        raise ValueError("a webhook starts with https:// or http://")
+    require_web_address(webhook)
     return webhook

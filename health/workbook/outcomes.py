@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import HealthError
-from features.reading.workbooks import open_workbook, rows_of
+from features.reading.workbooks import open_workbook, rows_of, uncomputed_cells
 from features.tables.identifiers import normalised
 from health.flags.actions import COLUMNS as ACTION_COLUMNS
 from health.flags.actions import NOTE, SNOOZE
@@ -130,10 +130,9 @@ def read_outcomes(workbook: Path) -> pd.DataFrame:
             found = [_sheet(workbook, flags[title], book[title]) for title in sheets]
             _refuse_other_answers(workbook, book, known=flags)
             run = _run_of(book)
-            values = {title: rows_of(workbook, book[title]) for title in sheets}
-        with open_workbook(workbook, formulas=True) as book:
             for title in sheets:
-                _refuse_formulas(workbook, book[title], values[title])
+                headings = next(book[title].iter_rows(max_row=1, values_only=True), ())
+                _refuse_formulas(workbook, book[title], headings)
     except OSError as error:
         raise HealthError(
             f"cannot be read: {error.strerror}", where=str(workbook), fix="check the permissions"
@@ -181,20 +180,18 @@ def _sheet(workbook: Path, flag: str | None, sheet: Any) -> list[dict[str, Any]]
     return answers
 
 
-def _refuse_formulas(workbook: Path, sheet: Any, values: Sequence[tuple[Any, ...]]) -> None:
+def _refuse_formulas(workbook: Path, sheet: Any, headings: Sequence[Any]) -> None:
     """Refuse formulas of which the file has no value: what they stand for would be lost."""
-    places = _places(values[0]) if values else {}
-    written = [column for column, name in _HEADINGS.items() if name in _WRITTEN]
-    rows = enumerate(zip(rows_of(workbook, sheet)[1:], values[1:], strict=False), start=2)
-    for number, (formulas, cells) in rows:
-        for column in written:
-            lacks_value = _cell(cells, places, column) is None
-            if lacks_value and _cell(formulas, places, column) is not None:
-                raise HealthError(
-                    f"{column} is a formula without a value",
-                    where=f"{workbook}, sheet {sheet.title}, row {number}",
-                    fix="write the text or the date itself",
-                )
+    columns = {at + 1: title for title, at in _places(tuple(headings)).items()}
+    written = {title for title, name in _HEADINGS.items() if name in _WRITTEN}
+    for row, column in uncomputed_cells(workbook, sheet):
+        title = columns.get(column)
+        if row > 1 and title in written:
+            raise HealthError(
+                f"{title} is a formula without a value",
+                where=f"{workbook}, sheet {sheet.title}, row {row}",
+                fix="write the text or the date itself",
+            )
 
 
 def _places(headings: tuple[Any, ...]) -> dict[str, int]:

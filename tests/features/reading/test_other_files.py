@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import re
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,3 +148,73 @@ def test_of_several_sheets_none_is_guessed(tmp_path: Path) -> None:
     book.save(tmp_path / "a.xlsx")
     with pytest.raises(InputError, match=r"2 sheets, and none is called accounts.*Customers"):
         read(tmp_path, {"accounts": "a.xlsx", "subscriptions": csv(tmp_path, "s", SUBSCRIPTIONS)})
+
+
+def _with_formulas(file: Path, **stored: str) -> None:
+    """Write accounts whose cells B2 to B4 are formulas, stored as given by cell."""
+    with zipfile.ZipFile(file, "w") as archive:
+        book = io.BytesIO()
+        empty = openpyxl.Workbook()
+        sheet = empty.active
+        assert sheet is not None
+        sheet.title = "Accounts"
+        for row in (["account_id", "created_at", "name", "note"], *(["x", "x", "x", "x"],) * 3):
+            sheet.append(row)
+        empty.save(book)
+        with zipfile.ZipFile(book) as made:
+            for part in made.namelist():
+                content = made.read(part).decode()
+                if part == "xl/workbook.xml":
+                    asked = stored.get("asked", "fullPrecision")
+                    content = content.replace("fullCalcOnLoad", asked)
+                for cell, xml in {**PLAIN, **stored}.items():
+                    content = re.sub(rf'<c r="{cell}".*?</c>', xml, content)
+                archive.writestr(part, content)
+
+
+def _cell(cell: str, value: str, kind: str = "") -> str:
+    return f'<c r="{cell}"{kind}><f>1+1</f>{value}</c>'
+
+
+PLAIN = {
+    **{f"A{n}": f'<c r="A{n}"><v>{n}</v></c>' for n in (2, 3, 4)},
+    **{f"B{n}": f'<c r="B{n}" t="str"><f>A{n}</f><v>2025-01-0{n}</v></c>' for n in (2, 3, 4)},
+}
+TEXT = ' t="str"'
+LACKING = {
+    "no value": {"B3": _cell("B3", "")},
+    "an empty value": {"B3": _cell("B3", "<v></v>")},
+    "an empty element": {"B3": _cell("B3", "<v />")},
+    "never computed": {"B3": _cell("B3", "<v>0</v>"), "asked": "fullCalcOnLoad"},
+    "shared": {"B3": '<c r="B3"><f t="shared" si="0"/></c>'},
+    "a name": {"C2": _cell("C2", "")},
+    "the first row": {"C1": _cell("C1", "")},
+}
+
+
+@pytest.mark.parametrize("stored", LACKING.values(), ids=LACKING)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_formula_without_a_stored_value_is_refused(
+    tmp_path: Path, stored: dict[str, str], packed: bool
+) -> None:
+    _with_formulas(tmp_path / "accounts.xlsx", **stored)
+    if packed:
+        content = gzip.compress((tmp_path / "accounts.xlsx").read_bytes())
+        (tmp_path / "accounts.xlsx.gz").write_bytes(content)
+    path = "accounts.xlsx.gz" if packed else "accounts.xlsx"
+    with pytest.raises(InputError, match="sheet Accounts: 1 cell is a formula without") as raised:
+        read(tmp_path, {"accounts": path})
+    (found,) = [f for f in raised.value.findings if f.table == "accounts"]
+    assert "accounts.xlsx" in str(found) and "Excel" in found.fix
+    cell = next(name for name in stored if name != "asked")
+    assert f"row {cell[1]}" in found.what
+
+
+def test_formulas_with_a_value_and_those_of_other_columns_are_read(tmp_path: Path) -> None:
+    stored = {"C2": _cell("C2", "<v></v>", TEXT), "C3": _cell("C3", "<v>0</v>"),
+              "D2": _cell("D2", "")}  # fmt: skip
+    _with_formulas(tmp_path / "accounts.xlsx", **stored)
+    csv(tmp_path, "subscriptions", SUBSCRIPTIONS.assign(account_id=["2", "3"]))
+    found = read(tmp_path, {"accounts": "accounts.xlsx", "subscriptions": "subscriptions.csv"})
+    assert found["accounts"]["created_at"].dt.day.tolist() == [2, 3, 4]
+    assert found["accounts"]["name"].tolist() == [None, "0", "x"]
