@@ -119,14 +119,18 @@ def _month_ends(start: datetime, end: datetime) -> list[datetime]:
 
 
 def _moved(then: pd.Series[float], now: pd.Series[float]) -> dict[str, float]:
-    both = pd.concat({"then": then, "now": now}, axis=1).fillna(0.0)
-    step, paid, pays = both["now"] - both["then"], both["then"] > 0, both["now"] > 0
+    at = now.index.get_indexer(then.index)
+    stayed, paid_then = at >= 0, then.to_numpy(dtype=float)
+    before, after = np.zeros(len(now)), now.to_numpy(dtype=float)
+    before[at[stayed]] = paid_then[stayed]
+    step, paid, pays = after - before, before > 0, after > 0
+    both = step[paid & pays]
     return {
         "gained": float(step[~paid].sum()),
         # Not -0.0 if nobody left.
-        "lost": float(-step[~pays].sum()) + 0.0,
-        "expanded": float(step[paid & pays].clip(lower=0.0).sum()),
-        "contracted": float((-step[paid & pays]).clip(lower=0.0).sum()),
+        "lost": float(paid_then[~stayed].sum() - step[~pays].sum()) + 0.0,
+        "expanded": float(both.clip(min=0.0).sum()),
+        "contracted": float((-both).clip(min=0.0).sum()),
     }
 
 

@@ -43,7 +43,8 @@ def fit_week(
     candidates : pd.DataFrame
         account_id, flag, csm, value (expected loss or gain in a year; NaN where no probability
         is published), mrr and asked (the customer asked for this offer) of the flags that may be
-        shown; with worth, accounts are ordered by it instead of value.
+        shown; with worth, accounts are ordered by it instead of value. If it is known, order:
+        the place of the account among all in the order of account_id.
     csms : pd.Series of str
         The CSM of every scored account, None without one: decides how much room there is.
     config : FlagsConfig
@@ -64,8 +65,10 @@ def fit_week(
     rows = candidates.assign(
         action=action_of(candidates["flag"]),
         held=held_out(candidates, config),
-        alone=one_offer(candidates),
     )
+    if "order" not in rows:
+        rows["order"] = pd.factorize(rows["account_id"], sort=True)[0]
+    rows["alone"] = one_offer(rows)
     if "worth" not in rows:
         rows["worth"] = rows["value"]
     order = {action: place for place, action in enumerate(ACTIONS)}
@@ -77,7 +80,7 @@ def fit_week(
     # An account that is held out comes after as many as were listed before it.
     accounts["fits"] = np.where(accounts["held"], place < room, place <= room)
     accounts["week_rank"] = place.where(~accounts["held"] & (place <= room)).astype("Int64")
-    rows = rows.join(accounts[["fits", "week_rank"]], on="account_id")
+    rows = rows.join(accounts[["fits", "week_rank"]], on="order")
     shown = rows["fits"] & rows["alone"]
     state = np.select([shown & ~rows["held"], shown & rows["held"]], [LISTED, HELD_OUT], WAITING)
     rows["week_rank"] = rows["week_rank"].where(state == LISTED)
@@ -90,14 +93,14 @@ def _ordered_accounts(rows: pd.DataFrame, *, by_value: bool) -> pd.DataFrame:
     # What the account is ranked by is its main action among those that are not held out.
     first = rows.sort_values(
         ["held", "urgency", "worth", "mrr"], ascending=[True, True, False, False], kind="stable"
-    ).drop_duplicates("account_id")
+    ).drop_duplicates("order")
     tier = pd.Series(0, index=first.index) if by_value else first["urgency"]
     ordered = first.assign(tier=tier).sort_values(
-        ["csm", "tier", "worth", "mrr", "account_id"],
+        ["csm", "tier", "worth", "mrr", "order"],
         ascending=[True, True, False, False, True],
         na_position="last",
     )
-    return ordered.set_index("account_id")[["csm", "held"]]
+    return ordered.set_index("order")[["csm", "held"]]
 
 
 def one_offer(rows: pd.DataFrame) -> pd.Series[bool]:
@@ -105,11 +108,11 @@ def one_offer(rows: pd.DataFrame) -> pd.Series[bool]:
 
     Those that the customer asked for may be shown as well.
     """
-    offers = rows[rows["flag"].isin(OFFERS)]
+    offers = rows.loc[rows["flag"].isin(OFFERS), ["asked", "value", "order"]]
     ranked = offers.sort_values(
-        ["asked", "value", "account_id"], ascending=[False, False, True], kind="stable"
+        ["asked", "value", "order"], ascending=[False, False, True], kind="stable"
     )
-    best = ~ranked["account_id"].duplicated() | ranked["asked"]
+    best = ~ranked["order"].duplicated() | ranked["asked"]
     return best.reindex(rows.index, fill_value=True).astype(bool)
 
 

@@ -152,8 +152,10 @@ def list_flags(
     done = no_actions() if actions is None else actions
     episodes = with_states(episodes, done, config.flags, as_of)
     csms = scored.scores["csm"]
-    paid = scored.scores.set_index("account_id")["mrr"]
-    episodes["mrr"] = episodes["account_id"].map(paid)
+    at = pd.Index(scored.scores["account_id"]).get_indexer(pd.Index(episodes["account_id"]))
+    episodes["mrr"] = scored.scores["mrr"].to_numpy()[at]
+    # Numbers are sorted many times faster than texts.
+    episodes["order"] = pd.factorize(scored.scores["account_id"], sort=True)[0][at]
     by_value = bool(scored.scores["churn_probability"].notna().any())
     episodes["worth"] = _worth(episodes, savable)
     open_ = episodes["state"] == OPEN
@@ -236,7 +238,7 @@ def _candidates(scored: Scored, config: Config) -> pd.DataFrame:
 def _in_order(flags: pd.DataFrame) -> pd.DataFrame:
     places = flags["flag"].map({flag: place for place, flag in enumerate(FLAGS)})
     keyed = flags.assign(place=places)
-    by = ["place", "csm", *(["rank"] if "rank" in flags else []), "account_id"]
+    by = ["place", "csm", *(["rank"] if "rank" in flags else []), "order"]
     ordered = keyed.sort_values(by, na_position="last", kind="stable")
     return ordered.drop(columns="place").reset_index(drop=True)
 

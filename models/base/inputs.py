@@ -84,6 +84,8 @@ def feature_frame(X: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(values: pd.Series[Any]) -> pd.Series[Any]:
+    if values.dtype == np.float64:
+        return values
     if is_bool_dtype(values.dtype) or is_numeric_dtype(values.dtype):
         numbers = values.to_numpy(dtype="float64", na_value=np.nan)
         return pd.Series(numbers, index=values.index)

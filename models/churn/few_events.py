@@ -206,8 +206,9 @@ class BaseRateClassifier(LogOddsClassifier):
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return 0 for every feature and the whole of the log-odds as ``baseline``."""
         log_odds = self.decision_function(X)
-        frame = model_frame(self, X, reset=False)
-        result = pd.DataFrame(0.0, index=frame.index, columns=list(frame.columns))
+        # A frame was checked above; an array has no names.
+        named = X if isinstance(X, pd.DataFrame) else model_frame(self, X, reset=False)
+        result = pd.DataFrame(0.0, index=named.index, columns=[str(name) for name in named.columns])
         result[BASELINE] = log_odds
         return result
 
