@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import Finding, quantity
-from features.reading.other_files import json_values
+from features.errors import Finding, HealthError, quantity
+from features.reading.other_files import json_keys, json_values
 from features.tables.casting import quoted
-from features.tables.folders import listed, partition_of
-from features.tables.relations import Relation
+from features.tables.folders import DataFiles, kind_of, listed, partition_of
+from features.tables.relations import Relation, common_delimiter
 from features.tables.schema import Table
 
 #: Where the engine finds the values of the folders of each file.
@@ -47,28 +51,58 @@ def contradicted_folders(
     table : Table
         The table.
     relation : Relation
-        Its rows. Without files in folders that are named after values, nothing is read.
+        Its rows. Without files in folders that are named after values, nothing is read; the files
+        of a query are those that it names.
     """
-    for key, files in _with_both(relation).items():
-        doubtful = [file for file in files if relation.csv or not _agrees(file, key)]
-        if not doubtful:
-            continue
-        rows, total, names, example = _contradicting(connection, relation, key, doubtful)
-        if not rows:
-            continue
-        counts = "the column" if relation.columns else "the folder's name"
-        what = (
-            f"contradicts the name of its folder in {quantity(len(names), 'file')}: "
-            f"{listed(names)}; {counts} counts"
-        )
-        fix = (
-            f"move the rows to the folder of their {key}, correct the column, or rename it if it "
-            "has another meaning"
-        )
-        yield Finding(
-            "warning", "contradicted_folder", relation.label, table.name, key, what, rows, total,
-            example, fix,
-        )  # fmt: skip
+    for part in [relation, *_of_query(connection, relation)]:
+        for key, files in _with_both(part).items():
+            doubtful = [file for file in files if part.csv or not _agrees(file, key)]
+            if doubtful:
+                yield from _found(connection, table, part, key, doubtful)
+
+
+def _of_query(connection: duckdb.DuckDBPyConnection, relation: Relation) -> Iterator[Relation]:
+    """Yield the files of a query in folders that are named after values, by their kind."""
+    by_kind: dict[str, list[Path]] = {}
+    for file in relation.of_query:
+        by_kind.setdefault(kind_of(file), []).append(file)
+    for kind, files in by_kind.items():
+        found = DataFiles(tuple(files))
+        part = Relation("", relation.label, False, is_columnar=kind == "Parquet", found=found)
+        # What cannot be read is reported when the query is run.
+        with suppress(HealthError):
+            if kind == "CSV":
+                yield replace(part, csv=found.files, delimiter=common_delimiter(files))
+            elif kind == "JSON":
+                keys = json_keys(connection, files)
+                yield replace(part, columns={file: [*keys[file]] for file in files})
+            elif kind == "Parquet":
+                yield part
+
+
+def _found(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    key: str,
+    files: Sequence[Path],
+) -> Iterator[Finding]:
+    rows, total, names, example = _contradicting(connection, relation, key, files)
+    if not rows:
+        return
+    counts = "the column" if relation.columns else "the folder's name"
+    what = (
+        f"contradicts the name of its folder in {quantity(len(names), 'file')}: "
+        f"{listed(names)}; {counts} counts"
+    )
+    fix = (
+        f"move the rows to the folder of their {key}, correct the column, or rename it if it "
+        "has another meaning"
+    )
+    yield Finding(
+        "warning", "contradicted_folder", relation.label, table.name, key, what, rows, total,
+        example, fix,
+    )  # fmt: skip
 
 
 def _with_both(relation: Relation) -> dict[str, list[Path]]:
@@ -100,12 +134,34 @@ def _agrees(file: Path, key: str) -> bool:
     with suppress(pa.ArrowException, OSError, ValueError):
         noted = pq.read_metadata(file)
         place = noted.schema.names.index(key)
-        groups = (noted.row_group(n).column(place).statistics for n in range(noted.num_row_groups))
-        return all(
-            group is not None and group.has_min_max and str(group.min) == str(group.max) == value
-            for group in groups
-        )
+        groups = [noted.row_group(n).column(place).statistics for n in range(noted.num_row_groups)]
+        known = (group is not None and group.has_min_max for group in groups)
+        return all(known) and all(_is_all(group.min, group.max, value) for group in groups)
     return False
+
+
+def _is_all(low: Any, high: Any, folder: str | None) -> bool:
+    """Return whether values between two are those of a folder's name, as in `_SAME`."""
+    if folder is None:
+        return False
+    if isinstance(low, date):
+        of_folder = _day(folder)
+        days = {value.date() if isinstance(value, datetime) else value for value in (low, high)}
+        months = {f"{day:%Y-%m}" for day in days}
+        return days == {of_folder} or months == {folder}
+    if str(low) == str(high) == folder:
+        return True
+    try:
+        return low == high and Decimal(str(low)) == Decimal(folder)
+    except ArithmeticError:
+        return False
+
+
+def _day(text: str) -> date | None:
+    for form in ("%Y-%m-%d", "%Y%m%d"):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).date()
+    return None
 
 
 def _contradicting(

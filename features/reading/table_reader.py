@@ -46,6 +46,7 @@ from features.tables.relations import (
     as_utf8,
     file_relation,
     parquet_sql,
+    partitioned_files,
     query_relation,
     table_relation,
 )
@@ -270,6 +271,8 @@ def _relation(
         return other or file_relation(source.path, base)
     if source.sql is not None:
         relation = query_relation(source.sql, base)
+        files = {file for sql in source.queries for file in partitioned_files(sql, base)}
+        relation = replace(relation, of_query=tuple(sorted(files)))
         # SQL that replaces a source has the source's name.
         return relation if source.label == "sql" else replace(relation, label=source.label)
     return table_relation(str(source.table), database_of(connection))

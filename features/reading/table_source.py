@@ -50,6 +50,11 @@ class TableSource(BaseModel):
         """The source as messages name it."""
         return self.path or self.table or "sql"
 
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The queries in which the files are named that the rows come from."""
+        return () if self.sql is None else (self.sql,)
+
 
 class WarehouseSource(TableSource):
     """A table whose rows stay in a warehouse: `sql` is the warehouse's own.

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from glob import glob
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +53,7 @@ AS_TEXT = "hive_types_autocast = false"
 _READER = re.compile(r"(read_\w+|\w+_scan|glob|sniff_csv)", re.IGNORECASE)
 #: Functions that read a table by its log.
 _FORMAT_READER = re.compile(r"\b(delta|iceberg)_\w+\s*\(", re.IGNORECASE)
+_UNPARTITIONED = re.compile(r"hive_partitioning\s*(=|:=|=>)\s*(false|0)", re.IGNORECASE)
 _FILE_ENDING = re.compile(r"\.(csv|tsv|txt|json|parquet)(\.\w+)?$", re.IGNORECASE)
 
 
@@ -84,6 +86,8 @@ class Relation:
         The files it reads, and those of their folder that it does not.
     columns : dict of Path to list of str
         The columns of each JSON file; those of other files are looked up where they are needed.
+    of_query : tuple of Path
+        The files of a query that are in folders named after values.
     """
 
     sql: str
@@ -96,6 +100,7 @@ class Relation:
     is_uniform: bool = False
     found: DataFiles = _NO_FILES
     columns: Mapping[Path, list[str]] = field(default_factory=dict)
+    of_query: tuple[Path, ...] = ()
 
     def by_file(self) -> str:
         """Return the SQL of the rows with a column "filename"; empty where they have no files."""
@@ -179,7 +184,7 @@ def file_relation(path: str, base: Path) -> Relation:
         return Relation(
             sql, path, lazy, parquet=scanned, is_columnar=True, is_uniform=uniform, found=found
         )
-    sign = _common_delimiter(files)
+    sign = common_delimiter(files)
     return Relation(csv_sql(files, sign), path, False, files, sign, found=found)
 
 
@@ -248,6 +253,20 @@ def query_relation(sql: str, base: Path) -> Relation:
     names = ", ".join(dict.fromkeys(Path(file).name for file in files))
     # On separate lines: the query may end in a comment.
     return Relation(f"(\n{text}\n)", f"sql ({names})" if names else "sql", False)
+
+
+def partitioned_files(sql: str, base: Path) -> tuple[Path, ...]:
+    """Return the files that a query reads in folders named after values (``dt=2026-06-01``).
+
+    None where it reads such names by choice only: ``hive_partitioning = false``.
+    """
+    if _UNPARTITIONED.search(sql):
+        return ()
+    named = _with_absolute_files(sql, base)[1]
+    patterns = [str(base / file) for file in named if "://" not in file]
+    # Path.glob takes no absolute patterns.
+    found = {Path(file) for p in patterns for file in glob(p, recursive=True)}  # noqa: PTH207
+    return tuple(sorted(file for file in found if partition_of(file) and file.is_file()))
 
 
 def _has_text(file: Path) -> bool:
@@ -331,12 +350,13 @@ def csv_sql(files: Sequence[Path], delimiter: str = "", *, filename: bool = Fals
     EmptyFileError
         None of them has a single character.
     """
-    sign = delimiter or _common_delimiter(files)
+    sign = delimiter or common_delimiter(files)
     named = ", filename = true" if filename else ""
     return f"read_csv({_listed(files)}, delim = {literal(sign)}, {_CSV_OPTIONS}{named})"
 
 
-def _common_delimiter(files: Sequence[Path]) -> str:
+def common_delimiter(files: Sequence[Path]) -> str:
+    """Return what separates the values of CSV files; EmptyFileError if none has a character."""
     first = next((file for file in files if _has_text(file)), None)
     if first is None:
         raise EmptyFileError("the file is empty", fix=EmptyFileError.REMEDY)

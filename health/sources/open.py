@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,11 +37,17 @@ class _Planned(TableSource):
     """A table that is read by SQL of ours, under the name that the configuration has for it."""
 
     named: str
+    written: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """The source as messages name it."""
         return self.named
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The queries of the configuration in which its files are named."""
+        return self.written
 
 
 @dataclass(frozen=True)
@@ -114,11 +121,16 @@ class Sources:
                     columns=table.columns,
                     unmatched=table.unmatched,
                     named=table.label,
+                    written=self._written(name, of_sources[name]),
                 )
             elif table.sql is not None and self._views(""):
                 query = self._with_views(table.sql, "")
-                planned[name] = TableSource(
-                    sql=query, columns=table.columns, unmatched=table.unmatched
+                planned[name] = _Planned(
+                    sql=query,
+                    columns=table.columns,
+                    unmatched=table.unmatched,
+                    named=table.label,
+                    written=self._written(name, table),
                 )
             else:
                 planned[name] = table
@@ -387,6 +399,18 @@ class Sources:
                 where=where,
                 fix=closest(source, self.sources, noun="[sources] has"),
             )
+
+    def _written(self, name: str, table: TableSource) -> tuple[str, ...]:
+        """Return the queries over files that a table without a source is made by."""
+        if not isinstance(table, TableConfig) or table.source is not None:
+            return table.queries
+        texts = [_query(table, f"tables.{name}", self.base)]
+        # A view can name those before it.
+        for view, shared in reversed([*self.shared.items()]):
+            over_files = not shared.source and shared.preset is None
+            if over_files and any(re.search(rf"\b{re.escape(view)}\b", text) for text in texts):
+                texts.append(_query(shared, f"shared.{view}", self.base))
+        return tuple(texts)
 
     def _views(self, source: str) -> dict[str, SharedConfig]:
         """Return the shared views that the SQL of a source can name; all of them over files."""
