@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from features.checks.passed import PassedRules
 from features.errors import Finding
 from features.tables.casting import (
     TRIMMED,
@@ -88,6 +89,8 @@ class OpenTable:
         The rows, where they stay in a warehouse: `view` names their counts by account and day.
     doubtful : pa.Table, optional
         What `accounts.doubtful_accounts` found, once rows without an account are excluded.
+    passed : PassedRules, optional
+        The rules that concern none of its rows, where its files are known from earlier runs.
     """
 
     schema: Table
@@ -105,6 +108,7 @@ class OpenTable:
     unmatched: str = "refuse"
     remote: RemoteRows | None = None
     doubtful: pa.Table | None = field(default=None, compare=False, repr=False)
+    passed: PassedRules | None = field(default=None, compare=False, repr=False)
 
     @property
     def in_warehouse(self) -> OpenTable:
@@ -180,9 +184,11 @@ def evaluate(
     count : str
         SQL of how many rows there are, where one row counts for several.
     """
+    rows, passed = table.raw if raw else table.view, table.passed
+    if passed is not None:
+        rules = [rule for rule in rules if not passed.has(rows, rule.where)]
     if not rules:
         return []
-    rows = table.raw if raw else table.view
     concerned: Sequence[int] = range(len(rules))
     if table.is_copy:
         # In memory, one pass counts for all rules, most of which concern no row.
@@ -199,6 +205,10 @@ def evaluate(
         for place in concerned
     )
     counted = sorted(row for row in connection.execute(queries).fetchall() if row[1])
+    if passed is not None:
+        met = {place for place, *_ in counted}
+        for place in {*concerned} - met:
+            passed.note(rows, rules[place].where)
     of_all = table.whole or rows
     total = one_row(connection, f"SELECT count(*) FROM {of_all}")[0] if counted else 0
     return [
@@ -426,18 +436,26 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
     return evaluate(connection, fresh, rules)
 
 
-def may_repeat(connection: Connection, rows: str, columns: str) -> bool:
+def may_repeat(
+    connection: Connection, rows: str, columns: str, passed: PassedRules | None = None
+) -> bool:
     """Return whether values of some columns may be in more than one row; a null is in none.
 
     The engine takes three times as long to group values that differ in every row as their hashes
     take to be sorted; of more rows than these the hashes would need too much memory.
     """
+    rule = f"({columns}) is in more than one row"
+    if passed is not None and passed.has(rows, rule):
+        return False
     if one_row(connection, f"SELECT count(*) FROM {rows}")[0] > _FEW_ENOUGH_TO_SORT:
         return True
     present = "" if "," in columns else f" WHERE {columns} IS NOT NULL"
     hashed = connection.sql(f"SELECT hash({columns}) AS hash FROM {rows}{present}")
     hashes = np.sort(hashed.to_arrow_table()["hash"].to_numpy())
-    return bool((hashes[1:] == hashes[:-1]).any())
+    repeats = bool((hashes[1:] == hashes[:-1]).any())
+    if passed is not None and not repeats:
+        passed.note(rows, rule)
+    return repeats
 
 
 def one_row(connection: Engine, query: str) -> tuple[Any, ...]:

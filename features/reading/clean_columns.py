@@ -8,10 +8,11 @@ and a text that is in many rows is checked once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import duckdb
 
+from features.checks.passed import PassedRules
 from features.tables.casting import (
     FIRST_TIME,
     LAST_TIME,
@@ -27,7 +28,10 @@ from features.tables.schema import Column
 
 
 def clean_types(
-    connection: duckdb.DuckDBPyConnection, raw: str, columns: Mapping[Column, str]
+    connection: duckdb.DuckDBPyConnection,
+    raw: str,
+    columns: Mapping[Column, str],
+    passed: PassedRules | None = None,
 ) -> dict[str, str]:
     """Return the SQL type of each column, marked where no value of it needs cleaning.
 
@@ -39,9 +43,23 @@ def clean_types(
         SQL name of the rows as they came.
     columns : mapping of Column to str
         SQL type of each column as it came.
+    passed : PassedRules, optional
+        What is known of the rows from earlier runs.
     """
+
+    def is_any(condition: str) -> bool:
+        """Return whether any row meets a condition."""
+        if passed is not None and passed.has(raw, condition):
+            return False
+        # As a filter, it is first compared with the smallest and largest values of pieces of files.
+        query = f"SELECT 1 FROM {raw} WHERE {condition} LIMIT 1"
+        found = bool(connection.execute(query).fetchall())
+        if passed is not None and not found:
+            passed.note(raw, condition)
+        return found
+
     return {
-        column.name: clean(kind) if _is_sound(connection, raw, column, kind) else kind
+        column.name: clean(kind) if _is_sound(is_any, column, kind) else kind
         for column, kind in columns.items()
     }
 
@@ -68,26 +86,16 @@ def trimmed_types(
     return types
 
 
-def _is_sound(
-    connection: duckdb.DuckDBPyConnection, raw: str, column: Column, source_type: str
-) -> bool:
+def _is_sound(is_any: Callable[[str], bool], column: Column, source_type: str) -> bool:
     name = quoted(column.name)
     if column.kind == "time" and source_type == "TIMESTAMP":
-        return not _is_any(connection, raw, f"{name} NOT BETWEEN {FIRST_TIME} AND {LAST_TIME}")
+        return not is_any(f"{name} NOT BETWEEN {FIRST_TIME} AND {LAST_TIME}")
     if column.kind == "number" and is_number(source_type):
-        may_be_none = is_float(source_type) and _is_any(connection, raw, f"NOT isfinite({name})")
-        return not may_be_none
+        return not (is_float(source_type) and is_any(f"NOT isfinite({name})"))
     if column.kind == "text" and source_type == "VARCHAR":
         doubtful = may_need_cleaning_sql(name, is_identifier=column.is_identifier)
-        if not _is_any(connection, raw, doubtful):
+        if not is_any(doubtful):
             return True
         mended = f"{doubtful} AND {as_text_sql(column, source_type)} IS DISTINCT FROM {name}"
-        return not _is_any(connection, raw, mended)
+        return not is_any(mended)
     return False
-
-
-def _is_any(connection: duckdb.DuckDBPyConnection, raw: str, condition: str) -> bool:
-    """Return whether any row meets a condition."""
-    # As a filter, it is first compared with the smallest and largest values of pieces of a file.
-    query = f"SELECT 1 FROM {raw} WHERE {condition} LIMIT 1"
-    return bool(connection.execute(query).fetchall())

@@ -79,7 +79,7 @@ def _is_doubtful(
     columns = ", ".join(quoted(column.name) for column in table.columns)
     rows = int(one_row(connection, f"SELECT count(*) FROM {table.view}")[0])
     if rows <= (_MANY_COUNTED if table.days else _MANY):
-        return may_repeat(connection, table.view, columns)
+        return may_repeat(connection, table.view, columns, table.passed)
     at = quoted(table.schema.dated_by)
     fresh = table.fresh or table.view
     query = f"SELECT min({at}), max({at}) FROM {fresh}"
@@ -200,7 +200,7 @@ def latest_versions(
         A table with a `row_id`, and where it is open.
     """
     key = row_id(table)
-    if table.fresh == "" or not may_repeat(connection, table.view, quoted(key)):
+    if table.fresh == "" or not may_repeat(connection, table.view, quoted(key), table.passed):
         return table, []
     rows = nw.from_native(connection.table(table.view))
     found = rules.count_versions(rows, table.schema, key)

@@ -201,6 +201,9 @@ def _opened(
     elif now is not None and end > now + timedelta(days=1):
         findings.append(_ends_in_future(end, now))
     findings += check_rules.check_content(connection, filled, end, currencies)
+    for table in filled.values():
+        if table.passed is not None:
+            table.passed.write()
     findings = [_allowed(finding, allow) for finding in findings]
     errors = [finding for finding in findings if finding.level == "error"]
     if errors or end is None:

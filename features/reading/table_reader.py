@@ -15,6 +15,7 @@ import narwhals as nw
 
 from features.checks import findings as checks
 from features.checks.lost_digits import check_identifiers
+from features.checks.passed import PassedRules
 from features.checks.row_counts import counted_by_day
 from features.checks.unmatched import COUNT, policy
 from features.errors import Finding, HealthError
@@ -304,12 +305,14 @@ def _read(
         # The cast rows are all that is needed from here on.
         connection.execute(f"DROP {_raw_kind(relation)} {opened.raw}")
         return opened, found, None
-    files = None
+    files = passed = None
     unchecked = list(relation.parquet)
     if kept is not None and table.name == "usage":
         files = usage_files(relation, names, types, kept.folder)
         if files is not None:
             unchecked = files.unchecked(kept.observed_until)
+    elif kept is not None and relation.parquet:
+        passed = PassedRules.of(relation, names, kept.folder)
     if relation.parquet and not unchecked:
         sound = {name: clean(kind) for name, kind in types.items()}
         opened = _as_cast(connection, table, relation, mapped, sound, rules)
@@ -318,9 +321,11 @@ def _read(
     if len(unchecked) < len(relation.parquet):
         fresh = replace(relation, sql=parquet_sql(unchecked, uniform=relation.is_uniform))
     raw = _renamed(connection, table, fresh, mapped, "fresh")
-    types = clean_types(connection, raw, {c: types[c.name] for c in mapped})
-    new = _as_cast(connection, table, fresh, mapped, types, rules, "fresh")
-    opened = _as_cast(connection, table, relation, mapped, types, rules)
+    if passed is not None:
+        passed.views[raw] = raw
+    types = clean_types(connection, raw, {c: types[c.name] for c in mapped}, passed)
+    new = _as_cast(connection, table, fresh, mapped, types, rules, "fresh", passed=passed)
+    opened = _as_cast(connection, table, relation, mapped, types, rules, passed=passed)
     found = _checked(connection, replace(new, whole=opened.view))
     return replace(opened, fresh=new.view), _with_formats(written, found), files
 
@@ -365,6 +370,7 @@ def _as_cast(
     prefix: str = "raw",
     *,
     raw: str = "",
+    passed: PassedRules | None = None,
 ) -> checks.OpenTable:
     """Make the cast rows, and the rows as they came where `raw` does not name them already."""
     raw = raw or _renamed(connection, table, relation, mapped, prefix)
@@ -376,6 +382,8 @@ def _as_cast(
         sql, plain = rules.currencies.converted(rows, table).to_native().sql_query(), None
     kind = "VIEW" if relation.is_lazy else "TABLE"
     connection.execute(f"CREATE OR REPLACE {kind} {view} AS {sql}")
+    if passed is not None:
+        passed.views[view] = sql
     return checks.OpenTable(
         table,
         relation.label,
@@ -385,6 +393,7 @@ def _as_cast(
         dict(types),
         plain,
         unmatched=rules.unmatched,
+        passed=passed,
     )
 
 

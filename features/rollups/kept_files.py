@@ -78,7 +78,7 @@ _USERS_WITH_TIMES = replace(
 _DAYS_IN_BUCKETS = replace(ROLLUPS["days"], smallest=(*ROLLUPS["days"].smallest, BUCKET))
 #: The hash of each file of a folder, with the state that the file was in.
 _HASHES = ".hashes"
-_OURS = {".parquet", ".checked", _HASHES, _UNFINISHED}
+_OURS = {".parquet", ".checked", ".passed", _HASHES, _UNFINISHED}
 #: Two changes of a file within this time may leave the same state. Where the time of a change has
 #: no fraction of a second, the file system may count in seconds: FAT in two.
 _INSTANT_NS, _SECOND_NS = 100_000_000, 1_000_000_000
@@ -137,7 +137,7 @@ class UsageFiles:
         for file, key in self.keys.items():
             days = self.sound.get(f"{key}.days")
             if days is not None and not self._mark(file).exists():
-                _replace(self._mark(file), _last_time(days).encode())
+                write_at_once(self._mark(file), _last_time(days).encode())
 
     def _mark(self, file: Path) -> Path:
         return self.folder / f"{self.keys[file]}.checked"
@@ -198,7 +198,7 @@ class UsageFiles:
         ends, keys, files = sorted(months), list[str](), list[str]()
         for past in ends:
             files += [self.keys[file] for file in months[past]]
-            keys.append(f"{_digest([FORMAT, past, sorted(files)])}.{name}")
+            keys.append(f"{digest([FORMAT, past, sorted(files)])}.{name}")
         with self._keeping():
             listed = self._listed()
             found = next((key for key in reversed(keys) if self._found(key, listed)), "")
@@ -385,7 +385,7 @@ class KeptRollups:
             table = add(before, everyone, start, last)
             return _in_buckets(table.append_column(_PAST, pa.array(np.full(len(table), last))))
 
-        path = self.files.summed_up(f"{name}-{_digest(of)}", months, made)
+        path = self.files.summed_up(f"{name}-{digest(of)}", months, made)
         return pq.read_table(path), last
 
     def by_account_and_day(self, start: int | None = None, end: int | None = None) -> str:
@@ -537,22 +537,22 @@ def usage_files(
     if not (relation.parquet and relation.is_uniform):
         return None
     columns = sorted((name, names[name], types[name]) for name in names)
-    hashes = _hashes(relation.parquet, folder)
+    hashes = content_hashes(relation.parquet, folder)
     keys = {
-        file: _digest([FORMAT, hashes[file], partition_of(file), columns])
+        file: digest([FORMAT, hashes[file], partition_of(file), columns])
         for file in relation.parquet
     }
     return UsageFiles(folder, relation, names, keys)
 
 
-def _hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
+def content_hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
     """Return the hash of the content of each file.
 
     A file is read again unless its inode, its size and both of its times are as noted. Only the
     system sets the time at which an inode changed, so that a file with an older date that replaces
     another is noticed. Elsewhere than on POSIX there is no such time, and every file is read.
     """
-    noted_in = folder / f"{_digest(os.path.commonpath(files))}{_HASHES}"
+    noted_in = folder / f"{digest(os.path.commonpath(files))}{_HASHES}"
     noted: dict[str, str] = {}
     with suppress(OSError, ValueError, TypeError):
         noted = dict(json.loads(noted_in.read_text(encoding="utf-8")))
@@ -568,7 +568,7 @@ def _hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
         # Without the note, files are only read again.
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            _replace(noted_in, json.dumps(known).encode())
+            write_at_once(noted_in, json.dumps(known).encode())
     return found
 
 
@@ -650,7 +650,7 @@ def _written(table: pa.Table, key: Path) -> Path:
     )
     content = sink.getvalue()
     file = key.with_name(f"{key.name}.{hashlib.sha256(content).hexdigest()[:32]}.parquet")
-    _replace(file, content)
+    write_at_once(file, content)
     return file
 
 
@@ -664,7 +664,8 @@ def _last_time(days: Path) -> str:
     return str(max(times, default=datetime.min))
 
 
-def _digest(key: object) -> str:
+def digest(key: object) -> str:
+    """Return the hash of what JSON can write."""
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
 
 
@@ -673,7 +674,7 @@ def _digest_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
 
 
-def _replace(file: Path, content: bytes | pa.Buffer) -> None:
+def write_at_once(file: Path, content: bytes | pa.Buffer) -> None:
     """Write a file under another name first, so that readers see all of it or nothing."""
     unfinished = file.with_name(f"{file.name}.{os.getpid()}.{get_ident()}{_UNFINISHED}")
     try:
