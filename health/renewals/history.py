@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from features.commercial.contracts import COLUMNS as CONTRACT_COLUMNS
 from features.commercial.contracts import Contracts
+from features.tables.drawn import drawn_number
 from features.tables.opened import Tables
 from features.windows.contracts import ContractRows, KnownContracts, Rows, load_contracts
 from features.windows.day_rows import Numbers
@@ -19,6 +20,7 @@ from features.windows.table_columns import DAY_US, Times, moment
 PAST_MONTHS = 24
 #: Most accounts that are read, drawn at random: rates, ratios and their errors need no more.
 MOST_ACCOUNTS = 25_000
+_SEED = 0
 #: Renewals further ahead than this are not forecast.
 UPCOMING_DAYS = 366
 MONTHS = 12
@@ -39,7 +41,8 @@ def past_renewals(
     On the first day of each past month, an account that paid and had given no notice is due when
     its term ends (within a year), or, without a term of more than 35 days, on the first day of the
     next month. So an account with a term is in as many rows as months saw its renewal ahead.
-    With more than `MOST_ACCOUNTS` accounts, only so many are read (`some_of`).
+    With more than `MOST_ACCOUNTS` accounts, only so many are read, drawn by a hash of
+    their names, so that they hardly change from week to week.
 
     Parameters
     ----------
@@ -83,16 +86,7 @@ def _some(rows: ContractRows, as_of: datetime) -> ContractRows:
     if len(accounts) <= MOST_ACCOUNTS:
         return rows
     names = rows.rows.texts["account_id"].take(pa.array(accounts)).to_pylist()
-    return rows.of(pd.Index(some_of(names)))
-
-
-def some_of(names: list[str]) -> list[str]:
-    """Return `MOST_ACCOUNTS` of more accounts, in order, drawn by a hash of their names.
-
-    A new account replaces at most one of them, so they hardly change from week to week.
-    """
-    hashes = pd.util.hash_array(np.array(names, dtype=object), categorize=False)
-    return sorted(names[place] for place in np.argsort(hashes)[:MOST_ACCOUNTS])
+    return rows.of(pd.Index(drawn_number(names, MOST_ACCOUNTS, seed=_SEED)))
 
 
 def _observed(rows: pd.DataFrame) -> pd.DataFrame:

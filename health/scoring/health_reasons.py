@@ -80,7 +80,8 @@ def _of_measures(
 
 def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
     """Add to missing values with a weight how many points they counted as."""
-    points, policy, text = (rows[name].to_numpy() for name in ("points", "policy", "text"))
+    written = ("points", "policy", "text")
+    points, policy, text = (rows[name].to_numpy(copy=True) for name in written)
     gaps = np.flatnonzero(np.isnan(points))
     profile, term = (rows[name].to_numpy()[gaps] for name in ("profile", "term"))
     for card in scorecard.cards:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-
+from features.tables.drawn import drawn_share
 from features.tables.opened import Tables, of_accounts
 from features.tables.point_in_time import collect
 from features.targets.labels import tenure_spells
@@ -65,7 +63,5 @@ def sample_accounts(tables: Tables, config: Config) -> Sample | None:
     if churned <= enough:
         return None
     names = collect(tables["accounts"].select("account_id").unique())["account_id"]
-    key = f"{config.training.seed % 10**16:016d}"
-    drawn = pd.util.hash_pandas_object(names, index=False, hash_key=key, categorize=False)
-    chosen = drawn.to_numpy() <= np.iinfo(np.uint64).max * (enough / churned)
-    return Sample(tuple(sorted(names[chosen])), len(names), int(churned))
+    chosen = drawn_share(names.tolist(), enough / churned, seed=config.training.seed)
+    return Sample(tuple(chosen), len(names), int(churned))

@@ -185,6 +185,15 @@ def test_reasons_say_what_a_missing_value_counted_as(before: PublishedRun) -> No
     assert rows.loc[("A0", "usage_active_users_28d"), "points"] == 70
 
 
+def test_reasons_write_to_no_values_of_their_input(before: PublishedRun) -> None:
+    features = _features(FIRST, *BEFORE)
+    part = _scored(features, _config(), None)
+    expected = _reasons(features, part)
+    # As in pandas 3, values of a column are then read-only.
+    with pd.option_context("mode.copy_on_write", True):
+        pd.testing.assert_frame_equal(_reasons(features, part), expected)
+
+
 def test_a_run_that_kept_too_little_gives_no_changes(before: PublishedRun) -> None:
     (before.folder / "features.parquet").unlink()
     part = _scored(_features(SECOND, *AFTER), _config(), before)
