@@ -22,6 +22,7 @@ from features.reading.workbooks import open_workbook, rows_of, uncomputed_cells
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
 from features.tables.folders import closest, data_files, ending_of, kind_of, partition_of
+from features.tables.identifiers import text_of_bytes
 from features.tables.relations import AS_TEXT, Relation, without_glob
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
@@ -290,5 +291,5 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return text_of_bytes(value)
     return str(value)

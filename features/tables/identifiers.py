@@ -118,6 +118,20 @@ def _in_sql(rule: Callable[[Any], nw.Expr], source_type: str) -> str:
     return sql.replace("CAST(", "TRY_CAST(")
 
 
+def text_of_bytes(value: bytes) -> str:
+    """Return bytes as the text that they are; those that are none, such as a UUID, as hex digits.
+
+    Examples
+    --------
+    >>> text_of_bytes("ä1".encode()), text_of_bytes(bytes([255, 0]))
+    ('ä1', 'ff00')
+    """
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.hex()
+
+
 @cache
 def normalised(value: str, *, is_identifier: bool = True) -> str | None:
     """Return one identifier, or text, as it is read from a table; None where it is empty.

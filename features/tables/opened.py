@@ -190,8 +190,16 @@ def of_accounts(tables: Tables, names: Sequence[str]) -> Tables:
     """
     connection = tables.keep_alive
     if not isinstance(connection, duckdb.DuckDBPyConnection):
-        own = nw.col("account_id").is_in([*names])
-        return replace(tables, frames={n: f.filter(own) for n, f in tables.frames.items()})
+        of_spark = [f for f in tables.frames.values() if f.implementation.is_spark_like()]
+        if of_spark:
+            # One condition with every name would be a query of megabytes.
+            spark = of_spark[0].to_native().sparkSession
+            rows = pd.DataFrame({"account_id": pd.Series(names, dtype=object)})
+            accounts = nw.from_native(spark.createDataFrame(rows, "account_id string"))
+            own = {n: with_account(frame, accounts) for n, frame in tables.frames.items()}
+            return replace(tables, frames=own)
+        among = nw.col("account_id").is_in([*names])
+        return replace(tables, frames={n: f.filter(among) for n, f in tables.frames.items()})
     # Frames of another sample are still read from its own table.
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
     chosen = internal_name(f"accounts of the sample {digest}")

@@ -35,6 +35,8 @@ _CONNECT_PORT = 15002
 _PATIENCE, _PAUSES = 10, (0.5, 2.0)
 #: Rows that are written at once.
 _BATCH = 100_000
+#: What an error of the network says, and the last line of what Python did in an executor.
+_DETAILS = re.compile(r'details = "(.+?)"\n|^\w+(?:Error|Exception): .+$', re.M)
 _CLUSTER = re.compile(r"spark://[\w.-]+:\d+(,[\w.-]+:\d+)*")
 _SPARK_TYPES: dict[Kind, str] = {
     "text": "string",
@@ -64,7 +66,8 @@ def session(url: str, *, where: str = "data.url") -> Any:
     Raises
     ------
     HealthError
-        The URL is none of these, pyspark or Java is missing, or the cluster cannot be reached.
+        The URL is none of these, pyspark or Java is missing, the cluster cannot be reached, or
+        this process runs Spark on another one.
     """
     shown = redact(url.partition("/;")[0])
     connect = url.startswith("sc://")
@@ -89,17 +92,59 @@ def session(url: str, *, where: str = "data.url") -> Any:
             if _connected(url).is_stopped:
                 _connected.cache_clear()
             return _connected(url)
+        _refuse_second_cluster(url, where)
         builder: Any = SparkSession.builder
         builder = builder.appName(_NAME).master("local[*]" if url == _LOCAL else url)
         for key, value in {**_SETTINGS, **(_LOCAL_SETTINGS if url == _LOCAL else {})}.items():
             builder = builder.config(key, value)
         return builder.getOrCreate()
+    except HealthError:
+        raise
     except Exception as error:
         raise HealthError(
             f"Spark does not start: {redact((str(error).splitlines() or [''])[0][:200])}",
             where=where,
             fix="check the address, and that the cluster runs and supports this pyspark",
         ) from None
+
+
+def _refuse_second_cluster(url: str, where: str) -> None:
+    """Refuse a cluster where Spark runs on another: a process has one, which it would return."""
+    from pyspark import SparkContext  # noqa: PLC0415
+
+    running = SparkContext._active_spark_context
+    own = None if running is None else str(running.master)
+    is_other = own != url if url != _LOCAL else (own or "").startswith("spark://")
+    if own is not None and is_other:
+        raise HealthError(
+            f"this process runs Spark on {redact(own)} already, and can use one cluster only",
+            where=where,
+            fix="use the same cluster everywhere, or Spark Connect (sc://host:port) for the other",
+        )
+
+
+def spark_fault(error: BaseException, *, where: str) -> HealthError | None:
+    """Return what Spark could not do, and where; None where the error is not Spark's.
+
+    Parameters
+    ----------
+    error : BaseException
+        What it raised, here or in an executor.
+    where : str
+        The setting or source that names it.
+    """
+    if not type(error).__module__.startswith(("pyspark.", "py4j.", "grpc.")):
+        return None
+    found = _DETAILS.search(str(error))
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    words = lines[0] if found is None else found[1] or found[0]
+    return HealthError(
+        f"Spark failed: {redact(words)[:300]}",
+        where=where,
+        fix="check that the cluster runs, has enough memory and disk space, and has this package "
+        "in the Python of its executors (PYSPARK_PYTHON), then run the command again; nothing that "
+        "was complete has changed",
+    )
 
 
 @cache

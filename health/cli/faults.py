@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import re
 
 from features.errors import HealthError
-from features.redaction import redact
 from features.tables.connection import reading_fault
+from features.tables.spark import spark_fault
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -17,8 +16,6 @@ _FIXES = (
     (_FORBIDDEN, "grant access to the user that runs the command, or choose another folder"),
     (_ABSENT, "check the path"),
 )
-#: What an error of the network says, and the last line of what Python did in an executor.
-_DETAILS = re.compile(r'details = "(.+?)"\n|^\w+(?:Error|Exception): .+$', re.M)
 #: Errors of a process pool in which a process was killed.
 _KILLED = {"TerminatedWorkerError", "BrokenProcessPool"}
 
@@ -45,25 +42,11 @@ def fault_of_the_machine(error: BaseException) -> HealthError | None:
     # Some libraries wrap the system's error.
     cause = next((e for e in (error, *error.args) if isinstance(e, OSError)), None)
     if cause is None:
-        return _of_spark(error) or (reading_fault(error) if isinstance(error, Exception) else None)
+        of_spark = spark_fault(error, where="data.url")
+        return of_spark or (reading_fault(error) if isinstance(error, Exception) else None)
     if type(error).__module__.startswith(("sqlite3", "sqlalchemy")):
         return None
     fix = next((fix for codes, fix in _FIXES if cause.errno in codes), "check the disk")
     where = [str(name) for name in (cause.filename, cause.filename2) if name is not None]
     what = "the disk is full" if cause.errno in _FULL else str(cause.strerror or cause)
     return HealthError(what.splitlines()[0], where=" to ".join(where), fix=fix)
-
-
-def _of_spark(error: BaseException) -> HealthError | None:
-    if not type(error).__module__.startswith(("pyspark.", "py4j.", "grpc.")):
-        return None
-    found = _DETAILS.search(str(error))
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    words = lines[0] if found is None else found[1] or found[0]
-    return HealthError(
-        f"Spark failed: {redact(words)[:300]}",
-        where="data.url",
-        fix="check that the cluster runs, has enough memory and disk space, and has this package "
-        "in the Python of its executors (PYSPARK_PYTHON), then run the command again; nothing that "
-        "was complete has changed",
-    )

@@ -22,8 +22,9 @@ from features.tables.casting import quoted
 from features.tables.connection import MEMORY_LIMIT, TIME_LIMIT, first_line, limited
 from features.tables.decimals import plain_numbers
 from features.tables.folders import refuse_special
+from features.tables.identifiers import text_of_bytes
 from features.tables.process_memory import memory_limited
-from features.tables.spark import is_spark, session
+from features.tables.spark import is_spark, session, spark_fault
 from health.sources.inventory import FoundTable
 
 #: Seconds after which a server that does not answer is given up.
@@ -84,8 +85,16 @@ class Database(ABC):
         """Return every table and view that may be read, with the engine's types of its columns."""
 
     @abstractmethod
+    def fetch(self, query: str) -> pa.Table:
+        """Return the rows of a query as Arrow, numbers of any length as they arrive."""
+
     def read(self, query: str) -> pa.Table:
-        """Return the rows of a query as Arrow; numbers, identifiers and JSON in plain types."""
+        """Return the rows of a query; no digit of a number that may be an identifier is lost."""
+        return _with_numbers(self.fetch(query), plain_numbers)
+
+    def aggregates(self, query: str) -> pa.Table:
+        """Return the result of a query that computes; numbers of any length as floats."""
+        return _with_numbers(self.fetch(query), lambda column: column.cast(pa.float64()))
 
     def quoted_table(self, table: str) -> str:
         """Return a table's name, with its schema where it has one, as SQL."""
@@ -213,14 +222,16 @@ class _Adbc(Database):
         columns = {str(c["column_name"]): "VARCHAR" for c in table["table_columns"] or ()}
         return FoundTable(name, schema or "", f"{schema}.{name}" if schema else name, columns)
 
-    def read(self, query: str) -> pa.Table:
+    def fetch(self, query: str) -> pa.Table:
         with self._cursor() as cursor:
             schema = cursor.adbc_execute_schema(query)
             cursor.execute(_plain(query, schema))
-            return _in_plain_types(cursor.fetch_arrow_table())
+            return cursor.fetch_arrow_table()
 
     def schema(self, query: str) -> dict[str, str]:
-        return engine_types(_in_plain_types(self.in_plain_types(query)[1].empty_table()))
+        return engine_types(
+            _with_numbers(self.in_plain_types(query)[1].empty_table(), plain_numbers)
+        )
 
     def in_plain_types(self, query: str) -> tuple[str, pa.Schema]:
         with self._cursor() as cursor:
@@ -317,7 +328,7 @@ class _Sqlite(Database):
             columns.setdefault(str(table), {})[str(column)] = "VARCHAR"
         return [FoundTable(name, "", name, found) for name, found in columns.items()]
 
-    def read(self, query: str) -> pa.Table:
+    def fetch(self, query: str) -> pa.Table:
         names, rows = self._rows(query)
         values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
         return pa.table([_column(list(column)) for column in values], names=names)
@@ -355,7 +366,7 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text_of_bytes(value) if isinstance(value, bytes) else str(value)
 
 
 class _DuckDB(Database):
@@ -377,6 +388,10 @@ class _DuckDB(Database):
         return [FoundTable(t, s, f"{s}.{t}", columns) for (s, t), columns in found.items()]
 
     def read(self, query: str) -> pa.Table:
+        # The engine knows its own decimals.
+        return self.fetch(query)
+
+    def fetch(self, query: str) -> pa.Table:
         limits = self._limits
         try:
             with duckdb.connect(
@@ -422,11 +437,10 @@ class _Spark(Database):
     def quoted_table(self, table: str) -> str:
         return _of_spark(*table.split("."))
 
-    def read(self, query: str) -> pa.Table:
+    def fetch(self, query: str) -> pa.Table:
         with self._reported() as running:
             found = running.sql(query).toArrow()
-        columns = map(_without_zone, _in_plain_types(found).columns)
-        return pa.table(list(columns), found.column_names)
+        return pa.table(list(map(_without_zone, found.columns)), found.column_names)
 
     @contextmanager
     def _reported(self) -> Iterator[Any]:
@@ -439,19 +453,22 @@ class _Spark(Database):
             yield running
         except PySparkException as error:
             raise self._refused(str(error).partition("JVM stacktrace")[0]) from None
+        except Exception as error:
+            fault = spark_fault(error, where=f"source {self.name}")
+            if fault is None:
+                raise
+            raise fault from None
 
 
-def _in_plain_types(table: pa.Table) -> pa.Table:
-    """Return numbers of any length in types that the engine has."""
-    return pa.table(list(map(_in_plain_type, table.columns)), table.column_names)
-
-
-def _in_plain_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if _is_numeric(column.type):
-        column = column.cast(column.type.storage_type)
-    elif not pa.types.is_decimal(column.type):
-        return column
-    return plain_numbers(column)
+def _with_numbers(table: pa.Table, plain: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> pa.Table:
+    """Return rows with numbers of any length in types that the engine has."""
+    columns = []
+    for column in table.columns:
+        if _is_numeric(column.type):
+            columns.append(plain(column.cast(column.type.storage_type)))
+        else:
+            columns.append(plain(column) if pa.types.is_decimal(column.type) else column)
+    return pa.table(columns, table.column_names)
 
 
 def _without_zone(column: pa.ChunkedArray) -> pa.ChunkedArray:

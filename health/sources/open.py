@@ -279,7 +279,7 @@ class Sources:
 
         def read(query: str) -> pa.Table:
             with _read_for(f"tables.{name}"):
-                return database.read(query)
+                return database.aggregates(query)
 
         warehouse = Warehouse(database.dialect, read)
         if table.preset:

@@ -16,7 +16,7 @@ from features.parts import Parts
 from features.rollups.parted import parts_of
 from features.rollups.spark_parts import _PART, _written
 from features.tables import spark
-from features.tables.opened import Tables
+from features.tables.opened import Tables, of_accounts
 from tests import spark as sessions
 from tests.features.company import company, open_tables
 from tests.features.test_engines import DATES
@@ -91,3 +91,21 @@ def test_other_forms_of_a_url_are_refused(url: str) -> None:
     with pytest.raises(HealthError, match="cannot connect") as fault:
         spark.session(url)
     assert "sc://host:port" in fault.value.fix
+
+
+def test_the_tables_of_many_accounts(tables: Tables) -> None:
+    names = ["busy", "silent", *(f"another {number}" for number in range(20_000))]
+    own, few = of_accounts(tables, names), of_accounts(open_tables(company()), names)
+    for name, rows in few.frames.items():
+        found = own[name].select("account_id").collect("pyarrow").to_native()["account_id"]
+        expected = rows.select("account_id").collect("pyarrow").to_native()["account_id"]
+        assert sorted(found.to_pylist()) == sorted(expected.to_pylist())
+
+
+@pytest.mark.parametrize("module", ["pyspark.errors", "py4j.protocol", "grpc._channel"])
+def test_faults_of_spark_name_what_uses_it(module: str) -> None:
+    made = type("Fault", (Exception,), {"__module__": module})
+    fault = spark.spark_fault(made('x\n details = "gone"\n y'), where="source lake")
+    assert fault is not None
+    assert (fault.where, fault.what) == ("source lake", "Spark failed: gone")
+    assert spark.spark_fault(ValueError("of ours"), where="source lake") is None

@@ -218,3 +218,14 @@ def test_formulas_with_a_value_and_those_of_other_columns_are_read(tmp_path: Pat
     found = read(tmp_path, {"accounts": "accounts.xlsx", "subscriptions": "subscriptions.csv"})
     assert found["accounts"]["created_at"].dt.day.tolist() == [2, 3, 4]
     assert found["accounts"]["name"].tolist() == [None, "0", "x"]
+
+
+def test_bytes_that_are_no_text_stay_different(tmp_path: Path) -> None:
+    ids = [bytes([200 + n]) * 16 for n in range(2)]
+    with sqlite3.connect(tmp_path / "accounts.db") as connection:
+        connection.execute("CREATE TABLE accounts (account_id, created_at)")
+        rows = [(own, "2025-01-01") for own in (*ids, b"x1")]
+        connection.executemany("INSERT INTO accounts VALUES (?, ?)", rows)
+    theirs = csv(tmp_path, "s", SUBSCRIPTIONS.assign(account_id="x1", product=["a", "b"]))
+    accounts = read(tmp_path, {"accounts": "accounts.db", "subscriptions": theirs})["accounts"]
+    assert sorted(accounts["account_id"]) == sorted([*(own.hex() for own in ids), "x1"])

@@ -325,14 +325,14 @@ def scored(folder: Path, as_of: str) -> dict[str, pd.DataFrame]:
 def _rows_fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list to which each query from now on adds the number of rows that it fetched."""
     fetched: list[int] = []
-    read = _Adbc.read
+    read = _Adbc.fetch
 
     def counted(self: _Adbc, query: str) -> pa.Table:
         found = read(self, query)
         fetched.append(len(found))
         return found
 
-    monkeypatch.setattr(_Adbc, "read", counted)
+    monkeypatch.setattr(_Adbc, "fetch", counted)
     return fetched
 
 
