@@ -361,7 +361,11 @@ _NOT_BEFORE = {
     ),
     "surveys": ("sent_at", "account_id", {"answered_at": "counts as it is"}),
     "invoices": ("issued_at", "invoice_id", {"paid_at": "counts as it is"}),
-    "goals": ("set_at", "goal", {"reached_at": "counts as it is"}),
+    "goals": (
+        "set_at",
+        "goal",
+        {"reached_at": "counts as it is", "target_at": "counts as overdue from the start"},
+    ),
     "contacts": ("created_at", "contact_id", {"left_at": "counts as it is"}),
     "subscriptions": (
         "started_at",

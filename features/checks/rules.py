@@ -21,11 +21,13 @@ from features.checks.findings import (
     one_row,
 )
 from features.checks.times import check_use
-from features.errors import Finding
-from features.tables.casting import literal
+from features.errors import Finding, quantity
+from features.tables.casting import literal, quoted
 from features.tables.connection import with_own_connection
+from features.tables.copies import VERSION_KEYS
 from features.tables.currencies import Currencies
 from features.tables.folders import listed
+from features.tables.interaction_words import CONVERSATIONS, EMAIL, INBOUND, OUTBOUND
 from features.tables.survey_scales import SCALES, default_scale, understood_scales
 from features.windows.parallel import run_parallel
 
@@ -78,7 +80,8 @@ def check_content(
         check_contracts,
         _overrides,
         check_parents,
-        _repeated_contacts,
+        _repeated_rows,
+        _interaction_words,
         check_use,
     )
     rules.append(partial(check_currencies, tables=tables, currencies=currencies))
@@ -248,27 +251,99 @@ def _score_rule(column: str, has_scale: bool) -> Rule:
     return Rule("score_outside_scale", column, f"({' OR '.join(outside)})", example, what, fix)
 
 
-def _repeated_contacts(
+def _repeated_rows(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
+    """Report people and goals with several rows: which of them is the present one is not known."""
+    for name, (key,) in VERSION_KEYS.items():
+        table = tables.get(name)
+        if table is None or not table.has("account_id", key):
+            continue
+        at = quoted(table.schema.dated_by)
+        own = f"account_id, {quoted(key)}"
+        if table.has("known_at"):
+            yield from _versions(connection, table, key, f"{own}, {at}")
+            rows = f"(SELECT DISTINCT {own}, {at} FROM {table.view})"
+        else:
+            rows = table.view
+        if name == "goals":
+            own += f", {at}"
+        several = _several(connection, rows, own, key)
+        if several:
+            what, fix, nouns = _REPEATED[name]
+            named = quantity(several[1], *nouns)
+            counted = (several[0], several[3], several[2])
+            yield finding("duplicate_id", table, key, what.format(named), counted, fix,
+                          level="warning")  # fmt: skip
+
+
+_REPEATED = {
+    "contacts": (
+        "is in several rows of one account, for {}: each is one person, present until "
+        "left_at of every row has passed",
+        "keep the latest row of each person, unless the rows are several times in the company",
+        ("person", "people"),
+    ),
+    "goals": (
+        "is in several rows of one account with the same set_at, for {}: each row counts",
+        "keep the latest row of each goal, or map known_at to when a row was written",
+        ("goal", "goals"),
+    ),
+}
+
+
+def _versions(connection: Connection, table: OpenTable, key: str, own: str) -> Iterator[Finding]:
+    """Report rows that are earlier versions of others."""
+    rows = f"(SELECT DISTINCT {own}, known_at FROM {table.view})"
+    several = _several(connection, rows, own, key)
+    if several:
+        what = (
+            f"is in several rows with the same {table.schema.dated_by}, for {several[1]:,} of its "
+            "values: the one with the latest known_at counts"
+        )
+        fix = "nothing, if the rows are versions; different ids otherwise"
+        counted = (several[0], several[3], several[2])
+        yield finding("duplicate_id", table, key, what, counted, fix, level="warning")
+
+
+def _several(
+    connection: Connection, rows: str, own: str, key: str
+) -> tuple[int, int, str, int] | None:
+    """Return how many rows share their key with others, how many keys, one of them, all rows."""
+    counted = f"SELECT {quoted(key)} AS key, count(*) AS n FROM {rows} GROUP BY {own}"
+    shared, keys, example, total = one_row(
+        connection,
+        "SELECT sum(n) FILTER (n > 1), count(*) FILTER (n > 1), min(key) FILTER (n > 1), sum(n) "
+        f"FROM ({counted})",
+    )
+    return (int(shared), int(keys), str(example), int(total)) if shared else None
+
+
+def _interaction_words(
     connection: Connection, tables: Mapping[str, OpenTable]
 ) -> Iterator[Finding]:
-    """Report people with several rows: which of their roles is the present one is not known."""
-    table = tables.get("contacts")
-    if table is None or not table.has("account_id", "contact_id"):
+    """Report kinds and directions of interactions that no feature knows."""
+    table = tables.get("interactions")
+    if table is None:
         return
-    people = f"SELECT contact_id, count(*) AS n FROM {table.view} GROUP BY account_id, contact_id"
-    rows, several, example, total = one_row(
-        connection,
-        "SELECT sum(n) FILTER (n > 1), count(*) FILTER (n > 1), min(contact_id) FILTER (n > 1), "
-        f"sum(n) FROM ({people})",
-    )
-    if rows:
+    rules = []
+    kinds, directions = (*CONVERSATIONS, EMAIL), (*INBOUND, *OUTBOUND)
+    if table.has("kind"):
         what = (
-            f"is in several rows of one account, for {several:,} people: each is one person, "
-            "present until left_at of every row has passed"
+            f"is none of {', '.join(kinds)}: such rows count only as being in touch where their "
+            "direction is in"
         )
-        fix = "keep the latest row of each person, unless the rows are several times in the company"
-        counted = (int(rows), int(total), example)
-        yield finding("duplicate_id", table, "contact_id", what, counted, fix, level="warning")
+        fix = "map the kinds with sql, such as case when kind = 'zoom' then 'meeting' else kind end"
+        rules.append(Rule("other_kind", "kind", _is_none_of("kind", kinds), "kind", what, fix,
+                          "warning"))  # fmt: skip
+    if table.has("direction"):
+        what = "is neither in (from the customer) nor out, and counts as unknown"
+        fix = "map the directions to in and out with sql"
+        rules.append(Rule("other_direction", "direction", _is_none_of("direction", directions),
+                          "direction", what, fix, "warning"))  # fmt: skip
+    yield from evaluate(connection, table, rules)
+
+
+def _is_none_of(column: str, words: Iterable[str]) -> str:
+    return f"lower({column}) NOT IN ({', '.join(map(literal, words))})"
 
 
 def _overrides(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:

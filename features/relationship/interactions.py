@@ -12,13 +12,13 @@ import pandas as pd
 
 from features.definitions.feature import FeatureFamily
 from features.relationship.rows import AccountRows, load_rows, where
+from features.tables.interaction_words import CONVERSATIONS, EMAIL, INBOUND, OUTBOUND
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates
 from features.windows.table_columns import DAY_US, Mask, moment, some
 
 QUARTER, MONTH = 90, 28
-_CONVERSATIONS = ("call", "meeting")
 _INTERACTIONS = FeatureFamily(
     name="interactions",
     table="interactions",
@@ -73,6 +73,8 @@ class Conversations:
     is_conversation, is_in, is_out, is_heard, is_email_out : array of bool
         A call or a meeting; started by the customer, or by the company; heard from the customer;
         an email to the customer.
+    is_first : array of bool
+        Of several rows of one conversation, as with a row for each person, the first.
     """
 
     rows: AccountRows
@@ -81,6 +83,7 @@ class Conversations:
     is_out: Mask
     is_heard: Mask
     is_email_out: Mask
+    is_first: Mask
 
 
 def conversations(tables: Tables, accounts: pd.Index[str]) -> Conversations:
@@ -92,17 +95,33 @@ def conversations(tables: Tables, accounts: pd.Index[str]) -> Conversations:
         dated_by="occurred_at",
         optional={"kind": "text", "direction": "text", "contact_id": "text"},
     )
-    conversation = rows.columns.is_text("kind", lambda text: text in _CONVERSATIONS)
-    inbound = rows.columns.is_text("direction", lambda text: text == "in")
-    outbound = rows.columns.is_text("direction", lambda text: text == "out")
+    conversation = rows.columns.is_text("kind", CONVERSATIONS.__contains__)
+    inbound = rows.columns.is_text("direction", INBOUND.__contains__)
+    outbound = rows.columns.is_text("direction", OUTBOUND.__contains__)
     return Conversations(
         rows,
         is_conversation=conversation,
         is_in=inbound,
         is_out=outbound,
         is_heard=conversation | inbound,
-        is_email_out=outbound & rows.columns.is_text("kind", lambda text: text == "email"),
+        is_email_out=outbound & rows.columns.is_text("kind", EMAIL.__eq__),
+        is_first=_is_first(rows),
     )
+
+
+def _is_first(rows: AccountRows) -> Mask:
+    """Return which rows are no further person of a conversation that another row has already.
+
+    Rows of one account, kind and direction at the same time of day are one conversation; those of
+    a day may be several.
+    """
+    names = ("occurred_at", "kind", "direction")
+    found = pd.DataFrame({name: rows[name] for name in names})
+    found["account"], found["known"] = rows.columns.account, rows.known_from
+    again = found.sort_values("known", kind="stable").duplicated(["account", *names])
+    is_timed = rows["occurred_at"] % DAY_US != 0
+    first: Mask = ~(again.sort_index().to_numpy() & is_timed)
+    return first
 
 
 def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
@@ -123,11 +142,11 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at, rows = moment(as_of), talk.rows
         seen = rows.known(at)
-        lately = seen & rows.within("occurred_at", at, QUARTER)
+        lately = seen & talk.is_first & rows.within("occurred_at", at, QUARTER)
         times = rows["occurred_at"].astype(float)
         heard = rows.largest(seen & talk.is_heard, times, np.nan)
         ever = rows.count(seen) > 0
-        emails = seen & talk.is_email_out & rows.within("occurred_at", at, MONTH)
+        emails = seen & talk.is_first & talk.is_email_out & rows.within("occurred_at", at, MONTH)
         unanswered = emails & ~(times <= heard[rows.columns.account])
         inbound, outbound = rows.count(lately & talk.is_in), rows.count(lately & talk.is_out)
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +20,8 @@ def product_key(name: str) -> str:
     >>> product_key("Data  hub") == product_key("DATAHUB")
     True
     """
-    return "".join(name.casefold().split())
+    # A letter with an accent is one character or two, depending on who wrote it.
+    return "".join(unicodedata.normalize("NFC", name).casefold().split())
 
 
 def other_spellings(frames: Iterable[Frame]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from statistics import mean, median
 
 from features.definitions.settings import DEFAULT_SETTINGS
@@ -15,17 +15,30 @@ def _known(then: Then, table: str, account: str, dated_by: str) -> list[Row]:
     return [r for r in then.rows[table] if r["account_id"] == account and r[dated_by] < then.day]
 
 
-def _happened(then: Then, time: datetime | None, days: float | None = None) -> bool:
-    if time is None or time >= then.day:
+def _latest(rows: list[Row], *key: str) -> list[Row]:
+    """Return the rows without earlier versions of others."""
+    written = {id(row): row.get("known_at") or datetime.min for row in rows}
+    return [
+        row
+        for row in rows
+        if not any(
+            all(row[name] == other[name] for name in key) and written[id(other)] > written[id(row)]
+            for other in rows
+        )
+    ]
+
+
+def _happened(then: Then, at: datetime | None, days: float | None = None) -> bool:
+    if at is None or at >= then.day:
         return False
-    return days is None or time >= then.day - timedelta(days=days)
+    return days is None or at >= then.day - timedelta(days=days)
 
 
 # Contacts.
 
 
 def _contacts(then: Then, account: str) -> list[Row]:
-    return _known(then, "contacts", account, "created_at")
+    return _latest(_known(then, "contacts", account, "created_at"), "contact_id", "created_at")
 
 
 def _present(then: Then, account: str) -> list[Row]:
@@ -164,6 +177,18 @@ def _direction(row: Row) -> str:
     return (row.get("direction") or "").lower()
 
 
+def _conversations(then: Then, account: str) -> list[Row]:
+    """Return one row for each conversation at a time of day, whoever took part."""
+    seen, rows = set(), []
+    for row in _interactions(then, account):
+        at = row["occurred_at"]
+        key = (at, row["kind"].lower(), _direction(row))
+        if at.time() == time(0) or key not in seen:
+            rows.append(row)
+        seen.add(key)
+    return rows
+
+
 def _is_heard(row: Row) -> bool:
     return _is_spoken(row) or _direction(row) == "in"
 
@@ -181,14 +206,14 @@ def days_since(then: Then, account: str) -> Value:
 
 @oracle("interactions_meetings_90d")
 def meetings(then: Then, account: str) -> Value:
-    rows = _interactions(then, account)
+    rows = _conversations(then, account)
     spoken = [_is_spoken(r) and _happened(then, r["occurred_at"], 90) for r in rows]
     return sum(spoken) if rows else None
 
 
 @oracle("interactions_unanswered_emails_28d")
 def unanswered(then: Then, account: str) -> Value:
-    rows, last = _interactions(then, account), _heard(then, account)
+    rows, last = _conversations(then, account), _heard(then, account)
     sent = [
         r["occurred_at"]
         for r in rows
@@ -196,14 +221,14 @@ def unanswered(then: Then, account: str) -> Value:
         and _direction(r) == "out"
         and _happened(then, r["occurred_at"], 28)
     ]
-    return sum(last is None or time > last for time in sent) if rows else None
+    return sum(last is None or at > last for at in sent) if rows else None
 
 
 @oracle("interactions_inbound_share_90d")
 def inbound_share(then: Then, account: str) -> Value:
     began = [
         _direction(r) == "in"
-        for r in _interactions(then, account)
+        for r in _conversations(then, account)
         if _direction(r) in ("in", "out") and _happened(then, r["occurred_at"], 90)
     ]
     return mean(began) if began else None
@@ -213,7 +238,7 @@ def inbound_share(then: Then, account: str) -> Value:
 
 
 def _goals(then: Then, account: str) -> list[Row]:
-    return _known(then, "goals", account, "set_at")
+    return _latest(_known(then, "goals", account, "set_at"), "goal", "set_at")
 
 
 def _reached(then: Then, account: str) -> list[Row]:

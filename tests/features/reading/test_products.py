@@ -10,6 +10,7 @@ import pytest
 
 from features.reading.frames import TableWarning, tables_from_frames
 from features.tables import relations as relations_module
+from features.tables.product_names import product_key
 from tests.features.small_company import opened, rows, write
 
 END = datetime(2026, 1, 1)
@@ -58,3 +59,10 @@ def test_products_that_differ_otherwise_are_several(tmp_path: Path) -> None:
     result = opened(tmp_path, write(tmp_path, subscriptions=text), observed_until=END)
     assert rows(result, "subscriptions")["product"].nunique() == 4
     assert "product_spelling" not in {f.code for f in result.findings}
+
+
+def test_a_letter_with_an_accent_is_the_same_however_it_is_encoded() -> None:
+    composed, decomposed = "Caf\u00e9 Plus", "Cafe\u0301 plus"
+    assert composed != decomposed
+    assert product_key(composed) == product_key(decomposed)
+    assert product_key("Cafe Plus") != product_key(composed)
