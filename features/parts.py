@@ -156,7 +156,14 @@ class Parts:
             return f"part {number + 1} of {count} of the accounts"
 
         tasks = self._tasks(*more)
-        return run_tasks(task, tasks, processes=self.processes, name=name, session=self.session)
+        return run_tasks(
+            task,
+            tasks,
+            processes=self.processes,
+            name=name,
+            folder=self.folders[0],
+            session=self.session,
+        )
 
 
 def _known(

@@ -86,11 +86,13 @@ class FetchedRollups:
         with self._lock:
             if name not in self._fetched:
                 rows = prepared(self.rows).filter(nw.col("occurred_at") < self.until)
-                keep_rows(self.connection, table, ROLLUPS[name].of(rows), self._matched)
+                keep_rows(self.connection, table, ROLLUPS[name].of(rows), self._as_of_files)
                 self._fetched.add(name)
         return nw.from_native(self.connection.table(table))
 
-    def _matched(self, rows: Frame) -> Frame:
+    def _as_of_files(self, rows: Frame) -> Frame:
+        # A database adds whole numbers to a decimal, and whole decimals arrive as whole numbers.
+        rows = rows.with_columns(nw.col("quantity").cast(nw.Float64()))
         if self.accounts is None:
             return rows
         return with_account(rows, nw.from_native(self.connection.table(self.accounts)))

@@ -199,6 +199,7 @@ def score_parts(
         tasks,
         processes=processes,
         name=lambda number: f"part {number + 1} of {count} of the accounts",
+        folder=spill,
         session=session,
     )
     yield from (part.loaded(folder) for part, folder in zip(scored, folders, strict=True))

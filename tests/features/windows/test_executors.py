@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,14 +29,16 @@ def spark() -> Iterator[Any]:
         yield running
 
 
-def test_results_come_in_the_order_of_the_arguments(spark: Any) -> None:
-    found = list(in_executors(spark, half, ((n,) for n in range(0, 10, 2)), at_once=2))
+def test_results_come_in_the_order_of_the_arguments(spark: Any, tmp_path: Path) -> None:
+    numbers = ((n,) for n in range(0, 10, 2))
+    found = list(in_executors(spark, half, numbers, at_once=2, folder=tmp_path))
     assert [number for number, _ in found] == [0, 1, 2, 3, 4]
     assert os.getpid() not in {process for _, process in found}
+    assert not list(tmp_path.iterdir())
 
 
-def test_an_error_is_raised_as_it_was(spark: Any) -> None:
+def test_an_error_is_raised_as_it_was(spark: Any, tmp_path: Path) -> None:
     with pytest.raises(HealthError) as fault:
-        list(in_executors(spark, half, [(0,), (3,)], at_once=2))
+        list(in_executors(spark, half, [(0,), (3,)], at_once=2, folder=tmp_path))
     assert fault.value.where == "3"
     assert fault.value.fix == "give an even number"
