@@ -92,7 +92,8 @@ class FetchedRollups:
 
     def _as_of_files(self, rows: Frame) -> Frame:
         # A database adds whole numbers to a decimal, and whole decimals arrive as whole numbers.
-        rows = rows.with_columns(nw.col("quantity").cast(nw.Float64()))
+        sums = {"quantity", "errors"} & set(rows.collect_schema().names())
+        rows = rows.with_columns(nw.col(*sums).cast(nw.Float64()))
         if self.accounts is None:
             return rows
         return with_account(rows, nw.from_native(self.connection.table(self.accounts)))
