@@ -52,14 +52,14 @@ class Orders:
     def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
         last = observations["as_of"].max().to_pydatetime()
         rows = tables["orders"].filter(nw.col("ordered_at") < last)
-        whole, returning = returning_rows(tables, rows)
+        _, returning = returning_rows(tables, rows)
         place = accounts.get_indexer(pd.Index(returning["account_id"]))
-        self._returning = returning.assign(place=place)[place >= 0]
+        self._returning = returning.assign(account_id=place)[place >= 0]
         self._returns = np.zeros(len(accounts), dtype=bool)
-        self._returns[self._returning["place"]] = True
+        self._returns[self._returning["account_id"]] = True
         dates = [day_number(date) for date in observations["as_of"].unique()]
         self._count = len(accounts)
-        self._whole = OrderDays(_loaded(tables, whole, observations, accounts), self._count, dates)
+        self._whole = OrderDays(_loaded(tables, rows, observations, accounts), self._count, dates)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return what every account ordered, as of a date; see `OrderDays.as_of`."""
@@ -69,7 +69,7 @@ class Orders:
         kept = kept_orders(self._returning, day)
         at = kept["ordered_at"].to_numpy().astype("datetime64[D]").astype(np.int64)
         columns = {"day": at, "amount": kept["amount"].to_numpy(dtype=float)}
-        rows = TableColumns(kept["place"].to_numpy(dtype=np.int64), self._count, columns, {})
+        rows = TableColumns(kept["account_id"].to_numpy(dtype=np.int64), self._count, columns, {})
         own = OrderDays(rows, self._count, [day_number(day)]).as_of(day)
         return {name: np.where(self._returns, own[name], out[name]) for name in out}
 
@@ -203,7 +203,7 @@ class Intervals:
         start, end, until = _neighbours(account, known_from, dates)
         length = day[end] - day[start]
         inside = np.flatnonzero(length < HABIT_DAYS)
-        order = inside[np.lexsort((length[inside], account[end[inside]]))]
+        order = inside[np.argsort(account[end[inside]] * HABIT_DAYS + length[inside])]
         start, end = start[order], end[order]
         self._account, self._length, self._start = account[end], length[order], day[start]
         self._known_from = np.maximum(known_from[start], known_from[end])
@@ -222,7 +222,10 @@ class Intervals:
 
 def _distinct_days(rows: DayRows) -> tuple[Codes, Codes, Codes]:
     """Return account and day of each day with orders, in this order, and when it was known."""
-    order = np.argsort(rows.account, kind="stable")
+    # Single numbers are sorted several times as fast as pairs.
+    first_day = int(rows.day.min(initial=0))
+    span = int(rows.day.max(initial=0)) - first_day + 1
+    order = np.argsort(rows.account.astype(np.int64) * span + rows.day - first_day)
     account, day = rows.account[order], rows.day[order]
     is_new = (account[1:] != account[:-1]) | (day[1:] != day[:-1])
     first = np.flatnonzero(np.append(len(order) > 0, is_new))

@@ -115,6 +115,8 @@ class DailyUsage:
     def named_from(self) -> Codes:
         """The day on which the first usage by a named user of each account was known."""
         named = np.flatnonzero(self.rows.member >= 0)
+        if len(named) == len(self.rows.member):
+            return self.used_from
         return earliest(self.rows.account[named], len(self.accounts), self.rows.known_from[named])
 
     @property
@@ -209,9 +211,9 @@ def _numbered(account: Codes, user: Codes, users: int) -> tuple[Codes, Codes]:
     """
     owner = np.full(users + 1, -1)
     owner[user] = account
-    if np.array_equal(owner[user[user >= 0]], account[user >= 0]):
+    if ((owner[user] == account) | (user < 0)).all():
         # Each user belongs to one account, as most do: users are sorted instead of rows.
-        order = np.argsort(owner[:-1], kind="stable")
+        order = np.argsort(owner[:-1] * users + np.arange(users))
         order = order[owner[order] >= 0]
         number = np.full(users + 1, -1)
         number[order] = np.arange(len(order))

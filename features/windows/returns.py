@@ -14,6 +14,8 @@ from features.tables.point_in_time import Frame, collect, known_from
 
 #: Less than this is rounding, not money.
 _DUST = 0.005
+#: Rows by number.
+_Places = npt.NDArray[np.intp]
 
 
 def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
@@ -78,57 +80,86 @@ def net_returns(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     array([nan, 30., nan, nan])
     """
     amounts = rows["amount"].to_numpy(dtype=float)
-    net = amounts.copy()
     accounts = pd.factorize(rows["account_id"])[0]
     times = pd.DatetimeIndex(rows["ordered_at"])
     # On one day, orders come before returns.
-    order = np.lexsort((times, amounts < 0, times.normalize(), accounts))
-    accounts, returns = accounts[order], np.flatnonzero(amounts[order] < 0)
+    days = times.to_numpy().astype("datetime64[D]").astype(np.int64)
+    span = int(days.max(initial=0)) - int(days.min(initial=0)) + 1
+    day_of_account = accounts * span + days - int(days.min(initial=0))
+    order = np.lexsort((times, day_of_account * 2 + (amounts < 0)))
+    accounts, net = accounts[order], amounts[order]
+    left, products = net.copy(), pd.factorize(rows["product"])[0][order]
+    returns = np.flatnonzero(net < 0)
     starts = np.searchsorted(accounts, accounts[returns])
-    left = amounts[order].tolist()
-    products = rows["product"].to_numpy(dtype=object)[order].tolist()
-    shares: list[_Share] = []
-    for place, start in zip(returns.tolist(), starts.tolist(), strict=True):
-        shares += _set_off(place, range(place - 1, start - 1, -1), left, products)
+    # The first return of every account, then the second of those that have one, and so on.
+    _, first, count = np.unique(starts, return_index=True, return_counts=True)
+    turn = np.arange(len(returns)) - np.repeat(first, count)
+    by_turn = np.split(np.argsort(turn, kind="stable"), np.cumsum(np.bincount(turn))[:-1])
+    shares = [_set_off(returns[at], starts[at], left, products) for at in by_turn]
     for share in shares:
-        if left[share.order] <= _DUST:
-            net[order[share.order]] = np.nan
-            net[order[share.place]] += share.amount
-    is_return = amounts < 0
-    net[is_return & (net > -_DUST)] = np.nan
-    return net
+        whole = left[share.order] <= _DUST
+        net[share.order[whole]] = np.nan
+        np.add.at(net, share.place[whole], share.amount[whole])
+    net[returns[net[returns] > -_DUST]] = np.nan
+    result = np.empty_like(net)
+    result[order] = net
+    return result
 
 
-class _Share(NamedTuple):
-    """What of a return was set off against an order; both by their place in order of time."""
+class _Shares(NamedTuple):
+    """What of returns was set off against orders; both by their place in order of time."""
 
-    place: int
-    order: int
-    amount: float
+    place: _Places
+    order: _Places
+    amount: npt.NDArray[np.float64]
 
 
-def _set_off(place: int, earlier: range, left: list[float], products: list[object]) -> list[_Share]:
-    """Set a return off against earlier rows, the latest first; note what is left of these."""
-    amount, product = -left[place], products[place]
+def _set_off(
+    place: _Places, start: _Places, left: npt.NDArray[np.float64], product: npt.NDArray[np.intp]
+) -> _Shares:
+    """Set one return of each of some accounts off against earlier orders; note what is left.
+
+    Parameters
+    ----------
+    place, start : array of int
+        Each return, and the first row of its account.
+    left : array of float
+        What is left of each row; it is changed.
+    product : array of int
+        The code of each row's product, −1 without one.
+    """
+    # A row per return and earlier row of its account, the latest first.
+    count = place - start
+    which = np.repeat(np.arange(len(place)), count)
+    order = np.repeat(place + np.cumsum(count) - count, count) - np.arange(len(which)) - 1
+    amount, has = -left[place], left[order]
+    same_product = (product[order] == product[place][which]) & (product[order] >= 0)
     # A return of the product "Refund", which nobody orders, is one of any product.
-    any_product = not isinstance(product, str) or not any(
-        left[order] >= 0 and products[order] == product for order in earlier
-    )
-    open_orders = []
-    for order in earlier:
-        if left[order] > _DUST and (any_product or products[order] == product):
-            if abs(left[order] - amount) <= _DUST:
-                open_orders = [order]
-                break
-            open_orders.append(order)
-    else:
-        open_orders = [o for o in open_orders if left[o] >= amount][:1] or open_orders
-    found = []
-    for order in open_orders:
-        if amount <= _DUST:
-            break
-        part = min(left[order], amount)
-        left[order] -= part
-        amount -= part
-        found.append(_Share(place, order, part))
-    return found
+    ordered = _any(which[same_product & (has >= 0)], len(place))
+    is_open = (has > _DUST) & (same_product | ~ordered[which])
+    which, order, has = which[is_open], order[is_open], has[is_open]
+    equal, enough = np.abs(has - amount[which]) <= _DUST, has >= amount[which]
+    rows = np.arange(len(which))
+    is_single = np.zeros(len(place), dtype=bool)
+    chosen = np.zeros(len(which), dtype=bool)
+    for fits in (equal, enough):
+        found = rows[fits & ~is_single[which]]
+        single, first = np.unique(which[found], return_index=True)
+        chosen[found[first]] = True
+        is_single[single] = True
+    chosen |= ~is_single[which]
+    which, order, has = which[chosen], order[chosen], has[chosen]
+    before = np.cumsum(has) - has
+    first = np.searchsorted(which, which)
+    rest = amount[which] - (before - before[first])
+    part = np.where(rest > _DUST, np.minimum(has, rest), 0.0)
+    set_off = part > 0
+    left[order] -= part
+    return _Shares(place[which[set_off]], order[set_off], part[set_off])
+
+
+def _any(codes: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.bool_]:
+    """Return which codes from 0 to count − 1 occur."""
+    occurs = np.zeros(count, dtype=bool)
+    occurs[codes] = True
+    return occurs

@@ -115,10 +115,15 @@ def columns_of(
     """Return the rows of some accounts of a table in memory, as `load_columns` does."""
     left = dict(zip(table.column_names, table.columns, strict=True))
     del table
-    account, names = _coded(left.pop("account_id"))
-    if accounts is not None:
-        wanted = pa.array(accounts, pa.string())
-        account, names = placed(account, names, wanted), wanted
+    owner = left.pop("account_id")
+    if accounts is None:
+        account, names = _coded(owner)
+    else:
+        names = pa.array(accounts, pa.string())
+        if pa.types.is_dictionary(owner.type):
+            account = placed(*_coded(owner), names)
+        else:
+            account = places_of(owner.cast(pa.string()), names)
     rows = np.flatnonzero(account >= 0)
     columns = {name: _empty(kind, len(rows)) for name, kind in (optional or {}).items()}
     texts = {"account_id": names} | dict.fromkeys(columns, _NO_TEXTS)
@@ -239,18 +244,17 @@ class Lengths:
     """
 
     def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
-        # Two sorts of numbers take a fifth of the time of lexsort.
+        # Single numbers are sorted many times as fast as pairs.
+        order = np.argsort(lengths)
         rank = np.empty(len(lengths), dtype=np.int64)
-        rank[np.argsort(lengths)] = np.arange(len(lengths))
-        order = np.argsort(account * len(lengths) + rank)
-        self._accounts, self._account, self._lengths = accounts, account[order], lengths[order]
-        self._rank = np.empty(len(order), dtype=np.int64)
-        self._rank[order] = np.arange(len(order))
+        rank[order] = np.arange(len(lengths))
+        self._accounts, self._lengths = accounts, lengths[order]
+        self._pairs = account * len(lengths) + rank
 
     def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
         """Return the quantiles of some of them."""
-        places = np.sort(self._rank[rows])
-        return Quantiles(self._account[places], self._accounts, self._lengths[places])
+        account, rank = np.divmod(np.sort(self._pairs[rows]), max(len(self._lengths), 1))
+        return Quantiles(account, self._accounts, self._lengths[rank])
 
 
 class Quantiles:
