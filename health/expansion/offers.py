@@ -20,7 +20,7 @@ from health.expansion.whitespace import (
     worth_listing,
 )
 from health.reasons.probability import probability_reasons
-from health.reasons.reasons import rows_where, strongest
+from health.reasons.reasons import codes_of, rows_where, strongest
 from health.reasons.shown import USUAL, Peers
 from health.reasons.signals import signal_of
 from health.settings.config import Config
@@ -179,9 +179,10 @@ def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> 
 
 def _not_in_signs(reasons: pd.DataFrame, listed: pd.DataFrame, key: str) -> pd.DataFrame:
     """Return the reasons of listed rows, without other features of a signal that is a sign."""
-    at = pd.Index(listed[key]).get_indexer(pd.Index(reasons["account_id"]))
+    account, accounts = codes_of(reasons["account_id"])
+    at = pd.Index(listed[key]).get_indexer(pd.Index(accounts))[account]
     signs, distinct = pd.factorize(listed["sign_terms"])
-    term, terms = pd.factorize(reasons["term"])
+    term, terms = codes_of(reasons["term"])
     again = np.zeros((len(distinct), len(terms)), dtype=bool)
     for row, text in enumerate(distinct):
         own = set(text.split())

@@ -70,6 +70,8 @@ EPISODE_COLUMNS = (
     "last_action_at",
     "note",
 )
+#: Columns of candidates that decide which of them are shown, or that are kept of all.
+_OF_EPISODES = (*KEYS, "csm", "value", "probability", "asked")
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,11 @@ def list_flags(
     """
     silent = replace(scored, reasons=scored.reasons.head(0))
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    strict, easy = _candidates(silent, config), _candidates(silent, relaxed)
-    episodes = continued_episodes(strict, easy, previous, as_of)
+    strict = _candidates(silent, config)[KEYS]
+    easy = _candidates(silent, relaxed)
+    # Most conditions are not shown: what only a list shows is added at the end.
+    narrow = easy[list(_OF_EPISODES)].assign(row=np.arange(len(easy)))
+    episodes = continued_episodes(strict, narrow, previous, as_of)
     done = no_actions() if actions is None else actions
     episodes = with_states(episodes, done, config.flags, as_of)
     csms = scored.scores["csm"]
@@ -163,7 +168,8 @@ def list_flags(
     rest = episodes[~open_]
     episodes = pd.concat([f for f in (fitted, rest) if len(f)] or [fitted], ignore_index=True)
     listed = ranked(fitted[fitted["state"] == LISTED])
-    flags = listed.assign(reasons="", suggested_play="")
+    shown = easy.drop(columns=list(_OF_EPISODES)).iloc[listed["row"]].set_axis(listed.index, axis=0)
+    flags = pd.concat([listed, shown], axis=1).assign(reasons="", suggested_play="")
     return Raised(
         _in_order(flags)[[*COLUMNS, "week_rank"]],
         merged_week(flags.head(0), scored, as_of=as_of, config=config),

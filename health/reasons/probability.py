@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from health.reasons.reasons import COLUMNS, value_and_text
+from health.reasons.reasons import COLUMNS, coded, repeated, value_and_text
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
 from models.base.inputs import columns_of
@@ -136,7 +136,8 @@ def strongest_rows(
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS` of `health.reasons.reasons`, account by account.
+        Columns `COLUMNS` of `health.reasons.reasons`, account by account; account_id, output and
+        term are categorical.
     """
     terms = [str(name) for name in contributions.columns if name != BASELINE]
     table = contributions[terms].to_numpy(dtype=float)
@@ -150,7 +151,6 @@ def strongest_rows(
     rest = table.sum(axis=1) - strongest.sum(axis=1)
     n_others = (table != 0).sum(axis=1) - (strongest != 0).sum(axis=1)
     value, text = _values_and_texts(terms, top, inputs)
-    names = np.array([*terms, BASELINE, OTHERS], dtype=object)
     codes = np.hstack([np.full((n, 1), len(terms)), top, np.full((n, 1), len(terms) + 1)])
     amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), strongest, rest])
     kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, n_others > 0]).ravel()
@@ -158,12 +158,11 @@ def strongest_rows(
     words = np.column_stack(
         [np.full(n, baseline_text, dtype=object), text, _others_text(n_others)]
     ).ravel()
-    accounts = inputs["account_id"].to_numpy(dtype=object)
     count = int(kept.sum())
     rows = {
-        "account_id": np.repeat(accounts, result + 2)[kept],
-        "output": np.full(count, output, dtype=object),
-        "term": names[codes.ravel()[kept]],
+        "account_id": repeated(inputs["account_id"], np.repeat(np.arange(n), result + 2)[kept]),
+        "output": coded(np.zeros(count, dtype=np.int8), [output]),
+        "term": coded(codes.ravel()[kept], [*terms, BASELINE, OTHERS]),
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
         "contribution": amounts.ravel()[kept],
         "missing": np.full(count, np.nan),

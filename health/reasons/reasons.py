@@ -58,7 +58,8 @@ def reason_rows(
     -------
     pd.DataFrame, shape = (n_accounts × n_terms, 10)
         Columns `COLUMNS`; the value of a term that is not a number is NaN. Points (0-100), weight
-        and policy only apply to measures of the scorecard, and are empty here.
+        and policy only apply to measures of the scorecard, and are empty here. account_id, output
+        and term are categorical.
     """
     terms = list(contributions.columns)
     count = len(contributions)
@@ -68,9 +69,9 @@ def reason_rows(
     rows = len(terms) * count
     return pd.DataFrame(
         {
-            "account_id": np.tile(inputs["account_id"].to_numpy(dtype=object), len(terms)),
-            "output": np.full(rows, output, dtype=object),
-            "term": np.repeat(np.array(terms, dtype=object), count),
+            "account_id": repeated(inputs["account_id"], np.tile(np.arange(count), len(terms))),
+            "output": coded(np.zeros(rows, dtype=np.int8), [output]),
+            "term": coded(np.repeat(np.arange(len(terms)), count), terms),
             "value": np.concatenate(values),
             "contribution": contributions.to_numpy(dtype=float).ravel(order="F"),
             "missing": (
@@ -123,6 +124,7 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
     """
     own = reasons[(reasons["output"] == output) & (reasons["term"] != BASELINE)]
     raised = own[own[by] > 1e-9]
+    raised = raised.assign(**{name: raised[name].astype(object) for name in ("account_id", "term")})
     chosen = raised[raised["shown"].astype(bool)] if "shown" in raised else raised
     chosen = chosen[~chosen["term"].map(never_a_reason).astype(bool)]
     if output == "health" and "usual" in chosen:
@@ -207,7 +209,10 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     own : mapping of str to Feature
         The features by name.
     """
-    is_custom = reasons["term"].isin(own.keys() - DESCRIBED.keys()) & reasons["policy"].isna()
+    custom = own.keys() - DESCRIBED.keys()
+    if not custom:
+        return reasons
+    is_custom = reasons["term"].isin(custom) & reasons["policy"].isna()
     if not is_custom.any():
         return reasons
     rows = reasons.loc[is_custom, ["term", "value"]]
@@ -242,22 +247,52 @@ def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     Much faster than `pd.concat`, which inspects every empty text to find its type.
     """
-    columns = {
-        name: np.concatenate([frame[name].to_numpy() for frame in frames])
-        for name in frames[0].columns
-    }
+    columns = {name: _concatenated([frame[name] for frame in frames]) for name in frames[0].columns}
     return pd.DataFrame(columns, copy=False)
+
+
+def _concatenated(columns: Sequence[pd.Series[Any]]) -> Any:
+    if not any(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+        return np.concatenate([column.to_numpy() for column in columns])
+    parts = [codes_of(column) for column in columns]
+    every = pd.Index(pd.unique(np.concatenate([names for _, names in parts])))
+    places = [np.append(every.get_indexer(pd.Index(names)), -1)[codes] for codes, names in parts]
+    return coded(np.concatenate(places), every)
+
+
+def coded(codes: npt.NDArray[Any], names: Any) -> pd.Categorical:
+    """Return texts from their places among distinct ones; −1 stands for none.
+
+    Millions of reasons share a few thousand texts: their codes are compared and stored many times
+    faster than the texts.
+    """
+    dtype = pd.CategoricalDtype(pd.Index(names, dtype=object))
+    return pd.Categorical.from_codes(codes, dtype=dtype)  # type: ignore[arg-type]
+
+
+def repeated(texts: pd.Series[Any], places: npt.NDArray[np.intp]) -> pd.Categorical:
+    """Return the texts at some places, as `coded` does."""
+    codes, names = pd.factorize(texts.to_numpy(dtype=object))
+    return coded(codes[places], names)
+
+
+def codes_of(texts: pd.Series[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.object_]]:
+    """Return the place of each text among distinct ones, of which some may not occur."""
+    if isinstance(texts.dtype, pd.CategoricalDtype):
+        return texts.cat.codes.to_numpy(), texts.cat.categories.to_numpy(dtype=object)
+    codes, names = pd.factorize(texts.to_numpy(dtype=object))
+    return codes, names
 
 
 def with_columns(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
     """Return a frame with more columns, like `assign`, but without copying those it has."""
-    own = {name: frame[name].to_numpy() for name in frame.columns}
+    own = {name: frame[name].array for name in frame.columns}
     return pd.DataFrame(own | columns, index=frame.index, copy=False)
 
 
 def rows_where(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> pd.DataFrame:
     """Return the chosen rows as new columns; the index is a range."""
-    own = {name: frame[name].to_numpy()[kept] for name in frame.columns}
+    own = {name: frame[name].array[kept] for name in frame.columns}
     return pd.DataFrame(own, copy=False)
 
 
@@ -278,7 +313,7 @@ def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str])
     """
     places, sums = pd.Index(accounts), {}
     for rows in (some for some in reasons if len(some)):
-        account, own = pd.factorize(rows["account_id"])
+        account, own = codes_of(rows["account_id"])
         at = places.get_indexer(pd.Index(own))[account]
         count = np.bincount(at, minlength=len(accounts))
         total = np.bincount(at, weights=rows["contribution"], minlength=len(accounts))

@@ -17,7 +17,7 @@ from pandas.api.types import is_numeric_dtype
 from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
 from health.reasons.change_sentences import bare_value
-from health.reasons.reasons import with_columns, with_custom_sentences
+from health.reasons.reasons import coded, codes_of, with_columns, with_custom_sentences
 from health.reasons.sentences import as_shown
 from health.reasons.signals import direction_of, never_a_reason, signal_of
 
@@ -122,9 +122,9 @@ def mark_shown(
     if reasons.empty:
         return reasons.assign(signal=None, usual=np.nan, shown=False)
     output = str(reasons["output"].iloc[0])
-    term, terms = pd.factorize(reasons["term"])
+    term, terms = codes_of(reasons["term"])
     names = [str(name) for name in terms]
-    account, accounts = pd.factorize(reasons["account_id"])
+    account, accounts = codes_of(reasons["account_id"])
     group = usual.index.get_indexer(
         pd.Index(pd.Series(accounts).map(groups).fillna(_ALL).astype(str))
     )
@@ -146,13 +146,14 @@ def mark_shown(
         shown[rows] = output == "health" or _supports(
             feature, direction_of(name, output, features), value[rows], found[rows]
         )
-    signals = np.array([signal_of(name) for name in names], dtype=object)
+    signal, signals = pd.factorize(np.array([signal_of(name) for name in names], dtype=object))
     if output != "health":
         contribution = reasons["contribution"].to_numpy(dtype=float)
         shown &= contribution > 0
-        signal, distinct = pd.factorize(signals)
-        shown = _first_of_key(account * len(distinct) + signal[term], contribution, shown)
-    return with_columns(reasons, text=text, signal=signals[term], usual=found, shown=shown)
+        key = account.astype(np.int64) * len(signals) + signal[term]
+        shown = _first_of_key(key, contribution, shown)
+    marked = coded(signal[term], signals)
+    return with_columns(reasons, text=text, signal=marked, usual=found, shown=shown)
 
 
 def _supports(

@@ -22,7 +22,7 @@ _ACCOUNT = "account_id"
 
 
 def encoded(frame: pd.DataFrame) -> pa.Table:
-    """Return a frame as Arrow columns; texts are dictionary-encoded.
+    """Return a frame as Arrow columns; texts and categorical columns are dictionary-encoded.
 
     The index is dropped. In the file, and for readers, texts are plain strings.
     """
@@ -30,9 +30,12 @@ def encoded(frame: pd.DataFrame) -> pa.Table:
 
 
 def _encoded(values: pd.Series[Any]) -> pa.Array:
-    if values.dtype != object:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, distinct = values.cat.codes.to_numpy(), values.cat.categories
+    elif values.dtype == object:
+        codes, distinct = pd.factorize(values)
+    else:
         return pa.array(values.to_numpy(), from_pandas=True)
-    codes, distinct = pd.factorize(values)
     texts = pa.array(distinct, type=pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), texts)
 

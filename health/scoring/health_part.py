@@ -105,6 +105,8 @@ def without_effect(overrides: pd.DataFrame, scores: pd.DataFrame, config: Config
     config : Config
         The profiles.
     """
+    if overrides.empty:
+        return []
     profiles = overrides["account_id"].map(scores.set_index("account_id")["health_profile"])
     within = {m: config.scorecard.profiles_with(m) for m in overrides["measure"].unique()}
     idle = [

@@ -83,7 +83,7 @@ def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
     written = ("points", "policy", "text")
     points, policy, text = (rows[name].to_numpy(copy=True) for name in written)
     gaps = np.flatnonzero(np.isnan(points))
-    profile, term = (rows[name].to_numpy()[gaps] for name in ("profile", "term"))
+    profile, term = (np.asarray(rows[name].array[gaps]) for name in ("profile", "term"))
     for card in scorecard.cards:
         for measure in card.measures:
             if measure.fill is None:

@@ -30,7 +30,7 @@ def test_a_row_for_each_account_and_term() -> None:
     rows = reason_rows("churn", TERMS, INPUTS, baseline_text="Where all start")
     assert list(rows.columns) == list(COLUMNS)
     assert len(rows) == 8
-    sums = rows.groupby("account_id")["contribution"].sum()
+    sums = rows.groupby("account_id", observed=True)["contribution"].sum()
     np.testing.assert_allclose(sums, TERMS.sum(axis=1))
     texts = rows.set_index(["account_id", "term"])["text"]
     assert "40" in texts["A", "usage_recency_days"]

@@ -101,7 +101,7 @@ def test_of_a_signal_the_strongest_is_shown_and_the_sums_stay() -> None:
     )
     rows = reason_rows("churn", moved, inputs)
     marked = Peers(pd.Series(dtype=object), usual, DESCRIBED).mark(rows)
-    shown = marked[marked["shown"]].groupby("account_id")["term"].agg(set).to_dict()
+    shown = marked[marked["shown"]].groupby("account_id", observed=True)["term"].agg(set).to_dict()
     assert shown == {
         "A": {"usage_days_per_user_90d", "usage_recency_days"},
         "B": {"usage_days_per_user_28d", "usage_recency_days"},

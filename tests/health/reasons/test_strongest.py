@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE, describe
 from health.reasons.probability import strongest_rows
-from health.reasons.reasons import contribution_sums
+from health.reasons.reasons import below_each_other, coded, contribution_sums
 from health.reasons.sentences import sentences
 from health.reasons.signals import BASELINE, OTHERS
+from health.runs.part_files import decoded, encoded
 
 TERMS = [*list(CATALOGUE)[:6], "segment"]
 
@@ -42,7 +43,7 @@ def test_sums_stay_and_the_strongest_are_told(table: list[list[float]], most: in
     accounts = pd.Series([f"A{i}" for i in range(len(values))])
     sums = contribution_sums([rows], accounts)["churn"]
     assert sums.to_numpy() == pytest.approx(values.sum(axis=1) - 2.0)
-    for place, own in rows.groupby("account_id", sort=False):
+    for place, own in rows.groupby("account_id", sort=False, observed=True):
         strongest = own[~own["term"].isin([BASELINE, OTHERS])]
         all_of_it = np.sort(np.abs(values[int(str(place)[1:])]))[::-1]
         result = np.abs(strongest["contribution"].to_numpy())
@@ -69,3 +70,16 @@ def test_each_term_has_its_own_value_and_sentence() -> None:
 def test_sentences_read_as_one_by_one(feature: str) -> None:
     values = np.array([math.nan, 0.0, 1.0, 2.0, 0.25, -0.5, 12.5, 123.0, 1e-9, 0.333333, 1.0])
     assert sentences(feature, values).tolist() == [describe(feature, float(v)) for v in values]
+
+
+def test_categorical_texts_of_several_outputs_are_put_below_each_other() -> None:
+    first = pd.DataFrame(
+        {"term": coded(np.array([1, 0, -1]), ["a", "b"]), "value": [1.0, 2.0, 3.0]}
+    )
+    second = pd.DataFrame({"term": ["c", "a"], "value": [4.0, 5.0]})
+    both = below_each_other([first, second])
+    assert both["term"].astype(object).where(both["term"].notna(), None).tolist() == [
+        *("b", "a", None, "c", "a"),
+    ]
+    assert decoded(encoded(both))["term"].tolist() == ["b", "a", None, "c", "a"]
+    assert both["value"].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
