@@ -25,6 +25,7 @@ _EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": EXACT_BELOW}
 _SCIENTIFIC = r"^\s*[+-]?\d([.,]\d+)?[eE][+]\d+\s*$"
 _OF_A_FLOAT = r"^\s*[+-]?\d{16,}[.]0\s*$"
 #: Spreadsheets keep 15 digits, and write zeros for the others.
+_LONGEST_EXACT = 15
 _LONG, _ROUNDED = r"\d{16,}", r"\d{15}0+"
 #: So many identifiers do not end in zeros by chance.
 _LEAST_ROUNDED = 3
@@ -91,10 +92,17 @@ def _text_rule(column: Column) -> Rule:
 def _rounded(connection: Engine, table: OpenTable, columns: Sequence[Column]) -> list[Finding]:
     """Report columns in which all long numbers end in the zeros of a spreadsheet."""
     what = "has long numbers that all end in zeros after 15 digits, as spreadsheets write them"
-    result = []
-    for column in columns:
+    result: list[Finding] = []
+    if not columns:
+        return result
+    # Most tables have no long identifier, which one query shows for all columns.
+    longest = ", ".join(f"max(strlen({quoted(column.name)}))" for column in columns)
+    lengths = one_row(connection, f"SELECT {longest} FROM {table.view}")
+    for column, length in zip(columns, lengths, strict=True):
+        if (length or 0) <= _LONGEST_EXACT:
+            continue
         name = quoted(column.name)
-        long = f"strlen({name}) > 15 AND regexp_full_match({name}, {literal(_LONG)})"
+        long = f"strlen({name}) > {_LONGEST_EXACT} AND regexp_full_match({name}, {literal(_LONG)})"
         rows, different, rounded, example, total = one_row(
             connection,
             f"SELECT count({name}), count(DISTINCT {name}), "

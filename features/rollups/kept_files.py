@@ -556,10 +556,9 @@ def content_hashes(files: Collection[Path], folder: Path) -> dict[Path, str]:
     noted: dict[str, str] = {}
     with suppress(OSError, ValueError, TypeError):
         noted = dict(json.loads(noted_in.read_text(encoding="utf-8")))
-    now = time.time_ns() if os.name == "posix" else 0
     found, known = {}, {}
     for file in files:
-        state = _state(file)
+        state, now = _state(file), time.time_ns() if os.name == "posix" else 0
         found[file] = noted.get(f"{file} {state}") or _digest_of(file)
         # A file that has just changed may change again without another time.
         if state[-1] + _instant(state[-1]) < now:
