@@ -108,14 +108,21 @@ def doubtful_accounts(connection: Connection, table: OpenTable, accounts: OpenTa
     """
     if table.doubtful is not None:
         return table.doubtful
-    early = " OR s.first < a.day" if table.schema.name in _AFTER_SIGNUP else ""
+    if table.schema.name not in _AFTER_SIGNUP:
+        # To look for unknown accounts alone takes two thirds of the time.
+        return connection.sql(
+            "SELECT s.account_id AS key, CAST(sum(s.n) AS BIGINT) AS n, "
+            "date_trunc('day', min(s.first)) AS since, CAST(NULL AS TIMESTAMP) AS past "
+            f"FROM {table.by_account} s ANTI JOIN {accounts.view} a USING (account_id) "
+            "WHERE s.account_id IS NOT NULL GROUP BY 1"
+        ).to_arrow_table()
     return connection.sql(
         "SELECT s.account_id AS key, CAST(sum(s.n) AS BIGINT) AS n, "
         "date_trunc('day', min(s.first)) AS since, min(a.day) AS past "
         f"FROM {table.by_account} s LEFT JOIN (SELECT account_id, "
         f"date_trunc('day', created_at) AS day FROM {accounts.view}) a "
         "ON a.account_id = s.account_id "
-        f"WHERE s.account_id IS NOT NULL AND (a.account_id IS NULL{early}) GROUP BY 1"
+        "WHERE s.account_id IS NOT NULL AND (a.account_id IS NULL OR s.first < a.day) GROUP BY 1"
     ).to_arrow_table()
 
 
