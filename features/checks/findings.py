@@ -20,6 +20,7 @@ from features.tables.casting import (
     is_clean,
     is_null_word_sql,
     is_number,
+    is_time,
     literal,
     present_sql,
     quoted,
@@ -55,6 +56,8 @@ _NUMBER = r"\s*[+-]?\d+(?:[.,]\d+)?\s*"
 LARGEST = 1.7976931348623157e308
 _FEW_ENOUGH_TO_SORT = 10_000_000
 _NULL_WORD = "null_word"
+#: The code of times that no calendar has.
+CALENDAR = "date_beyond_calendar"
 
 
 @dataclass(frozen=True)
@@ -268,6 +271,8 @@ _RATINGS = {"csat": "csat_scale", "score": "scale", "expected": "scale"}
 
 def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
     name = quoted(column.name)
+    if column.kind == "time" and is_time(source_type):
+        return Rule(CALENDAR, column.name, lost, name, *beyond_calendar(column))
     if column.kind == "time":
         contents = "numbers" if is_number(source_type) else source_type.lower()
         return _number_for_time(column, lost, contents)
@@ -283,6 +288,14 @@ def _kind_rule(column: Column, source_type: str, lost: str) -> Rule:
         return Rule("wrong_type", column.name, lost, name, "is not a number", fix)
     fix = "write true or false, or convert with sql"
     return Rule("wrong_type", column.name, lost, name, "is neither true nor false", fix)
+
+
+def beyond_calendar(column: Column) -> tuple[str, str]:
+    """Return what is wrong with a time that no calendar has, and the remedy."""
+    return (
+        "is infinite, or not between the years 1 and 9999",
+        f"leave an open or unknown date empty, e.g. with nullif({column.name}, 'infinity') in sql",
+    )
 
 
 def _number_for_time(column: Column, where: str, contents: str) -> Rule:

@@ -100,7 +100,7 @@ def tables_from_frames(
     >>> tables
     Tables(accounts (2 columns); data until 2026-06-01)
     """
-    opened = {name: nw.from_native(frame) for name, frame in frames.items()}
+    opened = {name: _opened(name, frame) for name, frame in frames.items()}
     for name, frame in opened.items():
         _require(name, frame)
     lazy = {name: _engine_of_its_own(frame) for name, frame in opened.items()}
@@ -116,6 +116,17 @@ def tables_from_frames(
         return Tables(_where_they_are(opened, currencies), observed_until, tuple(frames.values()))
     connection = in_memory()
     return Tables(_on_duckdb(connection, opened, currencies), observed_until, connection)
+
+
+def _opened(name: str, frame: Any) -> Any:
+    try:
+        return nw.from_native(frame)
+    except nw.exceptions.DuplicateError as error:
+        raise HealthError(
+            f"has columns with the same name: {' '.join(str(error).split())[:200]}",
+            where=name,
+            fix="remove or rename the columns that are not meant",
+        ) from None
 
 
 def _engine_of_its_own(frame: Any) -> str:

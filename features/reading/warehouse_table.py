@@ -20,7 +20,7 @@ from features.reading.table_reader import map_columns
 from features.reading.table_source import WarehouseSource
 from features.rollups.fetched import keep_rows
 from features.rollups.usage_rollup import ROLLUPS, prepared
-from features.tables.casting import clean, quoted
+from features.tables.casting import FIRST_TIME, LAST_TIME, clean, quoted
 from features.tables.connection import internal_name
 from features.tables.copies import Versions, count_copies
 from features.tables.identifiers import text_expression
@@ -62,6 +62,10 @@ def read_in_warehouse(
     found += checks.check_values(_remote(opened), opened.in_warehouse)
     found += checks.evaluate(_remote(opened), opened.in_warehouse, [*_infinite(opened)])
     found += _lost_digits(opened, raw, mapped)
+    beyond = checks.evaluate(_remote(opened), opened.in_warehouse, [*_beyond_calendar(opened)])
+    if beyond:
+        # Days that no calendar has cannot be counted.
+        return None, found + beyond
     if copies.row_id(opened):
         opened, noted = _latest_versions(opened)
         found += noted
@@ -182,6 +186,15 @@ def _infinite(table: checks.OpenTable) -> Iterator[checks.Rule]:
             name = quoted(column.name)
             where = f"({name} > {checks.LARGEST} OR {name} < -{checks.LARGEST})"
             yield checks.Rule("infinite_value", column.name, where, name, "is infinite", fix)
+
+
+def _beyond_calendar(table: checks.OpenTable) -> Iterator[checks.Rule]:
+    for column in table.columns:
+        if column.kind == "time":
+            name = quoted(column.name)
+            where = f"({name} < {FIRST_TIME} OR {name} > {LAST_TIME})"
+            what, fix = checks.beyond_calendar(column)
+            yield checks.Rule(checks.CALENDAR, column.name, where, name, what, fix)
 
 
 def _without_copies(

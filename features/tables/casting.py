@@ -150,7 +150,8 @@ def _time_sql(name: str, source_type: str) -> str:
         # Through a time with zone: the connection's zone is UTC, so an offset is honoured.
         time = f"CAST(TRY_CAST({_text(name, source_type)} AS TIMESTAMPTZ) AS TIMESTAMP)"
     elif is_time(source_type):
-        time = f"CAST({name} AS TIMESTAMP)"
+        # A date that is infinite in a database has no time.
+        time = f"TRY_CAST({name} AS TIMESTAMP)"
     else:
         # A number is no date: which unit and which epoch, only the user knows.
         return "CAST(NULL AS TIMESTAMP)"

@@ -294,23 +294,27 @@ def _plain(query: str, schema: pa.Schema) -> str:
     """Return the query with the columns cast to text that Arrow has no type for.
 
     Numbers of any length stay: they arrive as text, and a cast to floats would round identifiers.
+    Postgres' money, which would arrive in cents, becomes such a number.
     """
-    columns = [
-        f"CAST({name} AS text) AS {name}" if _is_unknown(field.type) else name
-        for name, field in ((quoted(field.name), field) for field in schema)
-    ]
-    if not any(_is_unknown(field.type) for field in schema):
+    kinds = [(quoted(f.name), "numeric" if _is_money(f) else _text_type(f.type)) for f in schema]
+    if not any(kind for _, kind in kinds):
         return query
+    columns = [f"CAST({name} AS {kind}) AS {name}" if kind else name for name, kind in kinds]
     return f"SELECT {', '.join(columns)} FROM (\n{query}\n) AS q"
+
+
+def _is_money(field: pa.Field) -> bool:
+    return (field.metadata or {}).get(b"POSTGRESQL:type") == b"money"
+
+
+def _text_type(kind: pa.DataType) -> str:
+    """Return the type that a column is cast to because Arrow has none for it; empty otherwise."""
+    return "text" if isinstance(kind, pa.BaseExtensionType) and not _is_numeric(kind) else ""
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
     """Return whether values are Postgres' numbers of any length, which have no type in Arrow."""
     return isinstance(kind, pa.BaseExtensionType) and "numeric" in str(kind)
-
-
-def _is_unknown(kind: pa.DataType) -> bool:
-    return isinstance(kind, pa.BaseExtensionType) and not _is_numeric(kind)
 
 
 class _Sqlite(Database):

@@ -170,3 +170,11 @@ def test_spark_frames_stay_on_spark(spark: Any) -> None:
     assert (order["account_id"], order["amount"], order["currency"]) == ("a", 10.0, "USD")
     with pytest.raises(HealthError, match="the others are not"):
         tables_from_frames({"accounts": frame, "usage": USAGE}, observed_until=END)
+
+
+def test_a_column_given_twice_is_refused() -> None:
+    twice = pd.concat([ACCOUNTS, ACCOUNTS[["account_id"]]], axis=1)
+    with pytest.raises(
+        HealthError, match=r"(?s)accounts: has columns with the same name.*account_id"
+    ):
+        tables_from_frames({**TABLES, "accounts": twice}, observed_until=END)
