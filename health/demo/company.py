@@ -38,9 +38,10 @@ class DemoCompany:
         goals, with canonical columns.
     truth : pandas.DataFrame
         One row an account and Sunday: account_id, as_of, satisfaction, churn_hazard (the true
-        chance of ending within the week), paying, leaving (has given notice), and, for paying
-        accounts at every fourth Sunday (one of them 13 weeks before the end) and on the last,
-        churn_probability_90d, upsell_probability_90d and cross_sell_probability_90d (missing
+        chance of ending within the week), review, stressed, neglected and progress (the
+        circumstances of `health.demo.circumstances`), paying, leaving (has given notice), and, for
+        paying accounts at every fourth Sunday (one of them 13 weeks before the end) and on the
+        last, churn_probability_90d, upsell_probability_90d and cross_sell_probability_90d (missing
         elsewhere).
     observed_until : datetime
         Midnight after the last simulated day; nothing in the tables is of this moment or later,
@@ -58,8 +59,11 @@ def simulate_company(
     """Simulate a company that sells software by subscription.
 
     A latent satisfaction of each account (mean-reverting, with shocks) drives use, tickets,
-    survey answers and, through a smoothed mood, the hazards of churn and of buying more. Size,
-    season, contract, tenure, discount and the growth of the customer's own business confound.
+    survey answers and, through a smoothed mood, the hazards of churn and of buying more.
+    Circumstances that use does not show drive the hazard of churn too, and contacts, invoices,
+    interactions and goals show them: a decision maker who leaves, payment stress, an account that
+    nobody looks after, and goals reached. Size, season, contract, tenure, discount and the growth
+    of the customer's own business confound.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def leave(now: Week) -> Ints:
     """End what ends this week, take notices; return the accounts that ended."""
     state, traits, exposed, rng = now.state, now.traits, now.exposed, now.rng
     n = len(traits)
-    pull = latent.churn_pull(state.mood, traits.risk_offset, standing.tenure_weeks(state, now.day))
+    pull = standing.churn_pull(state, traits, now.day)
     free = state.paying & ~state.leaving
     ends_now, describes_now = rng.random(n), rng.random(n)
     due = state.paying & state.leaving & (state.end_day <= now.day + 7)
@@ -154,6 +154,8 @@ def begin(now: Week) -> Ints:
     state.satisfaction[begins] = 0.4
     state.mood[begins] = 0.4
     state.end_day[begins] = NEVER
+    fresh = state.circumstances.of_new_customers()
+    state.circumstances = fresh.where(begins, state.circumstances)
     annual = begins & traits.annual
     state.renew_day[annual] = state.start_day[annual] + TERM_DAYS
     state.paying[begins] = True

@@ -94,8 +94,8 @@ def step(satisfaction: Floats, mood: Floats, mean: Floats, trouble: Floats, by: 
 def churn_pull(mood: Floats, offset: Floats, tenure: Floats) -> Floats:
     """Risk of leaving relative to a settled account of average mood (> 0).
 
-    `offset` holds what stays (segment, discount); `tenure` is in weeks since the start of
-    the relationship, and its risk declines.
+    `offset` holds what is independent of mood (segment, discount, circumstances); `tenure` is in
+    weeks since the start of the relationship, and its risk declines.
     """
     young = YOUNG_RISK * np.exp(-tenure / YOUNG_WEEKS)
     return np.asarray(np.exp(offset + MOOD_RISK * mood + young))

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from health.demo import latent
 from health.demo import state as standing
 from health.demo.accounts import Traits
+from health.demo.circumstances import Chances, Circumstances
 from health.demo.decisions import begin, expand, leave, open_week
 from health.demo.latent import Flags, Floats, Ints, Shocks
 from health.demo.ledger import Ledger, open_history
@@ -32,7 +33,9 @@ class Life:
         Pays at the week's start; has given notice by then.
     opens, closes : int, shape (accounts, weeks)
         Paid days of the week run from offset `opens` up to, not including, `closes`.
-    bad_support, champion_left : bool, shape (accounts, weeks)
+    review, stressed, neglected, progress : float, shape (accounts, weeks + 1)
+        The circumstances at each week's start (health.demo.circumstances).
+    bad_support, champion_left, sponsor_left : bool, shape (accounts, weeks)
         Shocks of the week.
     held : bool, shape (accounts, weeks, 3)
         Add-ons held at the week's start.
@@ -53,6 +56,10 @@ class Life:
     hazard: Floats
     occupancy: Floats
     quota_ratio: Floats
+    review: Floats
+    stressed: Floats
+    neglected: Floats
+    progress: Floats
     users: Ints
     plan: Ints
     paying: Flags
@@ -61,6 +68,7 @@ class Life:
     closes: Ints
     bad_support: Flags
     champion_left: Flags
+    sponsor_left: Flags
     held: Flags
     trying: Flags
     outage: Flags
@@ -71,6 +79,8 @@ class Life:
 def live(traits: Traits, first_day: int, weeks: int, keep: set[int], rng: Generator) -> Life:
     """Live through all weeks; `keep` names the weeks whose whole state is kept."""
     state = standing.opening_state(traits, first_day, rng)
+    # A stream of its own leaves the draws of everything else as they are.
+    fortune = rng.spawn(1)[0]
     life = _blank(len(traits), first_day, weeks, _outages(weeks, rng))
     open_history(life.ledger, state, traits, first_day)
     for week in range(weeks):
@@ -78,6 +88,7 @@ def live(traits: Traits, first_day: int, weeks: int, keep: set[int], rng: Genera
         if week in keep:
             life.states[week] = state.copy()
         _live_week(life, state, traits, week, rng)
+        _turn(life, state, week, fortune)
     _record(life, state, traits, weeks)
     if weeks in keep:
         life.states[weeks] = state.copy()
@@ -102,6 +113,10 @@ def _blank(n: int, first_day: int, weeks: int, outage: Flags) -> Life:
         hazard=number(),
         occupancy=number(),
         quota_ratio=number(),
+        review=number(),
+        stressed=number(),
+        neglected=number(),
+        progress=number(),
         users=small(weeks + 1),
         plan=small(weeks + 1),
         paying=flag(weeks + 1),
@@ -110,6 +125,7 @@ def _blank(n: int, first_day: int, weeks: int, outage: Flags) -> Life:
         closes=small(weeks),
         bad_support=flag(weeks),
         champion_left=flag(weeks),
+        sponsor_left=flag(weeks),
         held=flag(weeks, 3),
         trying=flag(weeks, 4),
         outage=outage,
@@ -134,12 +150,14 @@ def _record(life: Life, state: State, traits: Traits, week: int) -> None:
     life.mood[:, week] = state.mood
     life.occupancy[:, week] = ratio
     life.quota_ratio[:, week] = ratio * standing.quota_per_occupancy(state, traits.api_per_user)
+    for name in Circumstances.__dataclass_fields__:
+        getattr(life, name)[:, week] = getattr(state.circumstances, name)
     life.users[:, week] = np.maximum(1, np.round(np.minimum(ratio, 1.0) * state.seats * ramp))
     life.plan[:, week] = state.plan
     life.paying[:, week] = state.paying
     life.leaving[:, week] = state.leaving
     exposed = standing.exposure(traits.annual, state.renew_day - day, traits.notice_weeks)
-    pull = latent.churn_pull(state.mood, traits.risk_offset, tenure)
+    pull = standing.churn_pull(state, traits, day)
     due = state.leaving & (state.end_day <= day + 7)
     hazard = np.where(state.leaving, due, latent.happens(exposed.end * pull))
     life.hazard[:, week] = np.where(state.paying, hazard, 0.0)
@@ -187,3 +205,11 @@ def _feel(life: Life, state: State, traits: Traits, week: int, rng: Generator) -
     state.mood = np.where(here, felt.mood, state.mood)
     noise = latent.DEMAND_NOISE * rng.standard_normal(n)
     state.demand = np.where(here, state.demand + traits.drift / 52.0 + noise, state.demand)
+
+
+def _turn(life: Life, state: State, week: int, rng: Generator) -> None:
+    """Move the circumstances of every customer on by a week."""
+    chances = Chances.draw(len(state.paying), rng)
+    here = life.opens[:, week] == 0
+    life.sponsor_left[:, week] = state.circumstances.sponsor_leaves(chances) & state.paying & here
+    state.circumstances = state.circumstances.step(chances).where(here, state.circumstances)

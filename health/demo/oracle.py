@@ -16,6 +16,7 @@ from numpy.random import Generator
 from health.demo import latent
 from health.demo import state as standing
 from health.demo.accounts import Traits
+from health.demo.circumstances import Chances, Circumstances
 from health.demo.latent import Flags, Floats, Ints, Shocks
 from health.demo.ledger import days_to_times
 from health.demo.life import Life
@@ -29,6 +30,7 @@ HORIZON_WEEKS = 13
 EVERY_WEEKS = 4
 PATHS = 200
 _BLOCK = 256
+_CAUSES = tuple(Circumstances.__dataclass_fields__)
 _COLUMNS = ("churn_probability_90d", "upsell_probability_90d", "cross_sell_probability_90d")
 
 
@@ -42,6 +44,10 @@ class _Chances:
     outage: Floats
     demand: Floats
     trial: Floats
+    sponsor: Floats
+    stress: Floats
+    neglect: Floats
+    progress: Floats
 
 
 def known_weeks(weeks: int) -> set[int]:
@@ -58,7 +64,8 @@ def truth_table(life: Life, traits: Traits, ids: Ints, rng: Generator) -> pd.Dat
     """Return one row an account and week start, from the account's first paid week on.
 
     Columns: account_id, as_of, satisfaction, churn_hazard (the chance that the account ends
-    in the week), paying, leaving, and the three `*_probability_90d`, which are there for
+    in the week), the circumstances review, stressed, neglected and progress, paying, leaving, and
+    the three `*_probability_90d`, which are there for
     paying accounts at the week starts of `known_weeks` and missing elsewhere.
     """
     days = life.first_day + 7 * np.arange(life.weeks + 1)
@@ -75,6 +82,7 @@ def truth_table(life: Life, traits: Traits, ids: Ints, rng: Generator) -> pd.Dat
             "as_of": days_to_times(days[week]),
             "satisfaction": life.satisfaction[account, week].astype(np.float64),
             "churn_hazard": life.hazard[account, week].astype(np.float64),
+            **{name: getattr(life, name)[account, week].astype(np.float64) for name in _CAUSES},
             "paying": life.paying[account, week],
             "leaving": life.leaving[account, week],
         }
@@ -125,7 +133,10 @@ def _draw(paths: int, rng: Generator) -> _Chances:
         return rng.random((HORIZON_WEEKS, rows, 2 * (paths // 2)), dtype=np.float32)
 
     outage = (uniform(1) < latent.OUTAGE_RATE).astype(np.float32)
-    return _Chances(mirrored(), uniform(1), uniform(1), outage, mirrored(), uniform(4))
+    return _Chances(
+        mirrored(), uniform(1), uniform(1), outage, mirrored(), uniform(4),
+        uniform(1), uniform(1), uniform(1), mirrored(),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,10 @@ class _Known:
     ending: Floats
     deciding: Floats
     contraction: Floats
+    review: Floats
+    stressed: Floats
+    neglected: Floats
+    progress: Floats
 
     @classmethod
     def of(cls, state: State, traits: Traits, rows: Ints, day: int) -> _Known:
@@ -177,6 +192,7 @@ class _Known:
             "ending": ending * risk,
             "deciding": deciding * risk,
             "contraction": contraction,
+            **vars(state.circumstances),
         }
         return cls(**{k: v.reshape(len(rows), -1).astype(np.float32) for k, v in columns.items()})
 
@@ -214,14 +230,15 @@ def _futures(known: _Known, chances: _Chances) -> Floats:
     s = np.broadcast_to(known.satisfaction, shape)
     mood = np.broadcast_to(known.mood, shape)
     demand = np.broadcast_to(known.demand, shape)
+    facing = Circumstances(*(np.broadcast_to(getattr(known, name), shape) for name in _CAUSES))
     trials = [np.broadcast_to(known.trial_left[:, [k]], shape) for k in range(4)]
     churned = np.zeros(shape, dtype=np.float32)
-    no_upsell = np.ones(shape, dtype=np.float32)
-    no_cross = np.ones(shape, dtype=np.float32)
+    no_upsell: Floats = np.ones(shape, dtype=np.float32)
+    no_cross: Floats = np.ones(shape, dtype=np.float32)
     upsell = np.zeros(shape, dtype=np.float32)
     cross = np.zeros(shape, dtype=np.float32)
     for week in range(HORIZON_WEEKS):
-        pull = np.exp(latent.MOOD_RISK * mood)
+        pull: Floats = np.exp(latent.MOOD_RISK * mood + facing.risk())
         churned += known.ending[:, [week]] * pull
         stays = np.exp(-known.deciding[:, [week]] * pull)
         buying = latent.buying_pull(mood) * known.ready[:, [week]]
@@ -244,6 +261,7 @@ def _futures(known: _Known, chances: _Chances) -> Floats:
             trials[k] = np.maximum(trials[k] - 1, starts.astype(np.float32) * latent.TRIAL_WEEKS)
         felt = latent.step(s, mood, known.mean, known.trouble, _shocks(chances, week))
         s, mood = felt.satisfaction, felt.mood
+        facing = facing.step(_fortune(chances, week))
         demand = demand + known.drift + np.float32(latent.DEMAND_NOISE) * chances.demand[week]
     return np.stack([latent.happens(churned).mean(1), upsell.mean(1), cross.mean(1)])
 
@@ -255,4 +273,10 @@ def _on(weeks_left: Floats) -> Floats:
 def _shocks(chances: _Chances, week: int) -> Shocks:
     return Shocks(
         chances.normal[week], chances.support[week], chances.champion[week], chances.outage[week]
+    )
+
+
+def _fortune(chances: _Chances, week: int) -> Chances:
+    return Chances(
+        chances.sponsor[week], chances.stress[week], chances.neglect[week], chances.progress[week]
     )

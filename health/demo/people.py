@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.random import Generator
 
 from health.demo.accounts import Traits
+from health.demo.circumstances import weeks_since_review
 from health.demo.latent import Floats, Ints
 from health.demo.ledger import days_to_times
 from health.demo.life import Life
 from health.demo.state import NEVER
 from health.demo.users import EMPTY_WEEKS, Users
 
-#: Decision makers change jobs at this weekly rate, whatever they think of the product.
-_EXECUTIVE_LEAVES = 0.004
 #: Share of departures that anyone records, and the weeks until someone does.
 _NOTICED, _NOTICED_AFTER_WEEKS = 0.75, 4.0
 #: Weeks from a person's first day to their row in the CRM.
@@ -50,7 +49,7 @@ def contacts_of(life: Life, traits: Traits, users: Users, end_day: int, rng: Gen
     last = life.first_day + 7 * life.weeks
     for account in range(len(traits)):
         start, name = int(traits.start_day[account]), users.ids[account]
-        rows += _executives(account, name, start, last, rng)
+        rows += _executives(account, name, start, life, rng)
         rows += _champions(account, name, start, life, rng)
         others = rng.poisson(0.4 + 0.1 * life.users[account].max())
         came = start + (rng.random(others) ** 2 * max(last - start, 1)).astype(int)
@@ -72,28 +71,35 @@ def contacts_of(life: Life, traits: Traits, users: Users, end_day: int, rng: Gen
     return People(*(getattr(people, name)[kept] for name in People.__dataclass_fields__))
 
 
-def _executives(account: int, name: str, start: int, last: int, rng: Generator) -> list[Row]:
-    """Draw one executive after another."""
-    found: list[Row] = []
-    comes = start
-    while comes < last:
-        goes = comes + int(7 * rng.exponential(1 / _EXECUTIVE_LEAVES))
-        number = len(found) + 1
-        gone = goes if goes < last else NEVER
-        found.append((account, f"{name}-X{number:02d}", "executive", False, comes, gone))
-        comes = goes + 7 * EMPTY_WEEKS
-    return found
+def _executives(account: int, name: str, start: int, life: Life, rng: Generator) -> list[Row]:
+    """Draw one decision maker after another."""
+    leaves = np.flatnonzero(life.sponsor_left[account])
+    if life.review[account, 0] > 0:
+        leaves = np.append(-weeks_since_review(life.review[account, 0]), leaves)
+    return _one_after_another((account, f"{name}-X", "executive", False), start, leaves, life, rng)
 
 
 def _champions(account: int, name: str, start: int, life: Life, rng: Generator) -> list[Row]:
     """Draw the person behind the product at the customer, until a champion leaves, and on."""
+    leaves = np.flatnonzero(life.champion_left[account])
+    return _one_after_another((account, f"{name}-C", "manager", True), start, leaves, life, rng)
+
+
+def _one_after_another(
+    who: tuple[int, str, str, bool], start: int, leaves: Ints, life: Life, rng: Generator
+) -> list[Row]:
+    """Draw the people in one place at the customer; `leaves` has the weeks in which one goes.
+
+    A successor comes some weeks later. Who goes before coming never was there: the next one comes
+    later still.
+    """
+    account, prefix, role, champion = who
     found: list[Row] = []
     comes = start
-    leaves = np.flatnonzero(life.champion_left[account])
     for week in [*leaves.tolist(), None]:
         goes = NEVER if week is None else life.first_day + 7 * week + int(rng.integers(0, 7))
-        number = len(found) + 1
-        found.append((account, f"{name}-C{number:02d}", "manager", True, comes, goes))
+        if comes < goes:
+            found.append((account, f"{prefix}{len(found) + 1:02d}", role, champion, comes, goes))
         comes = goes + 7 * EMPTY_WEEKS
     return found
 

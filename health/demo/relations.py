@@ -1,7 +1,8 @@
 """Invoices, conversations and goals: what a vendor sees of a customer outside the product.
 
-Each follows the customer's mood with its own lag and noise, and with habits that are unrelated to
-it: some customers always pay late, and some never write back.
+Each follows circumstances that use does not show (health.demo.circumstances) and, less, the
+customer's mood, with its own lag and noise, and with habits that are unrelated to either: some
+customers always pay late, and some never write back.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ _OUTREACH = np.array([[0.04, 0.03, 0.23], [0.08, 0.06, 0.35], [0.23, 0.10, 0.50]
 _KINDS = np.array(["meeting", "call", "email"], dtype=object)
 #: Weeks after which mood shows in how people deal with the vendor.
 _LAG_WEEKS = 3
+#: Days by which the bills of a customer that is short of cash are late on average, the failed
+#: attempts at its card, and the share of its bills that is never paid.
+_STRESS_DAYS, _STRESS_FAILED, _STRESS_UNPAID = 24.0, 0.8, 0.10
+#: Share of the usual outreach to an account that nobody looks after.
+_NEGLECTED_OUTREACH = 0.15
+#: A new decision maker answers and meets less (log odds).
+_REVIEW_ANSWERS = -1.0
 _GOALS = (
     "Report to the board every month",
     "Replace the spreadsheets",
@@ -59,16 +67,19 @@ def invoices_table(
     n, segment = len(account), traits.segment[account]
     due = issued + _TERMS[segment]
     week = np.clip((due - life.first_day) // 7, 0, life.weeks)
-    # Some pay early and some late whatever they think; the unhappy put it off.
+    # Some pay early and some late whatever they think; the unhappy put it off a little.
+    stressed = life.stressed[account, week] > 0
     habit = rng.normal(0.0, 6.0, len(traits))[account]
     days = -4.0 + habit - 4.0 * _mood(life, account, week) + rng.gumbel(0.0, 4.0, n)
+    days = days + stressed * rng.gamma(2.0, _STRESS_DAYS / 2.0, n)
     by_card = (rng.random(len(traits)) < np.array([0.7, 0.3, 0.05])[traits.segment])[account]
-    failed = np.where(by_card, rng.poisson(0.05 + 0.05 * (_mood(life, account, week) < -0.5)), 0)
+    declined = 0.05 + 0.05 * (_mood(life, account, week) < -0.5) + _STRESS_FAILED * stressed
+    failed = np.where(by_card, rng.poisson(declined), 0)
     days = np.where(by_card, 3.0 * failed, days)
     paid = np.maximum(due + np.where(by_card, -_TERMS[segment], 0) + np.round(days), issued)
     # Who is about to end the contract often leaves the last bills unpaid.
     ends = life.leaving[account, week] | ~life.paying[account, week]
-    unpaid = rng.random(n) < np.where(ends, 0.35, 0.004)
+    unpaid = rng.random(n) < np.where(ends, 0.35, np.where(stressed, _STRESS_UNPAID, 0.004))
     paid = np.where(unpaid | (paid >= end_day), np.nan, paid)
     order = np.argsort(issued, kind="stable")
     table = pd.DataFrame(
@@ -126,8 +137,10 @@ def interactions_table(
         # After an outage or a bad experience the CSM reaches out more.
         rate = _OUTREACH[traits.segment, place][:, None] * np.where(life.outage, 2.0, 1.0)
         rate = rate * np.where(life.bad_support, 2.5, 1.0)
+        rate = rate * np.where(life.neglected[:, : life.weeks] > 0, _NEGLECTED_OUTREACH, 1.0)
         mood = life.mood[:, np.maximum(weeks - _LAG_WEEKS, 0)]
-        accepts = 1 / (1 + np.exp(-(0.6 + 0.7 * mood))) if kind != "email" else 1.0
+        ready = 0.6 + 0.7 * mood + _REVIEW_ANSWERS * life.review[:, : life.weeks]
+        accepts = 1 / (1 + np.exp(-ready)) if kind != "email" else 1.0
         parts.append(_drawn(rng.poisson(rate * accepts * paying), kind, "out", life, rng))
         unasked = eager * np.array([0.004, 0.008, 0.03])[place] * np.exp(0.5 * mood)
         parts.append(_drawn(rng.poisson(unasked * paying, shape), kind, "in", life, rng))
@@ -161,7 +174,9 @@ def _answers(emails: pd.DataFrame, life: Life, traits: Traits, rng: Generator) -
     account = emails["account"].to_numpy()
     week = np.clip((emails["at"].to_numpy() // _DAY - life.first_day) // 7, 0, life.weeks)
     habit = 0.7 * rng.standard_normal(len(traits))[account]
-    likely = 1 / (1 + np.exp(-(0.2 + habit + 0.9 * _mood(life, account, week))))
+    ready = 0.2 + habit + 0.9 * _mood(life, account, week)
+    ready = ready + _REVIEW_ANSWERS * life.review[account, week]
+    likely = 1 / (1 + np.exp(-ready))
     answered = emails[rng.random(len(emails)) < likely]
     wait = (rng.exponential(1.5 * _DAY, len(answered)) + 600).astype(np.int64)
     result: pd.DataFrame = answered.assign(at=answered["at"] + wait, direction="in")
@@ -217,7 +232,9 @@ def goals_table(
 def _reached(life: Life, account: int, week: int, rng: Generator) -> float:
     """Draw the day on which a goal was noted as reached, some weeks after it was; NaN if never."""
     weeks = np.arange(week, life.weeks)
-    weekly = 0.030 * np.exp(0.9 * life.mood[account, weeks]) * life.paying[account, weeks]
+    # Goals are reached where the product does what it was bought for, less so by good mood.
+    pull = 0.9 * life.progress[account, weeks] + 0.2 * life.mood[account, weeks]
+    weekly = 0.030 * np.exp(pull) * life.paying[account, weeks]
     # The first weeks go into the work itself.
     weekly[:4] *= 0.2
     happened = np.flatnonzero(rng.random(len(weeks)) < weekly)

@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from health.demo import catalogue, latent
 from health.demo.accounts import TERM_DAYS, Traits
+from health.demo.circumstances import Circumstances, opening_circumstances
 from health.demo.latent import Flags, Floats, Ints
 
 #: A day no simulation reaches: the renewal of a contract that has none.
@@ -39,6 +40,8 @@ class State:
         Weeks for which an add-on (the last: the next plan) is still being tried.
     cooldown : int
         Weeks for which nothing is bought, after seats were given back.
+    circumstances : Circumstances
+        What moves the account to leave though its use does not show it.
     """
 
     satisfaction: Floats
@@ -58,6 +61,7 @@ class State:
     fit: Floats
     trial_left: Ints
     cooldown: Ints
+    circumstances: Circumstances
 
     def copy(self) -> State:
         """Return a state that shares no array with this one."""
@@ -75,6 +79,7 @@ def opening_state(traits: Traits, first_day: int, rng: Generator) -> State:
     # New customers begin hopeful; what they find moves them to their own mean.
     satisfaction = np.where(paying, traits.mean + 0.5 * rng.standard_normal(n), 0.4)
     terms = np.maximum(first_day - traits.start_day, 0) // TERM_DAYS + 1
+    tenure = np.maximum(first_day - traits.start_day, 0) / 7.0
     held = (rng.random((n, 3)) < 0.14 * traits.fit[:, :3]) & paying[:, None]
     return State(
         satisfaction=satisfaction,
@@ -94,6 +99,8 @@ def opening_state(traits: Traits, first_day: int, rng: Generator) -> State:
         fit=traits.fit.copy(),
         trial_left=np.zeros((n, 4), dtype=np.int64),
         cooldown=np.zeros(n, dtype=np.int64),
+        # A stream of its own leaves the draws of everything else as they are.
+        circumstances=opening_circumstances(tenure, rng.spawn(1)[0]),
     )
 
 
@@ -132,6 +139,12 @@ def quota_per_occupancy(state: State, api_per_user: Floats) -> Floats:
 def tenure_weeks(state: State, day: int) -> Floats:
     """Return weeks since the relationship (or its new beginning) started."""
     return np.asarray(np.maximum(day - state.start_day, 0) / 7.0)
+
+
+def churn_pull(state: State, traits: Traits, day: int) -> Floats:
+    """Return the risk of leaving relative to a settled account of average mood (> 0)."""
+    offset = traits.risk_offset + state.circumstances.risk()
+    return latent.churn_pull(state.mood, offset, tenure_weeks(state, day))
 
 
 def can_try(state: State) -> Flags:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from features.errors import HealthError
 from features.tables.schema import TABLES
 from health.demo import DemoCompany, simulate_company, write_company
 from health.demo.oracle import HORIZON_DAYS
+from health.demo.words import ANSWERS
 
 GRACE = pd.Timedelta(days=30)
 CHURN = "churn_probability_90d"
@@ -261,9 +263,14 @@ def test_comments_and_tickets_are_written_by_the_latent_state_in_two_languages()
         # Several authors: few texts are the same.
         assert texts.nunique() > 60
     nps = answers[answers["kind"] == "nps"]
-    thanks = nps["comment"].str.contains("hours every week|Stunden", case=False)
-    late = nps["comment"].str.contains("too slow|zu langsam", case=False)
-    assert nps.loc[thanks, "score"].mean() > nps.loc[late, "score"].mean() + 2
+    pleased, annoyed = (
+        nps["comment"].str.contains("|".join(re.escape(text) for text in texts), case=False)
+        for texts in (
+            [text for language in ANSWERS.values() for text in language[tone]]
+            for tone in ("high", "low")
+        )
+    )
+    assert nps.loc[pleased, "score"].mean() > nps.loc[annoyed, "score"].mean() + 2
     # One account writes in one language.
     german = tickets["subject"].str.contains(r"LG$|^Na ja")
     english = tickets["subject"].str.contains(r"Thx$|^Hm\.")

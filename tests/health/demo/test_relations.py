@@ -1,4 +1,4 @@
-"""Contacts, invoices, interactions and goals of the demo company: they follow mood, with noise."""
+"""Contacts, invoices, interactions and goals of the demo company: they follow circumstances."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def company() -> DemoCompany:
     return simulate_company(150, weeks=80, seed=11)
 
 
-def mood_of(company: DemoCompany, rows: pd.DataFrame, at: str) -> pd.Series:
-    """Satisfaction of each row's account at the last Sunday before a time of the row."""
-    truth = company.truth[["account_id", "as_of", "satisfaction"]].sort_values("as_of")
+def state_of(
+    company: DemoCompany, rows: pd.DataFrame, at: str, *, column: str = "satisfaction"
+) -> pd.Series:
+    """State of each row's account at the last Sunday before a time of the row."""
+    truth = company.truth[["account_id", "as_of", column]].sort_values("as_of")
     dated = rows.dropna(subset=[at]).sort_values(at).reset_index()
     found = pd.merge_asof(dated, truth, left_on=at, right_on="as_of", by="account_id")
-    return found.set_index("index")["satisfaction"].dropna()
+    return found.set_index("index")[column].dropna()
 
 
 @pytest.mark.quick_cases(1)
@@ -49,18 +51,55 @@ _AHEAD = ("due_at", "target_at")
 def test_unhappy_customers_pay_later_and_habits_differ(company: DemoCompany) -> None:
     rows = company.tables["invoices"]
     late = (rows["paid_at"] - rows["due_at"]).dt.days
-    mood = mood_of(company, rows[late.notna()], "due_at")
+    mood = state_of(company, rows[late.notna()], "due_at")
     found = np.corrcoef(late.loc[mood.index], mood)[0, 1]
     assert -0.5 < found < -0.03
 
 
-def test_happy_customers_reach_their_goals_more_often(company: DemoCompany) -> None:
+def test_customers_short_of_cash_pay_later_and_more_cards_are_declined(
+    company: DemoCompany,
+) -> None:
+    rows = company.tables["invoices"]
+    stressed = state_of(company, rows, "due_at", column="stressed") > 0
+    rows = rows.loc[stressed.index]
+    assert 0.02 < stressed.mean() < 0.15
+    late = (rows["paid_at"] - rows["due_at"]).dt.days > 0
+    unpaid = rows["paid_at"].isna()
+    assert (late | unpaid)[stressed].mean() > 2 * (late | unpaid)[~stressed].mean()
+    failed = rows["failed_attempts"]
+    assert failed[stressed].mean() > 2 * failed[~stressed].mean()
+
+
+def test_customers_that_make_progress_reach_their_goals_more_often(company: DemoCompany) -> None:
     rows = company.tables["goals"]
     old = rows[rows["target_at"] < company.observed_until]
-    mood = mood_of(company, old, "set_at")
-    reached = old["reached_at"].notna().loc[mood.index]
+    progress = state_of(company, old, "set_at", column="progress")
+    reached = old["reached_at"].notna().loc[progress.index]
     assert 0.3 < reached.mean() < 0.9
-    assert reached[mood > mood.median()].mean() > reached[mood <= mood.median()].mean()
+    high = progress > progress.median()
+    assert reached[high].mean() > reached[~high].mean() + 0.1
+
+
+def test_an_account_that_nobody_looks_after_hears_less(company: DemoCompany) -> None:
+    rows = company.tables["interactions"]
+    neglected = state_of(company, rows, "occurred_at", column="neglected") > 0
+    outgoing = rows.loc[neglected.index, "direction"] == "out"
+    paying = company.truth[company.truth["paying"]]
+    weeks = paying["neglected"].gt(0).sum(), paying["neglected"].eq(0).sum()
+    each = (outgoing & neglected).sum() / weeks[0], (outgoing & ~neglected).sum() / weeks[1]
+    assert 0 < each[0] < 0.4 * each[1]
+
+
+def test_the_sponsor_who_left_is_in_the_contacts_later_if_at_all(company: DemoCompany) -> None:
+    truth = company.truth[company.truth["paying"]].sort_values(["account_id", "as_of"])
+    fresh = truth[truth["review"].eq(1) & truth["as_of"].lt(truth["as_of"].max())]
+    people = company.tables["contacts"]
+    gone = people[people["role"].eq("executive") & people["left_at"].notna()]
+    pairs = fresh[["account_id", "as_of"]].merge(gone[["account_id", "left_at"]], on="account_id")
+    weeks = (pairs["left_at"] - pairs["as_of"]).dt.days / 7
+    recorded = weeks.between(-1, 20).sum() / len(fresh)
+    assert len(fresh) > 10 and 0.4 < recorded < 0.95
+    assert weeks[weeks.between(-1, 20)].median() > 1
 
 
 def test_conversations_are_with_people_who_are_at_the_account(company: DemoCompany) -> None:
