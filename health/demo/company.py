@@ -38,7 +38,7 @@ class DemoCompany:
         goals, with canonical columns.
     truth : pandas.DataFrame
         One row an account and Sunday: account_id, as_of, satisfaction, churn_hazard (the true
-        chance of ending within the week), review, stressed, neglected and progress (the
+        chance of ending within the week), review, strain, progress and contact (the
         circumstances of `health.demo.circumstances`), paying, leaving (has given notice), and, for
         paying accounts at every fourth Sunday (one of them 13 weeks before the end) and on the
         last, churn_probability_90d, upsell_probability_90d and cross_sell_probability_90d (missing
@@ -61,9 +61,9 @@ def simulate_company(
     A latent satisfaction of each account (mean-reverting, with shocks) drives use, tickets,
     survey answers and, through a smoothed mood, the hazards of churn and of buying more.
     Circumstances that use does not show drive the hazard of churn too, and contacts, invoices,
-    interactions and goals show them: a decision maker who leaves, payment stress, an account that
-    nobody looks after, and goals reached. Size, season, contract, tenure, discount and the growth
-    of the customer's own business confound.
+    interactions and goals show them: a decision maker who leaves, difficulty to pay, goals reached,
+    and how close the customer's people keep in touch. Size, season, contract, tenure, discount and
+    the growth of the customer's own business confound.
 
     Parameters
     ----------

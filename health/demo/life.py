@@ -33,7 +33,7 @@ class Life:
         Pays at the week's start; has given notice by then.
     opens, closes : int, shape (accounts, weeks)
         Paid days of the week run from offset `opens` up to, not including, `closes`.
-    review, stressed, neglected, progress : float, shape (accounts, weeks + 1)
+    review, strain, progress, contact : float, shape (accounts, weeks + 1)
         The circumstances at each week's start (health.demo.circumstances).
     bad_support, champion_left, sponsor_left : bool, shape (accounts, weeks)
         Shocks of the week.
@@ -57,9 +57,9 @@ class Life:
     occupancy: Floats
     quota_ratio: Floats
     review: Floats
-    stressed: Floats
-    neglected: Floats
+    strain: Floats
     progress: Floats
+    contact: Floats
     users: Ints
     plan: Ints
     paying: Flags
@@ -114,9 +114,9 @@ def _blank(n: int, first_day: int, weeks: int, outage: Flags) -> Life:
         occupancy=number(),
         quota_ratio=number(),
         review=number(),
-        stressed=number(),
-        neglected=number(),
+        strain=number(),
         progress=number(),
+        contact=number(),
         users=small(weeks + 1),
         plan=small(weeks + 1),
         paying=flag(weeks + 1),

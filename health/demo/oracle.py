@@ -45,9 +45,9 @@ class _Chances:
     demand: Floats
     trial: Floats
     sponsor: Floats
-    stress: Floats
-    neglect: Floats
+    strain: Floats
     progress: Floats
+    contact: Floats
 
 
 def known_weeks(weeks: int) -> set[int]:
@@ -64,9 +64,9 @@ def truth_table(life: Life, traits: Traits, ids: Ints, rng: Generator) -> pd.Dat
     """Return one row an account and week start, from the account's first paid week on.
 
     Columns: account_id, as_of, satisfaction, churn_hazard (the chance that the account ends
-    in the week), the circumstances review, stressed, neglected and progress, paying, leaving, and
-    the three `*_probability_90d`, which are there for
-    paying accounts at the week starts of `known_weeks` and missing elsewhere.
+    in the week), the circumstances review, strain, progress and contact, paying, leaving, and the
+    three `*_probability_90d`, which are there for paying accounts at the week starts of
+    `known_weeks` and missing elsewhere.
     """
     days = life.first_day + 7 * np.arange(life.weeks + 1)
     known = traits.start_day[:, None] <= days[None, :]
@@ -135,7 +135,7 @@ def _draw(paths: int, rng: Generator) -> _Chances:
     outage = (uniform(1) < latent.OUTAGE_RATE).astype(np.float32)
     return _Chances(
         mirrored(), uniform(1), uniform(1), outage, mirrored(), uniform(4),
-        uniform(1), uniform(1), uniform(1), mirrored(),
+        uniform(1), mirrored(), mirrored(), mirrored(),
     )  # fmt: skip
 
 
@@ -160,9 +160,9 @@ class _Known:
     deciding: Floats
     contraction: Floats
     review: Floats
-    stressed: Floats
-    neglected: Floats
+    strain: Floats
     progress: Floats
+    contact: Floats
 
     @classmethod
     def of(cls, state: State, traits: Traits, rows: Ints, day: int) -> _Known:
@@ -278,5 +278,5 @@ def _shocks(chances: _Chances, week: int) -> Shocks:
 
 def _fortune(chances: _Chances, week: int) -> Chances:
     return Chances(
-        chances.sponsor[week], chances.stress[week], chances.neglect[week], chances.progress[week]
+        chances.sponsor[week], chances.strain[week], chances.progress[week], chances.contact[week]
     )

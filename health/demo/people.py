@@ -17,7 +17,7 @@ from health.demo.state import NEVER
 from health.demo.users import EMPTY_WEEKS, Users
 
 #: Share of departures that anyone records, and the weeks until someone does.
-_NOTICED, _NOTICED_AFTER_WEEKS = 0.75, 4.0
+_NOTICED, _NOTICED_AFTER_WEEKS = 0.9, 2.0
 #: Weeks from a person's first day to their row in the CRM.
 _RECORDED_AFTER_WEEKS = 3.0
 #: Account, id, role, champion, and the days on which the person comes and goes.
