@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
-from health.demo.accounts import TERM_DAYS, Traits
+from health.demo.accounts import Traits
 from health.demo.latent import Floats, Ints
 from health.demo.ledger import CURRENCY, days_to_times
 from health.demo.life import Life
@@ -33,12 +33,11 @@ _STRAIN_DAYS = 13.0
 #: Log of the failed charges of a card, and what strain adds: 5 to 10 % of monthly charges fail
 #: (rekko.io/blog/involuntary-churn-statistics-2026). Each failure costs some days.
 _FAILED, _STRAIN_FAILED, _RETRY_DAYS = -3.4, 1.4, 4
-#: Months between the bills of a yearly contract.
-_INSTALMENT_MONTHS = 3
 #: People who keep in touch answer and meet more, and a new decision maker less (log odds).
 _CONTACT_ANSWERS, _REVIEW_ANSWERS = 1.0, -1.0
-#: Milestones of a goal, the weeks it usually takes, and how progress speeds it up (log).
-_MILESTONES, _GOAL_WEEKS, _PROGRESS_SPEED = 4, 11.0, 0.9
+#: Milestones of a goal, the weeks it usually takes, how progress speeds it up (log), and the share
+#: of the speed that is left after the target: what is late loses its urgency, and stays overdue.
+_MILESTONES, _GOAL_WEEKS, _PROGRESS_SPEED, _LATE_SPEED = 4, 8.0, 0.9, 0.2
 _GOALS = (
     "Report to the board every month",
     "Replace the spreadsheets",
@@ -63,20 +62,19 @@ def invoices_table(
     end_day: int,
     rng: Generator,
 ) -> pd.DataFrame:
-    """Return the `invoices` table: a bill each month, or each quarter of a yearly contract."""
+    """Return the `invoices` table: a bill each month, of yearly contracts too."""
     account, issued = _issues(life, traits, end_day)
-    months = np.where(traits.annual[account], _INSTALMENT_MONTHS, 1)
     mrr = _mrr_on(subscriptions, ids[account], days_to_times(issued))
     kept = mrr > 0
-    account, issued, amount = account[kept], issued[kept], np.round(mrr * months, 2)[kept]
+    account, issued, amount = account[kept], issued[kept], np.round(mrr, 2)[kept]
     n, segment = len(account), traits.segment[account]
     # A card is charged at once.
-    by_card = (rng.random(len(traits)) < np.array([0.4, 0.2, 0.05])[traits.segment])[account]
+    by_card = (rng.random(len(traits)) < np.array([0.2, 0.1, 0.0])[traits.segment])[account]
     due = issued + np.where(by_card, 0, _TERMS[segment])
     week = np.clip((due - life.first_day) // 7, 0, life.weeks)
     # Some pay early and some late whatever they think; the unhappy put it off a little.
     strain = life.strain[account, week].astype(float)
-    habit = rng.normal(0.0, 4.0, len(traits))[account]
+    habit = rng.normal(0.0, 2.0, len(traits))[account]
     days = 4.0 + habit + _STRAIN_DAYS * strain - 2.0 * _mood(life, account, week)
     days = days + rng.gumbel(0.0, 3.0, n)
     failed = np.where(by_card, rng.poisson(np.exp(_FAILED + _STRAIN_FAILED * strain)), 0)
@@ -103,12 +101,11 @@ def invoices_table(
 
 def _issues(life: Life, traits: Traits, end_day: int) -> tuple[Ints, Ints]:
     """Return an account and a day for each bill that falls into the window."""
-    quarter = TERM_DAYS * _INSTALMENT_MONTHS / 12
-    step = np.where(traits.annual, quarter, 365.25 / 12)
+    step = 365.25 / 12
     count = np.maximum((end_day - traits.start_day) // step + 1, 0).astype(int)
     account = np.repeat(np.arange(len(traits)), count)
     number = np.arange(len(account)) - np.repeat(count.cumsum() - count, count)
-    issued = (traits.start_day[account] + number * step[account]).astype(np.int64)
+    issued = (traits.start_day[account] + number * step).astype(np.int64)
     inside = (issued >= life.first_day) & (issued < end_day)
     return account[inside], issued[inside]
 
@@ -213,16 +210,16 @@ def goals_table(
     """Return the `goals` table: what customers want to achieve, and when they did."""
     rows = []
     # Goals are agreed where a CSM has time for the account.
-    agrees = rng.random(len(traits)) < np.array([0.70, 0.85, 0.95])[traits.segment]
+    agrees = rng.random(len(traits)) < np.array([0.90, 0.95, 1.0])[traits.segment]
     for account in np.flatnonzero(agrees).tolist():
         day = int(traits.start_day[account] + rng.integers(7, 36))
         while day < end_day:
             week = (day - life.first_day) // 7
             if 0 <= week < life.weeks and life.paying[account, week]:
-                target = day + int(rng.integers(60, 121))
-                rows.append((account, day, target, _reached(life, account, week, rng)))
-            # The next one is agreed at the review of the quarter.
-            day += int(rng.integers(80, 121))
+                target = day + int(rng.integers(40, 81))
+                done = _reached(life, account, week, target, rng)
+                rows.append((account, day, target, done))
+            day += int(rng.integers(40, 61))
     columns = ["account", "set", "target", "reached"]
     found = pd.DataFrame(rows, columns=columns).sort_values("set", kind="stable")
     reached = found["reached"].where(found["reached"] < end_day).to_numpy(dtype=float)
@@ -237,12 +234,13 @@ def goals_table(
     )
 
 
-def _reached(life: Life, account: int, week: int, rng: Generator) -> float:
+def _reached(life: Life, account: int, week: int, target: int, rng: Generator) -> float:
     """Draw the day on which a goal was noted as reached, some weeks after it was; NaN if never."""
     weeks = np.arange(week, life.weeks)
     # Goals are reached where the product does what it was bought for, less so by good mood.
     pull = _PROGRESS_SPEED * life.progress[account, weeks] + 0.1 * life.mood[account, weeks]
-    done = np.cumsum(np.exp(pull) * life.paying[account, weeks]) / _GOAL_WEEKS
+    speed = np.where(life.first_day + 7 * weeks < target, 1.0, _LATE_SPEED)
+    done = np.cumsum(np.exp(pull) * speed * life.paying[account, weeks]) / _GOAL_WEEKS
     reached = np.flatnonzero(done >= rng.gamma(_MILESTONES) / _MILESTONES)
     if not len(reached):
         return float("nan")

@@ -9,6 +9,7 @@ from numpy.random import Generator
 from health.demo import simulate_company
 from health.demo.accounts import draw_traits
 from health.demo.circumstances import (
+    STRAIN_RISK,
     Chances,
     Circumstances,
     opening_circumstances,
@@ -17,7 +18,7 @@ from health.demo.circumstances import (
 from health.demo.life import live
 from health.demo.oracle import forecast
 
-CAUSES = ("review", "stressed", "neglected", "progress")
+CAUSES = ("review", "strain", "progress", "contact")
 
 
 @pytest.fixture
@@ -25,34 +26,56 @@ def rng() -> Generator:
     return np.random.default_rng(5)
 
 
-def test_the_risk_has_the_mean_one_and_keeps_it(rng: Generator) -> None:
+def quiet_week() -> Chances:
+    """Return the chances of a week in which nothing happens."""
+    return Chances(np.ones(1), np.zeros(1), np.zeros(1), np.zeros(1))
+
+
+def test_the_causes_keep_their_distribution(rng: Generator) -> None:
     facing = opening_circumstances(np.full(100_000, 500.0), rng)
+    usual = np.exp(facing.risk()).mean()
     for _ in range(30):
-        assert np.exp(facing.risk()).mean() == pytest.approx(1.0, abs=0.03)
         facing = facing.step(Chances.draw(100_000, rng))
-    assert facing.progress.std() == pytest.approx(1.0, abs=0.02)
+    assert np.exp(facing.risk()).mean() == pytest.approx(usual, rel=0.05)
+    for degree in (facing.strain, facing.progress, facing.contact):
+        assert degree.mean() == pytest.approx(0.0, abs=0.02)
+        assert degree.std() == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_sponsor_who_leaves_raises_the_risk_for_some_months(rng: Generator) -> None:
+def test_the_sizes_are_those_reported(rng: Generator) -> None:
+    """The docstring of the module names them."""
+    facing = opening_circumstances(np.zeros(400_000), rng)
+    risk = np.exp(facing.risk())
+    halves = {}
+    for name in ("progress", "contact"):
+        low = getattr(facing, name) < 0
+        halves[name] = risk[low].mean() / risk[~low].mean()
+    assert halves["progress"] == pytest.approx(4.0, rel=0.05)
+    assert halves["contact"] == pytest.approx(1.5, rel=0.05)
+    strained = np.exp(STRAIN_RISK * facing.strain)
+    assert 1 - 1 / strained.mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_sponsor_who_leaves_raises_the_risk_for_some_months() -> None:
     none = np.zeros(1)
     facing = Circumstances(none, none, none, none)
     usual = facing.risk()
-    quiet = Chances(np.ones(1), np.ones(1), np.ones(1), none)
-    facing = facing.step(Chances(none, np.ones(1), np.ones(1), none))
+    facing = facing.step(Chances(none, none, none, none))
     ratios = []
     for week in range(27):
         assert weeks_since_review(facing.review) == week + 1
         ratios.append(float(np.exp(facing.risk() - usual)[0]))
-        facing = facing.step(quiet)
-    assert ratios[0] == pytest.approx(2.5) and (np.diff(ratios) < 0).all()
-    assert ratios[13] > 1.5 and ratios[26] < 1.3
+        facing = facing.step(quiet_week())
+    assert ratios[0] == pytest.approx(3.2) and (np.diff(ratios) < 0).all()
+    assert ratios[13] > 1.8 and ratios[26] < 1.6
 
 
-def test_a_new_customer_has_a_sponsor_money_and_a_csm(rng: Generator) -> None:
+def test_a_new_customer_has_the_sponsor_who_bought(rng: Generator) -> None:
     before = opening_circumstances(np.full(1000, 500.0), rng)
     after = before.of_new_customers()
-    assert not after.review.any() and not after.stressed.any() and not after.neglected.any()
-    assert (after.progress == before.progress).all()
+    assert before.review.any() and not after.review.any()
+    for name in ("strain", "progress", "contact"):
+        assert (getattr(after, name) == getattr(before, name)).all()
 
 
 def test_the_truth_of_a_date_knows_the_circumstances() -> None:
@@ -68,16 +91,16 @@ def test_the_truth_of_a_date_knows_the_circumstances() -> None:
         values = {name: np.ones(len(rows)) if name == cause else none for name in CAUSES}
         known.circumstances = Circumstances(**values)
         chances[cause] = forecast(known, traits, rows, day, rng=np.random.default_rng(3))[0].mean()
-    assert chances["progress"] < chances["none"]
-    for cause in ("review", "stressed", "neglected"):
-        assert 1.15 * chances["none"] < chances[cause] < 2.5 * chances["none"]
+    assert chances["progress"] < chances["contact"] < chances["none"]
+    for cause in ("review", "strain"):
+        assert 1.15 * chances["none"] < chances[cause] < 3.2 * chances["none"]
 
 
 def test_the_circumstances_of_the_truth_are_those_of_the_weeks_lived() -> None:
     truth = simulate_company(60, weeks=30, seed=4).truth
     paying = truth[truth["paying"]].sort_values(["account_id", "as_of"])
     assert paying["review"].between(0, 1).all()
-    assert set(paying["stressed"].unique()) <= {0.0, 1.0}
-    # Progress is slow: from one week to the next it hardly changes.
-    change = paying.groupby("account_id")["progress"].diff().dropna()
-    assert change.std() < 0.5 * paying["progress"].std()
+    # The degrees are slow: from one week to the next they hardly change.
+    for name in ("strain", "progress", "contact"):
+        change = paying.groupby("account_id")[name].diff().dropna()
+        assert 0 < change.std() < 0.5 * paying[name].std()
