@@ -114,9 +114,10 @@ class DailyUsage:
     @cached_property
     def named_from(self) -> Codes:
         """The day on which the first usage by a named user of each account was known."""
-        named = np.flatnonzero(self.rows.member >= 0)
-        if len(named) == len(self.rows.member):
+        is_named = self.rows.member >= 0
+        if is_named.all():
             return self.used_from
+        named = np.flatnonzero(is_named)
         return earliest(self.rows.account[named], len(self.accounts), self.rows.known_from[named])
 
     @property

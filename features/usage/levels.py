@@ -135,10 +135,11 @@ class Users:
         # The first user of each account: they are in order of account.
         self._starts = np.flatnonzero(np.diff(usage.user_account, prepend=-1))
         rows = usage.rows
-        named = np.flatnonzero(rows.member >= 0)
-        # A user is new until usage before the last 28 days is known.
-        settled = np.maximum(rows.day[named] + 28, rows.known_from[named])
-        self._settled_from = earliest(rows.member[named], self._count, settled)
+        # A user is new until usage before the last 28 days is known. The nameless come first.
+        settled = rows.day + 28
+        if rows.known is not None:
+            settled = np.maximum(settled, rows.known_from)
+        self._settled_from = earliest(rows.member + 1, self._count + 1, settled)[1:]
 
     def active(self, as_of: int) -> ByAccount:
         """Return active users per account by window, and ``before``: two months ago.
