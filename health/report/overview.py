@@ -24,7 +24,9 @@ def stage_rows(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
     tenure = scores["tenure_days"].groupby(stage).median().sort_values(kind="stable")
     order = [name for name in tenure.index if name and name != "leaving"]
     order += ["leaving"] if (stage == "leaving").any() else []
-    return [_stage_row(name, scores[stage == name], scores, run) for name in order]
+    # Selecting rows copies all their columns.
+    few = scores[["mrr", "health_score", "health_band"]]
+    return [_stage_row(name, few[stage == name], few, run) for name in order]
 
 
 def _stage_row(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from health.business.kinds import ORDERS, Business, business_of, with_money
 from health.presentation import wording
 from health.presentation.html_page import content_policy, page_environment, source_of
 from health.presentation.wording import ListKind
+from health.reasons.reasons import with_columns
 from health.report.background import Background
 from health.report.book import build_book
 from health.report.details import packed_details
@@ -112,7 +114,11 @@ def _complete(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
     if not absent:
         # Of a large company, a copy is as large as all its scores.
         return frame
-    return frame.assign(**{c: None if c in _TEXTS else float("nan") for c in absent})
+    unknown = {
+        name: np.full(len(frame), *((None, object) if name in _TEXTS else (np.nan, float)))
+        for name in absent
+    }
+    return with_columns(frame, **unknown)
 
 
 def _environment() -> Environment:

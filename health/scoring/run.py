@@ -306,8 +306,11 @@ def _points(scores: pd.DataFrame, features: FeatureTable) -> pd.DataFrame:
 
 def _movers(scores: pd.DataFrame, most: int = 100) -> list[str]:
     """Return the accounts whose health rose or fell most."""
-    ordered = scores.sort_values(["health_change", "account_id"])
-    ordered = ordered[ordered["health_change"].notna()]
+    change = scores["health_change"]
+    # Sorting all accounts of a large company by name takes seconds.
+    lowest, highest = change.nsmallest(most).max(), change.nlargest(most).min()
+    ends = scores.loc[(change <= lowest) | (change >= highest), ["health_change", "account_id"]]
+    ordered = ends.sort_values(["health_change", "account_id"])
     return [*ordered["account_id"].head(most), *ordered["account_id"].tail(most)]
 
 

@@ -82,8 +82,10 @@ def _write_block(sheet: Any, at: int, block: _Block, formats: Mapping[str, Any])
 def _book(scores: pd.DataFrame, run: Mapping[str, Any]) -> _Block:
     unit = f" ({run['currency']})" if run["currency"] else ""
     bands = each_once(scores["health_band"], lambda name: wording.band_of(name).name)
+    leaves = scores.loc[known_to_leave(scores), ["mrr"]]
+    # Selecting rows copies all their columns.
+    scores = scores[["mrr", "expected_loss"]]
     parts = [(f"{b.letter}  {b.title}", scores[bands == b.name]) for b in BANDS]
-    leaves = scores[known_to_leave(scores)]
     rows = [
         (title, len(own), own["mrr"].sum(), own["expected_loss"].sum(min_count=1))
         for title, own in [*parts, ("All accounts", scores)]

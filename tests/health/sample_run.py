@@ -79,7 +79,7 @@ def sample_run(
         scores[f"{output}_base_rate"] = 1 / (1 + np.exp(-base))
         reasons.append(reason_rows(output, logits, inputs, baseline_text="Where all start from"))
     scores = _money(scores, rng)
-    rows = pd.concat(reasons, ignore_index=True)
+    rows = _as_stored(pd.concat(reasons, ignore_index=True))
     rows = rows[~((rows["output"] == "health") & rows["account_id"].isin(unscored))]
     flags = _flags(scores, rows, everyone)
     changes = _changes(health - before, inputs)
@@ -89,7 +89,13 @@ def sample_run(
 def _changes(moved: pd.DataFrame, inputs: pd.DataFrame) -> pd.DataFrame:
     rows = reason_rows("health", moved, inputs).rename(columns={"contribution": "change"})
     moved_rows = rows[rows["change"] != 0].assign(kind="measure")
-    return moved_rows[["account_id", "term", "kind", "change", "text"]]
+    return _as_stored(moved_rows[["account_id", "term", "kind", "change", "text"]])
+
+
+def _as_stored(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return categorical columns as texts, as tables of a run have them."""
+    coded = rows.select_dtypes("category").columns
+    return rows.astype(dict.fromkeys(coded, object))
 
 
 def _inputs(count: int, rng: np.random.Generator) -> pd.DataFrame:

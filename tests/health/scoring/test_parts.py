@@ -27,7 +27,7 @@ from health.runs.part_files import PartFiles, decoded, encoded
 from health.scoring.contracts import ContractScoring
 from health.scoring.part import PartInputs, ScoredPart
 from health.scoring.parts import TABLES, KeptPart, even_parts
-from health.scoring.run import METHODS, ScoredRun, score_accounts
+from health.scoring.run import METHODS, ScoredRun, _movers, score_accounts
 from health.settings.config import Config, load_config
 from health.training.champion import load_champion
 from tests.health.conftest import Demo
@@ -271,3 +271,14 @@ def test_the_file_tells_what_the_disk_refused(tmp_path: Path) -> None:
     rows = encoded(pd.DataFrame({"account_id": ["A"] * 10, "contribution": 1.0}))
     with pytest.raises(OSError), PartFiles(tmp_path) as files:
         files.add({"reasons": rows})
+
+
+def test_the_accounts_that_moved_most_are_the_first_and_last_by_change() -> None:
+    random = np.random.default_rng(3)
+    change = random.integers(-4, 5, 500).astype(float)
+    change[random.random(500) < 0.3] = np.nan
+    accounts = random.permutation([f"A{number:03d}" for number in range(500)])
+    scores = pd.DataFrame({"account_id": accounts, "health_change": change})
+    known = scores.dropna().sort_values(["health_change", "account_id"])["account_id"].tolist()
+    assert _movers(scores, most=20) == [*known[:20], *known[-20:]]
+    assert _movers(scores.assign(health_change=np.nan)) == []
