@@ -21,19 +21,20 @@ from features.tables.schema import Column
 CODE = "lost_digits"
 #: By SQL type: from here on, one floating-point number stands for several whole numbers.
 _EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": EXACT_BELOW}
-#: How programs write such a number as text: 1.2345678901234567e+19, 1,23457E+11, 9007199254740992.0
-_SCIENTIFIC = r"^\s*[+-]?\d([.,]\d+)?[eE][+]\d+\s*$"
-_OF_A_FLOAT = r"^\s*[+-]?\d{16,}[.]0\s*$"
-#: Spreadsheets keep 15 digits, and write zeros for the others.
-_LONGEST_EXACT = 15
-_LONG, _ROUNDED = r"\d{16,}", r"\d{15}0+"
-#: So many identifiers do not end in zeros by chance.
-_LEAST_ROUNDED = 3
+#: How programs write such a number as text: 1.2345678901234567e+19, 1,23457E+11 (no program writes
+#: an exponent of one digit), 9007199254740992.0, and 1.2345678901234567E19 in Java.
+_SCIENTIFIC = r"^\s*[+-]?\d([.,]\d+)?[eE][+]\d{2,}\s*$"
+_OF_A_FLOAT, _OF_JAVA = r"^\s*[+-]?\d{16,}[.]0\s*$", r"^\s*[+-]?\d[.]\d+E\d{2}\s*$"
+#: Spreadsheets keep 15 digits, and write zeros for the others; they do not keep leading zeros.
+_KEPT, _LONG, _ROUNDED = 15, r"\d{16,}", r"[1-9]\d{14}0+"
+#: So many identifiers do not end in so many zeros, in all of them together, by chance.
+_LEAST_ROUNDED, _LEAST_ZEROS = 3, 4
 LOST_DIGITS_FIX = (
     "write the identifiers as text where they come from (in pandas astype('Int64') before missing "
     "values turn them into floats, in a spreadsheet the format Text before they are pasted, in SQL "
     "a cast to varchar, in JSON quotes), and export again"
 )
+_UNLESS_RIGHT = '; set checks.allow = ["lost_digits"] if they are right as they are'
 
 
 def check_identifiers(
@@ -83,10 +84,11 @@ def _text_rule(column: Column) -> Rule:
     # A look for single characters is cheap, and spares most values the regular expressions.
     scientific = f"contains({name}, '+') AND regexp_matches({name}, {literal(_SCIENTIFIC)})"
     of_float = f"strlen({name}) > 17 AND regexp_matches({name}, {literal(_OF_A_FLOAT)})"
+    of_java = f"contains({name}, 'E') AND regexp_matches({name}, {literal(_OF_JAVA)})"
     inexact = f"abs(TRY_CAST({name} AS DOUBLE)) >= {_EXACT_BELOW['DOUBLE']}"
     what = "contains floating-point numbers as text: different identifiers have become the same"
-    where = f"({scientific} OR ({of_float} AND {inexact}))"
-    return Rule(CODE, column.name, where, name, what, LOST_DIGITS_FIX)
+    where = f"({scientific} OR ({of_float} OR {of_java}) AND {inexact})"
+    return Rule(CODE, column.name, where, name, what, LOST_DIGITS_FIX + _UNLESS_RIGHT)
 
 
 def _rounded(connection: Engine, table: OpenTable, columns: Sequence[Column]) -> list[Finding]:
@@ -99,17 +101,19 @@ def _rounded(connection: Engine, table: OpenTable, columns: Sequence[Column]) ->
     longest = ", ".join(f"max(strlen({quoted(column.name)}))" for column in columns)
     lengths = one_row(connection, f"SELECT {longest} FROM {table.view}")
     for column, length in zip(columns, lengths, strict=True):
-        if (length or 0) <= _LONGEST_EXACT:
+        if (length or 0) <= _KEPT:
             continue
         name = quoted(column.name)
-        long = f"strlen({name}) > {_LONGEST_EXACT} AND regexp_full_match({name}, {literal(_LONG)})"
-        rows, different, rounded, example, total = one_row(
+        long = f"strlen({name}) > {_KEPT} AND regexp_full_match({name}, {literal(_LONG)})"
+        rows, different, shortest, rounded, example, total = one_row(
             connection,
-            f"SELECT count({name}), count(DISTINCT {name}), "
+            f"SELECT count({name}), count(DISTINCT {name}), min(strlen({name})), "
             f"count(*) FILTER (regexp_full_match({name}, {literal(_ROUNDED)})), min({name}), "
             f"(SELECT count(*) FROM {table.view}) FROM {table.view} WHERE {long}",
         )
-        if different >= _LEAST_ROUNDED and rows == rounded:
-            counted = (rounded, total, example)
-            result.append(finding(CODE, table, column.name, what, counted, LOST_DIGITS_FIX))
+        if different < _LEAST_ROUNDED or rows != rounded:
+            continue
+        if different * (shortest - _KEPT) >= _LEAST_ZEROS:
+            fix, counted = LOST_DIGITS_FIX + _UNLESS_RIGHT, (rounded, total, example)
+            result.append(finding(CODE, table, column.name, what, counted, fix))
     return result

@@ -66,7 +66,7 @@ class PassedRules:
         known: set[str] = set()
         # Without it, or where it is broken, every rule is evaluated.
         with suppress(OSError, ValueError, TypeError):
-            known = set(json.loads(file.read_text(encoding="utf-8")))
+            known = {str(rule) for rule in json.loads(file.read_text(encoding="utf-8"))}
             os.utime(file)
         return cls(file, {}, known, frozenset(known))
 

@@ -200,16 +200,19 @@ def _refuse_uncomputed(
     columns: Collection[str] | None,
 ) -> None:
     """Refuse formulas without a value in the first row and in the columns that are needed."""
+    needed = {name for name in names if name and (columns is None or name in columns)}
     found = [
-        (row, column)
-        for row, column in uncomputed_cells(plain, sheet)
-        if row == 1 or column > len(names) or columns is None or names[column - 1] in columns
+        (row, name)
+        for row, name in (
+            (row, names[column - 1] if column <= len(names) else "")
+            for row, column in uncomputed_cells(plain, sheet)
+        )
+        if row == 1 or name in needed
     ]
     if not found:
         return
-    row, column = found[0]
-    name = names[column - 1] if column <= len(names) else ""
-    named = f", column {name}" if name and row > 1 else ""
+    row, name = found[0]
+    named = f", column {name}" if row > 1 else ""
     cells = "cell is a formula" if len(found) == 1 else "cells are formulas"
     what = f"{len(found):,} {cells} without a stored value, e.g. row {row}{named}"
     raise HealthError(

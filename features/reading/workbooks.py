@@ -7,7 +7,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _FIX = "open it in a spreadsheet program and save it as .xlsx"
-
-
 #: A cell with a formula, as it is stored: its place, its type and what follows the formula.
 _FORMULA = re.compile(
     rb"<(?:\w+:)?c\b([^>]*)>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
@@ -38,6 +36,7 @@ _PLACE = re.compile(rb"""\br=["']([A-Z]+)(\d+)["']""")
 _IS_TEXT = re.compile(rb"""\bt=["']str["']""")
 #: A workbook whose values no spreadsheet program has computed yet.
 _NEVER_COMPUTED = re.compile(rb"""\bfullCalcOnLoad=["'](?:1|true)["']""")
+_BOOK = re.compile(r"(^|/)workbook\d*\.xml$")
 #: A sheet as the list of sheets names it.
 _LISTED = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
 
@@ -126,7 +125,7 @@ def uncomputed_cells(file: Path, sheet: Any) -> list[tuple[int, int]]:
 
     with zipfile.ZipFile(file) as archive:
         content = archive.read(sheet._worksheet_path)
-        never_computed = _NEVER_COMPUTED.search(archive.read("xl/workbook.xml")) is not None
+        never_computed = _NEVER_COMPUTED.search(_book_of(archive)) is not None
     found = []
     for attributes, value in _FORMULA.findall(content):
         is_empty = not value and not _IS_TEXT.search(attributes)
@@ -138,11 +137,16 @@ def uncomputed_cells(file: Path, sheet: Any) -> list[tuple[int, int]]:
 
 def _require_all_sheets(file: Path, book: Any) -> None:
     """Refuse a workbook that lists a sheet whose content is not in it: the library skips it."""
-    with zipfile.ZipFile(file) as archive, suppress(KeyError):
-        listed = len(_LISTED.findall(archive.read("xl/workbook.xml")))
+    with zipfile.ZipFile(file) as archive:
+        listed = len(_LISTED.findall(_book_of(archive)))
         found = len(book.worksheets) + len(book.chartsheets)
         if listed > found:
             raise _unreadable(file, f"{listed - found} of {listed} sheets are not in the file")
+
+
+def _book_of(archive: zipfile.ZipFile) -> bytes:
+    """Return the part that lists the sheets; some programs number it, as in xl/workbook2.xml."""
+    return next((archive.read(name) for name in archive.namelist() if _BOOK.search(name)), b"")
 
 
 def _refuse_unusual(file: Path) -> None:

@@ -127,6 +127,10 @@ def small_floats_in_csv(folder: Path, ids: Sequence[Any]) -> TableSource:
     return csv(folder, [float(2**53 + n) for n in range(len(ids))])
 
 
+def floats_of_java(folder: Path, ids: Sequence[Any]) -> TableSource:
+    return csv(folder, [repr(float(value)).replace("e+", "E") for value in ids])
+
+
 def commas_in_csv(folder: Path, ids: Sequence[Any]) -> TableSource:
     return csv(folder, [f'"{value:.5E}"'.replace(".", ",") for value in map(float, ids)])
 
@@ -136,7 +140,7 @@ def floats_in_json(folder: Path, ids: Sequence[Any]) -> TableSource:
 
 
 LOST = [sqlite_numbers, workbook, rounded_by_a_spreadsheet, floats, floats_in_csv,
-        small_floats_in_csv, commas_in_csv, floats_in_json]  # fmt: skip
+        small_floats_in_csv, floats_of_java, commas_in_csv, floats_in_json]  # fmt: skip
 
 
 @pytest.mark.parametrize("written", LOST)
@@ -152,6 +156,20 @@ def test_identifiers_that_look_like_lost_digits_are_read(tmp_path: Path) -> None
     own = ["1e10", "12E5", "0", "-7", "1234567890123450", "1234567890123451", "a+b", "5.0"]
     expected = sorted([*own[:-1], "5"])
     assert read(tmp_path, csv(tmp_path, own), allow=["unknown_account"]) == expected
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        [f"{n:018d}" for n in range(1000, 9000, 1000)],
+        [str(10**15 + 10 * n) for n in range(3)],
+        ["1E+5", "2E+7", "1.5E10", "123E+45", "1.5E+x"],
+        [f"-{10**17 + 1000 * n}" for n in range(5)],
+    ],
+    ids=["leading zeros", "few zeros", "codes", "negative"],
+)
+def test_codes_and_numbers_with_zeros_are_read(own: list[str], tmp_path: Path) -> None:
+    assert read(tmp_path, csv(tmp_path, own), allow=["unknown_account"]) == sorted(own)
 
 
 def test_who_knows_better_may_allow_them(tmp_path: Path) -> None:

@@ -129,13 +129,14 @@ def test_another_mapping_of_columns_is_checked_again(tmp_path: Path) -> None:
     assert "negative_value" in {finding.code for finding in found}
 
 
-def test_a_broken_note_is_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", ["[1", '[1, "x", ["y"]]', "{}", "7", "\0"])
+def test_a_broken_note_is_ignored(tmp_path: Path, broken: str) -> None:
     _written(tmp_path)
     sound, _ = _result(tmp_path)
     notes = list((tmp_path / "rollups").glob("*.passed"))
     assert notes
     for note in notes:
-        note.write_text("[1", encoding="utf-8")
+        note.write_text(broken, encoding="utf-8")
     assert _result(tmp_path)[0] == sound
     shutil.rmtree(tmp_path / "rollups")
     (tmp_path / "rollups").write_text("a file where the folder should be")

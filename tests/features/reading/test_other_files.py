@@ -220,6 +220,28 @@ def test_formulas_with_a_value_and_those_of_other_columns_are_read(tmp_path: Pat
     assert found["accounts"]["name"].tolist() == [None, "0", "x"]
 
 
+def test_formulas_without_a_heading_are_not_needed(tmp_path: Path) -> None:
+    beyond = PLAIN["B3"] + _cell("C3", "<v>x</v>", TEXT) + _cell("G3", "")
+    _with_formulas(tmp_path / "accounts.xlsx", B3=beyond, C3="")
+    csv(tmp_path, "subscriptions", SUBSCRIPTIONS.assign(account_id=["2", "3"]))
+    found = read(tmp_path, {"accounts": "accounts.xlsx", "subscriptions": "subscriptions.csv"})
+    assert found["accounts"]["created_at"].dt.day.tolist() == [2, 3, 4]
+
+
+def test_a_workbook_whose_list_of_sheets_is_numbered(tmp_path: Path) -> None:
+    _with_formulas(tmp_path / "plain.xlsx")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.xlsx") as plain,
+        zipfile.ZipFile(tmp_path / "accounts.xlsx", "w") as numbered,
+    ):
+        for part in plain.namelist():
+            content = plain.read(part).replace(b"xl/workbook.xml", b"xl/workbook2.xml")
+            numbered.writestr(part.replace("workbook.xml", "workbook2.xml"), content)
+    csv(tmp_path, "subscriptions", SUBSCRIPTIONS.assign(account_id=["2", "3"]))
+    found = read(tmp_path, {"accounts": "accounts.xlsx", "subscriptions": "subscriptions.csv"})
+    assert len(found["accounts"]) == 3
+
+
 def test_bytes_that_are_no_text_stay_different(tmp_path: Path) -> None:
     ids = [bytes([200 + n]) * 16 for n in range(2)]
     with sqlite3.connect(tmp_path / "accounts.db") as connection:
