@@ -1,8 +1,8 @@
-"""Rules that the rows of unchanged files passed in an earlier run, and need not be checked against.
+"""Rules that the rows of unchanged files passed in an earlier run, and that need no second look.
 
 A rule is known by a hash of its SQL, of the SQL of the rows and of the content of all files of the
-table. Where any of these changes, the rule is evaluated again. That a rule concerns no row is all
-that is kept, so no value of a customer is.
+table. Where any of these changes, the rule is evaluated again. Only the fact that a rule concerns
+no row is kept, and no value of a customer.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class PassedRules:
     file : Path
         Where they are kept; named after a hash of the files' content and the columns read.
     views : dict of str to str
-        By SQL name of rows that are read from these files alone, what they are made by. Of other
-        rows nothing is known.
+        By SQL name of rows that are read from these files alone, the SQL that makes them. Nothing
+        is known of other rows.
     known : set of str
         Hashes of the rules.
     before : frozenset of str

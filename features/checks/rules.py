@@ -279,7 +279,7 @@ _REPEATED = {
     "contacts": (
         "is in several rows of one account, for {}: each is one person, present until "
         "left_at of every row has passed",
-        "keep the latest row of each person, unless the rows are several times in the company",
+        "keep the latest row of each person, unless the person was at the company several times",
         ("person", "people"),
     ),
     "goals": (
@@ -320,7 +320,7 @@ def _several(
 def _interaction_words(
     connection: Connection, tables: Mapping[str, OpenTable]
 ) -> Iterator[Finding]:
-    """Report kinds and directions of interactions that no feature knows."""
+    """Report kinds and directions of interactions that no feature uses."""
     table = tables.get("interactions")
     if table is None:
         return
@@ -328,8 +328,8 @@ def _interaction_words(
     kinds, directions = (*CONVERSATIONS, EMAIL), (*INBOUND, *OUTBOUND)
     if table.has("kind"):
         what = (
-            f"is none of {', '.join(kinds)}: such rows count only as being in touch where their "
-            "direction is in"
+            f"is none of {', '.join(kinds)}: such rows count as contact with the customer, and "
+            "only if their direction is in"
         )
         fix = "map the kinds with sql, such as case when kind = 'zoom' then 'meeting' else kind end"
         rules.append(Rule("other_kind", "kind", _is_none_of("kind", kinds), "kind", what, fix,

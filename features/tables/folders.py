@@ -115,7 +115,7 @@ def refuse_special(path: Path, *, where: str = "") -> None:
     """Raise HealthError for a pipe, a socket or a device."""
     if is_special(path):
         raise HealthError(
-            f"{path.name} is a pipe, a socket or a device, which is read once or never ends",
+            f"{path.name} is a pipe, a socket or a device, which is read only once or never ends",
             where=where,
             fix="write the rows to a file first, and name that",
         )

@@ -117,7 +117,7 @@ def _refuse_second_cluster(url: str, where: str) -> None:
     is_other = own != url if url != _LOCAL else (own or "").startswith("spark://")
     if own is not None and is_other:
         raise HealthError(
-            f"this process runs Spark on {redact(own)} already, and can use one cluster only",
+            f"this process already runs Spark on {redact(own)}, and can use only one cluster",
             where=where,
             fix="use the same cluster everywhere, or Spark Connect (sc://host:port) for the other",
         )

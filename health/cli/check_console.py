@@ -69,12 +69,12 @@ def _usual_lag(company: Company) -> str:
 
 
 def check_webhooks(console: Console, config: Config) -> None:
-    """Refuse webhooks to which nothing can be sent; state which address is not known here.
+    """Refuse webhooks to which nothing can be sent; warn where the address is not known here.
 
     Raises
     ------
     HealthError
-        What a setting names is no web address; the message has the setting, never the address.
+        A value is not a web address; the message names the setting, never the address.
     """
     hooks = {"alerts.webhook": (config.alerts.webhook, require_web_address),
              "notify.webhook.url": (config.notify.webhook.url, check_webhook)}  # fmt: skip
@@ -84,8 +84,8 @@ def check_webhooks(console: Console, config: Config) -> None:
         try:
             url = secret(value, where=where, base=config.base)
         except HealthError as error:
-            console.print(f"[yellow]warning[/] {escape(f'{where}: {error.what}')}; nothing can be "
-                          "sent there from here", highlight=False)  # fmt: skip
+            console.print(f"[yellow]warning[/] {escape(f'{where}: {error.what}')}; no message can "
+                          "be sent from here", highlight=False)  # fmt: skip
             continue
         try:
             check(url)

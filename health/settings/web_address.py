@@ -19,11 +19,11 @@ def require_web_address(url: str) -> None:
     >>> require_web_address("hooks.example.com")
     Traceback (most recent call last):
         ...
-    ValueError: is no web address: it does not start with https:// or http://
+    ValueError: is not a web address: it does not start with https:// or http://
     """
     wrong = _wrong(url)
     if wrong:
-        raise ValueError(f"is no web address: {wrong}")
+        raise ValueError(f"is not a web address: {wrong}")
 
 
 def _wrong(url: str) -> str:
