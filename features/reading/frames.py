@@ -125,7 +125,7 @@ def _opened(name: str, frame: Any) -> Any:
         raise HealthError(
             f"has columns with the same name: {' '.join(str(error).split())[:200]}",
             where=name,
-            fix="remove or rename the columns that are not meant",
+            fix="keep one of them, and rename or remove the others",
         ) from None
 
 
