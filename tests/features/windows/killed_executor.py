@@ -9,8 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
 from features.errors import HealthError
 from features.tables.spark import session
 from features.windows.executors import in_executors
@@ -40,6 +38,9 @@ def task(number: int, folder: str) -> tuple[int, int]:
 
 def main(folder: str) -> None:
     """Print the results, the executors and what a second cluster is refused for, as JSON."""
+    # Not everyone who collects the tests has it.
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
     running = (
         SparkSession.builder.master(_MASTER)
         .config("spark.ui.enabled", "false")
@@ -54,7 +55,7 @@ def main(folder: str) -> None:
     except HealthError as error:
         refused = str(error)
     given = [(number, folder) for number in range(TASKS)]
-    found = list(in_executors(running, task, given, at_once=TASKS))
+    found = list(in_executors(running, task, given, at_once=TASKS, folder=Path(folder)))
     running.stop()
     values, executors = zip(*found, strict=True)
     print(json.dumps({"values": values, "executors": executors, "refused": refused}))
