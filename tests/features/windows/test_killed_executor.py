@@ -32,5 +32,5 @@ def test_a_killed_executor_changes_nothing(tmp_path: Path) -> None:
     assert not Path(f"/proc/{killed}").exists()
     assert len({*found["executors"]} - {killed}) >= 1
     # Spark of this process would otherwise be returned for any cluster.
-    assert "local-cluster[2,1,1024] already" in found["refused"]
+    assert "already runs Spark on local-cluster[2,1,1024]" in found["refused"]
     assert "spark://127.0.0.1:1" in found["refused"]
