@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from features.rollups.kept_files import content_hashes, digest, write_at_once
+from features.rollups.kept_files import UNUSED_DAYS, content_hashes, digest, write_at_once
 from features.tables.relations import Relation
 
 #: Raise it when a rule whose SQL stays the same means something else.
@@ -80,13 +81,17 @@ class PassedRules:
             self.known.add(self._key(rows, rule))
 
     def write(self) -> None:
-        """Keep what was noted for later runs."""
+        """Keep what was noted for later runs; remove what was kept of files that are gone."""
         if self.known == self.before:
             return
         # Without it, rules are only evaluated again.
         with suppress(OSError):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             write_at_once(self.file, json.dumps(sorted(self.known)).encode())
+            limit = time.time() - UNUSED_DAYS * 86_400
+            for kept in self.file.parent.glob(f"*{_ENDING}"):
+                if kept.stat().st_mtime < limit:
+                    kept.unlink()
 
     def _key(self, rows: str, rule: str) -> str:
         return digest([rows, self.views[rows], rule])

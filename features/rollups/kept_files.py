@@ -57,7 +57,7 @@ FORMAT = 1
 #: Rows of a roll-up are in order of the bucket of their account.
 BUCKETS = 256
 #: A roll-up that no run has used for so long is removed.
-_UNUSED_DAYS = 60
+UNUSED_DAYS = 60
 #: Each group has its own dictionary of texts.
 _ROWS_OF_A_GROUP = 2**20
 #: Texts are written as codes up to this size of a dictionary, so that reading needs no look-ups.
@@ -247,7 +247,7 @@ class UsageFiles:
             with suppress(OSError):
                 if kept.name.split(".")[0] in keys:
                     os.utime(kept)
-                elif now - kept.stat().st_mtime > _UNUSED_DAYS * 86_400 and kept.suffix in _OURS:
+                elif now - kept.stat().st_mtime > UNUSED_DAYS * 86_400 and kept.suffix in _OURS:
                     kept.unlink()
 
 

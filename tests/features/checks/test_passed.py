@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -141,6 +142,20 @@ def test_a_broken_note_is_ignored(tmp_path: Path, broken: str) -> None:
     shutil.rmtree(tmp_path / "rollups")
     (tmp_path / "rollups").write_text("a file where the folder should be")
     assert _result(tmp_path)[0] == sound
+
+
+def test_notes_unused_for_long_are_removed(tmp_path: Path) -> None:
+    _written(tmp_path)
+    _result(tmp_path)
+    notes = {*(tmp_path / "rollups").glob("*.passed")}
+    for note in notes:
+        os.utime(note, (0, 0))
+    rows = pd.read_parquet(tmp_path / "tickets.parquet")
+    rows.head(-1).to_parquet(tmp_path / "tickets.parquet", index=False)
+    _assert_same(tmp_path)
+    left = {*(tmp_path / "rollups").glob("*.passed")}
+    # The other tables' notes were used, the new tickets' is new.
+    assert (len(left), len(left - notes)) == (len(notes), 1)
 
 
 @pytest.fixture
