@@ -35,7 +35,7 @@ def other_relation(
     table: str,
     path: str,
     base: Path,
-    columns: Collection[str] | None = None,
+    columns: Collection[str],
 ) -> Relation | None:
     """Return the rows of a file of another kind than CSV and Parquet, gzipped or not.
 
@@ -49,7 +49,7 @@ def other_relation(
         The file, or a folder of JSON lines alone.
     base : Path
         Folder of the configuration.
-    columns : collection of str, optional
+    columns : collection of str
         The columns that are needed; what is wrong with others does not matter.
 
     Returns
@@ -168,7 +168,7 @@ def _unpacked(file: Path) -> Iterator[Path]:
         yield plain
 
 
-def _of_excel(file: Path, table: str, columns: Collection[str] | None) -> pa.Table:
+def _of_excel(file: Path, table: str, columns: Collection[str]) -> pa.Table:
     with _unpacked(file) as plain, open_workbook(plain) as book:
         sheet = book[_chosen(book.sheetnames, table, file, "sheets")]
         rows = _sheet(plain, sheet, file, columns)
@@ -178,14 +178,19 @@ def _of_excel(file: Path, table: str, columns: Collection[str] | None) -> pa.Tab
 
 
 def _sheet(
-    plain: Path, sheet: Any, file: Path, columns: Collection[str] | None = None
+    plain: Path, sheet: Any, file: Path, needed: Collection[str] | None = None
 ) -> pa.Table | None:
-    """Return the rows of a sheet under the names in its first row; None if it is empty."""
+    """Return the rows of a sheet under the names in its first row; None if it is empty.
+
+    Formulas without a value are refused in the first row and in the columns that are needed;
+    without any, they are empty.
+    """
     rows = rows_of(plain, sheet)
     if not rows:
         return None
     names = [str(name).strip() if name is not None else "" for name in rows[0]]
-    _refuse_uncomputed(plain, sheet, file, names, columns)
+    if needed is not None:
+        _refuse_uncomputed(plain, sheet, file, names, needed)
     kept = [index for index, name in enumerate(names) if name]
     return _as_texts(
         [names[i] for i in kept], [[_at(row, i) for i in kept] for row in rows[1:]], file
@@ -197,10 +202,10 @@ def _refuse_uncomputed(
     sheet: Any,
     file: Path,
     names: Sequence[str],
-    columns: Collection[str] | None,
+    columns: Collection[str],
 ) -> None:
     """Refuse formulas without a value in the first row and in the columns that are needed."""
-    needed = {name for name in names if name and (columns is None or name in columns)}
+    needed = {name for name in names if name and name in columns}
     found = [
         (row, name)
         for row, name in (
@@ -224,6 +229,8 @@ def _refuse_uncomputed(
 
 def sheets_of(file: Path) -> dict[str, pa.Table]:
     """Return every sheet of a workbook that has rows, by name; every column is text.
+
+    Formulas without a value are empty: which columns are needed is not known yet.
 
     Raises
     ------

@@ -17,6 +17,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.errors import HealthError, InputError
+from features.reading.other_files import sheets_of
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from features.tables.point_in_time import collect
@@ -226,6 +227,13 @@ def test_formulas_without_a_heading_are_not_needed(tmp_path: Path) -> None:
     csv(tmp_path, "subscriptions", SUBSCRIPTIONS.assign(account_id=["2", "3"]))
     found = read(tmp_path, {"accounts": "accounts.xlsx", "subscriptions": "subscriptions.csv"})
     assert found["accounts"]["created_at"].dt.day.tolist() == [2, 3, 4]
+
+
+def test_the_sheets_of_a_workbook_with_formulas_are_listed(tmp_path: Path) -> None:
+    _with_formulas(tmp_path / "accounts.xlsx", C1=_cell("C1", ""), D2=_cell("D2", ""))
+    rows = sheets_of(tmp_path / "accounts.xlsx")["Accounts"]
+    assert rows.column_names == ["account_id", "created_at", "note"]
+    assert rows["note"].to_pylist() == [None, "x", "x"]
 
 
 def test_a_workbook_whose_list_of_sheets_is_numbered(tmp_path: Path) -> None:
