@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -68,6 +68,8 @@ _UNFINISHED = ".unfinished"
 _SPAN_COLUMNS = ("records", "first", "last")
 #: The day before which usage is in a sum of months.
 _PAST = "past"
+#: The first byte of the MD5 of each name.
+_BUCKET_OF_NAMES = "SELECT place, CAST('0x' || md5(name)[:2] AS UTINYINT) AS bucket FROM names"
 #: Usage by user, with what the roll-up by day is made of.
 _USERS_WITH_TIMES = replace(
     ROLLUPS["users"],
@@ -82,19 +84,6 @@ _OURS = {".parquet", ".checked", ".passed", _HASHES, _UNFINISHED}
 #: Two changes of a file within this time may leave the same state. Where the time of a change has
 #: no fraction of a second, the file system may count in seconds: FAT in two.
 _INSTANT_NS, _SECOND_NS = 100_000_000, 1_000_000_000
-
-
-# The same accounts are in most files: to look them up takes a third of the time of hashing.
-@lru_cache(maxsize=2**20)
-def bucket_of(account_id: str) -> int:
-    """Return the bucket of an account, from 0 to 255: the first byte of the MD5 of its UTF-8 text.
-
-    Examples
-    --------
-    >>> bucket_of("a-1"), bucket_of("a-2")
-    (115, 179)
-    """
-    return hashlib.md5(account_id.encode(), usedforsecurity=False).digest()[0]
 
 
 @dataclass(frozen=True)
@@ -383,7 +372,8 @@ class KeptRollups:
             before = pq.read_table(kept[0]) if kept else None
             start = before[_PAST][0].as_py() if before is not None and len(before) else FIRST_DAY
             table = add(before, everyone, start, last)
-            return _in_buckets(table.append_column(_PAST, pa.array(np.full(len(table), last))))
+            past_of_rows = pa.array(np.full(len(table), last))
+            return self._in_buckets(table.append_column(_PAST, past_of_rows))
 
         path = self.files.summed_up(f"{name}-{digest(of)}", months, made)
         return pq.read_table(path), last
@@ -423,8 +413,8 @@ class KeptRollups:
             query = f"SELECT * FROM {parquet_sql(paths, uniform=False)}"
             rows = nw.from_native(self.connection.sql(query))
             if name == "last_days":
-                return _in_buckets(collected(last_days(rows, max(months))))
-            return _in_buckets(collected(SPANS.of(rows.select("account_id", *_SPAN_COLUMNS))))
+                return self._in_buckets(collected(last_days(rows, max(months))))
+            return self._in_buckets(collected(SPANS.of(rows.select("account_id", *_SPAN_COLUMNS))))
 
         return [self.files.summed_up(name, months, made)]
 
@@ -492,12 +482,28 @@ class KeptRollups:
                 rows = prepared(nw.from_native(self.connection.table("temp.of_file")))
                 rollup = ROLLUPS[name] if name == "events" else _USERS_WITH_TIMES
                 query = rollup.of(rows).to_native().sql_query()
-            table = _in_buckets(coded(self.connection.sql(query).to_arrow_table()))
+            table = self._in_buckets(coded(self.connection.sql(query).to_arrow_table()))
             made: dict[Name, pa.Table] = {name: table}
             if name != "events":
                 days: pa.Table = _DAYS_IN_BUCKETS.of(nw.from_native(table)).to_native()
                 made = {"users": table.drop_columns(["first", "last"]), "days": _ordered(days)}
             yield file, made
+
+    def _in_buckets(self, table: pa.Table) -> pa.Table:
+        """Add the bucket of each account to a roll-up, and put it in order of these.
+
+        The bucket, from 0 to 255, is the first byte of the MD5 of the account's UTF-8 text.
+        """
+        account = table["account_id"].unify_dictionaries().combine_chunks()
+        names = pa.table({"name": account.dictionary, "place": np.arange(len(account.dictionary))})
+        # Of each name once: of every row, it would take longer. Other threads use the connection.
+        with self.connection.cursor() as own:
+            own.register("names", names)
+            found = own.sql(_BUCKET_OF_NAMES).fetchnumpy()
+        bucket = np.empty(len(names), np.uint8)
+        bucket[found["place"]] = found["bucket"]
+        of_rows = pa.array(bucket[account.indices.to_numpy()])
+        return _ordered(table.append_column(BUCKET, of_rows))
 
     def _rows(self, files: Iterable[Path]) -> str:
         """Return the SQL of the rows of some files under canonical names and types."""
@@ -584,15 +590,6 @@ def _state(file: Path) -> list[int]:
 
 def _on_days(days: Codes) -> nw.Expr:
     return nw.col("day").is_in([day_of(day).date() for day in days.tolist()])
-
-
-def _in_buckets(table: pa.Table) -> pa.Table:
-    """Add the bucket of each account to a roll-up, and put it in order of these."""
-    account = table["account_id"].unify_dictionaries().combine_chunks()
-    # Of each name once: in SQL, it would be computed of every row.
-    names = account.dictionary.to_pylist()
-    bucket = np.fromiter(map(bucket_of, names), np.uint8, len(names))
-    return _ordered(table.append_column(BUCKET, pa.array(bucket[account.indices.to_numpy()])))
 
 
 def _ordered(table: pa.Table) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from features.journey import family as journey
 from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.rollups import kept_files
-from features.rollups.kept_files import BUCKETS, FORMAT, KeptRollups, bucket_of
+from features.rollups.kept_files import BUCKETS, FORMAT, KeptRollups
 from features.tables import relations as relations_module
 from features.usage import family as usage
 from features.windows.observations import build_observations
@@ -34,6 +35,11 @@ DATES = [DAY - timedelta(days=14), DAY]
 UNTIL = DAY + timedelta(hours=6)
 #: The tables that features of usage are made from: without the others tests take half the time.
 TABLES = ("accounts", "subscriptions", "usage")
+
+
+def bucket_of(account_id: str) -> int:
+    """Return the first byte of the MD5 of an account's name."""
+    return hashlib.md5(account_id.encode(), usedforsecurity=False).digest()[0]
 
 
 @pytest.fixture(autouse=True)
