@@ -129,9 +129,9 @@ def known_parts(
         yield _known(rows, as_of)
 
 
-def known_before(tables: Tables, name: Name, as_of: int) -> Frame:
-    """Return usage before a day that was known before it, as `before_day` does."""
-    return _known(before_day(tables, name, as_of), as_of)
+def known_rows_before(tables: Tables, as_of: int) -> Frame:
+    """Return the prepared rows of usage before a day that were known before it."""
+    return _known(_rows_before(tables, as_of), as_of)
 
 
 def _known(rows: Frame, as_of: int) -> Frame:
@@ -214,14 +214,6 @@ def first_day(tables: Tables, name: Name, past: int) -> int | None:
 def _is_kept(tables: Tables, past: int) -> bool:
     """Return whether roll-ups contain all usage before a day."""
     return tables.rollups is not None and past <= tables.rollups.whole_until(tables.observed_until)
-
-
-def before_day(tables: Tables, name: Name, past: int) -> Frame:
-    """Return usage before a day: a roll-up where one is kept, else rows."""
-    if not _is_kept(tables, past):
-        return _rows_before(tables, past)
-    rows: Frame = tables.rollups.between(name, FIRST_DAY, past)
-    return rows
 
 
 def _rows_before(tables: Tables, end: int) -> Frame:

@@ -9,7 +9,7 @@ import narwhals as nw
 import pandas as pd
 
 from features.errors import quantity
-from features.rollups.usage_rollup import PART_DAYS, Frame, known_before, known_parts
+from features.rollups.usage_rollup import PART_DAYS, Frame, known_parts, known_rows_before
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
 from features.windows.contracts import running_contracts
@@ -131,7 +131,8 @@ def _quotas_without_events(tables: Tables, as_of: datetime, grace_days: int) -> 
 def _recent_first(tables: Tables, day: int) -> Iterator[Frame]:
     """Yield the events of the last weeks before a day, then all before it."""
     yield from known_parts(tables, "events", day - PART_DAYS, day)
-    yield known_before(tables, "events", day)
+    # From the rows: nothing else needs the sums of all events of all days.
+    yield known_rows_before(tables, day)
 
 
 def _never_used(tables: Tables, as_of: datetime, events: set[str]) -> set[str]:
