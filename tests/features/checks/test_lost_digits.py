@@ -143,6 +143,7 @@ LOST = [sqlite_numbers, workbook, rounded_by_a_spreadsheet, floats, floats_in_cs
         small_floats_in_csv, floats_of_java, commas_in_csv, floats_in_json]  # fmt: skip
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("written", LOST)
 def test_lost_digits_are_refused(written: Written, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:

@@ -109,6 +109,7 @@ def test_what_is_found_does_not_depend_on_earlier_runs(exports: list[set[str]]) 
                 _assert_same(Path(folder), until)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("ways", [("blanks", "not a number"), ("copies", "two versions")])
 def test_a_changed_file_is_checked_again(tmp_path: Path, ways: tuple[str, ...]) -> None:
     _written(tmp_path)
@@ -130,6 +131,7 @@ def test_another_mapping_of_columns_is_checked_again(tmp_path: Path) -> None:
     assert "negative_value" in {finding.code for finding in found}
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("broken", ["[1", '[1, "x", ["y"]]', "{}", "7", "\0"])
 def test_a_broken_note_is_ignored(tmp_path: Path, broken: str) -> None:
     _written(tmp_path)
@@ -144,6 +146,7 @@ def test_a_broken_note_is_ignored(tmp_path: Path, broken: str) -> None:
     assert _result(tmp_path)[0] == sound
 
 
+@pytest.mark.slow
 def test_notes_unused_for_long_are_removed(tmp_path: Path) -> None:
     _written(tmp_path)
     _result(tmp_path)

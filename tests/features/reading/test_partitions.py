@@ -40,6 +40,7 @@ def contradictions(findings: tuple[Finding, ...]) -> list[Finding]:
     return [found for found in findings if found.code == "contradicted_folder"]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("ending", "query"),
     [

@@ -35,6 +35,7 @@ def device(path: Path) -> None:
 MADE = [pipe, unix_socket, device]
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.jsonl", "x.db", "x.xlsx", "x.csv.gz"])
 def test_as_a_table(name: str, made: Callable[[Path], None], tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def _talk(kind: str = "meeting", days: float = 5, **rest: object) -> Row:
     return {**own, **rest}
 
 
+@pytest.mark.slow
 @given(people=st.integers(1, 5), known=st.permutations(range(5)))
 def test_a_row_for_each_person_is_one_conversation(people: int, known: list[int]) -> None:
     once = [_talk(days=5.4), _talk("email", 2.3), _talk("email", 3.3, direction="in")]

@@ -292,6 +292,7 @@ def test_roll_ups_that_no_run_used_for_long_are_removed(
     assert foreign.exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_has_not_changed_is_hashed_once(
     tmp_path: Path,
     sources: dict[str, TableSource],

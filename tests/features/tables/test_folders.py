@@ -289,6 +289,7 @@ CONTRADICTED = [
 ]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
 @pytest.mark.parametrize(("folder", "key", "wrong", "same"), CONTRADICTED)
 def test_a_column_that_contradicts_the_name_of_its_folder_is_reported(

@@ -191,6 +191,7 @@ def _in_postgres(folder: Path, tables: Mapping[str, pd.DataFrame], url: str) -> 
     return url
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"])
 def test_tables_of_a_database_that_already_have_our_columns_are_taken_as_they_are(
     tmp_path: Path,

@@ -42,6 +42,7 @@ def _from_files(folder: Path) -> Tables:
     return opened.tables
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("kept", [False, True], ids=["rows", "kept roll-ups"])
 def test_features_are_those_of_a_company_without_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
@@ -98,6 +99,7 @@ def test_as_many_accounts_are_drawn_as_are_enough(demo: Demo) -> None:
     assert set(half.names) < set(more.names)
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_accounts_drawn(demo: Demo) -> None:
     found = _with_enough(_opened(demo), 20)
     tables = found.opened.tables
