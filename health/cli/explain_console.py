@@ -96,7 +96,7 @@ def explanation(console: Console, found: Explanation) -> None:
         stated.add(reasons)
         for text in filter(None, (*reasons.split("; "), not_shown(flag.get("reasons_share")))):
             say(console, f"  {text}")
-    for output, own in found.reasons.groupby("output", sort=False):
+    for output, own in found.reasons.groupby("output", sort=False, observed=True):
         if output != "health":
             _family_table(console, str(output), own)
         _reason_table(console, str(output), own)

@@ -50,15 +50,17 @@ def family_reasons(reasons: pd.DataFrame) -> pd.DataFrame:
     """
     terms = reasons[reasons["term"] != BASELINE]
     terms = terms.assign(family=terms["term"].map(family_of))
-    total = terms.groupby(["account_id", "family"])["contribution"].transform("sum")
+    total = terms.groupby(["account_id", "family"], observed=True)["contribution"].transform("sum")
     # Only terms in the direction of the family's sum explain it.
     pulls = terms["contribution"].where(terms["contribution"] * total > 0, 0.0).abs()
     ordered = terms.assign(total=total, pulls=pulls).sort_values(
         ["account_id", "family", "pulls", "term"], ascending=[True, True, False, True]
     )
-    named = ordered[ordered["pulls"] > 0].groupby(["account_id", "family"]).head(_NAMED)
-    text = named.groupby(["account_id", "family"])["text"].agg("; ".join)
-    summed = ordered.groupby(["account_id", "family"])["total"].first()
+    named = (
+        ordered[ordered["pulls"] > 0].groupby(["account_id", "family"], observed=True).head(_NAMED)
+    )
+    text = named.groupby(["account_id", "family"], observed=True)["text"].agg("; ".join)
+    summed = ordered.groupby(["account_id", "family"], observed=True)["total"].first()
     table = pd.DataFrame({"contribution": summed, "text": text}).reset_index()
     table["text"] = [
         _sentence(str(family), float(pull), text)

@@ -331,12 +331,17 @@ def _causes(
         moves = moves[moves["change"] * sign > 0]
         metrics = moves["change"].map(lambda change: wording.points(change, signed=True))
         texts = moves["text"] + " (" + metrics + ")"
-        top = moves.assign(text=texts).groupby("account_id").head(3)
-        return dict(top.groupby("account_id")["text"].agg(list))
+        top = moves.assign(text=texts).groupby("account_id", observed=True).head(3)
+        return dict(top.groupby("account_id", observed=True)["text"].agg(list))
     own = reasons[(reasons["output"] == "health") & reasons["account_id"].isin(accounts)]
     by = "contribution" if rising or "missing" not in own.columns else "missing"
     ordered = own.sort_values(["account_id", by, "term"], ascending=[True, False, True])
-    return dict(ordered.groupby("account_id").head(2).groupby("account_id")["text"].agg(list))
+    return dict(
+        ordered.groupby("account_id", observed=True)
+        .head(2)
+        .groupby("account_id", observed=True)["text"]
+        .agg(list)
+    )
 
 
 def _renewals(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:

@@ -181,7 +181,7 @@ def _model(reasons: pd.DataFrame, output: str, texts: _Texts) -> dict[str, dict[
     terms = own[own["term"] != BASELINE]
     terms = terms.assign(size=terms["contribution"].abs())
     terms = terms.sort_values(["account_id", "size", "term"], ascending=[True, False, True])
-    place = terms.groupby("account_id").cumcount()
+    place = terms.groupby("account_id", observed=True).cumcount()
     shown, rest = terms[place < MOST_TERMS], terms[place >= MOST_TERMS]
     table = pd.DataFrame(
         {
@@ -190,7 +190,9 @@ def _model(reasons: pd.DataFrame, output: str, texts: _Texts) -> dict[str, dict[
         }
     )
     flat = _flat(shown["account_id"], table)
-    others = rest.groupby("account_id")["contribution"].agg(["size", "sum"]).to_dict()
+    others = (
+        rest.groupby("account_id", observed=True)["contribution"].agg(["size", "sum"]).to_dict()
+    )
     return {
         str(account): {
             "b": round(float(baseline), 3),
@@ -203,7 +205,7 @@ def _model(reasons: pd.DataFrame, output: str, texts: _Texts) -> dict[str, dict[
 
 
 def _changes(changes: pd.DataFrame, texts: _Texts) -> dict[str, list[float]]:
-    top = changes[changes.groupby("account_id").cumcount() < MOST_CHANGES]
+    top = changes[changes.groupby("account_id", observed=True).cumcount() < MOST_CHANGES]
     table = pd.DataFrame(
         {"text": texts.numbers(top["text"]), "change": top["change"].round(1).to_numpy()}
     )

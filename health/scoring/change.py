@@ -136,7 +136,11 @@ def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
     others = steps[steps["kind"] != "configuration"]
     indexed = both.set_index("account_id")
     then, now = indexed["health_score_then"], indexed["health_score"]
-    result = others.groupby("account_id")["change"].sum().reindex(indexed.index, fill_value=0.0)
+    result = (
+        others.groupby("account_id", observed=True)["change"]
+        .sum()
+        .reindex(indexed.index, fill_value=0.0)
+    )
     rest = (now - then - result).rename("change").reset_index()
     rest = rest[rest["change"].abs() > LEAST]
     if rest.empty:
@@ -161,7 +165,7 @@ class _Wording:
         """Return the sentence of each step."""
         texts = pd.Series("The scorecard was changed", index=steps.index, dtype=object)
         measured = steps[steps["kind"].isin(["measure", "missing", "returned"])]
-        for term, own in measured.groupby("term"):
+        for term, own in measured.groupby("term", observed=True):
             texts.loc[own.index] = _moved(str(term), own)
         for kind, say in (
             ("rule", self.rule),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from health.cli.commands import main
@@ -90,6 +91,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
             assert done.code == 0, done.err
             printed.write_text(done.out, encoding="utf-8")
     return Demo(folder, printed.read_text(encoding="utf-8"))
+
+
+def stop_using_before_leaving(tables: Path) -> None:
+    """Remove what accounts used in the four months before they left: usage then predicts churn.
+
+    In a small demo company, whether anything predicts it is a matter of chance.
+    """
+    ended = f"read_csv('{tables / 'subscriptions.csv'}')"
+    for file in tables.glob("usage/*.parquet"):
+        kept = file.with_suffix(".kept")
+        duckdb.sql(
+            f"COPY (SELECT * FROM read_parquet('{file}') AS used WHERE NOT EXISTS (FROM {ended} AS "
+            "own WHERE own.account_id = used.account_id AND occurred_at BETWEEN "
+            f"ended_at - INTERVAL 120 DAY AND ended_at)) TO '{kept}' (FORMAT parquet)"
+        )
+        kept.replace(file)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from health.backtest.run import load_scorecard
 from health.settings.config import load_config
-from tests.health.conftest import Demo, call_health, run_health
+from tests.health.conftest import Demo, call_health, run_health, stop_using_before_leaving
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +31,11 @@ held_out_share = 0.2
 [[scorecard.components]]
 name = "use"
 weight = 20
-measures = [{ feature = "usage_regular_share_28d", curve = [[0, 0], [1, 100]] }]
+measures = [{ feature = "usage_active_days_28d", curve = [[0, 0], [20, 100]] }]
 [[scorecard.components]]
 name = "size"
 weight = 80
-measures = [{ feature = "usage_top_user_share_28d", curve = [[0, 0], [1, 100]] }]
+measures = [{ feature = "tenure_days", curve = [[0, 0], [1000, 100]] }]
 """
 FROM = ("--from", "2026-02-01")
 
@@ -108,9 +108,13 @@ def test_tune_declines_with_the_counts_where_too_few_left(folder: Path) -> None:
     assert (folder / "health.toml").read_bytes() == before
 
 
-def test_tune_proposes_what_told_better_and_changes_no_configuration(folder: Path) -> None:
-    config = folder / "absurd.toml"
-    dense = (folder / "health.toml").read_text().replace("every_days = 56", "every_days = 28")
+def test_tune_proposes_what_told_better_and_changes_no_configuration(
+    demo: Demo, tmp_path: Path
+) -> None:
+    folder, config = tmp_path, tmp_path / "absurd.toml"
+    shutil.copytree(demo.folder / "tables", folder / "tables")
+    stop_using_before_leaving(folder / "tables")
+    dense = (demo.config.read_text() + QUICK).replace("every_days = 56", "every_days = 28")
     config.write_text(dense + ABSURD)
     before = config.read_bytes()
     proposal = folder / "elsewhere" / "new.toml"

@@ -382,7 +382,17 @@ def test_what_a_person_wrote_is_removed_where_nobody_is_named(demo: Demo, tmp_pa
     shutil.copytree(list_runs(demo.folder / "runs")[-1].folder, folder)
     run = list_runs(tmp_path / "runs")[0]
     comments = run.table("voice_comments").dropna(subset=["respondent_id"])
-    own = comments[~comments["comment"].duplicated(keep=False)].iloc[0]
+    # A person whose words and name are in no other's.
+    every = run.table("voice_comments")
+
+    def is_one(name: str, text: str) -> bool:
+        return every[name].str.contains(text, regex=False).sum() == 1
+
+    own = next(
+        row
+        for _, row in comments.iterrows()
+        if is_one("comment", row["comment"]) and is_one("respondent_id", row["respondent_id"])
+    )
     assert _mentioning(tmp_path, own["comment"])
     subject = Subject("person", own["respondent_id"])
     erase_from_run(run, tmp_path / "runs", subject, Erased(), quotes=3)
