@@ -108,7 +108,7 @@ def test_tune_declines_with_the_counts_where_too_few_left(folder: Path) -> None:
     assert (folder / "health.toml").read_bytes() == before
 
 
-def test_tune_proposes_what_told_better_and_changes_no_configuration(
+def test_tune_proposes_what_predicted_better_and_changes_no_configuration(
     demo: Demo, tmp_path: Path
 ) -> None:
     folder, config = tmp_path, tmp_path / "absurd.toml"

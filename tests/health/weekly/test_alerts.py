@@ -107,7 +107,7 @@ def test_a_hook_that_answers_with_an_error_is_told_and_no_more(hook: _Hook) -> N
 @pytest.mark.parametrize(
     "webhook", ["http://127.0.0.1:1/", "ftp://127.0.0.1/", "", "http://[", "http:// a"]
 )
-def test_a_hook_that_cannot_be_reached_is_told_and_no_more(
+def test_a_hook_that_cannot_be_reached_is_reported_and_no_more(
     webhook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEALTH_HOOK", webhook)
