@@ -148,12 +148,7 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
     for step in range(1, most):
         more = first + step < np.append(first[1:], len(account))
         joined[more] += "; " + texts[first[more] + step]
-    total = (
-        raised.groupby("account_id", observed=True)[by]
-        .sum()
-        .reindex(accounts)
-        .to_numpy(dtype=float)
-    )
+    total = raised.groupby("account_id")[by].sum().reindex(accounts).to_numpy(dtype=float)
     named = np.bincount(account, weights=size[order], minlength=len(accounts))
     cause = _leading_causes(every, named_rows).reindex(range(len(accounts)), fill_value="")
     return pd.DataFrame(
@@ -165,7 +160,7 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
 def _unlike_others(rows: pd.DataFrame, wanted: int) -> npt.NDArray[np.bool_]:
     """Return which measures read better (1) or worse (−1) than usual; true if none is known."""
     result = np.ones(len(rows), dtype=bool)
-    for term, places in rows.groupby("term", sort=False, observed=True).indices.items():
+    for term, places in rows.groupby("term", sort=False).indices.items():
         feature = DESCRIBED.get(str(term))
         if feature is None or not feature.direction:
             continue
@@ -195,7 +190,7 @@ def _leading_causes(reasons: pd.DataFrame, named: pd.Series[bool]) -> pd.Series[
     pd.Series of str
         By account; with fewer than 10 accounts there is no usual size, and the largest cause wins.
     """
-    sums = reasons.groupby(["account", "cause"], observed=True)["size"].sum().unstack(fill_value=0)
+    sums = reasons.groupby(["account", "cause"])["size"].sum().unstack(fill_value=0)
     usual = sums.median() if len(sums) >= _FEWEST_COMPARED else 0.0
     excess = (sums - usual).reset_index().melt("account", var_name="cause", value_name="excess")
     causes = reasons[named & (reasons["cause"] != "")].drop_duplicates(["account", "cause"])
