@@ -151,10 +151,11 @@ def features(
 
     if list_all:
         from features.catalogue import CATALOGUE
+        from health.cli.catalogue_console import catalogue
         from health.settings.custom_catalogue import catalogue_of
 
         known = CATALOGUE if config is None else catalogue_of(load_config(config))
-        show.catalogue(terminal(), known)
+        catalogue(terminal(), known)
         return
     if config is None or output is None:
         raise HealthError(

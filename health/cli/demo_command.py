@@ -12,6 +12,7 @@ from rich.console import Console
 
 from features.errors import HealthError
 from health.cli import console as show
+from health.cli.run_console import run_summary
 from health.cli.training_console import training
 from health.demo import DemoCompany, simulate_company, write_company
 from health.runs.durable import named
@@ -88,7 +89,7 @@ def _run(folder: Path, *, accounts: int, seed: int, console: Console, today: dat
     with console.status("Scoring two weeks"):
         score_run(config, last - timedelta(days=7), replace=False, today=today)
         run = score_run(config, last, replace=False, today=today)
-    show.run_summary(console, run)
+    run_summary(console, run)
     show.say(console, f"Next: health explain {folder / 'health.toml'} ACCOUNT")
 
 

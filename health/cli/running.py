@@ -8,13 +8,11 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import pyarrow as pa
 import typer
 from rich.markup import escape
 
 from features.errors import HealthError
 from features.redaction import redact
-from health.cli.faults import fault_of_the_machine
 from health.cli.outputs import PlainConsole
 from health.settings.custom_modules import exited_module
 
@@ -32,8 +30,6 @@ def private_files() -> Iterator[None]:
 def run(app: typer.Typer) -> None:
     """Run a command; errors become a line on standard error and an exit code."""
     errors = PlainConsole(stderr=True, soft_wrap=True)
-    # Arrow's default pool keeps freed memory: a run then needs 25 % more memory and 10 % more time.
-    pa.set_memory_pool(pa.system_memory_pool())
     try:
         try:
             app()
@@ -52,6 +48,9 @@ def run(app: typer.Typer) -> None:
         _discard_output()
         sys.exit(0)
     except Exception as error:
+        # Engines are only loaded by commands that use them, so that the others start fast.
+        from health.cli.faults import fault_of_the_machine  # noqa: PLC0415
+
         known = fault_of_the_machine(error)
         if known is not None:
             if isinstance(error, OSError):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from health.cli import console as show
 from health.cli.faults import fault_of_the_machine
 from health.cli.observed import observed
 from health.cli.outputs import PlainConsole
 from health.cli.publish_command import published
+from health.cli.run_console import run_summary
 from health.publishing.newest import publish_newest
 from health.settings.config import load_config
 from health.weekly.batch import RunResult, score_run
@@ -70,7 +70,7 @@ def run_score(
         if log_json:
             _describe(voice, run)
     if not log_json:
-        show.run_summary(console, run)
+        run_summary(console, run)
     if loaded.publish is None:
         return
     with (

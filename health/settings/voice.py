@@ -7,11 +7,10 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
+import models
 from features.definitions.requests import DEFAULT_REQUESTS, RequestPhrases
-from features.definitions.text_models import TextModels
+from features.definitions.text_models import SentimentModel, TextModels, ThemeModel
 from health.settings.section import Section
-from models.text.sentiment import CommentSentiment
-from models.text.themes import Themes
 
 
 class VoiceConfig(Section):
@@ -66,6 +65,14 @@ class VoiceConfig(Section):
 def _text_models(fewest_comments: int, most_themes: int) -> TextModels:
     """Return the same models for the same settings, so that what they decide can be compared."""
     return TextModels(
-        sentiment=partial(CommentSentiment, fewest_comments=fewest_comments),
-        themes=partial(Themes, most_themes=most_themes),
+        sentiment=partial(_sentiment, fewest_comments), themes=partial(_themes, most_themes)
     )
+
+
+# A class of models is loaded when the first comments are read, not with the settings.
+def _sentiment(fewest_comments: int) -> SentimentModel:
+    return models.CommentSentiment(fewest_comments=fewest_comments)
+
+
+def _themes(most_themes: int) -> ThemeModel:
+    return models.Themes(most_themes=most_themes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from health.cli.console import money_at_risk
+from health.cli.run_console import money_at_risk
 
 
 def _line(chances: list[float], values: list[float]) -> str:
