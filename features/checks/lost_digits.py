@@ -1,4 +1,4 @@
-"""Identifiers that were numbers once and lost their last digits: several became one."""
+"""Identifiers that are damaged: numbers that lost their last digits, and bytes that are no text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from features.checks.findings import (
 )
 from features.errors import Finding
 from features.tables.casting import clean, literal, quoted
-from features.tables.identifiers import EXACT_BELOW
+from features.tables.identifiers import EXACT_BELOW, EXACT_BELOW_32
 from features.tables.schema import Column
 
 CODE = "lost_digits"
 #: By SQL type: from here on, one floating-point number stands for several whole numbers.
-_EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": EXACT_BELOW}
+_EXACT_BELOW = {"FLOAT": EXACT_BELOW_32, "DOUBLE": EXACT_BELOW}
 #: How programs write such a number as text: 1.2345678901234567e+19, 1,23457E+11 (no program writes
 #: an exponent of one digit), 9007199254740992.0, and 1.2345678901234567E19 in Java.
 _SCIENTIFIC = r"^\s*[+-]?\d([.,]\d+)?[eE][+]\d{2,}\s*$"
@@ -40,7 +40,7 @@ _UNLESS_RIGHT = '; set checks.allow = ["lost_digits"] if they are right as they 
 def check_identifiers(
     connection: Engine, table: OpenTable, types: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """Report identifiers whose last digits were lost before they arrived.
+    """Report identifiers whose last digits were lost before they arrived, and NUL bytes in others.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ def check_identifiers(
         # Too many rows for a look at each text; the accounts they belong to are checked.
         return found
     texts = [column for column in columns if kinds[column.name] in ("VARCHAR", clean("VARCHAR"))]
-    found += evaluate(connection, table, [_text_rule(column) for column in texts], raw=True)
+    rules = [rule(column) for column in texts for rule in (_text_rule, _nul_rule)]
+    found += evaluate(connection, table, rules, raw=True)
     others = [column for column in columns if kinds[column.name] not in _EXACT_BELOW]
     return [*found, *_rounded(connection, table, others)]
 
@@ -89,6 +90,14 @@ def _text_rule(column: Column) -> Rule:
     what = "contains floating-point numbers as text: different identifiers have become the same"
     where = f"({scientific} OR ({of_float} OR {of_java}) AND {inexact})"
     return Rule(CODE, column.name, where, name, what, LOST_DIGITS_FIX + _UNLESS_RIGHT)
+
+
+def _nul_rule(column: Column) -> Rule:
+    name = quoted(column.name)
+    what = "contains a NUL byte, so that it looks like another identifier and equals none"
+    fix = f"remove it where it comes from, or with sql: replace({column.name}, chr(0), '')"
+    shown = f"replace({name}, chr(0), '\\0')"
+    return Rule("nul_byte", column.name, f"contains({name}, chr(0))", shown, what, fix)
 
 
 def _rounded(connection: Engine, table: OpenTable, columns: Sequence[Column]) -> list[Finding]:

@@ -283,7 +283,8 @@ _REPEATED = {
         ("person", "people"),
     ),
     "goals": (
-        "is in several rows of one account with the same set_at, for {}: each row counts",
+        "is in several rows of one account with the same set_at, for {}: each is one goal, "
+        "due at the latest target_at and reached at the first reached_at",
         "keep the latest row of each goal, or map known_at to when a row was written",
         ("goal", "goals"),
     ),

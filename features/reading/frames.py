@@ -32,7 +32,7 @@ from features.tables.copies import (
 )
 from features.tables.currencies import Currencies
 from features.tables.decimals import plain_numbers
-from features.tables.identifiers import EXACT_BELOW
+from features.tables.identifiers import exact_below
 from features.tables.opened import Tables, with_account, with_canonical_types
 from features.tables.product_names import other_spellings, with_usual_spelling
 from features.tables.relations import Relation
@@ -254,13 +254,14 @@ def _require_digits(table: Table, frame: Any) -> None:
     if not columns:
         return
     sizes = {name: nw.col(name).abs() for name in columns}
-    is_lost = {name: (size >= EXACT_BELOW) & (size < math.inf) for name, size in sizes.items()}
+    limits = {name: exact_below(schema[name]) for name in columns}
+    is_lost = {name: (size >= limits[name]) & (size < math.inf) for name, size in sizes.items()}
     largest = [nw.when(is_lost[name]).then(nw.col(name)).max().alias(name) for name in columns]
     (found,) = frame.lazy().select(*largest).collect("pyarrow").to_native().to_pylist()
     for name in columns:
         if found[name] is not None:
             raise HealthError(
-                f"contains floating-point numbers of {EXACT_BELOW:,} and more: different "
+                f"contains floating-point numbers of {limits[name]:,} and more: different "
                 f"identifiers have become the same number; e.g. {found[name]}",
                 where=f"{table.name}.{name}",
                 fix=LOST_DIGITS_FIX,

@@ -21,7 +21,14 @@ from features.reading.text_faults import TextFault, json_fault
 from features.reading.workbooks import open_workbook, rows_of, uncomputed_cells
 from features.tables.casting import literal, quoted
 from features.tables.connection import first_line, internal_name
-from features.tables.folders import closest, data_files, ending_of, kind_of, partition_of
+from features.tables.folders import (
+    closest,
+    data_files,
+    ending_of,
+    kind_of,
+    partition_of,
+    refuse_special,
+)
 from features.tables.identifiers import text_of_bytes
 from features.tables.relations import AS_TEXT, Relation, without_glob
 
@@ -63,6 +70,7 @@ def other_relation(
         The file cannot be read, or has several tables of which none is named as the input table.
     """
     full = base / path
+    refuse_special(full)
     if any(kind_of(file) == "JSON" for file in (full.rglob("*") if full.is_dir() else [full])):
         found = data_files(path, base)
         if {kind_of(file) for file in found.files} != {"JSON"}:

@@ -122,7 +122,8 @@ def _lost_digits(
     """Report identifiers in floats that are too large for a float to hold all their digits."""
     renamed = raw.select(*(nw.col(name).alias(column.name) for column, name in mapped.items()))
     kinds = renamed.collect_schema()
-    types = {name: "DOUBLE" if kind.is_float() else "" for name, kind in kinds.items()}
+    floats = {"Float32": "FLOAT", "Float64": "DOUBLE"}
+    types = {name: floats.get(str(kind), "") for name, kind in kinds.items()}
     as_came = replace(table.in_warehouse, remote=replace(_remote(table), frame=renamed))
     return check_identifiers(_remote(as_came), as_came, types)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 
 from features.definitions.feature import FeatureFamily
-from features.relationship.rows import load_rows, where
+from features.relationship.rows import AccountRows, load_rows, where
 from features.tables.opened import Tables
 from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates
-from features.windows.table_columns import moment, some
+from features.windows.table_columns import NEVER, moment, some
 
 YEAR = 365
 _GOALS = FeatureFamily(
@@ -48,6 +51,34 @@ FEATURES = (
 )
 
 
+_BEFORE_ALL = np.iinfo(np.int64).min
+
+
+def _once(goals: AccountRows) -> AccountRows:
+    """Return one row of each goal that is in several: reached as the first, due as the last says.
+
+    Either is the same however many of the rows were known, so that a date sees what it saw then.
+    """
+    names = ("goal", "set_at", "target_at", "reached_at")
+    frame = pd.DataFrame({name: goals[name] for name in names})
+    frame["account"] = goals.columns.account
+    frame["from"], frame["until"] = goals.known_from, goals.known_until
+    own = ["account", "goal", "set_at", "from", "until"]
+    again = frame.duplicated(own)
+    if not again.any():
+        return goals
+    due = frame["target_at"].replace(NEVER, _BEFORE_ALL)
+    rows = frame.assign(target_at=due).groupby(own, sort=False)
+    columns = {
+        **goals.columns.columns,
+        "target_at": rows["target_at"].transform("max").replace(_BEFORE_ALL, NEVER).to_numpy(),
+        "reached_at": rows["reached_at"].transform("min").to_numpy(),
+    }
+    first = ~again.to_numpy()
+    taken = replace(goals.columns, columns=columns).taken(first)
+    return AccountRows(taken, goals.known_from[first], goals.known_until[first])
+
+
 def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     """Return what computes the features of goals of each account on a date.
 
@@ -65,8 +96,9 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
         "goals",
         dates.accounts,
         dated_by="set_at",
-        optional={"target_at": "time", "reached_at": "time"},
+        optional={"goal": "text", "target_at": "time", "reached_at": "time"},
     )
+    goals = _once(goals)
     has_dates = tables.has("goals", "target_at")
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:

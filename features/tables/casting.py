@@ -115,8 +115,10 @@ def may_need_cleaning_sql(name: str, *, is_identifier: bool) -> str:
     # Every blank but those of ASCII is beyond "~", as are letters of other languages.
     last = f"{name}[-1] NOT BETWEEN '!' AND '~'"
     if is_identifier:
-        # Few identifiers end in "0" or a sign, and only these are looked at again.
+        # Few identifiers end in "0" or a sign, and only these are looked at again, with those that
+        # start like a number and have the exponent of Java's 1.2345678E7.
         last = f"{name}[-1] NOT BETWEEN '1' AND '~' AND ({last} OR contains({name}, '.'))"
+        last += f" OR {name} < ':' AND contains({name}, 'E') AND contains({name}, '.')"
     short, long = (", ".join(map(literal, words)) for words in (_SHORT_WORDS, _LONG_WORDS))
     word = f"strlen({name}) <= {_SHORT} AND lower({name}) IN ({short}) OR {name} IN ({long})"
     return f"({first} OR {last} OR ({word}))"

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -108,10 +109,13 @@ def _restrict(connection: duckdb.DuckDBPyConnection, readable: Iterable[Path] | 
         *(path.absolute() for path in known),
         *(Path(os.path.realpath(path)) for path in known),
     }
-    files = sorted(str(path) for path in reached if path.is_file())
-    folders = sorted(str(path) for path in reached if not path.is_file())
-    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
-    connection.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
+    # Unlike Path.is_file, this is also false of a name that no file can have.
+    files = {str(path) for path in reached if os.path.isfile(path)}  # noqa: PTH113
+    folders = {str(path) for path in reached} - files
+    # What a pattern reads must be allowed as it is written, with the brackets of folders escaped.
+    folders |= {escape(folder) for folder in folders}
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, sorted(files)))}]")
+    connection.execute(f"SET allowed_directories = [{', '.join(map(literal, sorted(folders)))}]")
     connection.execute("SET enable_external_access = false")
 
 

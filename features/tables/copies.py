@@ -21,7 +21,7 @@ Frame = nw.LazyFrame[Any]
 LOADED_TWICE = 0.2
 #: Ids that no schema declares as a key, and that should be in one row each, or in equal rows.
 _IDS = {"usage": "usage_id"}
-_PERIOD_IDS = {"subscriptions": "subscription_id", "contacts": "contact_id"}
+_PERIOD_IDS = {"subscriptions": "subscription_id", "contacts": "contact_id", "goals": "goal"}
 #: Tables without ids: rows that are equal in these columns, the account and the time that dates
 #: them are versions of one row, of which the one with the latest known_at counts.
 VERSION_KEYS = {"contacts": ("contact_id",), "goals": ("goal",)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import gzip
 import hashlib
 import io
@@ -80,6 +81,7 @@ def data_files(path: str, base: Path) -> DataFiles:
         Iceberg or Hudi, whose files do not all count.
     """
     full = base / path
+    refuse_special(full)
     if full.is_file():
         if kind_of(full) == "other":
             fix = "convert it; a DuckDB file goes into data.url, with table = its table here"
@@ -87,7 +89,6 @@ def data_files(path: str, base: Path) -> DataFiles:
         refuse_table_format(full)
         return DataFiles((full,))
     if not full.is_dir():
-        refuse_special(full)
         raise _no_such_path(full, base)
     refuse_table_format(full)
     found = _Found()
@@ -112,7 +113,14 @@ def is_special(path: Path) -> bool:
 
 
 def refuse_special(path: Path, *, where: str = "") -> None:
-    """Raise HealthError for a pipe, a socket or a device."""
+    """Raise HealthError for a pipe, a socket or a device, and for a name that no file can have."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            name = max(path.parts, key=len)
+            what = f"the name {name[:40]}… has {len(name):,} characters, which is too long"
+            raise HealthError(what, where=where, fix="check the path") from None
     if is_special(path):
         raise HealthError(
             f"{path.name} is a pipe, a socket or a device, which is read only once or never ends",
@@ -208,17 +216,15 @@ def refuse_table_format(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        A path, or a pattern of paths such as ``usage/**/*.parquet``.
+        A path.
 
     Raises
     ------
     HealthError
         The path is such a table or lies in one: not every file of it counts.
     """
-    is_pattern = [any(sign in part for sign in "*?[") for part in path.parts]
-    start = Path(*path.parts[: is_pattern.index(True)]) if any(is_pattern) else path
     # Data files lie up to three folders below the table's own.
-    _refuse_marked([start, *start.parents[:3]])
+    _refuse_marked([path, *path.parents[:3]])
 
 
 def _refuse_marked(folders: Iterable[Path]) -> None:

@@ -22,6 +22,10 @@ NULL_WORDS = ("\\n", "null", "none", "n/a", "#n/a", "<na>", "-", "--", '""', "''
 NULL_SPELLINGS = ("nan", "NaN", "NAN", "NaT", "(null)", "undefined")
 #: Below it, floats represent every whole number exactly.
 EXACT_BELOW = 2**53
+#: The same of floats of 32 bits.
+EXACT_BELOW_32 = 2**24
+#: A float as Java writes it, from 10,000,000 on.
+_OF_JAVA, _JAVA_FROM = r"^[+-]?[0-9][.][0-9]+E1?[0-9]$", 10**7
 _ONE_AT_A_TIME = Lock()
 
 
@@ -31,14 +35,22 @@ def as_text(value: nw.Expr) -> nw.Expr:
 
 
 def as_identifier(value: nw.Expr) -> nw.Expr:
-    """Return a text as `as_text` does, and a whole number such as 123.0 as 123.
+    """Return a text as `as_text` does, and a whole number such as 123.0 or 1.2345678E7 as 123.
 
-    Case and leading zeros are kept: ids that differ by them are different ids.
+    The latter is how Java and Spark write floats from 10,000,000 on. Case and leading zeros are
+    kept: ids that differ by them are different ids.
     """
     trimmed = _trimmed(value)
     is_whole = trimmed.str.contains(r"^[+-]?[0-9]+[.]0+$")
     whole = trimmed.str.replace_all(r"[.]0+$", "")
-    return _unless_empty(value, nw.when(is_whole).then(whole).otherwise(trimmed))
+    of_java = nw.when(trimmed.str.contains(_OF_JAVA)).then(trimmed).cast(nw.Float64())
+    size = of_java.abs()
+    is_exact = (size >= _JAVA_FROM) & (size < EXACT_BELOW) & (of_java == of_java.floor())
+    # pandas cannot cast a missing number.
+    digits = nw.when(is_exact).then(of_java).otherwise(nw.lit(0.0)).cast(nw.Int64())
+    text = nw.when(is_whole).then(whole).otherwise(trimmed)
+    text = nw.when(is_exact).then(digits.cast(nw.String())).otherwise(text)
+    return _unless_empty(value, text)
 
 
 def _trimmed(value: nw.Expr) -> nw.Expr:
@@ -54,6 +66,11 @@ def is_null_word(value: nw.Expr, *others: str) -> nw.Expr:
     """Return whether a text is a word for null, or one of some others, in any case."""
     text = _trimmed(value)
     return text.str.to_lowercase().is_in([*others, *NULL_WORDS]) | text.is_in(NULL_SPELLINGS)
+
+
+def exact_below(dtype: Any) -> int:
+    """Return from where on a floating-point type has one number for several whole numbers."""
+    return EXACT_BELOW_32 if dtype == nw.Float32() else EXACT_BELOW
 
 
 def number_as_text(value: nw.Expr, dtype: Any) -> nw.Expr:

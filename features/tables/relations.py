@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from glob import glob
-from itertools import pairwise
+from glob import escape, glob, has_magic
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import duckdb
@@ -247,9 +247,7 @@ def query_relation(sql: str, base: Path) -> Relation:
     text, files = _with_absolute_files(sql.strip().rstrip(";"), base)
     for file in files if _FORMAT_READER.search(sql) is None else ():
         if "://" not in file:
-            refuse_table_format(base / file)
-    for file in files:
-        refuse_special(base / file)
+            refuse_table_format(base / _start_of(file))
     names = ", ".join(dict.fromkeys(Path(file).name for file in files))
     # On separate lines: the query may end in a comment.
     return Relation(f"(\n{text}\n)", f"sql ({names})" if names else "sql", False)
@@ -263,7 +261,8 @@ def partitioned_files(sql: str, base: Path) -> tuple[Path, ...]:
     if _UNPARTITIONED.search(sql):
         return ()
     named = _with_absolute_files(sql, base)[1]
-    patterns = [str(base / file) for file in named if "://" not in file]
+    folder = Path(escape(str(base)))
+    patterns = [str(folder / file) for file in named if "://" not in file]
     # Path.glob takes no absolute patterns.
     found = {Path(file) for p in patterns for file in glob(p, recursive=True)}  # noqa: PTH207
     return tuple(sorted(file for file in found if partition_of(file) and file.is_file()))
@@ -376,6 +375,11 @@ def _head(file: Path, size: int = _HEAD_BYTES) -> bytes:
         raise HealthError(what, fix=fix) from None
 
 
+def _start_of(pattern: str) -> Path:
+    """Return the folders of a pattern such as ``usage/**/*.parquet`` that are no patterns."""
+    return Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts))
+
+
 def without_glob(file: Path) -> str:
     """Escape what the engine would take for a pattern in a file's name."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))
@@ -397,7 +401,11 @@ def _with_absolute_files(sql: str, base: Path) -> tuple[str, list[str]]:
         file = word[1:-1].replace("''", "'")
         found.append(file)
         if "://" not in file:
-            out += raw[done:start] + literal(str(base / file)).encode()
+            refuse_special(base / file)
+            # In a pattern, the engine takes brackets of the folder for a part of the pattern.
+            is_pattern = has_magic(file) and not (base / file).exists()
+            folder = Path(without_glob(base)) if is_pattern else base
+            out += raw[done:start] + literal(str(folder / file)).encode()
             done = start + len(word.encode())
     return (out + raw[done:]).decode(), found
 

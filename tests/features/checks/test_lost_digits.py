@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import narwhals as nw
 import openpyxl
 import pandas as pd
 import pyarrow as pa
@@ -20,9 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import HealthError, InputError, tables_from_frames
+from features.reading import frames
 from features.reading.source import open_tables
 from features.reading.table_source import TableSource
 from features.tables.decimals import plain_numbers
+from features.tables.identifiers import normalised
+from features.tables.schema import TABLES
 from features.tables.warehouse import Warehouse
 
 END = datetime(2026, 6, 1)
@@ -164,7 +169,7 @@ def test_identifiers_that_look_like_lost_digits_are_read(tmp_path: Path) -> None
     [
         [f"{n:018d}" for n in range(1000, 9000, 1000)],
         [str(10**15 + 10 * n) for n in range(3)],
-        ["1E+5", "2E+7", "1.5E10", "123E+45", "1.5E+x"],
+        ["1E+5", "2E+7", "1.5E5", "123E+45", "1.5E+x"],
         [f"-{10**17 + 1000 * n}" for n in range(5)],
     ],
     ids=["leading zeros", "few zeros", "codes", "negative"],
@@ -219,3 +224,46 @@ def test_plain_numbers_keep_every_digit(numbers: list[int | None], places: int) 
 def test_other_decimals_are_the_nearest_floats(numbers: list[Decimal]) -> None:
     found = plain_numbers(pa.chunked_array([pa.array(numbers, pa.decimal256(50, 6))]))
     assert [float(n) for n in found.to_pylist()] == pytest.approx(list(map(float, numbers)))
+
+
+def _java(value: float) -> str:
+    """Return a float as Java writes it: 1.2345678E7."""
+    mantissa, exponent = f"{value:.15e}".split("e")
+    digits = mantissa.rstrip("0")
+    return f"{digits}0E{int(exponent)}" if digits.endswith(".") else f"{digits}E{int(exponent)}"
+
+
+@pytest.mark.parametrize("write", [csv, json_lines, sqlite_text])
+def test_whole_numbers_in_javas_spelling_are_whole_numbers(write: Written, tmp_path: Path) -> None:
+    whole = [10_000_000, 12_345_678, 9_007_199_254_740_991, 123_456_789_000]
+    others = ["1E7", "1.5E3", "1.23456789E7", "1.2e7", "V1.2E8"]
+    source = write(tmp_path, [*map(_java, map(float, whole)), *others])
+    assert read(tmp_path, source, allow=["lost_digits", "unknown_account"]) == sorted(
+        [*map(str, whole), *others]
+    )
+
+
+@given(st.integers(10_000_000, 2**53 - 1))
+def test_javas_spelling_of_a_whole_number_is_that_number(value: int) -> None:
+    assert normalised(_java(float(value))) == str(value)
+
+
+def test_a_nul_byte_in_an_identifier_is_refused(tmp_path: Path) -> None:
+    source = csv(tmp_path, ["A\x001", "B"])
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, source, allow=["unknown_account"])
+    (found,) = (f for f in caught.value.findings if f.table == "accounts")
+    assert (found.code, found.column, found.rows, found.example) == (
+        *("nul_byte", "account_id", 1, r"A\01"),
+    )
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("float32", 2**24), ("float64", 2**53)])
+def test_frames_that_stay_on_their_engine_hold_floats_to_the_limit_of_their_type(
+    kind: str, limit: int
+) -> None:
+    for value, is_refused in ((limit - 1, False), (limit, True)):
+        frame = nw.from_native(pd.DataFrame({"account_id": pd.Series([value], dtype=kind)}))
+        refusal = pytest.raises(HealthError, match=f"{limit:,}")
+        with refusal if is_refused else nullcontext():
+            frames._require_digits(TABLES["accounts"], frame)

@@ -13,7 +13,7 @@ import pytest
 from features.errors import HealthError, InputError
 from features.reading.table_source import TableSource
 from health.sources.databases import open_database
-from tests.features.small_company import opened, write
+from tests.features.small_company import opened, refused, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
 SPECIAL = "is a pipe, a socket or a device"
@@ -77,3 +77,39 @@ def test_in_a_folder_it_is_named(made: Callable[[Path], None], tmp_path: Path) -
     result = opened(tmp_path, {**sources, "usage": TableSource(path="usage")})
     (found,) = [f for f in result.findings if f.code == "skipped_files"]
     assert "late.csv (a pipe, a socket or a device)" in found.what
+
+
+@pytest.mark.parametrize("query", ["select * from 'usage/*.csv'",
+                                   "select * from read_csv('usage/**/*.csv')",
+                                   "select * from read_csv('usage/[45].csv')"])  # fmt: skip
+def test_a_folder_with_brackets_in_its_name_is_no_pattern(tmp_path: Path, query: str) -> None:
+    base = tmp_path / "export [2026] *"
+    (base / "usage").mkdir(parents=True)
+    rows = "account_id,event,occurred_at\n001,login,2025-0{0}-01\n"
+    for month in (4, 5):
+        (base / "usage" / f"{month}.csv").write_text(rows.format(month))
+    sources = {**write(base), "usage": TableSource(sql=query)}
+    found = opened(base, sources, readable=[base])
+    assert len(found.tables["usage"].collect("pyarrow")) == 2
+    # A Delta table is refused there, too.
+    (base / "usage" / "_delta_log").mkdir()
+    (error,) = refused(base, sources, readable=[base])
+    assert error.code == "table_format"
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        TableSource(path=f"{LONG}.csv"),
+        TableSource(sql=f"select * from '{LONG}.csv'"),
+        TableSource(sql=f"select * from read_csv('{LONG}/*.csv')"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, source: TableSource) -> None:
+    sources = {**write(tmp_path), "usage": source}
+    (found,) = refused(tmp_path, sources)
+    assert "too long" in found.what
+    assert len(found.what) < 120

@@ -141,3 +141,20 @@ def test_versions_are_reported(tmp_path: Path, table: str, key: str, dated: str)
     found = _found(tmp_path, **{table: rows})["duplicate_id", key]
     assert (found.rows, found.total, found.example) == (2, 3, "x")
     assert "latest known_at" in found.what
+
+
+def test_a_goal_in_several_rows_without_known_at_counts_once() -> None:
+    """Each sync of a CRM may append the goal as it is now: one goal, reached or late once."""
+    row: Row = {"account_id": "a", "goal": "g", "set_at": ago(300), "target_at": ago(40)}
+    reached: Row = {**row, "reached_at": ago(30)}
+    late: Row = {**row, "goal": "h"}
+    put_off: Row = {**late, "target_at": ago(-20)}
+    values = _values(goals=[row, reached, row, late, late])
+    assert values["goals_set_365d"] == 2
+    assert values["goals_reached_share"] == 0.5
+    assert values["goals_reached_365d"] == 1
+    assert values["goals_overdue"] == 1
+    assert _values(goals=[row, reached, late, put_off])["goals_overdue"] == 0
+    # Copies of one version count once, too.
+    known = [{**late, "known_at": ago(300)}] * 2
+    assert _values(goals=known)["goals_overdue"] == 1
