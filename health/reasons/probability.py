@@ -21,6 +21,8 @@ BASELINE_TEXT = "Starting point of every account"
 
 #: Default number of terms kept per row.
 MOST = 12
+#: Rows whose largest terms are looked for at once.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -176,12 +178,17 @@ def strongest_rows(
 
 def _largest(size: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
     """Return the places of the largest values of each row, the largest first, ties by place."""
-    places = np.broadcast_to(np.arange(size.shape[1]), size.shape)
-    if most < size.shape[1]:
-        # Most are zero: looking for the largest is several times faster than for the smallest.
-        places = np.sort(np.argpartition(size, -most, axis=1)[:, -most:], axis=1)
-    order = np.argsort(-np.take_along_axis(size, places, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(places, order, axis=1)
+    left = np.array(size, order="C")
+    places = np.empty((len(left), most), dtype=np.intp)
+    # Looking for one after the other, in rows that fit the cache, is several times faster than
+    # partitioning each row.
+    for start in range(0, len(left), _BLOCK):
+        block, found = left[start : start + _BLOCK], places[start : start + _BLOCK]
+        rows = np.arange(len(block))
+        for rank in range(most):
+            found[:, rank] = block.argmax(axis=1)
+            block[rows, found[:, rank]] = -1.0
+    return places
 
 
 def _values_and_texts(
@@ -190,15 +197,16 @@ def _values_and_texts(
     """Return the value and the sentence of each chosen term; computed one term at a time."""
     values = np.full(top.shape, np.nan)
     texts = np.empty(top.shape, dtype=object)
-    flat_values, flat_texts, chosen = values.ravel(), texts.ravel(), top.ravel()
+    # Small numbers are sorted many times faster.
+    flat_values, flat_texts, chosen = values.ravel(), texts.ravel(), top.ravel().astype(np.int16)
     order = np.argsort(chosen, kind="stable")
     ends = np.searchsorted(chosen[order], np.arange(len(terms) + 1))
     for place, term in enumerate(terms):
         where = order[ends[place] : ends[place + 1]]
         if not len(where):
             continue
-        result = value_and_text(inputs[term].iloc[where // top.shape[1]])
-        flat_values[where], flat_texts[where] = result
+        chosen_values = pd.Series(inputs[term].array[where // top.shape[1]], name=term, copy=False)
+        flat_values[where], flat_texts[where] = value_and_text(chosen_values)
     return values, texts
 
 

@@ -24,9 +24,9 @@ def by_feature(contributions: pd.DataFrame) -> pd.DataFrame:
     pairs = [n for n in contributions.columns if n in parts and names.issuperset(parts[n])]
     if not pairs:
         return contributions
-    single = [name for name in contributions.columns if name not in pairs]
-    result = contributions[single].copy()
+    columns = {name: contributions[name].to_numpy() for name in contributions.columns}
     for name in pairs:
+        half = columns.pop(name) / 2
         for part in parts[name]:
-            result[part] = result[part] + contributions[name] / 2
-    return result
+            columns[part] = columns[part] + half
+    return pd.DataFrame(columns, index=contributions.index, copy=False)
