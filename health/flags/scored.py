@@ -120,7 +120,7 @@ def with_reasons(picked: pd.DataFrame, *sources: pd.DataFrame) -> pd.DataFrame:
     """
     text = pd.Series("", index=picked.index, dtype=object)
     cause, share = text.copy(), pd.Series(np.nan, index=picked.index)
-    for source in sources:
+    for source in (some for some in sources if len(some)):
         own = source.reindex(picked["account_id"]).set_axis(picked.index)
         fills = (text == "") & own["text"].notna()
         text, cause = text.where(~fills, own["text"]), cause.where(~fills, own["cause"])

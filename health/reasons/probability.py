@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from health.reasons.reasons import COLUMNS, coded, repeated, value_and_text
+from health.reasons.reasons import COLUMNS, coded, frame_of, repeated, value_and_text
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
 from models.base.inputs import columns_of
@@ -173,7 +173,7 @@ def strongest_rows(
         "weight": np.full(count, np.nan),
         "policy": np.full(count, None, dtype=object),
     }
-    return pd.DataFrame({name: rows[name] for name in COLUMNS}, copy=False)
+    return frame_of({name: rows[name] for name in COLUMNS})
 
 
 def _largest(size: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
@@ -205,8 +205,8 @@ def _values_and_texts(
         where = order[ends[place] : ends[place + 1]]
         if not len(where):
             continue
-        chosen_values = pd.Series(inputs[term].array[where // top.shape[1]], name=term, copy=False)
-        flat_values[where], flat_texts[where] = value_and_text(chosen_values)
+        result = value_and_text(inputs[term].take(where // top.shape[1]))
+        flat_values[where], flat_texts[where] = result
     return values, texts
 
 

@@ -67,7 +67,7 @@ def reason_rows(
     result = [nothing if t == BASELINE else value_and_text(inputs[t]) for t in terms]
     values, texts = zip(*result, strict=True)
     rows = len(terms) * count
-    return pd.DataFrame(
+    return frame_of(
         {
             "account_id": repeated(inputs["account_id"], np.tile(np.arange(count), len(terms))),
             "output": coded(np.zeros(rows, dtype=np.int8), [output]),
@@ -83,8 +83,7 @@ def reason_rows(
             "points": np.full(rows, np.nan),
             "weight": np.full(rows, np.nan),
             "policy": np.full(rows, None, dtype=object),
-        },
-        copy=False,
+        }
     )
 
 
@@ -247,8 +246,9 @@ def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     Much faster than `pd.concat`, which inspects every empty text to find its type.
     """
-    columns = {name: _concatenated([frame[name] for frame in frames]) for name in frames[0].columns}
-    return pd.DataFrame(columns, copy=False)
+    return frame_of(
+        {name: _concatenated([frame[name] for frame in frames]) for name in frames[0].columns}
+    )
 
 
 def _concatenated(columns: Sequence[pd.Series[Any]]) -> Any:
@@ -286,14 +286,33 @@ def codes_of(texts: pd.Series[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.ob
 
 def with_columns(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
     """Return a frame with more columns, like `assign`, but without copying those it has."""
-    own = {name: frame[name].array for name in frame.columns}
-    return pd.DataFrame(own | columns, index=frame.index, copy=False)
+    own = {name: _values_of(frame[name]) for name in frame.columns}
+    return frame_of(own | columns, frame.index)
 
 
 def rows_where(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> pd.DataFrame:
     """Return the chosen rows as new columns; the index is a range."""
-    own = {name: frame[name].array[kept] for name in frame.columns}
-    return pd.DataFrame(own, copy=False)
+    return frame_of({name: _values_of(frame[name])[kept] for name in frame.columns})
+
+
+def frame_of(columns: Mapping[str, Any], index: pd.Index[Any] | None = None) -> pd.DataFrame:
+    """Return a frame of arrays, none of them copied; by default the index is a range.
+
+    Unlike the constructor of a frame, it doesn't look for times in every array of texts.
+    """
+    rows = pd.RangeIndex(len(next(iter(columns.values())))) if index is None else index
+    own = {
+        name: pd.Series(values, index=rows, dtype=object, copy=False)
+        if isinstance(values, np.ndarray) and values.dtype == object
+        else values
+        for name, values in columns.items()
+    }
+    return pd.DataFrame(own, index=rows, copy=False)
+
+
+def _values_of(column: pd.Series[Any]) -> Any:
+    """Return the array of a column; pandas would search its own wrapper of one for nulls."""
+    return column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
 
 
 def contribution_sums(reasons: Sequence[pd.DataFrame], accounts: pd.Series[str]) -> pd.DataFrame:

@@ -71,8 +71,7 @@ def _running_rows(tables: Tables, as_of: datetime, grace_days: int) -> pd.DataFr
     planned = rows["ended_at"].where(rows["ended_at"] >= tables.observed_until)
     end = planned.fillna(rows["renews_at"])
     rows["end"] = end.where(end >= pd.Timestamp(as_of))
-    order = ["account_id", "mrr", "plan"]
-    return rows.sort_values(order, ascending=[True, False, True]).reset_index(drop=True)
+    return rows.sort_values(["mrr", "plan"], ascending=[False, True]).reset_index(drop=True)
 
 
 def value_until(scores: pd.DataFrame, config: Config) -> pd.Series[float]:
