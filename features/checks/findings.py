@@ -155,6 +155,9 @@ class Rule:
         SQL expression that shows one of them.
     level : str
         ``error`` or ``warning``.
+    only_if : str
+        A shorter SQL condition, true of every row of which `where` is true, and of few others.
+        Several rules may have the same one.
     """
 
     code: str
@@ -164,6 +167,7 @@ class Rule:
     what: str
     fix: str
     level: str = "error"
+    only_if: str = ""
 
 
 def evaluate(
@@ -194,10 +198,15 @@ def evaluate(
         return []
     concerned: Sequence[int] = range(len(rules))
     if table.is_copy:
-        # In memory, one pass counts for all rules, most of which concern no row.
-        counts = ", ".join(f"{count} FILTER (WHERE {rule.where})" for rule in rules)
-        found = one_row(connection, f"SELECT {counts} FROM {rows}")
-        concerned = [place for place, n in enumerate(found) if n]
+        # In memory, one pass looks for all rules, most of which concern no row. Planning the query
+        # takes longer than evaluating it on a small table, so the conditions are few and short.
+        likely = [rule.only_if or rule.where for rule in rules]
+        conditions = list(dict.fromkeys(likely))
+        looks = ", ".join(f"bool_or({condition})" for condition in conditions)
+        found = dict(
+            zip(conditions, one_row(connection, f"SELECT {looks} FROM {rows}"), strict=True)
+        )
+        concerned = [place for place, condition in enumerate(likely) if found[condition]]
         if not concerned:
             return []
     # Each rule is a query of its own, so that pieces of files whose smallest and largest values
@@ -249,11 +258,14 @@ def _value_rules(table: OpenTable, column: Column) -> Iterator[Rule]:
         lost = f"{present} AND ({cast_sql(column, source_type)}) IS NULL"
         if column.kind == "number":
             infinite = infinite_sql(column, source_type)
-            lost += f" AND {infinite} IS NOT TRUE"
             fix = "correct the division by zero it comes from, or leave the field empty"
             name = quoted(column.name)
-            yield Rule("infinite_value", column.name, infinite, name, "is infinite", fix)
-        if column.kind == "time" and source_type in ("VARCHAR", TRIMMED):
+            yield Rule(
+                "infinite_value", column.name, infinite, name, "is infinite", fix, only_if=lost
+            )
+            no_number = f"{lost} AND {infinite} IS NOT TRUE"
+            yield replace(_kind_rule(column, source_type, no_number), only_if=lost)
+        elif column.kind == "time" and source_type in ("VARCHAR", TRIMMED):
             yield from _time_rules(column, lost)
         else:
             yield _kind_rule(column, source_type, lost)
@@ -308,8 +320,8 @@ def _number_for_time(column: Column, where: str, contents: str) -> Rule:
     return Rule("wrong_type", column.name, where, name, what, fix)
 
 
-def _time_rules(column: Column, lost: str) -> Iterator[Rule]:
-    """Yield the rules on times written as text: what is ambiguous is asked about, never guessed."""
+def _time_rules(column: Column, lost: str) -> list[Rule]:
+    """Return the rules on times written as text: what is ambiguous is asked about, not guessed."""
     name = quoted(column.name)
     # A look at single characters is cheap, and spares most values the regular expressions.
     utc = f"{name}[-1] = 'Z' AND {name}[-2] <= '9'"
@@ -327,14 +339,17 @@ def _time_rules(column: Column, lost: str) -> Iterator[Rule]:
         "write times in UTC or with an offset such as +01:00, or use sql with "
         f"strptime({column.name}[:19], '%Y-%m-%d %H:%M:%S') at time zone 'Europe/London'"
     )
-    yield Rule("zone_name", column.name, zone, name, what, fix)
+    zone_name = Rule("zone_name", column.name, zone, name, what, fix)
     what = "has a year of two digits, so that day, month, year and century are ambiguous"
     fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%y')"
-    yield Rule("two_digit_year", column.name, two_digits, name, what, fix)
-    yield _number_for_time(column, f"{lost} AND {number}", "numbers")
+    two_digit_year = Rule("two_digit_year", column.name, two_digits, name, what, fix)
+    is_number = _number_for_time(column, f"{lost} AND {number}", "numbers")
     fix = f"write dates as 2026-01-31, or use sql with strptime({column.name}, '%d/%m/%Y')"
     others = f"{lost} AND NOT coalesce({zone} OR {two_digits} OR {number}, false)"
-    yield Rule("unparsable_date", column.name, others, name, "cannot be read as a date", fix)
+    unparsable = Rule("unparsable_date", column.name, others, name, "cannot be read as a date", fix)
+    any_of_them = f"({letter} OR {short} OR {lost})"
+    rules = (zone_name, two_digit_year, is_number, unparsable)
+    return [replace(rule, only_if=any_of_them) for rule in rules]
 
 
 def _label_sql(table: OpenTable, column: Column) -> str:
@@ -441,13 +456,17 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
         absurd = f"({name} < TIMESTAMP '1970-01-01' OR {name} > {limit} + INTERVAL 10 YEAR)"
         what = f"is before 1970 or over ten years after the end of the data ({end:%Y-%m-%d})"
         fix = "correct the dates; leave an unknown or open date empty, e.g. with nullif in sql"
-        rules.append(Rule("date_outside_data", column.name, absurd, name, what, fix))
-        if column.name not in _MAY_BE_LATER:
+        outside = Rule("date_outside_data", column.name, absurd, name, what, fix)
+        if column.name in _MAY_BE_LATER:
+            rules.append(outside)
+        else:
+            either = f"({name} < TIMESTAMP '1970-01-01' OR {name} >= {limit})"
+            rules.append(replace(outside, only_if=either))
             late = f"({name} >= {limit} AND NOT {absurd})"
             what = f"is after the end of the data ({end:%Y-%m-%d %H:%M}) and is excluded"
             fix = "correct the dates, or set observed_until where the data is complete until then"
             rules.append(
-                Rule("after_observed_until", column.name, late, name, what, fix, "warning")
+                Rule("after_observed_until", column.name, late, name, what, fix, "warning", either)
             )
     fresh = replace(table, view=table.fresh or table.view, whole=table.view)
     return evaluate(connection, fresh, rules)

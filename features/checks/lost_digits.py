@@ -89,7 +89,9 @@ def _text_rule(column: Column) -> Rule:
     inexact = f"abs(TRY_CAST({name} AS DOUBLE)) >= {_EXACT_BELOW['DOUBLE']}"
     what = "contains floating-point numbers as text: different identifiers have become the same"
     where = f"({scientific} OR ({of_float} OR {of_java}) AND {inexact})"
-    return Rule(CODE, column.name, where, name, what, LOST_DIGITS_FIX + _UNLESS_RIGHT)
+    only_if = f"(contains({name}, '+') OR strlen({name}) > 17 OR contains({name}, 'E'))"
+    fix = LOST_DIGITS_FIX + _UNLESS_RIGHT
+    return Rule(CODE, column.name, where, name, what, fix, only_if=only_if)
 
 
 def _nul_rule(column: Column) -> Rule:

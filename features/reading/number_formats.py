@@ -124,10 +124,8 @@ def number_formats(
     """
     formats: dict[str, NumberFormat] = {}
     findings: list[Finding] = []
-    for column in table.columns:
-        is_text = column.kind == "number" and types.get(column.name) == "VARCHAR"
-        if not (is_text and _is_doubtful(connection, raw, column)):
-            continue
+    numbers = [c for c in table.columns if c.kind == "number" and types.get(c.name) == "VARCHAR"]
+    for column in _doubtful(connection, raw, numbers):
         forms = list(_forms(connection, raw, column))
         found = _refused(column, forms)
         if found is None and not all(form.is_plain for form in forms):
@@ -246,13 +244,22 @@ def _is_money(column: Column) -> bool:
     return column.is_amount or column.name == "amount"
 
 
-def _is_doubtful(connection: duckdb.DuckDBPyConnection, raw: str, column: Column) -> bool:
-    """Return whether the column may be in another format: plain numbers are the cheap case."""
-    if _is_money(column):
-        return True
-    name = quoted(column.name)
-    lost = f"{name} IS NOT NULL AND TRY_CAST({_trimmed(column.name)} AS DOUBLE) IS NULL"
-    return bool(connection.execute(f"SELECT 1 FROM {raw} WHERE {lost} LIMIT 1").fetchall())
+def _doubtful(
+    connection: duckdb.DuckDBPyConnection, raw: str, columns: Sequence[Column]
+) -> list[Column]:
+    """Return the columns that may be in another format: plain numbers are the cheap case."""
+    if not columns:
+        return []
+    conditions = ", ".join(f"bool_or({_doubt_sql(column)})" for column in columns)
+    found = connection.execute(f"SELECT {conditions} FROM {raw}").fetchall()[0]
+    return [column for column, is_doubtful in zip(columns, found, strict=True) if is_doubtful]
+
+
+def _doubt_sql(column: Column) -> str:
+    text = _trimmed(column.name)
+    lost = f"{quoted(column.name)} IS NOT NULL AND TRY_CAST({text} AS DOUBLE) IS NULL"
+    # Of plain amounts, only those with three digits after a point may be read in two ways.
+    return f"({lost} OR regexp_matches({text}, '[.][0-9]{{3}}'))" if _is_money(column) else lost
 
 
 def _forms(connection: duckdb.DuckDBPyConnection, raw: str, column: Column) -> Iterator[_Form]:
