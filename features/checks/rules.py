@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from queue import SimpleQueue
 
 import narwhals as nw
 
@@ -29,7 +31,7 @@ from features.tables.currencies import Currencies
 from features.tables.folders import listed
 from features.tables.interaction_words import CONVERSATIONS, EMAIL, INBOUND, OUTBOUND
 from features.tables.survey_scales import SCALES, default_scale, understood_scales
-from features.windows.parallel import run_parallel
+from features.windows.parallel import run_parallel, workers
 
 Check = Callable[[Connection], Iterable[Finding]]
 _ANY_CURRENCY = Currencies()
@@ -86,14 +88,22 @@ def check_content(
     )
     rules.append(partial(check_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]
-    # The last one takes longest, and starts first.
-    tasks = [partial(_found, connection, rule) for rule in reversed(rules)]
-    return [finding for found in reversed(run_parallel(tasks)) for finding in found]
+    # One connection for each thread: to open one takes longer than most rules do on a small table.
+    idle: SimpleQueue[Connection] = SimpleQueue()
+    with ExitStack() as opened:
+        for _ in range(workers()):
+            idle.put(opened.enter_context(with_own_connection(connection)))
+        # The last rule takes longest, and starts first.
+        tasks = [partial(_found, idle, rule) for rule in reversed(rules)]
+        return [finding for found in reversed(run_parallel(tasks)) for finding in found]
 
 
-def _found(connection: Connection, rule: Check) -> list[Finding]:
-    with with_own_connection(connection) as own:
+def _found(idle: SimpleQueue[Connection], rule: Check) -> list[Finding]:
+    own = idle.get()
+    try:
         return list(rule(own))
+    finally:
+        idle.put(own)
 
 
 def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
@@ -126,7 +136,9 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
         if surveys.has(column)
     ]
     answers = replace(surveys, view="temp.answers", whole=surveys.view)
-    return found + evaluate(connection, answers, rules, count="sum(n)")
+    found += evaluate(connection, answers, rules, count="sum(n)")
+    connection.execute("DROP TABLE temp.answers")
+    return found
 
 
 def _unknown_priorities(connection: Connection, tickets: OpenTable) -> Iterator[Finding]:

@@ -92,7 +92,9 @@ def _days_outside(
         f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT u.* FROM {_used(usage, key)} u "
         f"ANTI JOIN {paid_days} h ON h.key = u.key AND u.first >= h.first AND u.past <= h.past"
     )
-    return connection.sql(_GAPS.format(paid=paid_days)).to_arrow_table()
+    days = connection.sql(_GAPS.format(paid=paid_days)).to_arrow_table()
+    connection.execute("DROP TABLE temp.doubtful")
+    return days
 
 
 def _used(usage: OpenTable, key: str) -> str:
