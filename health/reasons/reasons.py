@@ -123,6 +123,11 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
     """
     own = reasons[(reasons["output"] == output) & (reasons["term"] != BASELINE)]
     raised = own[own[by] > 1e-9]
+    if raised.empty:
+        # Accounts are first listed without any reasons, and worded afterwards.
+        none = np.array([], dtype=object)
+        index = pd.Index(none, name="account_id")
+        return pd.DataFrame({"text": none, "cause": none, "share": np.array([])}, index=index)
     raised = raised.assign(**{name: raised[name].astype(object) for name in ("account_id", "term")})
     chosen = raised[raised["shown"].astype(bool)] if "shown" in raised else raised
     chosen = chosen[~chosen["term"].map(never_a_reason).astype(bool)]
