@@ -94,6 +94,7 @@ _LONG_WORDS: dict[str, frozenset[str]] = {
         ),
     }.items()
 }
+_FUNCTION_WORDS = frozenset[str]().union(*_WORDS.values(), *_LONG_WORDS.values())
 #: Uses of every word that are added in each language.
 _SMOOTHING = 0.1
 #: Rounds in which words of texts that were decided decide further texts.
@@ -110,7 +111,7 @@ def is_function_word(word: str) -> bool:
     >>> is_function_word("because"), is_function_word("für"), is_function_word("invoice")
     (True, True, False)
     """
-    return any(word in own for by_language in (_WORDS, _LONG_WORDS) for own in by_language.values())
+    return word in _FUNCTION_WORDS
 
 
 def is_covered(text: str, covered: Collection[str]) -> bool:

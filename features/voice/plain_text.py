@@ -20,6 +20,8 @@ _TAG = re.compile(
 #: UTF-8 that was read as Windows-1252 has one of these: "schÃ¶n", "donâ€™t", "ðŸ‘\x8d".
 _MISREAD = re.compile(r"[ÂÃâð][^\x00-\x7f]")
 _SPACE = re.compile(r"\s+")
+#: Control characters and halves of surrogate pairs: the categories Cc and Cs of Unicode.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}")
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.I)
 _PHONE = re.compile(r"(?<!\w)\+?\(?\d[\d\s().\-/]{6,18}\d(?!\w)")
@@ -50,8 +52,7 @@ def _clean(comment: Any) -> str:
     # Markup may triple a text's length; what is never read need not be cleaned.
     text = html.unescape(_TAG.sub(" ", _well_read(comment[: 4 * LONGEST])))
     text = unicodedata.normalize("NFKC", text)
-    text = "".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text)
-    return _SPACE.sub(" ", text).strip()[:LONGEST]
+    return _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip()[:LONGEST]
 
 
 def _well_read(text: str) -> str:
