@@ -115,7 +115,8 @@ def mark_shown(
     Returns
     -------
     pd.DataFrame
-        With `COLUMNS`; the text includes the usual value. For a probability, the strongest term of
+        With `COLUMNS`; the text, now categorical, includes the usual value. For a probability, the
+        strongest term of
         each signal is shown that raised it, is not context, and points in the catalogue's
         direction; for the health score, every measure that is not context.
     """
@@ -130,7 +131,8 @@ def mark_shown(
     )
     row_group = np.where(group < 0, usual.index.get_indexer(pd.Index([_ALL]))[0], group)[account]
     value = reasons["value"].to_numpy(dtype=float)
-    text = reasons["text"].to_numpy(dtype=object).copy()
+    text = reasons["text"].to_numpy(dtype=object)
+    written, texts, many = np.empty(len(reasons), dtype=np.int32), [], 0
     found = np.full(len(reasons), np.nan)
     shown = np.zeros(len(reasons), dtype=bool)
     order = np.argsort(term, kind="stable")
@@ -140,7 +142,12 @@ def mark_shown(
         feature = features.get(name)
         if feature is not None and name in usual and not name.startswith("offer_"):
             found[rows] = usual[name].to_numpy(dtype=float)[row_group[rows]]
-            text[rows] = _with_usual(feature, text[rows], value[rows], found[rows])
+            codes, own = _with_usual(feature, text[rows], value[rows], found[rows])
+        else:
+            codes, own = pd.factorize(text[rows], use_na_sentinel=False)
+        written[rows] = codes + many
+        texts.append(own)
+        many += len(own)
         if never_a_reason(name, features):
             continue
         shown[rows] = output == "health" or _supports(
@@ -152,8 +159,15 @@ def mark_shown(
         shown &= contribution > 0
         key = account.astype(np.int64) * len(signals) + signal[term]
         shown = _first_of_key(key, contribution, shown)
-    marked = coded(signal[term], signals)
-    return with_columns(reasons, text=text, signal=marked, usual=found, shown=shown)
+    # Terms may share a sentence.
+    sentence, sentences = pd.factorize(np.concatenate(texts), use_na_sentinel=False)
+    return with_columns(
+        reasons,
+        text=coded(sentence.astype(np.int32)[written], sentences),
+        signal=coded(signal[term], signals),
+        usual=found,
+        shown=shown,
+    )
 
 
 def _supports(
@@ -192,29 +206,34 @@ def _with_usual(
     texts: npt.NDArray[np.object_],
     values: npt.NDArray[np.float64],
     usual: npt.NDArray[np.float64],
-) -> npt.NDArray[np.object_]:
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.object_]]:
     """Append the usual value to each sentence about a number.
 
     Sentences of a feature of the catalogue are alike where its values read alike.
+
+    Returns
+    -------
+    codes, sentences : array
+        The place of each row's sentence among the distinct ones.
     """
     shown = as_shown(feature.unit, usual)
     known = ~np.isnan(values) & ~np.isnan(shown) & (feature.unit != "flag")
-    if not known.any():
-        return texts
+    result = np.empty(len(texts), dtype=np.intp)
+    result[~known], others = pd.factorize(texts[~known], use_na_sentinel=False)
     # Each distinct pair is joined once: millions of rows share a few thousand sentences.
     if feature.name in DESCRIBED:
         # Numbers are compared faster than texts.
-        text = pd.factorize(as_shown(feature.unit, values), use_na_sentinel=False)[0]
-        written = texts[~pd.Series(text).duplicated().to_numpy()]
+        text = pd.factorize(as_shown(feature.unit, values[known]), use_na_sentinel=False)[0]
+        written = texts[known][~pd.Series(text).duplicated().to_numpy()]
     else:
-        text, written = pd.factorize(texts, use_na_sentinel=False)
-    end, usuals = pd.factorize(shown)
+        text, written = pd.factorize(texts[known], use_na_sentinel=False)
+    end, usuals = pd.factorize(shown[known])
     ends = np.array([f"{USUAL}{bare_value(feature, float(v))})" for v in usuals], dtype=object)
     if feature.unit not in _RELATIVE:
         # The sentence of zero contains no number that another zero could be compared with.
-        end[(values == 0) & (shown == 0)] = len(usuals)
+        end[(values[known] == 0) & (shown[known] == 0)] = len(usuals)
         ends = np.append(ends, f"{USUAL}the same)")
-    pair, pairs = pd.factorize(text[known] * len(ends) + end[known])
-    result = texts.copy()
-    result[known] = (written[pairs // len(ends)] + ends[pairs % len(ends)])[pair]
-    return result
+    pair, pairs = pd.factorize(text * max(len(ends), 1) + end)
+    result[known] = pair + len(others)
+    joined = written[pairs // max(len(ends), 1)] + ends[pairs % max(len(ends), 1)]
+    return result, np.concatenate([others, joined])
