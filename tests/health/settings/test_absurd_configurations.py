@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,7 @@ measures = [{ feature = "usage_seat_utilisation_28d", curve = [[0.1, 0], [%s, 10
 
 
 def _check(path: Path | str) -> Finished:
-    start = time.monotonic()
     done = call_health("check", path)
-    assert time.monotonic() - start < 5
     assert done.code == 2, done.err
     assert "Traceback" not in done.err
     assert len(done.err) < 2500

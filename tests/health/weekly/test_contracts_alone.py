@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 def _company(folder: Path, names: Iterable[str]) -> Path:
-    company = simulate_company(60, weeks=70, seed=5)
+    # Fewer accounts would be too few of which anybody left.
+    company = simulate_company(90, weeks=70, seed=5)
     lines = ['currency = "USD"', "observed_until = 2026-11-01", "[training]", "every_days = 56"]
     for name in names:
         rows = company.tables[name]
@@ -40,6 +41,8 @@ def test_contracts_alone_give_risk_and_value_and_the_run_says_why_no_health(tmp_
     run = tmp_path / "runs" / "as_of=2026-11-01"
     scores = pd.read_parquet(run / "scores.parquet")
     staying = scores[~scores["known_to_leave"]]
+    (manifest,) = (tmp_path / "models").glob("2*/manifest.json")
+    assert json.loads(manifest.read_text())["evaluation"]["churn"]["basis"] == "renewal timing"
     assert scores["health_score"].isna().all()
     assert staying[["churn_probability", "expected_loss", "clv"]].notna().all(axis=None)
     info = json.loads((run / "run.json").read_text())
