@@ -31,6 +31,7 @@ from features.tables.currencies import Currencies
 from features.tables.folders import listed
 from features.tables.interaction_words import CONVERSATIONS, EMAIL, INBOUND, OUTBOUND
 from features.tables.survey_scales import SCALES, default_scale, understood_scales
+from features.tables.ticket_statuses import UNSOLVED
 from features.windows.parallel import run_parallel, workers
 
 Check = Callable[[Connection], Iterable[Finding]]
@@ -112,6 +113,8 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
     surveys, tickets = tables.get("surveys"), tables.get("tickets")
     if tickets is not None and tickets.has("csat"):
         found += evaluate(connection, tickets, _rating_rules(tickets))
+    if tickets is not None:
+        found += evaluate(connection, tickets, [*_endless_rules(tickets)])
     if tickets is not None and tickets.has("priority"):
         found += _unknown_priorities(connection, tickets)
     if surveys is None or not surveys.has("kind"):
@@ -157,6 +160,25 @@ def _unknown_priorities(connection: Connection, tickets: OpenTable) -> Iterator[
     (total,) = one_row(connection, f"SELECT count(*) FROM {tickets.view}")
     counted = (sum(n for _, n in words), total, words[0][0])
     yield finding("unknown_priority", tickets, "priority", what, counted, fix, level="warning")
+
+
+def _endless_rules(tickets: OpenTable) -> Iterator[Rule]:
+    """Yield the rules on tickets that were merged or closed unsolved at no known time."""
+    ends = [name for name in ("first_solved_at", "solved_at", "closed_at") if tickets.has(name)]
+    if not ends:
+        return
+    no_end = " AND ".join(f"{name} IS NULL" for name in ends)
+    words = ", ".join(map(literal, UNSOLVED))
+    is_over = {"merged_into": "merged_into IS NOT NULL", "status": f"lower(status) IN ({words})"}
+    for column, condition in is_over.items():
+        if tickets.has(column):
+            what = (
+                "says that the ticket was merged or closed unsolved, but not when: it counts as "
+                "open on every date"
+            )
+            fix = "map closed_at to the time at which it was merged or closed, for such tickets too"
+            where, shown = f"{condition} AND {no_end}", "'ticket_id ' || ticket_id"
+            yield Rule("no_end", column, where, shown, what, fix, "warning")
 
 
 def _rating_rules(tickets: OpenTable) -> list[Rule]:

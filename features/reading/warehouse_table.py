@@ -61,7 +61,7 @@ def read_in_warehouse(
     opened = _opened(table, source, mapped, raw)
     found += checks.check_values(_remote(opened), opened.in_warehouse)
     found += checks.evaluate(_remote(opened), opened.in_warehouse, [*_infinite(opened)])
-    found += _lost_digits(opened, raw, mapped)
+    found += _lost_digits(opened, raw, mapped, source.columns_of_query)
     beyond = checks.evaluate(_remote(opened), opened.in_warehouse, [*_beyond_calendar(opened)])
     if beyond:
         # Days that no calendar has cannot be counted.
@@ -117,13 +117,15 @@ def _unless_nan(column: Column, dtype: Any) -> nw.Expr:
 
 
 def _lost_digits(
-    table: checks.OpenTable, raw: Frame, mapped: Mapping[Column, str]
+    table: checks.OpenTable, raw: Frame, mapped: Mapping[Column, str], columns: pa.Schema
 ) -> list[Finding]:
     """Report identifiers in floats that are too large for a float to hold all their digits."""
     renamed = raw.select(*(nw.col(name).alias(column.name) for column, name in mapped.items()))
-    kinds = renamed.collect_schema()
-    floats = {"Float32": "FLOAT", "Float64": "DOUBLE"}
-    types = {name: floats.get(str(kind), "") for name, kind in kinds.items()}
+    # Ibis is given floats of 32 bits as such of 64.
+    floats = {pa.float32(): "FLOAT", pa.float64(): "DOUBLE"}
+    types = {
+        column.name: floats.get(columns.field(name).type, "") for column, name in mapped.items()
+    }
     as_came = replace(table.in_warehouse, remote=replace(_remote(table), frame=renamed))
     return check_identifiers(_remote(as_came), as_came, types)
 

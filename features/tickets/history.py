@@ -17,6 +17,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import Frame, known_from, seen
 from features.tables.schema import Kind
 from features.tables.survey_scales import by_scale
+from features.tables.ticket_statuses import UNSOLVED
 from features.tickets.contacts import LOOK_BACK_DAYS
 from features.windows.table_columns import NEVER, Mask, TableColumns, Times, load_columns
 
@@ -24,12 +25,6 @@ from features.windows.table_columns import NEVER, Mask, TableColumns, Times, loa
 _BEGINNING = np.iinfo(np.int64).min
 #: A rating without its own time counts as known this many days after the ticket was opened.
 _RATED_AFTER = timedelta(days=30)
-#: Values of `status` of a ticket that was closed without being solved, in lower case.
-UNSOLVED = (
-    *("abandoned", "cancelled", "canceled", "closed unsolved", "closed_unsolved", "declined"),
-    *("deleted", "duplicate", "invalid", "merged", "no response", "no_response", "not solved"),
-    *("rejected", "spam", "unresolved", "unsolved", "won't fix", "wont fix", "wont_fix", "wontfix"),
-)
 #: The times of which one is the first or the final solution of a ticket.
 _ENDS = ("first_solved_at", "solved_at", "reopened_at", "closed_at")
 #: Columns that are loaded, empty where the table lacks them.

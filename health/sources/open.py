@@ -15,7 +15,7 @@ from features.errors import HealthError
 from features.reading.table_source import TableSource, WarehouseSource
 from features.redaction import remember_passwords
 from features.tables.casting import quoted
-from features.tables.connection import first_line, internal_name
+from features.tables.connection import first_line, internal_name, position_in_query
 from features.tables.folders import closest
 from features.tables.one_select import require_one_select
 from features.tables.regular_files import read_regular
@@ -250,8 +250,9 @@ class Sources:
                     rows = database.read(query)
                 keep(connection, name, rows)
             elif view.preset is None:
-                rows_of = query_relation(_query(view, f"shared.{name}", self.base), self.base).sql
-                _view(connection, name, f"SELECT * FROM {rows_of}", f"shared.{name}")
+                own = _query(view, f"shared.{name}", self.base)
+                query = f"SELECT * FROM {query_relation(own, self.base).sql}"
+                _view(connection, name, query, f"shared.{name}", own=own)
         for name, table in tables.items():
             if table.preset is not None and recipes is not None:
                 options = Options(table.exclude_events, table.amounts_in)
@@ -262,9 +263,11 @@ class Sources:
                     rows = self.database(table.source).read(self._query_of(name, table))
                 keep(connection, _kept(name), rows)
             else:
-                text = self._with_views(_query(table, f"tables.{name}", self.base), "")
-                rows_of = query_relation(text, self.base).sql
-                _view(connection, _kept(name), f"SELECT * FROM {rows_of}", f"tables.{name}")
+                own = _query(table, f"tables.{name}", self.base)
+                rows_of = query_relation(self._with_views(own, ""), self.base).sql
+                query = f"SELECT * FROM {rows_of}"
+                brackets = 2 if self._views("") else 1
+                _view(connection, _kept(name), query, f"tables.{name}", own=own, brackets=brackets)
 
     def _in_warehouse(self, name: str, table: TableSource) -> WarehouseSource | None:
         """Return usage as a table that stays where it is; None where it is to be fetched."""
@@ -447,13 +450,26 @@ def keep(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> No
     connection.unregister("arrived")
 
 
-def _view(connection: duckdb.DuckDBPyConnection, name: str, query: str, where: str) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    query: str,
+    where: str,
+    *,
+    own: str = "",
+    brackets: int = 1,
+) -> None:
+    """Create a view; a fault in the user's own query is shown with its line there.
+
+    Lines with the given number of brackets follow the user's own query.
+    """
     try:
         connection.execute(f"CREATE OR REPLACE VIEW {internal_name(name)} AS {query}")
     except duckdb.Error as error:
-        raise HealthError(
-            f"the query fails: {first_line(error)}", where=where, fix="correct the sql"
-        ) from None
+        before = query.count("\n") - own.count("\n") - brackets
+        place = position_in_query(error, lines_before=before) if own else ""
+        what = f"the query fails: {first_line(error)}{place}"
+        raise HealthError(what, where=where, fix="correct the sql") from None
 
 
 def _with(views: Mapping[str, str], query: str) -> str:

@@ -397,3 +397,19 @@ def test_ratings_in_words_have_a_remedy_that_works(table: str, tmp_path: Path) -
     sql = f"select * replace ({words[0]} as {column}), 'good/bad' as {scale} from '{table}.csv'"
     result = opened(tmp_path, {**sources, table: TableSource(sql=sql)})
     assert rows(result, table)[column].tolist() == [1.0, 0.0]
+
+
+def test_tickets_that_ended_unsolved_at_no_known_time_are_reported(tmp_path: Path) -> None:
+    """They count as open on every date, which only the source can correct."""
+    tickets = (
+        "account_id,ticket_id,opened_at,solved_at,closed_at,status,merged_into\n"
+        "001,T1,2025-05-02,2025-05-03,,Merged,T9\n001,T2,2025-05-02,,2025-05-03,spam,\n"
+        "001,T3,2025-05-02,,,open,T9\n001,T4,2025-05-02,,,Closed Unsolved,\n"
+        "001,T5,2025-05-02,,,open,-\n"
+    )
+    sources = write(tmp_path, tickets=tickets)
+    found = {f.column: f for f in opened(tmp_path, sources).findings if f.code == "no_end"}
+    assert {name: (f.level, f.rows, f.example) for name, f in found.items()} == {
+        "merged_into": ("warning", 1, "ticket_id T3"),
+        "status": ("warning", 1, "ticket_id T4"),
+    }

@@ -93,8 +93,14 @@ def test_postgres(kind: str, ids: tuple[str, str], warehouse: str, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_floats_in_postgres_are_refused(warehouse: str, tmp_path: Path) -> None:
-    fill(warehouse, statements("double precision", (FIRST, SECOND)))
+@pytest.mark.parametrize(
+    ("kind", "ids"),
+    [("double precision", (FIRST, SECOND)), ("real", (str(2**24), str(2**24 + 2)))],
+)
+def test_floats_in_postgres_are_refused(
+    kind: str, ids: tuple[str, str], warehouse: str, tmp_path: Path
+) -> None:
+    fill(warehouse, statements(kind, ids))
     with pytest.raises(InputError) as raised:
         open_company(load_config(configured(tmp_path, "$WAREHOUSE_URL")))
     lost = {(f.table, f.column) for f in raised.value.findings if f.code == "lost_digits"}

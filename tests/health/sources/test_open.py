@@ -250,3 +250,20 @@ def test_a_table_of_another_name_can_be_given(tmp_path: Path) -> None:
     text += 'tables = { customer = "kunden" }\n'
     opened = open_company(load_config(configured(tmp_path, text))).opened
     assert {s.table: s.rows for s in opened.summaries} == {"accounts": 1, "subscriptions": 1}
+
+
+@pytest.mark.parametrize("shared", ["", '[shared.one]\nsql = "select 1 as a"\n'])
+@pytest.mark.parametrize("where", ["tables.accounts", "shared.two"])
+def test_a_mistake_in_a_query_over_files_is_shown_in_its_line(
+    tmp_path: Path, where: str, shared: str
+) -> None:
+    (tmp_path / "a.csv").write_text("account_id,created_at\nA,2025-01-01\n")
+    (tmp_path / "q.sql").write_text("select account_id,\n  created as created_at\nfrom 'a.csv'\n")
+    text = f'[{where}]\nsql_file = "q.sql"\n{shared}'
+    if where != "tables.accounts":
+        text += '[tables.accounts]\npath = "a.csv"\n'
+    failed = call_health("check", configured(tmp_path, text))
+    assert failed.code == 2
+    lines = failed.err.splitlines()
+    (place,) = (n for n, line in enumerate(lines) if "line 2: " in line)
+    assert lines[place + 1].index("^") == lines[place].index("created as")
