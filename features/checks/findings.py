@@ -453,8 +453,12 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
     rules = []
     for column in (c for c in table.columns if c.kind == "time"):
         name = quoted(column.name)
-        absurd = f"({name} < TIMESTAMP '1970-01-01' OR {name} > {limit} + INTERVAL 10 YEAR)"
-        what = f"is before 1970 or over ten years after the end of the data ({end:%Y-%m-%d})"
+        # The first day of 1970 is how programs write the time 0, which stands for none.
+        absurd = f"({name} < TIMESTAMP '1970-01-02' OR {name} > {limit} + INTERVAL 10 YEAR)"
+        what = (
+            "is before 1970 (or its first day, an empty time written as 0) or over ten years after "
+            f"the end of the data ({end:%Y-%m-%d})"
+        )
         fix = "correct the dates; leave an unknown or open date empty, e.g. with nullif in sql"
         outside = Rule("date_outside_data", column.name, absurd, name, what, fix)
         if column.name in _MAY_BE_LATER:

@@ -413,3 +413,14 @@ def test_tickets_that_ended_unsolved_at_no_known_time_are_reported(tmp_path: Pat
         "merged_into": ("warning", 1, "ticket_id T3"),
         "status": ("warning", 1, "ticket_id T4"),
     }
+
+
+def test_empty_times_that_were_written_as_zero_are_refused(tmp_path: Path) -> None:
+    """Customers since 1970 and answers before there was a company are no data."""
+    answers = FILES["surveys"].replace("2025-05-05", "1970-01-01T00:00:00Z")
+    orders = "account_id,ordered_at,amount\n001,1970-01-01 01:00:00,5\n001,2025-05-01,5\n"
+    found = broken(tmp_path, surveys=answers, orders=orders)
+    assert {(f.code, f.table, f.column, f.rows) for f in found} == {
+        ("date_outside_data", "surveys", "answered_at", 1),
+        ("date_outside_data", "orders", "ordered_at", 1),
+    }
