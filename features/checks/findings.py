@@ -435,6 +435,10 @@ def _undated_rules(table: OpenTable) -> Iterator[Rule]:
         yield Rule("undated", name, f"{quoted(name)} IS NULL", shown, what, fix, "warning")
 
 
+#: The first day of 1970 is how programs write the time 0, which stands for none.
+_FIRST_REAL = "TIMESTAMP '1970-01-02'"
+
+
 def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Finding]:
     """Report implausible dates, and rows after the end of the data.
 
@@ -453,8 +457,7 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
     rules = []
     for column in (c for c in table.columns if c.kind == "time"):
         name = quoted(column.name)
-        # The first day of 1970 is how programs write the time 0, which stands for none.
-        absurd = f"({name} < TIMESTAMP '1970-01-02' OR {name} > {limit} + INTERVAL 10 YEAR)"
+        absurd = f"({name} < {_FIRST_REAL} OR {name} > {limit} + INTERVAL 10 YEAR)"
         what = (
             "is before 1970 (or its first day, an empty time written as 0) or over ten years after "
             f"the end of the data ({end:%Y-%m-%d})"
@@ -464,7 +467,7 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
         if column.name in _MAY_BE_LATER:
             rules.append(outside)
         else:
-            either = f"({name} < TIMESTAMP '1970-01-01' OR {name} >= {limit})"
+            either = f"({name} < {_FIRST_REAL} OR {name} >= {limit})"
             rules.append(replace(outside, only_if=either))
             late = f"({name} >= {limit} AND NOT {absurd})"
             what = f"is after the end of the data ({end:%Y-%m-%d %H:%M}) and is excluded"
