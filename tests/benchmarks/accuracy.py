@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from health.business.company import open_company
-from health.demo import simulate_company, write_company
+from health.demo import DemoCompany, simulate_company, write_company
 from health.settings.config import load_config
 from health.training.fit import FEW_FEATURES
 from health.training.rows import build_training_set, known_before, model_columns
@@ -257,6 +257,11 @@ def churnsim_rows(name: str, horizon: int, every_days: int = 14) -> pd.DataFrame
 
 #: What followed a row: churned is NaN where it is not known up to the horizon.
 OUTCOMES = ["churned", "observed_days", "observed_churn"]
+#: What the simulator knows of a demo company's rows: the chance of churn, and the state behind it.
+STATE = ["satisfaction", "review", "strain", "progress", "contact"]
+TRUTH = ["oracle", *STATE]
+#: The labels of the demo company's configuration.
+DEMO_HORIZON, DEMO_GRACE = 90, 30
 
 
 def observed(config: Any) -> pd.DataFrame:
@@ -393,7 +398,7 @@ def _text_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 def usable(rows: pd.DataFrame) -> list[str]:
     """Return the features that vary."""
-    names = rows.columns.drop(["account_id", "as_of", *OUTCOMES])
+    names = rows.columns.drop(["account_id", "as_of", *OUTCOMES, *TRUTH], errors="ignore")
     return [str(name) for name in names if rows[name].nunique() > 1]
 
 
@@ -416,31 +421,38 @@ def fitted(
         yield label, *timed(lambda m=make: fit(m))
 
 
-def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
-    """Print each model's share of the oracle's AUC − 0.5 on later dates of a demo company."""
-    company = simulate_company(accounts, seed=seed)
+def demo_rows(company: DemoCompany) -> pd.DataFrame:
+    """Return the feature rows of a demo company, their outcomes, and `TRUTH`."""
     with tempfile.TemporaryDirectory() as folder:
         write_company(company, Path(folder))
         text = files("health.demo").joinpath("health.toml").read_text(encoding="utf-8")
         text = text.replace("OBSERVED_UNTIL", str(company.observed_until.date()))
         (Path(folder) / "health.toml").write_text(text, encoding="utf-8")
-        config = load_config(Path(folder) / "health.toml")
-        rows = observed(config)
-    labels = config.labels
-    truth = company.truth[["account_id", "as_of", "churn_probability_90d"]].dropna()
-    truth = truth.rename(columns={"churn_probability_90d": "oracle"})
-    rows = rows.merge(truth, on=["account_id", "as_of"], how="left")
+        rows = observed(load_config(Path(folder) / "health.toml"))
+    truth = company.truth.rename(columns={"churn_probability_90d": "oracle"})
+    truth = truth[["account_id", "as_of", *TRUTH]].dropna(subset="oracle")
+    return rows.merge(truth, on=["account_id", "as_of"], how="left")
+
+
+def later_blocks(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the rows of the demo's two tested blocks of dates."""
     known_to_end = rows.dropna(subset="churned")
-    embargo = labels.horizon_days + labels.grace_days
+    embargo = DEMO_HORIZON + DEMO_GRACE
     splits = TimeSplit(2, embargo_days=embargo, times=known_to_end["as_of"]).split(known_to_end)
-    blocks = [known_to_end.iloc[test] for _, test in splits]
+    return [known_to_end.iloc[test] for _, test in splits]
+
+
+def demo(accounts: int, seed: int, words: Sequence[str]) -> None:
+    """Print each model's share of the oracle's AUC − 0.5 on later dates of a demo company."""
+    rows = demo_rows(simulate_company(accounts, seed=seed))
+    blocks = later_blocks(rows)
     tested: dict[str, list[np.ndarray]] = {name: [] for name in chosen(ON_FEATURES, words)}
     seconds: dict[str, list[float]] = {name: [] for name in tested}
     published = []
-    columns = usable(known_to_end.drop(columns="oracle"))
+    columns = usable(rows.dropna(subset="churned"))
     for block in blocks:
-        seen = _known(rows, block["as_of"].min(), labels.horizon_days)
-        for label, model, took in fitted(seen, columns, words, labels.horizon_days):
+        seen = _known(rows, block["as_of"].min(), DEMO_HORIZON)
+        for label, model, took in fitted(seen, columns, words, DEMO_HORIZON):
             tested[label].append(model.predict_proba(block[columns])[:, 1])
             seconds[label].append(took)
             if isinstance(model, ChurnModel) and model.choice_ is not None:
