@@ -6,9 +6,9 @@
 Each line is a model, tested on the later dates of every company as `accuracy demo` does:
 
 - from the company's own earlier dates: what `health train` publishes;
-- from all dates of the other companies (none of its own): rows are no longer few;
-- from the oracle's probability in place of what happened, also of other companies: the expectation
-  of the oracle given the features, which no model of these features can exceed;
+- from all dates of companies of other folds (none of its own): more rows;
+- from the oracle's probability in place of what happened, also of other companies: an estimate of
+  its expectation given the features, which is the best that a model of these features can predict;
 - the same with filters of the tables by the simulator's own laws (`demo_filters`): about what the
   tables contain;
 - the same with the causes of churn that usage does not show, or all of the simulator's state: what
