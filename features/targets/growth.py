@@ -223,6 +223,8 @@ def _days_since_expansion(tables: Tables, day: datetime, grace_days: int) -> pd.
             over.assign(at=over["ended_at"], mrr=-over["mrr"]),
         ]
     )
+    # A product with a single step never rose.
+    both = both[both.duplicated(keys, keep=False)]
     steps = both.groupby([*keys, "at"], as_index=False)["mrr"].sum()
     level = steps.groupby(keys)["mrr"].cumsum()
     before = level - steps["mrr"]

@@ -308,7 +308,7 @@ def _open_offers(
 ) -> pd.DataFrame:
     names = np.sort(levels.loc[(levels["at"] < day) & (levels["mrr"] > 0), "product"].unique())
     ids, products = pd.Index(accounts), pd.Index(names)
-    now = _level_at(levels, day).reset_index()
+    now = _last_before(levels, day)
     owns = _spread(pd.concat([now.loc[now["mrr"] > 0, _OWNED], owned]), ids, products)
     upcoming = levels[(levels["at"] >= day) & (levels["at"] < day + horizon) & (levels["mrr"] > 0)]
     first = _spread(upcoming.drop_duplicates(["account_id", "product"]), ids, products)
@@ -339,6 +339,10 @@ def _spread(rows: pd.DataFrame, accounts: pd.Index[str], products: pd.Index[str]
 
 def _level_at(levels: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     """Return the level of each account and product just before a date."""
+    return _last_before(levels, day).set_index(["account_id", "product"])[["mrr", "seats"]]
+
+
+def _last_before(levels: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """Return the rows of the levels just before a date."""
     before = levels[levels["at"] < day]
-    last = before.drop_duplicates(["account_id", "product"], keep="last")
-    return last.set_index(["account_id", "product"])[["mrr", "seats"]]
+    return before.drop_duplicates(["account_id", "product"], keep="last")

@@ -268,7 +268,8 @@ def _stacked(wide: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
 
 def _bought_share(contracts: _Contracts, held: pd.DataFrame) -> pd.Series[float]:
     """Return who started a product after the account itself started ÷ who was without it."""
-    first = contracts.spans.groupby(_KEYS)["started_at"].min().rename("first").reset_index()
+    starts = contracts.spans.groupby(_KEYS, sort=False)["started_at"].min()
+    first = starts.rename("first").reset_index()
     started = first.groupby("account_id", sort=False)["first"].transform("min")
     since = pd.Timestamp(contracts.day) - timedelta(days=BOUGHT_DAYS)
     bought = first[(first["first"] >= since) & (first["first"] > started)]
@@ -279,7 +280,8 @@ def _bought_share(contracts: _Contracts, held: pd.DataFrame) -> pd.Series[float]
 
 def _days_since_held(contracts: _Contracts) -> pd.DataFrame:
     """Return the days since each account cancelled each product, accounts × products."""
-    last = contracts.spans.groupby(_KEYS)["ended_at"].max().dropna()
+    ended = contracts.spans[contracts.spans["ended_at"].notna()]
+    last = ended.groupby(_KEYS)["ended_at"].max()
     age = pd.Timestamp(contracts.day) - last
     days: pd.Series[float] = np.floor(age.dt.total_seconds() / 86_400)
     return days.unstack()

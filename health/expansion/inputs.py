@@ -81,12 +81,14 @@ def read_offer_inputs(tables: Tables, features: pd.DataFrame, config: Config) ->
         grace_days=config.labels.grace_days,
     )
     offers = with_offer_features(labels[["account_id", "as_of", "product"]], tables, config)
-    offers = offers.assign(place=accounts.get_indexer(pd.Index(offers["account_id"])))
+    place = accounts.get_indexer(pd.Index(offers["account_id"]))
+    columns = {name: offers.pop(name) for name in offers.columns.drop(["account_id", "as_of"])}
+    offers = pd.DataFrame(columns | {"place": place}, copy=False)
     held, plans = _held(tables, day, accounts, config.labels.grace_days)
     return OfferInputs(
         held,
         plans,
-        offers.drop(columns=["account_id", "as_of"]),
+        offers,
         asks(tables, day, config),
         plan_prices(held),
         config.flags.least_gain(held.groupby("place")["held_mrr"].sum()),
