@@ -236,7 +236,7 @@ def _java(value: float) -> str:
 @pytest.mark.parametrize("write", [csv, json_lines, sqlite_text])
 def test_whole_numbers_in_javas_spelling_are_whole_numbers(write: Written, tmp_path: Path) -> None:
     whole = [10_000_000, 12_345_678, 9_007_199_254_740_991, 123_456_789_000]
-    others = ["1E7", "1.5E3", "1.23456789E7", "1.2e7", "V1.2E8"]
+    others = ["1E7", "1.5E3", "1.50E7", "0.5E8", "1.23456789E7", "1.2e7", "V1.2E8"]
     source = write(tmp_path, [*map(_java, map(float, whole)), *others])
     assert read(tmp_path, source, allow=["lost_digits", "unknown_account"]) == sorted(
         [*map(str, whole), *others]
