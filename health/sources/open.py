@@ -461,12 +461,12 @@ def _view(
 ) -> None:
     """Create a view; a fault in the user's own query is shown with its line there.
 
-    Lines with the given number of brackets follow the user's own query.
+    After it come `brackets` lines, each of which closes a bracket.
     """
     try:
         connection.execute(f"CREATE OR REPLACE VIEW {internal_name(name)} AS {query}")
     except duckdb.Error as error:
-        before = query.count("\n") - own.count("\n") - brackets
+        before = query.count("\n") - own.rstrip().count("\n") - brackets
         place = position_in_query(error, lines_before=before) if own else ""
         what = f"the query fails: {first_line(error)}{place}"
         raise HealthError(what, where=where, fix="correct the sql") from None

@@ -258,7 +258,7 @@ def test_a_mistake_in_a_query_over_files_is_shown_in_its_line(
     tmp_path: Path, where: str, shared: str
 ) -> None:
     (tmp_path / "a.csv").write_text("account_id,created_at\nA,2025-01-01\n")
-    (tmp_path / "q.sql").write_text("select account_id,\n  created as created_at\nfrom 'a.csv'\n")
+    (tmp_path / "q.sql").write_text("select account_id,\n  created as created_at\nfrom 'a.csv'\n;")
     text = f'[{where}]\nsql_file = "q.sql"\n{shared}'
     if where != "tables.accounts":
         text += '[tables.accounts]\npath = "a.csv"\n'
