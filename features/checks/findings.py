@@ -435,7 +435,7 @@ def _undated_rules(table: OpenTable) -> Iterator[Rule]:
         yield Rule("undated", name, f"{quoted(name)} IS NULL", shown, what, fix, "warning")
 
 
-#: The first day of 1970 is how programs write the time 0, which stands for none.
+#: A time on the first day of 1970 is an empty time that a program wrote as 0.
 _FIRST_REAL = "TIMESTAMP '1970-01-02'"
 
 
@@ -459,8 +459,8 @@ def check_dates(connection: Engine, table: OpenTable, end: datetime) -> list[Fin
         name = quoted(column.name)
         absurd = f"({name} < {_FIRST_REAL} OR {name} > {limit} + INTERVAL 10 YEAR)"
         what = (
-            "is before 1970 (or its first day, an empty time written as 0) or over ten years after "
-            f"the end of the data ({end:%Y-%m-%d})"
+            "is before 1970 (or on its first day, as an empty time written as 0 is) or over ten "
+            f"years after the end of the data ({end:%Y-%m-%d})"
         )
         fix = "correct the dates; leave an unknown or open date empty, e.g. with nullif in sql"
         outside = Rule("date_outside_data", column.name, absurd, name, what, fix)

@@ -78,6 +78,7 @@ def check_content(
             rules.append(partial(check_dates, table=table, end=end))
         rules.append(partial(check_accounts, table=table, tables=tables))
     of_all = (
+        _tickets,
         _ratings,
         _doubtful_scales,
         check_contracts,
@@ -107,18 +108,25 @@ def _found(idle: SimpleQueue[Connection], rule: Check) -> list[Finding]:
         idle.put(own)
 
 
+def _tickets(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
+    """Report ratings, ends and priorities of tickets that no measure understands."""
+    tickets = tables.get("tickets")
+    if tickets is None:
+        return []
+    found: list[Finding] = []
+    if tickets.has("csat"):
+        found += evaluate(connection, tickets, _rating_rules(tickets))
+    found += evaluate(connection, tickets, [*_endless_rules(tickets)])
+    if tickets.has("priority"):
+        found += _unknown_priorities(connection, tickets)
+    return found
+
+
 def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Finding]:
     """Report kinds of surveys, scales and scores that no measure understands."""
-    found: list[Finding] = []
-    surveys, tickets = tables.get("surveys"), tables.get("tickets")
-    if tickets is not None and tickets.has("csat"):
-        found += evaluate(connection, tickets, _rating_rules(tickets))
-    if tickets is not None:
-        found += evaluate(connection, tickets, [*_endless_rules(tickets)])
-    if tickets is not None and tickets.has("priority"):
-        found += _unknown_priorities(connection, tickets)
+    surveys = tables.get("surveys")
     if surveys is None or not surveys.has("kind"):
-        return found
+        return []
     # Many answers are alike, and are looked at once.
     result = [name for name in ("kind", "scale", "score", "expected") if surveys.has(name)]
     answered = ", answered_at IS NOT NULL AS is_answered" if surveys.has("answered_at") else ""
@@ -139,7 +147,7 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
         if surveys.has(column)
     ]
     answers = replace(surveys, view="temp.answers", whole=surveys.view)
-    found += evaluate(connection, answers, rules, count="sum(n)")
+    found = evaluate(connection, answers, rules, count="sum(n)")
     connection.execute("DROP TABLE temp.answers")
     return found
 

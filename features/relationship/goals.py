@@ -50,14 +50,14 @@ FEATURES = (
     ),
 )
 
-
+#: The target of a goal without one, while the latest is looked for.
 _BEFORE_ALL = np.iinfo(np.int64).min
 
 
 def _once(goals: AccountRows) -> AccountRows:
-    """Return one row of each goal that is in several: reached as the first, due as the last says.
+    """Return one row of each goal that is in several, with the first reached_at and last target_at.
 
-    Either is the same however many of the rows were known, so that a date sees what it saw then.
+    Which of these rows was there on a date is not known: without known_at, all count from set_at.
     """
     names = ("goal", "set_at", "target_at", "reached_at")
     frame = pd.DataFrame({name: goals[name] for name in names})

@@ -9,7 +9,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line, as `health.cli.commands.main` does.
 
-    Loading the command takes most of a second; a signal during that time also ends it cleanly.
+    Loading a command takes up to a second; a signal during that time also ends it cleanly.
     """
     manage_memory()
     with interruptible():

@@ -116,9 +116,8 @@ def mark_shown(
     -------
     pd.DataFrame
         With `COLUMNS`; the text, now categorical, includes the usual value. For a probability, the
-        strongest term of
-        each signal is shown that raised it, is not context, and points in the catalogue's
-        direction; for the health score, every measure that is not context.
+        strongest term of each signal is shown that raised it, is not context, and points in the
+        catalogue's direction; for the health score, every measure that is not context.
     """
     if reasons.empty:
         return reasons.assign(signal=None, usual=np.nan, shown=False)

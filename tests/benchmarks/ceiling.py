@@ -44,6 +44,7 @@ from health.training.rows import known_before
 from models.churn.spline_logistic import SplineLogisticClassifier
 from models.glass_box.classifier import GlassBoxClassifier
 from tests.benchmarks.accuracy import (
+    DEMO_GRACE,
     DEMO_HORIZON,
     MODELS,
     STATE,
@@ -109,7 +110,7 @@ def own_past(rows: pd.DataFrame) -> Floats:
     found = []
     for block in later_blocks(rows):
         first = block["as_of"].min()
-        seen = known_before(rows, first, horizon_days=DEMO_HORIZON, grace_days=30)
+        seen = known_before(rows, first, horizon_days=DEMO_HORIZON, grace_days=DEMO_GRACE)
         model = as_trained(seen, columns, DEMO_HORIZON)
         asked = block.dropna(subset="oracle")
         found.append(model.predict_proba(asked[columns])[:, 1])

@@ -1,4 +1,4 @@
-"""What a demo company's tables tell of the causes of churn that usage does not show.
+"""What a demo company's tables contain of the causes of churn that usage does not show.
 
 Filters by the laws that the simulator itself follows (`health.demo.circumstances`, `relations` and
 `people`), from what was known before a date. Nobody has these laws of a real company: they show
