@@ -26,7 +26,8 @@ EXACT_BELOW = 2**53
 EXACT_BELOW_32 = 2**24
 #: A float as Java writes it, from 10,000,000 on: 1.0E7, but neither 1.50E7 nor 0.5E8, which may
 #: be other identifiers.
-_OF_JAVA, _JAVA_FROM = r"^-?[1-9][.]([0-9]|[0-9]+[1-9])E1?[0-9]$", 10**7
+_OF_JAVA = "^-?[1-9][.][0-9]*[1-9]E1?[0-9]$|^-?[1-9][.]0E1?[0-9]$"
+_JAVA_FROM = 10**7
 _ONE_AT_A_TIME = Lock()
 
 
