@@ -261,7 +261,7 @@ def partitioned_files(sql: str, base: Path) -> tuple[Path, ...]:
     if _UNPARTITIONED.search(sql):
         return ()
     named = _with_absolute_files(sql, base)[1]
-    folder = Path(escape(str(base)))
+    folder = Path(without_glob(base))
     patterns = [str(folder / file) for file in named if "://" not in file]
     # Path.glob takes no absolute patterns.
     found = {Path(file) for p in patterns for file in glob(p, recursive=True)}  # noqa: PTH207
@@ -382,7 +382,7 @@ def _start_of(pattern: str) -> Path:
 
 def without_glob(file: Path) -> str:
     """Escape what the engine would take for a pattern in a file's name."""
-    return re.sub(r"([*?\[])", r"[\1]", str(file))
+    return escape(str(file))
 
 
 def _with_absolute_files(sql: str, base: Path) -> tuple[str, list[str]]:
