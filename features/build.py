@@ -22,7 +22,6 @@ from features.relationship import contacts, goals, interactions, invoices
 from features.rollups.daily_usage import roll_up
 from features.surveys import family as surveys
 from features.tables.opened import Tables
-from features.tables.point_in_time import account_starts
 from features.tickets import family as tickets
 from features.usage import events as usage_events
 from features.usage import family as usage
@@ -33,7 +32,6 @@ from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import DateFeatures, ObservationDates, Waiting
 from features.windows.observations import ATTRIBUTES, build_observations
 from features.windows.parallel import workers
-from features.windows.table_columns import TableColumns, load_columns
 
 Result = TypeVar("Result")
 #: What some accounts contribute to each statistic over all accounts, and these statistics.
@@ -76,9 +74,9 @@ def build_features(
     """
     # Names that are taken are rejected before anything is built.
     catalogue_with(extra)
-    loaded = _loaded(tables, settings)
-    observations = _observed(tables, dates, settings, loaded)
-    table = _computed(tables, observations, settings, loaded)
+    contracts = _contracts(tables, settings)
+    observations = _observed(tables, dates, settings, contracts)
+    table = _computed(tables, observations, settings, contracts)
     custom = [partial(own.built, tables) for own in extra]
     return _with_identity(observations, table, settings, custom)
 
@@ -132,8 +130,8 @@ def build_part(
     dates, settings
         As for `build_features`.
     """
-    loaded = _loaded(tables, settings)
-    observations = _observed(tables, dates, settings, loaded)
+    contracts = _contracts(tables, settings)
+    observations = _observed(tables, dates, settings, contracts)
     days = {pd.Timestamp(day).normalize().as_unit("us") for day in dates}
     absent = sorted(days - set(observations["as_of"]))
     if absent:
@@ -142,7 +140,7 @@ def build_part(
         observations = pd.concat([observations, nobody], ignore_index=True)
         observations = observations.sort_values("as_of", kind="stable", ignore_index=True)
     waiting: Waiting = {}
-    table = _computed(tables, observations, settings, loaded, waiting=waiting)
+    table = _computed(tables, observations, settings, contracts, waiting=waiting)
     return FeaturePart(observations, table, waiting)
 
 
@@ -154,41 +152,22 @@ def pooled(parts: Sequence[Shares]) -> Statistics:
     }
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """What the observations and several families read.
-
-    Attributes
-    ----------
-    contracts : ContractRows, optional
-        With every column that a family reads; None without subscriptions.
-    starts : TableColumns
-        The `account_starts`.
-    """
-
-    contracts: ContractRows | None
-    starts: TableColumns
-
-
-def _loaded(tables: Tables, settings: FeatureSettings) -> _Loaded:
-    contracts, columns = None, [*commercial.COLUMNS, *usage_quota.COLUMNS]
-    if tables.has("subscriptions"):
-        contracts = load_contracts(tables, grace_days=settings.grace_days, columns=columns)
-    return _Loaded(contracts, load_columns(account_starts(tables)))
+def _contracts(tables: Tables, settings: FeatureSettings) -> ContractRows | None:
+    """Load the contracts with every column that a family reads; None without subscriptions."""
+    if not tables.has("subscriptions"):
+        return None
+    columns = [*commercial.COLUMNS, *usage_quota.COLUMNS]
+    return load_contracts(tables, grace_days=settings.grace_days, columns=columns)
 
 
 def _observed(
     tables: Tables,
     dates: Sequence[datetime],
     settings: FeatureSettings,
-    loaded: _Loaded,
+    contracts: ContractRows | None,
 ) -> pd.DataFrame:
     return build_observations(
-        tables,
-        dates,
-        active_order_days=settings.active_order_days,
-        contracts=loaded.contracts,
-        starts=loaded.starts,
+        tables, dates, active_order_days=settings.active_order_days, contracts=contracts
     )
 
 
@@ -196,12 +175,12 @@ def _computed(
     tables: Tables,
     observations: pd.DataFrame,
     settings: FeatureSettings,
-    loaded: _Loaded,
+    contracts: ContractRows | None,
     *,
     waiting: Waiting | None = None,
 ) -> pd.DataFrame:
     of_dates = ObservationDates.of(observations, list(CATALOGUE))
-    families = _prepared(tables, of_dates, settings, loaded) if len(observations) else []
+    families = _prepared(tables, of_dates, settings, contracts) if len(observations) else []
     return of_dates.result(families, waiting=waiting)
 
 
@@ -230,10 +209,9 @@ def _prepared(
     tables: Tables,
     dates: ObservationDates,
     settings: FeatureSettings,
-    loaded: _Loaded,
+    contracts: ContractRows | None,
 ) -> list[DateFeatures]:
     """Return a function per family, in the order in which features are computed."""
-    contracts = loaded.contracts
     with ThreadPoolExecutor(workers() if tables.readable_in_threads else 1) as pool:
 
         def start(
@@ -248,7 +226,7 @@ def _prepared(
         started = {
             "voice": start(voice.prepare, dates, settings=settings),
             "tickets": start(tickets.prepare, dates),
-            "events": start(usage_events.prepare, dates, starts=loaded.starts),
+            "events": start(usage_events.prepare, dates),
             "commercial": start(commercial.prepare, dates, settings=settings, contracts=contracts),
             "orders": start(orders.prepare, dates),
             "surveys": start(surveys.prepare, dates, settings=settings),

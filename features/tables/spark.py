@@ -97,12 +97,7 @@ def session(url: str, *, where: str = "data.url") -> Any:
         builder = builder.appName(_NAME).master("local[*]" if url == _LOCAL else url)
         for key, value in {**_SETTINGS, **(_LOCAL_SETTINGS if url == _LOCAL else {})}.items():
             builder = builder.config(key, value)
-        running = builder.getOrCreate()
-        if url == _LOCAL:
-            # Its workers run in the environment of this process, whatever the path finds; the
-            # setting spark.pyspark.python only counts for spark-submit.
-            running.sparkContext.pythonExec = sys.executable
-        return running
+        return builder.getOrCreate()
     except HealthError:
         raise
     except Exception as error:
@@ -198,6 +193,8 @@ _LOCAL_SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # Executors run in the environment of this process, whatever the path finds.
+    "spark.pyspark.python": sys.executable,
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
 }
 

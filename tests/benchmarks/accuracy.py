@@ -36,9 +36,17 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from health.business.company import open_company
 from health.demo import DemoCompany, simulate_company, write_company
 from health.settings.config import load_config
-from health.training.fit import FEW_FEATURES
-from health.training.rows import build_training_set, known_before, model_columns
-from models import ChurnModel, CoxSurvival, DiscreteTimeSurvival, TimeSplit, concordance
+from health.training.directions import choose_directions, with_directions
+from health.training.fit import fit_target
+from health.training.rows import TargetRows, build_training_set, known_before, model_columns
+from models import (
+    ChurnModel,
+    CoxSurvival,
+    DiscreteTimeSurvival,
+    PropensityModel,
+    TimeSplit,
+    concordance,
+)
 from models.churn.hazard import HazardClassifier
 from models.evaluation.paired import evaluate_paired
 from models.glass_box.classifier import GlassBoxClassifier
@@ -260,8 +268,8 @@ OUTCOMES = ["churned", "observed_days", "observed_churn"]
 #: What the simulator knows of a demo company's rows: the chance of churn, and the state behind it.
 STATE = ["satisfaction", "review", "strain", "progress", "contact"]
 TRUTH = ["oracle", *STATE]
-#: The labels of the demo company's configuration.
-DEMO_HORIZON, DEMO_GRACE = 90, 30
+#: The labels of the demo company's configuration; every company here has the same grace.
+DEMO_HORIZON, GRACE_DAYS = 90, 30
 
 
 def observed(config: Any) -> pd.DataFrame:
@@ -282,17 +290,19 @@ RIVALS = (
 )
 
 
-def as_trained(seen: pd.DataFrame, columns: list[str], horizon: int) -> ChurnModel:
-    """Return the churn model of `health train`: it also learns from what is known in part."""
-    model = ChurnModel(horizon, few_features=FEW_FEATURES["churn"])
-    return model.fit(
-        seen[columns],
-        seen["churned"],
-        groups=seen["account_id"],
-        times=seen["as_of"],
-        durations=seen["observed_days"],
-        events=seen["observed_churn"],
-    )
+def as_trained(seen: pd.DataFrame, columns: list[str], horizon: int) -> PropensityModel:
+    """Return the churn model of `health train`, with its rule on the directions of curves.
+
+    It also learns from what is known in part.
+    """
+    config = load_config(PROJECT / "notebooks" / "configs" / "churnsim_dev_a.toml")
+    labels = config.labels.model_copy(update={"horizon_days": horizon, "grace_days": GRACE_DAYS})
+    config = config.model_copy(update={"labels": labels})
+    rows = TargetRows(seen, "churned", columns)
+    model = fit_target("churn", rows, with_directions(config, choose_directions(rows, config)))
+    if model is None:
+        raise ValueError("there are no rows to learn from")
+    return model
 
 
 class TermEnd:
@@ -327,14 +337,14 @@ def paired(words: Sequence[str], every_days: int, cache: Path | None) -> None:
             case = f"{horizon} days, later dates of {name}"
             if not words or any(word in case for word in words):
                 tested = own[own["churned"].notna()]
-                split = TimeSplit(2, embargo_days=horizon + 30, times=tested["as_of"])
+                split = TimeSplit(2, embargo_days=horizon + GRACE_DAYS, times=tested["as_of"])
                 later = [tested.iloc[b] for _, b in split.split(tested)]
                 parts = [(_known(own, b["as_of"].min(), horizon), b) for b in later]
                 _say_paired(case, horizon, parts)
 
 
 def _known(rows: pd.DataFrame, moment: Any, horizon: int) -> pd.DataFrame:
-    return known_before(rows, moment, horizon_days=horizon, grace_days=30)
+    return known_before(rows, moment, horizon_days=horizon, grace_days=GRACE_DAYS)
 
 
 def _cached(name: str, horizon: int, every_days: int, cache: Path | None) -> pd.DataFrame:
@@ -437,7 +447,7 @@ def demo_rows(company: DemoCompany) -> pd.DataFrame:
 def later_blocks(rows: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the rows of the demo's two tested blocks of dates."""
     known_to_end = rows.dropna(subset="churned")
-    embargo = DEMO_HORIZON + DEMO_GRACE
+    embargo = DEMO_HORIZON + GRACE_DAYS
     splits = TimeSplit(2, embargo_days=embargo, times=known_to_end["as_of"]).split(known_to_end)
     return [known_to_end.iloc[test] for _, test in splits]
 

@@ -44,8 +44,8 @@ from health.training.rows import known_before
 from models.churn.spline_logistic import SplineLogisticClassifier
 from models.glass_box.classifier import GlassBoxClassifier
 from tests.benchmarks.accuracy import (
-    DEMO_GRACE,
     DEMO_HORIZON,
+    GRACE_DAYS,
     MODELS,
     STATE,
     as_trained,
@@ -110,7 +110,7 @@ def own_past(rows: pd.DataFrame) -> Floats:
     found = []
     for block in later_blocks(rows):
         first = block["as_of"].min()
-        seen = known_before(rows, first, horizon_days=DEMO_HORIZON, grace_days=DEMO_GRACE)
+        seen = known_before(rows, first, horizon_days=DEMO_HORIZON, grace_days=GRACE_DAYS)
         model = as_trained(seen, columns, DEMO_HORIZON)
         asked = block.dropna(subset="oracle")
         found.append(model.predict_proba(asked[columns])[:, 1])
