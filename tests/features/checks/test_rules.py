@@ -405,12 +405,12 @@ def test_tickets_that_ended_unsolved_at_no_known_time_are_reported(tmp_path: Pat
         "account_id,ticket_id,opened_at,solved_at,closed_at,status,merged_into\n"
         "001,T1,2025-05-02,2025-05-03,,Merged,T9\n001,T2,2025-05-02,,2025-05-03,spam,\n"
         "001,T3,2025-05-02,,,open,T9\n001,T4,2025-05-02,,,Closed Unsolved,\n"
-        "001,T5,2025-05-02,,,open,-\n"
+        "001,T5,2025-05-02,,,open,-\n001,T6,2025-05-02,,,merged,T9\n"
     )
     sources = write(tmp_path, tickets=tickets)
     found = {f.column: f for f in opened(tmp_path, sources).findings if f.code == "no_end"}
     assert {name: (f.level, f.rows, f.example) for name, f in found.items()} == {
-        "merged_into": ("warning", 1, "ticket_id T3"),
+        "merged_into": ("warning", 2, "ticket_id T3"),
         "status": ("warning", 1, "ticket_id T4"),
     }
 
