@@ -11,7 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from health.reasons.reasons import COLUMNS, coded, frame_of, repeated, value_and_text
+from health.reasons.reasons import (
+    COLUMNS,
+    coded,
+    coded_once,
+    frame_of,
+    no_texts,
+    repeated,
+    value_and_text,
+)
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
 from models.base.inputs import columns_of
@@ -138,8 +146,8 @@ def strongest_rows(
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS` of `health.reasons.reasons`, account by account; account_id, output and
-        term are categorical.
+        Columns `COLUMNS` of `health.reasons.reasons`, account by account; those of texts are
+        categorical.
     """
     terms = [str(name) for name in contributions.columns if name != BASELINE]
     table = contributions[terms].to_numpy(dtype=float)
@@ -152,13 +160,15 @@ def strongest_rows(
     strongest = np.take_along_axis(table, top, axis=1)
     rest = table.sum(axis=1) - strongest.sum(axis=1)
     n_others = (table != 0).sum(axis=1) - (strongest != 0).sum(axis=1)
-    value, text = _values_and_texts(terms, top, inputs)
+    value, text, texts = _values_and_texts(terms, top, inputs)
+    few, number = np.unique(n_others, return_inverse=True)
+    words = [f"{n} smaller influence{'s' if n != 1 else ''} together" for n in few]
     codes = np.hstack([np.full((n, 1), len(terms)), top, np.full((n, 1), len(terms) + 1)])
     amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), strongest, rest])
     kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, n_others > 0]).ravel()
     nothing = np.full((n, 1), np.nan)
-    words = np.column_stack(
-        [np.full(n, baseline_text, dtype=object), text, _others_text(n_others)]
+    sentence = np.column_stack(
+        [np.full(n, len(texts)), text, number.reshape(n) + len(texts) + 1]
     ).ravel()
     count = int(kept.sum())
     rows = {
@@ -168,10 +178,10 @@ def strongest_rows(
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
         "contribution": amounts.ravel()[kept],
         "missing": np.full(count, np.nan),
-        "text": words[kept],
+        "text": coded_once(sentence[kept], [*texts, baseline_text, *words]),
         "points": np.full(count, np.nan),
         "weight": np.full(count, np.nan),
-        "policy": np.full(count, None, dtype=object),
+        "policy": no_texts(count),
     }
     return frame_of({name: rows[name] for name in COLUMNS})
 
@@ -193,24 +203,19 @@ def _largest(size: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
 
 def _values_and_texts(
     terms: list[str], top: npt.NDArray[np.int64], inputs: pd.DataFrame
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.object_]]:
-    """Return the value and the sentence of each chosen term; computed one term at a time."""
-    values = np.full(top.shape, np.nan)
-    texts = np.empty(top.shape, dtype=object)
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp], list[str]]:
+    """Return the value of each chosen term, the place of its sentence, and all sentences."""
+    values, codes = np.full(top.shape, np.nan), np.zeros(top.shape, dtype=np.intp)
+    every: list[str] = []
     # Small numbers are sorted many times faster.
-    flat_values, flat_texts, chosen = values.ravel(), texts.ravel(), top.ravel().astype(np.int16)
+    flat_values, flat_codes, chosen = values.ravel(), codes.ravel(), top.ravel().astype(np.int16)
     order = np.argsort(chosen, kind="stable")
     ends = np.searchsorted(chosen[order], np.arange(len(terms) + 1))
     for place, term in enumerate(terms):
         where = order[ends[place] : ends[place + 1]]
         if not len(where):
             continue
-        result = value_and_text(inputs[term].take(where // top.shape[1]))
-        flat_values[where], flat_texts[where] = result
-    return values, texts
-
-
-def _others_text(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    distinct, codes = np.unique(counts, return_inverse=True)
-    words = [f"{n} smaller influence{'s' if n != 1 else ''} together" for n in distinct]
-    return np.array(words, dtype=object)[codes]
+        value, code, texts = value_and_text(inputs[term].take(where // top.shape[1]))
+        flat_values[where], flat_codes[where] = value, code + len(every)
+        every += texts.tolist()
+    return values, codes, every

@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 
 from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
-from health.reasons.sentences import as_shown, sentences
+from health.reasons.sentences import as_shown, sentence_codes
 from health.reasons.signals import BASELINE, cause_of, never_a_reason, signal_of
 
 COLUMNS = (
@@ -58,14 +58,14 @@ def reason_rows(
     -------
     pd.DataFrame, shape = (n_accounts × n_terms, 10)
         Columns `COLUMNS`; the value of a term that is not a number is NaN. Points (0-100), weight
-        and policy only apply to measures of the scorecard, and are empty here. account_id, output
-        and term are categorical.
+        and policy only apply to measures of the scorecard, and are empty here. Columns of texts
+        are categorical.
     """
     terms = list(contributions.columns)
     count = len(contributions)
-    nothing = np.full(count, np.nan), np.full(count, baseline_text, dtype=object)
+    nothing = np.full(count, np.nan), np.zeros(count, dtype=np.intp), np.array([baseline_text])
     result = [nothing if t == BASELINE else value_and_text(inputs[t]) for t in terms]
-    values, texts = zip(*result, strict=True)
+    values, codes, texts = zip(*result, strict=True)
     rows = len(terms) * count
     return frame_of(
         {
@@ -79,10 +79,10 @@ def reason_rows(
                 if missing is None
                 else missing.to_numpy(dtype=float).ravel(order="F")
             ),
-            "text": np.concatenate(texts),
+            "text": coded_in_turn(codes, texts),
             "points": np.full(rows, np.nan),
             "weight": np.full(rows, np.nan),
-            "policy": np.full(rows, None, dtype=object),
+            "policy": no_texts(rows),
         }
     )
 
@@ -228,22 +228,32 @@ def with_custom_sentences(reasons: pd.DataFrame, own: Mapping[str, Feature]) -> 
     return reasons.assign(text=texts)
 
 
-def value_and_text(column: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the value and the sentence of a term on each row; the value of a text is NaN.
+def value_and_text(
+    column: pd.Series[Any],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp], npt.NDArray[np.object_]]:
+    """Return the value of a term on each row, and its sentence; the value of a text is NaN.
 
     The column has the name of the term.
+
+    Returns
+    -------
+    values, codes, texts : array
+        The values, the place of each row's sentence in `texts`, and the sentences.
     """
     term = str(column.name)
     if term in DESCRIBED:
         numbers = column.to_numpy(dtype=float)
-        return numbers, sentences(term, numbers)
+        return numbers, *sentence_codes(term, numbers)
     title = term.replace("_", " ").capitalize()
     if is_numeric_dtype(column.dtype):
         numbers = column.to_numpy(dtype=float)
-        words = ["not known" if np.isnan(value) else f"{value:.4g}" for value in numbers]
-        return numbers, np.array([f"{title}: {text}" for text in words], dtype=object)
-    texts = (title + ": " + column.fillna("unknown").astype(str)).to_numpy(dtype=object)
-    return np.full(len(column), np.nan), texts
+        codes, distinct = pd.factorize(numbers, use_na_sentinel=False)
+        words = ["not known" if np.isnan(value) else f"{value:.4g}" for value in distinct]
+    else:
+        numbers = np.full(len(column), np.nan)
+        codes, distinct = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=False)
+        words = ["unknown" if pd.isna(value) else str(value) for value in distinct]
+    return numbers, codes, np.array([f"{title}: {text}" for text in words], dtype=object)
 
 
 def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -273,6 +283,24 @@ def coded(codes: npt.NDArray[Any], names: Any) -> pd.Categorical:
     """
     dtype = pd.CategoricalDtype(pd.Index(names, dtype=object))
     return pd.Categorical.from_codes(codes, dtype=dtype)  # type: ignore[arg-type]
+
+
+def coded_once(codes: npt.NDArray[Any], names: Any) -> pd.Categorical:
+    """Return texts as `coded` does, from places among names of which some may be alike."""
+    place, distinct = pd.factorize(np.asarray(names, dtype=object))
+    return coded(place.astype(np.int32)[codes], distinct)
+
+
+def coded_in_turn(codes: Sequence[npt.NDArray[np.intp]], names: Sequence[Any]) -> pd.Categorical:
+    """Return the texts of one part after the other, each with its own names."""
+    before = np.cumsum([0, *map(len, names)])
+    shifted = [own + start for own, start in zip(codes, before[:-1], strict=True)]
+    return coded_once(np.concatenate(shifted), np.concatenate(names))
+
+
+def no_texts(count: int) -> pd.Categorical:
+    """Return a column of no texts."""
+    return coded(np.full(count, -1, dtype=np.int8), [])
 
 
 def repeated(texts: pd.Series[Any], places: npt.NDArray[np.intp]) -> pd.Categorical:

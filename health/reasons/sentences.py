@@ -31,14 +31,22 @@ def sentences(feature: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.o
     values : array of float, shape = (n_values,)
         NaN where nothing was measured.
     """
+    codes, texts = sentence_codes(feature, values)
+    text: npt.NDArray[np.object_] = texts[codes]
+    return text
+
+
+def sentence_codes(
+    feature: str, values: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.object_]]:
+    """Return the place of each value's sentence in a list of sentences, and that list."""
     rounded = as_shown(DESCRIBED[feature].unit, values)
     codes, distinct = pd.factorize(rounded, use_na_sentinel=False)
     known = _kept.setdefault(feature, {})
     if len(known) > _MOST_KEPT:
         known.clear()
     texts = [_worded(feature, float(value), known) for value in distinct]
-    text: npt.NDArray[np.object_] = np.array(texts, dtype=object)[codes]
-    return text
+    return codes, np.array(texts, dtype=object)
 
 
 def as_shown(unit: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -6,8 +6,9 @@ in the direction given by the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,13 @@ from pandas.api.types import is_numeric_dtype
 from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
 from health.reasons.change_sentences import bare_value
-from health.reasons.reasons import coded, codes_of, with_columns, with_custom_sentences
+from health.reasons.reasons import (
+    coded,
+    coded_once,
+    codes_of,
+    with_columns,
+    with_custom_sentences,
+)
 from health.reasons.sentences import as_shown
 from health.reasons.signals import direction_of, never_a_reason, signal_of
 
@@ -130,43 +137,51 @@ def mark_shown(
     )
     row_group = np.where(group < 0, usual.index.get_indexer(pd.Index([_ALL]))[0], group)[account]
     value = reasons["value"].to_numpy(dtype=float)
-    text = reasons["text"].to_numpy(dtype=object)
-    written, texts, many = np.empty(len(reasons), dtype=np.int32), [], 0
-    found = np.full(len(reasons), np.nan)
-    shown = np.zeros(len(reasons), dtype=bool)
-    order = np.argsort(term, kind="stable")
-    ends = np.searchsorted(term[order], np.arange(len(names) + 1))
-    for place, name in enumerate(names):
-        rows = order[ends[place] : ends[place + 1]]
-        feature = features.get(name)
-        if feature is not None and name in usual and not name.startswith("offer_"):
-            found[rows] = usual[name].to_numpy(dtype=float)[row_group[rows]]
-            codes, own = _with_usual(feature, text[rows], value[rows], found[rows])
-        else:
-            codes, own = pd.factorize(text[rows], use_na_sentinel=False)
-        written[rows] = codes + many
-        texts.append(own)
-        many += len(own)
-        if never_a_reason(name, features):
-            continue
-        shown[rows] = output == "health" or _supports(
-            feature, direction_of(name, output, features), value[rows], found[rows]
-        )
+    by_group = np.column_stack([_usual_of(name, usual, features) for name in names])
+    found = by_group[row_group, term]
     signal, signals = pd.factorize(np.array([signal_of(name) for name in names], dtype=object))
+    may_be = np.array([not never_a_reason(name, features) for name in names])
+    shown = may_be[term]
     if output != "health":
         contribution = reasons["contribution"].to_numpy(dtype=float)
-        shown &= contribution > 0
+        rows = np.flatnonzero(shown & (contribution > 0))
+        rows = rows[np.argsort(term[rows], kind="stable")]
+        ends = np.searchsorted(term[rows], np.arange(len(names) + 1))
+        shown = np.zeros(len(reasons), dtype=bool)
+        for place, name in enumerate(names):
+            own = rows[ends[place] : ends[place + 1]]
+            if len(own):
+                shown[own] = _supports(
+                    features.get(name),
+                    direction_of(name, output, features),
+                    value[own],
+                    found[own],
+                )
         key = account.astype(np.int64) * len(signals) + signal[term]
         shown = _first_of_key(key, contribution, shown)
-    # Terms may share a sentence.
-    sentence, sentences = pd.factorize(np.concatenate(texts), use_na_sentinel=False)
     return with_columns(
         reasons,
-        text=coded(sentence.astype(np.int32)[written], sentences),
+        text=_with_usual(
+            reasons["text"],
+            [features.get(name) for name in names],
+            term=term,
+            group=row_group,
+            value=value,
+            usual=by_group,
+        ),
         signal=coded(signal[term], signals),
         usual=found,
         shown=shown,
     )
+
+
+def _usual_of(
+    name: str, usual: pd.DataFrame, features: Mapping[str, Feature]
+) -> npt.NDArray[np.float64]:
+    """Return the usual value of a term in each group; NaN where it is compared with none."""
+    if name not in features or name not in usual or name.startswith("offer_"):
+        return np.full(len(usual), np.nan)
+    return usual[name].to_numpy(dtype=float)
 
 
 def _supports(
@@ -201,38 +216,44 @@ def _first_of_key(
 
 
 def _with_usual(
-    feature: Feature,
-    texts: npt.NDArray[np.object_],
-    values: npt.NDArray[np.float64],
+    texts: pd.Series[str],
+    features: Sequence[Feature | None],
+    *,
+    term: npt.NDArray[Any],
+    group: npt.NDArray[np.intp],
+    value: npt.NDArray[np.float64],
     usual: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.object_]]:
+) -> pd.Categorical:
     """Append the usual value to each sentence about a number.
 
-    Sentences of a feature of the catalogue are alike where its values read alike.
-
-    Returns
-    -------
-    codes, sentences : array
-        The place of each row's sentence among the distinct ones.
+    Parameters
+    ----------
+    texts : pd.Series of str
+        The sentences.
+    features : sequence of Feature or None
+        The feature of each term.
+    term, group, value : array, shape = (n_reasons,)
+        The place of the term and of the peer group of each reason, and its value.
+    usual : array, shape = (n_groups, n_terms)
+        Usual values.
     """
-    shown = as_shown(feature.unit, usual)
-    known = ~np.isnan(values) & ~np.isnan(shown) & (feature.unit != "flag")
-    result = np.empty(len(texts), dtype=np.intp)
-    result[~known], others = pd.factorize(texts[~known], use_na_sentinel=False)
+    # The first end is none at all, the second that of a zero that is usual: its sentence contains
+    # no number that another zero could be compared with.
+    ends = ["", f"{USUAL}the same)"]
+    end = np.zeros(usual.shape, dtype=np.intp)
+    zero = np.zeros(usual.shape, dtype=bool)
+    for place, feature in enumerate(features):
+        if feature is None or feature.unit == "flag":
+            continue
+        shown = as_shown(feature.unit, usual[:, place])
+        codes, distinct = pd.factorize(shown)
+        end[:, place] = np.where(codes < 0, 0, codes + len(ends))
+        ends += [f"{USUAL}{bare_value(feature, float(each))})" for each in distinct]
+        zero[:, place] = (shown == 0) & (feature.unit not in _RELATIVE)
+    own = end[group, term]
+    own[zero[group, term] & (value == 0)] = 1
+    own[np.isnan(value)] = 0
+    text, names = codes_of(texts)
     # Each distinct pair is joined once: millions of rows share a few thousand sentences.
-    if feature.name in DESCRIBED:
-        # Numbers are compared faster than texts.
-        text = pd.factorize(as_shown(feature.unit, values[known]), use_na_sentinel=False)[0]
-        written = texts[known][~pd.Series(text).duplicated().to_numpy()]
-    else:
-        text, written = pd.factorize(texts[known], use_na_sentinel=False)
-    end, usuals = pd.factorize(shown[known])
-    ends = np.array([f"{USUAL}{bare_value(feature, float(v))})" for v in usuals], dtype=object)
-    if feature.unit not in _RELATIVE:
-        # The sentence of zero contains no number that another zero could be compared with.
-        end[(values[known] == 0) & (shown[known] == 0)] = len(usuals)
-        ends = np.append(ends, f"{USUAL}the same)")
-    pair, pairs = pd.factorize(text * max(len(ends), 1) + end)
-    result[known] = pair + len(others)
-    joined = written[pairs // max(len(ends), 1)] + ends[pairs % max(len(ends), 1)]
-    return result, np.concatenate([others, joined])
+    pair, pairs = pd.factorize(text.astype(np.int64) * len(ends) + own)
+    return coded_once(pair, [names[each // len(ends)] + ends[each % len(ends)] for each in pairs])

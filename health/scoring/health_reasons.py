@@ -13,11 +13,13 @@ from health.reasons.change_sentences import measure_title
 from health.reasons.reasons import (
     COLUMNS,
     below_each_other,
+    coded,
+    coded_once,
+    codes_of,
     reason_rows,
     rows_where,
     with_columns,
 )
-from health.reasons.sentences import each_once
 from health.scorecard.overrides import HEALTH, override_term
 from health.scorecard.score import HealthScores
 from health.settings.scorecard import Scorecard
@@ -80,8 +82,11 @@ def _of_measures(
 
 def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
     """Add to missing values with a weight how many points they counted as."""
-    written = ("points", "policy", "text")
-    points, policy, text = (rows[name].to_numpy(copy=True) for name in written)
+    points = rows["points"].to_numpy(copy=True)
+    codes, names = codes_of(rows["text"])
+    # A fill leads to a sentence of its own for each that was there.
+    texts, text = list(names), codes.astype(np.intp)
+    policy, policies = np.full(len(rows), -1, dtype=np.int8), ["neutral", "worst"]
     gaps = np.flatnonzero(np.isnan(points))
     profile, term = (np.asarray(rows[name].array[gaps]) for name in ("profile", "term"))
     for card in scorecard.cards:
@@ -90,10 +95,13 @@ def _with_fills(rows: pd.DataFrame, scorecard: Scorecard) -> pd.DataFrame:
                 continue
             own = gaps[(profile == card.profile) & (term == measure.feature)]
             points[own] = measure.fill
-            policy[own] = measure.missing
-            counted = f"{{}} (counted as {measure.fill:g} points)".format
-            text[own] = each_once(pd.Series(text[own], dtype=object), counted)
-    return with_columns(rows, points=points, policy=policy, text=text)
+            policy[own] = policies.index(measure.missing)
+            place, distinct = pd.factorize(text[own])
+            text[own] = place + len(texts)
+            texts += [f"{texts[at]} (counted as {measure.fill:g} points)" for at in distinct]
+    return with_columns(
+        rows, points=points, policy=coded(policy, policies), text=coded_once(text, texts)
+    )
 
 
 def _of_rules(

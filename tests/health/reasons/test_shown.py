@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE, DESCRIBED
 from features.definitions.feature import Feature
+from health.reasons.change_sentences import bare_value
+from health.reasons.probability import strongest_rows
 from health.reasons.reasons import reason_rows, strongest
+from health.reasons.sentences import as_shown
 from health.reasons.shown import Peers, mark_shown, usual_values
 from health.reasons.signals import direction_of, never_a_reason, signal_of
 
@@ -110,13 +116,84 @@ def test_of_a_signal_the_strongest_is_shown_and_the_sums_stay() -> None:
 
 
 def test_custom_features_have_their_own_sentence_and_direction() -> None:
-    own = Feature("own_calls", "own", "usage", 28, "count", 1, "none", "no call", "Calls: {value}")
     inputs = pd.DataFrame({"account_id": ["A"], "own_calls": [3.0]})
     rows = reason_rows("churn", pd.DataFrame({"own_calls": [0.4]}), inputs)
-    peers = Peers(pd.Series({"A": "SMB"}), USUAL, {**DESCRIBED, "own_calls": own})
+    peers = Peers(pd.Series({"A": "SMB"}), USUAL, {**DESCRIBED, "own_calls": _OWN})
     row = peers.mark(rows).iloc[0]
     assert row["text"] == "Calls: 3"
     assert row["shown"]
+
+
+_WORDED = {
+    "usage_events_trend": st.sampled_from([0.0, -0.9, 0.3, math.nan]),
+    "usage_recency_days": st.sampled_from([0.0, 1.0, 30.2, 30.4, math.nan]),
+    "usage_seat_utilisation_28d": st.sampled_from([0.0, 1e-9, 0.599, 0.6, math.nan]),
+    "notice_given": st.sampled_from([0.0, 1.0, math.nan]),
+    "industry": st.sampled_from(["Retail", "Health", None]),
+    "own_calls": st.sampled_from([0.0, 3.0, math.nan]),
+    "unknown": st.sampled_from([0.0, 1.23456, math.nan]),
+}
+_OWN = Feature("own_calls", "own", "usage", 28, "count", 1, "none", "no call", "Calls: {value}")
+
+
+@st.composite
+def _inputs(draw: st.DrawFn) -> pd.DataFrame:
+    count = draw(st.integers(1, 6))
+    columns = {
+        name: draw(st.lists(each, min_size=count, max_size=count)) for name, each in _WORDED.items()
+    }
+    kinds = {name: object if name == "industry" else float for name in columns}
+    frame = pd.DataFrame(columns).astype(kinds)
+    return frame.assign(account_id=[f"A{number}" for number in range(count)])
+
+
+@given(_inputs(), st.sampled_from([0.0, 1.2, 30.4, math.nan]), st.booleans())
+def test_sentences_of_all_rows_at_once_are_those_of_each_row(
+    inputs: pd.DataFrame, usual: float, few: bool
+) -> None:
+    groups = pd.Series({f"A{number}": "SMB" if number % 2 else "" for number in range(6)})
+    names = [name for name in _WORDED if name not in ("industry", "unknown")]
+    table = pd.DataFrame(
+        {name: [0.0 if name == "usage_events_trend" else 1.0, usual] for name in names},
+        index=["SMB", ""],
+    )
+    features = {**DESCRIBED, "own_calls": _OWN}
+    moved = pd.DataFrame({name: np.full(len(inputs), 0.5) for name in _WORDED})
+    if few:
+        moved["baseline"] = 0.1
+        rows = strongest_rows("churn", moved, inputs, most=4, baseline_text="Start")
+    else:
+        rows = reason_rows("churn", moved, inputs)
+    marked = Peers(groups, table, features).mark(rows)
+    for row in marked.itertuples():
+        assert row.text == _sentence(str(row.term), inputs, row, groups, table, features)
+
+
+def _sentence(
+    term: str,
+    inputs: pd.DataFrame,
+    row: Any,
+    groups: pd.Series[str],
+    usual: pd.DataFrame,
+    features: dict[str, Feature],
+) -> str:
+    """Return the sentence of one reason."""
+    if term in ("baseline", "others"):
+        return "Start" if term == "baseline" else "3 smaller influences together"
+    value = inputs.set_index("account_id")[term][row.account_id]
+    feature = features.get(term)
+    if feature is None:
+        words = "unknown" if value is None else str(value)
+        if term == "unknown":
+            words = "not known" if math.isnan(value) else f"{value:.4g}"
+        return f"{term.capitalize()}: {words}"
+    text = feature.describe(value)
+    shown = float(as_shown(feature.unit, np.array([usual[term][groups[row.account_id]]]))[0])
+    if math.isnan(value) or math.isnan(shown) or feature.unit == "flag":
+        return text
+    if value == 0 and shown == 0 and feature.unit not in ("ratio", "change"):
+        return f"{text} (similar accounts: the same)"
+    return f"{text} (similar accounts: {bare_value(feature, shown)})"
 
 
 def test_small_groups_are_compared_with_everybody() -> None:
