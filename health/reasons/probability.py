@@ -151,9 +151,9 @@ def strongest_rows(
     """
     terms = [str(name) for name in contributions.columns if name != BASELINE]
     table = contributions[terms].to_numpy(dtype=float)
-    if not table.any():
-        # A base rate.
-        terms, table = [], table[:, :0]
+    # A model reads few of the features, and a base rate none.
+    moving = np.flatnonzero(table.any(axis=0))
+    terms, table = [terms[place] for place in moving], table[:, moving]
     n = len(table)
     result = min(most, len(terms))
     top = _largest(np.abs(table), result)

@@ -30,6 +30,12 @@ class AdditiveTables:
     mains: tuple[FloatArray, ...]
     pairs: dict[tuple[int, int], FloatArray]
 
+    @property
+    def read(self) -> frozenset[int]:
+        """The features that can move f: the table of each other one contains only zeros."""
+        mains = (place for place, table in enumerate(self.mains) if table.any())
+        return frozenset([*mains, *(place for pair in self.pairs for place in pair)])
+
     def decision(self, codes: Codes) -> FloatArray:
         """Return f of bin numbers (n_samples, n_features), shape = (n_samples,)."""
         result = np.full(len(codes), self.intercept)
