@@ -22,6 +22,7 @@ from features.relationship import contacts, goals, interactions, invoices
 from features.rollups.daily_usage import roll_up
 from features.surveys import family as surveys
 from features.tables.opened import Tables
+from features.tables.point_in_time import account_starts
 from features.tickets import family as tickets
 from features.usage import events as usage_events
 from features.usage import family as usage
@@ -32,6 +33,7 @@ from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import DateFeatures, ObservationDates, Waiting
 from features.windows.observations import ATTRIBUTES, build_observations
 from features.windows.parallel import workers
+from features.windows.table_columns import TableColumns, load_columns
 
 Result = TypeVar("Result")
 #: What some accounts contribute to each statistic over all accounts, and these statistics.
@@ -74,9 +76,9 @@ def build_features(
     """
     # Names that are taken are rejected before anything is built.
     catalogue_with(extra)
-    contracts = _contracts(tables, settings)
-    observations = _observed(tables, dates, settings, contracts)
-    table = _computed(tables, observations, settings, contracts)
+    loaded = _loaded(tables, settings)
+    observations = _observed(tables, dates, settings, loaded)
+    table = _computed(tables, observations, settings, loaded)
     custom = [partial(own.built, tables) for own in extra]
     return _with_identity(observations, table, settings, custom)
 
@@ -130,8 +132,8 @@ def build_part(
     dates, settings
         As for `build_features`.
     """
-    contracts = _contracts(tables, settings)
-    observations = _observed(tables, dates, settings, contracts)
+    loaded = _loaded(tables, settings)
+    observations = _observed(tables, dates, settings, loaded)
     days = {pd.Timestamp(day).normalize().as_unit("us") for day in dates}
     absent = sorted(days - set(observations["as_of"]))
     if absent:
@@ -140,7 +142,7 @@ def build_part(
         observations = pd.concat([observations, nobody], ignore_index=True)
         observations = observations.sort_values("as_of", kind="stable", ignore_index=True)
     waiting: Waiting = {}
-    table = _computed(tables, observations, settings, contracts, waiting=waiting)
+    table = _computed(tables, observations, settings, loaded, waiting=waiting)
     return FeaturePart(observations, table, waiting)
 
 
@@ -152,22 +154,41 @@ def pooled(parts: Sequence[Shares]) -> Statistics:
     }
 
 
-def _contracts(tables: Tables, settings: FeatureSettings) -> ContractRows | None:
-    """Load the contracts with every column that a family reads; None without subscriptions."""
-    if not tables.has("subscriptions"):
-        return None
-    columns = [*commercial.COLUMNS, *usage_quota.COLUMNS]
-    return load_contracts(tables, grace_days=settings.grace_days, columns=columns)
+@dataclass(frozen=True)
+class _Loaded:
+    """What the observations and several families read.
+
+    Attributes
+    ----------
+    contracts : ContractRows, optional
+        With every column that a family reads; None without subscriptions.
+    starts : TableColumns
+        The `account_starts`.
+    """
+
+    contracts: ContractRows | None
+    starts: TableColumns
+
+
+def _loaded(tables: Tables, settings: FeatureSettings) -> _Loaded:
+    contracts, columns = None, [*commercial.COLUMNS, *usage_quota.COLUMNS]
+    if tables.has("subscriptions"):
+        contracts = load_contracts(tables, grace_days=settings.grace_days, columns=columns)
+    return _Loaded(contracts, load_columns(account_starts(tables)))
 
 
 def _observed(
     tables: Tables,
     dates: Sequence[datetime],
     settings: FeatureSettings,
-    contracts: ContractRows | None,
+    loaded: _Loaded,
 ) -> pd.DataFrame:
     return build_observations(
-        tables, dates, active_order_days=settings.active_order_days, contracts=contracts
+        tables,
+        dates,
+        active_order_days=settings.active_order_days,
+        contracts=loaded.contracts,
+        starts=loaded.starts,
     )
 
 
@@ -175,12 +196,12 @@ def _computed(
     tables: Tables,
     observations: pd.DataFrame,
     settings: FeatureSettings,
-    contracts: ContractRows | None,
+    loaded: _Loaded,
     *,
     waiting: Waiting | None = None,
 ) -> pd.DataFrame:
     of_dates = ObservationDates.of(observations, list(CATALOGUE))
-    families = _prepared(tables, of_dates, settings, contracts) if len(observations) else []
+    families = _prepared(tables, of_dates, settings, loaded) if len(observations) else []
     return of_dates.result(families, waiting=waiting)
 
 
@@ -209,9 +230,10 @@ def _prepared(
     tables: Tables,
     dates: ObservationDates,
     settings: FeatureSettings,
-    contracts: ContractRows | None,
+    loaded: _Loaded,
 ) -> list[DateFeatures]:
     """Return a function per family, in the order in which features are computed."""
+    contracts = loaded.contracts
     with ThreadPoolExecutor(workers() if tables.readable_in_threads else 1) as pool:
 
         def start(
@@ -226,7 +248,7 @@ def _prepared(
         started = {
             "voice": start(voice.prepare, dates, settings=settings),
             "tickets": start(tickets.prepare, dates),
-            "events": start(usage_events.prepare, dates),
+            "events": start(usage_events.prepare, dates, starts=loaded.starts),
             "commercial": start(commercial.prepare, dates, settings=settings, contracts=contracts),
             "orders": start(orders.prepare, dates),
             "surveys": start(surveys.prepare, dates, settings=settings),

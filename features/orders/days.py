@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from features.orders.catalogue import BOUGHT, COUNT, HABIT_DAYS, RETURNED
 from features.tables.opened import Tables
@@ -25,7 +26,7 @@ from features.windows.day_rows import (
 )
 from features.windows.observation_dates import ByAccount
 from features.windows.returns import kept_orders, returning_rows
-from features.windows.table_columns import Quantiles, TableColumns, load_columns
+from features.windows.table_columns import Quantiles, TableColumns, load_columns, places_of
 
 #: Days of the last quarter, and of it with the three before.
 QUARTER, FOUR_QUARTERS = 90, 360
@@ -53,7 +54,8 @@ class Orders:
         last = observations["as_of"].max().to_pydatetime()
         rows = tables["orders"].filter(nw.col("ordered_at") < last)
         _, returning = returning_rows(tables, rows)
-        place = accounts.get_indexer(pd.Index(returning["account_id"]))
+        owners, names = (pa.array(n, pa.string()) for n in (returning["account_id"], accounts))
+        place = places_of(owners, names)
         self._returning = returning.assign(account_id=place)[place >= 0]
         self._returns = np.zeros(len(accounts), dtype=bool)
         self._returns[self._returning["account_id"]] = True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -146,15 +146,9 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
     since, recent, end = int(days[0]) - REACH_DAYS, int(days[0]) - ERROR_DAYS, int(days[-1])
-    before = last_days_before(tables, since)
-    before = [pa.concat_tables(before, promote_options="default")] if before else []
-    parts = _in_order(
-        chain(
-            before,
-            rolled_up(tables, "users", since, recent, columns=_WITHOUT_ERRORS),
-            rolled_up(tables, "users", recent, end),
-        )
-    )
+    parts = last_days_before(tables, since)
+    parts += rolled_up(tables, "users", since, recent, columns=_WITHOUT_ERRORS)
+    parts += rolled_up(tables, "users", recent, end)
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
     # Computed now, because several threads need them later.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
@@ -162,32 +156,32 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     return usage
 
 
-def _in_order(parts: Iterable[pa.Table]) -> list[pa.Table]:
-    """Put the rows of each part, and parts that do not overlap, in order of day.
-
-    That is faster than to sort all rows together.
-    """
-    return sorted(map(_by_day, parts), key=lambda part: part["day"][0].as_py() if len(part) else 0)
-
-
-def _by_day(part: pa.Table) -> pa.Table:
-    order = order_of_days(part["day"].to_numpy())
-    return part if order is None else part.take(order)
-
-
 def _assembled(parts: list[pa.Table], has_users: bool, dates: Codes) -> DailyUsage:
+    # Parts do not overlap: to sort each is faster than to sort all rows together.
+    parts.sort(key=lambda part: pc.min(part["day"]).as_py() or 0)
+    orders = [order_of_days(part["day"].to_numpy()) for part in parts]
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+
+    def put(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Put the rows of each part in order of day."""
+        for order, (start, end) in zip(orders, pairwise(ends), strict=True):
+            if order is not None:
+                values[start:end] = values[start:end][order]
+        return values
+
     present = {name for part in parts for name in part.column_names}
-    values = {n: _values(parts, n, absent) for n, absent in _ABSENT.items() if n in present}
+    values = {n: put(_values(parts, n, absent)) for n, absent in _ABSENT.items() if n in present}
     keys = [part.select([c for c in _KEYS if c in part.column_names]) for part in parts]
     parts.clear()
     table = pa.concat_tables(keys, promote_options="default")
     (accounts, account), (users, user) = (
         named_codes(table[name]) for name in ("account_id", "user_id")
     )
-    day, known = table["day"].to_numpy().astype(np.int64), known_days(table)
+    day, known = put(table["day"].to_numpy().astype(np.int64)), known_days(table)
     del table, keys
     member, owner = _numbered(account, user, len(users))
-    rows = DayRows.ordered(account, member, day, known, values)
+    late = None if known is None else put(known)
+    rows = DayRows.ordered(put(account), put(member), day, late, values)
     index = pd.Index(accounts.to_pylist(), dtype=object)
     return DailyUsage(index, rows, owner, has_users, dates)
 

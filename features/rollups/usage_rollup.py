@@ -19,8 +19,8 @@ from features.windows.table_columns import Mask, TableColumns, columns_of
 
 #: So many days are read at a time, so that memory stays small.
 PART_DAYS = 56
-#: Columns of names.
-TEXTS = ("account_id", "user_id", "event")
+#: Columns of texts that roll-ups have as codes. Users are too many: each is in few rows of a file.
+CODED = ("account_id", "event")
 _DAYS = ("day", "known")
 _TIMES = ("first", "last")
 #: The column with the bucket of an account, in roll-ups that are kept.
@@ -264,18 +264,20 @@ def keys_with_known(rows: Frame, *names: str) -> list[str]:
 
 
 def collected(frame: Frame) -> pa.Table:
-    """Run a roll-up and return it in no particular order: texts as codes, days as numbers."""
+    """Run a roll-up and return it as `coded` does, in no particular order."""
     return coded(frame.collect("pyarrow").to_native())
 
 
 def coded(table: pa.Table) -> pa.Table:
-    """Return a roll-up with texts as codes and days as numbers."""
+    """Return a roll-up with accounts and events as codes, users as texts, and days as numbers."""
     columns = {}
     for name in sorted(table.column_names):
         column = table[name]
-        if name in TEXTS:
+        if name in CODED:
             if not pa.types.is_dictionary(column.type):
                 column = column.cast(pa.string()).dictionary_encode().combine_chunks()
+        elif name == "user_id":
+            column = column.cast(pa.string())
         elif name in _DAYS:
             column = column.cast(pa.date32()).cast(pa.int32())
         elif name not in _TIMES and name != BUCKET:
@@ -312,11 +314,12 @@ def is_named(column: pa.ChunkedArray, among: pa.Array | pa.ChunkedArray | Collec
 
 
 def named_codes(column: pa.ChunkedArray) -> tuple[pa.Array, Codes]:
-    """Return the names of a dictionary column in order, and the place of each value.
+    """Return the names of a column in order, and the place of each value.
 
     The place is −1 where there is no name.
     """
-    chunks = column.unify_dictionaries().chunks
+    is_coded = pa.types.is_dictionary(column.type)
+    chunks = (column.unify_dictionaries() if is_coded else column.dictionary_encode()).chunks
     names = chunks[0].dictionary if chunks else pa.array([], pa.string())
     order = pc.sort_indices(names).to_numpy()
     place = np.full(len(names) + 1, -1, dtype=np.int64)

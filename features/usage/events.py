@@ -77,16 +77,19 @@ class _Part:
         return self.pair[np.flatnonzero(hit)]
 
 
-def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
+def prepare(
+    tables: Tables, dates: ObservationDates, *, starts: TableColumns | None = None
+) -> DateFeatures:
     """Return a function that computes how many product features each account uses on a date.
 
-    It needs usage_recency_days, which is null for an account that never used anything.
+    It needs usage_recency_days, which is null for an account that never used anything. `starts`
+    are the `account_starts`, where they are loaded already.
     """
     if not tables.has("usage"):
         return lambda _: {}
     events = Events(tables, dates.observations["as_of"])
     place = places_of(pa.array(dates.accounts, pa.string()), events.accounts)
-    starts = load_columns(account_starts(tables).select("account_id", "known_from"))
+    starts = load_columns(account_starts(tables)) if starts is None else starts
     known = placed(starts.account, starts.texts["account_id"], events.accounts)
     # An account that used nothing has the place −1, the last.
     exists_from = earliest(known, len(events.accounts) + 1, starts["known_from"])
@@ -200,10 +203,14 @@ class Events:
         names = _names(columns, "event")
         self._accounts, self._events, self._names = len(accounts) + 1, len(names), names
         places = [_places_of_pairs(part, accounts, names) for part in columns]
-        pairs = np.concatenate([np.empty(0, dtype=np.int64), *places])
-        number, place = numbered(pairs, len(accounts) * len(names))
+        pairs, rows = len(accounts) * len(names), sum(map(len, places))
+        if pairs <= rows:
+            # So many rows are numbered faster by all pairs that there may be.
+            place, numbers = np.arange(pairs), places
+        else:
+            number, place = numbered(np.concatenate([np.empty(0, dtype=np.int64), *places]), pairs)
+            numbers = np.split(number, np.cumsum([len(part) for part in places])[:-1])
         self._account, self._event = np.divmod(place, max(len(names), 1))
-        numbers = np.split(number, np.cumsum([len(place) for place in places])[:-1])
         self._parts = [
             _Part(pair, part["first"], part["last"], part.columns.get("known"))
             for part, pair in zip(columns, numbers, strict=True)

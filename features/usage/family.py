@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from features.rollups.daily_usage import REACH_DAYS, DailyUsage, roll_up
 from features.tables.opened import Tables
@@ -22,6 +23,7 @@ from features.windows.observation_dates import (
     ObservationDates,
     OneDate,
 )
+from features.windows.table_columns import places_of
 
 __all__ = ["FEATURES", "prepare", "quota_levels"]
 
@@ -53,7 +55,7 @@ def prepare(
     daily = roll_up(tables, dates.observations["as_of"]) if usage is None else usage()
     users = Users(daily) if daily.has_users else None
     # An account without usage has the place −1, the last.
-    place = daily.accounts.get_indexer(dates.accounts)
+    place = places_of(*(pa.array(n, pa.string()) for n in (dates.accounts, daily.accounts)))
 
     def features(date: OneDate) -> dict[str, Numbers | Habits]:
         as_of = day_number(date.as_of)

@@ -123,6 +123,7 @@ class ContractRows:
         is_late[rows.account[self.known_from > rows["started_at"]]] = True
         self._is_late = is_late[rows.account]
         self._lag_of = lag_of
+        self._latest: dict[int, KnownContracts] = {}
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -151,7 +152,13 @@ class ContractRows:
 
     def as_of(self, day: datetime | pd.Timestamp) -> KnownContracts:
         """Return the rows that were known before a date, and until when each counts on it."""
-        return self._known(moment(pd.Timestamp(day)))
+        at = moment(pd.Timestamp(day))
+        known = self._latest.get(at)
+        if known is None:
+            known = self._known(at)
+            # Several families ask for one date; of earlier dates nothing is kept.
+            self._latest = {at: known}
+        return known
 
     def usual_lag(self, as_of: int) -> int:
         """Return the usual lag as of a moment, in microseconds."""

@@ -20,6 +20,7 @@ from features.windows.returns import kept_orders, returning_rows
 from features.windows.table_columns import (
     NEVER,
     Mask,
+    TableColumns,
     Times,
     days_before,
     load_columns,
@@ -42,6 +43,7 @@ def build_observations(
     active_order_days: int = 365,
     grace_days: int = GRACE_DAYS,
     contracts: ContractRows | None = None,
+    starts: TableColumns | None = None,
     attributes: Sequence[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
     """Return the accounts that pay on each date, from what was known before it.
@@ -62,6 +64,8 @@ def build_observations(
         A gap between two rows of a contract that is shorter does not end it.
     contracts : ContractRows, optional
         Those of `tables`, where they are loaded already; `grace_days` does not count then.
+    starts : TableColumns, optional
+        The `account_starts` of `tables`, where they are loaded already.
     attributes : sequence of str
         Those of the accounts that are returned.
 
@@ -84,7 +88,7 @@ def build_observations(
         if contracts is None
         else _paying(contracts, names.dictionary)
     )
-    starts = load_columns(account_starts(tables))
+    starts = load_columns(account_starts(tables)) if starts is None else starts
     starting = placed(starts.account, starts.texts["account_id"], names.dictionary)
     paying: list[npt.NDArray[np.intp]] = []
     exists_from: list[Times] = []

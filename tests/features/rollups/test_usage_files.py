@@ -418,7 +418,7 @@ def test_a_format_has_these_rows(tmp_path: Path, sources: dict[str, TableSource]
     }
     day, late = date(2026, 1, 6), date(2026, 2, 1)
     same = {"account_id": "busy", "bucket": bucket_of("busy"), "day": day}
-    assert FORMAT == 1
+    assert FORMAT == 2
     by_user = {row["user_id"]: row for row in found["users"]}
     assert by_user == {
         "7": {**same, "user_id": "7", "known": None, "quantity": 2.5, "records": 2.0,
