@@ -10,7 +10,7 @@ Each line is a model, tested on the later dates of every company as `accuracy de
 - from the oracle's probability in place of what happened, also of other companies: an estimate of
   its expectation given the features, which is the best that a model of these features can predict;
 - the same with filters of the tables by the simulator's own laws (`demo_filters`): about what the
-  tables contain;
+  tables contain; and with the true satisfaction and contact, which have no filter: more than that;
 - the same with the causes of churn that usage does not show, or all of the simulator's state: what
   no table shows, and what the form of the model costs.
 
@@ -124,6 +124,7 @@ FROM_OTHERS: dict[str, Predict] = {
     "logistic with splines": labelled(SplineLogisticClassifier),
     "oracle from the features": from_oracle(),
     "oracle from features and filters": from_oracle(FILTERS),
+    "oracle, true state where no filter": from_oracle([*FILTERS, "satisfaction", "contact"]),
     "oracle from features and causes": from_oracle(STATE[1:]),
     "oracle from features and state": from_oracle(STATE),
 }
