@@ -147,7 +147,7 @@ def list_flags(
         To be completed by `word_flags`. The flags have one more column, `week_rank`: the rank of
         the account in its CSM's week.
     """
-    silent = replace(scored, reasons=scored.reasons.head(0))
+    silent = replace(scored, reasons=scored.reasons.head(0), silent=True)
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
     strict = _candidates(silent, config)[KEYS]
     easy = _candidates(silent, relaxed)

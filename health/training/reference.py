@@ -95,11 +95,13 @@ def bin_shares(values: pd.Series[Any], reference: dict[str, Any]) -> tuple[list[
     known = values.dropna()
     if "edges" in reference:
         numbers = known.to_numpy(dtype="float64")
-        bins = np.searchsorted(np.asarray(reference["edges"]), numbers, side="right")
+        # There are few edges: comparing all values with each is faster than placing each value.
+        below = [np.count_nonzero(numbers < edge) for edge in reference["edges"]]
+        counts = np.diff([0, *below, len(numbers)])
     else:
         places = {text: i for i, text in enumerate(reference["values"])}
         bins = known.astype(str).map(places).fillna(len(places)).to_numpy(dtype=np.int64)
-    counts = np.bincount(bins, minlength=len(reference["shares"]))
+        counts = np.bincount(bins, minlength=len(reference["shares"]))
     return (counts / len(values)).tolist(), 1.0 - len(known) / len(values)
 
 
