@@ -6,6 +6,7 @@ Late imports and imports for types count like any other.
 from __future__ import annotations
 
 import ast
+import importlib
 from functools import cache
 from pathlib import Path
 
@@ -159,3 +160,21 @@ def test_there_is_no_cycle() -> None:
         for imports in remaining.values():
             imports.difference_update(free)
     assert not remaining, "these modules import one another, or import modules that do"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_a_package_exports_is_loaded_from_where_type_checkers_find_it(package: str) -> None:
+    module = importlib.import_module(package)
+    body = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8")).body
+    typed = [
+        line
+        for block in body
+        if isinstance(block, ast.If)
+        for line in block.body
+        if isinstance(line, ast.ImportFrom)
+    ]
+    homes = {name.name: line.module for line in typed for name in line.names}
+    assert homes == {name: f"{package}.{home}" for name, home in module._HOMES.items()}
+    assert sorted(module.__all__) == sorted(homes)
+    for name, home in homes.items():
+        assert getattr(module, name) is getattr(importlib.import_module(str(home)), name)

@@ -97,7 +97,12 @@ def session(url: str, *, where: str = "data.url") -> Any:
         builder = builder.appName(_NAME).master("local[*]" if url == _LOCAL else url)
         for key, value in {**_SETTINGS, **(_LOCAL_SETTINGS if url == _LOCAL else {})}.items():
             builder = builder.config(key, value)
-        return builder.getOrCreate()
+        running = builder.getOrCreate()
+        if url == _LOCAL:
+            # Its workers run in the environment of this process, whatever the path finds; the
+            # setting spark.pyspark.python only counts for spark-submit.
+            running.sparkContext.pythonExec = sys.executable
+        return running
     except HealthError:
         raise
     except Exception as error:
@@ -193,8 +198,6 @@ _LOCAL_SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    # Executors run in the environment of this process, whatever the path finds.
-    "spark.pyspark.python": sys.executable,
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
 }
 

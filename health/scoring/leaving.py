@@ -48,7 +48,9 @@ def terms_of_contracts(
     # The last end is unknown where one of them is.
     ends = by_account.max()[by_account.count() == by_account.size()]
     last_day = pd.to_datetime(features["account_id"].map(ends)).where(leaves)
-    renewal = today + pd.to_timedelta(features["days_to_renewal"], unit="D")
+    # Only known days: of missing ones, pandas 2 multiplies memory that it never set.
+    days = features["days_to_renewal"].dropna()
+    renewal = (today + pd.to_timedelta(days, unit="D")).reindex(features.index)
     plan = rows[rows["plan"].notna()].drop_duplicates("account_id").set_index("account_id")["plan"]
     return {
         "known_to_leave": leaves,

@@ -46,9 +46,9 @@ def main(folder: str) -> None:
         .config("spark.ui.enabled", "false")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.pyspark.python", sys.executable)
         .getOrCreate()
     )
+    running.sparkContext.pythonExec = sys.executable
     refused = ""
     try:
         session("spark://127.0.0.1:1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,23 @@ def half(number: int) -> tuple[int, int]:
     return number // 2, os.getpid()
 
 
+def python_of(number: int) -> tuple[int, str]:
+    """Return the number and the Python that runs the task."""
+    return number, sys.executable
+
+
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
-    with jvm() as running:
-        yield running
+    """A session of a process whose path finds another Python, as in a cron job."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"]))
+        with jvm() as running:
+            yield running
+
+
+def test_tasks_run_in_the_python_of_the_session(spark: Any, tmp_path: Path) -> None:
+    found = list(in_executors(spark, python_of, [(0,)], at_once=1, folder=tmp_path))
+    assert found == [(0, sys.executable)]
 
 
 def test_results_come_in_the_order_of_the_arguments(spark: Any, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from features.reading.frames import tables_from_frames
@@ -36,3 +38,21 @@ def test_the_last_day_is_that_of_the_last_contract_if_every_end_is_known() -> No
     assert last[["one", "open", "stays", "absent"]].isna().all()
     assert found["renewal_date"].set_axis(names)["stays"] == pd.Timestamp("2027-01-31")
     assert found["leaving_arr"].sum() == 4 * 360.0
+
+
+def test_a_missing_day_of_renewal_is_no_number_whatever_memory_contains() -> None:
+    """Fails where new memory is filled with a pattern (MALLOC_PERTURB_, which .ci/run sets).
+
+    For missing values, `pd.to_timedelta` of pandas 2 multiplies memory that it never set.
+    """
+    names = [f"account {number}" for number in range(300)]
+    accounts = pd.DataFrame({"account_id": names, "created_at": pd.Timestamp("2026-01-01")})
+    contracts = accounts.rename(columns={"created_at": "started_at"}).assign(ended_at=pd.NaT)
+    frames = {"accounts": accounts, "subscriptions": contracts.assign(mrr=30.0, product="Core")}
+    days = np.where(np.arange(len(names)) % 2 == 0, 91.0, np.nan)
+    features = accounts.assign(notice_given=0.0, mrr=30.0, days_to_renewal=days)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = terms_of_contracts(tables_from_frames(frames, observed_until=DAY), features, DAY)
+    assert (found["renewal_date"][::2] == pd.Timestamp("2027-01-31")).all()
+    assert found["renewal_date"][1::2].isna().all()
