@@ -175,9 +175,10 @@ def _endless_rules(tickets: OpenTable) -> Iterator[Rule]:
     ends = [name for name in ("first_solved_at", "solved_at", "closed_at") if tickets.has(name)]
     if not ends:
         return
-    remaining = " AND ".join(f"{name} IS NULL" for name in ends)
+    no_end = " AND ".join(f"{name} IS NULL" for name in ends)
     words = ", ".join(map(literal, UNSOLVED))
     is_over = {"merged_into": "merged_into IS NOT NULL", "status": f"lower(status) IN ({words})"}
+    reported = ""
     for column, condition in is_over.items():
         if tickets.has(column):
             what = (
@@ -185,10 +186,10 @@ def _endless_rules(tickets: OpenTable) -> Iterator[Rule]:
                 "open on every date"
             )
             fix = "map closed_at to the time at which it was merged or closed, for such tickets too"
-            where, shown = f"{condition} AND {remaining}", "'ticket_id ' || ticket_id"
+            where, shown = f"{condition} AND {no_end}{reported}", "'ticket_id ' || ticket_id"
             yield Rule("no_end", column, where, shown, what, fix, "warning")
-            # A ticket of which both columns say so is reported once.
-            remaining += f" AND ({condition}) IS NOT TRUE"
+            # A ticket that both columns mark is reported once, under the first.
+            reported = f" AND ({condition}) IS NOT TRUE"
 
 
 def _rating_rules(tickets: OpenTable) -> list[Rule]:

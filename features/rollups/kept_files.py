@@ -503,7 +503,7 @@ class KeptRollups:
             found = own.sql(_BUCKET_OF_NAMES).fetchnumpy()
         bucket = np.empty(len(names), np.uint8)
         bucket[found["place"]] = found["bucket"]
-        # Names in this order, too: whoever looks up those of many files then finds neighbours.
+        # Names are in this order, too, so that looking up those of many files finds neighbours.
         place = np.argsort(bucket, kind="stable")
         number = np.empty(len(names), np.int32)
         number[place] = np.arange(len(names))
@@ -600,12 +600,12 @@ def _on_days(days: Codes) -> nw.Expr:
 
 
 def _ordered(table: pa.Table) -> pa.Table:
-    """Put rows in order of bucket and account."""
+    """Put rows in order of the codes of their accounts, which is that of buckets."""
     account = table["account_id"].combine_chunks()
     code = account.indices.to_numpy()
     # Numbers of two bytes are sorted several times as fast.
     code = code.astype(np.uint16) if len(account.dictionary) <= 2**16 else code
-    return table.take(np.lexsort((code, table[BUCKET].to_numpy())))
+    return table.take(np.argsort(code, kind="stable"))
 
 
 def _select(paths: Sequence[Path]) -> str:

@@ -19,7 +19,8 @@ from features.windows.table_columns import Mask, TableColumns, columns_of
 
 #: So many days are read at a time, so that memory stays small.
 PART_DAYS = 56
-#: Columns of texts that roll-ups have as codes. Users are too many: each is in few rows of a file.
+#: Columns of texts that roll-ups have as codes. There are too many users: each is in only a few
+#: rows of a file.
 CODED = ("account_id", "event")
 _DAYS = ("day", "known")
 _TIMES = ("first", "last")
@@ -277,7 +278,8 @@ def coded(table: pa.Table) -> pa.Table:
             if not pa.types.is_dictionary(column.type):
                 column = column.cast(pa.string()).dictionary_encode().combine_chunks()
         elif name == "user_id":
-            column = column.cast(pa.string())
+            # The texts of many rows may be longer than the 2 GB that other texts can address.
+            column = column.cast(pa.large_string())
         elif name in _DAYS:
             column = column.cast(pa.date32()).cast(pa.int32())
         elif name not in _TIMES and name != BUCKET:

@@ -97,10 +97,11 @@ def session(url: str, *, where: str = "data.url") -> Any:
         builder = builder.appName(_NAME).master("local[*]" if url == _LOCAL else url)
         for key, value in {**_SETTINGS, **(_LOCAL_SETTINGS if url == _LOCAL else {})}.items():
             builder = builder.config(key, value)
+        is_first = SparkSession.getActiveSession() is None
         running = builder.getOrCreate()
-        if url == _LOCAL:
-            # Its workers run in the environment of this process, whatever the path finds; the
-            # setting spark.pyspark.python only counts for spark-submit.
+        if url == _LOCAL and is_first:
+            # Its workers run in the environment of this process, whichever Python is first on the
+            # path; the setting spark.pyspark.python only counts for spark-submit.
             running.sparkContext.pythonExec = sys.executable
         return running
     except HealthError:

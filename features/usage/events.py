@@ -205,7 +205,7 @@ class Events:
         places = [_places_of_pairs(part, accounts, names) for part in columns]
         pairs, rows = len(accounts) * len(names), sum(map(len, places))
         if pairs <= rows:
-            # So many rows are numbered faster by all pairs that there may be.
+            # With so many rows, it is faster to number every possible pair.
             place, numbers = np.arange(pairs), places
         else:
             number, place = numbered(np.concatenate([np.empty(0, dtype=np.int64), *places]), pairs)

@@ -45,7 +45,7 @@ def disagreement(scored: Scored, config: Config) -> pd.DataFrame:
     differs = (calls["share"] - calls["staying"]).abs() >= limits.call_difference
     chosen = staying(scored) & (hidden | harmless | differs)
     picked = pick(scored, chosen, value="expected_loss", probability="churn_probability")
-    if scored.silent:
+    if scored.choosing_only:
         return picked.assign(reasons="", cause="", reasons_share=np.nan)
     own = scores.loc[picked.index]
     texts = pd.DataFrame(

@@ -147,10 +147,10 @@ def list_flags(
         To be completed by `word_flags`. The flags have one more column, `week_rank`: the rank of
         the account in its CSM's week.
     """
-    silent = replace(scored, reasons=scored.reasons.head(0), silent=True)
+    choosing = replace(scored, reasons=scored.reasons.head(0), choosing_only=True)
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    strict = _candidates(silent, config)[KEYS]
-    easy = _candidates(silent, relaxed)
+    strict = _candidates(choosing, config)[KEYS]
+    easy = _candidates(choosing, relaxed)
     # Most conditions are not shown: what only a list shows is added at the end.
     narrow = easy[list(_OF_EPISODES)].assign(row=np.arange(len(easy)))
     episodes = continued_episodes(strict, narrow, previous, as_of)

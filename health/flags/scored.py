@@ -43,8 +43,8 @@ class Scored:
         Expected gain in a year below which no offer is listed, in currency.
     calls : pd.DataFrame
         Calls of CSMs on renewals, oldest first, as from `read_calls`.
-    silent : bool
-        Accounts are chosen first and described afterwards: no sentence is needed.
+    choosing_only : bool
+        Whether accounts are only being chosen, so that no reason is written.
     """
 
     scores: pd.DataFrame
@@ -54,7 +54,7 @@ class Scored:
     whitespace: pd.DataFrame = field(default_factory=_no_offers)
     least_gain: float = 0.0
     calls: pd.DataFrame = field(default_factory=no_calls)
-    silent: bool = False
+    choosing_only: bool = False
 
     def of_accounts(self, accounts: pd.Series[str]) -> Scored:
         """Return the same inputs, restricted to some accounts."""

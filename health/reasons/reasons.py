@@ -251,8 +251,8 @@ def value_and_text(
         words = ["not known" if np.isnan(value) else f"{value:.4g}" for value in distinct]
     else:
         numbers = np.full(len(column), np.nan)
-        codes, distinct = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=False)
-        words = ["unknown" if pd.isna(value) else str(value) for value in distinct]
+        codes, kinds = pd.factorize(column, use_na_sentinel=False)
+        words = pd.Series(kinds).astype(str).where(pd.notna(kinds), "unknown").tolist()
     return numbers, codes, np.array([f"{title}: {text}" for text in words], dtype=object)
 
 
@@ -286,7 +286,7 @@ def coded(codes: npt.NDArray[Any], names: Any) -> pd.Categorical:
 
 
 def coded_once(codes: npt.NDArray[Any], names: Any) -> pd.Categorical:
-    """Return texts as `coded` does, from places among names of which some may be alike."""
+    """Return texts as `coded` does, from places in a list of names that may repeat."""
     place, distinct = pd.factorize(np.asarray(names, dtype=object))
     return coded(place.astype(np.int32)[codes], distinct)
 
@@ -299,7 +299,7 @@ def coded_in_turn(codes: Sequence[npt.NDArray[np.intp]], names: Sequence[Any]) -
 
 
 def no_texts(count: int) -> pd.Categorical:
-    """Return a column of no texts."""
+    """Return a column of missing texts."""
     return coded(np.full(count, -1, dtype=np.int8), [])
 
 

@@ -122,7 +122,7 @@ def mark_shown(
     Returns
     -------
     pd.DataFrame
-        With `COLUMNS`; the text, now categorical, includes the usual value. For a probability, the
+        With `COLUMNS`; the text includes the usual value. For a probability, the
         strongest term of each signal is shown that raised it, is not context, and points in the
         catalogue's direction; for the health score, every measure that is not context.
     """

@@ -74,12 +74,11 @@ def change_rows(
     steps = _with_rest(steps, both)
     steps["text"] = _Wording(before, now, both).texts(steps)
     # Places among distinct texts are ordered, and stored, faster than the texts.
-    codes, names = zip(*(pd.factorize(steps[name], sort=True) for name in _TEXTS), strict=True)
+    texts = {name: pd.factorize(steps[name], sort=True) for name in _TEXTS}
     size = -steps["change"].abs().to_numpy()
-    order = np.lexsort((codes[1], size, codes[0]))
+    order = np.lexsort((texts["term"][0], size, texts["account_id"][0]))
     columns: dict[str, Any] = {name: steps[name].to_numpy()[order] for name in COLUMNS}
-    for name, own, distinct in zip(_TEXTS, codes, names, strict=True):
-        columns[name] = coded(own[order], distinct)
+    columns |= {name: coded(codes[order], names) for name, (codes, names) in texts.items()}
     return frame_of(columns)
 
 

@@ -31,8 +31,8 @@ class AdditiveTables:
     pairs: dict[tuple[int, int], FloatArray]
 
     @property
-    def read(self) -> frozenset[int]:
-        """The features that can move f: the table of each other one contains only zeros."""
+    def used_features(self) -> frozenset[int]:
+        """Places of the features that f depends on; the tables of all others contain only zeros."""
         mains = (place for place, table in enumerate(self.mains) if table.any())
         return frozenset([*mains, *(place for pair in self.pairs for place in pair)])
 

@@ -56,18 +56,15 @@ class FeatureBins:
             places = values.map(self.categories).fillna(self.size)
             return np.asarray(places.to_numpy(), dtype=np.uint8)
         numbers = values.to_numpy(dtype="float64")
-        # The products of an account follow one another and have its features: searched once.
+        # An account has a row per product, with the same features: equal values that follow one
+        # another are placed once. Their bits are compared, since NaN equals nothing.
         bits = np.ascontiguousarray(numbers).view(np.int64)
-        new = np.diff(bits, prepend=~bits[:1]) != 0
-        if 2 * np.count_nonzero(new) < len(new):
-            each: Codes = self._bins(numbers[new], self.edges)[np.cumsum(new) - 1]
-            return each
-        return self._bins(numbers, self.edges)
-
-    def _bins(self, numbers: FloatArray, edges: FloatArray) -> Codes:
-        result: Codes = np.asarray(np.searchsorted(edges, numbers, side="right"), np.uint8)
-        result[np.isnan(numbers)] = self.size
-        return result
+        new = np.ones(len(bits), dtype=bool)
+        new[1:] = bits[1:] != bits[:-1]
+        first = numbers[new]
+        result: Codes = np.asarray(np.searchsorted(self.edges, first, side="right"), np.uint8)
+        result[np.isnan(first)] = self.size
+        return result if len(first) == len(numbers) else result[np.cumsum(new) - 1]
 
 
 def fit_bins(frame: pd.DataFrame, max_bins: int) -> tuple[FeatureBins, ...]:
@@ -76,15 +73,15 @@ def fit_bins(frame: pd.DataFrame, max_bins: int) -> tuple[FeatureBins, ...]:
 
 
 def binned(
-    frame: pd.DataFrame, bins: tuple[FeatureBins, ...], read: Container[int] | None = None
+    frame: pd.DataFrame, bins: tuple[FeatureBins, ...], only: Container[int] | None = None
 ) -> Codes:
     """Return bin numbers, shape = (n_samples, n_features), a feature's rows side by side.
 
-    If the places of the features that are `read` are given, all others are in bin 0.
+    Where the places of `only` some features are given, the others have bin 0.
     """
     result = np.zeros((len(frame), len(bins)), dtype="uint8", order="F")
     for place, feature in enumerate(bins):
-        if read is None or place in read:
+        if only is None or place in only:
             result[:, place] = feature.codes(frame[feature.name])
     return result
 

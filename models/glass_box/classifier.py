@@ -281,7 +281,7 @@ class GlassBoxClassifier(LogOddsClassifier):
 
     def _raw_logit(self, X: Any) -> FloatArray:
         frame = model_frame(self, X, reset=False)
-        return self.tables_.decision(binned(frame, self.bins_, self.tables_.read))
+        return self.tables_.decision(binned(frame, self.bins_, self.tables_.used_features))
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
@@ -299,7 +299,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         """
         check_is_fitted(self)
         frame = model_frame(self, X, reset=False)
-        terms = self.tables_.terms(binned(frame, self.bins_, self.tables_.read))
+        terms = self.tables_.terms(binned(frame, self.bins_, self.tables_.used_features))
         result = pd.DataFrame(terms, index=frame.index, columns=self.term_names_)
         result[BASELINE] = self.tables_.intercept
         return self.calibration_.contributions(result)

@@ -389,7 +389,11 @@ def test_rows_are_in_order_of_their_bucket(tmp_path: Path, whole: pd.DataFrame) 
     files = list((tmp_path / "rollups").glob("*.parquet"))
     assert files
     for file in files:
-        rows = pq.read_table(file).to_pandas()
+        table = pq.read_table(file)
+        if "user_id" in table.column_names:
+            # Other texts cannot be put in order where they are longer than 2 GB together.
+            assert table["user_id"].type == pa.large_string()
+        rows = table.to_pandas()
         assert rows["bucket"].is_monotonic_increasing
         assert rows["bucket"].lt(BUCKETS).all()
         assert rows["bucket"].tolist() == [bucket_of(name) for name in rows["account_id"]]

@@ -30,10 +30,13 @@ def python_of(number: int) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session of a process whose path finds another Python, as in a cron job."""
+    other = tmp_path_factory.mktemp("bin") / "python3"
+    other.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    other.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"]))
+        patch.setenv("PATH", os.pathsep.join([str(other.parent), os.environ["PATH"]]))
         with jvm() as running:
             yield running
 

@@ -41,9 +41,10 @@ def test_the_last_day_is_that_of_the_last_contract_if_every_end_is_known() -> No
 
 
 def test_a_missing_day_of_renewal_is_no_number_whatever_memory_contains() -> None:
-    """Fails where new memory is filled with a pattern (MALLOC_PERTURB_, which .ci/run sets).
+    """For missing values, `pd.to_timedelta` of pandas 2 multiplies memory that it never set.
 
-    For missing values, `pd.to_timedelta` of pandas 2 multiplies memory that it never set.
+    If they were given to it, this would fail reliably only where new memory is filled with a
+    pattern (MALLOC_PERTURB_, which .ci/run sets).
     """
     names = [f"account {number}" for number in range(300)]
     accounts = pd.DataFrame({"account_id": names, "created_at": pd.Timestamp("2026-01-01")})

@@ -27,6 +27,21 @@ def test_shares_and_missing_sum_to_one_and_hold_for_the_same_values(values: list
     assert bin_shares(frame["x"], reference) == (reference["shares"], reference["missing"])
 
 
+@given(VALUES, VALUES)
+def test_each_value_counts_in_the_bin_of_the_last_edge_that_it_reaches(
+    before: list[float], after: list[float]
+) -> None:
+    reference = reference_ranges(pd.DataFrame({"x": before}, dtype=float))["x"]
+    newer = [*after, *reference["edges"], math.inf, -math.inf]
+    shares, missing = bin_shares(pd.Series(newer, dtype=float), reference)
+    counts = [0] * len(reference["shares"])
+    for value in newer:
+        if not math.isnan(value):
+            counts[sum(value >= edge for edge in reference["edges"])] += 1
+    assert shares == pytest.approx([count / len(newer) for count in counts])
+    assert missing == pytest.approx(sum(map(math.isnan, newer)) / len(newer))
+
+
 def test_tenths_of_distinct_numbers_hold_a_tenth_each() -> None:
     reference = reference_ranges(pd.DataFrame({"x": np.arange(1000.0)}))["x"]
     assert reference["shares"] == pytest.approx([0.1] * 10, abs=0.002)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -104,6 +107,26 @@ def test_tables_are_what_the_boosters_say(rows: Any) -> None:
 def test_it_finds_what_matters(fitted: GlassBoxClassifier, rows: Any) -> None:
     strength = fitted.contributions(rows.X).drop(columns="baseline").abs().mean()
     assert list(strength.sort_values(ascending=False).index[:2]) == ["logins", "tickets"]
+
+
+@given(st.lists(st.sampled_from([math.nan, -math.inf, -0.0, 0.0, 1.0, 2.5, math.inf])))
+def test_values_that_follow_one_another_are_placed_like_others(values: list[float]) -> None:
+    (feature,) = fit_bins(pd.DataFrame({"x": [0.0, 1.0, 2.5, 4.0]}), 8)
+    expected = [
+        feature.size if math.isnan(value) else sum(value >= edge for edge in feature.edges)
+        for value in values
+    ]
+    assert feature.codes(pd.Series(values, dtype=float)).tolist() == expected
+
+
+def test_features_whose_tables_are_zero_need_no_bins(rows: Any) -> None:
+    frame = rows.X.assign(constant=1.0, noise=np.arange(len(rows.X)) % 7 * 1.0)
+    model = GlassBoxClassifier(**QUICKEST).fit(frame, rows.y, groups=rows.groups)
+    tables, inputs = model.tables_, feature_frame(frame)
+    assert 0 < len(tables.used_features) < len(model.bins_)
+    whole, part = (binned(inputs, model.bins_, only) for only in (None, tables.used_features))
+    np.testing.assert_array_equal(tables.terms(part), tables.terms(whole))
+    np.testing.assert_array_equal(tables.decision(part), tables.decision(whole))
 
 
 def test_probabilities_belong_to_the_log_odds(fitted: GlassBoxClassifier, rows: Any) -> None:
