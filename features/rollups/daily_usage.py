@@ -146,9 +146,11 @@ def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     """
     days = np.array(sorted({day_number(date) for date in dates.unique()}))
     since, recent, end = int(days[0]) - REACH_DAYS, int(days[0]) - ERROR_DAYS, int(days[-1])
-    parts = last_days_before(tables, since)
-    parts += rolled_up(tables, "users", since, recent, columns=_WITHOUT_ERRORS)
-    parts += rolled_up(tables, "users", recent, end)
+    parts = [
+        *last_days_before(tables, since),
+        *rolled_up(tables, "users", since, recent, columns=_WITHOUT_ERRORS),
+        *rolled_up(tables, "users", recent, end),
+    ]
     usage = _assembled(parts, tables.has("usage", "user_id"), days)
     # Computed now, because several threads need them later.
     for name in ("last_days", "user_days", "weekends", "used_from", "named_from"):
