@@ -76,6 +76,12 @@ def leaves(gates: pd.Series[str]) -> pd.Series[bool]:
     return pd.Series(begins[code], index=gates.index)
 
 
+def read_by_rules(config: Config) -> set[str]:
+    """Return the columns of an account that `ineligible_reasons` may read."""
+    rules = config.expansion.products.values()
+    return {*_ATTRIBUTES, *(condition.feature for rule in rules for condition in rule.when)}
+
+
 def ineligible_reasons(
     offers: pd.DataFrame, held: pd.DataFrame, plans: pd.DataFrame, config: Config
 ) -> pd.Series[str]:

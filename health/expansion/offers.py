@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from health.expansion.inputs import OfferInputs, next_to_account
+from health.expansion.inputs import OfferInputs
 from health.expansion.steps import DETAILS, worded_details
 from health.expansion.whitespace import (
     COLUMNS,
@@ -19,7 +20,7 @@ from health.expansion.whitespace import (
     build_whitespace,
     worth_listing,
 )
-from health.reasons.probability import probability_reasons
+from health.reasons.probability import ExplainedProbabilities
 from health.reasons.reasons import codes_of, rows_where, strongest
 from health.reasons.shown import USUAL, Peers
 from health.reasons.signals import signal_of
@@ -68,6 +69,7 @@ def make_offers(
     scores: pd.DataFrame,
     reasons: pd.DataFrame,
     inputs: OfferInputs,
+    opened: ExplainedProbabilities,
     models: Mapping[str, Any],
     config: Config,
     *,
@@ -79,21 +81,24 @@ def make_offers(
     ----------
     features, scores, inputs, models, config
         As for `build_whitespace`.
+    opened : ExplainedProbabilities
+        As from `cross_sell_chances`.
     reasons : pd.DataFrame
         Rows of reasons.parquet for the upsell probability.
     peers : Peers
         What reasons are compared with.
     """
-    rows = build_whitespace(features, scores, inputs, models, config)
+    rows = build_whitespace(features, scores, inputs, models, config, opened=opened)
     # Offers listed last week have lower limits, so their reasons are needed, too.
     upsells, cross_sells = (best_rows(rows, offer) for offer in (UPSELL, CROSS_SELL))
     worth = worth_listing(rows, config.flags.relaxed(), inputs.least_gain, best=upsells)
     best = rows.iloc[cross_sells]
     open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
-    weighed = _weighed(inputs.open.iloc[open_rows[open_rows >= 0]], features, models, config)
-    opened = rows.loc[rows["open_row"] >= 0, ["open_row", "place"]]
+    open_rows = open_rows[open_rows >= 0]
+    place = inputs.open["place"].to_numpy()[open_rows]
+    weighed = _weighed(open_rows, inputs.open, features, opened, config)
     of_places = features["account_id"].map(peers.groups).to_numpy(dtype=object)
-    groups = pd.Series(of_places[opened["place"]], index=opened["open_row"])
+    groups = pd.Series(of_places[place], index=open_rows)
     weighed = replace(peers, groups=groups).mark(weighed)
     rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain, best=upsells)
     rows["why_not"] = _why_not(rows)
@@ -114,12 +119,21 @@ def make_offers(
 
 
 def _weighed(
-    open_rows: pd.DataFrame, features: pd.DataFrame, models: Mapping[str, Any], config: Config
+    rows: npt.NDArray[np.intp],
+    offers: pd.DataFrame,
+    features: pd.DataFrame,
+    opened: ExplainedProbabilities,
+    config: Config,
 ) -> pd.DataFrame:
     """Return the reasons for some open offers; account_id is the row of the offer."""
-    offers = next_to_account(open_rows, features)
-    offers["account_id"] = offers.index
-    return probability_reasons(models, CROSS_SELL, offers, most=config.reasons.most)
+    place = offers["place"].to_numpy()[rows]
+
+    def values_of(term: str, at: npt.NDArray[np.intp]) -> pd.Series[Any]:
+        if term in offers:
+            return offers[term].take(rows[at])
+        return features[term].take(place[at])
+
+    return opened.reasons(rows, pd.Series(rows), values_of, most=config.reasons.most)
 
 
 def _columns(

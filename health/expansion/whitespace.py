@@ -10,15 +10,24 @@ import numpy.typing as npt
 import pandas as pd
 
 from health.business.risk import known_to_leave, lift
-from health.expansion.eligibility import gate_reasons, ineligible_reasons, leaves
+from health.expansion.eligibility import (
+    gate_reasons,
+    ineligible_reasons,
+    leaves,
+    read_by_rules,
+)
 from health.expansion.inputs import OfferInputs, next_to_account
 from health.expansion.prices import peer_groups
 from health.expansion.steps import PRODUCT, upsell_details
-from health.reasons.probability import probabilities
+from health.reasons.probability import (
+    ExplainedProbabilities,
+    Probabilities,
+    explained_probabilities,
+)
 from health.reasons.sentences import sentences
 from health.settings.config import Config
 from health.settings.flags import FlagsConfig
-from models.base.inputs import columns_of
+from models.base.inputs import SharedRows, columns_of
 
 HELD, OPEN, NOT_ELIGIBLE = "held", "open", "not eligible"
 UPSELL, CROSS_SELL = "upsell", "cross_sell"
@@ -54,6 +63,8 @@ def build_whitespace(
     inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
+    *,
+    opened: ExplainedProbabilities | None = None,
 ) -> pd.DataFrame:
     """Return one row per account and product: owned, open, or not eligible.
 
@@ -70,6 +81,8 @@ def build_whitespace(
         The artefacts of a trained version.
     config : Config
         The catalogue of products and its rules.
+    opened : ExplainedProbabilities, optional
+        The result of `cross_sell_chances`, if it is known already.
 
     Returns
     -------
@@ -86,14 +99,15 @@ def build_whitespace(
         has neither probability nor value. `asked` and `signs` are reasons for the offer.
     """
     held = _held_rows(features, scores, inputs, models, config)
-    opened = _open_rows(features, scores, inputs, models, config)
-    products = np.concatenate([held["product"].to_numpy(), opened["product"].to_numpy()])
-    place = np.concatenate([held["place"].to_numpy(), opened["place"].to_numpy()])
+    chances = opened or cross_sell_chances(inputs, features, models)
+    others = _open_rows(features, scores, inputs, chances.found, models, config)
+    products = np.concatenate([held["product"].to_numpy(), others["product"].to_numpy()])
+    place = np.concatenate([held["place"].to_numpy(), others["place"].to_numpy()])
     order = np.lexsort((pd.factorize(products, sort=True)[0], place))
-    nothing = np.full(len(opened), np.nan)
+    nothing = np.full(len(others), np.nan)
     rows = pd.DataFrame(
         {
-            name: np.concatenate([held[name].to_numpy(), opened.get(name, nothing)])[order]
+            name: np.concatenate([held[name].to_numpy(), others.get(name, nothing)])[order]
             for name in held.columns
         },
         copy=False,
@@ -119,17 +133,39 @@ def build_whitespace(
     return columns_of(rows, [*COLUMNS, *_STEP_COLUMNS, "place", "open_row"])
 
 
+def cross_sell_chances(
+    inputs: OfferInputs, features: pd.DataFrame, models: Mapping[str, Any]
+) -> ExplainedProbabilities:
+    """Return the chance that each product of `inputs.open` is bought, and the reasons for it.
+
+    Parameters
+    ----------
+    inputs : OfferInputs
+        The products of some accounts.
+    features : pd.DataFrame
+        The features of these accounts that the model reads, one row per account.
+    models : mapping of str to object
+        The artefacts of a trained version.
+    """
+    place = inputs.open["place"].to_numpy()
+    model = models[CROSS_SELL]
+    names = () if model is None else tuple(map(str, model.feature_names_in_))
+    own = columns_of(inputs.open, [name for name in names if name in inputs.open])
+    return explained_probabilities(models, CROSS_SELL, SharedRows(names, own, features, place))
+
+
 def _open_rows(
     features: pd.DataFrame,
     scores: pd.DataFrame,
     inputs: OfferInputs,
+    found: Probabilities,
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
-    offers = next_to_account(inputs.open, features)
+    read = {*read_by_rules(config), config.peer_group}
+    offers = next_to_account(inputs.open, columns_of(features, read.intersection(features)))
     offers["stage"] = scores["stage"].to_numpy()[offers["place"]]
     why_not = ineligible_reasons(offers, inputs.held, inputs.plans, config)
-    found = probabilities(models, CROSS_SELL, offers)
     listed = config.expansion.list_prices(config.currency)
     step = models["steps"].price(offers["product"], peer_groups(offers, config), listed)
     return pd.DataFrame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +22,16 @@ from health.reasons.reasons import (
 )
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
-from models.base.inputs import columns_of
+from models.base.explanations import Explained, StrongestTerms, Terms, strongest_terms
+from models.base.inputs import CheckedFrame, SharedRows, columns_of, feature_frame
 
 #: The sentence of the baseline.
 BASELINE_TEXT = "Starting point of every account"
 
+#: Returns the values of a feature at some places.
+ValuesOf = Callable[[str, npt.NDArray[np.intp]], "pd.Series[Any]"]
 #: Default number of terms kept per row.
 MOST = 12
-#: Rows whose largest terms are looked for at once.
-_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -51,41 +52,67 @@ class Probabilities:
         return {f"{target}_probability": self.probability, f"{target}_base_rate": self.base_rate}
 
 
-def probabilities(models: Mapping[str, Any], target: str, inputs: pd.DataFrame) -> Probabilities:
-    """Return probability and base rate of a target, on the index of `inputs`."""
-    model, base = models[target], models[f"{target}_base"]
-    unknown = pd.Series(np.nan, index=inputs.index)
-    if model is None or inputs.empty:
-        return Probabilities(unknown, unknown)
-    columns = columns_of(inputs, model.feature_names_in_)
-    probability = pd.Series(model.predict_proba(columns)[:, 1], index=inputs.index)
-    rate = pd.Series(base.predict_proba(columns)[:, 1], index=inputs.index)
-    return Probabilities(probability, rate.where(probability.notna()))
+@dataclass(frozen=True)
+class ExplainedProbabilities:
+    """The probabilities of some rows, and their reasons as far as they are asked for.
+
+    Attributes
+    ----------
+    target : str
+        ``churn``, ``upsell`` or ``cross_sell``.
+    found : Probabilities
+        On the index of the rows.
+    explained : Explained or None
+        The explanation of the model; None without a model.
+    """
+
+    target: str
+    found: Probabilities
+    explained: Explained | None
+
+    def reasons(
+        self,
+        rows: npt.NDArray[np.intp],
+        accounts: pd.Series[Any],
+        values_of: ValuesOf,
+        *,
+        most: int = MOST,
+    ) -> pd.DataFrame:
+        """Return the terms of some rows with the largest contributions, one row each.
+
+        Parameters
+        ----------
+        rows : array of int, shape = (n_asked,)
+            Places of these rows among those that were scored.
+        accounts : pd.Series, shape = (n_asked,)
+            The account_id of these rows.
+        values_of : callable
+            Returns the values of a feature at some places of these rows.
+        most : int
+            Terms kept per row; the others are added up in one term.
+        """
+        if self.explained is None or not len(rows):
+            return _no_reasons()
+        terms = self.explained.terms_of(rows)
+        if np.isnan(terms.baseline).any():
+            return _no_reasons()
+        strongest = strongest_terms(terms, most)
+        return _rows(self.target, strongest, accounts, values_of, BASELINE_TEXT)
+
+
+def checked_features(
+    features: pd.DataFrame, models: Mapping[str, Any], targets: Iterable[str]
+) -> CheckedFrame:
+    """Return the features that the models of some targets read, checked once for all of them."""
+    known = [models[target] for target in targets if models[target] is not None]
+    names = dict.fromkeys(name for model in known for name in model.feature_names_in_)
+    return feature_frame(columns_of(features, [name for name in names if name in features]))
 
 
 def explained_probabilities(
-    models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
-) -> tuple[Probabilities, pd.DataFrame]:
-    """Return the results of `probabilities` and `probability_reasons` for the cost of one.
-
-    The contributions are exact, so the probability is computed from their sum.
-    """
-    model, base = models[target], models[f"{target}_base"]
-    if model is None or inputs.empty:
-        return probabilities(models, target, inputs), _no_reasons()
-    columns = columns_of(inputs, model.feature_names_in_)
-    contributions = model.contributions(columns)
-    logit = contributions.sum(axis=1, skipna=False)
-    probability = pd.Series(expit(logit.to_numpy(dtype=float)), index=inputs.index)
-    rate = pd.Series(base.predict_proba(columns)[:, 1], index=inputs.index)
-    found = Probabilities(probability, rate.where(probability.notna()))
-    return found, _strongest(target, contributions, inputs, most)
-
-
-def probability_reasons(
-    models: Mapping[str, Any], target: str, inputs: pd.DataFrame, *, most: int = MOST
-) -> pd.DataFrame:
-    """Return the terms with the largest contributions, one row each; no rows without a model.
+    models: Mapping[str, Any], target: str, inputs: pd.DataFrame | SharedRows
+) -> ExplainedProbabilities:
+    """Return probability and base rate of a target, on the index of `inputs`, and the reasons.
 
     Parameters
     ----------
@@ -93,24 +120,20 @@ def probability_reasons(
         The artefacts of a version.
     target : str
         ``churn``, ``upsell`` or ``cross_sell``.
-    inputs : pd.DataFrame
-        account_id and the features of the model.
-    most : int
-        Terms kept per row; the others are added up in one term.
+    inputs : pd.DataFrame or SharedRows
+        The features of the model; of a frame, other columns are left out.
     """
-    model = models[target]
-    if model is None or inputs.empty:
-        return _no_reasons()
-    contributions = model.contributions(columns_of(inputs, model.feature_names_in_))
-    return _strongest(target, contributions, inputs, most)
-
-
-def _strongest(
-    target: str, contributions: pd.DataFrame, inputs: pd.DataFrame, most: int
-) -> pd.DataFrame:
-    if contributions[BASELINE].isna().any():
-        return _no_reasons()
-    return strongest_rows(target, contributions, inputs, most=most, baseline_text=BASELINE_TEXT)
+    model, base = models[target], models[f"{target}_base"]
+    if model is None or not len(inputs):
+        unknown = pd.Series(np.nan, index=inputs.index)
+        return ExplainedProbabilities(target, Probabilities(unknown, unknown), None)
+    names = model.feature_names_in_
+    own = inputs.named(names) if isinstance(inputs, SharedRows) else columns_of(inputs, names)
+    explained = model.explained(own)
+    probability = pd.Series(expit(explained.log_odds), index=inputs.index)
+    rate = pd.Series(base.predict_proba(own)[:, 1], index=inputs.index)
+    found = Probabilities(probability, rate.where(probability.notna()))
+    return ExplainedProbabilities(target, found, explained)
 
 
 def _no_reasons() -> pd.DataFrame:
@@ -149,30 +172,38 @@ def strongest_rows(
         Columns `COLUMNS` of `health.reasons.reasons`, account by account; those of texts are
         categorical.
     """
-    terms = [str(name) for name in contributions.columns if name != BASELINE]
-    table = contributions[terms].to_numpy(dtype=float)
-    # A model reads few of the features, and a base rate none.
-    moving = np.flatnonzero(table.any(axis=0))
-    terms, table = [terms[place] for place in moving], table[:, moving]
-    n = len(table)
-    result = min(most, len(terms))
-    top = _largest(np.abs(table), result)
-    strongest = np.take_along_axis(table, top, axis=1)
-    rest = table.sum(axis=1) - strongest.sum(axis=1)
-    n_others = (table != 0).sum(axis=1) - (strongest != 0).sum(axis=1)
-    value, text, texts = _values_and_texts(terms, top, inputs)
-    few, number = np.unique(n_others, return_inverse=True)
+    strongest = strongest_terms(Terms.of(contributions), most)
+
+    def values_of(term: str, places: npt.NDArray[np.intp]) -> pd.Series[Any]:
+        return inputs[term].take(places)
+
+    return _rows(output, strongest, inputs["account_id"], values_of, baseline_text)
+
+
+def _rows(
+    output: str,
+    strongest: StrongestTerms,
+    accounts: pd.Series[Any],
+    values_of: ValuesOf,
+    baseline_text: str,
+) -> pd.DataFrame:
+    terms, top = list(strongest.names), strongest.places
+    n, result = top.shape
+    value, text, texts = _values_and_texts(terms, top, values_of)
+    few, number = np.unique(strongest.n_rest, return_inverse=True)
     words = [f"{n} smaller influence{'s' if n != 1 else ''} together" for n in few]
     codes = np.hstack([np.full((n, 1), len(terms)), top, np.full((n, 1), len(terms) + 1)])
-    amounts = np.column_stack([contributions[BASELINE].to_numpy(dtype=float), strongest, rest])
-    kept = np.column_stack([np.ones(n, dtype=bool), strongest != 0, n_others > 0]).ravel()
+    amounts = np.column_stack([strongest.baseline, strongest.amounts, strongest.rest])
+    kept = np.column_stack(
+        [np.ones(n, dtype=bool), strongest.amounts != 0, strongest.n_rest > 0]
+    ).ravel()
     nothing = np.full((n, 1), np.nan)
     sentence = np.column_stack(
         [np.full(n, len(texts)), text, number.reshape(n) + len(texts) + 1]
     ).ravel()
     count = int(kept.sum())
     rows = {
-        "account_id": repeated(inputs["account_id"], np.repeat(np.arange(n), result + 2)[kept]),
+        "account_id": repeated(accounts, np.repeat(np.arange(n), result + 2)[kept]),
         "output": coded(np.zeros(count, dtype=np.int8), [output]),
         "term": coded(codes.ravel()[kept], [*terms, BASELINE, OTHERS]),
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
@@ -186,23 +217,8 @@ def strongest_rows(
     return frame_of({name: rows[name] for name in COLUMNS})
 
 
-def _largest(size: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
-    """Return the places of the largest values of each row, the largest first, ties by place."""
-    left = np.array(size, order="C")
-    places = np.empty((len(left), most), dtype=np.intp)
-    # Looking for one after the other, in rows that fit the cache, is several times faster than
-    # partitioning each row.
-    for start in range(0, len(left), _BLOCK):
-        block, found = left[start : start + _BLOCK], places[start : start + _BLOCK]
-        rows = np.arange(len(block))
-        for rank in range(most):
-            found[:, rank] = block.argmax(axis=1)
-            block[rows, found[:, rank]] = -1.0
-    return places
-
-
 def _values_and_texts(
-    terms: list[str], top: npt.NDArray[np.int64], inputs: pd.DataFrame
+    terms: list[str], top: npt.NDArray[np.int64], values_of: ValuesOf
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp], list[str]]:
     """Return the value of each chosen term, the place of its sentence, and all sentences."""
     values, codes = np.full(top.shape, np.nan), np.zeros(top.shape, dtype=np.intp)
@@ -215,7 +231,7 @@ def _values_and_texts(
         where = order[ends[place] : ends[place + 1]]
         if not len(where):
             continue
-        value, code, texts = value_and_text(inputs[term].take(where // top.shape[1]))
+        value, code, texts = value_and_text(values_of(term, where // top.shape[1]))
         flat_values[where], flat_codes[where] = value, code + len(every)
         every += texts.tolist()
     return values, codes, every

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
@@ -16,7 +18,8 @@ from health.expansion.gaps import expansion_gaps
 from health.expansion.inputs import OfferInputs, growth_of, read_offer_inputs
 from health.expansion.offers import make_offers
 from health.expansion.prices import peer_groups
-from health.reasons.probability import explained_probabilities
+from health.expansion.whitespace import cross_sell_chances
+from health.reasons.probability import checked_features, explained_probabilities
 from health.scoring.leaving import terms_of_contracts, value_until
 from health.scoring.lifetime import lifetime_columns
 from health.scoring.method import ScoredAccounts, ScoringMethod
@@ -62,12 +65,21 @@ class ContractScoring(ScoringMethod):
         features, scores = inputs.features, inputs.scores
         leaves = known_to_leave(features)
         # The models learn from accounts that gave no notice, so only these get predictions.
-        asked = features[~leaves]
+        asked = np.flatnonzero(~leaves)
+        checked = checked_features(features, models, TARGETS)
         peers = peers_of(inputs, config)
+
+        def values_of(term: str, places: npt.NDArray[np.intp]) -> pd.Series[Any]:
+            return features[term].take(asked[places])
+
         reasons = []
         for target in ("churn", "upsell"):
-            found, rows = explained_probabilities(models, target, asked, most=config.reasons.most)
-            scores = scores.assign(**found.columns(target))
+            found = explained_probabilities(models, target, checked)
+            columns = found.found.columns(target)
+            scores = scores.assign(**{name: own.mask(leaves) for name, own in columns.items()})
+            rows = found.reasons(
+                asked, features["account_id"].take(asked), values_of, most=config.reasons.most
+            )
             reasons.append(peers.mark(rows))
         scores["expected_loss"] = expected_loss(scores["churn_probability"], scores["mrr"])
         scores = scores.assign(
@@ -85,8 +97,9 @@ class ContractScoring(ScoringMethod):
         for name in ("clv", "clv_low", "clv_high", "clv_mean_low", "clv_mean_high"):
             scores[name] = scores[name].where(~leaves, until)
         scores["total_value"] = scores["past_value"] + scores["clv"]
+        opened = cross_sell_chances(inputs.offers, checked, models)
         offers = make_offers(
-            features, scores, reasons[-1], inputs.offers, models, config, peers=peers
+            features, scores, reasons[-1], inputs.offers, opened, models, config, peers=peers
         )
         scores = scores.join(offers.columns)
         reasons.append(offers.reasons)

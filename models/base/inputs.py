@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,74 @@ class ModelInputError(HealthError, ValueError):
     """
 
 
+class CheckedFrame(pd.DataFrame):
+    """A frame that `feature_frame` returned: no estimator needs to check its values again.
+
+    Nobody writes to it. What pandas makes of it is an ordinary frame.
+    """
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Rows of which several share the features of an account, such as its products.
+
+    An estimator can be asked about them like about a frame; a glass box bins the features of an
+    account only once.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The features, in order.
+    own : pandas.DataFrame, shape = (n_rows, n_columns)
+        The columns that differ between the rows of an account. Those in `names` are used.
+    accounts : pandas.DataFrame, shape = (n_accounts, n_columns)
+        The columns of accounts; of a column that both have, that of `own` is used.
+    place : array of int, shape = (n_rows,)
+        The account of each row, counted from 0.
+    """
+
+    names: tuple[str, ...]
+    own: pd.DataFrame
+    accounts: pd.DataFrame
+    place: npt.NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    @property
+    def index(self) -> pd.Index[Any]:
+        """Of the rows."""
+        return self.own.index
+
+    def named(self, names: Iterable[Any]) -> SharedRows:
+        """Return the same rows with other features."""
+        return replace(self, names=tuple(str(name) for name in names))
+
+    def where(self, rows: npt.NDArray[np.intp]) -> SharedRows:
+        """Return some of the rows."""
+        return replace(self, own=self.own.iloc[rows], place=self.place[rows])
+
+    def frame(self) -> CheckedFrame:
+        """Return the rows as a frame of the features, checked like any other."""
+        columns = {
+            name: self.own[name]
+            if name in self.own.columns
+            else pd.Series(self.accounts[name].to_numpy()[self.place], index=self.own.index)
+            for name in self.names
+        }
+        return feature_frame(pd.DataFrame(columns, index=self.own.index, copy=False))
+
+
 def model_frame(
     estimator: Any, X: Any, *, reset: bool, columns: Iterable[str] | None = None
-) -> pd.DataFrame:
+) -> CheckedFrame:
     """Return `X` as a frame of float and text columns, checked against the fitted one.
 
     Parameters
     ----------
     estimator : estimator
         If `reset`, its ``n_features_in_`` and, for a frame, ``feature_names_in_`` are set.
-    X : pandas.DataFrame or array-like, shape = (n_samples, n_features)
+    X : pandas.DataFrame, SharedRows or array-like, shape = (n_samples, n_features)
         Numeric and boolean columns become float64, in which NaN means not measured; all others
         become text (object), in which None means not measured.
     reset : bool
@@ -48,6 +107,9 @@ def model_frame(
     ValueError
         The columns differ from those in ``fit``, or a value is infinite or not a number or a text.
     """
+    if isinstance(X, SharedRows):
+        check_names(estimator, X)
+        return X.named(X.names if columns is None else columns).frame()
     if not isinstance(X, pd.DataFrame):
         values = validate_data(
             estimator, X, reset=reset, dtype="float64", ensure_all_finite="allow-nan"
@@ -55,7 +117,7 @@ def model_frame(
         names = [f"x{i}" for i in range(values.shape[1])]
         if hasattr(estimator, "feature_names_in_"):
             names = [str(name) for name in estimator.feature_names_in_]
-        return pd.DataFrame(values, columns=names)
+        return CheckedFrame(values, columns=names)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if not len(X) or not X.shape[1]:
         # scikit-learn's tools look for this wording.
@@ -70,17 +132,31 @@ def model_frame(
     return feature_frame(columns_of(X, [name for name in X.columns if str(name) in read]))
 
 
+def check_names(estimator: Any, rows: SharedRows) -> None:
+    """Raise ModelInputError where rows do not have the features of a fitted estimator."""
+    known = tuple(str(name) for name in estimator.feature_names_in_)
+    if rows.names != known:
+        raise ModelInputError(
+            "the features are not those that the model was fitted on",
+            where="features",
+            fix="they are " + ", ".join(known),
+        )
+
+
 def columns_of(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
     """Return some columns of a frame; they share its memory and must not be modified."""
-    return pd.DataFrame({name: frame[name] for name in names}, index=frame.index, copy=False)
+    kind = CheckedFrame if isinstance(frame, CheckedFrame) else pd.DataFrame
+    return kind({name: frame[name] for name in names}, index=frame.index, copy=False)
 
 
-def feature_frame(X: pd.DataFrame) -> pd.DataFrame:
+def feature_frame(X: pd.DataFrame) -> CheckedFrame:
     """Return `X` with numbers and flags as float64 and everything else as text or None."""
+    if isinstance(X, CheckedFrame):
+        return X
     columns = {str(name): _column(X[name]) for name in X.columns}
     _refuse_infinite(columns)
     # Columns share memory with `X` and must not be modified.
-    return pd.DataFrame(columns, index=X.index, copy=False)
+    return CheckedFrame(columns, index=X.index, copy=False)
 
 
 def _column(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -17,12 +17,15 @@ from sklearn.utils.validation import (
 from threadpoolctl import threadpool_limits
 
 from models.base.calibration import Calibration
-from models.base.explanations import by_feature
+from models.base.explanations import Explained, Terms, by_feature
 from models.base.inputs import (
     FloatArray,
+    IntArray,
     ModelInputError,
+    SharedRows,
     as_floats,
     binary_target,
+    check_names,
     columns_of,
     group_codes,
     model_frame,
@@ -67,6 +70,7 @@ from models.churn.score_model import measures_given, score_columns
 from models.evaluation.classification import Evaluation
 from models.evaluation.ranking import Interval
 from models.glass_box.classifier import GlassBoxClassifier
+from models.glass_box.pooled import PooledGlassBox
 
 #: What may be asked for with few events: the best candidate, or one small model.
 AUTO, CHOICES = "auto", ("auto", SCORE, FEW)
@@ -451,10 +455,12 @@ class PropensityModel(LogOddsClassifier):
         instead = f"{doubt}: the base rate is published instead"
         return (*found, f"{self.choice_.tested}: {_metric(auc)}{instead}")
 
-    def _frame(self, X: Any) -> pd.DataFrame:
+    def _frame(self, X: Any) -> pd.DataFrame | SharedRows:
         check_is_fitted(self)
-        frame = model_frame(self, X, reset=False)
-        return columns_of(frame, self.model_.feature_names_in_)
+        if isinstance(X, SharedRows):
+            check_names(self, X)
+            return X.named(self.model_.feature_names_in_)
+        return columns_of(model_frame(self, X, reset=False), self.model_.feature_names_in_)
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
@@ -477,6 +483,25 @@ class PropensityModel(LogOddsClassifier):
         """
         frame = self._frame(X)
         return by_feature(self.model_.contributions(frame))
+
+    def explained(self, X: Any) -> Explained:
+        """Return `decision_function`, and `contributions` as far as they are asked for.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or SharedRows, shape = (n_samples, n_features)
+            As for `contributions`.
+        """
+        frame = self._frame(X)
+        if isinstance(self.model_, GlassBoxClassifier | PooledGlassBox):
+            return self.model_.explained(frame)
+        log_odds = np.asarray(self.model_.decision_function(frame), dtype="float64")
+
+        def terms(rows: IntArray) -> Terms:
+            asked = frame.where(rows) if isinstance(frame, SharedRows) else frame.iloc[rows]
+            return Terms.of(by_feature(self.model_.contributions(asked)))
+
+        return Explained(log_odds, terms)
 
 
 def _metric(auc: Interval) -> str:

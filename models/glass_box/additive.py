@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from models.base.calibration import Calibration
 from models.base.inputs import FloatArray
 from models.glass_box.binning import Codes
 
@@ -54,6 +57,28 @@ class AdditiveTables:
         for place, ((a, b), table) in enumerate(self.pairs.items(), start=len(self.mains)):
             result[:, place] = table[codes[:, a], codes[:, b]]
         return result
+
+    def by_feature(self, codes: Codes, places: Sequence[int], rows: Any) -> FloatArray:
+        """Return what some features add to some rows, shape = (n_rows, n_places).
+
+        Half of what a pair adds is of each of its features (see `models.base.explanations`).
+        """
+        columns = [self.mains[place][codes[rows, place]] for place in places]
+        at = {place: column for column, place in enumerate(places)}
+        for (a, b), table in self.pairs.items():
+            half = table[codes[rows, a], codes[rows, b]] / 2
+            columns[at[a]] += half
+            columns[at[b]] += half
+        return np.column_stack(columns)
+
+    def calibrated(self, calibration: Calibration) -> AdditiveTables:
+        """Return the tables of the calibrated f."""
+        slope = calibration.slope
+        return AdditiveTables(
+            calibration.intercept + slope * self.intercept,
+            tuple(slope * table for table in self.mains),
+            {pair: slope * table for pair, table in self.pairs.items()},
+        )
 
 
 def purified(tables: AdditiveTables, codes: Codes) -> AdditiveTables:

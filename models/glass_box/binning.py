@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.base.inputs import FloatArray
+from models.base.inputs import FloatArray, SharedRows
 
 #: Bin numbers, one column a feature; the last bin of a feature means not measured.
 Codes = npt.NDArray[np.uint8]
@@ -56,15 +56,9 @@ class FeatureBins:
             places = values.map(self.categories).fillna(self.size)
             return np.asarray(places.to_numpy(), dtype=np.uint8)
         numbers = values.to_numpy(dtype="float64")
-        # An account has a row per product, with the same features: equal values that follow one
-        # another are placed once. Their bits are compared, since NaN equals nothing.
-        bits = np.ascontiguousarray(numbers).view(np.int64)
-        new = np.ones(len(bits), dtype=bool)
-        new[1:] = bits[1:] != bits[:-1]
-        first = numbers[new]
-        result: Codes = np.asarray(np.searchsorted(self.edges, first, side="right"), np.uint8)
-        result[np.isnan(first)] = self.size
-        return result if len(first) == len(numbers) else result[np.cumsum(new) - 1]
+        result: Codes = _bins(self.edges, numbers).astype(np.uint8)
+        result[np.isnan(numbers)] = self.size
+        return result
 
 
 def fit_bins(frame: pd.DataFrame, max_bins: int) -> tuple[FeatureBins, ...]:
@@ -73,17 +67,40 @@ def fit_bins(frame: pd.DataFrame, max_bins: int) -> tuple[FeatureBins, ...]:
 
 
 def binned(
-    frame: pd.DataFrame, bins: tuple[FeatureBins, ...], only: Container[int] | None = None
+    rows: pd.DataFrame | SharedRows,
+    bins: tuple[FeatureBins, ...],
+    only: Container[int] | None = None,
 ) -> Codes:
     """Return bin numbers, shape = (n_samples, n_features), a feature's rows side by side.
 
     Where the places of `only` some features are given, the others have bin 0.
     """
-    result = np.zeros((len(frame), len(bins)), dtype="uint8", order="F")
+    result = np.zeros((len(rows), len(bins)), dtype="uint8", order="F")
     for place, feature in enumerate(bins):
-        if only is None or place in only:
-            result[:, place] = feature.codes(frame[feature.name])
+        if only is not None and place not in only:
+            continue
+        if isinstance(rows, pd.DataFrame):
+            result[:, place] = feature.codes(rows[feature.name])
+        elif feature.name in rows.own.columns:
+            result[:, place] = feature.codes(rows.own[feature.name])
+        else:
+            result[:, place] = feature.codes(rows.accounts[feature.name])[rows.place]
     return result
+
+
+def _bins(edges: FloatArray, numbers: FloatArray) -> npt.NDArray[np.intp]:
+    """Return ``np.searchsorted(edges, numbers, side="right")``; any place for NaN.
+
+    All numbers take each step of the search together, which takes half the time: the processor
+    has no branch to guess.
+    """
+    step = 1 << len(edges).bit_length()
+    padded = np.full(step - 1, np.inf)
+    padded[: len(edges)] = edges
+    place = np.zeros(len(numbers), dtype=np.intp)
+    while step := step >> 1:
+        place += (padded[place + (step - 1)] <= numbers) * step
+    return place
 
 
 def _of_column(name: str, values: pd.Series[Any], max_bins: int) -> FeatureBins:

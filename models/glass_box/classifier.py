@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
@@ -12,8 +14,17 @@ from scipy.special import logit
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from models.base.calibration import BASELINE, Calibration, fit_calibration, row_log_loss
-from models.base.explanations import PAIR
-from models.base.inputs import FloatArray, IntArray, ModelInputError, group_codes, model_frame
+from models.base.explanations import PAIR, Explained, Terms
+from models.base.inputs import (
+    FloatArray,
+    IntArray,
+    ModelInputError,
+    SharedRows,
+    check_names,
+    feature_frame,
+    group_codes,
+    model_frame,
+)
 from models.base.log_odds import LogOddsClassifier
 from models.glass_box.additive import AdditiveTables, purified
 from models.glass_box.binning import Codes, FeatureBins, binned, fit_bins
@@ -279,9 +290,16 @@ class GlassBoxClassifier(LogOddsClassifier):
         self.calibration_ = fitted.calibration
         return self
 
-    def _raw_logit(self, X: Any) -> FloatArray:
+    def _codes(self, X: Any) -> Codes:
+        if isinstance(X, SharedRows):
+            check_names(self, X)
+            X = replace(X, own=feature_frame(X.own), accounts=feature_frame(X.accounts))
+            return binned(X, self.bins_, self.tables_.used_features)
         frame = model_frame(self, X, reset=False)
-        return self.tables_.decision(binned(frame, self.bins_, self.tables_.used_features))
+        return binned(frame, self.bins_, self.tables_.used_features)
+
+    def _raw_logit(self, X: Any) -> FloatArray:
+        return self.tables_.decision(self._codes(X))
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the event, shape = (n_samples,)."""
@@ -303,6 +321,23 @@ class GlassBoxClassifier(LogOddsClassifier):
         result = pd.DataFrame(terms, index=frame.index, columns=self.term_names_)
         result[BASELINE] = self.tables_.intercept
         return self.calibration_.contributions(result)
+
+    def explained(self, X: Any) -> Explained:
+        """Return the log-odds, and `contributions` by feature as far as they are asked for.
+
+        Every value is looked up in its bins once.
+        """
+        check_is_fitted(self)
+        codes, tables = self._codes(X), self.tables_.calibrated(self.calibration_)
+        return Explained(tables.decision(codes), partial(self._terms, tables, codes))
+
+    def _terms(self, tables: AdditiveTables, codes: Codes, rows: IntArray) -> Terms:
+        places = sorted(tables.used_features)
+        return Terms(
+            [self.bins_[place].name for place in places],
+            np.full(len(rows), tables.intercept),
+            lambda block: tables.by_feature(codes, places, rows[block]),
+        )
 
 
 def constant_tables(target: IntArray, bins: tuple[FeatureBins, ...]) -> AdditiveTables:

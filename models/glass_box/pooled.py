@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,15 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from models.base.calibration import Calibration
-from models.base.inputs import FloatArray, IntArray, ModelInputError, model_frame
+from models.base.explanations import Explained
+from models.base.inputs import (
+    FloatArray,
+    IntArray,
+    ModelInputError,
+    SharedRows,
+    check_names,
+    model_frame,
+)
 from models.base.log_odds import LogOddsClassifier
 from models.glass_box.classifier import GlassBoxClassifier
 
@@ -96,13 +105,17 @@ class PooledGlassBox(LogOddsClassifier):
         self.product_rates_ = {str(name): float(rate) for name, rate in shrunk.items()}
 
     def _with_rates(self, frame: pd.DataFrame) -> pd.DataFrame:
-        rates = frame[self.product].astype(str).map(self.product_rates_).astype(float)
-        numbered = frame.copy(deep=False)
-        numbered[self.product] = logit(rates.fillna(self.rate_))
-        return numbered
+        code, products = pd.factorize(frame[self.product], use_na_sentinel=False)
+        rates = [self.product_rates_.get(str(product), self.rate_) for product in products]
+        columns = {name: frame[name] for name in frame.columns}
+        columns[self.product] = pd.Series(logit(rates)[code], index=frame.index)
+        return type(frame)(columns, index=frame.index, copy=False)
 
-    def _numbered(self, X: Any) -> pd.DataFrame:
+    def _numbered(self, X: Any) -> pd.DataFrame | SharedRows:
         check_is_fitted(self)
+        if isinstance(X, SharedRows) and self.product in X.own.columns:
+            check_names(self, X)
+            return replace(X, own=self._with_rates(X.own))
         return self._with_rates(model_frame(self, X, reset=False))
 
     @property
@@ -121,6 +134,10 @@ class PooledGlassBox(LogOddsClassifier):
     def contributions(self, X: Any) -> pd.DataFrame:
         """Return what each term adds to a row's log-odds, as `GlassBoxClassifier` does."""
         return self.model_.contributions(self._numbered(X))
+
+    def explained(self, X: Any) -> Explained:
+        """Return what `GlassBoxClassifier.explained` does."""
+        return self.model_.explained(self._numbered(X))
 
 
 def prior_rows(events: Any, rows: Any, *, least: float = 20.0, most: float = 1e5) -> float:

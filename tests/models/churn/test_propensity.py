@@ -27,8 +27,16 @@ def rare(rows: Any, n_accounts: int) -> np.ndarray:
 
 
 def exact(model: ChurnModel, X: Any) -> bool:
-    sums = model.contributions(X).sum(axis=1, skipna=False)
-    return np.allclose(sums, model.decision_function(X), rtol=0, atol=1e-9)
+    parts, log_odds = model.contributions(X), model.decision_function(X)
+    explained, rows = model.explained(X), np.arange(len(X))[::-2]
+    terms = explained.terms_of(rows)
+    strongest = parts[[*terms.names]].iloc[rows]
+    np.testing.assert_allclose(explained.log_odds, log_odds, atol=1e-9)
+    np.testing.assert_allclose(terms.of_rows(slice(None)), strongest, atol=1e-9)
+    np.testing.assert_allclose(terms.baseline, parts["baseline"].iloc[rows], atol=1e-9)
+    sums = terms.of_rows(slice(None)).sum(axis=1) + terms.baseline
+    np.testing.assert_allclose(sums, log_odds[rows], atol=1e-9)
+    return np.allclose(parts.sum(axis=1, skipna=False), log_odds, rtol=0, atol=1e-9)
 
 
 @pytest.mark.slow

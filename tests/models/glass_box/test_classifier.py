@@ -109,6 +109,22 @@ def test_it_finds_what_matters(fitted: GlassBoxClassifier, rows: Any) -> None:
     assert list(strength.sort_values(ascending=False).index[:2]) == ["logins", "tickets"]
 
 
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=100, unique=True),
+    st.lists(st.floats(allow_infinity=False), min_size=1, max_size=30),
+    st.integers(2, 64),
+)
+def test_a_number_is_in_the_bin_whose_edges_surround_it(
+    learnt: list[float], asked: list[float], max_bins: int
+) -> None:
+    (feature,) = fit_bins(pd.DataFrame({"x": np.array([*learnt, 0.0])}), max_bins)
+    assert feature.edges is not None
+    values = np.array([*asked, *feature.edges])
+    expected = np.searchsorted(feature.edges, values, side="right")
+    expected[np.isnan(values)] = feature.size
+    assert feature.codes(pd.Series(values)).tolist() == expected.tolist()
+
+
 @given(st.lists(st.sampled_from([math.nan, -math.inf, -0.0, 0.0, 1.0, 2.5, math.inf])))
 def test_values_that_follow_one_another_are_placed_like_others(values: list[float]) -> None:
     (feature,) = fit_bins(pd.DataFrame({"x": [0.0, 1.0, 2.5, 4.0]}), 8)

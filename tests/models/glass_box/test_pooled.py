@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from models import GlassBoxClassifier, ModelInputError
+from models.base.inputs import SharedRows
 from models.glass_box.pooled import PooledGlassBox, prior_rows
 
 
@@ -74,3 +75,26 @@ def test_a_feature_that_a_fold_alone_measured_is_no_fault(
     model = PooledGlassBox(estimator=GlassBoxClassifier(max_rounds=5))
     p = model.fit(only_one, y, groups=groups).predict_proba(only_one)[:, 1]
     assert np.isfinite(p).all()
+
+
+def test_products_of_an_account_share_its_features(
+    model: PooledGlassBox, offers: tuple[pd.DataFrame, np.ndarray]
+) -> None:
+    accounts = offers[0][["tried"]].head(40)
+    place = np.repeat(np.arange(40), 3)
+    own = pd.DataFrame({"product": ["often", "rare", "never seen"] * 40})
+    rows = SharedRows(("tried", "product"), own, accounts, place)
+    joined = pd.DataFrame({"tried": accounts["tried"].to_numpy()[place], **own})
+    shared, plain = model.explained(rows), model.contributions(joined)
+    np.testing.assert_allclose(shared.log_odds, model.decision_function(joined), atol=1e-12)
+    np.testing.assert_array_equal(model.decision_function(rows), model.decision_function(joined))
+    asked = np.array([5, 0, 119])
+    terms = shared.terms_of(asked)
+    expected = plain.iloc[asked][[*terms.names]].to_numpy()
+    np.testing.assert_allclose(terms.of_rows(slice(None)), expected, atol=1e-12)
+    np.testing.assert_allclose(terms.baseline, plain["baseline"].iloc[asked], atol=1e-12)
+    assert set(plain.columns) - {"baseline"} <= set(terms.names) | set(
+        plain.columns[plain.eq(0).all()]
+    )
+    with pytest.raises(ModelInputError, match="fitted"):
+        model.explained(rows.named(["tried"]))
