@@ -67,6 +67,9 @@ class Tables:
         The roll-ups of usage: of its files, kept from run to run, or fetched from a warehouse.
     whole : Whole, optional
         Where these are the tables of a part of a company's accounts: what is needed of the others.
+    loaded : dict
+        The contracts that were loaded from these tables, by their grace period: a run asks for
+        them many times. A copy of the tables starts without any.
     """
 
     frames: Mapping[str, nw.LazyFrame[Any]]
@@ -74,6 +77,7 @@ class Tables:
     keep_alive: Any = field(default=None, compare=False)
     rollups: Any = field(default=None, compare=False)
     whole: Whole | None = field(default=None, compare=False)
+    loaded: dict[int, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __getitem__(self, table: str) -> nw.LazyFrame[Any]:
         """Return the lazy frame of `table`; KeyError where it was not given."""

@@ -256,7 +256,7 @@ def usual_lag(gaps: Times) -> int:
 def load_contracts(
     tables: Tables, *, grace_days: int = GRACE_DAYS, columns: Sequence[str] = ()
 ) -> ContractRows:
-    """Load the rows of subscriptions of every account.
+    """Return the rows of subscriptions of every account; they are loaded once.
 
     Parameters
     ----------
@@ -267,6 +267,16 @@ def load_contracts(
     columns : sequence of str
         Further columns of the table to load; they are empty where the table lacks them.
     """
+    found: ContractRows | None = tables.loaded.get(grace_days)
+    present = () if found is None else found.rows.columns
+    if found is None or not set(columns) <= {*present}:
+        others = [name for name in present if name != "known_from"]
+        found = _loaded(tables, grace_days, [*columns, *others])
+        tables.loaded[grace_days] = found
+    return found
+
+
+def _loaded(tables: Tables, grace_days: int, columns: Sequence[str]) -> ContractRows:
     kinds = {c.name: c.kind for c in TABLES["subscriptions"].columns}
     wanted = dict.fromkeys([*_OPTIONAL, *columns])
     others = [name for name in wanted if name not in {*_REQUIRED, "seats"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -234,3 +235,14 @@ def test_splitting_contracts_in_two_changes_no_value(seed: int) -> None:
     pd.testing.assert_frame_equal(
         build_labels(before, observations, **options), build_labels(after, observations, **options)
     )
+
+
+def test_contracts_are_loaded_once_and_again_only_for_further_columns() -> None:
+    tables = open_tables(_open(_row(ago(100)), _row(ago(50), account_id="b", list_mrr=20.0)))
+    plain = load_contracts(tables)
+    assert load_contracts(tables) is plain
+    more = load_contracts(tables, columns=["list_mrr"])
+    assert sorted(more.rows["list_mrr"], key=np.isnan)[0] == 20.0
+    assert load_contracts(tables, columns=["seats"]) is more
+    assert load_contracts(tables, grace_days=5) is not more
+    assert load_contracts(replace(tables)) is not more
