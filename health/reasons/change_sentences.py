@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 
@@ -60,6 +61,30 @@ def moved(name: str, before: float, now: float) -> str:
     if feature.unit == "flag":
         return feature.describe(now)
     return f"{feature.describe(now)} (before: {result})"
+
+
+def moves(name: str, before: Sequence[float], now: Sequence[float]) -> list[str]:
+    """Return a sentence about each change of a measure, as `moved` writes it.
+
+    Examples
+    --------
+    >>> moves("usage_active_users_28d", [14.0, 6.0], [6.0, 14.0])[1]
+    'Active users in the last 28 days rose from 6 to 14'
+    """
+    noun, colon, unit = (CATALOGUE.get(name) or _unknown(name)).sentence.partition(_VALUE)
+    if not colon:
+        return [moved(name, then, value) for then, value in zip(before, now, strict=True)]
+    # Many pairs of values share a few texts of values.
+    texts = {value: _bare_of(name, value) for value in {*before, *now} if not math.isnan(value)}
+    found = []
+    for then, value in zip(before, now, strict=True):
+        result, shown = texts.get(then), texts.get(value)
+        if result is None or shown is None or result == shown:
+            found.append(moved(name, then, value))
+        else:
+            verb = "fell" if value < then else "rose"
+            found.append(f"{noun} {verb} from {result} to {shown}{unit}")
+    return found
 
 
 def bare_value(feature: Feature, value: float) -> str:

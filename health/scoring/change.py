@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from features.catalogue import CATALOGUE
 from health.presentation.wording import points
-from health.reasons.change_sentences import measure_title, moved
+from health.reasons.change_sentences import measure_title, moves
 from health.reasons.reasons import coded, frame_of
 from health.reasons.sentences import as_shown
 from health.runs.directory import PublishedRun
@@ -32,6 +32,8 @@ COLUMNS = (*STEP_COLUMNS, "text")
 _TEXTS = ("account_id", "term", "kind")
 _NUMBERS = ("before", "now", "change")
 _THEN = ("health_score", "health_profile")
+#: Steps that are described by the values of their measure.
+_OF_VALUES = ("measure", "missing", "returned")
 
 
 def change_rows(
@@ -162,25 +164,27 @@ class _Wording:
         cards = before.settings.scorecard.cards
         self.rules = {(c.profile, rule.term): rule for c in cards for rule in c.rules}
         self.given = {"before": _by_key(before.overrides), "now": _by_key(now.overrides)}
-        columns = both.set_index("account_id")
-        self.profile_then = columns["health_profile_then"].to_dict()
-        self.profile = columns["health_profile"].to_dict()
+        profiles = both["health_profile_then"], both["health_profile"]
+        self.profile_then, self.profile = (
+            dict(zip(both["account_id"], own, strict=True)) for own in profiles
+        )
 
     def texts(self, steps: pd.DataFrame) -> pd.Series[str]:
         """Return the sentence of each step."""
-        texts = pd.Series("The scorecard was changed", index=steps.index, dtype=object)
-        measured = steps[steps["kind"].isin(["measure", "missing", "returned"])]
-        for term, own in measured.groupby("term", observed=True):
-            texts.loc[own.index] = _moved(str(term), own)
-        for kind, say in (
-            ("rule", self.rule),
-            ("override", self.override),
-            ("profile", self.profiles),
-        ):
-            chosen = steps[steps["kind"] == kind]
-            sentences = [say(row) for row in chosen.itertuples(index=False)]
-            texts.loc[chosen.index] = pd.Series(sentences, index=chosen.index, dtype=object)
-        return texts
+        texts = np.full(len(steps), "The scorecard was changed", dtype=object)
+        others = {"rule": self.rule, "override": self.override, "profile": self.profiles}
+        terms, names = pd.factorize(steps["term"])
+        kinds, found = pd.factorize(steps["kind"])
+        for place, kind in enumerate(found):
+            own = np.flatnonzero(kinds == place)
+            if kind in others:
+                rows = steps.iloc[own].itertuples(index=False)
+                texts[own] = np.array([others[kind](row) for row in rows], dtype=object)
+            elif kind in _OF_VALUES:
+                for term in np.unique(terms[own]):
+                    places = own[terms[own] == term]
+                    texts[places] = _moved(str(names[term]), steps.iloc[places])
+        return pd.Series(texts, index=steps.index, dtype=object)
 
     def rule(self, step: Any) -> str:
         """Return the change in the effect of a cap or a floor."""
@@ -216,11 +220,13 @@ def _moved(term: str, steps: pd.DataFrame) -> npt.NDArray[np.object_]:
     unit = CATALOGUE[term].unit if term in CATALOGUE else "points"
     before, now = (steps[name].to_numpy(dtype=float) for name in ("before", "now"))
     shown = as_shown(unit, np.column_stack([before, now]))
-    pairs = pd.DataFrame({"before": shown[:, 0], "now": shown[:, 1]})
-    first = pairs.drop_duplicates()
-    sentences = [moved(term, b, n) for b, n in zip(first["before"], first["now"], strict=True)]
-    place = pairs.groupby(["before", "now"], dropna=False, sort=False).ngroup()
-    worded: npt.NDArray[np.object_] = np.array(sentences, dtype=object)[place.to_numpy()]
+    # A pair of values is the number of the one and the number of the other.
+    then, values = pd.factorize(shown[:, 0], use_na_sentinel=False)
+    after, others = pd.factorize(shown[:, 1], use_na_sentinel=False)
+    place, pairs = pd.factorize(then * len(others) + after)
+    first, second = np.divmod(pairs, max(len(others), 1))
+    sentences = moves(term, values[first].tolist(), others[second].tolist())
+    worded: npt.NDArray[np.object_] = np.array(sentences, dtype=object)[place]
     return worded
 
 
