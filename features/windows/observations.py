@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import narwhals as nw
@@ -76,6 +77,59 @@ def build_observations(
         and the attributes that the accounts table has; a row per account that pays on the date;
         ordered by as_of and account_id, with a plain index from 0.
     """
+    found = paying_accounts(
+        tables,
+        dates,
+        active_order_days=active_order_days,
+        grace_days=grace_days,
+        contracts=contracts,
+        starts=starts,
+        attributes=attributes,
+    )
+    rows = np.concatenate([np.empty(0, dtype=np.intp), *found.rows])
+    since = np.concatenate([np.empty(0, dtype=np.int64), *found.exists_from])
+    # One copy of the accounts' columns for all dates.
+    observations: pd.DataFrame = found.accounts.to_pandas(split_blocks=True).take(rows)
+    observations.index = pd.RangeIndex(len(observations))
+    days = np.array(found.days, dtype="datetime64[us]")
+    observations.insert(1, "as_of", np.repeat(days, [len(own) for own in found.rows]))
+    observations["created_at"] = since.astype("datetime64[us]")
+    return observations
+
+
+@dataclass(frozen=True)
+class PayingAccounts:
+    """The accounts that pay on some dates.
+
+    Attributes
+    ----------
+    accounts : pa.Table
+        account_id, created_at and attributes of every account, in order of account_id.
+    days : list of pd.Timestamp
+        The dates, in order.
+    rows : list of array of int
+        The places among the accounts of those that pay, by date.
+    exists_from : list of array of int
+        From when each of these exists, in microseconds from 1970.
+    """
+
+    accounts: pa.Table
+    days: list[pd.Timestamp]
+    rows: list[npt.NDArray[np.intp]]
+    exists_from: list[Times]
+
+
+def paying_accounts(
+    tables: Tables,
+    dates: Sequence[datetime],
+    *,
+    active_order_days: int = 365,
+    grace_days: int = GRACE_DAYS,
+    contracts: ContractRows | None = None,
+    starts: TableColumns | None = None,
+    attributes: Sequence[str] = (),
+) -> PayingAccounts:
+    """Find the accounts that pay on each date; parameters as of `build_observations`."""
     accounts = _accounts(tables, attributes)
     days = sorted({pd.Timestamp(day).normalize().as_unit("us") for day in dates})
     # Names are compared by their place in one dictionary.
@@ -98,15 +152,7 @@ def build_observations(
         found = np.flatnonzero(pays_on(day)[number] & (start[number] != NEVER))
         paying.append(found)
         exists_from.append(start[number[found]])
-    rows = np.concatenate([np.empty(0, dtype=np.intp), *paying])
-    since = np.concatenate([np.empty(0, dtype=np.int64), *exists_from])
-    # One copy of the accounts' columns for all dates.
-    observations: pd.DataFrame = accounts.to_pandas(split_blocks=True).take(rows)
-    observations.index = pd.RangeIndex(len(observations))
-    as_of = np.repeat(np.array(days, dtype="datetime64[us]"), [len(found) for found in paying])
-    observations.insert(1, "as_of", as_of)
-    observations["created_at"] = since.astype("datetime64[us]")
-    return observations
+    return PayingAccounts(accounts, days, paying, exists_from)
 
 
 def _accounts(tables: Tables, attributes: Sequence[str]) -> pa.Table:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from features.commercial.contracts import COLUMNS, Contracts
 from features.definitions.settings import FeatureSettings
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import load_contracts
-from features.windows.observations import build_observations
+from features.windows.day_rows import Numbers, summed
+from features.windows.observations import PayingAccounts
+from features.windows.table_columns import placed
 
 _YEAR_DAYS, _YEAR_MONTHS = 365, 12
 #: Ratios that result from typical mistakes, with the usual explanation.
@@ -28,30 +30,8 @@ _RATIOS = {
 }
 
 
-def paying_accounts(
-    tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
-) -> dict[datetime, pd.Index[str]]:
-    """Return the accounts that pay on each date, by date."""
-    observations = build_observations(
-        tables,
-        dates,
-        active_order_days=settings.active_order_days,
-        grace_days=settings.grace_days,
-        attributes=(),
-    )
-    # Ordered by date.
-    ends = observations["as_of"].searchsorted(pd.to_datetime(list(dates)), side="right")
-    begins = observations["as_of"].searchsorted(pd.to_datetime(list(dates)), side="left")
-    return {
-        day: pd.Index(observations["account_id"].iloc[begin:end])
-        for day, begin, end in zip(dates, begins, ends, strict=True)
-    }
-
-
-def contract_mrr(
-    tables: Tables, settings: FeatureSettings, paying: Mapping[datetime, pd.Index[str]]
-) -> list[pd.Series[float]]:
-    """Return the MRR of the accounts that pay on each date, by account_id.
+def contract_mrr(tables: Tables, settings: FeatureSettings, paying: PayingAccounts) -> pd.DataFrame:
+    """Return the MRR of the accounts that pay on each date.
 
     Parameters
     ----------
@@ -59,35 +39,47 @@ def contract_mrr(
         The input tables.
     settings : FeatureSettings
         The grace period.
-    paying : mapping of datetime to pd.Index of str
-        As from `paying_accounts`.
+    paying : PayingAccounts
+        Who pays on the dates.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts, n_dates)
+        By account_id and date; NaN where an account does not pay.
     """
-    everyone = [own.to_numpy(dtype=object) for own in paying.values()]
-    accounts = pd.Index(pd.unique(np.concatenate([np.empty(0, dtype=object), *everyone])))
-    if accounts.empty:
-        return [pd.Series(dtype="float64") for _ in paying]
-    contracts = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
-    rows = contracts.of(accounts)
-    levels = Contracts(rows)
-    return [
-        pd.Series(levels.terms(rows.as_of(pd.Timestamp(day)))["mrr"], index=accounts)
-        .reindex(own)
-        .fillna(0.0)
-        for day, own in paying.items()
-    ]
+    names = paying.accounts["account_id"].cast(pa.string()).combine_chunks()
+    contracts = load_contracts(tables, grace_days=settings.grace_days)
+    account = placed(contracts.rows.account, contracts.rows.texts["account_id"], names)
+
+    def mrr(day: pd.Timestamp) -> Numbers:
+        runs = contracts.as_of(day).running()
+        paid = runs[contracts.is_paid[runs] & (account[runs] >= 0)]
+        return summed(account[paid], len(names), contracts.rows["mrr"][paid])
+
+    return _by_date(paying, mrr)
 
 
-def order_mrr(tables: Tables, paying: Mapping[datetime, pd.Index[str]]) -> list[pd.Series[float]]:
+def order_mrr(tables: Tables, paying: PayingAccounts) -> pd.DataFrame:
     """Return a twelfth of what each active customer ordered in the 365 days before each date.
 
-    Parameters
-    ----------
-    tables : Tables
-        The input tables.
-    paying : mapping of datetime to pd.Index of str
-        As from `paying_accounts`.
+    Parameters and result are those of `contract_mrr`.
     """
-    return [_ordered(tables, day).reindex(own).fillna(0.0) for day, own in paying.items()]
+    names = pd.Index(paying.accounts["account_id"].to_pandas())
+
+    def ordered(day: pd.Timestamp) -> Numbers:
+        found = _ordered(tables, day.to_pydatetime()).reindex(names).fillna(0.0)
+        return np.asarray(found, dtype=np.float64)
+
+    return _by_date(paying, ordered)
+
+
+def _by_date(paying: PayingAccounts, level: Callable[[pd.Timestamp], Numbers]) -> pd.DataFrame:
+    """Return the level of the accounts that pay on each date, of the levels of all accounts."""
+    columns = {}
+    for day, rows in zip(paying.days, paying.rows, strict=True):
+        columns[day] = np.full(len(paying.accounts), np.nan)
+        columns[day][rows] = level(day)[rows]
+    return pd.DataFrame(columns, index=pd.Index(paying.accounts["account_id"].to_pandas()))
 
 
 def _ordered(tables: Tables, day: datetime) -> pd.Series[float]:

@@ -13,6 +13,7 @@ import pandas as pd
 from features.rollups.kept_files import KeptRollups
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect
+from features.windows.day_rows import Numbers
 from health.business.company import Company
 from health.business.kinds import Business, business_of_tables
 
@@ -79,13 +80,10 @@ def reconcile(company: Company) -> Reconciliation:
     business = business_of_tables(tables)
     ends = _month_ends(_first_payment(tables, business), company.data_end)
     levels = business.mrr(tables, ends, config.feature_settings)
-    before = [levels[0].iloc[:0], *levels[:-1]]
-    rows = [
-        {"until": (end - timedelta(days=1)).date(), "mrr": float(now.sum()), "accounts": len(now)}
-        | _moved(then, now)
-        for end, then, now in zip(ends, before, levels, strict=True)
-    ]
-    last = levels[-1]
+    now = [levels[end].to_numpy() for end in ends]
+    before = [np.full(len(levels), np.nan), *now[:-1]]
+    rows = [_month(end, *both) for end, *both in zip(ends, before, now, strict=True)]
+    last = levels[ends[-1]].dropna()
     return Reconciliation(
         money=business.money,
         currency=config.currency,
@@ -118,17 +116,19 @@ def _month_ends(start: datetime, end: datetime) -> list[datetime]:
     return [month for month in months if start <= month < end] + [end]
 
 
-def _moved(then: pd.Series[float], now: pd.Series[float]) -> dict[str, float]:
-    at = now.index.get_indexer(then.index)
-    stayed, paid_then = at >= 0, then.to_numpy(dtype=float)
-    before, after = np.zeros(len(now)), now.to_numpy(dtype=float)
-    before[at[stayed]] = paid_then[stayed]
+def _month(end: datetime, then: Numbers, now: Numbers) -> dict[str, Any]:
+    """Return the money at the end of a month and its changes; NaN where nothing is paid."""
+    paid_then, pays_now = ~np.isnan(then), ~np.isnan(now)
+    before, after = np.where(paid_then, then, 0.0)[pays_now], now[pays_now]
     step, paid, pays = after - before, before > 0, after > 0
     both = step[paid & pays]
     return {
+        "until": (end - timedelta(days=1)).date(),
+        "mrr": float(after.sum()),
+        "accounts": len(after),
         "gained": float(step[~paid].sum()),
         # Not -0.0 if nobody left.
-        "lost": float(paid_then[~stayed].sum() - step[~pays].sum()) + 0.0,
+        "lost": float(then[paid_then & ~pays_now].sum() - step[~pays].sum()) + 0.0,
         "expanded": float(both.clip(min=0.0).sum()),
         "contracted": float((-both).clip(min=0.0).sum()),
     }
