@@ -75,7 +75,8 @@ def with_states(
         and note (the latest note).
     """
     today = pd.Timestamp(as_of)
-    young = today - episodes["since"] < pd.to_timedelta(episodes["flag"].map(config.hold), "D")
+    days = {flag: config.hold(flag) for flag in episodes["flag"].unique()}
+    young = today - episodes["since"] < pd.to_timedelta(episodes["flag"].map(days), "D")
     state = pd.Series(np.where(young, PENDING, OPEN), index=episodes.index, dtype=object)
     until = pd.Series(pd.NaT, index=episodes.index, dtype="datetime64[us]")
     done = of_flags(actions, episodes)

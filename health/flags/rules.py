@@ -310,6 +310,8 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
     picked = pick(scored, ~staying(scored), value="mrr")
     # All of it is going to be lost.
     picked["value"] *= MONTHS_AT_RISK
+    if scored.choosing_only:
+        return picked.assign(reasons="", cause="", reasons_share=np.nan)
     # That notice was given is stated with its date; a rule about it adds nothing.
     terms = scored.reasons["term"]
     reasons = scored.reasons[(terms != "notice_given") & ~terms.str.startswith(RULE_TERM)]

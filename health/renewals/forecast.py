@@ -406,10 +406,11 @@ def _terms(
     horizon_days: int,
 ) -> pd.DataFrame:
     """Return the renewals by term, with the chance of leaving."""
-    arr = own["mrr"].astype(float) * MONTHS
-    chance = own["churn_probability"].astype(float)
     dates = as_of + pd.to_timedelta(days.fillna(-1), unit="D")
     due = (days >= 0) & (dates < (as_of.to_period("M") + MONTHS).to_timestamp())
+    own, days, dates = own[due], days[due], dates[due]
+    arr = own["mrr"].astype(float) * MONTHS
+    chance = own["churn_probability"].astype(float)
     reaches = days < horizon_days
     far, near = (basis.pools[name].rate for name in (FAR, NEAR))
     leaves = chance.fillna(near).where(reaches, far)
@@ -431,7 +432,7 @@ def _terms(
             "grown": np.where(reaches, *(basis.pools[name].ratios.mean for name in (NEAR, FAR))),
             "growth_odds": _growth_odds(own).where(reaches, 1.0),
         }
-    )[due]
+    )
     return terms.reset_index(drop=True)
 
 

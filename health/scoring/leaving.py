@@ -44,7 +44,8 @@ def terms_of_contracts(
     leaves = known_to_leave(features)
     today = pd.Timestamp(as_of)
     rows = _running_rows(tables, as_of, grace_days)
-    by_account = rows.groupby("account_id")["end"]
+    gone = rows[rows["account_id"].isin(features.loc[leaves, "account_id"])]
+    by_account = gone.groupby("account_id")["end"]
     # The last end is unknown where one of them is.
     ends = by_account.max()[by_account.count() == by_account.size()]
     last_day = pd.to_datetime(features["account_id"].map(ends)).where(leaves)

@@ -287,7 +287,7 @@ def _in_order(
     frames: Sequence[pd.DataFrame], divided: Sequence[npt.NDArray[np.intp]]
 ) -> pd.DataFrame:
     """Return the rows of all parts in the order of their places."""
-    rows = pd.concat(frames, ignore_index=True)
+    rows = below_each_other(frames)
     places = np.concatenate(divided)
     if (places == np.arange(len(places))).all():
         return rows
