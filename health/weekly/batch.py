@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from joblib import cpu_count
+from pandas.api.types import is_numeric_dtype
 
 from features.redaction import redacted
 from features.tables.spark import is_spark, session
@@ -299,8 +300,15 @@ class _Batch:
 
 def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
+        # Numbers are hardly ever alike: they are written as they are.
+        texts = [str(column) for column in table if not is_numeric_dtype(table[column])]
         # One account is read without most of the others: a page reads a group of each past run.
-        table.to_parquet(folder / f"{name}.parquet", index=False, row_group_size=ROW_GROUP)
+        table.to_parquet(
+            folder / f"{name}.parquet",
+            index=False,
+            row_group_size=ROW_GROUP,
+            use_dictionary=texts or False,
+        )
 
 
 def _content(
