@@ -71,19 +71,23 @@ def moves(name: str, before: Sequence[float], now: Sequence[float]) -> list[str]
     >>> moves("usage_active_users_28d", [14.0, 6.0], [6.0, 14.0])[1]
     'Active users in the last 28 days rose from 6 to 14'
     """
-    noun, colon, unit = (CATALOGUE.get(name) or _unknown(name)).sentence.partition(_VALUE)
-    if not colon:
-        return [moved(name, then, value) for then, value in zip(before, now, strict=True)]
+    feature = CATALOGUE.get(name) or _unknown(name)
+    noun, colon, unit = feature.sentence.partition(_VALUE)
     # Many pairs of values share a few texts of values.
     texts = {value: _bare_of(name, value) for value in {*before, *now} if not math.isnan(value)}
+    described = {} if colon else {v: feature.describe(v) for v in texts.keys() & {*now}}
     found = []
     for then, value in zip(before, now, strict=True):
         result, shown = texts.get(then), texts.get(value)
         if result is None or shown is None or result == shown:
             found.append(moved(name, then, value))
-        else:
+        elif colon:
             verb = "fell" if value < then else "rose"
             found.append(f"{noun} {verb} from {result} to {shown}{unit}")
+        elif feature.unit == "flag":
+            found.append(described[value])
+        else:
+            found.append(f"{described[value]} (before: {result})")
     return found
 
 
