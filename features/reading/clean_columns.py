@@ -26,6 +26,8 @@ from features.tables.casting import (
 )
 from features.tables.schema import Column
 
+_OF_NO_ROW = "false"
+
 
 def clean_types(
     connection: duckdb.DuckDBPyConnection,
@@ -49,7 +51,7 @@ def clean_types(
 
     def is_any(condition: str) -> bool:
         """Return whether any row meets a condition."""
-        if passed is not None and passed.has(raw, condition):
+        if condition == _OF_NO_ROW or (passed is not None and passed.has(raw, condition)):
             return False
         # As a filter, it is first compared with the smallest and largest values of pieces of files.
         query = f"SELECT 1 FROM {raw} WHERE {condition} LIMIT 1"
@@ -67,35 +69,40 @@ def clean_types(
 def trimmed_types(
     connection: duckdb.DuckDBPyConnection, raw: str, columns: Mapping[Column, str]
 ) -> dict[str, str]:
-    """Return the SQL type of each column, marked where no text of it needs trimming.
+    """Return the SQL type of each column, marked where no value needs cleaning, or no text trimming.
 
     One pass over a small table spares most of its columns long conditions in later queries, which
     take more time to plan than to evaluate. The parameters are those of `clean_types`.
     """
-    texts = [column for column, kind in columns.items() if kind == "VARCHAR"]
     types = {column.name: kind for column, kind in columns.items()}
-    if texts:
-        conditions = ", ".join(
-            f"bool_or({may_need_cleaning_sql(quoted(c.name), is_identifier=c.is_identifier)})"
-            for c in texts
-        )
+    doubts = {column: doubt for column, kind in columns.items() if (doubt := _doubt(column, kind))}
+    if doubts:
+        conditions = ", ".join(f"bool_or({doubt})" for doubt in doubts.values())
         found = connection.execute(f"SELECT {conditions} FROM {raw}").fetchall()[0]
-        for column, doubtful in zip(texts, found, strict=True):
-            if not doubtful:
-                types[column.name] = clean("VARCHAR") if column.kind == "text" else TRIMMED
+        for column in (c for c, doubtful in zip(doubts, found, strict=True) if not doubtful):
+            is_text = columns[column] == "VARCHAR" and column.kind != "text"
+            types[column.name] = TRIMMED if is_text else clean(columns[column])
     return types
 
 
-def _is_sound(is_any: Callable[[str], bool], column: Column, source_type: str) -> bool:
+def _doubt(column: Column, source_type: str) -> str:
+    """Return a condition that is true of no value if none needs cleaning; empty if that is open."""
     name = quoted(column.name)
+    if source_type == "VARCHAR":
+        return may_need_cleaning_sql(name, is_identifier=column.is_identifier)
     if column.kind == "time" and source_type == "TIMESTAMP":
-        return not is_any(f"{name} NOT BETWEEN {FIRST_TIME} AND {LAST_TIME}")
+        return f"{name} NOT BETWEEN {FIRST_TIME} AND {LAST_TIME}"
     if column.kind == "number" and is_number(source_type):
-        return not (is_float(source_type) and is_any(f"NOT isfinite({name})"))
-    if column.kind == "text" and source_type == "VARCHAR":
-        doubtful = may_need_cleaning_sql(name, is_identifier=column.is_identifier)
-        if not is_any(doubtful):
-            return True
-        mended = f"{doubtful} AND {as_text_sql(column, source_type)} IS DISTINCT FROM {name}"
-        return not is_any(mended)
-    return False
+        return f"NOT isfinite({name})" if is_float(source_type) else _OF_NO_ROW
+    return ""
+
+
+def _is_sound(is_any: Callable[[str], bool], column: Column, source_type: str) -> bool:
+    doubt = _doubt(column, source_type)
+    if column.kind != "text":
+        return bool(doubt) and source_type != "VARCHAR" and not is_any(doubt)
+    if not doubt or not is_any(doubt):
+        return bool(doubt)
+    # Few texts are doubtful, so only these are brought into their form.
+    name = quoted(column.name)
+    return not is_any(f"{doubt} AND {as_text_sql(column, source_type)} IS DISTINCT FROM {name}")

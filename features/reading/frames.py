@@ -183,11 +183,13 @@ def _registered(connection: duckdb.DuckDBPyConnection, name: str, frame: Any) ->
     copied = internal_name(label)
     try:
         connection.register("input", rows)
-        described = connection.execute("DESCRIBE input").fetchall()
+        connection.execute(f"CREATE TABLE {copied} AS SELECT * FROM input")
+        described = connection.execute(f"DESCRIBE {copied}").fetchall()
         texts = [quoted(row[0]) for row in described if str(row[1]).startswith("ENUM")]
-        as_texts = ", ".join(f"CAST({text} AS VARCHAR) AS {text}" for text in texts)
-        replaced = f" REPLACE ({as_texts})" if texts else ""
-        connection.execute(f"CREATE TABLE {copied} AS SELECT *{replaced} FROM input")
+        if texts:
+            as_texts = ", ".join(f"CAST({text} AS VARCHAR) AS {text}" for text in texts)
+            replaced = f"SELECT * REPLACE ({as_texts}) FROM input"
+            connection.execute(f"CREATE OR REPLACE TABLE {copied} AS {replaced}")
         connection.unregister("input")
     except duckdb.Error as error:
         raise HealthError(

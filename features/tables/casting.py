@@ -25,6 +25,9 @@ _FLOATS = {"FLOAT", "DOUBLE"}
 FIRST_TIME, LAST_TIME = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 
 
+#: The type of a column of a frame without any value.
+_OF_NULLS = '"NULL"'
+_SQL_KINDS = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "flag": "BOOLEAN"}
 #: Marks the SQL type of a column whose values need no cleaning.
 _CLEAN = "clean "
 #: The type of a column of texts none of which has blanks around it or is a word for null.
@@ -73,6 +76,8 @@ def cast_sql(column: Column, source_type: str) -> str:
     written as, have the one form of `features.tables.identifiers`.
     """
     name = quoted(column.name)
+    if source_type == _OF_NULLS:
+        return f"CAST(NULL AS {_SQL_KINDS[column.kind]})"
     if is_clean(source_type):
         return f"CAST({name} AS DOUBLE)" if column.kind == "number" else name
     if column.kind == "text":
