@@ -80,6 +80,7 @@ _ELSEWHERE = {"pywinpty"}
 
 
 @pytest.mark.parametrize("python", ["311", "312", "313", "314"])
+@pytest.mark.quick_cases(1)
 def test_what_is_locked_is_built_for_every_python(python: str) -> None:
     """On Linux, nothing that a user installs is compiled: each package has a wheel."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))

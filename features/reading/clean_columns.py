@@ -69,7 +69,7 @@ def clean_types(
 def trimmed_types(
     connection: duckdb.DuckDBPyConnection, raw: str, columns: Mapping[Column, str]
 ) -> dict[str, str]:
-    """Return the SQL type of each column, marked where no value needs cleaning, or no text trimming.
+    """Return each column's SQL type, marked where no value needs cleaning, or no text trimming.
 
     One pass over a small table spares most of its columns long conditions in later queries, which
     take more time to plan than to evaluate. The parameters are those of `clean_types`.

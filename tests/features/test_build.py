@@ -54,6 +54,7 @@ def test_the_spine_has_a_row_per_paying_account_and_date() -> None:
     assert observations["as_of"].is_monotonic_increasing
 
 
+@pytest.mark.slow
 def test_the_quota_of_each_product_is_told(whole: pd.DataFrame) -> None:
     tables = open_tables(company())
     of_dates = quota_levels(tables, build_observations(tables, [DATES[5], DAY]))

@@ -13,6 +13,7 @@ from features.definitions.settings import FeatureSettings, FirstValue
 from features.feature_hashes import _DAY, _fixed_company, definition_hashes
 
 
+@pytest.mark.slow
 def test_nearly_every_feature_differs_between_the_accounts_of_the_fixed_company() -> None:
     computed = build_features(_fixed_company(), [_DAY, _DAY - timedelta(days=63)])
     same = [name for name in CATALOGUE if computed[name].nunique(dropna=False) < 2]
@@ -27,6 +28,7 @@ def test_what_a_company_says_of_its_features_is_part_of_their_meaning() -> None:
     assert 0 < len(changed) < 10
 
 
+@pytest.mark.slow
 def test_a_better_wording_is_no_other_meaning_and_a_window_is() -> None:
     name = "usage_active_days_28d"
     feature = CATALOGUE[name]

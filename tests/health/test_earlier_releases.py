@@ -52,10 +52,10 @@ def test_runs_and_models_of_0_1_0_are_listed(
     assert shown in done.out
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "path", ["/", "/accounts", f"/accounts/{ACCOUNT}", "/renewals", "/expansion", "/team", "/trust"]
 )
+@pytest.mark.quick_cases(1)
 def test_the_app_shows_runs_of_0_1_0(tmp_path: Path, path: str) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'app.sqlite'}", now=NOW)
     app = build_app(database, EARLIER / "0.1.0" / "runs", tmp_path, sign_in="none")

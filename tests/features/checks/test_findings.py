@@ -48,7 +48,6 @@ def test_clean_tables_have_no_findings(tmp_path: Path) -> None:
     assert _check(tmp_path) == ()
 
 
-@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(
     ("table", "old", "new", "code", "column", "example"),
     [
@@ -69,6 +68,7 @@ def test_clean_tables_have_no_findings(tmp_path: Path) -> None:
         ("surveys", ",9", ",11", "score_outside_scale", "score", "nps 11"),
     ],
 )
+@pytest.mark.slow
 def test_an_error_names_where_how_many_and_an_example(
     tmp_path: Path, table: str, old: str, new: str, code: str, column: str, example: str
 ) -> None:
@@ -81,7 +81,6 @@ def test_an_error_names_where_how_many_and_an_example(
     assert finding.fix
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("table", "old", "new", "code"),
     [
@@ -94,6 +93,7 @@ def test_an_error_names_where_how_many_and_an_example(
         ("subscriptions", "A,core,2024", "A,core,2023", "subscriptions_before_signup"),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_a_warning_is_counted_and_work_goes_on(
     tmp_path: Path, table: str, old: str, new: str, code: str
 ) -> None:

@@ -86,6 +86,7 @@ def read(folder: Path, accounts: TableSource, **options: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("written", [csv, own_sql, json_lines, sqlite_text, decimals, unsigned])
+@pytest.mark.quick_cases(1)
 def test_every_digit_is_read(written: Written, tmp_path: Path) -> None:
     assert read(tmp_path, written(tmp_path, LONG)) == [str(value) for value in LONG]
 
@@ -148,8 +149,8 @@ LOST = [sqlite_numbers, workbook, rounded_by_a_spreadsheet, floats, floats_in_cs
         small_floats_in_csv, floats_of_java, commas_in_csv, floats_in_json]  # fmt: skip
 
 
-@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("written", LOST)
+@pytest.mark.quick_cases(1)
 def test_lost_digits_are_refused(written: Written, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read(tmp_path, written(tmp_path, LONG))
@@ -174,6 +175,7 @@ def test_identifiers_that_look_like_lost_digits_are_read(tmp_path: Path) -> None
     ],
     ids=["leading zeros", "few zeros", "codes", "negative"],
 )
+@pytest.mark.quick_cases(1)
 def test_codes_and_numbers_with_zeros_are_read(own: list[str], tmp_path: Path) -> None:
     assert read(tmp_path, csv(tmp_path, own), allow=["unknown_account"]) == sorted(own)
 

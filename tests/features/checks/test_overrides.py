@@ -31,6 +31,7 @@ def test_a_row_that_no_scorecard_could_follow(
     assert opened(tmp_path, sources, allow=[code]).tables.has("overrides")
 
 
+@pytest.mark.slow
 def test_good_rows_and_none_at_all_are_fine(tmp_path: Path) -> None:
     for text in (HEAD + GOOD + "002,mrr,0,Bo,y,2025-05-01,2026-05-01\n", HEAD):
         company = opened(tmp_path, write(tmp_path, overrides=text))

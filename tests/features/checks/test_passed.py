@@ -109,8 +109,8 @@ def test_what_is_found_does_not_depend_on_earlier_runs(exports: list[set[str]]) 
                 _assert_same(Path(folder), until)
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("ways", [("blanks", "not a number"), ("copies", "two versions")])
+@pytest.mark.slow
 def test_a_changed_file_is_checked_again(tmp_path: Path, ways: tuple[str, ...]) -> None:
     _written(tmp_path)
     sound, _ = _result(tmp_path)
@@ -121,6 +121,7 @@ def test_a_changed_file_is_checked_again(tmp_path: Path, ways: tuple[str, ...]) 
     assert _result(tmp_path)[0] == sound
 
 
+@pytest.mark.slow
 def test_another_mapping_of_columns_is_checked_again(tmp_path: Path) -> None:
     _written(tmp_path)
     rows = pd.read_parquet(tmp_path / "subscriptions.parquet")
@@ -131,8 +132,8 @@ def test_another_mapping_of_columns_is_checked_again(tmp_path: Path) -> None:
     assert "negative_value" in {finding.code for finding in found}
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("broken", ["[1", '[1, "x", ["y"]]', "{}", "7", "\0"])
+@pytest.mark.slow
 def test_a_broken_note_is_ignored(tmp_path: Path, broken: str) -> None:
     _written(tmp_path)
     sound, _ = _result(tmp_path)

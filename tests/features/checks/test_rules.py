@@ -67,11 +67,11 @@ def test_the_message_names_file_table_column_rows_and_remedy(tmp_path: Path) -> 
     )
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "value",
     ["2025-02-30", "infinity", "290000-01-01", "2025-01-01 (BC)", "12:30", "now"],
 )
+@pytest.mark.quick_cases(1)
 def test_what_is_no_date(tmp_path: Path, value: str) -> None:
     findings = broken(tmp_path, usage=FILES["usage"].replace("2025-05-01", value))
     assert [(f.code, f.example) for f in findings] == [("unparsable_date", value)]
@@ -85,8 +85,8 @@ def test_what_is_no_number(tmp_path: Path, value: str) -> None:
     assert [(f.code, f.column, f.example) for f in findings] == [("wrong_type", "quantity", value)]
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("value", ["inf", "-Infinity", " +inf "])
+@pytest.mark.slow
 def test_infinite_numbers_are_named_as_such(tmp_path: Path, value: str) -> None:
     (finding,) = broken(
         tmp_path, usage=FILES["usage"].replace("2025-05-01,1", f"2025-05-01,{value}")
@@ -116,8 +116,8 @@ WORDS = [
 ]
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("word", WORDS)
+@pytest.mark.quick_cases(1)
 def test_words_for_null_are_null_in_every_kind_of_column(tmp_path: Path, word: str) -> None:
     head, *lines = FILES["subscriptions"].splitlines()
     subscriptions = [f"{head},plan,seats,renews_at", *(f"{x},{word},{word},{word}" for x in lines)]
@@ -250,7 +250,6 @@ def test_currencies(tmp_path: Path) -> None:
     assert (finding.code, finding.rows, finding.example) == ("other_currency", 1, "USD 1")
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("line", "code", "column"),
     [
@@ -265,6 +264,7 @@ def test_currencies(tmp_path: Path) -> None:
         ("001,mood,2025-05-05,1,", "unknown_kind", "kind"),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_surveys(tmp_path: Path, line: str, code: str, column: str) -> None:
     text = "account_id,kind,answered_at,score,scale\n" + line + "\n002,csat,2025-05-05,1,good/bad\n"
     (finding,) = broken(tmp_path, surveys=text)
@@ -286,6 +286,7 @@ def test_ratings_of_tickets_are_on_one_to_five(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_ratings_without_a_time_are_told(tmp_path: Path) -> None:
     empty = warned(tmp_path, tickets=FILES["tickets"].replace(",5,2025-05-04", ",5,"))
     assert (empty["rating_without_time"].rows, empty["rating_without_time"].total) == (1, 2)
@@ -323,6 +324,7 @@ def test_use_outside_every_paid_date(tmp_path: Path) -> None:
     assert (outside.rows, outside.total, outside.example) == (2, 5, "account_id 001")
 
 
+@pytest.mark.slow
 def test_absurd_dates_and_dates_ahead(tmp_path: Path) -> None:
     subscriptions = FILES["subscriptions"].replace("2025-10-01", "9999-12-31")
     (finding,) = broken(tmp_path, subscriptions=subscriptions)
@@ -377,8 +379,8 @@ def test_customer360_keys_fit_and_its_tables_open() -> None:
     assert f"{len(ids):,} of the {len(ids):,} match but for case" in finding.fix
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("table", ["tickets", "surveys"])
+@pytest.mark.slow
 def test_ratings_in_words_have_a_remedy_that_works(table: str, tmp_path: Path) -> None:
     files = {
         "tickets": "account_id,ticket_id,opened_at,csat,csat_at\n"

@@ -135,8 +135,8 @@ def test_ids_in_another_form_get_the_remedy(tmp_path: Path) -> None:
     assert "leading zeros" in finding.fix
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("table", "unmatched"), [("usage", "refuse"), ("subscriptions", None)])
+@pytest.mark.slow
 def test_a_table_may_refuse_them(tmp_path: Path, table: str, unmatched: str | None) -> None:
     extra = {"usage": "X1,login,2025-12-31,1\n", "subscriptions": "X1,crm,2025-01-01,,100\n"}
     sources = write(tmp_path, **{table: FILES[table] + extra[table]})

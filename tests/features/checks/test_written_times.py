@@ -51,7 +51,6 @@ def test_an_ambiguous_time_is_asked_about_in_every_table(
     assert finding.example == written
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "written",
     [
@@ -63,6 +62,7 @@ def test_an_ambiguous_time_is_asked_about_in_every_table(
         " 2025-06-01 12:30 ",
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_unambiguous_times_are_read(tmp_path: Path, written: str) -> None:
     sources = write(tmp_path, usage=FILES["usage"].replace(_TIME, written))
     times = rows(opened(tmp_path, sources), "usage")["occurred_at"]

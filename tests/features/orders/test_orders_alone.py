@@ -65,8 +65,8 @@ def test_what_is_given_back_is_no_order() -> None:
     assert "c" not in result.index
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("first", "quarters"), [(364, 3), (360, 3), (270, 2), (180, 1), (179, 0)])
+@pytest.mark.slow
 def test_days_before_the_records_began_are_not_without_orders(first: float, quarters: int) -> None:
     rows = _shop(_order("a", 10), _order("a", 100), _order("a", 110), _order("b", first))
     change = build_features(open_tables(rows), [DAY])["orders_amount_change_90d"]
@@ -116,6 +116,7 @@ def test_the_first_order_begins_the_records() -> None:
     assert dates[0] >= ago(300 - 14)
 
 
+@pytest.mark.slow
 def test_either_subscriptions_or_orders_must_be_given(tmp_path: Path) -> None:
     sources = write(tmp_path, orders="account_id,ordered_at,amount\n001,2025-05-01,5\n")
     without = {name: source for name, source in sources.items() if name != "subscriptions"}

@@ -17,7 +17,6 @@ def _order(day: float, amount: float, **rest: object) -> Row:
     return {"account_id": "a", "ordered_at": ago(day), "amount": amount, **rest}
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "returns",
     [
@@ -28,6 +27,7 @@ def _order(day: float, amount: float, **rest: object) -> Row:
         [_order(20, -100.0, product="pen")],
     ],
 )
+@pytest.mark.slow
 def test_an_order_returned_in_full_is_no_purchase(returns: list[Row]) -> None:
     rows = [_order(90.5, 30.0), _order(30, 100.0, product="pen"), *returns]
     tables = open_tables(

@@ -90,6 +90,7 @@ def test_a_copy_of_a_row_with_an_id_changes_no_value(data: st.DataObject) -> Non
         pd.testing.assert_frame_equal(_features(copied), expected)
 
 
+@pytest.mark.slow
 def test_few_copies_and_days_without_a_time_are_reported_and_count(tmp_path: Path) -> None:
     days = "account_id,event,occurred_at\n" + "001,login,2025-12-01\n" * 10
     found = warned(tmp_path, usage=days)["copied_rows"]
@@ -115,6 +116,7 @@ def test_rows_that_differ_in_a_column_that_is_not_read_are_no_copies(tmp_path: P
     assert len(rows(result, "orders")) == 2
 
 
+@pytest.mark.slow
 def test_the_latest_version_of_a_ticket_counts(tmp_path: Path) -> None:
     head = "account_id,ticket_id,opened_at,solved_at,csat,csat_at\n"
     open_, solved = "001,T1,2025-05-01 10:00,,,", "001,T1,2025-05-01 10:00,2025-05-02 10:00,,"
@@ -145,8 +147,8 @@ def test_versions_that_nothing_decides_between_are_an_error(tmp_path: Path) -> N
     assert "known_at" in finding.fix
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("key", [False, True])
+@pytest.mark.slow
 def test_large_usage_loaded_twice_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, key: bool
 ) -> None:

@@ -24,9 +24,9 @@ def _usage(folder: Path, content: bytes, name: str = "usage.csv") -> dict[str, T
     return {**sources, "usage": TableSource(path=name)}
 
 
-@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("sign", [",", "\t", ";"])
+@pytest.mark.quick_cases(1)
 def test_encodings_that_spreadsheets_write(tmp_path: Path, encoding: str, sign: str) -> None:
     text = FILES["accounts"].replace("Smith, Inc", "Smith Inc").replace(",", sign)
     mark = "\ufeff" if encoding.endswith("e") else ""
@@ -45,8 +45,8 @@ def test_files_of_two_encodings_in_one_folder(tmp_path: Path) -> None:
     assert len(rows(opened(tmp_path, sources), "usage")) == 6
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("ends", ["\r\n,\n", "\n,\r\n", "\r,\n", "\n,\r,\r\n"])
+@pytest.mark.slow
 def test_lines_that_end_in_several_ways(tmp_path: Path, ends: str) -> None:
     lines = FILES["usage"].splitlines()
     kinds = ends.split(",")
@@ -158,8 +158,8 @@ def test_a_file_of_another_kind_than_its_name_promises(
     assert "ending" in finding.fix
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("damage", ["the end", "the middle", "all"])
+@pytest.mark.slow
 def test_a_damaged_parquet_file_of_a_folder_is_named(tmp_path: Path, damage: str) -> None:
     frame = rows(opened(tmp_path, write(tmp_path)), "usage")
     (tmp_path / "usage").mkdir()

@@ -41,7 +41,6 @@ def _read(folder: Path, amounts: list[str]) -> list[float]:
     return [float(contracts[f"p{n}"]) for n in range(len(amounts))]
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("written", "read"),
     [
@@ -56,6 +55,7 @@ def _read(folder: Path, amounts: list[str]) -> list[float]:
         (["1234,5678", " 1,250 "], [1234.5678, 1.25]),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_one_value_decides_the_format_of_its_column(
     tmp_path: Path, written: list[str], read: list[float]
 ) -> None:
@@ -84,6 +84,7 @@ def test_an_ambiguous_amount_is_asked_about(tmp_path: Path, written: list[str]) 
     assert "1234 or" in asked.what
 
 
+@pytest.mark.slow
 def test_the_remedy_of_an_ambiguous_amount_works(tmp_path: Path) -> None:
     sources = write(tmp_path, subscriptions=_subscriptions(["1.234", "2.500", "500"]))
     remedy = "cast(replace(replace(mrr, '.', ''), ',', '.') as double)"

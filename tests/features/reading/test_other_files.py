@@ -86,9 +86,9 @@ def read(folder: Path, paths: dict[str, str]) -> dict[str, pd.DataFrame]:
     }
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", [json_lines, json_array, excel, sqlite])
+@pytest.mark.quick_cases(1)
 def test_every_kind_of_file_gives_the_same_table(
     tmp_path: Path, kind: Callable[[Path, str, pd.DataFrame], str], packed: bool
 ) -> None:
@@ -195,6 +195,7 @@ LACKING = {
 
 @pytest.mark.parametrize("stored", LACKING.values(), ids=LACKING)
 @pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.quick_cases(1)
 def test_a_formula_without_a_stored_value_is_refused(
     tmp_path: Path, stored: dict[str, str], packed: bool
 ) -> None:

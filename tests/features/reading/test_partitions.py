@@ -68,6 +68,7 @@ def test_a_query_that_does_not_read_the_names_of_folders(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["sql", "sql_file", "shared"])
+@pytest.mark.slow
 def test_in_the_queries_of_a_configuration(kind: str, tmp_path: Path) -> None:
     partitioned(tmp_path, "parquet")
     write(tmp_path)

@@ -36,8 +36,8 @@ def test_spellings_of_a_product_are_one_product_in_all_tables(tmp_path: Path) ->
     assert found["subscriptions"].level == "warning"
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
+@pytest.mark.slow
 def test_frames_and_parquet_have_the_same_spelling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
 ) -> None:

@@ -35,9 +35,9 @@ def device(path: Path) -> None:
 MADE = [pipe, unix_socket, device]
 
 
-@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.jsonl", "x.db", "x.xlsx", "x.csv.gz"])
+@pytest.mark.quick_cases(1)
 def test_as_a_table(name: str, made: Callable[[Path], None], tmp_path: Path) -> None:
     sources = {**write(tmp_path), "usage": TableSource(path=name)}
     made(tmp_path / name)
@@ -69,6 +69,7 @@ def test_as_the_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", MADE)
+@pytest.mark.quick_cases(1)
 def test_in_a_folder_it_is_named(made: Callable[[Path], None], tmp_path: Path) -> None:
     sources = write(tmp_path)
     (tmp_path / "usage").mkdir()
@@ -82,6 +83,7 @@ def test_in_a_folder_it_is_named(made: Callable[[Path], None], tmp_path: Path) -
 @pytest.mark.parametrize("query", ["select * from 'usage/*.csv'",
                                    "select * from read_csv('usage/**/*.csv')",
                                    "select * from read_csv('usage/[45].csv')"])  # fmt: skip
+@pytest.mark.slow
 def test_a_folder_with_brackets_in_its_name_is_no_pattern(tmp_path: Path, query: str) -> None:
     base = tmp_path / "export [2026] *"
     (base / "usage").mkdir(parents=True)
@@ -108,6 +110,7 @@ LONG = "x" * 300
         TableSource(sql=f"select * from read_csv('{LONG}/*.csv')"),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, source: TableSource) -> None:
     sources = {**write(tmp_path), "usage": source}
     (found,) = refused(tmp_path, sources)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from features import build_features
 from tests.features.company import DAY, Row, ago, open_tables
 from tests.features.small_company import warned
@@ -21,6 +23,7 @@ def _contact(person: str, **rest: object) -> Row:
     return {"account_id": "a", "contact_id": person, "created_at": ago(300), **rest}
 
 
+@pytest.mark.slow
 def test_several_rows_of_a_contact_are_one_person() -> None:
     rows = [
         _contact("p", role="user", left_at=ago(50)),
@@ -42,6 +45,7 @@ def test_several_rows_of_a_contact_are_one_person() -> None:
     assert _values(contacts=rows, interactions=called)["contacts_key_silent_share_90d"] == 0.5
 
 
+@pytest.mark.slow
 def test_an_email_address_in_another_case_is_the_same_person() -> None:
     people = ["bob@x.com", "Bob@X.com", "BOB@x.com"]
     answers: list[Row] = [

@@ -38,6 +38,7 @@ def of_day(features: pd.DataFrame) -> dict[str, list[float]]:
     return {account: rows.loc[account].tolist() for account in ("busy", "young")}
 
 
+@pytest.mark.slow
 def test_a_contact_without_a_time_counts_on_every_date(tmp_path: Path) -> None:
     found = opened(tmp_path, CONTACTS)
     assert [(f.code, f.rows) for f in found.findings if f.table == "contacts"] == [("undated", 3)]

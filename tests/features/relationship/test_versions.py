@@ -91,6 +91,7 @@ def test_rows_that_carry_a_day_alone_are_several_conversations() -> None:
 
 @pytest.mark.parametrize(("inbound", "outbound"), [("In", "out"), ("inbound", "Outbound"),
                                                    ("INCOMING", "outgoing")])  # fmt: skip
+@pytest.mark.quick_cases(1)
 def test_directions_have_several_words(inbound: str, outbound: str) -> None:
     rows = [_talk("email", 5, direction=inbound), _talk("email", 3, direction=outbound)]
     values = _values(interactions=rows)
@@ -143,6 +144,7 @@ def test_versions_are_reported(tmp_path: Path, table: str, key: str, dated: str)
     assert "latest known_at" in found.what
 
 
+@pytest.mark.slow
 def test_a_goal_in_several_rows_without_known_at_counts_once() -> None:
     """Each sync of a CRM may append the goal as it is now: one goal, reached or late once."""
     row: Row = {"account_id": "a", "goal": "g", "set_at": ago(300), "target_at": ago(40)}

@@ -180,8 +180,8 @@ def _late_row(time: datetime) -> pd.DataFrame:
     return frame("usage", [row])
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("place", ["a file of its own", "the file of its month"])
+@pytest.mark.slow
 def test_a_late_row_of_an_old_day_is_counted(
     tmp_path: Path, sources: dict[str, TableSource], whole: pd.DataFrame, place: str
 ) -> None:
@@ -215,11 +215,11 @@ def test_a_renamed_column_is_another_roll_up(
     pd.testing.assert_frame_equal(built, _features(tmp_path, changed, kept=False), rtol=1e-9)
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("name", "damage"),
     [("users", "cut short"), ("users", "another's"), ("events", "other bytes"), ("days", "gone")],
 )
+@pytest.mark.slow
 def test_a_broken_roll_up_is_made_anew(
     tmp_path: Path,
     sources: dict[str, TableSource],
@@ -255,6 +255,7 @@ def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(list(frame.columns)).reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_a_broken_mark_is_no_mark(
     tmp_path: Path, sources: dict[str, TableSource], whole: pd.DataFrame
 ) -> None:
@@ -399,6 +400,7 @@ def test_rows_are_in_order_of_their_bucket(tmp_path: Path, whole: pd.DataFrame) 
         assert rows["bucket"].tolist() == [bucket_of(name) for name in rows["account_id"]]
 
 
+@pytest.mark.slow
 def test_a_format_has_these_rows(tmp_path: Path, sources: dict[str, TableSource]) -> None:
     """Raise FORMAT where this test has to change: roll-ups of earlier runs are wrong then."""
     shutil.rmtree(tmp_path / "usage")

@@ -102,8 +102,8 @@ def test_a_folder_copied_and_a_file_unpacked_count_once(tmp_path: Path) -> None:
     assert "a copy/5.csv (as a/5.csv)" in found["duplicate_file"].what
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
+@pytest.mark.slow
 def test_equal_files_of_two_days_in_folder_names_are_two_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
 ) -> None:
@@ -158,6 +158,7 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
     assert "3.parquet.zst, _old/4.csv" in what
 
 
+@pytest.mark.slow
 def test_linked_folders_are_read_and_dead_links_are_refused(tmp_path: Path) -> None:
     place = usage(tmp_path, **{"5.csv": month(5)})
     (tmp_path / "archive").mkdir()
@@ -237,6 +238,7 @@ def test_a_required_column_that_some_files_lack_is_an_error(tmp_path: Path, endi
     assert (lacking.column, "5." in lacking.what, "action" in lacking.what) == ("event", True, True)
 
 
+@pytest.mark.slow
 def test_days_in_the_names_of_folders_of_json_and_keys_that_appear_twice(tmp_path: Path) -> None:
     place = usage(tmp_path)
     for day in ("2025-05-01", "2025-05-02"):
@@ -254,8 +256,8 @@ def test_days_in_the_names_of_folders_of_json_and_keys_that_appear_twice(tmp_pat
     assert (finding.code, finding.column) == ("repeated_column", "event")
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("twice", ["mrr", "MRR"])
+@pytest.mark.slow
 def test_a_column_name_that_appears_twice_is_refused(tmp_path: Path, twice: str) -> None:
     head = f"account_id,product,started_at,ended_at,mrr,{twice}\n"
     sources = write(tmp_path, subscriptions=head + "001,crm,2025-01-01,,100,200\n")
@@ -289,9 +291,9 @@ CONTRADICTED = [
 ]
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
 @pytest.mark.parametrize(("folder", "key", "wrong", "same"), CONTRADICTED)
+@pytest.mark.quick_cases(1)
 def test_a_column_that_contradicts_the_name_of_its_folder_is_reported(
     tmp_path: Path, ending: str, folder: str, key: str, wrong: str, same: str
 ) -> None:

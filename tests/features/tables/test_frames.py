@@ -14,6 +14,7 @@ import pytest
 
 from features import HealthError, InputError, TableWarning, build_features, tables_from_frames
 from features.tables.currencies import Currencies
+from tests.features.company import DAY, UNTIL, arrow_table, company, frame
 from tests.spark import jvm
 
 END = datetime(2026, 6, 1)
@@ -62,6 +63,28 @@ def test_every_kind_of_frame_gives_the_same_features(kind: str, expected: pd.Dat
     tables = tables_from_frames(frames, observed_until=END)
     found = build_features(tables, [datetime(2026, 5, 24)])
     pd.testing.assert_frame_equal(found, expected)
+
+
+def test_columns_without_a_value_have_their_kind() -> None:
+    rows, none = (
+        company(),
+        {"ended_at", "csm", "segment", "csat", "subject", "escalated", "user_id"},
+    )
+    for name in ("accounts", "subscriptions", "tickets", "usage"):
+        rows[name] = [{k: v for k, v in row.items() if k not in none} for row in rows[name]]
+    typed = {name: arrow_table(name, listed) for name, listed in rows.items()}
+    # In pandas such a column is one of objects, of which no type is known.
+    untyped = {
+        name: frame(name, listed)
+        .astype({"account_id": object})
+        .apply(lambda column: column.astype(object) if column.isna().all() else column)
+        for name, listed in rows.items()
+    }
+    found = [
+        build_features(tables_from_frames(frames, observed_until=UNTIL), [DAY])
+        for frames in (typed, untyped)
+    ]
+    pd.testing.assert_frame_equal(*found)
 
 
 def test_a_rating_that_is_no_number_is_none() -> None:

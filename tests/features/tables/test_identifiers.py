@@ -94,6 +94,7 @@ texts = st.text(st.sampled_from([*BLANKS, *"0.1aN/\\uUlLoOeE#<>-+ß"]), max_size
 @settings(max_examples=examples(60), deadline=None)
 @given(st.lists(texts, min_size=1, max_size=40))
 @example([*NULL_WORDS, *(word.upper() for word in NULL_WORDS), *NULL_SPELLINGS, "Nan", " nan "])
+@pytest.mark.slow
 def test_what_is_taken_for_sound_is_in_its_form_already(values: list[str]) -> None:
     with duckdb.connect() as connection:
         for column in (ID, LABEL):
@@ -133,9 +134,9 @@ def _company(form: Any) -> dict[str, pd.DataFrame]:
     }  # fmt: skip
 
 
-@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ["csv", "parquet", "frames", "database"])
+@pytest.mark.quick_cases(1)
 def test_the_form_of_an_identifier_changes_no_value(kind: str, form: str, tmp_path: Path) -> None:
     tables = _company(FORMS[form])
     if kind == "frames":

@@ -91,7 +91,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return base, outside
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "source",
     [
@@ -106,6 +105,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         "read_csv('https://first.example/a.csv')",
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_files_elsewhere_are_not_read(folders: tuple[Path, Path], source: str) -> None:
     base, outside = folders
     with pytest.raises(InputError) as refused:
@@ -115,6 +115,7 @@ def test_files_elsewhere_are_not_read(folders: tuple[Path, Path], source: str) -
     assert codes & {"unreadable", "file_missing", "not_one_select"}
 
 
+@pytest.mark.slow
 def test_what_is_allowed_is_read(folders: tuple[Path, Path]) -> None:
     base, outside = folders
     here = _open(base, "select * from read_csv('accounts.csv')")

@@ -99,6 +99,7 @@ def _addon(start: datetime, **rest: Any) -> Row:
     return {"product": "addon", "started_at": start, "mrr": 20.0, **rest}
 
 
+@pytest.mark.slow
 def test_what_happens_at_the_date_is_out() -> None:
     at = {
         "usage": [_use_at(DAY)],
@@ -112,6 +113,7 @@ def test_what_happens_at_the_date_is_out() -> None:
     assert _values(just_before).loc[0, "usage_events_7d"] == 1
 
 
+@pytest.mark.slow
 def test_a_row_counts_from_when_it_reached_us() -> None:
     def story(known_at: datetime) -> Story:
         late = {"known_at": known_at}
@@ -129,6 +131,7 @@ def test_a_row_counts_from_when_it_reached_us() -> None:
         pd.testing.assert_series_equal(result.loc[hidden], result.loc[0], check_names=False)
 
 
+@pytest.mark.slow
 def test_never_used_is_null_and_stopped_is_zero() -> None:
     levels = [
         "usage_events_28d",
@@ -143,6 +146,7 @@ def test_never_used_is_null_and_stopped_is_zero() -> None:
     assert (result.loc[1, levels] == 0).all()
 
 
+@pytest.mark.slow
 def test_stopped_is_zero_where_users_come_summed_up() -> None:
     stopped = [_use_at(ago(150), active_users=7.0)]
     peak = [*stopped, _use_at(ago(20), active_users=5.0), _use_at(ago(10), active_users=6.0)]
@@ -159,6 +163,7 @@ def test_stopped_is_zero_where_users_come_summed_up() -> None:
     assert nobody["usage_active_users_28d"].isna().all()
 
 
+@pytest.mark.slow
 def test_too_young_for_a_baseline_has_no_trend() -> None:
     trends = [name for name in CATALOGUE if name.startswith("usage_") and name.endswith("_trend")]
     assert len(trends) == 4
@@ -179,6 +184,7 @@ def _steady_since(day: float, **first: Any) -> Story:
     return {"usage": [_use_at(ago(day), **first), *(_use_at(ago(n)) for n in range(1, 125))]}
 
 
+@pytest.mark.slow
 def test_weeks_before_the_records_begin_are_not_silent() -> None:
     since = {day: _values(_steady_since(day), family="usage")[_HABITS] for day in (125, 126)}
     assert len(_HABITS) == 5
@@ -187,6 +193,7 @@ def test_weeks_before_the_records_begin_are_not_silent() -> None:
     assert since[126].notna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_records_that_were_filled_in_reach_back_from_when_they_were_known() -> None:
     known = (_steady_since(200, known_at=at) for at in (ago(1), DAY))
     result = [_values(story, family="usage")["usage_events_trend"].item() for story in known]
@@ -308,6 +315,7 @@ def test_use_on_the_day_before_is_recent_with_and_without_a_time_of_day() -> Non
     assert list(result["usage_recency_days"]) == [0, 0, 1, 7]
 
 
+@pytest.mark.slow
 def test_required_columns_are_enough() -> None:
     without = {
         name: {c.name for c in table.columns if not c.required} for name, table in TABLES.items()

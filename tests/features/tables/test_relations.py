@@ -18,7 +18,6 @@ from features.tables import relations as relations_module
 from tests.features.small_company import FILES, codes, opened, refused, rows, write
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     "change",
     [
@@ -32,6 +31,7 @@ from tests.features.small_company import FILES, codes, opened, refused, rows, wr
     ],
     ids=["semicolon", "tab", "bom", "crlf", "no last line end", "blanks", "blank lines"],
 )
+@pytest.mark.quick_cases(1)
 def test_dialects_of_csv_read_alike(tmp_path: Path, change: object) -> None:
     sources = write(tmp_path, accounts=change(FILES["accounts"]))  # type: ignore[operator]
     accounts = rows(opened(tmp_path, sources), "accounts")
@@ -229,6 +229,7 @@ def test_large_parquet_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(rows(result, "usage")) == 3
 
 
+@pytest.mark.slow
 def test_queries_see_the_tables_of_the_database_not_the_opened_ones(tmp_path: Path) -> None:
     write(tmp_path)
     database(tmp_path)
@@ -243,7 +244,6 @@ def test_queries_see_the_tables_of_the_database_not_the_opened_ones(tmp_path: Pa
     assert len(rows(result, "tickets")) == 3
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("content", "code", "says"),
     [
@@ -259,6 +259,7 @@ def test_queries_see_the_tables_of_the_database_not_the_opened_ones(tmp_path: Pa
     ],
     ids=["0 bytes", "blank", "header only", "latin-1", "ragged", "open quote"],
 )  # fmt: skip
+@pytest.mark.quick_cases(1)
 def test_files_that_cannot_be_read(tmp_path: Path, content: bytes, code: str, says: str) -> None:
     sources = write(tmp_path)
     (tmp_path / "usage.csv").write_bytes(content)
@@ -302,6 +303,7 @@ def test_files_with_other_columns_are_one_table(
     assert sorted(seen["account_id"]) == sorted([*usage["account_id"], *usage["account_id"]])
 
 
+@pytest.mark.slow
 def test_a_text_in_another_encoding_is_read_by_sql_as_the_remedy_says(tmp_path: Path) -> None:
     sources = write(tmp_path)
     (tmp_path / "usage.csv").write_bytes(FILES["usage"].replace("login", "é").encode("latin-1"))
@@ -344,8 +346,8 @@ def test_nothing_is_written_where_tables_are_refused(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("lazy_from", [0, relations_module.LAZY_FROM_BYTES])
+@pytest.mark.slow
 def test_nan_in_parquet_is_an_empty_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy_from: int
 ) -> None:

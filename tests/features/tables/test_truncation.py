@@ -12,8 +12,8 @@ from tests.features.company import DAY, ago, company, open_tables
 from tests.features.cut_by_hand import LATE, truncated
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("days", [0, 3, 40, 200])
+@pytest.mark.slow
 def test_tables_are_those_cut_by_hand(days: int) -> None:
     day = ago(days)
     known = as_known(open_tables(company()), day)
@@ -48,6 +48,7 @@ def test_an_account_with_a_date_of_creation_to_come_exists_since_it_pays() -> No
     assert (known["created_at"] < DAY).all()
 
 
+@pytest.mark.slow
 def test_columns_that_were_not_given_stay_away() -> None:
     given = open_tables(company(), without={"surveys": {"sent_at"}, "subscriptions": {"notice_at"}})
     known = as_known(given, DAY)

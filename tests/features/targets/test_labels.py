@@ -70,6 +70,7 @@ def test_an_end_where_the_data_ends_has_not_happened(end: float) -> None:
     assert label["churned"] == 0.0
 
 
+@pytest.mark.slow
 def test_churn_is_not_known_before_horizon_and_grace_have_passed() -> None:
     for until, known in ((ago(-120), True), (ago(-119), False), (ago(-60), False)):
         for end in (-10, None):

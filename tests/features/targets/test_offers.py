@@ -176,6 +176,7 @@ def _growth(company: Rows, **metrics: float) -> pd.Series:
     return found.iloc[0]
 
 
+@pytest.mark.slow
 def test_seats_run_out_at_the_pace_of_the_last_months() -> None:
     company = rows([sub("a", "core", 300, plan="low")], [])
     # From 3 to 8 users in 35 days: one a week, and two seats are free.

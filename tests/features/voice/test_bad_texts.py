@@ -31,7 +31,6 @@ def asked(*texts: str | None) -> pd.Series[float]:
     return build_features(open_tables(company(*texts)), [DAY], SETTINGS)[VOICE].iloc[0]
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("text", "seats"),
     [
@@ -47,6 +46,7 @@ def asked(*texts: str | None) -> pd.Series[float]:
         ("=HYPERLINK(1) more seats; DROP TABLE surveys", 1),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_a_text_is_read_whatever_its_state(text: str, seats: int) -> None:
     assert asked(text)["voice_asks_seats_90d"] == seats
 

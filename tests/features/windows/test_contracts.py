@@ -184,6 +184,7 @@ def test_only_a_gap_shorter_than_the_grace_period_is_closed(days: int, expansion
 
 @settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(-30, 8))
+@pytest.mark.slow
 def test_contract_features_agree_with_the_oracle_on_random_companies(seed: int, back: int) -> None:
     rows, day = random_company(seed), DAY - timedelta(days=back)
     then = Then(rows, day)

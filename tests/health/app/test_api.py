@@ -37,6 +37,7 @@ def test_a_crm_shows_a_score(app: Build) -> None:
     assert {row["health_band"] for row in page["rows"]} == {"red"}
 
 
+@pytest.mark.slow
 def test_what_a_program_writes_is_written_once_and_shown(app: Build) -> None:
     built = app()
     client = program(built)
@@ -62,6 +63,7 @@ def test_what_a_program_writes_is_written_once_and_shown(app: Build) -> None:
         (b'{"text": "x"}', "incomplete"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_body_is_refused(app: Build, body: bytes, message: str) -> None:
     answer = program(app()).post(f"/api/v1/accounts/{OWN}/notes", content=body)
     assert answer.status_code == 422

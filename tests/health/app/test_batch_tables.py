@@ -184,6 +184,7 @@ def test_the_rows_count_as_they_did_at_the_time(demo: Demo, own_tables: Path, ur
     assert len(active_overrides(tables, [DAY + timedelta(days=1)])) == 0
 
 
+@pytest.mark.slow
 def test_rows_of_the_configuration_stay(demo: Demo, own_tables: Path) -> None:
     accounts, config = accounts_of(demo), own_tables / "health.toml"
     (own_tables / "done.csv").write_text(

@@ -70,6 +70,7 @@ def statuses(found: dict[str, Delivery]) -> dict[str, str]:
     return {csm: found[csm].status for csm in ADDRESSES}
 
 
+@pytest.mark.slow
 def test_each_csm_gets_their_own_week_once(send: Notify) -> None:
     with mail_server() as box:
         found = send(by_mail(box.port))
@@ -98,6 +99,7 @@ def test_each_csm_gets_their_own_week_once(send: Notify) -> None:
         assert box.to() == [CHLOE, CHLOE, VIKTOR]
 
 
+@pytest.mark.slow
 def test_another_run_is_another_week(send: Notify, runs_dir: Path) -> None:
     days = sorted(folder.name.removeprefix("as_of=") for folder in runs_dir.glob("as_of=*"))
     with mail_server() as box:
@@ -122,6 +124,7 @@ def test_hostile_names_are_inert_in_messages(send: Notify) -> None:
             assert "Bcc" not in mail
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_in_the_message(send: Notify, database: Database) -> None:
     with mail_server() as box:
         before = send(by_mail(box.port), dry_run=True)["Chloe Okafor"].notice.rows
@@ -161,6 +164,7 @@ def test_the_login_of_a_user_is_an_address_too(send: Notify, database: Database)
         assert found["Viktor Ueda"].status == "no address"
 
 
+@pytest.mark.slow
 def test_one_refused_address_does_not_stop_the_others(send: Notify) -> None:
     with mail_server() as box:
         box.unknown = CHLOE
@@ -187,6 +191,7 @@ def test_what_may_have_arrived_is_not_sent_again_unless_asked(send: Notify) -> N
         assert send(by_mail(box.port), again=True)["Chloe Okafor"].status == "sent"
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_named(send: Notify) -> None:
     with mail_server() as box:
         port = box.port

@@ -74,6 +74,7 @@ def test_an_account_is_shown_from_its_own_rows_alone(app: Build, grouped: Path) 
     assert client.get("/accounts/ACC-00151").status_code == 503
 
 
+@pytest.mark.slow
 def test_lists_read_the_columns_that_they_show(app: Build, grouped: Path) -> None:
     hidden = frozenset({"clv", "clv_low", "clv_high", "industry", "region", "cross_sell_value"})
     for file in grouped.glob("as_of=*/*.parquet"):

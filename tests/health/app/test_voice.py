@@ -26,6 +26,7 @@ def written(html: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("role", "all_accounts"), [("csm", False), ("lead", True)])
+@pytest.mark.quick_cases(1)
 def test_comments_and_quotes_are_of_accounts_that_the_user_may_see(
     app: Build, role: str, all_accounts: bool
 ) -> None:
@@ -71,6 +72,7 @@ def test_an_account_shows_its_comments_with_their_sentiment(app: Build) -> None:
     assert "Negative" in html and 'class="chip tone negative"' in html
 
 
+@pytest.mark.slow
 def test_a_run_without_comments_explains_how_to_have_them(app: Build, tmp_path: Path) -> None:
     runs = write_runs(tmp_path / "runs", accounts=20, weeks=1)
     newest = sorted(runs.glob("as_of=*"))[-1]

@@ -69,6 +69,7 @@ def test_every_answer_has_the_headers(app: Build) -> None:
         assert headers.get("cache-control") == (None if "/static/" in path else "no-store")
 
 
+@pytest.mark.slow
 def test_signing_in_by_password_and_out_again(app: Build, database: Database) -> None:
     add_user(database, "csm", role="csm", password=PASSWORD, now=NOW)
     built = app(url="https://app.test")
@@ -176,6 +177,7 @@ def test_a_public_address_needs_a_sign_in() -> None:
         AppConfig(sign_in="proxy")
 
 
+@pytest.mark.slow
 def test_headers_of_a_proxy_count_only_from_its_address_with_the_secret(
     app: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +236,7 @@ def test_hostile_names_and_notes_are_inert_everywhere(app: Build) -> None:
     assert not re.search(r"(^|,)\"?[=@+]", sheet, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_search_finds_part_of_a_name_and_names_are_not_in_addresses(app: Build) -> None:
     client = app().signed_in("admin")
     token = csrf_of(client)

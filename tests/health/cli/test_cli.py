@@ -48,8 +48,8 @@ def test_check_refuses_what_the_batch_would_refuse(
     assert "can be scored" not in done.out
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.slow
 def test_features_to_a_file(demo: Demo, tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"features.{ending}"
     done = call_health("features", demo.config, "--as-of", "2026-06-07", "-o", output)
@@ -81,6 +81,7 @@ def test_score_runs_from_another_folder(
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_scored_date_is_refused_without_replace(demo: Demo) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in demo.runs[-1].iterdir()}
     done = call_health("score", demo.config)
@@ -131,8 +132,8 @@ def test_score_before_train(own_tables: Path) -> None:
     assert "health train" in done.err
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("day", ["1999-01-03", "2031-01-05"])
+@pytest.mark.slow
 def test_a_date_outside_the_data(demo: Demo, day: str) -> None:
     done = call_health("score", demo.config, "--as-of", day)
     assert done.code == 2
@@ -186,8 +187,8 @@ def test_an_account_that_accounts_does_not_know(own_tables: Path) -> None:
     assert "NOBODY" in refused.err
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("damage", ["end", "middle"])
+@pytest.mark.slow
 def test_a_damaged_parquet_file_is_named_with_the_remedy(own_tables: Path, damage: str) -> None:
     file = sorted((own_tables / "tables" / "usage").glob("*.parquet"))[0]
     content = file.read_bytes()

@@ -133,6 +133,7 @@ def _bytes(folder: Path) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in sorted(folder.rglob("as_of=*/*"))}
 
 
+@pytest.mark.slow
 def test_history_is_restated_beside_the_runs(config: Path) -> None:
     runs_dir = config.parent / "runs"
     before = _bytes(runs_dir)
@@ -159,6 +160,7 @@ def test_history_is_restated_beside_the_runs(config: Path) -> None:
     assert sum(path.is_dir() for path in (runs_dir / "restated").iterdir()) == 1
 
 
+@pytest.mark.slow
 def test_features_that_a_run_did_not_keep_are_built_again(config: Path) -> None:
     loaded = load_config(config)
     (run, *_) = list_runs(loaded.runs_dir)

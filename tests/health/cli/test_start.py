@@ -28,6 +28,7 @@ _TABLES = {"pandas", "duckdb", "pyarrow", "pydantic"}
     [(["--help"], set[str]()), (["init", "."], _TABLES), (["check", "health.toml"], _TABLES)],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
+@pytest.mark.quick_cases(1)
 def test_a_command_loads_only_what_it_uses(
     tmp_path: Path, command: list[str], needed: set[str]
 ) -> None:

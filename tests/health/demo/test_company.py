@@ -253,6 +253,7 @@ def test_writing_again_leaves_no_old_quarter(tmp_path: Path):
     assert later.observed_until == datetime(2026, 11, 1)
 
 
+@pytest.mark.slow
 def test_comments_and_tickets_are_written_by_the_latent_state_in_two_languages() -> None:
     tables = simulate_company(150, weeks=60, seed=3).tables
     answers = tables["surveys"].dropna(subset=["comment"])

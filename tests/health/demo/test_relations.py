@@ -28,8 +28,8 @@ def state_of(
     return found.set_index("index")[column].dropna()
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", NEW)
+@pytest.mark.slow
 def test_a_table_has_the_canonical_columns_and_nothing_of_the_future(
     company: DemoCompany, name: str
 ) -> None:

@@ -160,6 +160,7 @@ def test_what_is_not_known_yet_counts_for_nobody(tmp_path: Path) -> None:
     assert [effect.n_treated for effect in found.effects] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_readout(tmp_path: Path) -> None:
     _company(tmp_path, 300, 200)
     done = call_health("experiment", tmp_path / "health.toml")
@@ -212,6 +213,7 @@ def _publish_lists(runs_dir: Path, day: datetime, states: dict[str, str]) -> Non
     publish(runs_dir, day.date(), write, replace=False)
 
 
+@pytest.mark.slow
 def test_lists_that_hold_out_are_an_experiment_and_the_first_arm_counts(tmp_path: Path) -> None:
     config = _company(tmp_path, 20, 20)
     accounts = [f"A{i:04}" for i in range(40)]

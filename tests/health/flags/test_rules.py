@@ -403,6 +403,7 @@ def test_without_any_probability_accounts_to_keep_come_before_offers() -> None:
     assert "No chance of leaving is published" in raised.rule
 
 
+@pytest.mark.slow
 def test_the_play_answers_to_the_cause() -> None:
     scored = _scored(churn_probability=0.2)
     flags = _raise(scored)

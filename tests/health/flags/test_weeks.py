@@ -59,6 +59,7 @@ def _listed(weeks: list[Raised]) -> list[bool]:
     return [len(week.flags) > 0 for week in weeks]
 
 
+@pytest.mark.slow
 def test_a_flag_clears_by_itself_and_begins_anew() -> None:
     weeks = _weeks([0.2, 0.2, 0.05, 0.2])
     assert _listed(weeks) == [True, True, False, True]
@@ -68,6 +69,7 @@ def test_a_flag_clears_by_itself_and_begins_anew() -> None:
     assert weeks[3].flags["since"].iloc[0] == pd.Timestamp(DAY)
 
 
+@pytest.mark.slow
 def test_a_condition_must_hold_for_the_configured_time() -> None:
     weeks = _weeks([0.2, 0.2, 0.2], _config(hold_days={"at_risk": 14}))
     assert _listed(weeks) == [False, False, True]

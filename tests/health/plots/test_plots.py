@@ -76,8 +76,8 @@ def test_pyplot_is_never_imported() -> None:
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.quick_cases(1)
 def test_the_same_figure_gives_the_same_bytes(name: str) -> None:
     assert plots.svg_of(DRAWN[name](None).figure) == plots.svg_of(DRAWN[name](None).figure)
 

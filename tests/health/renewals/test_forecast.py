@@ -125,8 +125,8 @@ def test_an_account_that_rather_buys_more_rather_expands() -> None:
     )
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("terms", "monthly"), [(40, 60), (40, 0), (0, 60)])
+@pytest.mark.slow
 def test_a_month_at_a_time_equals_the_whole_book(terms: int, monthly: int) -> None:
     tables = yearly_book(terms, monthly=monthly)
     scores = scores_of(tables)
@@ -156,6 +156,7 @@ def test_a_renewal_counts_as_it_was_seen_last() -> None:
     assert len(last) < len(past)
 
 
+@pytest.mark.slow
 def test_every_month_adds_up() -> None:
     tables = yearly_book(240, monthly=60)
     basis = learn_basis(past_renewals(tables, DAY), horizon_days=90)
@@ -182,6 +183,7 @@ def test_every_month_adds_up() -> None:
     pd.testing.assert_frame_equal(table, again, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_outcomes_of_an_account_sum_to_one_and_have_the_published_chance() -> None:
     tables = yearly_book(240, left=0.25, monthly=60)
     scores = scores_of(tables)

@@ -56,6 +56,7 @@ def _company(tmp_path: Path, call: str = "commit", seed: int = 0) -> tuple[Any, 
     return yearly_book(600, seed=seed, forecasts=forecasts), [run]
 
 
+@pytest.mark.slow
 def test_the_ledger_compares_call_and_chance_with_what_came(tmp_path: Path) -> None:
     tables, runs = _company(tmp_path)
     matched = match_calls(tables, read_calls(tables, DAY), DAY)
@@ -77,6 +78,7 @@ def test_the_ledger_compares_call_and_chance_with_what_came(tmp_path: Path) -> N
     assert everyone.difference == pytest.approx(everyone.csm_error - everyone.model_error)
 
 
+@pytest.mark.slow
 def test_who_is_wrong_is_found(tmp_path: Path) -> None:
     tables, runs = _company(tmp_path, call="lost")
     ledger = build_ledger(match_calls(tables, read_calls(tables, DAY), DAY), runs, DAY)
@@ -85,6 +87,7 @@ def test_who_is_wrong_is_found(tmp_path: Path) -> None:
     assert judge(perfect)[0].closer == "csm"
 
 
+@pytest.mark.slow
 def test_one_csm_is_judged_with_enough_calls_only(tmp_path: Path) -> None:
     tables, runs = _company(tmp_path)
     ledger = build_ledger(match_calls(tables, read_calls(tables, DAY), DAY), runs, DAY)
@@ -94,6 +97,7 @@ def test_one_csm_is_judged_with_enough_calls_only(tmp_path: Path) -> None:
     assert judge(ledger.head(0)) == []
 
 
+@pytest.mark.slow
 def test_a_call_of_the_last_days_or_before_any_run_is_not_compared(tmp_path: Path) -> None:
     tables, runs = _company(tmp_path)
     calls = read_calls(tables, DAY)
@@ -108,6 +112,7 @@ def test_a_call_of_the_last_days_or_before_any_run_is_not_compared(tmp_path: Pat
     assert build_ledger(matched, runs, datetime(2026, 6, 20)).empty
 
 
+@pytest.mark.slow
 def test_calls_about_accounts_without_a_renewal_are_reported(tmp_path: Path) -> None:
     terms = scores_of(yearly_book(10, monthly=5, left=0.0001))
     due = terms.loc[terms["days_to_renewal"].between(20, 300), "account_id"].iloc[0]

@@ -105,6 +105,7 @@ def test_events_are_worded_newest_first() -> None:
     assert "b" not in set(events["account_id"])
 
 
+@pytest.mark.slow
 def test_contracts_are_those_that_run() -> None:
     contracts = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)[
         "contracts"
@@ -119,6 +120,7 @@ def test_contracts_are_those_that_run() -> None:
 
 
 @pytest.mark.parametrize("missing", ["tickets", "surveys"])
+@pytest.mark.quick_cases(1)
 def test_a_table_that_is_missing_leaves_the_others(missing: str) -> None:
     tables = company()
     frames = {name: frame for name, frame in tables.frames.items() if name != missing}

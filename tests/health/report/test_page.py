@@ -186,6 +186,7 @@ def test_more_rows_than_the_page_holds_are_counted(
     assert f"{len(sample.scores) - 40} small accounts do not fit" in html
 
 
+@pytest.mark.slow
 def test_a_run_without_models_names_or_lists_renders(sample: SampleRun) -> None:
     scores = sample.scores.drop(columns=["segment", "industry", "upsell_base_rate"]).assign(
         name=None,
@@ -251,6 +252,7 @@ def _luminance(colour: str) -> float:
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
+@pytest.mark.slow
 def test_history_is_read_from_earlier_runs(sample: SampleRun, tmp_path: Path) -> None:
     runs = []
     for day, scores in sample.past_scores.groupby("as_of"):
@@ -288,6 +290,7 @@ def test_a_csms_page_starts_with_the_lists_and_has_nothing_for_operators(
     assert "Gates before publishing" in html
 
 
+@pytest.mark.slow
 def test_a_week_is_one_row_per_account_with_its_main_action(sample: SampleRun) -> None:
     week = sample_week(sample)
     page = Page(render_report(*sample.parts, week=week))
@@ -298,6 +301,7 @@ def test_a_week_is_one_row_per_account_with_its_main_action(sample: SampleRun) -
     assert "One row per account with one main action" in text
 
 
+@pytest.mark.slow
 def test_a_row_states_the_share_of_influences_that_is_not_shown(sample: SampleRun) -> None:
     scores, reasons, flags, run = sample.parts
     html = render_report(scores, reasons, flags.assign(reasons_share=0.28), run)
@@ -307,6 +311,7 @@ def test_a_row_states_the_share_of_influences_that_is_not_shown(sample: SampleRu
     )
 
 
+@pytest.mark.slow
 def test_a_lifetime_value_states_whose_range_it_has_and_its_growth(sample: SampleRun) -> None:
     scores, reasons, flags, run = sample.parts
     scores = scores.assign(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ _row = st.tuples(
 
 @settings(deadline=None, max_examples=examples(30))
 @given(st.lists(_row, min_size=1, max_size=12, unique_by=lambda row: row[:2]))
+@pytest.mark.slow
 def test_the_parts_sum(rows: list[tuple[int, str, float, float, float, str]]) -> None:
     history = _restated(*rows)
     changes = account_changes(history)

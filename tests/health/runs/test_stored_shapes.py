@@ -108,6 +108,7 @@ def test_a_table_with_other_columns_than_were_written_is_refused(
         run.table("scores", ["account_id"])
 
 
+@pytest.mark.slow
 def test_pages_of_a_run_that_an_earlier_version_wrote_open(company: Path) -> None:
     file = list_runs(company / "runs")[-1].folder / "run.json"
     kept = {"as_of", "finished", "score_settings"}

@@ -59,6 +59,7 @@ def _held(*rows: tuple[str, str, float, str, str | None, str | None]) -> list[fl
         ("2026-06-01", None, "2026-06-06", True),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_an_override_holds_from_its_making_to_its_end(
     created: str, expires: str | None, known: str | None, held: bool
 ) -> None:

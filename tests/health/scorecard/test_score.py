@@ -106,6 +106,7 @@ def test_terms_sum_to_the_score(card: ScoreSettings, data: Inputs) -> None:
 
 @settings(deadline=None, max_examples=examples(30))
 @given(score_settings(), inputs())
+@pytest.mark.slow
 def test_dates_scored_together_are_scored_as_apart(card: ScoreSettings, data: Inputs) -> None:
     days = [pd.Timestamp("2026-06-07"), pd.Timestamp("2026-06-14")]
     later = data.features.assign(usage_recency_days=data.features["usage_recency_days"] * 0.5)

@@ -59,6 +59,7 @@ def test_an_absurd_value_is_named(tmp_path: Path, text: str, said: str) -> None:
     assert said in _check(config).err
 
 
+@pytest.mark.slow
 def test_an_absurd_path_of_a_table(tmp_path: Path) -> None:
     config = tmp_path / "health.toml"
     for path in ("x" * 5000, "/".join("x" * 2000), "x" * 300 + ".csv"):

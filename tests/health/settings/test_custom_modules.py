@@ -83,6 +83,7 @@ def test_comments_change_no_hash_and_code_does(tmp_path: Path) -> None:
         module_hash(tmp_path, NAME)
 
 
+@pytest.mark.slow
 def test_own_features_come_after_the_others(tmp_path: Path) -> None:
     _write(tmp_path, FAMILY)
     families = families_of(tmp_path, [NAME])
@@ -104,7 +105,6 @@ def _family(build: object) -> OwnFamily:
     return OwnFamily("mine", (feature,), build)  # type: ignore[arg-type]
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -114,6 +114,7 @@ def _family(build: object) -> OwnFamily:
         (lambda _t, _d, a: a[[]].assign(own_x=1.0).reset_index(), "one row per account_id"),
     ],
 )
+@pytest.mark.quick_cases(1)
 def test_what_build_returns_is_checked(build: object, message: str) -> None:
     tables = open_tables(company())
     with pytest.raises(HealthError, match=message) as refused:

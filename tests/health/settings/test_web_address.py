@@ -72,6 +72,7 @@ def test_check_names_the_setting(
 
 
 @pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.slow
 def test_check_accepts_an_address_and_warns_of_one_that_is_not_known_here(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

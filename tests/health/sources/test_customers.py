@@ -62,6 +62,7 @@ def keys(opened: Recipes, source: str) -> dict[str, tuple[str | None, str]]:
     return {key: (account, method) for key, account, method in rows}
 
 
+@pytest.mark.slow
 def test_customers_are_matched_by_key_then_domain_then_name(tmp_path: Path) -> None:
     customers = [
         customer("cus_key", metadata=json.dumps({"crm_account": "1", "colour": "2"})),

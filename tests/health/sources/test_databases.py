@@ -136,6 +136,7 @@ ENDLESS = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELEC
 
 
 @pytest.mark.parametrize("kind", [postgres, sqlite, duckdb_file])
+@pytest.mark.quick_cases(1)
 def test_a_query_that_never_ends_is_stopped(
     request: pytest.FixtureRequest, tmp_path: Path, kind: Callable[[str, Path], Any]
 ) -> None:

@@ -50,6 +50,7 @@ def init(folder: Path, *places: str | Path) -> tuple[Finished, dict[str, Any]]:
     return done, tomllib.loads(text)
 
 
+@pytest.mark.slow
 def test_a_folder_of_exports_becomes_a_configuration_that_opens(tmp_path: Path) -> None:
     write(tmp_path / "data", exports())
     posthog(tmp_path / "data")
@@ -191,8 +192,8 @@ def _in_postgres(folder: Path, tables: Mapping[str, pd.DataFrame], url: str) -> 
     return url
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("database", ["sqlite", "duckdb", "postgres"])
+@pytest.mark.slow
 def test_tables_of_a_database_that_already_have_our_columns_are_taken_as_they_are(
     tmp_path: Path,
     request: pytest.FixtureRequest,
@@ -379,8 +380,8 @@ def test_a_folder_for_each_table_is_one_layout(tmp_path: Path) -> None:
     assert "add to the file what is required" in done.out
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("prefix", ["properties_", ""])
+@pytest.mark.slow
 def test_fields_of_hubspot_have_several_prefixes(tmp_path: Path, prefix: str) -> None:
     tables = {
         name: [{k.replace("property_", prefix): v for k, v in row.items()} for row in rows]

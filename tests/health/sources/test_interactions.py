@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.health.sources.exports import left_out, recipes, table, write
 from tests.health.sources.test_customers import company, hubspot
 
@@ -19,6 +21,7 @@ def engagement(number: int, **columns: object) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_conversations_of_hubspot_belong_to_a_company_or_to_their_person(tmp_path: Path) -> None:
     tables = hubspot(
         [company(1, "First"), company(2, "Second")],

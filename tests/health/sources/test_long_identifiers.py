@@ -108,6 +108,7 @@ def test_floats_in_postgres_are_refused(
 
 
 @pytest.mark.parametrize("kind", ["HUGEINT", "DECIMAL(38, 2)", "UBIGINT"])
+@pytest.mark.slow
 def test_duckdb(kind: str, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "crm.duckdb")) as connection:
         connection.execute(statements(kind, (FIRST, SECOND)))
@@ -115,12 +116,14 @@ def test_duckdb(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "ids"), [("integer", (SMALL_FIRST, SMALL_SECOND))])
+@pytest.mark.slow
 def test_sqlite(kind: str, ids: tuple[str, str], tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "crm.db") as connection:
         connection.executescript(statements(kind, ids))
     assert_two_accounts(configured(tmp_path, "sqlite:///crm.db"), ids)
 
 
+@pytest.mark.slow
 def test_sqlite_rounds_and_that_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "crm.db") as connection:
         connection.executescript(statements("numeric", (FIRST, SECOND)))

@@ -134,6 +134,7 @@ def test_postgres_gives_what_the_same_files_give(
         assert "shop" in (failed.out + failed.err) and PASSWORD not in (failed.out + failed.err)
 
 
+@pytest.mark.slow
 def test_files_and_a_shared_view_over_them(tmp_path: Path, from_files: pd.DataFrame) -> None:
     files = tmp_path / "files"
     (files / "usage.sql").write_text(
@@ -156,6 +157,7 @@ def test_files_and_a_shared_view_over_them(tmp_path: Path, from_files: pd.DataFr
     assert_frame_equal(features_of(config), from_files)
 
 
+@pytest.mark.slow
 def test_presets_are_opened_from_folders(tmp_path: Path) -> None:
     tables = hubspot([company(1, "First"), company(2, "Second")])
     tables |= billed(
@@ -226,6 +228,7 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, words: tuple[str, ...]) -
     assert "hunter2" not in (failed.out + failed.err)
 
 
+@pytest.mark.slow
 def test_a_table_of_another_name_can_be_given(tmp_path: Path) -> None:
     tables = stripe(
         [line("a", 100, "2026-06-01", "2026-07-01")],
@@ -254,6 +257,7 @@ def test_a_table_of_another_name_can_be_given(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shared", ["", '[shared.one]\nsql = "select 1 as a"\n'])
 @pytest.mark.parametrize("where", ["tables.accounts", "shared.two"])
+@pytest.mark.quick_cases(1)
 def test_a_mistake_in_a_query_over_files_is_shown_in_its_line(
     tmp_path: Path, where: str, shared: str
 ) -> None:

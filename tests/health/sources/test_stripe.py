@@ -57,6 +57,7 @@ def test_a_month_and_a_year_are_monthly_revenue(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_price_change_within_a_period_holds_from_its_day(tmp_path: Path) -> None:
     # 3 seats at 100 for June; on the 16th a fourth: half a month of 3 back, half of 4 charged.
     rows = paid(
@@ -71,6 +72,7 @@ def test_a_price_change_within_a_period_holds_from_its_day(tmp_path: Path) -> No
     assert str(rows["started_at"].iloc[1]) == "2026-06-16 00:00:00"
 
 
+@pytest.mark.slow
 def test_another_product_within_a_period_ends_the_first(tmp_path: Path) -> None:
     rows = paid(
         tmp_path,
@@ -85,6 +87,7 @@ def test_another_product_within_a_period_ends_the_first(tmp_path: Path) -> None:
     assert rows.loc[rows["product"] == "prod_core", "ended_at"].item() == pd.Timestamp("2026-06-11")
 
 
+@pytest.mark.slow
 def test_a_cancelled_period_ends_when_the_subscription_does(tmp_path: Path) -> None:
     ended = subscription(
         "sub_a", status="canceled", ended_at="2026-06-20", canceled_at="2026-06-10"
@@ -94,6 +97,7 @@ def test_a_cancelled_period_ends_when_the_subscription_does(tmp_path: Path) -> N
     assert str(rows["notice_at"].item()) == "2026-06-10 00:00:00"
 
 
+@pytest.mark.slow
 def test_money_is_net_of_discounts_and_without_tax(tmp_path: Path) -> None:
     rows = paid(
         tmp_path,
@@ -103,6 +107,7 @@ def test_money_is_net_of_discounts_and_without_tax(tmp_path: Path) -> None:
     assert (rows["mrr"].item(), rows["list_mrr"].item()) == pytest.approx((80.0, 100.0))
 
 
+@pytest.mark.slow
 def test_a_discount_is_of_what_can_be_discounted(tmp_path: Path) -> None:
     # 20 % off: 3 seats at 80, and from the 16th of June a fourth, at the discounted price.
     extra = line("more", 4_000, "2026-06-16", "2026-07-01", proration=True, discountable=False)
@@ -124,10 +129,10 @@ def test_a_discount_is_of_what_can_be_discounted(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("currency", "expected"), [("usd", 10.0), ("jpy", 1000.0), ("kwd", 1.0), ("GBP", 10.0)]
 )
+@pytest.mark.slow
 def test_amounts_are_in_the_smallest_unit_of_their_currency(
     tmp_path: Path, currency: str, expected: float
 ) -> None:
@@ -136,6 +141,7 @@ def test_amounts_are_in_the_smallest_unit_of_their_currency(
     assert rows["currency"].item() == currency.upper()
 
 
+@pytest.mark.slow
 def test_what_is_no_paid_period_is_counted_and_not_revenue(tmp_path: Path) -> None:
     june = ("2026-06-01", "2026-07-01")
     lines = [
@@ -181,6 +187,7 @@ def test_what_is_no_paid_period_is_counted_and_not_revenue(tmp_path: Path) -> No
     assert lines_left_out + 1 == len(lines)
 
 
+@pytest.mark.slow
 def test_the_old_table_of_plans_and_the_history_alone_will_do(tmp_path: Path) -> None:
     tables = stripe([line("y", 120_000, "2026-01-01", "2027-01-01")])
     del tables["stripe/price"]
@@ -193,6 +200,7 @@ def test_the_old_table_of_plans_and_the_history_alone_will_do(tmp_path: Path) ->
     assert rows[["product", "mrr"]].to_numpy().tolist() == [["Core", 100.0]]
 
 
+@pytest.mark.slow
 def test_bills_are_due_paid_late_and_tried_again(tmp_path: Path) -> None:
     june = ("2026-06-01", "2026-07-01")
     names = ("late", "open", "void", "zero")

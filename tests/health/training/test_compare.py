@@ -117,6 +117,7 @@ def test_a_hazard_fitted_again_learns_from_what_was_known_of_later_rows_too() ->
         assert len(both)
 
 
+@pytest.mark.slow
 def test_nothing_in_the_cohort_was_known_to_either() -> None:
     held_out = good().held_out
     distance = held_out["as_of"] - held_out["learnt_until"]

@@ -41,8 +41,8 @@ def _config(**training: object) -> Config:
     return Config(tables={}, training=TrainingConfig.model_validate(training))
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("sign", "used"), [(-1.0, True), (1.0, False)])
+@pytest.mark.slow
 def test_directions_are_used_unless_they_cost(sign: float, used: bool) -> None:
     config = _config()
     chosen = choose_directions(_rows(sign), config)

@@ -54,6 +54,7 @@ def _model() -> tuple[ChurnModel, dict[str, Any]]:
     return model, judged
 
 
+@pytest.mark.slow
 def test_text_from_data_stays_text() -> None:
     model, judged = _model()
     page = _page(model, judged, leaks=[{"feature": HOSTILE, "why": HOSTILE}])
@@ -62,6 +63,7 @@ def test_text_from_data_stays_text() -> None:
     assert "Features that leak the outcome" in page
 
 
+@pytest.mark.slow
 def test_it_shows_calibration_lift_blocks_and_shapes() -> None:
     model, judged = _model()
     page = _page(model, judged)
@@ -102,6 +104,7 @@ def _interactions(held: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_pairs_that_interact_are_shown_with_their_table() -> None:
     model, judged = _model()
     cells = []
@@ -148,6 +151,7 @@ def test_a_company_without_interactions_has_no_claim() -> None:
     assert "Sum of the parts" not in page
 
 
+@pytest.mark.slow
 def test_candidates_that_could_not_be_compared_are_listed_with_the_reason() -> None:
     model, judged = _model()
     left = {"name": "glass box", "parts": 2, "of_parts": 6, "why": f"no feature {HOSTILE}"}

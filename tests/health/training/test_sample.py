@@ -76,11 +76,13 @@ def _with_enough(company: Company, enough: int, seed: int = 0) -> Company:
     return Company(company.config.model_copy(update={"training": training}), company.opened)
 
 
+@pytest.mark.slow
 def test_all_accounts_are_used_where_few_have_churned(demo: Demo) -> None:
     found = _opened(demo)
     assert sample_accounts(found.opened.tables, found.config) is None
 
 
+@pytest.mark.slow
 def test_as_many_accounts_are_drawn_as_are_enough(demo: Demo) -> None:
     found = _opened(demo)
     tables = found.opened.tables

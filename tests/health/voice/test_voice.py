@@ -78,6 +78,7 @@ def test_a_score_is_read_on_its_scale() -> None:
     assert found["is_good"].to_dict() == {"a": True, "b": True, "c": False, "d": True}
 
 
+@pytest.mark.slow
 def test_the_page_shows_sentiment_themes_and_quotes_and_is_inert() -> None:
     surveys = answers(360)
     hostile = "<script>alert(1)</script> <img src=x onerror=alert(2)> call 0151 2345678"

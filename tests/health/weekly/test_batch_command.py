@@ -231,6 +231,7 @@ def test_an_earlier_run_that_is_broken_is_named(company: Path) -> None:
     assert "episodes.parquet" in done.err
 
 
+@pytest.mark.slow
 def test_a_table_that_is_broken_is_named(company: Path) -> None:
     usage = next((company.parent / "tables").glob("usage*"))
     if usage.is_dir():

@@ -98,8 +98,8 @@ def test_a_note_without_an_outcome_is_kept_and_changes_no_list(
     assert read.loc["snooze", "account_id"] == rested
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("column", ["Outcome", "Notes"])
+@pytest.mark.slow
 def test_a_formula_without_a_value_is_refused(workbook: Path, tmp_path: Path, column: str) -> None:
     fill(workbook, "At risk", 3, Outcome="saved")
     book = openpyxl.load_workbook(workbook)
@@ -135,6 +135,7 @@ def test_a_file_imported_twice_adds_what_is_new_alone(workbook: Path, tmp_path: 
     assert pd.read_csv(file)["at"].tolist() == [str(AT), "2026-11-04 00:00:00"]
 
 
+@pytest.mark.slow
 def test_other_columns_and_rows_of_the_table_are_kept(workbook: Path, tmp_path: Path) -> None:
     file = tmp_path / "actions.csv"
     file.write_text("account_id,action,at,channel\n007,called,2026-10-01,phone\n")
@@ -144,7 +145,6 @@ def test_other_columns_and_rows_of_the_table_are_kept(workbook: Path, tmp_path: 
     assert (kept["account_id"], kept["channel"]) == ("007", "phone")
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
@@ -153,6 +153,7 @@ def test_other_columns_and_rows_of_the_table_are_kept(workbook: Path, tmp_path: 
         ({"Outcome": "not now", "Rest_until": "soon"}, "'soon' is not a date"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_cell_is_named_and_nothing_is_written(
     workbook: Path, tmp_path: Path, cells: dict[str, object], said: str
 ) -> None:
@@ -249,7 +250,6 @@ def _rename_column(book: openpyxl.Workbook, sheet: str, heading: str, name: str 
     cell.value = name
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -260,6 +260,7 @@ def _rename_column(book: openpyxl.Workbook, sheet: str, heading: str, name: str 
         (lambda book: _rename_column(book, "At risk", "Account", "Notes"), "column Notes 2 times"),
     ],
 )
+@pytest.mark.slow
 def test_answers_that_would_be_lost_are_refused(
     workbook: Path,
     tmp_path: Path,

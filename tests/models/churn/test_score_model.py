@@ -83,8 +83,8 @@ def churn(rows: Rows, **options: object) -> ChurnModel:
     return model.fit(rows.X, rows.y, groups=rows.groups, times=rows.times)
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("asked", ["auto", SCORE, FEW])
+@pytest.mark.slow
 def test_churn_says_which_small_model_it_took(asked: str) -> None:
     rows = scored(by_feature=0.8)
     model = churn(rows, small_model=asked)

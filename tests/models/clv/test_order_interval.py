@@ -77,12 +77,12 @@ def test_futures_drawn_by_their_causes_have_the_expected_mean(
         assert (many >= n).mean(axis=1) == pytest.approx(result, abs=0.03)
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     "p, q",
     [(None, None), (0.2, 3.0), (900.0, 60.0)],
     ids=["as fitted", "worth varies widely", "every purchase is worth nearly the same"],
 )
+@pytest.mark.slow
 def test_95_in_100_drawn_futures_lie_inside(
     history: pd.DataFrame,
     purchases: PurchaseModel,

@@ -41,6 +41,7 @@ def sums(orders: pd.DataFrame) -> tuple[float, float, float]:
     )
 
 
+@pytest.mark.slow
 def test_a_rising_customer_base_is_expected_to_buy_more(orders: pd.DataFrame) -> None:
     days = (orders["ordered_at"] - orders["ordered_at"].min()).dt.days.to_numpy()
     without, with_, actual = sums(kept(orders, 0.25 + 0.75 * days / days.max()))
@@ -59,6 +60,7 @@ def test_the_season_of_the_year_before_counts(orders: pd.DataFrame) -> None:
     assert max(past, key=lambda p: p.actual / p.expected).start == a_year_before
 
 
+@pytest.mark.slow
 def test_without_season_or_trend_hardly_anything_changes(orders: pd.DataFrame) -> None:
     without, with_, _ = sums(orders)
     assert with_ == pytest.approx(without, rel=0.05)

@@ -54,6 +54,7 @@ def fitted(rows: Any) -> GlassBoxClassifier:
     ],
     ids=lambda value: type(value).__name__,
 )
+@pytest.mark.quick_cases(1)
 def test_scikit_learns_own_checks(estimator: Any, exempted: dict[str, str]) -> None:
     with warnings.catch_warnings():
         # scikit-learn 1.9 casts NaN to int in a check of its own.

@@ -46,6 +46,7 @@ def model() -> GlassBoxClassifier:
     return fitted(["use"])
 
 
+@pytest.mark.slow
 def test_what_comes_is_told_by_more_than_the_labels_could(model: GlassBoxClassifier) -> None:
     plain = fitted([])
     assert model.has_outlook_ and not plain.has_outlook_
@@ -93,6 +94,7 @@ def test_the_line_keeps_to_the_directions() -> None:
             assert (np.diff(held.tables_.mains[place][:-1]) >= -1e-9).all()
 
 
+@pytest.mark.slow
 def test_behaviours_of_opposite_directions_do_not_cancel() -> None:
     names = [*SIGNALS, "use", "complaints"]
 

@@ -32,8 +32,8 @@ def test_the_mean_over_the_factor_is_the_chance() -> None:
     assert chance_given(p, np.zeros((1, 1)), 0.0)[0].tolist() == p.tolist()
 
 
-@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("correlation", [0.1, 0.3])
+@pytest.mark.slow
 def test_the_correlation_of_many_months_is_found(correlation: float) -> None:
     p, amount, lost, month = _months(correlation, months=400, due=40, seed=2)
     found = estimate_dependence(p, amount, lost, month)

@@ -100,6 +100,7 @@ def test_sentences_have_the_words_of_their_comment_in_order(texts: list[str]) ->
         assert not own or " ".join(own).split() == words
 
 
+@pytest.mark.slow
 def test_every_comment_counts_once_whatever_number_of_sentences_it_has() -> None:
     texts, good = written(240)
     halves = [text.replace(" ", ", ", 1) for text in texts]

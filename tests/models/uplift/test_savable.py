@@ -48,6 +48,7 @@ def test_it_finds_who_can_be_saved() -> None:
     assert effect[saved].mean() < -0.1 and abs(effect[~saved].mean()) < 0.08
 
 
+@pytest.mark.slow
 def test_raising_an_outcome_is_the_mirror_image() -> None:
     X, churned, treated = _company(0, 4_000, effect=0.2)
     model = SavableModel(lowers=False).fit(X, 1 - churned, treated)
