@@ -102,11 +102,12 @@ def fit_calibration(
     target = np.asarray(y, dtype="float64")
     codes = group_codes(groups, len(target))
     folds = _folds(codes, n_folds, seed)
-    held_out = {kind: _held_out(fit, logit, target, folds) for kind, fit in _CANDIDATES.items()}
-    losses = {kind: log_loss(target, values) for kind, values in held_out.items()}
-    # min() returns the first of equal values, so a tie leaves the model unchanged.
-    kind = min(losses, key=losses.__getitem__)
-    intercept, slope = _CANDIDATES[kind](logit, target)
+    with threadpool_limits(limits=1, user_api="blas"):
+        held_out = {kind: _held_out(fit, logit, target, folds) for kind, fit in _CANDIDATES.items()}
+        losses = {kind: log_loss(target, values) for kind, values in held_out.items()}
+        # min() returns the first of equal values, so a tie leaves the model unchanged.
+        kind = min(losses, key=losses.__getitem__)
+        intercept, slope = _CANDIDATES[kind](logit, target)
     calibration = Calibration(
         kind=kind,
         intercept=intercept,
@@ -150,8 +151,7 @@ def _line(logit: FloatArray, y: FloatArray, *, slope_free: bool) -> tuple[float,
         return float(value), np.array([error.sum(), error @ logit]) + away
 
     bounds = [(None, None), (0.0, None) if slope_free else (1.0, 1.0)]
-    with threadpool_limits(limits=1, user_api="blas"):
-        fitted = minimize(loss, x0=np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    fitted = minimize(loss, x0=np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     return float(fitted.x[0]), float(fitted.x[1])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from models.base.inputs import BoolArray, FloatArray, IntArray
 from models.glass_box.additive import AdditiveTables
@@ -77,7 +77,7 @@ class BoostedBags:
         reference = np.zeros(len(bins))
         probes = _Probes(reference, sizes, self.columns, self.pairs)
         grid = _with_gaps(probes.rows, sizes)[:, self.columns]
-        with threadpool_limits(limits=1, user_api="openmp"):
+        with ThreadpoolController().limit(limits=1, user_api="openmp"):
             return probes, [_after(m, grid, self.rounds) for m in self.models]
 
 
@@ -124,10 +124,12 @@ def boost_bags(
 
     models = [make(options.seed + bag) for bag in range(n_bags)]
     inputs = [_known_somewhere(numbers[rows_of(bag)]) for bag in range(n_bags)]
+    # To look for the libraries that have threads takes longer than a small fit.
+    threads = ThreadpoolController()
 
     def grow(bag: int, most: int) -> FloatArray:
         # Small fits gain nothing from threads of their own and lose much on a busy machine.
-        with threadpool_limits(limits=1, user_api="openmp"):
+        with threads.limit(limits=1, user_api="openmp"):
             model = models[bag].set_params(max_iter=most).fit(inputs[bag], target[rows_of(bag)])
             held = numbers[folds == bag]
             return np.stack([s.ravel() for s in model.staged_decision_function(held)])
