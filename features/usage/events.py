@@ -199,18 +199,23 @@ class Events:
         start, end = day_number(dates.min()) - 2 * _MONTH, day_number(dates.max())
         columns = list(_columns(tables, start, end))
         #: The accounts that used something in any window of any date.
-        self.accounts = accounts = _names(columns, "account_id")
-        names = _names(columns, "event")
-        self._accounts, self._events, self._names = len(accounts) + 1, len(names), names
-        places = [_places_of_pairs(part, accounts, names) for part in columns]
-        pairs, rows = len(accounts) * len(names), sum(map(len, places))
+        self.accounts, account_places = _names(columns, "account_id")
+        names, event_places = _names(columns, "event")
+        self._accounts, self._events, self._names = len(self.accounts) + 1, len(names), names
+        places: list[Codes] = [
+            account[part.account] * len(names) + event[part["event"]]
+            for part, account, event in zip(columns, account_places, event_places, strict=True)
+        ]
+        pairs, rows = len(self.accounts) * len(names), sum(map(len, places))
         if pairs <= rows:
             # With so many rows, it is faster to number every possible pair.
-            place, numbers = np.arange(pairs), places
+            numbers = places
+            self._account = np.repeat(np.arange(len(self.accounts)), len(names))
+            self._event = np.tile(np.arange(len(names)), len(self.accounts))
         else:
             number, place = numbered(np.concatenate([np.empty(0, dtype=np.int64), *places]), pairs)
             numbers = np.split(number, np.cumsum([len(part) for part in places])[:-1])
-        self._account, self._event = np.divmod(place, max(len(names), 1))
+            self._account, self._event = np.divmod(place, max(len(names), 1))
         self._parts = [
             _Part(pair, part["first"], part["last"], part.columns.get("known"))
             for part, pair in zip(columns, numbers, strict=True)
@@ -278,14 +283,9 @@ def _used(rows: Frame) -> Frame:
     return rows.group_by(*keys).agg(day.min().alias("first"), day.max().alias("last"))
 
 
-def _names(parts: list[TableColumns], column: str) -> pa.StringArray:
-    """Return every name of a column, once."""
-    return pa.chunked_array([part.texts[column] for part in parts], pa.string()).unique()
-
-
-def _places_of_pairs(part: TableColumns, accounts: pa.StringArray, names: pa.StringArray) -> Codes:
-    """Return the place of each row's pair among all of account and event."""
-    account = places_of(part.texts["account_id"], accounts)[part.account]
-    event = places_of(part.texts["event"], names)[part["event"]]
-    pairs: Codes = account * len(names) + event
-    return pairs
+def _names(parts: list[TableColumns], column: str) -> tuple[pa.StringArray, list[Codes]]:
+    """Return every name of a column, once, and the place of the names of each part among them."""
+    texts = [part.texts[column] for part in parts]
+    coded = pa.chunked_array(texts, pa.string()).dictionary_encode().combine_chunks()
+    ends = np.cumsum([len(names) for names in texts])[:-1]
+    return coded.dictionary, np.split(coded.indices.to_numpy().astype(np.int64), ends)

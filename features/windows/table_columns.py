@@ -20,6 +20,8 @@ from features.windows.day_rows import Codes, Numbers
 NEVER = np.iinfo(np.int64).max
 #: Microseconds of a day.
 DAY_US = 86_400_000_000
+#: Bits of a number of eight bytes without its sign.
+_BITS = 63
 _NO_TEXTS = pa.array([], pa.string())
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -244,17 +246,24 @@ class Lengths:
     """
 
     def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
+        self._accounts, self._distinct = accounts, None
+        self._bits = int(lengths.max(initial=0)).bit_length()
+        if accounts.bit_length() + self._bits > _BITS:
+            # Their ranks are shorter.
+            self._distinct, lengths = np.unique(lengths, return_inverse=True)
+            self._bits = len(self._distinct).bit_length()
         # Single numbers are sorted many times as fast as pairs.
-        order = np.argsort(lengths)
-        rank = np.empty(len(lengths), dtype=np.int64)
-        rank[order] = np.arange(len(lengths))
-        self._accounts, self._lengths = accounts, lengths[order]
-        self._pairs = account * len(lengths) + rank
+        self._pairs = account.astype(np.int64) << self._bits
+        self._pairs |= lengths
 
     def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
         """Return the quantiles of some of them."""
-        account, rank = np.divmod(np.sort(self._pairs[rows]), max(len(self._lengths), 1))
-        return Quantiles(account, self._accounts, self._lengths[rank])
+        pairs = self._pairs[rows]
+        pairs.sort()
+        account = pairs >> self._bits
+        pairs &= (1 << self._bits) - 1
+        lengths = pairs if self._distinct is None else self._distinct[pairs]
+        return Quantiles(account, self._accounts, lengths)
 
 
 class Quantiles:
