@@ -199,7 +199,7 @@ def reached(
     waiting = counts.waiting()
     parts = _read(tables, events, accounts, (start, end), waiting)
     if usage is not None:
-        parts = chain(parts, _rolled_up(usage, end, accounts))
+        parts = chain(parts, _rolled_up(usage, end, accounts, waiting))
     # A late row of an earlier part may have been known after rows of a later one.
     for part in _together(list(parts)) if tables.has("usage", "known_at") else parts:
         counts = counts.and_then(part)
@@ -301,15 +301,20 @@ def _counted_uses(rows: TableColumns, events: _Events, waiting: Mask) -> TableCo
 
 
 def _rolled_up(
-    usage: Callable[[], DailyUsage], since: int, accounts: pd.Index[str]
+    usage: Callable[[], DailyUsage], since: int, accounts: pd.Index[str], waiting: Mask
 ) -> Iterator[TableColumns]:
-    """Yield the usage since a day from the roll-up, which another thread may be computing."""
+    """Yield the usage since a day from the roll-up, which another thread may be computing.
+
+    It is that of the accounts that are waiting by then.
+    """
     daily = usage()
-    rows = slice(int(np.searchsorted(daily.rows.day, since)), None)
+    place = places_of(pa.array(daily.accounts, pa.string()), pa.array(accounts, pa.string()))
+    own = np.flatnonzero(place >= 0)
+    is_read = np.zeros(len(place), dtype=bool)
+    is_read[own] = waiting[place[own]]
+    first = int(np.searchsorted(daily.rows.day, since))
+    rows = np.flatnonzero(is_read[daily.rows.account[first:]]) + first
     columns = {"day": daily.rows.day[rows], "uses_0": daily.rows.values["quantity"][rows]}
     if daily.rows.known is not None:
         columns["known"] = daily.rows.known_from[rows]
-    names = pa.array(daily.accounts, pa.string())
-    account = places_of(names, pa.array(accounts, pa.string()))[daily.rows.account[rows]]
-    part = TableColumns(account, len(accounts), columns, {})
-    yield part.taken(account >= 0)
+    yield TableColumns(place[daily.rows.account[rows]], len(accounts), columns, {})

@@ -9,7 +9,6 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from features.orders.catalogue import BOUGHT, COUNT, HABIT_DAYS, RETURNED
 from features.tables.opened import Tables
@@ -26,7 +25,7 @@ from features.windows.day_rows import (
 )
 from features.windows.observation_dates import ByAccount
 from features.windows.returns import kept_orders, returning_rows
-from features.windows.table_columns import Quantiles, TableColumns, load_columns, places_of
+from features.windows.table_columns import Quantiles, TableColumns, load_columns
 
 #: Days of the last quarter, and of it with the three before.
 QUARTER, FOUR_QUARTERS = 90, 360
@@ -54,9 +53,7 @@ class Orders:
         last = observations["as_of"].max().to_pydatetime()
         rows = tables["orders"].filter(nw.col("ordered_at") < last)
         _, returning = returning_rows(tables, rows)
-        owners, names = (pa.array(n, pa.string()) for n in (returning["account_id"], accounts))
-        place = places_of(owners, names)
-        self._returning = returning.assign(account_id=place)[place >= 0]
+        self._returning = _with_codes(load_columns(returning, accounts))
         self._returns = np.zeros(len(accounts), dtype=bool)
         self._returns[self._returning["account_id"]] = True
         dates = [day_number(date) for date in observations["as_of"].unique()]
@@ -74,6 +71,14 @@ class Orders:
         rows = TableColumns(kept["account_id"].to_numpy(dtype=np.int64), self._count, columns, {})
         own = OrderDays(rows, self._count, [day_number(day)]).as_of(day)
         return {name: np.where(self._returns, own[name], out[name]) for name in out}
+
+
+def _with_codes(rows: TableColumns) -> pd.DataFrame:
+    """Return what `kept_orders` needs, with accounts and products as numbers."""
+    product = np.where(rows["product"] < 0, np.nan, rows["product"])
+    times = {name: rows[name].view("datetime64[us]") for name in ("ordered_at", "known_from")}
+    own = {"account_id": rows.account, "amount": rows["amount"], "product": product}
+    return pd.DataFrame(own | times)
 
 
 class OrderDays:

@@ -125,7 +125,7 @@ def orders_by_day(tables: Tables, as_of: datetime) -> pd.DataFrame:
         ordered_at=nw.col("ordered_at").dt.truncate("1d"), given_back=nw.col("amount") < 0
     )
     plain = collect(days.group_by(*keys).agg(nw.col("amount").sum()))
-    kept = kept_orders(returning)
+    kept = kept_orders(collect(returning))
     kept = kept.assign(ordered_at=kept["ordered_at"].dt.floor("D"), given_back=kept["amount"] < 0)
     netted = kept.groupby(keys, as_index=False)["amount"].sum()
     both = pd.concat([part for part in (plain, netted) if len(part)] or [plain])

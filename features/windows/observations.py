@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import account_starts, known_from
+from features.tables.point_in_time import account_starts, collect, known_from
 from features.windows.contracts import GRACE_DAYS, ContractRows, load_contracts
 from features.windows.day_rows import Codes, earliest
 from features.windows.returns import kept_orders, returning_rows
@@ -176,7 +176,8 @@ def _paying(contracts: ContractRows, names: pa.StringArray) -> PaysOn:
 
 def _ordering(tables: Tables, names: pa.StringArray, active_order_days: int) -> PaysOn:
     """Return which of the named accounts ordered in the days before a date."""
-    whole, returning = returning_rows(tables, tables["orders"])
+    whole, own_rows = returning_rows(tables, tables["orders"])
+    returning = collect(own_rows)
     # Dates are midnights, so days are enough.
     day, known = (time.dt.truncate("1d") for time in (nw.col("ordered_at"), nw.col("known_from")))
     whole = whole.with_columns(known_from(whole, "ordered_at"))

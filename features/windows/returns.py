@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame, collect, known_from
+from features.tables.point_in_time import Frame, known_from
 
 #: Less than this is rounding, not money.
 _DUST = 0.005
@@ -18,7 +18,7 @@ _DUST = 0.005
 _Places = npt.NDArray[np.intp]
 
 
-def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
+def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, Frame]:
     """Divide orders into those of accounts that never returned anything, and all others.
 
     Parameters
@@ -32,7 +32,7 @@ def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
     -------
     narwhals.LazyFrame
         The rows of accounts without a return.
-    pd.DataFrame
+    narwhals.LazyFrame
         The rows of accounts with one: account_id, ordered_at, amount, product and known_from.
     """
     returning = rows.filter(nw.col("amount") < 0).select("account_id").unique()
@@ -40,8 +40,8 @@ def returning_rows(tables: Tables, rows: Frame) -> tuple[Frame, pd.DataFrame]:
     product = nw.col("product") if has_product else nw.lit(None, nw.String).alias("product")
     own = rows.join(returning, on="account_id", how="semi")
     known = known_from(own, "ordered_at")
-    frame = collect(own.select("account_id", "ordered_at", "amount", product, known))
-    return rows.join(returning, on="account_id", how="anti"), frame
+    own = own.select("account_id", "ordered_at", "amount", product, known)
+    return rows.join(returning, on="account_id", how="anti"), own
 
 
 def kept_orders(rows: pd.DataFrame, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
