@@ -51,7 +51,7 @@ def prepare(
         money = {name: rounded(values) for name, values in out.items()}
         return {**money, "prices": levels.prices(known, date.account)}
 
-    return result
+    return dates.first_computed(result)
 
 
 def _tenures(date: OneDate) -> dict[str, Numbers]:

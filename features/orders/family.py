@@ -39,7 +39,7 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     if not tables.has("orders"):
         return lambda _: {}
     days = Orders(tables, dates.observations, dates.accounts)
-    return lambda date: _values(date, date.broadcast(days.as_of(date.as_of)))
+    return dates.first_computed(lambda date: _values(date, date.broadcast(days.as_of(date.as_of))))
 
 
 @dataclass(frozen=True)

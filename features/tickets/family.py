@@ -47,8 +47,10 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
         if not all(any(tables.has("tickets", c) for c in some) for some in needed)
     ]
 
+    by_itself = dates.first_computed(lambda date: date.broadcast(rows.as_of(date.as_of)))
+
     def result(date: OneDate) -> dict[str, Numbers]:
-        out = date.broadcast(rows.as_of(date.as_of))
+        out = dict(by_itself(date))
         opened = out["tickets_opened_90d"]
         for name, denominator in _PER.items():
             out[name] = opened / some(date.feature(denominator))

@@ -57,10 +57,14 @@ def prepare(
     # An account without usage has the place −1, the last.
     place = places_of(*(pa.array(n, pa.string()) for n in (dates.accounts, daily.accounts)))
 
+    def of_accounts(date: OneDate) -> dict[str, Numbers]:
+        at, columns = place[date.account], _columns(daily, users, day_number(date.as_of))
+        return {name: np.append(values, np.nan)[at] for name, values in columns.items()}
+
+    by_itself = dates.first_computed(of_accounts)
+
     def features(date: OneDate) -> dict[str, Numbers | Habits]:
-        as_of = day_number(date.as_of)
-        at, columns = place[date.account], _columns(daily, users, as_of)
-        out = {name: np.append(values, np.nan)[at] for name, values in columns.items()}
+        as_of, out = day_number(date.as_of), dict(by_itself(date))
         young = date.younger_than(REACH_DAYS)
         habits = {name: np.where(young, np.nan, out.pop(name)) for name in _HABITS}
         recorded = _recorded_since(daily, as_of, REACH_DAYS)

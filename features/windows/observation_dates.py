@@ -124,6 +124,25 @@ class ObservationDates:
                 as_of = pd.Timestamp(dates[start])
                 yield OneDate(as_of, rows, self.observations.iloc[rows], self.account[rows])
 
+    def first_computed(
+        self, own: Callable[[OneDate], Mapping[str, Any]]
+    ) -> Callable[[OneDate], Mapping[str, Any]]:
+        """Return a function of a date whose result on the first date is computed now.
+
+        Families are prepared in parallel, but their features of a date are computed one family
+        after another. What needs no other family's features is computed in advance.
+        """
+        first = next(iter(self), None)
+        if first is None:
+            return own
+        found = dict(own(first))
+        # Written to `numbers`, so that they are in memory once.
+        for name in found.keys() & self.places.keys():
+            place = self.numbers[self.places[name], first.rows]
+            place[:] = found[name]
+            found[name] = place
+        return lambda date: found if date.as_of == first.as_of else own(date)
+
     def result(
         self, families: Sequence[DateFeatures], *, waiting: Waiting | None = None
     ) -> pd.DataFrame:
