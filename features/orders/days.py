@@ -232,14 +232,23 @@ def _distinct_days(rows: DayRows) -> tuple[Codes, Codes, Codes]:
     # Single numbers are sorted several times as fast as pairs.
     first_day = int(rows.day.min(initial=0))
     span = int(rows.day.max(initial=0)) - first_day + 1
-    order = np.argsort(rows.account.astype(np.int64) * span + rows.day - first_day)
-    account, day = rows.account[order], rows.day[order]
-    is_new = (account[1:] != account[:-1]) | (day[1:] != day[:-1])
-    first = np.flatnonzero(np.append(len(order) > 0, is_new))
-    distinct = day[first]
-    if rows.known is None or not len(first):
-        return account[first], distinct, distinct
-    return account[first], distinct, np.minimum.reduceat(rows.known_from[order], first)
+    pairs = rows.account.astype(np.int64) * span + rows.day - first_day
+    if rows.known is None:
+        # Values are sorted many times as fast as places.
+        pairs.sort()
+        account, days = np.divmod(pairs[_first_of_each(pairs)], span)
+        return account, days + first_day, days + first_day
+    order = np.argsort(pairs)
+    first = _first_of_each(pairs[order])
+    account, day = rows.account[order[first]], rows.day[order[first]]
+    if not len(first):
+        return account, day, day
+    return account, day, np.minimum.reduceat(rows.known_from[order], first)
+
+
+def _first_of_each(values: Codes) -> _Rows:
+    """Return the place of the first of each value, of values in order."""
+    return np.flatnonzero(np.append(len(values) > 0, values[1:] != values[:-1]))
 
 
 def _neighbours(
