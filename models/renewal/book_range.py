@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
 
@@ -129,22 +130,36 @@ def draw_kept(
     kept = np.zeros(draws)
     for code in range(len(names)):
         own = np.flatnonzero(codes == code)
-        own = own[np.argsort(-amount[own], kind="stable")]
         shock = rng.standard_normal((draws, 1))
-        first, rest = own[:_ONE_BY_ONE], own[_ONE_BY_ONE:]
+        first, rest = _largest(own, amount[own])
         p = _given(chance[first], level, shock, correlation)
         multiple = rng.choice(ratios.quantiles, size=p.shape)
         for _ in range(periods - 1):
             multiple *= rng.choice(ratios.quantiles, size=p.shape)
         kept += ((rng.random(p.shape) >= p) * multiple) @ amount[first]
         if len(rest):
-            steps, of_step = np.unique(np.round(chance[rest] / _CHANCE_STEP), return_inverse=True)
+            of_step = np.round(chance[rest] / _CHANCE_STEP).astype(np.int64)
+            steps = np.flatnonzero(np.bincount(of_step))
             sums, squares = (
-                np.bincount(of_step, amount[rest] ** power).astype(float) for power in (1, 2)
+                np.bincount(of_step, amount[rest] ** power)[steps].astype(np.float64)
+                for power in (1, 2)
             )
-            p = _given(steps * _CHANCE_STEP, level, shock, correlation)
+            p = _given(steps.astype(np.float64) * _CHANCE_STEP, level, shock, correlation)
             kept += _of_many(sums, squares, p, ratios.quantiles, periods, rng)
     return kept * growth
+
+
+def _largest(
+    rows: npt.NDArray[np.intp], amount: FloatArray
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the `_ONE_BY_ONE` rows of the largest amounts, largest first, and the others."""
+    # Only those that may be among them are sorted.
+    least = -np.inf
+    if len(rows) > _ONE_BY_ONE:
+        least = np.partition(amount, -_ONE_BY_ONE)[-_ONE_BY_ONE]
+    large, small = np.flatnonzero(amount >= least), np.flatnonzero(amount < least)
+    order = np.append(large[np.argsort(-amount[large], kind="stable")], small)
+    return rows[order[:_ONE_BY_ONE]], rows[order[_ONE_BY_ONE:]]
 
 
 def _given(
