@@ -98,11 +98,12 @@ def ineligible_reasons(
         The catalogue of products.
     """
     reasons = np.full(len(offers), "", dtype=object)
-    for product, rows in offers.groupby("product", sort=False).indices.items():
+    for product in {*config.expansion.not_offered, *config.expansion.products}:
+        rows = np.flatnonzero(offers["product"] == product)
         if product in config.expansion.not_offered:
             reasons[rows] = "it is no longer sold"
-        elif str(product) in config.expansion.products:
-            rule = config.expansion.products[str(product)]
+        elif len(rows):
+            rule = config.expansion.products[product]
             read = ("place", *_ATTRIBUTES, *(condition.feature for condition in rule.when))
             own = columns_of(offers, [c for c in dict.fromkeys(read) if c in offers.columns])
             reasons[rows] = _broken(own.iloc[rows], rule, held, plans).to_numpy()

@@ -52,7 +52,7 @@ def expansion_gaps(
 def unpriced(whitespace: pd.DataFrame) -> pd.Series[int]:
     """Count the open offers without a known price, by product."""
     open_now = (whitespace["status"] == "open") & whitespace["step_mrr"].isna()
-    return whitespace.loc[open_now, "product"].value_counts()
+    return whitespace.loc[open_now, "product"].astype(object).value_counts()
 
 
 def _not_in_catalogue(inputs: OfferInputs, config: Config) -> list[str]:

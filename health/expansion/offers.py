@@ -17,11 +17,11 @@ from health.expansion.whitespace import (
     CROSS_SELL,
     UPSELL,
     best_rows,
-    build_whitespace,
+    whitespace_rows,
     worth_listing,
 )
 from health.reasons.probability import ExplainedProbabilities
-from health.reasons.reasons import codes_of, rows_where, strongest
+from health.reasons.reasons import coded_once, codes_of, plain, rows_where, sparse, strongest
 from health.reasons.shown import USUAL, Peers
 from health.reasons.signals import signal_of
 from health.settings.config import Config
@@ -88,12 +88,13 @@ def make_offers(
     peers : Peers
         What reasons are compared with.
     """
-    rows = build_whitespace(features, scores, inputs, models, config, opened=opened)
+    rows = whitespace_rows(features, scores, inputs, opened.found, models, config)
     # Offers listed last week have lower limits, so their reasons are needed, too.
     upsells, cross_sells = (best_rows(rows, offer) for offer in (UPSELL, CROSS_SELL))
     worth = worth_listing(rows, config.flags.relaxed(), inputs.least_gain, best=upsells)
-    best = rows.iloc[cross_sells]
-    open_rows = np.union1d(rows.loc[worth, "open_row"], best["open_row"])
+    best, listed = plain(rows.iloc[cross_sells]), np.flatnonzero(worth)
+    chosen = plain(rows.iloc[listed])
+    open_rows = np.union1d(chosen["open_row"], best["open_row"])
     open_rows = open_rows[open_rows >= 0]
     place = inputs.open["place"].to_numpy()[open_rows]
     weighed = _weighed(open_rows, inputs.open, features, opened, config)
@@ -102,18 +103,17 @@ def make_offers(
     weighed = replace(peers, groups=groups).mark(weighed)
     rows["listed"] = worth_listing(rows, config.flags, inputs.least_gain, best=upsells)
     rows["why_not"] = _why_not(rows)
-    chosen = rows[worth]
-    rows["why"] = _why(chosen, reasons, weighed).reindex(rows.index, fill_value="")
+    rows["why"] = sparse(_why(chosen, reasons, weighed), listed, len(rows))
     details = worded_details(chosen, config.currency)
     for name in DETAILS[1:]:
-        rows[name] = details[name].reindex(rows.index, fill_value="")
+        rows[name] = sparse(details[name], listed, len(rows))
     of_account = pd.Series(best["account_id"].to_numpy(), index=best["open_row"])
     own = weighed[weighed["account_id"].isin(of_account.index)]
     published = columns_of(rows, PUBLISHED)
     return Offers(
         published,
-        published[worth],
-        _columns(rows, best, rows.iloc[upsells], features["account_id"]),
+        plain(published.iloc[listed]),
+        _columns(rows, best, plain(rows.iloc[upsells]), features["account_id"]),
         own.assign(account_id=own["account_id"].map(of_account)).reset_index(drop=True),
     )
 
@@ -163,18 +163,17 @@ def _texts(values: pd.Series[str]) -> list[str | None]:
     return [value if isinstance(value, str) else None for value in values]
 
 
-def _why_not(rows: pd.DataFrame) -> pd.Series[str]:
+def _why_not(rows: pd.DataFrame) -> pd.Categorical:
     """Return what prevents an offer: the rule of its product, then the gate of the account."""
-    gate, gates = pd.factorize(rows["gate"])
-    rule, rules = pd.factorize(rows["not_eligible"])
-    pair, pairs = pd.factorize(rule * len(gates) + gate)
+    (gate, gates), (rule, rules) = codes_of(rows["gate"]), codes_of(rows["not_eligible"])
+    pair, pairs = pd.factorize(rule.astype(np.int64) * len(gates) + gate)
     texts = []
     for at in pairs.tolist():
         rule_text, gate_text = rules[at // len(gates)], gates[at % len(gates)]
         parts = (f"not eligible: {rule_text}", f"no offer now: {gate_text}")
         given = zip((rule_text, gate_text), parts, strict=True)
         texts.append("; ".join(part for text, part in given if text))
-    return pd.Series(np.array(texts, dtype=object)[pair], index=rows.index, dtype=object)
+    return coded_once(pair, texts)
 
 
 def _why(listed: pd.DataFrame, reasons: pd.DataFrame, weighed: pd.DataFrame) -> pd.Series[str]:

@@ -24,6 +24,17 @@ from health.reasons.probability import (
     Probabilities,
     explained_probabilities,
 )
+from health.reasons.reasons import (
+    below_each_other,
+    coded,
+    codes_of,
+    frame_of,
+    no_texts,
+    plain,
+    repeated,
+    sparse,
+    values_of,
+)
 from health.reasons.sentences import sentences
 from health.settings.config import Config
 from health.settings.flags import FlagsConfig
@@ -54,6 +65,13 @@ COLUMNS = (
 )
 #: Columns of an offer that `worded_details` needs.
 _STEP_COLUMNS = ("offer_kind", "units_from", "units_to", "plan", "plan_to", "sign_terms")
+#: Columns that are made for owned and for open products.
+_OWN_COLUMNS = (
+    *("place", "open_row", "product", "status", "offer", "held_mrr", "not_eligible", "basis"),
+    *("probability", "base_rate", "step_mrr", "signs", *_STEP_COLUMNS),
+)
+#: All columns of `build_whitespace`.
+_COLUMNS = (*COLUMNS, *_STEP_COLUMNS, "place", "open_row")
 _MONTHS = 12
 
 
@@ -63,8 +81,6 @@ def build_whitespace(
     inputs: OfferInputs,
     models: Mapping[str, Any],
     config: Config,
-    *,
-    opened: ExplainedProbabilities | None = None,
 ) -> pd.DataFrame:
     """Return one row per account and product: owned, open, or not eligible.
 
@@ -81,8 +97,6 @@ def build_whitespace(
         The artefacts of a trained version.
     config : Config
         The catalogue of products and its rules.
-    opened : ExplainedProbabilities, optional
-        The result of `cross_sell_chances`, if it is known already.
 
     Returns
     -------
@@ -98,39 +112,55 @@ def build_whitespace(
         that the account stays; both are NaN without a known price. An account that gave notice
         has neither probability nor value. `asked` and `signs` are reasons for the offer.
     """
+    opened = cross_sell_chances(inputs, features, models)
+    return plain(whitespace_rows(features, scores, inputs, opened.found, models, config))
+
+
+def whitespace_rows(
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    inputs: OfferInputs,
+    opened: Probabilities,
+    models: Mapping[str, Any],
+    config: Config,
+) -> pd.DataFrame:
+    """Return the rows of `build_whitespace`; the columns of texts are categorical.
+
+    Parameters
+    ----------
+    features, scores, inputs, models, config
+        As for `build_whitespace`.
+    opened : Probabilities
+        As from `cross_sell_chances`.
+    """
     held = _held_rows(features, scores, inputs, models, config)
-    chances = opened or cross_sell_chances(inputs, features, models)
-    others = _open_rows(features, scores, inputs, chances.found, models, config)
-    products = np.concatenate([held["product"].to_numpy(), others["product"].to_numpy()])
-    place = np.concatenate([held["place"].to_numpy(), others["place"].to_numpy()])
-    order = np.lexsort((pd.factorize(products, sort=True)[0], place))
-    nothing = np.full(len(others), np.nan)
-    rows = pd.DataFrame(
-        {
-            name: np.concatenate([held[name].to_numpy(), others.get(name, nothing)])[order]
-            for name in held.columns
-        },
-        copy=False,
-    )
-    place = rows["place"].to_numpy()
-    identity = {
-        "account_id": features["account_id"],
-        "as_of": features["as_of"],
-        "name": scores["name"],
-        "csm": scores["csm"],
-    }
-    for name, of in identity.items():
-        rows[name] = of.to_numpy()[place]
+    others = _open_rows(features, scores, inputs, opened, models, config)
+    rows = below_each_other([held, others])
+    order = np.lexsort((_ranks(rows["product"]), rows["place"]))
+    columns = {name: values_of(rows[name])[order] for name in rows.columns}
+    place = columns["place"]
     gone = known_to_leave(features).to_numpy()[place]
     for name in ("probability", "base_rate"):
-        rows[name] = rows[name].mask(gone)
+        columns[name] = np.where(gone, np.nan, columns[name])
     stays = 1.0 - scores["churn_probability"].fillna(0.0).to_numpy()[place]
-    rows["value"] = rows["probability"] * rows["step_mrr"] * _MONTHS * stays
-    rows["asked"] = _asked(rows, inputs.asked)
+    columns["value"] = columns["probability"] * columns["step_mrr"] * _MONTHS * stays
+    columns["account_id"] = repeated(features["account_id"], place)
+    columns["as_of"] = features["as_of"].to_numpy()[place]
+    for name in ("name", "csm"):
+        columns[name] = repeated(scores[name], place)
+    columns["asked"] = _asked(frame_of(columns), inputs.asked)
     gates = gate_reasons(scores, features, config.flags)
-    of_all, of_asked = (gate.to_numpy()[place] for gate in (gates.all, gates.asked))
-    rows["gate"] = np.where(rows["asked"] != "", of_asked, of_all)
-    return columns_of(rows, [*COLUMNS, *_STEP_COLUMNS, "place", "open_row"])
+    gate, texts = pd.factorize(np.concatenate([gates.all, gates.asked]))
+    of_all, of_asked = (half[place] for half in np.split(gate, 2))
+    columns["gate"] = coded(np.where(columns["asked"] != "", of_asked, of_all), texts)
+    return frame_of({name: columns[name] for name in _COLUMNS})
+
+
+def _ranks(texts: pd.Series[Any]) -> npt.NDArray[np.intp]:
+    """Return numbers in the order of the texts."""
+    codes, names = codes_of(texts)
+    ranks: npt.NDArray[np.intp] = np.argsort(np.argsort(names))
+    return np.asarray(ranks[codes])
 
 
 def cross_sell_chances(
@@ -162,29 +192,36 @@ def _open_rows(
     models: Mapping[str, Any],
     config: Config,
 ) -> pd.DataFrame:
-    read = {*read_by_rules(config), config.peer_group}
-    offers = next_to_account(inputs.open, columns_of(features, read.intersection(features)))
-    offers["stage"] = scores["stage"].to_numpy()[offers["place"]]
-    why_not = ineligible_reasons(offers, inputs.held, inputs.plans, config)
-    listed = config.expansion.list_prices(config.currency)
-    step = models["steps"].price(offers["product"], peer_groups(offers, config), listed)
-    return pd.DataFrame(
-        {
-            "place": offers["place"],
-            "open_row": offers.index,
-            "product": offers["product"],
-            "status": np.where(why_not == "", OPEN, NOT_ELIGIBLE),
-            "offer": CROSS_SELL,
-            "held_mrr": 0.0,
-            "not_eligible": why_not,
-            "basis": basis_of(models, CROSS_SELL, offers["product"], config),
-            "probability": found.probability,
-            "base_rate": found.base_rate,
-            "step_mrr": step,
-            **open_signs(offers),
-            "offer_kind": PRODUCT,
-        }
+    offers = next_to_account(
+        inputs.open, columns_of(features, read_by_rules(config).intersection(features))
     )
+    place, count = inputs.open["place"].to_numpy(), len(offers)
+    offers["stage"] = scores["stage"].to_numpy()[place]
+    why_not, texts = pd.factorize(ineligible_reasons(offers, inputs.held, inputs.plans, config))
+    product = coded(*codes_of(offers["product"]))
+    groups = pd.Series(repeated(peer_groups(features, config), place))
+    listed = config.expansion.list_prices(config.currency)
+    nothing = np.full(count, np.nan)
+    columns = {
+        "place": place,
+        "open_row": np.arange(count),
+        "product": product,
+        "status": coded((texts != "").astype(np.int8)[why_not], [OPEN, NOT_ELIGIBLE]),
+        "offer": _constant(CROSS_SELL, count),
+        "held_mrr": np.zeros(count),
+        "not_eligible": coded(why_not, texts),
+        "basis": basis_of(models, CROSS_SELL, product, config),
+        "probability": found.probability.to_numpy(),
+        "base_rate": found.base_rate.to_numpy(),
+        "step_mrr": models["steps"].price(pd.Series(product), groups, listed).to_numpy(),
+        **open_signs(offers),
+        "offer_kind": _constant(PRODUCT, count),
+        "units_from": nothing,
+        "units_to": nothing,
+        "plan": no_texts(count),
+        "plan_to": no_texts(count),
+    }
+    return frame_of({name: columns[name] for name in _OWN_COLUMNS})
 
 
 def _held_rows(
@@ -207,69 +244,68 @@ def _held_rows(
         plans=config.expansion.plans,
         prices=inputs.prices,
     )
-    return pd.DataFrame(
-        {
-            "place": place,
-            "open_row": -1,
-            "product": product,
-            "status": HELD,
-            "offer": UPSELL,
-            "held_mrr": held["held_mrr"],
-            "not_eligible": "",
-            "basis": basis_of(models, UPSELL, product, config),
-            "probability": scores["upsell_probability"].to_numpy()[place] * share,
-            "base_rate": scores["upsell_base_rate"].to_numpy()[place] * share,
-            **{
-                name: texts.to_numpy()[place]
-                for name, texts in upsell_signs(features, config).items()
-            },
-            "plan": held["plan"],
-            **details,
-        }
-    )
+    count, found = len(held), {"probability": share.to_numpy(), "base_rate": share.to_numpy()}
+    columns = {
+        "place": place,
+        "open_row": np.full(count, -1),
+        "product": coded(*codes_of(product)),
+        "status": _constant(HELD, count),
+        "offer": _constant(UPSELL, count),
+        "held_mrr": held["held_mrr"].to_numpy(dtype=float),
+        "not_eligible": _constant("", count),
+        "basis": basis_of(models, UPSELL, coded(*codes_of(product)), config),
+        **{name: scores[f"upsell_{name}"].to_numpy()[place] * own for name, own in found.items()},
+        **{name: texts.take(place) for name, texts in upsell_signs(features, config).items()},
+        "plan": coded(*codes_of(held["plan"])),
+        "offer_kind": coded(*codes_of(details["offer_kind"])),
+        "plan_to": coded(*codes_of(details["plan_to"])),
+        **{name: details[name].to_numpy() for name in ("units_from", "units_to", "step_mrr")},
+    }
+    return frame_of({name: columns[name] for name in _OWN_COLUMNS})
+
+
+def _constant(text: str, count: int) -> pd.Categorical:
+    return coded(np.zeros(count, dtype=np.int8), [text])
 
 
 def basis_of(
-    models: Mapping[str, Any], target: str, products: pd.Series[str], config: Config
-) -> pd.Series[str]:
+    models: Mapping[str, Any], target: str, products: pd.Categorical, config: Config
+) -> pd.Categorical:
     """Return the basis of each row's probability.
 
     Returns
     -------
-    pd.Series of str
+    pd.Categorical
         ``model`` (of the account, or of a product that enough accounts bought), ``pooled model``
         (few accounts bought the product, so it shares the estimate of the others) or ``rules`` (no
         model has signal; the probability, if there is one, is the rate of past purchases).
     """
     model = models[target]
     if model is None or not model.has_signal_:
-        return pd.Series(RULES, index=products.index, dtype=object)
+        return _constant(RULES, len(products))
     if target == UPSELL:
-        return pd.Series("model", index=products.index, dtype=object)
-    bought = products.map(models["steps"].purchases).fillna(0)
-    enough = bought >= config.expansion.minimum_purchases
-    named = np.where(enough, "model", "pooled model")
-    return pd.Series(named, index=products.index, dtype=object)
+        return _constant("model", len(products))
+    bought, enough = models["steps"].purchases, config.expansion.minimum_purchases
+    few = np.array([bought.get(str(name), 0) < enough for name in products.categories], dtype=int)
+    return coded(few[products.codes], ["model", "pooled model"])
 
 
-def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Series[str]:
+def _asked(rows: pd.DataFrame, found: pd.DataFrame) -> pd.Categorical:
     """Return the quotes that ask for each row's product, or for more in general."""
-    result = pd.Series("", index=rows.index, dtype=object)
-    if found.empty:
-        return result
-    asking = rows["account_id"].isin(found["account_id"])
-    rows = rows.loc[asking, ["account_id", "product", "offer"]]
+    asking = np.flatnonzero(rows["account_id"].isin(found["account_id"]))
+    if not len(asking):
+        return _constant("", len(rows))
+    own = plain(rows.iloc[asking][["account_id", "product", "offer"]])
     quotes = found.groupby(["account_id", "product"])["text"].agg("; ".join)
-    keys = pd.MultiIndex.from_frame(rows[["account_id", "product"]])
-    of_product = pd.Series(quotes.reindex(keys).to_numpy(), index=rows.index, dtype=object)
-    in_general = rows["account_id"].map(
+    keys = pd.MultiIndex.from_frame(own[["account_id", "product"]])
+    of_product = pd.Series(quotes.reindex(keys).to_numpy(), index=own.index, dtype=object)
+    in_general = own["account_id"].map(
         found[found["product"] == ""].groupby("account_id")["text"].agg("; ".join)
     )
     # A customer who asks for more without naming a product wants more of what it owns.
-    general = in_general.where(rows["offer"] == UPSELL)
+    general = in_general.where(own["offer"] == UPSELL)
     quote = of_product.where(of_product.notna(), general)
-    result[rows.index] = quote.where(quote.notna(), "").astype(object)
-    return result
+    return sparse(quote.where(quote.notna(), ""), asking, len(rows))
 
 
 def best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
@@ -280,8 +316,7 @@ def best_rows(rows: pd.DataFrame, offer: str) -> npt.NDArray[np.intp]:
     """
     eligible = (rows["offer"] == offer) & (rows["status"] != NOT_ELIGIBLE) & ~leaves(rows["gate"])
     own = np.flatnonzero(eligible.to_numpy(dtype=bool))
-    account = pd.factorize(rows["account_id"].iloc[own])[0]
-    product = pd.factorize(rows["product"].iloc[own], sort=True)[0]
+    account, product = codes_of(rows["account_id"])[0][own], _ranks(rows["product"])[own]
     # Unknown values come last.
     metrics = [-rows[name].to_numpy(dtype=float)[own] for name in ("probability", "value")]
     order = np.lexsort((product, *(np.nan_to_num(f, nan=np.inf) for f in metrics), account))
@@ -334,7 +369,7 @@ AT_LIMIT = 0.9
 _PEERS = 0.5
 
 
-def upsell_signs(features: pd.DataFrame, config: Config) -> dict[str, pd.Series[str]]:
+def upsell_signs(features: pd.DataFrame, config: Config) -> dict[str, pd.Categorical]:
     """Return signs and sign_terms (their features) for an upsell; empty if there are none.
 
     The signs are seats or a quota at the limit, or close to it at the current pace, and use of
@@ -353,7 +388,7 @@ def upsell_signs(features: pd.DataFrame, config: Config) -> dict[str, pd.Series[
     return _sentences(sources, features)
 
 
-def open_signs(offers: pd.DataFrame) -> dict[str, pd.Series[str]]:
+def open_signs(offers: pd.DataFrame) -> dict[str, pd.Categorical]:
     """Return signs and sign_terms (their features) for a product that is not owned.
 
     The signs are a trial of the product, and that most peers use its functions or own it.
@@ -369,13 +404,16 @@ def open_signs(offers: pd.DataFrame) -> dict[str, pd.Series[str]]:
 
 def _sentences(
     sources: dict[str, pd.Series[bool]], frame: pd.DataFrame
-) -> dict[str, pd.Series[str]]:
-    text = pd.Series("", index=frame.index, dtype=object)
-    terms = pd.Series("", index=frame.index, dtype=object)
-    for name, holds in sources.items():
-        chosen = holds.to_numpy(dtype=bool)
-        described = sentences(name, frame[name].to_numpy(dtype=float)[chosen])
+) -> dict[str, pd.Categorical]:
+    every = {name: holds.to_numpy(dtype=bool) for name, holds in sources.items()}
+    # Few rows have any.
+    rows = np.flatnonzero(np.logical_or.reduce([*every.values()]))
+    text, terms = (np.full(len(rows), "", dtype=object) for _ in range(2))
+    for name, holds in every.items():
+        chosen = holds[rows]
+        described = sentences(name, frame[name].to_numpy(dtype=float)[rows[chosen]])
         before = text[chosen]
         text[chosen] = np.where(before == "", described, before + "; " + described)
         terms[chosen] += f" {name}"
-    return {"signs": text, "sign_terms": terms}
+    count = len(frame)
+    return {"signs": sparse(text, rows, count), "sign_terms": sparse(terms, rows, count)}

@@ -317,15 +317,28 @@ def codes_of(texts: pd.Series[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.ob
     return codes, names
 
 
+def sparse(texts: Any, rows: npt.NDArray[np.intp], count: int) -> pd.Categorical:
+    """Return texts of some of so many rows; all other rows have an empty text."""
+    codes, names = pd.factorize(np.append("", np.asarray(texts, dtype=object)))
+    result = np.zeros(count, dtype=np.int32)
+    result[rows] = codes[1:]
+    return coded(result, names)
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose categorical columns are objects."""
+    return frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, object))
+
+
 def with_columns(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
     """Return a frame with more columns, like `assign`, but without copying those it has."""
-    own = {name: _values_of(frame[name]) for name in frame.columns}
+    own = {name: values_of(frame[name]) for name in frame.columns}
     return frame_of(own | columns, frame.index)
 
 
 def rows_where(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> pd.DataFrame:
     """Return the chosen rows as new columns; the index is a range."""
-    return frame_of({name: _values_of(frame[name])[kept] for name in frame.columns})
+    return frame_of({name: values_of(frame[name])[kept] for name in frame.columns})
 
 
 def frame_of(columns: Mapping[str, Any], index: pd.Index[Any] | None = None) -> pd.DataFrame:
@@ -343,7 +356,7 @@ def frame_of(columns: Mapping[str, Any], index: pd.Index[Any] | None = None) -> 
     return pd.DataFrame(own, index=rows, copy=False)
 
 
-def _values_of(column: pd.Series[Any]) -> Any:
+def values_of(column: pd.Series[Any]) -> Any:
     """Return the array of a column; pandas would search its own wrapper of one for nulls."""
     return column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
 
