@@ -20,8 +20,6 @@ from features.windows.day_rows import Codes, Numbers
 NEVER = np.iinfo(np.int64).max
 #: Microseconds of a day.
 DAY_US = 86_400_000_000
-#: Bits of a number of eight bytes without its sign.
-_BITS = 63
 _NO_TEXTS = pa.array([], pa.string())
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -247,22 +245,19 @@ class Lengths:
 
     def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
         self._accounts, self._distinct = accounts, None
-        self._bits = int(lengths.max(initial=0)).bit_length()
-        if accounts.bit_length() + self._bits > _BITS:
-            # Their ranks are shorter.
+        self._span = int(lengths.max(initial=0)) + 1
+        if accounts * self._span > np.iinfo(np.int64).max:
+            # Their ranks are smaller.
             self._distinct, lengths = np.unique(lengths, return_inverse=True)
-            self._bits = len(self._distinct).bit_length()
+            self._span = len(self._distinct)
         # Single numbers are sorted many times as fast as pairs.
-        self._pairs = account.astype(np.int64) << self._bits
-        self._pairs |= lengths
+        self._pairs = account.astype(np.int64) * self._span + lengths
 
     def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
         """Return the quantiles of some of them."""
-        pairs = self._pairs[rows]
-        pairs.sort()
-        account = pairs >> self._bits
-        pairs &= (1 << self._bits) - 1
-        lengths = pairs if self._distinct is None else self._distinct[pairs]
+        account, lengths = np.divmod(np.sort(self._pairs[rows]), self._span)
+        if self._distinct is not None:
+            lengths = self._distinct[lengths]
         return Quantiles(account, self._accounts, lengths)
 
 
