@@ -56,7 +56,7 @@ class FeatureBins:
             places = values.map(self.categories).fillna(self.size)
             return np.asarray(places.to_numpy(), dtype=np.uint8)
         numbers = values.to_numpy(dtype="float64")
-        result: Codes = _bins(self.edges, numbers).astype(np.uint8)
+        result: Codes = np.asarray(np.searchsorted(self.edges, numbers, side="right"), np.uint8)
         result[np.isnan(numbers)] = self.size
         return result
 
@@ -86,21 +86,6 @@ def binned(
         else:
             result[:, place] = feature.codes(rows.accounts[feature.name])[rows.place]
     return result
-
-
-def _bins(edges: FloatArray, numbers: FloatArray) -> npt.NDArray[np.intp]:
-    """Return ``np.searchsorted(edges, numbers, side="right")``; any place for NaN.
-
-    All numbers take each step of the search together, which takes half the time: the processor
-    has no branch to guess.
-    """
-    step = 1 << len(edges).bit_length()
-    padded = np.full(step - 1, np.inf)
-    padded[: len(edges)] = edges
-    place = np.zeros(len(numbers), dtype=np.intp)
-    while step := step >> 1:
-        place += (padded[place + (step - 1)] <= numbers) * step
-    return place
 
 
 def _of_column(name: str, values: pd.Series[Any], max_bins: int) -> FeatureBins:
