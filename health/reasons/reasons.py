@@ -267,8 +267,10 @@ def below_each_other(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _concatenated(columns: Sequence[pd.Series[Any]]) -> Any:
-    if not any(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+    if all(isinstance(column.dtype, np.dtype) for column in columns):
         return np.concatenate([column.to_numpy() for column in columns])
+    if not any(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+        return pd.concat(columns, ignore_index=True).array
     parts = [codes_of(column) for column in columns]
     every = pd.Index(pd.unique(np.concatenate([names for _, names in parts])))
     places = [np.append(every.get_indexer(pd.Index(names)), -1)[codes] for codes, names in parts]

@@ -287,7 +287,10 @@ def _in_order(
     frames: Sequence[pd.DataFrame], divided: Sequence[npt.NDArray[np.intp]]
 ) -> pd.DataFrame:
     """Return the rows of all parts in the order of their places."""
-    rows = below_each_other(frames)
+    kinds = frames[0].dtypes
+    # A part without reasons of a model has no sum of them.
+    is_alike = len(kinds) and all(frame.dtypes.equals(kinds) for frame in frames)
+    rows = below_each_other(frames) if is_alike else pd.concat(frames, ignore_index=True)
     places = np.concatenate(divided)
     if (places == np.arange(len(places))).all():
         return rows

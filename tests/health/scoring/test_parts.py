@@ -27,7 +27,7 @@ from health.runs.part_files import PartFiles, decoded, encoded
 from health.scoring.contracts import ContractScoring
 from health.scoring.part import PartInputs, ScoredPart
 from health.scoring.parts import TABLES, KeptPart, even_parts
-from health.scoring.run import METHODS, ScoredRun, _movers, score_accounts
+from health.scoring.run import METHODS, ScoredRun, _in_order, _movers, score_accounts
 from health.settings.config import Config, load_config
 from health.training.champion import load_champion
 from tests.health.conftest import Demo
@@ -282,3 +282,30 @@ def test_the_accounts_that_moved_most_are_the_first_and_last_by_change() -> None
     known = scores.dropna().sort_values(["health_change", "account_id"])["account_id"].tolist()
     assert _movers(scores, most=20) == [*known[:20], *known[-20:]]
     assert _movers(scores.assign(health_change=np.nan)) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        pytest.param([{}, {}], {}, id="no model has reasons"),
+        pytest.param(
+            [{"churn": [1.0, 2.0]}, {}], {"churn": [1.0, float("nan"), 2.0]}, id="one part has none"
+        ),
+        pytest.param(
+            [{"churn": [1.0, 2.0]}, {"churn": [3.0]}],
+            {"churn": [1.0, 3.0, 2.0]},
+            id="all have some",
+        ),
+    ],
+)
+def test_parts_are_joined_in_the_order_of_their_accounts(
+    parts: list[dict[str, list[float]]], expected: dict[str, list[float]]
+) -> None:
+    divided = [np.array([0, 2]), np.array([1])]
+    frames = [
+        pd.DataFrame(columns, index=range(len(places)))
+        for columns, places in zip(parts, divided, strict=True)
+    ]
+    pd.testing.assert_frame_equal(
+        _in_order(frames, divided), pd.DataFrame(expected, index=pd.RangeIndex(3))
+    )
