@@ -67,7 +67,7 @@ def test_a_version_knows_nothing_of_its_date_or_later(config: Config, tmp_path: 
 @pytest.mark.slow
 def test_a_later_version_is_compared_on_what_it_was_tested_on(tmp_path: Path) -> None:
     config = load_config(write_company(tmp_path, ORDERS))
-    early = train_version(config, until=datetime(2024, 7, 1))
+    early = train_version(config, until=datetime(2024, 8, 1))
     late = train_version(config)
     (found,) = late.decision.compared
     assert early.promoted and late.promoted
