@@ -46,21 +46,7 @@ def moved(name: str, before: float, now: float) -> str:
     >>> moved("surveys_nps_latest", math.nan, 9)
     'Not measured in the last run: latest NPS answer: 9 of 10'
     """
-    feature = CATALOGUE.get(name) or _unknown(name)
-    if math.isnan(now):
-        return f"{feature.describe(now)} (before: {bare_value(feature, before)})"
-    if math.isnan(before):
-        return f"Not measured in the last run: {_uncapital(feature.describe(now))}"
-    result, shown = _bare_of(name, before), _bare_of(name, now)
-    if result == shown:
-        return f"{feature.describe(now)} (almost unchanged)"
-    noun, colon, unit = feature.sentence.partition(_VALUE)
-    if colon:
-        verb = "fell" if now < before else "rose"
-        return f"{noun} {verb} from {result} to {shown}{unit}"
-    if feature.unit == "flag":
-        return feature.describe(now)
-    return f"{feature.describe(now)} (before: {result})"
+    return moves(name, [before], [now])[0]
 
 
 def moves(name: str, before: Sequence[float], now: Sequence[float]) -> list[str]:
@@ -75,20 +61,23 @@ def moves(name: str, before: Sequence[float], now: Sequence[float]) -> list[str]
     noun, colon, unit = feature.sentence.partition(_VALUE)
     # Many pairs of values share a few texts of values.
     texts = {value: _bare_of(name, value) for value in {*before, *now} if not math.isnan(value)}
-    described = {} if colon else {v: feature.describe(v) for v in texts.keys() & {*now}}
-    found = []
-    for then, value in zip(before, now, strict=True):
-        result, shown = texts.get(then), texts.get(value)
-        if result is None or shown is None or result == shown:
-            found.append(moved(name, then, value))
-        elif colon:
+    describe = cache(feature.describe)
+
+    def sentence(then: float, value: float) -> str:
+        if math.isnan(value):
+            return f"{describe(value)} (before: {bare_value(feature, then)})"
+        if math.isnan(then):
+            return f"Not measured in the last run: {_uncapital(describe(value))}"
+        if texts[then] == texts[value]:
+            return f"{describe(value)} (almost unchanged)"
+        if colon:
             verb = "fell" if value < then else "rose"
-            found.append(f"{noun} {verb} from {result} to {shown}{unit}")
-        elif feature.unit == "flag":
-            found.append(described[value])
-        else:
-            found.append(f"{described[value]} (before: {result})")
-    return found
+            return f"{noun} {verb} from {texts[then]} to {texts[value]}{unit}"
+        if feature.unit == "flag":
+            return describe(value)
+        return f"{describe(value)} (before: {texts[then]})"
+
+    return [sentence(then, value) for then, value in zip(before, now, strict=True)]
 
 
 def bare_value(feature: Feature, value: float) -> str:
