@@ -13,6 +13,7 @@ import pandas as pd
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows, seen
+from features.tables.survey_scales import SCALES, default_scale
 from features.windows.contracts import running_contracts
 from health.presentation import wording
 from health.reasons.sentences import each_once
@@ -142,27 +143,26 @@ def _tickets(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
     if not tables.has("tickets"):
         return _nothing()
     ends = [c for c in ("solved_at", "closed_at") if tables.has("tickets", c)]
-    rows = known_rows(tables, "tickets", day)
-    frame = collect(
-        rows.select(
-            *("account_id", "ticket_id", "opened_at"),
-            *(seen(column, day) for column in ends),
-            _optional(tables, "tickets", "priority", nw.String()),
-            _optional(tables, "tickets", "subject", nw.String()),
-        )
+    rows = known_rows(tables, "tickets", day).select(
+        *("account_id", "ticket_id", "opened_at"),
+        *(seen(column, day) for column in ends),
+        _optional(tables, "tickets", "priority", nw.String()),
+        _optional(tables, "tickets", "subject", nw.String()),
     )
+    recent = nw.col("opened_at") >= since
+    if ends:
+        recent |= nw.all_horizontal(*(nw.col(end).is_null() for end in ends), ignore_nulls=False)
+    frame = collect(rows.filter(recent))
     ended = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
     for column in ends:
         ended = ended.fillna(frame[column])
     is_open = ended.isna() if ends else pd.Series(False, index=frame.index)
     priority = frame["priority"].fillna("").str.lower()
     title = "Ticket " + frame["ticket_id"] + priority.where(priority == "", " (" + priority + ")")
-    days = (ended - frame["opened_at"]).dt.total_seconds() / 86_400
-    took = days.map(_solved, na_action="ignore")
     if ends:
-        title += took.where(~is_open, ", still open")
-    made = _made(frame, "opened_at", "ticket", title, frame["subject"], is_open)
-    return made[(frame["opened_at"] >= since) | is_open]
+        days = (ended - frame["opened_at"]).dt.total_seconds() / 86_400
+        title += days.map(_solved, na_action="ignore").where(~is_open, ", still open")
+    return _made(frame, "opened_at", "ticket", title, frame["subject"], is_open)
 
 
 def _solved(days: float) -> str:
@@ -183,11 +183,16 @@ def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
         )
     )
     score = frame["score"].map("{:g}".format, na_action="ignore").astype(object)
-    scale = frame["scale"].fillna("")
+    scale = frame["scale"].fillna(frame["kind"].str.lower().map(usual_scale))
     title = frame["kind"].str.upper() + (" " + score).fillna(" without a score")
     title += (" on " + scale).where((scale != "") & score.notna(), "")
     title += (", " + frame["role"]).fillna("")
     return _made(frame, "answered_at", "answer", title, frame["comment"])
+
+
+def usual_scale(kind: str) -> str:
+    """Return the scale of a kind of survey that declares none; empty for a kind of its own."""
+    return default_scale(kind) if kind in SCALES else ""
 
 
 def nps_score(title: str) -> float:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -15,12 +14,13 @@ import pandas as pd
 
 from features.definitions.metrics import Z_95, ces, nps, nps_standard_error, wilson_interval
 from features.tables.opened import Tables
-from features.tables.point_in_time import collect, known_rows, seen
+from features.tables.point_in_time import collect, seen
 from features.tables.survey_scales import SCALES, default_scale
 from features.targets.labels import tenure_spells
-from features.windows.contracts import load_contracts, running_contracts
+from features.windows.contracts import load_contracts
 from health.presentation import wording
 from health.renewals.outlook import Outlook
+from health.report.account_tables import usual_scale
 from health.report.revenue import RevenueMovements, revenue_movements
 from models.survival.retention import cohorts, retention_table
 
@@ -35,6 +35,7 @@ MOST_UNSEEN = 10.0
 PAST_PERIODS = 4
 #: Most tickets and answers shown of one account.
 MOST_EVENTS = 6
+_EVENT_KINDS = ("ticket", "answer")
 #: Most cohorts (by year) that are shown, and how many accounts one needs.
 MOST_COHORTS, FEWEST_OF_COHORT = 4, 20
 
@@ -114,6 +115,7 @@ def build_background(
     tables: Tables,
     day: datetime,
     accounts: Collection[str],
+    of_accounts: Mapping[str, pd.DataFrame],
     *,
     grace_days: int = 30,
     horizon_days: int = 90,
@@ -131,6 +133,8 @@ def build_background(
         The date of the run.
     accounts : collection of str
         Accounts whose products, plans, tickets and answers are shown.
+    of_accounts : mapping of str to pd.DataFrame
+        The tables of `account_tables`.
     grace_days : int
         See `revenue_movements`.
     horizon_days : int
@@ -140,7 +144,7 @@ def build_background(
     outlook : Outlook, optional
         The run's renewals.
     """
-    events = [_tickets(tables, day), _answers(tables, day)]
+    contracts_now, events = (_only(of_accounts[name], accounts) for name in ("contracts", "events"))
     spells = _spells(tables, day, grace_days)
     contracts = None
     if tables.has("subscriptions"):
@@ -148,7 +152,6 @@ def build_background(
     moved = partial(revenue_movements, tables, grace_days=grace_days, contracts=contracts)
     first, length = _first_start(tables), timedelta(days=horizon_days)
     ends = [day - number * length for number in range(PAST_PERIODS)]
-    paid = _paid_rows(tables, day, accounts, grace_days)
     return Background(
         revenue={
             words: moved(day - timedelta(days=days), day)
@@ -163,13 +166,13 @@ def build_background(
         voice=_voices(tables, day),
         retention=_retention(spells, _years(spells)),
         retention_by_segment=_retention(spells, _segments(spells, tables)),
-        owned=_listed(paid, "product"),
-        plans={account: ", ".join(names) for account, names in _listed(paid, "plan").items()},
+        owned=of_contracts(contracts_now, "product"),
+        plans=plans_of(contracts_now),
         nps=_latest_nps(tables, day, accounts),
         open=open_products(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
         outlook=outlook or Outlook(),
-        events=_newest(pd.concat(events, ignore_index=True), accounts),
+        events=latest_events(events, day),
     )
 
 
@@ -281,11 +284,7 @@ def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
             _or_null(tables, "surveys", "respondent_id", nw.String),
         )
     )
-    return frame.assign(scale=frame["scale"].fillna(frame["kind"].map(_own_scale)))
-
-
-def _own_scale(kind: str) -> str:
-    return default_scale(kind) if kind in SCALES else ""
+    return frame.assign(scale=frame["scale"].fillna(frame["kind"].map(usual_scale)))
 
 
 def _response(asked: pd.DataFrame, kind: str, start: pd.Timestamp) -> float:
@@ -320,24 +319,15 @@ def _is_good(answers: pd.DataFrame) -> pd.Series[bool]:
     return answers["score"] >= pd.Series(by_kind, index=answers.index, dtype=float)
 
 
-def _paid_rows(
-    tables: Tables, day: datetime, accounts: Collection[str], grace_days: int
-) -> pd.DataFrame:
-    """Return the running contracts of some accounts, with product and, where known, plan."""
-    if not tables.has("subscriptions"):
-        return pd.DataFrame()
-    columns = ["plan"] if tables.has("subscriptions", "plan") else []
-    rows = running_contracts(tables, day, grace_days=grace_days, columns=columns)
-    return _only(rows[rows["mrr"] > 0], accounts)
-
-
-def _listed(rows: pd.DataFrame, column: str) -> dict[str, list[str]]:
+def of_contracts(contracts: pd.DataFrame, column: str) -> dict[str, list[str]]:
     """Return the distinct values of a column of each account's running contracts, sorted."""
-    if column not in rows:
-        return {}
-    own = rows[["account_id", column]].drop_duplicates().dropna(subset=[column])
-    own = own.sort_values(["account_id", column])
-    return values_by_account(own, column)
+    own = contracts[["account_id", column]].drop_duplicates().dropna(subset=[column])
+    return _values_by_account(own.sort_values(["account_id", column]), column)
+
+
+def plans_of(contracts: pd.DataFrame) -> dict[str, str]:
+    """Return the plans of each account's running contracts."""
+    return {account: ", ".join(names) for account, names in of_contracts(contracts, "plan").items()}
 
 
 def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, str]:
@@ -353,7 +343,7 @@ def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dic
     }
 
 
-def values_by_account(rows: pd.DataFrame, column: str) -> dict[str, list[str]]:
+def _values_by_account(rows: pd.DataFrame, column: str) -> dict[str, list[str]]:
     """Return the values of a column of each account's rows, in their order."""
     found: dict[str, list[str]] = defaultdict(list)
     for account, value in zip(rows["account_id"], rows[column], strict=True):
@@ -370,71 +360,30 @@ def open_products(
     own = _only(whitespace, accounts)
     own = own[(own["status"] == "open") & (own["gate"] == "")]
     ordered = own.sort_values(["account_id", "value", "product"], ascending=[True, False, True])
-    return values_by_account(ordered, "product")
+    return _values_by_account(ordered, "product")
 
 
-def _tickets(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Describe the tickets opened in the last days, each as it was on the date."""
-    if not tables.has("tickets"):
-        return _no_events()
-    rows = known_rows(tables, "tickets", day)
-    rows = rows.filter(nw.col("opened_at") >= day - timedelta(days=EVENT_DAYS))
-    solved = "solved_at" if tables.has("tickets", "solved_at") else "closed_at"
-    has_end = tables.has("tickets", solved)
-    end = seen(solved, day).alias("solved_at") if has_end else _null("solved_at", nw.Datetime("us"))
-    priority = _or_null(tables, "tickets", "priority", nw.String)
-    frame = collect(rows.select("account_id", "ticket_id", "opened_at", end, priority))
-    texts = [_ticket_text(row, has_end) for row in frame.to_dict("records")]
-    return pd.DataFrame(
-        {"account_id": frame["account_id"], "at": frame["opened_at"], "text": texts}
-    )
+def latest_events(events: pd.DataFrame, day: datetime) -> pd.DataFrame:
+    """Return the latest tickets and answers of each account, from the run's events.
 
-
-def _ticket_text(row: Mapping[Any, Any], has_end: bool) -> str:
-    priority = wording.text_of(row["priority"]).lower()
-    name = f"Ticket {row['ticket_id']}" + (f" ({priority})" if priority else "")
-    if not has_end:
-        return name
-    if pd.isna(row["solved_at"]):
-        return f"{name}: still open"
-    days = (row["solved_at"] - row["opened_at"]).total_seconds() / 86_400
-    return f"{name}: solved {f'after {wording.span(days)}' if days >= 1 else 'within a day'}"
-
-
-def _answers(tables: Tables, day: datetime) -> pd.DataFrame:
-    """Describe the survey answers of the last days."""
-    if not tables.has("surveys"):
-        return _no_events()
-    asked = _asked(tables, day)
-    recent = asked[asked["answered_at"] >= pd.Timestamp(day - timedelta(days=EVENT_DAYS))]
-    texts = [_answer_text(row) for row in recent.to_dict("records")]
-    return pd.DataFrame(
-        {"account_id": recent["account_id"], "at": recent["answered_at"], "text": texts}
-    )
-
-
-def _answer_text(row: Mapping[Any, Any]) -> str:
-    title = str(row["kind"]).upper()
-    comment = wording.text_of(row["comment"])
-    quoted = f" “{comment}”" if comment else ""
-    score = float(row["score"])
-    if np.isnan(score):
-        return f"{title} answer in words:{quoted or ' none'}"
-    return f"{title} answer {score:g} on {row['scale']}{quoted}"
-
-
-def _newest(events: pd.DataFrame, accounts: Collection[str]) -> pd.DataFrame:
-    own = _only(events, accounts)
+    Parameters
+    ----------
+    events : pd.DataFrame
+        Rows of events.parquet.
+    day : datetime
+        The date of the run.
+    """
+    since = pd.Timestamp(day - timedelta(days=EVENT_DAYS))
+    own = events[events["kind"].isin(_EVENT_KINDS) & (events["at"] >= since)]
+    quoted = own["text"].map(lambda text: f" “{text}”" if text else "").astype(object)
+    text = own["title"] + quoted.where(own["kind"] == "answer", "")
+    own = own[["account_id", "at"]].assign(text=text)
     ordered = own.sort_values(["account_id", "at", "text"], ascending=[True, False, True])
     return ordered.groupby("account_id").head(MOST_EVENTS).reset_index(drop=True)
 
 
 def _only(frame: pd.DataFrame, accounts: Collection[str]) -> pd.DataFrame:
     return frame[frame["account_id"].isin(list(accounts))]
-
-
-def _no_events() -> pd.DataFrame:
-    return pd.DataFrame({"account_id": [], "at": pd.Series(dtype="datetime64[us]"), "text": []})
 
 
 def _or_null(tables: Tables, table: str, column: str, kind: type) -> nw.Expr:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,18 @@ from health.presentation import wording
 from health.renewals.outlook import Outlook, stored_outlook
 from health.report.account_tables import nps_score
 from health.report.background import (
-    EVENT_DAYS,
-    MOST_EVENTS,
     Background,
     Voice,
+    latest_events,
+    of_contracts,
     open_products,
-    values_by_account,
+    plans_of,
 )
 from health.report.revenue import RevenueMovements
 from health.runs.directory import PublishedRun
 
 BACKGROUND = "background.json"
 _RETENTION = ("retention", "retention_by_segment")
-_KINDS = ("ticket", "answer")
 
 
 def write_background(folder: Path, background: Background) -> None:
@@ -73,8 +71,6 @@ def read_background(
     day = pd.Timestamp(run.as_of)
     contracts = _table(run, "contracts", accounts)
     events = _table(run, "events", accounts)
-    if len(events):
-        events = events[events["kind"].isin(_KINDS)]
     monitor = run.table("monitor") if run.has("monitor") else pd.DataFrame()
     return Background(
         revenue={name: RevenueMovements(**own) for name, own in stored["revenue"].items()},
@@ -83,13 +79,13 @@ def read_background(
         },
         voice=tuple(Voice(**own) for own in stored["voice"].values()),
         **{name: stored[name] for name in _RETENTION},
-        owned=_listed(contracts, "product"),
-        plans={name: ", ".join(plans) for name, plans in _listed(contracts, "plan").items()},
+        owned={} if contracts.empty else of_contracts(contracts, "product"),
+        plans={} if contracts.empty else plans_of(contracts),
         nps=_nps(events),
         open=open_products(_table(run, "whitespace", accounts), accounts),
         monitor=monitor,
         outlook=_outlook(run, scores, info),
-        events=_events(events, day),
+        events=Background().events if events.empty else latest_events(events, day),
     )
 
 
@@ -146,36 +142,16 @@ def _table(run: PublishedRun, name: str, accounts: Collection[str]) -> pd.DataFr
     return table[table["account_id"].isin(list(accounts))]
 
 
-def _listed(contracts: pd.DataFrame, column: str) -> dict[str, list[str]]:
-    """Return the distinct values of a column of each account's contracts, sorted."""
-    if contracts.empty:
-        return {}
-    own = contracts[["account_id", column]].dropna().drop_duplicates()
-    own = own.sort_values(["account_id", column])
-    return values_by_account(own, column)
-
-
 def _nps(events: pd.DataFrame) -> dict[str, str]:
     if events.empty:
         return {}
-    scored = events.assign(score=events["title"].map(nps_score)).dropna(subset=["score"])
+    answers = events[events["kind"] == "answer"]
+    scored = answers.assign(score=answers["title"].map(nps_score)).dropna(subset=["score"])
     latest = scored.sort_values("at").drop_duplicates("account_id", keep="last")
     return {
         str(row["account_id"]): f"{row['score']:g} of 10 on {wording.day(row['at'])}"
         for row in latest.to_dict("records")
     }
-
-
-def _events(events: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
-    if events.empty:
-        return Background().events
-    own = events[events["at"] >= day - timedelta(days=EVENT_DAYS)]
-    quoted = own["text"].map(lambda text: f" “{text}”" if text else "")
-    answers = own["kind"] == "answer"
-    own = own.assign(text=own["title"] + quoted.where(answers, ""))
-    ordered = own.sort_values(["account_id", "at", "text"], ascending=[True, False, True])
-    newest = ordered.groupby("account_id").head(MOST_EVENTS)
-    return newest[["account_id", "at", "text"]].reset_index(drop=True)
 
 
 def _outlook(run: PublishedRun, scores: pd.DataFrame, info: Mapping[str, Any]) -> Outlook:

@@ -280,9 +280,7 @@ class _Batch:
             # Tables and pages are written in parallel: much of it runs outside the interpreter.
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
-                content = _content(
-                    company, day, scored, info, earlier, monitored.table, outlook, heard
-                )
+                content = _content(company, day, scored, info, earlier, looked, outlook, heard)
                 write_background(folder, content.background)
                 write_pages(folder, content, per_csm=config.report.file_per_csm)
                 written.result()
@@ -317,7 +315,7 @@ def _content(
     scored: ScoredRun,
     info: Mapping[str, Any],
     earlier: Sequence[PublishedRun],
-    monitor: pd.DataFrame,
+    looked: Mapping[str, pd.DataFrame],
     outlook: Outlook,
     voice: Comments | None,
 ) -> PageContent:
@@ -328,10 +326,11 @@ def _content(
         company.opened.tables,
         day,
         shown,
+        looked,
         grace_days=labels.grace_days,
         horizon_days=labels.horizon_days,
         whitespace=scored.whitespace,
-        monitor=monitor,
+        monitor=looked["monitor"],
         outlook=outlook,
     )
     history = History.of_runs(earlier, scored.changes, accounts=shown)

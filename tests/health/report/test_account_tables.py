@@ -89,7 +89,7 @@ def test_events_are_worded_newest_first() -> None:
     own = events[events["account_id"] == "a"]
     assert list(zip(own["kind"], own["title"], own["text"], own["is_open"], strict=True)) == [
         ("interaction", "Call from the customer, contact p1", "", False),
-        ("answer", "NPS 3", "Too slow", False),
+        ("answer", "NPS 3 on 0-10", "Too slow", False),
         ("contract", "Insights ended", "", False),
         ("ticket", "Ticket 1 (high), solved after 3 days", "<b>It broke</b>", False),
         ("contract", "Insights: USD 80 a month", "", False),
