@@ -130,6 +130,24 @@ def known_parts(
         yield _known(rows, as_of)
 
 
+def known_tables(
+    tables: Tables, name: Name, start: int, as_of: int, *, columns: Collection[str]
+) -> Iterator[pa.Table]:
+    """Yield the same usage as `known_parts`, with some of its columns coded as by `coded`.
+
+    Kept roll-ups are read as codes, which an engine would turn into texts. Rows that are alike in
+    these columns may be given once.
+    """
+    since = kept_until(tables, start, as_of)
+    if since > start:
+        read = {*columns, *_DAYS}
+        for table in tables.rollups.tables(name, start, since, columns=read):
+            known = known_days(table)
+            yield table if known is None else table.filter(pa.array(known < as_of))
+    for rows in parts_of_rows(tables, since, as_of, PART_DAYS):
+        yield collected(_known(rows, as_of).select(*columns).unique())
+
+
 def known_rows_before(tables: Tables, as_of: int) -> Frame:
     """Return the prepared rows of usage before a day that were known before it."""
     return _known(_rows_before(tables, as_of), as_of)

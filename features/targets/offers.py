@@ -13,10 +13,11 @@ from functools import cached_property
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.definitions.feature import Feature, FeatureFamily
-from features.rollups.usage_rollup import known_parts
+from features.rollups.usage_rollup import known_parts, known_tables, named_codes
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
@@ -330,23 +331,39 @@ def _product_events(
 def _events_of_holders(
     tables: Tables, day: datetime, held: pd.DataFrame, products: Sequence[str]
 ) -> list[tuple[str, str]]:
-    end = day_number(day)
-    parts = known_parts(tables, "events", end - _OWN_DAYS, end)
-    found_pairs = [collect(rows.select("account_id", "event").unique()) for rows in parts]
-    pairs = pd.concat(found_pairs, ignore_index=True).drop_duplicates().assign(used=1.0)
-    if pairs.empty:
+    accounts, events = held.index, _accounts_by_event(tables, day, held.index)
+    if not events:
         return []
-    used = pairs.pivot_table(index="account_id", columns="event", values="used", fill_value=0.0)
-    used = used.reindex(held.index, fill_value=0.0)
+    used = np.array([*events.values()])
     found = []
     for product in products:
-        has = held[product] > 0
-        if has.sum() < _OWN_HOLDERS or (~has).sum() < _OWN_HOLDERS:
+        has = held[product].to_numpy() > 0
+        owners, others = has.sum(), len(accounts) - has.sum()
+        if owners < _OWN_HOLDERS or others < _OWN_HOLDERS:
             continue
-        inside, outside = used[has].mean(), used[~has].mean()
+        among_owners = np.count_nonzero(used & has, axis=1)
+        inside = among_owners / owners
+        outside = (np.count_nonzero(used, axis=1) - among_owners) / others
         own = (inside >= _OWN_SHARE) & (inside >= _OWN_LIFT * outside)
-        found += [(product, str(event)) for event in used.columns[own]]
+        found += [(product, event) for event, is_own in zip(events, own, strict=True) if is_own]
     return found
+
+
+def _accounts_by_event(
+    tables: Tables, day: datetime, accounts: pd.Index[str]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which accounts used each event in the last 90 days, by its name, in order."""
+    end, found = day_number(day), dict[str, npt.NDArray[np.bool_]]()
+    columns = ["account_id", "event"]
+    for table in known_tables(tables, "events", end - _OWN_DAYS, end, columns=columns):
+        (owners, owner), (events, event) = (named_codes(table[name]) for name in columns)
+        place = np.append(accounts.get_indexer(pd.Index(owners.to_pylist())), -1)
+        # The last row and the last column are those of no event and of no account.
+        used = np.zeros((len(events) + 1, len(accounts) + 1), dtype=bool)
+        used[event, place[owner]] = True
+        for name, own in zip(events.to_pylist(), used, strict=False):
+            found[name] = found.get(name, False) | own[:-1]
+    return dict(sorted(found.items()))
 
 
 def _uses(tables: Tables, day: datetime, own: pd.DataFrame) -> pd.DataFrame:

@@ -25,8 +25,11 @@ from features.reading.source import OpenedTables, open_tables
 from features.reading.table_source import TableSource
 from features.rollups import kept_files
 from features.rollups.kept_files import BUCKETS, FORMAT, KeptRollups
+from features.rollups.usage_rollup import known_parts, known_tables
 from features.tables import relations as relations_module
+from features.tables.point_in_time import collect
 from features.usage import family as usage
+from features.windows.day_rows import day_number
 from features.windows.observations import build_observations
 from tests.features.company import DAY, company, frame
 from tests.features.one_family import one_family
@@ -202,6 +205,27 @@ def test_a_late_row_of_an_old_day_is_counted(
     made = [name.split(".")[1] for name in _rolled(tmp_path).keys() - kept.keys()]
     # Of the file, and of all finished months.
     assert sorted(made) == ["days", "events", "spans", "users"]
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("day", [*DATES, DAY + timedelta(days=3)])
+def test_usage_read_as_codes_is_the_usage_that_an_engine_reads(
+    tmp_path: Path, sources: dict[str, TableSource], day: datetime, kept: bool
+) -> None:
+    tables = _opened(tmp_path, sources, kept=kept).tables
+    end, columns = day_number(day), ["account_id", "event", "quantity"]
+    days = (end - 100, end)
+    parts = [collect(rows) for rows in known_parts(tables, "events", *days)]
+    coded = known_tables(tables, "events", *days, columns=columns)
+    read = [table.to_pandas() for table in coded]
+    first, second = (
+        {tuple(row) for part in of for row in part[columns].to_numpy().tolist()}
+        for of in (parts, read)
+    )
+    assert first == second
+    # 1,000 views became known the day after the date.
+    assert (("busy", "view", 1000.0) in first) == (day > DAY + timedelta(days=2))
 
 
 @pytest.mark.slow
