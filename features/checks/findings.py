@@ -315,7 +315,8 @@ def _number_for_time(column: Column, where: str, contents: str) -> Rule:
     what = f"contains {contents} instead of dates"
     fix = (
         f"use sql: date '1899-12-30' + cast({column.name} as integer) for serial dates of Excel, "
-        f"to_timestamp({column.name}) for seconds since 1970, or make_date(…)"
+        f"to_timestamp({column.name}) for seconds since 1970, epoch_ms({column.name}) for "
+        "milliseconds, or make_date(…)"
     )
     return Rule("wrong_type", column.name, where, name, what, fix)
 
