@@ -1,4 +1,4 @@
-"""Columns that are not read although they undo rows: refunded orders, void invoices."""
+"""Columns that are not read although they undo rows: refunded orders, void invoices, deletions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from features.tables.casting import literal, quoted
 from features.tables.relations import Relation
 from features.tables.schema import Column, Table
 
+#: Names of columns in which tools that copy databases write what happened to a row, and the words
+#: for rows that are no longer there.
+_OPERATIONS = re.compile(r"^_*(op|operation|cdc_operation|change_type|dml_type)$", re.IGNORECASE)
+_GONE = ("d", "delete", "deleted", "remove", "removed", "update_preimage")
 #: Names of columns whose words may undo a row, and words that are no such thing as yes.
 _STATES = re.compile(r"(^|_)(status|state|type|kind|financial_status)$", re.IGNORECASE)
 _NO = ("", "0", "0.0", "0.00", "false", "f", "no", "n", "none", "null", "n/a", "nan", "-")
@@ -32,26 +36,41 @@ class _Undone:
 
 
 _UNDONE = {
-    "orders": _Undone(
-        "refund|returned|cancel|void|chargeback|reversed",
-        re.compile(r"refund(?!able)|returned|cancel(?!l?able)|void", re.IGNORECASE),
-        "was cancelled or returned, but the column is not read and each row counts as a purchase",
-        "leave these orders out with sql, or add a row with a negative amount for each return",
-    ),
-    "invoices": _Undone(
-        "void|cancel|refund|draft|uncollectible|written.off|credit.?(note|memo)",
-        re.compile(r"void|cancel|written_off", re.IGNORECASE),
-        "is no bill to be paid, but the column is not read and each row counts as a bill",
-        "leave these invoices out with sql",
-    ),
-    "subscriptions": _Undone(
-        "cancell?ed|expired|ended|churned|inactive|terminated|closed",
-        re.compile(r"^(cancell?ed|terminated|churned)", re.IGNORECASE),
-        "has ended, but the column is not read, ended_at is empty and each row counts as running",
-        "set ended_at to when each of them ended, with sql if necessary",
-        unless="ended_at",
-    ),
+    "orders": [
+        _Undone(
+            "refund|returned|cancel|void|chargeback|reversed|deleted",
+            re.compile(r"refund(?!able)|returned|cancel(?!l?able)|void", re.IGNORECASE),
+            "was cancelled or returned, but the column is not read and each row counts as a purchase",
+            "leave these orders out with sql, or add a row with a negative amount for each return",
+        )
+    ],
+    "invoices": [
+        _Undone(
+            "void|cancel|refund|draft|uncollectible|written.off|credit.?(note|memo)|deleted",
+            re.compile(r"void|cancel|written_off", re.IGNORECASE),
+            "is no bill to be paid, but the column is not read and each row counts as a bill",
+            "leave these invoices out with sql",
+        )
+    ],
+    "subscriptions": [
+        _Undone(
+            "cancell?ed|expired|ended|churned|inactive|terminated|closed|deleted",
+            re.compile(r"^(cancell?ed|terminated|churned)", re.IGNORECASE),
+            "has ended, but the column is not read, ended_at is empty and each row counts as running",
+            "set ended_at to when each of them ended, with sql if necessary",
+            unless="ended_at",
+        )
+    ],
 }
+#: In any table.
+_DELETED = _Undone(
+    r"^(soft[-_ ]?)?deleted$",
+    re.compile(
+        r"(^|_|is|soft)_?delet(ed?|ion)(_?(at|on|date|time|timestamp|ts|flag))?$", re.IGNORECASE
+    ),
+    "was deleted or replaced at its source, but the column is not read and the row counts",
+    "leave such rows out with sql, and earlier versions of deleted rows with them",
+)
 
 
 def undone_rows(
@@ -74,26 +93,25 @@ def undone_rows(
     present : mapping of str to str
         SQL type of every column of the source.
     """
-    undone = _UNDONE.get(table.name)
-    if undone is None:
-        return
     names = {column.name: name for column, name in mapped.items()}
-    conditions = {
-        name: condition
-        for name, kind in present.items()
-        if name not in names.values() and (condition := _condition(undone, name, kind))
-    }
-    if not conditions:
+    found: dict[str, tuple[_Undone, str]] = {}
+    for undone in [*_UNDONE.get(table.name, ()), _DELETED]:
+        for name, kind in present.items():
+            condition = _condition(undone, name, kind)
+            if condition and name not in names.values() and name not in found:
+                if undone.unless in names:
+                    condition += f" AND {_is_empty(quoted(names[undone.unless]))}"
+                found[name] = (undone, condition)
+    if not found:
         return
-    still = f" AND {_is_empty(quoted(names[undone.unless]))}" if undone.unless in names else ""
     counts = ", ".join(
-        f"count(*) FILTER ({condition}{still}), "
-        f"min(CAST({quoted(name)} AS VARCHAR)) FILTER ({condition}{still})"
-        for name, condition in conditions.items()
+        f"count(*) FILTER ({condition}), min(CAST({quoted(name)} AS VARCHAR)) FILTER ({condition})"
+        for name, (_, condition) in found.items()
     )
-    total, *found = one_row(connection, f"SELECT count(*), {counts} FROM {relation.sql}")
-    for name, rows, example in zip(conditions, found[::2], found[1::2], strict=True):
+    total, *counted = one_row(connection, f"SELECT count(*), {counts} FROM {relation.sql}")
+    for name, rows, example in zip(found, counted[::2], counted[1::2], strict=True):
         if rows:
+            undone, _ = found[name]
             what = f"according to this column, the row {undone.effect}"
             yield Finding(
                 "warning", "undone_rows", relation.label, table.name, name, what, int(rows),
@@ -106,7 +124,9 @@ def _condition(undone: _Undone, name: str, kind: str) -> str:
     value = f"lower(trim(CAST({quoted(name)} AS VARCHAR)))"
     if undone.names.search(name):
         return f"NOT ({_is_empty(quoted(name))})"
-    if kind == "VARCHAR" and _STATES.search(name):
+    if undone is _DELETED and kind == "VARCHAR" and _OPERATIONS.search(name):
+        return f"{value} IN ({', '.join(map(literal, _GONE))})"
+    if kind == "VARCHAR" and undone.words and _STATES.search(name):
         no = r"\b(un|non|not|never|partially)[-_ ]?"
         is_so = f"regexp_matches({value}, {literal(undone.words)})"
         return f"({is_so} AND NOT regexp_matches({value}, {literal(no)}))"

@@ -13,7 +13,7 @@ import pandas as pd
 from features.definitions.settings import FeatureSettings
 from features.errors import HealthError
 from features.tables.opened import Tables
-from features.windows.observations import PayingAccounts, paying_accounts
+from features.windows.observations import paying_accounts
 from health.business.mrr import contract_mrr, order_mrr
 from health.presentation.wording import LISTS, ListKind
 from health.settings.flags import FlagsConfig
@@ -135,7 +135,7 @@ class ContractBusiness(Business):
         self, tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
     ) -> pd.DataFrame:
         """Return the MRR of the running contracts."""
-        return contract_mrr(tables, settings, _paying(tables, dates, settings))
+        return contract_mrr(tables, dates, settings)
 
     def stopped(self, features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
         """Return False for every account: contracts are paid without ordering."""
@@ -196,7 +196,13 @@ class OrderBusiness(Business):
         self, tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
     ) -> pd.DataFrame:
         """Return a twelfth of what each active customer ordered in 365 days."""
-        return order_mrr(tables, _paying(tables, dates, settings))
+        paying = paying_accounts(
+            tables,
+            dates,
+            active_order_days=settings.active_order_days,
+            grace_days=settings.grace_days,
+        )
+        return order_mrr(tables, paying)
 
     def stopped(self, features: pd.DataFrame, limits: FlagsConfig) -> pd.Series[bool]:
         """Return who has not ordered for `silent_days` and for twice the usual interval."""
@@ -278,12 +284,3 @@ def require_same_business(tables: Tables, manifest: Mapping[str, Any], where: st
 def monthly_orders(features: pd.DataFrame) -> pd.Series[float]:
     """Return a twelfth of what each account ordered in a year, in currency a month; 0 or more."""
     return features["orders_amount_365d"].fillna(0.0).clip(lower=0.0) / _MONTHS
-
-
-def _paying(tables: Tables, dates: Sequence[datetime], settings: FeatureSettings) -> PayingAccounts:
-    return paying_accounts(
-        tables,
-        dates,
-        active_order_days=settings.active_order_days,
-        grace_days=settings.grace_days,
-    )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from features.definitions.settings import FeatureSettings
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import load_contracts
-from features.windows.day_rows import Numbers, summed
+from features.windows.day_rows import summed
 from features.windows.observations import PayingAccounts
-from features.windows.table_columns import placed
+from features.windows.table_columns import moment
 
 _YEAR_DAYS, _YEAR_MONTHS = 365, 12
 #: Ratios that result from typical mistakes, with the usual explanation.
@@ -30,56 +29,63 @@ _RATIOS = {
 }
 
 
-def contract_mrr(tables: Tables, settings: FeatureSettings, paying: PayingAccounts) -> pd.DataFrame:
-    """Return the MRR of the accounts that pay on each date.
+def contract_mrr(
+    tables: Tables, dates: Sequence[datetime], settings: FeatureSettings
+) -> pd.DataFrame:
+    """Return the MRR of the accounts that pay on each date, as known at the end of the data.
+
+    A contract that is known to have been continued after a short gap is paid throughout, as it is
+    in the company's books, however few continuations a usual lag could be learned from.
 
     Parameters
     ----------
     tables : Tables
         The input tables.
+    dates : sequence of datetime
+        Midnights.
     settings : FeatureSettings
         The grace period.
-    paying : PayingAccounts
-        Who pays on the dates.
 
     Returns
     -------
     pd.DataFrame, shape = (n_accounts, n_dates)
         By account_id and date; NaN where an account does not pay.
     """
-    names = paying.accounts["account_id"].cast(pa.string()).combine_chunks()
     contracts = load_contracts(tables, grace_days=settings.grace_days)
-    account = placed(contracts.rows.account, contracts.rows.texts["account_id"], names)
-
-    def mrr(day: pd.Timestamp) -> Numbers:
-        runs = contracts.as_of(day).running()
-        paid = runs[contracts.is_paid[runs] & (account[runs] >= 0)]
-        return summed(account[paid], len(names), contracts.rows["mrr"][paid])
-
-    return _by_date(paying, mrr)
+    rows = contracts.rows
+    known = contracts.as_of(max(tables.observed_until, *dates))
+    levels = {}
+    for day in dates:
+        runs = known.running(moment(pd.Timestamp(day)))
+        paid = runs[contracts.is_paid[runs]]
+        levels[day] = summed(rows.account[paid], rows.accounts, rows["mrr"][paid])
+    found = pd.DataFrame(levels, index=rows.texts["account_id"].to_pandas())
+    return found.where(found > 0)
 
 
 def order_mrr(tables: Tables, paying: PayingAccounts) -> pd.DataFrame:
     """Return a twelfth of what each active customer ordered in the 365 days before each date.
 
-    Parameters and result are those of `contract_mrr`.
+    Parameters
+    ----------
+    tables : Tables
+        The input tables.
+    paying : PayingAccounts
+        Who orders on the dates.
+
+    Returns
+    -------
+    pd.DataFrame, shape = (n_accounts, n_dates)
+        By account_id and date; NaN where an account is not active.
     """
     names = pd.Index(paying.accounts["account_id"].to_pandas())
 
-    def ordered(day: pd.Timestamp) -> Numbers:
-        found = _ordered(tables, day.to_pydatetime()).reindex(names).fillna(0.0)
-        return np.asarray(found, dtype=np.float64)
-
-    return _by_date(paying, ordered)
-
-
-def _by_date(paying: PayingAccounts, level: Callable[[pd.Timestamp], Numbers]) -> pd.DataFrame:
-    """Return the level of the accounts that pay on each date, of the levels of all accounts."""
-    columns = {}
+    levels = {}
     for day, rows in zip(paying.days, paying.rows, strict=True):
-        columns[day] = np.full(len(paying.accounts), np.nan)
-        columns[day][rows] = level(day)[rows]
-    return pd.DataFrame(columns, index=pd.Index(paying.accounts["account_id"].to_pandas()))
+        found = _ordered(tables, day.to_pydatetime()).reindex(names).fillna(0.0)
+        levels[day] = np.full(len(names), np.nan)
+        levels[day][rows] = found.to_numpy(dtype=np.float64)[rows]
+    return pd.DataFrame(levels, index=names)
 
 
 def _ordered(tables: Tables, day: datetime) -> pd.Series[float]:

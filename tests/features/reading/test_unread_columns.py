@@ -12,11 +12,17 @@ _TABLES = {
     "orders": "account_id,ordered_at,amount",
     "invoices": "account_id,invoice_id,due_at,amount",
     "subscriptions": "account_id,product,started_at,ended_at,mrr",
+    "tickets": "account_id,ticket_id,opened_at",
+    "usage": "account_id,event,occurred_at",
+    "accounts": "account_id,created_at",
 }
 _ROWS = {
     "orders": "00{},2025-05-0{},20",
     "invoices": "00{},I{},2025-05-01,20",
     "subscriptions": "00{},p{},2025-05-01,,20",
+    "tickets": "00{},T{},2025-05-01",
+    "usage": "00{},login,2025-05-0{}",
+    "accounts": "00{},2025-01-0{}",
 }
 
 
@@ -38,6 +44,13 @@ def _found(folder: Path, table: str, column: str, *values: str) -> tuple[str, in
         ("invoices", "status", ("open", "void", "draft")),
         ("subscriptions", "status", ("active", "canceled", "expired")),
         ("subscriptions", "canceled_at", ("", "2025-09-01", "2025-09-02")),
+        ("subscriptions", "is_deleted", ("false", "true", "true")),
+        ("subscriptions", "Op", ("I", "D", "D")),
+        ("tickets", "_fivetran_deleted", ("false", "true", "true")),
+        ("tickets", "deletedAt", ("", "2025-09-01", "2025-09-02")),
+        ("usage", "__deleted", ("false", "true", "true")),
+        ("accounts", "status", ("active", "Deleted", "deleted")),
+        ("accounts", "_change_type", ("insert", "delete", "update_preimage")),
     ],
 )
 @pytest.mark.quick_cases(1)
@@ -59,6 +72,10 @@ def test_rows_that_an_unread_column_undoes(
         ("orders", "is_refundable", ("yes", "yes", "no")),
         ("invoices", "type", ("credit card", "transfer", "cash")),
         ("subscriptions", "status", ("active", "trialing", "past_due")),
+        ("tickets", "is_deleted", ("false", "false", "0")),
+        ("tickets", "deleted_comments", ("1", "2", "3")),
+        ("usage", "type", ("file deleted", "file created", "undeleted")),
+        ("accounts", "operation", ("EMEA", "US", "APAC")),
     ],
 )
 def test_other_columns_say_nothing(
