@@ -99,6 +99,21 @@ def test_every_month_adds_up_and_its_end_agrees_with_a_count_by_hand(
     assert last[found.largest_account] == last.max()
 
 
+def test_a_gap_at_the_end_of_a_month_is_no_loss_in_hindsight(tmp_path: Path) -> None:
+    # Too few continuations to learn a usual lag from; A3 left for good.
+    ends = [("A0", "2026-03-31"), ("A1", "2026-03-31 23:59:59"), ("A2", "2026-03-29")]
+    rows = [(name, "core", "2025-01-01", end, 100.0) for name, end in [*ends, ("A3", "2026-03-29")]]
+    rows += [(name, "core", "2026-04-01", None, 150.0) for name, _ in ends]
+    expected = "[[expected]]\ndate = 2026-04-01\nmrr = 300\naccounts = 3\n"
+    config = _company(tmp_path, rows, expected)
+    months = _reconciled(config).months.set_index("until").loc[datetime(2026, 3, 31).date() :]
+    assert months["mrr"].iloc[:2].tolist() == [300.0, 450.0]
+    assert months["lost"].iloc[:2].tolist() == [100.0, 0.0]
+    assert months["expanded"].iloc[:2].tolist() == [0.0, 150.0]
+    assert months["gained"].sum() == 0.0
+    assert call_health("check", config).code == 0
+
+
 def test_what_the_tables_cover_and_rows_without_an_account(tmp_path: Path) -> None:
     rows = [(f"A{i}", "core", "2025-01-01", None, 100.0) for i in range(4)]
     found = _reconciled(_company(tmp_path, rows))
