@@ -264,7 +264,7 @@ def _by_date(scored: pd.DataFrame) -> pd.DataFrame:
                 "rows": len(rows),
                 "events": int(rows["churned"].sum()),
                 "red": int((rows["band"] == "red").sum()),
-                "auc": float(ranking(np.ones((1, len(rows))))["auc"][0]),
+                "auc": float(ranking.auc(np.ones((1, len(rows))))[0]),
             }
         )
     return pd.DataFrame(frames)

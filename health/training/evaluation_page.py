@@ -20,7 +20,7 @@ from health.training.rows import TargetRows
 from health.training.titles import term_title
 from models.base.calibration import BASELINE
 from models.churn.later_dates import FEWEST_TESTED
-from models.evaluation.classification import evaluate
+from models.evaluation.classification import evaluate_auc
 
 #: Metrics of an evaluation in the page's table: key, name, explanation.
 _METRICS = (
@@ -230,7 +230,7 @@ def _auc_by_block(held_out: pd.DataFrame) -> pd.DataFrame:
         if events < FEWEST_TESTED or own["happened"].all():
             continue
         score = expit(own["logit"].to_numpy())
-        auc = evaluate(own["happened"], score, groups=own["account_id"]).auc
+        auc = evaluate_auc(own["happened"], score, groups=own["account_id"])
         first, last = (pd.Timestamp(day).strftime("%Y-%m-%d") for day in (block[0], block[-1]))
         name = f"{first} to {last} ({events} with the event)"
         found.append({"name": name, "value": auc.value, "low": auc.low, "high": auc.high})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -140,11 +140,9 @@ def _drawn_aucs(
         for key in contenders
     }
     codes = group_codes(rows["account_id"], len(rows))
-    weights = [np.ones((1, len(rows))), *resampled_weights(codes, _RESAMPLES, seed)]
-    return {
-        key: np.concatenate([measure(some)["auc"] for some in weights])
-        for key, measure in measures.items()
-    }
+    drawn = chain([np.ones((1, len(rows)))], resampled_weights(codes, _RESAMPLES, seed))
+    aucs = [[measure.auc(weights) for measure in measures.values()] for weights in drawn]
+    return dict(zip(measures, np.concatenate(aucs, axis=1), strict=True))
 
 
 def _difference(drawn: Mapping[str, Any], pair: tuple[str, str]) -> dict[str, Any]:

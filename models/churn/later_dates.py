@@ -17,7 +17,7 @@ from features.errors import quantity
 from models.base.calibration import Calibration, fit_calibration
 from models.base.inputs import BoolArray, FloatArray, IntArray, ModelInputError
 from models.base.splits import TimeSplit
-from models.evaluation.classification import Evaluation, Interval, evaluate
+from models.evaluation.classification import Evaluation, Interval, evaluate, evaluate_auc
 from models.glass_box.classifier import account_folds as account_folds_of
 
 #: Accounts with the event without which an interval means nothing.
@@ -324,7 +324,7 @@ def unseen_accounts_auc(held_out: HeldOut, rows: LabelledRows, *, seed: int) -> 
     if len(np.unique(groups[target == 1])) < FEWEST_TESTED or target.all():
         return None
     ranked = held_out.logit - held_out.level
-    return evaluate(target, expit(ranked), groups=groups, seed=seed).auc
+    return evaluate_auc(target, expit(ranked), groups=groups, seed=seed)
 
 
 def last_before(dates: Any, train: IntArray, test: IntArray) -> Any:

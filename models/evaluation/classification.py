@@ -11,7 +11,7 @@ import numpy as np
 from models.base.inputs import FloatArray, IntArray, ModelInputError, as_floats, group_codes
 from models.evaluation.ranking import Interval, RankingMeasures, Ties, resampled_weights
 
-__all__ = ["Evaluation", "Interval", "ReliabilityBin", "evaluate", "plain"]
+__all__ = ["Evaluation", "Interval", "ReliabilityBin", "evaluate", "evaluate_auc", "plain"]
 
 _N_BINS = 10
 
@@ -143,6 +143,26 @@ def evaluate(
     )
 
 
+def evaluate_auc(
+    y: Any, probability: Any, *, groups: Any = None, n_resamples: int = 200, seed: int = 0
+) -> Interval:
+    """Return the AUC of `evaluate` alone, in a tenth of the time.
+
+    Parameters
+    ----------
+    y, probability, groups, n_resamples, seed
+        As for `evaluate`.
+    """
+    target = as_floats(y, "y")
+    p = as_floats(probability, "probability", len(target))
+    _refuse_bad(target, p)
+    codes = group_codes(groups, len(target))
+    ranking = RankingMeasures(target, p, np.zeros(len(target), dtype=np.int64), capacity=1)
+    drawn = [ranking.auc(weights) for weights in resampled_weights(codes, n_resamples, seed)]
+    point = float(ranking.auc(np.ones((1, len(target))))[0])
+    return Interval.of(point, np.concatenate(drawn) if drawn else None)
+
+
 def _refuse_bad(target: FloatArray, p: FloatArray) -> None:
     if not len(target):
         raise ModelInputError("no rows to evaluate", where="y", fix="give at least one row")
@@ -177,7 +197,7 @@ class _Measures:
         self.target, self.p = target, p
         self.ranking = RankingMeasures(target, score, dates, capacity)
         self.by_p = Ties.of(p, np.zeros_like(dates))
-        self.tie_p = p[self.by_p.order][self.by_p.starts]
+        self.surplus = (target - p)[self.by_p.order]
         sure = np.clip(p, 1e-15, 1 - 1e-15)
         self.row_log_loss = -np.log(np.where(target == 1, sure, 1 - sure))
         self.row_brier = (p - target) ** 2
@@ -188,43 +208,42 @@ class _Measures:
             **self.ranking(weights),
             "brier": weights @ self.row_brier / total,
             "log_loss": weights @ self.row_log_loss / total,
-            "calibration_error": self._calibration_error(weights),
+            "calibration_error": self._calibration_error(weights) / total,
         }
 
-    def bins(self, rows: FloatArray) -> IntArray:
-        """Return the equal-count bin of each tie, 0 for the riskiest, (n_resamples, n_ties)."""
+    def bins(self, ordered: FloatArray) -> IntArray:
+        """Return the place of the first row of each equal-count bin, the riskiest bin first.
+
+        A row of weights has `_N_BINS` + 1 places, the last of them after all rows; rows with the
+        same probability are in one bin, that of their middle.
+        """
+        rows = np.add.reduceat(ordered, self.by_p.starts, axis=1)
         middle = np.cumsum(rows, axis=1) - rows / 2
-        total = rows.sum(axis=1, keepdims=True)
-        return np.asarray(np.minimum(middle / total * _N_BINS, _N_BINS - 1), dtype=np.int64)
+        place = middle / rows.sum(axis=1, keepdims=True) * _N_BINS
+        first = np.array([np.searchsorted(own, np.arange(1, _N_BINS)) for own in place])
+        starts = np.append(self.by_p.starts, len(self.p))
+        return np.pad(starts[first], ((0, 0), (1, 1)), constant_values=(0, len(self.p)))
 
     def _calibration_error(self, weights: FloatArray) -> FloatArray:
-        rows = self.by_p.sums(weights)
-        events = self.by_p.sums(weights * self.target)
-        surplus = events - rows * self.tie_p
-        n_resamples = len(rows)
-        cell = self.bins(rows) + _N_BINS * np.arange(n_resamples)[:, None]
-        summed = np.bincount(
-            cell.ravel(), weights=surplus.ravel(), minlength=_N_BINS * n_resamples
-        ).reshape(n_resamples, _N_BINS)
-        return np.asarray(np.abs(summed).sum(axis=1) / rows.sum(axis=1))
+        """Return the sum over bins of the difference between events and probabilities."""
+        ordered = np.take(weights, self.by_p.order, axis=1)
+        bins = self.bins(ordered)
+        upto = np.zeros((len(weights), weights.shape[1] + 1))
+        np.cumsum(ordered * self.surplus, axis=1, out=upto[:, 1:])
+        surplus = np.diff(np.take_along_axis(upto, bins, axis=1))
+        return np.asarray(np.abs(surplus).sum(axis=1))
 
 
 def _reliability(measure: _Measures) -> tuple[ReliabilityBin, ...]:
-    ones = np.ones((1, len(measure.target)))
-    rows = measure.by_p.sums(ones)
-    bins = measure.bins(rows)[0]
-    counts = np.bincount(bins, weights=rows[0], minlength=_N_BINS)
-    summed_p = np.bincount(bins, weights=rows[0] * measure.tie_p, minlength=_N_BINS)
-    summed_y = np.bincount(
-        bins, weights=measure.by_p.sums(ones * measure.target)[0], minlength=_N_BINS
-    )
+    order = measure.by_p.order
+    bounds = measure.bins(np.ones((1, len(order))))[0]
     return tuple(
         ReliabilityBin(
-            rows=int(counts[b]),
-            events=int(summed_y[b]),
-            mean_probability=float(summed_p[b] / counts[b]),
-            observed_rate=float(summed_y[b] / counts[b]),
+            rows=len(rows),
+            events=int(measure.target[rows].sum()),
+            mean_probability=float(measure.p[rows].mean()),
+            observed_rate=float(measure.target[rows].mean()),
         )
-        for b in reversed(range(_N_BINS))
-        if counts[b]
+        for rows in reversed(np.split(order, bounds[1:-1]))
+        if len(rows)
     )

@@ -118,7 +118,7 @@ class _Metrics:
     def __call__(self, weights: FloatArray) -> FloatArray:
         """Return both metrics, shape = (2, n_resamples)."""
         loss = weights @ self.row_loss / weights.sum(axis=1)
-        return np.stack([self.ranking(weights)["auc"], loss])
+        return np.stack([self.ranking.auc(weights), loss])
 
 
 def _paired(point: FloatArray, drawn: FloatArray) -> Paired:

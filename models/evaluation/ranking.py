@@ -13,8 +13,8 @@ import numpy as np
 
 from models.base.inputs import FloatArray, IntArray
 
-#: Maximum number of cells of a matrix of resampled weights: 32 MB.
-_CHUNK_CELLS = 4_000_000
+#: Maximum number of cells of a matrix of resampled weights: 2 MB, which a processor's cache holds.
+_CHUNK_CELLS = 250_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Interval:
 
 
 def resampled_weights(codes: IntArray, n_resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Draw accounts with replacement, in chunks that fit into memory.
+    """Draw accounts with replacement, in chunks that fit into a cache.
 
     Parameters
     ----------
@@ -73,9 +73,56 @@ class Ties:
         same = (np.diff(score[order]) == 0) & (np.diff(lists[order]) == 0)
         return cls(order, np.flatnonzero(np.r_[True, ~same]))
 
-    def sums(self, weights: FloatArray) -> FloatArray:
-        """Sum each row of `weights` (n_resamples, n_samples) over the ties."""
-        return np.asarray(np.add.reduceat(weights[:, self.order], self.starts, axis=1))
+
+@dataclass(frozen=True)
+class _Counts:
+    """Weights of rows in order of their rank, and of the ties in which an event happened.
+
+    Attributes
+    ----------
+    upto : array, shape = (n_resamples, n_samples + 1)
+        Rows among the first 0, 1, … rows.
+    above, rows, events : array, shape = (n_resamples, n_ties)
+        Rows before the tie, rows of the tie, and those of them with the event.
+    """
+
+    upto: FloatArray
+    above: FloatArray
+    rows: FloatArray
+    events: FloatArray
+
+
+class _Ranked:
+    """Rows in order of their rank; metrics need only the ties in which an event happened.
+
+    Attributes
+    ----------
+    ties : Ties
+    events : array, shape = (n_events,)
+        Rows with the event, in order.
+    first_event : array, shape = (n_ties,)
+        Place of each tie's first row among `events`.
+    begin, end : array, shape = (n_ties,)
+        Place of each tie's first row, and of the row after it, in order.
+    """
+
+    def __init__(self, target: FloatArray, score: FloatArray, lists: IntArray) -> None:
+        self.ties = Ties.of(score, lists)
+        order, starts = self.ties.order, self.ties.starts
+        places = np.flatnonzero(target[order] == 1)
+        self.events = order[places]
+        tie, self.first_event = np.unique(
+            np.searchsorted(starts, places, side="right") - 1, return_index=True
+        )
+        self.begin, self.end = starts[tie], np.append(starts[1:], len(order))[tie]
+
+    def counts(self, weights: FloatArray) -> _Counts:
+        """Count rows and events for each row of `weights`, (n_resamples, n_samples)."""
+        upto = np.zeros((len(weights), weights.shape[1] + 1))
+        np.cumsum(np.take(weights, self.ties.order, axis=1), axis=1, out=upto[:, 1:])
+        above = np.take(upto, self.begin, axis=1)
+        events = np.add.reduceat(np.take(weights, self.events, axis=1), self.first_event, axis=1)
+        return _Counts(upto, above, np.take(upto, self.end, axis=1) - above, events)
 
 
 class RankingMeasures:
@@ -96,39 +143,41 @@ class RankingMeasures:
     def __init__(
         self, target: FloatArray, score: FloatArray, lists: IntArray, capacity: int | FloatArray
     ) -> None:
-        self.target = target
-        self.pooled = Ties.of(score, np.zeros_like(lists))
-        self.by_list = Ties.of(score, lists)
+        self.pooled = _Ranked(target, score, np.zeros_like(lists))
+        one_list = bool((lists == lists[0]).all())
+        self.by_list = self.pooled if one_list else _Ranked(target, score, lists)
+        order = self.by_list.ties.order
+        self.bounds = np.flatnonzero(np.diff(lists[order], prepend=-1, append=-1))
+        self.tie_list = np.searchsorted(self.bounds, self.by_list.begin, side="right") - 1
         room = np.broadcast_to(np.asarray(capacity, dtype=np.float64), len(target))
-        self.capacity = room[self.by_list.order][self.by_list.starts]
-        tie_lists = lists[self.by_list.order][self.by_list.starts]
-        self.first_of_list = np.searchsorted(tie_lists, tie_lists)
+        self.capacity = room[order][self.bounds[:-1]]
 
     def __call__(self, weights: FloatArray) -> dict[str, FloatArray]:
         """Return each metric for each row of `weights`, (n_resamples, n_samples)."""
-        rows = self.pooled.sums(weights)
-        events = self.pooled.sums(weights * self.target)
-        precision, recall = self._at_capacity(weights)
+        pooled = self.pooled.counts(weights)
+        by_list = pooled if self.by_list is self.pooled else self.by_list.counts(weights)
+        precision, recall = self._at_capacity(by_list)
         return {
-            "auc": _auc(rows, events),
-            "average_precision": _average_precision(rows, events),
-            "lift_top_decile": _lift(rows, events, share=0.1),
+            "auc": _auc(pooled),
+            "average_precision": _average_precision(pooled),
+            "lift_top_decile": _lift(pooled, share=0.1),
             "precision_at_capacity": precision,
             "recall_at_capacity": recall,
         }
 
-    def _at_capacity(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        rows = self.by_list.sums(weights)
-        events = self.by_list.sums(weights * self.target)
-        above = np.cumsum(rows, axis=1) - rows
-        above = above - above[:, self.first_of_list]
-        taken = np.clip(self.capacity - above, 0.0, rows)
-        hits = ratio(events * taken, rows).sum(axis=1)
-        nothing = np.where(events.sum(axis=1) > 0, 0.0, np.nan)
-        return (
-            ratio(hits, taken.sum(axis=1)),
-            ratio(hits, events.sum(axis=1)) + nothing,
-        )
+    def auc(self, weights: FloatArray) -> FloatArray:
+        """Return the AUC alone for each row of `weights`."""
+        return _auc(self.pooled.counts(weights))
+
+    def _at_capacity(self, counts: _Counts) -> tuple[FloatArray, FloatArray]:
+        upto_list = np.take(counts.upto, self.bounds, axis=1)
+        above = counts.above - np.take(upto_list, self.tie_list, axis=1)
+        taken = np.clip(self.capacity[self.tie_list] - above, 0.0, counts.rows)
+        hits = ratio(counts.events * taken, counts.rows).sum(axis=1)
+        listed = np.minimum(self.capacity, np.diff(upto_list, axis=1)).sum(axis=1)
+        n_events = counts.events.sum(axis=1)
+        nothing = np.where(n_events > 0, 0.0, np.nan)
+        return ratio(hits, listed), ratio(hits, n_events) + nothing
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -136,23 +185,25 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def _auc(rows: FloatArray, events: FloatArray) -> FloatArray:
-    others = rows - events
-    below = others.sum(axis=1, keepdims=True) - np.cumsum(others, axis=1)
-    wins = (events * (below + others / 2)).sum(axis=1)
-    pairs = events.sum(axis=1) * others.sum(axis=1)
+def _auc(counts: _Counts) -> FloatArray:
+    n_events = counts.events.sum(axis=1)
+    n_others = counts.upto[:, -1] - n_events
+    others = counts.rows - counts.events
+    events_above = np.cumsum(counts.events, axis=1) - counts.events
+    below = n_others[:, None] - (counts.above - events_above) - others
+    wins = (counts.events * (below + others / 2)).sum(axis=1)
+    pairs = n_events * n_others
     return np.where(pairs > 0, ratio(wins, pairs), np.nan)
 
 
-def _average_precision(rows: FloatArray, events: FloatArray) -> FloatArray:
-    precision = ratio(np.cumsum(events, axis=1), np.cumsum(rows, axis=1))
-    total = events.sum(axis=1)
-    return np.where(total > 0, ratio((events * precision).sum(axis=1), total), np.nan)
+def _average_precision(counts: _Counts) -> FloatArray:
+    precision = ratio(np.cumsum(counts.events, axis=1), counts.above + counts.rows)
+    total = counts.events.sum(axis=1)
+    return np.where(total > 0, ratio((counts.events * precision).sum(axis=1), total), np.nan)
 
 
-def _lift(rows: FloatArray, events: FloatArray, *, share: float) -> FloatArray:
-    total, n_events = rows.sum(axis=1), events.sum(axis=1)
-    above = np.cumsum(rows, axis=1) - rows
-    taken = np.clip(share * total[:, None] - above, 0.0, rows)
-    hits = ratio(events * taken, rows).sum(axis=1)
+def _lift(counts: _Counts, *, share: float) -> FloatArray:
+    total, n_events = counts.upto[:, -1], counts.events.sum(axis=1)
+    taken = np.clip(share * total[:, None] - counts.above, 0.0, counts.rows)
+    hits = ratio(counts.events * taken, counts.rows).sum(axis=1)
     return np.where(n_events > 0, ratio(hits, share * n_events), np.nan)
