@@ -22,6 +22,7 @@ from features.checks.findings import (
     finding,
     one_row,
 )
+from features.checks.spellings import check_spellings
 from features.checks.times import check_use
 from features.errors import Finding, quantity
 from features.tables.casting import literal, quoted
@@ -86,6 +87,7 @@ def check_content(
         check_parents,
         _repeated_rows,
         _interaction_words,
+        check_spellings,
         check_use,
     )
     rules.append(partial(check_currencies, tables=tables, currencies=currencies))

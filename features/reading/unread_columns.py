@@ -36,31 +36,25 @@ class _Undone:
 
 
 _UNDONE = {
-    "orders": [
-        _Undone(
-            "refund|returned|cancel|void|chargeback|reversed|deleted",
-            re.compile(r"refund(?!able)|returned|cancel(?!l?able)|void", re.IGNORECASE),
-            "was cancelled or returned, but the column is not read and each row counts as a purchase",
-            "leave these orders out with sql, or add a row with a negative amount for each return",
-        )
-    ],
-    "invoices": [
-        _Undone(
-            "void|cancel|refund|draft|uncollectible|written.off|credit.?(note|memo)|deleted",
-            re.compile(r"void|cancel|written_off", re.IGNORECASE),
-            "is no bill to be paid, but the column is not read and each row counts as a bill",
-            "leave these invoices out with sql",
-        )
-    ],
-    "subscriptions": [
-        _Undone(
-            "cancell?ed|expired|ended|churned|inactive|terminated|closed|deleted",
-            re.compile(r"^(cancell?ed|terminated|churned)", re.IGNORECASE),
-            "has ended, but the column is not read, ended_at is empty and each row counts as running",
-            "set ended_at to when each of them ended, with sql if necessary",
-            unless="ended_at",
-        )
-    ],
+    "orders": _Undone(
+        "refund|returned|cancel|void|chargeback|reversed|deleted",
+        re.compile(r"refund(?!able)|returned|cancel(?!l?able)|void", re.IGNORECASE),
+        "was cancelled or returned, but the column is not read and each row counts as a purchase",
+        "leave these orders out with sql, or add a row with a negative amount for each return",
+    ),
+    "invoices": _Undone(
+        "void|cancel|refund|draft|uncollectible|written.off|credit.?(note|memo)|deleted",
+        re.compile(r"void|cancel|written_off", re.IGNORECASE),
+        "is no bill to be paid, but the column is not read and each row counts as a bill",
+        "leave these invoices out with sql",
+    ),
+    "subscriptions": _Undone(
+        "cancell?ed|expired|ended|churned|inactive|terminated|closed|deleted",
+        re.compile(r"^(cancell?ed|terminated|churned)", re.IGNORECASE),
+        "has ended, but the column is not read, ended_at is empty and each row counts as running",
+        "set ended_at to when each of them ended, with sql if necessary",
+        unless="ended_at",
+    ),
 }
 #: In any table.
 _DELETED = _Undone(
@@ -95,7 +89,7 @@ def undone_rows(
     """
     names = {column.name: name for column, name in mapped.items()}
     found: dict[str, tuple[_Undone, str]] = {}
-    for undone in [*_UNDONE.get(table.name, ()), _DELETED]:
+    for undone in [_UNDONE.get(table.name, _DELETED), _DELETED]:
         for name, kind in present.items():
             condition = _condition(undone, name, kind)
             if condition and name not in names.values() and name not in found:
