@@ -18,12 +18,15 @@ The steps telescope: they sum to the difference of the scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from health.reasons.reasons import coded, coded_once, frame_of
 from health.scorecard.score import HealthScores, score_with
 from health.scorecard.weights import weigh
 from health.settings.score import ScoreSettings
@@ -33,6 +36,8 @@ COLUMNS = ("account_id", "term", "kind", "before", "now", "change")
 KINDS = ("measure", "missing", "returned", "override", "rule", "profile", "configuration")
 #: A step that moves the score by less than this, in points, is left out.
 LEAST = 1e-9
+Numbers = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def split_changes(before: ScoreInputs, now: ScoreInputs) -> pd.DataFrame:
     -------
     pd.DataFrame
         Columns `COLUMNS`: a row for each step that moved the score; `change` in points, `before`
-        and `now` the values of the measure, or the points of a rule or override.
+        and `now` the values of the measure, or the points of a rule or override. Columns of texts
+        are categorical.
     """
     old = before.settings
     then = before.score()
@@ -89,105 +95,125 @@ def split_changes(before: ScoreInputs, now: ScoreInputs) -> pd.DataFrame:
     same_profile = now.score(old, previous) if moved else under_old
     final = under_old if now.settings.hash == old.hash else now.score()
     accounts = then.score.index.intersection(final.score.index)
-    values = (inputs.features.set_index("account_id") for inputs in (before, now))
-    pair = _Pair(then, same_profile, *values)
-    parts = [
-        *_measure_steps(pair, old, accounts),
-        *_layer_steps(pair, old, accounts),
-        _whole_step("profile", same_profile, under_old, accounts),
-        _whole_step("configuration", under_old, final, accounts),
+    places = [scores.score.index.get_indexer(accounts) for scores in (then, final)]
+    sides = _Side(then, before.features, places[0]), _Side(same_profile, now.features, places[1])
+    wholes = [
+        scores.score.to_numpy(dtype=float)[places[1]] for scores in (same_profile, under_old, final)
     ]
-    steps = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return steps[list(COLUMNS)]
+    return _frame(
+        [
+            *_measure_steps(*sides, old),
+            *_layer_steps(*sides, old),
+            _Step.of("profile", "profile", wholes[:2]),
+            _Step.of("configuration", "configuration", wholes[1:]),
+        ],
+        accounts,
+    )
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """The scores of two runs under one scorecard and profile, and the values behind them."""
+class _Side:
+    """The scores of one run, the values behind them, and where the accounts of both runs are."""
 
-    then: HealthScores
-    now: HealthScores
-    values_then: pd.DataFrame
-    values_now: pd.DataFrame
+    scores: HealthScores
+    features: pd.DataFrame
+    places: Places
 
-    def values(self, measure: str, accounts: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-        """Return the values of a measure in both runs."""
-        both = (self.values_then, self.values_now)
-        then, now = (frame[measure].reindex(accounts) for frame in both)
-        return then.to_numpy(dtype=float), now.to_numpy(dtype=float)
+    def points(self, names: Sequence[str], rows: Places) -> Numbers:
+        """Return the points of measures of some of the accounts."""
+        points: Numbers = self.scores.points[list(names)].to_numpy()[self.places[rows]]
+        return points
+
+    def values(self, measure: str, rows: Places) -> Numbers:
+        """Return the values of a measure of some of the accounts."""
+        return self.features[measure].to_numpy(dtype=float)[self.places[rows]]
+
+    def contributions(self, term: str) -> Numbers:
+        """Return the points of a term; 0 where the scorecard has no such term."""
+        if term not in self.scores.contributions.columns:
+            return np.zeros(len(self.places))
+        return self.scores.contributions[term].to_numpy(dtype=float)[self.places]
 
 
-def _measure_steps(
-    pair: _Pair, settings: ScoreSettings, accounts: pd.Index
-) -> Iterator[pd.DataFrame]:
-    profiles = pair.then.profile.reindex(accounts)
+@dataclass(frozen=True)
+class _Step:
+    """A step of the accounts whose score it moved."""
+
+    term: str
+    kind: str
+    rows: Places
+    before: Numbers
+    now: Numbers
+    change: Numbers
+
+    @classmethod
+    def of(
+        cls,
+        term: str,
+        kind: str,
+        values: Sequence[npt.NDArray[Any]],
+        change: npt.NDArray[Any] | None = None,
+        rows: Places | None = None,
+    ) -> _Step:
+        """Return a step of some accounts, by default all, by default their change of values."""
+        before, now = values
+        change = now - before if change is None else change
+        moved = np.flatnonzero(np.abs(change) > LEAST)
+        own = moved if rows is None else rows[moved]
+        return cls(term, kind, own, before[moved], now[moved], change[moved])
+
+
+def _frame(steps: Sequence[_Step], accounts: pd.Index) -> pd.DataFrame:
+    """Return the rows of all steps; columns of texts are categorical."""
+    of_step = np.repeat(np.arange(len(steps)), [len(step.rows) for step in steps])
+    columns: dict[str, Any] = {
+        "account_id": coded(np.concatenate([step.rows for step in steps]), accounts),
+        "term": coded_once(of_step, [step.term for step in steps]),
+        "kind": coded_once(of_step, [step.kind for step in steps]),
+    }
+    for name in ("before", "now", "change"):
+        columns[name] = np.concatenate([getattr(step, name) for step in steps])
+    return frame_of(columns)
+
+
+def _measure_steps(then: _Side, now: _Side, settings: ScoreSettings) -> Iterator[_Step]:
+    profiles = then.scores.profile.to_numpy()[then.places]
     for card in settings.scorecard.cards:
-        own = accounts[(profiles == card.profile).to_numpy()]
-        if len(own):
-            yield from _card_steps(pair, card, own)
+        rows = np.flatnonzero(profiles == card.profile)
+        if len(rows):
+            yield from _card_steps(then, now, card, rows)
 
 
-def _card_steps(pair: _Pair, card: Card, accounts: pd.Index) -> Iterator[pd.DataFrame]:
+def _card_steps(before: _Side, after: _Side, card: Card, rows: Places) -> Iterator[_Step]:
     names = [m.feature for m in card.measures]
-    then = pair.then.points.loc[accounts, names].to_numpy()
-    now = pair.now.points.loc[accounts, names].to_numpy()
+    then, now = before.points(names, rows), after.points(names, rows)
     had, has = ~np.isnan(then), ~np.isnan(now)
     weights = weigh(then, card).weights
     points = np.where(had & has, now, then)
     changes = np.where(had & has, weights * np.nan_to_num(points - then), 0.0)
+    values = {name: [side.values(name, rows) for side in (before, after)] for name in names}
     for place, name in enumerate(names):
-        change = changes[:, place]
-        yield _steps(name, "measure", accounts, change, pair.values(name, accounts))
+        yield _Step.of(name, "measure", values[name], changes[:, place], rows)
     for place, name in enumerate(names):
-        turned = had[:, place] != has[:, place]
-        if not turned.any():
+        turned = np.flatnonzero(had[:, place] != has[:, place])
+        if not len(turned):
             continue
-        rows = points[turned]
-        after = rows.copy()
-        after[:, place] = now[turned, place]
-        change = weigh(after, card).score - weigh(rows, card).score
-        points[turned] = after
-        kind = np.where(has[turned, place], "returned", "missing")
-        who = accounts[turned]
-        yield _steps(name, kind, who, change, pair.values(name, who))
+        own = points[turned]
+        replaced = own.copy()
+        replaced[:, place] = now[turned, place]
+        change = weigh(replaced, card).score - weigh(own, card).score
+        points[turned] = replaced
+        for kind, chosen in (("returned", has), ("missing", had)):
+            some = np.flatnonzero(chosen[turned, place])
+            both = [of[turned[some]] for of in values[name]]
+            yield _Step.of(name, kind, both, change[some], rows[turned[some]])
 
 
-def _layer_steps(
-    pair: _Pair, settings: ScoreSettings, accounts: pd.Index
-) -> Iterator[pd.DataFrame]:
+def _layer_steps(then: _Side, now: _Side, settings: ScoreSettings) -> Iterator[_Step]:
     """Compare the points of rules and overrides with those of the previous run."""
     measures = set(settings.scorecard.measures)
-    both = (pair.then.contributions, pair.now.contributions)
-    terms = dict.fromkeys(term for frame in both for term in frame.columns)
-    for term in terms:
-        if term in measures:
-            continue
-        then, now = (_column(frame, term, accounts) for frame in both)
-        yield _steps(term, term.partition(":")[0], accounts, now - then, (then, now))
-
-
-def _whole_step(
-    kind: str, before: HealthScores, after: HealthScores, accounts: pd.Index
-) -> pd.DataFrame:
-    totals = [scores.score.reindex(accounts).to_numpy() for scores in (before, after)]
-    return _steps(kind, kind, accounts, totals[1] - totals[0], (totals[0], totals[1]))
-
-
-def _column(frame: pd.DataFrame, term: str, accounts: pd.Index) -> np.ndarray:
-    if term not in frame.columns:
-        return np.zeros(len(accounts))
-    return frame[term].reindex(accounts).to_numpy(dtype=float)
-
-
-def _steps(
-    term: str,
-    kind: str | np.ndarray,
-    accounts: pd.Index,
-    change: np.ndarray,
-    values: tuple[np.ndarray, np.ndarray],
-) -> pd.DataFrame:
-    moved = np.abs(change) > LEAST
-    kinds = kind if isinstance(kind, str) else kind[moved]
-    columns = {"account_id": accounts[moved], "term": term, "kind": kinds}
-    before, now = (of[moved] for of in values)
-    return pd.DataFrame({**columns, "before": before, "now": now, "change": change[moved]})
+    sides = (then, now)
+    for term in dict.fromkeys(str(term) for side in sides for term in side.scores.contributions):
+        if term not in measures:
+            values = [side.contributions(term) for side in sides]
+            yield _Step.of(term, term.partition(":")[0], values)

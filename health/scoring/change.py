@@ -14,7 +14,16 @@ from pydantic import ValidationError
 from features.catalogue import CATALOGUE
 from health.presentation.wording import points
 from health.reasons.change_sentences import measure_title, moves
-from health.reasons.reasons import coded, frame_of
+from health.reasons.reasons import (
+    below_each_other,
+    coded,
+    coded_once,
+    codes_of,
+    frame_of,
+    rows_where,
+    values_of,
+    with_columns,
+)
 from health.reasons.sentences import as_shown
 from health.runs.directory import PublishedRun
 from health.scorecard.change import COLUMNS as STEP_COLUMNS
@@ -29,7 +38,6 @@ from health.settings.scorecard import DEFAULT_PROFILE
 #: The tables of a run that its scores can be recomputed from.
 FEATURES, OVERRIDES = "features", "overrides"
 COLUMNS = (*STEP_COLUMNS, "text")
-_TEXTS = ("account_id", "term", "kind")
 _NUMBERS = ("before", "now", "change")
 _THEN = ("health_score", "health_profile")
 #: Steps that are described by the values of their measure.
@@ -71,17 +79,14 @@ def change_rows(
     then = rows_of(previous, "scores", ["account_id", *_THEN], now.features["account_id"])
     both = then.merge(scores, on="account_id", suffixes=("_then", ""))
     both = both[both["health_score"].notna() & both["health_score_then"].notna()]
-    steps = split_changes(before, now)
-    steps = steps[steps["account_id"].isin(both["account_id"])]
-    steps = _with_rest(steps, both)
-    steps["text"] = _Wording(before, now, both).texts(steps)
-    # Places among distinct texts are ordered, and stored, faster than the texts.
-    texts = {name: pd.factorize(steps[name], sort=True) for name in _TEXTS}
-    size = -steps["change"].abs().to_numpy()
-    order = np.lexsort((texts["term"][0], size, texts["account_id"][0]))
-    columns: dict[str, Any] = {name: steps[name].to_numpy()[order] for name in COLUMNS}
-    columns |= {name: coded(codes[order], names) for name, (codes, names) in texts.items()}
-    return frame_of(columns)
+    steps = _with_rest(split_changes(before, now), both)
+    (account, accounts), (term, terms) = (codes_of(steps[name]) for name in ("account_id", "term"))
+    # The few distinct names are put in order, not those of every row.
+    order = np.lexsort(
+        (_ranks(terms)[term], -steps["change"].abs().to_numpy(), _ranks(accounts)[account])
+    )
+    columns = {name: values_of(steps[name])[order] for name in STEP_COLUMNS}
+    return frame_of(columns | {"text": _Wording(before, now, both).texts(steps)[order]})
 
 
 def settings_of(run: PublishedRun | None) -> ScoreSettings | None:
@@ -140,21 +145,33 @@ def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
     Up to rounding, this is the step itself. It also includes differences due to another version of
     this software, or to a scorecard that uses a feature that the previous run did not keep.
     """
-    others = steps[steps["kind"] != "configuration"]
-    indexed = both.set_index("account_id")
-    then, now = indexed["health_score_then"], indexed["health_score"]
-    result = (
-        others.groupby("account_id", observed=True)["change"]
-        .sum()
-        .reindex(indexed.index, fill_value=0.0)
+    account, accounts = codes_of(steps["account_id"])
+    place = pd.Index(both["account_id"]).get_indexer(pd.Index(accounts))[account]
+    kept = (place >= 0) & (steps["kind"] != "configuration").to_numpy()
+    others, place = rows_where(steps, kept), place[kept]
+    moved = np.bincount(place, weights=others["change"], minlength=len(both))
+    rest = (both["health_score"] - both["health_score_then"]).to_numpy() - moved
+    rows = np.flatnonzero(np.abs(rest) > LEAST)
+    configuration = coded(np.zeros(len(rows), dtype=np.int8), ["configuration"])
+    nothing = np.full(len(rows), np.nan)
+    named = frame_of(
+        {
+            "account_id": coded(rows, both["account_id"]),
+            "term": configuration,
+            "kind": configuration,
+            "before": nothing,
+            "now": nothing,
+            "change": rest[rows],
+        }
     )
-    rest = (now - then - result).rename("change").reset_index()
-    rest = rest[rest["change"].abs() > LEAST]
-    if rest.empty:
-        return others.reset_index(drop=True)
-    named = rest.assign(term="configuration", kind="configuration", before=None, now=None)
-    named = named.astype(dict.fromkeys(_NUMBERS, float))
-    return pd.concat([others, named] if len(others) else [named], ignore_index=True)
+    return below_each_other(
+        [with_columns(others, account_id=coded(place, both["account_id"])), named]
+    )
+
+
+def _ranks(names: npt.NDArray[np.object_]) -> npt.NDArray[np.intp]:
+    """Return the place of each of some distinct names among all of them in order."""
+    return pd.factorize(names, sort=True)[0]
 
 
 class _Wording:
@@ -169,22 +186,24 @@ class _Wording:
             dict(zip(both["account_id"], own, strict=True)) for own in profiles
         )
 
-    def texts(self, steps: pd.DataFrame) -> pd.Series[str]:
+    def texts(self, steps: pd.DataFrame) -> pd.Categorical:
         """Return the sentence of each step."""
-        texts = np.full(len(steps), "The scorecard was changed", dtype=object)
+        texts = ["The scorecard was changed"]
+        text = np.zeros(len(steps), dtype=np.intp)
         others = {"rule": self.rule, "override": self.override, "profile": self.profiles}
-        terms, names = pd.factorize(steps["term"])
-        kinds, found = pd.factorize(steps["kind"])
+        (terms, names), (kinds, found) = (codes_of(steps[name]) for name in ("term", "kind"))
         for place, kind in enumerate(found):
             own = np.flatnonzero(kinds == place)
             if kind in others:
-                rows = steps.iloc[own].itertuples(index=False)
-                texts[own] = np.array([others[kind](row) for row in rows], dtype=object)
+                text[own] = np.arange(len(own)) + len(texts)
+                texts += [others[kind](row) for row in steps.iloc[own].itertuples(index=False)]
             elif kind in _OF_VALUES:
                 for term in np.unique(terms[own]):
                     places = own[terms[own] == term]
-                    texts[places] = _moved(str(names[term]), steps.iloc[places])
-        return pd.Series(texts, index=steps.index, dtype=object)
+                    sentence, sentences = _moved(str(names[term]), steps.iloc[places])
+                    text[places] = sentence + len(texts)
+                    texts += sentences
+        return coded_once(text, texts)
 
     def rule(self, step: Any) -> str:
         """Return the change in the effect of a cap or a floor."""
@@ -215,8 +234,8 @@ class _Wording:
         return f"Scored as {_profile_name(now)}, before as {_profile_name(then)}"
 
 
-def _moved(term: str, steps: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Describe the steps of a measure; equal steps are described once."""
+def _moved(term: str, steps: pd.DataFrame) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Return the place of each step of a measure among distinct sentences, and the sentences."""
     unit = CATALOGUE[term].unit if term in CATALOGUE else "points"
     before, now = (steps[name].to_numpy(dtype=float) for name in ("before", "now"))
     shown = as_shown(unit, np.column_stack([before, now]))
@@ -225,9 +244,7 @@ def _moved(term: str, steps: pd.DataFrame) -> npt.NDArray[np.object_]:
     after, others = pd.factorize(shown[:, 1], use_na_sentinel=False)
     place, pairs = pd.factorize(then * len(others) + after)
     first, second = np.divmod(pairs, max(len(others), 1))
-    sentences = moves(term, values[first].tolist(), others[second].tolist())
-    worded: npt.NDArray[np.object_] = np.array(sentences, dtype=object)[place]
-    return worded
+    return place, moves(term, values[first].tolist(), others[second].tolist())
 
 
 def _profile_name(name: str) -> str:

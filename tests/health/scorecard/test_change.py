@@ -23,7 +23,11 @@ def _side(data: Inputs, card: ScoreSettings) -> ScoreInputs:
 
 
 def _sums(changes: pd.DataFrame, accounts: pd.Index) -> pd.Series:
-    return changes.groupby("account_id")["change"].sum().reindex(accounts, fill_value=0.0)
+    return (
+        changes.groupby("account_id", observed=True)["change"]
+        .sum()
+        .reindex(accounts, fill_value=0.0)
+    )
 
 
 def _both_scored(before: ScoreInputs, now: ScoreInputs) -> tuple[pd.Series, pd.Series]:
