@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -52,6 +53,8 @@ class BoostedBags:
     ----------
     models : tuple of HistGradientBoostingClassifier
         One a bag.
+    bins : tuple of FeatureBins
+        The bins that the numbers refer to.
     columns : array, shape = (n_used,)
         The features that vary, in the order the models know them.
     pairs : tuple of (int, int)
@@ -63,28 +66,30 @@ class BoostedBags:
     """
 
     models: tuple[Any, ...]
+    bins: tuple[FeatureBins, ...]
     columns: IntArray
     pairs: tuple[Pair, ...]
     rounds: int
     held_out: FloatArray
 
-    def tables(self, bins: Sequence[FeatureBins]) -> AdditiveTables:
+    def tables(self) -> AdditiveTables:
         """Read out the mean of the models as tables, one cell after the other."""
-        probes, answers = self._answers(bins)
-        return probes.tables(np.mean(answers, axis=0), bins)
+        return self._probes.tables(np.mean(self._answers, axis=0))
 
-    def tables_of_bags(self, bins: Sequence[FeatureBins]) -> list[AdditiveTables]:
+    def tables_of_bags(self) -> list[AdditiveTables]:
         """Read out each model as separate tables."""
-        probes, answers = self._answers(bins)
-        return [probes.tables(answer, bins) for answer in answers]
+        return [self._probes.tables(answer) for answer in self._answers]
 
-    def _answers(self, bins: Sequence[FeatureBins]) -> tuple[_Probes, list[FloatArray]]:
-        sizes = [feature.size for feature in bins]
-        reference = np.zeros(len(bins))
-        probes = _Probes(reference, sizes, self.columns, self.pairs)
-        grid = _with_gaps(probes.rows, sizes)[:, self.columns]
+    @cached_property
+    def _probes(self) -> _Probes:
+        sizes = [feature.size for feature in self.bins]
+        return _Probes(np.zeros(len(sizes)), sizes, self.columns, self.pairs)
+
+    @cached_property
+    def _answers(self) -> list[FloatArray]:
+        grid = _with_gaps(self._probes.rows, self._probes.sizes)[:, self.columns]
         with ThreadpoolController().limit(limits=1, user_api="openmp"):
-            return probes, [_after(m, grid, self.rounds) for m in self.models]
+            return [_after(model, grid, self.rounds) for model in self.models]
 
 
 def boost_bags(
@@ -153,7 +158,7 @@ def boost_bags(
     held_out = np.zeros(len(target))
     for bag, stages in enumerate(staged):
         held_out[folds == bag] = stages[rounds - 1]
-    return BoostedBags(tuple(models), columns, tuple(pairs), rounds, held_out)
+    return BoostedBags(tuple(models), tuple(bins), columns, tuple(pairs), rounds, held_out)
 
 
 def _rounds_tried(most: int) -> Iterator[int]:
@@ -277,7 +282,7 @@ class _Probes:
             block[:, b] = np.tile(np.arange(of_b), of_a)
             yield block
 
-    def tables(self, answers: FloatArray, bins: Sequence[FeatureBins]) -> AdditiveTables:
+    def tables(self, answers: FloatArray) -> AdditiveTables:
         intercept, at = float(answers[0]), 1
         mains = [np.zeros(size + 1) for size in self.sizes]
         for column in self.columns:

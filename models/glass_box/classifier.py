@@ -160,7 +160,7 @@ class GlassBoxClassifier(LogOddsClassifier):
         self.tables_ = (
             constant_tables(target, self.bins_)
             if boosted is None
-            else purified(silence_unseen(boosted.tables(self.bins_), self.bins_), codes)
+            else purified(silence_unseen(boosted.tables(), self.bins_), codes)
         )
         self.has_outlook_ = False
         self.boosted_tables_ = self.tables_
@@ -238,7 +238,7 @@ class GlassBoxClassifier(LogOddsClassifier):
             target,
             alone.held_out,
             self.interactions,
-            among=strongest_features(alone.tables(self.bins_), codes),
+            among=strongest_features(alone.tables(), codes),
         )
         if not pairs:
             return alone
@@ -352,7 +352,7 @@ def _predict_unseen(
     """Return each row's terms by the bag that has not seen its account."""
     terms = np.zeros((len(codes), len(bins) + len(boosted.pairs)))
     intercept = np.zeros(len(codes))
-    for bag, tables in enumerate(boosted.tables_of_bags(bins)):
+    for bag, tables in enumerate(boosted.tables_of_bags()):
         held = folds == bag
         pure = purified(silence_unseen(tables, bins), codes[~held])
         terms[held], intercept[held] = pure.terms(codes[held]), pure.intercept

@@ -95,7 +95,7 @@ def test_tables_are_what_the_boosters_say(rows: Any) -> None:
     folds = account_folds(y, rows.groups, n_folds=2, seed=0)
     options = BoostingOptions(0.2, 40, 8, 20, 1.0, 0.5, seed=0, n_jobs=1)
     boosted = boost_bags(codes, y, folds, bins, pairs=[(2, 3), (0, 4)], options=options)
-    tables = boosted.tables(bins)
+    tables = boosted.tables()
     numbers = codes.astype("float64")
     for place, feature in enumerate(bins):
         numbers[codes[:, place] == feature.size, place] = np.nan
