@@ -9,6 +9,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.tables.opened import Tables
@@ -116,26 +117,32 @@ def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: st
         _interactions(tables, day, since),
     ]
     events = pd.concat([f for f in frames if len(f)] or [_nothing()], ignore_index=True)
-    events = events[events["account_id"].isin(accounts)]
+    names = accounts.sort_values()
+    number = names.get_indexer(pd.Index(events["account_id"]))
+    events, number = events[number >= 0], number[number >= 0]
     events["is_open"] = events["is_open"].astype(bool)
-    events = events.iloc[_newest_first(events)]
-    place = events.groupby("account_id", sort=False).cumcount()
+    order = _newest_first(events, number)
+    events, number = events.iloc[order], number[order]
+    place = pd.Series(number).groupby(number, sort=False).cumcount().to_numpy()
     # An open ticket is shown however many events came after it.
-    shown = events[(place < MOST_EVENTS) | events["is_open"]]
-    return shown[list(EVENT_COLUMNS)].reset_index(drop=True)
+    is_shown = (place < MOST_EVENTS) | events["is_open"].to_numpy()
+    return events.loc[is_shown, list(EVENT_COLUMNS)].reset_index(drop=True)
 
 
-def _newest_first(events: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """Return the places of events by account, the newest first, then by kind and title."""
+def _newest_first(events: pd.DataFrame, number: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return the places of events by number of the account, the newest first, by kind and title."""
     codes = pd.DataFrame(
-        {name: pd.factorize(events[name], sort=True)[0] for name in ("account_id", "at", "kind")}
+        {
+            "account": number,
+            "at": -events["at"].to_numpy().astype(np.int64),
+            "kind": pd.factorize(events["kind"], sort=True)[0],
+        }
     )
-    codes["at"] *= -1
     # Titles are many: those that decide nothing are not compared.
     tied = codes.duplicated(keep=False).to_numpy()
     title = np.zeros(len(codes), dtype=np.int64)
     title[tied] = pd.factorize(events["title"].to_numpy()[tied], sort=True)[0]
-    keys = (title, *(codes[name].to_numpy() for name in ("kind", "at", "account_id")))
+    keys = (title, *(codes[name].to_numpy() for name in ("kind", "at", "account")))
     return np.lexsort(keys)
 
 
