@@ -15,13 +15,15 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.definitions.feature import Feature, FeatureFamily
 from features.rollups.usage_rollup import known_parts, known_tables, named_codes
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
-from features.windows.day_rows import day_number
+from features.windows.day_rows import Codes, day_number
 
 #: Days of use that count as a trial, and how far back one is looked for.
 TRIED_DAYS, SEEN_DAYS = 28, 180
@@ -354,16 +356,23 @@ def _accounts_by_event(
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Return which accounts used each event in the last 90 days, by its name, in order."""
     end, found = day_number(day), dict[str, npt.NDArray[np.bool_]]()
-    columns = ["account_id", "event"]
+    columns, owners = ["account_id", "event"], pa.array(accounts, pa.string())
     for table in known_tables(tables, "events", end - _OWN_DAYS, end, columns=columns):
-        (owners, owner), (events, event) = (named_codes(table[name]) for name in columns)
-        place = np.append(accounts.get_indexer(pd.Index(owners.to_pylist())), -1)
+        events, event = named_codes(table["event"])
         # The last row and the last column are those of no event and of no account.
         used = np.zeros((len(events) + 1, len(accounts) + 1), dtype=bool)
-        used[event, place[owner]] = True
+        used[event, _places(table["account_id"], owners)] = True
         for name, own in zip(events.to_pylist(), used, strict=False):
             found[name] = found.get(name, False) | own[:-1]
     return dict(sorted(found.items()))
+
+
+def _places(column: pa.ChunkedArray, among: pa.StringArray) -> Codes:
+    """Return the place of each value of a dictionary column among some names, −1 for others."""
+    own = column.unify_dictionaries().combine_chunks()
+    place = pc.fill_null(pc.index_in(own.dictionary, value_set=among), -1).to_numpy()
+    found: Codes = np.append(place, -1)[pc.fill_null(own.indices, -1).to_numpy()]
+    return found
 
 
 def _uses(tables: Tables, day: datetime, own: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,6 @@ import pandas as pd
 from health.expansion.steps import DETAILS
 from health.expansion.whitespace import worth_listing
 from health.flags.scored import Scored, pick, staying, with_reasons
-from health.reasons.reasons import strongest, strongest_reasons
 from health.settings.config import Config
 
 #: Use a fifth below its own baseline falls; two weeks without any is no steady use.
@@ -36,7 +35,7 @@ def _listed(scored: Scored, offer: str, config: Config) -> pd.DataFrame:
     rows = scored.whitespace
     rows = rows[rows["offer"] == offer]
     rows = rows[worth_listing(rows, config.flags, scored.least_gain)]
-    well = strongest(scored.reasons, "health", "contribution")
+    well = scored.strengths["text"]
     # Where neither signs nor a model speak, what the account does well has to.
     reasons = rows["why"].where(rows["why"] != "", rows["account_id"].map(well).fillna(""))
     return rows[list(_COPIED)].assign(
@@ -58,5 +57,4 @@ def advocate(scored: Scored, config: Config) -> pd.DataFrame:
         & ~(features["usage_events_trend"] < _FALLING)
         & ~(features["usage_recency_days"] >= _AWAY_DAYS)
     )
-    health = strongest_reasons(scored.reasons, "health", "contribution")
-    return with_reasons(pick(scored, chosen), health)
+    return with_reasons(pick(scored, chosen), scored.strengths)

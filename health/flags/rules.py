@@ -313,8 +313,10 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
     if scored.choosing_only:
         return picked.assign(reasons="", cause="", reasons_share=np.nan)
     # That notice was given is stated with its date; a rule about it adds nothing.
-    terms = scored.reasons["term"]
-    reasons = scored.reasons[(terms != "notice_given") & ~terms.str.startswith(RULE_TERM)]
+    term, terms = pd.factorize(scored.reasons["term"])
+    names = [str(name) for name in terms]
+    others = np.array([n != "notice_given" and not n.startswith(RULE_TERM) for n in names], bool)
+    reasons = scored.reasons[others[term]]
     picked = with_reasons(picked, strongest_reasons(reasons, "health", "missing", most=2))
     days = scored.features.loc[picked.index, "days_since_notice"]
     texts = zip(days, picked["reasons"], strict=True)

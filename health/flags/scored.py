@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from health.business.risk import known_to_leave
 from health.expansion.steps import DETAILS
+from health.reasons.reasons import strongest_reasons
 from health.renewals.calls import no_calls
 
 #: The features that flags read.
@@ -55,6 +57,11 @@ class Scored:
     least_gain: float = 0.0
     calls: pd.DataFrame = field(default_factory=no_calls)
     choosing_only: bool = False
+
+    @cached_property
+    def strengths(self) -> pd.DataFrame:
+        """The measures that speak most for each account, as from `strongest_reasons`."""
+        return strongest_reasons(self.reasons, "health", "contribution")
 
     def of_accounts(self, accounts: pd.Series[str]) -> Scored:
         """Return the same inputs, restricted to some accounts."""

@@ -130,7 +130,8 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
         return pd.DataFrame({"text": none, "cause": none, "share": np.array([])}, index=index)
     raised = raised.assign(**{name: raised[name].astype(object) for name in ("account_id", "term")})
     chosen = raised[raised["shown"].astype(bool)] if "shown" in raised else raised
-    chosen = chosen[~chosen["term"].map(never_a_reason).astype(bool)]
+    term, terms = pd.factorize(chosen["term"])
+    chosen = chosen[~np.array([never_a_reason(str(t)) for t in terms], dtype=bool)[term]]
     if output == "health" and "usual" in chosen:
         chosen = chosen[_unlike_others(chosen, wanted=1 if by == "contribution" else -1)]
     size = chosen[by].to_numpy(dtype=float)
