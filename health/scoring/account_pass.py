@@ -39,11 +39,14 @@ class Fleet:
         Median features of similar accounts, as from `usual_values`.
     previous : PublishedRun or None
         The previous run, of which each part reads the rows of its accounts.
+    with_changes : bool
+        Whether to explain the changes since the previous run.
     """
 
     overrides: pd.DataFrame
     usual: pd.DataFrame
     previous: PublishedRun | None
+    with_changes: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,14 @@ def score_part(
         The configuration.
     """
     features = part.features
-    health = score_health_part(features, fleet.overrides, config, fleet.previous, part.percentiles)
+    health = score_health_part(
+        features,
+        fleet.overrides,
+        config,
+        fleet.previous,
+        part.percentiles,
+        with_changes=fleet.with_changes,
+    )
     scores = pd.concat([_identity(features, config), part.terms], axis=1).assign(**health.columns)
     inputs = PartInputs(
         with_score_terms(features, models, part.percentiles.now),

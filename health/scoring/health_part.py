@@ -60,6 +60,8 @@ def score_health_part(
     config: Config,
     previous: PublishedRun | None,
     percentiles: Percentiles | None = None,
+    *,
+    with_changes: bool = True,
 ) -> HealthPart:
     """Score the health of some accounts of one date.
 
@@ -75,6 +77,8 @@ def score_health_part(
         The previous run, for bands and changes.
     percentiles : Percentiles, optional
         Where measures compare these accounts with others; without it, these accounts are all.
+    with_changes : bool
+        Whether to explain the changes since the previous run; without it, there are no rows.
     """
     settings, accounts = config.score_settings, features["account_id"]
     among = percentiles or Percentiles()
@@ -84,7 +88,8 @@ def score_health_part(
     columns["config_hash"] = config.hash
     published = pd.DataFrame({"account_id": accounts, **columns})
     inputs = ScoreInputs(features, overrides, settings, among.now)
-    return HealthPart(columns, health, change_rows(inputs, published, previous, among.before))
+    explained = previous if with_changes else None
+    return HealthPart(columns, health, change_rows(inputs, published, explained, among.before))
 
 
 def known_overrides(tables: Tables, accounts: pd.Series[str], day: pd.Timestamp) -> pd.DataFrame:

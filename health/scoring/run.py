@@ -231,7 +231,8 @@ def score_accounts(
     if len(done) > 1:
         listed = scores["account_id"].isin([*raised.flags["account_id"], *_movers(scores)])
         again = everyone.part(np.flatnonzero(listed))
-        result = KeptPart.of(score_part(method, again, fleet, models, config)).tables
+        of_listed = replace(fleet, with_changes=False)
+        result = KeptPart.of(score_part(method, again, of_listed, models, config)).tables
     reasons = decoded(result["reasons"])
     raised = word_flags(raised, replace(scored, reasons=reasons), config, as_of=day.date())
     unpriced = pd.concat([part.unpriced for part in done]).groupby(level=0).sum()
