@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import narwhals as nw
@@ -12,7 +13,7 @@ import pandas as pd
 
 from features.orders.catalogue import BOUGHT, COUNT, HABIT_DAYS, RETURNED
 from features.tables.opened import Tables
-from features.tables.point_in_time import Frame, known_from
+from features.tables.point_in_time import known_from
 from features.windows.day_rows import (
     AFTER_ALL_DAYS,
     BEFORE_ALL_DAYS,
@@ -21,14 +22,16 @@ from features.windows.day_rows import (
     Numbers,
     day_number,
     earliest,
+    order_of_days,
     summed,
 )
 from features.windows.observation_dates import ByAccount
 from features.windows.returns import kept_orders, returning_rows
-from features.windows.table_columns import Quantiles, TableColumns, load_columns
+from features.windows.table_columns import DAY_US, Mask, TableColumns, load_columns, quantiles
 
 #: Days of the last quarter, and of it with the three before.
 QUARTER, FOUR_QUARTERS = 90, 360
+_HABIT = timedelta(days=HABIT_DAYS)
 _Rows = npt.NDArray[np.intp]
 
 
@@ -50,15 +53,12 @@ class Orders:
     """
 
     def __init__(self, tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> None:
-        last = observations["as_of"].max().to_pydatetime()
-        rows = tables["orders"].filter(nw.col("ordered_at") < last)
-        _, returning = returning_rows(tables, rows)
-        self._returning = _with_codes(load_columns(returning, accounts))
-        self._returns = np.zeros(len(accounts), dtype=bool)
-        self._returns[self._returning["account_id"]] = True
+        rows, self._count = _loaded(tables, observations, accounts), len(accounts)
+        self._returns = np.zeros(self._count, dtype=bool)
+        self._returns[rows.account[rows["amount"] < 0]] = True
+        self._returning = _with_codes(rows.taken(self._returns[rows.account]))
         dates = [day_number(date) for date in observations["as_of"].unique()]
-        self._count = len(accounts)
-        self._whole = OrderDays(_loaded(tables, rows, observations, accounts), self._count, dates)
+        self._whole = OrderDays(_days(rows, dates[0]), self._count, dates)
 
     def as_of(self, day: pd.Timestamp) -> ByAccount:
         """Return what every account ordered, as of a date; see `OrderDays.as_of`."""
@@ -81,6 +81,18 @@ def _with_codes(rows: TableColumns) -> pd.DataFrame:
     return pd.DataFrame(own | times)
 
 
+def _days(rows: TableColumns, first: int) -> TableColumns:
+    """Return orders with their day, and where some were late, the day on which they were known.
+
+    What was known before the first date counts on all dates: it is not late.
+    """
+    day, columns = rows["ordered_at"] // DAY_US, {"amount": rows["amount"]}
+    is_late = (rows["known_from"] > rows["ordered_at"]) & (rows["known_from"] >= first * DAY_US)
+    if is_late.any():
+        columns["known"] = np.where(is_late, rows["known_from"] // DAY_US, day)
+    return TableColumns(rows.account, rows.accounts, {"day": day, **columns}, {})
+
+
 class OrderDays:
     """Orders in order of day, as of one date after another.
 
@@ -97,7 +109,7 @@ class OrderDays:
     def __init__(self, rows: TableColumns, accounts: int, dates: Sequence[int]) -> None:
         is_order = rows["amount"] >= 0
         self._count = accounts
-        self._orders, self._returned = (_by_day(rows.taken(r)) for r in (is_order, ~is_order))
+        self._orders, self._returned = (_by_day(rows, own) for own in (is_order, ~is_order))
         self._first_day = earliest(self._orders.account, self._count, self._orders.day)
         self._intervals = Intervals(self._orders, self._count, dates)
 
@@ -148,46 +160,61 @@ class OrderDays:
         return rows.totals(rows.within(as_of, days, until_days), self._count, "amount")
 
 
-def _loaded(
-    tables: Tables, orders: Frame, observations: pd.DataFrame, accounts: pd.Index[str]
-) -> TableColumns:
+def _loaded(tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str]) -> TableColumns:
     """Load the orders that count on any date.
 
     Returns
     -------
     TableColumns
-        day; amount; known (if the table has known_at), the day on which a row was known where it
-        was late, NaN elsewhere. The last order of an account before every window represents all
-        of them.
+        ordered_at, amount, product and known_from. The last order of an account before every
+        window represents all of them, unless the account ever returned anything.
     """
     first, last = (
         day.to_pydatetime() for day in (observations["as_of"].min(), observations["as_of"].max())
     )
-    at, known, keys = nw.col("ordered_at"), nw.col("known_from"), ["account_id"]
-    rows = orders.with_columns(known_from(orders, "ordered_at")).filter(known < last)
-    if tables.has("orders", "known_at"):
-        # What was known before every date counts on all of them.
-        late = nw.when((known >= first) & (known > at))
-        rows, keys = rows.with_columns(known=late.then(known.dt.date())), [*keys, "known"]
-    start = first - timedelta(days=HABIT_DAYS)
-    older = rows.filter(at < start, nw.col("amount") >= 0).group_by(*keys).agg(at.max())
-    older = older.with_columns(amount=nw.lit(0.0))
-    both = [
-        part.select(*keys, "amount", at.dt.date().alias("day"))
-        for part in (older, rows.filter(at >= start))
-    ]
-    return load_columns(nw.concat(both, how="vertical"), accounts)
+    rows = tables["orders"]
+    rows = rows.with_columns(known_from(rows, "ordered_at"))
+    if not tables.has("orders", "product"):
+        rows = rows.with_columns(product=nw.lit(None, nw.String))
+    at, known, start = nw.col("ordered_at"), nw.col("known_from"), first - _HABIT
+    rows = rows.filter(at < last, known < last)
+    whole, returning = returning_rows(tables, rows)
+    # What was known before every date counts on all of them.
+    late = nw.when((known >= first) & (known > at)).then(known.dt.truncate("1d"))
+    older = whole.filter(at < start, nw.col("amount") >= 0).with_columns(late=late)
+    older = (
+        older.group_by("account_id", "late")
+        .agg(at.max())
+        .with_columns(
+            amount=nw.lit(0.0),
+            product=nw.lit(None, nw.String),
+            known_from=nw.max_horizontal("ordered_at", "late"),
+        )
+    )
+    names = ["account_id", "ordered_at", "amount", "product"]
+    has_late = tables.has("orders", "known_at")
+    names += ["known_from"] if has_late else []
+    parts = [older, returning.filter(at < start), rows.filter(at >= start)]
+    loaded = load_columns(
+        nw.concat([part.select(*names) for part in parts], how="vertical"), accounts
+    )
+    if has_late:
+        return loaded
+    return replace(loaded, columns={**loaded.columns, "known_from": loaded["ordered_at"]})
 
 
-def _by_day(rows: TableColumns) -> DayRows:
-    day, late = rows["day"].astype(np.int64), None
-    if "known" in rows.columns and not np.isnan(rows["known"]).all():
-        late = np.fmax(day, rows["known"]).astype(np.int64)
-    return DayRows.ordered(rows.account, rows.account, day, late, {"amount": rows["amount"]})
+def _by_day(rows: TableColumns, chosen: Mask) -> DayRows:
+    """Return some of the rows in order of day."""
+    places = np.flatnonzero(chosen)
+    order = order_of_days(rows["day"][places])
+    places = places if order is None else places[order]
+    account, known = rows.account[places], rows.columns.get("known")
+    late, amount = None if known is None else known[places], rows["amount"][places]
+    return DayRows(account, account, rows["day"][places], late, {"amount": amount})
 
 
 class Intervals:
-    """The intervals of all accounts, in order of account and length.
+    """The intervals of all accounts.
 
     Parameters
     ----------
@@ -208,22 +235,19 @@ class Intervals:
         self._accounts = accounts
         account, day, known_from = _distinct_days(rows)
         start, end, until = _neighbours(account, known_from, dates)
-        length = day[end] - day[start]
-        inside = np.flatnonzero(length < HABIT_DAYS)
-        order = inside[np.argsort(account[end[inside]] * HABIT_DAYS + length[inside])]
-        start, end = start[order], end[order]
-        self._account, self._length, self._start = account[end], length[order], day[start]
+        self._account, self._start, self._until = account[end], day[start], until
+        self._length = day[end] - self._start
         self._known_from = np.maximum(known_from[start], known_from[end])
-        self._until = until if until is None else until[order]
 
     def as_of(self, as_of: int) -> ByAccount:
         """Return the median of days of each account's intervals, and how many there are."""
+        # Both days are within the reach: an interval is shorter.
         inside = (self._start >= as_of - HABIT_DAYS) & (self._known_from < as_of)
         if self._until is not None:
             inside &= self._until >= as_of
         rows = np.flatnonzero(inside)
         account = self._account[rows]
-        usual = Quantiles(account, self._accounts, self._length[rows])
+        usual = quantiles(account, self._accounts, self._length[rows])
         return {"interval": usual.of(0.5), "intervals": summed(account, self._accounts)}
 
 

@@ -8,12 +8,12 @@ import numpy.typing as npt
 from features.windows.day_rows import Codes, Numbers, latest, summed
 from features.windows.table_columns import (
     DAY_US,
-    NEVER,
-    Lengths,
     Mask,
+    Quantiles,
     TableColumns,
     Times,
     days_before,
+    quantiles,
     some,
     within,
 )
@@ -137,15 +137,13 @@ class Speed:
     """
 
     def __init__(self, account: Codes, accounts: int, opened_at: Times, ended_at: Times) -> None:
-        ended_at = np.where(ended_at < opened_at, NEVER, ended_at)
-        lasted = ended_at - opened_at
-        lasted[ended_at == NEVER] = 0
-        self._ended_at, self._lasted = ended_at, Lengths(account, accounts, lasted)
+        self._account, self._accounts = account, accounts
+        self._opened_at, self._ended_at = opened_at, ended_at
 
     def as_of(self, as_of: int, in_spell: Mask) -> dict[str, Numbers]:
         """Return the hours of every account by name, of the marked rows."""
         now, before = (
-            self._lasted[np.flatnonzero(within(self._ended_at, as_of, *days) & in_spell)]
+            self._lasted(within(self._ended_at, as_of, *days) & in_spell)
             for days in ((RECENT_DAYS, 0), (PAST_DAYS, RECENT_DAYS))
         )
         median, past = now.of(0.5) / _HOUR_US, before.of(0.5) / _HOUR_US
@@ -155,3 +153,9 @@ class Speed:
             # An hour is added to both: a few minutes are no trend.
             "trend": np.log((median + 1) / (past + 1)),
         }
+
+    def _lasted(self, ended: Mask) -> Quantiles:
+        """Return how long the marked rows took."""
+        rows = np.flatnonzero(ended & (self._ended_at >= self._opened_at))
+        lasted = self._ended_at[rows] - self._opened_at[rows]
+        return quantiles(self._account[rows], self._accounts, lasted)

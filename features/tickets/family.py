@@ -74,9 +74,10 @@ class _Tickets:
         self._spells = spells_of(tables, rows, first, last)
         self._contacts = Contacts(rows, first)
         self._count, self._known_from = len(accounts), rows["known_from"]
-        day, known = (rows[name] // DAY_US for name in ("opened_at", "known_from"))
-        late = known if (known > day).any() else None
-        self._opened_on = DayRows.ordered(rows.account, np.arange(len(rows)), day, late, {})
+        is_late = (rows["known_from"] > rows["opened_at"]).any()
+        known = rows["known_from"] // DAY_US if is_late else None
+        day = rows["opened_at"] // DAY_US
+        self._opened_on = DayRows.ordered(rows.account, np.arange(len(rows)), day, known, {})
         # Both times of a solution come from a spell.
         account, opened = (of[self._spells.ticket] for of in (rows.account, rows["opened_at"]))
         self._first_reply = Speed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -122,8 +122,13 @@ def load_tickets(
         for name, (column, expression) in _made(tables, first, last).items()
         if tables.has("tickets", column)
     ]
-    rows = rows.select("account_id", "opened_at", known_from(rows, "opened_at"), *made)
-    return load_columns(rows, accounts, optional=_OPTIONAL)
+    late = [known_from(rows, "opened_at")] if tables.has("tickets", "known_at") else []
+    loaded = load_columns(
+        rows.select("account_id", "opened_at", *late, *made), accounts, optional=_OPTIONAL
+    )
+    if late:
+        return loaded
+    return replace(loaded, columns={**loaded.columns, "known_from": loaded["opened_at"]})
 
 
 def _made(tables: Tables, first: datetime, last: datetime) -> dict[str, tuple[str, nw.Expr]]:

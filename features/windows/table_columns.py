@@ -230,8 +230,8 @@ def some(count: Numbers) -> Numbers:
     return np.where(count > 0, count, np.nan)
 
 
-class Lengths:
-    """Lengths of time, for quantiles of any part of them.
+def quantiles(account: Codes, accounts: int, lengths: Times) -> Quantiles:
+    """Return the quantiles of each account's lengths of time.
 
     Parameters
     ----------
@@ -242,23 +242,16 @@ class Lengths:
     lengths : array of int
         None of them below 0.
     """
-
-    def __init__(self, account: Codes, accounts: int, lengths: Times) -> None:
-        self._accounts, self._distinct = accounts, None
-        self._span = int(lengths.max(initial=0)) + 1
-        if accounts * self._span > np.iinfo(np.int64).max:
-            # Their ranks are smaller.
-            self._distinct, lengths = np.unique(lengths, return_inverse=True)
-            self._span = len(self._distinct)
-        # Single numbers are sorted many times as fast as pairs.
-        self._pairs = account.astype(np.int64) * self._span + lengths
-
-    def __getitem__(self, rows: npt.NDArray[np.intp]) -> Quantiles:
-        """Return the quantiles of some of them."""
-        account, lengths = np.divmod(np.sort(self._pairs[rows]), self._span)
-        if self._distinct is not None:
-            lengths = self._distinct[lengths]
-        return Quantiles(account, self._accounts, lengths)
+    distinct, span = None, int(lengths.max(initial=0)) + 1
+    if accounts * span > np.iinfo(np.int64).max:
+        # Their ranks are smaller.
+        distinct, lengths = np.unique(lengths, return_inverse=True)
+        span = len(distinct)
+    # Single numbers are sorted many times as fast as pairs.
+    pairs = account.astype(np.int64) * span + lengths
+    pairs.sort()
+    account, lengths = np.divmod(pairs, span)
+    return Quantiles(account, accounts, lengths if distinct is None else distinct[lengths])
 
 
 class Quantiles:
