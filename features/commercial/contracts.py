@@ -13,6 +13,7 @@ from features.windows.fleet import FleetColumns
 from features.windows.observation_dates import ByAccount
 from features.windows.table_columns import (
     NEVER,
+    Mask,
     Quantiles,
     TableColumns,
     Times,
@@ -147,7 +148,7 @@ class Contracts:
         lasts: Times = self._rows["renews_at"][rows] - self._rows["started_at"][rows]
         return days_from(0, earliest(account[largest], self._count, lasts))
 
-    def prices(self, known: KnownContracts, account: Codes) -> Prices:
+    def prices(self, known: KnownContracts, account: Codes, peers: Mask) -> Prices:
         """Return what some accounts pay for a seat of each deal.
 
         Parameters
@@ -155,7 +156,9 @@ class Contracts:
         known : KnownContracts
             The contracts as of a date.
         account : array of int
-            The accounts, each once, by their place among all.
+            The accounts, each once, by their place among all; −1 for one without a contract.
+        peers : array of bool
+            Which of all accounts they are compared with.
         """
         runs = self._running(known)
         seated = runs[self._rows["seats"][runs] > 0]
@@ -164,9 +167,9 @@ class Contracts:
             summed(owned, len(self._owned_deal), self._rows[name][seated])
             for name in ("mrr", "seats")
         )
-        own = np.flatnonzero(seats > 0)
-        row = np.full(self._count, -1)
-        row[account] = np.arange(len(account))
+        own = np.flatnonzero((seats > 0) & peers[self._owned_account])
+        row, present = np.full(self._count, -1), np.flatnonzero(account >= 0)
+        row[account[present]] = present
         rows, deals = row[self._owned_account[own]], self._owned_deal[own]
         return Prices(len(account), self._deals, rows, deals, mrr[own], seats[own])
 

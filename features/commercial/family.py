@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from features.commercial.catalogue import FEATURES
 from features.commercial.contracts import COLUMNS, Contracts, Prices, rounded
@@ -12,6 +13,7 @@ from features.tables.opened import Tables
 from features.windows.contracts import ContractRows, load_contracts
 from features.windows.day_rows import Numbers
 from features.windows.observation_dates import DateFeatures, ObservationDates, OneDate
+from features.windows.table_columns import places_of
 
 __all__ = ["COLUMNS", "FEATURES", "prepare"]
 
@@ -40,16 +42,20 @@ def prepare(
         return _tenures
     if contracts is None:
         contracts = load_contracts(tables, grace_days=settings.grace_days, columns=COLUMNS)
-    rows = contracts.of(dates.accounts)
-    levels, movements = Contracts(rows), Movements(rows)
+    levels, movements = Contracts(contracts), Movements(contracts)
+    # An account without a contract has the place −1, the last: nothing is known, nothing moved.
+    place = places_of(pa.array(dates.accounts, pa.string()), contracts.rows.texts["account_id"])
+    peers = np.zeros(contracts.rows.accounts + 1, dtype=bool)
+    peers[place] = True
 
     def result(date: OneDate) -> dict[str, Numbers | Prices]:
-        known = rows.as_of(date.as_of)
-        out = date.broadcast(levels.as_of(known) | movements.as_of(known))
+        known, at = contracts.as_of(date.as_of), place[date.account]
+        found = (levels.as_of(known), np.nan), (movements.as_of(known), 0.0)
+        out = {n: np.append(v, absent)[at] for values, absent in found for n, v in values.items()}
         out |= _tenures(date)
         # Engines add prices in any order: what that leaves in the last digits is no money.
         money = {name: rounded(values) for name, values in out.items()}
-        return {**money, "prices": levels.prices(known, date.account)}
+        return {**money, "prices": levels.prices(known, at, peers)}
 
     return dates.first_computed(result)
 

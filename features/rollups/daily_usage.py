@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -173,7 +174,7 @@ def _assembled(parts: list[pa.Table], has_users: bool, dates: Codes) -> DailyUsa
         return values
 
     present = {name for part in parts for name in part.column_names}
-    values = {n: put(_values(parts, n, absent)) for n, absent in _ABSENT.items() if n in present}
+    values = {n: _values(parts, orders, n, at) for n, at in _ABSENT.items() if n in present}
     keys = [part.select([c for c in _KEYS if c in part.column_names]) for part in parts]
     parts.clear()
     table = pa.concat_tables(keys, promote_options="default")
@@ -189,15 +190,20 @@ def _assembled(parts: list[pa.Table], has_users: bool, dates: Codes) -> DailyUsa
     return DailyUsage(index, rows, owner, has_users, dates)
 
 
-def _values(parts: list[pa.Table], name: str, absent: float) -> Numbers:
-    """Return a column of all parts. Where none of them has a value, it takes no memory."""
+def _values(
+    parts: list[pa.Table], orders: Sequence[npt.NDArray[np.intp] | None], name: str, absent: float
+) -> Numbers:
+    """Return a column of all parts, each in its order.
+
+    Where none of them has a value, it takes no memory.
+    """
     rows = sum(map(len, parts))
     values, done = np.zeros(rows) if absent == 0 else np.full(rows, absent), 0
-    for part in parts:
+    for part, order in zip(parts, orders, strict=True):
         if name in part.column_names:
             column = part[name]
-            column = pc.fill_null(column, absent) if column.null_count else column
-            values[done : done + len(part)] = column.to_numpy()
+            column = (pc.fill_null(column, absent) if column.null_count else column).to_numpy()
+            values[done : done + len(part)] = column if order is None else column[order]
         done += len(part)
     return values
 

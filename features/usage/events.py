@@ -201,21 +201,22 @@ class Events:
         #: The accounts that used something in any window of any date.
         self.accounts, account_places = _names(columns, "account_id")
         names, event_places = _names(columns, "event")
-        self._accounts, self._events, self._names = len(self.accounts) + 1, len(names), names
+        self._names = names
         places: list[Codes] = [
             account[part.account] * len(names) + event[part["event"]]
             for part, account, event in zip(columns, account_places, event_places, strict=True)
         ]
         pairs, rows = len(self.accounts) * len(names), sum(map(len, places))
+        self._pairs: Codes | None = None
         if pairs <= rows:
             # With so many rows, it is faster to number every possible pair.
-            numbers = places
-            self._account = np.repeat(np.arange(len(self.accounts)), len(names))
-            self._event = np.tile(np.arange(len(names)), len(self.accounts))
+            numbers, self._pair_count = places, pairs
         else:
-            number, place = numbered(np.concatenate([np.empty(0, dtype=np.int64), *places]), pairs)
+            number, self._pairs = numbered(
+                np.concatenate([np.empty(0, dtype=np.int64), *places]), pairs
+            )
             numbers = np.split(number, np.cumsum([len(part) for part in places])[:-1])
-            self._account, self._event = np.divmod(place, max(len(names), 1))
+            self._pair_count = len(self._pairs)
         self._parts = [
             _Part(pair, part["first"], part["last"], part.columns.get("known"))
             for part, pair in zip(columns, numbers, strict=True)
@@ -236,18 +237,17 @@ class Events:
         never : array of bool
             Which of the observed accounts never used anything.
         """
-        count = self._accounts
-        counted = exists[self._account]
-        is_used = self._used(as_of, _MONTH) & counted
-        used = np.flatnonzero(is_used)
-        before = np.flatnonzero(self._used(as_of, 2 * _MONTH, _MONTH) & counted)
-        account, event, event_before = self._account[used], self._event[used], self._event[before]
+        is_used = self._used(as_of, _MONTH)
+        _, account, event = self._of(np.flatnonzero(is_used), exists)
+        used_before = np.flatnonzero(self._used(as_of, 2 * _MONTH, _MONTH))
+        before, account_before, event_before = self._of(used_before, exists)
+        count, events = len(self.accounts) + 1, len(self._names)
         use = EventUse(
             self._names,
-            summed(event_before, self._events),
-            summed(event_before, self._events, is_used[before].astype(float)),
-            summed(event, self._events) > 0,
-            int(np.count_nonzero(summed(self._account[before], count))),
+            summed(event_before, events),
+            summed(event_before, events, is_used[before].astype(float)),
+            summed(event, events) > 0,
+            int(np.count_nonzero(summed(account_before, count))),
         )
         row = np.full(count, -1)
         observed = np.flatnonzero(place >= 0)
@@ -257,10 +257,17 @@ class Events:
 
     def _used(self, as_of: int, days: int, until_days: int = 0) -> Mask:
         """Return which pairs were used on days of [as_of − days, as_of − until_days)."""
-        used = np.zeros(len(self._account), dtype=bool)
+        used = np.zeros(self._pair_count, dtype=bool)
         for part in self._parts:
             used[part.used(as_of, days, until_days)] = True
         return used
+
+    def _of(self, numbers: Codes, exists: Mask) -> tuple[Codes, Codes, Codes]:
+        """Return the numbers, the accounts and the events of pairs of accounts that exist."""
+        pairs = numbers if self._pairs is None else self._pairs[numbers]
+        account, event = np.divmod(pairs, max(len(self._names), 1))
+        own = np.flatnonzero(exists[account])
+        return numbers[own], account[own], event[own]
 
 
 def _columns(tables: Tables, start: int, end: int) -> Iterator[TableColumns]:
