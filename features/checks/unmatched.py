@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import narwhals as nw
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.checks.accounts import UnknownIds, doubtful_accounts, unknown_ids
 from features.checks.findings import Connection, OpenTable, finding, one_row
 from features.checks.row_counts import recounted
 from features.errors import Finding, quantity
-from features.tables.connection import internal_name
+from features.tables.connection import internal_name, with_own_connection
 from features.tables.opened import with_account
 from features.tables.schema import TABLES
 from features.tables.warehouse import ROWS
+from features.windows.parallel import run_parallel
 
 COUNT, REFUSE = "count", "refuse"
 #: From this share on the key itself is wrong, not a few rows.
@@ -57,13 +60,15 @@ def exclude_unmatched(connection: Connection, tables: Mapping[str, OpenTable]) -
     connection, tables : duckdb.DuckDBPyConnection, mapping of str to OpenTable
         The tables by name, and where they are open; without accounts nothing is left out.
     """
-    accounts, kept, counts = tables.get("accounts"), dict(tables), {}
+    kept, counts = dict(tables), dict[str, int]()
     found: list[Finding] = []
     unknown = set()
-    for name, table in tables.items():
-        if accounts is None or name == "accounts" or table.unmatched != COUNT:
-            continue
-        doubtful = doubtful_accounts(connection, table, accounts)
+    accounts = tables.get("accounts")
+    if accounts is None:
+        return Matched(kept, counts, frozenset(), ())
+    counted = {n: t for n, t in tables.items() if n != "accounts" and t.unmatched == COUNT}
+    looks = (partial(_doubtful, connection, table, accounts) for table in counted.values())
+    for (name, table), doubtful in zip(counted.items(), run_parallel(looks), strict=True):
         ids = unknown_ids(connection, accounts, doubtful)
         counts[name], problems = _count(connection, table, ids)
         found += problems
@@ -74,6 +79,11 @@ def exclude_unmatched(connection: Connection, tables: Mapping[str, OpenTable]) -
         # Later rules need not look for them again.
         kept[name] = replace(kept[name], doubtful=doubtful.filter(pc.is_valid(doubtful["past"])))
     return Matched(kept, counts, frozenset(unknown), tuple(found))
+
+
+def _doubtful(connection: Connection, table: OpenTable, accounts: OpenTable) -> pa.Table:
+    with with_own_connection(connection) as own:
+        return doubtful_accounts(own, table, accounts)
 
 
 def _count(
