@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -135,17 +136,17 @@ def _by_known(rows: DayRows) -> tuple[Codes, Codes, Codes]:
     return rows.account[order], rows.day[order], rows.known_from[order]
 
 
-def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
+def roll_up(tables: Tables, dates: Iterable[datetime]) -> DailyUsage:
     """Roll up the usage that the features of these dates are made from.
 
     Parameters
     ----------
     tables : Tables
         Needs usage.
-    dates : pd.Series of datetime
+    dates : iterable of datetime
         The dates as of which features are made; not empty.
     """
-    days = np.array(sorted({day_number(date) for date in dates.unique()}))
+    days = np.array(sorted({day_number(date) for date in dates}))
     since, recent, end = int(days[0]) - REACH_DAYS, int(days[0]) - ERROR_DAYS, int(days[-1])
     parts = [
         *last_days_before(tables, since),
