@@ -68,7 +68,11 @@ class OneDate:
 
     def broadcast(self, by_account: Mapping[str, npt.NDArray[Any]]) -> dict[str, Numbers]:
         """Return values per account of all observations as values per row of this date."""
-        return {name: values[self.account] for name, values in by_account.items()}
+        count, account = len(self), self.account
+        if (account[1:] > account[:-1]).all():
+            # In order, as of a single date: where every account pays, their values are the rows'.
+            return {n: v if len(v) == count else v[account] for n, v in by_account.items()}
+        return {name: values[account] for name, values in by_account.items()}
 
 
 #: Computes features of a date: an array of float with an entry per row of it, by name. Those that
