@@ -151,7 +151,10 @@ def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
     others, place = rows_where(steps, kept), place[kept]
     moved = np.bincount(place, weights=others["change"], minlength=len(both))
     rest = (both["health_score"] - both["health_score_then"]).to_numpy() - moved
+    others = with_columns(others, account_id=coded(place, both["account_id"]))
     rows = np.flatnonzero(np.abs(rest) > LEAST)
+    if not len(rows):
+        return others
     configuration = coded(np.zeros(len(rows), dtype=np.int8), ["configuration"])
     nothing = np.full(len(rows), np.nan)
     named = frame_of(
@@ -164,14 +167,14 @@ def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
             "change": rest[rows],
         }
     )
-    return below_each_other(
-        [with_columns(others, account_id=coded(place, both["account_id"])), named]
-    )
+    return below_each_other([others, named])
 
 
-def _ranks(names: npt.NDArray[np.object_]) -> npt.NDArray[np.intp]:
+def _ranks(names: npt.NDArray[np.object_]) -> npt.NDArray[np.integer[Any]]:
     """Return the place of each of some distinct names among all of them in order."""
-    return pd.factorize(names, sort=True)[0]
+    ranks = pd.factorize(names, sort=True)[0]
+    # Numbers of two bytes are sorted several times as fast.
+    return ranks.astype(np.uint16) if len(names) <= 2**16 else ranks
 
 
 class _Wording:
@@ -192,6 +195,7 @@ class _Wording:
         text = np.zeros(len(steps), dtype=np.intp)
         others = {"rule": self.rule, "override": self.override, "profile": self.profiles}
         (terms, names), (kinds, found) = (codes_of(steps[name]) for name in ("term", "kind"))
+        values = steps[["before", "now"]].to_numpy(dtype=float)
         for place, kind in enumerate(found):
             own = np.flatnonzero(kinds == place)
             if kind in others:
@@ -200,7 +204,7 @@ class _Wording:
             elif kind in _OF_VALUES:
                 for term in np.unique(terms[own]):
                     places = own[terms[own] == term]
-                    sentence, sentences = _moved(str(names[term]), steps.iloc[places])
+                    sentence, sentences = _moved(str(names[term]), values[places])
                     text[places] = sentence + len(texts)
                     texts += sentences
         return coded_once(text, texts)
@@ -234,11 +238,13 @@ class _Wording:
         return f"Scored as {_profile_name(now)}, before as {_profile_name(then)}"
 
 
-def _moved(term: str, steps: pd.DataFrame) -> tuple[npt.NDArray[np.intp], list[str]]:
-    """Return the place of each step of a measure among distinct sentences, and the sentences."""
+def _moved(term: str, both: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Return the place of each step of a measure among distinct sentences, and the sentences.
+
+    `both` has the value before and the one now of each step.
+    """
     unit = CATALOGUE[term].unit if term in CATALOGUE else "points"
-    before, now = (steps[name].to_numpy(dtype=float) for name in ("before", "now"))
-    shown = as_shown(unit, np.column_stack([before, now]))
+    shown = as_shown(unit, both)
     # A pair of values is the number of the one and the number of the other.
     then, values = pd.factorize(shown[:, 0], use_na_sentinel=False)
     after, others = pd.factorize(shown[:, 1], use_na_sentinel=False)
