@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +19,7 @@ from features.definitions.stages import lifecycle_stage
 from features.journey import family as journey
 from features.orders import family as orders
 from features.relationship import contacts, goals, interactions, invoices
-from features.rollups.daily_usage import DailyUsage, roll_up
+from features.rollups.daily_usage import roll_up
 from features.surveys import family as surveys
 from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts
@@ -77,10 +76,9 @@ def build_features(
     """
     # Names that are taken are rejected before anything is built.
     catalogue_with(extra)
-    with _threads(tables) as threads:
-        loaded = _loaded(threads, dates, settings)
-        observations = _observed(threads, dates, settings, loaded)
-        table = _computed(threads, observations, settings, loaded)
+    loaded = _loaded(tables, settings)
+    observations = _observed(tables, dates, settings, loaded)
+    table = _computed(tables, observations, settings, loaded)
     custom = [partial(own.built, tables) for own in extra]
     return _with_identity(observations, table, settings, custom)
 
@@ -134,24 +132,18 @@ def build_part(
     dates, settings
         As for `build_features`.
     """
-    waiting: Waiting = {}
-    with _threads(tables) as threads:
-        loaded = _loaded(threads, dates, settings)
-        observations = _with_nobody(_observed(threads, dates, settings, loaded), dates)
-        table = _computed(threads, observations, settings, loaded, waiting=waiting)
-    return FeaturePart(observations, table, waiting)
-
-
-def _with_nobody(observations: pd.DataFrame, dates: Sequence[datetime]) -> pd.DataFrame:
-    """Add a row of `NOBODY` on each date on which no account pays."""
+    loaded = _loaded(tables, settings)
+    observations = _observed(tables, dates, settings, loaded)
     days = {pd.Timestamp(day).normalize().as_unit("us") for day in dates}
     absent = sorted(days - set(observations["as_of"]))
-    if not absent:
-        return observations
-    nobody = pd.DataFrame({"account_id": NOBODY, "as_of": absent, "created_at": absent})
-    nobody = nobody.reindex(columns=observations.columns).astype(observations.dtypes)
-    observations = pd.concat([observations, nobody], ignore_index=True)
-    return observations.sort_values("as_of", kind="stable", ignore_index=True)
+    if absent:
+        nobody = pd.DataFrame({"account_id": NOBODY, "as_of": absent, "created_at": absent})
+        nobody = nobody.reindex(columns=observations.columns).astype(observations.dtypes)
+        observations = pd.concat([observations, nobody], ignore_index=True)
+        observations = observations.sort_values("as_of", kind="stable", ignore_index=True)
+    waiting: Waiting = {}
+    table = _computed(tables, observations, settings, loaded, waiting=waiting)
+    return FeaturePart(observations, table, waiting)
 
 
 def pooled(parts: Sequence[Shares]) -> Statistics:
@@ -160,26 +152,6 @@ def pooled(parts: Sequence[Shares]) -> Statistics:
         key: columns.pooled([part[key][1] for part in parts])
         for key, (columns, _) in parts[0].items()
     }
-
-
-@dataclass(frozen=True)
-class _Threads:
-    """Threads that read tables at the same time; only one where these have one connection."""
-
-    tables: Tables
-    pool: ThreadPoolExecutor
-
-    def start(
-        self, prepare: Callable[..., Result], *arguments: Any, **options: Any
-    ) -> Future[Result]:
-        """Run it with tables that no other thread reads."""
-        return self.pool.submit(prepare, self.tables.with_own_connection(), *arguments, **options)
-
-
-@contextmanager
-def _threads(tables: Tables) -> Iterator[_Threads]:
-    with ThreadPoolExecutor(workers() if tables.readable_in_threads else 1) as pool:
-        yield _Threads(tables, pool)
 
 
 @dataclass(frozen=True)
@@ -192,46 +164,36 @@ class _Loaded:
         With every column that a family reads; None without subscriptions.
     starts : TableColumns
         The `account_starts`.
-    usage : Future of DailyUsage, optional
-        The roll-up for the dates; None without usage.
     """
 
     contracts: ContractRows | None
     starts: TableColumns
-    usage: Future[DailyUsage] | None
 
 
-def _loaded(threads: _Threads, dates: Sequence[datetime], settings: FeatureSettings) -> _Loaded:
-    tables = threads.tables
-    # It takes longest, so it starts first.
-    usage = threads.start(roll_up, dates) if tables.has("usage") and len(dates) else None
-    starts = threads.start(lambda own: load_columns(account_starts(own)))
+def _loaded(tables: Tables, settings: FeatureSettings) -> _Loaded:
     contracts, columns = None, [*commercial.COLUMNS, *usage_quota.COLUMNS]
     if tables.has("subscriptions"):
-        # From these tables themselves, which keep them.
-        contracts = threads.pool.submit(
-            load_contracts, tables, grace_days=settings.grace_days, columns=columns
-        ).result()
-    return _Loaded(contracts, starts.result(), usage)
+        contracts = load_contracts(tables, grace_days=settings.grace_days, columns=columns)
+    return _Loaded(contracts, load_columns(account_starts(tables)))
 
 
 def _observed(
-    threads: _Threads,
+    tables: Tables,
     dates: Sequence[datetime],
     settings: FeatureSettings,
     loaded: _Loaded,
 ) -> pd.DataFrame:
-    return threads.start(
-        build_observations,
+    return build_observations(
+        tables,
         dates,
         active_order_days=settings.active_order_days,
         contracts=loaded.contracts,
         starts=loaded.starts,
-    ).result()
+    )
 
 
 def _computed(
-    threads: _Threads,
+    tables: Tables,
     observations: pd.DataFrame,
     settings: FeatureSettings,
     loaded: _Loaded,
@@ -239,7 +201,7 @@ def _computed(
     waiting: Waiting | None = None,
 ) -> pd.DataFrame:
     of_dates = ObservationDates.of(observations, list(CATALOGUE))
-    families = _prepared(threads, of_dates, settings, loaded) if len(observations) else []
+    families = _prepared(tables, of_dates, settings, loaded) if len(observations) else []
     return of_dates.result(families, waiting=waiting)
 
 
@@ -265,28 +227,37 @@ def _with_identity(
 
 
 def _prepared(
-    threads: _Threads,
+    tables: Tables,
     dates: ObservationDates,
     settings: FeatureSettings,
     loaded: _Loaded,
 ) -> list[DateFeatures]:
     """Return a function per family, in the order in which features are computed."""
-    start, contracts, usage_rows = threads.start, loaded.contracts, loaded.usage
-    rolled_up = None if usage_rows is None else usage_rows.result
-    # What takes longest starts first, and what waits for the roll-up last.
-    started = {
-        "voice": start(voice.prepare, dates, settings=settings),
-        "tickets": start(tickets.prepare, dates),
-        "events": start(usage_events.prepare, dates, starts=loaded.starts),
-        "commercial": start(commercial.prepare, dates, settings=settings, contracts=contracts),
-        "orders": start(orders.prepare, dates),
-        "surveys": start(surveys.prepare, dates, settings=settings),
-        "quota": start(usage_quota.prepare, dates, settings=settings, contracts=contracts),
-        "contacts": start(contacts.prepare, dates, settings=settings),
-        "invoices": start(invoices.prepare, dates),
-        "interactions": start(interactions.prepare, dates),
-        "goals": start(goals.prepare, dates),
-        "usage": start(usage.prepare, dates, usage=rolled_up),
-        "journey": start(journey.prepare, dates, settings=settings, usage=rolled_up),
-    }
-    return [started[name].result() for name in _ORDER]
+    contracts = loaded.contracts
+    with ThreadPoolExecutor(workers() if tables.readable_in_threads else 1) as pool:
+
+        def start(
+            prepare: Callable[..., Result], *arguments: Any, **options: Any
+        ) -> Future[Result]:
+            """Run it with tables that no other thread reads."""
+            return pool.submit(prepare, tables.with_own_connection(), *arguments, **options)
+
+        # What takes longest starts first, and what waits for the roll-up last.
+        daily = start(roll_up, dates.observations["as_of"]) if tables.has("usage") else None
+        rolled_up = None if daily is None else daily.result
+        started = {
+            "voice": start(voice.prepare, dates, settings=settings),
+            "tickets": start(tickets.prepare, dates),
+            "events": start(usage_events.prepare, dates, starts=loaded.starts),
+            "commercial": start(commercial.prepare, dates, settings=settings, contracts=contracts),
+            "orders": start(orders.prepare, dates),
+            "surveys": start(surveys.prepare, dates, settings=settings),
+            "quota": start(usage_quota.prepare, dates, settings=settings, contracts=contracts),
+            "contacts": start(contacts.prepare, dates, settings=settings),
+            "invoices": start(invoices.prepare, dates),
+            "interactions": start(interactions.prepare, dates),
+            "goals": start(goals.prepare, dates),
+            "usage": start(usage.prepare, dates, usage=rolled_up),
+            "journey": start(journey.prepare, dates, settings=settings, usage=rolled_up),
+        }
+        return [started[name].result() for name in _ORDER]

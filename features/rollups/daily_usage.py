@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -136,17 +135,17 @@ def _by_known(rows: DayRows) -> tuple[Codes, Codes, Codes]:
     return rows.account[order], rows.day[order], rows.known_from[order]
 
 
-def roll_up(tables: Tables, dates: Iterable[datetime]) -> DailyUsage:
+def roll_up(tables: Tables, dates: pd.Series[Any]) -> DailyUsage:
     """Roll up the usage that the features of these dates are made from.
 
     Parameters
     ----------
     tables : Tables
         Needs usage.
-    dates : iterable of datetime
+    dates : pd.Series of datetime
         The dates as of which features are made; not empty.
     """
-    days = np.array(sorted({day_number(date) for date in dates}))
+    days = np.array(sorted({day_number(date) for date in dates.unique()}))
     since, recent, end = int(days[0]) - REACH_DAYS, int(days[0]) - ERROR_DAYS, int(days[-1])
     parts = [
         *last_days_before(tables, since),

@@ -52,7 +52,7 @@ def prepare(
     """
     if not tables.has("usage"):
         return lambda _: {}
-    daily = roll_up(tables, dates.observations["as_of"].unique()) if usage is None else usage()
+    daily = roll_up(tables, dates.observations["as_of"]) if usage is None else usage()
     users = Users(daily) if daily.has_users else None
     # An account without usage has the place −1, the last.
     place = places_of(*(pa.array(n, pa.string()) for n in (dates.accounts, daily.accounts)))
