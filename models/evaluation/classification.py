@@ -235,15 +235,21 @@ class _Measures:
 
 
 def _reliability(measure: _Measures) -> tuple[ReliabilityBin, ...]:
-    order = measure.by_p.order
+    order, starts = measure.by_p.order, measure.by_p.starts
     bounds = measure.bins(np.ones((1, len(order))))[0]
+    place = np.searchsorted(bounds[1:-1], starts, side="right")
+    rows = np.diff(np.append(starts, len(order)))
+    counts = np.bincount(place, weights=rows, minlength=_N_BINS)
+    summed_p = np.bincount(place, weights=rows * measure.p[order][starts], minlength=_N_BINS)
+    events = np.add.reduceat(measure.target[order], starts)
+    summed_y = np.bincount(place, weights=events, minlength=_N_BINS)
     return tuple(
         ReliabilityBin(
-            rows=len(rows),
-            events=int(measure.target[rows].sum()),
-            mean_probability=float(measure.p[rows].mean()),
-            observed_rate=float(measure.target[rows].mean()),
+            rows=int(counts[b]),
+            events=int(summed_y[b]),
+            mean_probability=float(summed_p[b] / counts[b]),
+            observed_rate=float(summed_y[b] / counts[b]),
         )
-        for rows in reversed(np.split(order, bounds[1:-1]))
-        if len(rows)
+        for b in reversed(range(_N_BINS))
+        if counts[b]
     )
