@@ -170,11 +170,9 @@ def _with_rest(steps: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
     return below_each_other([others, named])
 
 
-def _ranks(names: npt.NDArray[np.object_]) -> npt.NDArray[np.integer[Any]]:
+def _ranks(names: npt.NDArray[np.object_]) -> npt.NDArray[np.intp]:
     """Return the place of each of some distinct names among all of them in order."""
-    ranks = pd.factorize(names, sort=True)[0]
-    # Numbers of two bytes are sorted several times as fast.
-    return ranks.astype(np.uint16) if len(names) <= 2**16 else ranks
+    return pd.factorize(names, sort=True)[0]
 
 
 class _Wording:
