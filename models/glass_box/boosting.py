@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +23,6 @@ Pair = tuple[int, int]
 _FIRST_ROUNDS, _MORE_ROUNDS = 80, 1.6
 #: No more rounds are fitted once the lowest loss lies within this share of those fitted.
 _EARLY = 0.7
-#: Of more rows, scikit-learn draws so many to find its bins.
-_ROWS_OF_BINS = 200_000
-#: When scikit-learn prepares rows, it replaces the filters of warnings, which threads share: two
-#: that do it at once lose them, and every feature warns.
-_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -176,40 +170,6 @@ def _known_somewhere(numbers: FloatArray) -> FloatArray:
     return np.where(unknown, 0.0, numbers) if unknown.any() else numbers
 
 
-class _BinnedOnce(HistGradientBoostingClassifier):  # type: ignore[misc]
-    """A booster that bins its rows in its first fit only: all of its fits are on the same rows.
-
-    Its numbers are bins already, so a few rows with all of them determine scikit-learn's bins;
-    it would sort the rows of every feature in every fit, which takes a third of it.
-    """
-
-    _bin_mapper: Any
-    _kept: Any = None
-
-    def _preprocess_X(self, X: FloatArray, *, reset: bool) -> Any:  # noqa: N802
-        with _ONE_AT_A_TIME:
-            return super()._preprocess_X(X, reset=reset)
-
-    def _bin_data(self, X: FloatArray, *args: Any, **kwargs: Any) -> Any:
-        if self._kept is None:
-            rows = _distinct_rows(X) if len(X) <= _ROWS_OF_BINS else X
-            with _ONE_AT_A_TIME:
-                super()._bin_data(rows, *args, **kwargs)
-            self._kept = self._bin_mapper, self._bin_mapper.transform(X)
-        self._bin_mapper, binned = self._kept
-        return binned
-
-
-def _distinct_rows(numbers: FloatArray) -> FloatArray:
-    """Return as few rows as contain every whole number of each column."""
-    columns = []
-    for column in numbers.T:
-        known = column[~np.isnan(column)].astype(np.intp)
-        columns.append(np.flatnonzero(np.bincount(known)))
-    n_rows = max(map(len, columns))
-    return np.column_stack([np.resize(column, n_rows) for column in columns]).astype("float64")
-
-
 def _maker(
     columns: IntArray,
     bins: Sequence[FeatureBins],
@@ -223,7 +183,7 @@ def _maker(
     categories = [at for column, at in place.items() if bins[column].edges is None]
 
     def make(seed: int) -> HistGradientBoostingClassifier:
-        return _BinnedOnce(
+        return HistGradientBoostingClassifier(
             learning_rate=options.learning_rate,
             max_iter=options.max_rounds,
             max_leaf_nodes=options.max_leaf_nodes,
