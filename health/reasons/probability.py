@@ -22,7 +22,7 @@ from health.reasons.reasons import (
 )
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
 from health.reasons.signals import BASELINE, OTHERS
-from models.base.explanations import Explained, StrongestTerms, Terms, strongest_terms
+from models.base.explanations import Explained, StrongestTerms, strongest_terms
 from models.base.inputs import CheckedFrame, SharedRows, columns_of, feature_frame
 
 #: The sentence of the baseline.
@@ -97,7 +97,7 @@ class ExplainedProbabilities:
         if np.isnan(terms.baseline).any():
             return _no_reasons()
         strongest = strongest_terms(terms, most)
-        return _rows(self.target, strongest, accounts, values_of, BASELINE_TEXT)
+        return _rows(self.target, strongest, accounts, values_of)
 
 
 def checked_features(
@@ -140,52 +140,11 @@ def _no_reasons() -> pd.DataFrame:
     return pd.DataFrame(columns=list(REASON_COLUMNS))
 
 
-def strongest_rows(
-    output: str,
-    contributions: pd.DataFrame,
-    inputs: pd.DataFrame,
-    *,
-    most: int,
-    baseline_text: str,
-) -> pd.DataFrame:
-    """Return the baseline, the strongest terms and the sum of all others, for each account.
-
-    The sum of an account's contributions does not change; only terms that hardly moved the
-    probability are no longer listed one by one.
-
-    Parameters
-    ----------
-    output : str
-        ``churn``, ``upsell`` or ``cross_sell``.
-    contributions : pd.DataFrame, shape = (n_accounts, n_terms + 1)
-        Log-odds of each term, with a column ``baseline``.
-    inputs : pd.DataFrame, shape = (n_accounts, n_columns)
-        The inputs, in the same order, with account_id and a column per term.
-    most : int
-        Maximum number of terms kept per account; terms that contribute nothing are left out.
-    baseline_text : str
-        The sentence of the baseline.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns `COLUMNS` of `health.reasons.reasons`, account by account; those of texts are
-        categorical.
-    """
-    strongest = strongest_terms(Terms.of(contributions), most)
-
-    def values_of(term: str, places: npt.NDArray[np.intp]) -> pd.Series[Any]:
-        return inputs[term].take(places)
-
-    return _rows(output, strongest, inputs["account_id"], values_of, baseline_text)
-
-
 def _rows(
     output: str,
     strongest: StrongestTerms,
     accounts: pd.Series[Any],
     values_of: ValuesOf,
-    baseline_text: str,
 ) -> pd.DataFrame:
     terms, top = list(strongest.names), strongest.places
     n, result = top.shape
@@ -209,7 +168,7 @@ def _rows(
         "value": np.hstack([nothing, value, nothing]).ravel()[kept],
         "contribution": amounts.ravel()[kept],
         "missing": np.full(count, np.nan),
-        "text": coded_once(sentence[kept], [*texts, baseline_text, *words]),
+        "text": coded_once(sentence[kept], [*texts, BASELINE_TEXT, *words]),
         "points": np.full(count, np.nan),
         "weight": np.full(count, np.nan),
         "policy": no_texts(count),

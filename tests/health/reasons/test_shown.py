@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from features.catalogue import CATALOGUE, DESCRIBED
 from features.definitions.feature import Feature
 from health.reasons.change_sentences import bare_value
-from health.reasons.probability import strongest_rows
+from health.reasons.probability import BASELINE_TEXT
 from health.reasons.reasons import reason_rows, strongest
 from health.reasons.sentences import as_shown
 from health.reasons.shown import Peers, mark_shown, usual_values
 from health.reasons.signals import direction_of, never_a_reason, signal_of
+from tests.health.reasons.strongest import strongest_rows
 
 USUAL = pd.DataFrame(
     {
@@ -161,7 +162,7 @@ def test_sentences_of_all_rows_at_once_are_those_of_each_row(
     moved = pd.DataFrame({name: np.full(len(inputs), 0.5) for name in _WORDED})
     if few:
         moved["baseline"] = 0.1
-        rows = strongest_rows("churn", moved, inputs, most=4, baseline_text="Start")
+        rows = strongest_rows(moved, inputs, most=4)
     else:
         rows = reason_rows("churn", moved, inputs)
     marked = Peers(groups, table, features).mark(rows)
@@ -179,7 +180,7 @@ def _sentence(
 ) -> str:
     """Return the sentence of one reason."""
     if term in ("baseline", "others"):
-        return "Start" if term == "baseline" else "3 smaller influences together"
+        return BASELINE_TEXT if term == "baseline" else "3 smaller influences together"
     value = inputs.set_index("account_id")[term][row.account_id]
     feature = features.get(term)
     if feature is None:

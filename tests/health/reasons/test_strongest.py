@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalogue import CATALOGUE, describe
-from health.reasons.probability import strongest_rows
+from health.reasons.probability import BASELINE_TEXT
 from health.reasons.reasons import below_each_other, coded, contribution_sums
 from health.reasons.sentences import sentences
 from health.reasons.signals import BASELINE, OTHERS
 from health.runs.part_files import decoded, encoded
+from tests.health.reasons.strongest import strongest_rows
 
 TERMS = [*list(CATALOGUE)[:6], "segment"]
 
@@ -26,7 +27,7 @@ def _rows(table: np.ndarray, most: int) -> pd.DataFrame:
     inputs = pd.DataFrame({term: np.arange(n, dtype=float) for term in TERMS[:-1]})
     inputs = inputs.assign(segment=["small", None] * (n // 2) + ["small"] * (n % 2))
     inputs["account_id"] = [f"A{i}" for i in range(n)]
-    return strongest_rows("churn", contributions, inputs, most=most, baseline_text="the start")
+    return strongest_rows(contributions, inputs, most=most)
 
 
 @given(
@@ -63,7 +64,7 @@ def test_each_term_has_its_own_value_and_sentence() -> None:
         assert rows.loc[("A1", term), "text"] == describe(term, 1.0)
     assert rows.loc[("A0", "segment"), "text"] == "Segment: small"
     assert rows.loc[("A1", "segment"), "text"] == "Segment: unknown"
-    assert rows.loc[("A0", BASELINE), "text"] == "the start"
+    assert rows.loc[("A0", BASELINE), "text"] == BASELINE_TEXT
 
 
 @pytest.mark.parametrize("feature", list(CATALOGUE))
