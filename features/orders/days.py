@@ -188,7 +188,8 @@ def _loaded(tables: Tables, observations: pd.DataFrame, accounts: pd.Index[str])
         .with_columns(
             amount=nw.lit(0.0),
             product=nw.lit(None, nw.String),
-            known_from=nw.max_horizontal("ordered_at", "late"),
+            # Some engines lose the precision of a time that is cut off.
+            known_from=nw.max_horizontal("ordered_at", "late").cast(nw.Datetime("us")),
         )
     )
     names = ["account_id", "ordered_at", "amount", "product"]
