@@ -10,7 +10,7 @@ import duckdb
 from features.checks.findings import OpenTable, finding
 from features.errors import Finding
 from features.tables.casting import literal, quoted
-from features.tables.product_names import product_key
+from features.tables.product_names import alike
 
 #: Columns whose values are typed in. Products are read as one, see `features.reading.products`.
 _NAMES = ("csm", "segment", "industry", "region", "plan", "event")
@@ -36,20 +36,18 @@ def _of_table(
     connection: duckdb.DuckDBPyConnection, table: OpenTable, columns: list[str]
 ) -> list[Finding]:
     counts = " UNION ALL ".join(
-        f"SELECT {literal(name)}, {quoted(name)}, count(*) FROM {table.view} GROUP BY ALL"
+        f"SELECT {literal(name)}, coalesce({quoted(name)}, ''), count(*) FROM {table.view} "
+        "GROUP BY ALL"
         for name in columns
     )
-    rows: dict[str, dict[str | None, int]] = defaultdict(dict)
+    rows: dict[str, dict[str, int]] = defaultdict(dict)
     for column, name, count in connection.execute(counts).fetchall():
         rows[column][name] = count
     return [note for column in columns if (note := _note(table, column, rows[column])) is not None]
 
 
-def _note(table: OpenTable, column: str, rows: Mapping[str | None, int]) -> Finding | None:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(filter(None, rows), key=lambda name: (-rows[name], name)):
-        alike[product_key(name)].append(name)
-    several = [names for names in alike.values() if len(names) > 1]
+def _note(table: OpenTable, column: str, rows: Mapping[str, int]) -> Finding | None:
+    several = [names for names in alike(rows) if len(names) > 1]
     if not several:
         return None
     shown = "; ".join(" and ".join(map(repr, names)) for names in several[:_MOST_SHOWN])

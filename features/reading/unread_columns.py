@@ -89,7 +89,7 @@ def undone_rows(
     """
     names = {column.name: name for column, name in mapped.items()}
     found: dict[str, tuple[_Undone, str]] = {}
-    for undone in [_UNDONE.get(table.name, _DELETED), _DELETED]:
+    for undone in (_UNDONE[table.name], _DELETED) if table.name in _UNDONE else (_DELETED,):
         for name, kind in present.items():
             condition = _condition(undone, name, kind)
             if condition and name not in names.values() and name not in found:

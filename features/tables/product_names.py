@@ -24,6 +24,20 @@ def product_key(name: str) -> str:
     return "".join(unicodedata.normalize("NFC", name).casefold().split())
 
 
+def alike(rows: Mapping[str, int]) -> list[list[str]]:
+    """Return the spellings of each name, the usual one first, from the rows that each is in.
+
+    Examples
+    --------
+    >>> alike({"crm": 1, "CRM": 5, "hub": 2})
+    [['CRM', 'crm'], ['hub']]
+    """
+    spelt: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(rows, key=lambda name: (-rows[name], name)):
+        spelt[product_key(name)].append(name)
+    return [*spelt.values()]
+
+
 def other_spellings(frames: Iterable[Frame]) -> dict[str, str]:
     """Return each spelling of a product that is not its usual one, and the usual one.
 
@@ -46,10 +60,7 @@ def other_spellings(frames: Iterable[Frame]) -> dict[str, str]:
         for name, n in zip(counted["product"].to_list(), counted["n"].to_list(), strict=True):
             if name is not None:
                 rows[name] += n
-    spelt: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(rows, key=lambda name: (-rows[name], name)):
-        spelt[product_key(name)].append(name)
-    return {other: usual for usual, *others in spelt.values() for other in others}
+    return {other: usual for usual, *others in alike(rows) for other in others}
 
 
 def with_usual_spelling(frame: Frame, spellings: Mapping[str, str]) -> Frame:

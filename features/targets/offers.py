@@ -24,6 +24,7 @@ from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows
 from features.windows.contracts import GRACE_DAYS, known_spans, running_contracts
 from features.windows.day_rows import Codes, day_number
+from features.windows.table_columns import placed
 
 #: Days of use that count as a trial, and how far back one is looked for.
 TRIED_DAYS, SEEN_DAYS = 28, 180
@@ -370,9 +371,7 @@ def _accounts_by_event(
 def _places(column: pa.ChunkedArray, among: pa.StringArray) -> Codes:
     """Return the place of each value of a dictionary column among some names, −1 for others."""
     own = column.unify_dictionaries().combine_chunks()
-    place = pc.fill_null(pc.index_in(own.dictionary, value_set=among), -1).to_numpy()
-    found: Codes = np.append(place, -1)[pc.fill_null(own.indices, -1).to_numpy()]
-    return found
+    return placed(pc.fill_null(own.indices, -1).to_numpy(), own.dictionary, among)
 
 
 def _uses(tables: Tables, day: datetime, own: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from health.flags.offers import advocate, cross_sell, upsell
 from health.flags.orders import silence_in_words
 from health.flags.scored import Scored, pick, staying, with_reasons
 from health.reasons.reasons import below_each_other, strongest_reasons
+from health.reasons.sentences import each_once
 from health.settings.config import Config
 from health.settings.rule import RULE_TERM
 from models.clv.lifetime_value import MONTHS_AT_RISK
@@ -313,10 +314,10 @@ def _leaving(scored: Scored, config: Config) -> pd.DataFrame:
     if scored.choosing_only:
         return picked.assign(reasons="", cause="", reasons_share=np.nan)
     # That notice was given is stated with its date; a rule about it adds nothing.
-    term, terms = pd.factorize(scored.reasons["term"])
-    names = [str(name) for name in terms]
-    others = np.array([n != "notice_given" and not n.startswith(RULE_TERM) for n in names], bool)
-    reasons = scored.reasons[others[term]]
+    is_known = each_once(
+        scored.reasons["term"], lambda term: term == "notice_given" or term.startswith(RULE_TERM)
+    )
+    reasons = scored.reasons[~is_known.astype(bool)]
     picked = with_reasons(picked, strongest_reasons(reasons, "health", "missing", most=2))
     days = scored.features.loc[picked.index, "days_since_notice"]
     texts = zip(days, picked["reasons"], strict=True)

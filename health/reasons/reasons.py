@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 
 from features.catalogue import DESCRIBED
 from features.definitions.feature import Feature
-from health.reasons.sentences import as_shown, sentence_codes
+from health.reasons.sentences import as_shown, each_once, sentence_codes
 from health.reasons.signals import BASELINE, cause_of, never_a_reason, signal_of
 
 COLUMNS = (
@@ -130,8 +130,7 @@ def strongest_reasons(reasons: pd.DataFrame, output: str, by: str, most: int = 3
         return pd.DataFrame({"text": none, "cause": none, "share": np.array([])}, index=index)
     raised = raised.assign(**{name: raised[name].astype(object) for name in ("account_id", "term")})
     chosen = raised[raised["shown"].astype(bool)] if "shown" in raised else raised
-    term, terms = pd.factorize(chosen["term"])
-    chosen = chosen[~np.array([never_a_reason(str(t)) for t in terms], dtype=bool)[term]]
+    chosen = chosen[~each_once(chosen["term"], never_a_reason).astype(bool)]
     if output == "health" and "usual" in chosen:
         chosen = chosen[_unlike_others(chosen, wanted=1 if by == "contribution" else -1)]
     size = chosen[by].to_numpy(dtype=float)

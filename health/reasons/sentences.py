@@ -57,8 +57,8 @@ def as_shown(unit: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     return shown
 
 
-def each_once(values: pd.Series[Any], describe_one: Callable[[Any], str]) -> pd.Series[str]:
-    """Return the description of each value; the function is called once per distinct value."""
+def each_once(values: pd.Series[Any], describe_one: Callable[[Any], Any]) -> pd.Series[Any]:
+    """Return what a function says of each value; it is called once per distinct value."""
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
     text = np.array([describe_one(value) for value in distinct], dtype=object)
     return pd.Series(text[codes], index=values.index, dtype=object)
