@@ -223,11 +223,12 @@ def _rating_rules(tickets: OpenTable) -> list[Rule]:
 def _doubtful_scales(connection: Connection, tables: Mapping[str, OpenTable]) -> Iterator[Finding]:
     """Ask about answers without a scale of which none reaches the upper part of the default one."""
     surveys, tickets = tables.get("surveys"), tables.get("tickets")
-    if surveys is not None and surveys.has("kind", "score"):
+    if surveys is not None and surveys.has("kind"):
         undeclared = "scale IS NULL" if surveys.has("scale") else "true"
         for kind in SCALES:
             where = f"lower(kind) = {literal(kind)} AND {undeclared}"
-            yield from _doubtful(connection, surveys, ("score", "scale"), kind, where)
+            for column in (name for name in ("score", "expected") if surveys.has(name)):
+                yield from _doubtful(connection, surveys, (column, "scale"), kind, where)
     if tickets is not None and tickets.has("csat"):
         where = "csat_scale IS NULL" if tickets.has("csat_scale") else "true"
         yield from _doubtful(connection, tickets, ("csat", "csat_scale"), "csat", where)
@@ -257,7 +258,7 @@ def _doubtful(
         fix = f"convert the answers to {usual} with sql, or give them the kind csat and their scale"
     fix += f"; if they are on {usual}, set {literal(usual)} as {scale}"
     total = one_row(connection, f"SELECT count(*) FROM {table.view}")[0]
-    level = "error" if rows >= _SURE_ANSWERS else "warning"
+    level = "error" if rows >= _SURE_ANSWERS and column != "expected" else "warning"
     counted = (int(rows), int(total), f"{kind} {high:g}")
     yield finding("doubtful_scale", table, column, what, counted, fix, level=level)
 
@@ -427,6 +428,20 @@ def check_currencies(
     for table in tables.values():
         if table.has("currency") and table.schema.amounts:
             yield from _other_currencies(connection, table, currencies)
+            if currencies.rates:
+                yield from _no_currency(connection, table, currencies.own)
+
+
+def _no_currency(connection: Connection, table: OpenTable, own: str) -> Iterator[Finding]:
+    """Report amounts without a currency, where those of other rows may have been converted."""
+    empty, total = one_row(
+        connection, f"SELECT count(*) FILTER (currency IS NULL), count(*) FROM {table.view}"
+    )
+    if 0 < empty < total:
+        what = f"is empty, so the amounts of these rows count as {own}"
+        fix = f"fill the column, in the source or with sql, e.g. coalesce(currency, {literal(own)})"
+        yield finding("no_currency", table, "currency", what, (empty, total, None), fix,
+                      level="warning")  # fmt: skip
 
 
 def _other_currencies(

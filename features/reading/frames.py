@@ -44,7 +44,7 @@ _ONE_CURRENCY = Currencies()
 #: Warnings about rows that are left out or read differently from what is written.
 _REPORTED = {
     *("copied_rows", "duplicate_id", "unknown_account", "number_format", "null_word"),
-    *("product_spelling", "zone_name"),
+    *("product_spelling", "zone_name", "misspelt_column", "no_currency"),
 }
 #: A frame without rows is a table without rows, and some rows harm none but themselves.
 _ACCEPTED = {"empty_table"} | ALLOWABLE - {"unknown_account", "lost_digits"}

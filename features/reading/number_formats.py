@@ -17,8 +17,12 @@ from features.tables.casting import literal, quoted
 from features.tables.identifiers import BLANKS
 from features.tables.schema import Column, Table
 
-#: An amount column whose values are all plain numbers is asked about only if it has this many.
+#: A column whose values are all plain numbers is asked about only if it has this many.
 _LEAST_ROWS = 3
+#: Columns whose values are seldom in thousandths: 1.200 seats may be 1,200.
+_COUNTS = frozenset(
+    {"seats", "quota", "billing_months", "errors", "active_users", "failed_attempts"}
+)
 _CODE = "number_format"
 
 
@@ -153,9 +157,10 @@ def _refused(column: Column, forms: Sequence[_Form]) -> Finding | None:
     if not doubtful or len({f.decimal for f in common}) < 2:
         return None
     if is_plain:
-        # Three decimals are usual in quantities and durations, and rare in amounts.
+        # Three decimals are usual in quantities and durations, and rare in amounts and counts.
         is_long = any(form.is_long for form in forms)
-        if not _is_money(column) or is_long or sum(form.rows for form in forms) < _LEAST_ROWS:
+        rows = sum(form.rows for form in forms)
+        if not _is_seldom_exact(column) or is_long or rows < _LEAST_ROWS:
             return None
     return _ambiguous(column, doubtful)
 
@@ -240,8 +245,9 @@ def _trimmed(name: str) -> str:
     return f"trim({quoted(name)}, {literal(BLANKS)})"
 
 
-def _is_money(column: Column) -> bool:
-    return column.is_amount or column.name == "amount"
+def _is_seldom_exact(column: Column) -> bool:
+    """Return whether three decimals are rare in a column: an amount of money, or a count."""
+    return column.is_amount or column.name == "amount" or column.name in _COUNTS
 
 
 def _doubtful(
@@ -258,8 +264,9 @@ def _doubtful(
 def _doubt_sql(column: Column) -> str:
     text = _trimmed(column.name)
     lost = f"{quoted(column.name)} IS NOT NULL AND TRY_CAST({text} AS DOUBLE) IS NULL"
-    # Of plain amounts, only those with three digits after a point may be read in two ways.
-    return f"({lost} OR regexp_matches({text}, '[.][0-9]{{3}}'))" if _is_money(column) else lost
+    # Of plain numbers, only those with three digits after a point may be read in two ways.
+    thousandths = f"regexp_matches({text}, '[.][0-9]{{3}}')"
+    return f"({lost} OR {thousandths})" if _is_seldom_exact(column) else lost
 
 
 def _forms(connection: duckdb.DuckDBPyConnection, raw: str, column: Column) -> Iterator[_Form]:

@@ -190,19 +190,25 @@ def _sheet(
 ) -> pa.Table | None:
     """Return the rows of a sheet under the names in its first row; None if it is empty.
 
-    Formulas without a value are refused in the first row and in the columns that are needed;
-    without any, they are empty.
+    Rows without a value, such as formatted ones above and below a table, are left out. Formulas
+    without a value are refused in the first row and in the columns that are needed; without any,
+    they are empty.
     """
     rows = rows_of(plain, sheet)
-    if not rows:
+    filled = [place for place, row in enumerate(rows) if any(map(_is_filled, row))]
+    if not filled:
         return None
-    names = [str(name).strip() if name is not None else "" for name in rows[0]]
+    first, *others = filled
+    names = [str(name).strip() if name is not None else "" for name in rows[first]]
     if needed is not None:
-        _refuse_uncomputed(plain, sheet, file, names, needed)
+        _refuse_uncomputed(plain, sheet, file, names, needed, first=first + 1)
     kept = [index for index, name in enumerate(names) if name]
-    return _as_texts(
-        [names[i] for i in kept], [[_at(row, i) for i in kept] for row in rows[1:]], file
-    )
+    values = [[_at(rows[place], index) for index in kept] for place in others]
+    return _as_texts([names[index] for index in kept], values, file)
+
+
+def _is_filled(value: Any) -> bool:
+    return value is not None and bool(str(value).strip())
 
 
 def _refuse_uncomputed(
@@ -211,8 +217,10 @@ def _refuse_uncomputed(
     file: Path,
     names: Sequence[str],
     columns: Collection[str],
+    *,
+    first: int,
 ) -> None:
-    """Refuse formulas without a value in the first row and in the columns that are needed."""
+    """Refuse formulas without a value in the row of names and in the columns that are needed."""
     needed = {name for name in names if name and name in columns}
     found = [
         (row, name)
@@ -220,12 +228,12 @@ def _refuse_uncomputed(
             (row, names[column - 1] if column <= len(names) else "")
             for row, column in uncomputed_cells(plain, sheet)
         )
-        if row == 1 or name in needed
+        if row <= first or name in needed
     ]
     if not found:
         return
     row, name = found[0]
-    named = f", column {name}" if row > 1 else ""
+    named = f", column {name}" if row > first else ""
     cells = "cell is a formula" if len(found) == 1 else "cells are formulas"
     what = f"{len(found):,} {cells} without a stored value, e.g. row {row}{named}"
     raise HealthError(

@@ -26,7 +26,7 @@ from features.reading.other_files import other_relation
 from features.reading.partitions import contradicted_folders
 from features.reading.table_source import TableSource
 from features.reading.text_faults import TextFault, csv_fault, parquet_fault
-from features.reading.unread_columns import undone_rows
+from features.reading.unread_columns import misspelt_columns, undone_rows
 from features.rollups.kept_files import KeptRollups, UsageFiles, usage_files
 from features.tables.casting import cast_sql, clean, is_clean, quoted
 from features.tables.connection import (
@@ -198,6 +198,8 @@ def read_rows(
     noted = files.notes_on_files(table, relation, mapped, counts_unmatched=counts_unmatched)
     noted += contradicted_folders(connection, table, relation)
     noted += undone_rows(connection, table, relation, mapped, present)
+    own = currencies.own
+    noted += misspelt_columns(connection, table, relation, mapped, present, own)
     opened, found, usage = _read(connection, table, relation, mapped, present, kept, rules)
     noted += found
     if copies.row_id(opened):

@@ -1,4 +1,4 @@
-"""Columns that are not read although they undo rows: refunded orders, void invoices, deletions."""
+"""Columns that are not read although they matter: they undo rows, or are spelt differently."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ _GONE = ("d", "delete", "deleted", "remove", "removed", "update_preimage")
 #: Names of columns whose words may undo a row, and words that are no such thing as yes.
 _STATES = re.compile(r"(^|_)(status|state|type|kind|financial_status)$", re.IGNORECASE)
 _NO = ("", "0", "0.0", "0.00", "false", "f", "no", "n", "none", "null", "n/a", "nan", "-")
+
+#: Other names of the currency of a row, without signs: amounts in another one would count as they
+#: are.
+_CURRENCIES = ("currencycode", "currencyisocode", "isocurrency", "ccy")
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,69 @@ def undone_rows(
                 "warning", "undone_rows", relation.label, table.name, name, what, int(rows),
                 int(total), str(example)[:80], undone.fix,
             )  # fmt: skip
+
+
+def misspelt_columns(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    mapped: Mapping[Column, str],
+    present: Mapping[str, str],
+    own_currency: str,
+) -> Iterator[Finding]:
+    """Yield a warning for each optional column that has values, but another name.
+
+    A column is recognised where its name differs only in case, blanks and signs (Solved At,
+    userId), and a currency by its usual names, too. Amounts in the company's own are right.
+
+    Parameters
+    ----------
+    connection, table, relation, mapped, present
+        As in `undone_rows`.
+    own_currency : str
+        The company's; empty where it is not known.
+    """
+    read = set(mapped.values())
+    unread = {_bare(name): name for name in present if name not in read}
+    meant: dict[str, str] = {}
+    for column in (column for column in table.columns if column not in mapped):
+        names = [unread[spelling] for spelling in _spellings(table, column) if spelling in unread]
+        if names:
+            meant[column.name] = names[0]
+    if not meant:
+        return
+    counts = ", ".join(_counted(column, name, own_currency) for column, name in meant.items())
+    total, *counted = one_row(connection, f"SELECT count(*), {counts} FROM {relation.sql}")
+    for (column, name), rows, example in zip(
+        meant.items(), counted[::2], counted[1::2], strict=True
+    ):
+        if rows:
+            what = f"is not read: the source has {name!r} instead"
+            if column == "currency":
+                what += ", and every amount counts as one of the company's currency"
+            yield Finding(
+                "warning", "misspelt_column", relation.label, table.name, column, what, int(rows),
+                int(total), str(example)[:80],
+                f"rename it to {column}, or map it: columns = {{ {column} = {literal(name)} }} in "
+                f"tables.{table.name}",
+            )  # fmt: skip
+
+
+def _counted(column: str, name: str, own_currency: str) -> str:
+    """Return the SQL of how many values of a column matter, and of one of them."""
+    value = f"trim(CAST({quoted(name)} AS VARCHAR))"
+    own = own_currency.upper() if column == "currency" else ""
+    matters = f"upper({value}) NOT IN ('', {literal(own)})"
+    return f"count(*) FILTER ({matters}), min({value}) FILTER ({matters})"
+
+
+def _spellings(table: Table, column: Column) -> list[str]:
+    is_currency = column.name == "currency" and table.amounts
+    return [_bare(column.name), *(_CURRENCIES if is_currency else ())]
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _condition(undone: _Undone, name: str, kind: str) -> str:

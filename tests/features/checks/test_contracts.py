@@ -97,3 +97,11 @@ def test_a_ten_contradicts_no_scale(tmp_path: Path) -> None:
         for i in range(24)
     )
     assert "doubtful_scale" not in warned(tmp_path, surveys=rows)
+
+
+def test_an_expectation_on_another_scale_is_doubted(tmp_path: Path) -> None:
+    rows = "account_id,kind,answered_at,score,expected\n" + "".join(
+        f"001,nps,2025-05-{day:02d},{8 + day % 3},{4 + day % 2}\n" for day in range(1, 26)
+    )
+    found = warned(tmp_path, surveys=rows)["doubtful_scale"]
+    assert (found.level, found.column, found.rows) == ("warning", "expected", 25)

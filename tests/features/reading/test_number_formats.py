@@ -118,6 +118,15 @@ def test_quantities_with_three_decimals_are_plain(tmp_path: Path) -> None:
     assert "number_format" not in codes(found.findings)
 
 
+def test_a_count_in_thousandths_is_asked_about(tmp_path: Path) -> None:
+    contracts = "account_id,product,started_at,ended_at,mrr,seats\n" + "".join(
+        f"00{n},core,2025-03-01,,10,{seats}\n" for n, seats in enumerate(("1.200", "10", "20"), 1)
+    )
+    (asked,) = refused(tmp_path, write(tmp_path, subscriptions=contracts))
+    assert (asked.code, asked.column, asked.rows) == ("number_format", "seats", 1)
+    assert "1.200 is 1200 or 1.200" in asked.what
+
+
 def test_quantities_have_formats_too(tmp_path: Path) -> None:
     found = opened(tmp_path, write(tmp_path, usage=_usage(["1.125", "2,5", "3"])))
     assert sorted(rows(found, "usage")["quantity"]) == [2.5, 3, 1125]

@@ -222,6 +222,18 @@ def test_formulas_with_a_value_and_those_of_other_columns_are_read(tmp_path: Pat
     assert found["accounts"]["name"].tolist() == [None, "0", "x"]
 
 
+def test_rows_of_a_sheet_without_a_value_are_left_out(tmp_path: Path) -> None:
+    paths = {name: excel(tmp_path, name, table) for name, table in TABLES.items()}
+    expected = read(tmp_path, paths)
+    book = openpyxl.load_workbook(tmp_path / paths["accounts"])
+    sheet = book.worksheets[0]
+    sheet.insert_rows(1, 2)
+    sheet.cell(row=sheet.max_row + 3, column=1).value = " "
+    book.save(tmp_path / paths["accounts"])
+    for name, table in read(tmp_path, paths).items():
+        assert_frame_equal(table, expected[name])
+
+
 def test_formulas_without_a_heading_are_not_needed(tmp_path: Path) -> None:
     beyond = PLAIN["B3"] + _cell("C3", "<v>x</v>", TEXT) + _cell("G3", "")
     _with_formulas(tmp_path / "accounts.xlsx", B3=beyond, C3="")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.small_company import warned
+from features.tables.currencies import Currencies
+from tests.features.small_company import opened, warned, write
 
 _TABLES = {
     "orders": "account_id,ordered_at,amount",
@@ -88,3 +89,35 @@ def test_a_subscription_that_has_its_end_is_not_reported(tmp_path: Path) -> None
     head = f"{_TABLES['subscriptions']},status"
     text = f"{head}\n001,crm,2025-01-01,2025-05-01,20,canceled\n002,crm,2025-01-01,,20,active\n"
     assert "undone_rows" not in warned(tmp_path, subscriptions=text)
+
+
+@pytest.mark.quick_cases(2)
+@pytest.mark.parametrize(
+    ("table", "spelling", "column"),
+    [
+        ("orders", "Currency", "currency"),
+        ("invoices", "currency_code", "currency"),
+        ("subscriptions", "Renews At", "renews_at"),
+        ("tickets", "solvedAt", "solved_at"),
+        ("usage", "USER_ID", "user_id"),
+        ("accounts", "known-at", "known_at"),
+    ],
+)
+def test_columns_whose_names_are_spelt_differently(
+    tmp_path: Path, table: str, spelling: str, column: str
+) -> None:
+    values = ("", "2025-06-01", "")
+    rows = [f"{_ROWS[table].format(n, n)},{v}" for n, v in enumerate(values, start=1)]
+    text = "\n".join([f"{_TABLES[table]},{spelling}", *rows, ""])
+    found = warned(tmp_path, **{table: text})["misspelt_column"]
+    assert (found.table, found.column, found.rows) == (table, column, 1)
+    assert found.example == "2025-06-01"
+    assert f"columns = {{ {column} = '{spelling}' }}" in found.fix
+
+
+def test_a_currency_that_is_the_companys_need_not_be_read(tmp_path: Path) -> None:
+    text = "account_id,ordered_at,amount,Currency\n001,2025-05-01,20,eur\n002,2025-05-02,20,{}\n"
+    for other, rows in (("EUR", 0), ("USD", 1)):
+        sources = write(tmp_path, orders=text.format(other))
+        found = opened(tmp_path, sources, currencies=Currencies("EUR")).findings
+        assert sum(f.rows for f in found if f.code == "misspelt_column") == rows

@@ -46,6 +46,8 @@ def test_every_amount_is_converted_and_nothing_else(tmp_path: Path, parquet: boo
     assert rows["currency"].fillna("").tolist() == ["USD", "USD", ""]
     orders = collect(opened.tables["orders"]).sort_values("account_id")
     assert orders["amount"].tolist() == [-62.5, 50]
+    (noted,) = (f for f in opened.findings if f.code == "no_currency")
+    assert (noted.table, noted.column, noted.rows) == ("subscriptions", "currency", 1)
 
 
 def test_rows_in_a_currency_without_a_rate_are_rejected_in_every_table(tmp_path: Path) -> None:
