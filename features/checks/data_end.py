@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
 
 from features.checks.findings import Connection, OpenTable, finding
 from features.errors import Finding
@@ -23,6 +24,9 @@ _STARTS = {
     "accounts": ("created_at",),
 }
 _DAY = timedelta(days=1)
+#: In a small table a few rows are more than any small share: after so long, and so many times as
+#: long as ever before, these few at most are stray, if they are less than this share.
+_LONG, _TIMES, _FEW, _FEW_OF_ALL = timedelta(days=120), 10, 5, 0.03
 #: Rows after so long without one, and under this share of them or this many, are stray: a wrong
 #: clock or a mistyped year, not the continuation of the data.
 _SPARSE = (
@@ -69,8 +73,9 @@ def observed_end(
     where that time is a plain date. Without these tables it is the last start of a subscription
     or account, which may be too early, so a warning says so. Times after today do not count, and
     neither do the last few times of a table that follow a long time without one (under 0.1 % of
-    it after 28 days, under 0.5 % after 120): three events of phones with a wrong clock would make
-    every account look silent for months.
+    it after 28 days, under 0.5 % after 120; up to five rows of a small table after a gap that is
+    ten times as long as any before): three events of phones with a wrong clock would make every
+    account look silent for months.
 
     Parameters
     ----------
@@ -189,12 +194,17 @@ def _pooled(dated: Sequence[_Dated]) -> list[_Day]:
 def _sparse_from(days: Sequence[_Day]) -> datetime | None:
     """Return the first day of the sparse period at the end, if there is one."""
     total, tail, first = sum(day.rows for day in days), 0, None
+    gaps = [after.day - before.day - _DAY for before, after in pairwise(days)]
+    longest = list(accumulate(gaps, max, initial=timedelta()))
     for place in range(len(days) - 1, 0, -1):
         tail += days[place].rows
-        few = [gap for gap, share, rows in _SPARSE if tail < share * total or tail <= rows]
+        gap, usual = gaps[place - 1], longest[place - 1]
+        few = [after for after, share, rows in _SPARSE if tail < share * total or tail <= rows]
+        if tail <= _FEW and tail < _FEW_OF_ALL * total:
+            few.append(max(_LONG, _TIMES * usual))
         if not few:
             break
-        if days[place].day - days[place - 1].day - _DAY >= min(few):
+        if gap >= min(few):
             first = days[place].day
     return first
 

@@ -22,6 +22,8 @@ from features.checks.findings import (
     finding,
     one_row,
 )
+from features.checks.histories import check_histories
+from features.checks.orders import check_orders
 from features.checks.spellings import check_spellings
 from features.checks.times import check_use
 from features.errors import Finding, quantity
@@ -89,6 +91,8 @@ def check_content(
         _interaction_words,
         check_spellings,
         check_use,
+        check_orders,
+        partial(check_histories, end=end),
     )
     rules.append(partial(check_currencies, tables=tables, currencies=currencies))
     rules += [partial(rule, tables=tables) for rule in of_all]

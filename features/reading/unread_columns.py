@@ -148,18 +148,20 @@ def misspelt_columns(
         return
     counts = ", ".join(_counted(column, name, own_currency) for column, name in meant.items())
     total, *counted = one_row(connection, f"SELECT count(*), {counts} FROM {relation.sql}")
-    for (column, name), rows, example in zip(
+    for (known, name), rows, example in zip(
         meant.items(), counted[::2], counted[1::2], strict=True
     ):
         if rows:
             what = f"is not read: the source has {name!r} instead"
-            if column == "currency":
+            if known == "currency":
                 what += ", and every amount counts as one of the company's currency"
+            fix = (
+                f"rename it to {known}, or map it: columns = {{ {known} = {literal(name)} }} in "
+                f"tables.{table.name}"
+            )
             yield Finding(
-                "warning", "misspelt_column", relation.label, table.name, column, what, int(rows),
-                int(total), str(example)[:80],
-                f"rename it to {column}, or map it: columns = {{ {column} = {literal(name)} }} in "
-                f"tables.{table.name}",
+                "warning", "misspelt_column", relation.label, table.name, known, what, int(rows),
+                int(total), str(example)[:80], fix,
             )  # fmt: skip
 
 

@@ -89,6 +89,25 @@ def test_future_and_sparse_rows_do_not_end_the_data(
     assert late == ([] if stray[-1] < str(end.date()) else [len(stray)])
 
 
+@pytest.mark.quick_cases(1)
+@pytest.mark.parametrize(
+    ("usual", "stray", "end"),
+    [
+        # Three rows of 123 after half a year, where no gap was longer than a day.
+        ("D", ["2025-11-20", "2025-12-24", "2026-01-10"], datetime(2025, 6, 1)),
+        # A gap that is long here continues a table with a row every third week.
+        ("21D", ["2025-11-20", "2025-12-24", "2026-01-10"], datetime(2026, 1, 11)),
+    ],
+)
+def test_a_few_rows_long_after_a_small_table_are_stray(
+    tmp_path: Path, usual: str, stray: list[str], end: datetime
+) -> None:
+    days = [str(day.date()) for day in pd.date_range(end="2025-05-31", periods=120, freq=usual)]
+    sources = write(tmp_path, usage=_usage([*days, *stray]))
+    sources = {name: sources[name] for name in ("accounts", "subscriptions", "usage")}
+    assert opened(tmp_path, sources, now=_NOW).tables.observed_until == end
+
+
 def test_stray_rows_before_another_tables_end_are_reported(tmp_path: Path) -> None:
     usage = _usage([*_daily("2024-06-01", "2025-06-30", 10), "2025-11-01"])
     orders = "account_id,ordered_at,amount\n" + "".join(

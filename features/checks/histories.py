@@ -1,0 +1,134 @@
+"""Columns that stopped being filled, and times that are the day of an import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from features.checks.findings import Connection, OpenTable, finding, one_row
+from features.errors import Finding
+from features.tables.casting import literal, quoted
+
+#: Columns that are known as soon as their row is. A time at which a ticket is solved comes later,
+#: so that the newest rows are without it.
+_AT_ONCE = {
+    "usage": ("user_id", "quantity", "duration_s"),
+    "tickets": ("requester_id", "priority", "channel"),
+    "surveys": ("score", "respondent_id", "role"),
+    "orders": ("product",),
+    "interactions": ("direction", "contact_id"),
+}
+#: In the last days before the end of the data, so many rows are without a value by chance only
+#: if few rows before them had one.
+_DAYS, _LEAST_ROWS, _USUAL = (7, 28), 20, 0.5
+#: Times that an import into another system writes into all of its rows: with the time before which
+#: they cannot be, what follows, and the remedy.
+_IMPORTED = {
+    "contacts": (
+        "created_at",
+        "",
+        "everybody counts as new on that day, and as absent before it",
+        "map the time since which each person is a contact, or leave created_at empty",
+    ),
+    "tickets": (
+        "solved_at",
+        "opened_at",
+        "they count as open until then, and as slowly solved",
+        "map the time at which each ticket was solved, or leave these tickets out with sql",
+    ),
+}
+
+
+def check_histories(
+    connection: Connection, tables: Mapping[str, OpenTable], end: datetime | None
+) -> Iterator[Finding]:
+    """Report columns that are empty from a day on, and times that are most rows' same day.
+
+    Parameters
+    ----------
+    connection, tables : duckdb.DuckDBPyConnection, mapping of str to OpenTable
+        The tables by name, and where they are open.
+    end : datetime or None
+        `observed_until`; without it only the times are looked at.
+    """
+    for table in tables.values():
+        name, at = table.schema.name, table.schema.dated_by
+        columns = [column for column in _AT_ONCE.get(name, ()) if table.has(column, at)]
+        # Other large files would be read once more.
+        if columns and end is not None and (table.is_copy or table.plain is not None):
+            yield from _emptied(connection, table, columns, end)
+        if name in _IMPORTED:
+            yield from _imported(connection, table, *_IMPORTED[name])
+
+
+def _emptied(
+    connection: Connection, table: OpenTable, columns: list[str], end: datetime
+) -> Iterator[Finding]:
+    at, until = quoted(table.schema.dated_by), f"TIMESTAMP {literal(str(end))}"
+    lately = [f"{at} >= {until} - INTERVAL {days} DAY" for days in _DAYS]
+    counted = one_row(
+        connection,
+        "SELECT "
+        + ", ".join(
+            f"count({value}) FILTER ({recent})"
+            for recent in lately
+            for value in ("*", *map(quoted, columns))
+        )
+        + f" FROM {table.view} WHERE {lately[-1]} AND {at} < {until}",
+    )
+    width = len(columns) + 1
+    by_days = [counted[place : place + width] for place in range(0, len(counted), width)]
+    rows = next((found for found in by_days if found[0] >= _LEAST_ROWS), None)
+    if rows is None:
+        return
+    for column in (name for name, filled in zip(columns, rows[1:], strict=True) if not filled):
+        yield from _empty_since(connection, table, column, until)
+
+
+def _empty_since(
+    connection: Connection, table: OpenTable, column: str, until: str
+) -> Iterator[Finding]:
+    """Report a column without a recent value, if it usually had one."""
+    at, value = quoted(table.schema.dated_by), quoted(column)
+    known = f"{value} IS NOT NULL AND {at} < {until}"
+    (last,) = one_row(connection, f"SELECT max({at}) FROM {table.view} WHERE {known}")
+    if last is None:
+        return
+    moment = f"TIMESTAMP {literal(str(last))}"
+    is_after = f"FILTER ({at} > {moment} AND {at} < {until})"
+    after, example, before, filled, total = one_row(
+        connection,
+        f"SELECT count(*) {is_after}, min(account_id) {is_after}, "
+        f"count(*) FILTER ({at} <= {moment}), count({value}) FILTER ({at} <= {moment}), count(*) "
+        f"FROM {table.view}",
+    )
+    if filled <= _USUAL * before:
+        return
+    what = (
+        f"is empty in every row after {last:%Y-%m-%d}, and was filled in {filled / before:.0%} of "
+        "those before: the values have gone, not what they count"
+    )
+    fix = "look whether the export renamed or dropped the column, and load these rows again"
+    counted = (int(after), int(total), f"account_id {example}")
+    yield finding("emptied_column", table, column, what, counted, fix, level="warning")
+
+
+def _imported(
+    connection: Connection, table: OpenTable, column: str, start: str, effect: str, fix: str
+) -> Iterator[Finding]:
+    if not table.has(column, *filter(None, [start])):
+        return
+    day = f"date_trunc('day', {quoted(column)})"
+    began = f" AND {quoted(start)} < {day}" if start else ""
+    found = connection.execute(
+        f"SELECT {day} AS day, count(*) AS n, (SELECT count({quoted(column)}) FROM {table.view}) "
+        f"FROM {table.view} WHERE {quoted(column)} IS NOT NULL{began} "
+        "GROUP BY 1 ORDER BY n DESC, day LIMIT 1"
+    ).fetchall()
+    if not found:
+        return
+    same, rows, total = found[0]
+    if rows < _LEAST_ROWS or rows <= _USUAL * total:
+        return
+    what = f"is {same:%Y-%m-%d} in most rows, as if they were imported then: {effect}"
+    yield finding("import_day", table, column, what, (rows, total, same), fix, level="warning")
