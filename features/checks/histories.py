@@ -1,4 +1,4 @@
-"""Columns that stopped being filled, and times that are the day of an import."""
+"""Columns that stopped being filled or never were, and times that are the day of an import."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ _IMPORTED = {
         "map the time at which each ticket was solved, or leave these tickets out with sql",
     ),
 }
+#: The times that end what a row began, the time from which it lasts, and what it is without an end.
+_ENDS = {
+    "tickets": (("first_solved_at", "solved_at", "closed_at"), "opened_at", "open"),
+    "invoices": (("paid_at",), "due_at", "overdue"),
+}
+_LONG_AGO = "INTERVAL 30 DAY"
 
 
 def check_histories(
@@ -57,6 +63,8 @@ def check_histories(
         # Other large files would be read once more.
         if columns and end is not None and (table.is_copy or table.plain is not None):
             yield from _emptied(connection, table, columns, end)
+        if name in _ENDS and end is not None:
+            yield from _never_ended(connection, table, *_ENDS[name], end)
         if name in _IMPORTED:
             yield from _imported(connection, table, *_IMPORTED[name])
 
@@ -111,6 +119,33 @@ def _empty_since(
     fix = "look whether the export renamed or dropped the column, and load these rows again"
     counted = (int(after), int(total), f"account_id {example}")
     yield finding("emptied_column", table, column, what, counted, fix, level="warning")
+
+
+def _never_ended(
+    connection: Connection,
+    table: OpenTable,
+    ends: tuple[str, ...],
+    start: str,
+    state: str,
+    end: datetime,
+) -> Iterator[Finding]:
+    """Report a table in which nothing that began long ago ever ended."""
+    ends = tuple(name for name in ends if table.has(name))
+    if not ends or not table.has(start):
+        return
+    limit = f"TIMESTAMP {literal(str(end))} - {_LONG_AGO}"
+    ended, rows, total, example = one_row(
+        connection,
+        f"SELECT count(coalesce({', '.join(map(quoted, ends))})), "
+        f"count(*) FILTER ({quoted(start)} < {limit}), count(*), min(account_id) "
+        f"FROM {table.view}",
+    )
+    if ended or rows < _LEAST_ROWS:
+        return
+    what = f"is empty in every row, so that each of them counts as {state}"
+    fix = f"load the times, or leave the column out where they are not recorded: {', '.join(ends)}"
+    counted = (int(total), int(total), f"account_id {example}")
+    yield finding("never_ended", table, ends[-1], what, counted, fix, level="warning")
 
 
 def _imported(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -49,6 +50,11 @@ _LIKELY: dict[str, dict[float, str]] = {
 _STARTS: dict[float, int] = {1: 0, 3: 1, 5: 1, 7: 1}
 #: Priorities of a company that means urgent by "urgent", whether or not a ticket is urgent.
 _USUAL_PRIORITIES = frozenset({"urgent", "high", "normal", "medium", "low"})
+#: Priorities above "high" of a company that has another word for urgent.
+_TOP_PRIORITY = re.compile(
+    r"critical|blocker|highest|emergency|immediate|[ps][- ]?[01]|sev(erity)?[- ]?[01]"
+    "|dringend|kritisch|urgente?|critique|critico|crítico",
+)
 #: This many answers make another scale likely, and this many make it next to certain.
 _LEAST_ANSWERS, _SURE_ANSWERS = 10, 20
 #: Codes of findings that compare a table with another one.
@@ -159,12 +165,15 @@ def _ratings(connection: Connection, tables: Mapping[str, OpenTable]) -> list[Fi
 
 
 def _unknown_priorities(connection: Connection, tickets: OpenTable) -> Iterator[Finding]:
-    """Ask about priorities none of which is the word for urgent tickets."""
+    """Ask about priorities none of which is the word for urgent tickets, as another may be."""
     words = connection.execute(
         f"SELECT lower(priority), count(*) FROM {tickets.view} WHERE priority IS NOT NULL "
         "GROUP BY 1 ORDER BY 2 DESC, 1"
     ).fetchall()
-    if any(word in _USUAL_PRIORITIES for word, _ in words) or not words:
+    known = {word for word, _ in words}
+    words.sort(key=lambda found: _TOP_PRIORITY.fullmatch(found[0]) is None)
+    has_other_top = words and _TOP_PRIORITY.fullmatch(words[0][0])
+    if "urgent" in known or (known & _USUAL_PRIORITIES and not has_other_top) or not words:
         return
     what = (
         "is never urgent, so no ticket counts as urgent; the priorities are "

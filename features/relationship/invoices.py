@@ -18,6 +18,7 @@ LEAST_BILLS = 3
 #: When attempts to collect failed is not recorded: they count once the bill was paid, or this many
 #: days after it was due, when card networks have stopped trying.
 _TRIED_DAYS = 30
+_NOT_PAID = "no invoice was ever due, or when invoices are paid is not recorded"
 _INVOICES = FeatureFamily(
     name="invoices",
     table="invoices",
@@ -32,12 +33,14 @@ FEATURES = (
         unit="money",
         sentence="Overdue invoices: {value} in total",
         zero_means="no invoice is overdue",
+        null_means=_NOT_PAID,
     ),
     _INVOICES.feature(
         name="overdue_days",
         unit="days",
         sentence="Days since the oldest unpaid invoice was due: {value}",
         zero_means="no invoice is overdue",
+        null_means=_NOT_PAID,
     ),
     _INVOICES.feature(
         name="failed_payments_90d",
@@ -92,12 +95,14 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
     late = np.where(paid == NEVER, np.nan, (paid - due) / DAY_US)
     amount = bills.columns["amount"]
     failed = np.nan_to_num(bills.columns["failed_attempts"])
+    has_payments = tables.has("invoices", "paid_at")
     has_attempts = tables.has("invoices", "failed_attempts")
 
     def values(as_of: pd.Timestamp) -> dict[str, Numbers]:
         at = moment(as_of)
         seen = bills.known(at)
         ever = bills.count(seen) > 0
+        known = ever & has_payments
         is_paid = seen & (paid < at)
         open_bills = seen & ~is_paid & (amount > 0)
         tried = seen & (settled < at) & (settled >= at - QUARTER * DAY_US)
@@ -105,9 +110,9 @@ def prepare(tables: Tables, dates: ObservationDates) -> DateFeatures:
         before = is_paid & ~lately & (paid >= at - (QUARTER + YEAR) * DAY_US)
         mean_late = bills.total(lately, late) / some(bills.count(lately))
         return {
-            "invoices_overdue_amount": where(ever, bills.total(open_bills, amount)),
+            "invoices_overdue_amount": where(known, bills.total(open_bills, amount)),
             "invoices_overdue_days": where(
-                ever, bills.largest(open_bills, np.floor((at - due) / DAY_US), 0.0)
+                known, bills.largest(open_bills, np.floor((at - due) / DAY_US), 0.0)
             ),
             "invoices_failed_payments_90d": where(ever & has_attempts, bills.total(tried, failed)),
             "invoices_days_late_90d": mean_late,

@@ -85,7 +85,11 @@ def cast_sql(column: Column, source_type: str) -> str:
     if column.kind == "time":
         return _time_sql(name, source_type)
     if column.kind == "flag":
-        return f"TRY_CAST({_text(name, source_type)} AS BOOLEAN)"
+        text = _text(name, source_type)
+        if source_type in ("VARCHAR", TRIMMED):
+            # Flags of which some are missing are floats in pandas: 1.0 is true.
+            text = f"regexp_replace({text}, '^([01])[.]0+$', '\\1')"
+        return f"TRY_CAST({text} AS BOOLEAN)"
     number = f"TRY_CAST({_text(name, source_type)} AS DOUBLE)"
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 

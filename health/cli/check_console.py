@@ -18,6 +18,7 @@ from health.business.company import Company
 from health.business.reconciliation import Reconciliation, reconcile
 from health.cli.console import say
 from health.experiment.assignment import assignments
+from health.flags.actions import read_actions
 from health.presentation.wording import count, money, percent
 from health.renewals.calls import read_calls
 from health.settings.config import Config
@@ -47,6 +48,7 @@ def check_report(console: Console, company: Company) -> None:
     # What the weekly batch and `health experiment` would refuse.
     tables = company.opened.tables
     read_calls(tables, tables.observed_until)
+    read_actions(tables, tables.observed_until)
     assignments(tables, [], tables.observed_until)
     findings = [f for f in company.opened.findings if f.code != "missing_table"]
     for finding in findings:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.features.small_company import warned
+from tests.features.small_company import opened, rows, warned, write
 
 
-def _tickets(rows: pd.DataFrame) -> str:
-    return rows.assign(account_id="001", ticket_id=[f"T{n}" for n in range(len(rows))]).to_csv(
+def _tickets(frame: pd.DataFrame) -> str:
+    return frame.assign(account_id="001", ticket_id=[f"T{n}" for n in range(len(frame))]).to_csv(
         index=False
     )
 
@@ -23,7 +23,7 @@ def _opened(last: str, rows: int, per_day: int) -> list[pd.Timestamp]:
 
 @pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
-    ("filled", "per_day", "rows"),
+    ("filled", "per_day", "reported"),
     [
         # The last value was ten days, and thirty days, before the end.
         (300, 6, 60),
@@ -35,14 +35,14 @@ def _opened(last: str, rows: int, per_day: int) -> list[pd.Timestamp]:
     ],
 )
 def test_a_column_that_is_empty_from_a_day_on(
-    tmp_path: Path, filled: int, per_day: int, rows: int | None
+    tmp_path: Path, filled: int, per_day: int, reported: int | None
 ) -> None:
-    opened = _opened("2025-12-31", 360, per_day)
+    times = _opened("2025-12-31", 360, per_day)
     step = 1 if filled > 100 else 3
     priorities = ["high" if n < filled and n % step == 0 else None for n in range(360)]
-    text = _tickets(pd.DataFrame({"opened_at": opened, "priority": priorities}))
+    text = _tickets(pd.DataFrame({"opened_at": times, "priority": priorities}))
     found = warned(tmp_path, tickets=text).get("emptied_column")
-    assert (found and found.rows) == rows
+    assert (found and found.rows) == reported
     if found:
         assert (found.table, found.column) == ("tickets", "priority")
         assert "100% of those before" in found.what
@@ -60,12 +60,47 @@ def test_contacts_of_one_day(tmp_path: Path, imported: int) -> None:
     assert (found and found.rows) == (30 if imported == 30 else None)
 
 
+@pytest.mark.quick_cases(2)
+@pytest.mark.parametrize(
+    ("priorities", "example"),
+    [
+        (("critical", "high", "normal"), "critical"),
+        (("P1", "normal", "low"), "p1"),
+        (("P2", "P3"), "p2"),
+        (("high", "normal"), None),
+        (("urgent", "critical"), None),
+    ],
+)
+def test_the_highest_priority_has_another_word(
+    tmp_path: Path, priorities: tuple[str, ...], example: str | None
+) -> None:
+    text = _tickets(pd.DataFrame({"opened_at": "2025-05-01", "priority": [*priorities]}))
+    found = warned(tmp_path, tickets=text).get("unknown_priority")
+    assert (found and found.example) == example
+
+
+def test_flags_of_pandas_are_read(tmp_path: Path) -> None:
+    text = _tickets(pd.DataFrame({"opened_at": "2025-05-01", "escalated": [1.0, 0.0, None]}))
+    found = opened(tmp_path, write(tmp_path, tickets=text))
+    escalated = rows(found, "tickets").sort_values("ticket_id")["escalated"]
+    assert escalated[:2].tolist() == [True, False] and escalated.isna().sum() == 1
+
+
 def test_tickets_that_a_migration_closed(tmp_path: Path) -> None:
-    opened = pd.Series(_opened("2025-09-30", 40, 1))
-    for solved, rows in (
+    times = pd.Series(_opened("2025-09-30", 40, 1))
+    for solved, reported in (
         (pd.Series([pd.Timestamp("2025-10-05")] * 40), 40),
-        (opened + pd.Timedelta(hours=3), None),
+        (times + pd.Timedelta(hours=3), None),
     ):
-        text = _tickets(pd.DataFrame({"opened_at": opened, "solved_at": solved}))
+        text = _tickets(pd.DataFrame({"opened_at": times, "solved_at": solved}))
         found = warned(tmp_path, tickets=text).get("import_day")
-        assert (found and found.rows) == rows
+        assert (found and found.rows) == reported
+
+
+@pytest.mark.quick_cases(1)
+@pytest.mark.parametrize(("first", "reported"), [("", True), ("2025-12-31", False)])
+def test_times_that_no_row_has(tmp_path: Path, first: str, reported: bool) -> None:
+    lines = [f"001,I{n},2025-{n % 6 + 1:02}-01,10,{'' if n else first}" for n in range(30)]
+    text = "\n".join(["account_id,invoice_id,due_at,amount,paid_at", *lines, ""])
+    found = warned(tmp_path, invoices=text).get("never_ended")
+    assert (found and (found.column, found.rows)) == (("paid_at", 30) if reported else None)

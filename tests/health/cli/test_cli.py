@@ -26,6 +26,7 @@ def test_check_prints_rows_and_dates(demo: Demo) -> None:
     [
         ("forecasts", "call", "A1,perhaps,Ada,2026-05-01"),
         ("interventions", "arm", "A1,2026-05-01,call,half"),
+        ("actions", "action", "A1,Kalled,2026-05-01"),
     ],
 )
 def test_check_refuses_what_the_batch_would_refuse(
@@ -36,6 +37,7 @@ def test_check_refuses_what_the_batch_would_refuse(
         "subscriptions": "account_id,product,started_at,ended_at,mrr\nA1,Core,2025-01-01,,100\n",
         "forecasts": "account_id,call,author,created_at\n",
         "interventions": "account_id,occurred_at,kind,arm\n",
+        "actions": "account_id,action,at\n",
     }
     config = 'company = "C"\ncurrency = "EUR"\nobserved_until = 2026-06-01\n'
     for name in ("accounts", "subscriptions", table):
