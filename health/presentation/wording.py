@@ -22,7 +22,7 @@ _SIMPLE = (
     *((2, 3), (2, 5), (3, 4), (3, 5), (4, 5), (9, 10)),
 )
 #: A span is written in weeks, months or years from this many days.
-_WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 21, 90, 730
+WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 21, 90, 730
 
 
 @dataclass(frozen=True)
@@ -357,7 +357,7 @@ def span(days: float | None) -> str:
     number = _number(days)
     if math.isnan(number):
         return NONE
-    if number < _WEEKS_FROM:
+    if number < WEEKS_FROM:
         return count(round(number), "day")
     if number < _MONTHS_FROM:
         return count(round(number / 7), "week")

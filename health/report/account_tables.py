@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -122,11 +123,14 @@ def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: st
     events, number = events[number >= 0], number[number >= 0]
     events["is_open"] = events["is_open"].astype(bool)
     order = _newest_first(events, number)
-    events, number = events.iloc[order], number[order]
+    number = number[order]
     place = pd.Series(number).groupby(number, sort=False).cumcount().to_numpy()
     # An open ticket is shown however many events came after it.
-    is_shown = (place < MOST_EVENTS) | events["is_open"].to_numpy()
-    return events.loc[is_shown, list(EVENT_COLUMNS)].reset_index(drop=True)
+    is_shown = (place < MOST_EVENTS) | events["is_open"].to_numpy()[order]
+    shown: pd.DataFrame = events.iloc[order[is_shown]]
+    # All events of a year are many: another copy takes as long as choosing them.
+    shown.index = pd.RangeIndex(len(shown))
+    return shown
 
 
 def _newest_first(events: pd.DataFrame, number: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -159,20 +163,34 @@ def _tickets(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
     recent = nw.col("opened_at") >= since
     if ends:
         recent |= nw.all_horizontal(*(nw.col(end).is_null() for end in ends), ignore_nulls=False)
-    frame = collect(rows.filter(recent))
+    table = rows.filter(recent).collect("pyarrow").to_native()
+    # No two identifiers are equal: looking for repeated ones would take longer than all else.
+    title = "Ticket " + table.column("ticket_id").to_pandas(deduplicate_objects=False)
+    frame = table.drop_columns("ticket_id").to_pandas()
     ended = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
     for column in ends:
         ended = ended.fillna(frame[column])
     is_open = ended.isna() if ends else pd.Series(False, index=frame.index)
-    priority = frame["priority"].fillna("").str.lower()
-    title = "Ticket " + frame["ticket_id"] + priority.where(priority == "", " (" + priority + ")")
+    title += each_once(frame["priority"], _in_brackets)
     if ends:
-        days = (ended - frame["opened_at"]).dt.total_seconds() / 86_400
-        title += days.map(_solved, na_action="ignore").where(~is_open, ", still open")
+        title += solved_after((ended - frame["opened_at"]).dt.total_seconds() / 86_400)
     return _made(frame, "opened_at", "ticket", title, frame["subject"], is_open)
 
 
+def _in_brackets(text: object) -> str:
+    return f" ({str(text).lower()})" if wording.text_of(text) else ""
+
+
+def solved_after(days: pd.Series[float]) -> pd.Series[str]:
+    """Write how long tickets were open; NaN for those that still are."""
+    # A span of whole days has the text of all that round to it.
+    rounded = days.round().where(days < wording.WEEKS_FROM - 1, days)
+    return each_once(rounded.mask(days < 1, 0.0), _solved)
+
+
 def _solved(days: float) -> str:
+    if math.isnan(days):
+        return ", still open"
     return f", solved {f'after {wording.span(days)}' if days >= 1 else 'within a day'}"
 
 
@@ -190,7 +208,7 @@ def _answers(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
         )
     )
     score = frame["score"].map("{:g}".format, na_action="ignore").astype(object)
-    scale = frame["scale"].fillna(frame["kind"].str.lower().map(usual_scale))
+    scale = frame["scale"].fillna(each_once(frame["kind"].str.lower(), usual_scale))
     title = frame["kind"].str.upper() + (" " + score).fillna(" without a score")
     title += (" on " + scale).where((scale != "") & score.notna(), "")
     title += (", " + frame["role"]).fillna("")
@@ -321,7 +339,7 @@ def _made(
         "text": "" if text is None else text.fillna(""),
         "is_open": False if is_open is None else is_open,
     }
-    return pd.DataFrame(columns, index=frame.index)
+    return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
 def _nothing() -> pd.DataFrame:

@@ -6,14 +6,18 @@ from datetime import datetime
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features import tables_from_frames
 from features.tables.opened import Tables
+from health.presentation import wording
 from health.report.account_tables import (
     CONTACT_COLUMNS,
     CONTRACT_COLUMNS,
     EVENT_COLUMNS,
     account_tables,
+    solved_after,
 )
 
 DAY = datetime(2026, 6, 7)
@@ -193,3 +197,16 @@ def test_contacts_are_those_known_before_the_date() -> None:
     empty = account_tables(nobody, DAY, ["a"], currency="USD", grace_days=30)["contacts"]
     assert list(empty.columns) == list(CONTACT_COLUMNS)
     assert dict(empty.dtypes) == dict(contacts.dtypes)
+
+
+#: Days around those at which a span is rounded or written in another unit.
+near = st.sampled_from([0.5, 1.0, 2.5, 19.5, 20.0, 20.5, 21.0, 90.0]).flatmap(
+    lambda days: st.sampled_from([days - 1e-9, days, days + 1e-9])
+)
+
+
+@given(st.lists(near | st.floats(-2, 800), max_size=20))
+def test_each_ticket_is_worded_as_if_it_were_alone(days: list[float]) -> None:
+    worded = [f"after {wording.span(own)}" if own >= 1 else "within a day" for own in days]
+    shown = solved_after(pd.Series([*days, float("nan")]))
+    assert shown.tolist() == [*(f", solved {text}" for text in worded), ", still open"]
