@@ -132,7 +132,9 @@ def draw_kept(
         own = np.flatnonzero(codes == code)
         shock = rng.standard_normal((draws, 1))
         first, rest = _largest(own, amount[own])
-        p = _given(chance[first], level, shock, correlation)
+        # Far ahead, accounts have the same chance.
+        each, place = np.unique(chance[first], return_inverse=True)
+        p = np.take(_given(each, level, shock, correlation), place, axis=1)
         multiple = rng.choice(ratios.quantiles, size=p.shape)
         for _ in range(periods - 1):
             multiple *= rng.choice(ratios.quantiles, size=p.shape)
@@ -165,8 +167,11 @@ def _largest(
 def _given(
     chance: FloatArray, level: FloatArray, shock: FloatArray, correlation: float
 ) -> FloatArray:
-    moved = expit(logit(np.clip(chance, _SURE, 1 - _SURE))[None, :] + level)
-    moved = np.where((chance <= 0) | (chance >= 1), chance[None, :], moved)
+    # Draws of many accounts are large arrays: each step writes over the one before.
+    moved = logit(np.clip(chance, _SURE, 1 - _SURE))[None, :] + level
+    expit(moved, out=moved)
+    sure = (chance <= 0) | (chance >= 1)
+    moved[:, sure] = chance[sure]
     return chance_given(moved, shock, correlation)
 
 

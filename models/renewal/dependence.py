@@ -70,8 +70,9 @@ def chance_given(p: FloatArray, z: FloatArray | float, correlation: float) -> Fl
     """
     if correlation == 0.0:
         return np.broadcast_to(p, np.broadcast_shapes(np.shape(p), np.shape(z))).astype(float)
-    inner = ndtri(np.clip(p, _SURE, 1 - _SURE)) - np.sqrt(correlation) * np.asarray(z)
-    return np.asarray(ndtr(inner / np.sqrt(1.0 - correlation)))
+    inner = np.asarray(ndtri(np.clip(p, _SURE, 1 - _SURE)) - np.sqrt(correlation) * np.asarray(z))
+    inner /= np.sqrt(1.0 - correlation)
+    return np.asarray(ndtr(inner, out=inner))
 
 
 def estimate_dependence(
