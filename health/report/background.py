@@ -19,6 +19,7 @@ from features.tables.survey_scales import SCALES, default_scale
 from features.targets.labels import tenure_spells
 from features.windows.contracts import load_contracts
 from health.presentation import wording
+from health.reasons.sentences import each_once
 from health.renewals.outlook import Outlook
 from health.report.account_tables import usual_scale
 from health.report.revenue import RevenueMovements, revenue_movements
@@ -150,6 +151,7 @@ def build_background(
     if tables.has("subscriptions"):
         contracts = load_contracts(tables, grace_days=grace_days)
     moved = partial(revenue_movements, tables, grace_days=grace_days, contracts=contracts)
+    asked = _asked(tables, day) if tables.has("surveys") else None
     first, length = _first_start(tables), timedelta(days=horizon_days)
     ends = [day - number * length for number in range(PAST_PERIODS)]
     return Background(
@@ -163,12 +165,12 @@ def build_background(
             for end in ends
             if first <= pd.Timestamp(end - length)
         },
-        voice=_voices(tables, day),
+        voice=() if asked is None else _voices(asked, day),
         retention=_retention(spells, _years(spells)),
         retention_by_segment=_retention(spells, _segments(spells, tables)),
         owned=of_contracts(contracts_now, "product"),
         plans=plans_of(contracts_now),
-        nps=_latest_nps(tables, day, accounts),
+        nps={} if asked is None else _latest_nps(_only(asked, accounts)),
         open=open_products(whitespace, accounts),
         monitor=pd.DataFrame() if monitor is None else monitor,
         outlook=outlook or Outlook(),
@@ -243,10 +245,7 @@ def _days_until_observed(spells: pd.DataFrame) -> pd.Series[float]:
     return until if expected > MOST_UNSEEN else until * 0.0
 
 
-def _voices(tables: Tables, day: datetime) -> tuple[Voice, ...]:
-    if not tables.has("surveys"):
-        return ()
-    asked = _asked(tables, day)
+def _voices(asked: pd.DataFrame, day: datetime) -> tuple[Voice, ...]:
     start = pd.Timestamp(day - timedelta(days=VOICE_DAYS))
     recent = _latest_of_each_person(asked[asked["answered_at"].ge(start) & asked["score"].notna()])
     return tuple(
@@ -284,7 +283,7 @@ def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
             _or_null(tables, "surveys", "respondent_id", nw.String),
         )
     )
-    return frame.assign(scale=frame["scale"].fillna(frame["kind"].map(usual_scale)))
+    return frame.assign(scale=frame["scale"].fillna(each_once(frame["kind"], usual_scale)))
 
 
 def _response(asked: pd.DataFrame, kind: str, start: pd.Timestamp) -> float:
@@ -330,16 +329,14 @@ def plans_of(contracts: pd.DataFrame) -> dict[str, str]:
     return {account: ", ".join(names) for account, names in of_contracts(contracts, "plan").items()}
 
 
-def _latest_nps(tables: Tables, day: datetime, accounts: Collection[str]) -> dict[str, str]:
+def _latest_nps(asked: pd.DataFrame) -> dict[str, str]:
     """Describe the latest NPS answer of each account, with its date."""
-    if not tables.has("surveys"):
-        return {}
-    asked = _only(_asked(tables, day), accounts)
     answers = asked[(asked["kind"] == "nps") & asked["score"].notna()]
     latest = answers.sort_values("answered_at").drop_duplicates("account_id", keep="last")
+    days = each_once(latest["answered_at"].dt.normalize(), wording.day)
     return {
-        str(row["account_id"]): f"{row['score']:g} of 10 on {wording.day(row['answered_at'])}"
-        for row in latest.to_dict("records")
+        str(account): f"{score:g} of 10 on {day}"
+        for account, score, day in zip(latest["account_id"], latest["score"], days, strict=True)
     }
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from health.business.kinds import business_of
 from health.presentation import wording
 from health.presentation.lifetime_value import ranges_in_words
+from health.reasons.sentences import each_once
 from health.reasons.signals import BASELINE
 from health.report.background import Background
 from health.report.forecast import MONTHS_OF_YEAR, known_to_leave, last_days
@@ -258,7 +259,7 @@ def _lines(
 
 def _events(events: pd.DataFrame) -> dict[str, list[str]]:
     """Return day and text of each account's tickets and answers, one after another."""
-    days = events["at"].map(wording.day)
+    days = each_once(pd.to_datetime(events["at"]).dt.normalize(), wording.day)
     flat: dict[str, list[str]] = {}
     for account, day, text in zip(events["account_id"], days, events["text"], strict=True):
         flat.setdefault(str(account), []).extend((day, str(text)))

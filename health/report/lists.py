@@ -19,6 +19,22 @@ from health.report.forecast import known_to_leave
 MOST_ROWS = 4000
 #: Most accounts in the table of all accounts: the smallest ones are only in the workbook.
 MOST_ACCOUNTS = 5000
+#: Columns that a row of a list, of all accounts and of the week is worded from.
+_OF_ACCOUNT = (
+    *("account_id", "name", "csm", "segment", "mrr"),
+    *("health_score", "health_band", "days_to_renewal"),
+)
+_OF_ROW = (
+    *(*_OF_ACCOUNT, "health_change", "probability", "base_rate", "value", "offered", "product"),
+    *("reasons", "reasons_share", "suggested_play", "since"),
+)
+_OF_ACCOUNT_ROW = (*_OF_ACCOUNT, "churn_probability", "expected_loss", "stage", "leaves")
+_OF_WEEK_ROW = (
+    *("account_id", "name", "csm", "segment", "mrr", "health_score", "health_band"),
+    *("health_change", "rank", "main_action", "flags", "probability", "base_rate", "value"),
+    *("offered", "reasons", "reasons_share", "play", "due", "last_day", "renewal_date", "since"),
+    *("last_action", "last_action_at", "note"),
+)
 
 
 @dataclass(frozen=True)
@@ -213,7 +229,7 @@ def build_lists(
     lists_of = titles_by_account(flags, titles)
     everyone = [
         _account_row(row, lists_of.get(row["account_id"], ""), context)
-        for row in largest.to_dict("records")
+        for row in _records(largest, _OF_ACCOUNT_ROW)
     ]
     return Lists(
         lists,
@@ -243,6 +259,11 @@ def titles_by_account(flags: pd.DataFrame, titles: Mapping[str, str]) -> dict[st
     return {account: ", ".join(names) for account, names in found.items()}
 
 
+def _records(rows: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[Any, Any]]:
+    """Return rows one by one, with the columns that are read: each cell becomes an object."""
+    return rows[[name for name in columns if name in rows]].to_dict("records")
+
+
 @dataclass(frozen=True)
 class _Context:
     """What wording a row needs in addition to the row."""
@@ -256,7 +277,7 @@ def _list(kind: ListKind, rows: pd.DataFrame, flags: pd.DataFrame, context: _Con
     ordered = rows.sort_values(["value", "mrr", "account_id"], ascending=[False, False, True])
     plays = {wording.text_of(play) for play in ordered["suggested_play"]}
     play = plays.pop() if len(plays) == 1 else ""
-    worded = [_row(kind, row, context, play) for row in ordered.to_dict("records")]
+    worded = [_row(kind, row, context, play) for row in _records(ordered, _OF_ROW)]
     total = int((flags["flag"] == kind.flag).sum())
     return FlagList(kind, worded, total, play, _note(kind, context.run))
 
@@ -361,7 +382,7 @@ def _week(week: pd.DataFrame, scores: pd.DataFrame, context: _Context) -> list[W
     by_rank = rows["csm"].nunique(dropna=False) == 1 or no_value
     keys, up = (["rank", "csm"], True) if by_rank else (["value", "account_id"], [False, True])
     ordered = rows.sort_values(keys, ascending=up, na_position="last", kind="stable")
-    return [_week_row(row, context) for row in ordered.to_dict("records")]
+    return [_week_row(row, context) for row in _records(ordered, _OF_WEEK_ROW)]
 
 
 def _week_row(row: Mapping[Any, Any], context: _Context) -> WeekRow:
