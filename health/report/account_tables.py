@@ -119,7 +119,8 @@ def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: st
     ]
     events = pd.concat([f for f in frames if len(f)] or [_nothing()], ignore_index=True)
     names = accounts.sort_values()
-    number = names.get_indexer(pd.Index(events["account_id"]))
+    codes, distinct = pd.factorize(events["account_id"], use_na_sentinel=False)
+    number = names.get_indexer(distinct)[codes]
     events, number = events[number >= 0], number[number >= 0]
     events["is_open"] = events["is_open"].astype(bool)
     order = _newest_first(events, number)
@@ -135,19 +136,18 @@ def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: st
 
 def _newest_first(events: pd.DataFrame, number: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """Return the places of events by number of the account, the newest first, by kind and title."""
-    codes = pd.DataFrame(
-        {
-            "account": number,
-            "at": -events["at"].to_numpy().astype(np.int64),
-            "kind": pd.factorize(events["kind"], sort=True)[0],
-        }
-    )
+    at, kind = -events["at"].to_numpy().astype(np.int64), pd.factorize(events["kind"], sort=True)[0]
+    keys = (kind, at, number)
+    order = np.lexsort(keys)
     # Titles are many: those that decide nothing are not compared.
-    tied = codes.duplicated(keep=False).to_numpy()
-    title = np.zeros(len(codes), dtype=np.int64)
-    title[tied] = pd.factorize(events["title"].to_numpy()[tied], sort=True)[0]
-    keys = (title, *(codes[name].to_numpy() for name in ("kind", "at", "account")))
-    return np.lexsort(keys)
+    same = np.logical_and.reduce([np.diff(key[order]) == 0 for key in keys])
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    own = order[tied]
+    title = pd.factorize(events["title"].to_numpy()[own], sort=True)[0]
+    order[tied] = own[np.lexsort((title, *(key[own] for key in keys)))]
+    return order
 
 
 def _tickets(tables: Tables, day: datetime, since: datetime) -> pd.DataFrame:
