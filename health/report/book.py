@@ -22,6 +22,10 @@ from health.report.overview import retention_plot, revenue_rows, stage_rows, voi
 #: Movers shown in each direction, and by how many points a score has to move.
 MOST_MOVERS = 8
 LEAST_MOVE = 3.0
+_OF_MOVER = (
+    *("account_id", "name", "csm", "segment", "mrr"),
+    *("health_change", "health_score", "health_band"),
+)
 #: Where the evaluation does not state the reason.
 _NO_CHANCE = "no probability is published"
 
@@ -132,6 +136,9 @@ def build_book(
     bands = each_once(scores["health_band"], lambda name: wording.band_of(name).name)
     money = business_of(run).money
     limit = small_below(scores)
+    # Selecting rows copies all their columns.
+    few = scores[list(_OF_MOVER)]
+    large, small = few[few["mrr"] >= limit], few[few["mrr"] < limit]
     return Book(
         tiles=_tiles(scores, flags, run),
         bands=_band_rows(scores, bands, run, history),
@@ -139,9 +146,9 @@ def build_book(
         mrr_bar=charts.stacked_bar(dict(scores["mrr"].groupby(bands).sum()), f"{money} by band"),
         histogram=charts.histogram(scores["health_score"], bands),
         has_before=not history.last.empty,
-        up=_movers(scores[scores["mrr"] >= limit], reasons, run, history, rising=True),
-        down=_movers(scores[scores["mrr"] >= limit], reasons, run, history, rising=False),
-        small=_movers(scores[scores["mrr"] < limit], reasons, run, history, rising=False),
+        up=_movers(large, reasons, run, history, rising=True),
+        down=_movers(large, reasons, run, history, rising=False),
+        small=_movers(small, reasons, run, history, rising=False),
         small_below=wording.money(limit, run["currency"]),
         causes_known=not history.changes.empty,
         renewals=_renewals(scores, run),
@@ -346,7 +353,8 @@ def _causes(
 
 def _renewals(scores: pd.DataFrame, run: Mapping[str, Any]) -> list[list[str]]:
     """Sum the renewals of the next 90 days, 30 days at a time, without who is known to leave."""
-    staying = scores[~known_to_leave(scores)]
+    columns = ["mrr", "days_to_renewal", "expected_loss", "health_band"]
+    staying = scores.loc[~known_to_leave(scores), columns]
     rows = []
     for first, last in ((0, 30), (31, 60), (61, 90)):
         own = staying[staying["days_to_renewal"].round().between(first, last)]

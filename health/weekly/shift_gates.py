@@ -67,16 +67,17 @@ def drift_of(
     earlier = before.drift if before is not None else None
     trained = int(manifest.get("rows", {}).get("accounts", 0))
     ranges: Mapping[str, Any] = manifest.get("feature_ranges", {})
-    chances = scores.rename(columns=lambda name: name.removesuffix("_probability"))
+    judged: dict[str, Any] = manifest.get("score_ranges", {})
+    of_score = {str(name): str(name).removesuffix("_probability") for name in scores}
+    chances = scores[[name for name in scores if of_score[str(name)] in judged]]
+    chances = chances.rename(columns=of_score)
     # The columns of a large company do not fit in memory together.
     listed = list(ranges.items())
     blocks = [
         ("feature", features, dict(listed[begin : begin + _AT_ONCE]), config.feature_psi)
         for begin in range(0, len(listed), _AT_ONCE)
     ]
-    blocks.append(
-        ("score", FeatureTable(chances), manifest.get("score_ranges", {}), config.score_psi)
-    )
+    blocks.append(("score", FeatureTable(chances), judged, config.score_psi))
     measured = [
         measure_drift(
             table.columns(list(own)).iloc[stays],
