@@ -37,6 +37,8 @@ _IMPORTED = {
         "map the time at which each ticket was solved, or leave these tickets out with sql",
     ),
 }
+_LOADED = "nothing of them is known on earlier dates, of which models learn"
+_LOADED_FIX = "leave known_at out of the rows that were loaded at once, with sql, or of the table"
 #: The times that end what a row began, the time from which it lasts, and what it is without an end.
 _ENDS = {
     "tickets": (("first_solved_at", "solved_at", "closed_at"), "opened_at", "open"),
@@ -67,6 +69,8 @@ def check_histories(
             yield from _never_ended(connection, table, *_ENDS[name], end)
         if name in _IMPORTED:
             yield from _imported(connection, table, *_IMPORTED[name])
+        if table.is_copy or table.plain is not None:
+            yield from _imported(connection, table, "known_at", at, _LOADED, _LOADED_FIX)
 
 
 def _emptied(
@@ -165,5 +169,5 @@ def _imported(
     same, rows, total = found[0]
     if rows < _LEAST_ROWS or rows <= _USUAL * total:
         return
-    what = f"is {same:%Y-%m-%d} in most rows, as if they were imported then: {effect}"
+    what = f"is on {same:%Y-%m-%d} in most rows, as if they were imported then: {effect}"
     yield finding("import_day", table, column, what, (rows, total, same), fix, level="warning")

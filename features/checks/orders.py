@@ -57,13 +57,16 @@ def _returns(connection: Connection, orders: OpenTable, total: int) -> Iterator[
 
 
 def _lines(connection: Connection, orders: OpenTable, total: int) -> Iterator[Finding]:
+    # Copies of a row are reported as such.
+    product = ", product" if orders.has("product") else ""
+    different = f"SELECT DISTINCT account_id, ordered_at, amount{product} FROM {orders.view}"
     timed, at_once, times, example, at_once_a_day, days = one_row(
         connection,
         "SELECT sum(n) FILTER (is_timed), sum(n) FILTER (is_timed AND n > 1), "
         "count(*) FILTER (is_timed AND n > 1), min(account_id) FILTER (n > 1), "
         "sum(n) FILTER (n > 1), count(*) FILTER (n > 1) FROM (SELECT account_id, count(*) AS n, "
         "ordered_at <> date_trunc('day', ordered_at) AS is_timed "
-        f"FROM {orders.view} WHERE amount > 0 GROUP BY account_id, ordered_at)",
+        f"FROM ({different}) WHERE amount > 0 GROUP BY account_id, ordered_at)",
     )
     if not timed:
         timed, at_once, times, few = total, at_once_a_day, days, _FEW_A_DAY

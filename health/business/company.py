@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from features.build import build_features
 from features.catalogue import CATALOGUE
@@ -275,7 +276,8 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
     Raises
     ------
     HealthError
-        The file cannot be read, is for another date, lacks a feature or repeats an account.
+        The file cannot be read, is for another date, lacks a feature, has one that is no number,
+        or repeats an account.
     """
     table = FeatureTable(files=(in_small_groups(file, folder),))
     features = table.columns(["account_id", "as_of"])
@@ -283,6 +285,13 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
     if missing:
         raise HealthError(
             f"has no column {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
+            where=str(file),
+            fix="write it again with `health features`",
+        )
+    texts = [f for f in table.schema if f.name in CATALOGUE and not _is_number(f.type)]
+    if texts:
+        raise HealthError(
+            f"{texts[0].name} has the type {texts[0].type}, and features are numbers",
             where=str(file),
             fix="write it again with `health features`",
         )
@@ -302,3 +311,13 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
             fix="keep one row per account, as `health features` writes it",
         )
     return table
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_floating(kind)
+        or types.is_integer(kind)
+        or types.is_boolean(kind)
+        or types.is_null(kind)
+    )

@@ -104,3 +104,15 @@ def test_times_that_no_row_has(tmp_path: Path, first: str, reported: bool) -> No
     text = "\n".join(["account_id,invoice_id,due_at,amount,paid_at", *lines, ""])
     found = warned(tmp_path, invoices=text).get("never_ended")
     assert (found and (found.column, found.rows)) == (("paid_at", 30) if reported else None)
+
+
+@pytest.mark.quick_cases(1)
+@pytest.mark.parametrize("backfilled", [100, 40])
+def test_a_history_that_was_loaded_on_one_day(tmp_path: Path, backfilled: int) -> None:
+    times = pd.Series(_opened("2025-09-30", 100, 1))
+    known = [pd.Timestamp("2025-10-05")] * backfilled + [*times[backfilled:]]
+    text = _tickets(pd.DataFrame({"opened_at": times, "known_at": known}))
+    found = warned(tmp_path, tickets=text).get("import_day")
+    assert (found and (found.column, found.rows)) == (
+        ("known_at", 100) if backfilled == 100 else None
+    )

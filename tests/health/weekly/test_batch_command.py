@@ -115,6 +115,10 @@ def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
     refused = call_health("score", company, "--features", twice, "--as-of", day, "--replace")
     assert refused.code == 2
     assert "2 rows repeat an account_id" in refused.err
+    rows.astype({"mrr": str}).to_parquet(twice, index=False)
+    refused = call_health("score", company, "--features", twice, "--as-of", day, "--replace")
+    assert refused.code == 2
+    assert "mrr has the type string" in refused.err
     failed = call_health("score", company, "--features", company, "--log-json", "--replace")
     assert failed.code == 2
     result = json.loads(failed.err.splitlines()[-1])
