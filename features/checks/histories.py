@@ -1,9 +1,13 @@
-"""Columns that stopped being filled or never were, and times that are the day of an import."""
+"""What changes within a table at once: columns that are empty from a day on, amounts in a new unit.
+
+And times without a history of their own: that no row has, or that are the day of an import.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 
 from features.checks.findings import Connection, OpenTable, finding, one_row
 from features.errors import Finding
@@ -37,6 +41,9 @@ _IMPORTED = {
         "map the time at which each ticket was solved, or leave these tickets out with sql",
     ),
 }
+#: Amounts whose median in a month is so many times that of the month before, with so many rows at
+#: least, are in another unit.
+_UNIT, _LEAST_OF_MONTH = 30, 10
 _LOADED = "nothing of them is known on earlier dates, of which models learn"
 _LOADED_FIX = "leave known_at out of the rows that were loaded at once, with sql, or of the table"
 #: The times that end what a row began, the time from which it lasts, and what it is without an end.
@@ -65,6 +72,9 @@ def check_histories(
         # Other large files would be read once more.
         if columns and end is not None and (table.is_copy or table.plain is not None):
             yield from _emptied(connection, table, columns, end)
+        if table.has(at) and (table.is_copy or table.plain is not None):
+            for amount in (column for column in table.schema.amounts if table.has(column.name)):
+                yield from _jumped(connection, table, amount.name)
         if name in _ENDS and end is not None:
             yield from _never_ended(connection, table, *_ENDS[name], end)
         if name in _IMPORTED:
@@ -123,6 +133,29 @@ def _empty_since(
     fix = "look whether the export renamed or dropped the column, and load these rows again"
     counted = (int(after), int(total), f"account_id {example}")
     yield finding("emptied_column", table, column, what, counted, fix, level="warning")
+
+
+def _jumped(connection: Connection, table: OpenTable, column: str) -> Iterator[Finding]:
+    """Report amounts that are many times larger or smaller from one month to the next."""
+    size = f"abs({quoted(column)})"
+    months = connection.execute(
+        f"SELECT date_trunc('month', {quoted(table.schema.dated_by)}) AS month, median({size}), "
+        f"count(*) FROM {table.view} WHERE {size} > 0 GROUP BY 1 "
+        f"HAVING count(*) >= {_LEAST_OF_MONTH} ORDER BY 1"
+    ).fetchall()
+    for (_, before, _), (month, after, rows) in pairwise(months):
+        if month is None or max(after / before, before / after) < _UNIT:
+            continue
+        (total,) = one_row(connection, f"SELECT count(*) FROM {table.view}")
+        what = (
+            f"has a median of {after:,.2f} in {month:%Y-%m} and of {before:,.2f} in the month "
+            "before: the amounts look as if they were in another unit, such "
+            "as cents"
+        )
+        fix = f"convert them to one unit with sql, e.g. {column} / 100.0 as {column}"
+        counted = (int(rows), int(total), f"{after:,.2f}")
+        yield finding("amounts_jump", table, column, what, counted, fix, level="warning")
+        return
 
 
 def _never_ended(

@@ -85,13 +85,8 @@ def cast_sql(column: Column, source_type: str) -> str:
     if column.kind == "time":
         return _time_sql(name, source_type)
     if column.kind == "flag":
-        text = _text(name, source_type)
-        if source_type in ("VARCHAR", TRIMMED):
-            # Flags of which some are missing are floats in pandas: 1.0 is true.
-            text = f"regexp_replace({text}, '^([01])[.]0+$', '\\1')"
-        return f"TRY_CAST({text} AS BOOLEAN)"
-    number = f"TRY_CAST({_text(name, source_type)} AS DOUBLE)"
-    return f"CASE WHEN isfinite({number}) THEN {number} END"
+        return _flag_sql(name, source_type)
+    return _number_sql(name, source_type)
 
 
 def present_sql(column: Column, source_type: str) -> str:
@@ -154,6 +149,22 @@ def _nan_sql(number: str) -> str:
     # Of a Parquet file the engine believes that a column whose smallest and largest value are
     # numbers holds no NaN, and isnan is false of all its rows.
     return f"(NOT isfinite({number}) AND NOT isinf({number}))"
+
+
+def _flag_sql(name: str, source_type: str) -> str:
+    text = _text(name, source_type)
+    if source_type in ("VARCHAR", TRIMMED):
+        # Flags of which some are missing are floats in pandas: 1.0 is true.
+        text = f"regexp_replace({text}, '^([01])[.]0+$', '\\1')"
+    return f"TRY_CAST({text} AS BOOLEAN)"
+
+
+def _number_sql(name: str, source_type: str) -> str:
+    if source_type == "BOOLEAN":
+        # True is no amount of 1.
+        return "CAST(NULL AS DOUBLE)"
+    number = f"TRY_CAST({_text(name, source_type)} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def _time_sql(name: str, source_type: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.errors import HealthError
 from features.tables.opened import Tables
 from features.tables.point_in_time import account_starts, collect, known_from
 from features.windows.contracts import GRACE_DAYS, ContractRows, load_contracts
@@ -176,6 +177,12 @@ def _paying(contracts: ContractRows, names: pa.StringArray) -> PaysOn:
 
 def _ordering(tables: Tables, names: pa.StringArray, active_order_days: int) -> PaysOn:
     """Return which of the named accounts ordered in the days before a date."""
+    if not tables.has("orders"):
+        raise HealthError(
+            "there are neither subscriptions nor orders, so no account pays on any date",
+            where="tables",
+            fix="give one of them",
+        )
     whole, own_rows = returning_rows(tables, tables["orders"])
     returning = collect(own_rows)
     # Dates are midnights, so days are enough.

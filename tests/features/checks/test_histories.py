@@ -116,3 +116,20 @@ def test_a_history_that_was_loaded_on_one_day(tmp_path: Path, backfilled: int) -
     assert (found and (found.column, found.rows)) == (
         ("known_at", 100) if backfilled == 100 else None
     )
+
+
+@pytest.mark.quick_cases(1)
+@pytest.mark.parametrize(("factor", "rows"), [(100, 31), (0.01, 31), (5, None)])
+def test_amounts_in_another_unit_from_a_month_on(
+    tmp_path: Path, factor: float, rows: int | None
+) -> None:
+    days = pd.Series(pd.date_range("2025-05-01", "2025-07-31"))
+    amounts = (40 + days.dt.day).where(days < "2025-07-01", (40 + days.dt.day) * factor)
+    text = pd.DataFrame({"account_id": "001", "ordered_at": days, "amount": amounts}).to_csv(
+        index=False
+    )
+    found = warned(tmp_path, orders=text).get("amounts_jump")
+    assert (found and found.rows) == rows
+    if found:
+        assert (found.table, found.column) == ("orders", "amount")
+        assert "2025-07" in found.what

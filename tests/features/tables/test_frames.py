@@ -201,3 +201,19 @@ def test_a_column_given_twice_is_refused() -> None:
         HealthError, match=r"(?s)accounts: has columns with the same name.*account_id"
     ):
         tables_from_frames({**TABLES, "accounts": twice}, observed_until=END)
+
+
+def test_without_contracts_and_orders_there_is_nobody_to_describe() -> None:
+    accounts = pd.DataFrame({"account_id": ["a"], "created_at": ["2026-01-05"]})
+    tables = tables_from_frames({"accounts": accounts}, observed_until=datetime(2026, 6, 1))
+    with pytest.raises(HealthError, match="neither subscriptions nor orders"):
+        build_features(tables, [datetime(2026, 6, 1)])
+
+
+def test_true_is_no_amount() -> None:
+    frames = {
+        "accounts": pd.DataFrame({"account_id": ["a"], "created_at": ["2026-01-05"]}),
+        "orders": pd.DataFrame({"account_id": ["a"], "ordered_at": "2026-01-05", "amount": [True]}),
+    }
+    with pytest.raises(InputError, match=r"amount.*is not a number"):
+        tables_from_frames(frames, observed_until=datetime(2026, 6, 1))
