@@ -26,6 +26,7 @@ from health.settings.notify import check_webhook
 from health.settings.secrets import secret
 from health.settings.web_address import require_web_address
 from health.sources.open import Sources
+from health.weekly.table_gates import freshness_gates
 
 
 def check_report(console: Console, company: Company) -> None:
@@ -50,10 +51,22 @@ def check_report(console: Console, company: Company) -> None:
     read_calls(tables, tables.observed_until)
     read_actions(tables, tables.observed_until)
     assignments(tables, [], tables.observed_until)
-    findings = [f for f in company.opened.findings if f.code != "missing_table"]
-    for finding in findings:
-        console.print(f"[yellow]warning[/] {escape(str(finding))}", highlight=False)
-    say(console, f"{count(len(findings), 'warning')}, no error: the tables can be scored.")
+    found = [str(f) for f in company.opened.findings if f.code != "missing_table"]
+    found += _stale(company)
+    for warning in found:
+        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False)
+    say(console, f"{count(len(found), 'warning')}, no error: the tables can be scored.")
+
+
+def _stale(company: Company) -> list[str]:
+    """Return a warning for each table whose last row is so old that a run would be stopped."""
+    end, config = company.opened.tables.observed_until, company.config.gates
+    return [
+        f"{gate.name} on {end:%Y-%m-%d}: {gate.what}; remedy: load the newer rows, or correct "
+        "observed_until; the gate freshness stops health score on this date"
+        for gate in freshness_gates(company.opened.summaries, end, config)
+        if not gate.passed
+    ]
 
 
 def _usual_lag(company: Company) -> str:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.health.conftest import Demo, call_health, run_health
 
+_SUBSCRIPTIONS = "account_id,product,started_at,ended_at,mrr\n"
+
 
 def test_check_prints_rows_and_dates(demo: Demo) -> None:
     done = call_health("check", demo.config)
@@ -34,7 +36,7 @@ def test_check_refuses_what_the_batch_would_refuse(
 ) -> None:
     texts = {
         "accounts": "account_id,created_at\nA1,2025-01-01\n",
-        "subscriptions": "account_id,product,started_at,ended_at,mrr\nA1,Core,2025-01-01,,100\n",
+        "subscriptions": _SUBSCRIPTIONS + "A1,Core,2025-01-01,,100\n",
         "forecasts": "account_id,call,author,created_at\n",
         "interventions": "account_id,occurred_at,kind,arm\n",
         "actions": "account_id,action,at\n",
@@ -48,6 +50,24 @@ def test_check_refuses_what_the_batch_would_refuse(
     done = call_health("check", tmp_path / "health.toml")
     assert done.code == 2 and f"{table}.{column}: 1 of 1 rows" in done.err
     assert "can be scored" not in done.out
+
+
+@pytest.mark.quick_cases(1)
+@pytest.mark.parametrize("stale", [True, False])
+def test_check_warns_of_a_table_that_would_stop_the_batch(tmp_path: Path, stale: bool) -> None:
+    days = pd.date_range(end="2026-03-01" if stale else "2026-05-31", periods=60)
+    usage = pd.DataFrame({"account_id": "A1", "event": "login", "occurred_at": days})
+    usage.to_csv(tmp_path / "usage.csv", index=False)
+    (tmp_path / "accounts.csv").write_text("account_id,created_at\nA1,2025-01-01\n")
+    row = "A1,Core,2025-01-01,,100"
+    (tmp_path / "subscriptions.csv").write_text(f"{_SUBSCRIPTIONS}{row}\n")
+    config = 'company = "C"\ncurrency = "EUR"\nobserved_until = 2026-06-01\n'
+    for name in ("accounts", "subscriptions", "usage"):
+        config += f'[tables.{name}]\npath = "{name}.csv"\n'
+    (tmp_path / "health.toml").write_text(config, encoding="utf-8")
+    done = call_health("check", tmp_path / "health.toml")
+    assert done.code == 0, done.err
+    assert ("freshness of usage on 2026-06-01" in done.out) == stale
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
