@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from features.tables.opened import Tables
 from health.renewals.calls import COLUMNS as CALL_COLUMNS
@@ -152,7 +153,9 @@ def _upcoming(
     """Return the renewals by term, and the sums by month of all accounts."""
     parts = due_parts(scores, basis, as_of=as_of, horizon_days=horizon_days)
     terms = with_calls(next(parts), calls, as_of)
-    tables = [month_table(terms, basis), *(month_table(part, basis) for part in parts)]
+    # The small products of the draws gain nothing from threads and lose much on a busy machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        tables = [month_table(terms, basis), *(month_table(part, basis) for part in parts)]
     months = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
     return terms, months
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+from threadpoolctl import threadpool_limits
 
 from health.business.kinds import Business, business_of, with_money
 from health.presentation import wording
@@ -45,11 +46,13 @@ def render_forecast(
     business = business_of(run)
     scores = with_all_columns(with_money(scores))
     background = background or Background()
-    forecast = build_forecast(scores, run, background.periods)
-    if business.has_terms:
-        tiles, tables = contract_page(scores, flags, run, forecast, background)
-    else:
-        tiles, tables = order_page(scores, run, background)
+    # The small products of the draws gain nothing from threads and lose much on a busy machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        forecast = build_forecast(scores, run, background.periods)
+        if business.has_terms:
+            tiles, tables = contract_page(scores, flags, run, forecast, background)
+        else:
+            tiles, tables = order_page(scores, run, background)
     environment = page_environment("health.report")
     style = source_of(environment, "report.css") + source_of(environment, "forecast.css")
     return environment.get_template("forecast.html.j2").render(
