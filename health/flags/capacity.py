@@ -22,6 +22,8 @@ ACTIONS = (
 OFFERS = ("upsell", "cross_sell")
 #: Number of possible hashes.
 _HASHES = 2**64
+#: Columns of candidates that decide which of them are shown.
+_DECIDES = ("flag", "csm", "value", "mrr", "asked", "order", "worth")
 
 
 def action_of(flags: pd.Series[str]) -> pd.Series[str]:
@@ -62,30 +64,29 @@ def fit_week(
         those it asked for. An account that is held out would have been listed: it is worth more
         than the last one listed.
     """
-    rows = candidates.assign(
-        action=action_of(candidates["flag"]),
-        held=held_out(candidates, config),
-    )
+    # Candidates of a large company are many: only what decides is copied.
+    read = [name for name in _DECIDES if name in candidates]
+    rows = candidates[read].assign(held=held_out(candidates, config))
+    action = action_of(candidates["flag"])
+    rows["urgency"] = action.map({action: place for place, action in enumerate(ACTIONS)})
     if "order" not in rows:
-        rows["order"] = pd.factorize(rows["account_id"], sort=True)[0]
-    rows["alone"] = one_offer(rows)
+        rows["order"] = pd.factorize(candidates["account_id"], sort=True)[0]
     if "worth" not in rows:
         rows["worth"] = rows["value"]
-    order = {action: place for place, action in enumerate(ACTIONS)}
-    rows["urgency"] = rows["action"].map(order)
     accounts = _ordered_accounts(rows, by_value=by_value)
     group = accounts["csm"].fillna("")
     place = (~accounts["held"]).groupby(group, sort=False).cumsum()
     room = accounts["csm"].map(capacities(csms, config)).fillna(unassigned(csms, config))
     # An account that is held out comes after as many as were listed before it.
-    accounts["fits"] = np.where(accounts["held"], place < room, place <= room)
-    accounts["week_rank"] = place.where(~accounts["held"] & (place <= room)).astype("Int64")
-    rows = rows.join(accounts[["fits", "week_rank"]], on="order")
-    shown = rows["fits"] & rows["alone"]
+    fits = np.where(accounts["held"], place < room, place <= room)
+    rank = place.where(~accounts["held"] & (place <= room)).astype("Int64")
+    at = accounts.index.get_indexer(pd.Index(rows["order"]))
+    shown = fits[at] & one_offer(rows).to_numpy()
     state = np.select([shown & ~rows["held"], shown & rows["held"]], [LISTED, HELD_OUT], WAITING)
-    rows["week_rank"] = rows["week_rank"].where(state == LISTED)
-    rows = rows.assign(state=state).sort_values(["csm", "week_rank"], kind="stable")
-    return rows.drop(columns=["held", "alone", "urgency", "fits"])
+    week_rank = rank.iloc[at].set_axis(rows.index).where(state == LISTED)
+    ordered = rows[["csm"]].assign(rank=week_rank).sort_values(["csm", "rank"], kind="stable")
+    found = candidates.assign(action=action, order=rows["order"], worth=rows["worth"])
+    return found.assign(week_rank=week_rank, state=state).loc[ordered.index]
 
 
 def _ordered_accounts(rows: pd.DataFrame, *, by_value: bool) -> pd.DataFrame:

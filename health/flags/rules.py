@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -145,16 +145,15 @@ def list_flags(
     Returns
     -------
     Raised
-        To be completed by `word_flags`. The flags have one more column, `week_rank`: the rank of
-        the account in its CSM's week.
+        To be completed by `word_flags`. The flags have the columns of episodes, `rank`, and
+        `week_rank`: the rank of the account in its CSM's week.
     """
     choosing = replace(scored, reasons=scored.reasons.head(0), choosing_only=True)
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    strict = _candidates(choosing, config)[KEYS]
-    easy = _candidates(choosing, relaxed)
-    # Most conditions are not shown: what only a list shows is added at the end.
-    narrow = easy[list(_OF_EPISODES)].assign(row=np.arange(len(easy)))
-    episodes = continued_episodes(strict, narrow, previous, as_of)
+    # Most conditions are not shown: what only a list shows is added by `word_flags`.
+    strict = _candidates(choosing, config, KEYS)
+    easy = _candidates(choosing, relaxed, _OF_EPISODES)
+    episodes = continued_episodes(strict, easy, previous, as_of)
     done = no_actions() if actions is None else actions
     episodes = with_states(episodes, done, config.flags, as_of)
     csms = scored.scores["csm"]
@@ -169,11 +168,9 @@ def list_flags(
     rest = episodes[~open_]
     episodes = pd.concat([f for f in (fitted, rest) if len(f)] or [fitted], ignore_index=True)
     listed = ranked(fitted[fitted["state"] == LISTED])
-    shown = easy.drop(columns=list(_OF_EPISODES)).iloc[listed["row"]].set_axis(listed.index, axis=0)
-    flags = pd.concat([listed, shown], axis=1).assign(reasons="", suggested_play="")
     return Raised(
-        _in_order(flags)[[*COLUMNS, "week_rank"]],
-        merged_week(flags.head(0), scored, as_of=as_of, config=config),
+        _in_order(listed),
+        merged_week(listed.head(0), scored, as_of=as_of, config=config),
         _in_order(episodes)[list(EPISODE_COLUMNS)],
         cleared(episodes, previous),
         unassigned_warning(csms, config.flags),
@@ -224,9 +221,9 @@ def word_flags(raised: Raised, scored: Scored, config: Config, *, as_of: date) -
     """
     own = scored.of_accounts(raised.flags["account_id"])
     relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    found = ["reasons", "cause", "reasons_share"]
-    worded = _candidates(own, relaxed)[[*KEYS, *found]].drop_duplicates(KEYS)
-    both = raised.flags.drop(columns=found).merge(worded, on=KEYS, how="left")
+    shown = [name for name in COLUMNS if name not in raised.flags and name != "suggested_play"]
+    worded = _candidates(own, relaxed, [*KEYS, *shown]).drop_duplicates(KEYS)
+    both = raised.flags.merge(worded, on=KEYS, how="left")
     for name in ("reasons", "cause"):
         both[name] = both[name].fillna("")
     both["suggested_play"] = [
@@ -236,9 +233,11 @@ def word_flags(raised: Raised, scored: Scored, config: Config, *, as_of: date) -
     return replace(raised, flags=both[list(COLUMNS)], week=week)
 
 
-def _candidates(scored: Scored, config: Config) -> pd.DataFrame:
+def _candidates(scored: Scored, config: Config, columns: Sequence[str]) -> pd.DataFrame:
     """Return every account for which a flag's condition holds, whether or not there is room."""
-    lists = [build(scored, config).assign(flag=flag) for flag, build in _BUILDERS.items()]
+    lists = [
+        build(scored, config).assign(flag=flag)[list(columns)] for flag, build in _BUILDERS.items()
+    ]
     return below_each_other([f for f in lists if len(f)] or lists[:1])
 
 

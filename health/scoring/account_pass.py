@@ -24,6 +24,8 @@ from health.training.score_terms import with_score_terms
 
 #: Attributes of an account that a run copies, in this order.
 ATTRIBUTES = ("name", "csm", "segment", "industry", "region", "parent_id")
+#: Columns of scores.parquet that say whose row it is and of which date.
+IDENTITY = ("account_id", "as_of", *ATTRIBUTES)
 _COPIED = ("mrr", "tenure_days", "days_to_renewal", "products_held", "seats")
 
 

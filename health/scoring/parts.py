@@ -33,6 +33,8 @@ AT_ONCE = 25_000
 _FEWEST_PARTS = 8
 #: The tables that are written part by part.
 TABLES = ("reasons", "whitespace", "changes")
+#: What stands where no part has a value, by the kind of column; whole numbers are never missing.
+_MISSING = {"f": np.nan, "M": np.datetime64("NaT"), "O": None}
 #: The columns of changes that a report shows.
 SHOWN_CHANGES = ("account_id", "term", "kind", "change", "text")
 
@@ -68,18 +70,19 @@ class KeptPart:
             {name: encoded(getattr(part, name)) for name in TABLES},
         )
 
-    def with_changes_only(self) -> KeptPart:
-        """Return it without the tables that are too large for memory."""
+    def without_rows(self) -> KeptPart:
+        """Return it without the scores, and without the tables that are too large for memory."""
         changes = self.tables["changes"].select(list(SHOWN_CHANGES))
         # What is mapped into memory is copied: its file is large.
         copy = pa.BufferOutputStream()
         with pa.ipc.new_stream(copy, changes.schema) as writer:
             writer.write_table(changes)
-        return replace(self, tables={"changes": pa.ipc.open_stream(copy.getvalue()).read_all()})
-
-    def without_scores(self) -> KeptPart:
-        """Return it without the scores and sums."""
-        return replace(self, scores=self.scores.head(0).copy(), sums=self.sums.head(0).copy())
+        return replace(
+            self,
+            scores=self.scores.head(0).copy(),
+            sums=self.sums.head(0).copy(),
+            tables={"changes": pa.ipc.open_stream(copy.getvalue()).read_all()},
+        )
 
     def stored(self, folder: Path) -> KeptPart:
         """Write the tables to a folder, and return it without them; HealthError if it is full."""
@@ -101,6 +104,41 @@ class KeptPart:
         tables = {name: pa.ipc.open_file(source).read_all() for name, source in maps.items()}
         shutil.rmtree(folder)
         return replace(self, tables=tables)
+
+
+class Rows:
+    """A table of all accounts that is filled part by part, so that it is in memory only once.
+
+    Parameters
+    ----------
+    known : pd.DataFrame
+        One row per account, whose columns are not taken from the parts.
+    """
+
+    def __init__(self, known: pd.DataFrame) -> None:
+        self._known = known
+        self._columns: dict[str, npt.NDArray[Any]] = {}
+
+    def put(self, places: npt.NDArray[np.intp], rows: pd.DataFrame) -> None:
+        """Add the rows of the accounts at some places; a column that others lack is missing."""
+        for name in rows.columns:
+            if name in self._known:
+                self._columns[name] = self._known[name].to_numpy()
+                continue
+            values = rows[name].to_numpy()
+            every = self._columns.get(name)
+            if every is None:
+                kind = values.dtype.kind
+                every = np.full(len(self._known), _MISSING.get(kind, 0), dtype=values.dtype)
+            elif every.dtype != values.dtype:
+                every = every.astype(np.result_type(every, values))
+            every[places] = values
+            self._columns[name] = every
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table, in the order of the accounts."""
+        return pd.DataFrame(self._columns, index=self._known.index, copy=False)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from health.runs.directory import PublishedRun
 from health.runs.part_files import decoded
 from health.scorecard.portfolio import roll_up
 from health.scorecard.score import percentile_columns, percentiles_with
-from health.scoring.account_pass import ATTRIBUTES, AccountPart, Fleet, score_part
+from health.scoring.account_pass import ATTRIBUTES, IDENTITY, AccountPart, Fleet, score_part
 from health.scoring.change import FEATURES, percentiles_before, settings_of
 from health.scoring.contracts import ContractScoring
 from health.scoring.health_part import Percentiles, known_overrides, without_effect
@@ -42,6 +42,7 @@ from health.scoring.parts import (
     SHOWN_CHANGES,
     Accounts,
     KeptPart,
+    Rows,
     even_parts,
     score_parts,
 )
@@ -175,10 +176,7 @@ def score_accounts(
         method.history(tables, day.to_pydatetime()),
         _percentiles(table, models, config, previous),
     )
-    some = sampled(len(own))
-    described = table.rows(some, [name for name in table.names if name in DESCRIBED])
-    usual = usual_values(described, peer_groups(own, config).iloc[some])
-    fleet = Fleet(overrides, usual, previous)
+    fleet = Fleet(overrides, _usual(table, own, config), previous)
     at_once = min(AT_ONCE, config.data.accounts_at_once or AT_ONCE)
     divided = even_parts(len(own), at_once) if parts is None else parts
     schema = table.schema
@@ -190,8 +188,7 @@ def score_accounts(
             keep({FEATURES: rows})
             yield part
 
-    done: list[KeptPart] = []
-    for part in score_parts(
+    scored_parts = score_parts(
         method,
         taken(),
         fleet,
@@ -201,14 +198,8 @@ def score_accounts(
         processes=processes,
         spill=spill,
         session=session,
-    ):
-        keep(part.tables)
-        done.append(part if len(divided) == 1 else part.with_changes_only())
-        progress(len(done) / len(divided))
-    scores = _in_order([part.scores for part in done], divided)
-    sums = _in_order([part.sums for part in done], divided)
-    # All scores are in memory once.
-    done = [part.without_scores() for part in done]
+    )
+    scores, sums, done = _collected(scored_parts, divided, own, keep, progress)
     with_money = business.with_money(scores)
     scored = Scored(
         with_money,
@@ -284,18 +275,31 @@ def _percentiles(
     return Percentiles(now, percentiles_before(previous))
 
 
-def _in_order(
-    frames: Sequence[pd.DataFrame], divided: Sequence[npt.NDArray[np.intp]]
-) -> pd.DataFrame:
-    """Return the rows of all parts in the order of their places."""
-    kinds = frames[0].dtypes
-    # A part without reasons of a model has no sum of them.
-    is_alike = len(kinds) and all(frame.dtypes.equals(kinds) for frame in frames)
-    rows = below_each_other(frames) if is_alike else pd.concat(frames, ignore_index=True)
-    places = np.concatenate(divided)
-    if (places == np.arange(len(places))).all():
-        return rows
-    return rows.iloc[np.argsort(places)].reset_index(drop=True)
+def _usual(table: FeatureTable, own: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Return the usual values of similar accounts, among some of all accounts."""
+    some = sampled(len(own))
+    described = table.rows(some, [name for name in table.names if name in DESCRIBED])
+    return usual_values(described, peer_groups(own, config).iloc[some])
+
+
+def _collected(
+    parts: Iterator[KeptPart],
+    divided: Sequence[npt.NDArray[np.intp]],
+    own: pd.DataFrame,
+    keep: Callable[[Mapping[str, pa.Table]], object],
+    progress: Callable[[float], object],
+) -> tuple[pd.DataFrame, pd.DataFrame, list[KeptPart]]:
+    """Return the scores and sums of all accounts, and what else is needed of each part."""
+    scores = Rows(own[[name for name in IDENTITY if name in own]])
+    sums = Rows(own[[]])
+    done = []
+    for places, part in zip(divided, parts, strict=True):
+        keep(part.tables)
+        scores.put(places, part.scores)
+        sums.put(places, part.sums)
+        done.append(part if len(divided) == 1 else part.without_rows())
+        progress(len(done) / len(divided))
+    return scores.frame, sums.frame, done
 
 
 def _changes(parts: Sequence[KeptPart]) -> pd.DataFrame:

@@ -26,8 +26,8 @@ from health.runs.directory import list_runs
 from health.runs.part_files import PartFiles, decoded, encoded
 from health.scoring.contracts import ContractScoring
 from health.scoring.part import PartInputs, ScoredPart
-from health.scoring.parts import TABLES, KeptPart, even_parts
-from health.scoring.run import METHODS, ScoredRun, _in_order, _movers, score_accounts
+from health.scoring.parts import TABLES, KeptPart, Rows, even_parts
+from health.scoring.run import METHODS, ScoredRun, _movers, score_accounts
 from health.settings.config import Config, load_config
 from health.training.champion import load_champion
 from tests.health.conftest import Demo
@@ -302,10 +302,9 @@ def test_parts_are_joined_in_the_order_of_their_accounts(
     parts: list[dict[str, list[float]]], expected: dict[str, list[float]]
 ) -> None:
     divided = [np.array([0, 2]), np.array([1])]
-    frames = [
-        pd.DataFrame(columns, index=range(len(places)))
-        for columns, places in zip(parts, divided, strict=True)
-    ]
-    pd.testing.assert_frame_equal(
-        _in_order(frames, divided), pd.DataFrame(expected, index=pd.RangeIndex(3))
-    )
+    known = pd.DataFrame({"account_id": ["A", "B", "C"]})
+    rows = Rows(known)
+    for columns, places in zip(parts, divided, strict=True):
+        own = pd.DataFrame({"account_id": "unread", **columns}, index=range(len(places)))
+        rows.put(places, own)
+    pd.testing.assert_frame_equal(rows.frame, known.assign(**expected))
