@@ -85,8 +85,13 @@ def fit_week(
     state = np.select([shown & ~rows["held"], shown & rows["held"]], [LISTED, HELD_OUT], WAITING)
     week_rank = rank.iloc[at].set_axis(rows.index).where(state == LISTED)
     ordered = rows[["csm"]].assign(rank=week_rank).sort_values(["csm", "rank"], kind="stable")
-    found = candidates.assign(action=action, order=rows["order"], worth=rows["worth"])
-    return found.assign(week_rank=week_rank, state=state).loc[ordered.index]
+    return candidates.loc[ordered.index].assign(
+        action=action,
+        order=rows["order"],
+        worth=rows["worth"],
+        week_rank=week_rank,
+        state=pd.Series(state, index=rows.index),
+    )
 
 
 def _ordered_accounts(rows: pd.DataFrame, *, by_value: bool) -> pd.DataFrame:

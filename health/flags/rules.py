@@ -148,19 +148,8 @@ def list_flags(
         To be completed by `word_flags`. The flags have the columns of episodes, `rank`, and
         `week_rank`: the rank of the account in its CSM's week.
     """
-    choosing = replace(scored, reasons=scored.reasons.head(0), choosing_only=True)
-    relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
-    # Most conditions are not shown: what only a list shows is added by `word_flags`.
-    strict = _candidates(choosing, config, KEYS)
-    easy = _candidates(choosing, relaxed, _OF_EPISODES)
-    episodes = continued_episodes(strict, easy, previous, as_of)
-    done = no_actions() if actions is None else actions
-    episodes = with_states(episodes, done, config.flags, as_of)
+    episodes = _held_conditions(scored, config, as_of, previous, actions)
     csms = scored.scores["csm"]
-    at = pd.Index(scored.scores["account_id"]).get_indexer(pd.Index(episodes["account_id"]))
-    episodes["mrr"] = scored.scores["mrr"].to_numpy()[at]
-    # Numbers are sorted many times faster than texts.
-    episodes["order"] = pd.factorize(scored.scores["account_id"], sort=True)[0][at]
     by_value = bool(scored.scores["churn_probability"].notna().any())
     episodes["worth"] = _worth(episodes, savable)
     open_ = episodes["state"] == OPEN
@@ -182,6 +171,29 @@ def list_flags(
             by_savable=savable is not None,
         ),
     )
+
+
+def _held_conditions(
+    scored: Scored,
+    config: Config,
+    as_of: date,
+    previous: pd.DataFrame | None,
+    actions: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """Return the conditions that hold as episodes, with the MRR and the order of their account."""
+    choosing = replace(scored, reasons=scored.reasons.head(0), choosing_only=True)
+    relaxed = config.model_copy(update={"flags": config.flags.relaxed()})
+    # Most conditions are not shown: what only a list shows is added by `word_flags`.
+    strict = _candidates(choosing, config, KEYS)
+    easy = _candidates(choosing, relaxed, _OF_EPISODES)
+    episodes = continued_episodes(strict, easy, previous, as_of)
+    done = no_actions() if actions is None else actions
+    episodes = with_states(episodes, done, config.flags, as_of)
+    at = pd.Index(scored.scores["account_id"]).get_indexer(pd.Index(episodes["account_id"]))
+    episodes["mrr"] = scored.scores["mrr"].to_numpy()[at]
+    # Numbers are sorted many times faster than texts.
+    episodes["order"] = pd.factorize(scored.scores["account_id"], sort=True)[0][at]
+    return episodes
 
 
 def _worth(episodes: pd.DataFrame, savable: pd.Series[float] | None) -> pd.Series[float]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from health.business.kinds import business_of
+from health.business.kinds import business_of, with_money
 from health.presentation import wording
 from health.reasons.sentences import each_once
 from health.report import charts
@@ -135,10 +135,7 @@ def build_book(
     """
     bands = each_once(scores["health_band"], lambda name: wording.band_of(name).name)
     money = business_of(run).money
-    limit = small_below(scores)
-    # Selecting rows copies all their columns.
-    few = scores[list(_OF_MOVER)]
-    large, small = few[few["mrr"] >= limit], few[few["mrr"] < limit]
+    limit, moved = small_below(scores), movers(scores)
     return Book(
         tiles=_tiles(scores, flags, run),
         bands=_band_rows(scores, bands, run, history),
@@ -146,9 +143,9 @@ def build_book(
         mrr_bar=charts.stacked_bar(dict(scores["mrr"].groupby(bands).sum()), f"{money} by band"),
         histogram=charts.histogram(scores["health_score"], bands),
         has_before=not history.last.empty,
-        up=_movers(large, reasons, run, history, rising=True),
-        down=_movers(large, reasons, run, history, rising=False),
-        small=_movers(small, reasons, run, history, rising=False),
+        up=_described(moved["up"], reasons, run, history, rising=True),
+        down=_described(moved["down"], reasons, run, history, rising=False),
+        small=_described(moved["small"], reasons, run, history, rising=False),
         small_below=wording.money(limit, run["currency"]),
         causes_known=not history.changes.empty,
         renewals=_renewals(scores, run),
@@ -298,17 +295,38 @@ def _band_rows(
     ]
 
 
-def _movers(
-    scores: pd.DataFrame,
+def movers(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the accounts whose health rose (up) or fell (down, small) most, by their MRR."""
+    limit = small_below(scores)
+    # Selecting rows copies all their columns.
+    few = scores[list(_OF_MOVER)]
+    large, small = few[few["mrr"] >= limit], few[few["mrr"] < limit]
+    return {"up": _moved(large, 1), "down": _moved(large, -1), "small": _moved(small, -1)}
+
+
+def named_accounts(scores: pd.DataFrame, *, per_csm: bool) -> list[str]:
+    """Return the accounts that `movers` finds among all, and if wanted among those of each CSM."""
+    money = with_money(scores)
+    books = [money]
+    if per_csm:
+        books += [own for _, own in money.groupby(each_once(scores["csm"], wording.text_of))]
+    return [name for own in books for top in movers(own).values() for name in top["account_id"]]
+
+
+def _moved(scores: pd.DataFrame, sign: int) -> pd.DataFrame:
+    moved = scores[scores["health_change"] * sign >= LEAST_MOVE]
+    weighed = moved.assign(weight=moved["health_change"].abs() * moved["mrr"])
+    return weighed.sort_values(["weight", "account_id"], ascending=[False, True]).head(MOST_MOVERS)
+
+
+def _described(
+    top: pd.DataFrame,
     reasons: pd.DataFrame,
     run: Mapping[str, Any],
     history: History,
     *,
     rising: bool,
 ) -> list[Mover]:
-    moved = scores[scores["health_change"] * (1 if rising else -1) >= LEAST_MOVE]
-    weighed = moved.assign(weight=moved["health_change"].abs() * moved["mrr"])
-    top = weighed.sort_values(["weight", "account_id"], ascending=[False, True]).head(MOST_MOVERS)
     causes = _causes(top["account_id"], reasons, history, rising=rising)
     return [_mover(row, causes, run) for row in top.to_dict("records")]
 

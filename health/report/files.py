@@ -6,7 +6,6 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +105,12 @@ def write_csm_reports(
     names = {}
     for csm, (scores, reasons, flags) in accounts_by_csm(*tables).items():
         ids = scores["account_id"]
-        past = history.scores[history.scores["account_id"].isin(ids)]
-        moved = history.changes[history.changes["account_id"].isin(ids)]
         html = render_report(
             scores,
             reasons,
             flags,
             {**run, "company": csm_title(csm, run)},
-            history=replace(history, scores=past, changes=moved),
+            history=history.of_csm(csm, ids),
             background=of_accounts(background),
             week=None if week is None else week[week["account_id"].isin(ids)],
             csm=csm,

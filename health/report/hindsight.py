@@ -12,7 +12,6 @@ from features.catalogue import CATALOGUE
 from features.definitions.feature import Feature
 from features.definitions.metrics import Z_95
 from health.presentation import wording
-from health.reasons.sentences import each_once
 from health.reasons.signals import signal_of
 from health.report.history import History
 
@@ -20,20 +19,12 @@ from health.report.history import History
 _MOST = 8
 #: With fewer churned accounts, what they have in common is chance.
 FEWEST_CHURNED = 10
-#: Steps of a score's change that come from the configuration, not from the customer.
-_CONFIGURED = ("profile", "configuration")
 _WORDS = {
     "behaviour": "Customer behaviour changed",
     "data": "Data went missing or came back",
     "override": "An override was set or ended",
     "rule": "A cap or floor started or ended",
     "configuration": "The scorecard changed",
-}
-_KIND_OF = {
-    "measure": "behaviour",
-    "missing": "data",
-    "returned": "data",
-    **dict.fromkeys(_CONFIGURED, "configuration"),
 }
 
 
@@ -130,12 +121,11 @@ def cause_rows(history: History, accounts: int) -> list[list[str]]:
         Cause, accounts that it moved, and the average change over all accounts in points; empty
         without an earlier run.
     """
-    changes = history.changes
-    if changes.empty or not accounts:
+    causes = history.causes
+    if causes.empty or not accounts:
         return []
-    cause = each_once(changes["kind"], lambda kind: _KIND_OF.get(str(kind), str(kind)))
-    points = changes["change"].groupby(cause).sum()
-    counts = changes["account_id"].groupby(cause).nunique()
+    by_cause = causes.groupby("cause")
+    counts, points = by_cause["accounts"].sum(), by_cause["points"].sum()
     return [
         [
             words,

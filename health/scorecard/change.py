@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from health.reasons.reasons import coded, coded_once, frame_of
+from health.reasons.sentences import each_once
 from health.scorecard.score import HealthScores, score_with
 from health.scorecard.weights import weigh
 from health.settings.score import ScoreSettings
@@ -34,6 +35,13 @@ from health.settings.scorecard import Card
 
 COLUMNS = ("account_id", "term", "kind", "before", "now", "change")
 KINDS = ("measure", "missing", "returned", "override", "rule", "profile", "configuration")
+#: The cause of each kind of step: the last two come from the configuration, not from the customer.
+CAUSES = {
+    "measure": "behaviour",
+    **dict.fromkeys(("missing", "returned"), "data"),
+    **{kind: kind for kind in ("override", "rule")},
+    **dict.fromkeys(("profile", "configuration"), "configuration"),
+}
 #: A step that moves the score by less than this, in points, is left out.
 LEAST = 1e-9
 Numbers = npt.NDArray[np.float64]
@@ -75,6 +83,31 @@ class ScoreInputs:
             whatever_coverage=True,
             percentiles=self.percentiles.get(own.hash),
         )
+
+
+def sum_causes(changes: pd.DataFrame, csms: pd.Series[str] | None = None) -> pd.DataFrame:
+    """Sum the changes of scores by CSM and cause.
+
+    Parameters
+    ----------
+    changes : pd.DataFrame
+        Columns of `COLUMNS`, all rows of each account.
+    csms : pd.Series of str, optional
+        The CSM by account_id; by default the accounts are summed as those of one.
+
+    Returns
+    -------
+    pd.DataFrame
+        csm (empty without one), cause as in `CAUSES`, accounts (how many it moved) and points
+        (the sum of their changes).
+    """
+    csm = "" if csms is None else each_once(changes["account_id"], csms.to_dict().get).fillna("")
+    rows = changes[["account_id", "change"]].assign(
+        csm=csm, cause=each_once(changes["kind"], lambda kind: CAUSES.get(str(kind), str(kind)))
+    )
+    groups = rows.groupby(["csm", "cause"], observed=True)
+    summed = groups.agg(accounts=("account_id", "nunique"), points=("change", "sum"))
+    return summed.reset_index()
 
 
 def split_changes(before: ScoreInputs, now: ScoreInputs) -> pd.DataFrame:

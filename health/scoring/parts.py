@@ -20,6 +20,7 @@ from health.expansion.gaps import unpriced
 from health.expansion.inputs import OfferInputs
 from health.runs.part_files import encoded
 from health.runs.spill import spill_faults
+from health.scorecard.change import sum_causes
 from health.scoring.account_pass import AccountPart, Fleet, score_part
 from health.scoring.health_part import Percentiles
 from health.scoring.method import ScoringMethod
@@ -35,8 +36,6 @@ _FEWEST_PARTS = 8
 TABLES = ("reasons", "whitespace", "changes")
 #: What stands where no part has a value, by the kind of column; whole numbers are never missing.
 _MISSING = {"f": np.nan, "M": np.datetime64("NaT"), "O": None}
-#: The columns of changes that a report shows.
-SHOWN_CHANGES = ("account_id", "term", "kind", "change", "text")
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class KeptPart:
         As of `ScoredPart`.
     unpriced : pd.Series of int
         Open offers without a price, by product.
+    causes : pd.DataFrame
+        What changed the scores, as from `sum_causes`.
     tables : dict of str to pa.Table
         `TABLES` of `ScoredPart`, to be written.
     """
@@ -57,6 +58,7 @@ class KeptPart:
     sums: pd.DataFrame
     offered: pd.DataFrame
     unpriced: pd.Series[int]
+    causes: pd.DataFrame
     tables: dict[str, pa.Table]
 
     @classmethod
@@ -67,22 +69,14 @@ class KeptPart:
             part.sums,
             part.offered,
             unpriced(part.whitespace),
+            sum_causes(part.changes, part.scores.set_index("account_id")["csm"]),
             {name: encoded(getattr(part, name)) for name in TABLES},
         )
 
     def without_rows(self) -> KeptPart:
         """Return it without the scores, and without the tables that are too large for memory."""
-        changes = self.tables["changes"].select(list(SHOWN_CHANGES))
-        # What is mapped into memory is copied: its file is large.
-        copy = pa.BufferOutputStream()
-        with pa.ipc.new_stream(copy, changes.schema) as writer:
-            writer.write_table(changes)
-        return replace(
-            self,
-            scores=self.scores.head(0).copy(),
-            sums=self.sums.head(0).copy(),
-            tables={"changes": pa.ipc.open_stream(copy.getvalue()).read_all()},
-        )
+        nothing = {name: getattr(self, name).head(0).copy() for name in ("scores", "sums")}
+        return replace(self, tables={}, **nothing)
 
     def stored(self, folder: Path) -> KeptPart:
         """Write the tables to a folder, and return it without them; HealthError if it is full."""

@@ -24,7 +24,6 @@ from health.flags.actions import read_actions
 from health.flags.rules import Raised, list_flags, word_flags
 from health.flags.scored import READS, Scored
 from health.reasons.reasons import COLUMNS as REASON_COLUMNS
-from health.reasons.reasons import below_each_other
 from health.reasons.shown import sampled, usual_values
 from health.renewals.calls import read_calls
 from health.runs.directory import PublishedRun
@@ -39,7 +38,6 @@ from health.scoring.method import ScoredAccounts, ScoringMethod
 from health.scoring.orders import OrderScoring
 from health.scoring.parts import (
     AT_ONCE,
-    SHOWN_CHANGES,
     Accounts,
     KeptPart,
     Rows,
@@ -72,8 +70,8 @@ class ScoredRun:
     reasons, whitespace : pd.DataFrame
         Rows of reasons.parquet and whitespace.parquet; for a large company only those of accounts
         that are on a list or whose health changed most.
-    changes : pd.DataFrame
-        Rows of changes.parquet.
+    causes : pd.DataFrame
+        What changed the scores since the previous run, as from `sum_causes`.
     sums : pd.DataFrame
         Sums of the reasons in the order of the scores, one column per output.
     raised : Raised
@@ -88,7 +86,7 @@ class ScoredRun:
 
     scores: pd.DataFrame
     reasons: pd.DataFrame
-    changes: pd.DataFrame
+    causes: pd.DataFrame
     sums: pd.DataFrame
     raised: Raised
     portfolio: pd.DataFrame
@@ -174,7 +172,7 @@ def score_accounts(
         ),
         method.offers(own, tables, config),
         method.history(tables, day.to_pydatetime()),
-        _percentiles(table, models, config, previous),
+        _percentiles(table, pd.Index(own["account_id"]), models, config, previous),
     )
     fleet = Fleet(overrides, _usual(table, own, config), previous)
     at_once = min(AT_ONCE, config.data.accounts_at_once or AT_ONCE)
@@ -240,7 +238,7 @@ def score_accounts(
     return ScoredRun(
         scores,
         reasons,
-        _changes(done),
+        _causes(done),
         sums,
         raised,
         roll_up(with_money, then),
@@ -261,6 +259,7 @@ def score_accounts(
 
 def _percentiles(
     features: FeatureTable,
+    accounts: pd.Index[str],
     models: Mapping[str, Any],
     config: Config,
     previous: PublishedRun | None,
@@ -272,7 +271,9 @@ def _percentiles(
         key: percentiles_with(card, features.columns(percentile_columns(card)))
         for key, card in wanted.items()
     }
-    return Percentiles(now, percentiles_before(previous))
+    before = percentiles_before(previous)
+    # The names of the accounts are in memory once.
+    return Percentiles(now, None if before is None else before.reindex(accounts))
 
 
 def _usual(table: FeatureTable, own: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -302,9 +303,9 @@ def _collected(
     return scores.frame, sums.frame, done
 
 
-def _changes(parts: Sequence[KeptPart]) -> pd.DataFrame:
-    tables = [decoded(part.tables["changes"].select(list(SHOWN_CHANGES))) for part in parts]
-    return below_each_other([table for table in tables if len(table)] or tables[:1])
+def _causes(parts: Sequence[KeptPart]) -> pd.DataFrame:
+    keys = ["csm", "cause"]
+    return pd.concat([part.causes for part in parts]).groupby(keys).sum().reset_index()
 
 
 def _points(scores: pd.DataFrame, features: FeatureTable) -> pd.DataFrame:

@@ -33,7 +33,8 @@ from health.flags.actions import read_actions
 from health.renewals.outlook import Outlook, build_outlook
 from health.report.account_tables import account_tables
 from health.report.background import build_background
-from health.report.history import History
+from health.report.book import named_accounts
+from health.report.history import CHANGES, History
 from health.report.lists import shown_accounts
 from health.report.stored_background import write_background
 from health.runs.directory import (
@@ -280,7 +281,9 @@ class _Batch:
             # Tables and pages are written in parallel: much of it runs outside the interpreter.
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
-                content = _content(company, day, scored, info, earlier, looked, outlook, heard)
+                content = _content(
+                    folder, company, day, scored, info, earlier, looked, outlook, heard
+                )
                 write_background(folder, content.background)
                 write_pages(folder, content, per_csm=config.report.file_per_csm)
                 written.result()
@@ -310,6 +313,7 @@ def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _content(
+    folder: Path,
     company: Company,
     day: datetime,
     scored: ScoredRun,
@@ -333,7 +337,13 @@ def _content(
         monitor=looked["monitor"],
         outlook=outlook,
     )
-    history = History.of_runs(earlier, scored.changes, accounts=shown)
+    history = History()
+    if earlier:
+        # The changes of all accounts of a large company do not fit in memory.
+        moved = named_accounts(scored.scores, per_csm=company.config.report.file_per_csm)
+        some = [("account_id", "in", [*{*shown, *moved}])]
+        changes = PublishedRun(day.date(), folder).table("changes", CHANGES, filters=some)
+        history = History.of_runs(earlier, changes, accounts=shown, summed=scored.causes)
     return PageContent(
         scored.scores,
         scored.reasons,

@@ -7,6 +7,7 @@ import pytest
 
 from health.report.hindsight import cause_rows, driver_note, driver_rows, past_list_rows
 from health.report.history import History
+from health.scorecard.change import sum_causes
 
 
 def test_behaviour_and_configuration_stand_apart_and_sum_to_the_change() -> None:
@@ -26,6 +27,23 @@ def test_behaviour_and_configuration_stand_apart_and_sum_to_the_change() -> None
     metrics = [float(row[-1].replace("−", "-")) for row in rows.values()]
     assert sum(metrics) == pytest.approx(changes["change"].sum() / 4)
     assert cause_rows(History(), accounts=4) == []
+
+
+def test_summed_changes_say_of_each_csm_what_the_rows_do() -> None:
+    rows = [("A", "use", "measure", -2.0), ("A", "nps", "missing", -1.0), ("A", "x", "returned", 4)]
+    rows += [("B", "use", "measure", 5.0), ("C", "use", "rule", 1.5), ("C", "y", "measure", 0.5)]
+    changes = pd.DataFrame(rows, columns=["account_id", "term", "kind", "change"])
+    csms = {"A": "Ann", "B": "Ann", "C": None}
+    summed = sum_causes(changes, pd.Series(csms, dtype=object))
+    every = History(changes=changes)
+    fast = History(changes=changes.head(0), summed=summed)
+    assert cause_rows(fast, accounts=3) == cause_rows(every, accounts=3)
+    for csm, own in (("Ann", ["A", "B"]), ("", ["C"])):
+        of_csm = [history.of_csm(csm, pd.Series(own)) for history in (fast, every)]
+        rows_of = [cause_rows(history, accounts=len(own)) for history in of_csm]
+        assert rows_of[0] == rows_of[1]
+    # Two kinds of one cause moved the account once.
+    assert cause_rows(fast, accounts=3)[1][1:] == ["1", "+1.0"]
 
 
 def test_drivers_use_the_words_of_the_catalogue_and_state_their_interval() -> None:

@@ -245,7 +245,7 @@ def test_a_part_whose_process_dies_twice_is_named(
 def test_a_full_spill_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = encoded(pd.DataFrame({"account_id": ["A"] * 10_000, "contribution": 1.0}))
     nothing = pd.DataFrame()
-    part = KeptPart(nothing, nothing, nothing, pd.Series(dtype=int), {"reasons": rows})
+    part = KeptPart(nothing, nothing, nothing, pd.Series(dtype=int), nothing, {"reasons": rows})
     # Python would keep what it compiled, cut off at the limit.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
