@@ -261,7 +261,7 @@ def _nobody_pays(day: datetime) -> HealthError:
     )
 
 
-def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
+def read_features(file: Path, day: datetime, folder: Path, tables: Tables) -> FeatureTable:
     """Open a feature table of one date, as written by `write_features`.
 
     Parameters
@@ -272,12 +272,14 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
         The date.
     folder : Path
         Where a copy of the table goes if parts of it cannot be read by themselves.
+    tables : Tables
+        The tables that the features were made from.
 
     Raises
     ------
     HealthError
         The file cannot be read, is for another date, lacks a feature, has one that is no number,
-        or repeats an account.
+        repeats an account, or has one that the tables do not know.
     """
     table = FeatureTable(files=(in_small_groups(file, folder),))
     features = table.columns(["account_id", "as_of"])
@@ -309,6 +311,15 @@ def read_features(file: Path, day: datetime, folder: Path) -> FeatureTable:
             f"{len(again):,} rows repeat an account_id, e.g. {again.iloc[0]!r}",
             where=str(file),
             fix="keep one row per account, as `health features` writes it",
+        )
+    known = collect(tables["accounts"].select("account_id"))["account_id"]
+    unknown = features["account_id"][~features["account_id"].isin(known)]
+    if len(unknown):
+        raise HealthError(
+            f"{len(unknown):,} of {len(features):,} accounts are not in the table accounts, e.g. "
+            f"{unknown.iloc[0]!r}",
+            where=str(file),
+            fix="write it again with `health features`, from the tables that are scored",
         )
     return table
 

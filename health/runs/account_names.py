@@ -57,12 +57,11 @@ def find_account(accounts: pd.DataFrame, wanted: str, *, where: str) -> str:
             fix="give the account_id instead",
         )
     close = _close(known, meant)
+    ask = f"did you mean {_named(known, close)}?" if close else "check the spelling."
     raise HealthError(
         f"no account has the id or the name {wanted!r}",
         where=where,
-        fix=f"did you mean {_named(known, close)}?"
-        if close
-        else "check the spelling; a run contains only accounts that pay on its date",
+        fix=f"{ask} A run contains only accounts that pay on its date",
     )
 
 

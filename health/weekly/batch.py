@@ -183,7 +183,7 @@ class _Batch:
     def _features(self, company: Company, day: datetime, spill: Path) -> FeatureTable:
         if self.features_file is None:
             return feature_table_of(company, day, spill, session=self._executors())
-        return read_features(self.features_file, day, spill)
+        return read_features(self.features_file, day, spill, company.opened.tables)
 
     def _scored(
         self,

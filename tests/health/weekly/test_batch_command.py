@@ -119,6 +119,14 @@ def test_a_ready_feature_table_gives_the_same_run_and_a_log_of_json(
     refused = call_health("score", company, "--features", twice, "--as-of", day, "--replace")
     assert refused.code == 2
     assert "mrr has the type string" in refused.err
+    rows["account_id"] = "X" + rows["account_id"]
+    rows.to_parquet(twice, index=False)
+    refused = call_health("score", company, "--features", twice, "--as-of", day, "--replace")
+    assert refused.code == 2
+    assert (
+        f"{len(rows)} of {len(rows)} accounts are not in the table accounts, e.g. 'X"
+        in " ".join(refused.err.split())
+    )
     failed = call_health("score", company, "--features", company, "--log-json", "--replace")
     assert failed.code == 2
     result = json.loads(failed.err.splitlines()[-1])
