@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from features.tables.opened import Tables
 from features.tables.point_in_time import collect, known_rows, seen
@@ -27,16 +29,29 @@ CONTRACT_COLUMNS = (
     *("started_at", "renews_at", "notice_at"),
 )
 _TIME = "datetime64[us]"
+#: The tables that events come from.
+_OF_EVENTS = ("tickets", "surveys", "subscriptions", "orders", "interventions", "interactions")
 _ALWAYS = ("account_id", "product", "mrr")
 CONTACT_COLUMNS = ("account_id", "contact_id", "role", "is_champion", "created_at", "left_at")
 _NPS = re.compile(r"NPS (-?\d+(?:\.\d+)?)(?: on |,|$)")
-EVENT_COLUMNS = ("account_id", "at", "kind", "title", "text", "is_open")
+#: The columns of events, and their types in a file.
+EVENT_TYPES = pa.schema(
+    {
+        "account_id": pa.string(),
+        "at": pa.timestamp("us"),
+        "kind": pa.string(),
+        "title": pa.string(),
+        "text": pa.string(),
+        "is_open": pa.bool_(),
+    }
+)
+EVENT_COLUMNS = tuple(EVENT_TYPES.names)
 
 
 def account_tables(
-    tables: Tables, day: datetime, accounts: Collection[str], *, currency: str, grace_days: int
+    tables: Tables, day: datetime, accounts: Collection[str], *, grace_days: int
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables `contracts`, `contacts` and `events` of a run, as known before its date.
+    """Return the tables `contracts` and `contacts` of a run, as known before its date.
 
     Parameters
     ----------
@@ -46,8 +61,6 @@ def account_tables(
         The date of the run.
     accounts : collection of str
         The scored accounts.
-    currency : str
-        Of the amounts in titles.
     grace_days : int
         A gap that is shorter does not end a contract.
 
@@ -55,16 +68,50 @@ def account_tables(
     -------
     dict of str to pd.DataFrame
         `contracts` with `CONTRACT_COLUMNS`, one row per running row of a subscription; `contacts`
-        with `CONTACT_COLUMNS`, without those who left more than a year ago; `events` with
-        `EVENT_COLUMNS`, the newest first within an account. All are sorted by account, so that a
-        page reads the rows of one.
+        with `CONTACT_COLUMNS`, without those who left more than a year ago. Both are sorted by
+        account, so that a page reads the rows of one.
     """
     wanted = pd.Index(accounts)
     return {
         "contracts": _contracts(tables, day, wanted, grace_days),
         "contacts": _contacts(tables, day, wanted),
-        "events": _events(tables, day, wanted, currency),
     }
+
+
+def account_events(
+    tables: Tables, day: datetime, accounts: Collection[str], *, currency: str, parts: int = 1
+) -> Iterator[pd.DataFrame]:
+    """Yield the table `events` of a run in parts of the accounts: the events of a year are many.
+
+    Parameters
+    ----------
+    tables, day, accounts
+        As for `account_tables`.
+    currency : str
+        Of the amounts in titles.
+    parts : int
+        How many; more than one only for tables that `parts_of` divides.
+
+    Yields
+    ------
+    pd.DataFrame
+        `EVENT_COLUMNS`, by account and the newest first within one.
+    """
+    names = pd.Index(accounts).sort_values()
+    for places in np.array_split(np.arange(len(names)), parts):
+        own = names[places]
+        among = tables if parts == 1 else _between(tables, own)
+        yield _events(among, day, own, currency)
+
+
+def _between(tables: Tables, names: pd.Index[str]) -> Tables:
+    """Return the tables of events, of the accounts from the first to the last of sorted names."""
+    if names.empty:
+        return replace(tables, frames={})
+    account = nw.col("account_id")
+    own = (account >= names[0]) & (account <= names[-1])
+    frames = {name: tables[name].filter(own) for name in _OF_EVENTS if tables.has(name)}
+    return replace(tables, frames=frames)
 
 
 def _contracts(
@@ -106,7 +153,8 @@ def _contacts(tables: Tables, day: datetime, accounts: pd.Index[str]) -> pd.Data
     return ordered[list(CONTACT_COLUMNS)].reset_index(drop=True)
 
 
-def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: str) -> pd.DataFrame:
+def _events(tables: Tables, day: datetime, names: pd.Index[str], currency: str) -> pd.DataFrame:
+    """Return the events of accounts, whose names are sorted."""
     since = day - timedelta(days=YEAR)
     frames = [
         _tickets(tables, day, since),
@@ -118,7 +166,6 @@ def _events(tables: Tables, day: datetime, accounts: pd.Index[str], currency: st
         _interactions(tables, day, since),
     ]
     events = pd.concat([f for f in frames if len(f)] or [_nothing()], ignore_index=True)
-    names = accounts.sort_values()
     codes, distinct = pd.factorize(events["account_id"], use_na_sentinel=False)
     number = names.get_indexer(distinct)[codes]
     events, number = events[number >= 0], number[number >= 0]

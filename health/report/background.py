@@ -279,7 +279,6 @@ def _asked(tables: Tables, day: datetime) -> pd.DataFrame:
             sent,
             _or_null(tables, "surveys", "score", nw.Float64),
             _or_null(tables, "surveys", "scale", nw.String),
-            _or_null(tables, "surveys", "comment", nw.String),
             _or_null(tables, "surveys", "respondent_id", nw.String),
         )
     )

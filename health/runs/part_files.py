@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 #: Rows per row group: reading one account reads only the groups that may contain it.
 ROWS_OF_A_GROUP = 100_000
-#: Rows per row group of tables with many columns.
-_WIDE = {"features": 10_000}
+#: Rows per row group of tables with many columns, and of one that is read for a single account.
+_SMALL_GROUPS = {"features": 10_000, "events": 10_000}
 #: Column by which the rows of an account are found.
 _ACCOUNT = "account_id"
 
@@ -112,7 +112,7 @@ class PartFiles:
                     use_dictionary=texts or False,
                     write_statistics=[c for c in rows.column_names if c == _ACCOUNT] or False,
                 )
-            size = _WIDE.get(name, ROWS_OF_A_GROUP)
+            size = _SMALL_GROUPS.get(name, ROWS_OF_A_GROUP)
             self._writers[name].write_table(rows, row_group_size=size)
 
     def _wait(self) -> None:

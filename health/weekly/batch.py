@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from joblib import cpu_count
 from pandas.api.types import is_numeric_dtype
 
 from features.redaction import redacted
+from features.rollups.parted import parts_of
 from features.tables.spark import is_spark, session
 from features.voice.comments import has_comments
 from health.business.company import (
@@ -31,7 +34,7 @@ from health.business.reconciliation import reconcile
 from health.experiment.ranking import savable_estimate
 from health.flags.actions import read_actions
 from health.renewals.outlook import Outlook, build_outlook
-from health.report.account_tables import account_tables
+from health.report.account_tables import EVENT_TYPES, account_events, account_tables
 from health.report.background import build_background
 from health.report.book import named_accounts
 from health.report.history import CHANGES, History
@@ -72,6 +75,8 @@ SILENCE: Voice = Silence()
 
 #: Minimum number of rows per row group; smaller groups make the metadata of the files large.
 ROW_GROUP = 10_000
+#: Rows of a table that are written at once, and accounts whose events are in memory at once.
+_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -253,13 +258,10 @@ class _Batch:
         if not all(gate.passed for gate in found.gates):
             folder = write_refusal(config.runs_dir, day.date(), found.gates, info, found.drift)
             raise refusal(found.gates, folder)
-        of_accounts = account_tables(
-            tables,
-            day,
-            scored.scores["account_id"],
-            currency=config.currency,
-            grace_days=config.labels.grace_days,
-        )
+        accounts = scored.scores["account_id"]
+        of_accounts = account_tables(tables, day, accounts, grace_days=config.labels.grace_days)
+        shown = shown_accounts(scored.scores, scored.flags)
+        events = _written_events(company, day, accounts, shown, scratch)
         looked = {"drift": found.drift, "monitor": monitored.table, **of_accounts}
         raised = read_raised(tables, day)
         if len(raised):
@@ -281,8 +283,9 @@ class _Batch:
             # Tables and pages are written in parallel: much of it runs outside the interpreter.
             with ThreadPoolExecutor(1) as aside:
                 written = aside.submit(_write_tables, folder, {**scored.tables(), **looked})
+                known = {**looked, "events": events}
                 content = _content(
-                    folder, company, day, scored, info, earlier, looked, outlook, heard
+                    folder, company, day, scored, info, earlier, known, outlook, heard, shown
                 )
                 write_background(folder, content.background)
                 write_pages(folder, content, per_csm=config.report.file_per_csm)
@@ -299,17 +302,35 @@ class _Batch:
         return RunResult(published, scored, info)
 
 
+def _written_events(
+    company: Company, day: datetime, accounts: pd.Series[str], shown: pd.Series[str], folder: Path
+) -> pd.DataFrame:
+    """Write the events of all accounts, which fit in memory in parts; return those of a few."""
+    config, tables = company.config, company.opened.tables
+    parts = parts_of(tables, min(config.data.accounts_at_once or _AT_ONCE, _AT_ONCE))
+    found = []
+    with PartFiles(folder) as files:
+        for part in account_events(tables, day, accounts, currency=config.currency, parts=parts):
+            rows = pa.Table.from_pandas(part, schema=EVENT_TYPES, preserve_index=False)
+            files.add({"events": rows})
+            found.append(part[part["account_id"].isin(shown)])
+    return pd.concat(found, ignore_index=True)
+
+
 def _write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
         # Numbers are hardly ever alike: they are written as they are.
         texts = [str(column) for column in table if not is_numeric_dtype(table[column])]
-        # One account is read without most of the others: a page reads a group of each past run.
-        table.to_parquet(
-            folder / f"{name}.parquet",
-            index=False,
-            row_group_size=ROW_GROUP,
-            use_dictionary=texts or False,
-        )
+        schema = pa.Schema.from_pandas(table, preserve_index=False)
+        with pq.ParquetWriter(
+            folder / f"{name}.parquet", schema, use_dictionary=texts or False
+        ) as writer:
+            # A table of Arrow's is another copy.
+            for start in range(0, max(len(table), 1), _AT_ONCE):
+                some = table.iloc[start : start + _AT_ONCE]
+                rows = pa.Table.from_pandas(some, schema=schema, preserve_index=False)
+                # One account is read without most of the others: a page reads a group of each run.
+                writer.write_table(rows, row_group_size=ROW_GROUP)
 
 
 def _content(
@@ -322,10 +343,10 @@ def _content(
     looked: Mapping[str, pd.DataFrame],
     outlook: Outlook,
     voice: Comments | None,
+    shown: pd.Series[str],
 ) -> PageContent:
     """Gather what the pages show."""
     labels = company.config.labels
-    shown = shown_accounts(scored.scores, scored.flags)
     background = build_background(
         company.opened.tables,
         day,

@@ -16,6 +16,7 @@ from health.report.account_tables import (
     CONTACT_COLUMNS,
     CONTRACT_COLUMNS,
     EVENT_COLUMNS,
+    account_events,
     account_tables,
     solved_after,
 )
@@ -87,8 +88,26 @@ def company() -> Tables:
     return tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
 
 
+def events_of(
+    tables: Tables, day: datetime, accounts: list[str], currency: str, parts: int = 1
+) -> pd.DataFrame:
+    """Return the events of a run in one table."""
+    found = account_events(tables, day, accounts, currency=currency, parts=parts)
+    return pd.concat(found, ignore_index=True)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 5])
+def test_events_in_parts_of_the_accounts_are_those_of_all(parts: int) -> None:
+    accounts = ["b", "nobody", "a", "zero"]
+    whole = events_of(company(), DAY, accounts, "USD")
+    assert len(whole) > 5
+    assert whole["account_id"].is_monotonic_increasing
+    divided = events_of(company(), DAY, accounts, "USD", parts)
+    pd.testing.assert_frame_equal(divided, whole)
+
+
 def test_events_are_worded_newest_first() -> None:
-    events = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)["events"]
+    events = events_of(company(), DAY, ["a", "b"], "USD")
     assert list(events.columns) == list(EVENT_COLUMNS)
     own = events[events["account_id"] == "a"]
     assert list(zip(own["kind"], own["title"], own["text"], own["is_open"], strict=True)) == [
@@ -111,16 +130,15 @@ def test_events_are_worded_newest_first() -> None:
 
 @pytest.mark.slow
 def test_contracts_are_those_that_run() -> None:
-    contracts = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)[
-        "contracts"
-    ]
+    contracts = account_tables(company(), DAY, ["a", "b"], grace_days=30)["contracts"]
     assert list(contracts.columns) == list(CONTRACT_COLUMNS)
     assert list(contracts["account_id"]) == ["a", "b"]
     assert list(contracts["mrr"]) == [600.0, 90.0]
     assert contracts["notice_at"].isna().all()
-    later = account_tables(company(), datetime(2026, 6, 21), ["b"], currency="USD", grace_days=30)
+    later = account_tables(company(), datetime(2026, 6, 21), ["b"], grace_days=30)
     assert list(later["contracts"]["notice_at"]) == [pd.Timestamp("2026-06-20")]
-    assert "Notice given: Platform" in set(later["events"]["title"])
+    titles = events_of(company(), datetime(2026, 6, 21), ["b"], "USD")["title"]
+    assert "Notice given: Platform" in set(titles)
 
 
 @pytest.mark.parametrize("missing", ["tickets", "surveys"])
@@ -129,7 +147,7 @@ def test_a_table_that_is_missing_leaves_the_others(missing: str) -> None:
     tables = company()
     frames = {name: frame for name, frame in tables.frames.items() if name != missing}
     fewer = tables_from_frames(frames, observed_until=tables.observed_until)
-    events = account_tables(fewer, DAY, ["a"], currency="USD", grace_days=30)["events"]
+    events = events_of(fewer, DAY, ["a"], "USD")
     kind = {"tickets": "ticket", "surveys": "answer"}[missing]
     assert kind not in set(events["kind"])
     assert "contract" in set(events["kind"])
@@ -148,14 +166,15 @@ def test_customers_who_order_have_events_and_no_contracts() -> None:
         ),
     }
     tables = tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
-    found = account_tables(tables, DAY, ["a"], currency="EUR", grace_days=30)
+    found = account_tables(tables, DAY, ["a"], grace_days=30)
     assert found["contracts"].empty
     assert list(found["contracts"].columns) == list(CONTRACT_COLUMNS)
-    assert list(found["events"]["title"]) == ["Order of EUR 120, Beans"]
+    events = events_of(tables, DAY, ["a"], "EUR")
+    assert list(events["title"]) == ["Order of EUR 120, Beans"]
 
 
 def test_nothing_known_is_an_empty_table() -> None:
-    events = account_tables(company(), DAY, ["nobody"], currency="USD", grace_days=30)["events"]
+    events = events_of(company(), DAY, ["nobody"], "USD")
     assert events.empty
     assert list(events.columns) == list(EVENT_COLUMNS)
 
@@ -174,12 +193,12 @@ def test_contracts_that_never_changed_and_have_no_seats_are_worded() -> None:
         ),
     }
     tables = tables_from_frames(frames, observed_until=datetime(2026, 8, 1))
-    found = account_tables(tables, DAY, ["a"], currency="EUR", grace_days=30)
-    assert list(found["events"]["title"]) == ["Platform: EUR 100 a month"]
+    events = events_of(tables, DAY, ["a"], "EUR")
+    assert list(events["title"]) == ["Platform: EUR 100 a month"]
 
 
 def test_contacts_are_those_known_before_the_date() -> None:
-    contacts = account_tables(company(), DAY, ["a", "b"], currency="USD", grace_days=30)["contacts"]
+    contacts = account_tables(company(), DAY, ["a", "b"], grace_days=30)["contacts"]
     assert list(contacts.columns) == list(CONTACT_COLUMNS)
     # One left long ago, one is not known yet; that somebody will leave is not known either.
     assert list(contacts["contact_id"]) == ["p1", "p2", "p5"]
@@ -194,7 +213,7 @@ def test_contacts_are_those_known_before_the_date() -> None:
         },
         observed_until=datetime(2026, 8, 1),
     )
-    empty = account_tables(nobody, DAY, ["a"], currency="USD", grace_days=30)["contacts"]
+    empty = account_tables(nobody, DAY, ["a"], grace_days=30)["contacts"]
     assert list(empty.columns) == list(CONTACT_COLUMNS)
     assert dict(empty.dtypes) == dict(contacts.dtypes)
 

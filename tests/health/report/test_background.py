@@ -11,7 +11,7 @@ import pytest
 
 from features.reading.frames import tables_from_frames
 from features.tables.opened import Tables
-from health.report.account_tables import account_tables
+from health.report.account_tables import account_events, account_tables
 from health.report.background import Background, build_background
 from health.report.overview import observed_curves, retention_plot
 
@@ -63,8 +63,9 @@ def company() -> Tables:
 
 def background_of(tables: Tables, day: datetime, accounts: list[str]) -> Background:
     """Return the background that a run would gather for some accounts."""
-    of_accounts = account_tables(tables, day, accounts, currency="USD", grace_days=30)
-    return build_background(tables, day, accounts, of_accounts)
+    of_accounts = account_tables(tables, day, accounts, grace_days=30)
+    (events,) = account_events(tables, day, accounts, currency="USD")
+    return build_background(tables, day, accounts, {**of_accounts, "events": events})
 
 
 @pytest.fixture(scope="module")
