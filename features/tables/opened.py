@@ -127,6 +127,12 @@ class Tables:
         rollups = self.rollups and replace(self.rollups, connection=connection)
         return replace(self, frames=frames, keep_alive=connection, rollups=rollups)
 
+    def until(self, end: datetime) -> Tables:
+        """Return the same tables as if the data ended then; what was loaded is loaded."""
+        found = replace(self, observed_until=end)
+        found.loaded.update(self.loaded)
+        return found
+
     def _copied(self) -> Tables:
         """Return a copy in memory: whose connection the frames are read by is not known."""
         connection = in_memory()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -51,7 +50,7 @@ def with_outcomes(
         The rows whose account paid on the date, with `BASELINE`, churned (1, 0, or NaN if not
         known yet), mrr_change and health_change (NaN if not known).
     """
-    known = replace(tables, observed_until=min(until, tables.observed_until))
+    known = tables.until(min(until, tables.observed_until))
     rows = assigned.reset_index(drop=True)
     subscriptions = known_spans(known, known.observed_until, grace_days=grace_days)
     rows["mrr"] = _mrr(subscriptions, rows, pd.Timedelta(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -190,7 +190,7 @@ def _spells(tables: Tables, day: datetime, grace_days: int) -> pd.DataFrame:
     """Return who paid from when to when, as known on a date."""
     if not tables.has("subscriptions"):
         return pd.DataFrame()
-    return tenure_spells(replace(tables, observed_until=day), grace_days=grace_days)
+    return tenure_spells(tables.until(day), grace_days=grace_days)
 
 
 def _years(spells: pd.DataFrame) -> pd.Series[str]:

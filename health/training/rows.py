@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -106,7 +106,7 @@ def build_training_set(
     """
     require_contracts(tables, str(config.file))
     if until is not None and until < tables.observed_until:
-        tables = replace(tables, observed_until=until)
+        tables = tables.until(until)
     dates = _configured_dates(tables, config) if dates is None else dates
     sample = sample_accounts(tables, config)
     if sample is not None:

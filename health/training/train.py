@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
@@ -82,7 +82,7 @@ def train_version(
     tables = company.opened.tables
     known_until = min(until or company.data_end, company.data_end)
     if until is not None and until < tables.observed_until:
-        tables = replace(tables, observed_until=until)
+        tables = tables.until(until)
     learning = LEARNING[business_of_tables(tables).key]
     learned = learning.learn(company, tables, known_until, truth=truth, say=say)
     # From here on one process at a time, so that every version is compared with the champion.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -144,7 +144,7 @@ def predict_revenue(
     growth = fit_growth(accounts, config)
     if growth is None:
         return None
-    survival = fit_survival(paid_durations(replace(tables, observed_until=day), config))
+    survival = fit_survival(paid_durations(tables.until(day), config))
     groups = peer_groups(own, config)
     months = np.arange(1, MONTHS + 1)
     tenure = own["tenure_days"].clip(lower=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -115,7 +115,7 @@ def look_back(
     actions : pd.DataFrame
         What people did about flags before it.
     """
-    known = replace(tables, observed_until=min(day, tables.observed_until))
+    known = tables.until(min(day, tables.observed_until))
     business, measured = business_of_tables(tables), _measured(earlier)
     outcomes = OUTCOMES[business.key](known, config, actions)
     rows = []
