@@ -44,7 +44,7 @@ _IMPORTED = {
 #: Amounts whose median in a month is so many times that of the month before, with so many rows at
 #: least, are in another unit.
 _UNIT, _LEAST_OF_MONTH = 30, 10
-_LOADED = "nothing of them is known on earlier dates, of which models learn"
+_LOADED = "nothing of them is known on earlier dates, from which models learn"
 _LOADED_FIX = "leave known_at out of the rows that were loaded at once, with sql, or of the table"
 #: The times that end what a row began, the time from which it lasts, and what it is without an end.
 _ENDS = {
@@ -128,7 +128,7 @@ def _empty_since(
         return
     what = (
         f"is empty in every row after {last:%Y-%m-%d}, and was filled in {filled / before:.0%} of "
-        "those before: the values have gone, not what they count"
+        "those before: rows still arrive, but without this value"
     )
     fix = "look whether the export renamed or dropped the column, and load these rows again"
     counted = (int(after), int(total), f"account_id {example}")
