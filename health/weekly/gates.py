@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from features.errors import HealthError
 
@@ -132,6 +131,9 @@ def _sums_to(scores: pd.DataFrame, sums: pd.DataFrame, output: str, column: str)
     known = published.notna()
     own = sums[output] if output in sums else pd.Series(np.nan, index=sums.index)
     if column.endswith("probability"):
+        # `health check`, which reads the gates of the tables, is faster without it.
+        from scipy.special import expit  # noqa: PLC0415
+
         # As the log-odds differ, but for what rounding takes away next to 0 and 1.
         scale = (published * (1.0 - published)).clip(lower=_NEAR_CERTAIN)
         off = ((expit(own) - published).abs() / scale)[known]
