@@ -307,7 +307,9 @@ def _written_events(
 ) -> pd.DataFrame:
     """Write the events of all accounts, which fit in memory in parts; return those of a few."""
     config, tables = company.config, company.opened.tables
-    parts = parts_of(tables, min(config.data.accounts_at_once or _AT_ONCE, _AT_ONCE))
+    at_once = min(config.data.accounts_at_once or _AT_ONCE, _AT_ONCE)
+    # Spark reads its tables again for each part, which takes seconds.
+    parts = 1 if is_spark(config.engine_url) else parts_of(tables, at_once)
     found = []
     with PartFiles(folder) as files:
         for part in account_events(tables, day, accounts, currency=config.currency, parts=parts):
