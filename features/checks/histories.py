@@ -68,19 +68,19 @@ def check_histories(
     """
     for table in tables.values():
         name, at = table.schema.name, table.schema.dated_by
-        columns = [column for column in _AT_ONCE.get(name, ()) if table.has(column, at)]
-        # Other large files would be read once more.
-        if columns and end is not None and (table.is_copy or table.plain is not None):
-            yield from _emptied(connection, table, columns, end)
-        if table.has(at) and (table.is_copy or table.plain is not None):
-            for amount in (column for column in table.schema.amounts if table.has(column.name)):
-                yield from _jumped(connection, table, amount.name)
         if name in _ENDS and end is not None:
             yield from _never_ended(connection, table, *_ENDS[name], end)
         if name in _IMPORTED:
             yield from _imported(connection, table, *_IMPORTED[name])
-        if table.is_copy or table.plain is not None:
-            yield from _imported(connection, table, "known_at", at, _LOADED, _LOADED_FIX)
+        if not table.is_copy and table.plain is None:
+            # Such a large file would be read once more.
+            continue
+        columns = [column for column in _AT_ONCE.get(name, ()) if table.has(column, at)]
+        if columns and end is not None:
+            yield from _emptied(connection, table, columns, end)
+        for amount in (column for column in table.schema.amounts if table.has(column.name, at)):
+            yield from _jumped(connection, table, amount.name)
+        yield from _imported(connection, table, "known_at", at, _LOADED, _LOADED_FIX)
 
 
 def _emptied(

@@ -68,10 +68,9 @@ def _lines(connection: Connection, orders: OpenTable, total: int) -> Iterator[Fi
         "ordered_at <> date_trunc('day', ordered_at) AS is_timed "
         f"FROM ({different}) WHERE amount > 0 GROUP BY account_id, ordered_at)",
     )
+    few = _FEW_AT_ONCE
     if not timed:
         timed, at_once, times, few = total, at_once_a_day, days, _FEW_A_DAY
-    else:
-        few = _FEW_AT_ONCE
     if not at_once or at_once < _LEAST_LINES or at_once <= few * timed:
         return
     what = (

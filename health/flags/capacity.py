@@ -68,7 +68,7 @@ def fit_week(
     read = [name for name in _DECIDES if name in candidates]
     rows = candidates[read].assign(held=held_out(candidates, config))
     action = action_of(candidates["flag"])
-    rows["urgency"] = action.map({action: place for place, action in enumerate(ACTIONS)})
+    rows["urgency"] = action.map({name: place for place, name in enumerate(ACTIONS)})
     if "order" not in rows:
         rows["order"] = pd.factorize(candidates["account_id"], sort=True)[0]
     if "worth" not in rows:
