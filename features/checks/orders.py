@@ -45,8 +45,8 @@ def _returns(connection: Connection, orders: OpenTable, total: int) -> Iterator[
     if not accounts or accounts <= _FEW_RETURNING * returning:
         return
     what = (
-        f"is below 0, and {quantity(accounts, 'account')} of {returning:,} with returns returned "
-        "more than they ever bought: the rest counts against their other orders"
+        f"is below 0, and {accounts:,} of {quantity(returning, 'account')} with returns returned "
+        "more than they ever bought, so that their orders add up to less than nothing"
     )
     fix = (
         "write purchases as amounts above 0 and returns below 0, and load the purchases that were "
@@ -74,8 +74,8 @@ def _lines(connection: Connection, orders: OpenTable, total: int) -> Iterator[Fi
     if not at_once or at_once < _LEAST_LINES or at_once <= few * timed:
         return
     what = (
-        f"is in several rows of one account, {quantity(times, 'time')}: each row counts as an "
-        "order, and these look like lines of one"
+        f"is the same in several rows of one account, {quantity(times, 'time')}: each row counts "
+        "as an order, and these look like lines of one order"
     )
     fix = (
         "sum the lines of each order with sql, e.g. select account_id, ordered_at, sum(amount) as "
